@@ -1,0 +1,197 @@
+"""Exchange calendars: sessions, their bounds, and periods a year.
+
+Everything that leaves this module is in UTC, as whole microseconds or days
+since 1970-01-01. Source of the sessions: the library `exchange_calendars`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+import exchange_calendars as xcals
+import numpy as np
+import pandas as pd
+from exchange_calendars import errors as xerrors
+
+from whatif.domain.periods import Periods
+from whatif.domain.timeframe import HOUR_US
+from whatif.errors import CalendarError, nearest
+from whatif.typing import FloatArray, IntArray
+
+EPOCH = date(1970, 1, 1)
+LEAST_PERIODS = 160
+"""Periods that the validate window must keep for a period length to be chosen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Sessions of one exchange, oldest first; all arrays have length k.
+
+    Attributes
+    ----------
+    exchange : str
+        Code of the calendar, such as "XNYS" or "24/7".
+    session : int64 array (k,)
+        Trading dates as days since 1970-01-01.
+    open_us, close_us : int64 array (k,)
+        Regular hours as a half-open interval, microseconds UTC.
+    break_us : int64 array (k,)
+        Length of the midday break, microseconds; 0 where there is none.
+    """
+
+    exchange: str
+    session: IntArray
+    open_us: IntArray
+    close_us: IntArray
+    break_us: IntArray
+
+    def __len__(self) -> int:
+        """Return the number of sessions."""
+        return len(self.session)
+
+    @property
+    def trading_us(self) -> IntArray:
+        """Trading time of each session in microseconds, breaks left out."""
+        return self.close_us - self.open_us - self.break_us
+
+    def between(self, start_us: int, end_us: int) -> Schedule:
+        """Return the sessions whose regular hours overlap [start_us, end_us)."""
+        keep = (self.close_us > start_us) & (self.open_us < end_us)
+        return Schedule(
+            self.exchange, self.session[keep], self.open_us[keep], self.close_us[keep], self.break_us[keep]
+        )
+
+
+def time_zone(exchange: str) -> str:
+    """Return the IANA time zone of an exchange."""
+    _check_exchange(exchange)
+    year = date.today().year
+    return str(_calendar(exchange, date(year - 1, 1, 1), date(year - 1, 12, 31)).tz)
+
+
+def schedule(exchange: str, first: date, last: date) -> Schedule:
+    """Return the sessions of `exchange` whose trading dates lie in [first, last].
+
+    The calendar is built for just this range, so dates of any age work that the
+    library knows. An exchange that is always open is "24/7": its sessions are UTC days.
+
+    Raises
+    ------
+    CalendarError
+        If the exchange is unknown, or the range is one its calendar does not cover.
+    """
+    _check_exchange(exchange)
+    if last < first:
+        raise CalendarError(f"calendar {exchange}: last date {last} is before first date {first}; swap them")
+    # a margin, since a calendar without any session cannot be built
+    frame = _calendar(exchange, first - timedelta(days=14), last + timedelta(days=14)).schedule
+    dates = pd.DatetimeIndex(frame.index)
+    frame = frame[(dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))]
+    breaks = _microseconds(frame["break_end"]) - _microseconds(frame["break_start"])
+    return Schedule(
+        exchange=exchange,
+        session=pd.DatetimeIndex(frame.index).as_unit("s").asi8 // 86_400,
+        open_us=_microseconds(frame["open"]),
+        close_us=_microseconds(frame["close"]),
+        break_us=np.where(frame["break_start"].isna().to_numpy(), 0, breaks).astype(np.int64),
+    )
+
+
+def sessions_per_year(exchange: str, first: date, last: date) -> float:
+    """Return the mean number of sessions in the calendar years from `first` to `last`."""
+    years = last.year - first.year + 1
+    return len(schedule(exchange, date(first.year, 1, 1), date(last.year, 12, 31))) / years
+
+
+def make_periods(kind: str, window: Schedule, start_us: int, end_us: int, bar_us: int) -> Periods:
+    """Cut the trading time of a window into periods.
+
+    Parameters
+    ----------
+    kind : str
+        "session", "hour" (from each session's open) or "bar".
+    window : Schedule
+        Sessions that overlap the window.
+    start_us, end_us : int
+        The window, half-open, microseconds UTC.
+    bar_us : int
+        Length of a bar; for "bar" periods and to know how many there are in a session.
+
+    Returns
+    -------
+    Periods
+        One end for every period that overlaps the window. The last period of a session
+        ends where the next session opens, so that extended hours belong to a period too.
+    """
+    ends = _period_ends(window, _step_us(kind, bar_us), start_us, end_us)
+    return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
+
+
+def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -> str:
+    """Return the longest of session, hour, bar that leaves at least 160 periods."""
+    for kind in ("session", "hour"):
+        if kind == "hour" and bar_us >= HOUR_US:
+            continue
+        if len(_period_ends(validate, _step_us(kind, bar_us), start_us, end_us)) >= LEAST_PERIODS:
+            return kind
+    return "bar"
+
+
+def _step_us(kind: str, bar_us: int) -> int | None:
+    if kind == "session":
+        return None
+    if kind == "hour":
+        return HOUR_US
+    if kind == "bar":
+        return bar_us
+    raise CalendarError(f"period {kind!r} is unknown: {nearest(kind, ['auto', 'session', 'hour', 'bar'])}")
+
+
+def _period_ends(window: Schedule, step_us: int | None, start_us: int, end_us: int) -> IntArray:
+    ends: list[IntArray] = []
+    for k in range(len(window)):
+        opened, closed = int(window.open_us[k]), int(window.close_us[k])
+        until = int(window.open_us[k + 1]) if k + 1 < len(window) else max(end_us, closed)
+        inner = np.arange(opened + step_us, closed, step_us) if step_us else np.empty(0, np.int64)
+        ends.append(np.append(inner, until).astype(np.int64))
+    joined = np.concatenate(ends) if ends else np.empty(0, np.int64)
+    inside = joined[(joined > start_us) & (joined <= end_us)]
+    if len(window) and (not len(inside) or inside[-1] < min(end_us, int(joined[-1]))):
+        inside = np.append(inside, end_us)
+    return inside.astype(np.int64)
+
+
+def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
+    if not len(window):
+        return float("nan")
+    first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
+    year = schedule(window.exchange, date(first.year, 1, 1), date(last.year, 12, 31))
+    step = _step_us(kind, bar_us)
+    counts: FloatArray = np.ones(len(year)) if step is None else np.ceil(year.trading_us / step)
+    return float(counts.sum() / (last.year - first.year + 1))
+
+
+def _microseconds(column: pd.Series) -> IntArray:
+    return pd.DatetimeIndex(column).as_unit("us").asi8
+
+
+def _check_exchange(exchange: str) -> None:
+    names = xcals.get_calendar_names(include_aliases=True)
+    if exchange not in names:
+        raise CalendarError(
+            f"exchange {exchange!r} has no calendar: use a code of exchange_calendars such as XNYS, "
+            f"XEUR or 24/7; {nearest(exchange, names)}"
+        )
+
+
+@lru_cache(maxsize=32)
+def _calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
+    try:
+        return xcals.get_calendar(exchange, start=first.isoformat(), end=last.isoformat())
+    except (xerrors.CalendarError, ValueError) as error:
+        raise CalendarError(
+            f"calendar {exchange} does not cover {first} to {last}: {error}; "
+            "use dates that the exchange's calendar knows"
+        ) from error

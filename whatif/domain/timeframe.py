@@ -1,0 +1,47 @@
+"""Lengths of bars by the names that studies use."""
+
+from __future__ import annotations
+
+import re
+
+from whatif.errors import StudyError
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+
+_UNITS = {"min": MINUTE_US, "h": HOUR_US, "d": DAY_US}
+_PATTERN = re.compile(r"([1-9][0-9]*)(min|h|d)")
+
+
+def duration_us(text: str) -> int:
+    """Return a duration such as "5min", "1h" or "2d" in microseconds.
+
+    Raises
+    ------
+    StudyError
+        If `text` is not a positive whole number followed by min, h or d.
+    """
+    match = _PATTERN.fullmatch(str(text).strip())
+    if match is None:
+        raise StudyError(
+            f"{text!r} is not a duration: write a positive whole number and a unit, "
+            "min, h or d, such as '5min', '1h' or '1d'"
+        )
+    return int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def timeframe_us(text: str) -> int:
+    """Return the length of a bar in microseconds; "1d" stands for a whole session.
+
+    Raises
+    ------
+    StudyError
+        If `text` is no timeframe, or one of several days.
+    """
+    length = duration_us(text)
+    if length > DAY_US or (length == DAY_US and text != "1d") or (length < DAY_US and DAY_US % length):
+        raise StudyError(
+            f"timeframe {text!r} does not divide a day: use a length such as 1min, 5min, 15min, 1h or 1d"
+        )
+    return length

@@ -1,0 +1,66 @@
+"""Every error a user can meet, in one tree.
+
+A message says what was given, the rule it broke, and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WhatIfError(Exception):
+    """Base of all errors that whatif raises on purpose."""
+
+
+class StudyError(WhatIfError):
+    """The study file says something that cannot be run."""
+
+
+class StrategyError(WhatIfError):
+    """A strategy cannot be found, loaded or called with these parameters."""
+
+
+class IndicatorError(WhatIfError):
+    """An indicator expression is unknown or malformed."""
+
+
+class EngineError(WhatIfError):
+    """An engine cannot run, or refuses, what it was given."""
+
+
+class CalendarError(WhatIfError):
+    """A date, session or exchange is outside what the calendar knows."""
+
+
+class SourceError(WhatIfError):
+    """A file cannot be read as bars."""
+
+
+class LakeError(WhatIfError):
+    """A table is missing, damaged or not writable."""
+
+
+class LakeLockedError(LakeError):
+    """Another process is writing to the local lake."""
+
+
+class SessionError(WhatIfError):
+    """A Spark session cannot be started: no Java, no jar, no master."""
+
+
+class ModelError(WhatIfError):
+    """A model cannot be trained or its predictions are missing."""
+
+
+class RunError(WhatIfError):
+    """A run cannot start or go on."""
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """Return a remedy naming the valid spelling closest to `given`, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"valid: {', '.join(names)}"
