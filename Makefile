@@ -1,0 +1,60 @@
+# Everything runs in .venv, which `make install` builds from requirements.lock.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+export PYTHONHASHSEED := 0
+export TZ := UTC
+
+.PHONY: help install demo test test-fast test-spark test-cluster test-slow lint format bench lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP) ## build .venv from the lock file
+
+$(STAMP): requirements.lock setup.py whatif/VERSION
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "whatif is locked for Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out
+	$(BIN)/whatif demo
+
+test: test-fast test-spark test-cluster ## fast tier, Spark tier, cluster smoke test
+
+test-fast: $(STAMP) ## no JVM, seconds
+	$(BIN)/pytest -q -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
+
+test-spark: $(STAMP) ## one local Spark session
+	$(BIN)/pytest -q -m "spark and not slow"
+
+test-cluster: $(STAMP) ## a standalone master and two workers on loopback
+	$(BIN)/pytest -q -m "cluster and not slow"
+
+test-slow: $(STAMP) ## the rest
+	$(BIN)/pytest -q -m "slow"
+
+lint: $(STAMP) ## ruff, import-linter, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(STAMP) ## let ruff write what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## speed and memory, as ratios of one run
+	$(BIN)/whatif bench
+
+lock: ## write requirements.lock anew (needs uv)
+	uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what was built, keep .venv
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

