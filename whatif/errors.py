@@ -13,7 +13,7 @@ class WhatIfError(Exception):
     """Base of all errors that whatif raises on purpose."""
 
 
-class StudyError(WhatIfError):
+class StudyError(WhatIfError, ValueError):
     """The study file says something that cannot be run."""
 
 

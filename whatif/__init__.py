@@ -1,0 +1,41 @@
+"""whatif: a Spark-based, distributed what-if engine for trading strategies.
+
+Names are loaded when they are first used, so that importing the package on a
+worker brings in neither Spark nor MLflow (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whatif.engines.api import backtest
+    from whatif.pins.api import read_bars
+    from whatif.study import Study, load_study
+    from whatif.workflow.result import StudyResult
+    from whatif.workflow.run import run
+
+__version__ = files(__name__).joinpath("VERSION").read_text(encoding="utf-8").strip()
+
+_HOMES = {
+    "backtest": "whatif.engines.api",
+    "load_study": "whatif.study",
+    "read_bars": "whatif.pins.api",
+    "run": "whatif.workflow.run",
+    "Study": "whatif.study",
+    "StudyResult": "whatif.workflow.result",
+}
+
+__all__ = ["Study", "StudyResult", "backtest", "load_study", "read_bars", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,31 @@
+"""The YAML contract between an author and the engine."""
+
+from whatif.study.digest import canonical, digest
+from whatif.study.load import load_study, parse_study
+from whatif.study.model import (
+    METRICS,
+    CalendarSection,
+    DataSlice,
+    Holdout,
+    Keep,
+    Label,
+    RandomForest,
+    StrategySection,
+    Study,
+)
+
+__all__ = [
+    "METRICS",
+    "CalendarSection",
+    "DataSlice",
+    "Holdout",
+    "Keep",
+    "Label",
+    "RandomForest",
+    "StrategySection",
+    "Study",
+    "canonical",
+    "digest",
+    "load_study",
+    "parse_study",
+]

@@ -1,0 +1,119 @@
+"""Reads a study from YAML, and refuses what cannot be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from whatif.errors import StudyError, nearest
+from whatif.study.model import Study
+
+
+def load_study(path: str | Path) -> Study:
+    """Return the study in the YAML file at `path`.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or no YAML, or a key or value breaks a rule; the message
+        names each key, the value given, the rule and the nearest valid spelling.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"study {file} does not exist: give the path of a YAML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"study {file} cannot be read: {error}") from error
+    return parse_study(text, str(file))
+
+
+def parse_study(text: str, source: str = "study") -> Study:
+    """Return the study that the YAML `text` describes; `source` names it in messages."""
+    try:
+        given = yaml.load(text, Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2013-13-04
+        raise StudyError(f"{source} is not valid YAML: {error}") from error
+    if not isinstance(given, Mapping):
+        raise StudyError(f"{source} must be a mapping of study keys, not {type(given).__name__}")
+    try:
+        return Study.model_validate(given)
+    except ValidationError as error:
+        lines = "\n".join(f"  - {line}" for line in _explain_all(error.errors()))
+        raise StudyError(f"{source} cannot be run:\n{lines}") from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {sorted(map(str, twice))[0]!r} stands twice; name it once", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _explain_all(items: list[Any]) -> list[str]:
+    """One line a key: what the alternatives of a union each object to is joined."""
+    lines: dict[str, list[str]] = {}
+    for item in items:
+        path = [str(part) for part in item["loc"] if not _is_branch(part)]
+        head, message = _explain(item, path)
+        if message not in lines.setdefault(head, []):
+            lines[head].append(message)
+    return [f"{head}{', or '.join(messages)}" for head, messages in lines.items()]
+
+
+def _explain(item: Any, path: list[str]) -> tuple[str, str]:
+    key = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1]))
+    if item["type"] == "missing":
+        return f"key {key!r} is missing: ", "it is required"
+    message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    if item["type"] == "value_error":
+        return f"{key}: " if key else "", message
+    return f"{key} = {_shown(item['input'])}: ", message.replace("Input should be", "should be")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether pydantic names an alternative of a union here, not a key of the study."""
+    return isinstance(part, str) and (
+        part.startswith(("tuple[", "constrained-", "literal[", "function-", "union["))
+        or part in ("float", "int", "bool", "str")
+    )
+
+
+def _valid_keys(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Study
+    for part in path:
+        field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
+        if field is None:
+            break
+        inner = _section_of(field.annotation)
+        if inner is None:
+            break
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _section_of(argument)
+        if found is not None:
+            return found
+    return None

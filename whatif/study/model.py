@@ -1,0 +1,293 @@
+"""The study as its author writes it: every key, its type and its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from whatif.domain.timeframe import duration_us, timeframe_us
+from whatif.errors import nearest
+
+METRICS = (
+    "pnl_gross",
+    "pnl_net",
+    "costs",
+    "return_pct",
+    "sharpe",
+    "sortino",
+    "max_drawdown_pct",
+    "max_drawdown_bars",
+    "trades",
+    "win_rate",
+    "profit_factor",
+    "sqn",
+    "exposure",
+    "turnover",
+    "open_at_end",
+)
+"""Names of the metrics, which an objective may be."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+Scalar = bool | int | float | str
+
+
+class Section(BaseModel):
+    """A part of the study: frozen, typed strictly, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
+
+
+class DataSlice(Section):
+    """Which bars: symbols, timeframe and the trading dates [start, end)."""
+
+    symbols: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    timeframe: str = "1min"
+    start: date
+    end: date
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _whole_date(cls, value: Any) -> Any:
+        if isinstance(value, datetime):
+            raise ValueError("must be a trading date such as 2013-10-04, without a time of day")
+        if isinstance(value, str):
+            return date.fromisoformat(value)
+        return value
+
+    @field_validator("symbols")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a symbol twice; name each symbol once")
+        return value
+
+    @field_validator("timeframe")
+    @classmethod
+    def _timeframe(cls, value: str) -> str:
+        timeframe_us(value)
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DataSlice:
+        if self.end <= self.start:
+            raise ValueError(f"end {self.end} must be after start {self.start} (end itself is left out)")
+        return self
+
+
+class CalendarSection(Section):
+    """Which exchange's sessions, and which of its hours."""
+
+    exchange: str
+    session: Literal["regular", "extended", "24/7"] = "regular"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _always_open(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("session") == "24/7":
+            return {"exchange": "24/7", **given}
+        return given
+
+    @model_validator(mode="after")
+    def _same_hours(self) -> CalendarSection:
+        if self.session == "24/7" and self.exchange != "24/7":
+            raise ValueError(f"session 24/7 needs exchange 24/7, not {self.exchange}")
+        return self
+
+    @property
+    def hours(self) -> str:
+        """Return "extended" if bars outside regular hours take part, else "regular"."""
+        return "extended" if self.session == "extended" else "regular"
+
+
+class Label(Section):
+    """What a model learns: the VWAP of the bar that starts `horizon` later."""
+
+    kind: Literal["forward_vwap"] = "forward_vwap"
+    horizon: str = "5min"
+    target: Literal["return", "level"] = "return"
+
+    @field_validator("horizon")
+    @classmethod
+    def _horizon(cls, value: str) -> str:
+        duration_us(value)
+        return value
+
+
+class RandomForest(Section):
+    """One random-forest variant of Spark ML."""
+
+    kind: Literal["random_forest"] = "random_forest"
+    trees: Annotated[int, Field(ge=1, le=10_000)] = 20
+    depth: Annotated[int, Field(ge=0, le=30)] = 5
+    bins: Annotated[int, Field(ge=2, le=10_000)] = 32
+    min_leaf: Annotated[int, Field(ge=1)] = 1
+    feature_subset: Annotated[str, Field(pattern=r"^(auto|all|onethird|sqrt|log2|[0-9.]+)$")] = "auto"
+    features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
+    seed: int = 0
+    target: Literal["return", "level"] | None = None
+
+    @field_validator("feature_subset", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+class StrategySection(Section):
+    """Which strategy, and the parameters that no axis varies."""
+
+    name: str
+    params: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class Holdout(Section):
+    """Train, validate and test, one after the other in time.
+
+    Each of the three is a fraction of the slice's trading time, or all three are
+    pairs of trading dates [first, last] with both dates included.
+    """
+
+    kind: Literal["holdout"] = "holdout"
+    train: Annotated[float, Field(strict=False)] | tuple[date, date] = 0.5
+    validate_: Annotated[float, Field(strict=False)] | tuple[date, date] = Field(0.25, alias="validate")
+    test: Annotated[float, Field(strict=False)] | tuple[date, date] = 0.25
+    embargo: str = "0min"
+
+    @field_validator("train", "validate_", "test", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a fraction such as 0.25, or a pair of dates")
+        if isinstance(value, list):
+            if len(value) != 2 or any(isinstance(day, datetime) or not isinstance(day, date) for day in value):
+                raise ValueError("must be a fraction such as 0.25, or a pair of dates [first, last]")
+            return tuple(value)
+        return value
+
+    @field_validator("embargo")
+    @classmethod
+    def _embargo(cls, value: str) -> str:
+        if value not in ("0", "0min"):
+            duration_us(value)
+        return value
+
+    @property
+    def embargo_us(self) -> int:
+        """Length of the embargo in microseconds."""
+        return 0 if self.embargo in ("0", "0min") else duration_us(self.embargo)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Holdout:
+        parts = (self.train, self.validate_, self.test)
+        fractions = [p for p in parts if isinstance(p, (int, float))]
+        pairs = [p for p in parts if isinstance(p, tuple)]
+        if fractions and pairs:
+            raise ValueError("train, validate and test must be all fractions or all pairs of dates")
+        if fractions:
+            self._check_fractions(fractions)
+        for (first, last), following in pairwise([*pairs, None]):  # type: ignore[misc]
+            if last < first:
+                raise ValueError(f"window [{first}, {last}] ends before it begins")
+            if following is not None and following[0] <= last:
+                raise ValueError(f"window that begins {following[0]} overlaps the one that ends {last}")
+        return self
+
+    @staticmethod
+    def _check_fractions(fractions: list[float]) -> None:
+        if any(not 0 <= f < 1 for f in fractions) or fractions[1] == 0:
+            raise ValueError(f"fractions {fractions} must lie in [0, 1), and validate above 0")
+        if sum(fractions) > 1 + 1e-9:
+            raise ValueError(f"fractions {fractions} add up to {sum(fractions):g}, more than 1")
+
+
+class Keep(Section):
+    """Whose trades and equity are stored: of the best, of the N best, or of all."""
+
+    trades: Literal["best", "all"] | Annotated[int, Field(ge=0)] = "best"
+    equity: Literal["best", "all"] | Annotated[int, Field(ge=0)] = "best"
+
+
+class Study(Section):
+    """A what-if question, whole."""
+
+    study: Name
+    description: str = ""
+    data: DataSlice
+    calendar: CalendarSection
+    features: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    label: Label | None = None
+    models: dict[Name, RandomForest] = Field(default_factory=dict)
+    strategy: StrategySection
+    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    execution: dict[str, Scalar] = Field(default_factory=dict)
+    split: Holdout = Field(default_factory=Holdout)
+    objective: str = "sharpe"
+    period: Literal["auto", "session", "hour", "bar"] = "auto"
+    rank: Literal["per_symbol", "pooled"] = "per_symbol"
+    portfolio: Literal["separate", "shared"] = "separate"
+    engine: Literal["auto", "compiled", "backtrader"] = "auto"
+    keep: Keep = Field(default_factory=Keep)
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _axes(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: _axis_values(name, values) for name, values in given.items()}
+
+    @field_validator("features")
+    @classmethod
+    def _distinct_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({feature for feature in value if value.count(feature) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} twice; name each feature once")
+        return value
+
+    @field_validator("objective")
+    @classmethod
+    def _metric(cls, value: str) -> str:
+        if value not in METRICS:
+            raise ValueError(f"metric {value!r} is unknown: {nearest(value, METRICS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _joined(self) -> Study:
+        if self.models and (self.label is None or not self.features):
+            raise ValueError("models need a label and features: declare both, or remove the models")
+        if "model" in self.axes:
+            for name in self.axes["model"]:
+                if name not in self.models:
+                    raise ValueError(f"axis model names {name!r}: {nearest(str(name), self.models or ['none'])}")
+        for name, model in self.models.items():
+            for feature in model.features or ():
+                if feature not in self.features:
+                    raise ValueError(
+                        f"model {name} uses feature {feature!r}: {nearest(feature, self.features)}"
+                    )
+        return self
+
+
+def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, Mapping) and name != "execution":
+        values = _range(name, values)
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {values!r}")
+    if not values:
+        raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
+    seen = [(type(value), value) for value in values]
+    if any(seen.count(item) > 1 for item in seen[:1000]):
+        raise ValueError(f"axis {name} names a value twice; name each value once")
+    return tuple(values)
+
+
+def _range(name: str, given: Mapping[str, Any]) -> list[int | float]:
+    if set(given) - {"from", "to", "step"} or not {"from", "to"} <= set(given):
+        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {dict(given)!r}")
+    first, last, step = given["from"], given["to"], given.get("step", 1)
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in (first, last, step)) or step <= 0:
+        raise ValueError(f"axis {name}: from, to and step must be numbers, and step above 0; got {dict(given)!r}")
+    count = int((last - first) / step + 1e-9) + 1
+    return [first + k * step for k in range(max(count, 0))]
