@@ -1,0 +1,181 @@
+"""Splits the time of a study into train, validate and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from whatif.calendars import Schedule, schedule, time_zone
+from whatif.domain.bars import Bars
+from whatif.domain.resample import bar_ends
+from whatif.domain.timeframe import timeframe_us
+from whatif.errors import StudyError
+from whatif.study import Holdout, Study
+
+SNAP_SESSIONS = 20
+"""From this many sessions on, cuts fall between sessions and never inside one."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open interval of time, [start_us, end_us), microseconds UTC."""
+
+    name: str
+    start_us: int
+    end_us: int
+
+    def rows(self, bars: Bars, bar_us: int) -> tuple[int, int]:
+        """Return first and last-plus-one index of the bars that lie wholly inside."""
+        first = int(np.searchsorted(bars.ts, self.start_us, "left"))
+        stop = int(np.searchsorted(bar_ends(bars, bar_us), self.end_us, "right"))
+        return first, max(first, stop)
+
+    def __str__(self) -> str:
+        """Return name and bounds for messages."""
+        return f"{self.name} [{_text(self.start_us)}, {_text(self.end_us)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """The study's slice of time and its windows.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        Sessions of the slice.
+    start_us, end_us : int
+        Bounds of the slice, half-open, microseconds UTC.
+    train, validate, test : Window or None
+        None where the split gives the window no share.
+    """
+
+    schedule: Schedule
+    start_us: int
+    end_us: int
+    train: Window | None
+    validate: Window
+    test: Window | None
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Return the windows that exist, in time order."""
+        return tuple(w for w in (self.train, self.validate, self.test) if w is not None)
+
+
+def resolve_timeline(study: Study) -> Timeline:
+    """Return the windows of `study` as instants.
+
+    Fractions are shares of the slice's trading time (the sessions' regular hours). With
+    at least 20 sessions a cut moves to the nearest session's open; with fewer it falls
+    inside a session, on the grid of the timeframe. Each window after the first begins
+    `embargo` after the one before it ends.
+
+    Raises
+    ------
+    StudyError
+        If the slice or a window holds no session.
+    """
+    sessions = schedule(study.calendar.exchange, study.data.start, study.data.end - timedelta(days=1))
+    if not len(sessions):
+        raise StudyError(
+            f"data.start {study.data.start} to data.end {study.data.end} (left out) holds no session of "
+            f"{study.calendar.exchange}: choose dates on which the exchange trades"
+        )
+    bounds = _bounds(study, sessions)
+    if isinstance(study.split.train, tuple):
+        cuts = [_dated(study, part) for part in _parts(study.split)]  # type: ignore[arg-type]
+    else:
+        cuts = _shares(study, sessions, bounds)
+    windows = _embargoed(cuts, study.split.embargo_us)
+    return Timeline(sessions, *bounds, train=windows[0], validate=_needed(windows[1], study), test=windows[2])
+
+
+def _parts(split: Holdout) -> tuple[float | tuple[date, date], ...]:
+    return split.train, split.validate_, split.test
+
+
+def _bounds(study: Study, sessions: Schedule) -> tuple[int, int]:
+    first, last = int(sessions.open_us[0]), int(sessions.close_us[-1])
+    if study.calendar.hours == "regular":
+        return first, last
+    zone = ZoneInfo(time_zone(study.calendar.exchange))
+    midnight = pd.Timestamp(int(sessions.session[0]) * 86_400, unit="s").tz_localize(zone)
+    after = pd.Timestamp((int(sessions.session[-1]) + 1) * 86_400, unit="s").tz_localize(zone)
+    return min(first, _us(midnight)), max(last, _us(after))
+
+
+def _shares(study: Study, sessions: Schedule, bounds: tuple[int, int]) -> list[tuple[str, int, int]]:
+    parts = [float(p) for p in _parts(study.split)]  # type: ignore[arg-type]
+    edges = [bounds[0]]
+    for share in np.cumsum(parts):
+        edges.append(bounds[1] if share > 1 - 1e-9 else _cut(study, sessions, float(share), bounds[0]))
+    return [(name, a, b) for name, a, b in zip(("train", "validate", "test"), edges, edges[1:], strict=False)]
+
+
+def _cut(study: Study, sessions: Schedule, share: float, start_us: int) -> int:
+    if share <= 0:
+        return start_us
+    trading = sessions.trading_us
+    until = np.cumsum(trading)
+    target = share * float(until[-1])
+    if len(sessions) >= SNAP_SESSIONS:
+        k = int(np.argmin(np.abs(until - target))) + 1
+        return int(sessions.open_us[k]) if k < len(sessions) else int(sessions.close_us[-1])
+    k = int(np.searchsorted(until, target * (1 - 1e-12), "left"))
+    bar_us = min(timeframe_us(study.data.timeframe), int(trading[k]))
+    inside = round((target - float(until[k] - trading[k])) / bar_us) * bar_us
+    if inside >= trading[k]:
+        return int(sessions.open_us[k + 1]) if k + 1 < len(sessions) else int(sessions.close_us[-1])
+    return int(sessions.open_us[k]) + inside
+
+
+def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:
+    name = ("train", "validate", "test")[_parts(study.split).index(part)]
+    first, last = part
+    if first < study.data.start or last >= study.data.end:
+        raise StudyError(
+            f"split.{name} [{first}, {last}] leaves the slice: data.start is {study.data.start} and "
+            f"data.end {study.data.end} (left out); widen the slice or move the window"
+        )
+    inner = schedule(study.calendar.exchange, first, last)
+    if not len(inner):
+        raise StudyError(f"split.{name} [{first}, {last}] holds no session of {study.calendar.exchange}")
+    return (name, *_bounds(study, inner))
+
+
+def _embargoed(cuts: list[tuple[str, int, int]], embargo_us: int) -> list[Window | None]:
+    windows: list[Window | None] = []
+    previous: int | None = None
+    for name, start, end in cuts:
+        begin = start if previous is None else max(start, previous + embargo_us)
+        if end <= start:
+            windows.append(None)
+            continue
+        if end <= begin:
+            raise StudyError(
+                f"split.{name} is empty: the embargo ends at {_text(begin)}, the window at {_text(end)}; "
+                "shorten split.embargo or lengthen the window"
+            )
+        windows.append(Window(name, begin, end))
+        previous = end
+    return windows
+
+
+def _needed(window: Window | None, study: Study) -> Window:
+    if window is None:
+        raise StudyError(
+            f"split.validate = {study.split.validate_} leaves no bar to choose on: give it a larger share"
+        )
+    return window
+
+
+def _us(stamp: pd.Timestamp) -> int:
+    return int(stamp.as_unit("us").asm8.astype("int64"))
+
+
+def _text(us: int) -> str:
+    return str(pd.Timestamp(us, unit="us", tz="UTC").strftime("%Y-%m-%dT%H:%MZ"))
