@@ -1,1 +1,24 @@
-"""lake."""
+"""The lake: its tables, who may write, and how."""
+
+from __future__ import annotations
+
+from whatif.lake.create import create_tables
+from whatif.lake.lock import writer_lock
+from whatif.lake.snapshots import pin, read_pinned
+from whatif.lake.spec import TableSpec
+from whatif.lake.tables import TABLES, features_table
+from whatif.lake.write import append, insert_missing, replace, upsert
+
+__all__ = [
+    "TABLES",
+    "TableSpec",
+    "append",
+    "create_tables",
+    "features_table",
+    "insert_missing",
+    "pin",
+    "read_pinned",
+    "replace",
+    "upsert",
+    "writer_lock",
+]

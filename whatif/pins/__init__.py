@@ -1,1 +1,21 @@
-"""pins."""
+"""Pinned rows: which snapshot, and how to read it without Spark."""
+
+from __future__ import annotations
+
+from whatif.pins.cache import PinnedCache
+from whatif.pins.current import current_pin, find_pin, table_exists
+from whatif.pins.location import LakeLocation, catalog_properties
+from whatif.pins.pin import Pin
+from whatif.pins.read import read_arrow, read_bars
+
+__all__ = [
+    "LakeLocation",
+    "Pin",
+    "PinnedCache",
+    "catalog_properties",
+    "current_pin",
+    "find_pin",
+    "read_arrow",
+    "read_bars",
+    "table_exists",
+]

@@ -1,0 +1,67 @@
+"""Fixtures for every room: one Spark session for the run, a lake of one's own for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from whatif.pins import LakeLocation
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's lake and settings out of the tests, and the tests out of the user's."""
+    for name in [n for n in os.environ if n.startswith("WHATIF_") and n != "WHATIF_TEST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WHATIF_HOME", str(tmp_path / "whatif-home"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of real market data; skip where there is none."""
+    folder = Path(os.environ.get("WHATIF_TEST_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no market data in {folder}: set WHATIF_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _spark_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    from whatif.pins import LakeLocation
+    from whatif.session import get_spark
+
+    session = get_spark(
+        LakeLocation(tmp_path_factory.mktemp("spark-of-the-run")), app_name="whatif-tests", master="local[2]"
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake_home(tmp_path: Path) -> LakeLocation:
+    """Return the location of an empty lake, the one that WHATIF_HOME names too."""
+    from whatif.pins import LakeLocation
+
+    return LakeLocation(tmp_path / "whatif-home")
+
+
+@pytest.fixture
+def spark(_spark_of_the_run: SparkSession, lake_home: LakeLocation) -> Iterator[SparkSession]:
+    """Return a session on `lake_home`; what it cached or named is gone after the test."""
+    from whatif.session import get_spark
+
+    session = get_spark(lake_home)
+    yield session
+    session.catalog.clearCache()
+    for view in session.catalog.listTables():
+        if view.isTemporary:
+            session.catalog.dropTempView(view.name)

@@ -1,0 +1,74 @@
+"""Create tables, and add columns that a newer version of whatif brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from whatif.errors import LakeError
+from whatif.lake.lock import writer_lock
+from whatif.lake.spec import TableSpec
+from whatif.lake.tables import TABLES
+from whatif.pins import LakeLocation
+from whatif.pins.current import open_table, table_exists
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.target-file-size-bytes": str(128 * 1024 * 1024),
+    "write.parquet.row-group-size-bytes": str(16 * 1024 * 1024),
+}
+"""Small row groups, so that one symbol's month touches few of them."""
+
+
+def create_tables(
+    spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES
+) -> None:
+    """Create the tables that do not exist, and add columns that existing ones lack.
+
+    Raises
+    ------
+    LakeError
+        If a column exists with another type.
+    LakeLockedError
+        If there is something to create while another process is writing.
+    """
+    wanted = list(tables)
+    absent = [spec for spec in wanted if not table_exists(location, spec.name)]
+    for spec in wanted:
+        if spec not in absent:
+            _add_columns(spark, location, spec)
+    if not absent:
+        return
+    with writer_lock(location, "create tables"):
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {location.catalog}.{location.namespace}")
+        for spec in absent:
+            _create(spark, location, spec)
+
+
+def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
+    name = location.identifier(spec.name)
+    partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
+    properties = ", ".join(f"'{key}'='{value}'" for key, value in _PROPERTIES.items())
+    spark.sql(
+        f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} TBLPROPERTIES ({properties})"
+    )
+    if spec.sort_order:
+        spark.sql(f"ALTER TABLE {name} WRITE ORDERED BY {', '.join(spec.sort_order)}")
+
+
+def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
+    there = {field.name: str(field.field_type) for field in open_table(location, spec.name).schema().fields}
+    for column, kind in spec.columns:
+        if column in there:
+            continue
+        if column in spec.key:
+            raise LakeError(
+                f"table {spec.name} has no column {column!r}, which is part of its key: it was made by an "
+                "older version of whatif; drop it or use another WHATIF_HOME"
+            )
+        with writer_lock(location, f"add column {column} to {spec.name}"):
+            spark.sql(f"ALTER TABLE {location.identifier(spec.name)} ADD COLUMN `{column}` {kind}")

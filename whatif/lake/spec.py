@@ -1,0 +1,60 @@
+"""What a table looks like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from whatif.errors import LakeError
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One Iceberg table.
+
+    Attributes
+    ----------
+    name : str
+        Name within the namespace.
+    columns : tuple of (str, str)
+        Name and Spark SQL type of each column.
+    key : tuple of str
+        Columns that identify a row.
+    partitioning : tuple of str
+        Iceberg transforms, such as "months(ts)".
+    sort_order : tuple of str
+        Columns by which rows are ordered within files.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...] = ()
+    partitioning: tuple[str, ...] = ()
+    sort_order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.column_names
+        for name in (self.name, *names):
+            if not _NAME.fullmatch(name):
+                raise LakeError(f"{name!r} cannot name a table or column: use small letters, digits and _")
+        for name in (*self.key, *self.sort_order):
+            if name not in names:
+                raise LakeError(f"table {self.name}: {name!r} is not one of its columns {', '.join(names)}")
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(name for name, _ in self.columns)
+
+    @property
+    def ddl(self) -> str:
+        """The columns as Spark takes a schema."""
+        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns)
+
+
+def columns(ddl: str) -> tuple[tuple[str, str], ...]:
+    """Return the columns of "name type, name type"; a type must not hold a comma."""
+    pairs = (part.strip().split(None, 1) for part in ddl.split(",") if part.strip())
+    return tuple((name, kind.strip()) for name, kind in pairs)

@@ -1,0 +1,124 @@
+"""Every table of the lake (Iceberg v2; all timestamps UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake.spec import TableSpec, columns
+
+BARS = TableSpec(
+    name="bars",
+    columns=columns("""
+        symbol string, ts timestamp, timeframe string,
+        session date, session_open timestamp, session_close timestamp, hours string,
+        open double, high double, low double, close double, volume double, vwap double,
+        trade_count bigint, vwap_estimated boolean,
+        exchange string, source string, ingested_at timestamp
+    """),
+    key=("symbol", "timeframe", "ts"),
+    partitioning=("months(ts)",),
+    sort_order=("symbol", "ts"),
+)
+"""Bars; `ts` is the start, `hours` "regular" or "extended", volume in units, prices per unit."""
+
+BARS_QUARANTINE = TableSpec(
+    name="bars_quarantine",
+    columns=columns("""
+        source string, row bigint, symbol string, ts timestamp, timeframe string,
+        raw string, rule string, ingested_at timestamp
+    """),
+    key=("source", "row"),
+)
+"""Rejected rows: `row` counts data rows from 1, `raw` is JSON of what the source had."""
+
+NEWS_SENTIMENT = TableSpec(
+    name="news_sentiment",
+    columns=columns("""
+        symbol string, published_at timestamp, url string, title string, source string,
+        relevance double, score double, label string, ingested_at timestamp
+    """),
+    key=("symbol", "published_at", "url"),
+    partitioning=("months(published_at)",),
+    sort_order=("symbol", "published_at"),
+)
+"""News: relevance of the article for the symbol and sentiment score of that symbol in it."""
+
+PREDICTIONS = TableSpec(
+    name="predictions",
+    columns=columns("""
+        model_digest string, symbol string, ts timestamp,
+        prediction double, prob_long double, prob_short double
+    """),
+    key=("model_digest", "symbol", "ts"),
+    partitioning=("model_digest",),
+    sort_order=("symbol", "ts"),
+)
+"""Predictions of a model; the columns that do not apply are null."""
+
+_KEPT = "bars_snapshot bigint, config_id string, symbol string, window string, "
+_KEPT_WINDOW = "window_start timestamp, window_end timestamp, "
+
+TRADES = TableSpec(
+    name="trades",
+    columns=columns(
+        _KEPT
+        + _KEPT_WINDOW
+        + """trade_no int, opened_at timestamp, closed_at timestamp, size double,
+        entry_price double, exit_price double, pnl double, pnl_net double"""
+    ),
+    key=("bars_snapshot", "config_id", "symbol", "window", "window_start", "window_end", "trade_no"),
+    sort_order=("config_id", "symbol", "trade_no"),
+)
+"""Closed trades of the backtests that a study keeps."""
+
+EQUITY = TableSpec(
+    name="equity",
+    columns=columns(
+        _KEPT + _KEPT_WINDOW + "ts timestamp, equity double, benchmark double, position double"
+    ),
+    key=("bars_snapshot", "config_id", "symbol", "window", "window_start", "window_end", "ts"),
+    sort_order=("config_id", "symbol", "ts"),
+)
+"""Account value at every bar's close, of the backtests that a study keeps."""
+
+TEST_LOOKS = TableSpec(
+    name="test_looks",
+    columns=columns("""
+        study string, data_digest string, looked_at timestamp, user string, host string,
+        config_id string, symbol string, window_start timestamp, window_end timestamp, command string
+    """),
+)
+"""Each time a test window was opened, by whom."""
+
+TABLES: tuple[TableSpec, ...] = (
+    BARS,
+    BARS_QUARANTINE,
+    NEWS_SENTIMENT,
+    PREDICTIONS,
+    RESULTS,
+    RETURNS,
+    TRADES,
+    EQUITY,
+    TEST_LOOKS,
+)
+
+
+def features_table(name: str, features: Sequence[str], labels: Sequence[str] = ()) -> TableSpec:
+    """Return the table of a feature set: one double column for each feature and label.
+
+    Parameters
+    ----------
+    name : str
+        The set's name or digest; the table is `features_<name>`.
+    features, labels : sequence of str
+        Column names, small letters, digits and _.
+    """
+    values = tuple((column, "double") for column in (*features, *labels))
+    return TableSpec(
+        name=f"features_{name}",
+        columns=(("symbol", "string"), ("ts", "timestamp"), *values),
+        key=("symbol", "ts"),
+        partitioning=("months(ts)",),
+        sort_order=("symbol", "ts"),
+    )

@@ -1,0 +1,96 @@
+"""`whatif.read_bars`: bars as a pandas frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import pandas as pd
+
+from whatif.errors import LakeError, nearest
+from whatif.pins.current import current_pin
+from whatif.pins.location import LakeLocation
+from whatif.pins.pin import Pin
+from whatif.pins.read import bars_filter, read_arrow
+
+COLUMNS = (
+    "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
+    "open", "high", "low", "close", "volume", "vwap", "trade_count", "vwap_estimated", "exchange",
+)  # fmt: skip
+
+Moment = str | date | datetime | pd.Timestamp
+
+
+def read_bars(
+    symbols: str | Sequence[str],
+    start: Moment | None = None,
+    end: Moment | None = None,
+    as_of: Moment | Pin | None = None,
+    timeframe: str = "1min",
+    session: str = "regular",
+) -> pd.DataFrame:
+    """Return bars from the lake as a frame, ordered by symbol and ts. Starts no JVM.
+
+    Parameters
+    ----------
+    symbols : str or sequence of str
+        Symbols to read.
+    start, end : str, date or datetime, optional
+        Half-open range of the bars' starts; UTC where no time zone is given.
+    as_of : str, date, datetime or Pin, optional
+        Read the lake as it stood then; now if left out. UTC where no time zone is given.
+    timeframe : str
+        Length of a bar, such as "1min" or "1d".
+    session : str
+        "regular" for the exchange's regular hours, "extended" for all bars.
+
+    Returns
+    -------
+    DataFrame
+        Columns `symbol, ts, timeframe, session, session_open, session_close, hours, open, high,
+        low, close, volume, vwap, trade_count, vwap_estimated, exchange`; times tz-aware UTC,
+        `session` a naive midnight.
+
+    Raises
+    ------
+    LakeError
+        If a symbol is not in the lake (the nearest one that is, is named).
+    """
+    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
+    pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of)
+    row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
+    table = read_arrow(pin, COLUMNS, row_filter)
+    frame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
+    found = set(frame["symbol"].unique())
+    if not found.issuperset(wanted):
+        _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
+    frame["session"] = pd.to_datetime(frame["session"])
+    return frame
+
+
+def _pin_at(as_of: Moment | None) -> Pin:
+    moment = None if as_of is None else _timestamp(as_of).to_pydatetime(warn=False)
+    return current_pin(LakeLocation.from_environment(), "bars", moment)
+
+
+def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
+    """Raise for symbols that have no bars at all; a range without bars is no error."""
+    from pyiceberg.expressions import EqualTo
+
+    known = set(read_arrow(pin, ["symbol"], EqualTo("timeframe", timeframe))["symbol"].unique().to_pylist())
+    for symbol in absent:
+        if symbol not in known:
+            hint = nearest(symbol, known) if known else "ingest some first (whatif ingest)"
+            raise LakeError(f"symbol {symbol!r} has no {timeframe} bars in the lake: {hint}")
+
+
+def _us(moment: Moment | None) -> int | None:
+    return None if moment is None else int(_timestamp(moment).as_unit("us").value // 1000)
+
+
+def _timestamp(moment: Moment) -> pd.Timestamp:
+    try:
+        stamp = pd.Timestamp(moment)
+    except ValueError as error:
+        raise LakeError(f"{moment!r} is not a time: write one such as 2013-10-04T13:30:00+00:00") from error
+    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")

@@ -1,0 +1,136 @@
+"""Find the snapshot that a table stands at, now or at a moment, without a JVM."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whatif.errors import LakeError, nearest
+from whatif.pins.location import LakeLocation, catalog_properties
+from whatif.pins.pin import Pin
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+def current_pin(location: LakeLocation, table: str, as_of: datetime | None = None) -> Pin:
+    """Return the pin of a table's latest snapshot, or of the latest not after `as_of`.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    table : str
+        Name of the table, such as "bars".
+    as_of : datetime, optional
+        A moment with a time zone.
+
+    Raises
+    ------
+    LakeError
+        If the table does not exist, is empty, has nothing that old, or `as_of` has no time zone.
+    """
+    opened = open_table(location, table)
+    if as_of is None:
+        snapshot = opened.current_snapshot()
+        if snapshot is None:
+            raise LakeError(f"table {table} has no rows yet: write to it first ('whatif ingest' for bars)")
+        return Pin(table, snapshot.snapshot_id, opened.metadata_location)
+    return Pin(table, _snapshot_at(opened, table, as_of), opened.metadata_location)
+
+
+def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> Pin | None:
+    """Return the newest snapshot whose summary holds all `properties`, or None.
+
+    Derived tables note there what they were built from, such as `whatif.bars-snapshot`.
+    """
+    opened = open_table(location, table)
+    for snapshot in sorted(opened.metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True):
+        summary = snapshot.summary.additional_properties if snapshot.summary else {}
+        if all(summary.get(key) == value for key, value in properties.items()):
+            return Pin(table, snapshot.snapshot_id, opened.metadata_location)
+    return None
+
+
+def table_exists(location: LakeLocation, table: str) -> bool:
+    """Tell whether a table exists, without a JVM."""
+    if location.local:
+        return _newest_metadata(location.table_folder(table)) is not None
+    return bool(_catalog(location).table_exists((location.namespace, table)))
+
+
+def open_table(location: LakeLocation, table: str) -> Table:
+    """Return PyIceberg's view of a table as it stands now.
+
+    Raises
+    ------
+    LakeError
+        If there is no such table; its message names the nearest one there is.
+    """
+    from pyiceberg.exceptions import NoSuchTableError
+    from pyiceberg.table import StaticTable
+
+    if not location.local:
+        try:
+            return _catalog(location).load_table((location.namespace, table))
+        except NoSuchTableError as error:
+            raise _missing(location, table) from error
+    metadata = _newest_metadata(location.table_folder(table))
+    if metadata is None:
+        raise _missing(location, table)
+    return StaticTable.from_metadata(str(metadata))
+
+
+def _catalog(location: LakeLocation):  # type: ignore[no-untyped-def]
+    from pyiceberg.catalog import load_catalog
+
+    return load_catalog(location.catalog, **catalog_properties())
+
+
+def _newest_metadata(folder: Path) -> Path | None:
+    """Return the metadata file a Hadoop table stands at.
+
+    The hint is written after the metadata and may lag behind it when a writer was
+    killed in between, so later versions are looked for, as Iceberg itself does.
+    """
+    metadata = folder / "metadata"
+    try:
+        version = int((metadata / "version-hint.text").read_text())
+    except (OSError, ValueError):
+        versions = [int(p.name[1:].split(".", 1)[0]) for p in metadata.glob("v*.metadata.json")]
+        if not versions:
+            return None
+        version = max(versions)
+    while (metadata / f"v{version + 1}.metadata.json").exists():
+        version += 1
+    path = metadata / f"v{version}.metadata.json"
+    return path if path.exists() else None
+
+
+def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
+    if as_of.tzinfo is None:
+        raise LakeError(f"as_of {as_of} has no time zone: give a time such as {as_of.isoformat()}+00:00")
+    moment = as_of.timestamp() * 1000
+    history = opened.history()
+    past = [entry for entry in history if entry.timestamp_ms <= moment]
+    if not past:
+        first = datetime.fromtimestamp(history[0].timestamp_ms / 1000, UTC).isoformat() if history else "never"
+        raise LakeError(
+            f"table {table} had no snapshot at {as_of.isoformat()}: its first is of {first}; ask for a later time"
+        )
+    return int(max(past, key=lambda entry: entry.timestamp_ms).snapshot_id)
+
+
+def _missing(location: LakeLocation, table: str) -> LakeError:
+    where = str(location.warehouse) if location.local else f"catalog {location.catalog}"
+    names = _table_names(location)
+    hint = "ingest bars first (whatif ingest)" if table == "bars" or not names else nearest(table, names)
+    return LakeError(f"table {location.namespace}.{table} does not exist in {where}: {hint}")
+
+
+def _table_names(location: LakeLocation) -> list[str]:
+    if location.local:
+        folder = location.warehouse / location.namespace
+        return sorted(p.name for p in folder.glob("*") if (p / "metadata").is_dir())
+    return sorted(name[-1] for name in _catalog(location).list_tables(location.namespace))

@@ -1,0 +1,144 @@
+"""Read pinned rows through PyIceberg, without a JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.errors import LakeError, nearest
+from whatif.pins.location import catalog_properties
+from whatif.pins.pin import Pin
+from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import DataScan
+
+HOURS = ("regular", "extended")
+_FLOATS = ("open", "high", "low", "close", "volume", "vwap")
+_TIMES = ("ts", "session_open", "session_close")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) -> DataScan:
+    """Return PyIceberg's scan of the pinned rows.
+
+    Raises
+    ------
+    LakeError
+        If the metadata file is gone, the snapshot has expired, or a column is not in the table.
+    """
+    from pyiceberg.table import StaticTable
+
+    try:
+        table = StaticTable.from_metadata(pin.metadata_location, catalog_properties())
+    except FileNotFoundError as error:
+        raise LakeError(
+            f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
+        ) from error
+    if table.snapshot_by_id(pin.snapshot_id) is None:
+        raise LakeError(
+            f"pin of {pin.table}: snapshot {pin.snapshot_id} is not in {pin.metadata_location}, it was "
+            "expired or belongs to another table: pin the table again (--latest)"
+        )
+    known = [f.name for f in table.schema().fields]
+    for column in columns:
+        if column not in known:
+            raise LakeError(f"table {pin.table} has no column {column!r}: {nearest(column, known)}")
+    return table.scan(row_filter=row_filter, selected_fields=tuple(columns), snapshot_id=pin.snapshot_id)
+
+
+def read_arrow(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression | None = None) -> pa.Table:
+    """Return columns of the pinned rows that pass a filter, in no particular order.
+
+    Parameters
+    ----------
+    pin : Pin
+        The table and its snapshot.
+    columns : sequence of str
+        Columns to read, and their order.
+    row_filter : str or pyiceberg expression, optional
+        Such as "symbol = 'SPY'"; all rows if left out.
+    """
+    from pyiceberg.expressions import AlwaysTrue
+
+    table = scan(pin, columns, AlwaysTrue() if row_filter is None else row_filter).to_arrow()
+    return table.select(list(columns))
+
+
+def bars_filter(
+    symbols: Sequence[str], timeframe: str, start_us: int | None, end_us: int | None, hours: str
+) -> BooleanExpression:
+    """Return the filter of bars of `symbols` whose ts lies in [start_us, end_us).
+
+    `hours` is "regular", or "extended" for all bars.
+    """
+    from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, In, LessThan
+
+    if hours not in HOURS:
+        raise LakeError(f"hours {hours!r} are unknown: {nearest(hours, HOURS)}")
+    terms: list[BooleanExpression] = [In("symbol", list(symbols)), EqualTo("timeframe", timeframe)]
+    if start_us is not None:
+        terms.append(GreaterThanOrEqual("ts", _iso(start_us)))
+    if end_us is not None:
+        terms.append(LessThan("ts", _iso(end_us)))
+    if hours == "regular":
+        terms.append(EqualTo("hours", "regular"))
+    return And(*terms)
+
+
+def read_bars(
+    pin: Pin,
+    symbol: str,
+    timeframe: str,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    hours: str = "regular",
+) -> Bars:
+    """Return one symbol's bars in [start_us, end_us), oldest first; none is an empty `Bars`.
+
+    Parameters
+    ----------
+    pin : Pin
+        Pin of the table `bars`.
+    symbol, timeframe : str
+        Such as "SPY" and "1min".
+    start_us, end_us : int, optional
+        Half-open range of the bars' starts, microseconds UTC.
+    hours : str
+        "regular", or "extended" for all bars.
+    """
+    columns = ["session", *_TIMES, *_FLOATS]
+    table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
+    ts = microseconds(table["ts"])
+    order = np.argsort(ts, kind="stable")
+    return Bars(
+        symbol=symbol,
+        session=days(table["session"])[order],
+        **{name: microseconds(table[name])[order] for name in _TIMES},
+        **{name: floats(table[name])[order] for name in _FLOATS},
+    )
+
+
+def microseconds(column: pa.ChunkedArray) -> IntArray:
+    """Return a timestamp column as int64 microseconds since 1970-01-01 UTC."""
+    return np.asarray(column.cast("int64").to_numpy(), dtype=np.int64)
+
+
+def days(column: pa.ChunkedArray) -> IntArray:
+    """Return a date column as int64 days since 1970-01-01."""
+    return np.asarray(column.cast("int32").to_numpy(), dtype=np.int64)
+
+
+def floats(column: pa.ChunkedArray) -> FloatArray:
+    """Return a double column as float64, null as NaN."""
+    return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def _iso(moment_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=int(moment_us))).isoformat(timespec="microseconds")

