@@ -1,0 +1,174 @@
+"""Indicator expressions such as ``sma(vwap, 20)`` as values."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from whatif.domain.bars import PRICE_FIELDS
+from whatif.errors import IndicatorError, nearest
+from whatif.indicators.registry import get_indicator
+
+DEFAULT_SOURCE = "close"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series that the bars carry: a price, volume, or an input from outside."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a strategy's parameter will supply."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Call:
+    """An indicator applied to sources with its numbers."""
+
+    indicator: str
+    sources: tuple[Series | Call, ...]
+    numbers: tuple[int | Parameter, ...]
+
+    def __str__(self) -> str:
+        """Return the shortest way to write it: a lone `close` is left out."""
+        default = (Series(DEFAULT_SOURCE),)
+        sources = () if self.sources == default and self.numbers else self.sources
+        return f"{self.indicator}({', '.join(str(part) for part in (*sources, *self.numbers))})"
+
+
+Node: TypeAlias = Series | Call
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed expression; equal and hashable by its canonical text.
+
+    Attributes
+    ----------
+    node : Series or Call
+        The outermost series or indicator.
+    """
+
+    node: Node
+
+    def __str__(self) -> str:
+        """Return the canonical text."""
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The canonical text, such as ``sma(20)`` or ``crossover(sma(fast), sma(slow))``."""
+        return str(self.node)
+
+    @property
+    def column(self) -> str:
+        """The name of the series as a column, such as ``sma_20`` or ``sma_vwap_20``."""
+        return self.text.replace(", ", "_").replace("(", "_").replace(")", "")
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """Names of parameters that are not yet numbers."""
+        return frozenset(
+            number.name for call in _calls(self.node) for number in call.numbers if isinstance(number, Parameter)
+        )
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Names of series that come from outside the bars."""
+        return frozenset(name for name in _series(self.node) if name not in PRICE_FIELDS)
+
+    def bind(self, params: Mapping[str, object]) -> Expression:
+        """Return the expression with parameter names replaced by their numbers.
+
+        Raises
+        ------
+        IndicatorError
+            If a name is not among `params`, or its value is not a positive integer.
+        """
+        return Expression(_bind(self.node, params))
+
+    def warmup(self) -> int:
+        """Return the number of rows before the first value; all parameters must be bound.
+
+        Raises
+        ------
+        IndicatorError
+            If a parameter is not bound.
+        """
+        return _warmup(self.node)
+
+
+def period(value: object, where: str) -> int:
+    """Return `value` as a period, or say which rule it breaks.
+
+    Raises
+    ------
+    IndicatorError
+        If it is not a positive integer.
+    """
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise IndicatorError(f"{where}: {value!r} is not a period; use an integer of at least 1")
+    return number
+
+
+def _calls(node: Node) -> Iterator[Call]:
+    if isinstance(node, Call):
+        yield node
+        for source in node.sources:
+            yield from _calls(source)
+
+
+def _series(node: Node) -> Iterator[str]:
+    if isinstance(node, Series):
+        yield node.name
+    else:
+        for source in node.sources:
+            yield from _series(source)
+
+
+def _bind(node: Node, params: Mapping[str, object]) -> Node:
+    if isinstance(node, Series):
+        return node
+    return Call(
+        node.indicator,
+        tuple(_bind(source, params) for source in node.sources),
+        tuple(_number(number, params, node) for number in node.numbers),
+    )
+
+
+def _number(number: int | Parameter, params: Mapping[str, object], call: Call) -> int:
+    if isinstance(number, int):
+        return number
+    if number.name not in params:
+        remedy = nearest(number.name, params) if params else "the strategy declares no parameters"
+        raise IndicatorError(f"{call}: parameter {number.name!r} is unknown; {remedy}")
+    return period(params[number.name], f"{call}, {number.name}")
+
+
+def _warmup(node: Node) -> int:
+    if isinstance(node, Series):
+        return 0
+    for number in node.numbers:
+        if isinstance(number, Parameter):
+            raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
+    own = get_indicator(node.indicator).warmup(*node.numbers)
+    return own + max(_warmup(source) for source in node.sources)
