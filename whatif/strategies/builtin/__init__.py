@@ -1,0 +1,6 @@
+"""Strategies that come with the library, one a file."""
+
+from __future__ import annotations
+
+BUILTIN = ("forecast_threshold", "sma_crossover")
+"""Their names; each is the module and the strategy in it."""

@@ -1,0 +1,66 @@
+"""Ordinary Backtrader strategies, known by their class alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whatif.strategies.params import check_names
+from whatif.strategies.source import digest_of, source_of
+
+
+@dataclass(frozen=True, eq=False)
+class BacktraderSpec:
+    """A subclass of `backtrader.Strategy`, to be run by Backtrader as it is.
+
+    Attributes
+    ----------
+    name : str
+        The class's name.
+    cls : type
+        The class.
+    source : str
+        The text that defines it.
+    """
+
+    name: str
+    cls: type
+    source: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the source: a changed strategy is another strategy."""
+        return digest_of(self.source)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The parameters' defaults."""
+        return dict(self.cls.params._getpairs())  # type: ignore[attr-defined]
+
+    def validate(self, given: Mapping[str, object]) -> dict[str, Any]:
+        """Return all parameters, defaults filled in; their values are the class's own matter.
+
+        Raises
+        ------
+        StrategyError
+            If one is unknown.
+        """
+        check_names(given, self.defaults, self.name)
+        return {**self.defaults, **given}
+
+    def external_inputs(self) -> frozenset[str]:
+        """Return the series it must have from outside: none is declared."""
+        return frozenset()
+
+
+def is_backtrader_strategy(thing: object) -> bool:
+    """Return whether `thing` is a class derived from `backtrader.Strategy`, importing nothing."""
+    return isinstance(thing, type) and any(
+        base.__name__ == "Strategy" and base.__module__ == "backtrader.strategy" for base in thing.__mro__[1:]
+    )
+
+
+def classic(cls: type) -> BacktraderSpec:
+    """Return the strategy that a class derived from `backtrader.Strategy` is."""
+    return BacktraderSpec(name=cls.__name__, cls=cls, source=source_of(cls))

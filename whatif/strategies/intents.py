@@ -1,0 +1,52 @@
+"""What a step function may ask the broker for.
+
+An intent is a pair (code, amount), so that the same step function runs in Python and in a
+compiled loop. Nothing is remembered between bars.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from numba.extending import register_jitable
+
+Intent: TypeAlias = tuple[int, float]
+"""Code and amount."""
+
+HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT = range(6)
+
+
+@register_jitable
+def hold() -> Intent:
+    """Leave everything as it is."""
+    return (HOLD, 0.0)
+
+
+@register_jitable
+def target(size: float) -> Intent:
+    """Ask for the position to become `size` (signed): Backtrader's `order_target_size`."""
+    return (TARGET, float(size))
+
+
+@register_jitable
+def buy(size: float) -> Intent:
+    """Buy `size` units (not negative) at the market."""
+    return (BUY, float(size))
+
+
+@register_jitable
+def sell(size: float) -> Intent:
+    """Sell `size` units (not negative) at the market."""
+    return (SELL, float(size))
+
+
+@register_jitable
+def close() -> Intent:
+    """Leave the position: Backtrader's `close`."""
+    return (CLOSE, 0.0)
+
+
+@register_jitable
+def target_percent(fraction: float) -> Intent:
+    """Ask for a position worth `fraction` of the account: Backtrader's `order_target_percent`."""
+    return (TARGET_PERCENT, float(fraction))

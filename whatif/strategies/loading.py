@@ -1,0 +1,138 @@
+"""From what a study or a caller names to a strategy."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from whatif.errors import StrategyError, nearest
+from whatif.strategies.builtin import BUILTIN
+from whatif.strategies.classic import BacktraderSpec, classic, is_backtrader_strategy
+from whatif.strategies.source import module_from_source
+from whatif.strategies.spec import StrategySpec
+
+AnyStrategy: TypeAlias = StrategySpec | BacktraderSpec
+"""A step function or an ordinary Backtrader strategy."""
+
+
+def resolve(given: object, base_dir: Path | None = None) -> AnyStrategy:
+    """Return the strategy that `given` names or is.
+
+    Parameters
+    ----------
+    given : str, Path, StrategySpec, BacktraderSpec or class
+        A built-in name; ``package.module:Name`` or ``package.module.Name``; ``path/file.py``
+        (if it defines one strategy) or ``path/file.py:Name``; a strategy itself, or a class
+        derived from `backtrader.Strategy`.
+    base_dir : Path, optional
+        Where relative paths start; the working folder if absent.
+
+    Raises
+    ------
+    StrategyError
+        If there is no such strategy, or its file or module cannot be loaded.
+    """
+    if isinstance(given, (StrategySpec, BacktraderSpec)):
+        return given
+    if is_backtrader_strategy(given):
+        return classic(given)  # type: ignore[arg-type]
+    if isinstance(given, Path):
+        given = str(given)
+    if not isinstance(given, str) or not given:
+        raise StrategyError(
+            f"strategy {given!r}: give a name, package.module:Name, path/file.py, a step function made by "
+            "@strategy, or a subclass of backtrader.Strategy"
+        )
+    return _named(given, base_dir or Path())
+
+
+def _named(text: str, base_dir: Path) -> AnyStrategy:
+    place, _, name = text.rpartition(":")
+    if not place or place.isalpha() and len(place) == 1:
+        place, name = text, ""
+    if place.endswith(".py"):
+        return pick(_file_module(base_dir / place, text), name, text)
+    if not name and text in BUILTIN:
+        return pick(importlib.import_module(f"whatif.strategies.builtin.{text}"), text, text)
+    if not name:
+        place, _, name = text.rpartition(".")
+    if not place:
+        raise StrategyError(
+            f"strategy {text!r} is unknown: {nearest(text, BUILTIN)} or give path/file.py or package.module:Name"
+        )
+    return pick(_imported(place, text), name, text)
+
+
+def pick(module: ModuleType, name: str, text: str) -> AnyStrategy:
+    """Return the strategy called `name` in a module, or its only one if `name` is empty.
+
+    Raises
+    ------
+    StrategyError
+        If there is none, or several and no name.
+    """
+    found = _defined_in(module)
+    if name:
+        if hasattr(module, name) and _as_strategy(getattr(module, name)) is not None:
+            return _as_strategy(getattr(module, name))  # type: ignore[return-value]
+        remedy = nearest(name, found) if found else "it defines no strategy; decorate a step function with @strategy"
+        raise StrategyError(f"strategy {text!r}: there is no strategy {name!r} in it; {remedy}")
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise StrategyError(f"strategy {text!r}: it defines no strategy; decorate a step function with @strategy")
+    raise StrategyError(f"strategy {text!r} defines several: {', '.join(sorted(found))}; write {text}:{min(found)}")
+
+
+def _as_strategy(thing: object) -> AnyStrategy | None:
+    if isinstance(thing, (StrategySpec, BacktraderSpec)):
+        return thing
+    return classic(thing) if is_backtrader_strategy(thing) else None  # type: ignore[arg-type]
+
+
+def _defined_in(module: ModuleType) -> dict[str, AnyStrategy]:
+    found: dict[str, AnyStrategy] = {}
+    for name, thing in vars(module).items():
+        home = thing.step if isinstance(thing, StrategySpec) else thing
+        spec = _as_strategy(thing)
+        if spec is not None and getattr(home, "__module__", "") == module.__name__:
+            found[name] = spec
+    return found
+
+
+def _imported(place: str, text: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not place.startswith(error.name):
+            raise StrategyError(f"strategy {text!r}: importing {place} failed: {error}") from error
+        raise StrategyError(
+            f"strategy {text!r}: there is no module {error.name!r}; "
+            f"{nearest(text, BUILTIN)} A file of your own is written path/file.py"
+        ) from error
+    except Exception as error:
+        raise StrategyError(f"strategy {text!r}: importing {place} failed: {type(error).__name__}: {error}") from error
+
+
+def _file_module(path: Path, text: str) -> ModuleType:
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StrategyError(f"strategy {text!r}: cannot read {path}: {error}; give the path of a Python file") from error
+    return load_source(source, str(path), text)
+
+
+def load_source(source: str, filename: str, text: str) -> ModuleType:
+    """Return the module that a strategy file's text defines.
+
+    Raises
+    ------
+    StrategyError
+        If executing the text fails.
+    """
+    try:
+        return module_from_source(source, filename)
+    except Exception as error:
+        raise StrategyError(f"strategy {text!r}: loading it failed: {type(error).__name__}: {error}") from error

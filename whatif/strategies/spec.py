@@ -1,0 +1,168 @@
+"""What a strategy is: a step function and what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from whatif.domain.bars import PRICE_FIELDS
+from whatif.errors import IndicatorError, StrategyError, nearest
+from whatif.indicators import Expression, parse
+from whatif.strategies.constraint import check_constraint, holds
+from whatif.strategies.intents import Intent
+from whatif.strategies.params import Param, Value, check_names
+from whatif.strategies.source import digest_of, source_of
+
+Step: TypeAlias = Callable[[int, Any, Any, Any], Intent]
+"""(bar index, arrays, parameters, position state) -> intent."""
+
+
+@dataclass(frozen=True, eq=False)
+class StrategySpec:
+    """A strategy as a step function.
+
+    Attributes
+    ----------
+    name : str
+        The step function's name.
+    step : callable
+        ``step(i, x, p, s)``: bar index, arrays (the bars' own and the inputs, float64 by name),
+        parameters, position state (`whatif.strategies.state.State`). Numba-compatible.
+    params : mapping of str to Param
+        Declared parameters.
+    inputs : mapping of str to Expression
+        Further arrays by name: indicators, or series from outside.
+    constraint : str
+        A rule between parameters, such as ``fast < slow``; "" for none.
+    lookback : int
+        Rows before `i` that the step may read; it is never called before row `lookback`.
+    scratch : int
+        Length of the float64 array the step may keep values in; zeros at the start.
+    source : str
+        The text that defines it.
+    """
+
+    name: str
+    step: Step
+    params: Mapping[str, Param] = field(default_factory=dict)
+    inputs: Mapping[str, Expression] = field(default_factory=dict)
+    constraint: str = ""
+    lookback: int = 1
+    scratch: int = 0
+    source: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the source: a changed strategy is another strategy."""
+        return digest_of(self.source)
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """The parameters' defaults."""
+        return {name: param.default for name, param in self.params.items()}
+
+    def validate(self, given: Mapping[str, object]) -> dict[str, Value]:
+        """Return all parameters, typed and in declared order, defaults filled in.
+
+        Raises
+        ------
+        StrategyError
+            Naming key, value and rule, if one is unknown, mistyped or out of bounds, or the
+            constraint does not hold.
+        """
+        check_names(given, self.params, self.name)
+        params = {
+            name: param.check(given.get(name, param.default), f"strategy {self.name}: parameter {name!r}")
+            for name, param in self.params.items()
+        }
+        if self.constraint and not holds(self.constraint, params):
+            shown = ", ".join(f"{name}={value}" for name, value in params.items() if name in self.constraint)
+            raise StrategyError(f"strategy {self.name}: {shown} breaks its rule {self.constraint}; change one of them")
+        return params
+
+    def bound_inputs(self, params: Mapping[str, object]) -> dict[str, Expression]:
+        """Return the inputs with all parameters replaced by their numbers."""
+        return {name: expression.bind(params) for name, expression in self.inputs.items()}
+
+    def external_inputs(self) -> frozenset[str]:
+        """Return the names of series that must come from outside the bars."""
+        return frozenset().union(*(expression.inputs for expression in self.inputs.values()))
+
+    def warmup(self, params: Mapping[str, object]) -> int:
+        """Return the rows before the first one on which all inputs have values and the step may run."""
+        needed = [expression.warmup() for expression in self.bound_inputs(params).values()]
+        return max([self.lookback, *needed])
+
+
+def strategy(
+    params: Mapping[str, Param] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    constraint: str = "",
+    lookback: int = 1,
+    scratch: int = 0,
+) -> Callable[[Step], StrategySpec]:
+    """Turn a step function into a strategy.
+
+    Parameters
+    ----------
+    params : mapping of str to Param, optional
+        Parameters, which the step reads as ``p.name``.
+    inputs : mapping of str to str, optional
+        Indicator expressions or names of series from outside, which the step reads as ``x.name``.
+    constraint : str
+        A rule between parameters, such as ``fast < slow``.
+    lookback : int
+        Rows before `i` that the step may read.
+    scratch : int
+        Values of its own that the step may keep in ``s.scratch``.
+
+    Raises
+    ------
+    StrategyError
+        If the declaration contradicts itself.
+    """
+    declared = dict(params or {})
+    expressions = {name: parse(text) for name, text in (inputs or {}).items()}
+
+    def declare(step: Step) -> StrategySpec:
+        name = getattr(step, "__name__", "step")
+        _check_declaration(name, declared, expressions, lookback, scratch)
+        if constraint:
+            check_constraint(constraint, declared)
+        return StrategySpec(
+            name=name,
+            step=step,
+            params=MappingProxyType(declared),
+            inputs=MappingProxyType(expressions),
+            constraint=constraint,
+            lookback=lookback,
+            scratch=scratch,
+            source=source_of(step),
+        )
+
+    return declare
+
+
+def _check_declaration(
+    name: str, params: Mapping[str, Param], inputs: Mapping[str, Expression], lookback: int, scratch: int
+) -> None:
+    for key, param in params.items():
+        if not isinstance(param, Param) or param.kind not in (bool, int, float, str):
+            raise StrategyError(f"strategy {name}: parameter {key!r} = {param!r}; declare it as Param(default)")
+        param.check(param.default, f"strategy {name}: default of {key!r}")
+    for key, expression in inputs.items():
+        if key in PRICE_FIELDS and str(expression) != key:
+            raise StrategyError(f"strategy {name}: input {key!r} is already a series of the bars; rename it")
+        for used in expression.parameters:
+            if used not in params:
+                raise IndicatorError(
+                    f"strategy {name}: input {key!r} uses parameter {used!r}; "
+                    + (nearest(used, params) if params else "the strategy declares none")
+                )
+    for key in (*params, *inputs):
+        if not key.isidentifier() or key.startswith("_"):
+            raise StrategyError(f"strategy {name}: {key!r} cannot be a name; use letters, digits and inner underscores")
+    if lookback < 0 or scratch < 0:
+        raise StrategyError(f"strategy {name}: lookback {lookback} and scratch {scratch} must be at least 0")
