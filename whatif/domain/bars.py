@@ -59,9 +59,7 @@ class Bars:
     def take(self, rows: slice | IntArray | np.ndarray) -> Bars:
         """Return the bars that `rows` (a slice, a mask or indices) selects."""
         arrays = {
-            f.name: getattr(self, f.name)[rows]
-            for f in fields(self)
-            if f.name not in ("symbol", "inputs")
+            f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("symbol", "inputs")
         }
         inputs = {name: series[rows] for name, series in self.inputs.items()}
         return Bars(symbol=self.symbol, inputs=inputs, **arrays)

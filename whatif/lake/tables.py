@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from whatif.domain.rows import KEY, KEY_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec, columns
 
@@ -56,28 +57,25 @@ PREDICTIONS = TableSpec(
 )
 """Predictions of a model; the columns that do not apply are null."""
 
-_KEPT = "bars_snapshot bigint, config_id string, symbol string, window string, "
-_KEPT_WINDOW = "window_start timestamp, window_end timestamp, "
-
 TRADES = TableSpec(
     name="trades",
-    columns=columns(
-        _KEPT
-        + _KEPT_WINDOW
-        + """trade_no int, opened_at timestamp, closed_at timestamp, size double,
-        entry_price double, exit_price double, pnl double, pnl_net double"""
+    columns=(
+        *KEY_COLUMNS.items(),
+        *columns("trade_no int, trade_symbol string, opened_at timestamp, closed_at timestamp, size double"),
+        *columns("entry_price double, exit_price double, pnl double, pnl_net double"),
     ),
-    key=("bars_snapshot", "config_id", "symbol", "window", "window_start", "window_end", "trade_no"),
+    key=(*KEY, "trade_no"),
     sort_order=("config_id", "symbol", "trade_no"),
 )
-"""Closed trades of the backtests that a study keeps."""
+"""Closed trades of the backtests that a study keeps; `trade_symbol` differs in a shared portfolio."""
 
 EQUITY = TableSpec(
     name="equity",
-    columns=columns(
-        _KEPT + _KEPT_WINDOW + "ts timestamp, equity double, benchmark double, position double"
+    columns=(
+        *KEY_COLUMNS.items(),
+        *columns("ts timestamp, equity double, benchmark double, position double"),
     ),
-    key=("bars_snapshot", "config_id", "symbol", "window", "window_start", "window_end", "ts"),
+    key=(*KEY, "ts"),
     sort_order=("config_id", "symbol", "ts"),
 )
 """Account value at every bar's close, of the backtests that a study keeps."""
@@ -104,20 +102,22 @@ TABLES: tuple[TableSpec, ...] = (
 )
 
 
-def features_table(name: str, features: Sequence[str], labels: Sequence[str] = ()) -> TableSpec:
-    """Return the table of a feature set: one double column for each feature and label.
+def features_table(name: str, features: Sequence[str], labels: Mapping[str, str]) -> TableSpec:
+    """Return the table of a feature set.
 
     Parameters
     ----------
     name : str
-        The set's name or digest; the table is `features_<name>`.
-    features, labels : sequence of str
-        Column names, small letters, digits and _.
+        Name of the table, `features_<set>`.
+    features : sequence of str
+        Columns of type double: small letters, digits and _.
+    labels : mapping of str to str
+        Label columns and their types.
     """
-    values = tuple((column, "double") for column in (*features, *labels))
+    values = tuple((column, "double") for column in features)
     return TableSpec(
-        name=f"features_{name}",
-        columns=(("symbol", "string"), ("ts", "timestamp"), *values),
+        name=name,
+        columns=(("symbol", "string"), ("ts", "timestamp"), *values, *labels.items()),
         key=("symbol", "ts"),
         partitioning=("months(ts)",),
         sort_order=("symbol", "ts"),

@@ -1,0 +1,104 @@
+"""The columns of one backtest's row, shared by the worker that writes and the tables that keep them."""
+
+from __future__ import annotations
+
+KEY = ("bars_snapshot", "data_digest", "config_id", "symbol", "window", "window_start", "window_end")
+"""What identifies a backtest: the market, the slice, the configuration, the window."""
+
+KEY_COLUMNS = {
+    "bars_snapshot": "bigint",
+    "data_digest": "string",
+    "config_id": "string",
+    "symbol": "string",
+    "window": "string",
+    "window_start": "timestamp",
+    "window_end": "timestamp",
+}
+
+METRIC_COLUMNS = {
+    "pnl_gross": "double",
+    "pnl_net": "double",
+    "costs": "double",
+    "return_pct": "double",
+    "sharpe": "double",
+    "sortino": "double",
+    "max_drawdown_pct": "double",
+    "max_drawdown_bars": "bigint",
+    "trades": "bigint",
+    "win_rate": "double",
+    "profit_factor": "double",
+    "sqn": "double",
+    "exposure": "double",
+    "turnover": "double",
+    "open_at_end": "boolean",
+}
+
+BENCHMARK_COLUMNS = {
+    "benchmark_return_pct": "double",
+    "benchmark_sharpe": "double",
+    "benchmark_max_drawdown_pct": "double",
+}
+
+RESULT_COLUMNS = {
+    **KEY_COLUMNS,
+    "study": "string",
+    "status": "string",
+    "error": "string",
+    "strategy": "string",
+    "timeframe": "string",
+    "model": "string",
+    "parameters": "string",
+    "execution": "string",
+    **METRIC_COLUMNS,
+    **BENCHMARK_COLUMNS,
+    "orders_rejected": "bigint",
+    "bars": "bigint",
+    "period": "string",
+    "periods_per_year": "double",
+    "pins": "string",
+    "engine": "string",
+    "versions": "string",
+    "user": "string",
+    "host": "string",
+    "command": "string",
+    "worker": "string",
+    "wall_seconds": "double",
+    "finished_at": "timestamp",
+}
+"""Columns of `results`. Symbols of a shared portfolio are joined by "+"."""
+
+RETURN_COLUMNS = {**KEY_COLUMNS, "period": "string", "returns": "array<double>"}
+
+TRADE_ARRAYS = {
+    "opened_at": "array<timestamp>",
+    "closed_at": "array<timestamp>",
+    "trade_symbol": "array<string>",
+    "size": "array<double>",
+    "entry_price": "array<double>",
+    "exit_price": "array<double>",
+    "pnl": "array<double>",
+    "pnl_net": "array<double>",
+}
+
+EQUITY_ARRAYS = {
+    "ts": "array<timestamp>",
+    "equity": "array<double>",
+    "benchmark": "array<double>",
+    "position": "array<double>",
+}
+
+WORKER_COLUMNS = {
+    **RESULT_COLUMNS,
+    "returns": "array<double>",
+    **{f"trades_{name}": kind for name, kind in TRADE_ARRAYS.items()},
+    **{f"equity_{name}": kind for name, kind in EQUITY_ARRAYS.items()},
+}
+"""What a worker yields for each backtest: its result row, its returns, and, for those kept, series."""
+
+NOT_RESULT = frozenset({"worker", "wall_seconds", "finished_at", "user", "host", "command", "versions"})
+"""Columns that may differ between two runs of the same backtest."""
+
+
+def ddl(columns: dict[str, str]) -> str:
+    """Return `columns` as the DDL that Spark takes for a schema."""
+    return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())

@@ -1,0 +1,89 @@
+"""What a features table holds, and the name that this gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from whatif.domain.timeframe import duration_us
+from whatif.errors import StudyError
+from whatif.indicators import Expression, parse
+from whatif.search.slices import BarSlice
+from whatif.search.windows import Timeline
+from whatif.study import Study, digest
+
+LABEL_COLUMNS = {"label_level": "double", "label_return": "double", "label_end": "timestamp"}
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Features and label over one slice of bars.
+
+    Attributes
+    ----------
+    bars : BarSlice
+        Which bars.
+    features : tuple of str
+        Indicator expressions as the study writes them, such as "ema(10)" or "vwap".
+    horizon_us : int or None
+        How far ahead the label's bar starts, microseconds; None without a label.
+    """
+
+    bars: BarSlice
+    features: tuple[str, ...]
+    horizon_us: int | None
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Features, parsed."""
+        return tuple(parse(text) for text in self.features)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column of each feature, in order."""
+        return tuple(expression.column for expression in self.expressions)
+
+    @property
+    def table(self) -> str:
+        """Name of the table, made of everything that determines its rows but the market."""
+        return f"features_{digest(asdict(self))}"
+
+    def column_of(self) -> Mapping[str, str]:
+        """Return the column of each feature by the text that the study uses."""
+        return dict(zip(self.features, self.columns, strict=True))
+
+
+def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpec:
+    """Return what the features table of `study` holds for the slice `bars`.
+
+    Raises
+    ------
+    StudyError
+        If the label's horizon is no multiple of the timeframe, or no session is longer
+        than it; or if two features would share a column.
+    IndicatorError
+        If a feature is unknown or malformed.
+    """
+    horizon = duration_us(study.label.horizon) if study.label else None
+    spec = FeatureSpec(bars, study.features, horizon)
+    columns = spec.columns
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise StudyError(f"features: two of them are the same series, {', '.join(twice)}; name each once")
+    if horizon is not None and study.label is not None:
+        _check_horizon(study.label.horizon, horizon, bars, timeline)
+    return spec
+
+
+def _check_horizon(text: str, horizon: int, bars: BarSlice, timeline: Timeline) -> None:
+    longest = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
+    if horizon >= longest and bars.hours == "regular":
+        raise StudyError(
+            f"label.horizon {text!r} reaches out of every session: the longest of {bars.exchange} lasts "
+            f"{longest // 60_000_000} minutes and a label never leaves its session; use a shorter horizon"
+        )
+    if horizon % bars.bar_us:
+        raise StudyError(
+            f"label.horizon {text!r} is no multiple of the timeframe {bars.timeframe!r}, so no bar starts "
+            "there; use a multiple"
+        )

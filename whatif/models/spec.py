@@ -1,0 +1,67 @@
+"""What a trained model is made of, and the digest that names it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from whatif.features.spec import FeatureSpec
+from whatif.search.windows import Window
+from whatif.study import RandomForest, digest
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model variant over one feature set and one train window.
+
+    Attributes
+    ----------
+    name : str
+        What the study calls it; has no part in the digest.
+    forest : RandomForest
+        The variant's parameters as authored.
+    features : FeatureSpec
+        Where rows and label come from.
+    columns : tuple of str
+        Feature columns the model uses, in order.
+    target : str
+        "return" or "level".
+    train : Window
+        Rows may train only if their label's bar ends by the end of this window.
+    """
+
+    name: str
+    forest: RandomForest
+    features: FeatureSpec
+    columns: tuple[str, ...]
+    target: str
+    train: Window
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What a configuration that uses this model depends on, apart from the market."""
+        forest = self.forest.model_dump(exclude={"target", "features"})
+        return {
+            "forest": forest,
+            "features": asdict(self.features),
+            "columns": list(self.columns),
+            "target": self.target,
+            "train": [self.train.start_us, self.train.end_us],
+        }
+
+    def digest(self, bars_snapshot: int) -> str:
+        """Return the key of this model's rows in `predictions`: the identity and the bars it saw."""
+        return digest({"model": self.identity, "bars": bars_snapshot})
+
+    @property
+    def label_column(self) -> str:
+        """Column of the features table that the model learns."""
+        return f"label_{self.target}"
+
+
+def model_spec(
+    name: str, forest: RandomForest, features: FeatureSpec, default_target: str, train: Window
+) -> ModelSpec:
+    """Return the resolved model `name` of a study."""
+    column_of = features.column_of()
+    chosen = features.columns if forest.features is None else tuple(column_of[f] for f in forest.features)
+    return ModelSpec(name, forest, features, chosen, forest.target or default_target, train)

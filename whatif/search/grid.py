@@ -1,0 +1,191 @@
+"""From the axes of a study to its configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any, Protocol
+
+from whatif.domain.execution import Execution, execution_from_mapping
+from whatif.domain.timeframe import timeframe_us
+from whatif.errors import StrategyError, StudyError, nearest
+from whatif.study import Study, digest
+
+RESULTS_VERSION = 1
+"""Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""
+
+RESERVED_AXES = ("model", "execution", "timeframe")
+"""Axes that are no parameter of the strategy."""
+
+
+class Strategy(Protocol):
+    """What the grid needs of a strategy, be it a step function or a `bt.Strategy`."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the source."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Declared parameters and their defaults."""
+
+    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, or raise StrategyError."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of all axes.
+
+    Attributes
+    ----------
+    config_id : str
+        Digest of everything that determines its results apart from data, symbol and window.
+    params : mapping of str to scalar
+        All parameters of the strategy, defaults included.
+    model : str or None
+        Name of the model whose predictions it trades.
+    timeframe : str
+        Length of its bars.
+    execution : Execution
+        Cash, costs and switches of the broker.
+    axes : mapping of str to scalar
+        Its value on each axis of the study; of an execution axis, a short text.
+    """
+
+    config_id: str
+    params: Mapping[str, Any]
+    model: str | None
+    timeframe: str
+    execution: Execution
+    axes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All configurations of a study.
+
+    Attributes
+    ----------
+    configurations : tuple of Configuration
+        In the order of the axes, the last axis varying fastest.
+    left_out : int
+        Points that break the strategy's constraint between parameters.
+    reason : str
+        Why the first of those was left out; "" if none was.
+    """
+
+    configurations: tuple[Configuration, ...]
+    left_out: int = 0
+    reason: str = ""
+
+
+def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str], Mapping[str, Any]]) -> Grid:
+    """Return the configurations that the axes of `study` span.
+
+    Parameters
+    ----------
+    study : Study
+        The authored study.
+    strategy : Strategy
+        The strategy that it names.
+    model_identity : callable
+        Gives, for a model's name and a timeframe, what a configuration depends on.
+
+    Raises
+    ------
+    StudyError
+        If an axis is unknown, a value breaks a rule, or nothing is left of the grid.
+    StrategyError
+        If a parameter is unknown, mistyped or out of bounds.
+    """
+    _check_axes(study, strategy)
+    executions = _executions(study)
+    names = list(study.axes)
+    found: list[Configuration] = []
+    left_out, reason = 0, ""
+    for point in product(*(range(len(study.axes[name])) for name in names)):
+        chosen = {name: study.axes[name][k] for name, k in zip(names, point, strict=True)}
+        own = {name: value for name, value in chosen.items() if name not in RESERVED_AXES}
+        try:
+            params = strategy.validate({**study.strategy.params, **own})
+        except StrategyError as error:
+            if _breaks_alone(strategy, study, own):
+                raise
+            left_out, reason = left_out + 1, reason or str(error)
+            continue
+        k = point[names.index("execution")] if "execution" in chosen else 0
+        found.append(_configuration(study, strategy, params, chosen, executions[k], model_identity))
+    if not found:
+        raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
+    return Grid(tuple(found), left_out, reason)
+
+
+def _configuration(
+    study: Study,
+    strategy: Strategy,
+    params: dict[str, Any],
+    chosen: Mapping[str, Any],
+    execution: tuple[Execution, str],
+    model_identity: Callable[[str, str], Mapping[str, Any]],
+) -> Configuration:
+    model = chosen.get("model") or (next(iter(study.models)) if len(study.models) == 1 else None)
+    timeframe = chosen.get("timeframe", study.data.timeframe)
+    identity = {
+        "version": RESULTS_VERSION,
+        "strategy": strategy.digest,
+        "params": params,
+        "execution": asdict(execution[0]),
+        "timeframe": timeframe,
+        "portfolio": study.portfolio if study.portfolio == "separate" else list(study.data.symbols),
+        "model": model_identity(model, timeframe) if model else None,
+    }
+    axes = {name: execution[1] if name == "execution" else value for name, value in chosen.items()}
+    return Configuration(digest(identity), params, model, timeframe, execution[0], axes)
+
+
+def _check_axes(study: Study, strategy: Strategy) -> None:
+    valid = [*strategy.defaults, *RESERVED_AXES]
+    for name in study.axes:
+        if name not in valid:
+            raise StudyError(
+                f"axis {name!r} is neither a parameter of strategy {study.strategy.name!r} nor one of "
+                f"{', '.join(RESERVED_AXES)}: {nearest(name, valid)}"
+            )
+        if name in study.strategy.params:
+            raise StudyError(f"{name!r} stands both in strategy.params and in axes: remove one of the two")
+    for timeframe in study.axes.get("timeframe", ()):
+        timeframe_us(timeframe)
+
+
+def _executions(study: Study) -> list[tuple[Execution, str]]:
+    base = dict(study.execution)
+    points: list[tuple[Execution, str]] = []
+    for given in study.axes.get("execution", ({},)):
+        if not isinstance(given, Mapping):
+            raise StudyError(
+                f"axis execution holds {given!r}: each value is a mapping such as "
+                "{commission: 0.0005, slippage: 0.0001}"
+            )
+        text = " ".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in given.items()
+        )
+        points.append((execution_from_mapping({**base, **given}), text))
+    return points
+
+
+def _breaks_alone(strategy: Strategy, study: Study, own: Mapping[str, Any]) -> bool:
+    """Whether a value is wrong by itself, not only beside the others of its point."""
+    if not getattr(strategy, "constraint", ""):
+        return True
+    params = getattr(strategy, "params", {})
+    for name, value in {**study.strategy.params, **own}.items():
+        if name not in params:
+            return True
+        try:
+            params[name].check(value, name)
+        except StrategyError:
+            return True
+    return False
