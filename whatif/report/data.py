@@ -1,0 +1,115 @@
+"""What a report is made of: the one value that this room takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from whatif.report.columns import METRICS
+
+WINDOWS = ("validate", "test")
+"""The windows a report shows, in the order of time."""
+
+
+def _empty(*columns: str) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in columns})
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """One finished study, ready to be shown.
+
+    Attributes
+    ----------
+    study : str
+        The study's name.
+    study_text : str
+        The study file, as it was read.
+    objective : str
+        Key of the metric that ranks; measured on the validate window.
+    rank : str
+        "per_symbol" or "pooled".
+    leaderboard : pandas.DataFrame
+        One row per backtest on the validate window, the best first: `rank`, `config_id`, `symbol`, one
+        column per name in `axes`, `status` ("ok" or "failed"), `error`, then metrics by their keys, then
+        `benchmark_return_pct`, `benchmark_sharpe` and `benchmark_max_drawdown_pct` of buy-and-hold at the
+        same exposure. NaN where a metric is undefined or the backtest failed.
+    axes : tuple of str
+        The axis columns of the leaderboard, in the study's order; empty for a single configuration.
+    chosen : mapping
+        `config_id`, `symbol` and the parameters of the best configuration; empty when every backtest failed.
+    comparison : pandas.DataFrame
+        The chosen configuration on each symbol: `symbol`, `window`, `who` ("strategy" or "buy_and_hold"),
+        metrics by their keys.
+    equity : pandas.DataFrame
+        `symbol`, `window`, `ts` (UTC, start of the bar), `equity` and `benchmark` (money, at the bar's
+        close), `position` (signed size).
+    trades : pandas.DataFrame
+        Closed trades: `symbol`, `window`, `opened_at`, `closed_at` (UTC), `size` (signed), `entry_price`,
+        `exit_price`, `pnl`, `pnl_net`.
+    bars : pandas.DataFrame
+        `symbol`, `window`, `ts` (UTC), `open`, `high`, `low`, `close`.
+    notes : tuple of str
+        What a reader must know first, such as that the data is synthetic.
+    pins : sequence of mapping
+        `table`, `snapshot_id`, `metadata_location` of each table that was read.
+    windows : mapping
+        Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
+    environment : mapping
+        Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
+    """
+
+    study: str
+    study_text: str
+    objective: str
+    rank: str
+    leaderboard: pd.DataFrame
+    axes: tuple[str, ...] = ()
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    comparison: pd.DataFrame = field(default_factory=lambda: _empty("symbol", "window", "who"))
+    equity: pd.DataFrame = field(
+        default_factory=lambda: _empty("symbol", "window", "ts", "equity", "benchmark", "position")
+    )
+    trades: pd.DataFrame = field(
+        default_factory=lambda: _empty(
+            "symbol", "window", "opened_at", "closed_at", "size", "entry_price", "exit_price", "pnl", "pnl_net"
+        )
+    )
+    bars: pd.DataFrame = field(
+        default_factory=lambda: _empty("symbol", "window", "ts", "open", "high", "low", "close")
+    )
+    notes: tuple[str, ...] = ()
+    pins: Sequence[Mapping[str, Any]] = ()
+    windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The rows of the leaderboard that ran, in its order."""
+        return self.leaderboard[self.leaderboard["status"] == "ok"]
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The rows of the leaderboard that failed, in its order."""
+        return self.leaderboard[self.leaderboard["status"] != "ok"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Keys of the metrics that the leaderboard holds, the objective first."""
+        keys = [key for key in METRICS if key in self.leaderboard.columns]
+        return sorted(keys, key=lambda key: key != self.objective)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Symbols of comparison, equity and bars; the chosen one first, then in order of appearance."""
+        frames = (self.comparison, self.equity, self.bars)
+        seen = dict.fromkeys(str(s) for frame in frames for s in frame["symbol"].unique())
+        return sorted(seen, key=lambda symbol: symbol != self.chosen.get("symbol"))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The chosen configuration's parameters, without what names it."""
+        return {k: v for k, v in self.chosen.items() if k not in ("config_id", "symbol")}

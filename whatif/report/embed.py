@@ -1,0 +1,156 @@
+"""The leaderboard and the figures as compact JSON for the page's own script."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from whatif.report.columns import axis_label, metric
+from whatif.report.data import ReportData
+from whatif.report.figures import distribution_figure, drawdown_figure, equity_figure, trades_figure
+from whatif.report.heatmap import levels
+from whatif.report.timeline import Timeline
+
+MOST_ROWS = 20_000
+MOST_SYMBOLS = 24
+MOST_ERRORS = 200
+_BEST_ROWS = 2_000
+_POINTS = 60_000
+"""Points of all lines of all symbols together, about."""
+
+
+def board_payload(data: ReportData) -> dict[str, Any]:
+    """Return the leaderboard by columns: numbers as base64 float64, text as levels and int32 codes.
+
+    Above `MOST_ROWS` rows the best 2,000 and every k-th of all are kept; `sample` marks the latter, from
+    which medians are taken.
+    """
+    board = data.leaderboard.reset_index(drop=True)
+    kept, sample = _kept(len(board))
+    rows = board.iloc[kept]
+    texts = {name: _codes(rows[name]) for name in ("symbol", "status") if name in rows}
+    texts["error"] = _codes(_few_errors(rows))
+    return {
+        "total": len(board),
+        "rows": len(rows),
+        "objective": data.objective,
+        "sample": _pack(sample.astype(np.int32)),
+        "rank": _numbers(rows["rank"]) if "rank" in rows else None,
+        "ids": rows["config_id"].astype(str).tolist(),
+        "texts": texts,
+        "axes": [{"name": axis, **_codes(rows[axis]), "bins": _bins(rows[axis])} for axis in data.axes],
+        "metrics": [_metric(rows, key) for key in data.metrics],
+    }
+
+
+def figures_payload(data: ReportData) -> dict[str, Any]:
+    """Return equity, drawdown and price figures of each symbol with the times of their points."""
+    shown = [symbol for symbol in data.symbols if _has_series(data, symbol)][:MOST_SYMBOLS]
+    points = int(np.clip(_POINTS / max(1, 2 * len(shown)), 300, 4000))
+    return {symbol: _symbol(data, symbol, points) for symbol in shown}
+
+
+def spread_payload(data: ReportData) -> dict[str, Any] | None:
+    """Return the figure of how the objective spreads over all backtests; None for fewer than five."""
+    if data.objective not in data.leaderboard or len(data.ranked) < 5:
+        return None
+    best = pd.to_numeric(data.ranked[data.objective], errors="coerce").iloc[0]
+    return _figure(distribution_figure(data.ranked, data.objective, float(best)))
+
+
+def to_script(value: Any) -> str:
+    """Write JSON that is safe inside a script element, whatever names and errors it holds."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=str)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _kept(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    if n <= MOST_ROWS:
+        return np.arange(n), np.ones(n, dtype=bool)
+    step = -(-n // (MOST_ROWS - _BEST_ROWS))
+    kept = np.union1d(np.arange(_BEST_ROWS), np.arange(0, n, step))
+    return kept, kept % step == 0
+
+
+def _few_errors(rows: pd.DataFrame) -> pd.Series:
+    if "error" not in rows:
+        return pd.Series([""] * len(rows))
+    errors = rows["error"].fillna("").astype(str).str.slice(0, 500)
+    frequent = errors.value_counts().index[:MOST_ERRORS]
+    return errors.where(errors.isin(frequent), "another error: see leaderboard.csv")
+
+
+def _codes(column: pd.Series) -> dict[str, Any]:
+    coded = levels(column, most=None)
+    return {"levels": coded.labels, "codes": _pack(coded.codes.astype(np.int32))}
+
+
+def _bins(column: pd.Series) -> dict[str, Any] | None:
+    coded = levels(column)
+    if len(coded.labels) == column.map(axis_label).nunique():
+        return None
+    return {"levels": coded.labels, "codes": _pack(coded.codes.astype(np.int32))}
+
+
+def _metric(rows: pd.DataFrame, key: str) -> dict[str, Any]:
+    shown = metric(key)
+    return {
+        "key": key, "label": shown.label, "heading": shown.heading, "kind": shown.kind,
+        "less": shown.less_is_better, "signed": shown.signed, "values": _numbers(rows[key]),
+    }  # fmt: skip
+
+
+def _numbers(column: pd.Series) -> str:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return _pack(numbers)
+
+
+def _pack(array: np.ndarray[Any, Any]) -> str:
+    return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")
+
+
+def _has_series(data: ReportData, symbol: str) -> bool:
+    return bool((data.equity["symbol"] == symbol).any() or (data.bars["symbol"] == symbol).any())
+
+
+def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:
+    equity = data.equity[data.equity["symbol"] == symbol]
+    bars = data.bars[data.bars["symbol"] == symbol]
+    axis = Timeline.of(*(frame for frame in (equity, bars) if len(frame)))
+    drawn: dict[str, Any] = {"timeline": _timeline(axis, points)}
+    if len(equity):
+        drawn["equity"] = _figure(equity_figure(equity, symbol, axis, points))
+        drawn["drawdown"] = _figure(drawdown_figure(equity, symbol, axis, points))
+    if len(bars):
+        held = equity if len(equity) else None
+        drawn["price"] = _figure(trades_figure(bars, data.trades, symbol, held, axis, min(2000, points)))
+    return drawn
+
+
+def _timeline(axis: Timeline, points: int) -> dict[str, Any]:
+    """Keep the times of session starts and of evenly spaced bars: enough to label any zoom."""
+    sessions, session_times = axis.sessions()
+    positions, times = [sessions], [session_times]
+    for stamps, offset in zip(axis.stamps, axis.offsets, strict=True):
+        step = max(1, -(-len(stamps) // points))
+        positions.append(np.arange(0, len(stamps), step) + offset)
+        times.append(stamps[::step])
+    at, first = np.unique(np.concatenate(positions), return_index=True)
+    return {
+        "at": _pack(at.astype(np.int32)),
+        "ms": _pack(np.concatenate(times)[first] / 1000.0),
+        "sessions": _pack(sessions.astype(np.int32)),
+    }
+
+
+def _figure(figure: go.Figure) -> dict[str, Any]:
+    drawn: dict[str, Any] = json.loads(figure.to_json())
+    drawn["layout"].pop("template", None)
+    return drawn

@@ -1,0 +1,97 @@
+"""A metric over two axes: levels, bins and the value of each cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whatif.errors import WhatIfError, nearest
+from whatif.report.columns import axis_key, axis_label, metric
+from whatif.typing import FloatArray, IntArray
+
+MOST_LEVELS = 40
+BINS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """An axis of the leaderboard as codes.
+
+    Attributes
+    ----------
+    labels : list of str
+        What each level is called, in order: numbers by size, everything else as first seen.
+    codes : int64 array (n,)
+        Level of each row.
+    """
+
+    labels: list[str]
+    codes: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class HeatGrid:
+    """Cells of a heat map.
+
+    Attributes
+    ----------
+    x, y : list of str
+        Labels of columns and rows.
+    values : float64 array (rows, columns)
+        NaN where no backtest gave a number.
+    counts : int64 array (rows, columns)
+        Backtests with a number in each cell.
+    """
+
+    x: list[str]
+    y: list[str]
+    values: FloatArray
+    counts: IntArray
+
+
+def levels(column: pd.Series, most: int | None = MOST_LEVELS) -> Levels:
+    """Code an axis; more than `most` different numbers are cut into 20 bins of about equal counts."""
+    keys = [axis_key(value) for value in column]
+    labels = {key: axis_label(value) for key, value in zip(keys, column, strict=True)}
+    numeric = all(_is_number(key) for key in labels)
+    if numeric and most is not None and len(labels) > most:
+        return _bins(np.asarray(keys, dtype=float))
+    ordered = sorted(labels) if numeric else list(labels)
+    place = {key: code for code, key in enumerate(ordered)}
+    return Levels([labels[key] for key in ordered], np.array([place[key] for key in keys], dtype=np.int64))
+
+
+def _is_number(key: object) -> bool:
+    return isinstance(key, int | float | np.number) and not isinstance(key, bool) and key == key
+
+
+def _bins(values: FloatArray) -> Levels:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
+    codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    labels = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return Levels(labels, codes.astype(np.int64))
+
+
+def heat_grid(leaderboard: pd.DataFrame, x: str, y: str | None, key: str, aggregate: str = "best") -> HeatGrid:
+    """Take the best or the median of a metric in each cell of two axes; see `heatmap_figure`."""
+    if aggregate not in ("best", "median"):
+        remedy = nearest(aggregate, ("best", "median"))
+        raise WhatIfError(f"aggregate {aggregate!r}: a cell shows the best or the median; {remedy}")
+    for name in filter(None, (x, y, key)):
+        if name not in leaderboard.columns:
+            raise WhatIfError(f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}")
+    rows = leaderboard[leaderboard["status"] == "ok"] if "status" in leaderboard else leaderboard
+    across = levels(rows[x])
+    down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
+    numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers[~np.isfinite(numbers)] = np.nan
+    cells = pd.Series(numbers).groupby([down.codes, across.codes])
+    taken = cells.median() if aggregate == "median" else cells.min() if metric(key).less_is_better else cells.max()
+    shape = (len(down.labels), len(across.labels))
+    values, counts = np.full(shape, np.nan), np.zeros(shape, np.int64)
+    if len(taken):
+        at = tuple(np.array(taken.index.tolist()).T)
+        values[at], counts[at] = taken.to_numpy(), cells.count().to_numpy()
+    return HeatGrid(across.labels, down.labels, values, counts)

@@ -1,0 +1,186 @@
+"""One HTML file that holds the whole answer and loads nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from whatif.report import words
+from whatif.report.columns import METRICS, Metric, axis_label, format_metric, metric
+from whatif.report.data import WINDOWS, ReportData
+from whatif.report.embed import MOST_ROWS, MOST_SYMBOLS, board_payload, figures_payload, spread_payload, to_script
+
+TOP = 100
+_COMPACT = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "win_rate", "costs", "exposure")
+_SUMMARY = ("return_pct", "max_drawdown_pct", "trades")
+
+
+def render(data: ReportData) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    data : ReportData
+        The finished study.
+
+    Returns
+    -------
+    str
+        A page with plotly.js, style, script and all data inside; it loads nothing from anywhere, and a
+        content security policy in its head forbids it to. Names, errors and the study file are escaped.
+    """
+    drawn = figures_payload(data)
+    payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
+    return _environment().get_template("report.html.j2").render(
+        data=data,
+        answer=words.answer(data),
+        question=words.question(data),
+        caution=words.caution(data),
+        axes=[words.axis_summary(data, axis) for axis in data.axes],
+        tiles=_tiles(data),
+        comparison=_comparison(data),
+        summary=_summary(data),
+        columns=_columns(data),
+        board_rows=_board_rows(data),
+        errors=_errors(data),
+        windows=[(name, words.instant(a), words.instant(b)) for name, (a, b) in data.windows.items()],
+        environment=list(_flat(data.environment)),
+        glossary=[metric(key) for key in METRICS if key in data.leaderboard or key in data.comparison],
+        drawn=drawn,
+        symbols_left_out=max(0, len(data.symbols) - MOST_SYMBOLS),
+        merged=_merged(drawn),
+        sampled=len(data.leaderboard) > MOST_ROWS,
+        top=TOP,
+        payload=Markup(to_script(payload)),
+        plotly_js=Markup(_plotly()),
+    )  # fmt: skip
+
+
+def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Write the report to `path`, whole or not at all, and return where it is."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_text(render(data), encoding="utf-8")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _environment() -> jinja2.Environment:
+    folder = files("whatif.report") / "templates"
+    env = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    env.filters["metric"] = lambda value, key: format_metric(key, value)
+    env.filters["axis"] = axis_label
+    env.globals["asset"] = lambda name: Markup((folder / name).read_text("utf-8"))  # noqa: S704: our own files
+    return env
+
+
+def _plotly() -> str:
+    # A closing tag inside a string of the library would end the script element early.
+    return re.sub(r"</(script)", r"<\\/\1", get_plotlyjs(), flags=re.IGNORECASE)
+
+
+def _tiles(data: ReportData) -> list[dict[str, Any]]:
+    """Return the objective, return, drawdown and trades of the chosen configuration, by window."""
+    symbol = data.chosen.get("symbol")
+    if data.ranked.empty or not (data.comparison["symbol"] == symbol).any():
+        return []
+    return [
+        {
+            "metric": metric(key),
+            "windows": [
+                (name, *(words.figure_of(data, symbol, name, who, key) for who in ("strategy", "buy_and_hold")))
+                for name in WINDOWS
+            ],
+        }
+        for key in dict.fromkeys((data.objective, *_SUMMARY))
+    ]
+
+
+def _comparison(data: ReportData) -> list[dict[str, Any]]:
+    """Return one table per symbol: a row per metric; strategy and buy-and-hold on validate, then test."""
+    keys = [key for key in METRICS if key in data.comparison and not key.startswith("benchmark_")]
+    keys.sort(key=lambda key: key != data.objective)
+    symbols = [s for s in data.symbols if (data.comparison["symbol"] == s).any()]
+    pairs = [(name, who) for name in WINDOWS for who in ("strategy", "buy_and_hold")]
+    return [
+        {
+            "symbol": symbol,
+            "chosen": symbol == data.chosen.get("symbol"),
+            "rows": [(metric(k), [words.figure_of(data, symbol, n, w, k) for n, w in pairs]) for k in keys],
+        }
+        for symbol in symbols
+    ]
+
+
+def _summary(data: ReportData) -> dict[str, Any]:
+    """Return the table of all symbols: objective and return against buy-and-hold, drawdown, trades."""
+    keys = list(dict.fromkeys((data.objective, *_SUMMARY)))
+    cells = [(k, w) for k in keys for w in _who(k)]
+    rows = [
+        (s, [[(k, words.figure_of(data, s, name, w, k)) for k, w in cells] for name in WINDOWS])
+        for s in data.symbols
+        if (data.comparison["symbol"] == s).any()
+    ]
+    return {"columns": [(metric(k), w) for k, w in cells], "rows": rows}
+
+
+def _who(key: str) -> tuple[str, ...]:
+    return ("strategy",) if key == "trades" else ("strategy", "buy_and_hold")
+
+
+def _columns(data: ReportData) -> list[tuple[Metric, bool]]:
+    """Return the leaderboard's metrics and whether each belongs to the short table."""
+    short = {data.objective, *_COMPACT, f"benchmark_{data.objective}"}
+    keys = data.metrics
+    hold = f"benchmark_{data.objective}"
+    if hold in keys:  # the yardstick stands beside what it measures
+        keys.remove(hold)
+        keys.insert(1, hold)
+    keys.sort(key=lambda key: key not in short)
+    return [(metric(key), key in short) for key in keys]
+
+
+def _board_rows(data: ReportData) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in data.leaderboard.head(TOP).to_dict("records")]
+
+
+def _errors(data: ReportData) -> list[tuple[str, int, str]]:
+    """Return failures by message: how often, and one configuration that shows it; the most frequent first."""
+    failed = data.failed
+    if failed.empty:
+        return []
+    text = failed["error"].fillna("no message").astype(str).str.slice(0, 2000)
+    grouped = failed.assign(error=text).groupby("error", sort=False)["config_id"].agg(["size", "first"])
+    grouped = grouped.sort_values("size", ascending=False, kind="stable").head(50)
+    return [(str(error), int(row["size"]), str(row["first"])) for error, row in grouped.iterrows()]
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        name = f"{before}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name} · ")
+        elif isinstance(value, pd.Timestamp):
+            yield name, words.instant(value)
+        else:
+            yield name, axis_label(value)
+
+
+def _merged(drawn: Mapping[str, Any]) -> int:
+    return max((one["price"]["layout"]["meta"]["merged"] for one in drawn.values() if "price" in one), default=1)

@@ -1,0 +1,110 @@
+"""A time axis without nights: bars stand one after the other, windows side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from whatif.report.data import WINDOWS
+from whatif.typing import IntArray
+
+_HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
+_NIGHT_US = 3 * _HOUR_US
+"""A longer gap than any lunch break: what follows it is a new session."""
+
+
+def to_us(stamps: pd.Series) -> IntArray:
+    """Return a column of UTC timestamps as int64 microseconds since 1970."""
+    utc = pd.to_datetime(stamps, utc=True).astype("datetime64[us, UTC]")
+    return np.asarray(utc.astype("int64"), dtype=np.int64)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return window names with validate and test first, in that order."""
+    known = {name: place for place, name in enumerate(WINDOWS)}
+    return sorted(names, key=lambda name: (known.get(name, len(known)), name))
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Bars of several windows numbered through, so that no night, weekend or holiday takes room.
+
+    Attributes
+    ----------
+    windows : tuple of str
+        Names of the windows, left to right.
+    stamps : tuple of int64 array
+        Start of each bar of each window, microseconds UTC, increasing.
+    offsets : tuple of int
+        Position of each window's first bar; between windows a few positions stay free.
+    """
+
+    windows: tuple[str, ...]
+    stamps: tuple[IntArray, ...]
+    offsets: tuple[int, ...]
+
+    @classmethod
+    def of(cls, *frames: pd.DataFrame) -> Timeline:
+        """Number the bars of frames with `window` and `ts`; a bar in several of them counts once."""
+        found: dict[str, list[IntArray]] = {}
+        for frame in frames:
+            for name, rows in frame.groupby("window", sort=False, observed=True):
+                found.setdefault(str(name), []).append(to_us(rows["ts"]))
+        windows = tuple(in_order(found))
+        stamps = tuple(np.unique(np.concatenate(found[name])) for name in windows)
+        gap = max(2, sum(len(s) for s in stamps) // 50)
+        ends = np.cumsum([len(s) + gap for s in stamps])
+        return cls(windows, stamps, tuple(int(end - len(s) - gap) for end, s in zip(ends, stamps, strict=True)))
+
+    def positions(self, window: str, ts_us: IntArray) -> IntArray:
+        """Return where times stand on the axis: the bar that holds each of them."""
+        place = self.windows.index(window)
+        stamps = self.stamps[place]
+        index = np.clip(np.searchsorted(stamps, ts_us, side="right") - 1, 0, len(stamps) - 1)
+        return np.asarray(index + self.offsets[place], dtype=np.int64)
+
+    def spans(self) -> list[tuple[str, int, int]]:
+        """Return (window, first position, last position), left to right."""
+        rows = zip(self.windows, self.offsets, self.stamps, strict=True)
+        return [(name, offset, offset + len(stamps) - 1) for name, offset, stamps in rows]
+
+    def sessions(self) -> tuple[IntArray, IntArray]:
+        """Return position and time of the first bar of each session."""
+        parts = [(session_starts(s) + o, s[session_starts(s)]) for s, o in zip(self.stamps, self.offsets, strict=True)]
+        if not parts:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.concatenate([p for p, _ in parts]), np.concatenate([t for _, t in parts])
+
+    def ticks(self, most: int = 10) -> tuple[list[int], list[str]]:
+        """Return positions and labels of at most `most` session starts."""
+        positions, times = self.sessions()
+        step = max(1, -(-len(positions) // most))
+        labels: list[str] = []
+        year = None
+        for us in times[::step]:
+            day = datetime.fromtimestamp(us / 1e6, UTC)
+            labels.append(f"{day.day} {day:%b}" + (f"<br>{day.year}" if day.year != year else ""))
+            year = day.year
+        return [int(p) for p in positions[::step]], labels
+
+
+def session_starts(stamps: IntArray) -> IntArray:
+    """Return the index of each bar that opens a session.
+
+    A session starts after a gap of three hours or more, or, where trading goes on for more than a day
+    without one, with the first bar of a UTC date.
+    """
+    if not len(stamps):
+        return np.zeros(0, np.int64)
+    after_gap = np.append(True, np.diff(stamps) >= _NIGHT_US)
+    run = np.cumsum(after_gap) - 1
+    edges = np.flatnonzero(after_gap)
+    lengths = stamps[np.append(edges[1:], len(stamps)) - 1] - stamps[edges]
+    endless = (lengths >= _DAY_US)[run]
+    new_date = np.append(True, np.diff(stamps // _DAY_US) > 0)
+    return np.asarray(np.flatnonzero(after_gap | (endless & new_date)), dtype=np.int64)

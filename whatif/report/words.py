@@ -1,0 +1,137 @@
+"""The question and the answer in plain sentences; nothing here claims an edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.report.columns import METRICS, MISSING, axis_label, format_metric, format_number, metric
+from whatif.report.data import ReportData
+from whatif.report.heatmap import levels
+
+MOST_NAMED = 6
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun: "1 symbol", "2,400 symbols"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def instant(moment: Any) -> str:
+    """Write a time to the minute, UTC; integers are microseconds since 1970."""
+    stamp = pd.Timestamp(moment, unit="us") if isinstance(moment, int | np.integer) else pd.Timestamp(moment)
+    if stamp is pd.NaT:
+        return MISSING
+    utc = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
+
+
+def window(data: ReportData, name: str) -> str:
+    """Write a window's name with its dates, where they are known."""
+    if name not in data.windows:
+        return f"the {name} window"
+    start, end = data.windows[name]
+    return f"the {name} window ({instant(start)} to {instant(end)})"
+
+
+def parameters(values: Mapping[str, Any]) -> str:
+    """Write parameters as "fast = 5, slow = 20"."""
+    return ", ".join(f"{name} = {axis_label(value)}" for name, value in values.items())
+
+
+def axis_summary(data: ReportData, axis: str) -> str:
+    """Write how many values an axis has, and which or from where to where."""
+    labels = levels(data.leaderboard[axis], most=None).labels
+    if len(labels) <= MOST_NAMED:
+        return f"{axis}: {'; '.join(labels)}"
+    return f"{axis}: {len(labels)} values, {labels[0]} to {labels[-1]}"
+
+
+def question(data: ReportData) -> str:
+    """Say what was asked."""
+    board = data.leaderboard
+    configurations = board["config_id"].nunique()
+    symbols = board["symbol"].nunique() if "symbol" in board else 0
+    rule = (
+        "Each symbol is ranked for itself, so configurations on every symbol count as tried"
+        if data.rank == "per_symbol"
+        else "Symbols are pooled: one figure for each configuration"
+    )
+    return (
+        f"Which of {count(configurations, 'configuration')}, on {count(symbols, 'symbol')}, has the best "
+        f"{metric(data.objective).label} on {window(data, 'validate')}? {rule}."
+    )
+
+
+def answer(data: ReportData) -> list[str]:
+    """Say which configuration came first and how it did, beside buy-and-hold; empty promises none."""
+    if data.ranked.empty:
+        return [_no_answer(data)]
+    name, where = data.chosen.get("config_id", MISSING), data.chosen.get("symbol")
+    held = f" with {parameters(data.parameters)}" if data.parameters else ""
+    first = f"Configuration {name}{f' on {where}' if where else ''}{held}"
+    tried = len(data.ranked)
+    said = [f"{first} ranks first of {count(tried, 'backtest')}." if tried > 1 else f"{first} is the only one that ran."]
+    said += [text for text in (_figures(data, "validate"), _figures(data, "test")) if text]
+    return said
+
+
+def caution(data: ReportData) -> str:
+    """Say why the first place means little by itself."""
+    tried = len(data.ranked)
+    if tried == 0:
+        return "Nothing ran, so nothing can be said about any configuration."
+    if tried == 1:
+        return (
+            "One backtest was made, so none was picked over others; but one stretch of time is one sample, and "
+            "no test for luck has been made. These figures do not show that the strategy works."
+        )
+    return (
+        f"It is the best of {tried:,} tried. The best of that many looks good by construction on the window that "
+        "ranked it, even where nothing can be predicted. No correction for luck has been made yet: these figures "
+        "do not show that the strategy works."
+    )
+
+
+def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> float:
+    """Return one figure of the comparison; NaN where it is not there."""
+    rows = data.comparison
+    if key not in rows:
+        return float("nan")
+    found = rows[(rows["symbol"] == symbol) & (rows["window"] == name) & (rows["who"] == who)]
+    return float(pd.to_numeric(found[key], errors="coerce").iloc[0]) if len(found) else float("nan")
+
+
+def _figures(data: ReportData, name: str) -> str:
+    symbol = data.chosen.get("symbol")
+    if not ((data.comparison["symbol"] == symbol) & (data.comparison["window"] == name)).any():
+        return ""
+    lead = f"On {window(data, name)}"
+    if name == "test":
+        lead += ", which had no part in the choice,"
+    parts = []
+    for key in dict.fromkeys((data.objective, "return_pct")):
+        own, hold = (figure_of(data, symbol, name, who, key) for who in ("strategy", "buy_and_hold"))
+        parts.append(f"{metric(key).label} {quantity(key, own)} (buy-and-hold {quantity(key, hold)})")
+    trades = figure_of(data, symbol, name, "strategy", "trades")
+    ending = f", from {count(int(trades), 'trade')}" if np.isfinite(trades) else ""
+    return f"{lead} its figures, beside buy-and-hold at the same exposure, are: {'; '.join(parts)}{ending}."
+
+
+def quantity(key: str, value: Any) -> str:
+    """Write a metric's value with its percent sign, for running text."""
+    text = format_metric(key, value)
+    percent = key in METRICS and METRICS[key].kind in ("percent", "fraction") and text != MISSING
+    return f"{text} %" if percent else "undefined" if text == MISSING else text
+
+
+def _no_answer(data: ReportData) -> str:
+    total = len(data.leaderboard)
+    if not total:
+        return "There is no answer: no backtest was made."
+    errors = data.failed["error"].fillna("no message").astype(str).value_counts()
+    often = format_number(float(errors.iloc[0]), "count")
+    return f"There is no answer: all {count(total, 'backtest')} failed. Most frequent error ({often} times): {errors.index[0]}"
