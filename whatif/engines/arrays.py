@@ -1,0 +1,57 @@
+"""What a step function is given: arrays and parameters by name."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from whatif.domain.bars import PRICE_FIELDS, Bars
+from whatif.errors import EngineError, IndicatorError
+from whatif.indicators import ArrayCache, evaluate
+from whatif.strategies import StrategySpec
+from whatif.typing import FloatArray, IntArray
+
+MINUTE_US = 60_000_000
+
+
+@lru_cache(maxsize=256)
+def record_type(name: str, fields: tuple[str, ...]) -> Any:
+    """Return the named tuple with these fields, the same one each time."""
+    return namedtuple(name, fields)  # noqa: PYI024
+
+
+def step_arrays(
+    spec: StrategySpec, params: Mapping[str, object], bars: Bars, stop: int, cache: ArrayCache | None
+) -> Any:
+    """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
+
+    They hold all history and end with the window, so that nothing after it can be read.
+
+    Raises
+    ------
+    EngineError
+        If the strategy needs a series that the bars do not carry.
+    """
+    values: dict[str, FloatArray] = {name: getattr(bars, name)[:stop] for name in PRICE_FIELDS}
+    for name, expression in spec.bound_inputs(params).items():
+        try:
+            values[name] = evaluate(expression, bars, cache)[:stop]
+        except IndicatorError as error:
+            raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
+    return record_type("Arrays", tuple(values))(*values.values())
+
+
+def step_params(params: Mapping[str, object]) -> Any:
+    """Return the parameters that the step reads as ``p.name``."""
+    return record_type("Params", tuple(params))(*params.values())
+
+
+def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
+    """Return whole minutes since the session's open, and until its close, at each bar's start."""
+    minute = (bars.ts - bars.session_open) // MINUTE_US
+    to_close = (bars.session_close - bars.ts) // MINUTE_US
+    return np.asarray(minute, dtype=np.int64), np.asarray(to_close, dtype=np.int64)

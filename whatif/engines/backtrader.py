@@ -1,0 +1,323 @@
+"""Backtrader's broker, and the only module that imports Backtrader.
+
+A step function is called by a loop of our own around `BackBroker`, which stays as it is:
+what a strategy needs of a data feed is a view of the bars' arrays, its order methods are
+`backtrader.Strategy`'s own functions, and observers, analyzers, indicators and lines that
+nobody reads are not there. A subclass of `backtrader.Strategy` runs in an ordinary `Cerebro`
+that takes its feed from arrays and writes down what the broker does.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.domain.fills import Fills, positions
+from whatif.domain.run import EngineRun
+from whatif.engines.arrays import session_minutes, step_arrays, step_params
+from whatif.engines.base import BacktestTask, check_task, instant
+from whatif.engines.timeline import Timeline, merge
+from whatif.errors import EngineError
+from whatif.indicators import ArrayCache
+from whatif.strategies import BacktraderSpec, State, StrategySpec
+from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
+from whatif.typing import FloatArray, IntArray
+
+_DAY_US = 86_400_000_000
+_EPOCH = dt.datetime(1970, 1, 1)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+
+
+def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
+    """Run one task with Backtrader's broker.
+
+    Parameters
+    ----------
+    task : BacktestTask
+        What to run.
+    cache : mutable mapping, optional
+        Holds arrays that tasks on the same bars share.
+
+    Raises
+    ------
+    EngineError
+        If the bars cannot be traded on, an input is missing, the strategy raises (its exception
+        is the cause), asks for a size that is no finite number, or orders before the window.
+    """
+    check_task(task)
+    if isinstance(task.strategy, StrategySpec):
+        return _run_steps(task, task.strategy, cache)
+    return _run_classic(task, task.strategy)
+
+
+def make_broker(execution: Execution) -> bt.brokers.BackBroker:
+    """Return Backtrader's broker with these settings."""
+    broker = bt.brokers.BackBroker(
+        cash=execution.cash,
+        checksubmit=execution.checksubmit,
+        shortcash=execution.shortcash,
+        coc=execution.coc,
+        coo=execution.coo,
+    )
+    switches = {
+        "slip_open": execution.slip_open,
+        "slip_limit": execution.slip_limit,
+        "slip_match": execution.slip_match,
+        "slip_out": execution.slip_out,
+    }
+    if execution.slippage:
+        broker.set_slippage_perc(execution.slippage, **switches)
+    elif execution.slippage_fixed:
+        broker.set_slippage_fixed(execution.slippage_fixed, **switches)
+    if execution.commtype == "fixed":
+        broker.setcommission(execution.commission, commtype=bt.CommInfoBase.COMM_FIXED, stocklike=True)
+    else:
+        broker.setcommission(execution.commission)
+    broker.start()
+    return broker
+
+
+class _Cursor:
+    """The row that all lines of one feed stand on."""
+
+    __slots__ = ("row",)
+
+    def __init__(self) -> None:
+        self.row = -1
+
+
+class _Line:
+    """One series of a feed, as Backtrader's broker reads it: `line[0]` is the current value."""
+
+    __slots__ = ("cursor", "values")
+
+    def __init__(self, cursor: _Cursor, values: FloatArray | IntArray) -> None:
+        self.cursor = cursor
+        # a memoryview yields Python floats, without a copy of the array
+        self.values = memoryview(np.ascontiguousarray(values))  # type: ignore[arg-type]
+
+    def __getitem__(self, ago: int) -> float:
+        return self.values[self.cursor.row + ago]  # type: ignore[no-any-return]
+
+
+class _Clock(_Line):
+    """The datetime line: days as floats to compare, and naive UTC datetimes."""
+
+    __slots__ = ("ts",)
+
+    def __init__(self, cursor: _Cursor, ts: IntArray) -> None:
+        days, rest = np.divmod(ts, _DAY_US)
+        super().__init__(cursor, _EPOCH_ORDINAL + days + rest / _DAY_US)
+        self.ts = memoryview(ts)  # type: ignore[arg-type]
+
+    def datetime(self, ago: int = 0) -> dt.datetime:
+        return _EPOCH + dt.timedelta(microseconds=self.ts[self.cursor.row + ago])
+
+
+class _FeedParams:
+    sessionend = dt.time(23, 59, 59, 999990)
+
+
+class _Feed:
+    """A view of one symbol's bars with the attributes that `BackBroker` and `Order` read."""
+
+    _compensate = None
+    tick_open = tick_high = tick_low = tick_close = None
+    p = _FeedParams
+    date2num = staticmethod(bt.date2num)
+
+    def __init__(self, bars: Bars, stop: int) -> None:
+        self._name = bars.symbol
+        self.cursor = cursor = _Cursor()
+        self.open = _Line(cursor, bars.open[:stop])
+        self.high = _Line(cursor, bars.high[:stop])
+        self.low = _Line(cursor, bars.low[:stop])
+        self.close = _Line(cursor, bars.close[:stop])
+        self.datetime = _Clock(cursor, np.ascontiguousarray(bars.ts[:stop]))
+
+    def __len__(self) -> int:
+        return self.cursor.row + 1
+
+
+class _Desk:
+    """Places orders by Backtrader's own methods, without its strategy's clock and lines."""
+
+    buy = bt.Strategy.buy
+    sell = bt.Strategy.sell
+    close = bt.Strategy.close
+    getposition = bt.Strategy.getposition
+    order_target_size = bt.Strategy.order_target_size
+    order_target_value = bt.Strategy.order_target_value
+    order_target_percent = bt.Strategy.order_target_percent
+
+    def __init__(self, broker: bt.brokers.BackBroker) -> None:
+        self.broker = broker
+
+    def place(self, feed: _Feed, code: int, amount: float) -> None:
+        """Turn an intent into the order that a Backtrader strategy would place."""
+        if code == TARGET:
+            self.order_target_size(feed, amount)
+        elif code == BUY:
+            self.buy(feed, amount)
+        elif code == SELL:
+            self.sell(feed, amount)
+        elif code == CLOSE:
+            self.close(feed)
+        else:
+            self.order_target_percent(feed, amount)
+
+
+class _Ledger:
+    """Writes down what the broker does."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, int, float, float, float, float, float, float]] = []
+        self.equity: list[float] = []
+        self.margin_rejected = 0
+
+    def note(self, order: bt.Order, row: int, symbol: int) -> None:
+        """Record the executions that a notification of `order` brings."""
+        if order.status == bt.Order.Margin:
+            self.margin_rejected += 1
+        for bit in order.executed.iterpending():
+            self.rows.append(
+                (row, symbol, bit.closed, bit.opened, bit.price, bit.closedcomm, bit.openedcomm, bit.pnl)
+            )
+
+    def to_run(self, bars: list[Bars], timeline: Timeline) -> EngineRun:
+        fills = Fills.from_rows(self.rows)
+        return EngineRun(
+            symbols=tuple(one.symbol for one in bars),
+            ts=timeline.ts,
+            fills=fills,
+            equity=np.array(self.equity),
+            position=positions(fills, len(bars), len(timeline.ts)),
+            close=timeline.current([one.close for one in bars]),
+            margin_rejected=self.margin_rejected,
+            engine="backtrader",
+        )
+
+
+class _Seat:
+    """One symbol of a step run: its feed, the step's arrays and its state."""
+
+    def __init__(
+        self, task: BacktestTask, spec: StrategySpec, index: int, broker: bt.brokers.BackBroker, cache: ArrayCache | None
+    ) -> None:
+        bars = task.bars[index]
+        first, stop = task.rows(bars)
+        self.index = index
+        self.ts = bars.ts
+        self.feed = _Feed(bars, stop)
+        self.arrays = step_arrays(spec, task.params, bars, stop, cache)
+        self.state = State(task.execution.cash, spec.scratch)
+        self.opened_row = 0
+        minute, to_close = session_minutes(bars.slice(first, stop))
+        self.first = first
+        self.minute = memoryview(minute)  # type: ignore[arg-type]
+        self.to_close = memoryview(to_close)  # type: ignore[arg-type]
+
+    def look(self, row: int, broker: bt.brokers.BackBroker) -> State:
+        """Write the position and account at the close of bar `row` into the state."""
+        state = self.state
+        feed = self.feed
+        position = broker.positions[feed]
+        state.size = size = position.size
+        state.entry_price = position.price
+        state.bars_held = row - self.opened_row if size else 0
+        state.cash = broker.cash
+        state.value = broker._value
+        state.pending = 0
+        if broker.pending or broker.submitted:
+            state.pending = sum(order.data is feed for queue in (broker.pending, broker.submitted) for order in queue)
+        state.minute = self.minute[row - self.first]
+        state.minutes_to_close = self.to_close[row - self.first]
+        return state
+
+
+def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
+    bars = list(task.bars)
+    timeline = merge(bars, [task.rows(one) for one in bars])
+    broker = make_broker(task.execution)
+    desk = _Desk(broker)
+    seats = [_Seat(task, spec, k, broker, cache) for k in range(len(bars))]
+    ledger = _Ledger()
+    try:
+        _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
+        return ledger.to_run(bars, timeline)
+    finally:
+        # orders know the desk, the desk the broker, the broker its orders
+        del desk.broker
+
+
+def _loop(
+    spec: StrategySpec, params: Any, timeline: Timeline, seats: list[_Seat], desk: _Desk, ledger: _Ledger
+) -> None:
+    broker = desk.broker
+    step, lookback = spec.step, spec.lookback
+    seat_of = {seat.feed: seat for seat in seats}
+    equity = ledger.equity
+    in_market = False
+    for at, arrivals in enumerate(timeline.arrivals()):
+        for k, row in arrivals:
+            seats[k].feed.cursor.row = row
+        # a flat account without orders is worth its cash: the broker would change nothing
+        if in_market or broker.submitted or broker.pending:
+            broker.next()
+            if broker.notifs:
+                _settle(broker, seat_of, ledger, at)
+                in_market = any(position.size for position in broker.positions.values())
+        equity.append(broker._value)
+        for k, row in arrivals:
+            if row < lookback:
+                continue
+            seat = seats[k]
+            state = seat.look(row, broker)
+            try:
+                code, amount = step(row, seat.arrays, params, state)
+            except Exception as error:
+                raise _step_failed(spec, seat, row, error) from error
+            if code:
+                _check_intent(spec, seat, row, code, amount)
+                desk.place(seat.feed, code, float(amount))
+
+
+def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledger: _Ledger, at: int) -> None:
+    """Record the broker's notifications and note which positions are new."""
+    while broker.notifs:
+        order = broker.notifs.popleft()
+        seat = seat_of[order.data]
+        for bit in order.executed.iterpending():
+            if bit.opened and bit.psize == bit.opened:
+                seat.opened_row = seat.feed.cursor.row
+        ledger.note(order, at, seat.index)
+
+
+def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: Exception) -> EngineError:
+    where = f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
+    if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
+        return EngineError(f"{where}: the step must return an intent such as hold() or target(size) ({error})")
+    return EngineError(f"{where}: the step raised {type(error).__name__}: {error}")
+
+
+def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: float) -> None:
+    if TARGET <= code <= TARGET_PERCENT and np.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
+        return
+    rule = "a size must be a finite number, and not negative for buy and sell"
+    if not TARGET <= code <= TARGET_PERCENT:
+        rule = "use hold, target, buy, sell, close or target_percent"
+    raise EngineError(
+        f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}: "
+        f"the step returned the intent ({code}, {amount}); {rule}"
+    )
+
+
+def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:
+    raise NotImplementedError

@@ -1,0 +1,101 @@
+"""What every engine takes and gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
+
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.domain.run import EngineRun
+from whatif.errors import EngineError
+from whatif.indicators import ArrayCache
+from whatif.strategies import AnyStrategy
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestTask:
+    """One configuration on one symbol, or on several that share an account, in one window.
+
+    Attributes
+    ----------
+    bars : sequence of Bars
+        One for each symbol, in the order in which the step is called on a shared timestamp.
+    strategy : StrategySpec or BacktraderSpec
+        What decides.
+    params : mapping
+        Complete and validated parameters (`strategy.validate`).
+    execution : Execution
+        Cash, costs and the broker's switches.
+    start, end : int, optional
+        The window as a half-open interval of bar starts, microseconds UTC; all bars if absent.
+        Bars before `start` are history, which only indicators see; bars from `end` on are not
+        looked at.
+    warmup : int
+        Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
+        none: their indicators are computed on all history.
+    """
+
+    bars: Sequence[Bars]
+    strategy: AnyStrategy
+    params: Mapping[str, object] = field(default_factory=dict)
+    execution: Execution = field(default_factory=Execution)
+    start: int | None = None
+    end: int | None = None
+    warmup: int = 0
+
+    def rows(self, bars: Bars) -> tuple[int, int]:
+        """Return the half-open range of rows of `bars` that lie in the window."""
+        first = 0 if self.start is None else int(np.searchsorted(bars.ts, self.start))
+        stop = len(bars) if self.end is None else int(np.searchsorted(bars.ts, self.end))
+        return first, max(first, stop)
+
+
+Engine: TypeAlias = Callable[[BacktestTask, ArrayCache | None], EngineRun]
+"""Runs a task; arrays go through the cache, which configurations on the same bars share."""
+
+
+def instant(ts: int) -> str:
+    """Return a timestamp in microseconds UTC as text."""
+    return (_EPOCH + timedelta(microseconds=int(ts))).isoformat()
+
+
+def check_task(task: BacktestTask) -> None:
+    """Refuse bars that no broker could trade on.
+
+    Raises
+    ------
+    EngineError
+        If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
+        increase, or a price is not a positive finite number.
+    """
+    if not task.bars:
+        raise EngineError("no bars were given; give the bars of at least one symbol")
+    symbols = [bars.symbol for bars in task.bars]
+    if len(set(symbols)) < len(symbols):
+        raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
+    for bars in task.bars:
+        _check_bars(bars, *task.rows(bars))
+
+
+def _check_bars(bars: Bars, first: int, stop: int) -> None:
+    if first == stop:
+        raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
+    if (np.diff(bars.ts[:stop]) <= 0).any():
+        row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
+        raise EngineError(f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them")
+    for name in ("open", "high", "low", "close"):
+        prices = getattr(bars, name)[:stop]
+        bad = ~(np.isfinite(prices) & (prices > 0.0))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise EngineError(
+                f"{bars.symbol}: {name} of bar {row} at {instant(bars.ts[row])} is {prices[row]}; "
+                "a price must be a positive finite number: leave the bar out or correct it"
+            )
