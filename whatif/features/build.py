@@ -12,7 +12,7 @@ from whatif.domain.frames import timestamps
 from whatif.features.compute import features_of_symbol
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
-from whatif.pins import LakeLocation, Pin, find_pin
+from whatif.pins import LakeLocation, Pin, find_pin, table_exists
 from whatif.search.slices import BarSlice
 
 
@@ -29,7 +29,7 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
     """
     table = features_table(spec.table, spec.columns, LABEL_COLUMNS if spec.horizon_us is not None else {})
     made_from = {BARS_SNAPSHOT: str(bars.snapshot_id)}
-    known = find_pin(location, table.name, made_from)
+    known = find_pin(location, table.name, made_from) if table_exists(location, table.name) else None
     if known is not None:
         return known
     rows = pinned_bars(spark, location, bars, spec.bars)

@@ -6,6 +6,7 @@ from whatif.pins.cache import PinnedCache
 from whatif.pins.current import current_pin, find_pin, table_exists
 from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.pin import Pin
+from whatif.pins.predictions import read_predictions
 from whatif.pins.read import read_arrow, read_bars
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "find_pin",
     "read_arrow",
     "read_bars",
+    "read_predictions",
     "table_exists",
 ]

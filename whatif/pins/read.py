@@ -84,9 +84,9 @@ def bars_filter(
         raise LakeError(f"hours {hours!r} are unknown: {nearest(hours, HOURS)}")
     terms: list[BooleanExpression] = [In("symbol", list(symbols)), EqualTo("timeframe", timeframe)]
     if start_us is not None:
-        terms.append(GreaterThanOrEqual("ts", _iso(start_us)))
+        terms.append(GreaterThanOrEqual("ts", instant(start_us)))
     if end_us is not None:
-        terms.append(LessThan("ts", _iso(end_us)))
+        terms.append(LessThan("ts", instant(end_us)))
     if hours == "regular":
         terms.append(EqualTo("hours", "regular"))
     return And(*terms)
@@ -140,5 +140,6 @@ def floats(column: pa.ChunkedArray) -> FloatArray:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
-def _iso(moment_us: int) -> str:
+def instant(moment_us: int) -> str:
+    """Return microseconds UTC as the text that Iceberg filters take."""
     return (_EPOCH + timedelta(microseconds=int(moment_us))).isoformat(timespec="microseconds")

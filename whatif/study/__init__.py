@@ -3,7 +3,6 @@
 from whatif.study.digest import canonical, digest
 from whatif.study.load import load_study, parse_study
 from whatif.study.model import (
-    METRICS,
     CalendarSection,
     DataSlice,
     Holdout,
@@ -15,7 +14,6 @@ from whatif.study.model import (
 )
 
 __all__ = [
-    "METRICS",
     "CalendarSection",
     "DataSlice",
     "Holdout",

@@ -9,27 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.timeframe import duration_us, timeframe_us
 from whatif.errors import nearest
-
-METRICS = (
-    "pnl_gross",
-    "pnl_net",
-    "costs",
-    "return_pct",
-    "sharpe",
-    "sortino",
-    "max_drawdown_pct",
-    "max_drawdown_bars",
-    "trades",
-    "win_rate",
-    "profit_factor",
-    "sqn",
-    "exposure",
-    "turnover",
-    "open_at_end",
-)
-"""Names of the metrics, which an objective may be."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Scalar = bool | int | float | str
@@ -249,8 +231,8 @@ class Study(Section):
     @field_validator("objective")
     @classmethod
     def _metric(cls, value: str) -> str:
-        if value not in METRICS:
-            raise ValueError(f"metric {value!r} is unknown: {nearest(value, METRICS)}")
+        if value not in METRIC_KEYS:
+            raise ValueError(f"metric {value!r} is unknown: {nearest(value, METRIC_KEYS)}")
         return value
 
     @model_validator(mode="after")

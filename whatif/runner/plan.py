@@ -1,0 +1,161 @@
+"""What a worker is told: once for all work items, and for each one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from whatif.calendars import Periods
+from whatif.domain.execution import Execution
+from whatif.pins import Pin
+from whatif.search.grid import Configuration
+from whatif.search.slices import BarSlice
+from whatif.search.windows import Window
+from whatif.strategies import PortableStrategy
+
+
+@dataclass(frozen=True)
+class ModelPin:
+    """Where a model's predictions are.
+
+    Attributes
+    ----------
+    pin : Pin
+        Snapshot of `predictions`.
+    model_digest : str
+        The model's rows in it.
+    target : str
+        "return": predictions are fractions of the close; "level": prices.
+    """
+
+    pin: Pin
+    model_digest: str
+    target: str
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """A window and the periods over which its returns are measured."""
+
+    window: Window
+    periods: Periods
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that work items of one study share; small, since every task unpickles it.
+
+    Attributes
+    ----------
+    study : str
+        The study's name.
+    data_digest : str
+        Digest of the slice: exchange, hours, start and period length.
+    bars : Pin
+        Snapshot of `bars`.
+    slices : mapping of str to BarSlice
+        The slice of bars by timeframe.
+    models : mapping of (str, str) to ModelPin
+        Predictions by model name and timeframe.
+    strategy : PortableStrategy
+        The strategy, to be rebuilt in the worker.
+    strategy_name : str
+        The strategy as the study names it.
+    windows : mapping of str to WindowPlan
+        Windows by name.
+    warmup : int
+        Bars before the window that an ordinary Backtrader strategy is fed.
+    engine : str
+        "auto", "backtrader" or "compiled".
+    provenance : mapping of str to str
+        user, host, command and versions (as JSON), copied into every row.
+    cache_bytes : int
+        Bound on what a worker process keeps of bars and of indicator arrays, each.
+    """
+
+    study: str
+    data_digest: str
+    bars: Pin
+    slices: Mapping[str, BarSlice]
+    models: Mapping[tuple[str, str], ModelPin]
+    strategy: PortableStrategy
+    strategy_name: str
+    windows: Mapping[str, WindowPlan]
+    warmup: int
+    engine: str
+    provenance: Mapping[str, str]
+    cache_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """Configurations to be run on one symbol (or shared portfolio) in one window.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        One symbol; several share an account.
+    window : str
+        Name of the window.
+    configurations : tuple of Configuration
+        What to run, one after the other.
+    keep : bool
+        Whether trades and equity are yielded too.
+    cost : float
+        Estimated configuration-bars, for spreading work evenly.
+    """
+
+    symbols: tuple[str, ...]
+    window: str
+    configurations: tuple[Configuration, ...]
+    keep: bool = False
+    cost: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the item as text, which is what travels."""
+        return json.dumps(
+            {
+                "symbols": list(self.symbols),
+                "window": self.window,
+                "keep": self.keep,
+                "configurations": [_configuration(c) for c in self.configurations],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkItem:
+        """Return the item that `to_json` wrote."""
+        given = json.loads(text)
+        configurations = tuple(
+            Configuration(
+                config_id=c["config_id"],
+                params=c["params"],
+                model=c["model"],
+                timeframe=c["timeframe"],
+                execution=Execution(**c["execution"]),
+            )
+            for c in given["configurations"]
+        )
+        return cls(tuple(given["symbols"]), given["window"], configurations, given["keep"])
+
+
+def _configuration(configuration: Configuration) -> dict[str, Any]:
+    return {
+        "config_id": configuration.config_id,
+        "params": dict(configuration.params),
+        "model": configuration.model,
+        "timeframe": configuration.timeframe,
+        "execution": asdict(configuration.execution),
+    }
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Backtests that a study still lacks, by symbol."""
+
+    symbols: tuple[str, ...]
+    window: str
+    configurations: tuple[Configuration, ...] = field(default_factory=tuple)
+    bars: int = 0

@@ -1,0 +1,121 @@
+"""Sends work items to Spark and brings rows home, wave by wave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS, ddl
+from whatif.lake import insert_missing
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake.tables import EQUITY, TRADES
+from whatif.pins import LakeLocation
+from whatif.runner.plan import Pending, Plan, WorkItem
+from whatif.runner.waves import Pace, take_wave, total_cost, work_items
+
+
+@dataclass(frozen=True)
+class WaveDone:
+    """What a finished wave reports.
+
+    Attributes
+    ----------
+    backtests, failed : int
+        Rows of this wave, and those among them with an error.
+    cost : float
+        Configuration-bars of this wave.
+    remaining : float
+        Configuration-bars that are left.
+    seconds : float
+        Wall time of the wave, with its commit.
+    """
+
+    backtests: int
+    failed: int
+    cost: float
+    remaining: float
+    seconds: float
+
+
+def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
+    """Return the rows of all backtests in `items`: one task for each item, columns `WORKER_COLUMNS`."""
+    texts = pd.DataFrame({"item": [item.to_json() for item in items]})
+    # from one partition, round robin gives every task exactly one item
+    frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
+    return frame.mapInPandas(_evaluator(plan), schema=ddl(WORKER_COLUMNS))
+
+
+def run_waves(
+    spark: SparkSession,
+    location: LakeLocation,
+    plan: Plan,
+    pending: Sequence[Pending],
+    cores: int,
+    keep: bool = False,
+    report: Callable[[WaveDone], None] = lambda _: None,
+) -> int:
+    """Run all pending backtests and store their rows; return how many failed.
+
+    Each wave is one Spark job, followed by its commits: series first, `results` last. A
+    backtest counts as done when `results` holds it, so whatever is interrupted is computed
+    again and stored once.
+    """
+    pace = Pace(cores)
+    rest, failed = list(pending), 0
+    while rest:
+        wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))
+        started = time.perf_counter()
+        counts = _run_wave(spark, location, plan, work_items(wave, cores, keep), keep)
+        seconds = time.perf_counter() - started
+        cost = total_cost(wave)
+        pace.learn(cost, seconds)
+        failed += counts.get("error", 0)
+        done = WaveDone(sum(counts.values()), counts.get("error", 0), cost, total_cost(rest), seconds)
+        report(done)
+    return failed
+
+
+def _run_wave(
+    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: bool
+) -> dict[str, int]:
+    rows = backtests(spark, plan, items).persist()
+    try:
+        counts = {row["status"]: int(row["count"]) for row in rows.groupBy("status").count().collect()}
+        store(spark, location, rows, keep)
+    finally:
+        rows.unpersist()
+    return counts
+
+
+def store(spark: SparkSession, location: LakeLocation, rows: DataFrame, keep: bool) -> None:
+    """Store worker rows: what each table lacks, `results` last."""
+    good = rows.where(F.col("status") == "ok")
+    insert_missing(spark, location, RETURNS, good)
+    if keep:
+        insert_missing(spark, location, TRADES, _exploded(good, "trades", list(TRADE_ARRAYS), "trade_no"))
+        insert_missing(spark, location, EQUITY, _exploded(good, "equity", list(EQUITY_ARRAYS), None))
+    insert_missing(spark, location, RESULTS, rows)
+
+
+def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None) -> DataFrame:
+    """One row for each element of the arrays `prefix_name`, numbered from 0 if `number` names a column."""
+    zipped = F.arrays_zip(*(F.col(f"{prefix}_{name}").alias(name) for name in names))
+    explode = F.posexplode(zipped).alias(number or "position_in_array", "element")
+    flat = rows.select(*KEY, explode)
+    fields = [F.col(f"element.{name}").alias(name) for name in names]
+    return flat.select(*KEY, *([number] if number else []), *fields)
+
+
+def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        # imported here, so that the function travels by value and the worker by name
+        from whatif.runner.worker import evaluate
+
+        yield from evaluate(plan, frames)
+
+    return run

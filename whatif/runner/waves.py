@@ -1,0 +1,99 @@
+"""Cuts pending backtests into waves, and a wave into work items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from whatif.runner.plan import Pending, WorkItem
+
+WAVE_SECONDS = 60.0
+SHORTEST_WAVE_SECONDS = 4.0
+WAVES_OF_A_SHORT_RUN = 12
+ITEMS_PER_CORE = 4
+FIRST_RATE = 30_000.0
+"""Configuration-bars a second on one core that are assumed until the first wave has been timed."""
+
+
+@dataclass
+class Pace:
+    """How fast work goes, learned from the waves that are done.
+
+    Attributes
+    ----------
+    cores : int
+        Tasks that run at once.
+    rate : float
+        Configuration-bars a second on all cores.
+    """
+
+    cores: int
+    rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0:
+            self.rate = FIRST_RATE * self.cores
+
+    def learn(self, cost: float, seconds: float) -> None:
+        """Take a finished wave into account."""
+        if cost > 0 and seconds > 0:
+            self.rate = cost / seconds
+
+    def wave_cost(self, remaining: float) -> float:
+        """Return how many configuration-bars the next wave should hold.
+
+        A minute's worth; of a short run a twelfth, so that a kill costs little; and never
+        so little that starting a Spark job outweighs it.
+        """
+        seconds = remaining / self.rate / WAVES_OF_A_SHORT_RUN
+        return self.rate * min(WAVE_SECONDS, max(SHORTEST_WAVE_SECONDS, seconds))
+
+
+def total_cost(pending: Sequence[Pending]) -> float:
+    """Return the configuration-bars of all pending backtests."""
+    return float(sum(len(p.configurations) * max(p.bars, 1) for p in pending))
+
+
+def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], list[Pending]]:
+    """Split `pending` into the next wave, of about `cost` configuration-bars, and the rest.
+
+    Symbols stay together, so that a worker reads few of them in one wave. The wave holds
+    at least one backtest; a rest of less than half a wave joins it.
+    """
+    if total_cost(pending) <= 1.5 * cost:
+        return list(pending), []
+    wave: list[Pending] = []
+    rest = list(pending)
+    left = cost
+    while rest and (left > 0 or not wave):
+        head = rest.pop(0)
+        count = min(len(head.configurations), max(1, math.ceil(left / max(head.bars, 1))))
+        taken, remaining = head.configurations[:count], head.configurations[count:]
+        wave.append(Pending(head.symbols, head.window, taken, head.bars))
+        left -= count * max(head.bars, 1)
+        if remaining:
+            rest.insert(0, Pending(head.symbols, head.window, remaining, head.bars))
+    return wave, rest
+
+
+def work_items(wave: Sequence[Pending], cores: int, keep: bool = False) -> list[WorkItem]:
+    """Return the work items of a wave, dearest first.
+
+    About four for each core, none mixing symbols; each as dear as the others as far as whole
+    configurations allow, so that no core waits long for the last one.
+    """
+    share = max(total_cost(wave) / (cores * ITEMS_PER_CORE), 1.0)
+    items = [
+        WorkItem(pending.symbols, pending.window, chunk, keep, len(chunk) * float(max(pending.bars, 1)))
+        for pending in wave
+        for chunk in _chunks(pending, share)
+    ]
+    return sorted(items, key=lambda item: -item.cost)
+
+
+def _chunks(pending: Pending, share: float) -> Iterator[tuple]:  # type: ignore[type-arg]
+    total = len(pending.configurations)
+    parts = min(total, max(1, round(total * max(pending.bars, 1) / share)))
+    for k in range(parts):
+        yield pending.configurations[k * total // parts : (k + 1) * total // parts]

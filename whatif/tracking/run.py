@@ -1,0 +1,188 @@
+"""One MLflow run for each study, the same one when the study is resumed.
+
+Everything is logged by the driver through `MlflowClient`; no global state is set.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+
+from whatif.pins import LakeLocation, Pin
+
+IDENTITY_TAG = "whatif.identity"
+KIND_TAG = "whatif.kind"
+PARENT_TAG = "mlflow.parentRunId"
+PARAM_LIMIT = 6000
+TAG_LIMIT = 8000
+BATCH_PARAMS = 100
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run of MLflow that belongs to a study.
+
+    Attributes
+    ----------
+    client : MlflowClient
+        Talks to the tracking server or data base.
+    experiment_id, run_id : str
+        MLflow's identifiers.
+    uri : str
+        Where runs are tracked.
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+    uri: str
+
+
+def tracking_uri(location: LakeLocation) -> str:
+    """Return `MLFLOW_TRACKING_URI`, or a SQLite file in the lake's home."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    return given or f"sqlite:///{location.home / 'mlflow.db'}"
+
+
+def start_study_run(
+    location: LakeLocation, study: str, identity: str, tags: Mapping[str, str]
+) -> TrackedRun:
+    """Return the run of a study, begun or taken up again.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Home of the default data base and artifacts.
+    study : str
+        The study's name, which names the experiment and the run.
+    identity : str
+        Digest of the study and its pins: the same digest finds the same run.
+    tags : mapping of str to str
+        Code version, pins, user, host, command.
+    """
+    uri = tracking_uri(location)
+    client = MlflowClient(tracking_uri=uri)
+    experiment_id = _experiment(client, study, uri, location)
+    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
+    if found:
+        run_id = found[0].info.run_id
+        client.update_run(run_id, status="RUNNING")
+    else:
+        run = client.create_run(
+            experiment_id, run_name=study, tags={IDENTITY_TAG: identity, KIND_TAG: "study"}
+        )
+        run_id = run.info.run_id
+    tracked = TrackedRun(client, experiment_id, run_id, uri)
+    log(tracked, tags=tags)
+    return tracked
+
+
+def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> TrackedRun:
+    """Return a run below `parent`, begun or taken up again by its identity."""
+    condition = f"tags.`{IDENTITY_TAG}` = '{identity}' and tags.`{PARENT_TAG}` = '{parent.run_id}'"
+    found = parent.client.search_runs([parent.experiment_id], condition, max_results=1)
+    if found:
+        return TrackedRun(parent.client, parent.experiment_id, found[0].info.run_id, parent.uri)
+    run = parent.client.create_run(
+        parent.experiment_id,
+        run_name=name,
+        tags={IDENTITY_TAG: identity, KIND_TAG: kind, PARENT_TAG: parent.run_id},
+    )
+    return TrackedRun(parent.client, parent.experiment_id, run.info.run_id, parent.uri)
+
+
+def children(parent: TrackedRun, kind: str) -> set[str]:
+    """Return the identities of the finished runs of one kind below `parent`."""
+    condition = (
+        f"tags.`{PARENT_TAG}` = '{parent.run_id}' and tags.`{KIND_TAG}` = '{kind}' "
+        "and attributes.status = 'FINISHED'"
+    )
+    identities: set[str] = set()
+    token: str | None = None
+    while True:
+        page = parent.client.search_runs(
+            [parent.experiment_id], condition, max_results=1000, page_token=token
+        )
+        identities |= {run.data.tags[IDENTITY_TAG] for run in page if IDENTITY_TAG in run.data.tags}
+        token = page.token
+        if not token:
+            return identities
+
+
+def log(
+    run: TrackedRun,
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log parameters, metrics and tags in as few requests as MLflow's limits allow.
+
+    A metric that is NaN or infinite is left out, since a tracking server may refuse it.
+    """
+    now = int(time.time() * 1000)
+    numbers = [
+        Metric(name, float(value), now, 0)
+        for name, value in (metrics or {}).items()
+        if value is not None and math.isfinite(float(value))
+    ]
+    texts = [Param(name, str(value)[:PARAM_LIMIT]) for name, value in (params or {}).items()]
+    notes = [RunTag(name, str(value)[:TAG_LIMIT]) for name, value in (tags or {}).items()]
+    room = BATCH_PARAMS
+    run.client.log_batch(run.run_id, metrics=numbers[:900], params=texts[: room // 2], tags=notes[: room // 2])
+    for first in range(room // 2, max(len(texts), len(notes)), room // 2):
+        run.client.log_batch(
+            run.run_id, params=texts[first : first + room // 2], tags=notes[first : first + room // 2]
+        )
+
+
+def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> None:
+    """Record the Iceberg tables that the run read, each by its snapshot."""
+    inputs = [
+        DatasetInput(
+            dataset=Dataset(
+                name=pin.table,
+                digest=str(pin.snapshot_id),
+                source_type="iceberg",
+                source=pin.to_json(),
+                schema=None,
+                profile=None,
+            ),
+            tags=[
+                InputTag("mlflow.data.context", "backtest"),
+                InputTag("iceberg.table", location.identifier(pin.table)),
+                InputTag("iceberg.snapshot_id", str(pin.snapshot_id)),
+            ],
+        )
+        for pin in pins
+    ]
+    run.client.log_inputs(run.run_id, inputs)
+
+
+def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None) -> None:
+    """Attach files to the run."""
+    for file in files:
+        run.client.log_artifact(run.run_id, str(file), artifact_path=folder)
+
+
+def finish(run: TrackedRun, status: str = "FINISHED") -> None:
+    """Close the run."""
+    run.client.set_terminated(run.run_id, status=status)
+
+
+def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
+    found: Experiment | None = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+    local = uri.startswith("sqlite:")
+    artifacts = (location.home / "mlartifacts" / name).as_uri() if local else None
+    return str(client.create_experiment(name, artifact_location=artifacts))
