@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from whatif.errors import EngineError, nearest
 
 
 @dataclass(frozen=True)
@@ -46,3 +51,74 @@ class Execution:
     shortcash: bool = True
     coc: bool = False
     coo: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that no broker could work with.
+
+        Raises
+        ------
+        EngineError
+            Naming key, value and rule.
+        """
+        for name, rule in _RULES.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and rule.test(value)):
+                raise EngineError(f"execution: {name} = {value!r} {rule.text}")
+        if self.commtype not in COMMTYPES:
+            raise EngineError(
+                f"execution: commtype = {self.commtype!r} is unknown; {nearest(self.commtype, COMMTYPES)}"
+            )
+        if self.slippage and self.slippage_fixed:
+            raise EngineError(
+                f"execution: slippage = {self.slippage} and slippage_fixed = {self.slippage_fixed} exclude "
+                "each other; give one of them"
+            )
+
+
+COMMTYPES = ("perc", "fixed")
+
+
+class _Rule(NamedTuple):
+    test: Callable[[float], bool]
+    text: str
+
+
+_RULES = {
+    "cash": _Rule(lambda value: value > 0, "must be a finite number above 0"),
+    "commission": _Rule(lambda value: value >= 0, "must be a finite number of at least 0"),
+    "slippage": _Rule(lambda value: 0 <= value < 1, "must be a fraction from 0 up to, not including, 1"),
+    "slippage_fixed": _Rule(lambda value: value >= 0, "must be a finite number of at least 0"),
+}
+
+
+def execution_from_mapping(given: Mapping[str, object]) -> Execution:
+    """Return the settings that a mapping names; what it leaves out keeps its default.
+
+    Parameters
+    ----------
+    given : mapping of str to bool, int, float or str
+        Keys are the attributes of `Execution`.
+
+    Raises
+    ------
+    EngineError
+        If a key is unknown (naming the nearest), or a value has another type or breaks its rule.
+    """
+    kinds = {f.name: type(f.default) for f in fields(Execution)}
+    typed: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in kinds:
+            raise EngineError(f"execution: {name!r} (= {value!r}) is unknown; {nearest(str(name), kinds)}")
+        typed[name] = _typed(name, value, kinds[name])
+    return Execution(**typed)
+
+
+def _typed(name: str, value: object, kind: type) -> bool | float | str:
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    rule = {bool: "must be true or false", str: "must be text", float: "must be a number"}[kind]
+    raise EngineError(f"execution: {name} = {value!r} {rule}")

@@ -69,7 +69,7 @@ class Trades:
     ----------
     symbol : int64 array (c,)
         Index into the run's symbols.
-    opened_row, closed_row : int64 array (c,)
+    opened, closed : int64 array (c,)
         Rows of the run's `ts` on which the first and the last of its executions happened.
     size : float64 array (c,)
         All units entered, negative for a short trade.
@@ -82,8 +82,8 @@ class Trades:
     """
 
     symbol: IntArray
-    opened_row: IntArray
-    closed_row: IntArray
+    opened: IntArray
+    closed: IntArray
     size: FloatArray
     entry_price: FloatArray
     exit_price: FloatArray

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from whatif.domain.run import EngineRun
 from whatif.engines.base import BacktestTask
-from whatif.engines.select import ENGINES, get_engine, run
+from whatif.engines.select import ENGINES, get_engine, run_engine
 
-__all__ = ["ENGINES", "BacktestTask", "EngineRun", "get_engine", "run"]
+__all__ = ["ENGINES", "BacktestTask", "EngineRun", "get_engine", "run_engine"]

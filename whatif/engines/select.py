@@ -29,6 +29,6 @@ def get_engine(name: str) -> Engine:
     raise EngineError(f"engine {name!r} is unknown; {nearest(name, ENGINES)}")
 
 
-def run(task: BacktestTask, engine: str = "auto", cache: ArrayCache | None = None) -> EngineRun:
+def run_engine(task: BacktestTask, engine: str = "auto", cache: ArrayCache | None = None) -> EngineRun:
     """Run one task with the engine called `engine`."""
     return get_engine(engine)(task, cache)
