@@ -24,9 +24,7 @@ _PROPERTIES = {
 """Small row groups, so that one symbol's month touches few of them."""
 
 
-def create_tables(
-    spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES
-) -> None:
+def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES) -> None:
     """Create the tables that do not exist, and add columns that existing ones lack.
 
     Raises

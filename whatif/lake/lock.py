@@ -66,7 +66,9 @@ def _make_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LakeError(f"WHATIF_HOME {home} cannot be made: {error}; name a folder you may write to") from error
+        raise LakeError(
+            f"WHATIF_HOME {home} cannot be made: {error}; name a folder you may write to"
+        ) from error
 
 
 def _sign(holder: Path, command: str) -> None:

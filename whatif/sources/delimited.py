@@ -1,0 +1,199 @@
+"""CSV files: rows with a delimiter, under a header or given names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+import pandas as pd
+
+from whatif.errors import SourceError
+from whatif.sources.chunk import Layout, RawChunk
+from whatif.sources.columns import layout_of, resolve_columns
+from whatif.sources.files import open_binary
+from whatif.sources.spec import IngestSpec
+
+CHUNK_ROWS = 50_000
+_DELIMITERS = ",;\t|"
+_FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Parquet", b"%PDF": "a PDF"}
+
+
+@dataclass
+class _Lines:
+    """Lines of a text file; remembers the latest, and refuses what is no text."""
+
+    source: str
+    stream: io.TextIOBase
+    latest: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for line in self.stream:
+                if "\0" in line:
+                    raise SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")
+                self.latest = line
+                yield line
+        except UnicodeDecodeError as error:
+            raise SourceError(
+                f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): name a text file, "
+                "or convert it to UTF-8"
+            ) from error
+        except (OSError, EOFError) as error:
+            raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
+
+
+def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[RawChunk]:
+    """Yield the rows of a CSV file.
+
+    Parameters
+    ----------
+    source : str
+        Path or URI.
+    spec : IngestSpec
+        What the user says about it.
+    chunk_rows : int
+        Most rows in a chunk.
+
+    Raises
+    ------
+    SourceError
+        If the file is empty, is not CSV, ends within a row, or a column is missing.
+    """
+    with open_binary(source) as stream:
+        _check_text(source, stream.read(4))
+        stream.seek(0)
+        lines = _Lines(source, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        yield from _chunks(lines, spec, chunk_rows)
+
+
+def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChunk]:
+    source = lines.source
+    text = iter(lines)
+    first_line = next((line for line in text if line.strip()), None)
+    if first_line is None:
+        raise SourceError(f"{source}: is empty: name a file with a header and rows")
+    delimiter = spec.delimiter or max(_DELIMITERS, key=first_line.count)
+    records = _records(source, csv.reader(chain([first_line], text), delimiter=delimiter))
+    first = next(records)
+    names, first_is_data = _names(source, first, spec)
+    if first_is_data:
+        records = chain([first], records)
+    at = resolve_columns(source, names, spec)
+    layout = layout_of(source, spec)
+    yield from _batches(layout, names, at, records, lines, chunk_rows)
+
+
+def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int) -> Iterator[RawChunk]:
+    """Yield the rows of comma-separated text without a header; `names` are table columns."""
+    lines = _Lines(layout.source, text)
+    records = _records(layout.source, csv.reader(iter(lines)))
+    at = {name: (i,) for i, name in enumerate(names)}
+    yield from _batches(layout, names, at, records, lines, chunk_rows)
+
+
+def _batches(
+    layout: Layout,
+    names: Sequence[str],
+    at: dict[str, tuple[int, ...]],
+    records: Iterator[list[str]],
+    lines: _Lines,
+    chunk_rows: int,
+) -> Iterator[RawChunk]:
+    done = 0
+    while batch := list(islice(records, chunk_rows)):
+        if done == 0:
+            _check_first_row(layout.source, names, batch[0])
+        if len(batch) < chunk_rows:
+            _check_last_row(lines, names, batch[-1])
+        yield _chunk(layout, names, at, batch, done)
+        done += len(batch)
+    if done == 0:
+        raise SourceError(f"{layout.source}: has no rows: name a file with rows")
+
+
+def _chunk(
+    layout: Layout, names: Sequence[str], at: dict[str, tuple[int, ...]], batch: list[list[str]], done: int
+) -> RawChunk:
+    width = len(names)
+    fit = [len(record) == width for record in batch]
+    rows = batch if all(fit) else [record for record, good in zip(batch, fit, strict=True) if good]
+    row = np.arange(done + 1, done + len(batch) + 1, dtype=np.int64)
+    misfits = tuple(
+        (done + i + 1, json.dumps(record)) for i, (record, good) in enumerate(zip(batch, fit, strict=True)) if not good
+    )
+    columns = {target: pd.Series(_column(rows, where), dtype="str") for target, where in at.items()}
+    return RawChunk(
+        layout=layout,
+        row=row[np.asarray(fit)],
+        columns=pd.DataFrame(columns),
+        raw=lambda i: json.dumps(dict(zip(names, rows[i], strict=True))),
+        misfits=misfits,
+    )
+
+
+def _column(rows: list[list[str]], where: tuple[int, ...]) -> list[str]:
+    if len(where) == 1:
+        return [row[where[0]] for row in rows]
+    return [" ".join(row[i] for i in where) for row in rows]
+
+
+def _names(source: str, first: list[str], spec: IngestSpec) -> tuple[list[str], bool]:
+    """Return the columns' names, and whether the first line is a row already."""
+    is_data = any(_is_number(value) for value in first)
+    if spec.header:
+        return list(spec.header), is_data
+    if is_data:
+        raise SourceError(
+            f"{source}: the first line looks like a row, not a header ({','.join(first)}): name the columns, "
+            "as in --columns ts,open,high,low,close,volume"
+        )
+    names = [name.strip() for name in first]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise SourceError(f"{source}: the header has {', '.join(twice)} twice: name the columns with --columns")
+    return names, False
+
+
+def _check_text(source: str, beginning: bytes) -> None:
+    for magic, what in _FOREIGN.items():
+        if beginning.startswith(magic):
+            raise SourceError(f"{source}: is not CSV, it is {what}: unpack it, or give its format with --format")
+
+
+def _check_first_row(source: str, names: Sequence[str], row: list[str]) -> None:
+    if len(row) != len(names):
+        raise SourceError(
+            f"{source}: the header names {len(names)} columns ({','.join(names)}), but rows have {len(row)} "
+            f"fields ({','.join(row)}): name every column, as in "
+            "--columns date,time,open,high,low,close,volume,openinterest"
+        )
+
+
+def _check_last_row(lines: _Lines, names: Sequence[str], row: list[str]) -> None:
+    if len(row) < len(names) and not lines.latest.endswith(("\n", "\r")):
+        raise SourceError(
+            f"{lines.source}: is half-written, its last line breaks off ({lines.latest[:80]!r}: {len(row)} of "
+            f"{len(names)} fields, no line end): fetch it again"
+        )
+
+
+def _records(source: str, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        for record in reader:
+            if record:
+                yield record
+    except csv.Error as error:
+        raise SourceError(f"{source}: is not CSV: {error}; name a text file with one row a line") from error
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return value.strip().lower() not in ("nan", "inf", "infinity")

@@ -1,0 +1,116 @@
+"""Find and open files, on a disk or in an object store."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from whatif.errors import SourceError
+
+_KINDS = {
+    ".zip": "lean",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "csv",
+    ".csv.gz": "csv",
+    ".txt.gz": "csv",
+}
+
+
+def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ...]:
+    """Return the files that paths, globs and folders name: absolute, sorted, each once.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Files, globs, folders (searched to any depth), or URIs such as s3://bucket/key.
+    kind : str
+        "csv", "parquet" or "lean" takes only such files from folders; "auto" takes all three.
+
+    Raises
+    ------
+    SourceError
+        If a path names no file.
+    """
+    found: set[str] = set()
+    for path in map(str, paths):
+        files = _remote_files(path, kind) if "://" in path else _local_files(path, kind)
+        if not files:
+            raise SourceError(
+                f"{path}: no such file, or no file of bars in it: name files, folders or globs of "
+                f"{', '.join(_KINDS)} files"
+            )
+        found.update(files)
+    if not found:
+        raise SourceError("no file is named: name files, folders or globs of bars")
+    return tuple(sorted(found))
+
+
+def kind_of(path: str, kind: str) -> str:
+    """Return "csv", "parquet" or "lean": as given, or by the file's name.
+
+    Raises
+    ------
+    SourceError
+        If the name says nothing.
+    """
+    if kind != "auto":
+        return kind
+    for ending, known in _KINDS.items():
+        if path.lower().endswith(ending):
+            return known
+    raise SourceError(f"{path}: the file's name does not say its format: give it, as in --format csv")
+
+
+def open_binary(path: str) -> IO[bytes]:
+    """Open a file for reading; `.gz` is unpacked.
+
+    Raises
+    ------
+    SourceError
+        If it does not exist or may not be read.
+    """
+    try:
+        if "://" in path:
+            from pyarrow import fs
+
+            system, inner = fs.FileSystem.from_uri(path)
+            return cast(IO[bytes], system.open_input_file(inner))
+        if path.lower().endswith(".gz"):
+            return cast(IO[bytes], gzip.open(path, "rb"))
+        return open(path, "rb")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _local_files(path: str, kind: str) -> list[str]:
+    there = Path(path).expanduser()
+    if there.is_file():
+        return [str(there.absolute())]
+    if there.is_dir():
+        files = (p for p in there.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
+        return [str(p.absolute()) for p in files if _is_kind(str(p), kind)]
+    return [f for match in glob.glob(str(there), recursive=True) for f in _local_files(glob.escape(match), kind)]
+
+
+def _remote_files(path: str, kind: str) -> list[str]:
+    from pyarrow import fs
+
+    system, inner = fs.FileSystem.from_uri(path)
+    scheme = path.split("://", 1)[0]
+    info = system.get_file_info(inner)
+    if info.type == fs.FileType.File:
+        return [path]
+    selector: Any = fs.FileSelector(inner, allow_not_found=True, recursive=True)
+    infos = (i for i in system.get_file_info(selector) if i.type == fs.FileType.File)
+    return [f"{scheme}://{i.path}" for i in infos if _is_kind(i.path, kind)]
+
+
+def _is_kind(path: str, kind: str) -> bool:
+    known = next((known for ending, known in _KINDS.items() if path.lower().endswith(ending)), None)
+    return known is not None and kind in ("auto", known)

@@ -1,0 +1,52 @@
+"""The rules that a row must keep; one that breaks a rule goes to quarantine under its name.
+
+The order is that in which rules are tried: a row is refused under the first it breaks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whatif.typing import BoolArray, FloatArray
+
+RULES: dict[str, str] = {
+    "wrong_field_count": "the row has as many fields as the header has names",
+    "missing_symbol": "the row names its symbol",
+    "unparsable_time": "the stamp is a time in the stated format, with a time zone if none is stated",
+    "ambiguous_time": "the local stamp occurs once; it does not when clocks are set back",
+    "nonexistent_time": "the local stamp exists; it does not when clocks are set forward",
+    "unparsable_number": "every price, the volume, vwap and trade count are numbers",
+    "missing_price": "open, high, low and close are there",
+    "not_finite": "no price and no volume is infinite",
+    "non_positive_price": "every price is above zero",
+    "missing_volume": "the volume is there",
+    "negative_volume": "the volume is not below zero",
+    "high_below_low": "the high is not below the low",
+    "price_outside_range": "open and close lie within low and high",
+    "no_session": "the exchange has a session on the bar's date",
+    "duplicate": "within a delivery a symbol, timeframe and time occur once; the first row stays",
+}
+
+
+def broken_price_rules(prices: dict[str, FloatArray], volume: FloatArray) -> dict[str, BoolArray]:
+    """Return for each rule on numbers which rows break it.
+
+    Parameters
+    ----------
+    prices : dict of float64 array (n,)
+        `open`, `high`, `low`, `close`; NaN where missing.
+    volume : float64 array (n,)
+        Units traded; NaN where missing.
+    """
+    four = np.vstack([prices[name] for name in ("open", "high", "low", "close")])
+    low, high = prices["low"], prices["high"]
+    outside = [(prices[name] < low) | (prices[name] > high) for name in ("open", "close")]
+    return {
+        "missing_price": np.isnan(four).any(axis=0),
+        "not_finite": np.isinf(four).any(axis=0) | np.isinf(volume),
+        "non_positive_price": (four <= 0).any(axis=0),
+        "missing_volume": np.isnan(volume),
+        "negative_volume": volume < 0,
+        "high_below_low": high < low,
+        "price_outside_range": outside[0] | outside[1],
+    }

@@ -1,0 +1,138 @@
+"""Which session a bar belongs to, and whether it is of its regular hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from whatif.calendars import Schedule, schedule, time_zone
+from whatif.errors import CalendarError
+from whatif.typing import BoolArray, IntArray
+
+_DAY_US = 86_400_000_000
+_EPOCH = date(1970, 1, 1)
+_YEARS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Tags:
+    """Session of each bar; times in microseconds UTC, `session` in days since 1970-01-01.
+
+    Where `found` is False the exchange has no session on the bar's date, and the rest is 0.
+    """
+
+    found: BoolArray
+    regular: BoolArray
+    session: IntArray
+    session_open: IntArray
+    session_close: IntArray
+
+
+def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
+    """Tag bars shorter than a day.
+
+    A bar is regular if [ts, ts + length_us) overlaps a session's [open, close); it belongs to
+    the session it starts in, else to the one it reaches into. Any other bar is extended, and
+    belongs to the session of its date in the exchange's time zone.
+
+    Parameters
+    ----------
+    ts : int64 array (n,)
+        Starts of the bars, microseconds UTC.
+    length_us : int
+        Length of a bar.
+    exchange : str
+        Calendar code.
+    """
+    dates = _local_dates(ts, exchange)
+    sessions = _sessions(exchange, dates)
+    if not len(sessions):
+        return _untagged(len(ts))
+    starts_in = np.searchsorted(sessions.open_us, ts, side="right") - 1
+    starts_in = np.where((starts_in >= 0) & (sessions.close_us[starts_in] > ts), starts_in, -1)
+    reaches = np.searchsorted(sessions.open_us, ts + length_us, side="left") - 1
+    reaches = np.where((reaches >= 0) & (sessions.close_us[reaches] > ts), reaches, -1)
+    regular = np.where(starts_in >= 0, starts_in, reaches)
+    index = np.where(regular >= 0, regular, _index_of(sessions, dates))
+    return _tags(sessions, index, regular >= 0)
+
+
+def tag_days(days: IntArray, exchange: str) -> Tags:
+    """Tag bars of whole sessions by their trading dates, days since 1970-01-01."""
+    sessions = _sessions(exchange, days)
+    if not len(sessions):
+        return _untagged(len(days))
+    index = _index_of(sessions, days)
+    return _tags(sessions, index, index >= 0)
+
+
+def _tags(sessions: Schedule, index: IntArray, regular: BoolArray) -> Tags:
+    found = index >= 0
+    return Tags(
+        found=found,
+        regular=regular,
+        session=np.where(found, sessions.session[index], 0),
+        session_open=np.where(found, sessions.open_us[index], 0),
+        session_close=np.where(found, sessions.close_us[index], 0),
+    )
+
+
+def _untagged(n: int) -> Tags:
+    none, zero = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.int64)
+    return Tags(none, none, zero, zero, zero)
+
+
+def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
+    at = np.searchsorted(sessions.session, days)
+    at = np.minimum(at, len(sessions) - 1)
+    return np.where(sessions.session[at] == days, at, -1)
+
+
+def _local_dates(ts: IntArray, exchange: str) -> IntArray:
+    utc = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC")
+    local = utc.tz_convert(_zone(exchange)).tz_localize(None)
+    days: IntArray = np.floor_divide(local.as_unit("us").asi8, _DAY_US)
+    return days
+
+
+@lru_cache(maxsize=64)
+def _zone(exchange: str) -> str:
+    return time_zone(exchange)
+
+
+def _sessions(exchange: str, days: IntArray) -> Schedule:
+    """Return the sessions of the years around `days`.
+
+    A stray date far outside what the calendar knows must not cost the rest its sessions,
+    so a range that is too long or refused is asked for year by year.
+    """
+    years = np.unique(days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970)
+    first, last = int(years[0]), int(years[-1])
+    if last - first < _YEARS_AT_ONCE:
+        whole = _years(exchange, first, last)
+        if len(whole):
+            return whole
+    parts = [part for part in (_years(exchange, int(y), int(y)) for y in years) if len(part)]
+    return _joined(exchange, parts)
+
+
+@lru_cache(maxsize=64)
+def _years(exchange: str, first: int, last: int) -> Schedule:
+    margin = timedelta(days=4)
+    try:
+        return schedule(exchange, date(first, 1, 1) - margin, date(last, 12, 31) + margin)
+    except (CalendarError, ValueError, OverflowError):
+        return _joined(exchange, [])
+
+
+def _joined(exchange: str, parts: list[Schedule]) -> Schedule:
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return Schedule(exchange, none, none, none, none)
+    session, first = np.unique(np.concatenate([p.session for p in parts]), return_index=True)
+    rest = (np.concatenate([getattr(p, name) for p in parts])[first] for name in ("open_us", "close_us", "break_us"))
+    return Schedule(exchange, session, *rest)

@@ -1,0 +1,271 @@
+"""Files of bars into the lake.
+
+Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, folders, globs),
+`--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
+`--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`; see
+`IngestSpec` for what each means.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whatif.errors import LakeError, SourceError
+from whatif.lake import append, create_tables, upsert, writer_lock
+from whatif.lake.tables import BARS, BARS_QUARANTINE
+from whatif.pins import LakeLocation
+from whatif.pins.current import open_table
+from whatif.sources import IngestSpec, find_files
+from whatif.sources.normalize import read_file
+from whatif.sources.rules import RULES
+from whatif.sources.spark import parse_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+COMPARED = (
+    "session", "session_open", "session_close", "hours", "open", "high", "low", "close", "volume",
+    "vwap", "trade_count", "vwap_estimated", "exchange",
+)  # fmt: skip
+"""Columns that make a bar with a known key a correction; where it came from does not."""
+
+_MOST_SYMBOLS_IN_FILTER = 500
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What came of an ingest.
+
+    Attributes
+    ----------
+    files : int
+        Files read.
+    came : int
+        Rows in them: the sum of `landed`, `already_there`, `corrected` and the refused.
+    landed : int
+        New bars.
+    already_there : int
+        Bars that the lake holds with the same values.
+    corrected : int
+        Bars that the lake held with other values.
+    refused : mapping of str to int
+        Rule → rows in quarantine for breaking it.
+    snapshot_id : int or None
+        Snapshot of `bars` after the ingest; None if the table has none yet.
+    seconds : float
+        Wall time.
+    """
+
+    files: int
+    came: int
+    landed: int
+    already_there: int
+    corrected: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+    snapshot_id: int | None = None
+    seconds: float = 0.0
+
+    def summary(self) -> str:
+        """Return the figures as text for a terminal."""
+        total = sum(self.refused.values())
+        lines = [
+            f"{self.files:,} file{'s' * (self.files != 1)}, {self.came:,} rows came: {self.landed:,} landed, "
+            f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused"
+        ]
+        lines += [
+            f"  {count:>10,} {rule}: broken is that {RULES[rule]}" for rule, count in sorted(self.refused.items())
+        ]
+        if total:
+            lines.append("  the refused rows are in bars_quarantine")
+        return "\n".join(lines)
+
+
+def ingest(
+    paths: Sequence[str | Path],
+    spec: IngestSpec | None = None,
+    location: LakeLocation | None = None,
+    spark: SparkSession | None = None,
+) -> IngestReport:
+    """Read files of bars into the lake. The same file twice adds nothing.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Files, folders (searched to any depth), globs or URIs.
+    spec : IngestSpec, optional
+        How to read them.
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    spark : SparkSession, optional
+        Started, if left out, once the first file has shown that it can be read.
+
+    Raises
+    ------
+    SourceError
+        If a file as a whole cannot be read; nothing has been written then.
+    LakeError
+        If the disk is full; the tables stay at their last snapshots.
+    LakeLockedError
+        If another process is writing to the lake.
+    """
+    began = time.monotonic()
+    spec = spec or IngestSpec()
+    location = location or LakeLocation.from_environment()
+    files = find_files(paths, spec.format)
+    next(read_file(files[0], spec))
+    if spark is None:
+        from whatif.session import get_spark
+
+        spark = get_spark(location, "whatif ingest")
+    with writer_lock(location, f"ingest of {len(files)} files, first {files[0]}"):
+        create_tables(spark, location, (BARS, BARS_QUARANTINE))
+        staged = parse_files(spark, files, spec).persist()
+        try:
+            counts = _land(spark, location, staged, datetime.now(UTC))
+        except SourceError:
+            raise
+        except Exception as error:
+            raise _readable(error, location) from error
+        finally:
+            staged.unpersist()
+    return IngestReport(
+        files=len(files),
+        snapshot_id=_snapshot_id(location),
+        seconds=time.monotonic() - began,
+        **counts,
+    )
+
+
+def _land(spark: SparkSession, location: LakeLocation, staged: DataFrame, at: datetime) -> dict:  # type: ignore[type-arg]
+    from pyspark.sql import functions as F  # noqa: N812
+
+    extent = _extent(staged)
+    bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw").withColumn("ingested_at", F.lit(at))
+    judged = _judge(spark, location, bars, extent).persist()
+    try:
+        status = {row["status"]: row["count"] for row in judged.groupBy("status").count().collect()}
+        refused = {row["rule"]: row["count"] for row in extent if row["kind"] == "refused"}
+        if status.get("duplicate"):
+            refused["duplicate"] = status["duplicate"]
+        if refused:
+            _quarantine(spark, location, staged, judged, at)
+        _write_bars(spark, location, judged, status, extent)
+    finally:
+        judged.unpersist()
+    return {
+        "came": sum(row["count"] for row in extent),
+        "landed": status.get("new", 0),
+        "already_there": status.get("same", 0),
+        "corrected": status.get("changed", 0),
+        "refused": refused,
+    }
+
+
+def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
+    """Return counts, times, symbols and timeframes by kind and rule; raise for a refused file."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    rows = (
+        staged.groupBy("kind", "rule")
+        .agg(
+            F.count(F.lit(1)).alias("count"),
+            F.min("ts").cast("string").alias("first"),
+            F.max("ts").cast("string").alias("last"),
+            F.collect_set("symbol").alias("symbols"),
+            F.collect_set("timeframe").alias("timeframes"),
+        )
+        .collect()
+    )
+    if any(row["kind"] == "file" for row in rows):
+        errors = staged.where("kind = 'file'").select("raw").orderBy("source").limit(4).collect()
+        count = next(row["count"] for row in rows if row["kind"] == "file")
+        more = f"\n… and {count - 3} more files" if count > 3 else ""
+        raise SourceError("\n".join(row["raw"] for row in errors[:3]) + more + "\nnothing was written")
+    return rows
+
+
+def _judge(spark: SparkSession, location: LakeLocation, bars: DataFrame, extent: list) -> DataFrame:  # type: ignore[type-arg]
+    """Return the bars with `status`: new, same, changed or duplicate."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F  # noqa: N812
+
+    nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy("source", "row"))
+    numbered = bars.withColumn("nth", nth).alias("s")
+    condition = _known_range(extent)
+    if condition is None or _snapshot_id(location) is None:
+        return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
+    known = spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED).alias("t")
+    on = reduce(lambda a, b: a & b, (F.col(f"s.{key}") == F.col(f"t.{key}") for key in BARS.key))
+    same = " AND ".join(f"s.`{name}` <=> t.`{name}`" for name in COMPARED)
+    status = F.expr(
+        "CASE WHEN s.nth > 1 THEN 'duplicate' WHEN t.symbol IS NULL THEN 'new' "
+        f"WHEN {same} THEN 'same' ELSE 'changed' END"
+    )
+    return numbered.join(known, on, "left").select("s.*", status.alias("status"))
+
+
+def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[type-arg]
+    """Return SQL that holds for every bar that came; its literals prune partitions and files."""
+    row = next((row for row in extent if row["kind"] == "bar"), None)
+    if row is None:
+        return None
+    terms = [
+        f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
+        f"{prefix}timeframe IN ({_literals(row['timeframes'])})",
+    ]
+    if len(row["symbols"]) <= _MOST_SYMBOLS_IN_FILTER:
+        terms.append(f"{prefix}symbol IN ({_literals(row['symbols'])})")
+    return " AND ".join(terms)
+
+
+def _write_bars(
+    spark: SparkSession, location: LakeLocation, judged: DataFrame, status: Mapping[str, int], extent: list  # type: ignore[type-arg]
+) -> None:
+    """Write what is new or changed, in one commit; nothing at all if nothing is."""
+    if status.get("changed"):
+        rows = judged.where("status IN ('new', 'changed')")
+        upsert(spark, location, BARS, rows, COMPARED, _known_range(extent, "t.") or "true")
+    elif status.get("new"):
+        append(spark, location, BARS, judged.where("status = 'new'"))
+
+
+def _quarantine(
+    spark: SparkSession, location: LakeLocation, staged: DataFrame, judged: DataFrame, at: datetime
+) -> None:
+    from pyspark.sql import functions as F  # noqa: N812
+
+    columns = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
+    values = "to_json(struct(symbol, ts, open, high, low, close, volume))"
+    twice = judged.where("status = 'duplicate'").withColumns({"rule": F.lit("duplicate"), "raw": F.expr(values)})
+    rows = staged.where("kind = 'refused'").select(*columns).unionByName(twice.select(*columns))
+    known = spark.table(location.identifier(BARS_QUARANTINE.name)).select("source", "row", "rule", "raw")
+    fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti").withColumn("ingested_at", F.lit(at))
+    if not fresh.isEmpty():
+        upsert(spark, location, BARS_QUARANTINE, fresh, ("rule", "raw"))
+
+
+def _snapshot_id(location: LakeLocation) -> int | None:
+    snapshot = open_table(location, BARS.name).current_snapshot()
+    return None if snapshot is None else snapshot.snapshot_id
+
+
+def _readable(error: Exception, location: LakeLocation) -> Exception:
+    """Return what is wrong in words, if it is something that a user can mend."""
+    text = str(error)
+    if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
+        return LakeError(
+            f"the disk is full (home {location.home}, and Spark's folder for temporary files, spark.local.dir): "
+            "nothing of this ingest is in the lake, its tables stay at their last snapshots; make room and run it again"
+        )
+    return error
+
+
+def _literals(values: Sequence[str]) -> str:
+    escaped = (value.replace("\\", "\\\\").replace("'", "\\'") for value in sorted(values))
+    return ", ".join(f"'{value}'" for value in escaped)
