@@ -19,10 +19,10 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills, positions
 from whatif.domain.run import EngineRun
-from whatif.engines.arrays import session_minutes, step_arrays, step_params
+from whatif.engines.arrays import MINUTE_US, session_minutes, step_arrays, step_params
 from whatif.engines.base import BacktestTask, check_task, instant
+from whatif.engines.ledger import Ledger
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -174,42 +174,11 @@ class _Desk:
             self.order_target_percent(feed, amount)
 
 
-class _Ledger:
-    """Writes down what the broker does."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, int, float, float, float, float, float, float]] = []
-        self.equity: list[float] = []
-        self.margin_rejected = 0
-
-    def note(self, order: bt.Order, row: int, symbol: int) -> None:
-        """Record the executions that a notification of `order` brings."""
-        if order.status == bt.Order.Margin:
-            self.margin_rejected += 1
-        for bit in order.executed.iterpending():
-            self.rows.append(
-                (row, symbol, bit.closed, bit.opened, bit.price, bit.closedcomm, bit.openedcomm, bit.pnl)
-            )
-
-    def to_run(self, bars: list[Bars], timeline: Timeline) -> EngineRun:
-        fills = Fills.from_rows(self.rows)
-        return EngineRun(
-            symbols=tuple(one.symbol for one in bars),
-            ts=timeline.ts,
-            fills=fills,
-            equity=np.array(self.equity),
-            position=positions(fills, len(bars), len(timeline.ts)),
-            close=timeline.current([one.close for one in bars]),
-            margin_rejected=self.margin_rejected,
-            engine="backtrader",
-        )
-
-
 class _Seat:
     """One symbol of a step run: its feed, the step's arrays and its state."""
 
     def __init__(
-        self, task: BacktestTask, spec: StrategySpec, index: int, broker: bt.brokers.BackBroker, cache: ArrayCache | None
+        self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None
     ) -> None:
         bars = task.bars[index]
         first, stop = task.rows(bars)
@@ -247,8 +216,8 @@ def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
     timeline = merge(bars, [task.rows(one) for one in bars])
     broker = make_broker(task.execution)
     desk = _Desk(broker)
-    seats = [_Seat(task, spec, k, broker, cache) for k in range(len(bars))]
-    ledger = _Ledger()
+    seats = [_Seat(task, spec, k, cache) for k in range(len(bars))]
+    ledger = Ledger()
     try:
         _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
         return ledger.to_run(bars, timeline)
@@ -258,7 +227,7 @@ def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
 
 
 def _loop(
-    spec: StrategySpec, params: Any, timeline: Timeline, seats: list[_Seat], desk: _Desk, ledger: _Ledger
+    spec: StrategySpec, params: Any, timeline: Timeline, seats: list[_Seat], desk: _Desk, ledger: Ledger
 ) -> None:
     broker = desk.broker
     step, lookback = spec.step, spec.lookback
@@ -289,7 +258,7 @@ def _loop(
                 desk.place(seat.feed, code, float(amount))
 
 
-def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledger: _Ledger, at: int) -> None:
+def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledger: Ledger, at: int) -> None:
     """Record the broker's notifications and note which positions are new."""
     while broker.notifs:
         order = broker.notifs.popleft()
@@ -319,5 +288,114 @@ def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: 
     )
 
 
+class _ArrayFeed(bt.feed.DataBase):  # type: ignore[misc]
+    """A Backtrader feed whose lines are taken over from arrays at once."""
+
+    columns: Mapping[str, FloatArray]
+
+    def preload(self) -> None:
+        for name, values in self.columns.items():
+            getattr(self.lines, name).array = array.array("d", values.tobytes())
+        self.home()
+
+
+_FEED_CLASSES: dict[tuple[str, ...], type] = {}
+
+
+def _feed_class(extra: tuple[str, ...]) -> type:
+    """Return the feed with these further lines; one class for each set, for classes are never freed."""
+    if extra not in _FEED_CLASSES:
+        _FEED_CLASSES[extra] = type(f"_ArrayFeed{len(_FEED_CLASSES)}", (_ArrayFeed,), {"lines": extra})
+    return _FEED_CLASSES[extra]
+
+
+def _classic_feed(bars: Bars, first: int, stop: int) -> bt.feed.DataBase:
+    part = bars.slice(first, stop)
+    extra = {"vwap": part.vwap, **part.inputs}
+    minutes = int(np.median(np.diff(part.ts))) // MINUTE_US if len(part) > 1 else 1
+    daily = minutes >= 12 * 60
+    feed = _feed_class(tuple(extra))(
+        name=bars.symbol,
+        timeframe=bt.TimeFrame.Days if daily else bt.TimeFrame.Minutes,
+        compression=1 if daily else max(1, minutes),
+    )
+    days = [bt.date2num(_EPOCH + dt.timedelta(microseconds=ts)) for ts in part.ts.tolist()]
+    prices = {name: getattr(part, name) for name in ("open", "high", "low", "close", "volume")}
+    series = {"datetime": days, **prices, "openinterest": np.zeros(len(part)), **extra}
+    feed.columns = {name: np.ascontiguousarray(values, dtype=np.float64) for name, values in series.items()}
+    return feed
+
+
+class _RecordingCerebro(bt.Cerebro):  # type: ignore[misc]
+    """Backtrader's own engine that writes down each fill and each bar's value."""
+
+    def record(self, ledger: Ledger, timeline: Timeline, before: int) -> None:
+        """Record into `ledger`, beginning after `before` rows of the timeline."""
+        self._ledger = ledger
+        self._timeline = timeline
+        self._before = before
+        self._row = -1
+        self._index = {data: k for k, data in enumerate(self.datas)}
+
+    def _brokernotify(self) -> None:
+        self._row += 1
+        broker = self._broker
+        at = self._row - self._before
+        if at <= 0 and broker._pchildren:
+            raise EngineError(
+                f"an order was placed on bar {self._row - 1} at {instant(self._timeline.ts[self._row - 1])}, "
+                f"before the window begins at {instant(self._timeline.ts[self._before])}; wait for the "
+                "indicators (Backtrader's minimum period does) and give a warm-up no longer than they need"
+            )
+        broker.next()
+        while (order := broker.get_notification()) is not None:
+            self._ledger.note(order, at, self._index[order.data])
+            (order.owner or self.runningstrats[0])._addnotification(order, quicknotify=self.p.quicknotify)
+        if at >= 0:
+            self._ledger.equity.append(broker._value)
+
+
 def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:
-    raise NotImplementedError
+    bars = list(task.bars)
+    windows = [task.rows(one) for one in bars]
+    timeline = merge(bars, [(max(0, first - task.warmup), stop) for first, stop in windows])
+    window = merge(bars, windows)
+    cerebro = _RecordingCerebro(stdstats=False)
+    cerebro.setbroker(make_broker(task.execution))
+    for one, (first, stop) in zip(bars, windows, strict=True):
+        cerebro.adddata(_classic_feed(one, max(0, first - task.warmup), stop))
+    cerebro.addstrategy(spec.cls, **task.params)
+    ledger = Ledger()
+    cerebro.record(ledger, timeline, int(np.searchsorted(timeline.ts, window.ts[0])))
+    try:
+        cerebro.run()
+        return ledger.to_run(bars, window)
+    except EngineError as error:
+        raise EngineError(f"strategy {spec.name}: {error}") from error.__cause__
+    except Exception as error:
+        raise _classic_failed(spec, cerebro, error) from error
+    finally:
+        _dismantle(cerebro)
+
+
+def _classic_failed(spec: BacktraderSpec, cerebro: _RecordingCerebro, error: Exception) -> EngineError:
+    row = cerebro._row
+    where = "before the first bar" if row < 0 else f"bar {row} at {instant(cerebro._timeline.ts[row])}"
+    return EngineError(f"strategy {spec.name}: {where}: it raised {type(error).__name__}: {error}")
+
+
+def _dismantle(cerebro: _RecordingCerebro) -> None:
+    """Cut the references between engine, broker, feeds and strategy, so that memory is freed at once."""
+    for part in (*getattr(cerebro, "runningstrats", ()), *cerebro.datas):
+        _take_apart(part)
+    vars(cerebro._broker).clear()
+    vars(cerebro).clear()
+
+
+def _take_apart(part: Any) -> None:
+    for children in vars(part).get("_lineiterators", {}).values():
+        for child in children:
+            _take_apart(child)
+    for line in vars(part).get("lines", ()):
+        vars(line).clear()
+    vars(part).clear()
