@@ -23,7 +23,9 @@ def stamps(first: str, sessions: int, minutes: int = 390) -> pd.DatetimeIndex:
     """Minutes of regular sessions of New York, in UTC."""
     days = pd.bdate_range(first, periods=sessions)
     opens = [pd.Timestamp(f"{day:%Y-%m-%d} 09:30", tz="America/New_York").tz_convert("UTC") for day in days]
-    parts = [pd.date_range(start, periods=minutes, freq="1min").tz_localize(None).to_numpy() for start in opens]
+    parts = [
+        pd.date_range(start, periods=minutes, freq="1min").tz_localize(None).to_numpy() for start in opens
+    ]
     return pd.DatetimeIndex(np.concatenate(parts)).tz_localize("UTC").as_unit("us")
 
 
@@ -37,7 +39,19 @@ def bars_of(symbol: str, sessions: dict[str, tuple[str, int]], seed: int) -> pd.
         start = np.append(100.0, close[:-1])
         wiggle = np.abs(rng.normal(0, 2e-4, (2, len(ts)))) * close
         high, low = np.maximum(start, close) + wiggle[0], np.minimum(start, close) - wiggle[1]
-        parts.append(pd.DataFrame({"symbol": symbol, "window": window, "ts": ts, "open": start, "high": high, "low": low, "close": close}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "symbol": symbol,
+                    "window": window,
+                    "ts": ts,
+                    "open": start,
+                    "high": high,
+                    "low": low,
+                    "close": close,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -54,14 +68,37 @@ def traded(bars: pd.DataFrame, seed: int, hold: int = 70) -> tuple[pd.DataFrame,
             size = 100 * int(rng.choice([-1, 1]))
             entry, leave = float(rows["open"][at]), float(rows["open"][out])
             pnl = (leave - entry) * size
-            trades.append((symbol, window, rows["ts"][at], rows["ts"][out], size, entry, leave, pnl, pnl - 2.0))
+            trades.append(
+                (symbol, window, rows["ts"][at], rows["ts"][out], size, entry, leave, pnl, pnl - 2.0)
+            )
             position[at:out] = size
             at = out + int(rng.integers(5, hold))
         moves = np.append(0.0, np.diff(rows["close"]))
         account = 100_000 + np.cumsum(np.append(0.0, position[:-1]) * moves)
         bench = 100_000 * (1 + 0.4 * (rows["close"] / rows["close"][0] - 1))
-        equity.append(pd.DataFrame({"symbol": symbol, "window": window, "ts": rows["ts"], "equity": account, "benchmark": bench, "position": position}))
-    names = ["symbol", "window", "opened_at", "closed_at", "size", "entry_price", "exit_price", "pnl", "pnl_net"]
+        equity.append(
+            pd.DataFrame(
+                {
+                    "symbol": symbol,
+                    "window": window,
+                    "ts": rows["ts"],
+                    "equity": account,
+                    "benchmark": bench,
+                    "position": position,
+                }
+            )
+        )
+    names = [
+        "symbol",
+        "window",
+        "opened_at",
+        "closed_at",
+        "size",
+        "entry_price",
+        "exit_price",
+        "pnl",
+        "pnl_net",
+    ]
     return pd.DataFrame(trades, columns=names), pd.concat(equity, ignore_index=True)
 
 
@@ -92,9 +129,13 @@ def leaderboard(axes: dict[str, list], symbols: list[str], failed: int = 0, seed
     if failed:
         lost = rng.choice(len(frame), failed, replace=False)
         frame.loc[lost, "status"] = "failed"
-        frame.loc[lost, "error"] = [f"StrategyError: slow={k % 3} must be larger than fast; raise slow" for k in range(failed)]
+        frame.loc[lost, "error"] = [
+            f"StrategyError: slow={k % 3} must be larger than fast; raise slow" for k in range(failed)
+        ]
         frame.loc[lost, [*METRICS, *BENCHMARKS]] = np.nan
-    frame = frame.sort_values(["status", "sharpe"], ascending=[False, False], na_position="last", ignore_index=True)
+    frame = frame.sort_values(
+        ["status", "sharpe"], ascending=[False, False], na_position="last", ignore_index=True
+    )
     rank = np.where(frame["status"] == "ok", np.arange(1, len(frame) + 1), np.nan)
     frame.insert(0, "rank", rank)
     return frame
@@ -103,25 +144,51 @@ def leaderboard(axes: dict[str, list], symbols: list[str], failed: int = 0, seed
 def comparison(symbols: list[str], seed: int = 5) -> pd.DataFrame:
     """Metrics of the chosen configuration and of buy-and-hold."""
     rng = np.random.default_rng(seed)
-    rows = [(s, w, who) for s in symbols for w in ("validate", "test") for who in ("strategy", "buy_and_hold")]
+    rows = [
+        (s, w, who) for s in symbols for w in ("validate", "test") for who in ("strategy", "buy_and_hold")
+    ]
     values = metrics(rng, len(rows))
     frame = pd.DataFrame(rows, columns=["symbol", "window", "who"])
     return frame.assign(**{key: values[key] for key in METRICS})
 
 
-def study(axes: dict[str, list] | None = None, symbols: tuple[str, ...] = ("SYN_EDGE", "SYN_NOISE"), failed: int = 3, **changes) -> ReportData:
+def study(
+    axes: dict[str, list] | None = None,
+    symbols: tuple[str, ...] = ("SYN_EDGE", "SYN_NOISE"),
+    failed: int = 3,
+    **changes,
+) -> ReportData:
     """A whole made-up study; `changes` replace fields of the result."""
-    axes = {"fast": [5, 8, 10, 12, 15, 20], "slow": [30, 40, 50, 60, 80, 100, 120], "commission": [0.0, 0.0005]} if axes is None else axes
+    axes = (
+        {"fast": [5, 8, 10, 12, 15, 20], "slow": [30, 40, 50, 60, 80, 100, 120], "commission": [0.0, 0.0005]}
+        if axes is None
+        else axes
+    )
     board = leaderboard(axes, list(symbols), failed)
     bars = pd.concat([bars_of(s, WINDOWS, k + 1) for k, s in enumerate(symbols)], ignore_index=True)
     trades, equity = traded(bars, 3)
     best = board.iloc[0]
-    chosen = {"config_id": best["config_id"], "symbol": best["symbol"], **{a: best[a] for a in axes}, "size": 100}
+    chosen = {
+        "config_id": best["config_id"],
+        "symbol": best["symbol"],
+        **{a: best[a] for a in axes},
+        "size": 100,
+    }
+    compared = comparison(list(symbols))
+    own = (
+        (compared["symbol"] == chosen["symbol"])
+        & (compared["window"] == "validate")
+        & (compared["who"] == "strategy")
+    )
+    compared.loc[own, list(METRICS)] = best[list(METRICS)].to_numpy(dtype=float)
+    compared.loc[compared["who"] != "strategy", ["trades", "win_rate", "profit_factor", "sqn", "costs"]] = (
+        np.nan
+    )
     fields = {
         "study": "crossover-sample",
         "study_text": "study: crossover-sample\ndata:  {symbols: [SYN_EDGE, SYN_NOISE], timeframe: 1min}\naxes:\n  fast: [5, 8, 10]\nobjective: sharpe\n",
         "objective": "sharpe", "rank": "per_symbol", "leaderboard": board, "axes": tuple(axes), "chosen": chosen,
-        "comparison": comparison(list(symbols)), "equity": equity, "trades": trades, "bars": bars,
+        "comparison": compared, "equity": equity, "trades": trades, "bars": bars,
         "notes": ("The data is synthetic: SYN_EDGE carries a planted edge of Sharpe 4.0, SYN_NOISE is a martingale, in which nothing can be predicted.",),
         "pins": [{"table": "lake.whatif.bars", "snapshot_id": 5530912384401234567, "metadata_location": "file:/tmp/lake/whatif/bars/metadata/v3.metadata.json"}],
         "windows": {"train": ("2024-02-01T14:30Z", "2024-03-04T14:30Z"), "validate": ("2024-03-04T14:30Z", "2024-03-12T13:30Z"), "test": ("2024-03-12T13:30Z", "2024-03-20T13:30Z")},
@@ -133,4 +200,11 @@ def study(axes: dict[str, list] | None = None, symbols: tuple[str, ...] = ("SYN_
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """Return the builders of this module."""
-    return SimpleNamespace(study=study, bars_of=bars_of, traded=traded, leaderboard=leaderboard, comparison=comparison, stamps=stamps)
+    return SimpleNamespace(
+        study=study,
+        bars_of=bars_of,
+        traded=traded,
+        leaderboard=leaderboard,
+        comparison=comparison,
+        stamps=stamps,
+    )

@@ -75,9 +75,11 @@ _ALL = (
     Metric("profit_factor", "Profit factor", "", "ratio",
            "Sum of the winners over the sum of the losers; ∞ without a loser."),
     Metric("sqn", "SQN", "", "ratio",
-           "System quality number: mean over standard deviation of net trade profits, times the root of their number.", signed=True),
+           "System quality number: mean over standard deviation of net trade profits,"
+           " times the root of their number.", signed=True),
     Metric("exposure", "Exposure", "% of bars", "fraction", "Share of bars with an open position."),
-    Metric("turnover", "Turnover", "× account", "ratio", "Value of everything bought and sold over the account's mean value."),
+    Metric("turnover", "Turnover", "× account", "ratio",
+           "Value of everything bought and sold over the account's mean value."),
     Metric("open_at_end", "Open at end", "", "flag",
            "Whether a position was still open when the window ended; it is valued at the last close."),
     Metric("benchmark_sharpe", "Hold Sharpe", "a year", "ratio",

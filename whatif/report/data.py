@@ -75,7 +75,15 @@ class ReportData:
     )
     trades: pd.DataFrame = field(
         default_factory=lambda: _empty(
-            "symbol", "window", "opened_at", "closed_at", "size", "entry_price", "exit_price", "pnl", "pnl_net"
+            "symbol",
+            "window",
+            "opened_at",
+            "closed_at",
+            "size",
+            "entry_price",
+            "exit_price",
+            "pnl",
+            "pnl_net",
         )
     )
     bars: pd.DataFrame = field(

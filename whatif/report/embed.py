@@ -144,6 +144,7 @@ def _timeline(axis: Timeline, points: int) -> dict[str, Any]:
         times.append(stamps[::step])
     at, first = np.unique(np.concatenate(positions), return_index=True)
     return {
+        "extent": axis.extent(),
         "at": _pack(at.astype(np.int32)),
         "ms": _pack(np.concatenate(times)[first] / 1000.0),
         "sessions": _pack(sessions.astype(np.int32)),

@@ -204,8 +204,9 @@ def distribution_figure(leaderboard: pd.DataFrame, metric: str, marked: float | 
             )
         )  # fmt: skip
     if marked is not None and np.isfinite(marked):
-        figure.add_vline(x=marked, line={"color": look.STRATEGY, "width": 2}, annotation_text="chosen",
-                         annotation_font_color=look.STRATEGY)  # fmt: skip
+        side = "top left" if len(values) and marked > np.median(values) else "top right"
+        figure.add_vline(x=marked, line={"color": look.STRATEGY, "width": 2},
+                         annotation_text="first in rank ", annotation_position=side)  # fmt: skip
     figure.update_xaxes(title_text=metric_of(metric).heading)
     return figure.update_layout(hovermode="closest", bargap=0.05)
 
@@ -227,22 +228,22 @@ def _windows(rows: pd.DataFrame, axis: Timeline) -> Iterator[tuple[str, pd.DataF
     for name in axis.windows:
         part = rows[rows["window"] == name].sort_values("ts")
         if len(part):
-            yield name, part, axis.positions(name, to_us(part["ts"])).astype(float)
+            yield name, part, axis.positions(name, to_us(part["ts"])).astype(np.float64)
 
 
 def _floats(part: pd.DataFrame, column: str) -> FloatArray:
-    return part[column].to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(part[column].to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def _when(part: pd.DataFrame, keep: Any) -> FloatArray:
-    return to_us(part["ts"])[keep] / 1000.0  # milliseconds: what the browser formats
+    return np.asarray(to_us(part["ts"])[keep] / 1000.0)  # milliseconds: what the browser formats
 
 
 def _below_peak(money: FloatArray) -> FloatArray:
     peak = np.fmax.accumulate(money) if len(money) else money
     with np.errstate(divide="ignore", invalid="ignore"):
         below = (money / peak - 1.0) * 100.0
-    return np.where(peak > 0, below, np.nan)  # an account below zero has no meaningful peak
+    return np.asarray(np.where(peak > 0, below, np.nan))  # an account below zero has no meaningful peak
 
 
 def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: int) -> int:
@@ -250,7 +251,7 @@ def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: in
     for name, part, _ in _windows(rows, axis):
         candles, merged = thin_bars(part, most)
         largest = max(largest, merged)
-        x = axis.positions(name, to_us(candles["ts"])) + (merged - 1) / 2
+        x = axis.positions(name, to_us(candles["ts"])).astype(np.float64) + (merged - 1) / 2
         figure.add_trace(look.candles(x, candles, to_us(candles["ts"]) / 1000.0), row=1, col=1)
     if largest > 1:
         figure.update_layout(title_text=f"each candle covers up to {largest} bars")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -70,25 +71,30 @@ def _is_number(key: object) -> bool:
 def _bins(values: FloatArray) -> Levels:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
     codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    labels = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     return Levels(labels, codes.astype(np.int64))
 
 
-def heat_grid(leaderboard: pd.DataFrame, x: str, y: str | None, key: str, aggregate: str = "best") -> HeatGrid:
+def heat_grid(
+    leaderboard: pd.DataFrame, x: str, y: str | None, key: str, aggregate: str = "best"
+) -> HeatGrid:
     """Take the best or the median of a metric in each cell of two axes; see `heatmap_figure`."""
     if aggregate not in ("best", "median"):
         remedy = nearest(aggregate, ("best", "median"))
         raise WhatIfError(f"aggregate {aggregate!r}: a cell shows the best or the median; {remedy}")
     for name in filter(None, (x, y, key)):
         if name not in leaderboard.columns:
-            raise WhatIfError(f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}")
+            raise WhatIfError(
+                f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}"
+            )
     rows = leaderboard[leaderboard["status"] == "ok"] if "status" in leaderboard else leaderboard
     across = levels(rows[x])
     down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
     numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     numbers[~np.isfinite(numbers)] = np.nan
     cells = pd.Series(numbers).groupby([down.codes, across.codes])
-    taken = cells.median() if aggregate == "median" else cells.min() if metric(key).less_is_better else cells.max()
+    best = cells.min if metric(key).less_is_better else cells.max
+    taken = cells.median() if aggregate == "median" else best()
     shape = (len(down.labels), len(across.labels))
     values, counts = np.full(shape, np.nan), np.zeros(shape, np.int64)
     if len(taken):

@@ -17,10 +17,25 @@ from plotly.offline import get_plotlyjs
 from whatif.report import words
 from whatif.report.columns import METRICS, Metric, axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
-from whatif.report.embed import MOST_ROWS, MOST_SYMBOLS, board_payload, figures_payload, spread_payload, to_script
+from whatif.report.embed import (
+    MOST_ROWS,
+    MOST_SYMBOLS,
+    board_payload,
+    figures_payload,
+    spread_payload,
+    to_script,
+)
 
 TOP = 100
-_COMPACT = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "win_rate", "costs", "exposure")
+_COMPACT = (
+    "return_pct",
+    "benchmark_return_pct",
+    "max_drawdown_pct",
+    "trades",
+    "win_rate",
+    "costs",
+    "exposure",
+)
 _SUMMARY = ("return_pct", "max_drawdown_pct", "trades")
 
 
@@ -86,7 +101,8 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     env.filters["metric"] = lambda value, key: format_metric(key, value)
     env.filters["axis"] = axis_label
-    env.globals["asset"] = lambda name: Markup((folder / name).read_text("utf-8"))  # noqa: S704: our own files
+    # style and script are our own files, so they may stand unescaped
+    env.globals["asset"] = lambda name: Markup((folder / name).read_text("utf-8"))
     return env
 
 
@@ -104,7 +120,10 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
         {
             "metric": metric(key),
             "windows": [
-                (name, *(words.figure_of(data, symbol, name, who, key) for who in ("strategy", "buy_and_hold")))
+                (
+                    name,
+                    *(words.figure_of(data, symbol, name, who, key) for who in ("strategy", "buy_and_hold")),
+                )
                 for name in WINDOWS
             ],
         }
@@ -141,7 +160,7 @@ def _summary(data: ReportData) -> dict[str, Any]:
 
 
 def _who(key: str) -> tuple[str, ...]:
-    return ("strategy",) if key == "trades" else ("strategy", "buy_and_hold")
+    return ("strategy",) if key in ("trades", "max_drawdown_pct") else ("strategy", "buy_and_hold")
 
 
 def _columns(data: ReportData) -> list[tuple[Metric, bool]]:
@@ -157,7 +176,10 @@ def _columns(data: ReportData) -> list[tuple[Metric, bool]]:
 
 
 def _board_rows(data: ReportData) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in data.leaderboard.head(TOP).to_dict("records")]
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in data.leaderboard.head(TOP).to_dict("records")
+    ]
 
 
 def _errors(data: ReportData) -> list[tuple[str, int, str]]:
@@ -183,4 +205,6 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
 
 
 def _merged(drawn: Mapping[str, Any]) -> int:
-    return max((one["price"]["layout"]["meta"]["merged"] for one in drawn.values() if "price" in one), default=1)
+    return max(
+        (one["price"]["layout"]["meta"]["merged"] for one in drawn.values() if "price" in one), default=1
+    )

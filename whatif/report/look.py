@@ -16,12 +16,14 @@ STRATEGY = "#3b7dd8"
 BENCHMARK = "#8b919b"
 GAIN = "#2a9d76"
 LOSS = "#d0574f"
+_SHADE = "rgba(59,125,216,0.16)"
+_CLEAR = "rgba(0,0,0,0)"
 GRID = "rgba(128,128,128,0.18)"
 DIVERGING = [[0.0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1.0, "#2f6fc4"]]
 SEQUENTIAL = [[0.0, "#e9eef5"], [0.5, "#7fa9dc"], [1.0, "#1f4f96"]]
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _TIME = "%{customdata|%a %d %b %Y %H:%M} UTC"
-_NAMES = {"strategy": "strategy", "benchmark": "buy-and-hold, same exposure"}
+_NAMES = {"strategy": "strategy", "benchmark": "buy-and-hold"}
 
 
 def escaped(text: str) -> str:
@@ -37,35 +39,53 @@ def figure(y_title: str) -> go.Figure:
 def dress(fig: go.Figure, y_title: str) -> go.Figure:
     """Put a figure in the report's style."""
     fig.update_layout(
-        template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        template="none", paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR,
         font={"family": _FONT, "size": 12, "color": "#6b7280"},
-        margin={"l": 64, "r": 16, "t": 28, "b": 40}, height=320, hovermode="x unified", dragmode="zoom",
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 72, "r": 12, "t": 46, "b": 40}, height=340, hovermode="x unified", dragmode="zoom",
+        legend={"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "bgcolor": _CLEAR},
         title={"font": {"size": 12}, "x": 1, "xanchor": "right", "y": 0.99, "yanchor": "top"},
+        modebar={"bgcolor": _CLEAR, "color": "rgba(128,128,128,0.6)", "activecolor": STRATEGY},
     )  # fmt: skip
-    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False, automargin=True)
-    fig.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True, separatethousands=True, exponentformat="none")
-    fig.update_yaxes(title_text=y_title, row=1, col=1) if fig._grid_ref else fig.update_yaxes(title_text=y_title)
+    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False)
+    fig.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, separatethousands=True, exponentformat="none")
+    fig.update_yaxes(title_text=y_title, row=1, col=1) if fig._grid_ref else fig.update_yaxes(
+        title_text=y_title
+    )
     return fig
 
 
 def on_timeline(fig: go.Figure, axis: Timeline) -> go.Figure:
     """Label the time axis by sessions and mark the windows."""
     positions, labels = axis.ticks()
-    fig.update_xaxes(tickmode="array", tickvals=positions, ticktext=labels, unifiedhovertitle_text=" ", rangeslider_visible=False)
+    low, high = axis.extent()
+    fig.update_xaxes(
+        range=[low, high],
+        tickmode="array",
+        tickvals=positions,
+        ticktext=labels,
+        unifiedhovertitle_text=" ",
+        rangeslider_visible=False,
+    )
     for place, (name, first, last) in enumerate(axis.spans()):
-        fig.add_vrect(
-            x0=first - 0.5, x1=last + 0.5, line_width=0, layer="below",
-            fillcolor="rgba(128,128,128,0.07)" if place % 2 else "rgba(0,0,0,0)",
-            annotation_text=escaped(name), annotation_position="top left", annotation_font_size=11,
-            row="all" if fig._grid_ref else None, col="all" if fig._grid_ref else None,
-            exclude_empty_subplots=False,
+        fig.add_shape(
+            type="rect", xref="x", yref="paper", x0=first - 0.5, x1=last + 0.5, y0=0, y1=1, line_width=0,
+            layer="below", fillcolor="rgba(128,128,128,0.08)" if place % 2 else _CLEAR,
+        )  # fmt: skip
+        fig.add_annotation(
+            text=f"<b>{escaped(name)}</b>", xref="x", yref="paper", x=first, y=1, xanchor="left",
+            yanchor="bottom", showarrow=False, font={"size": 11}, borderpad=0,
         )  # fmt: skip
     return fig
 
 
 def line(
-    x: FloatArray, y: FloatArray, who: str, when: FloatArray, first: bool, unit: str = "", filled: bool = False
+    x: FloatArray,
+    y: FloatArray,
+    who: str,
+    when: FloatArray,
+    first: bool,
+    unit: str = "",
+    filled: bool = False,
 ) -> go.Scatter:
     """Return a line of the account or of buy-and-hold; `when` in milliseconds UTC."""
     strategy = who == "strategy"
@@ -73,7 +93,7 @@ def line(
     return go.Scatter(
         x=x, y=y, name=_NAMES[who], customdata=when, mode="lines", legendgroup=who, showlegend=first,
         line={"color": STRATEGY if strategy else BENCHMARK, "width": 1.8 if strategy else 1.3},
-        fill="tozeroy" if filled else None, fillcolor="rgba(59,125,216,0.14)" if filled else None,
+        fill="tozeroy" if filled else None, fillcolor=_SHADE if filled else None,
         hovertemplate=f"{head}{'strategy' if strategy else 'buy-and-hold'} %{{y:,.2f}}{unit}<extra></extra>",
     )  # fmt: skip
 
@@ -85,13 +105,17 @@ def candles(x: FloatArray, bars: pd.DataFrame, when: FloatArray) -> go.Candlesti
         x=x, **prices, customdata=when, name="price", showlegend=False,
         increasing={"line": {"color": GAIN, "width": 1}, "fillcolor": GAIN},
         decreasing={"line": {"color": LOSS, "width": 1}, "fillcolor": LOSS}, opacity=0.55,
-        hovertemplate=f"<b>{_TIME}</b><br>open %{{open}} high %{{high}}<br>low %{{low}} close %{{close}}<extra></extra>",
+        hovertemplate=f"<b>{_TIME}</b><br>open %{{open}} high %{{high}}"
+        "<br>low %{low} close %{close}<extra></extra>",
     )  # fmt: skip
 
 
 def trade_traces(placed: pd.DataFrame) -> list[go.Scatter]:
     """Return entries, exits and the lines between them; `placed` has positions `opened` and `shut`."""
-    traces = [_link(placed[placed["pnl_net"] > 0], GAIN, "winners"), _link(placed[~(placed["pnl_net"] > 0)], LOSS, "losers")]
+    traces = [
+        _link(placed[placed["pnl_net"] > 0], GAIN, "winners"),
+        _link(placed[~(placed["pnl_net"] > 0)], LOSS, "losers"),
+    ]
     long = placed["size"] > 0
     traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up"))
     traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down"))
@@ -103,16 +127,18 @@ def _link(rows: pd.DataFrame, colour: str, name: str) -> go.Scatter:
     gap = np.full(len(rows), np.nan)
     x = np.column_stack([rows["opened"], rows["shut"], gap]).ravel() if len(rows) else gap
     y = np.column_stack([rows["entry_price"], rows["exit_price"], gap]).ravel() if len(rows) else gap
-    return go.Scatter(x=x, y=y, mode="lines", name=name, line={"color": colour, "width": 1.6}, hoverinfo="skip")
+    return go.Scatter(
+        x=x, y=y, mode="lines", name=name, line={"color": colour, "width": 1.6}, hoverinfo="skip"
+    )
 
 
 def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str) -> go.Scatter:
-    profit = f"<br>net profit %{{customdata[1]:,.2f}}" if at == "shut" else ""
+    profit = "<br>net profit %{customdata[1]:,.2f}" if at == "shut" else ""
     return go.Scatter(
         x=rows[at], y=rows[price].to_numpy(dtype=float), mode="markers", name=name,
         customdata=rows[["size", "pnl_net"]].to_numpy(dtype=float),
         marker={"symbol": symbol, "size": 9, "color": "#e0a030" if at == "opened" else BENCHMARK,
-                "line": {"width": 1.5 if at == "shut" else 0.6, "color": BENCHMARK if at == "shut" else "#6b5316"}},
+                "line": {"width": 1.5, "color": BENCHMARK} if at == "shut" else {"width": 0.6, "color": "#6b5316"}},
         hovertemplate=f"{name} %{{customdata[0]:,}} at %{{y}}{profit}<extra></extra>",
     )  # fmt: skip
 
@@ -121,6 +147,6 @@ def position(x: FloatArray, y: FloatArray, when: FloatArray) -> go.Scatter:
     """Return the size held, as a step line."""
     return go.Scatter(
         x=x, y=y, customdata=when, mode="lines", name="position", showlegend=False,
-        line={"color": STRATEGY, "width": 1, "shape": "hv"}, fill="tozeroy", fillcolor="rgba(59,125,216,0.18)",
+        line={"color": STRATEGY, "width": 1, "shape": "hv"}, fill="tozeroy", fillcolor=_SHADE,
         hovertemplate="position %{y:,}<extra></extra>",
     )  # fmt: skip

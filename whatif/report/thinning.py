@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -34,7 +36,7 @@ def thin_lines(lines: list[FloatArray], most: int) -> IntArray:
     for line in lines:
         for fill, pick in ((np.inf, np.argmin), (-np.inf, np.argmax)):
             filled = np.where(np.isnan(line), fill, line)
-            spans = zip(edges[:-1], edges[1:], strict=True)
+            spans = pairwise(edges)
             keep.append(np.array([a + pick(filled[a:b]) for a, b in spans], dtype=np.int64))
     return np.unique(np.concatenate(keep))
 

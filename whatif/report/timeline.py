@@ -50,7 +50,7 @@ class Timeline:
 
     @classmethod
     def of(cls, *frames: pd.DataFrame) -> Timeline:
-        """Number the bars of frames with `window` and `ts`; a bar in several of them counts once."""
+        """Return the numbered bars of frames with `window` and `ts`; a bar in several of them counts once."""
         found: dict[str, list[IntArray]] = {}
         for frame in frames:
             for name, rows in frame.groupby("window", sort=False, observed=True):
@@ -59,7 +59,9 @@ class Timeline:
         stamps = tuple(np.unique(np.concatenate(found[name])) for name in windows)
         gap = max(2, sum(len(s) for s in stamps) // 50)
         ends = np.cumsum([len(s) + gap for s in stamps])
-        return cls(windows, stamps, tuple(int(end - len(s) - gap) for end, s in zip(ends, stamps, strict=True)))
+        return cls(
+            windows, stamps, tuple(int(end - len(s) - gap) for end, s in zip(ends, stamps, strict=True))
+        )
 
     def positions(self, window: str, ts_us: IntArray) -> IntArray:
         """Return where times stand on the axis: the bar that holds each of them."""
@@ -73,9 +75,18 @@ class Timeline:
         rows = zip(self.windows, self.offsets, self.stamps, strict=True)
         return [(name, offset, offset + len(stamps) - 1) for name, offset, stamps in rows]
 
+    def extent(self) -> tuple[float, float]:
+        """Return the axis from edge to edge, with a hair of room."""
+        spans = self.spans()
+        room = 0.004 * (spans[-1][2] + 1) if spans else 0.0
+        return (-0.5 - room, spans[-1][2] + 0.5 + room) if spans else (0.0, 1.0)
+
     def sessions(self) -> tuple[IntArray, IntArray]:
         """Return position and time of the first bar of each session."""
-        parts = [(session_starts(s) + o, s[session_starts(s)]) for s, o in zip(self.stamps, self.offsets, strict=True)]
+        parts = [
+            (session_starts(s) + o, s[session_starts(s)])
+            for s, o in zip(self.stamps, self.offsets, strict=True)
+        ]
         if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate([p for p, _ in parts]), np.concatenate([t for _, t in parts])

@@ -22,9 +22,9 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 def instant(moment: Any) -> str:
     """Write a time to the minute, UTC; integers are microseconds since 1970."""
-    stamp = pd.Timestamp(moment, unit="us") if isinstance(moment, int | np.integer) else pd.Timestamp(moment)
-    if stamp is pd.NaT:
+    if pd.isna(moment):
         return MISSING
+    stamp = pd.Timestamp(moment, unit="us") if isinstance(moment, int | np.integer) else pd.Timestamp(moment)
     utc = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
     return f"{utc:%Y-%m-%d %H:%M} UTC"
 
@@ -74,7 +74,11 @@ def answer(data: ReportData) -> list[str]:
     held = f" with {parameters(data.parameters)}" if data.parameters else ""
     first = f"Configuration {name}{f' on {where}' if where else ''}{held}"
     tried = len(data.ranked)
-    said = [f"{first} ranks first of {count(tried, 'backtest')}." if tried > 1 else f"{first} is the only one that ran."]
+    said = [
+        f"{first} ranks first of {count(tried, 'backtest')}."
+        if tried > 1
+        else f"{first} is the only one that ran."
+    ]
     said += [text for text in (_figures(data, "validate"), _figures(data, "test")) if text]
     return said
 
@@ -86,13 +90,13 @@ def caution(data: ReportData) -> str:
         return "Nothing ran, so nothing can be said about any configuration."
     if tried == 1:
         return (
-            "One backtest was made, so none was picked over others; but one stretch of time is one sample, and "
-            "no test for luck has been made. These figures do not show that the strategy works."
+            "One backtest was made, so none was picked over others; but one stretch of time is one sample, "
+            "and no test for luck has been made. These figures do not show that the strategy works."
         )
     return (
-        f"It is the best of {tried:,} tried. The best of that many looks good by construction on the window that "
-        "ranked it, even where nothing can be predicted. No correction for luck has been made yet: these figures "
-        "do not show that the strategy works."
+        f"It is the best of {tried:,} tried. The best of that many looks good by construction on the window "
+        "that ranked it, even where nothing can be predicted. No correction for luck has been made yet: these "
+        "figures do not show that the strategy works."
     )
 
 
@@ -111,14 +115,22 @@ def _figures(data: ReportData, name: str) -> str:
         return ""
     lead = f"On {window(data, name)}"
     if name == "test":
-        lead += ", which had no part in the choice,"
-    parts = []
+        lead += ", which had no part in the choice"
+    parts: list[str] = []
     for key in dict.fromkeys((data.objective, "return_pct")):
-        own, hold = (figure_of(data, symbol, name, who, key) for who in ("strategy", "buy_and_hold"))
-        parts.append(f"{metric(key).label} {quantity(key, own)} (buy-and-hold {quantity(key, hold)})")
+        own, hold = (
+            quantity(key, figure_of(data, symbol, name, who, key)) for who in ("strategy", "buy_and_hold")
+        )
+        beside = f"{hold} for buy-and-hold" + ("" if parts else " at the same exposure")
+        parts.append(f"{_in_text(key)} {own}, beside {beside}")
     trades = figure_of(data, symbol, name, "strategy", "trades")
-    ending = f", from {count(int(trades), 'trade')}" if np.isfinite(trades) else ""
-    return f"{lead} its figures, beside buy-and-hold at the same exposure, are: {'; '.join(parts)}{ending}."
+    parts += [count(int(trades), "closed trade")] if np.isfinite(trades) else []
+    return f"{lead}: {'; '.join(parts)}."
+
+
+def _in_text(key: str) -> str:
+    label = metric(key).label
+    return label if key in ("sharpe", "sortino", "sqn") else label[:1].lower() + label[1:]
 
 
 def quantity(key: str, value: Any) -> str:
@@ -134,4 +146,5 @@ def _no_answer(data: ReportData) -> str:
         return "There is no answer: no backtest was made."
     errors = data.failed["error"].fillna("no message").astype(str).value_counts()
     often = format_number(float(errors.iloc[0]), "count")
-    return f"There is no answer: all {count(total, 'backtest')} failed. Most frequent error ({often} times): {errors.index[0]}"
+    failed = f"all {count(total, 'backtest')} failed" if total > 1 else "the only backtest failed"
+    return f"There is no answer: {failed}. Most frequent error ({often} times): {errors.index[0]}"

@@ -4,7 +4,11 @@
   const board = payload.board;
   const $ = (id) => document.getElementById(id);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], toImageButtonOptions: { format: "png", scale: 2 } };
+  // plotly.js would offer to send charts to its maker's cloud; this page sends nothing anywhere.
+  const narrow = window.innerWidth < 640;
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", displayModeBar: narrow ? false : "hover", doubleClick: "reset", modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"], toImageButtonOptions: { format: "png", scale: 2 } };
+
+  const still = { ...config, displayModeBar: false };
 
   // --- numbers -----------------------------------------------------------------------------------
   function unpack(text, Kind) {
@@ -61,12 +65,13 @@
     const found = [];
     for (let i = 0; i < n; i++) {
       if (status && (status === "ok") !== ok(i)) continue;
-      if (words.every((w) => haystacks[i].exact.has(w) || (!isPair(w) && haystacks[i].all.includes(w)))) found.push(i);
+      if (words.every((w) => haystacks[i].exact.has(w) || (!pairs.has(w) && haystacks[i].all.includes(w)))) found.push(i);
     }
     return found;
   }
 
-  const isPair = (word) => word === `symbol=${word.slice(7)}` || axes.some((a) => word.startsWith(a.name.toLowerCase() + "=") && a.levels.some((l) => word === `${a.name}=${l}`.toLowerCase()));
+  // "fast=5" means five, not fifty; only what is not a whole name=value may match in part.
+  const pairs = new Set(axes.flatMap((a) => a.levels.map((level) => `${a.name}=${level}`.toLowerCase())));
 
   function sortValue(key) {
     if (key === "rank") return (i) => rank[i];
@@ -182,9 +187,9 @@
     if (busy) return;
     busy = true;
     const done = plots.map((name) => $("plot-" + name)).filter((gd) => gd && gd._fullData).map((gd) => {
-      const most = gd.clientWidth < 600 ? 5 : 10, labels = ticks(range ? range[0] : -Infinity, range ? range[1] : Infinity, most), change = {};
+      const shown = range || timeline.extent, labels = ticks(shown[0], shown[1], gd.clientWidth < 600 ? 5 : 10), change = {};
       for (const axis of ["xaxis", "xaxis2"]) if (gd.layout[axis]) {
-        if (range) change[axis + ".range"] = range.slice(); else change[axis + ".autorange"] = true;
+        change[axis + ".range"] = shown.slice();
         change[axis + ".tickvals"] = labels.tickvals;
         change[axis + ".ticktext"] = labels.ticktext;
       }
@@ -198,14 +203,16 @@
   }
 
   function zoomed(event) {
-    const axis = ["xaxis", "xaxis2"].find((name) => event[name + ".range[0]"] !== undefined);
-    if (axis) zoom([event[axis + ".range[0]"], event[axis + ".range[1]"]]);
-    else if (event["xaxis.autorange"] || event["xaxis2.autorange"]) zoom(null);
+    const axis = ["xaxis", "xaxis2"].find((name) => event[name + ".range[0]"] !== undefined || event[name + ".range"] || event[name + ".autorange"]);
+    if (!axis) return;
+    const whole = event[axis + ".range"], low = whole ? whole[0] : event[axis + ".range[0]"], high = whole ? whole[1] : event[axis + ".range[1]"];
+    const [first, last] = timeline.extent;
+    zoom(low === undefined || (low <= first && high >= last) ? null : [low, high]);
   }
 
   function drawSymbol(symbol) {
     const one = payload.symbols[symbol];
-    timeline = { at: unpack(one.timeline.at, Int32Array), ms: unpack(one.timeline.ms, Float64Array), sessions: unpack(one.timeline.sessions, Int32Array) };
+    timeline = { at: unpack(one.timeline.at, Int32Array), ms: unpack(one.timeline.ms, Float64Array), sessions: unpack(one.timeline.sessions, Int32Array), extent: one.timeline.extent };
     for (const name of plots) {
       const div = $("plot-" + name);
       div.hidden = !one[name];
@@ -213,6 +220,7 @@
       const figure = JSON.parse(JSON.stringify(one[name])), layout = figure.layout;
       delete layout.height; delete layout.title;
       layout.hoverlabel = { font: { size: 12 } };
+      if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 74 : 46 };
       const labels = ticks(-Infinity, Infinity, div.clientWidth < 600 ? 5 : 10);
       for (const axis of ["xaxis", "xaxis2"]) if (layout[axis]) Object.assign(layout[axis], labels);
       for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].fixedrange = true;
@@ -291,7 +299,7 @@
     };
     const layout = mapLayout(x.name, y.name);
     Object.assign(layout.yaxis, { type: "category", showgrid: false });
-    Plotly.react($("plot-map"), [trace], layout, config);
+    Plotly.react($("plot-map"), [trace], layout, still);
   }
 
   // With one axis there is nothing to map: every backtest is a point, and a line goes through best or median.
@@ -304,7 +312,7 @@
     Plotly.react($("plot-map"), [
       { type: "scatter", mode: "markers", x: at, y: values, marker: { color: "#8b919b", size: 7, opacity: 0.55 }, hovertemplate: "%{x}: %{y:.4g}<extra></extra>" },
       { type: "scatter", mode: "lines+markers", x: names, y: line, text: shown, line: { color: "#3b7dd8", width: 2 }, hovertemplate: `${aggregate} at %{x}: <b>%{text}</b><extra></extra>` },
-    ], layout, config);
+    ], layout, still);
   }
 
   function setUpMap() {
@@ -326,7 +334,7 @@
     $("spread").hidden = false;
     const { data, layout } = payload.spread;
     delete layout.height;
-    Plotly.react($("spread"), data, layout, { ...config, displayModeBar: false });
+    Plotly.react($("spread"), data, layout, still);
   }
 
   const symbols = Object.keys(payload.symbols);

@@ -1,0 +1,150 @@
+"""The answer in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from whatif.report import words
+from whatif.report.columns import axis_label, format_metric, metric
+from whatif.report.data import WINDOWS, ReportData
+from whatif.report.progress import Progress
+
+__all__ = ["Progress", "print_answer"]
+
+TOP = 10
+_BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
+_SHORT = {
+    "max_drawdown_pct": "max dd %",
+    "benchmark_return_pct": "hold %",
+    "benchmark_sharpe": "hold",
+    "benchmark_max_drawdown_pct": "hold dd %",
+}
+_COMPARED = ("return_pct", "max_drawdown_pct", "trades")
+_MOST_SYMBOLS = 20
+
+
+def print_answer(
+    data: ReportData, console: Console, files: Iterable[Path | str] = (), next_commands: Sequence[str] = ()
+) -> None:
+    """Print leaderboard, comparison, the answer, where the files are and what to run next.
+
+    Parameters
+    ----------
+    data : ReportData
+        The finished study.
+    console : rich.console.Console
+        Where to.
+    files : iterable of path
+        What was written, the report first.
+    next_commands : sequence of str
+        Commands worth running now.
+    """
+    console.print()
+    for note in data.notes:
+        console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
+    console.print(_leaderboard(data, console))
+    _print_counts(data, console)
+    if len(data.comparison):
+        console.print()
+        console.print(_comparison(data))
+    console.print()
+    sentences = words.answer(data)
+    console.print(Text(sentences[0], style="bold"))
+    for sentence in [*sentences[1:], words.caution(data)]:
+        console.print(Text(sentence))
+    _print_list("Written", [str(path) for path in files], console)
+    _print_list("Next", list(next_commands), console)
+
+
+def _leaderboard(data: ReportData, console: Console) -> Table:
+    """Return the first rows with as many metrics as fit; rank, symbol and axes are never what gives way."""
+    held = f"benchmark_{data.objective}"
+    keys = [key for key in dict.fromkeys((data.objective, held, *_BOARD)) if key in data.leaderboard]
+    unbounded = console.options.update(width=10_000)
+    while True:
+        table = _board_with(data, keys)
+        if len(keys) <= 1 or Measurement.get(console, unbounded, table).maximum <= console.width:
+            return table
+        keys.pop()
+
+
+def _board_with(data: ReportData, keys: Sequence[str]) -> Table:
+    table = _table(f"Leaderboard of {data.study}, validate window")
+    table.add_column("rank", justify="right")
+    for name in ("symbol", *data.axes):
+        right = name in data.axes and pd.api.types.is_numeric_dtype(data.leaderboard[name])
+        table.add_column(escape(name), justify="right" if right else "left", overflow="fold", min_width=3)
+    for key in keys:
+        table.add_column(escape(_head(key)), justify="right", no_wrap=True)
+    table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
+    chosen = (data.chosen.get("config_id"), data.chosen.get("symbol"))
+    for row in data.ranked.head(TOP).to_dict("records"):
+        cells = [format_metric("trades", row.get("rank")), str(row.get("symbol", ""))]
+        cells += [axis_label(row[axis]) for axis in data.axes]
+        cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])]
+        first = (row["config_id"], row.get("symbol")) == chosen
+        table.add_row(*(escape(cell) for cell in cells), style="bold" if first else "")
+    return table
+
+
+def _comparison(data: ReportData) -> Table:
+    keys = list(dict.fromkeys((data.objective, *_COMPARED)))
+    table = _table("The chosen configuration, and buy-and-hold at the same exposure")
+    for name in ("symbol", "window", "who"):
+        table.add_column(name)
+    for key in keys:
+        table.add_column(escape(_head(key)), justify="right", no_wrap=True)
+    symbols = [s for s in data.symbols if (data.comparison["symbol"] == s).any()]
+    for symbol in symbols[:_MOST_SYMBOLS]:
+        for name, who in product(WINDOWS, ("strategy", "buy_and_hold")):
+            figures = [format_metric(key, words.figure_of(data, symbol, name, who, key)) for key in keys]
+            own = who == "strategy"
+            lead = [symbol if own and name == WINDOWS[0] else "", name if own else "", who.replace("_", "-")]
+            table.add_row(*(escape(cell) for cell in [*lead, *figures]), style="" if own else "dim")
+    if len(symbols) > _MOST_SYMBOLS:
+        table.caption = f"{len(symbols) - _MOST_SYMBOLS} more symbols stand in the report"
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=escape(title), title_justify="left", title_style="bold", header_style="bold", box=None,
+        pad_edge=False, padding=(0, 2, 0, 0),
+    )  # fmt: skip
+
+
+def _head(key: str) -> str:
+    if key in _SHORT:
+        return _SHORT[key]
+    shown = metric(key)
+    return f"{shown.label.lower()} %" if shown.unit.startswith("%") else shown.label.lower()
+
+
+def _print_counts(data: ReportData, console: Console) -> None:
+    ran, failed = len(data.ranked), len(data.failed)
+    more = f"the first {TOP} of {ran:,}" if ran > TOP else words.count(ran, "backtest")
+    console.print(Text(f"{more}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
+    if failed and ran:
+        error = data.failed["error"].fillna("no message").astype(str).value_counts()
+        console.print(
+            Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
+        )
+
+
+def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
+    if not lines:
+        return
+    console.print()
+    console.print(Text(title, style="bold"))
+    for line in lines:
+        console.print(Text(f"  {line}"), soft_wrap=True)  # a path or a command must survive copying
