@@ -155,9 +155,9 @@ def sample_schedule(market: SampleMarket) -> Schedule:
             f"sample market: exchange {market.exchange} has a midday break, which sample bars do not know; "
             "use one without, such as XNYS, XEUR or 24/7"
         )
-    last = market.sessions
+    n = market.sessions
     return Schedule(
-        found.exchange, found.session[:last], found.open_us[:last], found.close_us[:last], found.break_us[:last]
+        found.exchange, found.session[:n], found.open_us[:n], found.close_us[:n], found.break_us[:n]
     )
 
 

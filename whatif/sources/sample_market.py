@@ -9,7 +9,7 @@ from datetime import date
 
 from whatif.errors import SourceError, nearest
 
-DEFAULT_EDGE = 0.12
+DEFAULT_EDGE = 0.16
 DEFAULT_HORIZON = 20
 
 
@@ -72,7 +72,8 @@ class SampleSymbol:
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
-            raise SourceError(f"sample symbol {self.name!r}: {name} is {getattr(self, name)!r}; it must be {rule}")
+            given = getattr(self, name)
+            raise SourceError(f"sample symbol {self.name!r}: {name} is {given!r}; it must be {rule}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class SampleTruth:
 def default_symbols(edge: float = DEFAULT_EDGE) -> tuple[SampleSymbol, ...]:
     """Return the demo's symbols: a planted edge, a martingale, and two in between."""
     return (
-        SampleSymbol("EDGE", start_price=120.0, annual_volatility=0.32, edge=edge),
+        SampleSymbol("EDGE", start_price=120.0, annual_volatility=0.45, edge=edge),
         SampleSymbol("NOISE", start_price=150.0, annual_volatility=0.24),
         SampleSymbol("DRIFT", start_price=240.0, annual_volatility=0.18, annual_drift=0.08),
         SampleSymbol("FAINT", start_price=90.0, annual_volatility=0.28, annual_drift=0.04, edge=0.02),
@@ -183,14 +184,18 @@ class SampleMarket:
 
 
 def _sentence(symbol: SampleSymbol) -> str:
+    name, edge = symbol.name, symbol.edge
     drift = f"a drift of {symbol.annual_drift:+.1%} a year" if symbol.annual_drift else "no drift"
-    if symbol.edge:
-        kind = "momentum" if symbol.edge > 0 else "mean reversion"
+    if edge:
+        kind = "momentum" if edge > 0 else "mean reversion"
         return (
-            f"{symbol.name} carries planted {kind} of strength {abs(symbol.edge):g}: the expected return of "
-            f"the next minute is {symbol.edge:g} x (that minute's volatility) x tanh(z), where z is the return "
-            f"of the last {symbol.edge_horizon} bars in units of its standard deviation; it has {drift}."
+            f"{name} carries planted {kind} of strength {abs(edge):g}: the expected return of the next "
+            f"minute is {edge:g} x (that minute's volatility) x tanh(z), where z is the return of the last "
+            f"{symbol.edge_horizon} bars in units of its standard deviation; it has {drift}."
         )
     if symbol.annual_drift:
-        return f"{symbol.name} has {drift} and no other edge: its past says nothing more about its future."
-    return f"{symbol.name} is a martingale: the best forecast of every later price is the last price; no rule has an edge."
+        return f"{name} has {drift} and no other edge: its past says nothing more about its future."
+    return (
+        f"{name} is a martingale: the best forecast of any later price is the last price, "
+        "and no rule has an edge on it."
+    )

@@ -135,9 +135,10 @@ def session_generator(seed: int, name: str, day: int) -> np.random.Generator:
 
 
 def smile(minutes: int, edge_height: float) -> FloatArray:
-    """Return a U-shape over a session, mean 1: the open highest, the close half as much.
+    """Return a U-shape over a session, mean 1.
 
-    `edge_height` is how many times the middle's level the open adds to it.
+    The open adds `edge_height` times the middle's level to it, the close half as much; both
+    fade over 7 % of the session.
     """
     x = (np.arange(minutes) + 0.5) / minutes
     shape = 1.0 + edge_height * (np.exp(-x / 0.07) + 0.5 * np.exp(-(1.0 - x) / 0.07))
@@ -176,7 +177,12 @@ def draw_session(
     return Draws(
         gap=1.0 + gap_return,
         gap_variance=gap_sigma**2,
-        sigma=sigma, gross=gross, coins=coins, weights=weights, volume=volume, trades=trades,
+        sigma=sigma,
+        gross=gross,
+        coins=coins,
+        weights=weights,
+        volume=volume,
+        trades=trades,
     )
 
 
@@ -207,7 +213,8 @@ def _fill_session(walk: Walk, first: int, draws: Draws, rule: Rule) -> None:
         high, low, value = 0.0, math.inf, 0.0
         for step in range(steps):
             # rounding up by chance keeps the expectation; below one tick there is no price
-            price = max(math.floor(price * growth * draws.gross[minute, step] + draws.coins[minute, step]), 1.0)
+            moved = price * growth * draws.gross[minute, step]
+            price = max(math.floor(moved + draws.coins[minute, step]), 1.0)
             if step == 0:
                 walk.open[row] = price
             high, low = max(high, price), min(low, price)
