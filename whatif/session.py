@@ -148,8 +148,8 @@ def find_iceberg_jar() -> Path:
         folder = Path(str(resources.files("snowpark_connect_deps_iceberg"))) / "jars"
     except ModuleNotFoundError as error:
         raise SessionError(
-            "Iceberg's Spark runtime is not installed: run 'pip install snowpark-connect-deps-iceberg==1.0.2', "
-            f"or set WHATIF_ICEBERG_JAR to a {name}"
+            "Iceberg's Spark runtime is not installed: run "
+            f"'pip install snowpark-connect-deps-iceberg==1.0.2', or set WHATIF_ICEBERG_JAR to a {name}"
         ) from error
     jars = sorted(folder.glob(name))
     if not jars:

@@ -52,7 +52,8 @@ def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> Non
     partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
     properties = ", ".join(f"'{key}'='{value}'" for key, value in _PROPERTIES.items())
     spark.sql(
-        f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} TBLPROPERTIES ({properties})"
+        f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} "
+        f"TBLPROPERTIES ({properties})"
     )
     if spec.sort_order:
         spark.sql(f"ALTER TABLE {name} WRITE ORDERED BY {', '.join(spec.sort_order)}")

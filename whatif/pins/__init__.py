@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whatif.pins.cache import PinnedCache
-from whatif.pins.current import current_pin, find_pin, table_exists
+from whatif.pins.current import current_pin, find_pin, open_table, table_exists, tagged_pin
 from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.pin import Pin
 from whatif.pins.predictions import read_predictions
@@ -16,8 +16,10 @@ __all__ = [
     "catalog_properties",
     "current_pin",
     "find_pin",
+    "open_table",
     "read_arrow",
     "read_bars",
     "read_predictions",
     "table_exists",
+    "tagged_pin",
 ]

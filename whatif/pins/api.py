@@ -9,9 +9,10 @@ import pandas as pd
 
 from whatif.errors import LakeError, nearest
 from whatif.pins.current import current_pin
+from whatif.pins.filters import bars_filter, equal
 from whatif.pins.location import LakeLocation
 from whatif.pins.pin import Pin
-from whatif.pins.read import bars_filter, read_arrow
+from whatif.pins.read import read_arrow
 
 COLUMNS = (
     "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
@@ -60,7 +61,7 @@ def read_bars(
     pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of)
     row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
     table = read_arrow(pin, COLUMNS, row_filter)
-    frame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
+    frame: pd.DataFrame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
     found = set(frame["symbol"].unique())
     if not found.issuperset(wanted):
         _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
@@ -75,9 +76,7 @@ def _pin_at(as_of: Moment | None) -> Pin:
 
 def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
     """Raise for symbols that have no bars at all; a range without bars is no error."""
-    from pyiceberg.expressions import EqualTo
-
-    known = set(read_arrow(pin, ["symbol"], EqualTo("timeframe", timeframe))["symbol"].unique().to_pylist())
+    known = set(read_arrow(pin, ["symbol"], equal("timeframe", timeframe))["symbol"].unique().to_pylist())
     for symbol in absent:
         if symbol not in known:
             hint = nearest(symbol, known) if known else "ingest some first (whatif ingest)"

@@ -67,5 +67,15 @@ class PinnedCache:
         self, pin: Pin, symbol: str, timeframe: str, start_us: int | None, end_us: int | None, hours: str
     ) -> Bars:
         """Return what `read_bars` returns, reading it only if it is not kept."""
-        key = ("bars", pin.table, pin.snapshot_id, pin.metadata_location, symbol, timeframe, start_us, end_us, hours)
+        key = (
+            "bars",
+            pin.table,
+            pin.snapshot_id,
+            pin.metadata_location,
+            symbol,
+            timeframe,
+            start_us,
+            end_us,
+            hours,
+        )
         return self.get(key, lambda: read_bars(pin, symbol, timeframe, start_us, end_us, hours))

@@ -11,6 +11,7 @@ from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.pin import Pin
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
 
@@ -82,7 +83,7 @@ def open_table(location: LakeLocation, table: str) -> Table:
     return StaticTable.from_metadata(str(metadata))
 
 
-def _catalog(location: LakeLocation):  # type: ignore[no-untyped-def]
+def _catalog(location: LakeLocation) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     return load_catalog(location.catalog, **catalog_properties())
@@ -115,9 +116,12 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     history = opened.history()
     past = [entry for entry in history if entry.timestamp_ms <= moment]
     if not past:
-        first = datetime.fromtimestamp(history[0].timestamp_ms / 1000, UTC).isoformat() if history else "never"
+        first = (
+            datetime.fromtimestamp(history[0].timestamp_ms / 1000, UTC).isoformat() if history else "never"
+        )
         raise LakeError(
-            f"table {table} had no snapshot at {as_of.isoformat()}: its first is of {first}; ask for a later time"
+            f"table {table} had no snapshot at {as_of.isoformat()}: its first is of {first}; "
+            "ask for a later time"
         )
     return int(max(past, key=lambda entry: entry.timestamp_ms).snapshot_id)
 
@@ -134,3 +138,12 @@ def _table_names(location: LakeLocation) -> list[str]:
         folder = location.warehouse / location.namespace
         return sorted(p.name for p in folder.glob("*") if (p / "metadata").is_dir())
     return sorted(name[-1] for name in _catalog(location).list_tables(location.namespace))
+
+
+def tagged_pin(location: LakeLocation, table: str, tag: str) -> Pin | None:
+    """Return the snapshot that a tag of the table names, or None if there is no such tag."""
+    opened = open_table(location, table)
+    reference = opened.metadata.refs.get(tag)
+    if reference is None:
+        return None
+    return Pin(table, reference.snapshot_id, opened.metadata_location)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from whatif.pins.filters import all_of, equal, within
 from whatif.pins.pin import Pin
-from whatif.pins.read import floats, instant, microseconds, read_arrow
+from whatif.pins.read import floats, microseconds, read_arrow
 from whatif.typing import FloatArray, IntArray
 
 
@@ -21,13 +22,8 @@ def read_predictions(
     prediction : float64 array (k,)
         In the unit of the model's target: a fraction of the close, or a price.
     """
-    from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan
-
-    wanted = And(
-        EqualTo("model_digest", model_digest),
-        EqualTo("symbol", symbol),
-        GreaterThanOrEqual("ts", instant(start_us)),
-        LessThan("ts", instant(end_us)),
+    wanted = all_of(
+        equal("model_digest", model_digest), equal("symbol", symbol), within("ts", start_us, end_us)
     )
     table = read_arrow(pin, ["ts", "prediction"], wanted)
     ts = microseconds(table["ts"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.errors import LakeError, nearest
+from whatif.pins.filters import bars_filter, everything
 from whatif.pins.location import catalog_properties
 from whatif.pins.pin import Pin
 from whatif.typing import FloatArray, IntArray
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import DataScan
 
-HOURS = ("regular", "extended")
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) -> DataScan:
@@ -53,7 +51,9 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     return table.scan(row_filter=row_filter, selected_fields=tuple(columns), snapshot_id=pin.snapshot_id)
 
 
-def read_arrow(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression | None = None) -> pa.Table:
+def read_arrow(
+    pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression | None = None
+) -> pa.Table:
     """Return columns of the pinned rows that pass a filter, in no particular order.
 
     Parameters
@@ -65,31 +65,8 @@ def read_arrow(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpres
     row_filter : str or pyiceberg expression, optional
         Such as "symbol = 'SPY'"; all rows if left out.
     """
-    from pyiceberg.expressions import AlwaysTrue
-
-    table = scan(pin, columns, AlwaysTrue() if row_filter is None else row_filter).to_arrow()
+    table = scan(pin, columns, everything() if row_filter is None else row_filter).to_arrow()
     return table.select(list(columns))
-
-
-def bars_filter(
-    symbols: Sequence[str], timeframe: str, start_us: int | None, end_us: int | None, hours: str
-) -> BooleanExpression:
-    """Return the filter of bars of `symbols` whose ts lies in [start_us, end_us).
-
-    `hours` is "regular", or "extended" for all bars.
-    """
-    from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, In, LessThan
-
-    if hours not in HOURS:
-        raise LakeError(f"hours {hours!r} are unknown: {nearest(hours, HOURS)}")
-    terms: list[BooleanExpression] = [In("symbol", list(symbols)), EqualTo("timeframe", timeframe)]
-    if start_us is not None:
-        terms.append(GreaterThanOrEqual("ts", instant(start_us)))
-    if end_us is not None:
-        terms.append(LessThan("ts", instant(end_us)))
-    if hours == "regular":
-        terms.append(EqualTo("hours", "regular"))
-    return And(*terms)
 
 
 def read_bars(
@@ -115,13 +92,21 @@ def read_bars(
     """
     columns = ["session", *_TIMES, *_FLOATS]
     table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
-    ts = microseconds(table["ts"])
-    order = np.argsort(ts, kind="stable")
+    times = {name: microseconds(table[name]) for name in _TIMES}
+    order = np.argsort(times["ts"], kind="stable")
+    open_, high, low, close, volume, vwap = (floats(table[name])[order] for name in _FLOATS)
     return Bars(
         symbol=symbol,
+        ts=times["ts"][order],
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        vwap=vwap,
         session=days(table["session"])[order],
-        **{name: microseconds(table[name])[order] for name in _TIMES},
-        **{name: floats(table[name])[order] for name in _FLOATS},
+        session_open=times["session_open"][order],
+        session_close=times["session_close"][order],
     )
 
 
@@ -138,8 +123,3 @@ def days(column: pa.ChunkedArray) -> IntArray:
 def floats(column: pa.ChunkedArray) -> FloatArray:
     """Return a double column as float64, null as NaN."""
     return np.asarray(column.to_numpy(), dtype=np.float64)
-
-
-def instant(moment_us: int) -> str:
-    """Return microseconds UTC as the text that Iceberg filters take."""
-    return (_EPOCH + timedelta(microseconds=int(moment_us))).isoformat(timespec="microseconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -35,13 +35,15 @@ class _Lines:
         try:
             for line in self.stream:
                 if "\0" in line:
-                    raise SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")
+                    raise SourceError(
+                        f"{self.source}: is not CSV, it has bytes that no text has: name a text file"
+                    )
                 self.latest = line
                 yield line
         except UnicodeDecodeError as error:
             raise SourceError(
-                f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): name a text file, "
-                "or convert it to UTF-8"
+                f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): "
+                "name a text file, or convert it to UTF-8"
             ) from error
         except (OSError, EOFError) as error:
             raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
@@ -88,7 +90,9 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChu
     yield from _batches(layout, names, at, records, lines, chunk_rows)
 
 
-def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int) -> Iterator[RawChunk]:
+def read_rows(
+    layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int
+) -> Iterator[RawChunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
     lines = _Lines(layout.source, text)
     records = _records(layout.source, csv.reader(iter(lines)))
@@ -99,7 +103,7 @@ def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_r
 def _batches(
     layout: Layout,
     names: Sequence[str],
-    at: dict[str, tuple[int, ...]],
+    at: Mapping[str, tuple[int, ...]],
     records: Iterator[list[str]],
     lines: _Lines,
     chunk_rows: int,
@@ -117,14 +121,16 @@ def _batches(
 
 
 def _chunk(
-    layout: Layout, names: Sequence[str], at: dict[str, tuple[int, ...]], batch: list[list[str]], done: int
+    layout: Layout, names: Sequence[str], at: Mapping[str, tuple[int, ...]], batch: list[list[str]], done: int
 ) -> RawChunk:
     width = len(names)
     fit = [len(record) == width for record in batch]
     rows = batch if all(fit) else [record for record, good in zip(batch, fit, strict=True) if good]
     row = np.arange(done + 1, done + len(batch) + 1, dtype=np.int64)
     misfits = tuple(
-        (done + i + 1, json.dumps(record)) for i, (record, good) in enumerate(zip(batch, fit, strict=True)) if not good
+        (done + i + 1, json.dumps(record))
+        for i, (record, good) in enumerate(zip(batch, fit, strict=True))
+        if not good
     )
     columns = {target: pd.Series(_column(rows, where), dtype="str") for target, where in at.items()}
     return RawChunk(
@@ -155,14 +161,18 @@ def _names(source: str, first: list[str], spec: IngestSpec) -> tuple[list[str], 
     names = [name.strip() for name in first]
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise SourceError(f"{source}: the header has {', '.join(twice)} twice: name the columns with --columns")
+        raise SourceError(
+            f"{source}: the header has {', '.join(twice)} twice: name the columns with --columns"
+        )
     return names, False
 
 
 def _check_text(source: str, beginning: bytes) -> None:
     for magic, what in _FOREIGN.items():
         if beginning.startswith(magic):
-            raise SourceError(f"{source}: is not CSV, it is {what}: unpack it, or give its format with --format")
+            raise SourceError(
+                f"{source}: is not CSV, it is {what}: unpack it, or give its format with --format"
+            )
 
 
 def _check_first_row(source: str, names: Sequence[str], row: list[str]) -> None:
@@ -177,8 +187,8 @@ def _check_first_row(source: str, names: Sequence[str], row: list[str]) -> None:
 def _check_last_row(lines: _Lines, names: Sequence[str], row: list[str]) -> None:
     if len(row) < len(names) and not lines.latest.endswith(("\n", "\r")):
         raise SourceError(
-            f"{lines.source}: is half-written, its last line breaks off ({lines.latest[:80]!r}: {len(row)} of "
-            f"{len(names)} fields, no line end): fetch it again"
+            f"{lines.source}: is half-written, its last line breaks off ({lines.latest[:80]!r}: "
+            f"{len(row)} of {len(names)} fields, no line end): fetch it again"
         )
 
 

@@ -41,7 +41,9 @@ def read_lean(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> It
             with zipfile.ZipFile(stream) as archive:
                 members = archive.namelist()
                 if len(members) != 1:
-                    raise SourceError(f"{source}: holds {len(members)} files, Lean's zips hold one: fetch it again")
+                    raise SourceError(
+                        f"{source}: holds {len(members)} files, Lean's zips hold one: fetch it again"
+                    )
                 with archive.open(members[0]) as member:
                     text = io.TextIOWrapper(member, encoding="utf-8", newline="")
                     yield from read_rows(layout, NAMES, text, chunk_rows)

@@ -24,7 +24,9 @@ def read_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=bool)
     try:
         parsed = pa.array(column, type=pa.string(), from_pandas=True).cast(pa.float64())
-        return np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64), np.zeros(len(column), dtype=bool)
+        return np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64), np.zeros(
+            len(column), dtype=bool
+        )
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pairs = [_read(value) for value in column]
     return np.array([value for value, _ in pairs]), np.array([bad for _, bad in pairs], dtype=bool)

@@ -42,11 +42,16 @@ def broken_price_rules(prices: dict[str, FloatArray], volume: FloatArray) -> dic
     low, high = prices["low"], prices["high"]
     outside = [(prices[name] < low) | (prices[name] > high) for name in ("open", "close")]
     return {
-        "missing_price": np.isnan(four).any(axis=0),
-        "not_finite": np.isinf(four).any(axis=0) | np.isinf(volume),
-        "non_positive_price": (four <= 0).any(axis=0),
+        "missing_price": _any_row(np.isnan(four)),
+        "not_finite": _any_row(np.isinf(four)) | np.isinf(volume),
+        "non_positive_price": _any_row(four <= 0),
         "missing_volume": np.isnan(volume),
         "negative_volume": volume < 0,
         "high_below_low": high < low,
         "price_outside_range": outside[0] | outside[1],
     }
+
+
+def _any_row(table: BoolArray) -> BoolArray:
+    """Return for each column of a (4, n) table whether any of its four values holds."""
+    return np.logical_or.reduce(table, axis=0)

@@ -93,7 +93,9 @@ def parse_mapping(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not equals:
             raise SourceError(f"column mapping {entry!r} has no '=': write open=Open or ts=Date+Time")
         if target in mapping:
-            raise SourceError(f"column {target!r} is mapped twice: join file columns with +, as in ts=Date+Time")
+            raise SourceError(
+                f"column {target!r} is mapped twice: join file columns with +, as in ts=Date+Time"
+            )
         mapping[target] = tuple(name.strip() for name in names.split("+") if name.strip())
     return mapping
 

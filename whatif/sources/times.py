@@ -52,12 +52,15 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
     if layout.time_format in EPOCH_FORMATS:
         us, bad = _epoch(stamps, EPOCH_FORMATS[layout.time_format])
         return Times(us, {"unparsable_time": bad})
-    parsed, aware = _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
+    parsed, aware = (
+        _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
+    )
     bad = parsed.isna().to_numpy()
     if len(bad) and bad.all():
         raise SourceError(
             f"{layout.source}: {str(stamps.iloc[0])!r} is not a time "
-            f"({layout.time_format or 'ISO 8601'}): give its format, as in --time-format '%d.%m.%Y %H:%M' or epoch_ms"
+            f"({layout.time_format or 'ISO 8601'}): give its format, as in "
+            "--time-format '%d.%m.%Y %H:%M' or epoch_ms"
         )
     if daily or aware.all():
         return Times(_us(parsed, bad), {"unparsable_time": bad})
@@ -78,7 +81,9 @@ def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[pd.Series, B
         )
     text = stamps.astype("str").str.strip()
     if layout.time_format is not None:
-        parsed = pd.to_datetime(text, format=layout.time_format, errors="coerce", utc="%z" in layout.time_format)
+        parsed = pd.to_datetime(
+            text, format=layout.time_format, errors="coerce", utc="%z" in layout.time_format
+        )
         if "%z" in layout.time_format:
             return parsed.dt.tz_localize(None), np.ones(len(stamps), dtype=bool)
         return parsed, np.zeros(len(stamps), dtype=bool)
@@ -100,7 +105,7 @@ def _iso(text: pd.Series, utc: bool = False) -> pd.Series:
 
 def _lean(stamps: pd.Series, layout: Layout) -> tuple[pd.Series, BoolArray]:
     milliseconds = pd.to_numeric(stamps, errors="coerce")
-    midnight = pd.Timestamp(layout.day)
+    midnight = pd.Timestamp(str(layout.day))
     return midnight + pd.to_timedelta(milliseconds, unit="ms"), np.zeros(len(stamps), dtype=bool)
 
 

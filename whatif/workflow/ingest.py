@@ -79,7 +79,8 @@ class IngestReport:
             f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused"
         ]
         lines += [
-            f"  {count:>10,} {rule}: broken is that {RULES[rule]}" for rule, count in sorted(self.refused.items())
+            f"  {count:>10,} {rule}: broken is that {RULES[rule]}"
+            for rule, count in sorted(self.refused.items())
         ]
         if total:
             lines.append("  the refused rows are in bars_quarantine")
@@ -171,7 +172,7 @@ def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
     """Return counts, times, symbols and timeframes by kind and rule; raise for a refused file."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    rows = (
+    rows: list = (  # type: ignore[type-arg]
         staged.groupBy("kind", "rule")
         .agg(
             F.count(F.lit(1)).alias("count"),
@@ -200,7 +201,9 @@ def _judge(spark: SparkSession, location: LakeLocation, bars: DataFrame, extent:
     condition = _known_range(extent)
     if condition is None or _snapshot_id(location) is None:
         return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
-    known = spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED).alias("t")
+    known = (
+        spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED).alias("t")
+    )
     on = reduce(lambda a, b: a & b, (F.col(f"s.{key}") == F.col(f"t.{key}") for key in BARS.key))
     same = " AND ".join(f"s.`{name}` <=> t.`{name}`" for name in COMPARED)
     status = F.expr(
@@ -225,7 +228,11 @@ def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[
 
 
 def _write_bars(
-    spark: SparkSession, location: LakeLocation, judged: DataFrame, status: Mapping[str, int], extent: list  # type: ignore[type-arg]
+    spark: SparkSession,
+    location: LakeLocation,
+    judged: DataFrame,
+    status: Mapping[str, int],
+    extent: list,  # type: ignore[type-arg]
 ) -> None:
     """Write what is new or changed, in one commit; nothing at all if nothing is."""
     if status.get("changed"):
@@ -242,10 +249,14 @@ def _quarantine(
 
     columns = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
     values = "to_json(struct(symbol, ts, open, high, low, close, volume))"
-    twice = judged.where("status = 'duplicate'").withColumns({"rule": F.lit("duplicate"), "raw": F.expr(values)})
+    twice = judged.where("status = 'duplicate'").withColumns(
+        {"rule": F.lit("duplicate"), "raw": F.expr(values)}
+    )
     rows = staged.where("kind = 'refused'").select(*columns).unionByName(twice.select(*columns))
     known = spark.table(location.identifier(BARS_QUARANTINE.name)).select("source", "row", "rule", "raw")
-    fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti").withColumn("ingested_at", F.lit(at))
+    fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti").withColumn(
+        "ingested_at", F.lit(at)
+    )
     if not fresh.isEmpty():
         upsert(spark, location, BARS_QUARANTINE, fresh, ("rule", "raw"))
 
@@ -260,8 +271,8 @@ def _readable(error: Exception, location: LakeLocation) -> Exception:
     text = str(error)
     if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
         return LakeError(
-            f"the disk is full (home {location.home}, and Spark's folder for temporary files, spark.local.dir): "
-            "nothing of this ingest is in the lake, its tables stay at their last snapshots; make room and run it again"
+            f"the disk is full ({location.home}, or Spark's temporary folder, spark.local.dir): nothing of "
+            "this ingest is in the table bars, which stays at its last snapshot; make room and run it again"
         )
     return error
 

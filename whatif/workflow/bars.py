@@ -1,0 +1,104 @@
+"""What bars the lake holds: the table behind `whatif bars`. Starts no JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from whatif.calendars import EPOCH, schedule
+from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.pins import LakeLocation, Pin, current_pin
+from whatif.pins.filters import everything
+from whatif.pins.read import scan
+
+COLUMNS = (
+    "symbol", "timeframe", "exchange", "first", "last",
+    "sessions", "bars", "extended_bars", "missing_minutes",
+)  # fmt: skip
+
+_GROUP = ("symbol", "timeframe", "exchange", "session", "hours")
+_READ = (*_GROUP, "ts")
+_COMPACT_ROWS = 1_000_000
+
+
+def list_bars(location: LakeLocation | None = None, pin: Pin | None = None) -> pd.DataFrame:
+    """Return one row for each symbol, timeframe and exchange in the lake.
+
+    Parameters
+    ----------
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    pin : Pin, optional
+        A pin of `bars`; its current snapshot if left out.
+
+    Returns
+    -------
+    DataFrame
+        `symbol`, `timeframe`, `exchange`; `first` and `last`, starts of bars, tz-aware UTC;
+        `sessions` that have a bar; `bars`, all of them; `extended_bars`, those outside regular
+        hours; `missing_minutes`, the bars of the timeframe that the calendar has room for in
+        regular hours, from the first to the last session, and the lake does not hold.
+
+    Raises
+    ------
+    LakeError
+        If the lake holds no bars.
+    """
+    pinned = pin or current_pin(location or LakeLocation.from_environment(), "bars")
+    sessions = _by_session(pinned).to_pandas()
+    keys = ["symbol", "timeframe", "exchange"]
+    rows = [(*key, *_summary(str(key[1]), str(key[2]), group)) for key, group in sessions.groupby(keys)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _by_session(pin: Pin) -> pa.Table:
+    """Return bars counted by symbol, timeframe, exchange, session and hours.
+
+    Batches are counted as they come, so memory holds counts and never all rows.
+    """
+    counted: list[pa.Table] = []
+    waiting = 0
+    for batch in _batches(pin):
+        table = pa.Table.from_batches([batch]).select(list(_READ)).group_by(list(_GROUP), use_threads=False)
+        part = table.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max")])
+        counted.append(part)
+        waiting += part.num_rows
+        if waiting > _COMPACT_ROWS:
+            counted, waiting = [_added_up(counted)], 0
+    return _added_up(counted)
+
+
+def _added_up(parts: list[pa.Table]) -> pa.Table:
+    table = pa.concat_tables(parts).group_by(list(_GROUP), use_threads=False)
+    summed = table.aggregate([("ts_count", "sum"), ("ts_min", "min"), ("ts_max", "max")])
+    return summed.rename_columns([*_GROUP, "ts_count", "ts_min", "ts_max"])
+
+
+def _batches(pin: Pin) -> Iterator[pa.RecordBatch]:
+    yield from scan(pin, _READ, everything()).to_arrow_batch_reader()
+
+
+def _summary(timeframe: str, exchange: str, group: pd.DataFrame) -> tuple[object, ...]:
+    regular = group[group["hours"] == "regular"]
+    return (
+        group["ts_min"].min(),
+        group["ts_max"].max(),
+        int(group["session"].nunique()),
+        int(group["ts_count"].sum()),
+        int(group["ts_count"].sum() - regular["ts_count"].sum()),
+        _missing(timeframe, exchange, group["session"].min(), group["session"].max(), regular),
+    )
+
+
+def _missing(timeframe: str, exchange: str, first: date, last: date, regular: pd.DataFrame) -> int:
+    """Return how many bars of regular hours are not there, session by session."""
+    length = timeframe_us(timeframe)
+    sessions = schedule(exchange, first, last)
+    room = np.ones(len(sessions)) if length == DAY_US else np.ceil(sessions.trading_us / length)
+    dates = [EPOCH + timedelta(days=int(day)) for day in sessions.session]
+    there = regular.groupby("session")["ts_count"].sum().reindex(dates, fill_value=0).to_numpy()
+    return int(np.maximum(room - there, 0).sum())
