@@ -105,7 +105,14 @@ def sessions_per_year(exchange: str, first: date, last: date) -> float:
     return len(schedule(exchange, date(first.year, 1, 1), date(last.year, 12, 31))) / years
 
 
-def make_periods(kind: str, window: Schedule, start_us: int, end_us: int, bar_us: int) -> Periods:
+def make_periods(
+    kind: str,
+    window: Schedule,
+    start_us: int,
+    end_us: int,
+    bar_us: int,
+    sessions_per_year: float | None = None,
+) -> Periods:
     """Cut the trading time of a window into periods.
 
     Parameters
@@ -118,6 +125,8 @@ def make_periods(kind: str, window: Schedule, start_us: int, end_us: int, bar_us
         The window, half-open, microseconds UTC.
     bar_us : int
         Length of a bar; for "bar" periods and to know how many there are in a session.
+    sessions_per_year : float, optional
+        For sessions that no exchange's calendar gave; by the calendar if absent.
 
     Returns
     -------
@@ -126,7 +135,9 @@ def make_periods(kind: str, window: Schedule, start_us: int, end_us: int, bar_us
         ends where the next session opens, so that extended hours belong to a period too.
     """
     ends = _period_ends(window, _step_us(kind, bar_us), start_us, end_us)
-    return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
+    if sessions_per_year is None:
+        return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
+    return Periods(kind, ends, sessions_per_year * float(_periods_each(kind, window, bar_us).mean()))
 
 
 def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -> str:
@@ -168,9 +179,13 @@ def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
         return float("nan")
     first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
     year = schedule(window.exchange, date(first.year, 1, 1), date(last.year, 12, 31))
+    return float(_periods_each(kind, year, bar_us).sum() / (last.year - first.year + 1))
+
+
+def _periods_each(kind: str, sessions: Schedule, bar_us: int) -> FloatArray:
+    """Return how many periods each session has."""
     step = _step_us(kind, bar_us)
-    counts: FloatArray = np.ones(len(year)) if step is None else np.ceil(year.trading_us / step)
-    return float(counts.sum() / (last.year - first.year + 1))
+    return np.ones(len(sessions)) if step is None else np.ceil(sessions.trading_us / step)
 
 
 def _microseconds(column: pd.Series) -> IntArray:

@@ -31,7 +31,9 @@ METRIC_KEYS = (
 )
 """Names of all metrics, in table order."""
 
-LOWER_IS_BETTER = frozenset({"costs", "max_drawdown_pct", "max_drawdown_bars", "exposure", "turnover", "open_at_end"})
+LOWER_IS_BETTER = frozenset(
+    {"costs", "max_drawdown_pct", "max_drawdown_bars", "exposure", "turnover", "open_at_end"}
+)
 """Metrics that a ranking minimises; all others it maximises. NaN ranks last either way."""
 
 NAN = float("nan")

@@ -21,7 +21,7 @@ MINUTE_US = 60_000_000
 @lru_cache(maxsize=256)
 def record_type(name: str, fields: tuple[str, ...]) -> Any:
     """Return the named tuple with these fields, the same one each time."""
-    return namedtuple(name, fields)  # noqa: PYI024
+    return namedtuple(name, fields)
 
 
 def step_arrays(

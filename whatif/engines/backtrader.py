@@ -104,7 +104,8 @@ class _Line:
         self.values = memoryview(np.ascontiguousarray(values))  # type: ignore[arg-type]
 
     def __getitem__(self, ago: int) -> float:
-        return self.values[self.cursor.row + ago]  # type: ignore[no-any-return]
+        value: float = self.values[self.cursor.row + ago]
+        return value
 
 
 class _Clock(_Line):
@@ -177,9 +178,7 @@ class _Desk:
 class _Seat:
     """One symbol of a step run: its feed, the step's arrays and its state."""
 
-    def __init__(
-        self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None
-    ) -> None:
+    def __init__(self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None) -> None:
         bars = task.bars[index]
         first, stop = task.rows(bars)
         self.index = index
@@ -205,7 +204,9 @@ class _Seat:
         state.value = broker._value
         state.pending = 0
         if broker.pending or broker.submitted:
-            state.pending = sum(order.data is feed for queue in (broker.pending, broker.submitted) for order in queue)
+            state.pending = sum(
+                order.data is feed for queue in (broker.pending, broker.submitted) for order in queue
+            )
         state.minute = self.minute[row - self.first]
         state.minutes_to_close = self.to_close[row - self.first]
         return state
@@ -272,7 +273,9 @@ def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledge
 def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: Exception) -> EngineError:
     where = f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
-        return EngineError(f"{where}: the step must return an intent such as hold() or target(size) ({error})")
+        return EngineError(
+            f"{where}: the step must return an intent such as hold() or target(size) ({error})"
+        )
     return EngineError(f"{where}: the step raised {type(error).__name__}: {error}")
 
 
@@ -288,7 +291,7 @@ def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: 
     )
 
 
-class _ArrayFeed(bt.feed.DataBase):  # type: ignore[misc]
+class _ArrayFeed(bt.feed.DataBase):
     """A Backtrader feed whose lines are taken over from arrays at once."""
 
     columns: Mapping[str, FloatArray]
@@ -326,7 +329,7 @@ def _classic_feed(bars: Bars, first: int, stop: int) -> bt.feed.DataBase:
     return feed
 
 
-class _RecordingCerebro(bt.Cerebro):  # type: ignore[misc]
+class _RecordingCerebro(bt.Cerebro):
     """Backtrader's own engine that writes down each fill and each bar's value."""
 
     def record(self, ledger: Ledger, timeline: Timeline, before: int) -> None:
@@ -388,8 +391,8 @@ def _dismantle(cerebro: _RecordingCerebro) -> None:
     """Cut the references between engine, broker, feeds and strategy, so that memory is freed at once."""
     for part in (*getattr(cerebro, "runningstrats", ()), *cerebro.datas):
         _take_apart(part)
-    vars(cerebro._broker).clear()
-    vars(cerebro).clear()
+    cerebro._broker.__dict__.clear()
+    cerebro.__dict__.clear()
 
 
 def _take_apart(part: Any) -> None:
@@ -397,5 +400,5 @@ def _take_apart(part: Any) -> None:
         for child in children:
             _take_apart(child)
     for line in vars(part).get("lines", ()):
-        vars(line).clear()
-    vars(part).clear()
+        line.__dict__.clear()
+    part.__dict__.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import AnyStrategy
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,9 @@ def _check_bars(bars: Bars, first: int, stop: int) -> None:
         raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
     if (np.diff(bars.ts[:stop]) <= 0).any():
         row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
-        raise EngineError(f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them")
+        raise EngineError(
+            f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them"
+        )
     for name in ("open", "high", "low", "close"):
         prices = getattr(bars, name)[:stop]
         bad = ~(np.isfinite(prices) & (prices > 0.0))

@@ -57,11 +57,15 @@ def merge(bars: list[Bars], ranges: list[tuple[int, int]]) -> Timeline:
         first, stop = ranges[0]
         rows = np.arange(first, stop, dtype=np.int64)
         return Timeline(bars[0].ts[first:stop], (rows,), (np.ones(len(rows), dtype=bool),))
-    ts = np.unique(np.concatenate([one.ts[first:stop] for one, (first, stop) in zip(bars, ranges, strict=True)]))
+    ts = np.unique(
+        np.concatenate([one.ts[first:stop] for one, (first, stop) in zip(bars, ranges, strict=True)])
+    )
     rows_of, fresh_of = [], []
     for one, (first, stop) in zip(bars, ranges, strict=True):
         own = one.ts[first:stop]
         last = np.searchsorted(own, ts, side="right") - 1
-        fresh_of.append((last >= 0) & (own[np.maximum(last, 0)] == ts) if len(own) else np.zeros(len(ts), bool))
+        fresh_of.append(
+            (last >= 0) & (own[np.maximum(last, 0)] == ts) if len(own) else np.zeros(len(ts), bool)
+        )
         rows_of.append(np.where(last >= 0, last + first, -1))
     return Timeline(ts, tuple(rows_of), tuple(fresh_of))

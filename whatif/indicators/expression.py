@@ -84,7 +84,10 @@ class Expression:
     def parameters(self) -> frozenset[str]:
         """Names of parameters that are not yet numbers."""
         return frozenset(
-            number.name for call in _calls(self.node) for number in call.numbers if isinstance(number, Parameter)
+            number.name
+            for call in _calls(self.node)
+            for number in call.numbers
+            if isinstance(number, Parameter)
         )
 
     @property

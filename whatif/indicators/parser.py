@@ -34,7 +34,9 @@ def parse(text: str) -> Expression:
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, AttributeError) as error:
-        raise IndicatorError(f"{text!r} is not an indicator expression; write for instance sma(20)") from error
+        raise IndicatorError(
+            f"{text!r} is not an indicator expression; write for instance sma(20)"
+        ) from error
     return Expression(_node(body, text))
 
 
@@ -44,7 +46,8 @@ def _node(tree: ast.expr, text: str) -> Node:
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _call(tree, get_indicator(tree.func.id), text)
     raise IndicatorError(
-        f"{text!r}: {ast.unparse(tree)!r} is neither a series nor an indicator; write for instance sma(vwap, 20)"
+        f"{text!r}: {ast.unparse(tree)!r} is neither a series nor an indicator; "
+        "write for instance sma(vwap, 20)"
     )
 
 

@@ -49,7 +49,7 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
     Parameters
     ----------
     run : EngineRun
-        Its mean of \\|position * close\\| / equity over all bars is the weight, symbol by symbol.
+        Its mean of abs(position * close) / equity over all bars is the weight, symbol by symbol.
     bars : sequence of Bars
         The bars it ran on, in the order of its symbols.
     execution : Execution

@@ -36,7 +36,9 @@ def check_constraint(text: str, names: Iterable[str]) -> None:
     declared = list(names)
     for node in ast.walk(_parse(text)):
         if isinstance(node, ast.Name) and node.id not in declared:
-            raise StrategyError(f"constraint {text!r}: {node.id!r} is not a parameter; {nearest(node.id, declared)}")
+            raise StrategyError(
+                f"constraint {text!r}: {node.id!r} is not a parameter; {nearest(node.id, declared)}"
+            )
     _value(_parse(text), dict.fromkeys(declared, 1), text)
 
 
@@ -55,7 +57,9 @@ def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise StrategyError(f"constraint {text!r} is not an expression; write for instance fast < slow") from error
+        raise StrategyError(
+            f"constraint {text!r} is not an expression; write for instance fast < slow"
+        ) from error
 
 
 def _value(node: ast.expr, params: Mapping[str, object], text: str) -> Any:
@@ -76,5 +80,6 @@ def _value(node: ast.expr, params: Mapping[str, object], text: str) -> Any:
         operand = _value(node.operand, params, text)
         return -operand if isinstance(node.op, ast.USub) else not operand
     raise StrategyError(
-        f"constraint {text!r}: {ast.unparse(node)!r} is not allowed; compare parameters and numbers with < <= > >= == !="
+        f"constraint {text!r}: {ast.unparse(node)!r} is not allowed; "
+        "compare parameters and numbers with < <= > >= == !="
     )

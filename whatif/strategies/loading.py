@@ -50,7 +50,7 @@ def resolve(given: object, base_dir: Path | None = None) -> AnyStrategy:
 
 def _named(text: str, base_dir: Path) -> AnyStrategy:
     place, _, name = text.rpartition(":")
-    if not place or place.isalpha() and len(place) == 1:
+    if not place or (place.isalpha() and len(place) == 1):
         place, name = text, ""
     if place.endswith(".py"):
         return pick(_file_module(base_dir / place, text), name, text)
@@ -60,7 +60,8 @@ def _named(text: str, base_dir: Path) -> AnyStrategy:
         place, _, name = text.rpartition(".")
     if not place:
         raise StrategyError(
-            f"strategy {text!r} is unknown: {nearest(text, BUILTIN)} or give path/file.py or package.module:Name"
+            f"strategy {text!r} is unknown: {nearest(text, BUILTIN)}; "
+            "one of your own is written path/file.py or package.module:Name"
         )
     return pick(_imported(place, text), name, text)
 
@@ -77,13 +78,21 @@ def pick(module: ModuleType, name: str, text: str) -> AnyStrategy:
     if name:
         if hasattr(module, name) and _as_strategy(getattr(module, name)) is not None:
             return _as_strategy(getattr(module, name))  # type: ignore[return-value]
-        remedy = nearest(name, found) if found else "it defines no strategy; decorate a step function with @strategy"
+        remedy = (
+            nearest(name, found)
+            if found
+            else "it defines no strategy; decorate a step function with @strategy"
+        )
         raise StrategyError(f"strategy {text!r}: there is no strategy {name!r} in it; {remedy}")
     if len(found) == 1:
         return next(iter(found.values()))
     if not found:
-        raise StrategyError(f"strategy {text!r}: it defines no strategy; decorate a step function with @strategy")
-    raise StrategyError(f"strategy {text!r} defines several: {', '.join(sorted(found))}; write {text}:{min(found)}")
+        raise StrategyError(
+            f"strategy {text!r}: it defines no strategy; decorate a step function with @strategy"
+        )
+    raise StrategyError(
+        f"strategy {text!r} defines several: {', '.join(sorted(found))}; write {text}:{min(found)}"
+    )
 
 
 def _as_strategy(thing: object) -> AnyStrategy | None:
@@ -110,17 +119,21 @@ def _imported(place: str, text: str) -> ModuleType:
             raise StrategyError(f"strategy {text!r}: importing {place} failed: {error}") from error
         raise StrategyError(
             f"strategy {text!r}: there is no module {error.name!r}; "
-            f"{nearest(text, BUILTIN)} A file of your own is written path/file.py"
+            f"{nearest(text, BUILTIN)}; a file of your own is written path/file.py"
         ) from error
     except Exception as error:
-        raise StrategyError(f"strategy {text!r}: importing {place} failed: {type(error).__name__}: {error}") from error
+        raise StrategyError(
+            f"strategy {text!r}: importing {place} failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _file_module(path: Path, text: str) -> ModuleType:
     try:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise StrategyError(f"strategy {text!r}: cannot read {path}: {error}; give the path of a Python file") from error
+        raise StrategyError(
+            f"strategy {text!r}: cannot read {path}: {error}; give the path of a Python file"
+        ) from error
     return load_source(source, str(path), text)
 
 
@@ -135,4 +148,6 @@ def load_source(source: str, filename: str, text: str) -> ModuleType:
     try:
         return module_from_source(source, filename)
     except Exception as error:
-        raise StrategyError(f"strategy {text!r}: loading it failed: {type(error).__name__}: {error}") from error
+        raise StrategyError(
+            f"strategy {text!r}: loading it failed: {type(error).__name__}: {error}"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 
 from whatif.errors import StrategyError
@@ -53,8 +54,8 @@ def to_portable(strategy: AnyStrategy) -> PortableStrategy:
             "move it to the top level of a file or module and name that"
         )
     if is_from_source(home):
-        return PortableStrategy("", name, strategy.source, home.__code__.co_filename if isinstance(
-            strategy, StrategySpec) else strategy.name, strategy.digest)
+        filename = str(getattr(sys.modules[home.__module__], "__file__", name))
+        return PortableStrategy("", name, strategy.source, filename, strategy.digest)
     return PortableStrategy(home.__module__, name, "", "", strategy.digest)
 
 

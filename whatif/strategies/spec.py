@@ -79,7 +79,9 @@ class StrategySpec:
         }
         if self.constraint and not holds(self.constraint, params):
             shown = ", ".join(f"{name}={value}" for name, value in params.items() if name in self.constraint)
-            raise StrategyError(f"strategy {self.name}: {shown} breaks its rule {self.constraint}; change one of them")
+            raise StrategyError(
+                f"strategy {self.name}: {shown} breaks its rule {self.constraint}; change one of them"
+            )
         return params
 
     def bound_inputs(self, params: Mapping[str, object]) -> dict[str, Expression]:
@@ -150,7 +152,9 @@ def _check_declaration(
 ) -> None:
     for key, param in params.items():
         if not isinstance(param, Param) or param.kind not in (bool, int, float, str):
-            raise StrategyError(f"strategy {name}: parameter {key!r} = {param!r}; declare it as Param(default)")
+            raise StrategyError(
+                f"strategy {name}: parameter {key!r} = {param!r}; declare it as Param(default)"
+            )
         param.check(param.default, f"strategy {name}: default of {key!r}")
     for key, expression in inputs.items():
         if key in PRICE_FIELDS and str(expression) != key:
@@ -163,6 +167,8 @@ def _check_declaration(
                 )
     for key in (*params, *inputs):
         if not key.isidentifier() or key.startswith("_"):
-            raise StrategyError(f"strategy {name}: {key!r} cannot be a name; use letters, digits and inner underscores")
+            raise StrategyError(
+                f"strategy {name}: {key!r} cannot be a name; use letters, digits and inner underscores"
+            )
     if lookback < 0 or scratch < 0:
         raise StrategyError(f"strategy {name}: lookback {lookback} and scratch {scratch} must be at least 0")

@@ -1,0 +1,85 @@
+"""A backtest's result as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.frames import timestamps
+from whatif.domain.run import EngineRun
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestResult:
+    """What a backtest did and what came of it.
+
+    Attributes
+    ----------
+    fills : DataFrame
+        One row for each execution, in order: ts (start of the bar on which it happened, UTC),
+        symbol, size (signed), price (exact, slippage included), commission (money).
+    trades : DataFrame
+        Closed trades: symbol, opened_at and closed_at (ts of the bars of their first and last
+        fill), size (signed), entry_price, exit_price, pnl (before), pnl_net (after commission).
+    equity : Series
+        float64 by ts (UTC): the broker's value at every bar's close.
+    metrics : mapping
+        One value for each of `whatif.domain.metrics.METRIC_KEYS`.
+    run : EngineRun
+        The same as plain arrays.
+    """
+
+    fills: pd.DataFrame
+    trades: pd.DataFrame
+    equity: pd.Series
+    metrics: Mapping[str, float | int | bool]
+    run: EngineRun
+
+
+def result_of(run: EngineRun, metrics: Mapping[str, float | int | bool]) -> BacktestResult:
+    """Return a run and its metrics as frames."""
+    return BacktestResult(
+        fills=fills_frame(run),
+        trades=trades_frame(run),
+        equity=pd.Series(run.equity, index=timestamps(run.ts).rename("ts"), name="equity", dtype=np.float64),
+        metrics=metrics,
+        run=run,
+    )
+
+
+def fills_frame(run: EngineRun) -> pd.DataFrame:
+    """Return the executions of a run, in order."""
+    fills = run.fills
+    return pd.DataFrame(
+        {
+            "ts": timestamps(run.ts[fills.row]),
+            "symbol": _names(run, fills.symbol),
+            "size": fills.size,
+            "price": fills.price,
+            "commission": fills.commission,
+        }
+    )
+
+
+def trades_frame(run: EngineRun) -> pd.DataFrame:
+    """Return the closed trades of a run, oldest close first."""
+    trades = run.trades
+    return pd.DataFrame(
+        {
+            "symbol": _names(run, trades.symbol),
+            "opened_at": timestamps(run.ts[trades.opened]),
+            "closed_at": timestamps(run.ts[trades.closed]),
+            "size": trades.size,
+            "entry_price": trades.entry_price,
+            "exit_price": trades.exit_price,
+            "pnl": trades.pnl,
+            "pnl_net": trades.pnl_net,
+        }
+    )
+
+
+def _names(run: EngineRun, index: np.ndarray) -> pd.Series:
+    return pd.Series([run.symbols[k] for k in index], dtype="str")

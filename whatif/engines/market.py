@@ -1,0 +1,107 @@
+"""From a frame of bars, as a user has it, to bars of plain arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.bars import Bars
+from whatif.domain.frames import bars_from_frame, days, microseconds, timestamps
+from whatif.engines.sessions import bar_length, exchange_sessions, utc_sessions
+from whatif.errors import EngineError, nearest
+from whatif.typing import IntArray
+
+REQUIRED = ("symbol", "ts", "open", "high", "low", "close", "volume")
+KNOWN = frozenset({*REQUIRED, "vwap", "session", "session_open", "session_close"})
+
+
+def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars]:
+    """Return the bars of each symbol of a frame, in order of first appearance.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns symbol, ts (tz-aware, increasing for each symbol), open, high, low, close, volume;
+        optionally vwap ((high + low + close) / 3 if absent) and session (trading date).
+        Further numeric columns are inputs by name.
+    calendar : str, optional
+        Code of an exchange whose sessions the bars belong to; used where the frame has no
+        session column. Without either, a session is a UTC date.
+
+    Raises
+    ------
+    EngineError
+        If a column is missing or of the wrong type, ts is naive, unsorted or comes twice.
+    CalendarError
+        If the calendar is unknown, or has no session on a bar's date.
+    """
+    _check_frame(frame)
+    inputs = [name for name in frame.columns if name not in KNOWN and _is_number(frame[name])]
+    complete = (
+        frame if "vwap" in frame else frame.assign(vwap=(frame["high"] + frame["low"] + frame["close"]) / 3.0)
+    )
+    found = []
+    for symbol, part in complete.groupby("symbol", sort=False):
+        _check_order(part, str(symbol))
+        found.append(bars_from_frame(_with_sessions(part, calendar), str(symbol), inputs))
+    return found
+
+
+def _check_frame(frame: pd.DataFrame) -> None:
+    for name in REQUIRED:
+        if name not in frame:
+            raise EngineError(f"bars: column {name!r} is missing; {nearest(name, map(str, frame.columns))}")
+    if not len(frame):
+        raise EngineError("bars: the frame is empty; give at least one bar")
+    if not isinstance(frame["ts"].dtype, pd.DatetimeTZDtype):
+        raise EngineError(
+            f"bars: ts is {frame['ts'].dtype}; it must be timestamps with a time zone: use "
+            'pd.to_datetime(...).dt.tz_localize("America/New_York") or the zone they are in'
+        )
+    if frame["ts"].isna().any() or frame["symbol"].isna().any():
+        raise EngineError("bars: a row has no ts or no symbol; drop it")
+    for name in (*REQUIRED[2:], "vwap"):
+        if name in frame and not _is_number(frame[name]):
+            raise EngineError(f"bars: column {name!r} is {frame[name].dtype}; it must be numeric")
+
+
+def _check_order(part: pd.DataFrame, symbol: str) -> None:
+    steps = np.diff(microseconds(part["ts"]))
+    if (steps <= 0).any():
+        row = int(np.flatnonzero(steps <= 0)[0]) + 1
+        what = "comes twice" if steps[row - 1] == 0 else "is before the one above it"
+        raise EngineError(
+            f"bars: {symbol}, ts {part['ts'].iloc[row]} {what}; sort by symbol and ts, and drop duplicates"
+        )
+
+
+def _with_sessions(part: pd.DataFrame, calendar: str | None) -> pd.DataFrame:
+    ts = microseconds(part["ts"])
+    if {"session", "session_open", "session_close"} <= set(part.columns):
+        return part
+    if "session" in part:
+        return part.assign(**_stamps(*_seen(ts, days(part["session"]))))
+    sessions = exchange_sessions(ts, calendar) if calendar else utc_sessions(ts)
+    return part.assign(**_stamps(*sessions))
+
+
+def _seen(ts: IntArray, session: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Bounds of named sessions: the first bar's start and the last one's end."""
+    names, first, which = np.unique(session, return_index=True, return_inverse=True)
+    last = np.zeros(len(names), dtype=np.int64)
+    np.maximum.at(last, which, ts)
+    return session, ts[first][which], last[which] + bar_length(ts)
+
+
+def _stamps(session: IntArray, opened: IntArray, closed: IntArray) -> dict[str, Any]:
+    return {
+        "session": session.astype("datetime64[D]").astype("datetime64[s]"),
+        "session_open": timestamps(opened),
+        "session_close": timestamps(closed),
+    }
+
+
+def _is_number(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column.dtype))

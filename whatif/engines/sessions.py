@@ -1,0 +1,79 @@
+"""Sessions of bars that come without them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from whatif.calendars import EPOCH, Schedule, schedule, time_zone
+from whatif.domain.bars import Bars
+from whatif.domain.timeframe import DAY_US
+from whatif.errors import CalendarError
+from whatif.typing import IntArray
+
+
+def bar_length(ts: IntArray) -> int:
+    """Return the usual distance between bars in microseconds; from half a day on, a whole day."""
+    if len(ts) < 2:
+        return DAY_US
+    usual = int(np.median(np.diff(np.unique(ts))))
+    return DAY_US if usual >= DAY_US // 2 else usual
+
+
+def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, IntArray]:
+    """Return session, open and close of each bar by an exchange's calendar.
+
+    A bar outside regular hours belongs to the session of its date in the exchange's time zone.
+
+    Raises
+    ------
+    CalendarError
+        If the exchange is unknown, or has no session on a bar's date.
+    """
+    local = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC").tz_convert(time_zone(exchange))
+    dates = local.tz_localize(None).as_unit("us").asi8 // DAY_US
+    known = schedule(exchange, date_of(dates.min()), date_of(dates.max() + 1))
+    inside = np.searchsorted(known.open_us, ts, side="right") - 1
+    inside = np.where((inside >= 0) & (known.close_us[inside] > ts), inside, -1)
+    by_date = np.minimum(np.searchsorted(known.session, dates), len(known) - 1)
+    by_date = np.where(known.session[by_date] == dates, by_date, -1)
+    index = np.where(inside >= 0, inside, by_date)
+    if (index < 0).any():
+        lost = local[np.flatnonzero(index < 0)[0]]
+        raise CalendarError(
+            f"calendar {exchange} has no session on {lost.date()}, where there is a bar at "
+            f"{lost.isoformat()}; name the exchange the bars come from, or leave the calendar out"
+        )
+    return known.session[index], known.open_us[index], known.close_us[index]
+
+
+def utc_sessions(ts: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return session, open and close of each bar, a session being a UTC date."""
+    session = ts // DAY_US
+    return session, session * DAY_US, (session + 1) * DAY_US
+
+
+def seen_sessions(bars: list[Bars], bar_us: int) -> Schedule:
+    """Return the sessions that bars show: from the first bar's start to the last one's end."""
+    ts = np.concatenate([one.ts for one in bars])
+    session = np.concatenate([one.session for one in bars])
+    days, which = np.unique(session, return_inverse=True)
+    opened = np.full(len(days), np.iinfo(np.int64).max)
+    closed = np.zeros(len(days), dtype=np.int64)
+    np.minimum.at(opened, which, ts)
+    np.maximum.at(closed, which, ts + bar_us)
+    closed[:-1] = np.minimum(closed[:-1], opened[1:])
+    return Schedule("", days, opened, closed, np.zeros(len(days), dtype=np.int64))
+
+
+def usual_sessions_per_year(session: IntArray) -> float:
+    """Return 365 if there are sessions on weekends, else 252."""
+    weekday = (session + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
+    return 365.0 if (weekday >= 5).any() else 252.0
+
+
+def date_of(days: int) -> date:
+    """Return days since 1970-01-01 as a date."""
+    return EPOCH + timedelta(days=int(days))
