@@ -367,3 +367,11 @@ def _check_master(master: str) -> None:
         raise SessionError(
             f"Spark master {master} does not answer: start it, or use another master, such as local[*]"
         )
+
+
+def task_slots(spark: SparkSession) -> int:
+    """Return how many tasks run at once: the cores of all executors."""
+    try:
+        return max(1, int(spark.sparkContext.defaultParallelism))
+    except Exception:  # a Spark Connect session has no context
+        return max(1, int(spark.conf.get("spark.default.parallelism", "2") or 2))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS, ddl
@@ -17,6 +17,28 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Whose series are stored: backtests as "config_id/symbol", None for all.
+
+    Attributes
+    ----------
+    trades, equity : frozenset of str or None
+        Backtests whose trades, and whose equity, are stored.
+    """
+
+    trades: frozenset[str] | None = frozenset()
+    equity: frozenset[str] | None = frozenset()
+
+    @property
+    def anything(self) -> bool:
+        """Whether workers must yield series at all."""
+        return self.trades is None or self.equity is None or bool(self.trades or self.equity)
+
+
+NOTHING = Keep()
 
 
 @dataclass(frozen=True)
@@ -56,7 +78,7 @@ def run_waves(
     plan: Plan,
     pending: Sequence[Pending],
     cores: int,
-    keep: bool = False,
+    keep: Keep = NOTHING,
     report: Callable[[WaveDone], None] = lambda _: None,
 ) -> int:
     """Run all pending backtests and store their rows; return how many failed.
@@ -70,7 +92,7 @@ def run_waves(
     while rest:
         wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))
         started = time.perf_counter()
-        counts = _run_wave(spark, location, plan, work_items(wave, cores, keep), keep)
+        counts = _run_wave(spark, location, plan, work_items(wave, cores, keep.anything), keep)
         seconds = time.perf_counter() - started
         cost = total_cost(wave)
         pace.learn(cost, seconds)
@@ -81,7 +103,7 @@ def run_waves(
 
 
 def _run_wave(
-    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: bool
+    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: Keep
 ) -> dict[str, int]:
     rows = backtests(spark, plan, items).persist()
     try:
@@ -92,14 +114,22 @@ def _run_wave(
     return counts
 
 
-def store(spark: SparkSession, location: LakeLocation, rows: DataFrame, keep: bool) -> None:
+def store(spark: SparkSession, location: LakeLocation, rows: DataFrame, keep: Keep) -> None:
     """Store worker rows: what each table lacks, `results` last."""
     good = rows.where(F.col("status") == "ok")
     insert_missing(spark, location, RETURNS, good)
-    if keep:
-        insert_missing(spark, location, TRADES, _exploded(good, "trades", list(TRADE_ARRAYS), "trade_no"))
-        insert_missing(spark, location, EQUITY, _exploded(good, "equity", list(EQUITY_ARRAYS), None))
+    for table, prefix, arrays, number, wanted in (
+        (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
+        (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
+    ):
+        if wanted is None or wanted:
+            kept = good if wanted is None else good.where(_name().isin(sorted(wanted)))
+            insert_missing(spark, location, table, _exploded(kept, prefix, list(arrays), number))
     insert_missing(spark, location, RESULTS, rows)
+
+
+def _name() -> Column:
+    return F.concat_ws("/", "config_id", "symbol")
 
 
 def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None) -> DataFrame:

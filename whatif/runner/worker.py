@@ -24,10 +24,11 @@ from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, WORK
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import RunError, WhatIfError
-from whatif.pins import PinnedCache, read_predictions
+from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan, WorkItem
 from whatif.search.grid import Configuration
+from whatif.search.windows import Window
 from whatif.stats.benchmark import BuyAndHold, buy_and_hold
 from whatif.strategies import AnyStrategy, PortableStrategy, from_portable
 
@@ -175,18 +176,17 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     RunError
         If the pin holds no bar of the symbol in the window.
     """
-    end_us = plan.windows[window].window.end_us
+    interval = plan.windows[window].window
     model = _model(plan, configuration)
-    key = (plan.bars, plan.slices[configuration.timeframe], symbol, end_us, model)
-    return _row_cache(plan).get(key, lambda: _read(plan, symbol, end_us, configuration.timeframe, model))
+    key = (plan.bars, plan.slices[configuration.timeframe], symbol, interval, model)
+    return _row_cache(plan).get(key, lambda: _read(plan, symbol, interval, configuration.timeframe, model))
 
 
-def _read(plan: Plan, symbol: str, end_us: int, timeframe: str, model: ModelPin | None) -> Bars:
+def _read(plan: Plan, symbol: str, window: Window, timeframe: str, model: ModelPin | None) -> Bars:
     part = plan.slices[timeframe]
-    bars = _row_cache(plan).bars(plan.bars, symbol, part.source_timeframe, part.start_us, end_us, part.hours)
+    bars = read_bars(plan.bars, symbol, part.source_timeframe, part.start_us, window.end_us, part.hours)
     if part.resampled:
         bars = resample(bars, part.bar_us)
-    window = next(w.window for w in plan.windows.values() if w.window.end_us == end_us)
     first, stop = window.rows(bars, part.bar_us)
     if first == stop:
         raise RunError(

@@ -29,7 +29,9 @@ def load_study(path: str | Path) -> Study:
         raise StudyError(f"study {file} does not exist: give the path of a YAML file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"study {file} cannot be read: {error}") from error
-    return parse_study(text, str(file))
+    study = parse_study(text, str(file))
+    study._folder = file.absolute().parent
+    return study
 
 
 def parse_study(text: str, source: str = "study") -> Study:
@@ -41,10 +43,12 @@ def parse_study(text: str, source: str = "study") -> Study:
     if not isinstance(given, Mapping):
         raise StudyError(f"{source} must be a mapping of study keys, not {type(given).__name__}")
     try:
-        return Study.model_validate(given)
+        study = Study.model_validate(given)
     except ValidationError as error:
         lines = "\n".join(f"  - {line}" for line in _explain_all(error.errors()))
         raise StudyError(f"{source} cannot be run:\n{lines}") from None
+    study._text = text
+    return study
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

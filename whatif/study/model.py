@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.timeframe import duration_us, timeframe_us
@@ -212,6 +214,18 @@ class Study(Section):
     portfolio: Literal["separate", "shared"] = "separate"
     engine: Literal["auto", "compiled", "backtrader"] = "auto"
     keep: Keep = Field(default_factory=Keep)
+    _text: str = PrivateAttr("")
+    _folder: Path | None = PrivateAttr(None)
+
+    @property
+    def text(self) -> str:
+        """The study as YAML: as it was read, or written out if it was made in Python."""
+        return self._text or yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file it was read from, where relative strategy files are looked for."""
+        return self._folder
 
     @field_validator("axes", mode="before")
     @classmethod

@@ -1,0 +1,72 @@
+"""Trained models in MLflow: parameters, metrics, importances and the model itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+import pyspark
+
+from whatif.models.random_forest import Trained
+from whatif.tracking.run import TrackedRun, finish, log, start_child
+
+
+def log_model(
+    parent: TrackedRun, trained: Trained, metrics: Mapping[str, float], identity: str, seconds: float
+) -> TrackedRun:
+    """Log a trained forest as a run below the study's; logging it again changes nothing.
+
+    Parameters
+    ----------
+    parent : TrackedRun
+        The study's run.
+    trained : Trained
+        The forest.
+    metrics : mapping of str to float
+        How it did on the validate window, beside the naive forecast.
+    identity : str
+        The model's digest.
+    seconds : float
+        How long training took.
+    """
+    run = start_child(parent, f"model {trained.spec.name}", identity, "model")
+    forest = trained.spec.forest.model_dump(exclude={"features", "target"})
+    params = {**forest, "target": trained.spec.target, "features": ", ".join(trained.spec.columns)}
+    importances = dict(zip(trained.spec.columns, trained.importances, strict=True))
+    figures = {
+        **{f"validate.{name}": value for name, value in metrics.items()},
+        **{f"importance.{column}": value for column, value in importances.items()},
+        "train.rows": float(trained.rows),
+        "train.seconds": seconds,
+    }
+    log(run, params=params, metrics=figures, tags={"whatif.model_digest": identity})
+    run.client.log_dict(run.run_id, importances, "feature_importances.json")
+    _log_forest(run, trained)
+    finish(run)
+    return run
+
+
+def _log_forest(run: TrackedRun, trained: Trained) -> None:
+    """Attach the forest in MLflow's Spark flavour.
+
+    Saved by hand rather than by `mlflow.spark.log_model`, which asks package indexes for
+    requirements and wants a distributed file system.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="whatif-model-"))
+    try:
+        trained.model.write().overwrite().save((folder / "sparkml").as_uri())
+        flavours = {
+            "spark": {"pyspark_version": pyspark.__version__, "model_data": "sparkml", "code": None},
+            "whatif": {"columns": list(trained.spec.columns), "target": trained.spec.target},
+        }
+        (folder / "MLmodel").write_text(
+            json.dumps({"flavors": flavours, "mlflow_version": mlflow.__version__, "run_id": run.run_id}),
+            encoding="utf-8",
+        )
+        run.client.log_artifacts(run.run_id, str(folder), artifact_path="model")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,186 @@
+"""Makes the answer out of stored rows: ranking, comparison, series, report data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from whatif.domain.frames import timestamps
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake.tables import EQUITY, TRADES
+from whatif.pins import LakeLocation
+from whatif.report import ReportData
+from whatif.runner.plan import Plan
+from whatif.runner.worker import load_bars
+from whatif.search.grid import Configuration
+from whatif.search.pooling import pool
+from whatif.search.ranking import rank_rows
+from whatif.search.windows import Window
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+from whatif.workflow.stored import Slot, read_rows
+
+MOST_SYMBOLS_DRAWN = 8
+"""Symbols whose bars and equity the report draws, the chosen one first."""
+
+_LEADING = ("rank", "config_id", "symbol")
+
+
+def slot(resolved: Resolved, window: Window) -> Slot:
+    """Return where the study's rows on `window` are."""
+    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window)
+
+
+def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
+    """Return the study's backtests on the validate window, best first.
+
+    One row for each configuration and symbol, or for each configuration if symbols are
+    pooled: rank, config_id, symbol, a column for each axis, status, error, metrics,
+    benchmark, and what else `results` holds.
+    """
+    grid = {c.config_id: c for c in resolved.grid.configurations}
+    here = slot(resolved, resolved.timeline.validate)
+    rows = read_rows(location, RESULTS, here, configurations=list(grid))
+    rows = rows[rows["symbol"].isin(["+".join(group) for group in resolved.portfolios])].reset_index(drop=True)
+    if resolved.study.rank == "pooled" and len(resolved.portfolios) > 1 and len(rows):
+        returns = read_rows(location, RETURNS, here, ["config_id", "symbol", "returns"], list(grid))
+        rows = pool(rows, returns, resolved.periods["validate"])
+    ranked = rank_rows(rows, resolved.study.objective)
+    axes = {name: [grid[c].axes[name] for c in ranked["config_id"]] for name in resolved.study.axes}
+    clash = [name for name in axes if name in ranked.columns]
+    ranked = ranked.drop(columns=clash).assign(**axes)
+    first = [*_LEADING, *axes, "status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS]
+    return ranked[[*first, *(name for name in ranked.columns if name not in first)]]
+
+
+def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
+    """Return the first of the ranking, or None if no backtest has a value of the objective."""
+    good = board[(board["status"] == "ok") & board[resolved.study.objective].notna()]
+    if not len(good):
+        return None
+    row = good.iloc[0]
+    configuration = configuration_of(resolved, row["config_id"])
+    return Chosen(
+        config_id=configuration.config_id,
+        symbol=str(row["symbol"]),
+        params=dict(configuration.params),
+        axes=dict(configuration.axes),
+        validate={name: row[name] for name in (*METRIC_KEYS, *BENCHMARK_COLUMNS)},
+    )
+
+
+def configuration_of(resolved: Resolved, config_id: str) -> Configuration:
+    """Return the study's configuration of this id."""
+    return next(c for c in resolved.grid.configurations if c.config_id == config_id)
+
+
+def comparison(location: LakeLocation, resolved: Resolved, chosen: Chosen) -> pd.DataFrame:
+    """Return the chosen configuration and buy-and-hold at its exposure, by symbol and window."""
+    rows: list[dict[str, Any]] = []
+    for name in resolved.periods:
+        window = next(w for w in resolved.timeline.windows if w.name == name)
+        found = read_rows(location, RESULTS, slot(resolved, window), configurations=[chosen.config_id])
+        for group in resolved.portfolios:
+            own = found[found["symbol"] == "+".join(group)]
+            if len(own) and own["status"].iloc[0] == "ok":
+                rows += _pair(own.iloc[0], name)
+    return pd.DataFrame(rows, columns=["symbol", "window", "who", *METRIC_KEYS])
+
+
+def _pair(row: pd.Series, window: str) -> list[dict[str, Any]]:
+    lead = {"symbol": row["symbol"], "window": window}
+    held = {name.removeprefix("benchmark_"): row[name] for name in BENCHMARK_COLUMNS}
+    return [
+        {**lead, "who": "strategy", **{name: row[name] for name in METRIC_KEYS}},
+        {**lead, "who": "buy_and_hold", **held},
+    ]
+
+
+def report_data(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    board: pd.DataFrame,
+    chosen: Chosen | None,
+    environment: Mapping[str, Any],
+) -> ReportData:
+    """Return everything that the report shows."""
+    windows = {w.name: tuple(timestamps([w.start_us, w.end_us])) for w in resolved.timeline.windows}
+    common = {
+        "study": resolved.study.study,
+        "study_text": resolved.study.text,
+        "objective": resolved.study.objective,
+        "rank": resolved.study.rank,
+        "leaderboard": board,
+        "axes": tuple(resolved.study.axes),
+        "notes": tuple(filter(None, [resolved.study.description.strip()])),
+        "pins": _pins(plan),
+        "windows": windows,
+        "environment": environment,
+    }
+    if chosen is None:
+        return ReportData(**common)  # type: ignore[arg-type]
+    groups = _drawn(resolved, chosen)
+    return ReportData(
+        **common,  # type: ignore[arg-type]
+        chosen={"config_id": chosen.config_id, "symbol": chosen.symbol, **chosen.params, **chosen.axes},
+        comparison=comparison(location, resolved, chosen),
+        equity=_series(location, resolved, chosen, groups, "equity"),
+        trades=_series(location, resolved, chosen, groups, "trades"),
+        bars=_bars(resolved, plan, chosen, groups),
+    )
+
+
+def _drawn(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
+    groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != chosen.symbol)
+    return groups[:MOST_SYMBOLS_DRAWN]
+
+
+def _series(
+    location: LakeLocation, resolved: Resolved, chosen: Chosen, groups: Sequence[tuple[str, ...]], kind: str
+) -> pd.DataFrame:
+    table, columns, order = {
+        "equity": (EQUITY, ["symbol", "window", "ts", "equity", "benchmark", "position"], "ts"),
+        "trades": (
+            TRADES,
+            ["symbol", "window", "trade_no", "opened_at", "closed_at", "size", "entry_price", "exit_price"]
+            + ["pnl", "pnl_net"],
+            "trade_no",
+        ),
+    }[kind]
+    names = {"+".join(group) for group in groups}
+    frames = []
+    for name in resolved.periods:
+        window = next(w for w in resolved.timeline.windows if w.name == name)
+        frame = read_rows(location, table, slot(resolved, window), columns, [chosen.config_id])
+        frames.append(frame[frame["symbol"].isin(names)].sort_values(["symbol", order]))
+    joined = pd.concat(frames, ignore_index=True)
+    return joined.drop(columns="trade_no") if kind == "trades" else joined
+
+
+def _bars(resolved: Resolved, plan: Plan, chosen: Chosen, groups: Sequence[tuple[str, ...]]) -> pd.DataFrame:
+    configuration = configuration_of(resolved, chosen.config_id)
+    frames = []
+    for name in resolved.periods:
+        window = plan.windows[name].window
+        for symbol in [symbol for group in groups for symbol in group]:
+            bars = load_bars(plan, symbol, name, configuration)
+            bars = bars.slice(window.rows(bars, resolved.slices[configuration.timeframe].bar_us)[0], len(bars))
+            prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}
+            frames.append(pd.DataFrame({"symbol": symbol, "window": name, "ts": timestamps(bars.ts), **prices}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _pins(plan: Plan) -> list[dict[str, Any]]:
+    pins = [asdict(plan.bars)]
+    for model in plan.models.values():
+        if asdict(model.pin) not in pins:
+            pins.append(asdict(model.pin))
+    return pins
+
+

@@ -1,0 +1,62 @@
+"""Who ran what, with which versions."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import whatif
+
+PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")
+
+
+def provenance() -> dict[str, str]:
+    """Return user, host, command and versions (JSON) of this process, as results record them."""
+    return {
+        "user": _user(),
+        "host": socket.gethostname(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": json.dumps(versions(), sort_keys=True),
+    }
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Return versions of whatif (with its commit, in a checkout), Python and the packages results depend on."""
+    found = {"whatif": whatif.__version__, "python": platform.python_version()}
+    commit = _commit()
+    if commit:
+        found["commit"] = commit
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return "unknown"
+
+
+def _commit() -> str:
+    folder = Path(whatif.__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

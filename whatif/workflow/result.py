@@ -1,0 +1,92 @@
+"""The answer to a study, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from whatif.report import ReportData
+from whatif.study import Study
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The configuration that the validate window put first.
+
+    Attributes
+    ----------
+    config_id, symbol : str
+        What identifies it; of a pooled ranking, `symbol` is all of them joined by "+".
+    params : mapping
+        All parameters of the strategy.
+    axes : mapping
+        Its value on each axis.
+    validate, test : mapping of str to float
+        Metrics on either window; `test` is empty where the split has no test window.
+    """
+
+    config_id: str
+    symbol: str
+    params: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    validate: Mapping[str, Any]
+    test: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What a finished study says.
+
+    Attributes
+    ----------
+    study : Study
+        What was asked.
+    best : Chosen or None
+        The first of the ranking; None if every backtest failed.
+    data : ReportData
+        Everything that the report shows.
+    files : tuple of Path
+        What was written, the report first.
+    run_id : str
+        The study's run in MLflow; "" if it was not tracked.
+    computed, resumed, failed : int
+        Backtests of the sweep that ran now, that were stored already, and that failed.
+    """
+
+    study: Study
+    best: Chosen | None
+    data: ReportData
+    files: tuple[Path, ...] = ()
+    run_id: str = ""
+    computed: int = 0
+    resumed: int = 0
+    failed: int = 0
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return one row for each backtest on the validate window, best first."""
+        return self.data.leaderboard.copy()
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """The chosen configuration and buy-and-hold at its exposure, by symbol and window."""
+        return self.data.comparison
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """Closed trades of the chosen configuration, by symbol and window."""
+        return self.data.trades
+
+    @property
+    def equity(self) -> pd.DataFrame:
+        """Equity of the chosen configuration and of buy-and-hold, by symbol and window."""
+        return self.data.equity
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report as one self-contained HTML file and return its path."""
+        from whatif.report.html import write
+
+        return write(self.data, path)
