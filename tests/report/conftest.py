@@ -12,9 +12,22 @@ import pytest
 from whatif.report.data import ReportData
 
 METRICS = (
-    "pnl_gross", "pnl_net", "costs", "return_pct", "sharpe", "sortino", "max_drawdown_pct", "max_drawdown_bars",
-    "trades", "win_rate", "profit_factor", "sqn", "exposure", "turnover", "open_at_end",
-)  # fmt: skip
+    "pnl_gross",
+    "pnl_net",
+    "costs",
+    "return_pct",
+    "sharpe",
+    "sortino",
+    "max_drawdown_pct",
+    "max_drawdown_bars",
+    "trades",
+    "win_rate",
+    "profit_factor",
+    "sqn",
+    "exposure",
+    "turnover",
+    "open_at_end",
+)
 BENCHMARKS = ("benchmark_return_pct", "benchmark_sharpe", "benchmark_max_drawdown_pct")
 WINDOWS = {"validate": ("2024-03-04", 6), "test": ("2024-03-12", 6)}
 
@@ -108,13 +121,25 @@ def metrics(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     costs = rng.uniform(5, 400, n)
     sharpe = net / 500 + rng.normal(0, 0.4, n)
     return {
-        "pnl_gross": net + costs, "pnl_net": net, "costs": costs, "return_pct": net / 1000, "sharpe": sharpe,
-        "sortino": sharpe * 1.4, "max_drawdown_pct": rng.uniform(0.1, 6, n), "max_drawdown_bars": rng.integers(20, 1500, n).astype(float),
-        "trades": rng.integers(3, 240, n).astype(float), "win_rate": rng.uniform(0.3, 0.65, n), "profit_factor": rng.uniform(0.6, 1.9, n),
-        "sqn": rng.normal(0, 1.2, n), "exposure": rng.uniform(0.2, 0.95, n), "turnover": rng.uniform(1, 90, n),
-        "open_at_end": rng.integers(0, 2, n).astype(float), "benchmark_return_pct": rng.normal(0.2, 0.3, n),
-        "benchmark_sharpe": rng.normal(0.5, 0.5, n), "benchmark_max_drawdown_pct": rng.uniform(0.2, 3, n),
-    }  # fmt: skip
+        "pnl_gross": net + costs,
+        "pnl_net": net,
+        "costs": costs,
+        "return_pct": net / 1000,
+        "sharpe": sharpe,
+        "sortino": sharpe * 1.4,
+        "max_drawdown_pct": rng.uniform(0.1, 6, n),
+        "max_drawdown_bars": rng.integers(20, 1500, n).astype(float),
+        "trades": rng.integers(3, 240, n).astype(float),
+        "win_rate": rng.uniform(0.3, 0.65, n),
+        "profit_factor": rng.uniform(0.6, 1.9, n),
+        "sqn": rng.normal(0, 1.2, n),
+        "exposure": rng.uniform(0.2, 0.95, n),
+        "turnover": rng.uniform(1, 90, n),
+        "open_at_end": rng.integers(0, 2, n).astype(float),
+        "benchmark_return_pct": rng.normal(0.2, 0.3, n),
+        "benchmark_sharpe": rng.normal(0.5, 0.5, n),
+        "benchmark_max_drawdown_pct": rng.uniform(0.2, 3, n),
+    }
 
 
 def leaderboard(axes: dict[str, list], symbols: list[str], failed: int = 0, seed: int = 1) -> pd.DataFrame:
@@ -186,14 +211,46 @@ def study(
     )
     fields = {
         "study": "crossover-sample",
-        "study_text": "study: crossover-sample\ndata:  {symbols: [SYN_EDGE, SYN_NOISE], timeframe: 1min}\naxes:\n  fast: [5, 8, 10]\nobjective: sharpe\n",
-        "objective": "sharpe", "rank": "per_symbol", "leaderboard": board, "axes": tuple(axes), "chosen": chosen,
-        "comparison": compared, "equity": equity, "trades": trades, "bars": bars,
-        "notes": ("The data is synthetic: SYN_EDGE carries a planted edge of Sharpe 4.0, SYN_NOISE is a martingale, in which nothing can be predicted.",),
-        "pins": [{"table": "lake.whatif.bars", "snapshot_id": 5530912384401234567, "metadata_location": "file:/tmp/lake/whatif/bars/metadata/v3.metadata.json"}],
-        "windows": {"train": ("2024-02-01T14:30Z", "2024-03-04T14:30Z"), "validate": ("2024-03-04T14:30Z", "2024-03-12T13:30Z"), "test": ("2024-03-12T13:30Z", "2024-03-20T13:30Z")},
-        "environment": {"whatif": "0.1.0", "versions": {"python": "3.11.2", "pyspark": "3.5.9", "backtrader": "1.9.78"}, "user": "quant", "host": "desk-7", "command": "whatif run study.yaml", "started": pd.Timestamp("2024-04-01T09:00:00Z"), "finished": pd.Timestamp("2024-04-01T09:01:12Z"), "engine": "backtrader", "ok": len(board) - failed, "failed": failed},
-    }  # fmt: skip
+        "study_text": "study: crossover-sample\ndata:  {symbols: [SYN_EDGE, SYN_NOISE], timeframe: 1min}\n"
+        "axes:\n  fast: [5, 8, 10]\nobjective: sharpe\n",
+        "objective": "sharpe",
+        "rank": "per_symbol",
+        "leaderboard": board,
+        "axes": tuple(axes),
+        "chosen": chosen,
+        "comparison": compared,
+        "equity": equity,
+        "trades": trades,
+        "bars": bars,
+        "notes": (
+            "The data is synthetic: SYN_EDGE carries a planted edge of Sharpe 4.0, SYN_NOISE is a martingale,"
+            " in which nothing can be predicted.",
+        ),
+        "pins": [
+            {
+                "table": "lake.whatif.bars",
+                "snapshot_id": 5530912384401234567,
+                "metadata_location": "file:/tmp/lake/whatif/bars/metadata/v3.metadata.json",
+            }
+        ],
+        "windows": {
+            "train": ("2024-02-01T14:30Z", "2024-03-04T14:30Z"),
+            "validate": ("2024-03-04T14:30Z", "2024-03-12T13:30Z"),
+            "test": ("2024-03-12T13:30Z", "2024-03-20T13:30Z"),
+        },
+        "environment": {
+            "whatif": "0.1.0",
+            "versions": {"python": "3.11.2", "pyspark": "3.5.9", "backtrader": "1.9.78"},
+            "user": "quant",
+            "host": "desk-7",
+            "command": "whatif run study.yaml",
+            "started": pd.Timestamp("2024-04-01T09:00:00Z"),
+            "finished": pd.Timestamp("2024-04-01T09:01:12Z"),
+            "engine": "backtrader",
+            "ok": len(board) - failed,
+            "failed": failed,
+        },
+    }
     return ReportData(**{**fields, **changes})
 
 

@@ -91,8 +91,7 @@ def heat_grid(
     across = levels(rows[x])
     down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
     numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    numbers[~np.isfinite(numbers)] = np.nan
-    cells = pd.Series(numbers).groupby([down.codes, across.codes])
+    cells = pd.Series(np.where(np.isfinite(numbers), numbers, np.nan)).groupby([down.codes, across.codes])
     best = cells.min if metric(key).less_is_better else cells.max
     taken = cells.median() if aggregate == "median" else best()
     shape = (len(down.labels), len(across.labels))

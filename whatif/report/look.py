@@ -133,12 +133,13 @@ def _link(rows: pd.DataFrame, colour: str, name: str) -> go.Scatter:
 
 
 def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str) -> go.Scatter:
+    colour = "#e0a030" if at == "opened" else BENCHMARK
+    edge = {"width": 1.5, "color": colour} if at == "shut" else {"width": 0.6, "color": "#6b5316"}
     profit = "<br>net profit %{customdata[1]:,.2f}" if at == "shut" else ""
     return go.Scatter(
         x=rows[at], y=rows[price].to_numpy(dtype=float), mode="markers", name=name,
         customdata=rows[["size", "pnl_net"]].to_numpy(dtype=float),
-        marker={"symbol": symbol, "size": 9, "color": "#e0a030" if at == "opened" else BENCHMARK,
-                "line": {"width": 1.5, "color": BENCHMARK} if at == "shut" else {"width": 0.6, "color": "#6b5316"}},
+        marker={"symbol": symbol, "size": 9, "color": colour, "line": edge},
         hovertemplate=f"{name} %{{customdata[0]:,}} at %{{y}}{profit}<extra></extra>",
     )  # fmt: skip
 

@@ -95,8 +95,8 @@ def caution(data: ReportData) -> str:
         )
     return (
         f"It is the best of {tried:,} tried. The best of that many looks good by construction on the window "
-        "that ranked it, even where nothing can be predicted. No correction for luck has been made yet: these "
-        "figures do not show that the strategy works."
+        "that ranked it, even where nothing can be predicted. No correction for luck has been made yet: "
+        "these figures do not show that the strategy works."
     )
 
 

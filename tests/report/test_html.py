@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.report import html
+from whatif.report.columns import format_metric
+from whatif.report.data import ReportData
+
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">&amp;{{ 7*7 }}'
+MEGABYTE = 1_000_000
+
+
+class Page(HTMLParser):
+    """The page as a reader of HTML sees it: tables by id or caption, scripts, attributes, text."""
+
+    VOID = frozenset({"meta", "input", "img", "link", "br", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.attributes: list[tuple[str, str, str]] = []
+        self.scripts: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self._table: list[list[str]] | None = None
+        self._name = self._caption = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self._table, self._name, self._caption = [], dict(attrs).get("id", ""), ""
+        elif tag == "tr" and self._table is not None:
+            self._table.append([])
+        elif tag in ("td", "th") and self._table:
+            self._table[-1].append("")
+        elif tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+        if tag == "table":
+            self.tables[self._name or self._caption.strip()] = [
+                [" ".join(cell.split()) for cell in row] for row in self._table
+            ]
+            self._table = None
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+        elif "style" in self.open:
+            return
+        elif self._table is not None and "caption" in self.open:
+            self._caption += data
+        elif self._table and {"td", "th"} & set(self.open):
+            self._table[-1][-1] += data
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def payload(self) -> dict:
+        return json.loads(self.scripts[0])
+
+
+@pytest.fixture(scope="module")
+def data(make) -> ReportData:
+    return make.study()
+
+
+@pytest.fixture(scope="module")
+def page(data) -> Page:
+    return Page(html.render(data))
+
+
+def _nothing_failed(page: Page) -> None:
+    assert page.open == []
+    assert len(page.scripts) == 3
+
+
+def test_the_page_loads_nothing(page):
+    for tag, name, value in page.attributes:
+        if name in ("src", "href", "action", "srcset", "data", "poster"):
+            assert value.startswith("#"), (tag, name, value)
+    policy = next(value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert not re.search(
+        r"@import|url\(", (html.files("whatif.report") / "templates" / "report.css").read_text()
+    )
+
+
+def test_plotly_stands_in_the_page_once_and_sends_nothing(page):
+    payload, library, own = page.scripts
+    assert library.count("plotly.js v") == 1
+    assert "plotly.js v" not in payload + own
+    assert "showSendToCloud: false" in own
+
+
+def test_the_leaderboard_shows_the_numbers_of_the_data(page, data):
+    head, *rows = page.tables["board"]
+    assert len(rows) == 100
+    columns = html._columns(data)
+    assert head[:5] == ["Rank", "Symbol", "fast", "slow", "commission"]
+    for shown, row in zip(rows, data.leaderboard.to_dict("records"), strict=False):
+        assert shown[:4] == [
+            format_metric("trades", row["rank"]),
+            row["symbol"],
+            str(row["fast"]),
+            str(row["slow"]),
+        ]
+        numbers = shown[5 : 5 + len(columns)]
+        assert numbers == [format_metric(metric.key, row[metric.key]) for metric, _ in columns]
+        assert shown[-2] == row["config_id"]
+
+
+def test_the_first_row_by_hand(page, data):
+    best = data.leaderboard.iloc[0]
+    assert f"{best['sharpe']:.2f}" in page.tables["board"][1]
+    assert f"{best['costs']:.2f}" in page.tables["board"][1]
+    assert f"{best['exposure'] * 100:.1f}" in page.tables["board"][1]
+
+
+def test_validate_and_test_stand_side_by_side_for_each_symbol(page, data):
+    for symbol in ("SYN_EDGE", "SYN_NOISE"):
+        name = next(caption for caption in page.tables if caption.startswith(symbol))
+        rows = {row[0]: row[1:] for row in page.tables[name]}
+        figures = data.comparison[data.comparison["symbol"] == symbol].set_index(["window", "who"])
+        order = [(w, who) for w in ("validate", "test") for who in ("strategy", "buy_and_hold")]
+        assert rows["Return %"] == [
+            format_metric("return_pct", figures.loc[key, "return_pct"]) for key in order
+        ]
+        assert rows["Winners %"][1] == "–"
+    summary = page.tables["Chosen configuration on all symbols"]
+    assert [row[0] for row in summary[2:]] == ["SYN_EDGE", "SYN_NOISE"]
+
+
+def test_the_top_says_what_the_data_is_and_that_luck_is_not_accounted_for(page, data):
+    text = page.text
+    assert text.index(data.notes[0]) < text.index("The question") < text.index("ranks first of 165 backtests")
+    assert "It is the best of 165 tried" in text
+    assert "No correction for luck has been made yet" in text
+
+
+def test_the_origin_is_told(page, data):
+    assert page.tables["Pinned tables"][1] == [
+        "lake.whatif.bars",
+        "5530912384401234567",
+        "file:/tmp/lake/whatif/bars/metadata/v3.metadata.json",
+    ]
+    assert page.tables["Windows"][2] == ["validate", "2024-03-04 14:30 UTC", "2024-03-12 13:30 UTC"]
+    run = dict(page.tables["Environment of the run"])
+    assert run["versions · pyspark"] == "3.5.9"
+    assert run["started"] == "2024-04-01 09:00 UTC"
+    assert " ".join(data.study_text.split()) in page.text
+
+
+def test_failures_are_counted_by_error(make):
+    page = Page(html.render(make.study(failed=5)))
+    _, first, *rest = page.tables["Errors by how often they occurred"]
+    assert first[0] == "2"
+    assert sum(int(row[0]) for row in [first, *rest]) == 5
+    assert "5 failed" in page.text
+
+
+def test_what_a_user_names_is_text_and_never_markup(make):
+    data = make.study(symbols=("A",), failed=3)
+    board = data.leaderboard.assign(
+        symbol=HOSTILE, error=data.leaderboard["error"].where(lambda e: e.isna(), HOSTILE)
+    )
+    board = board.rename(columns={"fast": HOSTILE})
+    frames = {
+        name: getattr(data, name).assign(symbol=HOSTILE)
+        for name in ("comparison", "equity", "trades", "bars")
+    }
+    hostile = dataclasses.replace(
+        data, study=HOSTILE, study_text=HOSTILE, notes=(HOSTILE,), leaderboard=board, **frames,
+        axes=(HOSTILE, *data.axes[1:]), chosen={**data.chosen, "symbol": HOSTILE, HOSTILE: HOSTILE},
+        pins=[{"table": HOSTILE, "snapshot_id": HOSTILE, "metadata_location": HOSTILE}],
+        environment={HOSTILE: HOSTILE}, windows={HOSTILE: ("2024-01-01", "2024-01-02")},
+    )  # fmt: skip
+    text = html.render(hostile)
+    page = Page(text)
+    _nothing_failed(page)
+    assert not [a for a in page.attributes if a[1].startswith("on") or a[0] == "img"]
+    assert "49" not in page.tables["Pinned tables"][1][0]
+    assert page.tables["Pinned tables"][1][0] == HOSTILE
+    assert page.payload["board"]["axes"][0]["name"] == HOSTILE
+    assert page.tables["board"][1][1] == HOSTILE
+
+
+def test_one_axis(make):
+    page = Page(
+        html.render(make.study(axes={"threshold": [0.0001, 0.0002, 0.0005]}, symbols=("A",), failed=0))
+    )
+    _nothing_failed(page)
+    assert page.payload["board"]["axes"][0]["levels"] == ["0.0001", "0.0002", "0.0005"]
+    assert "Chosen configuration on all symbols" not in page.tables
+
+
+def test_a_single_configuration_has_no_map(make):
+    page = Page(html.render(make.study(axes={}, symbols=("A",), failed=0)))
+    _nothing_failed(page)
+    assert ("section", "id", "map") not in page.attributes
+    assert page.payload["spread"] is None
+    assert "the only one that ran" in page.text
+
+
+def test_all_rows_failed(make):
+    data = make.study(failed=168)
+    bare = ReportData(
+        study="all-failed", study_text="", objective="sharpe", rank="per_symbol", leaderboard=data.leaderboard, axes=data.axes
+    )  # fmt: skip
+    page = Page(html.render(bare))
+    _nothing_failed(page)
+    assert "There is no answer: all 168 backtests failed" in page.text
+    assert page.payload["symbols"] == {}
+    assert page.tables["board"][1][-1].startswith("failed: StrategyError")
+
+
+def test_an_empty_leaderboard(make):
+    data = make.study()
+    empty = ReportData("nothing", "", "sharpe", "pooled", data.leaderboard.iloc[:0], data.axes)
+    page = Page(html.render(empty))
+    _nothing_failed(page)
+    assert "no backtest was made" in page.text
+
+
+def test_nan_and_infinity_are_shown_as_such(make):
+    data = make.study()
+    board = data.leaderboard.assign(profit_factor=np.inf, sortino=np.nan)
+    text = html.render(dataclasses.replace(data, leaderboard=board))
+    page = Page(text)
+    head, first = page.tables["board"][:2]
+    assert first[head.index("Profit factor")] == "∞"
+    assert first[head.index("Sortino a year")] == "–"
+    assert not re.search(r":(NaN|-?Infinity)[,}]", page.scripts[0])
+
+
+def test_integers_and_flags_as_the_tables_store_them(make):
+    data = make.study()
+    board = data.leaderboard.assign(
+        trades=data.leaderboard["trades"].astype("Int64"),
+        open_at_end=data.leaderboard["open_at_end"].astype("boolean"),
+        rank=data.leaderboard["rank"].astype("Int64"),
+    )
+    page = Page(html.render(dataclasses.replace(data, leaderboard=board)))
+    head, first = page.tables["board"][:2]
+    assert first[head.index("Trades")] == f"{board['trades'].iloc[0]:,}"
+    assert first[head.index("Open at end")] in ("yes", "no")
+    assert first[0] == "1"
+
+
+def test_cost_assumptions_as_an_axis(make):
+    costs = [{"commission": 0.0, "slippage": 0.0}, {"commission": 0.0005, "slippage": 0.0001}]
+    page = Page(html.render(make.study(axes={"fast": [5, 10], "execution": costs}, failed=0)))
+    assert set(page.payload["board"]["axes"][1]["levels"]) == {
+        "commission=0, slippage=0",
+        "commission=0.0005, slippage=0.0001",
+    }
+
+
+def test_no_trades_at_all(make):
+    data = make.study()
+    page = Page(html.render(dataclasses.replace(data, trades=data.trades.iloc[:0])))
+    _nothing_failed(page)
+    assert page.payload["symbols"]["SYN_EDGE"]["price"]["layout"]["meta"]["trades"] == 0
+
+
+def test_ten_thousand_rows_stay_small(make):
+    axes = {"fast": list(range(2, 102)), "slow": list(range(110, 210))}
+    data = make.study(axes=axes, symbols=("A",), failed=40)
+    text = html.render(data)
+    assert len(data.leaderboard) == 10_000
+    assert len(text) < 9 * MEGABYTE  # of which plotly.js is 4.8
+    page = Page(text)
+    assert len(page.tables["board"]) == 101
+    assert page.payload["board"]["rows"] == 10_000
+
+
+def test_more_rows_than_a_page_holds_are_sampled_and_said_so(make):
+    axes = {"fast": list(range(250)), "slow": list(range(250))}
+    data = make.study(axes=axes, symbols=("A",), failed=0)
+    page = Page(html.render(data))
+    board = page.payload["board"]
+    assert board["total"] == 62_500
+    assert board["rows"] <= 20_000
+    assert "even sample of the rest" in page.text
+    sample = np.frombuffer(__import__("base64").b64decode(board["sample"]), dtype="<i4")
+    assert sample.sum() == pytest.approx(62_500 / 4, abs=1)  # every fourth of all, the best not favoured
+
+
+def test_two_hundred_thousand_bars_stay_small(make):
+    windows = {"validate": ("2020-01-06", 257), "test": ("2021-02-01", 257)}
+    bars = make.bars_of("A", windows, 1)
+    trades, equity = make.traded(bars, 2)
+    data = make.study(symbols=("A",), bars=bars, trades=trades, equity=equity)
+    text = html.render(data)
+    assert len(bars) > 200_000
+    assert len(text) < 7 * MEGABYTE
+    price = Page(text).payload["symbols"]["A"]["price"]
+    assert price["layout"]["meta"]["merged"] == math.ceil(257 * 390 / 2000)
+
+
+def test_every_number_of_the_leaderboard_is_in_the_payload(page, data):
+    import base64
+
+    sharpe = next(m for m in page.payload["board"]["metrics"] if m["key"] == "sharpe")
+    values = np.frombuffer(base64.b64decode(sharpe["values"]), dtype="<f8")
+    np.testing.assert_array_equal(values, data.leaderboard["sharpe"].to_numpy(dtype=float))
+
+
+def test_tables_are_accessible(page):
+    assert all(name for name in page.tables)  # each has a caption or is the leaderboard
+    scopes = {value for tag, name, value in page.attributes if tag == "th" and name == "scope"}
+    assert scopes == {"col", "row", "colgroup"}
+    assert ("html", "lang", "en") in page.attributes
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path, data, monkeypatch):
+    path = html.write(data, tmp_path / "new" / "report.html")
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    monkeypatch.setattr(html, "render", lambda _: 1 / 0)
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        html.write(data, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_symbols_the_frames_hold_but_the_comparison_does_not(make):
+    data = make.study(comparison=pd.DataFrame({"symbol": [], "window": [], "who": []}))
+    page = Page(html.render(data))
+    _nothing_failed(page)
+    assert list(page.payload["symbols"]) == ["SYN_EDGE", "SYN_NOISE"]

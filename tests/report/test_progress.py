@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from whatif.report.progress import Progress, duration, rate
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _lines(waves: int, seconds: float, **arguments) -> list[str]:
+    clock, console = Clock(), Console(file=io.StringIO(), width=40)
+    with Progress(100, 100_000.0, console=console, clock=clock, **arguments) as progress:
+        for _ in range(waves):
+            clock.now += seconds
+            progress.advance(100 // waves, 100_000 / waves)
+    return console.file.getvalue().splitlines()
+
+
+def test_rate_and_what_is_left_by_hand():
+    # a quarter in 10 s: 2,500 bars a second, 30 s for the other 75,000
+    assert _lines(4, 10.0)[0] == "25/100 backtests, 2.5 k configuration-bars/s, 0:10 elapsed, about 0:30 left"
+
+
+def test_without_a_terminal_there_are_few_lines():
+    lines = _lines(100, 0.1)
+    assert 8 <= len(lines) <= 11
+    assert lines[-1] == "100/100 backtests, 10 k configuration-bars/s, 0:10 elapsed"
+
+
+def test_slow_waves_speak_up_every_half_minute():
+    assert len(_lines(20, 31.0)) == 20
+
+
+def test_what_an_earlier_run_did_is_no_part_of_the_rate():
+    clock, console = Clock(), Console(file=io.StringIO(), width=200)
+    with Progress(100, 1000.0, done=80, done_bars=800.0, console=console, clock=clock) as progress:
+        clock.now += 10
+        progress.advance(10, 100.0)
+    first, second, _ = console.file.getvalue().splitlines()
+    assert first == "80 of 100 backtests were stored by an earlier run"
+    assert second == "90/100 backtests, 10 configuration-bars/s, 0:10 elapsed, about 0:10 left"
+
+
+def test_failures_are_counted():
+    progress = Progress(10, 10.0, console=Console(file=io.StringIO()), clock=Clock())
+    progress.advance(5, 5.0, failed=2)
+    assert progress.line().endswith("2 failed")
+
+
+def test_a_run_that_breaks_off_says_so():
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.raises(KeyboardInterrupt), Progress(10, 10.0, console=console, clock=Clock()):
+        raise KeyboardInterrupt
+    assert console.file.getvalue().strip().endswith("(stopped)")
+
+
+def test_nothing_to_do_is_no_division_by_zero():
+    with Progress(0, 0.0, console=Console(file=io.StringIO()), clock=Clock()) as progress:
+        assert "0/0 backtests" in progress.line()
+
+
+def test_on_a_terminal_a_bar_moves_and_goes():
+    console = Console(file=io.StringIO(), force_terminal=True, width=140)
+    with Progress(10, 10.0, console=console) as progress:
+        progress.advance(5, 5.0)
+    assert "5/10 backtests" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(42.4, "0:42"), (725, "12:05"), (11050, "3:04:10"), (-1, "0:00")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(847.2, "847"), (12_345, "12.3 k"), (1.05e6, "1.05 M"), (2e9, "2 G"), (0, "0")]
+)
+def test_rates(value, text):
+    assert rate(value) == text

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from whatif.report.data import ReportData
+from whatif.report.terminal import print_answer
+
+
+def _printed(data, width=130, **arguments) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_answer(data, console, **arguments)
+    return console.file.getvalue()
+
+
+def test_it_prints_answer_files_and_next_steps(make):
+    data = make.study(failed=7)
+    text = _printed(data, files=["out/report.html"], next_commands=["whatif report study.yaml"])
+    for part in (
+        "The data is synthetic", "ranks first of 161 backtests", "the first 10 of 161; 7 failed",
+        "No correction for luck", "Written\n  out/report.html", "Next\n  whatif report study.yaml",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_its_tables_show_the_numbers_of_the_data(make):
+    data = make.study()
+    lines = _printed(data).splitlines()
+    best = data.leaderboard.iloc[0]
+    row = next(line for line in lines if best["config_id"] in line and not line.startswith("Config"))
+    assert row.split()[:6] == ["1", "SYN_EDGE", "15", "60", "0", f"{best['sharpe']:.2f}"]
+    test = data.comparison.query("symbol == 'SYN_NOISE' and window == 'test' and who == 'strategy'").iloc[0]
+    expected = ["test", "strategy", *(f"{test[k]:.2f}".replace("-", "−") for k in ("sharpe", "return_pct"))]
+    assert any(line.split()[:4] == expected for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_narrow_terminal_keeps_rank_symbol_axes_and_objective(make, width):
+    lines = _printed(make.study(), width=width).splitlines()
+    head = next(line for line in lines if line.startswith("rank"))
+    assert head.split()[:6] == ["rank", "symbol", "fast", "slow", "commission", "sharpe"]
+    assert max(map(len, lines)) <= width
+
+
+def test_long_paths_are_not_broken(make):
+    path = "/a" * 100
+    assert path in _printed(make.study(), width=60, files=[path])
+
+
+def test_names_are_not_read_as_markup(make):
+    data = make.study(symbols=("A",), failed=0)
+    frames = {
+        name: getattr(data, name).assign(symbol="[bold]A[/bold]") for name in ("leaderboard", "comparison")
+    }
+    data = dataclasses.replace(
+        data, study="[red]x", chosen={**data.chosen, "symbol": "[bold]A[/bold]"}, notes=("[link]",), **frames
+    )
+    text = _printed(data)
+    assert "[bold]A[/bold]" in text
+    assert "[red]x" in text
+    assert "[link]" in text
+
+
+def test_all_failed_and_nothing_at_all(make):
+    board = make.study(failed=168).leaderboard
+    bare = ReportData("all-failed", "", "sharpe", "per_symbol", board, ("fast", "slow"))
+    assert "There is no answer: all 168 backtests failed" in _printed(bare)
+    assert "no backtest was made" in _printed(dataclasses.replace(bare, leaderboard=board.iloc[:0]))
