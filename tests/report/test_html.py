@@ -224,8 +224,13 @@ def test_a_single_configuration_has_no_map(make):
 def test_all_rows_failed(make):
     data = make.study(failed=168)
     bare = ReportData(
-        study="all-failed", study_text="", objective="sharpe", rank="per_symbol", leaderboard=data.leaderboard, axes=data.axes
-    )  # fmt: skip
+        study="all-failed",
+        study_text="",
+        objective="sharpe",
+        rank="per_symbol",
+        leaderboard=data.leaderboard,
+        axes=data.axes,
+    )
     page = Page(html.render(bare))
     _nothing_failed(page)
     assert "There is no answer: all 168 backtests failed" in page.text

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 _LINE_SECONDS = 30.0
-_LINE_SHARE = 0.1
+_LINE_SHARE = 0.0999  # a tenth, whatever rounding does to it
 
 
 class Progress:

@@ -71,14 +71,18 @@ def _leaderboard(data: ReportData, console: Console) -> Table:
     held = f"benchmark_{data.objective}"
     keys = [key for key in dict.fromkeys((data.objective, held, *_BOARD)) if key in data.leaderboard]
     unbounded = console.options.update(width=10_000)
+    named = True
     while True:
-        table = _board_with(data, keys)
-        if len(keys) <= 1 or Measurement.get(console, unbounded, table).maximum <= console.width:
+        table = _board_with(data, keys, named)
+        if Measurement.get(console, unbounded, table).maximum <= console.width or not named:
             return table
-        keys.pop()
+        if len(keys) > 1:
+            keys.pop()
+        else:
+            named = False  # the answer below names the configuration that matters
 
 
-def _board_with(data: ReportData, keys: Sequence[str]) -> Table:
+def _board_with(data: ReportData, keys: Sequence[str], named: bool) -> Table:
     table = _table(f"Leaderboard of {data.study}, validate window")
     table.add_column("rank", justify="right")
     for name in ("symbol", *data.axes):
@@ -86,12 +90,13 @@ def _board_with(data: ReportData, keys: Sequence[str]) -> Table:
         table.add_column(escape(name), justify="right" if right else "left", overflow="fold", min_width=3)
     for key in keys:
         table.add_column(escape(_head(key)), justify="right", no_wrap=True)
-    table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
+    if named:
+        table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
     chosen = (data.chosen.get("config_id"), data.chosen.get("symbol"))
     for row in data.ranked.head(TOP).to_dict("records"):
         cells = [format_metric("trades", row.get("rank")), str(row.get("symbol", ""))]
         cells += [axis_label(row[axis]) for axis in data.axes]
-        cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])]
+        cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])] * named
         first = (row["config_id"], row.get("symbol")) == chosen
         table.add_row(*(escape(cell) for cell in cells), style="bold" if first else "")
     return table

@@ -1,0 +1,202 @@
+"""The page in a real browser: what its script does, against what Python says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import shutil
+import subprocess
+from html import unescape
+
+import numpy as np
+import pytest
+
+from whatif.report import html
+from whatif.report.columns import format_number
+from whatif.report.heatmap import heat_grid
+
+pytestmark = pytest.mark.browser
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
+    "--virtual-time-budget=20000", "--window-size=1280,1000",
+)  # fmt: skip
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Open a page and run a script in it; return what the script returns, and the console's lines."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"no browser on PATH: install one of {', '.join(NAMES)}")
+
+    def run(text: str, script: str):
+        page = tmp_path / "page.html"
+        wrapped = (
+            "<script>(async () => { const out = document.createElement('pre'); out.id = 'result';"
+            "let value; try { value = await (async () => {"
+            + script
+            + "})(); } catch (e) { value = String(e.stack); }"
+            "out.textContent = JSON.stringify(value); document.body.append(out); })();</script>"
+        )
+        page.write_text(text.replace("</body>", wrapped + "</body>"), encoding="utf-8")
+        command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
+        assert found, done.stdout[-500:] + done.stderr[-2000:]
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return json.loads(unescape(found.group(1))), console
+
+    return run
+
+
+def test_the_page_opens_without_a_complaint(ask, make):
+    drawn, console = ask(
+        html.render(make.study()),
+        "await new Promise((r) => setTimeout(r, 500));"
+        "return [...document.querySelectorAll('.plot')].map((p) => [p.id, p.querySelector('.main-svg') !== null])",
+    )
+    assert console == []
+    assert dict(drawn) == dict.fromkeys(
+        ("spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map"), True
+    )
+
+
+def test_a_complaint_would_be_seen(ask, make):
+    _, console = ask(html.render(make.study()), "fetch('https://example.invalid/x').catch(() => 0); return 1")
+    assert any("Content Security Policy" in line for line in console)
+
+
+def test_numbers_are_written_as_python_writes_them(ask, make):
+    rng = np.random.default_rng(0)
+    numbers = [0.0, -0.0, 0.125, 1.005, -2.675, 999.995, 1e-9, 123456789.5, 0.0099999, 0.00999, 1e15]
+    numbers += (rng.normal(size=300) * 10.0 ** rng.integers(-8, 8, 300)).tolist()
+    kinds = ["ratio", "percent", "fraction", "money", "count", "flag"]
+    cases = [(number, kind) for number in numbers for kind in kinds]
+    script = f"return {json.dumps(cases)}.map(([v, kind]) => whatifFormat(v, kind))"
+    texts, _ = ask(html.render(make.study()), script)
+    assert texts == [format_number(number, kind) for number, kind in cases]
+    script = "return [NaN, Infinity, -Infinity].map((v) => whatifFormat(v, 'ratio'))"
+    special, _ = ask(html.render(make.study()), script)
+        html.render(make.study()), "return [NaN, Infinity, -Infinity].map((v) => whatifFormat(v, 'ratio'))"
+    )
+    assert special == [format_number(v, "ratio") for v in (math.nan, math.inf, -math.inf)]
+
+
+@pytest.mark.parametrize("aggregate", ["best", "median"])
+@pytest.mark.parametrize("metric", ["sharpe", "max_drawdown_pct"])
+def test_the_map_shows_what_python_computes(ask, make, aggregate, metric):
+    data = make.study(failed=30)
+    got, _ = ask(html.render(data), f"return whatifCells('fast', 'slow', '{metric}', '{aggregate}')")
+    grid = heat_grid(data.leaderboard, "fast", "slow", metric, aggregate)
+    np.testing.assert_allclose(np.array(got["values"], dtype=float), grid.values, rtol=1e-15)
+    np.testing.assert_array_equal(got["counts"], grid.counts)
+
+
+def test_sorting_and_filtering(ask, make):
+    data = make.study(failed=5)
+    rows, _ = ask(
+        html.render(data),
+        """
+        const column = (n) => [...document.querySelectorAll('#board tbody tr')].map((tr) => tr.cells[n].textContent);
+        const head = [...document.querySelectorAll('#board thead th')];
+        const at = head.findIndex((th) => th.dataset.sort === 'metric:max_drawdown_pct');
+        head[at].querySelector('button').click();
+        const drawdowns = column(at), direction = head[at].getAttribute('aria-sort');
+        const type = async (text) => {
+          const filter = document.getElementById('filter');
+          filter.value = text; filter.dispatchEvent(new Event('input'));
+          await new Promise((r) => setTimeout(r, 300));
+        };
+        await type('fast=5 slow=100 syn_edge');
+        const found = [column(1), column(2), column(3)];
+        await type('');
+        const status = document.getElementById('status');
+        status.value = 'failed'; status.dispatchEvent(new Event('change'));
+        const shown = document.getElementById('shown').textContent;
+        return { drawdowns, direction, found, failed: column(head.length - 1), shown };
+        """,
+    )
+    expected = data.leaderboard["max_drawdown_pct"].dropna().sort_values().head(100)
+    assert rows["direction"] == "ascending"
+    assert rows["drawdowns"] == [format_number(v, "percent") for v in expected]
+    assert rows["found"] == [["SYN_EDGE"] * 2, ["5"] * 2, ["100"] * 2]
+    assert len(rows["failed"]) == 5
+    assert all(text.startswith("failed: StrategyError") for text in rows["failed"])
+    assert rows["shown"] == "Shown: 5 that match, of 168 backtests."
+
+
+def test_a_sorted_row_keeps_its_digits(ask, make):
+    script = """
+        const text = (cell) => cell.textContent.trim().replace(/\\s+/g, ' ');
+        const rows = () => [...document.querySelectorAll('#board tbody tr')].map((tr) => [...tr.cells].map(text));
+        const before = rows();
+        document.querySelector('#board thead th button').click();
+        return { before, after: rows() };
+    """
+    rows, _ = ask(html.render(make.study(failed=80)), script)
+    assert rows["after"] == rows["before"]
+
+
+def test_zoom_moves_all_charts_and_relabels_time(ask, make):
+    got, console = ask(
+        html.render(make.study()),
+        """
+        const wait = () => new Promise((r) => setTimeout(r, 800));
+        await wait();
+        const axis = (id) => document.getElementById(id).layout.xaxis;
+        const before = [...axis('plot-price').ticktext];
+        await Plotly.relayout('plot-equity', { 'xaxis.range[0]': 400, 'xaxis.range[1]': 500 });
+        await wait();
+        const range = axis('plot-price').range, ticks = [...axis('plot-drawdown').ticktext];
+        const height = document.getElementById('plot-price').layout.yaxis.range;
+        document.getElementById('symbol').value = 'SYN_NOISE';
+        document.getElementById('symbol').dispatchEvent(new Event('change'));
+        await wait();
+        return { before, range, ticks, height, after: axis('plot-price').range };
+        """,
+    )
+    assert console == []
+    assert got["range"] == [400, 500]
+    assert got["before"][0] == "4 Mar<br>2024"
+    # position 400 is the eleventh minute of the second session, 14:40 UTC
+    assert got["ticks"][0] == "14:40<br>5 Mar"
+    bars = make.study().bars.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400:501]
+    assert got["height"][0] < bars["low"].min() < bars["high"].max() < got["height"][1]
+    assert got["height"][1] - got["height"][0] < 3 * (bars["high"].max() - bars["low"].min())
+    assert got["after"][0] < 0
+
+
+def test_hostile_names_do_nothing(ask, make):
+    name = "</script><img src=x onerror=\"document.title='gone'\"><b>"
+    data = make.study(symbols=("A",), failed=3)
+    frames = {
+        n: getattr(data, n).assign(symbol=name)
+        for n in ("comparison", "equity", "trades", "bars", "leaderboard")
+    }
+    frames["leaderboard"] = frames["leaderboard"].rename(columns={"fast": name})
+    hostile = make.study(study=name, axes=None, **frames)
+    hostile = type(hostile)(
+        **{**hostile.__dict__, "axes": (name, "slow"), "chosen": {**data.chosen, "symbol": name}}
+    )
+    got, console = ask(
+        html.render(hostile),
+        "document.querySelector('#board thead th button').click(); await new Promise((r) => setTimeout(r, 500));"
+        "return [document.title, document.images.length, document.querySelectorAll('section b img, svg a').length]",
+    )
+    assert got == [f"{name} – whatif", 0, 0]
+    assert console == []
+
+
+@pytest.mark.parametrize("axes", [{}, {"threshold": [0.1, 0.2, 0.3]}])
+def test_few_axes_draw_without_a_complaint(ask, make, axes):
+    data = make.study(axes=axes, symbols=("A",), failed=0)
+    shown, console = ask(
+        html.render(data), "const m = document.getElementById('map'); return Boolean(m) && !m.hidden"
+    )
+    assert console == []
+    assert shown is bool(axes)
