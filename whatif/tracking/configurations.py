@@ -36,7 +36,7 @@ def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
 
 def _params(row: dict[str, Any]) -> dict[str, Any]:
     fixed = {name: row[name] for name in ("config_id", "symbol", "strategy", "timeframe", "model") if row.get(name)}
-    execution = {f"execution.{key}": value for key, value in json.loads(row["execution"]).items()}
+    execution = {f"execution.{key}": value for key, value in json.loads(row["settings"]).items()}
     return {**fixed, **json.loads(row["parameters"]), **execution}
 
 

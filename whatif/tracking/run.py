@@ -5,6 +5,7 @@ Everything is logged by the driver through `MlflowClient`; no global state is se
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -17,6 +18,10 @@ from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric,
 from mlflow.tracking import MlflowClient
 
 from whatif.pins import LakeLocation, Pin
+
+# says nothing that a user can act on, each time a data base is opened
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 IDENTITY_TAG = "whatif.identity"
 KIND_TAG = "whatif.kind"

@@ -50,7 +50,8 @@ def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
     if resolved.study.rank == "pooled" and len(resolved.portfolios) > 1 and len(rows):
         returns = read_rows(location, RETURNS, here, ["config_id", "symbol", "returns"], list(grid))
         rows = pool(rows, returns, resolved.periods["validate"])
-    ranked = rank_rows(rows, resolved.study.objective)
+    # an axis may be called execution; what the row ran with stays beside it as JSON
+    ranked = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
     axes = {name: [grid[c].axes[name] for c in ranked["config_id"]] for name in resolved.study.axes}
     clash = [name for name in axes if name in ranked.columns]
     ranked = ranked.drop(columns=clash).assign(**axes)
