@@ -96,12 +96,13 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
     -------
     float64 array (k,)
         The first one is measured against `cash`. A period's equity is that of the last bar that
-        starts before its end, carried forward over periods without bars.
+        starts before its end, carried forward over periods without bars. NaN once equity is not
+        positive any more: a ratio to debt says nothing, and must not look like a profit.
     """
     last = np.searchsorted(ts, periods.ends, side="left")
     levels = np.concatenate(([cash], equity))[np.concatenate(([0], last))]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(levels[1:] / levels[:-1] - 1.0, dtype=np.float64)
+    before = np.where(np.minimum.accumulate(levels[:-1]) > 0.0, levels[:-1], np.nan)
+    return np.asarray(levels[1:] / before - 1.0, dtype=np.float64)
 
 
 def sharpe(returns: FloatArray, per_year: float) -> float:

@@ -1,0 +1,83 @@
+"""Expressions: text, names, binding, warm-up, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from whatif.errors import IndicatorError
+from whatif.indicators import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "column", "warmup"),
+    [
+        ("vwap", "vwap", "vwap", 0),
+        ("sma(20)", "sma(20)", "sma_20", 19),
+        (" sma( close , 20 ) ", "sma(20)", "sma_20", 19),
+        ("sma(vwap, 20)", "sma(vwap, 20)", "sma_vwap_20", 19),
+        ("ema(10)", "ema(10)", "ema_10", 9),
+        ("roc(5)", "roc(5)", "roc_5", 5),
+        ("roc100(sma(3), 5)", "roc100(sma(3), 5)", "roc100_sma_3_5", 7),
+        ("crossover(close, sma(15))", "crossover(close, sma(15))", "crossover_close_sma_15", 15),
+    ],
+)
+def test_text_column_and_warmup(text: str, canonical: str, column: str, warmup: int) -> None:
+    expression = parse(text)
+
+    assert (expression.text, expression.column, expression.warmup()) == (canonical, column, warmup)
+    assert parse(canonical) == expression
+    assert hash(parse(canonical)) == hash(expression)
+
+
+def test_a_name_is_a_parameter_in_a_numbers_place_and_a_series_in_a_series_place() -> None:
+    expression = parse("crossover(sma(forecast, fast), sma(slow))")
+
+    assert expression.parameters == {"fast", "slow"}
+    assert expression.inputs == {"forecast"}
+    assert expression.bind({"fast": 3, "slow": 9, "size": 1.5}).text == "crossover(sma(forecast, 3), sma(9))"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("smaa(20)", "did you mean 'sma'"),
+        ("sma()", "write sma(source, period)"),
+        ("sma(close, 20, 3)", "write sma(source, period)"),
+        ("sma(period=20)", "write sma(source, period)"),
+        ("sma(0)", "at least 1"),
+        ("sma(-3)", "at least 1"),
+        ("sma(2.5)", "2.5 is not a period"),
+        ("sma(True)", "True is not a period"),
+        ("sma(fast + 1)", "not a period"),
+        ("crossover(close)", "write crossover(source1, source2)"),
+        ("close + open", "neither a series nor an indicator"),
+        ("sma(20", "not an indicator expression"),
+        ("", "not an indicator expression"),
+        ("__import__('os')", "unknown"),
+    ],
+)
+def test_refused_with_the_rule(text: str, said: str) -> None:
+    with pytest.raises(IndicatorError) as refused:
+        parse(text)
+
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"fats": 3}, "did you mean 'fats'"),
+        ({}, "declares no parameters"),
+        ({"fast": 0.5}, "0.5 is not a period"),
+    ],
+)
+def test_binding_is_checked(params: dict[str, object], said: str) -> None:
+    with pytest.raises(IndicatorError) as refused:
+        parse("sma(fast)").bind(params)
+
+    assert said in str(refused.value)
+
+
+def test_the_warmup_of_an_unbound_expression_is_refused() -> None:
+    with pytest.raises(IndicatorError, match="bind the parameters first"):
+        parse("sma(fast)").warmup()
