@@ -95,9 +95,8 @@ def _local_files(path: str, kind: str) -> list[str]:
     if there.is_dir():
         files = (p for p in there.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
         return [str(p.absolute()) for p in files if _is_kind(str(p), kind)]
-    return [
-        f for match in glob.glob(str(there), recursive=True) for f in _local_files(glob.escape(match), kind)
-    ]
+    matches = [match for match in glob.glob(str(there), recursive=True) if Path(match).exists()]
+    return [f for match in matches for f in _local_files(match, kind)]
 
 
 def _remote_files(path: str, kind: str) -> list[str]:

@@ -1,0 +1,63 @@
+"""Paths, globs and folders."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from whatif.errors import SourceError
+from whatif.sources import find_files
+from whatif.sources.files import kind_of, open_binary
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.csv", "b/c.parquet", "b/d.zip", "b/readme.md", "b/.hidden.csv", "with [brackets].csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def _names(files: tuple[str, ...], folder: Path) -> list[str]:
+    return [str(Path(f).relative_to(folder)) for f in files]
+
+
+def test_a_folder_gives_what_can_be_bars(folder: Path) -> None:
+    found = find_files([folder])
+    assert _names(found, folder) == ["a.csv", "b/c.parquet", "b/d.zip", "with [brackets].csv"]
+
+
+def test_a_format_narrows_folders_and_not_files(folder: Path) -> None:
+    assert _names(find_files([folder], "lean"), folder) == ["b/d.zip"]
+    assert _names(find_files([folder / "b" / "readme.md"], "csv"), folder) == ["b/readme.md"]
+
+
+def test_globs_and_repeats(folder: Path) -> None:
+    found = find_files([f"{folder}/*.csv", folder / "a.csv", f"{folder}/with [brackets].csv"])
+    assert _names(found, folder) == ["a.csv", "with [brackets].csv"]
+
+
+def test_a_relative_path_becomes_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert find_files(["a.csv"]) == (str(folder / "a.csv"),)
+
+
+@pytest.mark.parametrize("path", ["nowhere.csv", "*.nothing"])
+def test_nothing_found(folder: Path, path: str) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        find_files([folder / path])
+
+
+def test_a_name_that_says_nothing() -> None:
+    with pytest.raises(SourceError, match="--format"):
+        kind_of("/data/bars.dat", "auto")
+    assert kind_of("/data/bars.dat", "csv") == "csv"
+    assert kind_of("/data/BARS.CSV.GZ", "auto") == "csv"
+
+
+def test_gzip_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"hello"))
+    with open_binary(str(tmp_path / "a.csv.gz")) as stream:
+        assert stream.read() == b"hello"
