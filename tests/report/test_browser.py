@@ -58,7 +58,8 @@ def test_the_page_opens_without_a_complaint(ask, make):
     drawn, console = ask(
         html.render(make.study()),
         "await new Promise((r) => setTimeout(r, 500));"
-        "return [...document.querySelectorAll('.plot')].map((p) => [p.id, p.querySelector('.main-svg') !== null])",
+        "const drawn = (p) => [p.id, p.querySelector('.main-svg') !== null];"
+        "return [...document.querySelectorAll('.plot')].map(drawn)",
     )
     assert console == []
     assert dict(drawn) == dict.fromkeys(
@@ -82,8 +83,6 @@ def test_numbers_are_written_as_python_writes_them(ask, make):
     assert texts == [format_number(number, kind) for number, kind in cases]
     script = "return [NaN, Infinity, -Infinity].map((v) => whatifFormat(v, 'ratio'))"
     special, _ = ask(html.render(make.study()), script)
-        html.render(make.study()), "return [NaN, Infinity, -Infinity].map((v) => whatifFormat(v, 'ratio'))"
-    )
     assert special == [format_number(v, "ratio") for v in (math.nan, math.inf, -math.inf)]
 
 
@@ -102,7 +101,8 @@ def test_sorting_and_filtering(ask, make):
     rows, _ = ask(
         html.render(data),
         """
-        const column = (n) => [...document.querySelectorAll('#board tbody tr')].map((tr) => tr.cells[n].textContent);
+        const lines = () => [...document.querySelectorAll('#board tbody tr')];
+        const column = (n) => lines().map((tr) => tr.cells[n].textContent);
         const head = [...document.querySelectorAll('#board thead th')];
         const at = head.findIndex((th) => th.dataset.sort === 'metric:max_drawdown_pct');
         head[at].querySelector('button').click();
@@ -133,7 +133,8 @@ def test_sorting_and_filtering(ask, make):
 def test_a_sorted_row_keeps_its_digits(ask, make):
     script = """
         const text = (cell) => cell.textContent.trim().replace(/\\s+/g, ' ');
-        const rows = () => [...document.querySelectorAll('#board tbody tr')].map((tr) => [...tr.cells].map(text));
+        const lines = () => [...document.querySelectorAll('#board tbody tr')];
+        const rows = () => lines().map((tr) => [...tr.cells].map(text));
         const before = rows();
         document.querySelector('#board thead th button').click();
         return { before, after: rows() };
@@ -180,13 +181,12 @@ def test_hostile_names_do_nothing(ask, make):
     }
     frames["leaderboard"] = frames["leaderboard"].rename(columns={"fast": name})
     hostile = make.study(study=name, axes=None, **frames)
-    hostile = type(hostile)(
-        **{**hostile.__dict__, "axes": (name, "slow"), "chosen": {**data.chosen, "symbol": name}}
-    )
+    hostile = dataclasses.replace(hostile, axes=(name, "slow"), chosen={**data.chosen, "symbol": name})
     got, console = ask(
         html.render(hostile),
-        "document.querySelector('#board thead th button').click(); await new Promise((r) => setTimeout(r, 500));"
-        "return [document.title, document.images.length, document.querySelectorAll('section b img, svg a').length]",
+        "document.querySelector('#board thead th button').click();"
+        "await new Promise((r) => setTimeout(r, 500));"
+        "return [document.title, document.images.length, document.querySelectorAll('svg a').length]",
     )
     assert got == [f"{name} – whatif", 0, 0]
     assert console == []
@@ -200,3 +200,18 @@ def test_few_axes_draw_without_a_complaint(ask, make, axes):
     )
     assert console == []
     assert shown is bool(axes)
+
+
+def test_hovering_tells_time_and_value(ask, make):
+    data = make.study()
+    texts, _ = ask(
+        html.render(data),
+        "await new Promise((r) => setTimeout(r, 800));"
+        "Plotly.Fx.hover('plot-equity', { xval: 400 });"
+        "await new Promise((r) => setTimeout(r, 800));"
+        "return document.querySelector('#plot-equity .hoverlayer').textContent",
+    )
+    shown = data.equity.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400]
+    assert f"{shown['ts']:%a %d %b %Y %H:%M} UTC" in texts
+    assert f"strategy {shown['equity']:,.2f}" in texts
+    assert f"buy-and-hold {shown['benchmark']:,.2f}" in texts

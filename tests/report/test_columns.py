@@ -17,7 +17,8 @@ from whatif.report.columns import METRICS, axis_label, format_metric, format_num
         (-1.235, "ratio", "−1.24"),  # 1.235 is stored as 1.23500000000000009770
         (0.125, "ratio", "0.13"),  # an exact half goes away from zero
         (0.00123, "ratio", "0.0012"),
-        (-0.0000456, "percent", "−0.000046"),
+        (-0.00456, "percent", "−0.0046"),
+        (-0.0000456, "percent", "0.0000"),
         (12345.6, "ratio", "12,346"),
         (0.0, "ratio", "0.00"),
         (-0.001, "money", "0.00"),  # no minus zero

@@ -144,6 +144,14 @@ def test_an_axis_of_many_numbers_is_cut_into_bins():
     assert np.nanmax(heat.z) == board["sharpe"].max()
 
 
+def test_bins_are_named_by_what_they_hold():
+    board = pd.DataFrame({"status": "ok", "x": np.arange(200), "sharpe": np.arange(200.0)})
+    (heat,) = heatmap_figure(board, "x", None, "sharpe").data
+    assert heat.x[0] == "0 to 9"
+    assert heat.x[-1] == "190 to 199"
+    assert heat.z[0].tolist() == list(range(9, 200, 10))
+
+
 def test_an_axis_of_mappings_is_labelled():
     board = _board().assign(execution=[{"commission": c} for c in (0.0, 0.1, 0.0, 0.1, 0.0, 0.1)])
     (heat,) = heatmap_figure(board, "execution", None, "costs").data

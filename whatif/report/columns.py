@@ -139,7 +139,7 @@ def _decimals(size: float, kind: str) -> int:
         return 1
     if size == 0 or size >= 0.01 or kind == "money":
         return 2
-    return min(9, 1 - math.floor(math.log10(size)))  # two significant digits of what is small
+    return min(4, 1 - math.floor(math.log10(size)))  # two significant digits of what is small
 
 
 def _digits(number: float, decimals: int) -> str:

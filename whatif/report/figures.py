@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from whatif.report.columns import metric as metric_of
 from whatif.report.heatmap import heat_grid
 from whatif.report.thinning import change_points, thin_bars, thin_lines
 from whatif.report.timeline import Timeline, to_us
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 MOST_POINTS = 4000
 MOST_CANDLES = 2000
@@ -55,11 +54,11 @@ def equity_figure(
     axis = timeline or Timeline.of(rows)
     figure = look.figure("Account, money")
     for name, part, x in _windows(rows, axis):
-        lines = [_floats(part, "equity"), _floats(part, "benchmark")]
-        keep = thin_lines(lines, most_points)
-        when = _when(part, keep)
-        figure.add_trace(look.line(x[keep], lines[0][keep], "strategy", when, first=name == axis.windows[0]))
-        figure.add_trace(look.line(x[keep], lines[1][keep], "benchmark", when, first=name == axis.windows[0]))
+        own, hold = _floats(part, "equity"), _floats(part, "benchmark")
+        keep = thin_lines([own, hold], most_points)
+        first = name == axis.windows[0]
+        figure.add_trace(look.line(x[keep], own[keep], "strategy", _when(part, keep), first))
+        figure.add_trace(look.line(x[keep], hold[keep], "benchmark", None, first))
     return look.on_timeline(figure, axis)
 
 
@@ -77,12 +76,12 @@ def drawdown_figure(
     axis = timeline or Timeline.of(rows)
     figure = look.figure("Below peak, %")
     for name, part, x in _windows(rows, axis):
-        lines = [_below_peak(_floats(part, "equity")), _below_peak(_floats(part, "benchmark"))]
-        keep = thin_lines(lines, most_points)
-        when = _when(part, keep)
+        own, hold = _below_peak(_floats(part, "equity")), _below_peak(_floats(part, "benchmark"))
+        keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
-        figure.add_trace(look.line(x[keep], lines[0][keep], "strategy", when, first, unit=" %", filled=True))
-        figure.add_trace(look.line(x[keep], lines[1][keep], "benchmark", when, first, unit=" %"))
+        strategy = look.line(x[keep], own[keep], "strategy", _when(part, keep), first)
+        figure.add_trace(look.in_percent(strategy, filled=True))
+        figure.add_trace(look.in_percent(look.line(x[keep], hold[keep], "benchmark", None, first)))
     figure.update_yaxes(rangemode="tozero")
     return look.on_timeline(figure, axis)
 
@@ -147,7 +146,7 @@ def heatmap_figure(
     leaderboard : pandas.DataFrame
         Rows with `status`, the axis columns and the metric; failed rows are left out.
     x, y : str
-        Axis columns; without `y` the map has one row. An axis of many numbers is cut into bins.
+        Axis columns; without `y` the map has one row. An axis of more than 120 numbers is cut into bins.
     metric : str
         Column to colour by.
     aggregate : str
@@ -235,8 +234,12 @@ def _floats(part: pd.DataFrame, column: str) -> FloatArray:
     return np.asarray(part[column].to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
-def _when(part: pd.DataFrame, keep: Any) -> FloatArray:
-    return np.asarray(to_us(part["ts"])[keep] / 1000.0)  # milliseconds: what the browser formats
+def _when(part: pd.DataFrame, keep: IntArray | slice = slice(None)) -> list[str]:
+    """Return times as plotly reads them: it takes a bare number for a year."""
+    times: list[str] = (
+        pd.to_datetime(part["ts"], utc=True).dt.strftime("%Y-%m-%d %H:%M").to_numpy()[keep].tolist()
+    )
+    return times
 
 
 def _below_peak(money: FloatArray) -> FloatArray:
@@ -252,7 +255,7 @@ def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: in
         candles, merged = thin_bars(part, most)
         largest = max(largest, merged)
         x = axis.positions(name, to_us(candles["ts"])).astype(np.float64) + (merged - 1) / 2
-        figure.add_trace(look.candles(x, candles, to_us(candles["ts"]) / 1000.0), row=1, col=1)
+        figure.add_trace(look.candles(x, candles, _when(candles)), row=1, col=1)
     if largest > 1:
         figure.update_layout(title_text=f"each candle covers up to {largest} bars")
     return largest
@@ -279,4 +282,4 @@ def _add_position(figure: go.Figure, held: pd.DataFrame, axis: Timeline) -> None
         values = _floats(part, "position")
         keep = change_points(values)
         keep = keep if len(keep) <= MOST_POINTS else thin_lines([values], MOST_POINTS)
-        figure.add_trace(look.position(x[keep], values[keep], _when(part, keep)), row=2, col=1)
+        figure.add_trace(look.position(x[keep], values[keep]), row=2, col=1)

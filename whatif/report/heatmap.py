@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,8 @@ from whatif.errors import WhatIfError, nearest
 from whatif.report.columns import axis_key, axis_label, metric
 from whatif.typing import FloatArray, IntArray
 
-MOST_LEVELS = 40
+MOST_LEVELS = 120
+"""A hundred by a hundred is what people sweep, and a screen can show."""
 BINS = 20
 
 
@@ -71,7 +71,11 @@ def _is_number(key: object) -> bool:
 def _bins(values: FloatArray) -> Levels:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
     codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    held = pd.Series(values).groupby(codes)
+    used, codes = np.unique(codes, return_inverse=True)
+    labels = [
+        f"{low:.6g} to {high:.6g}" for low, high in zip(held.min()[used], held.max()[used], strict=True)
+    ]
     return Levels(labels, codes.astype(np.int64))
 
 

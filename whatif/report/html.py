@@ -164,15 +164,12 @@ def _who(key: str) -> tuple[str, ...]:
 
 
 def _columns(data: ReportData) -> list[tuple[Metric, bool]]:
-    """Return the leaderboard's metrics and whether each belongs to the short table."""
-    short = {data.objective, *_COMPACT, f"benchmark_{data.objective}"}
-    keys = data.metrics
-    hold = f"benchmark_{data.objective}"
-    if hold in keys:  # the yardstick stands beside what it measures
-        keys.remove(hold)
-        keys.insert(1, hold)
-    keys.sort(key=lambda key: key not in short)
-    return [(metric(key), key in short) for key in keys]
+    """Return the leaderboard's metrics and whether each belongs to the short table, which comes first."""
+    wanted = dict.fromkeys((data.objective, f"benchmark_{data.objective}", *_COMPACT))
+    short = [key for key in wanted if key in data.metrics]
+    return [(metric(key), True) for key in short] + [
+        (metric(k), False) for k in data.metrics if k not in wanted
+    ]
 
 
 def _board_rows(data: ReportData) -> list[dict[str, Any]]:

@@ -47,7 +47,9 @@ def dress(fig: go.Figure, y_title: str) -> go.Figure:
         modebar={"bgcolor": _CLEAR, "color": "rgba(128,128,128,0.6)", "activecolor": STRATEGY},
     )  # fmt: skip
     fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False)
-    fig.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, separatethousands=True, exponentformat="none")
+    fig.update_yaxes(
+        gridcolor=GRID, zerolinecolor=GRID, separatethousands=True, exponentformat="none", title_standoff=8
+    )
     fig.update_yaxes(title_text=y_title, row=1, col=1) if fig._grid_ref else fig.update_yaxes(
         title_text=y_title
     )
@@ -78,35 +80,32 @@ def on_timeline(fig: go.Figure, axis: Timeline) -> go.Figure:
     return fig
 
 
-def line(
-    x: FloatArray,
-    y: FloatArray,
-    who: str,
-    when: FloatArray,
-    first: bool,
-    unit: str = "",
-    filled: bool = False,
-) -> go.Scatter:
-    """Return a line of the account or of buy-and-hold; `when` in milliseconds UTC."""
+def line(x: FloatArray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> go.Scatter:
+    """Return a line of the account or of buy-and-hold; `when` as "2024-03-04 14:30", UTC."""
     strategy = who == "strategy"
     head = f"<b>{_TIME}</b><br>" if strategy else ""
     return go.Scatter(
         x=x, y=y, name=_NAMES[who], customdata=when, mode="lines", legendgroup=who, showlegend=first,
         line={"color": STRATEGY if strategy else BENCHMARK, "width": 1.8 if strategy else 1.3},
-        fill="tozeroy" if filled else None, fillcolor=_SHADE if filled else None,
-        hovertemplate=f"{head}{'strategy' if strategy else 'buy-and-hold'} %{{y:,.2f}}{unit}<extra></extra>",
+        hovertemplate=f"{head}{who.replace('benchmark', 'buy-and-hold')} %{{y:,.2f}}<extra></extra>",
     )  # fmt: skip
 
 
-def candles(x: FloatArray, bars: pd.DataFrame, when: FloatArray) -> go.Candlestick:
+def in_percent(trace: go.Scatter, filled: bool = False) -> go.Scatter:
+    """Return the line as one of percentages, the area to zero shaded if asked."""
+    trace.hovertemplate = trace.hovertemplate.replace("<extra>", " %<extra>")
+    return trace.update(fill="tozeroy", fillcolor=_SHADE) if filled else trace
+
+
+def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> go.Candlestick:
     """Return candles at positions `x`."""
     prices: dict[str, Any] = {c: bars[c].to_numpy(dtype=float) for c in ("open", "high", "low", "close")}
     return go.Candlestick(
         x=x, **prices, customdata=when, name="price", showlegend=False,
         increasing={"line": {"color": GAIN, "width": 1}, "fillcolor": GAIN},
         decreasing={"line": {"color": LOSS, "width": 1}, "fillcolor": LOSS}, opacity=0.55,
-        hovertemplate=f"<b>{_TIME}</b><br>open %{{open}} high %{{high}}"
-        "<br>low %{low} close %{close}<extra></extra>",
+        hovertemplate=f"<b>{_TIME}</b><br>open %{{open:,.7~g}} high %{{high:,.7~g}}"
+        "<br>low %{low:,.7~g} close %{close:,.7~g}<extra></extra>",
     )  # fmt: skip
 
 
@@ -117,9 +116,10 @@ def trade_traces(placed: pd.DataFrame) -> list[go.Scatter]:
         _link(placed[~(placed["pnl_net"] > 0)], LOSS, "losers"),
     ]
     long = placed["size"] > 0
-    traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up"))
-    traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down"))
-    traces.append(_marks(placed, "shut", "exit_price", "exit", "x-thin-open"))
+    size = 9 if len(placed) <= 150 else 5 if len(placed) <= 600 else 3  # or the marks hide the price
+    traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up", size))
+    traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down", size))
+    traces.append(_marks(placed, "shut", "exit_price", "exit", "x-thin-open", size))
     return [trace for trace in traces if trace.x is not None and len(trace.x)]
 
 
@@ -132,22 +132,22 @@ def _link(rows: pd.DataFrame, colour: str, name: str) -> go.Scatter:
     )
 
 
-def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str) -> go.Scatter:
+def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size: int) -> go.Scatter:
     colour = "#e0a030" if at == "opened" else BENCHMARK
     edge = {"width": 1.5, "color": colour} if at == "shut" else {"width": 0.6, "color": "#6b5316"}
     profit = "<br>net profit %{customdata[1]:,.2f}" if at == "shut" else ""
     return go.Scatter(
         x=rows[at], y=rows[price].to_numpy(dtype=float), mode="markers", name=name,
         customdata=rows[["size", "pnl_net"]].to_numpy(dtype=float),
-        marker={"symbol": symbol, "size": 9, "color": colour, "line": edge},
-        hovertemplate=f"{name} %{{customdata[0]:,}} at %{{y}}{profit}<extra></extra>",
+        marker={"symbol": symbol, "size": size, "color": colour, "line": edge},
+        hovertemplate=f"{name} %{{customdata[0]:,}} at %{{y:,.7~g}}{profit}<extra></extra>",
     )  # fmt: skip
 
 
-def position(x: FloatArray, y: FloatArray, when: FloatArray) -> go.Scatter:
+def position(x: FloatArray, y: FloatArray) -> go.Scatter:
     """Return the size held, as a step line."""
     return go.Scatter(
-        x=x, y=y, customdata=when, mode="lines", name="position", showlegend=False,
+        x=x, y=y, mode="lines", name="position", showlegend=False,
         line={"color": STRATEGY, "width": 1, "shape": "hv"}, fill="tozeroy", fillcolor=_SHADE,
         hovertemplate="position %{y:,}<extra></extra>",
     )  # fmt: skip

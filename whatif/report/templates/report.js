@@ -26,7 +26,7 @@
     let decimals = 2;
     if (kind === "count" || size >= 1000) decimals = 0;
     else if (kind === "fraction") decimals = 1;
-    else if (size !== 0 && size < 0.01 && kind !== "money") decimals = Math.min(9, 1 - Math.floor(Math.log10(size)));
+    else if (size !== 0 && size < 0.01 && kind !== "money") decimals = Math.min(4, 1 - Math.floor(Math.log10(size)));
     const [whole, part] = size.toFixed(decimals).split(".");
     const text = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",") + (part ? "." + part : "");
     return scaled < 0 && /[1-9]/.test(text) ? "−" + text : text;
@@ -96,6 +96,8 @@
     const heads = [...document.querySelectorAll("#board thead th")];
     const chosen = document.querySelector("#board").dataset;
     const rows = order(matching());
+    // where nothing ran there are no numbers: leave the room to the errors
+    $("board").classList.toggle("only-failed", rows.length > 0 && !rows.some(ok));
     const body = document.createElement("tbody");
     for (const i of rows.slice(0, payload.top)) {
       const tr = document.createElement("tr");
@@ -197,9 +199,16 @@
         const fit = range && heights(gd, axis.replace("axis", ""), range[0], range[1]);
         if (fit) change[axis + ".range"] = fit; else change[axis + ".autorange"] = true;
       }
-      return Plotly.relayout(gd, change);
+      return Plotly.relayout(gd, change).then(() => sizeMarks(gd, shown[0], shown[1]));
     });
     Promise.all(done).finally(() => { busy = false; });
+  }
+
+  // A thousand marks on one screen hide the price: they grow as a zoom leaves fewer.
+  function sizeMarks(gd, low, high) {
+    const marks = gd._fullData.map((trace, i) => (trace.mode === "markers" ? i : -1)).filter((i) => i >= 0);
+    const seen = marks.reduce((sum, i) => sum + [...gd._fullData[i].x].filter((x) => x >= low && x <= high).length, 0);
+    return marks.length ? Plotly.restyle(gd, { "marker.size": seen > 1200 ? 3 : seen > 300 ? 5 : 9 }, marks) : null;
   }
 
   function zoomed(event) {
@@ -280,8 +289,9 @@
 
   function notesOfMap(x, y) {
     const rest = mapped.filter((a) => a !== x && a !== y && a.levels.length > 1).map((a) => a.name);
-    const notes = [rest.length ? `Over: ${rest.join(", ")}.` : "No other axis: each cell is one backtest."];
-    if ([x, y].some((a) => a && axes.some((b) => b.name === a.name && b.bins))) notes.push("Axes of many numbers are cut into bins of about equal counts.");
+    const binned = [x, y].some((a) => a && axes.some((b) => b.name === a.name && b.bins));
+    const notes = [rest.length ? `Over: ${rest.join(", ")}.` : binned ? "" : "No other axis varies: each value is one backtest."];
+    if (binned) notes.push("Axes of many numbers are cut into bins of about equal counts.");
     return notes.join(" ");
   }
 
