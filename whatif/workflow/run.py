@@ -16,7 +16,7 @@ from rich.console import Console
 
 from whatif.domain.rows import KEY_COLUMNS
 from whatif.engines import get_engine
-from whatif.errors import WhatIfError
+from whatif.errors import RunError, StrategyError
 from whatif.lake import append, create_tables, writer_lock
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import EQUITY, TABLES, TEST_LOOKS, TRADES
@@ -56,12 +56,15 @@ class RunOptions:
         Folder of report and files; `reports/<study>` in the lake's home if None.
     console : Console or None
         Where progress goes; nothing is printed if None.
+    only_stored : bool
+        Refuse to run a sweep: answer from what is stored.
     """
 
     latest: bool = False
     track: bool = True
     output: Path | None = None
     console: Console | None = None
+    only_stored: bool = False
 
 
 def run(
@@ -136,7 +139,7 @@ class _Run:
         """Run everything that is missing and return the answer."""
         self._say(self._headline())
         if self.options.track:
-            self.tracked = self._track()
+            self.tracked = track_study(self.location, self.resolved)
         try:
             result = self._answer()
         except BaseException as error:
@@ -154,6 +157,9 @@ class _Run:
         plan = self._plan(prepared)
         validate = resolved.timeline.validate.name
         pending, resumed = self._pending(validate, resolved.grid.configurations)
+        if pending and self.options.only_stored:
+            missing = sum(len(p.configurations) for p in pending)
+            raise RunError(f"study {resolved.study.study} has {missing:,} backtests still to run: 'whatif run' it first")
         self._sweep(plan, pending, resumed)
         board = leaderboard(self.location, resolved)
         chosen = choose(resolved, board)
@@ -317,35 +323,6 @@ class _Run:
         page = write_html(data, folder / "report.html")
         return (page, *write_files(data, folder).values())
 
-    def _track(self) -> TrackedRun:
-        resolved = self.resolved
-        tags = {
-            "whatif.version": versions()["whatif"],
-            "whatif.commit": versions().get("commit", ""),
-            "whatif.bars_pin": resolved.bars.to_json(),
-            "whatif.user": self.origin["user"],
-            "whatif.host": self.origin["host"],
-            "whatif.command": self.origin["command"],
-            "whatif.versions": self.origin["versions"],
-        }
-        tracked = start_study_run(self.location, resolved.study.study, resolved.identity, tags)
-        tracked.client.log_text(tracked.run_id, resolved.study.text, "study.yaml")
-        study = resolved.study
-        log(
-            tracked,
-            params={
-                "strategy": study.strategy.name,
-                "symbols": ", ".join(study.data.symbols),
-                "timeframe": study.data.timeframe,
-                "start": study.data.start,
-                "end": study.data.end,
-                "objective": study.objective,
-                "rank": study.rank,
-                "configurations": len(resolved.grid.configurations),
-            },
-        )
-        return tracked
-
     def _log(self, board: pd.DataFrame, chosen: Chosen | None, plan: Plan, files: Sequence[Path]) -> None:
         if self.tracked is None:
             return
@@ -366,13 +343,38 @@ class _Run:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def track_study(location: LakeLocation, resolved: Resolved) -> TrackedRun:
+    """Return the study's run in MLflow, with what identifies it; the same one when it is resumed."""
+    origin, study = provenance(), resolved.study
+    tags = {
+        "whatif.version": versions()["whatif"],
+        "whatif.commit": versions().get("commit", ""),
+        "whatif.bars_pin": resolved.bars.to_json(),
+        **{f"whatif.{name}": text for name, text in origin.items()},
+    }
+    tracked = start_study_run(location, study.study, resolved.identity, tags)
+    tracked.client.log_text(tracked.run_id, study.text, "study.yaml")
+    params = {
+        "strategy": study.strategy.name,
+        "symbols": ", ".join(study.data.symbols),
+        "timeframe": study.data.timeframe,
+        "start": study.data.start,
+        "end": study.data.end,
+        "objective": study.objective,
+        "rank": study.rank,
+        "configurations": len(resolved.grid.configurations),
+    }
+    log(tracked, params=params)
+    return tracked
+
+
 def _warmup(resolved: Resolved) -> int:
     """Bars before the window for an ordinary Backtrader strategy: what it declares as `warmup`."""
     if isinstance(resolved.strategy, StrategySpec):
         return 0
     declared = getattr(resolved.strategy.cls, "warmup", 0)
     if not isinstance(declared, int) or isinstance(declared, bool) or declared < 0:
-        raise WhatIfError(
+        raise StrategyError(
             f"strategy {resolved.strategy.name}: warmup = {declared!r} must be a whole number of bars, 0 or more"
         )
     return declared

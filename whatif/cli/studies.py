@@ -1,0 +1,104 @@
+"""Commands for studies: features, train, run, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from whatif.pins import LakeLocation
+
+Study = Annotated[Path, typer.Argument(help="The study's YAML file.")]
+Latest = Annotated[
+    bool, typer.Option("--latest", help="Use the newest bars, not those the study first ran on.")
+]
+Output = Annotated[
+    Path | None, typer.Option(help="Folder of report and files; reports/<study> in the lake's home.")
+]
+
+
+def features(study: Study, latest: Latest = False) -> None:
+    """Compute the study's features and label, and store them."""
+    from whatif.workflow.steps import build_study_features
+
+    console = Console()
+    pins = build_study_features(study, LakeLocation.from_environment(), latest, console)
+    if not pins:
+        console.print("the study has no models, so it needs no features table")
+    console.print(f"next: whatif train {study}", highlight=False)
+
+
+def train(study: Study, latest: Latest = False) -> None:
+    """Train the study's models and store their predictions."""
+    from whatif.workflow.steps import train_study_models
+
+    console = Console()
+    prepared = train_study_models(study, LakeLocation.from_environment(), latest, console)
+    if not prepared.models:
+        console.print("the study has no models to train")
+    console.print(f"next: whatif run {study}", highlight=False)
+
+
+def run(
+    study: Study,
+    latest: Latest = False,
+    output: Output = None,
+    track: Annotated[bool, typer.Option(help="Log to MLflow.")] = True,
+) -> None:
+    """Backtest every configuration, rank them, and open the test window for the best one."""
+    from whatif.workflow.run import RunOptions
+    from whatif.workflow.run import run as run_study
+
+    console = Console()
+    options = RunOptions(latest=latest, track=track, output=output, console=console)
+    _show(run_study(study, location=LakeLocation.from_environment(), options=options), study, console)
+
+
+def leaderboard(
+    study: Study,
+    top: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 20,
+    csv: Annotated[Path | None, typer.Option(help="Write all rows to this file as well.")] = None,
+) -> None:
+    """Print the ranking of the backtests that are stored; runs none."""
+    from whatif.report.terminal import print_leaderboard
+    from whatif.workflow.steps import stored_leaderboard
+
+    data, missing = stored_leaderboard(study, LakeLocation.from_environment())
+    console = Console()
+    print_leaderboard(data, console, top)
+    if missing:
+        console.print(f"{missing:,} backtests are not run yet: whatif run {study}", highlight=False)
+    if csv is not None:
+        data.leaderboard.to_csv(csv, index=False)
+
+
+def report(study: Study, output: Output = None) -> None:
+    """Write the report of a finished study again; runs no sweep."""
+    from whatif.workflow.run import RunOptions
+    from whatif.workflow.run import run as run_study
+
+    console = Console()
+    options = RunOptions(track=False, output=output, console=console, only_stored=True)
+    _show(run_study(study, location=LakeLocation.from_environment(), options=options), study, console)
+
+
+def _show(result: object, study: Path, console: Console) -> None:
+    from whatif.report.terminal import print_answer
+    from whatif.workflow.result import StudyResult
+
+    assert isinstance(result, StudyResult)
+    page, *_ = result.files
+    commands = [f"open {page}", f"whatif leaderboard {study}"]
+    if result.run_id:
+        commands.append("mlflow ui --backend-store-uri " + _tracking())
+    print_answer(result.data, console, [page, page.parent], commands)
+    if result.best is None:
+        raise typer.Exit(1)
+
+
+def _tracking() -> str:
+    from whatif.tracking.run import tracking_uri
+
+    return tracking_uri(LakeLocation.from_environment())

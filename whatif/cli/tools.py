@@ -1,0 +1,50 @@
+"""Commands that need no data of the user's: demo and bench."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from whatif.pins import LakeLocation
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Seed of the sample market.")] = 1,
+    sessions: Annotated[int, typer.Option(min=8, help="Sessions of 390 minutes.")] = 60,
+    edge: Annotated[
+        float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")
+    ] = 0.16,
+) -> None:
+    """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
+    from whatif.report.terminal import print_answer
+    from whatif.workflow.demo import DemoOptions
+    from whatif.workflow.demo import demo as run_demo
+
+    console = Console()
+    outer = LakeLocation.from_environment()
+    # a lake of its own, so that made-up bars never stand beside real ones
+    location = replace(outer, home=outer.home / "demo")
+    result, study = run_demo(location, DemoOptions(seed, sessions, edge), console)
+    page, *_ = result.files
+    commands = [
+        f"open {page}",
+        f"whatif --home {location.home} leaderboard {study}",
+        "whatif ingest --help     (your own bars)",
+    ]
+    print_answer(result.data, console, [page, page.parent], commands)
+
+
+def bench(
+    bars: Annotated[
+        Path | None, typer.Option(help="CSV of bars in ESTX50's format; sample market if left out.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+) -> None:
+    """Measure speed and memory, as ratios of one run."""
+    from whatif.workflow.bench import bench as run_bench
+
+    run_bench(bars, output, Console())
