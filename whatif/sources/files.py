@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
@@ -91,10 +92,10 @@ def open_binary(path: str) -> IO[bytes]:
 def _local_files(path: str, kind: str) -> list[str]:
     there = Path(path).expanduser()
     if there.is_file():
-        return [str(there.absolute())]
+        return [os.path.abspath(there)]
     if there.is_dir():
         files = (p for p in there.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
-        return [str(p.absolute()) for p in files if _is_kind(str(p), kind)]
+        return [os.path.abspath(p) for p in files if _is_kind(str(p), kind)]
     matches = [match for match in glob.glob(str(there), recursive=True) if Path(match).exists()]
     return [f for match in matches for f in _local_files(match, kind)]
 
