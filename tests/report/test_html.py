@@ -353,3 +353,14 @@ def test_symbols_the_frames_hold_but_the_comparison_does_not(make):
     page = Page(html.render(data))
     _nothing_failed(page)
     assert list(page.payload["symbols"]) == ["SYN_EDGE", "SYN_NOISE"]
+
+
+def test_a_pooled_ranking_names_no_single_symbol(make):
+    data = make.study(rank="pooled")
+    chosen = {name: value for name, value in data.chosen.items() if name != "symbol"}
+    board = data.leaderboard.assign(symbol="SYN_EDGE, SYN_NOISE")
+    page = Page(html.render(dataclasses.replace(data, chosen=chosen, leaderboard=board)))
+    _nothing_failed(page)
+    assert "Symbols are pooled" in page.text
+    assert f"Configuration {chosen['config_id']} with fast = 15" in page.text
+    assert len(page.tables["Chosen configuration on all symbols"]) == 4

@@ -169,7 +169,7 @@ def heatmap_figure(
             zmin=-limit if shown.signed else None, zmax=limit if shown.signed else None,
             colorbar={"title": {"text": shown.heading}, "thickness": 12, "outlinewidth": 0},
             hovertemplate="%{x}<br>%{y}<br>%{z:.4g}<br>%{customdata} backtests<extra></extra>",
-            xgap=1, ygap=1,
+            xgap=0 if len(grid.x) > 40 else 1, ygap=0 if len(grid.y) > 40 else 1,
         )
     )  # fmt: skip
     figure.update_xaxes(type="category", title_text=look.escaped(x), showgrid=False)

@@ -229,6 +229,7 @@
       const figure = JSON.parse(JSON.stringify(one[name])), layout = figure.layout;
       delete layout.height; delete layout.title;
       layout.hoverlabel = { font: { size: 12 } };
+      if (narrow) for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].title = { text: "" };
       if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 74 : 46 };
       const labels = ticks(-Infinity, Infinity, div.clientWidth < 600 ? 5 : 10);
       for (const axis of ["xaxis", "xaxis2"]) if (layout[axis]) Object.assign(layout[axis], labels);
@@ -301,7 +302,7 @@
     const labels = grid.values.map((row) => row.map((v) => format(v, metric.kind)));
     const trace = {
       type: "heatmap", x: x.levels.map(escaped), y: y.levels.map(escaped), z: grid.values, text: labels, customdata: grid.counts,
-      texttemplate: few ? "%{text}" : "", xgap: 1, ygap: 1, hoverongaps: false,
+      texttemplate: few ? "%{text}" : "", xgap: x.levels.length > 40 ? 0 : 1, ygap: y.levels.length > 40 ? 0 : 1, hoverongaps: false,
       colorscale: metric.signed ? scales().diverging : scales().sequential,
       ...(metric.signed ? { zmin: -limit, zmax: limit } : {}),
       colorbar: { title: { text: escaped(metric.heading), side: "right" }, thickness: 12, outlinewidth: 0 },
