@@ -26,8 +26,8 @@ class Fills:
         The exact price, slippage included.
     closed_commission, opened_commission : float64 array (f,)
         Money paid for each part.
-    pnl : float64 array (f,)
-        Profit of the closed part before commission, by the position's average price.
+    multiplier : float64 array (f,)
+        Money that one unit gains when the price rises by one: 1 for stocks.
     """
 
     row: IntArray
@@ -37,7 +37,7 @@ class Fills:
     price: FloatArray
     closed_commission: FloatArray
     opened_commission: FloatArray
-    pnl: FloatArray
+    multiplier: FloatArray
 
     def __len__(self) -> int:
         """Return the number of executions."""
@@ -100,10 +100,26 @@ class _Open:
 
     def __init__(self, row: int) -> None:
         self.row = row
+        self.size = 0.0
+        self.price = 0.0
         self.entries: list[tuple[float, float]] = []
         self.exits: list[tuple[float, float]] = []
         self.pnl = 0.0
         self.commission = 0.0
+
+    def enter(self, units: float, price: float, fee: float) -> None:
+        before = self.size
+        self.size += units
+        # Backtrader's own formula, also for the first entry, where it may round
+        self.price = (before * self.price + units * price) / self.size
+        self.commission += fee
+        self.entries.append((units, price))
+
+    def leave(self, units: float, price: float, fee: float, multiplier: float) -> None:
+        self.size += units
+        self.pnl += -units * (price - self.price) * multiplier
+        self.commission += fee
+        self.exits.append((units, price))
 
     def close(self, symbol: int, row: int) -> tuple[float, ...]:
         size = sum(units for units, _ in self.entries)
@@ -128,21 +144,16 @@ def closed_trades(fills: Fills) -> Trades:
     open_trades: dict[int, _Open] = {}
     closed: list[tuple[float, ...]] = []
     columns = (fills.row, fills.symbol, fills.closed, fills.opened, fills.price)
-    money = (fills.closed_commission, fills.opened_commission, fills.pnl)
-    for row, symbol, out, into, price, out_fee, into_fee, pnl in zip(
+    money = (fills.closed_commission, fills.opened_commission, fills.multiplier)
+    for row, symbol, out, into, price, out_fee, into_fee, multiplier in zip(
         *(column.tolist() for column in (*columns, *money)), strict=True
     ):
         if out:
-            trade = open_trades[symbol]
-            trade.commission += out_fee
-            trade.exits.append((out, price))
-            trade.pnl += pnl
+            open_trades[symbol].leave(out, price, out_fee, multiplier)
             if into or not held[symbol] + out:
                 closed.append(open_trades.pop(symbol).close(symbol, row))
         if into:
-            trade = open_trades.setdefault(symbol, _Open(row))
-            trade.commission += into_fee
-            trade.entries.append((into, price))
+            open_trades.setdefault(symbol, _Open(row)).enter(into, price, into_fee)
         held[symbol] = held.get(symbol, 0.0) + (out + into)
     return _trades(closed)
 

@@ -84,6 +84,9 @@ def make_broker(execution: Execution) -> bt.brokers.BackBroker:
     return broker
 
 
+_FLAT = bt.Position()
+
+
 class _Cursor:
     """The row that all lines of one feed stand on."""
 
@@ -196,7 +199,8 @@ class _Seat:
         """Write the position and account at the close of bar `row` into the state."""
         state = self.state
         feed = self.feed
-        position = broker.positions[feed]
+        # looking must not enter a position in the broker's book: its order decides how value is summed
+        position = broker.positions.get(feed, _FLAT)
         state.size = size = position.size
         state.entry_price = position.price
         state.bars_held = row - self.opened_row if size else 0

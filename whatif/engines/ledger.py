@@ -28,9 +28,8 @@ class Ledger:
         if order.status == order.Margin:
             self.margin_rejected += 1
         for bit in order.executed.iterpending():
-            self.rows.append(
-                (row, symbol, bit.closed, bit.opened, bit.price, bit.closedcomm, bit.openedcomm, bit.pnl)
-            )
+            fees = (bit.closedcomm, bit.openedcomm)
+            self.rows.append((row, symbol, bit.closed, bit.opened, bit.price, *fees, order.comminfo.p.mult))
 
     def to_run(self, bars: list[Bars], timeline: Timeline) -> EngineRun:
         """Return what was written as arrays."""
