@@ -29,6 +29,7 @@ def read_bars(
     as_of: Moment | Pin | None = None,
     timeframe: str = "1min",
     session: str = "regular",
+    location: LakeLocation | None = None,
 ) -> pd.DataFrame:
     """Return bars from the lake as a frame, ordered by symbol and ts. Starts no JVM.
 
@@ -44,6 +45,8 @@ def read_bars(
         Length of a bar, such as "1min" or "1d".
     session : str
         "regular" for the exchange's regular hours, "extended" for all bars.
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def read_bars(
         If a symbol is not in the lake (the nearest one that is, is named).
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
-    pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of)
+    pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of, location)
     row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
     table = read_arrow(pin, COLUMNS, row_filter)
     frame: pd.DataFrame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
@@ -69,9 +72,9 @@ def read_bars(
     return frame
 
 
-def _pin_at(as_of: Moment | None) -> Pin:
+def _pin_at(as_of: Moment | None, location: LakeLocation | None) -> Pin:
     moment = None if as_of is None else _timestamp(as_of).to_pydatetime(warn=False)
-    return current_pin(LakeLocation.from_environment(), "bars", moment)
+    return current_pin(location or LakeLocation.from_environment(), "bars", moment)
 
 
 def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:

@@ -19,7 +19,7 @@ from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
 from whatif.report.progress import Progress
 
-__all__ = ["Progress", "print_answer"]
+__all__ = ["Progress", "print_answer", "print_leaderboard"]
 
 TOP = 10
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
@@ -52,8 +52,7 @@ def print_answer(
     console.print()
     for note in data.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
-    console.print(_leaderboard(data, console))
-    _print_counts(data, console)
+    print_leaderboard(data, console)
     if len(data.comparison):
         console.print()
         console.print(_comparison(data))
@@ -66,7 +65,13 @@ def print_answer(
     _print_list("Next", list(next_commands), console)
 
 
-def _leaderboard(data: ReportData, console: Console) -> Table:
+def print_leaderboard(data: ReportData, console: Console, top: int = TOP) -> None:
+    """Print the first `top` rows of the leaderboard, how many there are, and what failed."""
+    console.print(_leaderboard(data, console, top))
+    _print_counts(data, console, top)
+
+
+def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     """Return the first rows with as many metrics as fit; rank, symbol and axes are never what gives way."""
     held = f"benchmark_{data.objective}"
     keys = [key for key in dict.fromkeys((data.objective, held, *_BOARD)) if key in data.leaderboard]
@@ -93,7 +98,7 @@ def _board_with(data: ReportData, keys: Sequence[str], named: bool) -> Table:
     if named:
         table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
     chosen = (data.chosen.get("config_id"), data.chosen.get("symbol"))
-    for row in data.ranked.head(TOP).to_dict("records"):
+    for row in data.ranked.head(top).to_dict("records"):
         cells = [format_metric("trades", row.get("rank")), str(row.get("symbol", ""))]
         cells += [axis_label(row[axis]) for axis in data.axes]
         cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])] * named
@@ -135,9 +140,9 @@ def _head(key: str) -> str:
     return f"{shown.label.lower()} %" if shown.unit.startswith("%") else shown.label.lower()
 
 
-def _print_counts(data: ReportData, console: Console) -> None:
+def _print_counts(data: ReportData, console: Console, top: int) -> None:
     ran, failed = len(data.ranked), len(data.failed)
-    more = f"the first {TOP} of {ran:,}" if ran > TOP else words.count(ran, "backtest")
+    more = f"the first {top} of {ran:,}" if ran > top else words.count(ran, "backtest")
     console.print(Text(f"{more}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
         error = data.failed["error"].fillna("no message").astype(str).value_counts()

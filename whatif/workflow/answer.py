@@ -129,12 +129,19 @@ def report_data(
     groups = _drawn(resolved, chosen)
     return ReportData(
         **common,  # type: ignore[arg-type]
-        chosen={"config_id": chosen.config_id, "symbol": chosen.symbol, **chosen.params, **chosen.axes},
+        chosen=_named(resolved, chosen),
         comparison=comparison(location, resolved, chosen),
         equity=_series(location, resolved, chosen, groups, "equity"),
         trades=_series(location, resolved, chosen, groups, "trades"),
         bars=_bars(resolved, plan, chosen, groups),
     )
+
+
+def _named(resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
+    """What names the chosen configuration; a pooled ranking chooses it for all symbols, so none is named."""
+    pooled = resolved.study.rank == "pooled" and len(resolved.portfolios) > 1
+    symbol = {} if pooled else {"symbol": chosen.symbol}
+    return {"config_id": chosen.config_id, **symbol, **chosen.params, **chosen.axes}
 
 
 def _drawn(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
