@@ -26,6 +26,8 @@ _TIMES = ("ts", "session_open", "session_close")
 def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) -> DataScan:
     """Return PyIceberg's scan of the pinned rows.
 
+    A column that the table was given after the snapshot is left out.
+
     Raises
     ------
     LakeError
@@ -39,7 +41,8 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
         raise LakeError(
             f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
         ) from error
-    if table.snapshot_by_id(pin.snapshot_id) is None:
+    snapshot = table.snapshot_by_id(pin.snapshot_id)
+    if snapshot is None:
         raise LakeError(
             f"pin of {pin.table}: snapshot {pin.snapshot_id} is not in {pin.metadata_location}, it was "
             "expired or belongs to another table: pin the table again (--latest)"
@@ -48,7 +51,9 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     for column in columns:
         if column not in known:
             raise LakeError(f"table {pin.table} has no column {column!r}: {nearest(column, known)}")
-    return table.scan(row_filter=row_filter, selected_fields=tuple(columns), snapshot_id=pin.snapshot_id)
+    then = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
+    there = tuple(column for column in columns if column in then.column_names)
+    return table.scan(row_filter=row_filter, selected_fields=there, snapshot_id=pin.snapshot_id)
 
 
 def read_arrow(
@@ -64,8 +69,20 @@ def read_arrow(
         Columns to read, and their order.
     row_filter : str or pyiceberg expression, optional
         Such as "symbol = 'SPY'"; all rows if left out.
+
+    Returns
+    -------
+    pyarrow.Table
+        The columns in the order asked for; null where the snapshot is older than a column.
     """
-    table = scan(pin, columns, everything() if row_filter is None else row_filter).to_arrow()
+    import pyarrow as pa
+
+    scanned = scan(pin, columns, everything() if row_filter is None else row_filter)
+    table = scanned.to_arrow()
+    for name in columns:
+        if name not in table.column_names:
+            kind = scanned.table_metadata.schema().as_arrow().field(name).type
+            table = table.append_column(name, pa.nulls(table.num_rows, kind))
     return table.select(list(columns))
 
 
