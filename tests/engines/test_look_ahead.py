@@ -27,7 +27,9 @@ def after(bars: Bars, t: int, seed: int) -> Bars:
     factor[t + 1 :] = np.random.default_rng(seed).uniform(0.5, 2.0, len(bars) - t - 1)
     series = {name: getattr(bars, name) * factor for name in PRICE_FIELDS}
     changed = replace(bars, **series)
-    return changed.with_inputs({name: np.where(factor == 1.0, values, -values) for name, values in bars.inputs.items()})
+    return changed.with_inputs(
+        {name: np.where(factor == 1.0, values, -values) for name, values in bars.inputs.items()}
+    )
 
 
 def run(bars: Bars, spec, params):
@@ -49,7 +51,8 @@ def moves(spec, params, bars: Bars, t: int) -> bool:
     (one, intents), (other, changed) = run(bars, spec, params), run(after(bars, t, seed=t), spec, params)
     upto = t + 1 - 20
     fills = [
-        (part.price[part.row < upto].tobytes(), part.size[part.row < upto].tobytes()) for part in (one.fills, other.fills)
+        (part.price[part.row < upto].tobytes(), part.size[part.row < upto].tobytes())
+        for part in (one.fills, other.fills)
     ]
     return (
         fills[0] != fills[1]

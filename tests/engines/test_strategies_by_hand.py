@@ -24,7 +24,13 @@ def flat_bars(build_bars, closes, **inputs):
 def fills_of(run) -> list[tuple[int, float, float, float]]:
     fills = run.fills
     return list(
-        zip(fills.row.tolist(), fills.size.tolist(), fills.price.tolist(), fills.commission.tolist(), strict=True)
+        zip(
+            fills.row.tolist(),
+            fills.size.tolist(),
+            fills.price.tolist(),
+            fills.commission.tolist(),
+            strict=True,
+        )
     )
 
 
@@ -44,7 +50,9 @@ def test_forecast_threshold_keeps_its_position_on_a_neutral_forecast(build_bars)
     assert run.position[0].tolist() == [0, 0, 10, 10, 10, -10, -10, -10]
     cash = 1000.0 - 110.0 - 1.1
     assert run.equity[:5].tolist() == [1000.0, 1000.0, cash + 120.0, cash + 130.0, cash + 140.0]
-    np.testing.assert_allclose(run.equity[5:], 1000.0 + 30.0 - 1.1 - 2.8 - np.array([10.0, 20.0, 30.0]), rtol=1e-15)
+    np.testing.assert_allclose(
+        run.equity[5:], 1000.0 + 30.0 - 1.1 - 2.8 - np.array([10.0, 20.0, 30.0]), rtol=1e-15
+    )
     assert run.trades.pnl.tolist() == [30.0]
     np.testing.assert_allclose(run.trades.pnl_net, [30.0 - 1.1 - 1.4], rtol=1e-15)
     assert (run.trades.size[0], run.trades.entry_price[0], run.trades.exit_price[0]) == (10.0, 11.0, 14.0)
@@ -60,7 +68,12 @@ def test_forecast_threshold_leaves_on_a_neutral_forecast_but_not_on_a_missing_on
     run = run_engine(BacktestTask([bars], spec, params))
 
     # in on bar 2, kept over the NaN, out at bar 4; short on bar 6, out at bar 7
-    assert [(row, size) for row, size, _, _ in fills_of(run)] == [(2, 10.0), (4, -10.0), (6, -10.0), (7, 10.0)]
+    assert [(row, size) for row, size, _, _ in fills_of(run)] == [
+        (2, 10.0),
+        (4, -10.0),
+        (6, -10.0),
+        (7, 10.0),
+    ]
     assert not run.open_at_end
     assert run.trades.size.tolist() == [10.0, -10.0]
 

@@ -119,12 +119,17 @@ def test_each_run_starts_with_fresh_scratch(walk, engine) -> None:
 
 
 def test_what_the_step_sees_of_its_account(build_bars, engine) -> None:
-    bars = build_bars([(10.0, 20.0, 5.0, 10.0), (10.0, 20.0, 5.0, 11.0), (12.0, 20.0, 5.0, 13.0), (14.0, 20.0, 5.0, 15.0)] * 2)
+    bars = build_bars(
+        [(10.0, 20.0, 5.0, 10.0), (10.0, 20.0, 5.0, 11.0), (12.0, 20.0, 5.0, 13.0), (14.0, 20.0, 5.0, 15.0)]
+        * 2
+    )
     seen: list[tuple] = []
 
     @strategy(lookback=0)
     def watching(i, x, p, s):
-        seen.append((s.size, s.entry_price, s.bars_held, s.cash, s.value, s.pending, s.minute, s.minutes_to_close))
+        seen.append(
+            (s.size, s.entry_price, s.bars_held, s.cash, s.value, s.pending, s.minute, s.minutes_to_close)
+        )
         return target([0.0, 3.0, 3.0, 3.0, -1.0, -1.0, 0.0, 0.0][i])
 
     run_engine(BacktestTask([bars], watching, {}, Execution(cash=100.0)), engine)
