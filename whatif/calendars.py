@@ -18,7 +18,7 @@ from exchange_calendars import errors as xerrors
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import HOUR_US
 from whatif.errors import CalendarError, nearest
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, IntArray
 
 EPOCH = date(1970, 1, 1)
 LEAST_PERIODS = 160
@@ -37,6 +37,8 @@ class Schedule:
         Trading dates as days since 1970-01-01.
     open_us, close_us : int64 array (k,)
         Regular hours as a half-open interval, microseconds UTC.
+    break_start_us : int64 array (k,)
+        Start of the midday break, microseconds UTC; the close where there is none.
     break_us : int64 array (k,)
         Length of the midday break, microseconds; 0 where there is none.
     """
@@ -45,6 +47,7 @@ class Schedule:
     session: IntArray
     open_us: IntArray
     close_us: IntArray
+    break_start_us: IntArray
     break_us: IntArray
 
     def __len__(self) -> int:
@@ -58,10 +61,23 @@ class Schedule:
 
     def between(self, start_us: int, end_us: int) -> Schedule:
         """Return the sessions whose regular hours overlap [start_us, end_us)."""
-        keep = (self.close_us > start_us) & (self.open_us < end_us)
+        return self.take((self.close_us > start_us) & (self.open_us < end_us))
+
+    def take(self, rows: slice | BoolArray) -> Schedule:
+        """Return the sessions that `rows` selects."""
         return Schedule(
-            self.exchange, self.session[keep], self.open_us[keep], self.close_us[keep], self.break_us[keep]
+            self.exchange,
+            self.session[rows],
+            self.open_us[rows],
+            self.close_us[rows],
+            self.break_start_us[rows],
+            self.break_us[rows],
         )
+
+    def after(self, k: int, trading_us: int) -> int:
+        """Return the instant at which session `k` has traded for `trading_us`, microseconds UTC."""
+        instant = int(self.open_us[k]) + trading_us
+        return instant + int(self.break_us[k]) if instant > int(self.break_start_us[k]) else instant
 
 
 def time_zone(exchange: str) -> str:
@@ -85,17 +101,19 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
     _check_exchange(exchange)
     if last < first:
         raise CalendarError(f"calendar {exchange}: last date {last} is before first date {first}; swap them")
-    # a margin, since a calendar without any session cannot be built
-    frame = _calendar(exchange, first - timedelta(days=14), last + timedelta(days=14)).schedule
+    frame = _covering(exchange, first, last).schedule
     dates = pd.DatetimeIndex(frame.index)
     frame = frame[(dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))]
-    breaks = _microseconds(frame["break_end"]) - _microseconds(frame["break_start"])
+    close_us = _microseconds(frame["close"])
+    whole = frame["break_start"].isna().to_numpy()
+    break_start, break_end = _microseconds(frame["break_start"]), _microseconds(frame["break_end"])
     return Schedule(
         exchange=exchange,
         session=pd.DatetimeIndex(frame.index).as_unit("s").asi8 // 86_400,
         open_us=_microseconds(frame["open"]),
-        close_us=_microseconds(frame["close"]),
-        break_us=np.where(frame["break_start"].isna().to_numpy(), 0, breaks).astype(np.int64),
+        close_us=close_us,
+        break_start_us=np.where(whole, close_us, break_start),
+        break_us=np.where(whole, 0, break_end - break_start),
     )
 
 
@@ -131,13 +149,15 @@ def make_periods(
     Returns
     -------
     Periods
-        One end for every period that overlaps the window. The last period of a session
-        ends where the next session opens, so that extended hours belong to a period too.
+        One end for every period that overlaps the window; the last is the window's end. The
+        last period of a session ends where the next session opens, so that extended hours
+        belong to a period too, and a stretch that lies wholly in a midday break is none.
     """
     ends = _period_ends(window, _step_us(kind, bar_us), start_us, end_us)
     if sessions_per_year is None:
         return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
-    return Periods(kind, ends, sessions_per_year * float(_periods_each(kind, window, bar_us).mean()))
+    each = [len(found) for found in _session_ends(window, _step_us(kind, bar_us))]
+    return Periods(kind, ends, sessions_per_year * float(np.mean(each)))
 
 
 def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -> str:
@@ -161,31 +181,38 @@ def _step_us(kind: str, bar_us: int) -> int | None:
 
 
 def _period_ends(window: Schedule, step_us: int | None, start_us: int, end_us: int) -> IntArray:
-    ends: list[IntArray] = []
-    for k in range(len(window)):
-        opened, closed = int(window.open_us[k]), int(window.close_us[k])
-        until = int(window.open_us[k + 1]) if k + 1 < len(window) else max(end_us, closed)
-        inner = np.arange(opened + step_us, closed, step_us) if step_us else np.empty(0, np.int64)
-        ends.append(np.append(inner, until).astype(np.int64))
-    joined = np.concatenate(ends) if ends else np.empty(0, np.int64)
-    inside = joined[(joined > start_us) & (joined <= end_us)]
-    if len(window) and (not len(inside) or inside[-1] < min(end_us, int(joined[-1]))):
-        inside = np.append(inside, end_us)
-    return inside.astype(np.int64)
+    if end_us <= start_us:
+        return np.empty(0, np.int64)
+    ends = _session_ends(window, step_us)
+    # a session's last period lasts until the next one opens
+    for k, own in enumerate(ends):
+        own[-1] = window.open_us[k + 1] if k + 1 < len(window) else max(own[-1], end_us)
+    joined = np.concatenate([*ends, [end_us]])
+    return np.append(joined[(joined > start_us) & (joined < end_us)], end_us).astype(np.int64)
+
+
+def _session_ends(sessions: Schedule, step_us: int | None) -> list[IntArray]:
+    """Return the ends of each session's own periods, its close being the last."""
+    ends = []
+    for k in range(len(sessions)):
+        opened, closed = int(sessions.open_us[k]), int(sessions.close_us[k])
+        if step_us is None:
+            ends.append(np.array([closed], np.int64))
+            continue
+        inner = np.append(np.arange(opened + step_us, closed, step_us, np.int64), closed)
+        pause, length = int(sessions.break_start_us[k]), int(sessions.break_us[k])
+        idle = (np.append(opened, inner[:-1]) >= pause) & (inner <= pause + length)
+        ends.append(inner[~idle])
+    return ends
 
 
 def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
     if not len(window):
         return float("nan")
     first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
-    year = schedule(window.exchange, date(first.year, 1, 1), date(last.year, 12, 31))
-    return float(_periods_each(kind, year, bar_us).sum() / (last.year - first.year + 1))
-
-
-def _periods_each(kind: str, sessions: Schedule, bar_us: int) -> FloatArray:
-    """Return how many periods each session has."""
-    step = _step_us(kind, bar_us)
-    return np.ones(len(sessions)) if step is None else np.ceil(sessions.trading_us / step)
+    years = schedule(window.exchange, date(first.year, 1, 1), date(last.year, 12, 31))
+    count = sum(len(ends) for ends in _session_ends(years, _step_us(kind, bar_us)))
+    return count / (last.year - first.year + 1)
 
 
 def _microseconds(column: pd.Series) -> IntArray:
@@ -199,6 +226,16 @@ def _check_exchange(exchange: str) -> None:
             f"exchange {exchange!r} has no calendar: use a code of exchange_calendars such as XNYS, "
             f"XEUR or 24/7; {nearest(exchange, names)}"
         )
+
+
+def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
+    """Return a calendar of at least [first, last]."""
+    margin = timedelta(days=14)  # since a calendar without any session cannot be built
+    try:
+        return _calendar(exchange, first - margin, last + margin)
+    except CalendarError:
+        # the range may end where the calendar's knowledge does
+        return _calendar(exchange, first, last)
 
 
 @lru_cache(maxsize=32)

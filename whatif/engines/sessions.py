@@ -65,7 +65,7 @@ def seen_sessions(bars: list[Bars], bar_us: int) -> Schedule:
     np.minimum.at(opened, which, ts)
     np.maximum.at(closed, which, ts + bar_us)
     closed[:-1] = np.minimum(closed[:-1], opened[1:])
-    return Schedule("", days, opened, closed, np.zeros(len(days), dtype=np.int64))
+    return Schedule("", days, opened, closed, closed, np.zeros(len(days), dtype=np.int64))
 
 
 def usual_sessions_per_year(session: IntArray) -> float:

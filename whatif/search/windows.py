@@ -130,7 +130,7 @@ def _cut(study: Study, sessions: Schedule, share: float, start_us: int) -> int:
     inside = round((target - float(until[k] - trading[k])) / bar_us) * bar_us
     if inside >= trading[k]:
         return int(sessions.open_us[k + 1]) if k + 1 < len(sessions) else int(sessions.close_us[-1])
-    return int(sessions.open_us[k]) + inside
+    return sessions.after(k, inside)
 
 
 def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:

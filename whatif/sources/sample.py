@@ -155,10 +155,7 @@ def sample_schedule(market: SampleMarket) -> Schedule:
             f"sample market: exchange {market.exchange} has a midday break, which sample bars do not know; "
             "use one without, such as XNYS, XEUR or 24/7"
         )
-    n = market.sessions
-    return Schedule(
-        found.exchange, found.session[:n], found.open_us[:n], found.close_us[:n], found.break_us[:n]
-    )
+    return found.take(slice(market.sessions))
 
 
 def _make(market: SampleMarket, symbol: SampleSymbol) -> _Made:

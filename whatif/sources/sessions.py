@@ -132,10 +132,10 @@ def _years(exchange: str, first: int, last: int) -> Schedule:
 def _joined(exchange: str, parts: list[Schedule]) -> Schedule:
     if not parts:
         none = np.empty(0, dtype=np.int64)
-        return Schedule(exchange, none, none, none, none)
+        return Schedule(exchange, none, none, none, none, none)
     session, first = np.unique(np.concatenate([p.session for p in parts]), return_index=True)
     rest = (
         np.concatenate([getattr(p, name) for p in parts])[first]
-        for name in ("open_us", "close_us", "break_us")
+        for name in ("open_us", "close_us", "break_start_us", "break_us")
     )
     return Schedule(exchange, session, *rest)
