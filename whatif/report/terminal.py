@@ -78,7 +78,7 @@ def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     unbounded = console.options.update(width=10_000)
     named = True
     while True:
-        table = _board_with(data, keys, named)
+        table = _board_with(data, keys, named, top)
         if Measurement.get(console, unbounded, table).maximum <= console.width or not named:
             return table
         if len(keys) > 1:
@@ -87,7 +87,7 @@ def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
             named = False  # the answer below names the configuration that matters
 
 
-def _board_with(data: ReportData, keys: Sequence[str], named: bool) -> Table:
+def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) -> Table:
     table = _table(f"Leaderboard of {data.study}, validate window")
     table.add_column("rank", justify="right")
     for name in ("symbol", *data.axes):
