@@ -136,9 +136,7 @@ def _mean(legs: list[tuple[float, float]]) -> float:
 def closed_trades(fills: Fills) -> Trades:
     """Return the round trips that executions make: from flat to flat, or to a reversal.
 
-    Sums run in Backtrader's order, so `pnl` and `pnl_net` equal its trades' as bytes. One thing
-    differs: with fractional units its `Trade` may keep a rounding error and never close; here a
-    trade ends when the position does.
+    Sums run in Backtrader's order, so `pnl` and `pnl_net` equal its trades' as bytes.
     """
     held: dict[int, float] = {}
     open_trades: dict[int, _Open] = {}

@@ -1,0 +1,52 @@
+"""Broker settings by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from whatif.domain.execution import Execution, execution_from_mapping
+from whatif.errors import EngineError
+
+
+def test_what_is_left_out_keeps_its_default() -> None:
+    assert execution_from_mapping({}) == Execution()
+    found = execution_from_mapping({"cash": 5000, "commission": 0.001, "slip_open": False})
+    assert found == Execution(cash=5000.0, commission=0.001, slip_open=False)
+    assert isinstance(found.cash, float)
+
+
+def test_defaults_are_backtraders() -> None:
+    default = Execution()
+
+    assert (default.cash, default.commission, default.slippage) == (10_000.0, 0.0, 0.0)
+    # of set_slippage_perc, which differ from the broker's own parameters in slip_open
+    assert (default.slip_open, default.slip_match, default.slip_limit, default.slip_out) == (
+        True,
+        True,
+        True,
+        False,
+    )
+    assert (default.checksubmit, default.shortcash, default.coc, default.coo) == (True, True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"comission": 0.1}, "did you mean 'commission'"),
+        ({"cash": 0}, "cash = 0.0 must be a finite number above 0"),
+        ({"cash": float("nan")}, "cash = nan must be"),
+        ({"cash": "much"}, "cash = 'much' must be a number"),
+        ({"cash": True}, "cash = True must be a number"),
+        ({"commission": -0.1}, "commission = -0.1 must be"),
+        ({"slippage": 1.0}, "slippage = 1.0 must be a fraction"),
+        ({"slippage_fixed": -1}, "slippage_fixed = -1.0 must be"),
+        ({"slippage": 0.1, "slippage_fixed": 0.1}, "exclude each other"),
+        ({"commtype": "percent"}, "did you mean 'perc'"),
+        ({"coc": 1}, "coc = 1 must be true or false"),
+    ],
+)
+def test_refused_with_key_value_and_rule(given: dict[str, object], said: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        execution_from_mapping(given)
+
+    assert said in str(refused.value)
