@@ -199,7 +199,7 @@ def _session_ends(sessions: Schedule, step_us: int | None) -> list[IntArray]:
         if step_us is None:
             ends.append(np.array([closed], np.int64))
             continue
-        inner = np.append(np.arange(opened + step_us, closed, step_us, np.int64), closed)
+        inner = np.append(np.arange(opened + step_us, closed, step_us, dtype=np.int64), closed)
         pause, length = int(sessions.break_start_us[k]), int(sessions.break_us[k])
         idle = (np.append(opened, inner[:-1]) >= pause) & (inner <= pause + length)
         ends.append(inner[~idle])

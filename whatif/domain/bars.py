@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import TypeAlias
 
-import numpy as np
-
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 PRICE_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 """The float series every bar has, in table order."""
+
+Rows: TypeAlias = slice | IntArray | BoolArray
+"""What selects bars: a slice, indices, or a mask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Bars:
         """Return bars `start:stop` as views of the same memory."""
         return self.take(slice(start, stop))
 
-    def take(self, rows: slice | IntArray | np.ndarray) -> Bars:
+    def take(self, rows: Rows) -> Bars:
         """Return the bars that `rows` (a slice, a mask or indices) selects."""
         arrays = {
             f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("symbol", "inputs")

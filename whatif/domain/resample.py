@@ -6,7 +6,7 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 
 def bar_ends(bars: Bars, bar_us: int) -> IntArray:
@@ -19,23 +19,27 @@ def bar_ends(bars: Bars, bar_us: int) -> IntArray:
     return np.where(bars.ts < bars.session_close, np.minimum(ends, bars.session_close), ends)
 
 
-def resample(bars: Bars, bar_us: int) -> Bars:
-    """Return `bars` joined into bars of `bar_us` microseconds.
+def resample(bars: Bars, bar_us: int, source_us: int) -> Bars:
+    """Return `bars` of `source_us` joined into bars of `bar_us` microseconds.
 
-    Buckets are counted from each session's open (bars before it fall into buckets of
-    their own), so no bucket holds bars of two sessions; one of `DAY_US` is the session's
-    regular hours and stamped with the open. Open is the first bar's, close the last's,
-    high and low the extremes, volume the sum, vwap weighted by volume (a plain mean of
-    the vwaps where no unit was traded).
+    Buckets are counted from each session's open, and from its close for what trades after
+    it; bars before the open fall into buckets of their own. So no bucket holds bars of two
+    sessions, or of regular and other hours. Where the source's bars straddle the open (hourly
+    bars that start at 09:00), buckets are counted from the start of the bar that does. A bar
+    of `DAY_US` is the session's regular hours and stamped with the open. Open is the first
+    bar's, close the last's, high and low the extremes, volume the sum, vwap weighted by volume
+    (a plain mean of the vwaps where no unit was traded).
 
     Timing: a bar that starts at ts knows bars that start in [ts, ts + bar_us).
     Inputs of the bars are dropped, for they have no rule by which to be joined.
     """
+    if bar_us >= DAY_US:
+        bars = bars.take((bars.ts + source_us > bars.session_open) & (bars.ts < bars.session_close))
     if not len(bars):
         return bars
-    start = _bucket_starts(bars, bar_us)
-    first = np.flatnonzero(np.r_[True, (start[1:] != start[:-1]) | (bars.session[1:] != bars.session[:-1])])
-    last = np.r_[first[1:], len(bars)] - 1
+    start = bars.session_open if bar_us >= DAY_US else _bucket_starts(bars, bar_us, source_us)
+    first = np.flatnonzero(_changes(start, bars.session))
+    last = np.append(first[1:], len(bars)) - 1
     volume = np.add.reduceat(bars.volume, first)
     return Bars(
         symbol=bars.symbol,
@@ -52,10 +56,21 @@ def resample(bars: Bars, bar_us: int) -> Bars:
     )
 
 
-def _bucket_starts(bars: Bars, bar_us: int) -> IntArray:
-    if bar_us >= DAY_US:
-        return bars.session_open.copy()
-    return bars.session_open + (bars.ts - bars.session_open) // bar_us * bar_us
+def _bucket_starts(bars: Bars, bar_us: int, source_us: int) -> IntArray:
+    late = bars.ts >= bars.session_close
+    anchor = np.where(late, bars.session_close, bars.session_open)
+    # the grid runs through the source's bars, wherever these lie against open and close
+    part = np.maximum.accumulate(np.where(_changes(anchor, bars.session), np.arange(len(bars)), 0))
+    origin = anchor - ((anchor - bars.ts) % source_us)[part]
+    start = origin + (bars.ts - origin) // bar_us * bar_us
+    return np.where(late, np.maximum(start, bars.session_close), start)
+
+
+def _changes(*series: IntArray) -> BoolArray:
+    """Return the rows on which one of `series` differs from the row before, the first one included."""
+    changed = np.ones(len(series[0]), dtype=np.bool_)
+    changed[1:] = np.logical_or.reduce([one[1:] != one[:-1] for one in series])
+    return changed
 
 
 def _joined_vwap(bars: Bars, first: IntArray, last: IntArray, volume: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -14,7 +15,6 @@ from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, table_exists
 from whatif.search.slices import BarSlice
-
 
 BARS_SNAPSHOT = "whatif.bars-snapshot"
 """Snapshot property of a derived table: the bars that it was made from."""
@@ -41,7 +41,7 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:
     """Return the rows of the bars table that the slice is made of, as of the pin."""
-    start, end = (timestamps([us])[0].to_pydatetime() for us in (part.start_us, part.end_us))
+    start, end = (t.to_pydatetime() for t in timestamps(np.array([part.start_us, part.end_us])))
     rows = read_pinned(spark, location, pin).where(
         F.col("symbol").isin(list(part.symbols))
         & (F.col("timeframe") == part.source_timeframe)

@@ -62,5 +62,5 @@ def features_of_symbol(frame: pd.DataFrame, spec: FeatureSpec) -> pd.DataFrame:
     """Return the feature rows of a frame that holds one symbol's bars from the lake."""
     bars = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
     if spec.bars.resampled:
-        bars = resample(bars, spec.bars.bar_us)
+        bars = resample(bars, spec.bars.bar_us, spec.bars.source_us)
     return feature_frame(bars, spec)

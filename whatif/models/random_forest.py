@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+from pyspark.ml import PipelineModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import RandomForestRegressionModel, RandomForestRegressor
 from pyspark.sql import DataFrame
@@ -41,6 +43,11 @@ class Trained:
     model: RandomForestRegressionModel
     rows: int
     importances: tuple[float, ...]
+
+    @property
+    def pipeline(self) -> PipelineModel:
+        """The forest with what joins its features: takes the columns of a features table."""
+        return PipelineModel(stages=[_assembler(self.spec), self.model])
 
 
 def training_rows(features: DataFrame, spec: ModelSpec) -> DataFrame:
@@ -93,7 +100,7 @@ def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot:
     """
     spec = trained.spec
     rows = features.where(F.col("ts") >= F.lit(_instant(start_us))).dropna(subset=list(spec.columns))
-    scored = trained.model.transform(_assembler(spec).transform(rows))
+    scored = trained.pipeline.transform(rows)
     return scored.select(
         F.lit(spec.digest(bars_snapshot)).alias("model_digest"),
         "symbol",
@@ -168,4 +175,4 @@ def _regressor(spec: ModelSpec) -> RandomForestRegressor:
 
 
 def _instant(us: int) -> datetime:
-    return timestamps([us])[0].to_pydatetime()
+    return timestamps(np.array([us]))[0].to_pydatetime()

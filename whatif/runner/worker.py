@@ -186,7 +186,7 @@ def _read(plan: Plan, symbol: str, window: Window, timeframe: str, model: ModelP
     part = plan.slices[timeframe]
     bars = read_bars(plan.bars, symbol, part.source_timeframe, part.start_us, window.end_us, part.hours)
     if part.resampled:
-        bars = resample(bars, part.bar_us)
+        bars = resample(bars, part.bar_us, part.source_us)
     first, stop = window.rows(bars, part.bar_us)
     if first == stop:
         raise RunError(

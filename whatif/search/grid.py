@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Protocol
@@ -119,6 +119,7 @@ def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str]
         found.append(_configuration(study, strategy, params, chosen, executions[k], model_identity))
     if not found:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
+    _check_distinct(found)
     return Grid(tuple(found), left_out, reason)
 
 
@@ -143,6 +144,18 @@ def _configuration(
     }
     axes = {name: execution[1] if name == "execution" else value for name, value in chosen.items()}
     return Configuration(digest(identity), params, model, timeframe, execution[0], axes)
+
+
+def _check_distinct(configurations: Iterable[Configuration]) -> None:
+    """Refuse two points that are one configuration, for they would share a row."""
+    seen: dict[str, Configuration] = {}
+    for configuration in configurations:
+        same = seen.setdefault(configuration.config_id, configuration)
+        if same is not configuration:
+            raise StudyError(
+                f"axes: {dict(same.axes)} and {dict(configuration.axes)} are the same configuration, "
+                "in other words: remove one of the two"
+            )
 
 
 def _check_axes(study: Study, strategy: Strategy) -> None:

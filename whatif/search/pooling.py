@@ -54,19 +54,21 @@ def pool(rows: pd.DataFrame, returns: pd.DataFrame, periods: Periods) -> pd.Data
         (c, s): np.asarray(r, dtype=np.float64)
         for c, s, r in zip(returns["config_id"], returns["symbol"], returns["returns"], strict=True)
     }
-    return pd.DataFrame([_pooled(group, series, periods) for _, group in rows.groupby("config_id", sort=False)])
+    groups = (group for _, group in rows.groupby("config_id", sort=False))
+    return pd.DataFrame([_pooled(group, series, periods) for group in groups])
 
 
 def _pooled(
     group: pd.DataFrame, series: dict[tuple[str, str], np.ndarray], periods: Periods
 ) -> dict[str, object]:
-    row = group.iloc[0].to_dict() | {"symbol": "+".join(group["symbol"])}
+    row = {str(name): value for name, value in group.iloc[0].items()}
+    row["symbol"] = "+".join(group["symbol"])
     failed = group[group["status"] != "ok"]
     if len(failed):
-        nothing = dict.fromkeys(METRIC_KEYS, np.nan)
-        return row | nothing | {"status": "error", "error": f"{failed['symbol'].iloc[0]}: {failed['error'].iloc[0]}"}
+        reason = f"{failed['symbol'].iloc[0]}: {failed['error'].iloc[0]}"
+        return row | dict.fromkeys(METRIC_KEYS, np.nan) | {"status": "error", "error": reason}
     mean = np.mean([series[c, s] for c, s in zip(group["config_id"], group["symbol"], strict=True)], axis=0)
-    equity = np.cumprod(np.concatenate(([1.0], 1.0 + mean)))
+    equity = np.cumprod(np.concatenate(([1.0], 1.0 + mean)), dtype=np.float64)
     drawdown, length = max_drawdown(equity)
     trades = group["trades"].astype("float64")
     wins = (group["win_rate"].astype("float64").fillna(0.0) * trades).sum()

@@ -37,6 +37,11 @@ class BarSlice:
         return timeframe_us(self.timeframe)
 
     @property
+    def source_us(self) -> int:
+        """Length of a bar in the lake, microseconds."""
+        return timeframe_us(self.source_timeframe)
+
+    @property
     def resampled(self) -> bool:
         """Whether the lake's bars must be joined into longer ones."""
         return self.source_timeframe != self.timeframe

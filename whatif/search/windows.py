@@ -16,6 +16,8 @@ from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StudyError
 from whatif.study import Holdout, Study
 
+WINDOWS = ("train", "validate", "test")
+
 SNAP_SESSIONS = 20
 """From this many sessions on, cuts fall between sessions and never inside one."""
 
@@ -113,7 +115,14 @@ def _shares(study: Study, sessions: Schedule, bounds: tuple[int, int]) -> list[t
     edges = [bounds[0]]
     for share in np.cumsum(parts):
         edges.append(bounds[1] if share > 1 - 1e-9 else _cut(study, sessions, float(share), bounds[0]))
-    return [(name, a, b) for name, a, b in zip(("train", "validate", "test"), edges, edges[1:], strict=False)]
+    cuts = list(zip(WINDOWS, edges, edges[1:], strict=False))
+    for share, (name, begin, end) in zip(parts, cuts, strict=True):
+        if share > 0 and end <= begin:
+            raise StudyError(
+                f"split.{name} = {share:g} of {len(sessions)} sessions is less than the step at which "
+                "windows are cut, so it would be empty: give it a larger share, or a longer slice"
+            )
+    return cuts
 
 
 def _cut(study: Study, sessions: Schedule, share: float, start_us: int) -> int:
@@ -134,7 +143,7 @@ def _cut(study: Study, sessions: Schedule, share: float, start_us: int) -> int:
 
 
 def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:
-    name = ("train", "validate", "test")[_parts(study.split).index(part)]
+    name = WINDOWS[_parts(study.split).index(part)]
     first, last = part
     if first < study.data.start or last >= study.data.end:
         raise StudyError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,8 @@ def load_study(path: str | Path) -> Study:
 def parse_study(text: str, source: str = "study") -> Study:
     """Return the study that the YAML `text` describes; `source` names it in messages."""
     try:
-        given = yaml.load(text, Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2013-13-04
+        given = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
         raise StudyError(f"{source} is not valid YAML: {error}") from error
     if not isinstance(given, Mapping):
         raise StudyError(f"{source} must be a mapping of study keys, not {type(given).__name__}")
@@ -51,17 +53,32 @@ def parse_study(text: str, source: str = "study") -> Study:
     return study
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not the last one's win."""
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, and 1e-4 and 2013-02-30 are no surprise."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {key for key in keys if keys.count(key) > 1}
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
+        twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key {sorted(map(str, twice))[0]!r} stands twice; name it once", node.start_mark
+                None, None, f"key {str(twice[0])!r} stands twice; name it once", node.start_mark
             )
         return super().construct_mapping(node, deep)
+
+    def construct_timestamp(self, node: yaml.ScalarNode) -> Any:
+        """Return a date, or the text if there is no such day: the rule of its key then names both."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_timestamp)
+# YAML 1.1 takes 1e-4 for text, since it lacks the point
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def _explain_all(items: list[Any]) -> list[str]:
@@ -82,6 +99,8 @@ def _explain(item: Any, path: list[str]) -> tuple[str, str]:
     if item["type"] == "missing":
         return f"key {key!r} is missing: ", "it is required"
     message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    if item["type"] == "string_type" and isinstance(item["input"], (bool, date)):
+        message += " (YAML reads this word as something else: put it in quotes)"
     if item["type"] == "value_error":
         return f"{key}: " if key else "", message
     return f"{key} = {_shown(item['input'])}: ", message.replace("Input should be", "should be")

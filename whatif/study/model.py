@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +22,9 @@ from whatif.errors import nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Scalar = bool | int | float | str
+MOST_VALUES = 1_000_000
+"""Values that a range on an axis may stand for; more are a slip of the pen."""
+FEATURE_SUBSETS = ("auto", "all", "onethird", "sqrt", "log2")
 
 
 class Section(BaseModel):
@@ -28,7 +36,7 @@ class Section(BaseModel):
 class DataSlice(Section):
     """Which bars: symbols, timeframe and the trading dates [start, end)."""
 
-    symbols: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    symbols: Annotated[tuple[str, ...], Field(strict=False)]
     timeframe: str = "1min"
     start: date
     end: date
@@ -38,13 +46,18 @@ class DataSlice(Section):
     def _whole_date(cls, value: Any) -> Any:
         if isinstance(value, datetime):
             raise ValueError("must be a trading date such as 2013-10-04, without a time of day")
-        if isinstance(value, str):
-            return date.fromisoformat(value)
-        return value
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            raise ValueError(f"{value!r} is no date: write a trading date such as 2013-10-04") from None
 
     @field_validator("symbols")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no symbol; name at least one")
         if len(set(value)) != len(value):
             raise ValueError("names a symbol twice; name each symbol once")
         return value
@@ -109,15 +122,26 @@ class RandomForest(Section):
     depth: Annotated[int, Field(ge=0, le=30)] = 5
     bins: Annotated[int, Field(ge=2, le=10_000)] = 32
     min_leaf: Annotated[int, Field(ge=1)] = 1
-    feature_subset: Annotated[str, Field(pattern=r"^(auto|all|onethird|sqrt|log2|[0-9.]+)$")] = "auto"
+    feature_subset: str = "auto"
     features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     target: Literal["return", "level"] | None = None
 
     @field_validator("feature_subset", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+    @field_validator("feature_subset")
+    @classmethod
+    def _subset(cls, value: str) -> str:
+        fraction = re.fullmatch(r"(0?\.[0-9]*[1-9][0-9]*)|(1\.0*)", value)
+        if value not in FEATURE_SUBSETS and not re.fullmatch(r"[1-9][0-9]{0,8}", value) and not fraction:
+            raise ValueError(
+                f"{value!r} is no way to choose features: use {', '.join(FEATURE_SUBSETS)}, a number "
+                "of features such as 3, or a fraction of them above 0 and up to 1.0"
+            )
+        return value
 
 
 class StrategySection(Section):
@@ -146,7 +170,9 @@ class Holdout(Section):
         if isinstance(value, bool):
             raise ValueError("must be a fraction such as 0.25, or a pair of dates")
         if isinstance(value, list):
-            if len(value) != 2 or any(isinstance(day, datetime) or not isinstance(day, date) for day in value):
+            if len(value) != 2 or any(
+                isinstance(day, datetime) or not isinstance(day, date) for day in value
+            ):
                 raise ValueError("must be a fraction such as 0.25, or a pair of dates [first, last]")
             return tuple(value)
         return value
@@ -207,7 +233,7 @@ class Study(Section):
     strategy: StrategySection
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
-    split: Holdout = Field(default_factory=Holdout)
+    split: Holdout = Field(default_factory=lambda: Holdout.model_validate({}))
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"
@@ -255,8 +281,11 @@ class Study(Section):
             raise ValueError("models need a label and features: declare both, or remove the models")
         if "model" in self.axes:
             for name in self.axes["model"]:
-                if name not in self.models:
-                    raise ValueError(f"axis model names {name!r}: {nearest(str(name), self.models or ['none'])}")
+                if not isinstance(name, str) or name not in self.models:
+                    remedy = (
+                        nearest(str(name), self.models) if self.models else "the study declares no models"
+                    )
+                    raise ValueError(f"axis model names {name!r}: {remedy}")
         for name, model in self.models.items():
             for feature in model.features or ():
                 if feature not in self.features:
@@ -273,17 +302,30 @@ def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
         raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {values!r}")
     if not values:
         raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
-    seen = [(type(value), value) for value in values]
-    if any(seen.count(item) > 1 for item in seen[:1000]):
-        raise ValueError(f"axis {name} names a value twice; name each value once")
+    twice = [text for text, count in Counter(_as_text(value) for value in values).items() if count > 1]
+    if twice:
+        raise ValueError(f"axis {name} names the value {twice[0]} twice; name each value once")
     return tuple(values)
+
+
+def _as_text(value: Any) -> str:
+    """Return a text that is equal for equal values of the same type."""
+    return json.dumps(value, sort_keys=True, default=repr)
 
 
 def _range(name: str, given: Mapping[str, Any]) -> list[int | float]:
     if set(given) - {"from", "to", "step"} or not {"from", "to"} <= set(given):
         raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {dict(given)!r}")
     first, last, step = given["from"], given["to"], given.get("step", 1)
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in (first, last, step)) or step <= 0:
-        raise ValueError(f"axis {name}: from, to and step must be numbers, and step above 0; got {dict(given)!r}")
-    count = int((last - first) / step + 1e-9) + 1
-    return [first + k * step for k in range(max(count, 0))]
+    numbers = [first, last, step]
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not isfinite(v) for v in numbers):
+        raise ValueError(f"axis {name}: from, to and step must be numbers; got {dict(given)!r}")
+    if step <= 0 or last < first:
+        raise ValueError(f"axis {name}: step must be above 0, and to not below from; got {dict(given)!r}")
+    # in decimals, as they are written: 0.1 + 2 * 0.1 is 0.3
+    begin, stride = Decimal(str(first)), Decimal(str(step))
+    count = int((Decimal(str(last)) - begin) / stride) + 1
+    if count > MOST_VALUES:
+        raise ValueError(f"axis {name} has {count:,} values, more than {MOST_VALUES:,}: take a longer step")
+    kind = int if isinstance(first, int) and isinstance(step, int) else float
+    return [kind(begin + k * stride) for k in range(count)]

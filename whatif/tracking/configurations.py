@@ -23,7 +23,8 @@ def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
     rows = leaderboard if len(leaderboard) <= ALL_UP_TO else leaderboard.head(BEST_ABOVE)
     done = children(parent, "configuration")
     logged = 0
-    for row in rows.to_dict("records"):
+    for record in rows.to_dict("records"):
+        row = {str(name): value for name, value in record.items()}
         identity = f"{row['config_id']}/{row['symbol']}"
         if identity in done:
             continue
@@ -35,15 +36,14 @@ def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
 
 
 def _params(row: dict[str, Any]) -> dict[str, Any]:
-    fixed = {name: row[name] for name in ("config_id", "symbol", "strategy", "timeframe", "model") if row.get(name)}
+    names = ("config_id", "symbol", "strategy", "timeframe", "model")
+    fixed = {name: row[name] for name in names if row.get(name)}
     execution = {f"execution.{key}": value for key, value in json.loads(row["settings"]).items()}
     return {**fixed, **json.loads(row["parameters"]), **execution}
 
 
 def _metrics(row: dict[str, Any]) -> dict[str, float]:
-    return {
-        f"validate.{name}": float(row[name]) for name in METRIC_KEYS if row.get(name) is not None and pd.notna(row[name])
-    }
+    return {f"validate.{name}": float(row[name]) for name in METRIC_KEYS if pd.notna(row.get(name))}
 
 
 def _tags(row: dict[str, Any]) -> dict[str, str]:

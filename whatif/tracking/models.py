@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import mlflow
 import pyspark
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
 
 from whatif.models.random_forest import Trained
 from whatif.tracking.run import TrackedRun, finish, log, start_child
@@ -50,6 +50,16 @@ def log_model(
     return run
 
 
+def _description(run: TrackedRun, trained: Trained) -> Model:
+    """Return what `mlflow.spark.load_model` and `mlflow.pyfunc.load_model` need to know."""
+    schema = Schema([ColSpec(DataType.double, column) for column in trained.spec.columns])
+    model = Model(artifact_path="model", run_id=run.run_id, signature=ModelSignature(inputs=schema))
+    model.add_flavor("spark", pyspark_version=pyspark.__version__, model_data="sparkml", code=None)
+    model.add_flavor("python_function", loader_module="mlflow.spark", data="sparkml")
+    model.add_flavor("whatif", columns=list(trained.spec.columns), target=trained.spec.target)
+    return model
+
+
 def _log_forest(run: TrackedRun, trained: Trained) -> None:
     """Attach the forest in MLflow's Spark flavour.
 
@@ -58,15 +68,8 @@ def _log_forest(run: TrackedRun, trained: Trained) -> None:
     """
     folder = Path(tempfile.mkdtemp(prefix="whatif-model-"))
     try:
-        trained.model.write().overwrite().save((folder / "sparkml").as_uri())
-        flavours = {
-            "spark": {"pyspark_version": pyspark.__version__, "model_data": "sparkml", "code": None},
-            "whatif": {"columns": list(trained.spec.columns), "target": trained.spec.target},
-        }
-        (folder / "MLmodel").write_text(
-            json.dumps({"flavors": flavours, "mlflow_version": mlflow.__version__, "run_id": run.run_id}),
-            encoding="utf-8",
-        )
+        trained.pipeline.write().overwrite().save((folder / "sparkml").as_uri())
+        _description(run, trained).save(str(folder / "MLmodel"))
         run.client.log_artifacts(run.run_id, str(folder), artifact_path="model")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

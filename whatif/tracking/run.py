@@ -28,7 +28,8 @@ KIND_TAG = "whatif.kind"
 PARENT_TAG = "mlflow.parentRunId"
 PARAM_LIMIT = 6000
 TAG_LIMIT = 8000
-BATCH_PARAMS = 100
+BATCH = 100
+"""Parameters, and tags, that one request may carry."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ def tracking_uri(location: LakeLocation) -> str:
     return given or f"sqlite:///{location.home / 'mlflow.db'}"
 
 
-def start_study_run(
-    location: LakeLocation, study: str, identity: str, tags: Mapping[str, str]
-) -> TrackedRun:
+def start_study_run(location: LakeLocation, study: str, identity: str, tags: Mapping[str, str]) -> TrackedRun:
     """Return the run of a study, begun or taken up again.
 
     Parameters
@@ -76,7 +75,7 @@ def start_study_run(
     uri = tracking_uri(location)
     client = MlflowClient(tracking_uri=uri)
     experiment_id = _experiment(client, study, uri, location)
-    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
+    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = {_quoted(identity)}", max_results=1)
     if found:
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
@@ -92,7 +91,7 @@ def start_study_run(
 
 def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> TrackedRun:
     """Return a run below `parent`, begun or taken up again by its identity."""
-    condition = f"tags.`{IDENTITY_TAG}` = '{identity}' and tags.`{PARENT_TAG}` = '{parent.run_id}'"
+    condition = f"tags.`{IDENTITY_TAG}` = {_quoted(identity)} and tags.`{PARENT_TAG}` = '{parent.run_id}'"
     found = parent.client.search_runs([parent.experiment_id], condition, max_results=1)
     if found:
         return TrackedRun(parent.client, parent.experiment_id, found[0].info.run_id, parent.uri)
@@ -140,12 +139,9 @@ def log(
     ]
     texts = [Param(name, str(value)[:PARAM_LIMIT]) for name, value in (params or {}).items()]
     notes = [RunTag(name, str(value)[:TAG_LIMIT]) for name, value in (tags or {}).items()]
-    room = BATCH_PARAMS
-    run.client.log_batch(run.run_id, metrics=numbers[:900], params=texts[: room // 2], tags=notes[: room // 2])
-    for first in range(room // 2, max(len(texts), len(notes)), room // 2):
-        run.client.log_batch(
-            run.run_id, params=texts[first : first + room // 2], tags=notes[first : first + room // 2]
-        )
+    for first in range(0, max(len(numbers), len(texts), len(notes)), BATCH):
+        part = slice(first, first + BATCH)
+        run.client.log_batch(run.run_id, metrics=numbers[part], params=texts[part], tags=notes[part])
 
 
 def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> None:
@@ -180,6 +176,11 @@ def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None)
 def finish(run: TrackedRun, status: str = "FINISHED") -> None:
     """Close the run."""
     run.client.set_terminated(run.run_id, status=status)
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as MLflow's filters take it: they know two quotes and no escape."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
