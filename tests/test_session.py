@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 SHOW = """
 import sys
+import threading
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
@@ -191,3 +193,26 @@ class TestStart:
         done = _run(tmp_path / "show.py", submit, env)
         assert done.returncode != 0
         assert "WHATIF_CATALOG_PROPERTIES" in done.stdout + done.stderr
+
+    @pytest.mark.spark
+    def test_a_session_that_was_started_without_iceberg(self, tmp_path: Path) -> None:
+        script = (
+            "from pyspark.sql import SparkSession\n"
+            "SparkSession.builder.master('local[1]').config('spark.ui.enabled', False).getOrCreate()\n"
+            "from whatif.session import get_spark\n"
+            "get_spark()\n"
+        )
+        env = {**os.environ, "WHATIF_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode != 0
+        assert "was started without Iceberg" in done.stderr
+
+    @pytest.mark.spark
+    def test_a_thread_of_its_own_gets_the_same_session(self, spark, lake_home) -> None:
+        got = []
+        thread = threading.Thread(target=lambda: got.append(get_spark(lake_home)))
+        thread.start()
+        thread.join()
+        assert got == [spark]

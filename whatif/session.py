@@ -40,7 +40,7 @@ _ALWAYS = {
 }
 _HOME_MARK = "spark.whatif.home"
 
-_sessions: dict[tuple[int, LakeLocation], SparkSession] = {}
+_sessions: dict[tuple[str, LakeLocation], SparkSession] = {}
 
 
 def get_spark(
@@ -176,10 +176,12 @@ def catalog_conf(location: LakeLocation) -> dict[str, str]:
 
 
 def _running() -> SparkSession | None:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     session = SparkSession.getActiveSession()
-    if session is None and os.environ.get("SPARK_REMOTE"):
+    # a thread that has not used Spark yet has no active session of its own
+    if session is None and (SparkContext._active_spark_context or os.environ.get("SPARK_REMOTE")):
         session = SparkSession.builder.getOrCreate()
     return session
 
@@ -291,6 +293,8 @@ def _on_class_path(name: str) -> bool:
     from pyspark import SparkContext
 
     jvm: Any = SparkContext._jvm
+    if jvm is None:  # Spark Connect: the server knows
+        return True
     try:
         jvm.Thread.currentThread().getContextClassLoader().loadClass(name)
     except Exception:
@@ -300,6 +304,13 @@ def _on_class_path(name: str) -> bool:
 
 def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession:
     """Return `session`, or one beside it if it is bound to another folder."""
+    key = (str(session.conf.get("spark.app.id", "")), location)
+    if key not in _sessions:
+        _sessions[key] = _bound(session, location)
+    return _sessions[key]
+
+
+def _bound(session: SparkSession, location: LakeLocation) -> SparkSession:
     prefix = f"spark.sql.catalog.{location.catalog}"
     defined = session.conf.get(prefix, None)
     if not location.local:
@@ -314,13 +325,15 @@ def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession
         _check_same_folder(session, location)
     if defined is not None and ours in (None, str(location.home)):
         return session
-    known = _sessions.get((id(session), location))
-    if known is not None:
-        return known
+    if defined is None and not _on_class_path(_CATALOG_CLASS):
+        raise SessionError(
+            "the Spark session that is running was started without Iceberg: stop it (spark.stop()) and let "
+            f"whatif start one, or start it with spark.jars set to {find_iceberg_jar()} and "
+            f"spark.sql.extensions to {_EXTENSIONS}"
+        )
     beside = session.newSession() if defined is not None else session
     for key, value in (catalog_conf(location) | {_HOME_MARK: str(location.home)}).items():
         beside.conf.set(key, value)
-    _sessions[(id(session), location)] = beside
     return beside
 
 

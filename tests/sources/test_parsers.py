@@ -7,10 +7,12 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from whatif.errors import SourceError
@@ -208,3 +210,40 @@ def test_real_spy_minutes(data_dir: Path) -> None:
     bought, sold = float(str(regular[0]["close"])), float(str(closing[-1]["close"]))
     assert bought + 0.01 == pytest.approx(167.45, abs=1e-9)
     assert sold == 170.30
+
+
+def test_columns_that_parquet_types_otherwise(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "timestamp": pa.array([1381152600000, None], pa.int64()),
+            "ticker": pa.array(["A", "A"]).dictionary_encode(),
+            "open": pa.array([Decimal("10.10"), Decimal("10.10")]),
+            "high": pa.array([11, 11], pa.int32()),
+            "low": pa.array([9.5, 9.5], pa.float32()),
+            "close": pa.array(["10", "10"]),
+            "volume": pa.array([100, None], pa.int64()),
+            "trades": pa.array([3, None], pa.int64()),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    spec = IngestSpec(exchange="XNYS", time_format="epoch_ms")
+    good, bad = rows_of(str(tmp_path / "a.parquet"), spec)
+    assert (good["ts"], good["symbol"], good["trade_count"]) == (utc("2013-10-07 13:30"), "A", 3)
+    assert [good[name] for name in ("open", "high", "low", "close", "volume")] == [
+        10.1,
+        11.0,
+        9.5,
+        10.0,
+        100.0,
+    ]
+    assert (bad["rule"], bad["ts"]) == ("unparsable_time", None)
+
+
+def test_days_that_parquet_keeps_in_a_zone(tmp_path: Path) -> None:
+    # midnight in Tokyo is the day before in UTC
+    days = pd.DatetimeIndex(["2013-10-07", "2013-10-08"], tz="Asia/Tokyo")
+    frame = pd.DataFrame({"ts": days, "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1})
+    frame.to_parquet(tmp_path / "a.parquet")
+    spec = IngestSpec(symbol="A", exchange="XTKS", timeframe="1d")
+    sessions = [str(row["session"]) for row in rows_of(str(tmp_path / "a.parquet"), spec)]
+    assert sessions == ["2013-10-07", "2013-10-08"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import exchange_calendars as xcals
 import numpy as np
+import pandas as pd
 import pytest
 
 from whatif.sources.sessions import tag_bars, tag_days
@@ -106,3 +108,18 @@ def test_a_stray_date_does_not_cost_the_others_their_sessions() -> None:
 def test_half_a_century_and_more_at_once() -> None:
     days = np.array([day("1962-01-03"), day("2021-03-31")])
     assert tag_days(days, "XNYS").found.tolist() == [True, True]
+
+
+@pytest.mark.parametrize("exchange", ["XNYS", "XLON", "XEUR", "XTKS", "CMES", "24/7"])
+def test_minutes_agree_with_the_calendars_own_answer(exchange: str) -> None:
+    calendar = xcals.get_calendar(exchange, start="2013-09-01", end="2014-04-30", side="left")
+    rng = np.random.default_rng(11)
+    first, last = us("2013-10-01 00:00") // MINUTE, us("2014-03-31 00:00") // MINUTE
+    minutes = np.sort(rng.integers(first, last, 800)) * MINUTE
+    tags = tag_bars(minutes, MINUTE, exchange)
+    for k, stamp in enumerate(pd.DatetimeIndex(minutes.astype("datetime64[us]"), tz="UTC")):
+        trading = calendar.is_trading_minute(stamp) or calendar.is_break_minute(stamp)
+        assert bool(tags.regular[k]) == trading
+        if calendar.is_trading_minute(stamp):
+            session = calendar.minute_to_session(stamp)
+            assert tags.session[k] == day(str(session.date()))

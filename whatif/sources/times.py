@@ -70,7 +70,7 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
 def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[pd.Series, BoolArray]:
     """Return naive datetimes (UTC where the stamp had an offset, else as written)."""
     if isinstance(stamps.dtype, pd.DatetimeTZDtype):
-        zone = (layout.timezone or "UTC") if daily else "UTC"
+        zone = (layout.timezone or stamps.dt.tz) if daily else "UTC"
         return stamps.dt.tz_convert(zone).dt.tz_localize(None), np.ones(len(stamps), dtype=bool)
     if pd.api.types.is_datetime64_dtype(stamps.dtype):
         return stamps, np.zeros(len(stamps), dtype=bool)
