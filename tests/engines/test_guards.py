@@ -31,7 +31,7 @@ def test_timestamps_must_increase_and_symbols_differ(walk) -> None:
     bars = walk(1, 20)
     ts = bars.ts.copy()
     ts[5] = ts[4]
-    with pytest.raises(EngineError, match="bar 5 at .* is not after the one before"):
+    with pytest.raises(EngineError, match=r"bar 5 at .* is not after the one before"):
         run_step(lambda i, x, p, s: hold(), replace(bars, ts=ts))
     with pytest.raises(EngineError, match="come twice"):
         run_engine(BacktestTask([bars, bars], resolve("sma_crossover"), {}))
@@ -68,7 +68,7 @@ def test_a_step_that_raises_keeps_its_exception(walk) -> None:
     def step(i, x, p, s):
         return target(1.0 / (i - 9))
 
-    with pytest.raises(EngineError, match="bar 9 at .* the step raised ZeroDivisionError") as failed:
+    with pytest.raises(EngineError, match=r"bar 9 at .* the step raised ZeroDivisionError") as failed:
         run_step(step, walk(1, 20))
 
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
@@ -77,7 +77,7 @@ def test_a_step_that_raises_keeps_its_exception(walk) -> None:
 def test_a_missing_input_is_named_with_what_there_is(walk) -> None:
     spec = resolve("forecast_threshold")
 
-    with pytest.raises(EngineError, match="input 'forecast'.*did you mean 'forecats'"):
+    with pytest.raises(EngineError, match=r"input 'forecast'.*did you mean 'forecats'"):
         run_engine(BacktestTask([walk(1, 20, forecats=np.zeros(20))], spec, spec.validate({})))
 
 

@@ -124,7 +124,7 @@ def test_an_exception_keeps_its_cause_and_names_the_bar(walk) -> None:
 
 
 def test_unknown_parameters_are_refused_with_the_nearest() -> None:
-    with pytest.raises(StrategyError, match="'fsat'.*did you mean 'fast'"):
+    with pytest.raises(StrategyError, match=r"'fsat'.*did you mean 'fast'"):
         resolve(Crossover).validate({"fsat": 3})
 
 

@@ -35,11 +35,7 @@ def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, 
     local = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC").tz_convert(time_zone(exchange))
     dates = local.tz_localize(None).as_unit("us").asi8 // DAY_US
     known = schedule(exchange, date_of(dates.min()), date_of(dates.max() + 1))
-    inside = np.searchsorted(known.open_us, ts, side="right") - 1
-    inside = np.where((inside >= 0) & (known.close_us[inside] > ts), inside, -1)
-    by_date = np.minimum(np.searchsorted(known.session, dates), len(known) - 1)
-    by_date = np.where(known.session[by_date] == dates, by_date, -1)
-    index = np.where(inside >= 0, inside, by_date)
+    index = _session_of(ts, dates, known) if len(known) else np.full(len(ts), -1)
     if (index < 0).any():
         lost = local[np.flatnonzero(index < 0)[0]]
         raise CalendarError(
@@ -47,6 +43,15 @@ def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, 
             f"{lost.isoformat()}; name the exchange the bars come from, or leave the calendar out"
         )
     return known.session[index], known.open_us[index], known.close_us[index]
+
+
+def _session_of(ts: IntArray, dates: IntArray, known: Schedule) -> IntArray:
+    """Index of the session that each bar starts in, else of the one of its date, else -1."""
+    inside = np.searchsorted(known.open_us, ts, side="right") - 1
+    inside = np.where((inside >= 0) & (known.close_us[inside] > ts), inside, -1)
+    by_date = np.minimum(np.searchsorted(known.session, dates), len(known) - 1)
+    by_date = np.where(known.session[by_date] == dates, by_date, -1)
+    return np.where(inside >= 0, inside, by_date)
 
 
 def utc_sessions(ts: IntArray) -> tuple[IntArray, IntArray, IntArray]:

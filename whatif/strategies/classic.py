@@ -31,7 +31,7 @@ class BacktraderSpec:
     @property
     def digest(self) -> str:
         """Digest of the source: a changed strategy is another strategy."""
-        return digest_of(self.source)
+        return digest_of(self.source, self.name)
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -8,11 +8,24 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from whatif.errors import StrategyError
+
 _LOADED_PREFIX = "whatif_strategy_"
 
 
-def digest_of(text: str) -> str:
-    """Return a digest of source text, the same whatever its line endings."""
+def digest_of(text: str, name: str) -> str:
+    """Return a digest of a strategy's source text, the same whatever its line endings.
+
+    Raises
+    ------
+    StrategyError
+        If there is no text, for then two strategies could not be told apart.
+    """
+    if not text:
+        raise StrategyError(
+            f"strategy {name}: its source cannot be read, so its results could not be told from another's; "
+            "put it into a file and name that"
+        )
     return hashlib.sha256(text.replace("\r\n", "\n").encode("utf-8")).hexdigest()
 
 
@@ -41,7 +54,7 @@ def module_from_source(text: str, filename: str) -> ModuleType:
     Exception
         Whatever the text raises when it is executed.
     """
-    name = _LOADED_PREFIX + digest_of(text)[:16]
+    name = _LOADED_PREFIX + digest_of(text, filename)[:16]
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)

@@ -56,7 +56,7 @@ class StrategySpec:
     @property
     def digest(self) -> str:
         """Digest of the source: a changed strategy is another strategy."""
-        return digest_of(self.source)
+        return digest_of(self.source, self.name)
 
     @property
     def defaults(self) -> dict[str, Value]:

@@ -1,0 +1,261 @@
+"""`whatif.backtest`: frames in, frames out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+import whatif
+from whatif.domain.execution import Execution
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.errors import CalendarError, EngineError, StrategyError
+from whatif.strategies import hold, strategy, target
+
+
+def frame(
+    n: int = 200, symbol: str = "X", start: str = "2024-01-02 14:30", freq: str = "min"
+) -> pd.DataFrame:
+    rng = np.random.default_rng(n)
+    close = 50.0 + np.cumsum(rng.normal(0.0, 0.2, n))
+    opened = np.append(50.0, close[:-1])
+    prices = {
+        "open": opened,
+        "high": np.maximum(opened, close) + 0.1,
+        "low": np.minimum(opened, close) - 0.1,
+        "close": close,
+    }
+    ts = pd.date_range(start, periods=n, freq=freq, tz="UTC")
+    return pd.DataFrame({"symbol": symbol, "ts": ts, **prices, "volume": 10.0})
+
+
+def test_the_result_is_frames_by_the_promised_names() -> None:
+    bars = frame()
+
+    result = whatif.backtest(bars, "sma_crossover", {"fast": 3, "slow": 8, "size": 2}, {"commission": 0.001})
+
+    assert list(result.fills) == ["ts", "symbol", "size", "price", "commission"]
+    assert list(result.trades) == [
+        "symbol", "opened_at", "closed_at", "size", "entry_price", "exit_price", "pnl", "pnl_net",
+    ]  # fmt: skip
+    assert list(result.metrics) == list(METRIC_KEYS)
+    assert str(result.fills["ts"].dtype) == str(result.trades["opened_at"].dtype) == "datetime64[us, UTC]"
+    assert isinstance(result.fills["symbol"].dtype, pd.StringDtype)
+    assert result.equity.dtype == np.float64
+    assert (result.equity.index == bars["ts"]).all()
+    assert len(result.fills) > 5
+    assert result.fills["ts"].is_monotonic_increasing
+    # each fill is at the open of the bar that its ts names; each trade is dated by its fills
+    opens = bars.set_index("ts")["open"]
+    assert (opens[result.fills["ts"]].to_numpy() == result.fills["price"].to_numpy()).all()
+    assert set(result.trades["opened_at"]) | set(result.trades["closed_at"]) <= set(result.fills["ts"])
+    np.testing.assert_allclose(
+        result.fills["commission"], 0.001 * result.fills["size"].abs() * result.fills["price"]
+    )
+
+
+def test_equity_is_cash_flow_and_marks() -> None:
+    bars = frame()
+
+    result = whatif.backtest(
+        bars, "sma_crossover", {"fast": 3, "slow": 8, "size": 2}, Execution(commission=0.001)
+    )
+
+    flow = -(result.fills["size"] * result.fills["price"] + result.fills["commission"])
+    cash = 10_000.0 + flow.groupby(result.fills["ts"]).sum().reindex(bars["ts"], fill_value=0.0).cumsum()
+    held = result.fills.groupby("ts")["size"].sum().reindex(bars["ts"], fill_value=0.0).cumsum()
+    np.testing.assert_allclose(result.equity, cash + held * bars["close"].to_numpy(), rtol=1e-12)
+
+
+def test_vwap_is_estimated_and_columns_are_inputs() -> None:
+    seen: dict[str, np.ndarray] = {}
+
+    @strategy(inputs={"mine": "mine", "smooth": "sma(mine, 2)"})
+    def looking(i, x, p, s):
+        seen.update(mine=x.mine, smooth=x.smooth, vwap=x.vwap)
+        return hold()
+
+    bars = frame(20).assign(mine=np.arange(20), note="text")
+    whatif.backtest(bars, looking)
+    assert seen["mine"].tolist() == list(range(20))
+    assert seen["smooth"][1] == 0.5
+    np.testing.assert_allclose(seen["vwap"], (bars["high"] + bars["low"] + bars["close"]) / 3.0)
+
+    whatif.backtest(bars.assign(vwap=7.0), looking)
+    assert set(seen["vwap"]) == {7.0}
+
+
+def test_times_of_any_zone_come_out_in_utc() -> None:
+    bars = frame(60)
+    local = bars.assign(ts=bars["ts"].dt.tz_convert("America/New_York"))
+
+    one, other = (whatif.backtest(b, "sma_crossover", {"fast": 2, "slow": 5}) for b in (bars, local))
+
+    pd.testing.assert_series_equal(one.equity, other.equity)
+    pd.testing.assert_frame_equal(one.fills, other.fills)
+
+
+def test_symbols_share_one_account_however_their_rows_are_mixed() -> None:
+    both = pd.concat([frame(80, "A"), frame(90, "B")])
+
+    stacked, mixed = (
+        whatif.backtest(bars, "sma_crossover", {"fast": 2, "slow": 5, "size": 3})
+        for bars in (both, both.sort_values("ts", kind="stable"))
+    )
+
+    assert set(stacked.fills["symbol"]) == {"A", "B"}
+    assert len(stacked.equity) == 90
+    pd.testing.assert_frame_equal(stacked.fills, mixed.fills)
+
+
+def test_a_window_begins_at_start() -> None:
+    bars = frame(100)
+
+    result = whatif.backtest(bars, "sma_crossover", {"fast": 2, "slow": 30}, start=bars["ts"][40])
+
+    assert result.equity.index[0] == bars["ts"][40]
+    assert len(result.equity) == 60
+
+
+def test_an_ordinary_strategy_and_a_file() -> None:
+    class Buyer(bt.Strategy):
+        params = (("units", 1),)
+
+        def next(self):
+            if len(self) == 5:
+                self.buy(size=self.p.units)
+
+    example = Path(__file__).resolve().parents[2] / "conf" / "strategies" / "example.py"
+
+    assert whatif.backtest(frame(), Buyer, {"units": 3}).fills["size"].tolist() == [3.0]
+    assert len(whatif.backtest(frame(), example, {"size": 1}).fills) > 2
+
+
+@pytest.mark.parametrize(
+    ("freq", "n", "kind", "per_year"),
+    [("min", 400, "bar", 252 * 400), ("15min", 4 * 24 * 8, "hour", 365 * 24), ("D", 200, "session", 365)],
+)
+def test_periods_are_the_longest_that_leave_160(monkeypatch, freq, n, kind, per_year) -> None:
+    from whatif.engines import api
+
+    seen = []
+    measure = api.compute_metrics
+    monkeypatch.setattr(api, "compute_metrics", lambda *args: seen.append(args[2]) or measure(*args))
+
+    whatif.backtest(frame(n, start="2024-01-02", freq=freq), "sma_crossover", {"fast": 2, "slow": 5})
+
+    # an hour grid of eight days, two of them at a weekend; a single day of minutes; 200 days
+    assert seen[0].kind == kind
+    assert seen[0].per_year == pytest.approx(per_year)
+
+
+def test_a_calendar_says_how_many_periods_a_year_has(monkeypatch) -> None:
+    from whatif.engines import api
+
+    seen = []
+    measure = api.compute_metrics
+    monkeypatch.setattr(api, "compute_metrics", lambda *args: seen.append(args[2]) or measure(*args))
+    sessions = pd.bdate_range("2024-01-02", "2024-01-12")
+    bars = pd.concat([frame(390, start=f"{day.date()} 14:30") for day in sessions])
+
+    result = whatif.backtest(bars, "sma_crossover", {"fast": 2, "slow": 5}, calendar="XNYS")
+
+    # 9 sessions and 63 hours are too few; 2024 has 252 sessions, three of them half days of 210 minutes
+    assert seen[0].kind == "bar"
+    assert seen[0].per_year == 249 * 390 + 3 * 210
+    assert len(seen[0]) == len(result.equity) == 9 * 390
+
+
+def test_the_step_sees_the_exchanges_session() -> None:
+    seen = {}
+
+    @strategy(lookback=0)
+    def looking(i, x, p, s):
+        seen[i] = (s.minute, s.minutes_to_close)
+        return hold()
+
+    whatif.backtest(frame(420, start="2024-01-02 14:20"), looking, calendar="XNYS")
+
+    # New York opens at 14:30 UTC in January; the bar of 20:59 is its last regular one
+    assert (seen[0], seen[10], seen[399], seen[400]) == ((-10, 400), (0, 390), (389, 1), (390, 0))
+
+
+@pytest.mark.parametrize("missing", ["symbol", "ts", "open", "high", "low", "close", "volume"])
+def test_a_missing_column_is_named(missing: str) -> None:
+    with pytest.raises(EngineError, match=f"column '{missing}' is missing"):
+        whatif.backtest(frame().drop(columns=missing), "sma_crossover")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda bars: bars.assign(ts=bars["ts"].dt.tz_localize(None)), "tz_localize"),
+        (lambda bars: bars.assign(ts=bars["ts"].astype(str)), "timestamps with a time zone"),
+        (lambda bars: bars.iloc[::-1], "is before the one above it"),
+        (lambda bars: pd.concat([bars[:5], bars[4:]]), "comes twice"),
+        (lambda bars: bars.assign(close=bars["close"].where(bars.index != 7)), "close of bar 7 at .* is nan"),
+        (lambda bars: bars.assign(low=0.0), "low of bar 0 at .* is 0.0"),
+        (
+            lambda bars: bars.assign(close=bars["close"].astype(str)),
+            "column 'close' is .*; it must be numeric",
+        ),
+        (lambda bars: bars.assign(ts=bars["ts"].where(bars.index != 3)), "a row has no ts or no symbol"),
+        (lambda bars: bars.iloc[:0], "the frame is empty"),
+        (lambda bars: bars.to_dict(), "give a pandas DataFrame"),
+    ],
+)
+def test_bad_bars_are_refused_with_a_remedy(spoil, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        whatif.backtest(spoil(frame(20)), "sma_crossover")
+
+
+def test_other_bad_input() -> None:
+    bars = frame(20)
+    with pytest.raises(CalendarError, match="XNYS"):
+        whatif.backtest(bars, "sma_crossover", calendar="XNYZ")
+    with pytest.raises(CalendarError, match="has no session on 2024-01-06"):
+        whatif.backtest(frame(20, start="2024-01-06 15:00"), "sma_crossover", calendar="XNYS")
+    with pytest.raises(EngineError, match="has no time zone"):
+        whatif.backtest(bars, "sma_crossover", start=pd.Timestamp("2024-01-02 14:40"))
+    with pytest.raises(StrategyError, match="did you mean 'fast'"):
+        whatif.backtest(bars, "sma_crossover", {"fsat": 3})
+    with pytest.raises(EngineError, match="did you mean 'cash'"):
+        whatif.backtest(bars, "sma_crossover", execution={"csah": 3})
+    with pytest.raises(EngineError, match="use auto or backtrader"):
+        whatif.backtest(bars, "sma_crossover", engine="compiled")
+
+
+def test_a_session_column_bounds_the_sessions() -> None:
+    seen = {}
+
+    @strategy(lookback=0)
+    def looking(i, x, p, s):
+        seen[i] = (s.minute, s.minutes_to_close)
+        return target(1.0)
+
+    bars = frame(10)
+    dates = [pd.Timestamp("2024-01-02")] * 4 + [pd.Timestamp("2024-01-03")] * 6
+
+    whatif.backtest(bars.assign(session=dates), looking)
+
+    assert [seen[i] for i in (0, 3, 4, 9)] == [(0, 4), (3, 1), (0, 6), (5, 1)]
+
+
+def test_no_spark_and_no_mlflow_is_imported() -> None:
+    script = (
+        "import sys, whatif, pandas as pd; "
+        "ts = pd.date_range('2024-01-02', periods=9, freq='min', tz='UTC'); "
+        "b = pd.DataFrame({'symbol': 'X', 'ts': ts, "
+        "**dict.fromkeys(['open', 'high', 'low', 'close', 'volume'], 1.0)}); "
+        "whatif.backtest(b, 'sma_crossover', {'fast': 1, 'slow': 2}); "
+        "assert not {'pyspark', 'mlflow'} & set(sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,112 @@
+"""What the decorator makes of a step function."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numba
+import pytest
+
+from whatif.errors import IndicatorError, StrategyError
+from whatif.strategies import (
+    Param,
+    StrategySpec,
+    buy,
+    close,
+    hold,
+    resolve,
+    sell,
+    strategy,
+    target,
+    target_percent,
+)
+
+
+def step(i, x, p, s):
+    return hold()
+
+
+def test_a_spec_is_frozen_and_says_what_it_needs() -> None:
+    spec = strategy(
+        params={"n": Param(5, low=1)},
+        inputs={"level": "sma(news, n)", "raw": "forecast"},
+        lookback=3,
+        scratch=4,
+    )(step)
+
+    assert isinstance(spec, StrategySpec)
+    assert (spec.name, spec.lookback, spec.scratch, spec.defaults) == ("step", 3, 4, {"n": 5})
+    assert spec.external_inputs() == {"news", "forecast"}
+    assert {name: str(e) for name, e in spec.bound_inputs({"n": 7}).items()} == {
+        "level": "sma(news, 7)",
+        "raw": "forecast",
+    }
+    assert (spec.warmup({"n": 7}), spec.warmup({"n": 1})) == (6, 3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.name = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        spec.params["n"] = Param(1)  # type: ignore[index]
+
+
+def test_the_source_identifies_it() -> None:
+    spec = resolve("sma_crossover")
+
+    assert "def sma_crossover" in spec.source
+    assert spec.digest == resolve("sma_crossover").digest
+    assert dataclasses.replace(spec, source=spec.source + "#").digest != spec.digest
+    assert dataclasses.replace(spec, source=spec.source.replace("\n", "\r\n")).digest == spec.digest
+
+
+@pytest.mark.parametrize(
+    ("declaration", "error", "said"),
+    [
+        ({"params": {"n": 5}}, StrategyError, "declare it as Param"),
+        ({"params": {"n": Param(5, low=6)}}, StrategyError, "below its least value"),
+        ({"inputs": {"close": "sma(5)"}}, StrategyError, "already a series of the bars"),
+        ({"inputs": {"a": "sma(m)"}, "params": {"n": Param(5)}}, IndicatorError, "uses parameter 'm'"),
+        ({"inputs": {"a": "smo(5)"}}, IndicatorError, "did you mean 'sma'"),
+        ({"inputs": {"a b": "sma(5)"}}, StrategyError, "cannot be a name"),
+        ({"params": {"_n": Param(5)}}, StrategyError, "cannot be a name"),
+        ({"constraint": "n < 3"}, StrategyError, "not a parameter"),
+        ({"lookback": -1}, StrategyError, "at least 0"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(declaration, error, said: str) -> None:
+    with pytest.raises(error) as refused:
+        strategy(**declaration)(step)
+
+    assert said in str(refused.value)
+
+
+def test_intents_are_pairs_of_code_and_amount() -> None:
+    assert hold() == (0, 0.0)
+    assert [intent[1] for intent in (target(-3), buy(2), sell(1), close(), target_percent(0.5))] == [
+        -3,
+        2,
+        1,
+        0,
+        0.5,
+    ]
+    assert (
+        len({intent[0] for intent in (hold(), target(1), buy(1), sell(1), close(), target_percent(1))}) == 6
+    )
+    assert all(type(intent[1]) is float for intent in (target(1), buy(1), sell(1), target_percent(1)))
+
+
+@pytest.mark.parametrize("name", ["sma_crossover", "forecast_threshold"])
+def test_built_in_steps_compile_as_they_are(name: str) -> None:
+    # the next engine calls the very same function from compiled code
+    from collections import namedtuple
+
+    import numpy as np
+
+    spec = resolve(name)
+    fields = {**dict.fromkeys(spec.inputs, np.array([0.0, 1.0, -1.0])), "close": np.ones(3)}
+    arrays = namedtuple("Arrays", fields)(**fields)
+    params = namedtuple("Params", spec.params)(**spec.defaults)
+    state = namedtuple("State", ["size"])(0.0)
+
+    compiled = numba.njit(spec.step)
+
+    for i in range(3):
+        assert compiled(i, arrays, params, state) == spec.step(i, arrays, params, state)
