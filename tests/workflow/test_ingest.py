@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -220,6 +222,30 @@ def test_a_full_disk_leaves_the_table_at_its_last_snapshot(spark, small_disk: Pa
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     report = ingest([big], spec, location, session)
     assert report.landed == 300_000
+
+
+KILLED = """
+import sys
+from whatif.sources import IngestSpec
+from whatif.workflow.ingest import ingest
+ingest([sys.argv[1]], IngestSpec(symbol="NOISE", exchange="24/7", timezone="UTC"))
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_it_writes_and_run_again(spark, lake_home, tmp_path: Path) -> None:
+    file = _noise(tmp_path / "big.csv", 100_000)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(file)], env=env) as process:
+        data = lake_home.table_folder("bars") / "data"
+        while process.poll() is None and not any(data.rglob("*.parquet")):
+            time.sleep(0.01)
+        process.kill()
+    report = ingest([file], IngestSpec(symbol="NOISE", exchange="24/7", timezone="UTC"), lake_home, spark)
+    assert report.came == report.landed + report.already_there == 100_000
+    ts = read_bars(current_pin(lake_home, "bars"), "NOISE", "1min").ts
+    assert len(ts) == 100_000
+    assert (np.diff(ts) == 60_000_000).all()
 
 
 def _noise(path: Path, n: int) -> Path:
