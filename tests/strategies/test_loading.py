@@ -163,7 +163,14 @@ def test_what_no_other_process_can_find_is_not_sent() -> None:
 
 
 def test_strategies_do_not_import_backtrader() -> None:
-    script = "import sys; from whatif.strategies import resolve; resolve('sma_crossover'); exit('backtrader' in sys.modules)"
+    script = textwrap.dedent(
+        """
+        import sys
+        from whatif.strategies import resolve
+        resolve("sma_crossover")
+        sys.exit("backtrader" in sys.modules)
+        """
+    )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
