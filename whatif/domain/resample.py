@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from whatif.domain.bars import Bars
@@ -19,7 +21,7 @@ def bar_ends(bars: Bars, bar_us: int) -> IntArray:
     return np.where(bars.ts < bars.session_close, np.minimum(ends, bars.session_close), ends)
 
 
-def resample(bars: Bars, bar_us: int, source_us: int) -> Bars:
+def resample(bars: Bars, bar_us: int, source_us: int, inputs: Mapping[str, np.ufunc] | None = None) -> Bars:
     """Return `bars` of `source_us` joined into bars of `bar_us` microseconds.
 
     Buckets are counted from each session's open, and from its close for what trades after
@@ -31,7 +33,8 @@ def resample(bars: Bars, bar_us: int, source_us: int) -> Bars:
     (a plain mean of the vwaps where no unit was traded).
 
     Timing: a bar that starts at ts knows bars that start in [ts, ts + bar_us).
-    Inputs of the bars are dropped, for they have no rule by which to be joined.
+    Inputs of the bars are dropped, but for those that `inputs` names with the rule that joins
+    them, such as `np.add`.
     """
     if bar_us >= DAY_US:
         bars = bars.take((bars.ts + source_us > bars.session_open) & (bars.ts < bars.session_close))
@@ -53,6 +56,7 @@ def resample(bars: Bars, bar_us: int, source_us: int) -> Bars:
         session=bars.session[first],
         session_open=bars.session_open[first],
         session_close=bars.session_close[first],
+        inputs={name: join.reduceat(bars.inputs[name], first) for name, join in (inputs or {}).items()},
     )
 
 

@@ -1,1 +1,5 @@
-"""timeseries."""
+"""Series of bars on Spark, for notebooks and jobs."""
+
+from whatif.timeseries.resample import resample_bars
+
+__all__ = ["resample_bars"]

@@ -1,0 +1,294 @@
+"""What a study may say, and what the refusal of one that may not be run says."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from whatif.errors import StudyError
+from whatif.study import Study, load_study, parse_study
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+WHOLE = """
+study: rf-forecast-spy
+data:      {symbols: [SPY, IBM], timeframe: 1min, start: 2013-10-04, end: 2013-10-12}
+calendar:  {exchange: XNYS, session: regular}          # regular | extended | 24/7
+features:  [ema(10), sma(5), sma(20), roc(5), vwap, close, volume]
+label:     {kind: forward_vwap, horizon: 5min, target: return}
+models:
+  rf_small: {kind: random_forest, trees: 20, depth: 5, seed: 7}
+  rf_deep:  {kind: random_forest, trees: 50, depth: 10, seed: 7}
+strategy:  {name: forecast_threshold, params: {size: 100}}
+axes:
+  model:           [rf_small, rf_deep]
+  threshold:       [0.0001, 0.0002, 0.0005]            # a strategy parameter
+  execution:
+    - {commission: 0.0, slippage: 0.0}
+    - {commission: 0.0005, slippage: 0.0001}
+execution: {cash: 100000}                              # what no axis varies
+split:     {kind: holdout, train: 0.5, validate: 0.25, test: 0.25, embargo: 5min}
+objective: sharpe
+rank:      per_symbol                                  # per_symbol (symbols count as trials) | pooled
+portfolio: separate                                    # separate accounts | shared
+engine:    auto                                        # auto | compiled | backtrader
+keep:      {trades: best, equity: best}                # best | N | all
+"""
+"""The study of the design, word for word."""
+
+LEAST = """
+study: least
+data: {symbols: [SPY], start: 2013-10-04, end: 2013-10-12}
+calendar: {exchange: XNYS}
+strategy: {name: sma_crossover}
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(StudyError) as caught:
+        parse_study(text)
+    return str(caught.value)
+
+
+def test_the_design_s_study_says_what_it_says() -> None:
+    study = parse_study(WHOLE)
+    assert study.study == "rf-forecast-spy"
+    assert study.data.symbols == ("SPY", "IBM")
+    assert (study.data.start, study.data.end) == (date(2013, 10, 4), date(2013, 10, 12))
+    assert study.calendar.exchange == "XNYS"
+    assert study.features == ("ema(10)", "sma(5)", "sma(20)", "roc(5)", "vwap", "close", "volume")
+    assert study.label is not None
+    assert (study.label.horizon, study.label.target) == ("5min", "return")
+    assert {name: (m.trees, m.depth, m.seed) for name, m in study.models.items()} == {
+        "rf_small": (20, 5, 7),
+        "rf_deep": (50, 10, 7),
+    }
+    assert study.strategy.params == {"size": 100}
+    assert list(study.axes) == ["model", "threshold", "execution"]
+    assert study.axes["execution"][1] == {"commission": 0.0005, "slippage": 0.0001}
+    assert (study.split.train, study.split.validate_, study.split.test) == (0.5, 0.25, 0.25)
+    assert study.split.embargo_us == 300_000_000
+    assert study.text == WHOLE
+
+
+def test_defaults_of_the_least_study() -> None:
+    study = parse_study(LEAST)
+    assert (study.data.timeframe, study.calendar.session, study.objective) == ("1min", "regular", "sharpe")
+    assert (study.split.train, study.split.validate_, study.split.test) == (0.5, 0.25, 0.25)
+    assert (study.rank, study.portfolio, study.engine, study.period) == (
+        "per_symbol",
+        "separate",
+        "auto",
+        "auto",
+    )
+    assert (study.keep.trades, study.keep.equity) == ("best", "best")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "conf" / "studies").glob("*.yaml")), ids=lambda p: p.name
+)
+def test_studies_that_come_along_parse_and_know_their_folder(path: Path) -> None:
+    assert load_study(path).folder == path.parent
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "remedy"),
+    [
+        ("objectiv: sharpe", "objectiv", "objective"),
+        ("slpit: {train: 0.5}", "slpit", "split"),
+        ("split: {validte: 0.25}", "split.validte", "validate"),
+        ("label: {horizn: 5min}", "label.horizn", "horizon"),
+        ("keep: {trade: all}", "keep.trade", "trades"),
+        ("features: [close]\nlabel: {}\nmodels: {a: {tress: 3}}", "models.a.tress", "trees"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(more: str, key: str, remedy: str) -> None:
+    message = refusal(LEAST + more)
+    assert f"unknown key {key!r}" in message
+    assert f"did you mean {remedy!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "remedy"),
+    [
+        ("symbols: [SPY]", "symbol: [SPY]", "data.symbol", "symbols"),
+        ("{exchange: XNYS}", "{exchang: XNYS}", "calendar.exchang", "exchange"),
+        ("{name: sma_crossover}", "{name: a, parms: {}}", "strategy.parms", "params"),
+    ],
+)
+def test_an_unknown_key_of_a_needed_section(old: str, new: str, key: str, remedy: str) -> None:
+    message = refusal(LEAST.replace(old, new))
+    assert f"unknown key {key!r}: did you mean {remedy!r}?" in message
+
+
+@pytest.mark.parametrize("key", ["study", "data", "calendar", "strategy"])
+def test_a_missing_key_is_named(key: str) -> None:
+    text = "\n".join(line for line in LEAST.splitlines() if not line.startswith(key))
+    assert f"key {key!r} is missing" in refusal(text)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    message = refusal(LEAST.replace("SPY", "ON") + "objective: sharp\nsplitt: 3")
+    assert "metric 'sharp' is unknown: did you mean 'sharpe'?" in message
+    assert "unknown key 'splitt': did you mean 'split'?" in message
+    assert "data.symbols.0 = True" in message
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("rank: best", ["rank = 'best'", "'per_symbol' or 'pooled'"]),
+        ("engine: fast", ["engine = 'fast'", "'auto', 'compiled' or 'backtrader'"]),
+        ("period: minute", ["period = 'minute'", "'session'"]),
+        ("features: close", ["features = 'close'", "list"]),
+        ("features: [close, close]", ["close", "twice"]),
+        ("models: {a: {}}", ["models need a label and features"]),
+        ("features: [close]\nlabel: {}\nmodels: {a: {trees: many}}", ["models.a.trees = 'many'", "integer"]),
+        ("features: [close]\nlabel: {}\nmodels: {a: {trees: 0}}", ["models.a.trees = 0", "1"]),
+        ("features: [close]\nlabel: {}\nmodels: {a: {depth: 31}}", ["models.a.depth = 31", "30"]),
+        (f"features: [close]\nlabel: {{}}\nmodels: {{a: {{seed: {2**63}}}}}", ["models.a.seed"]),
+        ("features: [close]\nlabel: {}\nmodels: {a: {feature_subset: 1.5}}", ["feature_subset", "'1.5'", "onethird"]),
+        ("features: [close]\nlabel: {}\nmodels: {a: {features: [clos]}}", ["'clos'", "did you mean 'close'?"]),
+        ("label: {target: price}", ["label.target = 'price'", "'return' or 'level'"]),
+        ("label: {horizon: 5m}", ["label.horizon", "'5m'", "5min"]),
+        ("label: {horizon: 0min}", ["label.horizon", "'0min'"]),
+        ("keep: {trades: -1}", ["keep.trades = -1"]),
+        ("axes: {fast: 3}", ["axis fast", "list of values"]),
+        ("axes: {fast: []}", ["axis fast is empty", "grid is empty"]),
+        ("axes: {fast: [3, 3]}", ["axis fast", "3 twice"]),
+        ("axes: {execution: [{cash: 1, coc: true}, {coc: true, cash: 1}]}", ["axis execution", "twice"]),
+        ("axes: {fast: {from: 1, to: 5, by: 2}}", ["axis fast", "{from, to, step}"]),
+        ("axes: {fast: {from: 5, to: 1}}", ["axis fast", "not below from"]),
+        ("axes: {fast: {from: 1, to: 5, step: 0}}", ["axis fast", "step must be above 0"]),
+        ("axes: {fast: {from: 0, to: 1, step: 1e-9}}", ["axis fast", "1,000,000,001 values"]),
+        ("axes: {model: [rf]}", ["axis model names 'rf'", "no models"]),
+        ("axes: {model: [[1]]}", ["axis model names [1]"]),
+        ("execution: {cash: [1]}", ["execution.cash = [1]"]),
+        ("split: {train: 0.5, validate: 0.5, test: 0.5}", ["split", "1.5, more than 1"]),
+        ("split: {train: 0.5, validate: 0, test: 0.5}", ["split", "validate above 0"]),
+        ("split: {train: -0.5}", ["split", "[0, 1)"]),
+        ("split: {train: .nan}", ["split", "[0, 1)"]),
+        ("split: {train: half}", ["split.train = 'half'", "number"]),
+        ("split: {train: true}", ["split.train", "fraction"]),
+        ("split: {embargo: 5}", ["split.embargo = 5"]),
+        ("split: {train: 0.5, validate: [2013-10-08, 2013-10-09], test: 0.25}", ["all fractions or all pairs"]),
+        ("split: {train: [2013-10-04], validate: 0.25, test: 0.25}", ["split.train", "pair of dates"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_by_name_value_and_rule(more: str, said: list[str]) -> None:
+    message = refusal(LEAST + more)
+    for part in said:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2013-13-04", "2013-10-12", "data.start: '2013-13-04' is no date"),
+        ("2013-02-30", "2013-10-12", "data.start: '2013-02-30' is no date"),
+        ("tomorrow", "2013-10-12", "data.start: 'tomorrow' is no date"),
+        ("20131004", "2013-10-12", "is no date"),
+        ("2013-10-04T09:30:00", "2013-10-12", "without a time of day"),
+        ("2013-10-04", "2013-10-04", "end 2013-10-04 must be after start 2013-10-04"),
+    ],
+)
+def test_bad_dates(start: str, end: str, said: str) -> None:
+    if start == "20131004":
+        start = "[20131004]"
+    text = LEAST.replace("2013-10-04", "START").replace("2013-10-12", end).replace("START", start)
+    assert said in refusal(text)
+
+
+def dated(train: str, validate: str, test: str) -> str:
+    return LEAST + f"split: {{train: [{train}], validate: [{validate}], test: [{test}]}}"
+
+
+def test_dated_windows_may_touch_but_not_overlap() -> None:
+    study = parse_study(dated("2013-10-04, 2013-10-07", "2013-10-08, 2013-10-09", "2013-10-10, 2013-10-11"))
+    assert study.split.train == (date(2013, 10, 4), date(2013, 10, 7))
+    message = refusal(dated("2013-10-04, 2013-10-08", "2013-10-08, 2013-10-09", "2013-10-10, 2013-10-11"))
+    assert "window that begins 2013-10-08 overlaps the one that ends 2013-10-08" in message
+    assert "ends before it begins" in refusal(
+        dated("2013-10-07, 2013-10-04", "2013-10-08, 2013-10-09", "2013-10-10, 2013-10-11")
+    )
+    assert "split.train" in refusal(
+        dated("2013-10-04, 2013-10-32", "2013-10-08, 2013-10-09", "2013-10-10, 2013-10-11")
+    )
+
+
+def test_symbols() -> None:
+    assert "names no symbol" in refusal(LEAST.replace("[SPY]", "[]"))
+    assert "names a symbol twice" in refusal(LEAST.replace("[SPY]", "[SPY, SPY]"))
+    # ON is a ticker, and YAML's word for true
+    assert "put it in quotes" in refusal(LEAST.replace("[SPY]", "[ON]"))
+    assert parse_study(LEAST.replace("[SPY]", "['ON']")).data.symbols == ("ON",)
+
+
+def test_timeframes() -> None:
+    assert "'7min' does not divide a day" in refusal(LEAST.replace("[SPY]", "[SPY], timeframe: 7min"))
+    assert "'1m' is not a duration" in refusal(LEAST.replace("[SPY]", "[SPY], timeframe: 1m"))
+    assert parse_study(LEAST.replace("[SPY]", "[SPY], timeframe: 1d")).data.timeframe == "1d"
+
+
+def test_always_open() -> None:
+    text = LEAST.replace("{exchange: XNYS}", "{session: 24/7}")
+    assert parse_study(text).calendar.exchange == "24/7"
+    assert "needs exchange 24/7" in refusal(LEAST.replace("XNYS", "XNYS, session: 24/7"))
+
+
+def test_a_key_that_stands_twice_is_refused_at_every_level() -> None:
+    assert "key 'study' stands twice" in refusal(LEAST + "study: again")
+    assert "key 'fast' stands twice" in refusal(LEAST + "axes: {fast: [1], fast: [2]}")
+
+
+def test_numbers_are_numbers_as_people_write_them() -> None:
+    study = parse_study(LEAST + "axes: {threshold: [1e-4, 2E-4, -3e2, 0.5e-3, 7, 1_000]}")
+    assert study.axes["threshold"] == (0.0001, 0.0002, -300.0, 0.0005, 7, 1000)
+    assert parse_study(LEAST + "description: 1e5x").description == "1e5x"
+
+
+def test_ranges_are_decimal_and_include_their_end() -> None:
+    study = parse_study(
+        LEAST
+        + "axes: {fast: {from: 5, to: 20, step: 5}, slow: {from: 30, to: 33}, x: {from: 0.1, to: 0.5, step: 0.1}}"
+    )
+    assert study.axes["fast"] == (5, 10, 15, 20)
+    assert study.axes["slow"] == (30, 31, 32, 33)
+    assert study.axes["x"] == (0.1, 0.2, 0.3, 0.4, 0.5)
+    assert parse_study(LEAST + "axes: {fast: {from: 5, to: 9, step: 5}}").axes["fast"] == (5,)
+
+
+def test_one_and_one_point_zero_are_different_values() -> None:
+    assert parse_study(LEAST + "axes: {a: [1, 1.0, true]}").axes["a"] == (1, 1.0, True)
+
+
+def test_merge_keys_of_yaml_work() -> None:
+    text = LEAST + "axes: {execution: [&free {commission: 0.0, slippage: 0.0}, {<<: *free, slippage: 0.1}]}"
+    assert parse_study(text).axes["execution"][1] == {"commission": 0.0, "slippage": 0.1}
+
+
+def test_files_that_are_no_study(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="does not exist"):
+        load_study(tmp_path / "none.yaml")
+    with pytest.raises(StudyError, match="cannot be read"):
+        load_study(tmp_path)
+    (tmp_path / "half.yaml").write_text("study: [a,\n")
+    with pytest.raises(StudyError, match="half.yaml is not valid YAML"):
+        load_study(tmp_path / "half.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"study: caf\xe9")
+    with pytest.raises(StudyError, match="cannot be read"):
+        load_study(tmp_path / "latin.yaml")
+    with pytest.raises(StudyError, match="must be a mapping of study keys, not list"):
+        parse_study("[1, 2]")
+    with pytest.raises(StudyError, match="not NoneType"):
+        parse_study("")
+
+
+def test_a_study_is_frozen_and_can_be_made_and_written_in_python() -> None:
+    study = parse_study(LEAST)
+    with pytest.raises(ValueError, match="frozen"):
+        study.objective = "pnl_net"  # type: ignore[misc]
+    made = Study.model_validate(study.model_dump(by_alias=True))
+    assert parse_study(made.text).model_dump() == study.model_dump()
