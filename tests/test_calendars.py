@@ -72,7 +72,7 @@ class TestSchedule:
         assert texts(found.open_us) == ["1997-01-06T00:00"]
 
     def test_refusals(self) -> None:
-        with pytest.raises(CalendarError, match="'XNYZ' has no calendar.*did you mean"):
+        with pytest.raises(CalendarError, match=r"'XNYZ' has no calendar.*did you mean"):
             schedule("XNYZ", date(2013, 1, 1), date(2013, 1, 2))
         with pytest.raises(CalendarError, match="before first date"):
             schedule("XNYS", date(2013, 1, 2), date(2013, 1, 1))
@@ -132,15 +132,16 @@ class TestPeriodEnds:
     def test_hours_count_from_the_open(self) -> None:
         found = periods("hour", "XNYS", "2013-10-09T13:30", "2013-10-10T16:45")
         assert texts(found.ends) == [
-            "2013-10-09T14:30", "2013-10-09T15:30", "2013-10-09T16:30", "2013-10-09T17:30", "2013-10-09T18:30",
-            "2013-10-09T19:30", "2013-10-10T13:30", "2013-10-10T14:30", "2013-10-10T15:30", "2013-10-10T16:30",
-            "2013-10-10T16:45",
+            "2013-10-09T14:30", "2013-10-09T15:30", "2013-10-09T16:30", "2013-10-09T17:30",
+            "2013-10-09T18:30", "2013-10-09T19:30", "2013-10-10T13:30", "2013-10-10T14:30",
+            "2013-10-10T15:30", "2013-10-10T16:30", "2013-10-10T16:45",
         ]  # fmt: skip
 
     def test_a_window_that_begins_inside_a_session(self) -> None:
         found = periods("hour", "XNYS", "2013-10-10T16:50", "2013-10-11T14:00")
         assert texts(found.ends) == [
-            "2013-10-10T17:30", "2013-10-10T18:30", "2013-10-10T19:30", "2013-10-11T13:30", "2013-10-11T14:00",
+            "2013-10-10T17:30", "2013-10-10T18:30", "2013-10-10T19:30", "2013-10-11T13:30",
+            "2013-10-11T14:00",
         ]  # fmt: skip
 
     def test_a_holiday_a_half_day_and_a_weekend(self) -> None:
@@ -172,8 +173,8 @@ class TestPeriodEnds:
         """Tokyo: 11:00-11:30 and 12:30-13:00 are short periods."""
         found = periods("hour", "XTKS", "2013-10-04T00:00", "2013-10-04T06:00")
         assert texts(found.ends) == [
-            "2013-10-04T01:00", "2013-10-04T02:00", "2013-10-04T03:00", "2013-10-04T04:00", "2013-10-04T05:00",
-            "2013-10-04T06:00",
+            "2013-10-04T01:00", "2013-10-04T02:00", "2013-10-04T03:00", "2013-10-04T04:00",
+            "2013-10-04T05:00", "2013-10-04T06:00",
         ]  # fmt: skip
 
     def test_bars(self) -> None:
@@ -214,7 +215,7 @@ NOVEMBER = {code: schedule(code, date(2013, 10, 25), date(2013, 12, 6)) for code
 def test_every_minute_of_a_window_is_in_exactly_one_period(
     exchange: str, kind: str, begin: int, length: int, bar: int
 ) -> None:
-    """Ends increase, the last one is the window's, and no period is empty of trading time but for the edges."""
+    """Ends increase, and the last one is the window's; the others are instants of the schedule."""
     start = us("2013-11-01T00:00") + begin * MINUTE_US
     end = start + length * MINUTE_US
     window = NOVEMBER[exchange].between(start, end)

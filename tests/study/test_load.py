@@ -46,6 +46,9 @@ strategy: {name: sma_crossover}
 """
 
 
+MODEL = "features: [close]\nlabel: {}\nmodels: {a: "
+
+
 def refusal(text: str) -> str:
     with pytest.raises(StudyError) as caught:
         parse_study(text)
@@ -145,12 +148,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("features: close", ["features = 'close'", "list"]),
         ("features: [close, close]", ["close", "twice"]),
         ("models: {a: {}}", ["models need a label and features"]),
-        ("features: [close]\nlabel: {}\nmodels: {a: {trees: many}}", ["models.a.trees = 'many'", "integer"]),
-        ("features: [close]\nlabel: {}\nmodels: {a: {trees: 0}}", ["models.a.trees = 0", "1"]),
-        ("features: [close]\nlabel: {}\nmodels: {a: {depth: 31}}", ["models.a.depth = 31", "30"]),
-        (f"features: [close]\nlabel: {{}}\nmodels: {{a: {{seed: {2**63}}}}}", ["models.a.seed"]),
-        ("features: [close]\nlabel: {}\nmodels: {a: {feature_subset: 1.5}}", ["feature_subset", "'1.5'", "onethird"]),
-        ("features: [close]\nlabel: {}\nmodels: {a: {features: [clos]}}", ["'clos'", "did you mean 'close'?"]),
+        (MODEL + "{trees: many}}", ["models.a.trees = 'many'", "integer"]),
+        (MODEL + "{trees: 0}}", ["models.a.trees = 0", "1"]),
+        (MODEL + "{depth: 31}}", ["models.a.depth = 31", "30"]),
+        (MODEL + f"{{seed: {2**63}}}}}", ["models.a.seed"]),
+        (MODEL + "{feature_subset: 1.5}}", ["feature_subset", "'1.5'", "onethird"]),
+        (MODEL + "{features: [clos]}}", ["'clos'", "did you mean 'close'?"]),
         ("label: {target: price}", ["label.target = 'price'", "'return' or 'level'"]),
         ("label: {horizon: 5m}", ["label.horizon", "'5m'", "5min"]),
         ("label: {horizon: 0min}", ["label.horizon", "'0min'"]),
@@ -173,7 +176,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("split: {train: half}", ["split.train = 'half'", "number"]),
         ("split: {train: true}", ["split.train", "fraction"]),
         ("split: {embargo: 5}", ["split.embargo = 5"]),
-        ("split: {train: 0.5, validate: [2013-10-08, 2013-10-09], test: 0.25}", ["all fractions or all pairs"]),
+        ("split: {validate: [2013-10-08, 2013-10-09]}", ["all fractions or all pairs"]),
         ("split: {train: [2013-10-04], validate: 0.25, test: 0.25}", ["split.train", "pair of dates"]),
     ],
 )  # fmt: skip
@@ -251,8 +254,8 @@ def test_numbers_are_numbers_as_people_write_them() -> None:
 
 def test_ranges_are_decimal_and_include_their_end() -> None:
     study = parse_study(
-        LEAST
-        + "axes: {fast: {from: 5, to: 20, step: 5}, slow: {from: 30, to: 33}, x: {from: 0.1, to: 0.5, step: 0.1}}"
+        LEAST + "axes: {fast: {from: 5, to: 20, step: 5}, slow: {from: 30, to: 33}, "
+        "x: {from: 0.1, to: 0.5, step: 0.1}}"
     )
     assert study.axes["fast"] == (5, 10, 15, 20)
     assert study.axes["slow"] == (30, 31, 32, 33)
@@ -275,7 +278,7 @@ def test_files_that_are_no_study(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot be read"):
         load_study(tmp_path)
     (tmp_path / "half.yaml").write_text("study: [a,\n")
-    with pytest.raises(StudyError, match="half.yaml is not valid YAML"):
+    with pytest.raises(StudyError, match=r"half\.yaml is not valid YAML"):
         load_study(tmp_path / "half.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"study: caf\xe9")
     with pytest.raises(StudyError, match="cannot be read"):
