@@ -79,8 +79,7 @@ class IngestReport:
             f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused"
         ]
         lines += [
-            f"  {count:>10,} {rule}: broken is that {RULES[rule]}"
-            for rule, count in sorted(self.refused.items())
+            f"  {count:>10,} {rule} (rule: {RULES[rule]})" for rule, count in sorted(self.refused.items())
         ]
         if total:
             lines.append("  the refused rows are in bars_quarantine")
