@@ -17,9 +17,7 @@ def ingest(
     file_format: Annotated[
         str, typer.Option("--format", help="auto, csv, parquet or lean; auto goes by the file's name.")
     ] = "auto",
-    symbol: Annotated[
-        str | None, typer.Option(help="Symbol of all rows, where no column names it.")
-    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
     exchange: Annotated[
         str | None, typer.Option(help="Calendar: XNYS, XEUR, 24/7 …; needed, except for Lean files.")
     ] = None,
@@ -73,7 +71,8 @@ def bars(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in frame.columns:
         numeric = frame[name].dtype.kind in "iuf"
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        heading = {"extended_bars": "extended", "missing_minutes": "missing"}.get(name, name)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=name != "exchange")
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     Console().print(table)
@@ -83,5 +82,5 @@ def bars(
 
 def _cell(value: object) -> str:
     if hasattr(value, "strftime"):
-        return str(value.strftime("%Y-%m-%d %H:%M"))
+        return str(value.strftime("%Y-%m-%d"))
     return f"{value:,}" if isinstance(value, int) or hasattr(value, "item") else str(value)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -92,12 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WhatIfError as error:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return REFUSED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("stopped: what was stored stays stored, the same command goes on from there")
         return INTERRUPTED
+    except Exception as error:
+        # a usage error knows how to show itself; its class is typer's own matter
+        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+            raise
+        error.show()
+        return int(error.exit_code)
     return code if isinstance(code, int) else 0
 
 

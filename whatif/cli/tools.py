@@ -15,9 +15,7 @@ from whatif.pins import LakeLocation
 def demo(
     seed: Annotated[int, typer.Option(help="Seed of the sample market.")] = 1,
     sessions: Annotated[int, typer.Option(min=8, help="Sessions of 390 minutes.")] = 60,
-    edge: Annotated[
-        float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")
-    ] = 0.16,
+    edge: Annotated[float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")] = 0.16,
 ) -> None:
     """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
     from whatif.report.terminal import print_answer
