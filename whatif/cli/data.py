@@ -68,11 +68,11 @@ def bars(
     from whatif.workflow.bars import list_bars
 
     frame = list_bars(LakeLocation.from_environment())
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in frame.columns:
         numeric = frame[name].dtype.kind in "iuf"
         heading = {"extended_bars": "extended", "missing_minutes": "missing"}.get(name, name)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=name != "exchange")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     Console().print(table)
