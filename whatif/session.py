@@ -419,8 +419,18 @@ def _check_master(master: str) -> None:
 
 
 def task_slots(spark: SparkSession) -> int:
-    """Return how many tasks run at once: the cores of all executors."""
+    """Return how many tasks can run at once: the cores of all executors, those to come included.
+
+    With dynamic allocation executors are asked for only as tasks wait for them, so the most
+    that there may be is what work has to be cut for.
+    """
     try:
-        return max(1, int(spark.sparkContext.defaultParallelism))
+        now = max(1, int(spark.sparkContext.defaultParallelism))
     except Exception:  # a Spark Connect session has no context
-        return max(1, int(spark.conf.get("spark.default.parallelism", "2") or 2))
+        now = max(1, int(spark.conf.get("spark.default.parallelism", "2") or 2))
+    if spark.conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+        return now
+    most = int(spark.conf.get("spark.dynamicAllocation.maxExecutors", "0") or 0)
+    cores = int(spark.conf.get("spark.executor.cores", "1") or 1)
+    # the default is infinity, which says nothing
+    return max(now, most * cores) if most < 2**31 - 1 else now

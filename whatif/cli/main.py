@@ -127,9 +127,10 @@ def _without_glue(arguments: Sequence[str]) -> list[str]:
 
 def _home(arguments: list[str]) -> list[str]:
     """Take `--home` out of a job's arguments, where it stands behind the command."""
-    if "--home" not in arguments:
-        return []
-    at = arguments.index("--home")
-    found = arguments[at : at + 2]
-    del arguments[at : at + 2]
-    return found
+    for at, argument in enumerate(arguments):
+        if argument.partition("=")[0] == "--home":
+            stop = at + (1 if "=" in argument else 2)
+            found = arguments[at:stop]
+            del arguments[at:stop]
+            return found
+    return []

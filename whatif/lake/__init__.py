@@ -7,13 +7,14 @@ from whatif.lake.lock import writer_lock
 from whatif.lake.snapshots import pin, read_pinned
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES, features_table
-from whatif.lake.write import append, insert_missing, replace, upsert
+from whatif.lake.write import append, delete_matching, insert_missing, replace, upsert
 
 __all__ = [
     "TABLES",
     "TableSpec",
     "append",
     "create_tables",
+    "delete_matching",
     "features_table",
     "insert_missing",
     "pin",

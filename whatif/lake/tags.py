@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatif.lake.lock import writer_lock
-from whatif.pins import LakeLocation, Pin, current_pin, tagged_pin
+from whatif.pins import LakeLocation, Pin
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def pin_by_tag(
-    spark: SparkSession, location: LakeLocation, table: str, tag: str, latest: bool = False
-) -> Pin:
-    """Return the snapshot that `tag` names, tagging the current one if there is no such tag.
+def tag_pin(spark: SparkSession, location: LakeLocation, pin: Pin, tag: str) -> None:
+    """Let `tag` name the pinned snapshot, whatever it named before.
 
-    A tag keeps its snapshot from being expired.
+    A tag keeps its snapshot from being expired; `whatif.pins.tagged_pin` finds it again.
 
     Parameters
     ----------
@@ -24,20 +22,13 @@ def pin_by_tag(
         The session.
     location : LakeLocation
         Where the lake is.
-    table : str
-        Such as "bars".
+    pin : Pin
+        Table and snapshot.
     tag : str
-        Letters, digits, - and _.
-    latest : bool
-        Move the tag to the current snapshot.
+        Letters, digits, ".", "-" and "_".
     """
-    known = tagged_pin(location, table, tag)
-    current = current_pin(location, table)
-    if known is not None and (not latest or known.snapshot_id == current.snapshot_id):
-        return known
-    with writer_lock(location, f"tag {table}"):
+    with writer_lock(location, f"tag {pin.table}"):
         spark.sql(
-            f"ALTER TABLE {location.identifier(table)} CREATE OR REPLACE TAG `{tag}` "
-            f"AS OF VERSION {current.snapshot_id}"
+            f"ALTER TABLE {location.identifier(pin.table)} CREATE OR REPLACE TAG `{tag}` "
+            f"AS OF VERSION {pin.snapshot_id}"
         )
-    return current

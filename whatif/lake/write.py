@@ -61,13 +61,58 @@ def replace(
         writer.overwrite(F.lit(True))
 
 
-def insert_missing(spark: SparkSession, location: LakeLocation, table: TableSpec, frame: DataFrame) -> None:
+def insert_missing(
+    spark: SparkSession,
+    location: LakeLocation,
+    table: TableSpec,
+    frame: DataFrame,
+    condition: str = "true",
+) -> None:
     """Insert the rows whose key the table does not hold yet, in one atomic commit.
 
     Rows of `frame` that share a key count once. A table row is never changed.
+
+    Parameters
+    ----------
+    spark, location, table, frame
+        As in `append`.
+    condition : str
+        SQL that holds for the table's rows `t` with the keys of `frame`, with literals, to read
+        fewer files.
     """
     rows = _in_order(table, frame).dropDuplicates(list(_key(table)))
-    _merge(spark, location, table, rows, "WHEN NOT MATCHED THEN INSERT *")
+    _merge(spark, location, table, rows, "WHEN NOT MATCHED THEN INSERT *", condition)
+
+
+def delete_matching(
+    spark: SparkSession,
+    location: LakeLocation,
+    table: TableSpec,
+    values: DataFrame,
+    condition: str = "true",
+) -> None:
+    """Delete the rows of which one column is among the values of a frame, in one atomic commit.
+
+    Parameters
+    ----------
+    spark, location, table
+        As in `append`.
+    values : DataFrame
+        One column, named as the table's.
+    condition : str
+        Further SQL that rows must meet, with literals, to read fewer files.
+    """
+    (column,) = values.columns
+    view = f"whatif_{table.name}_{uuid4().hex}"
+    values.createOrReplaceTempView(view)
+    try:
+        with writer_lock(location, f"delete from {table.name}"):
+            spark.sql(
+                f"DELETE FROM {location.identifier(table.name)} "
+                f"WHERE {condition} AND `{column}` IN (SELECT `{column}` FROM {view})"
+            )
+    finally:
+        spark.catalog.dropTempView(view)
 
 
 def upsert(

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from whatif.calendars import Periods
 from whatif.domain.execution import Execution
+from whatif.domain.periods import Periods
 from whatif.pins import Pin
 from whatif.search.grid import Configuration
 from whatif.search.slices import BarSlice
 from whatif.search.windows import Window
 from whatif.strategies import PortableStrategy
+
+MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ class Plan:
     provenance : mapping of str to str
         user, host, command and versions (as JSON), copied into every row.
     cache_bytes : int
-        Bound on what a worker process keeps of bars and of indicator arrays, each.
+        Bound on what a worker process keeps of bars.
+    array_bytes : int
+        Bound on what it keeps of indicator arrays. Small, since a sweep makes as many arrays
+        as it has configurations, and a worker must need the same memory for any number.
     """
 
     study: str
@@ -86,7 +91,8 @@ class Plan:
     warmup: int
     engine: str
     provenance: Mapping[str, str]
-    cache_bytes: int = 256 * 1024 * 1024
+    cache_bytes: int = 256 * MEBIBYTE
+    array_bytes: int = 24 * MEBIBYTE
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from whatif.domain.frames import timestamps
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS, ddl
-from whatif.lake import insert_missing
+from whatif.errors import RunError, WhatIfError
+from whatif.lake import delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
@@ -86,13 +89,25 @@ def run_waves(
     Each wave is one Spark job, followed by its commits: series first, `results` last. A
     backtest counts as done when `results` holds it, so whatever is interrupted is computed
     again and stored once.
+
+    Raises
+    ------
+    RunError
+        If Spark gives up on a wave: a worker process died each time it was tried, or nothing
+        more could be written.
     """
     pace = Pace(cores)
     rest, failed = list(pending), 0
     while rest:
         wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))
         started = time.perf_counter()
-        counts = _run_wave(spark, location, plan, work_items(wave, cores, keep.anything), keep)
+        items = work_items(wave, cores, keep.anything)
+        try:
+            counts = _run_wave(spark, location, plan, items, keep)
+        except WhatIfError:
+            raise
+        except Exception as error:
+            raise RunError(_gave_up(error, items)) from error
         seconds = time.perf_counter() - started
         cost = total_cost(wave)
         pace.learn(cost, seconds)
@@ -108,24 +123,56 @@ def _run_wave(
     rows = backtests(spark, plan, items).persist()
     try:
         counts = {row["status"]: int(row["count"]) for row in rows.groupBy("status").count().collect()}
-        store(spark, location, rows, keep)
+        store(spark, location, plan, rows, keep)
     finally:
         rows.unpersist()
     return counts
 
 
-def store(spark: SparkSession, location: LakeLocation, rows: DataFrame, keep: Keep) -> None:
+def _gave_up(error: Exception, items: Sequence[WorkItem]) -> str:
+    """Say what Spark could not do, in its own first words."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = next((line for line in lines if "SparkException" in line or "Exception:" in line), lines[0])
+    symbols = sorted({"+".join(item.symbols) for item in items})
+    shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
+    return (
+        f"Spark gave up on a wave of backtests of {shown}: {said[:500]}. What earlier waves stored stays; "
+        "the log is in logs/spark.log of the lake's home; the same command goes on from there"
+    )
+
+
+def store(spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFrame, keep: Keep) -> None:
     """Store worker rows: what each table lacks, `results` last."""
     good = rows.where(F.col("status") == "ok")
-    insert_missing(spark, location, RETURNS, good)
+    # literals, so that files of other markets and slices are not even opened
+    mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
+    insert_missing(spark, location, RETURNS, good, mine)
     for table, prefix, arrays, number, wanted in (
         (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
         (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
     ):
         if wanted is None or wanted:
             kept = good if wanted is None else good.where(_name().isin(sorted(wanted)))
-            insert_missing(spark, location, table, _exploded(kept, prefix, list(arrays), number))
-    insert_missing(spark, location, RESULTS, rows)
+            series = _exploded(kept, prefix, list(arrays), number)
+            insert_missing(spark, location, table, series, mine)
+    insert_missing(spark, location, RESULTS, rows, mine)
+
+
+def drop_returns(
+    spark: SparkSession, location: LakeLocation, plan: Plan, window: str, configurations: Iterable[str]
+) -> None:
+    """Delete the returns of some configurations on one window."""
+    bounds = plan.windows[window].window
+    start, end = (
+        f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([bounds.start_us, bounds.end_us]))
+    )
+    condition = (
+        f"bars_snapshot = {plan.bars.snapshot_id} AND data_digest = '{plan.data_digest}' "
+        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end}"
+    )
+    frame = pd.DataFrame({"config_id": sorted(configurations)})
+    values = spark.createDataFrame(frame, "config_id string")
+    delete_matching(spark, location, RETURNS, values, condition)
 
 
 def _name() -> Column:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,12 +34,16 @@ from whatif.strategies import AnyStrategy, PortableStrategy, from_portable
 
 LOG = logging.getLogger("whatif.worker")
 
+FRAME_ROWS = 100
+FRAME_NUMBERS = 500_000
+"""A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
+
 _rows: PinnedCache | None = None
 _arrays: ArrayStore | None = None
 
 
 def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Run the work items in `frames` and yield their rows, one frame for each item.
+    """Run the work items in `frames` and yield their rows.
 
     Parameters
     ----------
@@ -51,15 +55,29 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFram
     Yields
     ------
     DataFrame
-        Exactly one row for each backtest, columns as in `WORKER_COLUMNS`. A backtest that
-        raises is a row with status "error"; it does not stop the others.
+        Some rows, columns as in `WORKER_COLUMNS`: exactly one for each backtest. A backtest
+        that raises is a row with status "error"; it does not stop the others.
     """
     for frame in frames:
         for text in frame["item"]:
             item = WorkItem.from_json(text)
-            LOG.info("item %s %s: %d configurations", "+".join(item.symbols), item.window, len(item.configurations))
-            rows = [_backtest(plan, item, configuration) for configuration in item.configurations]
-            yield pd.DataFrame(rows, columns=list(WORKER_COLUMNS))
+            name, count = "+".join(item.symbols), len(item.configurations)
+            LOG.info("item %s %s: %d configurations", name, item.window, count)
+            yield from _frames(_backtest(plan, item, configuration) for configuration in item.configurations)
+
+
+def _frames(rows: Iterable[dict[str, Any]]) -> Iterator[pd.DataFrame]:
+    """Yield rows in frames of a bounded size, so that memory does not grow with a work item."""
+    waiting: list[dict[str, Any]] = []
+    numbers = 0
+    for row in rows:
+        waiting.append(row)
+        numbers += sum(len(value) for value in row.values() if isinstance(value, (np.ndarray, list)))
+        if numbers > FRAME_NUMBERS or len(waiting) >= FRAME_ROWS:
+            yield pd.DataFrame(waiting, columns=list(WORKER_COLUMNS))
+            waiting, numbers = [], 0
+    if waiting:
+        yield pd.DataFrame(waiting, columns=list(WORKER_COLUMNS))
 
 
 def _backtest(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[str, Any]:
@@ -68,7 +86,7 @@ def _backtest(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
     try:
         row |= _measured(plan, item, configuration)
         row["status"] = "ok"
-    except Exception as error:  # whatever a user's strategy raises becomes a row
+    except (Exception, SystemExit) as error:  # whatever a user's strategy raises becomes a row
         LOG.warning("configuration %s on %s failed", configuration.config_id, row["symbol"], exc_info=True)
         row["status"], row["error"] = "error", describe(error)
     row["wall_seconds"] = time.perf_counter() - started
@@ -237,7 +255,7 @@ def _stamps(ts: np.ndarray) -> np.ndarray:
 
 
 def _plain(value: Any) -> Any:
-    """A metric as Python's own type; NaN stays NaN and becomes null in the table."""
+    """Return a metric as Python's own type; NaN stays NaN and becomes null in the table."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -247,14 +265,14 @@ def _strategy(portable: PortableStrategy) -> AnyStrategy:
 
 
 def _row_cache(plan: Plan) -> PinnedCache:
-    global _rows  # noqa: PLW0603 - one cache for each process is the point
+    global _rows  # one cache for each process is the point
     if _rows is None or _rows.max_bytes != plan.cache_bytes:
         _rows = PinnedCache(plan.cache_bytes)
     return _rows
 
 
 def _array_store(plan: Plan) -> ArrayStore:
-    global _arrays  # noqa: PLW0603
-    if _arrays is None or _arrays.max_bytes != plan.cache_bytes:
-        _arrays = ArrayStore(plan.cache_bytes)
+    global _arrays
+    if _arrays is None or _arrays.max_bytes != plan.array_bytes:
+        _arrays = ArrayStore(plan.array_bytes)
     return _arrays

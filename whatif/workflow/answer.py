@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whatif.domain.frames import timestamps
@@ -21,19 +22,15 @@ from whatif.search.grid import Configuration
 from whatif.search.pooling import pool
 from whatif.search.ranking import rank_rows
 from whatif.search.windows import Window
+from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
-from whatif.workflow.stored import Slot, read_rows
+from whatif.workflow.stored import read_rows
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
 
 _LEADING = ("rank", "config_id", "symbol")
-
-
-def slot(resolved: Resolved, window: Window) -> Slot:
-    """Return where the study's rows on `window` are."""
-    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window)
 
 
 def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
@@ -44,12 +41,7 @@ def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
     benchmark, and what else `results` holds.
     """
     grid = {c.config_id: c for c in resolved.grid.configurations}
-    here = slot(resolved, resolved.timeline.validate)
-    rows = read_rows(location, RESULTS, here, configurations=list(grid))
-    rows = rows[rows["symbol"].isin(["+".join(group) for group in resolved.portfolios])].reset_index(drop=True)
-    if resolved.study.rank == "pooled" and len(resolved.portfolios) > 1 and len(rows):
-        returns = read_rows(location, RETURNS, here, ["config_id", "symbol", "returns"], list(grid))
-        rows = pool(rows, returns, resolved.periods["validate"])
+    rows = stored_rows(location, resolved, resolved.timeline.validate, list(grid))
     # an axis may be called execution; what the row ran with stays beside it as JSON
     ranked = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
     axes = {name: [grid[c].axes[name] for c in ranked["config_id"]] for name in resolved.study.axes}
@@ -57,6 +49,36 @@ def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
     ranked = ranked.drop(columns=clash).assign(**axes)
     first = [*_LEADING, *axes, "status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS]
     return ranked[[*first, *(name for name in ranked.columns if name not in first)]]
+
+
+def stored_rows(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+) -> pd.DataFrame:
+    """Return what `results` holds of some configurations on a window, symbols joined if they are pooled.
+
+    Of a configuration that has not run on all of the symbols yet, there is no pooled row.
+    """
+    here = slot(resolved, window)
+    groups = ["+".join(group) for group in resolved.portfolios]
+    rows = read_rows(location, RESULTS, here, configurations=configurations)
+    rows = rows[rows["symbol"].isin(groups)].reset_index(drop=True)
+    if not resolved.pooled or not len(rows):
+        return rows
+    whole = rows.groupby("config_id")["symbol"].transform("size") == len(groups)
+    rows = rows[whole].sort_values("symbol", key=lambda names: names.map(groups.index), kind="stable")
+    returns = read_rows(location, RETURNS, here, ["config_id", "symbol", "returns"], configurations)
+    return pool(rows, returns, resolved.periods[window.name]) if len(rows) else rows
+
+
+def figures_on_test(location: LakeLocation, resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
+    """Return status, error and metrics of the chosen configuration on the test window; {} without a row."""
+    test = resolved.timeline.test
+    if test is None:
+        return {}
+    rows = stored_rows(location, resolved, test, [chosen.config_id])
+    mine = rows[rows["symbol"] == chosen.symbol]
+    names = ("status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS)
+    return {name: mine.iloc[0][name] for name in names} if len(mine) else {}
 
 
 def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
@@ -111,7 +133,7 @@ def report_data(
     environment: Mapping[str, Any],
 ) -> ReportData:
     """Return everything that the report shows."""
-    windows = {w.name: tuple(timestamps([w.start_us, w.end_us])) for w in resolved.timeline.windows}
+    windows = {w.name: tuple(timestamps(np.array([w.start_us, w.end_us]))) for w in resolved.timeline.windows}
     common = {
         "study": resolved.study.study,
         "study_text": resolved.study.text,
@@ -119,7 +141,7 @@ def report_data(
         "rank": resolved.study.rank,
         "leaderboard": board,
         "axes": tuple(resolved.study.axes),
-        "notes": tuple(filter(None, [resolved.study.description.strip()])),
+        "notes": tuple(filter(None, [resolved.study.description.strip(), _failed_on_test(chosen)])),
         "pins": _pins(plan),
         "windows": windows,
         "environment": environment,
@@ -137,10 +159,15 @@ def report_data(
     )
 
 
+def _failed_on_test(chosen: Chosen | None) -> str:
+    if chosen is None or chosen.test.get("status", "ok") == "ok":
+        return ""
+    return f"The chosen configuration failed on the test window: {chosen.test['error']}"
+
+
 def _named(resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
-    """What names the chosen configuration; a pooled ranking chooses it for all symbols, so none is named."""
-    pooled = resolved.study.rank == "pooled" and len(resolved.portfolios) > 1
-    symbol = {} if pooled else {"symbol": chosen.symbol}
+    """Return what names the chosen configuration; a pooled ranking chooses it for all symbols, so none is."""
+    symbol = {} if resolved.pooled else {"symbol": chosen.symbol}
     return {"config_id": chosen.config_id, **symbol, **chosen.params, **chosen.axes}
 
 
@@ -152,14 +179,11 @@ def _drawn(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
 def _series(
     location: LakeLocation, resolved: Resolved, chosen: Chosen, groups: Sequence[tuple[str, ...]], kind: str
 ) -> pd.DataFrame:
+    lead = ["symbol", "window"]
+    prices = ["entry_price", "exit_price", "pnl", "pnl_net"]
     table, columns, order = {
-        "equity": (EQUITY, ["symbol", "window", "ts", "equity", "benchmark", "position"], "ts"),
-        "trades": (
-            TRADES,
-            ["symbol", "window", "trade_no", "opened_at", "closed_at", "size", "entry_price", "exit_price"]
-            + ["pnl", "pnl_net"],
-            "trade_no",
-        ),
+        "equity": (EQUITY, [*lead, "ts", "equity", "benchmark", "position"], "ts"),
+        "trades": (TRADES, [*lead, "trade_no", "opened_at", "closed_at", "size", *prices], "trade_no"),
     }[kind]
     names = {"+".join(group) for group in groups}
     frames = []
@@ -178,9 +202,11 @@ def _bars(resolved: Resolved, plan: Plan, chosen: Chosen, groups: Sequence[tuple
         window = plan.windows[name].window
         for symbol in [symbol for group in groups for symbol in group]:
             bars = load_bars(plan, symbol, name, configuration)
-            bars = bars.slice(window.rows(bars, resolved.slices[configuration.timeframe].bar_us)[0], len(bars))
+            first, _ = window.rows(bars, resolved.slices[configuration.timeframe].bar_us)
+            bars = bars.slice(first, len(bars))
             prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}
-            frames.append(pd.DataFrame({"symbol": symbol, "window": name, "ts": timestamps(bars.ts), **prices}))
+            lead = {"symbol": symbol, "window": name, "ts": timestamps(bars.ts)}
+            frames.append(pd.DataFrame({**lead, **prices}))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -190,5 +216,3 @@ def _pins(plan: Plan) -> list[dict[str, Any]]:
         if asdict(model.pin) not in pins:
             pins.append(asdict(model.pin))
     return pins
-
-

@@ -34,7 +34,7 @@ models:
 strategy:  {{name: forecast_threshold, params: {{size: 500}}}}
 axes:
   model:     [rf_small, rf_medium, rf_large]
-  threshold: [0.00005, 0.0001, 0.00015, 0.0002, 0.00025, 0.0003, 0.00035, 0.0004, 0.00045, 0.0005, 0.00055, 0.0006]
+  threshold: {{from: 0.00005, to: 0.0006, step: 0.00005}}
   execution:
     - {{commission: 0.0001, slippage: 0.00005}}
     - {{commission: 0.0002, slippage: 0.0001}}

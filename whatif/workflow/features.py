@@ -29,7 +29,7 @@ def study_features(
     session = spark or get_spark(where)
     with writer_lock(where, f"features of study {study.study}"):
         create_tables(session, where)
-        pins = prepare_features(session, where, resolve_study(study, session, where))
+        pins = prepare_features(session, where, resolve_study(study, where, lambda: session))
     if study.data.timeframe not in pins:
         raise StudyError(f"study {study.study} has no models, so it has no features table: declare a model")
     return read_pinned(session, where, pins[study.data.timeframe])

@@ -30,7 +30,7 @@ def provenance() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Return versions of whatif (with its commit, in a checkout), Python and the packages results depend on."""
+    """Return versions of whatif (in a checkout with its commit), Python and what results depend on."""
     found = {"whatif": whatif.__version__, "python": platform.python_version()}
     commit = _commit()
     if commit:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F  # noqa: N812
-
-from whatif.calendars import choose_period, make_periods
-from whatif.domain.frames import timestamps
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import timeframe_us
-from whatif.errors import RunError, StrategyError, StudyError, nearest
+from whatif.errors import RunError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
-from whatif.lake.snapshots import read_pinned
-from whatif.lake.tags import pin_by_tag
+from whatif.lake.tags import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
-from whatif.pins import LakeLocation, Pin, table_exists
+from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.search.grid import Grid, expand
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Timeline, Window, resolve_timeline
-from whatif.strategies import AnyStrategy, StrategySpec
-from whatif.strategies import resolve as find_strategy
+from whatif.search.windows import Timeline
+from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
+from whatif.workflow.check import Checked, bar_slice, check_study
+from whatif.workflow.survey import Survey, most_bars, survey
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Session = Callable[[], "SparkSession"]
+"""Gives the Spark session, and starts it the first time that it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +34,8 @@ class Resolved:
 
     Attributes
     ----------
-    study : Study
-        As authored.
-    strategy : StrategySpec or BacktraderSpec
-        What it names.
-    timeline : Timeline
-        Its windows as instants.
+    checked : Checked
+        What is known without the lake: study, strategy, timeline, periods.
     bars : Pin
         The snapshot it runs on.
     slices : mapping of str to BarSlice
@@ -52,25 +46,45 @@ class Resolved:
         Models by name and timeframe, those that some configuration uses.
     grid : Grid
         Configurations.
-    periods : mapping of str to Periods
-        Periods of validate and test.
     window_bars : mapping of (str, str) to int
-        Bars of the study's timeframe by symbol and window.
+        Bars of the first timeframe by symbol and window, for estimates.
     data_digest : str
         Digest of the slice that results depend on.
     """
 
-    study: Study
-    strategy: AnyStrategy
-    timeline: Timeline
+    checked: Checked
     bars: Pin
     slices: Mapping[str, BarSlice]
     features: Mapping[str, FeatureSpec]
     models: Mapping[tuple[str, str], ModelSpec]
     grid: Grid
-    periods: Mapping[str, Periods]
     window_bars: Mapping[tuple[str, str], int]
     data_digest: str
+
+    @property
+    def study(self) -> Study:
+        """The study as authored."""
+        return self.checked.study
+
+    @property
+    def strategy(self) -> AnyStrategy:
+        """The strategy that it names."""
+        return self.checked.strategy
+
+    @property
+    def portable(self) -> PortableStrategy:
+        """The strategy as it travels to workers."""
+        return self.checked.portable
+
+    @property
+    def timeline(self) -> Timeline:
+        """Its windows as instants."""
+        return self.checked.timeline
+
+    @property
+    def periods(self) -> Mapping[str, Periods]:
+        """Periods of validate and test."""
+        return self.checked.periods
 
     @property
     def portfolios(self) -> tuple[tuple[str, ...], ...]:
@@ -79,23 +93,31 @@ class Resolved:
         return (symbols,) if self.study.portfolio == "shared" else tuple((s,) for s in symbols)
 
     @property
+    def pooled(self) -> bool:
+        """Whether a row of the ranking stands for several accounts."""
+        return self.study.rank == "pooled" and len(self.portfolios) > 1
+
+    @property
     def identity(self) -> str:
         """Digest of study and pin: a run with the same identity is the same run, resumed."""
         content = self.study.model_dump(mode="json", by_alias=True, exclude={"description"})
         return digest({"study": content, "strategy": self.strategy.digest, "bars": self.bars.snapshot_id})
 
 
-def resolve_study(study: Study, spark: SparkSession, location: LakeLocation, latest: bool = False) -> Resolved:
+def resolve_study(
+    study: Study | Checked, location: LakeLocation, session: Session | None = None, latest: bool = False
+) -> Resolved:
     """Return `study` ready to run, or refuse it before any work is done.
 
     Parameters
     ----------
-    study : Study
-        The authored study.
-    spark : SparkSession
-        A session whose catalog holds the lake.
+    study : Study or Checked
+        The study, as authored or checked already.
     location : LakeLocation
         Where the lake is.
+    session : callable, optional
+        Asked for Spark only if the study's pin has to be written down. If left out, nothing
+        is written: a study that has no pin yet is seen on the newest bars.
     latest : bool
         Run on the newest bars instead of those the study first ran on.
 
@@ -106,152 +128,78 @@ def resolve_study(study: Study, spark: SparkSession, location: LakeLocation, lat
     RunError
         If the lake lacks the symbols or bars that the study asks for.
     """
-    strategy = find_named(study)
-    timeline = resolve_timeline(study)
-    if not table_exists(location, "bars"):
-        raise RunError(f"the lake in {location.home} has no bars: run 'whatif ingest' first")
-    bars = pin_by_tag(spark, location, "bars", _tag(study), latest)
-    survey = _survey(spark, location, bars, study, timeline)
-    slices = {tf: _slice(study, timeline, survey, tf) for tf in _timeframes(study)}
-    features = {tf: feature_spec(study, part, timeline) for tf, part in slices.items() if study.models}
-    models = _models(study, features, timeline)
-    grid = expand(study, strategy, lambda name, tf: models[name, tf].identity)
+    checked = study if isinstance(study, Checked) else check_study(study)
+    asked, timeline = checked.study, checked.timeline
+    check_bars(location)
+    tagged = tagged_pin(location, "bars", _tag(asked))
+    bars = current_pin(location, "bars") if latest or tagged is None else tagged
+    found = survey(bars, asked, timeline)
+    slices = {tf: _slice(asked, timeline, found, tf) for tf in checked.timeframes}
+    features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
+    models = _models(asked, features, timeline)
+    grid = checked.grid or expand(asked, checked.strategy, lambda name, tf: models[name, tf].identity)
     used = {(c.model, c.timeframe) for c in grid.configurations}
-    _check_inputs(study, strategy)
-    window_bars = _window_bars(study, survey, slices[_timeframes(study)[0]], timeline)
-    periods = _periods(study, timeline)
-    data = {
-        "exchange": study.calendar.exchange,
-        "hours": study.calendar.hours,
-        "start": study.data.start.isoformat(),
-        "period": periods["validate"].kind,
-    }
     resolved = Resolved(
-        study=study,
-        strategy=strategy,
-        timeline=timeline,
+        checked=checked,
         bars=bars,
         slices=slices,
         features=features,
         models={key: model for key, model in models.items() if key in used},
         grid=grid,
-        periods=periods,
-        window_bars=window_bars,
-        data_digest=digest(data),
+        window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
+        data_digest=_data_digest(checked),
     )
-    _check_warmup(resolved, survey)
+    _check_warmup(resolved, found)
+    # last, so that a study that is refused leaves no pin behind
+    if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
+        tag_pin(session(), location, bars, _tag(asked))
     return resolved
 
 
-def find_named(study: Study) -> AnyStrategy:
-    """Return the strategy that the study names; a file is looked for beside the study, then here."""
-    name = study.strategy.name
-    folder = study.folder
-    file = name.rpartition(":")[0] if ":" in name else name
-    if folder is not None and file.endswith(".py") and (folder / file).exists():
-        return find_strategy(name, folder)
-    return find_strategy(name, Path())
+def check_bars(location: LakeLocation) -> None:
+    """Refuse a lake without bars.
+
+    Raises
+    ------
+    RunError
+        If the table is missing or empty.
+    """
+    if not table_exists(location, "bars") or open_table(location, "bars").current_snapshot() is None:
+        raise RunError(f"the lake in {location.home} has no bars: run 'whatif ingest' first")
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Bars of one symbol at one timeframe: all of the slice, and by window, and before its end."""
-
-    bars: int
-    windows: Mapping[str, int]
-    until: Mapping[str, int]
-
-
-def _survey(
-    spark: SparkSession, location: LakeLocation, pin: Pin, study: Study, timeline: Timeline
-) -> dict[tuple[str, str], _Found]:
-    """Count the pinned bars by symbol, timeframe and window: one row each comes to the driver."""
-    rows = read_pinned(spark, location, pin).where(F.col("symbol").isin(list(study.data.symbols)))
-    if study.calendar.hours == "regular":
-        rows = rows.where(F.col("hours") == "regular")
-    rows = rows.where(_between(timeline.start_us, timeline.end_us))
-    counts = [F.count("*").alias("bars"), F.max("exchange").alias("exchange")]
-    for window in timeline.windows:
-        inside = F.when(_between(window.start_us, window.end_us), 1)
-        counts.append(F.count(inside).alias(f"in_{window.name}"))
-        counts.append(F.count(F.when(_between(0, window.end_us), 1)).alias(f"until_{window.name}"))
-    found: dict[tuple[str, str], _Found] = {}
-    for row in rows.groupBy("symbol", "timeframe").agg(*counts).collect():
-        if row["exchange"] != study.calendar.exchange:
-            raise StudyError(
-                f"calendar.exchange {study.calendar.exchange!r} is not the one that {row['symbol']} was ingested "
-                f"with, {row['exchange']!r}: use {row['exchange']!r}, or ingest again with the right exchange"
-            )
-        names = [window.name for window in timeline.windows]
-        found[row["symbol"], row["timeframe"]] = _Found(
-            row["bars"], {n: row[f"in_{n}"] for n in names}, {n: row[f"until_{n}"] for n in names}
-        )
-    _check_symbols(spark, location, pin, study, {symbol for symbol, _ in found})
-    return found
+def _data_digest(checked: Checked) -> str:
+    study = checked.study
+    data = {
+        "exchange": study.calendar.exchange,
+        "hours": study.calendar.hours,
+        "start": study.data.start.isoformat(),
+        "period": checked.periods["validate"].kind,
+    }
+    return digest(data)
 
 
-def _between(start_us: int, end_us: int) -> Any:
-    start, end = (F.lit(t.to_pydatetime()) for t in timestamps(np.array([start_us, end_us])))
-    return (F.col("ts") >= start) & (F.col("ts") < end)
-
-
-def _check_symbols(
-    spark: SparkSession, location: LakeLocation, pin: Pin, study: Study, found: set[str]
-) -> None:
-    missing = [symbol for symbol in study.data.symbols if symbol not in found]
-    if not missing:
-        return
-    known = [row["symbol"] for row in read_pinned(spark, location, pin).select("symbol").distinct().collect()]
-    symbol = missing[0]
-    if symbol in known:
-        raise RunError(
-            f"data.symbols: {symbol} has no {study.calendar.session} bar from {study.data.start} to "
-            f"{study.data.end} in the pinned snapshot {pin.snapshot_id}: 'whatif bars' lists what there is; "
-            "bars ingested since the study first ran are seen with --latest"
-        )
-    raise RunError(
-        f"data.symbols: {symbol} is not in the lake: {nearest(symbol, known)}; ingest it with 'whatif ingest', "
-        "and if the study ran before, run it with --latest"
-    )
-
-
-def _timeframes(study: Study) -> tuple[str, ...]:
-    return tuple(study.axes.get("timeframe", (study.data.timeframe,)))
-
-
-def _slice(
-    study: Study, timeline: Timeline, survey: Mapping[tuple[str, str], _Found], timeframe: str
-) -> BarSlice:
+def _slice(study: Study, timeline: Timeline, found: Survey, timeframe: str) -> BarSlice:
     """Return the slice at `timeframe`, from the lake's own bars or the longest that it can be made of."""
     length = timeframe_us(timeframe)
     sources = []
     for symbol in study.data.symbols:
-        sources.append({tf for (s, tf) in survey if s == symbol and length % timeframe_us(tf) == 0})
+        sources.append({tf for (s, tf) in found if s == symbol and length % timeframe_us(tf) == 0})
     common = set.intersection(*sources)
     if not common:
-        have = ", ".join(sorted(f"{symbol} {tf}" for symbol, tf in survey))
+        have = ", ".join(sorted(f"{symbol} {tf}" for symbol, tf in found))
         raise RunError(
-            f"data.timeframe {timeframe!r} cannot be made of the bars in the lake ({have}): use one of "
+            f"timeframe {timeframe!r} cannot be made of the bars in the lake ({have}): use one of "
             "those timeframes or a multiple"
         )
-    return BarSlice(
-        symbols=study.data.symbols,
-        source_timeframe=max(common, key=timeframe_us),
-        timeframe=timeframe,
-        exchange=study.calendar.exchange,
-        hours=study.calendar.hours,
-        start_us=timeline.start_us,
-        end_us=timeline.end_us,
-    )
+    return bar_slice(study, timeline, max(common, key=timeframe_us), timeframe)
 
 
 def _models(
     study: Study, features: Mapping[str, FeatureSpec], timeline: Timeline
 ) -> dict[tuple[str, str], ModelSpec]:
-    if not study.models:
+    if not study.models or timeline.train is None:
         return {}
-    if timeline.train is None:
-        raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
     target = study.label.target if study.label else "return"
     return {
         (name, timeframe): model_spec(name, forest, spec, target, timeline.train)
@@ -260,55 +208,24 @@ def _models(
     }
 
 
-def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
-    wanted = strategy.external_inputs()
-    unknown = sorted(wanted - {"forecast"})
-    if unknown:
-        raise StrategyError(
-            f"strategy {study.strategy.name!r} needs input {unknown[0]!r}, which a study cannot give it: "
-            f"{nearest(unknown[0], ['forecast'])} or an indicator expression"
-        )
-    if "forecast" in wanted and "model" not in study.axes and len(study.models) != 1:
-        declared = ", ".join(study.models) or "none"
-        raise StudyError(
-            f"strategy {study.strategy.name!r} trades a model's forecast, and the study does not say which "
-            f"(models: {declared}): declare models and add the axis model"
-        )
-
-
 def _window_bars(
-    study: Study, survey: Mapping[tuple[str, str], _Found], part: BarSlice, timeline: Timeline
+    study: Study, found: Survey, part: BarSlice, timeline: Timeline
 ) -> dict[tuple[str, str], int]:
-    share = timeframe_us(part.source_timeframe) / part.bar_us
     counts: dict[tuple[str, str], int] = {}
     for symbol in study.data.symbols:
-        found = survey[symbol, part.source_timeframe]
         for window in timeline.windows:
-            counts[symbol, window.name] = math.ceil(found.windows[window.name] * share)
-            if not found.windows[window.name] and (window.name != "train" or study.models):
+            there = found[symbol, part.source_timeframe].windows[window.name]
+            if not there and (window.name != "train" or study.models):
                 raise RunError(
-                    f"{symbol} has no bar in window {window}: ingest bars for that time, or choose another slice"
+                    f"{symbol} has no bar in window {window}: ingest bars for that time, "
+                    "or choose another slice"
                 )
+            sessions = timeline.schedule.between(window.start_us, window.end_us)
+            counts[symbol, window.name] = most_bars(there, part, sessions)
     return counts
 
 
-def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
-    bar_us = timeframe_us(study.data.timeframe)
-
-    def of(window: Window, kind: str) -> Periods:
-        sessions = timeline.schedule.between(window.start_us, window.end_us)
-        return make_periods(kind, sessions, window.start_us, window.end_us, bar_us)
-
-    validate = timeline.validate
-    kind = study.period
-    if kind == "auto":
-        sessions = timeline.schedule.between(validate.start_us, validate.end_us)
-        kind = choose_period(sessions, validate.start_us, validate.end_us, bar_us)  # type: ignore[assignment]
-    windows: Iterable[Window] = (w for w in (validate, timeline.test) if w is not None)
-    return {window.name: of(window, kind) for window in windows}
-
-
-def _check_warmup(resolved: Resolved, survey: Mapping[tuple[str, str], _Found]) -> None:
+def _check_warmup(resolved: Resolved, found: Survey) -> None:
     """Refuse a configuration that could not decide anything before validate is over."""
     strategy = resolved.strategy
     if not isinstance(strategy, StrategySpec):
@@ -318,17 +235,18 @@ def _check_warmup(resolved: Resolved, survey: Mapping[tuple[str, str], _Found]) 
         needed = strategy.warmup(configuration.params)
         if needed > longest.get(configuration.timeframe, (-1, {}))[0]:
             longest[configuration.timeframe] = (needed, configuration.params)
+    timeline = resolved.timeline
+    sessions = timeline.schedule.between(timeline.start_us, timeline.validate.end_us)
     for timeframe, (needed, params) in longest.items():
         part = resolved.slices[timeframe]
-        share = timeframe_us(part.source_timeframe) / part.bar_us
         for symbol in resolved.study.data.symbols:
-            until = math.ceil(survey[symbol, part.source_timeframe].until["validate"] * share)
+            until = most_bars(found[symbol, part.source_timeframe].until["validate"], part, sessions)
             if needed >= until:
                 shown = ", ".join(f"{name} = {value}" for name, value in params.items())
                 raise StudyError(
-                    f"strategy {resolved.study.strategy.name!r} with {shown} needs {needed} bars to warm up, and "
-                    f"{symbol} has {until} {timeframe} bars from data.start to the end of validate: begin the "
-                    "data earlier, or use shorter periods"
+                    f"strategy {resolved.study.strategy.name!r} with {shown} needs {needed} bars to warm "
+                    f"up, and {symbol} has {until} {timeframe} bars from data.start to the end of "
+                    "validate: begin the data earlier, or use shorter periods"
                 )
 
 

@@ -26,7 +26,8 @@ class Chosen:
     axes : mapping
         Its value on each axis.
     validate, test : mapping of str to float
-        Metrics on either window; `test` is empty where the split has no test window.
+        Metrics on either window; `test` also has `status` and `error`, and is empty where the split
+        has no test window.
     """
 
     config_id: str

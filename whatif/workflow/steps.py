@@ -6,15 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from whatif.lake import create_tables, writer_lock
+from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
-from whatif.session import get_spark
 from whatif.study import load_study
-from whatif.tracking.run import finish
 from whatif.workflow.answer import leaderboard
-from whatif.workflow.resolve import resolve_study
-from whatif.workflow.run import track_study
+from whatif.workflow.check import check_study
+from whatif.workflow.lazy import lazy_session
+from whatif.workflow.resolve import check_bars, resolve_study
+from whatif.workflow.track import tracked_study
 from whatif.workflow.train import Prepared, Say, prepare, prepare_features
 
 
@@ -22,38 +22,36 @@ def build_study_features(
     path: Path, location: LakeLocation, latest: bool, console: Console
 ) -> dict[str, Pin]:
     """Build the features tables of a study and return their pins by timeframe."""
-    study = load_study(path)
-    with writer_lock(location, f"features of study {study.study}"):
-        spark = get_spark(location)
-        create_tables(spark, location)
-        resolved = resolve_study(study, spark, location, latest)
-        return prepare_features(spark, location, resolved, _say(console))
+    checked = check_study(load_study(path))
+    check_bars(location)
+    with writer_lock(location, f"features of study {checked.study.study}"):
+        session = lazy_session(location)
+        resolved = resolve_study(checked, location, session, latest)
+        if not resolved.features:
+            return {}
+        return prepare_features(session(), location, resolved, _say(console))
 
 
 def train_study_models(path: Path, location: LakeLocation, latest: bool, console: Console) -> Prepared:
     """Train the models of a study whose predictions are not stored yet."""
-    study = load_study(path)
-    with writer_lock(location, f"train study {study.study}"):
-        spark = get_spark(location)
-        create_tables(spark, location)
-        resolved = resolve_study(study, spark, location, latest)
+    checked = check_study(load_study(path))
+    check_bars(location)
+    with writer_lock(location, f"train study {checked.study.study}"):
+        session = lazy_session(location)
+        resolved = resolve_study(checked, location, session, latest)
         if not resolved.models:
             return Prepared({}, {}, (), {})
-        tracked = track_study(location, resolved)
-        try:
-            prepared = prepare(spark, location, resolved, tracked, _say(console))
-        except BaseException:
-            finish(tracked, "FAILED")
-            raise
-        finish(tracked)
-        return prepared
+        with tracked_study(location, resolved) as tracked:
+            return prepare(session, location, resolved, tracked, _say(console))
 
 
 def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, int]:
-    """Return the ranking of a study's stored backtests, and how many are still to be run."""
+    """Return the ranking of a study's stored backtests, and how many are still to be run.
+
+    Writes nothing, waits for nobody and starts no JVM.
+    """
     study = load_study(path)
-    spark = get_spark(location)
-    resolved = resolve_study(study, spark, location)
+    resolved = resolve_study(study, location)
     board = leaderboard(location, resolved)
     rows = len(resolved.grid.configurations)
     if study.rank == "per_symbol":

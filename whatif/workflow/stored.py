@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
+import pyarrow as pa
 
-from whatif.domain.frames import timestamps
 from whatif.lake.spec import TableSpec
-from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
+from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
+from whatif.pins.filters import all_of, equal, one_of, within
+from whatif.pins.read import scan
 from whatif.search.windows import Window
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
 
 MOST_IN_FILTER = 200
 
@@ -26,17 +31,16 @@ class Slot:
 
     def matches(self, configurations: Sequence[str] | None = None) -> BooleanExpression:
         """Return the filter of its rows, of some configurations or of all."""
-        start, end = (t.isoformat() for t in timestamps([self.window.start_us, self.window.end_us]))
-        terms: list[BooleanExpression] = [
-            EqualTo("bars_snapshot", self.bars_snapshot),
-            EqualTo("data_digest", self.data_digest),
-            EqualTo("window", self.window.name),
-            EqualTo("window_start", start),
-            EqualTo("window_end", end),
+        terms = [
+            equal("bars_snapshot", self.bars_snapshot),
+            equal("data_digest", self.data_digest),
+            equal("window", self.window.name),
+            within("window_start", self.window.start_us, self.window.start_us + 1),
+            within("window_end", self.window.end_us, self.window.end_us + 1),
         ]
         if configurations is not None and len(configurations) <= MOST_IN_FILTER:
-            terms.append(In("config_id", list(configurations)))
-        return And(*terms)
+            terms.append(one_of("config_id", configurations))
+        return all_of(*terms)
 
 
 def read_rows(
@@ -48,22 +52,47 @@ def read_rows(
 ) -> pd.DataFrame:
     """Return the rows of `table` in `slot`, of some configurations or of all; none is an empty frame.
 
-    Timestamps are tz-aware UTC; null numbers are NaN.
+    Timestamps are tz-aware UTC; null numbers are NaN. A column that the table, written by an
+    older version of whatif, does not have yet is all null.
     """
     names = list(columns or table.column_names)
-    if not table_exists(location, table.name) or open_table(location, table.name).current_snapshot() is None:
+    opened = _opened(location, table)
+    if opened is None:
         return pd.DataFrame(columns=names)
-    pinned = current_pin(location, table.name)
-    wanted = list(dict.fromkeys([*names, "config_id"]))
-    frame = read_arrow(pinned, wanted, slot.matches(configurations)).to_pandas()
+    pinned, there = opened
+    wanted = [name for name in dict.fromkeys([*names, "config_id"]) if name in there]
+    frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations)).to_pandas()
     if configurations is not None:
         frame = frame[frame["config_id"].isin(set(configurations))]
-    return frame[names].reset_index(drop=True)
+    return frame.reindex(columns=names).reset_index(drop=True)
 
 
-def stored_keys(location: LakeLocation, table: TableSpec, slot: Slot) -> set[tuple[str, str]]:
-    """Return (config_id, symbol) of all rows of `table` in `slot`."""
-    frame = read_rows(location, table, slot, ["config_id", "symbol"])
-    return set(zip(frame["config_id"].astype(str), frame["symbol"].astype(str), strict=True))
+def stored_keys(
+    location: LakeLocation, table: TableSpec, slot: Slot, configurations: Sequence[str] | None = None
+) -> set[tuple[str, str]]:
+    """Return (config_id, symbol) of all rows of `table` in `slot`.
+
+    Rows are looked at as they are read: a table with a row for each bar may be long.
+    """
+    opened = _opened(location, table)
+    keys: set[tuple[str, str]] = set()
+    if opened is None:
+        return keys
+    columns = ["config_id", "symbol"]
+    for batch in scan(opened[0], columns, slot.matches(configurations)).to_arrow_batch_reader():
+        distinct = pa.Table.from_batches([batch]).select(columns).group_by(columns).aggregate([])
+        keys.update(zip(*(distinct[name].to_pylist() for name in columns), strict=True))
+    asked = None if configurations is None else set(configurations)
+    return {key for key in keys if asked is None or key[0] in asked}
 
 
+def _opened(location: LakeLocation, table: TableSpec) -> tuple[Pin, set[str]] | None:
+    """Return the pin of the newest snapshot and the table's columns; None if there are no rows."""
+    if not table_exists(location, table.name):
+        return None
+    opened = open_table(location, table.name)
+    snapshot = opened.current_snapshot()
+    if snapshot is None:
+        return None
+    pinned = Pin(table.name, snapshot.snapshot_id, opened.metadata_location)
+    return pinned, {field.name for field in opened.schema().fields}

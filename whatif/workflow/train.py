@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.features.build import build_features
-from whatif.lake import append, create_tables, pin, read_pinned
+from whatif.lake import append, read_pinned
 from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
-from whatif.pins import LakeLocation, Pin
+from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
+from whatif.pins.filters import equal
+from whatif.pins.read import scan
 from whatif.runner.plan import ModelPin
 from whatif.tracking.models import log_model
 from whatif.tracking.run import TrackedRun
-from whatif.workflow.resolve import Resolved
+from whatif.workflow.resolve import Resolved, Session
 
 Say = Callable[[str], None]
 
@@ -58,7 +59,7 @@ def prepare_features(
 
 
 def prepare(
-    spark: SparkSession,
+    session: Session,
     location: LakeLocation,
     resolved: Resolved,
     tracked: TrackedRun | None = None,
@@ -66,27 +67,44 @@ def prepare(
 ) -> Prepared:
     """Make sure that features and predictions exist for the pinned bars.
 
-    A model whose predictions are stored is not trained again. Each model's predictions, for
-    all bars from the validate window on, are one batch job and one commit.
+    A model whose predictions are stored is not trained again, and where all are, Spark is not
+    asked for. Each model's predictions, for all bars from the validate window on, are one
+    batch job and one commit.
     """
     if not resolved.models:
         return Prepared({}, {}, (), {})
-    create_tables(spark, location)
-    features = prepare_features(spark, location, resolved, say)
+    snapshot = resolved.bars.snapshot_id
+    stored = predicted(location, {spec.digest(snapshot) for spec in resolved.models.values()})
+    features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
-    for (name, timeframe), spec in resolved.models.items():
-        digest = spec.digest(resolved.bars.snapshot_id)
-        if _predicted(spark, location, digest):
+    for (name, _), spec in resolved.models.items():
+        if spec.digest(snapshot) in stored:
             say(f"model {name}: predictions are stored")
             continue
-        rows = read_pinned(spark, location, features[timeframe])
-        metrics[name] = _train_one(spark, location, resolved, spec, rows, tracked, say)
-    stored = pin(spark, location, PREDICTIONS.name)
+        features = features or prepare_features(session(), location, resolved, say)
+        rows = read_pinned(session(), location, features[spec.features.bars.timeframe])
+        metrics[name] = _train_one(session(), location, resolved, spec, rows, tracked, say)
+        stored.add(spec.digest(snapshot))
+    where = current_pin(location, PREDICTIONS.name)
     models = {
-        key: ModelPin(stored, spec.digest(resolved.bars.snapshot_id), spec.target)
-        for key, spec in resolved.models.items()
+        key: ModelPin(where, spec.digest(snapshot), spec.target) for key, spec in resolved.models.items()
     }
     return Prepared(features, models, tuple(metrics), metrics)
+
+
+def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
+    """Return those models whose predictions are stored. Starts no JVM."""
+    if not table_exists(location, PREDICTIONS.name):
+        return set()
+    if open_table(location, PREDICTIONS.name).current_snapshot() is None:
+        return set()
+    pinned = current_pin(location, PREDICTIONS.name)
+    found: set[str] = set()
+    for digest in digests:
+        # files hold one model each, so a file that may match does
+        if next(iter(scan(pinned, ["model_digest"], equal("model_digest", digest)).plan_files()), None):
+            found.add(digest)
+    return found
 
 
 def _train_one(
@@ -112,15 +130,10 @@ def _train_one(
     finally:
         scored.unpersist()
     say(
-        f"model {spec.name}: {trained.rows:,} rows, skill against the naive forecast {metrics['skill']:+.4f}, "
-        f"correlation {metrics['correlation']:+.3f}, {_took(started)}"
+        f"model {spec.name}: {trained.rows:,} rows, skill against the naive forecast "
+        f"{metrics['skill']:+.4f}, correlation {metrics['correlation']:+.3f}, {_took(started)}"
     )
     return metrics
-
-
-def _predicted(spark: SparkSession, location: LakeLocation, digest: str) -> bool:
-    stored = spark.table(location.identifier(PREDICTIONS.name)).where(F.col("model_digest") == digest)
-    return not stored.isEmpty()
 
 
 def _took(started: float) -> str:

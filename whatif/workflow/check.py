@@ -1,0 +1,160 @@
+"""Refuses what needs no lake to be seen, before a lock is taken or Spark starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whatif.calendars import choose_period, make_periods
+from whatif.domain.periods import Periods
+from whatif.domain.timeframe import timeframe_us
+from whatif.engines import get_engine
+from whatif.errors import StrategyError, StudyError, nearest
+from whatif.features.spec import feature_spec
+from whatif.search.grid import Grid, expand
+from whatif.search.pooling import check_poolable
+from whatif.search.slices import BarSlice
+from whatif.search.windows import Timeline, Window, resolve_timeline
+from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
+from whatif.strategies import resolve as find_strategy
+from whatif.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A study that can be run if the lake has its bars.
+
+    Attributes
+    ----------
+    study : Study
+        As authored.
+    strategy : StrategySpec or BacktraderSpec
+        What it names.
+    portable : PortableStrategy
+        The same, as it travels to workers.
+    warmup : int
+        Bars before the window that an ordinary Backtrader strategy is fed.
+    timeline : Timeline
+        Its windows as instants.
+    periods : mapping of str to Periods
+        Periods of validate and test.
+    timeframes : tuple of str
+        Lengths of bars that its configurations use.
+    grid : Grid or None
+        Its configurations; None where they depend on models, and so on the lake.
+    """
+
+    study: Study
+    strategy: AnyStrategy
+    portable: PortableStrategy
+    warmup: int
+    timeline: Timeline
+    periods: Mapping[str, Periods]
+    timeframes: tuple[str, ...]
+    grid: Grid | None
+
+
+def check_study(study: Study) -> Checked:
+    """Return `study` with everything that can be known of it without its bars.
+
+    Raises
+    ------
+    StudyError, StrategyError, IndicatorError, CalendarError, EngineError
+        Naming the key, the value, the rule and the remedy.
+    """
+    get_engine(study.engine)
+    if study.rank == "pooled":
+        check_poolable(study.objective)
+    strategy = find_named(study)
+    timeline = resolve_timeline(study)
+    _check_inputs(study, strategy)
+    # a model is part of a configuration's identity with its features, whose source the lake decides
+    grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
+    if study.models:
+        _check_features(study, timeline, timeframes)
+    return Checked(
+        study=study,
+        strategy=strategy,
+        portable=to_portable(strategy),
+        warmup=_warmup(strategy),
+        timeline=timeline,
+        periods=_periods(study, timeline),
+        timeframes=timeframes,
+        grid=None if study.models else grid,
+    )
+
+
+def find_named(study: Study) -> AnyStrategy:
+    """Return the strategy that the study names; a file is looked for beside the study, then here."""
+    name = study.strategy.name
+    folder = study.folder
+    file = name.rpartition(":")[0] if ":" in name else name
+    if folder is not None and file.endswith(".py") and (folder / file).exists():
+        return find_strategy(name, folder)
+    return find_strategy(name, Path())
+
+
+def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
+    wanted = strategy.external_inputs()
+    unknown = sorted(wanted - {"forecast"})
+    if unknown:
+        raise StrategyError(
+            f"strategy {study.strategy.name!r} needs input {unknown[0]!r}, which a study cannot give it: "
+            f"{nearest(unknown[0], ['forecast'])} or an indicator expression"
+        )
+    if "forecast" in wanted and "model" not in study.axes and len(study.models) != 1:
+        declared = ", ".join(study.models) or "none"
+        raise StudyError(
+            f"strategy {study.strategy.name!r} trades a model's forecast, and the study does not say which "
+            f"(models: {declared}): declare models and add the axis model"
+        )
+
+
+def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str]) -> None:
+    if timeline.train is None:
+        raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
+    for timeframe in timeframes:
+        feature_spec(study, bar_slice(study, timeline, timeframe, timeframe), timeline)
+
+
+def bar_slice(study: Study, timeline: Timeline, source_timeframe: str, timeframe: str) -> BarSlice:
+    """Return the study's slice at `timeframe`, made of bars of `source_timeframe`."""
+    return BarSlice(
+        symbols=study.data.symbols,
+        source_timeframe=source_timeframe,
+        timeframe=timeframe,
+        exchange=study.calendar.exchange,
+        hours=study.calendar.hours,
+        start_us=timeline.start_us,
+        end_us=timeline.end_us,
+    )
+
+
+def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
+    bar_us = timeframe_us(study.data.timeframe)
+
+    def of(window: Window, kind: str) -> Periods:
+        sessions = timeline.schedule.between(window.start_us, window.end_us)
+        return make_periods(kind, sessions, window.start_us, window.end_us, bar_us)
+
+    validate = timeline.validate
+    kind: str = study.period
+    if kind == "auto":
+        sessions = timeline.schedule.between(validate.start_us, validate.end_us)
+        kind = choose_period(sessions, validate.start_us, validate.end_us, bar_us)
+    windows = (w for w in (validate, timeline.test) if w is not None)
+    return {window.name: of(window, kind) for window in windows}
+
+
+def _warmup(strategy: AnyStrategy) -> int:
+    """Bars before the window for an ordinary Backtrader strategy: what it declares as `warmup`."""
+    if isinstance(strategy, StrategySpec):
+        return 0
+    declared = getattr(strategy.cls, "warmup", 0)
+    if not isinstance(declared, int) or isinstance(declared, bool) or declared < 0:
+        raise StrategyError(
+            f"strategy {strategy.name}: warmup = {declared!r} must be a whole number of bars, 0 or more"
+        )
+    return declared

@@ -1,0 +1,47 @@
+"""Writes down each time that a test window is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+
+from whatif.domain.frames import timestamps
+from whatif.lake import append
+from whatif.lake.tables import TEST_LOOKS
+from whatif.pins import LakeLocation
+from whatif.runner.plan import Pending
+from whatif.workflow.resolve import Resolved
+
+
+def record_looks(
+    spark: SparkSession,
+    location: LakeLocation,
+    resolved: Resolved,
+    pending: Sequence[Pending],
+    origin: Mapping[str, str],
+) -> None:
+    """Add a row to `test_looks` for each backtest that is about to be run on the test window."""
+    test = resolved.timeline.test
+    assert test is not None  # nothing is pending on a window that does not exist
+    start, end = timestamps(np.array([test.start_us, test.end_us]))
+    rows = [
+        {
+            "study": resolved.study.study,
+            "data_digest": resolved.data_digest,
+            "looked_at": datetime.now(UTC),
+            "user": origin["user"],
+            "host": origin["host"],
+            "config_id": configuration.config_id,
+            "symbol": "+".join(part.symbols),
+            "window_start": start,
+            "window_end": end,
+            "command": origin["command"],
+        }
+        for part in pending
+        for configuration in part.configurations
+    ]
+    append(spark, location, TEST_LOOKS, spark.createDataFrame(pd.DataFrame(rows), TEST_LOOKS.ddl))

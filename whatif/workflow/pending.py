@@ -1,0 +1,52 @@
+"""What of a study is still to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.pins import LakeLocation
+from whatif.runner.plan import Pending
+from whatif.runner.thinning import ALL_UP_TO
+from whatif.search.grid import Configuration
+from whatif.search.windows import Window
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.stored import Slot, read_rows, stored_keys
+
+
+def slot(resolved: Resolved, window: Window) -> Slot:
+    """Return where the study's rows on `window` are."""
+    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window)
+
+
+def keeps_all_returns(resolved: Resolved) -> bool:
+    """Whether the study needs the returns of each of its backtests: pooling does, of any number."""
+    return resolved.pooled or len(resolved.grid.configurations) <= ALL_UP_TO
+
+
+def pending_on(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[Configuration]
+) -> tuple[list[Pending], int]:
+    """Return what the lake lacks of some configurations on a window, and how many backtests it holds."""
+    here = slot(resolved, window)
+    rows = read_rows(location, RESULTS, here, ["config_id", "symbol", "status"])
+    keys = list(zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True))
+    done = set(keys)
+    if keeps_all_returns(resolved):
+        # a larger study that shares some of the configurations may have dropped their returns
+        good = {key for key, status in zip(keys, rows["status"], strict=True) if status == "ok"}
+        done -= good - stored_keys(location, RETURNS, here)
+    every = {(c.config_id, "+".join(group)) for group in resolved.portfolios for c in configurations}
+    return work_of(resolved, window.name, every - done), len(every & done)
+
+
+def work_of(resolved: Resolved, window: str, backtests: Collection[tuple[str, str]]) -> list[Pending]:
+    """Return backtests, as (config_id, symbol), as work on a window: by symbol, in the grid's order."""
+    work = []
+    for group in resolved.portfolios:
+        symbol = "+".join(group)
+        mine = tuple(c for c in resolved.grid.configurations if (c.config_id, symbol) in backtests)
+        if mine:
+            bars = sum(resolved.window_bars[s, window] for s in group)
+            work.append(Pending(group, window, mine, bars))
+    return work

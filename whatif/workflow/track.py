@@ -1,0 +1,85 @@
+"""What a study leaves in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.rows import KEY_COLUMNS
+from whatif.pins import LakeLocation
+from whatif.runner.plan import Plan
+from whatif.tracking.configurations import log_configurations
+from whatif.tracking.run import TrackedRun, finish, log, log_files, log_tables, start_study_run
+from whatif.workflow.provenance import provenance, versions
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+
+
+@contextmanager
+def tracked_study(location: LakeLocation, resolved: Resolved) -> Iterator[TrackedRun]:
+    """Give the study's run in MLflow, the same one when it is resumed; close it as the block ends."""
+    tracked = _start(location, resolved)
+    try:
+        yield tracked
+    except BaseException as error:
+        finish(tracked, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    finish(tracked)
+
+
+def log_answer(
+    tracked: TrackedRun,
+    location: LakeLocation,
+    plan: Plan,
+    board: pd.DataFrame,
+    chosen: Chosen | None,
+    files: Sequence[Path],
+) -> int:
+    """Log ranking, tables read, files and the chosen configuration; return how many children are new."""
+    logged = log_configurations(tracked, board)
+    pins = dict.fromkeys([plan.bars, *(model.pin for model in plan.models.values())])
+    log_tables(tracked, list(pins), location)
+    log_files(tracked, files)
+    if chosen is not None:
+        figures = {f"validate.{name}": value for name, value in _numbers(chosen.validate).items()}
+        figures |= {f"test.{name}": value for name, value in _numbers(chosen.test).items()}
+        log(tracked, metrics=figures, tags={"whatif.best": f"{chosen.config_id}/{chosen.symbol}"})
+    return logged
+
+
+def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
+    origin, study = provenance(), resolved.study
+    tags = {
+        "whatif.version": versions()["whatif"],
+        "whatif.commit": versions().get("commit", ""),
+        "whatif.bars_pin": resolved.bars.to_json(),
+        **{f"whatif.{name}": text for name, text in origin.items()},
+    }
+    tracked = start_study_run(location, study.study, resolved.identity, tags)
+    tracked.client.log_text(tracked.run_id, study.text, "study.yaml")
+    params = {
+        "strategy": study.strategy.name,
+        "symbols": ", ".join(study.data.symbols),
+        "timeframe": study.data.timeframe,
+        "start": study.data.start,
+        "end": study.data.end,
+        "objective": study.objective,
+        "rank": study.rank,
+        "configurations": len(resolved.grid.configurations),
+    }
+    log(tracked, params=params)
+    return tracked
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    kinds = (bool, int, float, np.bool_, np.number)
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, kinds) and name not in KEY_COLUMNS and not np.isnan(value)
+    }
