@@ -38,11 +38,24 @@ def demo(
 
 def bench(
     bars: Annotated[
-        Path | None, typer.Option(help="CSV of bars in ESTX50's format; sample market if left out.")
+        Path | None,
+        typer.Option(help="CSV of bars in ESTX50's format; that of WHATIF_TEST_DATA, or the sample market."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file of the figures; bench.json in the lake's home.")
+    ] = None,
+    only: Annotated[
+        str, typer.Option(help="Some of crossover,prediction,memory,demo,resume; all if left out.")
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,
+    cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,
 ) -> None:
-    """Measure speed and memory, as ratios of one run."""
-    from whatif.workflow.bench import bench as run_bench
+    """Measure speed and memory and print each figure beside its goal; a missed goal is no error."""
+    from whatif.workflow.bench.setting import BenchOptions
+    from whatif.workflow.bench.suite import bench as run_bench
 
-    run_bench(bars, output, Console())
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    path = output or LakeLocation.from_environment().home / "bench.json"
+    report = run_bench(BenchOptions(bars, names, quick, cores), path, Console())
+    if report.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,47 @@
+"""A worker without Spark, to see how much memory it needs: `python -m whatif.workflow.bench.probe`."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import resource
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from whatif.runner.worker import evaluate
+
+
+def main(request: str, answer: str) -> None:
+    """Evaluate the pickled plan and work items of `request`; write counts and memory as JSON.
+
+    The rows are taken and dropped one frame at a time, as Spark takes them.
+    """
+    plan, items = pickle.loads(Path(request).read_bytes())
+    before = peak_mb()
+    rows = failed = 0
+    for frame in evaluate(plan, iter([pd.DataFrame({"item": items})])):
+        rows += len(frame)
+        failed += int((frame["status"] != "ok").sum())
+    answered = {"rows": rows, "failed": failed, "imports_mb": before, "peak_mb": peak_mb()}
+    Path(answer).write_text(json.dumps(answered), encoding="utf-8")
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held, in 2**20 bytes.
+
+    Linux's own high-water mark of the address space where there is one: `ru_maxrss` also
+    counts what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
