@@ -147,6 +147,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("period: minute", ["period = 'minute'", "'session'"]),
         ("features: close", ["features = 'close'", "list"]),
         ("features: [close, close]", ["close", "twice"]),
+        ("features: [sma(vwap, 20)]", ["'sma(vwap' is torn", "quote"]),
         ("models: {a: {}}", ["models need a label and features"]),
         (MODEL + "{trees: many}}", ["models.a.trees = 'many'", "integer"]),
         (MODEL + "{trees: 0}}", ["models.a.trees = 0", "1"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from whatif.domain.timeframe import duration_us
+from whatif.domain.timeframe import DAY_US, duration_us
 from whatif.errors import StudyError
 from whatif.indicators import Expression, parse
 from whatif.search.slices import BarSlice
@@ -76,8 +76,9 @@ def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpe
 
 
 def _check_horizon(text: str, horizon: int, bars: BarSlice, timeline: Timeline) -> None:
-    longest = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
-    if horizon >= longest and bars.hours == "regular":
+    regular = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
+    longest = regular if bars.hours == "regular" else DAY_US
+    if horizon >= longest:
         raise StudyError(
             f"label.horizon {text!r} reaches out of every session: the longest of {bars.exchange} lasts "
             f"{longest // 60_000_000} minutes and a label never leaves its session; use a shorter horizon"

@@ -263,6 +263,9 @@ class Study(Section):
     @field_validator("features")
     @classmethod
     def _distinct_features(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        torn = [feature for feature in value if feature.count("(") != feature.count(")")]
+        if torn:
+            raise ValueError(f"{torn[0]!r} is torn: quote an expression with a comma, as in 'sma(vwap, 20)'")
         twice = sorted({feature for feature in value if value.count(feature) > 1})
         if twice:
             raise ValueError(f"names {', '.join(twice)} twice; name each feature once")

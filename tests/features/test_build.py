@@ -1,0 +1,89 @@
+"""Features over all symbols at once, in Iceberg, from a pin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.domain.bars import Bars
+from whatif.domain.timeframe import MINUTE_US
+from whatif.features.build import BARS_SNAPSHOT, build_features
+from whatif.features.compute import feature_frame
+from whatif.features.spec import FeatureSpec
+from whatif.lake import read_pinned
+from whatif.pins import Pin, open_table, read_arrow, read_bars
+from whatif.search.slices import BarSlice
+
+from ..markets import put_bars, us, walk
+
+pytestmark = pytest.mark.spark
+
+SYMBOLS = ("SPY", "IBM", "BAC")
+FEATURES = ("ema(10)", "sma(5)", "sma(20)", "roc(5)", "sma(vwap, 3)", "vwap", "close", "volume")
+
+
+def spec() -> FeatureSpec:
+    start, end = us("2013-10-04T13:30"), us("2013-10-11T20:00")
+    return FeatureSpec(
+        BarSlice(SYMBOLS, "1min", "1min", "XNYS", "regular", start, end), FEATURES, 5 * MINUTE_US
+    )
+
+
+def rows_of(pin: Pin, symbol: str, one: FeatureSpec) -> pd.DataFrame:
+    names = ["symbol", "ts", *one.columns, "label_level", "label_return", "label_end"]
+    frame = read_arrow(pin, names).to_pandas()
+    return frame[frame["symbol"] == symbol].sort_values("ts").reset_index(drop=True)
+
+
+def same_bytes(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> None:
+    for name in names:
+        a, b = (f[name].to_numpy(dtype=np.float64, na_value=np.nan) for f in (left, right))
+        assert a.tobytes() == b.tobytes(), name
+
+
+def outside_hours(bars: Bars) -> Bars:
+    """Return the bars and one of after hours, which regular features must not see."""
+    late = bars.take(np.array([len(bars) - 1]))
+    object.__setattr__(late, "ts", late.session_close + 10 * MINUTE_US)
+    return late
+
+
+def test_the_table_is_the_function_symbol_by_symbol(spark, lake_home) -> None:
+    markets = [walk(symbol, seed, minutes=45) for seed, symbol in enumerate(SYMBOLS)]
+    pin = put_bars(spark, lake_home, [*markets, outside_hours(markets[0]), walk("NOT", 9, minutes=45)])
+    one = spec()
+    made = build_features(spark, lake_home, pin, one)
+    values = [*one.columns, "label_level", "label_return"]
+    for bars in markets:
+        expected = feature_frame(bars, one)
+        found = rows_of(made, bars.symbol, one)
+        assert found["ts"].tolist() == expected["ts"].tolist()
+        same_bytes(found, expected, values)
+        assert found["label_end"].dropna().tolist() == expected["label_end"].dropna().tolist()
+        # and the same again on what a worker reads
+        same_bytes(feature_frame(read_bars(pin, bars.symbol, "1min"), one), expected, values)
+    symbols = read_arrow(made, ["symbol"]).column("symbol").unique().to_pylist()
+    assert sorted(symbols) == sorted(SYMBOLS)
+
+    # the same pin: nothing is written
+    assert build_features(spark, lake_home, pin, one) == made
+    assert len(open_table(lake_home, one.table).metadata.snapshots) == 1
+
+    # more bars: built anew from the new snapshot, and the old one can still be read
+    newer = put_bars(spark, lake_home, [walk("IBM", 1, minutes=45).take(slice(0, 0)), late_bar(markets[1])])
+    rebuilt = build_features(spark, lake_home, newer, one)
+    assert rebuilt.snapshot_id != made.snapshot_id
+    summary = {s.snapshot_id: s.summary for s in open_table(lake_home, one.table).metadata.snapshots}
+    assert summary[rebuilt.snapshot_id][BARS_SNAPSHOT] == str(newer.snapshot_id)
+    assert summary[made.snapshot_id][BARS_SNAPSHOT] == str(pin.snapshot_id)
+    assert len(rows_of(rebuilt, "IBM", one)) == len(rows_of(made, "IBM", one)) + 1
+    assert build_features(spark, lake_home, pin, one).snapshot_id == made.snapshot_id
+    assert read_pinned(spark, lake_home, made).count() == sum(len(bars) for bars in markets)
+
+
+def late_bar(bars: Bars) -> Bars:
+    """Return one more regular bar of the last session."""
+    more = bars.take(np.array([len(bars) - 1]))
+    object.__setattr__(more, "ts", more.session_close - MINUTE_US)
+    return more

@@ -1,0 +1,143 @@
+"""Features and label of one symbol."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.domain.bars import Bars
+from whatif.domain.timeframe import MINUTE_US
+from whatif.features.compute import feature_frame, features_of_symbol, forward_vwap
+from whatif.features.spec import FeatureSpec
+from whatif.indicators import evaluate, parse
+from whatif.indicators.registry import INDICATORS
+from whatif.search.slices import BarSlice
+
+from ..markets import changed_after, lake_rows, us, walk
+
+FIVE = 5 * MINUTE_US
+
+
+def bars_at(stamps: list[str], vwap: list[float], close: float = 10.0) -> Bars:
+    """Return bars of 4 and 7 October 2013."""
+    n = len(stamps)
+    ts = np.array([us(text) for text in stamps], dtype=np.int64)
+    monday = ts >= us("2013-10-07T00:00")
+    flat = np.full(n, close)
+    return Bars(
+        "A", ts, flat, flat, flat, flat, np.ones(n), np.array(vwap),
+        session=np.where(monday, 15_985, 15_982),
+        session_open=np.where(monday, us("2013-10-07T13:30"), us("2013-10-04T13:30")),
+        session_close=np.where(monday, us("2013-10-07T20:00"), us("2013-10-04T20:00")),
+    )  # fmt: skip
+
+
+def spec(features: tuple[str, ...] = (), timeframe: str = "1min", horizon: int | None = FIVE) -> FeatureSpec:
+    bars = BarSlice(
+        ("A",), "1min", timeframe, "XNYS", "regular", us("2013-10-04T13:30"), us("2013-10-11T20:00")
+    )
+    return FeatureSpec(bars, features, horizon)
+
+
+class TestLabel:
+    """The VWAP of the bar that starts at ts + horizon in the same session, joined on time."""
+
+    DATA = bars_at(
+        [
+            "2013-10-04T13:30", "2013-10-04T13:31", "2013-10-04T13:34", "2013-10-04T13:35",
+            "2013-10-04T13:40", "2013-10-04T19:54", "2013-10-04T19:55", "2013-10-04T19:59",
+            "2013-10-07T13:30", "2013-10-07T13:35",
+        ],
+        [11, 12, 13, 14, 15, 16, 17, 18, 19, 20],
+    )  # fmt: skip
+
+    def test_level_return_and_end_by_hand(self) -> None:
+        level, forward, end = forward_vwap(self.DATA, FIVE, MINUTE_US)
+        nan = np.nan
+        # 13:36 and 13:39 do not exist; after 19:54 the session is over; Monday 13:35 has no follower
+        expected = [14, nan, nan, 15, nan, 18, nan, nan, 20, nan]
+        np.testing.assert_array_equal(level, expected)
+        np.testing.assert_array_equal(forward, np.array(expected) / 10 - 1)
+        minutes = ["13:36", "", "", "13:41", "", "20:00", "", "", "", ""]
+        ends = [us(f"2013-10-04T{text}") if text else 0 for text in minutes]
+        ends[8] = us("2013-10-07T13:36")
+        assert end.tolist() == ends
+
+    def test_a_row_number_is_no_time(self) -> None:
+        """Five rows after the first one stands the bar of 19:54, which is not its label."""
+        level, _, _ = forward_vwap(self.DATA, FIVE, MINUTE_US)
+        assert level[0] == 14 != self.DATA.vwap[5]
+
+    def test_never_another_session(self) -> None:
+        """From 19:55 on Friday it is 65 hours and 35 minutes to Monday's 13:30."""
+        level, _, end = forward_vwap(self.DATA, us("2013-10-07T13:30") - us("2013-10-04T19:55"), MINUTE_US)
+        assert np.isnan(level).all()
+        assert not end.any()
+
+    def test_the_last_bar_of_a_session_ends_with_it(self) -> None:
+        hours = bars_at(["2013-10-04T18:30", "2013-10-04T19:30"], [1, 2])
+        _, _, end = forward_vwap(hours, 60 * MINUTE_US, 60 * MINUTE_US)
+        assert end[0] == us("2013-10-04T20:00")
+
+    def test_in_the_frame_nothing_is_null(self) -> None:
+        frame = feature_frame(self.DATA, spec())
+        assert frame["label_end"].isna().tolist() == np.isnan(frame["label_level"]).tolist()
+        assert str(frame["label_end"].dtype) == "datetime64[us, UTC]"
+        assert frame["label_end"].iloc[0] == pd.Timestamp("2013-10-04 13:36", tz="UTC")
+
+    def test_no_bars(self) -> None:
+        level, forward, end = forward_vwap(bars_at([], []), FIVE, MINUTE_US)
+        assert (len(level), len(forward), len(end)) == (0, 0, 0)
+
+    def test_it_depends_on_its_own_bar_and_on_the_close_before(self) -> None:
+        """What a label knows: close(t), and the one bar that ends at `label_end`. Nothing after that."""
+        data = walk("A", 5, minutes=40)
+        level, forward, end = forward_vwap(data, FIVE, MINUTE_US)
+        for row in (10, 57, 120):
+            known = (end > 0) & (end <= data.ts[row] + MINUTE_US)
+            after, returns, _ = forward_vwap(changed_after(data, row), FIVE, MINUTE_US)
+            assert level[known].tobytes() == after[known].tobytes()
+            assert forward[known].tobytes() == returns[known].tobytes()
+            # and the rest do look ahead: that is what a label is
+            open_ = (end > data.ts[row] + MINUTE_US) & (data.ts <= data.ts[row])
+            assert open_.any()
+            assert (level[open_] != after[open_]).all()
+
+
+EXPRESSIONS = sorted(
+    [f"{name}(5)" if one.parameters else f"{name}(close, sma(5))" for name, one in INDICATORS.items()]
+    + ["open", "high", "low", "close", "volume", "vwap", "sma(vwap, 20)", "ema(roc(3), 4)"]
+)
+
+
+def test_every_indicator_there_is_is_looked_at() -> None:
+    assert {text.split("(")[0] for text in EXPRESSIONS} >= set(INDICATORS)
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_no_feature_looks_ahead(text: str) -> None:
+    """Change every bar after t: nothing up to t moves, at any timeframe."""
+    data = walk("A", 3, minutes=60)
+    for timeframe in ("1min", "5min"):
+        one = spec((text,), timeframe)
+        column = one.columns[0]
+        before = features_of_symbol(lake_rows(data), one)
+        for row in (0, 30, 111, 250):
+            after = features_of_symbol(lake_rows(changed_after(data, row)), one)
+            # rows whose bar was complete when the last unchanged one was
+            known = pd.Timestamp(data.ts[row], unit="us", tz="UTC") + pd.Timedelta("1min")
+            complete = (before["ts"] + pd.Timedelta(timeframe) <= known).to_numpy()
+            old, new = before[column].to_numpy(), after[column].to_numpy()
+            assert complete.any() or timeframe == "5min"
+            assert old[complete].tobytes() == new[complete].tobytes()
+            assert (old[~complete] != new[~complete]).any() or text.startswith("crossover")
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_a_feature_is_the_indicator(text: str) -> None:
+    """One definition: the column and what a strategy reads are the same bytes."""
+    data = walk("A", 4, minutes=60)
+    one = spec((text,))
+    found = features_of_symbol(lake_rows(data).sample(frac=1.0, random_state=2), one)
+    assert found[one.columns[0]].to_numpy().tobytes() == evaluate(parse(text), data).tobytes()
