@@ -92,14 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return REFUSED
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("stopped: what was stored stays stored, the same command goes on from there")
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:
         # a usage error knows how to show itself; its class is typer's own matter
         if not (hasattr(error, "show") and hasattr(error, "exit_code")):
             raise
         error.show()
         return int(error.exit_code)
+    if code == INTERRUPTED:  # also what typer makes of Ctrl-C
+        errors.print("stopped: what was stored stays stored, the same command goes on from there")
     return code if isinstance(code, int) else 0
 
 

@@ -116,7 +116,8 @@ def run(
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):
         session = lazy_session(where, spark)
-        resolved = resolve_study(checked, where, session, chosen_options.latest)
+        writing = None if chosen_options.only_stored else session
+        resolved = resolve_study(checked, where, writing, chosen_options.latest)
         return _Run(session, where, resolved, chosen_options).answer()
 
 

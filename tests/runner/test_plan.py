@@ -1,0 +1,55 @@
+"""Work items travel as text and arrive as they left."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatif.domain.execution import Execution
+from whatif.runner.plan import WorkItem
+from whatif.search.grid import Configuration
+
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(-(2**60), 2**60),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.none(),
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), scalars, max_size=5), st.booleans())
+def test_parameters_keep_value_and_type(params, keep) -> None:
+    execution = Execution(cash=12_345.678901234567, commission=1e-9, slippage=0.1)
+    configuration = Configuration("id", params, "forest", "5min", execution)
+    item = WorkItem(("A", "B"), "test", (configuration,), keep)
+    (back,) = WorkItem.from_json(item.to_json()).configurations
+    assert repr(back.params) == repr(params)
+    assert (back.config_id, back.model, back.timeframe) == ("id", "forest", "5min")
+    assert back.execution == execution
+
+
+def test_symbols_window_and_keep_survive() -> None:
+    item = WorkItem(("A", "B"), "test", (), keep=True)
+    back = WorkItem.from_json(item.to_json())
+    assert (back.symbols, back.window, back.keep) == (("A", "B"), "test", True)
+
+
+def test_an_int_stays_an_int_and_a_whole_float_a_float() -> None:
+    configuration = Configuration("id", {"n": 10, "x": 10.0, "b": True}, None, "1min", Execution())
+    (back,) = WorkItem.from_json(WorkItem(("A",), "w", (configuration,)).to_json()).configurations
+    assert [type(v) for v in back.params.values()] == [int, float, bool]
+    assert isinstance(back.execution.cash, float)
+
+
+def test_the_text_is_small_enough_to_send_thousands() -> None:
+    configuration = Configuration(
+        "0123456789abcdef", {"fast": 5, "slow": 60, "size": 1.0}, None, "1min", Execution()
+    )
+    text = WorkItem(("A",), "validate", (configuration,) * 100).to_json()
+    assert len(text) < 100 * 1_000
+    assert json.loads(text)["configurations"][0]["params"] == params
+    assert pickle.loads(pickle.dumps(configuration)) == configuration

@@ -1,0 +1,113 @@
+"""Nothing pending is lost or run twice, whatever waves it is cut into."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatif.domain.execution import Execution
+from whatif.runner.plan import Pending, WorkItem
+from whatif.runner.waves import ITEMS_PER_CORE, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
+from whatif.search.grid import Configuration
+
+
+def configurations(count: int, prefix: str = "c") -> tuple[Configuration, ...]:
+    return tuple(Configuration(f"{prefix}{k}", {}, None, "1min", Execution()) for k in range(count))
+
+
+def pending(symbol: str, count: int, bars: int) -> Pending:
+    return Pending((symbol,), "validate", configurations(count), bars)
+
+
+some_work = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5_000)), max_size=8).map(
+    lambda sizes: [pending(f"S{k}", count, bars) for k, (count, bars) in enumerate(sizes)]
+)
+
+
+def backtests(parts: list[Pending] | list[WorkItem]) -> Counter[tuple[str, str]]:
+    return Counter(("+".join(p.symbols), c.config_id) for p in parts for c in p.configurations)
+
+
+@given(some_work, st.floats(0, 1e6), st.integers(1, 64))
+def test_waves_and_items_hold_each_backtest_once(work, cost, cores) -> None:
+    rest, items, waves = list(work), [], 0
+    while rest:
+        wave, rest = take_wave(rest, cost)
+        assert wave, "a wave without work never ends"
+        items += work_items(wave, cores)
+        waves += 1
+    assert backtests(items) == backtests(work)
+    assert all(item.configurations for item in items)
+    assert waves <= sum(backtests(work).values())
+
+
+@given(some_work, st.floats(1, 1e6))
+def test_a_wave_is_as_dear_as_asked_up_to_one_backtest(work, cost) -> None:
+    wave, rest = take_wave(work, cost)
+    dearest = max((max(p.bars, 1) for p in work), default=0)
+    if rest:
+        assert cost <= total_cost(wave) < cost + dearest
+    else:
+        assert total_cost(wave) <= max(1.5 * cost, cost + dearest)
+    assert total_cost(wave) + total_cost(rest) == total_cost(work)
+
+
+def test_a_small_rest_joins_the_last_wave() -> None:
+    wave, rest = take_wave([pending("A", 14, 100)], 1_000.0)
+    assert (len(wave[0].configurations), rest) == (14, [])
+    wave, rest = take_wave([pending("A", 16, 100)], 1_000.0)
+    assert (len(wave[0].configurations), len(rest[0].configurations)) == (10, 6)
+
+
+def test_symbols_stay_together_and_in_order() -> None:
+    wave, rest = take_wave([pending("A", 4, 100), pending("B", 8, 100), pending("C", 8, 100)], 1_000.0)
+    assert [(p.symbols[0], len(p.configurations)) for p in wave] == [("A", 4), ("B", 6)]
+    assert [(p.symbols[0], len(p.configurations)) for p in rest] == [("B", 2), ("C", 8)]
+
+
+@given(some_work, st.integers(1, 64))
+def test_items_never_mix_symbols_and_the_dearest_comes_first(work, cores) -> None:
+    items = work_items(work, cores)
+    costs = [item.cost for item in items]
+    assert costs == sorted(costs, reverse=True)
+    bars = {p.symbols: max(p.bars, 1) for p in work}
+    for item in items:
+        assert item.cost == len(item.configurations) * bars[item.symbols]
+
+
+def test_one_symbols_configurations_are_spread_evenly() -> None:
+    items = work_items([pending("A", 100, 1_000)], cores=2)
+    sizes = [len(item.configurations) for item in items]
+    assert len(sizes) == 2 * ITEMS_PER_CORE
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_there_are_never_more_items_than_backtests() -> None:
+    assert len(work_items([pending("A", 3, 10)], cores=64)) == 3
+
+
+def test_series_are_asked_for_by_every_item() -> None:
+    assert all(item.keep for item in work_items([pending("A", 9, 10)], 2, keep=True))
+
+
+class TestPace:
+    def test_a_long_run_goes_in_waves_of_a_minute(self) -> None:
+        pace = Pace(cores=4, rate=1_000.0)
+        assert pace.wave_cost(1e9) == 1_000.0 * WAVE_SECONDS
+
+    def test_a_short_run_loses_a_twelfth_at_most(self) -> None:
+        # 240 seconds of work: waves of 20 seconds
+        assert Pace(cores=4, rate=1_000.0).wave_cost(240_000.0) == pytest.approx(20_000.0)
+
+    def test_no_wave_is_so_short_that_its_job_outweighs_it(self) -> None:
+        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(4_000.0)
+
+    def test_it_goes_by_the_last_wave(self) -> None:
+        pace = Pace(cores=1)
+        pace.learn(cost=500.0, seconds=2.0)
+        assert pace.rate == 250.0
+        pace.learn(cost=0.0, seconds=2.0)
+        assert pace.rate == 250.0

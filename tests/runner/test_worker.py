@@ -1,0 +1,275 @@
+"""What a worker makes of its work items, on a lake that PyIceberg alone has made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.resample import resample
+from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS
+from whatif.domain.timeframe import MINUTE_US
+from whatif.engines import BacktestTask, run_engine
+from whatif.errors import RunError
+from whatif.runner import worker
+from whatif.runner.plan import ModelPin, WorkItem
+from whatif.strategies import resolve
+
+from ..markets import changed_after, us, walk
+from .conftest import VALIDATE, configuration, evaluate
+
+BROKEN = """
+from whatif.strategies import Param, hold, strategy, target
+
+@strategy(params={"mode": Param(0)})
+def broken(i, x, p, s):
+    if p.mode == 1 and s.size == 0 and x.close[i] > 0:
+        raise ZeroDivisionError("on purpose")
+    if p.mode == 2:
+        raise SystemExit(3)
+    return target(10.0)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> str:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    return str(tmp_path / "broken.py")
+
+
+def crossovers(*pairs: tuple[int, int]) -> tuple:
+    return tuple(configuration(f"c{f}-{s}", fast=f, slow=s, size=50.0) for f, s in pairs)
+
+
+def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
+    many = crossovers((3, 9), (4, 12), (5, 15))
+    rows = evaluate(plan, WorkItem(("A",), "validate", many), WorkItem(("B",), "validate", many))
+    assert list(rows.columns) == list(WORKER_COLUMNS)
+    assert not rows.duplicated(list(KEY)).any()
+    assert sorted(zip(rows["config_id"], rows["symbol"], strict=True)) == sorted(
+        (c.config_id, s) for c in many for s in "AB"
+    )
+    assert set(rows["status"]) == {"ok"}
+    assert rows["error"].isna().all()
+    first = rows.iloc[0]
+    assert (first["study"], first["window"], first["period"], first["engine"]) == (
+        "made",
+        "validate",
+        "hour",
+        "backtrader",
+    )
+    assert (first["window_start"], first["window_end"]) == (
+        pd.Timestamp("2013-10-08 13:30", tz="UTC"),
+        pd.Timestamp("2013-10-09 20:00", tz="UTC"),
+    )
+    assert json.loads(first["parameters"]) == {"fast": 3, "slow": 9, "size": 50.0}
+    assert json.loads(first["execution"])["commission"] == 0.0001
+    assert json.loads(first["pins"]) == [
+        {
+            "metadata_location": plan.bars.metadata_location,
+            "snapshot_id": plan.bars.snapshot_id,
+            "table": "bars",
+        }
+    ]
+    assert len(first["returns"]) == len(plan.windows["validate"].periods) == 14
+    assert first["equity_ts"] is None
+
+
+def test_figures_are_those_of_the_engine_on_the_markets_own_bars(lake, make_plan) -> None:
+    market = walk("A", 1)
+    plan = make_plan(lake.put_bars([market]), ["A"])
+    (one,) = crossovers((3, 9))
+    row = evaluate(plan, WorkItem(("A",), "validate", (one,), keep=True)).iloc[0]
+    history = market.slice(0, int(np.searchsorted(market.ts, VALIDATE.end_us)))
+    task = BacktestTask(
+        [history], resolve("sma_crossover"), one.params, one.execution, start=VALIDATE.start_us
+    )
+    run = run_engine(task, "backtrader")
+    assert row["pnl_net"] == run.equity[-1] - 100_000.0
+    assert np.asarray(row["equity_equity"]).tobytes() == run.equity.tobytes()
+    assert row["bars"] == len(run.ts) == len(row["equity_ts"])
+    # the periods' returns make up the whole
+    assert 100 * (np.prod(1 + np.asarray(row["returns"])) - 1) == pytest.approx(row["return_pct"], rel=1e-9)
+
+
+def test_a_failed_backtest_is_a_row_and_the_others_go_on(lake, make_plan, broken) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], broken)
+    modes = tuple(configuration(f"m{mode}", mode=mode) for mode in (0, 1, 2, 0))
+    modes = (*modes[:3], replace(modes[3], config_id="again"))
+    rows = evaluate(plan, WorkItem(("A",), "validate", modes, keep=True)).set_index("config_id")
+    assert rows["status"].to_dict() == {"m0": "ok", "m1": "error", "m2": "error", "again": "ok"}
+    assert "ZeroDivisionError: on purpose" in rows.loc["m1", "error"]
+    assert "SystemExit" in rows.loc["m2", "error"]
+    assert rows.loc["m1", [*METRIC_KEYS, "returns", "equity_equity", "bars"]].isna().all()
+    assert rows.loc["m1", "window_start"] == rows.loc["m0", "window_start"]
+
+
+def test_a_strategy_that_does_not_load_here_fails_every_row(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    plan = replace(plan, strategy=replace(plan.strategy, module="nowhere.at_all"))
+    rows = evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9), (4, 12))))
+    assert list(rows["status"]) == ["error", "error"]
+    assert rows["error"].str.contains("nowhere").all()
+
+
+def test_a_window_without_bars_fails_with_what_to_do(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    rows = evaluate(plan, WorkItem(("A",), "empty", crossovers((3, 9))))
+    assert list(rows["status"]) == ["error"]
+    assert "A has no 1min bar in empty [2013-10-09T23:00Z, 2013-10-10T01:00Z)" in rows["error"][0]
+
+
+def test_series_are_those_of_the_window(lake, make_plan) -> None:
+    market = walk("A", 1)
+    plan = make_plan(lake.put_bars([market]), ["A"])
+    row = evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9)), keep=True)).iloc[0]
+    inside = market.ts[(market.ts >= VALIDATE.start_us) & (market.ts < VALIDATE.end_us)]
+    assert np.asarray(row["equity_ts"], dtype="datetime64[us]").astype(np.int64).tolist() == inside.tolist()
+    assert {len(row[f"equity_{name}"]) for name in EQUITY_ARRAYS} == {len(inside)}
+    assert {len(row[f"trades_{name}"]) for name in TRADE_ARRAYS} == {row["trades"]}
+    assert row["trades"] > 3
+    assert set(np.unique(row["equity_position"])) == {-50.0, 0.0, 50.0}
+    assert np.sum(row["trades_pnl_net"]) == pytest.approx(row["pnl_net"], abs=300.0)
+    assert set(row["trades_trade_symbol"]) == {"A"}
+
+
+def test_a_shared_account_is_one_row_of_all_symbols(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
+    row = evaluate(plan, WorkItem(("B", "A"), "validate", crossovers((3, 9)), keep=True)).iloc[0]
+    assert (row["symbol"], row["status"]) == ("B+A", "ok")
+    assert set(row["trades_trade_symbol"]) == {"A", "B"}
+
+
+def test_bars_after_the_window_change_nothing(lake, make_plan) -> None:
+    market = walk("A", 1)
+    last = int(np.searchsorted(market.ts, VALIDATE.end_us)) - 1
+    other = replace(changed_after(market, last), symbol="B")
+    plan = make_plan(lake.put_bars([market, other]), ["A", "B"])
+    items = [WorkItem((s,), "validate", crossovers((3, 9)), keep=True) for s in ("A", "B")]
+    a, b = (
+        row.drop(["symbol", "worker", "wall_seconds", "finished_at"])
+        for _, row in evaluate(plan, *items).iterrows()
+    )
+    a, b = (row.drop("trades_trade_symbol") for row in (a, b))
+    for name in a.index:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+class TestForecast:
+    """Predictions are joined to bars on time, never on row number."""
+
+    def bars_of(self, lake, make_plan, ts, values, target: str):
+        market = walk("A", 1)
+        pins = lake.put_bars([market]), lake.put_predictions("A", ts, values)
+        lake.put_predictions("B", market.ts, np.full(len(market), 9.0))
+        model = ModelPin(pins[1], "forest", target)
+        plan = make_plan(pins[0], ["A"], "forecast_threshold", models={("rf", "1min"): model})
+        return market, plan, worker.load_bars(plan, "A", "validate", configuration("c", model="rf"))
+
+    def test_a_bar_without_a_prediction_has_nan(self, lake, make_plan) -> None:
+        market = walk("A", 1)
+        rows = np.array([900, 905, 1_000])
+        stamps = np.r_[market.ts[rows], market.ts[950] + MINUTE_US // 2, market.ts[0] - MINUTE_US]
+        _, _, bars = self.bars_of(lake, make_plan, stamps, [0.1, 0.2, 0.3, 7.0, 8.0], "return")
+        forecast = bars.inputs["forecast"]
+        assert forecast[rows].tolist() == [0.1, 0.2, 0.3]
+        assert np.isnan(np.delete(forecast, rows)).all()
+
+    def test_a_predicted_price_becomes_a_return(self, lake, make_plan) -> None:
+        market = walk("A", 1)
+        level = market.close * 1.01
+        _, _, bars = self.bars_of(lake, make_plan, market.ts, level, "level")
+        assert bars.inputs["forecast"] == pytest.approx(np.full(len(bars), 0.01), abs=1e-12)
+
+    def test_it_trades_them_and_says_from_which_snapshot(self, lake, make_plan) -> None:
+        market = walk("A", 1)
+        sign = np.where(np.arange(len(market)) // 100 % 2, 1.0, -1.0) * 0.01
+        _, plan, _ = self.bars_of(lake, make_plan, market.ts, sign, "return")
+        one = configuration("c", model="rf", threshold=0.001, exit_on_neutral=False, size=10.0)
+        row = evaluate(plan, WorkItem(("A",), "validate", (one,), keep=True)).iloc[0]
+        assert row["status"] == "ok", row["error"]
+        first = int(np.searchsorted(market.ts, VALIDATE.start_us))
+        wanted = 10.0 * np.sign(sign[first : first + row["bars"]])
+        assert np.asarray(row["equity_position"])[1:].tolist() == wanted[:-1].tolist()
+        assert [pin["table"] for pin in json.loads(row["pins"])] == ["bars", "predictions"]
+        assert json.loads(row["pins"])[1]["model_digest"] == "forest"
+
+
+def test_longer_bars_are_joined_inside_sessions(lake, make_plan) -> None:
+    market = walk("A", 1)
+    plan = make_plan(lake.put_bars([market]), ["A"], timeframes=["1min", "30min"])
+    bars = worker.load_bars(plan, "A", "validate", configuration("c", timeframe="30min"))
+    joined = resample(market, 30 * MINUTE_US, MINUTE_US)
+    assert bars.ts.tolist() == joined.ts[: len(bars)].tolist()
+    # four sessions of 13 half hours
+    assert (len(bars), bars.ts[-1]) == (52, us("2013-10-09T19:30"))
+    one = configuration("c", timeframe="30min", fast=2, slow=4, size=1.0)
+    row = evaluate(plan, WorkItem(("A",), "validate", (one,))).iloc[0]
+    assert (row["bars"], row["timeframe"]) == (26, "30min")
+
+
+def test_rows_are_sent_before_they_grow_too_many(lake, make_plan, monkeypatch) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    item = WorkItem(("A",), "validate", crossovers(*((3, s) for s in range(4, 11))), keep=True)
+
+    def frames() -> list[int]:
+        given = iter([pd.DataFrame({"item": [item.to_json()]})])
+        return [len(frame) for frame in worker.evaluate(plan, given)]
+
+    monkeypatch.setattr(worker, "FRAME_ROWS", 3)
+    assert frames() == [3, 3, 1]
+    # two sessions of 367 bars, four series each, and as many trades as there are
+    monkeypatch.setattr(worker, "FRAME_NUMBERS", 2 * 4 * 734)
+    assert max(frames()) <= 2
+    assert sum(frames()) == 7
+
+
+def test_arrays_and_rows_in_memory_are_bounded(lake, make_plan) -> None:
+    market = walk("A", 1)
+    pin = lake.put_bars([market, walk("B", 2)])
+    plan = make_plan(pin, ["A", "B"], array_bytes=300_000, cache_bytes=200_000)
+    many = crossovers(*((f, s) for f in range(2, 8) for s in range(10, 20)))
+    evaluate(plan, *(WorkItem((s,), "validate", many) for s in "AB"))
+    assert worker._arrays is not None
+    assert 0 < worker._arrays.nbytes <= 300_000
+    assert worker._rows is not None
+    assert 0 < worker._rows.nbytes <= 200_000
+
+
+def test_configurations_share_arrays_and_bars(lake, make_plan, monkeypatch) -> None:
+    reads = []
+    real = worker.read_bars
+    monkeypatch.setattr(worker, "read_bars", lambda *a: reads.append(a[1]) or real(*a))
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9), (3, 12), (3, 15))))
+    assert reads == ["A"]
+    assert worker._arrays is not None
+    names = [key[1] for key in worker._arrays]
+    # four averages and three crossovers of them, each once
+    assert (len(names), len(set(names))) == (7, 7)
+
+
+def test_another_snapshot_is_another_market(lake, make_plan) -> None:
+    pin = lake.put_bars([walk("A", 1)])
+    late = lake.put_bars([replace(walk("B", 2), symbol="B")])
+    plan = make_plan(pin, ["B"])
+    with pytest.raises(RunError, match="B has no 1min bar"):
+        worker.load_bars(plan, "B", "validate", configuration("c"))
+    assert len(worker.load_bars(replace(plan, bars=late), "B", "validate", configuration("c"))) > 0
+
+
+def test_the_worker_knows_neither_spark_nor_mlflow() -> None:
+    script = (
+        "import sys, whatif.runner.worker, whatif.engines.backtrader; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'pyspark', 'py4j', 'mlflow'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
