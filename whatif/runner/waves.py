@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from whatif.runner.plan import Pending, WorkItem
 
 WAVE_SECONDS = 60.0
-SHORTEST_WAVE_SECONDS = 4.0
+SHORTEST_WAVE_SECONDS = 8.0
+"""A wave's job and commits cost one to two seconds on two cores, whatever it holds."""
+
 WAVES_OF_A_SHORT_RUN = 12
 ITEMS_PER_CORE = 4
 FIRST_RATE = 30_000.0
