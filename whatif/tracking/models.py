@@ -12,13 +12,15 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from whatif.models.random_forest import Trained
-from whatif.tracking.run import TrackedRun, finish, log, start_child
+from whatif.tracking.run import TrackedRun, find_child, finish, log, start_child
 
 
 def log_model(
     parent: TrackedRun, trained: Trained, metrics: Mapping[str, float], identity: str, seconds: float
 ) -> TrackedRun:
     """Log a trained forest as a run below the study's; logging it again changes nothing.
+
+    A run that was cut short is begun anew: it may hold half a forest.
 
     Parameters
     ----------
@@ -33,6 +35,11 @@ def log_model(
     seconds : float
         How long training took.
     """
+    found = find_child(parent, identity)
+    if found is not None and found.info.status == "FINISHED":
+        return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
+    if found is not None:
+        parent.client.delete_run(found.info.run_id)
     run = start_child(parent, f"model {trained.spec.name}", identity, "model")
     forest = trained.spec.forest.model_dump(exclude={"features", "target"})
     params = {**forest, "target": trained.spec.target, "features": ", ".join(trained.spec.columns)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from whatif.pins import LakeLocation, Pin
@@ -91,10 +91,9 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
 
 def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> TrackedRun:
     """Return a run below `parent`, begun or taken up again by its identity."""
-    condition = f"tags.`{IDENTITY_TAG}` = {_quoted(identity)} and tags.`{PARENT_TAG}` = '{parent.run_id}'"
-    found = parent.client.search_runs([parent.experiment_id], condition, max_results=1)
-    if found:
-        return TrackedRun(parent.client, parent.experiment_id, found[0].info.run_id, parent.uri)
+    found = find_child(parent, identity)
+    if found is not None:
+        return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
     run = parent.client.create_run(
         parent.experiment_id,
         run_name=name,
@@ -103,11 +102,18 @@ def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> Trac
     return TrackedRun(parent.client, parent.experiment_id, run.info.run_id, parent.uri)
 
 
+def find_child(parent: TrackedRun, identity: str) -> Run | None:
+    """Return the run below `parent` that has this identity."""
+    condition = f"tags.`{IDENTITY_TAG}` = {_quoted(identity)} and tags.`{PARENT_TAG}` = '{parent.run_id}'"
+    found = parent.client.search_runs([parent.experiment_id], condition, max_results=1)
+    return found[0] if found else None
+
+
 def children(parent: TrackedRun, kind: str) -> set[str]:
-    """Return the identities of the finished runs of one kind below `parent`."""
+    """Return the identities of the runs of one kind below `parent` that are over, failed ones included."""
     condition = (
         f"tags.`{PARENT_TAG}` = '{parent.run_id}' and tags.`{KIND_TAG}` = '{kind}' "
-        "and attributes.status = 'FINISHED'"
+        "and attributes.status != 'RUNNING'"
     )
     identities: set[str] = set()
     token: str | None = None

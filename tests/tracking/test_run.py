@@ -1,0 +1,182 @@
+"""One run in MLflow for each study, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.pins import LakeLocation, Pin
+from whatif.tracking import configurations
+from whatif.tracking.configurations import log_configurations
+from whatif.tracking.run import (
+    TrackedRun,
+    children,
+    finish,
+    log,
+    log_files,
+    log_tables,
+    start_child,
+    start_study_run,
+    tracking_uri,
+)
+
+
+@pytest.fixture
+def parent(mlflow_home: LakeLocation) -> TrackedRun:
+    return start_study_run(mlflow_home, "a-study", "digest-1", {"whatif.user": "ann"})
+
+
+def runs(parent: TrackedRun) -> list[object]:
+    return list(parent.client.search_runs([parent.experiment_id], max_results=5000))
+
+
+def test_sqlite_in_the_lake_s_home_or_what_the_environment_says(
+    lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri(lake_home) == f"sqlite:///{lake_home.home / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert tracking_uri(lake_home) == "http://tracking:5000"
+
+
+def test_the_same_study_is_the_same_run_resumed(lake_home: LakeLocation, parent: TrackedRun) -> None:
+    finish(parent, "FAILED")
+    again = start_study_run(lake_home, "a-study", "digest-1", {"whatif.user": "bob"})
+    assert again.run_id == parent.run_id
+    info = again.client.get_run(again.run_id)
+    assert info.info.status == "RUNNING"
+    assert info.info.run_name == "a-study"
+    assert info.data.tags["whatif.user"] == "bob"
+    other = start_study_run(lake_home, "a-study", "digest-2", {})
+    assert other.run_id != parent.run_id
+    assert other.experiment_id == parent.experiment_id
+    assert len(runs(parent)) == 2
+    assert again.client.get_experiment(parent.experiment_id).name == "a-study"
+
+
+def test_a_deleted_experiment_comes_back(lake_home: LakeLocation, parent: TrackedRun) -> None:
+    parent.client.delete_experiment(parent.experiment_id)
+    again = start_study_run(lake_home, "a-study", "digest-1", {})
+    assert again.experiment_id == parent.experiment_id
+
+
+def test_a_child_is_found_again_by_its_identity_under_its_parent(
+    lake_home: LakeLocation, parent: TrackedRun
+) -> None:
+    child = start_child(parent, "model rf", "m-1", "model")
+    assert start_child(parent, "model rf", "m-1", "model").run_id == child.run_id
+    assert child.client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
+    other = start_study_run(lake_home, "a-study", "digest-2", {})
+    assert start_child(other, "model rf", "m-1", "model").run_id != child.run_id
+    # only what is over is done
+    assert children(parent, "model") == set()
+    finish(child)
+    assert children(parent, "model") == {"m-1"}
+    assert children(parent, "configuration") == set()
+
+
+def test_more_than_one_request_holds(parent: TrackedRun) -> None:
+    params = {f"p{k}": k for k in range(230)}
+    metrics = {f"m{k}": float(k) for k in range(1100)} | {"nan": math.nan, "inf": math.inf}
+    log(parent, params=params, metrics=metrics, tags={f"t{k}": "x" for k in range(120)})
+    data = parent.client.get_run(parent.run_id).data
+    assert data.params == {name: str(value) for name, value in params.items()}
+    assert len(data.metrics) == 1100
+    assert data.metrics["m1099"] == 1099.0
+    assert {"nan", "inf"}.isdisjoint(data.metrics)
+    assert sum(name.startswith("t") for name in data.tags) == 120
+    log(parent, params={"long": "x" * 9000}, tags={"long": "y" * 9000})
+    log(parent)
+
+
+def test_tables_are_recorded_by_snapshot_once(lake_home: LakeLocation, parent: TrackedRun) -> None:
+    pins = [Pin("bars", 123, "v1.metadata.json"), Pin("predictions", 456, "v7.metadata.json")]
+    for _ in range(2):
+        log_tables(parent, pins, lake_home)
+    found = parent.client.get_run(parent.run_id).inputs.dataset_inputs
+    assert {(i.dataset.name, i.dataset.digest, i.dataset.source_type) for i in found} == {
+        ("bars", "123", "iceberg"),
+        ("predictions", "456", "iceberg"),
+    }
+    assert len(found) == 2
+    by_name = {i.dataset.name: i for i in found}
+    assert Pin.from_json(by_name["bars"].dataset.source) == pins[0]
+    assert {tag.key: tag.value for tag in by_name["bars"].tags}["iceberg.snapshot_id"] == "123"
+
+
+def test_files_are_attached(parent: TrackedRun, tmp_path: Path) -> None:
+    (tmp_path / "leaderboard.csv").write_text("rank\n1\n")
+    log_files(parent, [tmp_path / "leaderboard.csv"])
+    (artifact,) = parent.client.list_artifacts(parent.run_id)
+    assert artifact.path == "leaderboard.csv"
+
+
+def board(count: int, failed: int = 0, symbol: str = "SPY") -> pd.DataFrame:
+    metrics = {name: [float(k) for k in range(count)] for name in METRIC_KEYS}
+    frame = pd.DataFrame(
+        {
+            "rank": range(1, count + 1),
+            "config_id": [f"{k:016x}" for k in range(count)],
+            "symbol": symbol,
+            "strategy": "sma_crossover",
+            "timeframe": "1min",
+            "model": None,
+            "status": "ok",
+            "error": None,
+            "settings": json.dumps({"cash": 1000.0}),
+            "parameters": [json.dumps({"fast": k, "slow": 50}) for k in range(count)],
+            **metrics,
+        }
+    )
+    bad = frame.index[count - failed :]
+    frame.loc[bad, "status"] = "error"
+    frame.loc[bad, "error"] = "ZeroDivisionError: division by zero"
+    frame.loc[bad, list(METRIC_KEYS)] = float("nan")
+    return frame
+
+
+class TestConfigurations:
+    def test_a_child_for_each_with_parameters_and_metrics(self, parent: TrackedRun) -> None:
+        assert log_configurations(parent, board(3, failed=1)) == 3
+        found = {r.data.tags["whatif.identity"]: r for r in runs(parent) if r.info.run_id != parent.run_id}
+        assert len(found) == 3
+        one = found[f"{1:016x}/SPY"]
+        assert one.data.params == {
+            "config_id": f"{1:016x}", "symbol": "SPY", "strategy": "sma_crossover", "timeframe": "1min",
+            "fast": "1", "slow": "50", "execution.cash": "1000.0",
+        }  # fmt: skip
+        assert one.data.metrics == {f"validate.{name}": 1.0 for name in METRIC_KEYS}
+        assert (one.info.status, one.data.tags["whatif.rank"]) == ("FINISHED", "2")
+        bad = found[f"{2:016x}/SPY"]
+        assert bad.info.status == "FAILED"
+        assert bad.data.tags["whatif.error"] == "ZeroDivisionError: division by zero"
+        assert bad.data.metrics == {}
+
+    def test_a_second_time_adds_nothing(self, parent: TrackedRun) -> None:
+        log_configurations(parent, board(4, failed=1))
+        count = len(runs(parent))
+        assert log_configurations(parent, board(4, failed=1)) == 0
+        assert len(runs(parent)) == count == 5
+        assert log_configurations(parent, board(6, failed=1)) == 2
+
+    def test_a_symbol_may_hold_a_quote(self, parent: TrackedRun) -> None:
+        log_configurations(parent, board(2, symbol="O'X"))
+        log_configurations(parent, board(2, symbol="O'X"))
+        assert len(runs(parent)) == 3
+
+    @pytest.mark.parametrize(("rows", "children"), [(8, 8), (9, 4)])
+    def test_all_up_to_a_number_and_the_best_above_it(
+        self, parent: TrackedRun, monkeypatch: pytest.MonkeyPatch, rows: int, children: int
+    ) -> None:
+        """500 and 100 in earnest; the rule is the same at 8 and 4."""
+        assert (configurations.ALL_UP_TO, configurations.BEST_ABOVE) == (500, 100)
+        monkeypatch.setattr(configurations, "ALL_UP_TO", 8)
+        monkeypatch.setattr(configurations, "BEST_ABOVE", 4)
+        assert log_configurations(parent, board(rows)) == children
+        names = {r.data.params.get("fast") for r in runs(parent)} - {None}
+        assert names == {str(k) for k in range(children)}
