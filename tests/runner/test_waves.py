@@ -103,7 +103,7 @@ class TestPace:
         assert Pace(cores=4, rate=1_000.0).wave_cost(240_000.0) == pytest.approx(20_000.0)
 
     def test_no_wave_is_so_short_that_its_job_outweighs_it(self) -> None:
-        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(4_000.0)
+        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(8_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
         pace = Pace(cores=1)
