@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,17 +42,27 @@ class BacktraderSpec:
     def validate(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Return all parameters, defaults filled in; their values are the class's own matter.
 
+        Defaults that are no plain value (an indicator's class, a list) are left for the class to
+        fill in, as they can neither travel as text nor name a configuration.
+
         Raises
         ------
         StrategyError
             If one is unknown.
         """
         check_names(given, self.defaults, self.name)
-        return {**self.defaults, **given}
+        plain = {name: value for name, value in self.defaults.items() if _is_plain(value)}
+        return {**plain, **given}
 
     def external_inputs(self) -> frozenset[str]:
         """Return the series it must have from outside: none is declared."""
         return frozenset()
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (bool, int, str))
 
 
 def is_backtrader_strategy(thing: object) -> bool:
