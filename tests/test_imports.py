@@ -1,0 +1,71 @@
+"""What travels to a worker brings in neither pyspark nor mlflow, and rooms import downward only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import whatif
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+TRAVELS = (
+    "whatif", "whatif.runner.worker", "whatif.runner.plan", "whatif.engines", "whatif.engines.api",
+    "whatif.pins", "whatif.strategies", "whatif.indicators", "whatif.study", "whatif.search.grid",
+    "whatif.search.windows", "whatif.search.ranking", "whatif.search.pooling", "whatif.search.slices",
+    "whatif.stats.benchmark", "whatif.domain.metrics", "whatif.domain.resample", "whatif.domain.rows",
+    "whatif.calendars",
+)  # fmt: skip
+
+HEAVY = ("pyspark", "py4j", "mlflow")
+
+
+def modules_after(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after `code`."""
+    script = (
+        f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_nothing_that_travels_brings_in_spark_or_mlflow() -> None:
+    # pyiceberg is imported when the first pin is read
+    loaded = modules_after("\n".join(f"import {name}" for name in (*TRAVELS, "pyiceberg.table")))
+    assert {"whatif", "numpy", "pyiceberg"} <= loaded
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", ["load_study", "backtest", "read_bars", "Study"])
+def test_what_needs_no_spark_comes_without_it(name: str) -> None:
+    assert not modules_after(f"import whatif; whatif.{name}") & set(HEAVY)
+
+
+def test_the_bare_package_is_light_and_knows_its_names() -> None:
+    loaded = modules_after("import whatif; assert {'run', 'backtest', 'load_study'} <= set(dir(whatif))")
+    assert not loaded & {"pandas", "numpy", "numba", "backtrader", *HEAVY}
+    modules_after(
+        "import whatif\ntry:\n    whatif.nonsense\nexcept AttributeError:\n    pass\nelse:\n    raise SystemExit(1)"
+    )
+
+
+def test_the_probe_sees_what_is_loaded() -> None:
+    """The test above could otherwise pass for want of sight."""
+    assert "mlflow" in modules_after("import whatif.tracking.run")
+
+
+def test_the_order_of_the_rooms() -> None:
+    linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    if linter is None:
+        pytest.skip("import-linter is not installed: pip install import-linter")
+    done = subprocess.run([linter, "--no-cache"], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
