@@ -36,8 +36,8 @@ test-spark: $(STAMP) ## one local Spark session
 test-cluster: $(STAMP) ## a standalone master and two workers on loopback
 	$(BIN)/pytest -q -m "cluster and not slow"
 
-test-slow: $(STAMP) ## the rest
-	$(BIN)/pytest -q -m "slow"
+test-slow: $(STAMP) ## the rest: slow ones, and those in a headless browser
+	$(BIN)/pytest -q -m "slow or browser"
 
 lint: $(STAMP) ## ruff, import-linter, mypy
 	$(BIN)/ruff check .
