@@ -112,8 +112,8 @@ def _identity(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "config_id": configuration.config_id,
         "symbol": "+".join(item.symbols),
         "window": item.window,
-        "window_start": timestamps(np.array([window.window.start_us]))[0],
-        "window_end": timestamps(np.array([window.window.end_us]))[0],
+        "window_start": _instant(window.window.start_us),
+        "window_end": _instant(window.window.end_us),
         "study": plan.study,
         "strategy": plan.strategy_name,
         "timeframe": configuration.timeframe,
@@ -127,6 +127,11 @@ def _identity(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         **plan.provenance,
     }
+
+
+@lru_cache(maxsize=64)
+def _instant(us: int) -> pd.Timestamp:
+    return timestamps(np.array([us]))[0]
 
 
 def _pins(plan: Plan, configuration: Configuration) -> str:
