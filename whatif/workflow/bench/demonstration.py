@@ -22,7 +22,7 @@ def measure(setting: Setting) -> Measurement:
         started = time.perf_counter()
         setting.run_child(["-c", _MAIN, *arguments], Path(folder))
         seconds = time.perf_counter() - started
-        reports = len(list(Path(folder).rglob("report.html")))
+        reports = len(list(Path(folder).glob("demo/reports/*/report.html")))
     return Measurement(
         name="demo",
         title=f"whatif {' '.join(arguments)}, in a fresh home",

@@ -24,7 +24,7 @@ from whatif.workflow.bench.setting import Setting, said
 
 KILL_AT = 0.70
 
-_FULL = (range(5, 45), range(50, 1250, 20))
+_FULL = (range(5, 45), range(50, 850, 20))
 _QUICK = (range(5, 10), range(50, 250, 20))
 _POLL_SECONDS = 0.2
 _NOTES = (
