@@ -50,13 +50,15 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
 def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
     name = location.identifier(spec.name)
     partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
-    properties = ", ".join(f"'{key}'='{value}'" for key, value in _PROPERTIES.items())
+    given = _PROPERTIES | ({"write.distribution-mode": "none"} if spec.sorted_apart else {})
+    properties = ", ".join(f"'{key}'='{value}'" for key, value in given.items())
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} "
         f"TBLPROPERTIES ({properties})"
     )
     if spec.sort_order:
-        spark.sql(f"ALTER TABLE {name} WRITE ORDERED BY {', '.join(spec.sort_order)}")
+        how = "LOCALLY ORDERED" if spec.sorted_apart else "ORDERED"
+        spark.sql(f"ALTER TABLE {name} WRITE {how} BY {', '.join(spec.sort_order)}")
 
 
 def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:

@@ -10,6 +10,7 @@ RESULTS = TableSpec(
     columns=tuple(RESULT_COLUMNS.items()),
     key=KEY,
     sort_order=("config_id", "symbol"),
+    sorted_apart=True,
 )
 """One row for each backtest, also for one that failed."""
 
@@ -18,5 +19,6 @@ RETURNS = TableSpec(
     columns=tuple(RETURN_COLUMNS.items()),
     key=KEY,
     sort_order=("config_id", "symbol"),
+    sorted_apart=True,
 )
 """Returns of each period, fractions, in time order; the periods are the window's, the same for all."""

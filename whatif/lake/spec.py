@@ -26,6 +26,9 @@ class TableSpec:
         Iceberg transforms, such as "months(ts)".
     sort_order : tuple of str
         Columns by which rows are ordered within files.
+    sorted_apart : bool
+        Each task orders the rows it has and writes them, without an exchange between tasks:
+        for tables that get few rows at a time, where the exchange would cost most.
     """
 
     name: str
@@ -33,6 +36,7 @@ class TableSpec:
     key: tuple[str, ...] = ()
     partitioning: tuple[str, ...] = ()
     sort_order: tuple[str, ...] = ()
+    sorted_apart: bool = False
 
     def __post_init__(self) -> None:
         names = self.column_names

@@ -66,6 +66,7 @@ TRADES = TableSpec(
     ),
     key=(*KEY, "trade_no"),
     sort_order=("config_id", "symbol", "trade_no"),
+    sorted_apart=True,
 )
 """Closed trades of the backtests that a study keeps; `trade_symbol` differs in a shared portfolio."""
 
@@ -77,6 +78,7 @@ EQUITY = TableSpec(
     ),
     key=(*KEY, "ts"),
     sort_order=("config_id", "symbol", "ts"),
+    sorted_apart=True,
 )
 """Account value at every bar's close, of the backtests that a study keeps."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
+
+ITEMS_PER_FILE = 64
+"""Work items whose rows go into one file of `results` and `returns`."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +115,19 @@ def run_waves(
         seconds = time.perf_counter() - started
         cost = total_cost(wave)
         pace.learn(cost, seconds)
-        failed += counts.get("error", 0)
-        done = WaveDone(sum(counts.values()), counts.get("error", 0), cost, total_cost(rest), seconds)
+        failed += counts["error"]
+        done = WaveDone(counts.total(), counts["error"], cost, total_cost(rest), seconds)
         report(done)
     return failed
 
 
 def _run_wave(
     spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: Keep
-) -> dict[str, int]:
+) -> Counter[str]:
     rows = backtests(spark, plan, items).persist()
     try:
-        counts = {row["status"]: int(row["count"]) for row in rows.groupBy("status").count().collect()}
-        store(spark, location, plan, rows, keep)
+        counts = Counter(rows.select("status").toPandas()["status"].tolist())
+        store(spark, location, plan, rows, keep, max(1, len(items) // ITEMS_PER_FILE))
     finally:
         rows.unpersist()
     return counts
@@ -141,9 +145,16 @@ def _gave_up(error: Exception, items: Sequence[WorkItem]) -> str:
     )
 
 
-def store(spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFrame, keep: Keep) -> None:
-    """Store worker rows: what each table lacks, `results` last."""
-    good = rows.where(F.col("status") == "ok")
+def store(
+    spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFrame, keep: Keep, files: int = 1
+) -> None:
+    """Store worker rows: what each table lacks, `results` last.
+
+    Rows of a wave are few, so they are written as so many `files`; the series of all
+    backtests are not, and are left as spread as they are.
+    """
+    few = rows.coalesce(files)
+    good = few.where(F.col("status") == "ok")
     # literals, so that files of other markets and slices are not even opened
     mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
     insert_missing(spark, location, RETURNS, good, mine)
@@ -152,10 +163,10 @@ def store(spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFra
         (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
     ):
         if wanted is None or wanted:
-            kept = good if wanted is None else good.where(_name().isin(sorted(wanted)))
+            kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
             series = _exploded(kept, prefix, list(arrays), number)
             insert_missing(spark, location, table, series, mine)
-    insert_missing(spark, location, RESULTS, rows, mine)
+    insert_missing(spark, location, RESULTS, few, mine)
 
 
 def drop_returns(
