@@ -102,12 +102,19 @@ class TestPace:
         # 240 seconds of work: waves of 20 seconds
         assert Pace(cores=4, rate=1_000.0).wave_cost(240_000.0) == pytest.approx(20_000.0)
 
-    def test_no_wave_is_so_short_that_its_job_outweighs_it(self) -> None:
-        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(8_000.0)
+    def test_no_wave_is_so_short_that_its_commits_outweigh_it(self) -> None:
+        # 4 seconds at least, and four times what the commits of the last wave took
+        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(4_000.0)
+        assert Pace(cores=4, rate=1_000.0, storing=3.0).wave_cost(1_000.0) == pytest.approx(12_000.0)
+
+    def test_slow_commits_do_not_shrink_the_next_wave(self) -> None:
+        pace = Pace(cores=4, rate=1_000.0)
+        pace.learn(cost=4_000.0, computing=4.0, storing=10.0)
+        assert pace.wave_cost(1_000.0) == pytest.approx(40_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
         pace = Pace(cores=1)
-        pace.learn(cost=500.0, seconds=2.0)
+        pace.learn(cost=500.0, computing=2.0, storing=1.0)
         assert pace.rate == 250.0
-        pace.learn(cost=0.0, seconds=2.0)
+        pace.learn(cost=0.0, computing=2.0, storing=1.0)
         assert pace.rate == 250.0

@@ -107,14 +107,14 @@ def run_waves(
         started = time.perf_counter()
         items = work_items(wave, cores, keep.anything)
         try:
-            counts = _run_wave(spark, location, plan, items, keep)
+            counts, computing = _run_wave(spark, location, plan, items, keep)
         except WhatIfError:
             raise
         except Exception as error:
             raise RunError(_gave_up(error, items)) from error
         seconds = time.perf_counter() - started
         cost = total_cost(wave)
-        pace.learn(cost, seconds)
+        pace.learn(cost, computing, seconds - computing)
         failed += counts["error"]
         done = WaveDone(counts.total(), counts["error"], cost, total_cost(rest), seconds)
         report(done)
@@ -123,14 +123,17 @@ def run_waves(
 
 def _run_wave(
     spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: Keep
-) -> Counter[str]:
+) -> tuple[Counter[str], float]:
+    """Run one wave and store it; return its rows by status, and the seconds before storing began."""
+    started = time.perf_counter()
     rows = backtests(spark, plan, items).persist()
     try:
         counts = Counter(rows.select("status").toPandas()["status"].tolist())
+        computing = time.perf_counter() - started
         store(spark, location, plan, rows, keep, max(1, len(items) // ITEMS_PER_FILE))
     finally:
         rows.unpersist()
-    return counts
+    return counts, computing
 
 
 def _gave_up(error: Exception, items: Sequence[WorkItem]) -> str:

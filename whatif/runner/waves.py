@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from whatif.runner.plan import Pending, WorkItem
 
 WAVE_SECONDS = 60.0
-SHORTEST_WAVE_SECONDS = 8.0
-"""A wave's job and commits cost one to two seconds on two cores, whatever it holds."""
+SHORTEST_WAVE_SECONDS = 4.0
+STORING_SHARE = 4.0
+"""A wave computes at least this many times as long as its commits take."""
 
 WAVES_OF_A_SHORT_RUN = 12
 ITEMS_PER_CORE = 4
-FIRST_RATE = 30_000.0
+FIRST_RATE = 60_000.0
 """Configuration-bars a second on one core that are assumed until the first wave has been timed."""
 
 
@@ -27,29 +28,35 @@ class Pace:
     cores : int
         Tasks that run at once.
     rate : float
-        Configuration-bars a second on all cores.
+        Configuration-bars a second on all cores while a wave is computed.
+    storing : float
+        Seconds that the commits of a wave take.
     """
 
     cores: int
     rate: float = 0.0
+    storing: float = 1.0
 
     def __post_init__(self) -> None:
         if self.rate <= 0:
             self.rate = FIRST_RATE * self.cores
 
-    def learn(self, cost: float, seconds: float) -> None:
-        """Take a finished wave into account."""
-        if cost > 0 and seconds > 0:
-            self.rate = cost / seconds
+    def learn(self, cost: float, computing: float, storing: float) -> None:
+        """Take a finished wave into account: what it held, and how long either part of it took."""
+        if cost > 0 and computing > 0:
+            self.rate = cost / computing
+        self.storing = storing
 
     def wave_cost(self, remaining: float) -> float:
         """Return how many configuration-bars the next wave should hold.
 
         A minute's worth; of a short run a twelfth, so that a kill costs little; and never
-        so little that starting a Spark job outweighs it.
+        so little that its commits outweigh it. Times to compute and to store are kept apart:
+        a rate with the commits in it would shrink waves, and shrunken waves the rate.
         """
         seconds = remaining / self.rate / WAVES_OF_A_SHORT_RUN
-        return self.rate * min(WAVE_SECONDS, max(SHORTEST_WAVE_SECONDS, seconds))
+        shortest = max(SHORTEST_WAVE_SECONDS, STORING_SHARE * self.storing)
+        return self.rate * min(WAVE_SECONDS, max(shortest, seconds))
 
 
 def total_cost(pending: Sequence[Pending]) -> float:
