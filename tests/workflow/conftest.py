@@ -1,0 +1,113 @@
+"""Studies of a small market, run for real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from whatif.domain.rows import NOT_RESULT
+from whatif.lake import TableSpec
+from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
+from whatif.study import Study, load_study
+from whatif.workflow.result import StudyResult
+from whatif.workflow.run import RunOptions, run
+
+from ..markets import put_bars, walk
+
+WINDOWS = {
+    "train": ["2013-10-04", "2013-10-07"],
+    "validate": ["2013-10-08", "2013-10-09"],
+    "test": ["2013-10-10", "2013-10-11"],
+}
+
+STUDY = {
+    "study": "made",
+    "data": {"symbols": ["A", "B"], "timeframe": "1min", "start": "2013-10-04", "end": "2013-10-12"},
+    "calendar": {"exchange": "XNYS"},
+    "strategy": {"name": "sma_crossover", "params": {"size": 50.0}},
+    "axes": {"fast": [3, 5], "slow": [15, 25]},
+    "execution": {"cash": 100_000.0, "commission": 0.0001},
+    "period": "hour",
+}
+
+
+def study_text(**changes: Any) -> str:
+    """Return the study with some of its keys changed; None takes a key out."""
+    made = {**STUDY, **changes}
+    split = made.pop("split", WINDOWS)
+    text = yaml.safe_dump({key: value for key, value in made.items() if value is not None}, sort_keys=False)
+    if split is None:
+        return text
+    parts = (
+        f"{name}: [{', '.join(map(str, part))}]" for name, part in split.items() if isinstance(part, list)
+    )
+    shares = (f"{name}: {part}" for name, part in split.items() if not isinstance(part, list))
+    return text + f"split: {{{', '.join([*parts, *shares])}}}\n"
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes the study with changes and returns its path."""
+
+    def write(file: str = "study.yaml", **changes: Any) -> Path:
+        path = tmp_path / file
+        path.write_text(study_text(**changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def make_study(write_study: Callable[..., Path]) -> Callable[..., Study]:
+    return lambda **changes: load_study(write_study(**changes))
+
+
+@pytest.fixture
+def market(spark: Any, lake_home: LakeLocation) -> LakeLocation:
+    """Return a lake with two random walks of six sessions of two hours."""
+    put_bars(spark, lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    return lake_home
+
+
+@pytest.fixture
+def go(spark: Any, market: LakeLocation, make_study: Callable[..., Study]) -> Callable[..., StudyResult]:
+    """Return a function that runs the study with changes, untracked."""
+
+    def start(latest: bool = False, **changes: Any) -> StudyResult:
+        return run(make_study(**changes), spark, market, RunOptions(track=False, latest=latest))
+
+    return start
+
+
+def rows_of(location: LakeLocation, spec: TableSpec) -> pd.DataFrame:
+    """Return all rows of a table in the order of its key."""
+    if not table_exists(location, spec.name) or open_table(location, spec.name).current_snapshot() is None:
+        return pd.DataFrame(columns=list(spec.column_names))
+    frame = read_arrow(current_pin(location, spec.name), spec.column_names).to_pandas()
+    return frame.sort_values(list(spec.key or spec.column_names[:3]), ignore_index=True)
+
+
+def plain_rows(location: LakeLocation, spec: TableSpec) -> list[str]:
+    """Return a table's rows as texts, one for each, to the last bit, without what may differ.
+
+    That is who ran it when and where, and which snapshot ids the market happened to get.
+    """
+    frame = rows_of(location, spec).drop(columns=[*NOT_RESULT, "bars_snapshot"], errors="ignore")
+    if "pins" in frame:
+        pins = [[pin["table"] for pin in json.loads(text)] for text in frame["pins"]]
+        frame = frame.assign(pins=[json.dumps(tables) for tables in pins])
+    return sorted(json.dumps([_exact(value) for value in row]) for row in frame.itertuples(index=False))
+
+
+def _exact(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_exact(one) for one in value]
+    return value.hex() if isinstance(value, float) else str(value)
