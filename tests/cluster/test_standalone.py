@@ -54,5 +54,5 @@ def test_a_cluster_gives_the_same_bytes_on_the_same_predictions(
         assert plain_rows(lake_home, table) == expected[table.name], table.name
     assert len(expected["results"]) == 3 * 2 + 2
     assert len(local.leaderboard()) == 6
-    workers = {text for text in rows_of(lake_home, RESULTS)["worker"]}
+    workers = set(rows_of(lake_home, RESULTS)["worker"])
     assert len(workers) > 1, "one executor did all the work"
