@@ -128,7 +128,7 @@ def _run_wave(
     started = time.perf_counter()
     rows = backtests(spark, plan, items).persist()
     try:
-        counts = Counter(rows.select("status").toPandas()["status"].tolist())
+        counts = Counter(row["status"] for row in rows.select("status").collect())
         computing = time.perf_counter() - started
         store(spark, location, plan, rows, keep, max(1, len(items) // ITEMS_PER_FILE))
     finally:

@@ -87,7 +87,8 @@ def _backtest(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         row |= _measured(plan, item, configuration)
         row["status"] = "ok"
     except (Exception, SystemExit) as error:  # whatever a user's strategy raises becomes a row
-        LOG.warning("configuration %s on %s failed", configuration.config_id, row["symbol"], exc_info=True)
+        # not above info, which goes to the user's terminal, a traceback for each configuration
+        LOG.info("configuration %s on %s failed", configuration.config_id, row["symbol"], exc_info=True)
         row["status"], row["error"] = "error", describe(error)
     row["wall_seconds"] = time.perf_counter() - started
     row["finished_at"] = datetime.now(UTC)
