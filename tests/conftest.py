@@ -40,7 +40,9 @@ def _spark_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spar
     from whatif.session import get_spark
 
     session = get_spark(
-        LakeLocation(tmp_path_factory.mktemp("spark-of-the-run")), app_name="whatif-tests", master="local[2,4]"
+        LakeLocation(tmp_path_factory.mktemp("spark-of-the-run")),
+        app_name="whatif-tests",
+        master="local[2,4]",
     )
     yield session
     session.stop()

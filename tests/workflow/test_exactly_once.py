@@ -45,9 +45,9 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def insert_missing(spark, location, table, *rest):
+def insert_missing(spark, location, table, *rest, **named):
     seen[table.name] += 1
-    insert(spark, location, table, *rest)
+    insert(spark, location, table, *rest, **named)
     if moment == f"after {table.name} {seen[table.name]}":
         die()
 

@@ -97,9 +97,10 @@ def run_waves(
     Raises
     ------
     RunError
-        If Spark gives up on a wave: a worker process died each time it was tried, or nothing
+        If a backtest is pending twice; or if Spark gives up on a wave: a worker process died each time it was tried, or nothing
         more could be written.
     """
+    _check_once(pending)
     pace = Pace(cores)
     rest, failed = list(pending), 0
     while rest:
@@ -119,6 +120,14 @@ def run_waves(
         done = WaveDone(counts.total(), counts["error"], cost, total_cost(rest), seconds)
         report(done)
     return failed
+
+
+def _check_once(pending: Sequence[Pending]) -> None:
+    """Make sure of what the tables rely on: that no backtest would give two rows."""
+    keys = [(p.symbols, p.window, c.config_id) for p in pending for c in p.configurations]
+    if len(set(keys)) < len(keys):
+        twice, _ = Counter(keys).most_common(1)[0]
+        raise RunError(f"backtest {twice} is pending twice: every backtest runs once")
 
 
 def _run_wave(
@@ -160,7 +169,7 @@ def store(
     good = few.where(F.col("status") == "ok")
     # literals, so that files of other markets and slices are not even opened
     mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
-    insert_missing(spark, location, RETURNS, good, mine)
+    insert_missing(spark, location, RETURNS, good, mine, distinct=True)
     for table, prefix, arrays, number, wanted in (
         (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
         (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
@@ -168,8 +177,8 @@ def store(
         if wanted is None or wanted:
             kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
             series = _exploded(kept, prefix, list(arrays), number)
-            insert_missing(spark, location, table, series, mine)
-    insert_missing(spark, location, RESULTS, few, mine)
+            insert_missing(spark, location, table, series, mine, distinct=True)
+    insert_missing(spark, location, RESULTS, few, mine, distinct=True)
 
 
 def drop_returns(
