@@ -97,8 +97,8 @@ def run_waves(
     Raises
     ------
     RunError
-        If a backtest is pending twice; or if Spark gives up on a wave: a worker process died each time it was tried, or nothing
-        more could be written.
+        If a backtest is pending twice; or if Spark gives up on a wave: a worker process died
+        each time it was tried, or nothing more could be written.
     """
     _check_once(pending)
     pace = Pace(cores)
