@@ -1,0 +1,70 @@
+"""What the runner refuses or says, seen without a JVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from whatif.domain.execution import Execution
+from whatif.errors import RunError
+from whatif.pins import LakeLocation
+from whatif.runner.plan import Pending, WorkItem
+from whatif.runner.spark import NOTHING, Keep, _gave_up, run_waves
+from whatif.search.grid import Configuration
+from whatif.session import task_slots
+
+
+def pending(*names: str, symbol: str = "A") -> Pending:
+    many = tuple(Configuration(name, {}, None, "1min", Execution()) for name in names)
+    return Pending((symbol,), "validate", many, 100)
+
+
+def test_a_backtest_that_is_pending_twice_is_refused() -> None:
+    work = [pending("a", "b"), pending("a", symbol="B"), pending("b")]
+    with pytest.raises(RunError, match=r"backtest \(\('A',\), 'validate', 'b'\) is pending twice"):
+        run_waves(None, LakeLocation(Path("none")), None, work, cores=2)  # type: ignore[arg-type]
+
+
+def test_nothing_pending_needs_no_spark() -> None:
+    assert run_waves(None, LakeLocation(Path("none")), None, [], cores=2) == 0  # type: ignore[arg-type]
+
+
+def test_what_spark_could_not_do_is_said_in_one_line() -> None:
+    error = RuntimeError(
+        "An error occurred while calling o123.collectToPython.\n"
+        ": org.apache.spark.SparkException: Job aborted due to stage failure: Python worker exited\n"
+        "\tat org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:1)\n"
+    )
+    items = [WorkItem((symbol,), "validate", ()) for symbol in "DCBA"]
+    said = _gave_up(error, items)
+    assert "wave of backtests of A, B, C …" in said
+    assert "Job aborted due to stage failure: Python worker exited" in said
+    assert "DAGScheduler.scala" not in said
+
+
+def test_series_are_yielded_only_if_somebody_wants_them() -> None:
+    assert not NOTHING.anything
+    assert Keep(None, frozenset()).anything
+    assert Keep(frozenset(), frozenset({"c/A"})).anything
+
+
+class TestSlots:
+    def session(self, now: int, **conf: str) -> SimpleNamespace:
+        settings = {f"spark.{key.replace('_', '.')}": value for key, value in conf.items()}
+        return SimpleNamespace(
+            sparkContext=SimpleNamespace(defaultParallelism=now),
+            conf=SimpleNamespace(get=lambda key, default: settings.get(key, default)),
+        )
+
+    def test_a_fixed_cluster_has_what_it_has(self) -> None:
+        assert task_slots(self.session(6)) == 6  # type: ignore[arg-type]
+
+    def test_executors_that_may_still_come_count(self) -> None:
+        dynamic = {"dynamicAllocation_enabled": "true", "executor_cores": "4"}
+        assert task_slots(self.session(2, dynamicAllocation_maxExecutors="50", **dynamic)) == 200  # type: ignore[arg-type]
+
+    def test_a_cluster_without_bound_counts_what_is_there(self) -> None:
+        dynamic = {"dynamicAllocation_enabled": "true", "dynamicAllocation_maxExecutors": str(2**31 - 1)}
+        assert task_slots(self.session(8, **dynamic)) == 8  # type: ignore[arg-type]
