@@ -119,11 +119,12 @@ def ingest(
     location = location or LakeLocation.from_environment()
     files = find_files(paths, spec.format)
     next(read_file(files[0], spec))
-    if spark is None:
-        from whatif.session import get_spark
-
-        spark = get_spark(location, "whatif ingest")
+    # the lock comes first: a second writer is refused at once, not after Spark has started
     with writer_lock(location, f"ingest of {len(files)} files, first {files[0]}"):
+        if spark is None:
+            from whatif.session import get_spark
+
+            spark = get_spark(location, "whatif ingest")
         create_tables(spark, location, (BARS, BARS_QUARANTINE))
         staged = parse_files(spark, files, spec).persist()
         try:
