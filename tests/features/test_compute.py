@@ -106,7 +106,12 @@ class TestLabel:
 
 
 EXPRESSIONS = sorted(
-    [f"{name}(5)" if one.parameters else f"{name}(close, sma(5))" for name, one in INDICATORS.items()]
+    [
+        f"{name}({', '.join(('5', '9', '4')[: len(one.parameters)])})"
+        if one.parameters
+        else f"{name}(close, sma(5))"
+        for name, one in INDICATORS.items()
+    ]
     + ["open", "high", "low", "close", "volume", "vwap", "sma(vwap, 20)", "ema(roc(3), 4)"]
 )
 

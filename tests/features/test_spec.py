@@ -84,8 +84,8 @@ def test_a_horizon_that_is_no_multiple_of_the_timeframe() -> None:
 
 
 def test_features_that_are_none() -> None:
-    with pytest.raises(IndicatorError, match=r"'smma' is unknown: did you mean 'sma'"):
-        made("[smma(5)]")
+    with pytest.raises(IndicatorError, match=r"'smaa' is unknown: did you mean 'sma'"):
+        made("[smaa(5)]")
     with pytest.raises(IndicatorError, match="0"):
         made("[sma(0)]")
     with pytest.raises(StudyError, match="two of them are the same series, sma_5"):

@@ -18,6 +18,21 @@ from whatif.indicators import parse
         ("ema(10)", "ema(10)", "ema_10", 9),
         ("roc(5)", "roc(5)", "roc_5", 5),
         ("roc100(sma(3), 5)", "roc100(sma(3), 5)", "roc100_sma_3_5", 7),
+        ("macd(12, 26)", "macd(12, 26)", "macd_12_26", 25),
+        ("macd_signal(vwap, 26, 12, 9)", "macd_signal(vwap, 26, 12, 9)", "macd_signal_vwap_26_12_9", 33),
+        ("rsi(14)", "rsi(14)", "rsi_14", 14),
+        ("atr(14)", "atr(14)", "atr_14", 14),
+        ("atr(high, low, close, 14)", "atr(14)", "atr_14", 14),
+        ("atr(high, low, vwap, 14)", "atr(high, low, vwap, 14)", "atr_high_low_vwap_14", 14),
+        ("bollinger_top(20, 2)", "bollinger_top(20, 2)", "bollinger_top_20_2", 19),
+        ("bollinger_top(20, 2.0)", "bollinger_top(20, 2)", "bollinger_top_20_2", 19),
+        (
+            "bollinger_bottom(vwap, 20, 2.5)",
+            "bollinger_bottom(vwap, 20, 2.5)",
+            "bollinger_bottom_vwap_20_2p5",
+            19,
+        ),
+        ("highest(high, 20)", "highest(high, 20)", "highest_high_20", 19),
         ("crossover(close, sma(15))", "crossover(close, sma(15))", "crossover_close_sma_15", 15),
     ],
 )
@@ -49,6 +64,12 @@ def test_a_name_is_a_parameter_in_a_numbers_place_and_a_series_in_a_series_place
         ("sma(2.5)", "2.5 is not a period"),
         ("sma(True)", "True is not a period"),
         ("sma(fast + 1)", "not a period"),
+        ("atr(close, 14)", "write atr(high, low, close, period) or atr(period) on high, low, close"),
+        ("bollinger_top(20)", "write bollinger_top(source, period, deviations)"),
+        ("bollinger_top(2.5, 20)", "2.5 is not a period"),
+        ("bollinger_top(20, -1)", "-1 is not a factor"),
+        ("bollinger_top(20, 'two')", "'two' is not a factor"),
+        ("bollinger_top(20, 1e400)", "inf is not a factor"),
         ("crossover(close)", "write crossover(source1, source2)"),
         ("close + open", "neither a series nor an indicator"),
         ("sma(20", "not an indicator expression"),
@@ -76,6 +97,14 @@ def test_binding_is_checked(params: dict[str, object], said: str) -> None:
         parse("sma(fast)").bind(params)
 
     assert said in str(refused.value)
+
+
+def test_a_factor_may_be_a_parameter() -> None:
+    bound = parse("bollinger_top(n, width)").bind({"n": 20, "width": 2})
+
+    assert bound == parse("bollinger_top(20, 2.0)")
+    with pytest.raises(IndicatorError, match="width: -2 is not a factor; use a number of at least 0"):
+        parse("bollinger_top(20, width)").bind({"width": -2})
 
 
 def test_the_warmup_of_an_unbound_expression_is_refused() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.errors import IndicatorError, nearest
-from whatif.indicators.registry import get_indicator
-
-DEFAULT_SOURCE = "close"
+from whatif.indicators.registry import Indicator, get_indicator
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,27 @@ class Call:
 
     indicator: str
     sources: tuple[Series | Call, ...]
-    numbers: tuple[int | Parameter, ...]
+    numbers: tuple[int | float | Parameter, ...]
 
     def __str__(self) -> str:
-        """Return the shortest way to write it: a lone `close` is left out."""
-        default = (Series(DEFAULT_SOURCE),)
-        sources = () if self.sources == default and self.numbers else self.sources
-        return f"{self.indicator}({', '.join(str(part) for part in (*sources, *self.numbers))})"
+        """Return the shortest way to write it: default sources such as a lone `close` are left out."""
+        indicator = get_indicator(self.indicator)
+        omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
+        sources = () if omitted else self.sources
+        return f"{self.indicator}({', '.join(_text(part) for part in (*sources, *self.numbers))})"
 
 
 Node: TypeAlias = Series | Call
+
+
+def default_sources(indicator: Indicator) -> tuple[Series, ...]:
+    """Return the sources of an indicator for which none is named."""
+    return tuple(Series(name) for name in indicator.sources)
+
+
+def _text(part: Node | Parameter | int | float) -> str:
+    """Return a part of a call; 2.0 and 2 are one number, and written the same."""
+    return str(int(part)) if isinstance(part, float) and part.is_integer() else str(part)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class Expression:
     @property
     def column(self) -> str:
         """The name of the series as a column, such as ``sma_20`` or ``sma_vwap_20``."""
-        return self.text.replace(", ", "_").replace("(", "_").replace(")", "")
+        text = self.text.replace(", ", "_").replace("(", "_").replace(")", "")
+        return text.replace(".", "p").replace("e-", "em").replace("e+", "e")
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -101,7 +110,7 @@ class Expression:
         Raises
         ------
         IndicatorError
-            If a name is not among `params`, or its value is not a positive integer.
+            If a name is not among `params`, or its value breaks the rule of its place.
         """
         return Expression(_bind(self.node, params))
 
@@ -114,23 +123,6 @@ class Expression:
             If a parameter is not bound.
         """
         return _warmup(self.node)
-
-
-def period(value: object, where: str) -> int:
-    """Return `value` as a period, or say which rule it breaks.
-
-    Raises
-    ------
-    IndicatorError
-        If it is not a positive integer.
-    """
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise IndicatorError(f"{where}: {value!r} is not a period; use an integer of at least 1")
-    return number
 
 
 def _calls(node: Node) -> Iterator[Call]:
@@ -154,17 +146,19 @@ def _bind(node: Node, params: Mapping[str, object]) -> Node:
     return Call(
         node.indicator,
         tuple(_bind(source, params) for source in node.sources),
-        tuple(_number(number, params, node) for number in node.numbers),
+        tuple(_number(k, number, params, node) for k, number in enumerate(node.numbers)),
     )
 
 
-def _number(number: int | Parameter, params: Mapping[str, object], call: Call) -> int:
-    if isinstance(number, int):
+def _number(
+    index: int, number: int | float | Parameter, params: Mapping[str, object], call: Call
+) -> int | float:
+    if not isinstance(number, Parameter):
         return number
     if number.name not in params:
         remedy = nearest(number.name, params) if params else "the strategy declares no parameters"
         raise IndicatorError(f"{call}: parameter {number.name!r} is unknown; {remedy}")
-    return period(params[number.name], f"{call}, {number.name}")
+    return get_indicator(call.indicator).number(index, params[number.name], f"{call}, {number.name}")
 
 
 def _warmup(node: Node) -> int:

@@ -97,9 +97,111 @@ def ema_python(source: FloatArray, period: int) -> FloatArray:
     *Timing*: row t uses rows up to t. NaN until `period` values have been seen since the start
     or since the last value that is not finite, from where it is seeded again.
     """
+    return smooth(source, period, 2.0 / (1.0 + period))
+
+
+def smma_python(source: FloatArray, period: int) -> FloatArray:
+    """Smooth as Wilder does, exponentially with alpha = 1 / period, seeded by the simple average.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Sets alpha and the length of the seed, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `SMMA`.
+
+    Notes
+    -----
+    *Timing* and NaN as in `ema`.
+    """
+    return smooth(source, period, 1.0 / period)
+
+
+def wma_python(source: FloatArray, period: int) -> FloatArray:
+    """Average the last `period` values with weights 1 .. period, the newest weighing most.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the window in bars, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `WMA`: ``2 / (period (period + 1))`` times the exact sum,
+        rounded once, of the rounded products of value and weight.
+
+    Notes
+    -----
+    *Timing*: row t uses rows t - period + 1 .. t. NaN as in `sma`.
+
+    Each window is summed as a double-double with a bound on its error; where that leaves the
+    rounding open, it is summed again exactly (see `sma`).
+    """
     n = len(source)
     result = np.full(n, np.nan)
-    alpha = 2.0 / (1.0 + period)
+    products = np.empty(period)
+    factor = 2.0 / (period * (period + 1.0))
+    seen = 0
+    for t in range(n):
+        if not np.isfinite(source[t]):
+            seen = 0
+            continue
+        seen += 1
+        if seen < period:
+            continue
+        high = 0.0
+        low = 0.0
+        error = 0.0
+        for k in range(period):
+            x = source[t - period + 1 + k] * (k + 1.0)
+            products[k] = x
+            total = high + x
+            back = total - high
+            low = low + ((high - (total - back)) + (x - back))
+            error += _UNIT * abs(low)
+            high = total
+        total = high + low
+        back = total - high
+        low = (high - (total - back)) + (low - back)
+        high = total
+        if not (high + (low - 2.0 * error) == high and high + (low + 2.0 * error) == high):
+            high, _ = exact_sum(products, 0, period)
+        result[t] = factor * (high + 0.0)
+    return result
+
+
+def smooth_python(source: FloatArray, period: int, alpha: float) -> FloatArray:
+    """Smooth exponentially with `alpha`, seeded by the simple average of `period` values.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the seed, at least 1.
+    alpha : float
+        Weight of the newest value.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `ExponentialSmoothing`.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until `period` values have been seen since the start
+    or since the last value that is not finite, from where it is seeded again.
+    """
+    n = len(source)
+    result = np.full(n, np.nan)
     rest = 1.0 - alpha
     previous = 0.0
     seen = 0
@@ -121,4 +223,7 @@ def ema_python(source: FloatArray, period: int) -> FloatArray:
 
 
 sma = jit(sma_python)
+smooth = jit(smooth_python)
 ema = jit(ema_python)
+smma = jit(smma_python)
+wma = jit(wma_python)

@@ -6,7 +6,7 @@ import ast
 from functools import lru_cache
 
 from whatif.errors import IndicatorError
-from whatif.indicators.expression import DEFAULT_SOURCE, Call, Expression, Node, Parameter, Series, period
+from whatif.indicators.expression import Call, Expression, Node, Parameter, Series, default_sources
 from whatif.indicators.registry import Indicator, get_indicator
 
 
@@ -28,8 +28,8 @@ def parse(text: str) -> Expression:
     Raises
     ------
     IndicatorError
-        If the text is no such expression, an indicator is unknown, or a period is not a
-        positive integer.
+        If the text is no such expression, an indicator is unknown, a period is not a positive
+        integer, or a factor not a number of at least 0.
     """
     try:
         body = ast.parse(text.strip(), mode="eval").body
@@ -53,20 +53,24 @@ def _node(tree: ast.expr, text: str) -> Node:
 
 def _call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
     given = tree.args
-    expected = indicator.sources + len(indicator.parameters)
-    source_omitted = indicator.sources == 1 and len(given) == len(indicator.parameters)
-    if tree.keywords or not (source_omitted or len(given) == expected):
+    count = len(indicator.sources)
+    omitted = indicator.may_omit_sources and len(given) == len(indicator.parameters)
+    if tree.keywords or not (omitted or len(given) == count + len(indicator.parameters)):
         raise IndicatorError(f"{text!r}: {ast.unparse(tree)!r} does not fit; write {indicator.usage}")
-    count = 0 if source_omitted else indicator.sources
-    sources = tuple(_node(arg, text) for arg in given[:count]) or (Series(DEFAULT_SOURCE),)
-    return Call(indicator.name, sources, tuple(_number(arg, text) for arg in given[count:]))
+    named = [] if omitted else given[:count]
+    numbers = given[len(named) :]
+    return Call(
+        indicator.name,
+        tuple(_node(arg, text) for arg in named) or default_sources(indicator),
+        tuple(_number(indicator, k, arg, text) for k, arg in enumerate(numbers)),
+    )
 
 
-def _number(tree: ast.expr, text: str) -> int | Parameter:
+def _number(indicator: Indicator, index: int, tree: ast.expr, text: str) -> int | float | Parameter:
     if isinstance(tree, ast.Name):
         return Parameter(tree.id)
     try:
         value = ast.literal_eval(tree)
     except ValueError:
         value = ast.unparse(tree)
-    return period(value, text)
+    return indicator.number(index, value, text)

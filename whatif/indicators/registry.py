@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.change import roc, roc100
 from whatif.indicators.cross import crossover
-from whatif.indicators.moving import ema, sma
+from whatif.indicators.deviation import bollinger_bottom, bollinger_mid, bollinger_top, stddev
+from whatif.indicators.extremes import highest, lowest
+from whatif.indicators.moving import ema, sma, smma, wma
+from whatif.indicators.oscillators import atr, macd, macd_histogram, macd_signal, rsi
 from whatif.typing import FloatArray
 
 
@@ -21,12 +26,13 @@ class Indicator:
     name : str
         As written in expressions.
     kernel : callable
-        Takes the sources as float64 arrays (n,), then the parameters as integers; returns a
-        float64 array (n,), NaN until warm, whose row t depends on rows up to t only.
-    sources : int
-        Number of series it takes. A single one may be left out and is then `close`.
+        Takes the sources as float64 arrays (n,), then the parameters; returns a float64 array
+        (n,), NaN until warm, whose row t depends on rows up to t only.
+    sources : tuple of str
+        The series it takes if none is named. An empty name has no such default.
     parameters : tuple of str
-        Names of the numbers it takes, in order; each is a period, a positive integer.
+        Names of the numbers it takes, in order. Each is a period, an integer of at least 1, but
+        for `FACTORS`, which are numbers of at least 0.
     warmup : callable
         From the parameters to the number of rows before the first value, given sources that
         are complete.
@@ -34,18 +40,72 @@ class Indicator:
 
     name: str
     kernel: Callable[..., FloatArray]
-    sources: int
+    sources: tuple[str, ...]
     parameters: tuple[str, ...]
     warmup: Callable[..., int]
 
     @property
     def usage(self) -> str:
         """How the indicator is written."""
-        series = ["source"] if self.sources == 1 else [f"source{k + 1}" for k in range(self.sources)]
+        names = [name if len(self.sources) > 1 else "" for name in self.sources]
+        series = [name or f"source{k + 1 if len(names) > 1 else ''}" for k, name in enumerate(names)]
         usage = f"{self.name}({', '.join([*series, *self.parameters])})"
-        if self.sources == 1 and self.parameters:
-            usage += f" or {self.name}({', '.join(self.parameters)}) on close"
+        if self.may_omit_sources:
+            usage += f" or {self.name}({', '.join(self.parameters)}) on {', '.join(self.sources)}"
         return usage
+
+    @property
+    def may_omit_sources(self) -> bool:
+        """Whether its sources may be left out, for their defaults."""
+        return bool(self.parameters) and all(self.sources)
+
+    def number(self, index: int, value: object, where: str) -> int | float:
+        """Return `value` as the parameter at `index`, or say which rule it breaks.
+
+        Raises
+        ------
+        IndicatorError
+            If it is no period, or for a factor no number of at least 0; `where` names the place.
+        """
+        return factor(value, where) if self.parameters[index] in FACTORS else period(value, where)
+
+
+FACTORS = frozenset({"deviations"})
+"""Names of parameters that are not periods."""
+
+
+def period(value: object, where: str) -> int:
+    """Return `value` as a period, or say which rule it breaks.
+
+    Raises
+    ------
+    IndicatorError
+        If it is not a positive integer.
+    """
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise IndicatorError(f"{where}: {value!r} is not a period; use an integer of at least 1")
+    return number
+
+
+def factor(value: object, where: str) -> float:
+    """Return `value` as a factor, or say which rule it breaks.
+
+    Raises
+    ------
+    IndicatorError
+        If it is not a finite number of at least 0.
+    """
+    try:
+        number = -1.0 if isinstance(value, (bool, str)) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0.0 <= number < math.inf:
+        raise IndicatorError(f"{where}: {value!r} is not a factor; use a number of at least 0, such as 2.0")
+    return number
 
 
 def _before_full_window(period: int) -> int:
@@ -56,18 +116,47 @@ def _before_earlier_row(period: int) -> int:
     return period
 
 
+def _before_full_window_and_factor(period: int, _factor: float) -> int:
+    return period - 1
+
+
 def _one_row_to_compare() -> int:
     return 1
 
 
+def _before_longer_average(fast: int, slow: int) -> int:
+    return max(fast, slow) - 1
+
+
+def _before_signal(fast: int, slow: int, signal: int) -> int:
+    return max(fast, slow) - 1 + signal - 1
+
+
+_CLOSE = ("close",)
+_MACD = ("fast", "slow", "signal")
+_BANDS = ("period", "deviations")
+
 INDICATORS: dict[str, Indicator] = {
     indicator.name: indicator
     for indicator in (
-        Indicator("sma", sma, 1, ("period",), _before_full_window),
-        Indicator("ema", ema, 1, ("period",), _before_full_window),
-        Indicator("roc", roc, 1, ("period",), _before_earlier_row),
-        Indicator("roc100", roc100, 1, ("period",), _before_earlier_row),
-        Indicator("crossover", crossover, 2, (), _one_row_to_compare),
+        Indicator("sma", sma, _CLOSE, ("period",), _before_full_window),
+        Indicator("ema", ema, _CLOSE, ("period",), _before_full_window),
+        Indicator("wma", wma, _CLOSE, ("period",), _before_full_window),
+        Indicator("smma", smma, _CLOSE, ("period",), _before_full_window),
+        Indicator("roc", roc, _CLOSE, ("period",), _before_earlier_row),
+        Indicator("roc100", roc100, _CLOSE, ("period",), _before_earlier_row),
+        Indicator("highest", highest, _CLOSE, ("period",), _before_full_window),
+        Indicator("lowest", lowest, _CLOSE, ("period",), _before_full_window),
+        Indicator("macd", macd, _CLOSE, _MACD[:2], _before_longer_average),
+        Indicator("macd_signal", macd_signal, _CLOSE, _MACD, _before_signal),
+        Indicator("macd_histogram", macd_histogram, _CLOSE, _MACD, _before_signal),
+        Indicator("rsi", rsi, _CLOSE, ("period",), _before_earlier_row),
+        Indicator("atr", atr, ("high", "low", "close"), ("period",), _before_earlier_row),
+        Indicator("stddev", stddev, _CLOSE, ("period",), _before_full_window),
+        Indicator("bollinger_top", bollinger_top, _CLOSE, _BANDS, _before_full_window_and_factor),
+        Indicator("bollinger_mid", bollinger_mid, _CLOSE, ("period",), _before_full_window),
+        Indicator("bollinger_bottom", bollinger_bottom, _CLOSE, _BANDS, _before_full_window_and_factor),
+        Indicator("crossover", crossover, ("", ""), (), _one_row_to_compare),
     )
 }
 """All indicators by name."""

@@ -1,0 +1,114 @@
+"""Standard deviation and the bands drawn with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from whatif.indicators.compile import jit
+from whatif.indicators.moving import sma
+from whatif.typing import FloatArray
+
+
+def power_python(source: FloatArray, exponent: float) -> FloatArray:
+    """Raise each value to a power with the C library's `pow`, as Python's ``**`` does.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    exponent : float
+        Passed from outside: of a constant 2 or 0.5 a compiler makes a product or a square root,
+        which differ from `pow` in the last bit of about one value in a thousand.
+
+    Returns
+    -------
+    float64 array (n,)
+        ``value ** exponent``, NaN where the value is.
+    """
+    result = np.empty(len(source))
+    for t in range(len(source)):
+        result[t] = math.pow(source[t], exponent)
+    return result
+
+
+power = jit(power_python)
+
+
+def stddev(source: FloatArray, period: int) -> FloatArray:
+    """Return the standard deviation of the last `period` values, as of a whole population.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the window in bars, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `StdDev`: the square root of the absolute difference of
+        the average square and the square of the average. That difference cancels: of values that
+        vary little around a large average, few digits are left.
+
+    Notes
+    -----
+    *Timing*: row t uses rows t - period + 1 .. t. NaN as in `sma`.
+    """
+    difference = sma(power(source, 2.0), period) - power(sma(source, period), 2.0)
+    return power(np.abs(difference), 0.5)
+
+
+def bollinger_mid(source: FloatArray, period: int) -> FloatArray:
+    """Return the line between Bollinger's bands: `sma`, Backtrader's line `mid`."""
+    return sma(source, period)
+
+
+def bollinger_top(source: FloatArray, period: int, deviations: float) -> FloatArray:
+    """Return Bollinger's upper band: the average plus `deviations` standard deviations.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the window in bars, at least 1.
+    deviations : float
+        Distance of the band.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `top` of Backtrader's `BollingerBands`.
+
+    Notes
+    -----
+    *Timing* and NaN as in `stddev`.
+    """
+    return sma(source, period) + deviations * stddev(source, period)
+
+
+def bollinger_bottom(source: FloatArray, period: int, deviations: float) -> FloatArray:
+    """Return Bollinger's lower band: the average minus `deviations` standard deviations.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the window in bars, at least 1.
+    deviations : float
+        Distance of the band.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `bot` of Backtrader's `BollingerBands`.
+
+    Notes
+    -----
+    *Timing* and NaN as in `stddev`.
+    """
+    return sma(source, period) - deviations * stddev(source, period)

@@ -1,0 +1,163 @@
+"""Momentum and range: MACD, RSI, average true range."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whatif.indicators.compile import jit
+from whatif.indicators.moving import ema, smma
+from whatif.typing import FloatArray
+
+
+def macd_python(source: FloatArray, fast: int, slow: int) -> FloatArray:
+    """Subtract the slow exponential average from the fast one.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    fast, slow : int
+        Periods of the averages, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `macd` of Backtrader's `MACD`.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until both averages have values.
+    """
+    return ema(source, fast) - ema(source, slow)
+
+
+macd = jit(macd_python)
+
+
+def macd_signal_python(source: FloatArray, fast: int, slow: int, signal: int) -> FloatArray:
+    """Average the MACD exponentially over `signal` bars.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    fast, slow, signal : int
+        Periods, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `signal` of Backtrader's `MACD`, seeded by the average of the
+        first `signal` values of the MACD.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until `signal` values of the MACD have been seen.
+    """
+    return ema(macd(source, fast, slow), signal)
+
+
+macd_signal = jit(macd_signal_python)
+
+
+def macd_histogram_python(source: FloatArray, fast: int, slow: int, signal: int) -> FloatArray:
+    """Subtract the MACD's signal from the MACD.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    fast, slow, signal : int
+        Periods, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `histo` of Backtrader's `MACDHisto`; timing and NaN as `macd_signal`.
+    """
+    line = macd(source, fast, slow)
+    return line - ema(line, signal)
+
+
+macd_histogram = jit(macd_histogram_python)
+
+
+def rsi_python(source: FloatArray, period: int) -> FloatArray:
+    """Compare the average rise with the average fall: Wilder's relative strength index.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Of Wilder's smoothing, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        From 0 to 100. Equal as bytes to Backtrader's `RSI` (Wilder's smoothing), and where that
+        divides by zero to its `RSI_Safe`: 100 where nothing fell, 50 where nothing moved.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until `period` changes have been seen since the start
+    or since the last value that is not finite.
+    """
+    n = len(source)
+    up = np.full(n, np.nan)
+    down = np.full(n, np.nan)
+    for t in range(1, n):
+        if not (np.isfinite(source[t]) and np.isfinite(source[t - 1])):
+            continue
+        rise = source[t] - source[t - 1]
+        fall = source[t - 1] - source[t]
+        up[t] = 0.0 if rise < 0.0 else rise
+        down[t] = 0.0 if fall < 0.0 else fall
+    result = smma(up, period)
+    average_fall = smma(down, period)
+    for t in range(n):
+        rise = result[t]
+        fall = average_fall[t]
+        if fall != 0.0:
+            result[t] = 100.0 - 100.0 / (1.0 + rise / fall)
+        else:
+            result[t] = 50.0 if rise == 0.0 else 100.0
+    return result
+
+
+rsi = jit(rsi_python)
+
+
+def atr_python(high: FloatArray, low: FloatArray, close: FloatArray, period: int) -> FloatArray:
+    """Average the true range as Wilder does.
+
+    Parameters
+    ----------
+    high, low, close : float64 array (n,)
+        Prices of the bars.
+    period : int
+        Of Wilder's smoothing, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        In the unit of the prices. Equal as bytes to Backtrader's `ATR`.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. The first bar has no true range, for there is no close
+    before it. NaN until `period` true ranges have been seen since the start or since the last
+    value that is not finite.
+    """
+    n = len(close)
+    true_range = np.full(n, np.nan)
+    for t in range(1, n):
+        before = close[t - 1]
+        if np.isfinite(before):
+            top = before if before > high[t] else high[t]
+            bottom = before if before < low[t] else low[t]
+            true_range[t] = top - bottom
+    return smma(true_range, period)
+
+
+atr = jit(atr_python)
