@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +10,15 @@ from whatif.domain.execution import Execution
 from whatif.domain.fills import Trades
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
+from whatif.domain.statistics import (
+    level_returns,
+    pick_levels,
+    sharpe_ratio,
+    sortino_ratio,
+    sum_costs,
+    tally_array,
+    trade_figures,
+)
 from whatif.typing import FloatArray, IntArray
 
 METRIC_KEYS = (
@@ -39,6 +48,43 @@ LOWER_IS_BETTER = frozenset(
 NAN = float("nan")
 
 
+@dataclass(frozen=True)
+class Account:
+    """What the metrics of one account need to know of a backtest.
+
+    Attributes
+    ----------
+    final : float
+        Equity at the last bar's close.
+    returns : float64 array (k,)
+        Simple return of each period.
+    deepest, longest : float, int
+        Maximum drawdown in percent, and the longest stay below a peak in bars.
+    equity_sum : float
+        Equity at all bars' closes, added up.
+    bars, bars_held : int
+        Bars of the window, and those at whose close a position was held.
+    costs, traded : float
+        Commission paid, and value of all executions.
+    net : float64 array (c,)
+        Net profit of each closed trade.
+    open_at_end : bool
+        Whether a position is still open at the last close.
+    """
+
+    final: float
+    returns: FloatArray
+    deepest: float
+    longest: int
+    equity_sum: float
+    bars: int
+    bars_held: int
+    costs: float
+    traded: float
+    net: FloatArray
+    open_at_end: bool
+
+
 def compute_metrics(run: EngineRun, execution: Execution, periods: Periods) -> dict[str, float | int | bool]:
     """Measure one backtest.
 
@@ -54,28 +100,65 @@ def compute_metrics(run: EngineRun, execution: Execution, periods: Periods) -> d
     Returns
     -------
     dict
+        One value for each of `METRIC_KEYS`, see `account_metrics`.
+    """
+    return account_metrics(account_of(run, execution, periods), execution, periods)
+
+
+def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Account:
+    """Return what the metrics need to know of a run."""
+    fills = run.fills
+    deepest, longest, total = tally_array(run.equity)
+    costs, traded = sum_costs(
+        fills.closed, fills.opened, fills.price, fills.closed_commission, fills.opened_commission, len(fills)
+    )
+    return Account(
+        final=float(run.equity[-1]) if len(run.equity) else execution.cash,
+        returns=period_returns(run.equity, run.ts, periods, execution.cash),
+        deepest=deepest,
+        longest=longest,
+        equity_sum=total,
+        bars=len(run.ts),
+        bars_held=int(run.position.any(axis=0).sum()),
+        costs=costs,
+        traded=traded,
+        net=run.trades.pnl_net,
+        open_at_end=run.open_at_end,
+    )
+
+
+def account_metrics(
+    account: Account, execution: Execution, periods: Periods
+) -> dict[str, float | int | bool]:
+    """Return the metrics of an account.
+
+    Returns
+    -------
+    dict
         One value for each of `METRIC_KEYS`. Money is in the currency of the prices, `*_pct` in
         percent, `exposure` and `win_rate` are fractions. What cannot be computed is NaN.
     """
-    cash = execution.cash
-    final = float(run.equity[-1]) if len(run.equity) else cash
-    costs = math.fsum(run.fills.commission.tolist())
-    returns = period_returns(run.equity, run.ts, periods, cash)
-    drawdown_pct, drawdown_bars = max_drawdown(run.equity)
+    cash, final, bars = execution.cash, account.final, account.bars
+    mean = account.equity_sum / bars if bars else NAN
     return {
-        "pnl_gross": final - cash + costs,
+        "pnl_gross": final - cash + account.costs,
         "pnl_net": final - cash,
-        "costs": costs,
+        "costs": account.costs,
         "return_pct": 100.0 * (final / cash - 1.0),
-        "sharpe": sharpe(returns, periods.per_year),
-        "sortino": sortino(returns, periods.per_year),
-        "max_drawdown_pct": drawdown_pct,
-        "max_drawdown_bars": drawdown_bars,
-        **trade_metrics(run.trades),
-        "exposure": float(run.position.any(axis=0).mean()) if len(run.ts) else NAN,
-        "turnover": _turnover(run),
-        "open_at_end": run.open_at_end,
+        "sharpe": sharpe(account.returns, periods.per_year),
+        "sortino": sortino(account.returns, periods.per_year),
+        "max_drawdown_pct": account.deepest,
+        "max_drawdown_bars": account.longest,
+        **profit_metrics(account.net),
+        "exposure": account.bars_held / bars if bars else NAN,
+        "turnover": account.traded / mean if mean > 0.0 else NAN,
+        "open_at_end": account.open_at_end,
     }
+
+
+def period_rows(ts: IntArray, periods: Periods) -> IntArray:
+    """Return the number of bars that start before each period's end, (k,)."""
+    return np.asarray(np.searchsorted(ts, periods.ends, side="left"), dtype=np.int64)
 
 
 def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: float) -> FloatArray:
@@ -99,26 +182,20 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
         starts before its end, carried forward over periods without bars. NaN once equity is not
         positive any more: a ratio to debt says nothing, and must not look like a profit.
     """
-    last = np.searchsorted(ts, periods.ends, side="left")
-    levels = np.concatenate(([cash], equity))[np.concatenate(([0], last))]
-    before = np.where(np.minimum.accumulate(levels[:-1]) > 0.0, levels[:-1], np.nan)
-    return np.asarray(levels[1:] / before - 1.0, dtype=np.float64)
+    levels, returns = np.empty(len(periods) + 1), np.empty(len(periods))
+    pick_levels(equity, period_rows(ts, periods), cash, levels)
+    level_returns(levels, returns)
+    return returns
 
 
 def sharpe(returns: FloatArray, per_year: float) -> float:
     """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN if it is undefined."""
-    if len(returns) < 2 or not np.isfinite(returns).all() or returns.min() == returns.max():
-        return NAN
-    deviation = float(returns.std(ddof=1))
-    return float(returns.mean()) / deviation * math.sqrt(per_year) if deviation > 0.0 else NAN
+    return float(sharpe_ratio(returns, per_year))
 
 
 def sortino(returns: FloatArray, per_year: float) -> float:
     """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN if it is undefined."""
-    if len(returns) < 2 or not np.isfinite(returns).all():
-        return NAN
-    deviation = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
-    return float(returns.mean()) / deviation * math.sqrt(per_year) if deviation > 0.0 else NAN
+    return float(sortino_ratio(returns, per_year))
 
 
 def max_drawdown(equity: FloatArray) -> tuple[float, int]:
@@ -126,47 +203,20 @@ def max_drawdown(equity: FloatArray) -> tuple[float, int]:
 
     Equal to Backtrader's `DrawDown` analyzer, as bytes.
     """
-    if not len(equity):
-        return 0.0, 0
-    peak = np.maximum.accumulate(equity)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawdown = 100.0 * (peak - equity) / peak
-    below = np.flatnonzero(np.concatenate(([True], drawdown == 0.0, [True])))
-    return float(max(0.0, drawdown.max())), int(np.diff(below).max() - 1)
+    deepest, longest, _ = tally_array(equity)
+    return float(deepest), int(longest)
 
 
 def trade_metrics(trades: Trades) -> dict[str, float | int]:
-    """Return what closed trades say: their number, win rate, profit factor and SQN.
+    """Return what closed trades say: their number, win rate, profit factor and SQN."""
+    return profit_metrics(trades.pnl_net)
+
+
+def profit_metrics(net: FloatArray) -> dict[str, float | int]:
+    """Return what the net profits of closed trades say: number, win rate, profit factor, SQN.
 
     A trade wins if its net profit is not negative (Backtrader's rule). SQN is Backtrader's:
     sqrt(n) * mean / population deviation of the net profits.
     """
-    net = trades.pnl_net.tolist()
-    n = len(net)
-    if n == 0:
-        return {"trades": 0, "win_rate": NAN, "profit_factor": NAN, "sqn": NAN}
-    losses = -math.fsum(pnl for pnl in net if pnl < 0.0)
-    wins = math.fsum(pnl for pnl in net if pnl > 0.0)
-    return {
-        "trades": n,
-        "win_rate": sum(pnl >= 0.0 for pnl in net) / n,
-        "profit_factor": wins / losses if losses > 0.0 else math.inf,
-        "sqn": _sqn(net),
-    }
-
-
-def _sqn(net: list[float]) -> float:
-    n = len(net)
-    if n < 2:
-        return NAN
-    mean = math.fsum(net) / n
-    deviation = math.sqrt(math.fsum(pow(pnl - mean, 2.0) for pnl in net) / n)
-    return math.sqrt(n) * mean / deviation if deviation > 0.0 else NAN
-
-
-def _turnover(run: EngineRun) -> float:
-    if not len(run.equity):
-        return NAN
-    mean = float(run.equity.mean())
-    traded = math.fsum(np.abs(run.fills.size * run.fills.price).tolist())
-    return traded / mean if mean > 0.0 else NAN
+    rate, factor, sqn = trade_figures(net, len(net), 2.0)
+    return {"trades": len(net), "win_rate": rate, "profit_factor": factor, "sqn": sqn}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -25,11 +25,17 @@ def record_type(name: str, fields: tuple[str, ...]) -> Any:
 
 
 def step_arrays(
-    spec: StrategySpec, params: Mapping[str, object], bars: Bars, stop: int, cache: ArrayCache | None
+    spec: StrategySpec,
+    params: Mapping[str, object],
+    bars: Bars,
+    stop: int,
+    cache: ArrayCache | None,
+    once: Container[str] = (),
 ) -> Any:
     """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
 
-    They hold all history and end with the window, so that nothing after it can be read.
+    They hold all history and end with the window, so that nothing after it can be read. Inputs
+    whose text is in `once` are not kept in the cache.
 
     Raises
     ------
@@ -39,7 +45,7 @@ def step_arrays(
     values: dict[str, FloatArray] = {name: getattr(bars, name)[:stop] for name in PRICE_FIELDS}
     for name, expression in spec.bound_inputs(params).items():
         try:
-            values[name] = evaluate(expression, bars, cache)[:stop]
+            values[name] = evaluate(expression, bars, cache, str(expression) not in once)[:stop]
         except IndicatorError as error:
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
     return record_type("Arrays", tuple(values))(*values.values())

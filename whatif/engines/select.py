@@ -4,31 +4,59 @@ from __future__ import annotations
 
 from whatif.domain.run import EngineRun
 from whatif.engines.base import BacktestTask, Engine
+from whatif.engines.compiled.cover import not_covered
 from whatif.errors import EngineError, nearest
 from whatif.indicators import ArrayCache
 
-ENGINES = ("auto", "backtrader")
+ENGINES = ("auto", "backtrader", "compiled")
 """Names of the engines there are."""
 
 
-def get_engine(name: str) -> Engine:
-    """Return the engine called `name`; "auto" takes the fastest that covers everything.
+def check_engine(name: str) -> None:
+    """Refuse the name of no engine.
 
     Raises
     ------
     EngineError
-        If there is none of this name, or it is not available.
+        Naming the nearest.
     """
-    if name in ("auto", "backtrader"):
-        # imported here: Backtrader is heavy, and checking a study does not need it
+    if name not in ENGINES:
+        raise EngineError(f"engine {name!r} is unknown; {nearest(name, ENGINES)}")
+
+
+def get_engine(name: str) -> Engine:
+    """Return the engine called `name`, "backtrader" or "compiled"; "auto" is a choice for each task.
+
+    Raises
+    ------
+    EngineError
+        If there is none of this name.
+    """
+    # imported here: both are heavy, and checking a study needs neither
+    if name == "backtrader":
         from whatif.engines.backtrader import run as run_backtrader
 
         return run_backtrader
     if name == "compiled":
-        raise EngineError("engine 'compiled' is not available in this version; use auto or backtrader")
-    raise EngineError(f"engine {name!r} is unknown; {nearest(name, ENGINES)}")
+        from whatif.engines.compiled.run import run as run_compiled
+
+        return run_compiled
+    check_engine(name)
+    return _run_auto
 
 
 def run_engine(task: BacktestTask, engine: str = "auto", cache: ArrayCache | None = None) -> EngineRun:
     """Run one task with the engine called `engine`."""
     return get_engine(engine)(task, cache)
+
+
+def _run_auto(task: BacktestTask, cache: ArrayCache | None) -> EngineRun:
+    """Run with the compiled broker what it covers, and the rest with Backtrader's."""
+    if not_covered(task.strategy, [task.execution], len(task.bars) > 1):
+        return get_engine("backtrader")(task, cache)
+    from whatif.engines.compiled.refusal import StepNotCompiledError
+
+    try:
+        return get_engine("compiled")(task, cache)
+    except StepNotCompiledError:
+        return get_engine("backtrader")(task, cache)

@@ -17,7 +17,9 @@ ArrayCache: TypeAlias = MutableMapping[Hashable, Any]
 """Arrays that configurations share; an entry keeps the bars it was computed from alive."""
 
 
-def evaluate(expression: Expression, bars: Bars, cache: ArrayCache | None = None) -> FloatArray:
+def evaluate(
+    expression: Expression, bars: Bars, cache: ArrayCache | None = None, keep: bool = True
+) -> FloatArray:
     """Compute an expression on bars.
 
     Parameters
@@ -28,6 +30,8 @@ def evaluate(expression: Expression, bars: Bars, cache: ArrayCache | None = None
         Bars of one symbol, n rows, and the inputs the expression names.
     cache : mutable mapping, optional
         Where the arrays of the expression and of its parts are kept, for these very bars.
+    keep : bool
+        Whether the expression's own array is kept; those of its parts are.
 
     Returns
     -------
@@ -43,10 +47,10 @@ def evaluate(expression: Expression, bars: Bars, cache: ArrayCache | None = None
     IndicatorError
         If a series is not among the bars' own or their inputs, or a parameter is not bound.
     """
-    return _evaluate(expression.node, bars, {} if cache is None else cache)
+    return _evaluate(expression.node, bars, {} if cache is None else cache, keep)
 
 
-def _evaluate(node: Node, bars: Bars, cache: ArrayCache) -> FloatArray:
+def _evaluate(node: Node, bars: Bars, cache: ArrayCache, keep: bool = True) -> FloatArray:
     if not isinstance(node, Call):
         return _series(node.name, bars)
     key = (id(bars), str(node))
@@ -55,7 +59,8 @@ def _evaluate(node: Node, bars: Bars, cache: ArrayCache) -> FloatArray:
         array: FloatArray = found[1]
         return array
     array = _apply(node, bars, cache)
-    cache[key] = (bars, array)
+    if keep:
+        cache[key] = (bars, array)
     return array
 
 

@@ -12,7 +12,7 @@ from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.study import Study, digest
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""
 
 RESERVED_AXES = ("model", "execution", "timeframe")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from whatif.domain.bars import Bars
+from whatif.domain.compile import jit
 from whatif.domain.execution import Execution
-from whatif.domain.metrics import max_drawdown, period_returns, sharpe
+from whatif.domain.metrics import period_rows, sharpe
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.typing import FloatArray
+from whatif.domain.statistics import fall, level_returns, pick_levels, sum_shares, tally_array
+from whatif.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +25,6 @@ class BuyAndHold:
     ----------
     weight : float
         Fraction of the initial cash invested.
-    equity : float64 array (m,)
-        Account value at each bar's close, on the run's `ts`.
     returns : float64 array (k,)
         Simple return in each period.
     return_pct : float
@@ -33,18 +33,128 @@ class BuyAndHold:
         As the metric of this name.
     max_drawdown_pct : float
         As the metric of this name.
+    equity : float64 array (m,)
+        Account value at each bar's close; empty where nobody asked.
     """
 
     weight: float
-    equity: FloatArray
     returns: FloatArray
     return_pct: float
     sharpe: float
     max_drawdown_pct: float
+    equity: FloatArray = field(default_factory=lambda: np.empty(0))
+
+
+class Holding:
+    """One symbol in one window, to be held at any weight.
+
+    Equity held is a rising function of the close, and stays one when it is rounded: its peaks are
+    the close's, and its deepest fall is one from such a peak to the lowest close before the next.
+    So a weight costs as much work as there are peaks, not as there are bars, and gives the same bytes.
+
+    Parameters
+    ----------
+    opened, high : float
+        Open and high of the bar on which it is bought.
+    close : float64 array (m,)
+        Closes of the window.
+    ends : int64 array (k,)
+        Bars of the window that start before each period's end.
+    execution : Execution
+        Initial cash, and the commission and slippage of the one purchase.
+    periods : Periods
+        Over which returns are measured.
+    """
+
+    def __init__(
+        self,
+        opened: float,
+        high: float,
+        close: FloatArray,
+        ends: IntArray,
+        execution: Execution,
+        periods: Periods,
+    ) -> None:
+        self._price = slipped(opened, high, execution)
+        self._close = np.ascontiguousarray(close)
+        self._execution, self._periods = execution, periods
+        self._at = np.array([close[last - 1] if last else np.nan for last in ends])
+        self._peaks, self._troughs = _falls(self._close)
+
+    def at(self, weight: float) -> BuyAndHold:
+        """Return what holding `weight` of the initial cash gives."""
+        cash = self._execution.cash
+        units, cost, fee = self._bought(weight)
+        returns = np.empty(len(self._at))
+        final, deepest = _hold(
+            cash, units, cost, fee, self._peaks, self._troughs, self._at, float(self._close[-1]), returns
+        )
+        return BuyAndHold(
+            weight=weight,
+            returns=returns,
+            return_pct=100.0 * (final / cash - 1.0),
+            sharpe=sharpe(returns, self._periods.per_year),
+            max_drawdown_pct=deepest,
+        )
+
+    def equity(self, weight: float) -> FloatArray:
+        """Return the account's value at each bar's close, (m,)."""
+        units, cost, fee = self._bought(weight)
+        return np.asarray(self._execution.cash + (units * self._close - cost - fee), dtype=np.float64)
+
+    def _bought(self, weight: float) -> tuple[float, float, float]:
+        return bought(weight * self._execution.cash, self._price, self._execution)
+
+
+def falls_python(close: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return each highest close so far, and the lowest close from there to the next."""
+    peaks = np.empty(len(close))
+    troughs = np.empty(len(close))
+    count = 0
+    for k in range(len(close)):
+        if count == 0 or close[k] > peaks[count - 1]:
+            peaks[count] = close[k]
+            troughs[count] = close[k]
+            count += 1
+        else:
+            troughs[count - 1] = min(troughs[count - 1], close[k])
+    return peaks[:count].copy(), troughs[:count].copy()
+
+
+_falls = jit(falls_python)
+
+
+def hold_python(
+    cash: float,
+    units: float,
+    cost: float,
+    fee: float,
+    peaks: FloatArray,
+    troughs: FloatArray,
+    at: FloatArray,
+    last: float,
+    returns: FloatArray,
+) -> tuple[float, float]:
+    """Write the returns of each period; return final equity and maximum drawdown in percent."""
+    levels = np.empty(len(at) + 1)
+    levels[0] = cash
+    for j in range(len(at)):
+        levels[j + 1] = cash if np.isnan(at[j]) else cash + (units * at[j] - cost - fee)
+    level_returns(levels, returns)
+    deepest = 0.0
+    for k in range(len(peaks)):
+        peak = cash + (units * peaks[k] - cost - fee)
+        trough = cash + (units * troughs[k] - cost - fee)
+        if trough < peak:
+            deepest = max(deepest, fall(peak, trough))
+    return cash + (units * last - cost - fee), deepest
+
+
+_hold = jit(hold_python)
 
 
 def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods: Periods) -> BuyAndHold:
-    """Return buy-and-hold matched to the exposure of a run.
+    """Return buy-and-hold matched to the exposure of a run, with its equity at each bar's close.
 
     Parameters
     ----------
@@ -62,49 +172,65 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
     Units may be fractional. The purchase is at the open of the symbol's first bar in the window,
     slipped as a market order of the study would be; until then its cash lies idle.
     """
+    weights = [
+        sum_shares(np.ascontiguousarray(position), np.ascontiguousarray(close), run.equity) / len(run.ts)
+        for position, close in zip(run.position, run.close, strict=True)
+    ]
+    if len(bars) == 1:
+        row = int(np.searchsorted(bars[0].ts, run.ts[0]))
+        held = Holding(
+            float(bars[0].open[row]),
+            float(bars[0].high[row]),
+            run.close[0],
+            period_rows(run.ts, periods),
+            execution,
+            periods,
+        )
+        return replace(held.at(weights[0]), equity=held.equity(weights[0]))
+    return _several(run, bars, weights, execution, periods)
+
+
+def _several(
+    run: EngineRun, bars: Sequence[Bars], weights: Sequence[float], execution: Execution, periods: Periods
+) -> BuyAndHold:
     equity = np.full(len(run.ts), execution.cash)
-    total = 0.0
     for k, one in enumerate(bars):
-        weight = _weight(run, k)
-        total += weight
-        if weight > 0.0:
-            equity += _gain(one, run, k, weight * execution.cash, execution)
-    final = float(equity[-1]) if len(equity) else execution.cash
-    returns = period_returns(equity, run.ts, periods, execution.cash)
+        if weights[k] > 0.0:
+            equity += _gain(one, run, k, weights[k] * execution.cash, execution)
+    levels, returns = np.empty(len(periods) + 1), np.empty(len(periods))
+    pick_levels(equity, period_rows(run.ts, periods), execution.cash, levels)
+    level_returns(levels, returns)
     return BuyAndHold(
-        weight=total,
-        equity=equity,
+        weight=sum(weights),
         returns=returns,
-        return_pct=100.0 * (final / execution.cash - 1.0),
+        return_pct=100.0 * (float(equity[-1]) / execution.cash - 1.0),
         sharpe=sharpe(returns, periods.per_year),
-        max_drawdown_pct=max_drawdown(equity)[0],
+        max_drawdown_pct=tally_array(equity)[0],
+        equity=equity,
     )
-
-
-def _weight(run: EngineRun, k: int) -> float:
-    held = run.position[k] != 0.0
-    invested = np.zeros(len(run.ts))
-    invested[held] = np.abs(run.position[k, held] * run.close[k, held])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(run.equity > 0.0, invested / run.equity, 0.0)
-    return float(share.mean()) if len(share) else 0.0
 
 
 def _gain(bars: Bars, run: EngineRun, k: int, invested: float, execution: Execution) -> FloatArray:
     """Profit at each bar's close of `invested` money put into one symbol, (m,)."""
     known = np.isfinite(run.close[k])
-    bought = int(np.flatnonzero(known)[0])
-    row = int(np.searchsorted(bars.ts, run.ts[bought]))
-    price = _slipped(float(bars.open[row]), float(bars.high[row]), execution)
-    units = invested / price
-    fee = units * execution.commission * (1.0 if execution.commtype == "fixed" else price)
+    row = int(np.searchsorted(bars.ts, run.ts[int(np.flatnonzero(known)[0])]))
+    units, cost, fee = bought(
+        invested, slipped(float(bars.open[row]), float(bars.high[row]), execution), execution
+    )
     gain = np.zeros(len(run.ts))
-    gain[known] = units * run.close[k, known] - invested - fee
+    gain[known] = units * run.close[k, known] - cost - fee
     return gain
 
 
-def _slipped(opened: float, high: float, execution: Execution) -> float:
+def bought(money: float, price: float, execution: Execution) -> tuple[float, float, float]:
+    """Return the units that `money` buys at `price`, the money, and the commission."""
+    units = money / price
+    return units, money, units * execution.commission * (1.0 if execution.commtype == "fixed" else price)
+
+
+def slipped(opened: float, high: float, execution: Execution) -> float:
+    """Return the price of a purchase at the open, slipped as a market order of the study."""
     if not execution.slip_open:
         return opened
-    slipped = opened * (1.0 + execution.slippage) if execution.slippage else opened + execution.slippage_fixed
-    return slipped if execution.slip_out else min(slipped, high)
+    price = opened * (1.0 + execution.slippage) if execution.slippage else opened + execution.slippage_fixed
+    return price if execution.slip_out else min(price, high)

@@ -17,7 +17,7 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.runner.plan import Plan
-from whatif.runner.worker import load_bars
+from whatif.runner.load import load_bars
 from whatif.search.grid import Configuration
 from whatif.search.pooling import pool
 from whatif.search.ranking import rank_rows

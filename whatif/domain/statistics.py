@@ -1,0 +1,259 @@
+"""Kernels of the metrics, shared by a broker's compiled loop and by arrays of a finished run.
+
+Whatever is measured bar by bar is a function of the bar before and this one, so that a loop can
+measure while it runs, and a finished run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numba.extending import register_jitable
+
+from whatif.domain.compile import jit
+from whatif.domain.sums import exact_total
+from whatif.typing import FloatArray, IntArray
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+Tally: TypeAlias = tuple[float, float, float, int, int, float]
+"""Peak, trough since the peak, deepest fall in percent, bars below the peak now and at most, sum of equity."""
+
+
+def _usable_in_both(function: _F) -> _F:
+    """Leave a function as it is for Python, and let compiled kernels call it."""
+    marked: _F = register_jitable(function)
+    return marked
+
+
+@_usable_in_both
+def fall(peak: float, trough: float) -> float:
+    """Return the fall from `peak` to `trough` in percent of the peak, as Backtrader's `DrawDown`."""
+    return 100.0 * (peak - trough) / peak
+
+
+@_usable_in_both
+def tally(
+    peak: float, trough: float, deepest: float, below: int, longest: int, total: float, equity: float
+) -> Tally:
+    """Take one bar's equity into account.
+
+    A fall within one peak is the deeper the lower equity is, so it is only computed where the
+    next peak begins; `settled` computes the last one.
+    """
+    total += equity
+    if equity >= peak:
+        if equity > peak:
+            if trough < peak:
+                deepest = max(deepest, fall(peak, trough))
+            peak = equity
+            trough = equity
+        below = 0
+    else:
+        below += 1
+        longest = max(longest, below)
+        trough = min(trough, equity)
+    return peak, trough, deepest, below, longest, total
+
+
+@_usable_in_both
+def settled(peak: float, trough: float, deepest: float) -> float:
+    """Return the deepest fall in percent, that from the last peak included."""
+    return max(deepest, fall(peak, trough)) if trough < peak else deepest
+
+
+@_usable_in_both
+def invested(size: float, close: float, equity: float) -> float:
+    """Return the share of equity that a position is worth, whatever its side; 0 once there is none."""
+    return abs(size * close) / equity if equity > 0.0 else 0.0
+
+
+def tally_python(equity: FloatArray) -> tuple[float, int, float]:
+    """Return deepest fall in percent, longest stay below a peak in bars, and sum of equity.
+
+    Parameters
+    ----------
+    equity : float64 array (m,)
+        The account's value at each bar's close.
+    """
+    peak, trough, deepest, below, longest, total = -math.inf, -math.inf, 0.0, 0, 0, 0.0
+    for k in range(len(equity)):
+        peak, trough, deepest, below, longest, total = tally(
+            peak, trough, deepest, below, longest, total, equity[k]
+        )
+    return settled(peak, trough, deepest), longest, total
+
+
+tally_array = jit(tally_python)
+
+
+def shares_python(size: FloatArray, close: FloatArray, equity: FloatArray) -> float:
+    """Return the sum over all bars of the share of equity invested; all arrays have length m."""
+    total = 0.0
+    for k in range(len(equity)):
+        if size[k] != 0.0:
+            total += invested(size[k], close[k], equity[k])
+    return total
+
+
+sum_shares = jit(shares_python)
+
+
+def pick_levels_python(equity: FloatArray, last: IntArray, cash: float, levels: FloatArray) -> None:
+    """Write into `levels` (k + 1,) the cash, and then equity after the first `last[j]` bars, (k,)."""
+    levels[0] = cash
+    for j in range(len(last)):
+        levels[j + 1] = equity[last[j] - 1] if last[j] > 0 else cash
+
+
+pick_levels = jit(pick_levels_python)
+
+
+def returns_python(levels: FloatArray, returns: FloatArray) -> None:
+    """Write the simple returns between levels (k + 1,) into `returns` (k,).
+
+    NaN once a level is not positive any more: a ratio to debt says nothing.
+    """
+    alive = True
+    for j in range(len(returns)):
+        alive = alive and levels[j] > 0.0
+        returns[j] = levels[j + 1] / levels[j] - 1.0 if alive else np.nan
+
+
+level_returns = jit(returns_python)
+
+
+def sharpe_python(returns: FloatArray, per_year: float) -> float:
+    """Return mean / std(ddof=1) * sqrt(per_year); NaN under two returns, without variance or where one is NaN."""
+    n = len(returns)
+    if n < 2 or not np.isfinite(returns).all() or returns.min() == returns.max():
+        return math.nan
+    mean = exact_total(returns, n) / n
+    squares = np.empty(n)
+    for k in range(n):
+        squares[k] = (returns[k] - mean) * (returns[k] - mean)
+    deviation = math.sqrt(exact_total(squares, n) / (n - 1))
+    return mean / deviation * math.sqrt(per_year) if deviation > 0.0 else math.nan
+
+
+sharpe_ratio = jit(sharpe_python)
+
+
+def sortino_python(returns: FloatArray, per_year: float) -> float:
+    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN where `sharpe` is for want of returns."""
+    n = len(returns)
+    if n < 2 or not np.isfinite(returns).all():
+        return math.nan
+    squares = np.empty(n)
+    for k in range(n):
+        loss = min(returns[k], 0.0)
+        squares[k] = loss * loss
+    deviation = math.sqrt(exact_total(squares, n) / n)
+    return exact_total(returns, n) / n / deviation * math.sqrt(per_year) if deviation > 0.0 else math.nan
+
+
+sortino_ratio = jit(sortino_python)
+
+
+def net_profits_python(
+    closed: FloatArray,
+    opened: FloatArray,
+    price: FloatArray,
+    closed_fee: FloatArray,
+    opened_fee: FloatArray,
+    count: int,
+    net: FloatArray,
+) -> int:
+    """Write the net profit of each closed round trip into `net`; return how many there are.
+
+    Parameters
+    ----------
+    closed, opened, price, closed_fee, opened_fee : float64 arrays (f,)
+        Executions of one symbol of stocks, in order; the first `count` are read.
+    net : float64 array (c,)
+        Room for as many round trips as there are executions.
+
+    Notes
+    -----
+    Sums run in the order of Backtrader's `Trade`, so each equals its `pnlcomm` as bytes.
+    """
+    trips = 0
+    size = 0.0
+    entry = 0.0
+    profit = 0.0
+    fees = 0.0
+    for k in range(count):
+        if closed[k] != 0.0:
+            size += closed[k]
+            profit += -closed[k] * (price[k] - entry)
+            fees += closed_fee[k]
+            if opened[k] != 0.0 or size == 0.0:
+                net[trips] = profit - fees
+                trips += 1
+                size = 0.0
+                entry = 0.0
+                profit = 0.0
+                fees = 0.0
+        if opened[k] != 0.0:
+            before = size
+            size += opened[k]
+            entry = (before * entry + opened[k] * price[k]) / size
+            fees += opened_fee[k]
+    return trips
+
+
+net_profits = jit(net_profits_python)
+
+
+def trade_figures_python(net: FloatArray, n: int, two: float) -> tuple[float, float, float]:
+    """Return win rate, profit factor and SQN of the first `n` net profits; NaN where undefined.
+
+    `two` is 2.0, given at run time: the C library's power, which Backtrader's SQN uses, is not
+    always the product that a compiler makes of a constant exponent.
+    """
+    if n == 0:
+        return math.nan, math.nan, math.nan
+    part = np.empty(n)
+    won = 0
+    for k in range(n):
+        won += net[k] >= 0.0
+        part[k] = max(net[k], 0.0)
+    wins = exact_total(part, n)
+    for k in range(n):
+        part[k] = max(-net[k], 0.0)
+    losses = exact_total(part, n)
+    factor = wins / losses if losses > 0.0 else math.inf
+    if n < 2:
+        return won / n, factor, math.nan
+    mean = exact_total(net, n) / n
+    for k in range(n):
+        part[k] = math.pow(net[k] - mean, two)
+    deviation = math.sqrt(exact_total(part, n) / n)
+    return won / n, factor, math.sqrt(n) * mean / deviation if deviation > 0.0 else math.nan
+
+
+trade_figures = jit(trade_figures_python)
+
+
+def costs_python(
+    closed: FloatArray,
+    opened: FloatArray,
+    price: FloatArray,
+    closed_fee: FloatArray,
+    opened_fee: FloatArray,
+    count: int,
+) -> tuple[float, float]:
+    """Return all commission paid and the value of everything traded, of the first `count` executions."""
+    part = np.empty(count)
+    for k in range(count):
+        part[k] = closed_fee[k] + opened_fee[k]
+    fees = exact_total(part, count)
+    for k in range(count):
+        part[k] = abs((closed[k] + opened[k]) * price[k])
+    return fees, exact_total(part, count)
+
+
+sum_costs = jit(costs_python)

@@ -1,0 +1,43 @@
+"""What `loop` takes from a strategy; a kernel's module has that strategy's own instead.
+
+This one holds an empty strategy, so that `loop` is a module like any other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from whatif.strategies.intents import Intent, hold
+from whatif.typing import FloatArray
+
+OVERLAID = False
+"""Whether a layer of overlays lies between the step and the broker."""
+
+
+class State(NamedTuple):
+    """What a step sees of position and account, see `whatif.strategies.state.State`."""
+
+    size: float
+    entry_price: float
+    bars_held: int
+    cash: float
+    value: float
+    pending: int
+    minute: int
+    minutes_to_close: int
+    scratch: FloatArray
+
+
+def arrays_of(series: tuple[FloatArray, ...]) -> Any:
+    """Return the series by the names under which the step reads them."""
+    return series
+
+
+def params_of(values: tuple[Any, ...]) -> Any:
+    """Return the parameters by their names."""
+    return values
+
+
+def step(i: int, x: Any, p: Any, s: State) -> Intent:
+    """Do nothing."""
+    return hold()

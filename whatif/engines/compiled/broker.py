@@ -1,0 +1,217 @@
+"""What Backtrader's broker computes for market orders on stocks, as functions of numbers.
+
+Version 1.9.78.123. All arithmetic is in doubles in the order in which Backtrader writes it; where
+it multiplies by one or adds zero, which changes no bit, nothing is written here. Sizes are signed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numba.extending import register_jitable
+
+from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+LARGEST_SIZE = 2.0**53
+"""Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
+
+Costs: TypeAlias = tuple[float, bool, bool]
+"""Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""
+
+Slippage: TypeAlias = tuple[float, float, bool, bool, bool]
+"""Fraction, money for each unit, and the switches slip_open, slip_match and slip_out."""
+
+
+def _usable_in_both(function: _F) -> _F:
+    """Leave a function as it is for Python, and let compiled kernels call it."""
+    marked: _F = register_jitable(function)
+    return marked
+
+
+@_usable_in_both
+def moved(size: float, price: float, order: float, at: float) -> tuple[float, float, float, float]:
+    """Return size, average price, and the units opened and closed, after `order` at price `at`.
+
+    `Position.update`: tests are exact, a reduction keeps the average, a reversal takes the new price.
+    """
+    new = size + order
+    if new == 0.0:
+        return new, 0.0, 0.0, order
+    if size == 0.0:
+        return new, at, order, 0.0
+    if (size > 0.0) == (order > 0.0):
+        return new, (price * size + order * at) / new, order, 0.0
+    if (new > 0.0) == (size > 0.0):
+        return new, price, 0.0, order
+    return new, at, new, -size
+
+
+@_usable_in_both
+def fee(size: float, at: float, costs: Costs) -> float:
+    """Return the commission of `size` units at price `at`."""
+    commission, fixed, _ = costs
+    if fixed:
+        return abs(size) * commission
+    return abs(size) * commission * at
+
+
+@_usable_in_both
+def worth(size: float, at: float, costs: Costs) -> float:
+    """Return what `size` units cost at price `at`; of a short negative, unless shorting costs cash."""
+    return size * at if costs[2] else abs(size) * at
+
+
+@_usable_in_both
+def cash_after_check(
+    cash: float, size: float, price: float, order: float, at: float, costs: Costs
+) -> float:
+    """Return the cash that would be left if `order` were filled at `at`, the close of its own bar.
+
+    The check at submission: what is closed is valued at that same price, without a profit.
+    """
+    _, _, opened, closed = moved(size, price, order, at)
+    if closed != 0.0:
+        cash += worth(-closed, at, costs)
+        cash -= fee(closed, at, costs)
+    if opened != 0.0:
+        cash -= worth(opened, at, costs)
+        cash -= fee(opened, at, costs)
+    return cash
+
+
+@_usable_in_both
+def executed(
+    cash: float, size: float, price: float, order: float, at: float, costs: Costs
+) -> tuple[float, float, float, float, float, float, float, bool]:
+    """Fill an order at price `at`.
+
+    Returns
+    -------
+    cash, size, price : float
+        Account and position afterwards.
+    closed, opened : float
+        Units that reduced, and that opened or increased, the position.
+    closed_fee, opened_fee : float
+        Commission of either part.
+    refused : bool
+        Whether the part that opens was dropped for want of cash. The part that closes is filled
+        all the same.
+    """
+    _, _, opened, closed = moved(size, price, order, at)
+    closed_fee = 0.0
+    opened_fee = 0.0
+    refused = False
+    if closed != 0.0:
+        profit = -closed * (at - price)
+        cash += worth(-closed, price, costs) + profit
+        closed_fee = fee(closed, at, costs)
+        cash -= closed_fee
+    if opened != 0.0:
+        left = cash - worth(opened, at, costs)
+        opened_fee = fee(opened, at, costs)
+        left -= opened_fee
+        if left < 0.0:
+            refused = True
+            opened = 0.0
+            opened_fee = 0.0
+        else:
+            cash = left
+    filled = closed + opened
+    if filled != 0.0:
+        size, price, _, _ = moved(size, price, filled, at)
+    return cash, size, price, closed, opened, closed_fee, opened_fee, refused
+
+
+@_usable_in_both
+def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
+    """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
+    fraction, money, slip_open, slip_match, slip_out = slippage
+    if not slip_open:
+        return at
+    if order > 0.0:
+        if fraction != 0.0:
+            slipped = at * (1.0 + fraction)
+        elif money != 0.0:
+            slipped = at + money
+        else:
+            return at
+        if slipped <= high:
+            return slipped
+        end = high
+    else:
+        if fraction != 0.0:
+            slipped = at * (1.0 - fraction)
+        elif money != 0.0:
+            slipped = at - money
+        else:
+            return at
+        if slipped >= low:
+            return slipped
+        end = low
+    if slip_match:
+        return slipped if slip_out else end
+    return math.nan
+
+
+@_usable_in_both
+def held_value(size: float, price: float, close: float, costs: Costs) -> float:
+    """Return what a position is worth as `getvalue` of its data says; of a short negative, if it raised cash."""
+    if costs[2] or size >= 0.0:
+        return size * close
+    value = price * size
+    value += (price - close) * size
+    return value
+
+
+@_usable_in_both
+def account_value(cash: float, size: float, price: float, close: float, costs: Costs) -> float:
+    """Return cash and position at the bar's close, summed as Backtrader sums them."""
+    value = held_value(size, price, close, costs)
+    if not costs[2]:
+        value = abs(value)
+    if value > 0.0:
+        profit = size * (close - price)
+        value = value - profit + profit
+    return cash + value
+
+
+@_usable_in_both
+def whole_units(price: float, money: float) -> float:
+    """Return how many whole units `money` buys: Python's ``int(money // price)`` for positive numbers."""
+    rest = np.fmod(money, price)
+    quotient = (money - rest) / price
+    whole = np.floor(quotient)
+    return whole + 1.0 if quotient - whole > 0.5 else whole
+
+
+@_usable_in_both
+def order_size(
+    code: int, amount: float, size: float, price: float, value: float, close: float, costs: Costs
+) -> float:
+    """Return the signed size of the order that an intent makes; 0.0 for none.
+
+    `buy`, `sell`, `close`, `order_target_size` and `order_target_percent` of a Backtrader strategy
+    on this bar; `value` is the account's at its close. Orders that wait are not counted.
+    """
+    if code == BUY:
+        return abs(amount)
+    if code == SELL:
+        return -abs(amount)
+    if code == CLOSE:
+        return -size
+    if code == TARGET:
+        return amount - size
+    wanted = amount * value
+    if wanted == 0.0 and size != 0.0:
+        return -size
+    held = held_value(size, price, close, costs)
+    if wanted > held:
+        return whole_units(close, wanted - held)
+    if wanted < held:
+        return -whole_units(close, held - wanted)
+    return 0.0

@@ -1,0 +1,271 @@
+"""One configuration over one window: the loop that becomes machine code.
+
+`kernel` writes this module's text to a file of its own for each strategy, with the strategy's
+step in place of the one imported from `blank`. It must therefore stand for itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from whatif.domain.compile import jit_lean
+from whatif.domain.statistics import invested, settled, tally
+from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step
+from whatif.engines.compiled.broker import (
+    LARGEST_SIZE,
+    Costs,
+    Slippage,
+    account_value,
+    cash_after_check,
+    executed,
+    fill_price,
+    order_size,
+)
+from whatif.strategies.intents import BUY, HOLD, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies.overlays import OverlayRules, apply_overlays, delay
+from whatif.typing import FloatArray, IntArray
+
+BAD_INTENT, BAD_SIZE = 1, 2
+"""Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable size."""
+
+
+class Market(NamedTuple):
+    """Bars of one symbol from the beginning of its history to the window's end, length n each.
+
+    `minute` and `to_close`: whole minutes from the session's open to the bar's start, and from
+    there to its close.
+    """
+
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    minute: IntArray
+    to_close: IntArray
+
+
+class Broker(NamedTuple):
+    """Settings of the broker: cash at the start, costs, and when and how orders are checked and filled."""
+
+    cash: float
+    costs: Costs
+    slippage: Slippage
+    checksubmit: bool
+    coc: bool
+
+
+class Book(NamedTuple):
+    """Room that one run after the other writes to; m bars in the window, k periods.
+
+    Attributes
+    ----------
+    row : int64 array (m,)
+        Row of each execution, counted from the window's first bar.
+    closed, opened, price, closed_fee, opened_fee : float64 arrays (m,)
+        Executions as in `whatif.domain.fills.Fills`.
+    order_size, order_close : float64 arrays (m + 1,)
+        Orders that wait: signed size, and close of the bar they were made on.
+    levels : float64 array (k + 1,)
+        The initial cash, and equity at each period's end.
+    scratch, memory : float64 arrays
+        Of the step, and of the overlays.
+    equity, cash : float64 arrays (m,) or (0,)
+        Value and cash at each bar's close; left alone if they are empty.
+    """
+
+    row: IntArray
+    closed: FloatArray
+    opened: FloatArray
+    price: FloatArray
+    closed_fee: FloatArray
+    opened_fee: FloatArray
+    order_size: FloatArray
+    order_close: FloatArray
+    levels: FloatArray
+    scratch: FloatArray
+    memory: FloatArray
+    equity: FloatArray
+    cash: FloatArray
+
+
+class Outcome(NamedTuple):
+    """What a run ended with.
+
+    Attributes
+    ----------
+    final, size : float
+        Equity and position at the last bar's close.
+    fills, rejected : int
+        Executions, and orders refused for want of cash.
+    deepest, longest, equity_sum : float, int, float
+        Maximum drawdown in percent, longest stay below a peak in bars, equity of all bars added up.
+    bars_held, share_sum : int, float
+        Bars at whose close a position was held, and the shares of equity invested, added up.
+    failed, at : int
+        0, or why and on which row the run ended early.
+    code, amount : int, float
+        The intent that it ended with.
+    """
+
+    final: float
+    size: float
+    fills: int
+    rejected: int
+    deepest: float
+    longest: int
+    equity_sum: float
+    bars_held: int
+    share_sum: float
+    failed: int
+    at: int
+    code: int
+    amount: float
+
+
+def run_bars_python(
+    first: int,
+    stop: int,
+    lookback: int,
+    series: tuple[FloatArray, ...],
+    values: tuple[Any, ...],
+    market: Market,
+    broker: Broker,
+    rules: OverlayRules,
+    ends: IntArray,
+    book: Book,
+) -> Outcome:
+    """Run rows `first` to `stop` and return what came of them; executions are left in `book`.
+
+    Parameters
+    ----------
+    first, stop : int
+        The window as rows of the series.
+    lookback : int
+        Row before which the step is not called.
+    series : tuple of float64 arrays (n,)
+        What the step reads as ``x.name``, in the kernel's order.
+    values : tuple
+        What it reads as ``p.name``.
+    market, broker, rules
+        Bars, settings, overlays.
+    ends : int64 array (k,)
+        Bars of the window that start before each period's end.
+    book : Book
+        Scratch and memory hold zeros; everything else is overwritten.
+    """
+    x = arrays_of(series)
+    p = params_of(values)
+    costs, slippage = broker.costs, broker.slippage
+    cash, value = broker.cash, broker.cash
+    size, price = 0.0, 0.0
+    opened_row, waiting, unchecked = 0, 0, False
+    fills, rejected, bars_held = 0, 0, 0
+    peak, trough, deepest, below, longest, equity_sum = -math.inf, -math.inf, 0.0, 0, 0, 0.0
+    share_sum = 0.0
+    keeps = len(book.equity) > 0
+    book.levels[0] = cash
+    period, periods = 0, len(ends)
+    while period < periods and ends[period] == 0:
+        period += 1
+        book.levels[period] = cash
+    next_end = ends[period] + first if period < periods else -1
+    for i in range(first, stop):
+        close = market.close[i]
+        if waiting > 0:
+            if unchecked and broker.checksubmit:
+                last = waiting - 1
+                order, at = book.order_size[last], book.order_close[last]
+                if not cash_after_check(cash, size, price, order, at, costs) >= 0.0:
+                    rejected += 1
+                    waiting = last
+            unchecked = False
+            kept = 0
+            for k in range(waiting):
+                order = book.order_size[k]
+                at = book.order_close[k] if broker.coc else market.open[i]
+                at = fill_price(order, at, market.high[i], market.low[i], slippage)
+                if math.isnan(at):
+                    book.order_size[kept] = order
+                    book.order_close[kept] = book.order_close[k]
+                    kept += 1
+                    continue
+                cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
+                    cash, size, price, order, at, costs
+                )
+                if refused:
+                    rejected += 1
+                if closed != 0.0 or opened != 0.0:
+                    book.row[fills] = i - first
+                    book.closed[fills] = closed
+                    book.opened[fills] = opened
+                    book.price[fills] = at
+                    book.closed_fee[fills] = closed_fee
+                    book.opened_fee[fills] = opened_fee
+                    fills += 1
+                if opened != 0.0 and size == opened:
+                    opened_row = i
+            waiting = kept
+            value = account_value(cash, size, price, close, costs)
+        elif size != 0.0:
+            value = account_value(cash, size, price, close, costs)
+        peak, trough, deepest, below, longest, equity_sum = tally(
+            peak, trough, deepest, below, longest, equity_sum, value
+        )
+        held = 0
+        if size != 0.0:
+            bars_held += 1
+            share_sum += invested(size, close, value)
+            held = i - opened_row
+        if keeps:
+            book.equity[i - first] = value
+            book.cash[i - first] = cash
+        while i + 1 == next_end:
+            period += 1
+            book.levels[period] = value
+            next_end = ends[period] + first if period < periods else -1
+        if i < lookback:
+            continue
+        to_close = market.to_close[i]
+        code, amount = step(
+            i,
+            x,
+            p,
+            State(size, price, held, cash, value, waiting, market.minute[i], to_close, book.scratch),
+        )
+        if code != HOLD and not (
+            TARGET <= code <= TARGET_PERCENT
+            and math.isfinite(amount)
+            and (amount >= 0.0 or not (code == BUY or code == SELL))
+        ):
+            return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_INTENT, i, code, amount)
+        if OVERLAID:
+            code, amount = apply_overlays(code, amount, close, size, price, held, value, to_close, rules)
+            code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
+        if code != HOLD:
+            order = order_size(code, amount, size, price, value, close, costs)
+            if not abs(order) <= LARGEST_SIZE:
+                return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_SIZE, i, code, order)
+            if order != 0.0:
+                book.order_size[waiting] = order
+                book.order_close[waiting] = close
+                waiting += 1
+                unchecked = True
+    return Outcome(
+        value,
+        size,
+        fills,
+        rejected,
+        settled(peak, trough, deepest),
+        longest,
+        equity_sum,
+        bars_held,
+        share_sum,
+        0,
+        0,
+        0,
+        0.0,
+    )
+
+
+run_bars = jit_lean(run_bars_python)

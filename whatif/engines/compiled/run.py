@@ -1,0 +1,66 @@
+"""The compiled engine: one task after the other."""
+
+from __future__ import annotations
+
+from whatif.domain.fills import positions
+from whatif.domain.run import EngineRun
+from whatif.engines.base import BacktestTask, check_task
+from whatif.engines.compiled.cover import not_covered
+from whatif.engines.compiled.stage import Stage, fills_of
+from whatif.errors import EngineError
+from whatif.indicators import ArrayCache
+from whatif.strategies import StrategySpec
+
+
+def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
+    """Run one task with the compiled broker.
+
+    Parameters
+    ----------
+    task : BacktestTask
+        What to run: one symbol.
+    cache : mutable mapping, optional
+        Holds arrays that tasks on the same bars share.
+
+    Raises
+    ------
+    EngineError
+        If the broker does not cover the task, the bars cannot be traded on, an input is missing,
+        the step cannot be compiled, raises, or returns what is no intent.
+    """
+    check_task(task)
+    refuse(task)
+    assert isinstance(task.strategy, StrategySpec)
+    bars = task.bars[0]
+    first, stop = task.rows(bars)
+    stage = Stage(bars, first, stop)
+    outcome, book = stage.play(
+        task.strategy, task.params, task.execution, task.overlays, cache, series=True
+    )
+    fills = fills_of(outcome, book)
+    return EngineRun(
+        symbols=(bars.symbol,),
+        ts=stage.ts,
+        fills=fills,
+        equity=book.equity,
+        position=positions(fills, 1, stop - first),
+        close=bars.close[None, first:stop].copy(),
+        margin_rejected=outcome.rejected,
+        engine="compiled",
+        cash=book.cash,
+    )
+
+
+def refuse(task: BacktestTask) -> None:
+    """Refuse what the compiled broker does not cover.
+
+    Raises
+    ------
+    EngineError
+        Naming everything.
+    """
+    reasons = not_covered(task.strategy, [task.execution], len(task.bars) > 1)
+    if reasons:
+        raise EngineError(
+            f"engine compiled does not cover {'; '.join(reasons)}: use engine auto or backtrader"
+        )

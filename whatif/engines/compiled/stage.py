@@ -1,0 +1,225 @@
+"""Bars of one window, made ready for any number of configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.domain.fills import Fills
+from whatif.domain.metrics import Account, period_rows
+from whatif.domain.overlays import Overlays
+from whatif.domain.periods import Periods
+from whatif.domain.statistics import level_returns, net_profits, sum_costs
+from whatif.engines.arrays import session_minutes, step_arrays
+from whatif.engines.base import instant
+from whatif.engines.compiled.kernel import Kernel, kernel_of
+from whatif.engines.compiled.loop import BAD_INTENT, Book, Broker, Market, Outcome
+from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
+from whatif.errors import EngineError
+from whatif.indicators import ArrayCache
+from whatif.strategies import StrategySpec
+from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
+from whatif.typing import FloatArray, IntArray
+
+_Array = TypeVar("_Array", FloatArray, IntArray)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a sweep keeps of one configuration.
+
+    Attributes
+    ----------
+    account : Account
+        What its metrics need to know.
+    share : float
+        Mean share of equity invested over all bars.
+    rejected : int
+        Orders refused for want of cash.
+    """
+
+    account: Account
+    share: float
+    rejected: int
+
+
+class Stage:
+    """One symbol's bars in one window, with the room that one run after the other writes to.
+
+    Parameters
+    ----------
+    bars : Bars
+        History from its beginning, checked already.
+    first, stop : int
+        The window as rows of `bars`.
+    periods : Periods, optional
+        Over which returns are measured.
+    """
+
+    def __init__(self, bars: Bars, first: int, stop: int, periods: Periods | None = None) -> None:
+        self.bars, self.first, self.stop = bars, first, stop
+        self.ts = bars.ts[first:stop]
+        minute, to_close = session_minutes(bars.slice(0, stop))
+        prices = (_fixed(getattr(bars, name)[:stop]) for name in ("open", "high", "low", "close"))
+        self.market = Market(*prices, _fixed(minute), _fixed(to_close))
+        ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
+        self.ends = _fixed(ends)
+        count = stop - first
+        self._book = Book(
+            row=np.zeros(count, dtype=np.int64),
+            closed=np.zeros(count),
+            opened=np.zeros(count),
+            price=np.zeros(count),
+            closed_fee=np.zeros(count),
+            opened_fee=np.zeros(count),
+            order_size=np.zeros(count + 1),
+            order_close=np.zeros(count + 1),
+            levels=np.zeros(len(ends) + 1),
+            scratch=np.empty(0),
+            memory=np.empty(0),
+            equity=np.empty(0),
+            cash=np.empty(0),
+        )
+
+    def play(
+        self,
+        spec: StrategySpec,
+        params: Mapping[str, Any],
+        execution: Execution,
+        overlays: Overlays,
+        cache: ArrayCache | None,
+        once: Container[str] = (),
+        series: bool = False,
+    ) -> tuple[Outcome, Book]:
+        """Run one configuration; return its outcome, and the book, which the next run overwrites.
+
+        Parameters
+        ----------
+        spec, params, execution, overlays
+            The configuration.
+        cache : mutable mapping, optional
+            Where arrays are kept that configurations share.
+        once : container of str
+            Inputs, by their text, that this configuration alone uses: they are not kept.
+        series : bool
+            Whether the book holds equity and cash at each bar's close.
+
+        Raises
+        ------
+        EngineError
+            If the step cannot be compiled, raises, or returns what is no intent; or an input is missing.
+        """
+        kernel = kernel_of(spec, params, overlays.is_on)
+        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once)
+        count = self.stop - self.first
+        book = self._book._replace(
+            scratch=np.zeros(spec.scratch),
+            memory=overlay_memory(overlays),
+            equity=np.empty(count if series else 0),
+            cash=np.empty(count if series else 0),
+        )
+        with uncompiled(spec):
+            outcome: Outcome = kernel.run(
+                self.first,
+                self.stop,
+                spec.lookback,
+                tuple(_fixed(array) for array in arrays),
+                tuple(params[name] for name in kernel.numbers),
+                self.market,
+                broker_of(execution),
+                _rules(overlays),
+                self.ends,
+                book,
+            )
+        if outcome.failed:
+            where = f"strategy {spec.name}: {self.bars.symbol}, bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
+            if outcome.failed == BAD_INTENT:
+                raise refused_intent(where, outcome.code, outcome.amount)
+            raise refused_size(where, outcome.amount)
+        return outcome, book
+
+    def measure(
+        self,
+        spec: StrategySpec,
+        params: Mapping[str, Any],
+        execution: Execution,
+        overlays: Overlays,
+        cache: ArrayCache | None,
+        once: Container[str] = (),
+    ) -> Measured:
+        """Run one configuration and return what its metrics need, without its series.
+
+        Raises
+        ------
+        EngineError
+            As `play`.
+        """
+        outcome, book = self.play(spec, params, execution, overlays, cache, once)
+        fills = (book.closed, book.opened, book.price, book.closed_fee, book.opened_fee, outcome.fills)
+        costs, traded = sum_costs(*fills)
+        net = np.empty(outcome.fills)
+        trips = net_profits(*fills, net)
+        returns = np.empty(len(self.ends))
+        level_returns(book.levels, returns)
+        count = self.stop - self.first
+        account = Account(
+            final=outcome.final,
+            returns=returns,
+            deepest=outcome.deepest,
+            longest=outcome.longest,
+            equity_sum=outcome.equity_sum,
+            bars=count,
+            bars_held=outcome.bars_held,
+            costs=costs,
+            traded=traded,
+            net=net[:trips],
+            open_at_end=outcome.size != 0.0,
+        )
+        return Measured(account, outcome.share_sum / count, outcome.rejected)
+
+
+def fills_of(outcome: Outcome, book: Book) -> Fills:
+    """Return a copy of the executions in a book."""
+    count = outcome.fills
+    return Fills(
+        row=book.row[:count].copy(),
+        symbol=np.zeros(count, dtype=np.int64),
+        closed=book.closed[:count].copy(),
+        opened=book.opened[:count].copy(),
+        price=book.price[:count].copy(),
+        closed_commission=book.closed_fee[:count].copy(),
+        opened_commission=book.opened_fee[:count].copy(),
+        multiplier=np.ones(count),
+    )
+
+
+@lru_cache(maxsize=256)
+def broker_of(execution: Execution) -> Broker:
+    """Return the broker's settings as the loop takes them."""
+    slippage = (
+        float(execution.slippage),
+        float(execution.slippage_fixed),
+        execution.slip_open,
+        execution.slip_match,
+        execution.slip_out,
+    )
+    costs = (float(execution.commission), execution.commtype == "fixed", execution.shortcash)
+    return Broker(float(execution.cash), costs, slippage, execution.checksubmit, execution.coc)
+
+
+@lru_cache(maxsize=256)
+def _rules(overlays: Overlays) -> OverlayRules:
+    return overlay_rules(overlays)
+
+
+def _fixed(array: _Array) -> _Array:
+    """Return a read-only, contiguous view: machine code is made for one kind of array."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

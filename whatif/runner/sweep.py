@@ -1,0 +1,125 @@
+"""A work item's configurations by the compiled broker, one after the other on the same bars."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from whatif.domain.metrics import Account, period_rows
+from whatif.engines import BacktestTask, run_engine
+from whatif.engines.base import check_task
+from whatif.engines.compiled.refusal import StepRaisedError
+from whatif.engines.compiled.stage import Stage
+from whatif.errors import WhatIfError
+from whatif.runner.load import array_store, load_bars, model_of, strategy_of
+from whatif.runner.plan import Plan, WorkItem
+from whatif.search.grid import Configuration
+from whatif.stats.benchmark import BuyAndHold, Holding
+from whatif.strategies import StrategySpec
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What one configuration of a sweep gives: no series, all that metrics are made of."""
+
+    account: Account
+    benchmark: BuyAndHold
+    rejected: int
+
+
+class Sweep:
+    """Runs the configurations of one item; bars, their checks and the holding of them are shared.
+
+    Parameters
+    ----------
+    plan : Plan
+        What all items share.
+    item : WorkItem
+        Its configurations, on one symbol.
+    """
+
+    def __init__(self, plan: Plan, item: WorkItem) -> None:
+        self.plan, self.item = plan, item
+        self.window = plan.windows[item.window]
+        self._stages: dict[Any, Stage] = {}
+        self._holdings: dict[Any, Holding] = {}
+        spec = strategy_of(plan.strategy)
+        assert isinstance(spec, StrategySpec)  # nothing else is compiled
+        self._spec = spec
+        self._once = _used_once(spec, item)
+
+    def measure(self, configuration: Configuration) -> Swept:
+        """Run one configuration.
+
+        Raises
+        ------
+        WhatIfError
+            Whatever is wrong with it, with the bar on which its step raised.
+        """
+        key = (configuration.timeframe, configuration.model)
+        stage = self._stage(key, configuration)
+        try:
+            found = stage.measure(
+                self._spec,
+                configuration.params,
+                configuration.execution,
+                configuration.overlays,
+                array_store(self.plan),
+                self._once,
+            )
+        except StepRaisedError:
+            # alone, and by an engine that says on which bar
+            run_engine(self._task(configuration), "compiled", array_store(self.plan))
+            raise
+        holding = self._holding(key, configuration, stage)
+        return Swept(found.account, holding.at(found.share), found.rejected)
+
+    def _task(self, configuration: Configuration) -> BacktestTask:
+        return task_of(self.plan, self.item, configuration)
+
+    def _stage(self, key: Any, configuration: Configuration) -> Stage:
+        if key not in self._stages:
+            task = self._task(configuration)
+            check_task(task)
+            self._stages[key] = Stage(task.bars[0], *task.rows(task.bars[0]), self.window.periods)
+        return self._stages[key]
+
+    def _holding(self, key: Any, configuration: Configuration, stage: Stage) -> Holding:
+        execution = configuration.execution
+        if (key, execution) not in self._holdings:
+            bars, first = stage.bars, stage.first
+            self._holdings[key, execution] = Holding(
+                float(bars.open[first]),
+                float(bars.high[first]),
+                bars.close[first : stage.stop],
+                period_rows(stage.ts, self.window.periods),
+                execution,
+                self.window.periods,
+            )
+        return self._holdings[key, execution]
+
+
+def task_of(plan: Plan, item: WorkItem, configuration: Configuration) -> BacktestTask:
+    """Return a configuration of an item as an engine takes it."""
+    return BacktestTask(
+        bars=[load_bars(plan, symbol, item.window, configuration) for symbol in item.symbols],
+        strategy=strategy_of(plan.strategy),
+        params=configuration.params,
+        execution=configuration.execution,
+        overlays=configuration.overlays,
+        start=plan.windows[item.window].window.start_us,
+        warmup=plan.warmup,
+    )
+
+
+def _used_once(spec: StrategySpec, item: WorkItem) -> frozenset[str]:
+    """Return the inputs that one configuration alone uses, which are not worth keeping."""
+    uses: Counter[str] = Counter()
+    for configuration in item.configurations:
+        try:
+            bound = spec.bound_inputs(configuration.params)
+        except WhatIfError:  # the configuration's own row will say so
+            continue
+        uses.update({str(expression) for expression in bound.values()})
+    return frozenset(text for text, count in uses.items() if count == 1)
