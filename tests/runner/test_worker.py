@@ -45,7 +45,7 @@ def broken(tmp_path: Path) -> str:
 
 
 def crossovers(*pairs: tuple[int, int]) -> tuple:
-    return tuple(configuration(f"c{f}-{s}", fast=f, slow=s, size=50.0) for f, s in pairs)
+    return tuple(configuration(f"c{f}-{s}", fast=f, slow=s, size=50.0, enter_at_once=False) for f, s in pairs)
 
 
 def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
@@ -211,7 +211,7 @@ def test_longer_bars_are_joined_inside_sessions(lake, make_plan) -> None:
     assert bars.ts.tolist() == joined.ts[: len(bars)].tolist()
     # four sessions of 13 half hours
     assert (len(bars), bars.ts[-1]) == (52, us("2013-10-09T19:30"))
-    one = configuration("c", timeframe="30min", fast=2, slow=4, size=1.0)
+    one = configuration("c", timeframe="30min", fast=2, slow=4, size=1.0, enter_at_once=False)
     row = evaluate(plan, WorkItem(("A",), "validate", (one,))).iloc[0]
     assert (row["bars"], row["timeframe"]) == (26, "30min")
 

@@ -77,14 +77,24 @@ def test_the_last_axis_varies_fastest() -> None:
         {"fast": 10, "slow": 20},
         {"fast": 10, "slow": 50},
     ]
-    assert dict(grid.configurations[1].params) == {"fast": 5, "slow": 50, "size": 100.0}
+    assert dict(grid.configurations[1].params) == {
+        "fast": 5,
+        "slow": 50,
+        "size": 100.0,
+        "enter_at_once": False,
+    }
     assert grid.configurations[0].execution.cash == 100_000.0
     assert (grid.left_out, grid.reason) == (0, "")
 
 
 def test_without_axes_there_is_one_configuration() -> None:
     (one,) = expanded(CROSS[: CROSS.index("axes")]).configurations
-    assert dict(one.params) == {"fast": 10, "slow": 50, "size": 100.0}
+    assert dict(one.params) == {
+        "fast": 10,
+        "slow": 50,
+        "size": 100.0,
+        "enter_at_once": False,
+    }
     assert dict(one.axes) == {}
 
 

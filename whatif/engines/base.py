@@ -11,6 +11,7 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.domain.run import EngineRun
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -40,6 +41,8 @@ class BacktestTask:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
         none: their indicators are computed on all history.
+    overlays : Overlays
+        Exits, sizing and latency laid over a step function's intents.
     """
 
     bars: Sequence[Bars]
@@ -49,6 +52,7 @@ class BacktestTask:
     start: int | None = None
     end: int | None = None
     warmup: int = 0
+    overlays: Overlays = field(default_factory=Overlays)
 
     def rows(self, bars: Bars) -> tuple[int, int]:
         """Return the half-open range of rows of `bars` that lie in the window."""

@@ -120,7 +120,7 @@ def _identity(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "timeframe": configuration.timeframe,
         "model": configuration.model,
         "parameters": json.dumps(dict(configuration.params)),
-        "execution": json.dumps(asdict(configuration.execution)),
+        "execution": _settings(configuration),
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "pins": _pins(plan, configuration),
@@ -128,6 +128,12 @@ def _identity(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         **plan.provenance,
     }
+
+
+def _settings(configuration: Configuration) -> str:
+    """Return costs and switches, and the overlays that are on, as JSON."""
+    overlays = configuration.overlays.active
+    return json.dumps(asdict(configuration.execution) | ({"overlays": overlays} if overlays else {}))
 
 
 @lru_cache(maxsize=64)
@@ -155,6 +161,7 @@ def _measured(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         strategy=_strategy(plan.strategy),
         params=configuration.params,
         execution=configuration.execution,
+        overlays=configuration.overlays,
         start=window.window.start_us,
         warmup=plan.warmup,
     )
