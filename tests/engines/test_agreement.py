@@ -17,7 +17,7 @@ from whatif.strategies import buy, close, hold, resolve, sell, strategy, target,
 class Crossover(bt.Strategy):
     """What a Backtrader user writes for `sma_crossover`."""
 
-    params = (("fast", 10), ("slow", 50), ("size", 100.0))
+    params = (("fast", 10), ("slow", 50), ("size", 100.0), ("enter_at_once", False))
 
     def __init__(self):
         self.cross = {

@@ -10,12 +10,17 @@ import pytest
 
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, run_engine
 from whatif.strategies import BUILTIN, resolve, strategy, target
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "conf" / "strategies" / "example.py")
 STRATEGIES = {
     "sma_crossover": {"fast": 2, "slow": 7, "size": 3},
+    "ema_crossover": {"fast": 2, "slow": 7, "size": 3, "enter_at_once": True},
+    "macd_crossover": {"fast": 2, "slow": 7, "signal": 3, "size": 3},
+    "breakout": {"period": 4, "exit_period": 2, "size": 3},
+    "probability_threshold": {"long_threshold": 0.6, "target": 0.004, "stop": 0.004, "size": 3},
     "forecast_threshold": {"threshold": 0.001, "size": 3, "exit_on_neutral": True},
     EXAMPLE: {"dip": 0.001, "patience": 3, "size": 3},
 }
@@ -32,7 +37,7 @@ def after(bars: Bars, t: int, seed: int) -> Bars:
     )
 
 
-def run(bars: Bars, spec, params):
+def run(bars: Bars, spec, params, overlays=Overlays()):  # noqa: B008
     """Return a run and every intent of the step, by row."""
     intents: dict[int, tuple[int, float]] = {}
 
@@ -42,13 +47,16 @@ def run(bars: Bars, spec, params):
 
     costs = Execution(cash=1000.0, commission=0.001, slippage=0.001)
     watched = replace(spec, step=noted)
-    task = BacktestTask([bars], watched, spec.validate(params), costs, start=int(bars.ts[20]))
+    start = int(bars.ts[20])
+    task = BacktestTask([bars], watched, spec.validate(params), costs, start=start, overlays=overlays)
     return run_engine(task), intents
 
 
-def moves(spec, params, bars: Bars, t: int) -> bool:
+def moves(spec, params, bars: Bars, t: int, overlays=Overlays()) -> bool:  # noqa: B008
     """Return whether anything up to row t depends on a bar after it: intents, fills, equity."""
-    (one, intents), (other, changed) = run(bars, spec, params), run(after(bars, t, seed=t), spec, params)
+    (one, intents), (other, changed) = (
+        run(market, spec, params, overlays) for market in (bars, after(bars, t, seed=t))
+    )
     upto = t + 1 - 20
     fills = [
         (part.price[part.row < upto].tobytes(), part.size[part.row < upto].tobytes())
@@ -67,13 +75,31 @@ def test_every_built_in_strategy_is_listed() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_nothing_up_to_t_moves(walk, name: str) -> None:
-    forecast = np.random.default_rng(9).normal(0.0, 0.002, 150)
-    bars = walk(8, 150, forecast=forecast)
+    rng = np.random.default_rng(9)
+    forecast = rng.normal(0.0, 0.002, 150)
+    bars = walk(8, 150, forecast=forecast, prob_long=rng.random(150), prob_short=rng.random(150))
     spec = resolve(name)
 
     assert len(run(bars, spec, STRATEGIES[name])[0].fills) > 5
     for t in range(20, 149, 4):
         assert not moves(spec, STRATEGIES[name], bars, t), f"row {t}"
+
+
+def test_nothing_up_to_t_moves_with_all_overlays(walk) -> None:
+    bars = walk(8, 150)
+    spec, params = resolve("sma_crossover"), {"fast": 2, "slow": 7, "enter_at_once": True}
+    overlays = Overlays(
+        take_profit=0.005,
+        stop_loss=0.005,
+        max_bars_held=9,
+        flat_before_close=1350,
+        percent_of_equity=0.9,
+        latency=1,
+    )
+
+    assert len(run(bars, spec, params, overlays)[0].fills) > 5
+    for t in range(20, 149, 4):
+        assert not moves(spec, params, bars, t, overlays), f"row {t}"
 
 
 def test_the_check_catches_a_strategy_that_peeks(walk) -> None:

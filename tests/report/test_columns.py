@@ -8,6 +8,7 @@ import pytest
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.report.columns import METRICS, axis_label, format_metric, format_number
+from whatif.report.heatmap import levels
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,11 @@ def test_axis_values_are_short_and_distinct():
     assert axis_label(0.1 + 0.2) == "0.3"
     assert axis_label(None) == "–"
     assert axis_label("rf_small") == "rf_small"
+
+
+def test_a_rule_that_is_off_is_one_level_before_the_numbers():
+    for column in ([0.02, None, 0.01, None], [0.02, math.nan, 0.01, math.nan]):
+        coded = levels(pd.Series(column))
+        assert coded.labels == ["–", "0.01", "0.02"]
+        assert coded.codes.tolist() == [2, 0, 1, 0]
+    assert levels(pd.Series(["b", None, "a"], dtype=object)).labels == ["b", "–", "a"]

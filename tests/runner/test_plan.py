@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
 
@@ -43,6 +44,15 @@ def test_an_int_stays_an_int_and_a_whole_float_a_float() -> None:
     (back,) = WorkItem.from_json(WorkItem(("A",), "w", (configuration,)).to_json()).configurations
     assert [type(v) for v in back.params.values()] == [int, float, bool]
     assert isinstance(back.execution.cash, float)
+
+
+def test_overlays_survive() -> None:
+    overlays = Overlays(take_profit=0.1 + 0.2, max_bars_held=5, flat_before_close=15, latency=2)
+    many = tuple(
+        Configuration("id", {}, None, "1min", Execution(), overlays=one) for one in (overlays, Overlays())
+    )
+    back = WorkItem.from_json(WorkItem(("A",), "w", many).to_json()).configurations
+    assert [repr(c.overlays) for c in back] == [repr(overlays), repr(Overlays())]
 
 
 def test_the_text_is_small_enough_to_send_thousands() -> None:

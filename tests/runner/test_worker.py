@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.overlays import Overlays
 from whatif.domain.resample import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS
 from whatif.domain.timeframe import MINUTE_US
@@ -45,7 +46,7 @@ def broken(tmp_path: Path) -> str:
 
 
 def crossovers(*pairs: tuple[int, int]) -> tuple:
-    return tuple(configuration(f"c{f}-{s}", fast=f, slow=s, size=50.0) for f, s in pairs)
+    return tuple(configuration(f"c{f}-{s}", fast=f, slow=s, size=50.0, enter_at_once=False) for f, s in pairs)
 
 
 def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
@@ -70,8 +71,8 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
         pd.Timestamp("2013-10-08 13:30", tz="UTC"),
         pd.Timestamp("2013-10-09 20:00", tz="UTC"),
     )
-    assert json.loads(first["parameters"]) == {"fast": 3, "slow": 9, "size": 50.0}
-    assert json.loads(first["execution"])["commission"] == 0.0001
+    assert json.loads(first["parameters"]) == {"fast": 3, "slow": 9, "size": 50.0, "enter_at_once": False}
+    assert json.loads(first["execution"]) == asdict(many[0].execution)
     assert json.loads(first["pins"]) == [
         {
             "metadata_location": plan.bars.metadata_location,
@@ -81,6 +82,19 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
     ]
     assert len(first["returns"]) == len(plan.windows["validate"].periods) == 14
     assert first["equity_ts"] is None
+
+
+def test_overlays_reach_the_engine_and_stand_beside_the_costs(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    (plain,) = crossovers((3, 9))
+    stopped = replace(plain, config_id="stopped", overlays=Overlays(stop_loss=0.001, latency=1))
+
+    rows = evaluate(plan, WorkItem(("A",), "validate", (plain, stopped)))
+
+    assert set(rows["status"]) == {"ok"}
+    assert "overlays" not in json.loads(rows["execution"][0])
+    assert json.loads(rows["execution"][1])["overlays"] == {"stop_loss": 0.001, "latency": 1}
+    assert rows["trades"][0] != rows["trades"][1]
 
 
 def test_figures_are_those_of_the_engine_on_the_markets_own_bars(lake, make_plan) -> None:
@@ -211,7 +225,7 @@ def test_longer_bars_are_joined_inside_sessions(lake, make_plan) -> None:
     assert bars.ts.tolist() == joined.ts[: len(bars)].tolist()
     # four sessions of 13 half hours
     assert (len(bars), bars.ts[-1]) == (52, us("2013-10-09T19:30"))
-    one = configuration("c", timeframe="30min", fast=2, slow=4, size=1.0)
+    one = configuration("c", timeframe="30min", fast=2, slow=4, size=1.0, enter_at_once=False)
     row = evaluate(plan, WorkItem(("A",), "validate", (one,))).iloc[0]
     assert (row["bars"], row["timeframe"]) == (26, "30min")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pytest
 
+from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.errors import EngineError, StrategyError, StudyError
 from whatif.features.spec import feature_spec
 from whatif.models.spec import model_spec
@@ -16,7 +18,7 @@ from whatif.search.grid import Grid, expand
 from whatif.search.slices import BarSlice
 from whatif.search.windows import resolve_timeline
 from whatif.strategies import Intent, Param, StrategySpec, hold, resolve, strategy
-from whatif.study import Study, parse_study
+from whatif.study import Study, digest, parse_study
 
 CROSS = """
 study: s
@@ -77,14 +79,24 @@ def test_the_last_axis_varies_fastest() -> None:
         {"fast": 10, "slow": 20},
         {"fast": 10, "slow": 50},
     ]
-    assert dict(grid.configurations[1].params) == {"fast": 5, "slow": 50, "size": 100.0}
+    assert dict(grid.configurations[1].params) == {
+        "fast": 5,
+        "slow": 50,
+        "size": 100.0,
+        "enter_at_once": False,
+    }
     assert grid.configurations[0].execution.cash == 100_000.0
     assert (grid.left_out, grid.reason) == (0, "")
 
 
 def test_without_axes_there_is_one_configuration() -> None:
     (one,) = expanded(CROSS[: CROSS.index("axes")]).configurations
-    assert dict(one.params) == {"fast": 10, "slow": 50, "size": 100.0}
+    assert dict(one.params) == {
+        "fast": 10,
+        "slow": 50,
+        "size": 100.0,
+        "enter_at_once": False,
+    }
     assert dict(one.axes) == {}
 
 
@@ -265,6 +277,76 @@ def test_axes_join_what_no_axis_varies() -> None:
         0.0001,
     )
     assert last.axes["execution"] == "commission=0.0005 slippage=0.0001 coc=True"
+
+
+class TestOverlays:
+    """Rules laid over a strategy, in the study and on axes."""
+
+    def test_axes_join_what_the_study_gives(self) -> None:
+        grid = expanded(
+            CROSS.replace("axes:", "overlays: {stop_loss: 0.01, latency: 1}\naxes:")
+            + "  take_profit: [null, 0.02]\n  flat_before_close: [15min, 1h]\n"
+        )
+        assert len(grid.configurations) == 16
+        first, last = grid.configurations[0], grid.configurations[-1]
+        assert first.overlays == Overlays(stop_loss=0.01, latency=1, flat_before_close=15)
+        assert last.overlays == Overlays(stop_loss=0.01, latency=1, take_profit=0.02, flat_before_close=60)
+        assert dict(first.axes) == {"fast": 5, "slow": 20, "take_profit": None, "flat_before_close": 15}
+        assert "take_profit" not in first.params
+
+    def test_they_change_an_id_only_if_they_are_on(self) -> None:
+        off = CROSS + "  stop_loss: [null]\n  latency: [0]\n"
+        assert ids(off) == ids(CROSS.replace("axes:", "overlays: {take_profit: null}\naxes:")) == ids(CROSS)
+        on = [
+            ids(CROSS.replace("axes:", f"overlays: {{{rule}}}\naxes:"))
+            for rule in ("stop_loss: 0.01", "take_profit: 0.01", "latency: 1", "max_bars_held: 1")
+        ]
+        assert len({name for many in [ids(CROSS), *on] for name in many}) == 20
+        assert ids(CROSS + "  latency: [1]\n") == on[2]
+
+    def test_a_plain_configuration_s_identity_does_not_know_them(self) -> None:
+        configuration = expanded(CROSS).configurations[0]
+        assert configuration.config_id == digest(
+            {
+                "version": grid_module.RESULTS_VERSION,
+                "strategy": resolve("sma_crossover").digest,
+                "params": {"fast": 5, "slow": 20, "size": 100.0, "enter_at_once": False},
+                "execution": asdict(Execution(cash=100_000.0)),
+                "timeframe": "1min",
+                "portfolio": "separate",
+                "model": None,
+            }
+        )
+
+    def test_a_parameter_of_that_name_is_the_strategy_s(self) -> None:
+        @strategy(params={"stop_loss": Param(0.5), "fast": Param(1), "slow": Param(1), "size": Param(1.0)})
+        def own(i: int, x: Any, p: Any, s: Any) -> Intent:
+            return hold()
+
+        text = CROSS.replace("axes:", "overlays: {stop_loss: 0.03}\naxes:") + "  stop_loss: [0.1, 0.2]\n"
+        found = expanded(text, own).configurations
+        assert [c.params["stop_loss"] for c in found[:2]] == [0.1, 0.2]
+        assert {c.overlays.stop_loss for c in found} == {0.03}
+        with pytest.raises(StrategyError, match="None: it must be a finite number"):
+            expanded(CROSS + "  stop_loss: [null]\n", own)
+
+    def test_what_is_refused(self) -> None:
+        both = CROSS.replace("axes:", "overlays: {latency: 1}\naxes:") + "  latency: [1, 2]\n"
+        with pytest.raises(StudyError, match="'latency' stands both in overlays and in axes: remove one"):
+            expanded(both)
+        with pytest.raises(EngineError, match=r"overlays: latency = 1.5 must be a whole number"):
+            expanded(CROSS + "  latency: [1.5]\n")
+        with pytest.raises(StudyError, match=r"axis 'stop_los' .*did you mean 'stop_loss'"):
+            expanded(CROSS + "  stop_los: [0.1]\n")
+        with pytest.raises(StudyError, match="are the same configuration"):
+            expanded(CROSS + "  flat_before_close: [15min, 15]\n")
+        with pytest.raises(StrategyError, match="None: it must be an integer"):
+            expanded(CROSS.replace("[5, 10]", "[5, null]"))
+
+    def test_a_parameter_that_stands_for_another_is_the_same_configuration(self) -> None:
+        text = CROSS.replace("sma_crossover", "breakout").replace("slow: [20, 50]", "exit_period: [0, 5]")
+        with pytest.raises(StudyError, match="are the same configuration"):
+            expanded(text.replace("fast", "period"))
 
 
 def test_timeframes_as_an_axis() -> None:

@@ -55,7 +55,7 @@ def test_other_values_are_refused_with_the_rule(param: Param, given: object, sai
 def test_validation_completes_and_types_in_declared_order() -> None:
     found = resolve("sma_crossover").validate({"slow": 30.0, "fast": 3})
 
-    assert list(found.items()) == [("fast", 3), ("slow", 30), ("size", 100.0)]
+    assert list(found.items()) == [("fast", 3), ("slow", 30), ("size", 100.0), ("enter_at_once", False)]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,16 @@ def test_a_message_names_key_value_rule_and_remedy(given: dict[str, object], sai
         resolve("sma_crossover").validate(given)
 
     assert said in str(refused.value)
+
+
+def test_a_default_may_stand_for_another_parameter() -> None:
+    spec = resolve("breakout")
+
+    assert spec.validate({"period": 7})["exit_period"] == 7
+    assert spec.validate({"period": 7, "exit_period": 0})["exit_period"] == 7
+    assert spec.validate({"period": 7, "exit_period": 3})["exit_period"] == 3
+    again = spec.validate({"period": 7})
+    assert spec.validate(again) == again
 
 
 def test_a_broken_constraint_is_named() -> None:

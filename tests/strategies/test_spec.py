@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import namedtuple
 
 import numba
+import numpy as np
 import pytest
 
 from whatif.errors import IndicatorError, StrategyError
 from whatif.strategies import (
+    BUILTIN,
     Param,
     StrategySpec,
     buy,
@@ -69,6 +72,9 @@ def test_the_source_identifies_it() -> None:
         ({"params": {"_n": Param(5)}}, StrategyError, "cannot be a name"),
         ({"constraint": "n < 3"}, StrategyError, "not a parameter"),
         ({"lookback": -1}, StrategyError, "at least 0"),
+        ({"params": {"n": Param(0, same_as="m")}}, StrategyError, "name another"),
+        ({"params": {"n": Param(0, same_as="m"), "m": Param(1.0)}}, StrategyError, "of its type"),
+        ({"params": {"n": Param(0, same_as="n")}}, StrategyError, "stands for itself"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(declaration, error, said: str) -> None:
@@ -93,20 +99,49 @@ def test_intents_are_pairs_of_code_and_amount() -> None:
     assert all(type(intent[1]) is float for intent in (target(1), buy(1), sell(1), target_percent(1)))
 
 
-@pytest.mark.parametrize("name", ["sma_crossover", "forecast_threshold"])
-def test_built_in_steps_compile_as_they_are(name: str) -> None:
-    # the next engine calls the very same function from compiled code
-    from collections import namedtuple
-
-    import numpy as np
-
+@pytest.mark.parametrize("given", [{}, {"enter_at_once": True}, {"on_close": True}])
+@pytest.mark.parametrize("name", BUILTIN)
+def test_built_in_steps_compile_as_they_are(name: str, given: dict[str, bool]) -> None:
+    # the compiled engine calls the very same function
     spec = resolve(name)
-    fields = {**dict.fromkeys(spec.inputs, np.array([0.0, 1.0, -1.0])), "close": np.ones(3)}
+    if not set(given) <= set(spec.params):
+        pytest.skip("it has no such parameter")
+    rng = np.random.default_rng(5)
+    fields = {"close": rng.normal(10.0, 1.0, 30)}
+    fields |= {
+        field: np.where(rng.random(30) < 0.2, np.nan, rng.normal(10.0, 1.0, 30)) for field in spec.inputs
+    }
+    if name == "probability_threshold":
+        fields |= {field: rng.random(30) for field in spec.inputs}
     arrays = namedtuple("Arrays", fields)(**fields)
-    params = namedtuple("Params", spec.params)(**spec.defaults)
-    state = namedtuple("State", ["size"])(0.0)
+    params = namedtuple("Params", spec.params)(**spec.validate(given))
+    states = [namedtuple("State", ["size", "entry_price"])(size, 10.0) for size in (0.0, 2.0, -2.0)]
 
     compiled = numba.njit(spec.step)
 
-    for i in range(3):
-        assert compiled(i, arrays, params, state) == spec.step(i, arrays, params, state)
+    seen = set()
+    for i in range(1, 30):
+        for state in states:
+            intent = spec.step(i, arrays, params, state)
+            assert compiled(i, arrays, params, state) == intent
+            seen.add(intent[0])
+    assert len(seen) > 1
+
+
+def nan_arrays(spec: StrategySpec):
+    fields = {"close": np.ones(3), **{field: np.full(3, np.nan) for field in spec.inputs}}
+    return namedtuple("Arrays", fields)(**fields)
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_without_inputs_a_built_in_step_decides_nothing(name: str) -> None:
+    spec = resolve(name)
+    given = [
+        {},
+        *({key: True} for key in ("enter_at_once", "on_close", "exit_on_neutral") if key in spec.params),
+    ]
+    for size in (0.0, 1.0, -1.0):
+        state = namedtuple("State", ["size", "entry_price"])(size, 1.0)
+        for params in given:
+            bound = namedtuple("Params", spec.params)(**spec.validate(params))
+            assert spec.step(1, nan_arrays(spec), bound, state) == hold()

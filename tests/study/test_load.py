@@ -170,6 +170,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ("axes: {model: [rf]}", ["axis model names 'rf'", "no models"]),
         ("axes: {model: [[1]]}", ["axis model names [1]"]),
         ("execution: {cash: [1]}", ["execution.cash = [1]"]),
+        ("overlays: {take_profits: 0.1}", ["overlays: 'take_profits'", "did you mean 'take_profit'?"]),
+        ("overlays: {stop_loss: -0.1}", ["overlays: stop_loss = -0.1 must be a fraction above 0"]),
+        ("overlays: {flat_before_close: 15m}", ["overlays: flat_before_close: '15m' is not a duration"]),
+        ("overlays: {latency: [1]}", ["overlays.latency = [1]"]),
+        ("overlays: [latency]", ["overlays = ['latency']"]),
         ("split: {train: 0.5, validate: 0.5, test: 0.5}", ["split", "1.5, more than 1"]),
         ("split: {train: 0.5, validate: 0, test: 0.5}", ["split", "validate above 0"]),
         ("split: {train: -0.5}", ["split", "[0, 1)"]),
@@ -251,6 +256,19 @@ def test_numbers_are_numbers_as_people_write_them() -> None:
     study = parse_study(LEAST + "axes: {threshold: [1e-4, 2E-4, -3e2, 0.5e-3, 7, 1_000]}")
     assert study.axes["threshold"] == (0.0001, 0.0002, -300.0, 0.0005, 7, 1000)
     assert parse_study(LEAST + "description: 1e5x").description == "1e5x"
+
+
+def test_overlays_and_axes_of_them_may_be_off() -> None:
+    study = parse_study(
+        LEAST
+        + "overlays: {stop_loss: 0.01, flat_before_close: 15min, latency: 1, take_profit: null}\n"
+        + "axes: {max_bars_held: [null, 10], percent_of_equity: {from: 0.5, to: 1.0, step: 0.5}}"
+    )
+    assert study.overlays == {
+        "stop_loss": 0.01, "flat_before_close": "15min", "latency": 1, "take_profit": None,
+    }  # fmt: skip
+    assert study.axes == {"max_bars_held": (None, 10), "percent_of_equity": (0.5, 1.0)}
+    assert parse_study(LEAST).overlays == {}
 
 
 def test_ranges_are_decimal_and_include_their_end() -> None:

@@ -62,7 +62,7 @@ class TestSteps:
         top = board.iloc[0]
         assert (best.config_id, best.symbol) == (top["config_id"], top["symbol"])
         assert best.axes == {"fast": top["fast"], "slow": top["slow"]}
-        assert best.params == {"fast": top["fast"], "slow": top["slow"], "size": 50.0}
+        assert best.params == {**best.axes, "size": 50.0, "enter_at_once": False}
         assert best.validate["sharpe"] == top["sharpe"]
 
         stored = rows_of(market, RESULTS)

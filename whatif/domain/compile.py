@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.extending import register_jitable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -25,9 +26,21 @@ def jit_lean(kernel: _F) -> _F:
     return _compiled(kernel, error_model="numpy", _nrt=False)
 
 
-def jit_step(step: _F) -> _F:
-    """Compile a user's function: a division by zero and an index out of range raise, as in Python."""
-    return _compiled(step, error_model="python", boundscheck=True, forceinline=True, _nrt=False)
+def jit_step(step: _F, lean: bool = True) -> _F:
+    """Compile a user's function: a division by zero and an index out of range raise, as in Python.
+
+    It is kept nowhere but in what calls it: its types are those of one caller. A `lean` one makes
+    no array.
+    """
+    options = {"error_model": "python", "boundscheck": True, "forceinline": True}
+    compiled: _F = numba.njit(fastmath=False, _nrt=not lean, **options)(step)
+    return compiled
+
+
+def usable_in_both(function: _F) -> _F:
+    """Leave a function as it is for Python, and let compiled kernels call it."""
+    marked: _F = register_jitable(function)
+    return marked
 
 
 def _compiled(kernel: _F, **options: Any) -> _F:

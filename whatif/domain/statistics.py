@@ -7,35 +7,25 @@ measure while it runs, and a finished run gives the same bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 
-from whatif.domain.compile import jit
+from whatif.domain.compile import jit, usable_in_both
 from whatif.domain.sums import exact_total
 from whatif.typing import FloatArray, IntArray
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
 Tally: TypeAlias = tuple[float, float, float, int, int, float]
-"""Peak, trough since the peak, deepest fall in percent, bars below the peak now and at most, sum of equity."""
+"""Peak, trough since then, deepest fall in percent, bars below the peak now and at most, sum of equity."""
 
 
-def _usable_in_both(function: _F) -> _F:
-    """Leave a function as it is for Python, and let compiled kernels call it."""
-    marked: _F = register_jitable(function)
-    return marked
-
-
-@_usable_in_both
+@usable_in_both
 def fall(peak: float, trough: float) -> float:
     """Return the fall from `peak` to `trough` in percent of the peak, as Backtrader's `DrawDown`."""
     return 100.0 * (peak - trough) / peak
 
 
-@_usable_in_both
+@usable_in_both
 def tally(
     peak: float, trough: float, deepest: float, below: int, longest: int, total: float, equity: float
 ) -> Tally:
@@ -59,13 +49,13 @@ def tally(
     return peak, trough, deepest, below, longest, total
 
 
-@_usable_in_both
+@usable_in_both
 def settled(peak: float, trough: float, deepest: float) -> float:
     """Return the deepest fall in percent, that from the last peak included."""
     return max(deepest, fall(peak, trough)) if trough < peak else deepest
 
 
-@_usable_in_both
+@usable_in_both
 def invested(size: float, close: float, equity: float) -> float:
     """Return the share of equity that a position is worth, whatever its side; 0 once there is none."""
     return abs(size * close) / equity if equity > 0.0 else 0.0
@@ -127,7 +117,10 @@ level_returns = jit(returns_python)
 
 
 def sharpe_python(returns: FloatArray, per_year: float) -> float:
-    """Return mean / std(ddof=1) * sqrt(per_year); NaN under two returns, without variance or where one is NaN."""
+    """Return mean / std(ddof=1) * sqrt(per_year).
+
+    NaN under two returns, without variance, and where a return is NaN.
+    """
     n = len(returns)
     if n < 2 or not np.isfinite(returns).all() or returns.min() == returns.max():
         return math.nan

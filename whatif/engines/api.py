@@ -12,6 +12,7 @@ from whatif.calendars import choose_period, make_periods, schedule
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution, execution_from_mapping
 from whatif.domain.metrics import compute_metrics
+from whatif.domain.overlays import Overlays, overlays_from_mapping
 from whatif.domain.periods import Periods
 from whatif.domain.result import BacktestResult, result_of
 from whatif.engines.base import BacktestTask
@@ -32,6 +33,7 @@ def backtest(
     calendar: str | None = None,
     start: pd.Timestamp | None = None,
     warmup: int = 0,
+    overlays: Overlays | Mapping[str, object] | None = None,
 ) -> BacktestResult:
     """Run one strategy once, without Spark.
 
@@ -56,6 +58,8 @@ def backtest(
         First instant of the window (tz-aware); bars before it are history for indicators only.
     warmup : int
         Bars before `start` that an ordinary Backtrader strategy is fed.
+    overlays : Overlays or mapping, optional
+        Exits, sizing and latency laid over a step function: ``{"stop_loss": 0.01, "latency": 1}``.
 
     Returns
     -------
@@ -80,6 +84,7 @@ def backtest(
         execution=settings,
         start=None if start is None else _microseconds(start),
         warmup=warmup,
+        overlays=overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {}),
     )
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]

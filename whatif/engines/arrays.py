@@ -42,6 +42,8 @@ def step_arrays(
     EngineError
         If the strategy needs a series that the bars do not carry.
     """
+    # without a cache of the caller's, the inputs still share their parts
+    cache = {} if cache is None else cache
     values: dict[str, FloatArray] = {name: getattr(bars, name)[:stop] for name in PRICE_FIELDS}
     for name, expression in spec.bound_inputs(params).items():
         try:

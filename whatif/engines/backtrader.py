@@ -27,7 +27,8 @@ from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import BacktraderSpec, State, StrategySpec
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT, Intent
+from whatif.strategies.overlays import apply_overlays, delay, overlay_memory, overlay_rules
 from whatif.typing import FloatArray, IntArray
 
 _DAY_US = 86_400_000_000
@@ -49,7 +50,8 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
     ------
     EngineError
         If the bars cannot be traded on, an input is missing, the strategy raises (its exception
-        is the cause), asks for a size that is no finite number, or orders before the window.
+        is the cause), asks for a size that is no finite number, orders before the window, or
+        overlays are given to an ordinary Backtrader strategy.
     """
     check_task(task)
     if isinstance(task.strategy, StrategySpec):
@@ -194,6 +196,10 @@ class _Seat:
         self.first = first
         self.minute = memoryview(minute)  # type: ignore[arg-type]
         self.to_close = memoryview(to_close)  # type: ignore[arg-type]
+        self.overlaid = task.overlays.is_on
+        self.rules = overlay_rules(task.overlays)
+        self.latency = task.overlays.latency
+        self.memory = overlay_memory(task.overlays)
 
     def look(self, row: int, broker: bt.brokers.BackBroker) -> State:
         """Write the position and account at the close of bar `row` into the state."""
@@ -214,6 +220,15 @@ class _Seat:
         state.minute = self.minute[row - self.first]
         state.minutes_to_close = self.to_close[row - self.first]
         return state
+
+    def overlay(self, row: int, code: int, amount: float) -> Intent:
+        """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
+        s = self.state
+        close, left = self.feed.close[0], s.minutes_to_close
+        intent = apply_overlays(
+            code, amount, close, s.size, s.entry_price, s.bars_held, s.value, left, self.rules
+        )
+        return delay(*intent, row, self.latency, self.memory)
 
 
 def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
@@ -239,6 +254,7 @@ def _loop(
     seat_of = {seat.feed: seat for seat in seats}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
+    overlaid = seats[0].overlaid
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             seats[k].feed.cursor.row = row
@@ -261,6 +277,9 @@ def _loop(
                 raise _step_failed(spec, seat, row, error) from error
             if code:
                 _check_intent(spec, seat, row, code, amount)
+            if overlaid:
+                code, amount = seat.overlay(row, code, float(amount) if code else 0.0)
+            if code:
                 desk.place(seat.feed, code, float(amount))
 
 
@@ -365,6 +384,11 @@ class _RecordingCerebro(bt.Cerebro):
 
 
 def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:
+    if task.overlays.is_on:
+        raise EngineError(
+            f"strategy {spec.name}: overlays {task.overlays.active} cannot be laid over an ordinary "
+            "Backtrader strategy, which handles its own orders; leave them out, or write a step function"
+        )
     bars = list(task.bars)
     windows = [task.rows(one) for one in bars]
     timeline = merge(bars, [(max(0, first - task.warmup), stop) for first, stop in windows])

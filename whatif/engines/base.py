@@ -11,6 +11,7 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.domain.run import EngineRun
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -40,6 +41,8 @@ class BacktestTask:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
         none: their indicators are computed on all history.
+    overlays : Overlays
+        Exits, sizing and latency laid over a step function's intents.
     """
 
     bars: Sequence[Bars]
@@ -49,6 +52,7 @@ class BacktestTask:
     start: int | None = None
     end: int | None = None
     warmup: int = 0
+    overlays: Overlays = field(default_factory=Overlays)
 
     def rows(self, bars: Bars) -> tuple[int, int]:
         """Return the half-open range of rows of `bars` that lie in the window."""
@@ -73,7 +77,8 @@ def check_task(task: BacktestTask) -> None:
     ------
     EngineError
         If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
-        increase, or a price is not a positive finite number.
+        increase, a price is not a positive finite number, or a series that the strategy needs
+        from outside has an infinite value, or no value in the window at all.
     """
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
@@ -82,6 +87,7 @@ def check_task(task: BacktestTask) -> None:
         raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
     for bars in task.bars:
         _check_bars(bars, *task.rows(bars))
+        _check_inputs(task.strategy, bars, *task.rows(bars))
 
 
 def _check_bars(bars: Bars, first: int, stop: int) -> None:
@@ -100,4 +106,22 @@ def _check_bars(bars: Bars, first: int, stop: int) -> None:
             raise EngineError(
                 f"{bars.symbol}: {name} of bar {row} at {instant(bars.ts[row])} is {prices[row]}; "
                 "a price must be a positive finite number: leave the bar out or correct it"
+            )
+
+
+def _check_inputs(strategy: AnyStrategy, bars: Bars, first: int, stop: int) -> None:
+    """Refuse a series that could decide nothing, or anything; a single NaN is a missing value."""
+    for name in sorted(strategy.external_inputs() & set(bars.inputs)):
+        values = bars.inputs[name][:stop]
+        infinite = np.isinf(values)
+        if infinite.any():
+            row = int(np.flatnonzero(infinite)[0])
+            raise EngineError(
+                f"{bars.symbol}: input {name!r} of bar {row} at {instant(bars.ts[row])} is {values[row]}; "
+                "it must be finite, or NaN where there is no value"
+            )
+        if np.isnan(values[first:]).all():
+            raise EngineError(
+                f"{bars.symbol}: input {name!r} has no value on any bar of the window, so strategy "
+                f"{strategy.name} could decide nothing; give it values for this time"
             )

@@ -164,7 +164,12 @@ def axis_label(value: Any) -> str:
 
 
 def axis_key(value: Any) -> Any:
-    """Return what an axis value sorts and stores as: numbers stay numbers, the rest becomes text."""
+    """Return what an axis value sorts and stores as: numbers stay numbers, the rest becomes text.
+
+    A missing one, such as an overlay that is off, is None, and so equal to the next missing one.
+    """
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=False, default=str)
+    if isinstance(value, float) and math.isnan(value):
+        return None
     return value

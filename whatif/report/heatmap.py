@@ -23,7 +23,8 @@ class Levels:
     Attributes
     ----------
     labels : list of str
-        What each level is called, in order: numbers by size, everything else as first seen.
+        What each level is called, in order: numbers by size, after a missing one; everything else
+        as first seen.
     codes : int64 array (n,)
         Level of each row.
     """
@@ -56,10 +57,13 @@ def levels(column: pd.Series, most: int | None = MOST_LEVELS) -> Levels:
     """Code an axis; more than `most` different numbers are cut into 20 bins of about equal counts."""
     keys = [axis_key(value) for value in column]
     labels = {key: axis_label(value) for key, value in zip(keys, column, strict=True)}
-    numeric = all(_is_number(key) for key in labels)
-    if numeric and most is not None and len(labels) > most:
+    numbers = [key for key in labels if key is not None]
+    numeric = all(_is_number(key) for key in numbers)
+    if numeric and most is not None and len(labels) > most and None not in labels:
         return _bins(np.asarray(keys, dtype=float))
-    ordered = sorted(labels) if numeric else list(labels)
+    # a missing value, such as a rule that is off, comes before the numbers
+    missing = [None] if None in labels else []
+    ordered = [*missing, *sorted(numbers)] if numeric else list(labels)
     place = {key: code for code, key in enumerate(ordered)}
     return Levels([labels[key] for key in ordered], np.array([place[key] for key in keys], dtype=np.int64))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.pins import Pin
 from whatif.search.grid import Configuration
@@ -141,6 +142,7 @@ class WorkItem:
                 model=c["model"],
                 timeframe=c["timeframe"],
                 execution=Execution(**c["execution"]),
+                overlays=Overlays(**c["overlays"]),
             )
             for c in given["configurations"]
         )
@@ -154,6 +156,7 @@ def _configuration(configuration: Configuration) -> dict[str, Any]:
         "model": configuration.model,
         "timeframe": configuration.timeframe,
         "execution": asdict(configuration.execution),
+        "overlays": configuration.overlays.active,
     }
 
 

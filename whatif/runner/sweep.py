@@ -12,7 +12,7 @@ from whatif.engines.base import check_task
 from whatif.engines.compiled.refusal import StepRaisedError
 from whatif.engines.compiled.stage import Stage
 from whatif.errors import WhatIfError
-from whatif.runner.load import array_store, load_bars, model_of, strategy_of
+from whatif.runner.load import array_store, load_bars, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search.grid import Configuration
 from whatif.stats.benchmark import BuyAndHold, Holding

@@ -236,5 +236,3 @@ def _stamps(ts: np.ndarray) -> np.ndarray:
 def _plain(value: Any) -> Any:
     """Return a metric as Python's own type; NaN stays NaN and becomes null in the table."""
     return value.item() if isinstance(value, np.generic) else value
-
-

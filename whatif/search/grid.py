@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any, Protocol
 
 from whatif.domain.execution import Execution, execution_from_mapping
+from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.study import Study, digest
@@ -16,7 +17,7 @@ RESULTS_VERSION = 2
 """Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""
 
 RESERVED_AXES = ("model", "execution", "timeframe")
-"""Axes that are no parameter of the strategy."""
+"""Axes that are never a parameter of the strategy."""
 
 
 class Strategy(Protocol):
@@ -51,7 +52,10 @@ class Configuration:
     execution : Execution
         Cash, costs and switches of the broker.
     axes : mapping of str to scalar
-        Its value on each axis of the study; of an execution axis, a short text.
+        Its value on each axis of the study; of an execution axis, a short text; None where an
+        overlay is off.
+    overlays : Overlays
+        Exits, sizing and latency laid over the strategy.
     """
 
     config_id: str
@@ -60,6 +64,7 @@ class Configuration:
     timeframe: str
     execution: Execution
     axes: Mapping[str, Any] = field(default_factory=dict)
+    overlays: Overlays = field(default_factory=Overlays)
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,13 @@ def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str]
     _check_axes(study, strategy)
     executions = _executions(study)
     names = list(study.axes)
+    laid_over = overlay_axes(study, strategy)
+    strategy_axes = set(names) - set(RESERVED_AXES) - set(laid_over)
     found: list[Configuration] = []
     left_out, reason = 0, ""
     for point in product(*(range(len(study.axes[name])) for name in names)):
         chosen = {name: study.axes[name][k] for name, k in zip(names, point, strict=True)}
-        own = {name: value for name, value in chosen.items() if name not in RESERVED_AXES}
+        own = {name: value for name, value in chosen.items() if name in strategy_axes}
         try:
             params = strategy.validate({**study.strategy.params, **own})
         except StrategyError as error:
@@ -116,34 +123,59 @@ def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str]
             left_out, reason = left_out + 1, reason or str(error)
             continue
         k = point[names.index("execution")] if "execution" in chosen else 0
-        found.append(_configuration(study, strategy, params, chosen, executions[k], model_identity))
+        overlays = overlays_from_mapping({**study.overlays, **{name: chosen[name] for name in laid_over}})
+        one = _Point(chosen, params, executions[k], overlays, laid_over)
+        found.append(_configuration(study, strategy, one, model_identity))
     if not found:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
     _check_distinct(found)
     return Grid(tuple(found), left_out, reason)
 
 
+def overlay_axes(study: Study, strategy: Strategy) -> tuple[str, ...]:
+    """Return the axes of `study` that are overlays: those names that are no parameter of the strategy."""
+    return tuple(name for name in study.axes if name in OVERLAY_NAMES and name not in strategy.defaults)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One point of all axes, its values resolved."""
+
+    chosen: Mapping[str, Any]
+    params: dict[str, Any]
+    execution: tuple[Execution, str]
+    overlays: Overlays
+    overlay_axes: tuple[str, ...]
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """What the leaderboard shows of it: overlays in their own units, None where one is off."""
+        laid_over = {name: getattr(self.overlays, name) for name in self.overlay_axes}
+        execution = {"execution": self.execution[1]} if "execution" in self.chosen else {}
+        return {**self.chosen, **execution, **laid_over}
+
+
 def _configuration(
     study: Study,
     strategy: Strategy,
-    params: dict[str, Any],
-    chosen: Mapping[str, Any],
-    execution: tuple[Execution, str],
+    point: _Point,
     model_identity: Callable[[str, str], Mapping[str, Any]],
 ) -> Configuration:
+    chosen, params, execution = point.chosen, point.params, point.execution[0]
     model = chosen.get("model") or (next(iter(study.models)) if len(study.models) == 1 else None)
     timeframe = chosen.get("timeframe", study.data.timeframe)
-    identity = {
+    identity: dict[str, Any] = {
         "version": RESULTS_VERSION,
         "strategy": strategy.digest,
         "params": params,
-        "execution": asdict(execution[0]),
+        "execution": asdict(execution),
         "timeframe": timeframe,
         "portfolio": study.portfolio if study.portfolio == "separate" else list(study.data.symbols),
         "model": model_identity(model, timeframe) if model else None,
     }
-    axes = {name: execution[1] if name == "execution" else value for name, value in chosen.items()}
-    return Configuration(digest(identity), params, model, timeframe, execution[0], axes)
+    if point.overlays.is_on:
+        identity["overlays"] = point.overlays.active
+    return Configuration(digest(identity), params, model, timeframe, execution, point.axes, point.overlays)
 
 
 def _check_distinct(configurations: Iterable[Configuration]) -> None:
@@ -159,15 +191,18 @@ def _check_distinct(configurations: Iterable[Configuration]) -> None:
 
 
 def _check_axes(study: Study, strategy: Strategy) -> None:
-    valid = [*strategy.defaults, *RESERVED_AXES]
+    valid = [*strategy.defaults, *RESERVED_AXES, *OVERLAY_NAMES]
     for name in study.axes:
         if name not in valid:
             raise StudyError(
                 f"axis {name!r} is neither a parameter of strategy {study.strategy.name!r} nor one of "
-                f"{', '.join(RESERVED_AXES)}: {nearest(name, valid)}"
+                f"{', '.join((*RESERVED_AXES, *OVERLAY_NAMES))}: {nearest(name, valid)}"
             )
         if name in study.strategy.params:
             raise StudyError(f"{name!r} stands both in strategy.params and in axes: remove one of the two")
+    for name in overlay_axes(study, strategy):
+        if name in study.overlays:
+            raise StudyError(f"{name!r} stands both in overlays and in axes: remove one of the two")
     for timeframe in study.axes.get("timeframe", ()):
         timeframe_us(timeframe)
 

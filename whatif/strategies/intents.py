@@ -6,12 +6,9 @@ compiled loop. Nothing is remembered between bars.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
-from numba.extending import register_jitable
-
-_F = TypeVar("_F", bound=Callable[..., Any])
+from whatif.domain.compile import usable_in_both
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""
@@ -19,43 +16,37 @@ Intent: TypeAlias = tuple[int, float]
 HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT = range(6)
 
 
-def _usable_in_both(function: _F) -> _F:
-    """Leave a function as it is for Python, and let compiled step functions call it."""
-    marked: _F = register_jitable(function)
-    return marked
-
-
-@_usable_in_both
+@usable_in_both
 def hold() -> Intent:
     """Leave everything as it is."""
     return (HOLD, 0.0)
 
 
-@_usable_in_both
+@usable_in_both
 def target(size: float) -> Intent:
     """Ask for the position to become `size` (signed): Backtrader's `order_target_size`."""
     return (TARGET, float(size))
 
 
-@_usable_in_both
+@usable_in_both
 def buy(size: float) -> Intent:
     """Buy `size` units (not negative) at the market."""
     return (BUY, float(size))
 
 
-@_usable_in_both
+@usable_in_both
 def sell(size: float) -> Intent:
     """Sell `size` units (not negative) at the market."""
     return (SELL, float(size))
 
 
-@_usable_in_both
+@usable_in_both
 def close() -> Intent:
     """Leave the position: Backtrader's `close`."""
     return (CLOSE, 0.0)
 
 
-@_usable_in_both
+@usable_in_both
 def target_percent(fraction: float) -> Intent:
     """Ask for a position worth `fraction` of the account: Backtrader's `order_target_percent`."""
     return (TARGET_PERCENT, float(fraction))

@@ -23,11 +23,14 @@ class Param:
         The value when none is given.
     low, high : float, optional
         Inclusive bounds of a number.
+    same_as : str
+        Another parameter whose value is meant wherever this one has its default; "" for none.
     """
 
     default: Value
     low: float | None = None
     high: float | None = None
+    same_as: str = ""
 
     @property
     def kind(self) -> type:

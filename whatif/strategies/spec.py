@@ -66,6 +66,8 @@ class StrategySpec:
     def validate(self, given: Mapping[str, object]) -> dict[str, Value]:
         """Return all parameters, typed and in declared order, defaults filled in.
 
+        A parameter that is `same_as` another one has that one's value where its own is the default.
+
         Raises
         ------
         StrategyError
@@ -77,6 +79,9 @@ class StrategySpec:
             name: param.check(given.get(name, param.default), f"strategy {self.name}: parameter {name!r}")
             for name, param in self.params.items()
         }
+        for name, param in self.params.items():
+            if param.same_as and params[name] == param.default:
+                params[name] = params[param.same_as]
         if self.constraint and not holds(self.constraint, params):
             shown = ", ".join(f"{name}={value}" for name, value in params.items() if name in self.constraint)
             raise StrategyError(
@@ -156,6 +161,7 @@ def _check_declaration(
                 f"strategy {name}: parameter {key!r} = {param!r}; declare it as Param(default)"
             )
         param.check(param.default, f"strategy {name}: default of {key!r}")
+        _check_same_as(name, key, params)
     for key, expression in inputs.items():
         if key in PRICE_FIELDS and str(expression) != key:
             raise StrategyError(f"strategy {name}: input {key!r} is already a series of the bars; rename it")
@@ -172,3 +178,13 @@ def _check_declaration(
             )
     if lookback < 0 or scratch < 0:
         raise StrategyError(f"strategy {name}: lookback {lookback} and scratch {scratch} must be at least 0")
+
+
+def _check_same_as(name: str, key: str, params: Mapping[str, Param]) -> None:
+    param = params[key]
+    other = params.get(param.same_as)
+    if param.same_as and (other is None or other.kind is not param.kind or other.same_as):
+        raise StrategyError(
+            f"strategy {name}: parameter {key!r} is the same as {param.same_as!r}, which must be a parameter "
+            "of its type that stands for itself; name another"
+        )

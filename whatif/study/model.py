@@ -17,8 +17,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.overlays import overlays_from_mapping
 from whatif.domain.timeframe import duration_us, timeframe_us
-from whatif.errors import nearest
+from whatif.errors import EngineError, nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Scalar = bool | int | float | str
@@ -233,6 +234,7 @@ class Study(Section):
     strategy: StrategySection
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
+    overlays: dict[str, Scalar | None] = Field(default_factory=dict)
     split: Holdout = Field(default_factory=lambda: Holdout.model_validate({}))
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
@@ -259,6 +261,15 @@ class Study(Section):
         if not isinstance(given, Mapping):
             return given
         return {name: _axis_values(name, values) for name, values in given.items()}
+
+    @field_validator("overlays")
+    @classmethod
+    def _overlays(cls, value: dict[str, Scalar | None]) -> dict[str, Scalar | None]:
+        try:
+            overlays_from_mapping(value)
+        except EngineError as error:
+            raise ValueError(str(error).removeprefix("overlays: ")) from None
+        return value
 
     @field_validator("features")
     @classmethod

@@ -16,8 +16,8 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import ReportData
-from whatif.runner.plan import Plan
 from whatif.runner.load import load_bars
+from whatif.runner.plan import Plan
 from whatif.search.grid import Configuration
 from whatif.search.pooling import pool
 from whatif.search.ranking import rank_rows

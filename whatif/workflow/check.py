@@ -71,6 +71,7 @@ def check_study(study: Study) -> Checked:
     _check_inputs(study, strategy)
     # a model is part of a configuration's identity with its features, whose source the lake decides
     grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    _check_overlays(strategy, grid)
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
     if study.models:
         _check_features(study, timeline, timeframes)
@@ -96,8 +97,29 @@ def find_named(study: Study) -> AnyStrategy:
     return find_strategy(name, Path())
 
 
+PROBABILITIES = ("prob_long", "prob_short")
+"""Inputs that a classifier would give."""
+
+
+def _check_overlays(strategy: AnyStrategy, grid: Grid) -> None:
+    """Refuse overlays on a strategy that handles its own orders, before each backtest fails of them."""
+    given = next((c.overlays for c in grid.configurations if c.overlays.is_on), None)
+    if given is not None and not isinstance(strategy, StrategySpec):
+        raise StudyError(
+            f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, an ordinary Backtrader "
+            "strategy, which handles its own orders: leave them out, or write it as a step function"
+        )
+
+
 def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
     wanted = strategy.external_inputs()
+    probabilities = sorted(wanted & set(PROBABILITIES))
+    if probabilities:
+        raise StrategyError(
+            f"strategy {study.strategy.name!r} needs input {probabilities[0]!r}, and no model kind of this "
+            "version gives probabilities yet: give whatif.backtest bars with the columns "
+            f"{' and '.join(PROBABILITIES)}"
+        )
     unknown = sorted(wanted - {"forecast"})
     if unknown:
         raise StrategyError(

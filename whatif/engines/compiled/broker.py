@@ -7,15 +7,12 @@ it multiplies by one or adds zero, which changes no bit, nothing is written here
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
-from numba.extending import register_jitable
 
+from whatif.domain.compile import usable_in_both
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 LARGEST_SIZE = 2.0**53
 """Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
@@ -27,13 +24,7 @@ Slippage: TypeAlias = tuple[float, float, bool, bool, bool]
 """Fraction, money for each unit, and the switches slip_open, slip_match and slip_out."""
 
 
-def _usable_in_both(function: _F) -> _F:
-    """Leave a function as it is for Python, and let compiled kernels call it."""
-    marked: _F = register_jitable(function)
-    return marked
-
-
-@_usable_in_both
+@usable_in_both
 def moved(size: float, price: float, order: float, at: float) -> tuple[float, float, float, float]:
     """Return size, average price, and the units opened and closed, after `order` at price `at`.
 
@@ -51,7 +42,7 @@ def moved(size: float, price: float, order: float, at: float) -> tuple[float, fl
     return new, at, new, -size
 
 
-@_usable_in_both
+@usable_in_both
 def fee(size: float, at: float, costs: Costs) -> float:
     """Return the commission of `size` units at price `at`."""
     commission, fixed, _ = costs
@@ -60,16 +51,14 @@ def fee(size: float, at: float, costs: Costs) -> float:
     return abs(size) * commission * at
 
 
-@_usable_in_both
+@usable_in_both
 def worth(size: float, at: float, costs: Costs) -> float:
     """Return what `size` units cost at price `at`; of a short negative, unless shorting costs cash."""
     return size * at if costs[2] else abs(size) * at
 
 
-@_usable_in_both
-def cash_after_check(
-    cash: float, size: float, price: float, order: float, at: float, costs: Costs
-) -> float:
+@usable_in_both
+def cash_after_check(cash: float, size: float, price: float, order: float, at: float, costs: Costs) -> float:
     """Return the cash that would be left if `order` were filled at `at`, the close of its own bar.
 
     The check at submission: what is closed is valued at that same price, without a profit.
@@ -84,7 +73,7 @@ def cash_after_check(
     return cash
 
 
-@_usable_in_both
+@usable_in_both
 def executed(
     cash: float, size: float, price: float, order: float, at: float, costs: Costs
 ) -> tuple[float, float, float, float, float, float, float, bool]:
@@ -127,7 +116,7 @@ def executed(
     return cash, size, price, closed, opened, closed_fee, opened_fee, refused
 
 
-@_usable_in_both
+@usable_in_both
 def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
     """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
     fraction, money, slip_open, slip_match, slip_out = slippage
@@ -158,9 +147,9 @@ def fill_price(order: float, at: float, high: float, low: float, slippage: Slipp
     return math.nan
 
 
-@_usable_in_both
+@usable_in_both
 def held_value(size: float, price: float, close: float, costs: Costs) -> float:
-    """Return what a position is worth as `getvalue` of its data says; of a short negative, if it raised cash."""
+    """Return a position's worth as `getvalue` of its data; of a short negative, if it raised cash."""
     if costs[2] or size >= 0.0:
         return size * close
     value = price * size
@@ -168,7 +157,7 @@ def held_value(size: float, price: float, close: float, costs: Costs) -> float:
     return value
 
 
-@_usable_in_both
+@usable_in_both
 def account_value(cash: float, size: float, price: float, close: float, costs: Costs) -> float:
     """Return cash and position at the bar's close, summed as Backtrader sums them."""
     value = held_value(size, price, close, costs)
@@ -180,16 +169,16 @@ def account_value(cash: float, size: float, price: float, close: float, costs: C
     return cash + value
 
 
-@_usable_in_both
+@usable_in_both
 def whole_units(price: float, money: float) -> float:
     """Return how many whole units `money` buys: Python's ``int(money // price)`` for positive numbers."""
     rest = np.fmod(money, price)
     quotient = (money - rest) / price
-    whole = np.floor(quotient)
+    whole: float = np.floor(quotient)
     return whole + 1.0 if quotient - whole > 0.5 else whole
 
 
-@_usable_in_both
+@usable_in_both
 def order_size(
     code: int, amount: float, size: float, price: float, value: float, close: float, costs: Costs
 ) -> float:

@@ -92,7 +92,7 @@ def kernel_text(
     values = ", ".join(
         repr(texts[name]) if name in texts else f"values[{numbers.index(name)}]" for name in names
     )
-    own = f'''from collections import namedtuple
+    own = f"""from collections import namedtuple
 
 from numba.extending import register_jitable
 
@@ -114,7 +114,7 @@ def arrays_of(series):
 def params_of(values):
     return Params({values})
 
-'''
+"""
     source = inspect.getsource(loop)
     if source.count(_IMPORT) != 1:
         raise EngineError(f"whatif.engines.compiled.loop must hold this line once: {_IMPORT!r}")
@@ -129,7 +129,12 @@ def _digest(text: str, spec: StrategySpec) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-_SOURCES = (broker, intents, overlays, *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")))
+_SOURCES = (
+    broker,
+    intents,
+    overlays,
+    *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),
+)
 
 
 def _used(step: Callable[..., Any], seen: frozenset[str] = frozenset()) -> str:
@@ -263,4 +268,7 @@ def _candidates() -> list[Path]:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folders = [Path(named)] if named else []
     folders += [Path(home, "kernels")] if home else []
-    return [*(folder.expanduser().absolute() for folder in folders), Path(tempfile.gettempdir(), f"whatif-kernels-{user}")]
+    return [
+        *(folder.expanduser().absolute() for folder in folders),
+        Path(tempfile.gettempdir(), f"whatif-kernels-{user}"),
+    ]

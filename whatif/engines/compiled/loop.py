@@ -236,7 +236,7 @@ def run_bars_python(
         if code != HOLD and not (
             TARGET <= code <= TARGET_PERCENT
             and math.isfinite(amount)
-            and (amount >= 0.0 or not (code == BUY or code == SELL))
+            and (amount >= 0.0 or code not in (BUY, SELL))
         ):
             return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_INTENT, i, code, amount)
         if OVERLAID:

@@ -16,7 +16,7 @@ from whatif.strategies.intents import TARGET, TARGET_PERCENT
 
 _PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 _NOISE = re.compile(
-    r"^(Failed in|During: |File |Unknown attribute .* of type none|\[\d|[- ]*$|<source|There are \d+ candidate|"
+    r"^(Failed in|During: |File |Unknown attribute .* of type none|\[\d|[- ]*$|<source|There are \d+ cand|"
     r"- Of which|Overload|raised from|\s*\^|This error |This is not usually|Please report|Type of variable)"
 )
 
@@ -42,7 +42,9 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
     except NumbaError as error:
         raise StepNotCompiledError(_explained(spec, str(error))) from None
     except Exception as error:
-        raise StepRaisedError(f"strategy {spec.name}: the step raised {type(error).__name__}: {error}") from error
+        raise StepRaisedError(
+            f"strategy {spec.name}: the step raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _explained(spec: StrategySpec, message: str) -> str:
@@ -73,7 +75,13 @@ def _reason(message: str) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
     reasons = [line.strip() for line in plain.splitlines() if not _NOISE.match(line.strip())]
     # what stands last was found deepest, so an unknown name or attribute comes after its consequences
-    for word in ("Unknown attribute", "Untyped global name", "NameError", "Cannot determine", "No implementation"):
+    for word in (
+        "Unknown attribute",
+        "Untyped global name",
+        "NameError",
+        "Cannot determine",
+        "No implementation",
+    ):
         found = [reason for reason in reasons if word in reason]
         if found:
             return _short(found[-1])

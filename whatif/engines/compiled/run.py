@@ -6,6 +6,7 @@ from whatif.domain.fills import positions
 from whatif.domain.run import EngineRun
 from whatif.engines.base import BacktestTask, check_task
 from whatif.engines.compiled.cover import not_covered
+from whatif.engines.compiled.refusal import StepRaisedError
 from whatif.engines.compiled.stage import Stage, fills_of
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -34,9 +35,16 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
     bars = task.bars[0]
     first, stop = task.rows(bars)
     stage = Stage(bars, first, stop)
-    outcome, book = stage.play(
-        task.strategy, task.params, task.execution, task.overlays, cache, series=True
-    )
+    try:
+        outcome, book = stage.play(
+            task.strategy, task.params, task.execution, task.overlays, cache, series=True
+        )
+    except StepRaisedError:
+        # machine code does not say on which bar; the same step in Python does
+        from whatif.engines.backtrader import run as run_backtrader
+
+        run_backtrader(task, cache)
+        raise
     fills = fills_of(outcome, book)
     return EngineRun(
         symbols=(bars.symbol,),

@@ -18,10 +18,9 @@ from whatif.domain.periods import Periods
 from whatif.domain.statistics import level_returns, net_profits, sum_costs
 from whatif.engines.arrays import session_minutes, step_arrays
 from whatif.engines.base import instant
-from whatif.engines.compiled.kernel import Kernel, kernel_of
+from whatif.engines.compiled.kernel import kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, Book, Broker, Market, Outcome
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
-from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec
 from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
@@ -66,8 +65,14 @@ class Stage:
         self.bars, self.first, self.stop = bars, first, stop
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
-        prices = (_fixed(getattr(bars, name)[:stop]) for name in ("open", "high", "low", "close"))
-        self.market = Market(*prices, _fixed(minute), _fixed(to_close))
+        self.market = Market(
+            open=_fixed(bars.open[:stop]),
+            high=_fixed(bars.high[:stop]),
+            low=_fixed(bars.low[:stop]),
+            close=_fixed(bars.close[:stop]),
+            minute=_fixed(minute),
+            to_close=_fixed(to_close),
+        )
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = _fixed(ends)
         count = stop - first
@@ -138,7 +143,8 @@ class Stage:
                 book,
             )
         if outcome.failed:
-            where = f"strategy {spec.name}: {self.bars.symbol}, bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
+            at = f"bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
+            where = f"strategy {spec.name}: {self.bars.symbol}, {at}"
             if outcome.failed == BAD_INTENT:
                 raise refused_intent(where, outcome.code, outcome.amount)
             raise refused_size(where, outcome.amount)

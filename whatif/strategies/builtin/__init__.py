@@ -2,5 +2,12 @@
 
 from __future__ import annotations
 
-BUILTIN = ("forecast_threshold", "sma_crossover")
+BUILTIN = (
+    "breakout",
+    "ema_crossover",
+    "forecast_threshold",
+    "macd_crossover",
+    "probability_threshold",
+    "sma_crossover",
+)
 """Their names; each is the module and the strategy in it."""

@@ -1,0 +1,64 @@
+"""Overlays: what is on, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
+from whatif.errors import EngineError
+
+
+def test_nothing_is_on_by_default() -> None:
+    assert Overlays() == overlays_from_mapping({}) == overlays_from_mapping(dict.fromkeys(OVERLAY_NAMES))
+    assert not Overlays().is_on
+    assert Overlays().active == {}
+    assert tuple(f.name for f in dataclasses.fields(Overlays)) == OVERLAY_NAMES
+
+
+def test_what_is_on_is_plain_and_comes_back() -> None:
+    given = {
+        "latency": 2.0, "take_profit": 1, "stop_loss": None, "flat_before_close": "1h", "max_bars_held": 5,
+        "percent_of_equity": 0.5,
+    }  # fmt: skip
+    overlays = overlays_from_mapping(given)
+
+    assert overlays.is_on
+    assert overlays.active == {
+        "take_profit": 1.0, "max_bars_held": 5, "flat_before_close": 60, "percent_of_equity": 0.5,
+        "latency": 2,
+    }  # fmt: skip
+    assert [type(value) for value in overlays.active.values()] == [float, int, int, float, int]
+    assert Overlays(**json.loads(json.dumps(overlays.active))) == overlays
+    assert overlays_from_mapping({"flat_before_close": 15}) == overlays_from_mapping(
+        {"flat_before_close": "15min"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"take_profits": 0.1}, "overlays: 'take_profits' (= 0.1) is unknown; did you mean 'take_profit'?"),
+        ({"take_profit": 0}, "take_profit = 0.0 must be a fraction above 0"),
+        ({"stop_loss": -0.1}, "stop_loss = -0.1 must be a fraction above 0"),
+        ({"stop_loss": float("nan")}, "stop_loss = nan must be a fraction above 0"),
+        ({"stop_loss": True}, "stop_loss = True must be a fraction above 0"),
+        ({"percent_of_equity": "half"}, "percent_of_equity = 'half' must be a fraction above 0"),
+        ({"percent_of_equity": float("inf")}, "percent_of_equity = inf"),
+        ({"max_bars_held": 0}, "max_bars_held = 0 must be a whole number from 1"),
+        ({"max_bars_held": 2.5}, "max_bars_held = 2.5 must be a whole number"),
+        ({"flat_before_close": "15m"}, "flat_before_close: '15m' is not a duration"),
+        ({"flat_before_close": 0}, "flat_before_close = 0 must be a whole number from 1"),
+        ({"latency": -1}, "latency = -1 must be a whole number from 0"),
+        ({"latency": False}, "latency = False must be a whole number"),
+        ({"latency": 10**9}, "to 1,000,000; leave it out"),
+        ({"latency": "1"}, "latency = '1' must be a whole number"),
+    ],
+)  # fmt: skip
+def test_a_message_names_key_value_rule_and_remedy(given, said: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        overlays_from_mapping(given)
+
+    assert said in str(refused.value)

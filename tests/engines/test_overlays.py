@@ -1,0 +1,229 @@
+"""Overlays through the broker: fills worked out by hand."""
+
+from __future__ import annotations
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+import whatif
+from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
+from whatif.engines import BacktestTask, run_engine
+from whatif.errors import EngineError
+from whatif.strategies import hold, resolve, sell, strategy, target
+
+
+def follow(build_bars, closes, wish, execution=None, **on):
+    """Run a strategy that wishes for a position by row, on bars that open where the last one closed."""
+    rows = [(closes[max(0, k - 1)], 1e6, 0.01, close) for k, close in enumerate(closes)]
+    bars = build_bars(rows, wish=wish)
+    task = BacktestTask([bars], follower, {}, execution or Execution(cash=1000.0), overlays=Overlays(**on))
+    run = run_engine(task)
+    fills = run.fills
+    return list(zip(fills.row.tolist(), fills.size.tolist(), fills.price.tolist(), strict=True)), run
+
+
+@strategy(inputs={"wish": "wish"}, lookback=0)
+def follower(i, x, p, s):
+    """Ask for the position that `wish` names; NaN asks for nothing."""
+    return target(x.wish[i]) if x.wish[i] == x.wish[i] else hold()
+
+
+NAN = float("nan")
+
+
+def test_a_stop_and_what_comes_after_it(build_bars) -> None:
+    closes = [100.0, 100.0, 96.0, 95.0, 94.0, 101.0, 101.0]
+    wish = [NAN, 2.0, NAN, NAN, NAN, NAN, NAN]
+
+    fills, run = follow(build_bars, closes, wish, stop_loss=0.05)
+
+    # asked on bar 1, in at bar 2's open, 100; 96 is above 95, 95 is not; out at bar 4's open, 95
+    assert fills == [(2, 2.0, 100.0), (4, -2.0, 95.0)]
+    assert run.equity.tolist() == [1000.0, 1000.0, 992.0, 990.0, 990.0, 990.0, 990.0]
+
+
+def test_a_step_that_asks_again_gets_in_again(build_bars) -> None:
+    closes = [100.0, 100.0, 95.0, 95.0, 95.0]
+
+    fills, _ = follow(build_bars, closes, [2.0] * 5, stop_loss=0.05)
+
+    # in at bar 1's open; the stop of bar 2 fills at bar 3's open, where the step asks anew
+    assert fills == [(1, 2.0, 100.0), (3, -2.0, 95.0), (4, 2.0, 95.0)]
+
+
+def test_a_short_position_s_target(build_bars) -> None:
+    closes = [100.0, 100.0, 91.0, 90.0, 80.0, 80.0]
+
+    fills, _ = follow(build_bars, closes, [-2.0, NAN, NAN, NAN, NAN, NAN], take_profit=0.1)
+
+    assert fills == [(1, -2.0, 100.0), (4, 2.0, 90.0)]
+
+
+def test_the_oldest_position(build_bars) -> None:
+    fills, _ = follow(build_bars, [100.0] * 7, [1.0, NAN, NAN, NAN, NAN, NAN, NAN], max_bars_held=2)
+
+    # opened on bar 1, two bars old on bar 3, out at bar 4's open
+    assert [fill[:2] for fill in fills] == [(1, 1.0), (4, -1.0)]
+
+
+def test_a_share_of_the_account(build_bars) -> None:
+    closes = [30.0, 30.0, 33.0, 33.0, 22.0, 22.0, 22.0]
+    wish = [1.0, 1.0, 1.0, -1.0, NAN, 0.0, NAN]
+
+    fills, run = follow(build_bars, closes, wish, percent_of_equity=0.5)
+
+    # 500 at 30 are 16 units; a rise does not add to them; worth 1,048, half of which are 15 at 33,
+    # and the position goes from 16 to -15
+    assert fills == [(1, 16.0, 30.0), (4, -31.0, 33.0), (6, 15.0, 22.0)]
+    assert run.equity.tolist() == [1000.0, 1000.0, 1048.0, 1048.0, 1213.0, 1213.0, 1213.0]
+
+
+def test_latency_moves_every_intent_and_the_last_ones_die(build_bars) -> None:
+    closes = [float(100 + k) for k in range(9)]
+    wish = [1.0, NAN, -1.0, NAN, NAN, NAN, 5.0, 5.0, 5.0]
+
+    plain, _ = follow(build_bars, closes, wish)
+    late, run = follow(build_bars, closes, wish, latency=2)
+
+    assert plain == [(1, 1.0, 100.0), (3, -2.0, 102.0), (7, 6.0, 106.0)]
+    assert late == [(3, 1.0, 102.0), (5, -2.0, 104.0)]
+    assert run.open_at_end
+
+
+def test_a_target_is_compared_when_it_reaches_the_broker(build_bars) -> None:
+    # asked on three bars while the first is still under way: it is bought once
+    fills, _ = follow(build_bars, [100.0] * 6, [1.0, 1.0, 1.0, NAN, NAN, NAN], latency=2)
+
+    assert [fill[:2] for fill in fills] == [(3, 1.0)]
+
+
+def test_a_late_stop(build_bars) -> None:
+    closes = [100.0, 90.0, 80.0, 70.0, 60.0]
+
+    fills, _ = follow(build_bars, closes, [1.0, NAN, NAN, NAN, NAN], stop_loss=0.1, latency=1)
+
+    # bar 0's wish fills on bar 2 at 90; 80 on bar 2 is the stop; it reaches the broker on bar 3
+    assert fills == [(2, 1.0, 90.0), (4, -1.0, 70.0)]
+
+
+def test_the_window_begins_with_nothing_under_way(build_bars) -> None:
+    bars = build_bars([(100.0, 101.0, 99.0, 100.0)] * 8, wish=[1.0] * 8)
+    task = BacktestTask(
+        [bars], follower, {}, Execution(cash=1000.0), start=int(bars.ts[3]), overlays=Overlays(latency=2)
+    )
+
+    # the first bar of the window decides, two bars on the broker has it, one more and it fills
+    assert run_engine(task).fills.row.tolist() == [3]
+
+
+def session(day: str, bars: int, freq: str = "1min") -> pd.DataFrame:
+    ts = pd.date_range(f"{day} 20:50", periods=bars, freq=freq, tz="UTC")
+    return pd.DataFrame(
+        {"symbol": "S", "ts": ts, "open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0, "volume": 1.0}
+    )
+
+
+def test_flat_before_the_exchange_s_close() -> None:
+    # New York closes at 21:00 UTC in January; the last ten minutes of two sessions
+    bars = pd.concat([session("2024-01-03", 10), session("2024-01-04", 10)], ignore_index=True)
+    bars["wish"] = 1.0
+
+    result = whatif.backtest(bars, follower, calendar="XNYS", overlays={"flat_before_close": "3min"})
+
+    # bar 20:57 begins three minutes before the close: it sells, at 20:58's open
+    expected = [("2024-01-03 20:51", 1.0), ("2024-01-03 20:58", -1.0)]
+    expected += [("2024-01-04 20:51", 1.0), ("2024-01-04 20:58", -1.0)]
+    assert [
+        (f"{ts:%Y-%m-%d %H:%M}", size) for ts, size in result.fills[["ts", "size"]].to_numpy()
+    ] == expected
+    assert not result.metrics["open_at_end"]
+
+
+def test_symbols_of_one_account_have_their_own_memory(build_bars) -> None:
+    first = build_bars([(10.0, 11.0, 9.0, 10.0)] * 5, "A", wish=[1.0, NAN, NAN, NAN, NAN])
+    second = build_bars([(10.0, 11.0, 9.0, 10.0)] * 5, "B", wish=[NAN, -1.0, NAN, NAN, NAN])
+    task = BacktestTask([first, second], follower, {}, overlays=Overlays(latency=1))
+
+    fills = run_engine(task).fills
+
+    assert list(zip(fills.row, fills.symbol, fills.size, strict=True)) == [(2, 0, 1.0), (3, 1, -1.0)]
+
+
+def test_what_is_off_changes_nothing(walk) -> None:
+    bars, spec = walk(3, 300), resolve("sma_crossover")
+    params = spec.validate({"fast": 3, "slow": 9})
+    plain, far = (
+        run_engine(BacktestTask([bars], spec, params, overlays=overlays))
+        for overlays in (Overlays(), Overlays(take_profit=1e9, max_bars_held=10**6))
+    )
+
+    assert plain.equity.tobytes() == far.equity.tobytes()
+    assert len(plain.fills) > 5
+
+
+def test_an_intent_is_checked_before_overlays_hide_it(build_bars) -> None:
+    @strategy()
+    def wrong(i, x, p, s):
+        return sell(-1.0)
+
+    bars = build_bars([(10.0, 10.0, 10.0, 10.0)] * 3)
+    with pytest.raises(EngineError, match="not negative for buy and sell"):
+        run_engine(BacktestTask([bars], wrong, {}, overlays=Overlays(flat_before_close=10_000)))
+
+
+class Ordinary(bt.Strategy):
+    pass
+
+
+def test_an_ordinary_strategy_is_refused(walk) -> None:
+    bars = pd.DataFrame({"ts": pd.date_range("2024-01-02", periods=9, freq="1min", tz="UTC"), "symbol": "A"})
+    bars = bars.assign(**dict.fromkeys(["open", "high", "low", "close", "volume"], 1.0))
+    with pytest.raises(EngineError, match=r"\{'latency': 1\} cannot be laid over an ordinary Backtrader"):
+        whatif.backtest(bars, Ordinary, overlays=Overlays(latency=1))
+    whatif.backtest(bars, Ordinary, overlays=Overlays())
+    with pytest.raises(EngineError, match="did you mean 'stop_loss'"):
+        whatif.backtest(bars, follower, overlays={"stoploss": 1})
+
+
+def test_against_a_broker_strategy_that_does_it_by_hand(walk, plain) -> None:
+    bars, execution = walk(11, 600), Execution(cash=5000.0, commission=0.0005, slippage=0.0002)
+    spec = resolve("sma_crossover")
+    params = spec.validate({"fast": 3, "slow": 11, "size": 9})
+    overlays = Overlays(take_profit=0.01, stop_loss=0.006, max_bars_held=12, percent_of_equity=0.8)
+
+    run = run_engine(BacktestTask([bars], spec, params, execution, overlays=overlays))
+    reference = plain(WithExits, bars, execution)
+
+    assert run.equity.tobytes() == np.array(reference.equity).tobytes()
+    assert len(run.fills) > 40
+
+
+class WithExits(bt.Strategy):
+    """The same rules as a Backtrader user writes them."""
+
+    def __init__(self):
+        self.cross = bt.ind.CrossOver(bt.ind.SMA(period=3), bt.ind.SMA(period=11))
+        self.opened = 0
+
+    def notify_order(self, order):
+        for bit in order.executed.iterpending():
+            if bit.opened and bit.psize == bit.opened:
+                self.opened = len(self)
+
+    def next(self):
+        close, position = self.data.close[0], self.position
+        if position:
+            side = 1 if position.size > 0 else -1
+            stop = (
+                close <= position.price * (1 - 0.006) if side > 0 else close >= position.price * (1 + 0.006)
+            )
+            goal = close >= position.price * (1 + 0.01) if side > 0 else close <= position.price * (1 - 0.01)
+            if stop or goal or len(self) - self.opened >= 12:
+                self.close()
+                return
+        if self.cross[0] and self.cross[0] * position.size <= 0:
+            units = int(0.8 * self.broker.getvalue() / close)
+            self.order_target_size(target=units if self.cross[0] > 0 else -units)

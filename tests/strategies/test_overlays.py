@@ -1,0 +1,149 @@
+"""What overlays make of an intent, worked out by hand, and the same in compiled code."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whatif.domain.overlays import Overlays
+from whatif.strategies import buy, close, hold, sell, target, target_percent
+from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
+
+
+def left_of(intent, *, price=100.0, size=0.0, entry=0.0, held=0, value=10_000.0, to_close=60, **on):
+    return apply_overlays(*intent, price, size, entry, held, value, to_close, overlay_rules(Overlays(**on)))
+
+
+INTENTS = [hold(), target(5), target(-5), target(0), buy(2), sell(2), close(), target_percent(0.5)]
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+@pytest.mark.parametrize(("size", "entry"), [(0.0, 0.0), (5.0, 1.0), (-5.0, 1.0)])
+def test_with_all_off_an_intent_stays(intent, size: float, entry: float) -> None:
+    assert left_of(intent, size=size, entry=entry, held=10**6, to_close=-(10**6)) == intent
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_before_the_close_a_position_is_left_and_none_opened(intent) -> None:
+    # 15 minutes before the close, at it and after it
+    for to_close in (15, 1, 0, -30):
+        assert left_of(intent, size=5.0, entry=100.0, to_close=to_close, flat_before_close=15) == close()
+        assert left_of(intent, size=-5.0, entry=100.0, to_close=to_close, flat_before_close=15) == close()
+        assert left_of(intent, to_close=to_close, flat_before_close=15) == hold()
+    assert left_of(intent, to_close=16, flat_before_close=15) == intent
+
+
+@pytest.mark.parametrize(
+    ("size", "price", "expected"),
+    [
+        # in at 80: a stop of 1/4 is at 60 and 100, a target of 1/2 at 120 and 40
+        (5.0, 60.0, close()), (5.0, 60.01, target(5)), (5.0, 119.99, target(5)), (5.0, 120.0, close()),
+        (-5.0, 100.0, close()), (-5.0, 99.99, target(5)), (-5.0, 40.01, target(5)), (-5.0, 40.0, close()),
+    ],
+)  # fmt: skip
+def test_stop_and_target_by_the_close(size: float, price: float, expected) -> None:
+    found = left_of(target(5), size=size, entry=80.0, price=price, stop_loss=0.25, take_profit=0.5)
+
+    assert found == expected
+
+
+def test_age_comes_before_the_step_s_own_intent() -> None:
+    assert left_of(target(-5), size=5.0, entry=100.0, held=3, max_bars_held=4) == target(-5)
+    assert left_of(target(-5), size=5.0, entry=100.0, held=4, max_bars_held=4) == close()
+    assert left_of(target(-5), held=4, max_bars_held=4) == target(-5)
+
+
+@pytest.mark.parametrize(
+    ("intent", "size", "expected"),
+    [
+        # half of 10,000 at 30 is 166.67 units
+        (target(1), 0.0, target(166)),
+        (target(1), -3.0, target(166)),
+        (target(1), 3.0, hold()),
+        (target(-1), 0.0, target(-166)),
+        (target(-1), 3.0, target(-166)),
+        (target(-1), -3.0, hold()),
+        (target(0), 3.0, target(0)),
+        (buy(1), 0.0, buy(166)),
+        (sell(1), 3.0, sell(166)),
+        (buy(0), 0.0, buy(0)),
+        (hold(), 3.0, hold()),
+        (close(), 3.0, close()),
+        (target_percent(0.1), 3.0, target_percent(0.1)),
+    ],
+)
+def test_sizes_by_the_account(intent, size: float, expected) -> None:
+    assert left_of(intent, size=size, entry=30.0, price=30.0, percent_of_equity=0.5) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_an_account_without_value_buys_nothing(value: float) -> None:
+    for intent in (target(1), target(-1)):
+        code, amount = left_of(intent, value=value, percent_of_equity=0.5)
+        assert (code, amount) == target(0)
+        assert math.copysign(1.0, amount) == 1.0
+    assert left_of(buy(1), value=value, percent_of_equity=0.5) == buy(0)
+
+
+def test_a_delay_is_a_queue_that_begins_with_holds() -> None:
+    overlays = Overlays(latency=3)
+    memory = overlay_memory(overlays)
+    given = [buy(1), hold(), target(-2.5), sell(4), close(), target_percent(0.5), hold(), hold(), hold()]
+    # a window may begin at any row
+    due = [delay(*intent, row, 3, memory) for row, intent in enumerate(given, start=1001)]
+
+    assert due == [hold(), hold(), hold(), *given[:-3]]
+    assert all(type(code) is int and type(amount) is float for code, amount in due)
+    assert delay(*buy(1), 7, 0, overlay_memory(Overlays())) == buy(1)
+
+
+@numba.njit
+def compiled(code, amount, close, size, entry, held, value, to_close, rules, row, latency, memory):
+    code, amount = apply_overlays(code, amount, close, size, entry, held, value, to_close, rules)
+    return delay(code, amount, row, latency, memory)
+
+
+PRICES = st.floats(0.01, 1e6)
+FRACTIONS = st.none() | st.floats(1e-6, 3.0)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    intent=st.sampled_from([hold(), close()])
+    | st.builds(target, st.floats(-100, 100))
+    | st.builds(buy, st.floats(0, 100))
+    | st.builds(sell, st.floats(0, 100))
+    | st.builds(target_percent, st.floats(-1, 1)),
+    close=PRICES,
+    entry=PRICES,
+    size=st.sampled_from([0.0, 1.0, -1.0, 0.3, -7.5]),
+    held=st.integers(0, 20),
+    value=st.floats(-1e6, 1e300),
+    to_close=st.integers(-60, 60),
+    row=st.integers(0, 10**6),
+    overlays=st.builds(
+        Overlays,
+        take_profit=FRACTIONS,
+        stop_loss=FRACTIONS,
+        percent_of_equity=FRACTIONS,
+        max_bars_held=st.none() | st.integers(1, 20),
+        flat_before_close=st.none() | st.integers(1, 60),
+        latency=st.integers(0, 3),
+    ),
+)
+def test_compiled_and_plain_are_one(intent, close, entry, size, held, value, to_close, row, overlays) -> None:
+    rules = overlay_rules(overlays)
+    assert isinstance(rules, OverlayRules)
+    plain_memory, own_memory = overlay_memory(overlays), overlay_memory(overlays)
+    for k in range(2 * overlays.latency + 1):
+        given = (*intent, close, size, entry, held, value, to_close)
+        plain = delay(*apply_overlays(*given, rules), row + k, overlays.latency, plain_memory)
+        own = compiled(*given, rules, row + k, overlays.latency, own_memory)
+        assert own == plain
+        assert np.float64(own[1]).tobytes() == np.float64(plain[1]).tobytes()
+    assert own_memory.tobytes() == plain_memory.tobytes()

@@ -1,0 +1,145 @@
+"""Rules that any step-function strategy can be given: exits, sizing and latency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from whatif.domain.timeframe import MINUTE_US, duration_us
+from whatif.errors import EngineError, StudyError, nearest
+
+OVERLAY_NAMES = (
+    "take_profit",
+    "stop_loss",
+    "max_bars_held",
+    "flat_before_close",
+    "percent_of_equity",
+    "latency",
+)
+"""Names of the overlays: keys of a study's `overlays`, and axes."""
+
+
+@dataclass(frozen=True)
+class Overlays:
+    """Rules laid over a strategy's intents; None, and a latency of 0, leave a rule off.
+
+    All of them look at the close of the bar on which the step decided; what they ask for fills
+    where any intent fills, on the next bar or, with a latency, later.
+
+    Attributes
+    ----------
+    take_profit : float, optional
+        Leave once the close is this fraction of the entry price better than it.
+    stop_loss : float, optional
+        Leave once the close is this fraction of the entry price worse than it.
+    max_bars_held : int, optional
+        Leave once the position is so many bars old, the bar on which it was opened not counted.
+    flat_before_close : int, optional
+        Minutes. On bars that start so many minutes or fewer before the session's regular close,
+        or after it, an open position is left and none is opened.
+    percent_of_equity : float, optional
+        Fraction of the account's value that a position is worth when it is opened; the step's own
+        sizes then give the direction only.
+    latency : int
+        Bars between the decision and the broker: an intent of bar t fills on bar
+        t + latency + 1 at the earliest.
+    """
+
+    take_profit: float | None = None
+    stop_loss: float | None = None
+    max_bars_held: int | None = None
+    flat_before_close: int | None = None
+    percent_of_equity: float | None = None
+    latency: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no rule could work with.
+
+        Raises
+        ------
+        EngineError
+            Naming key, value and rule.
+        """
+        for name in _FRACTIONS:
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and math.isfinite(value) and value > 0):
+                raise EngineError(
+                    f"overlays: {name} = {value!r} must be a fraction above 0, such as 0.02; leave it out "
+                    "to turn it off"
+                )
+        for name, least in _COUNTS.items():
+            value = getattr(self, name)
+            if value is None and name != "latency":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+                raise EngineError(
+                    f"overlays: {name} = {value!r} must be a whole number from {least} to {MOST:,}; leave "
+                    "it out to turn it off"
+                )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any rule is on."""
+        return bool(self.active)
+
+    @property
+    def active(self) -> dict[str, float | int]:
+        """The rules that are on, by name: plain numbers, fit for JSON and digests."""
+        given = {name: getattr(self, name) for name in OVERLAY_NAMES}
+        return {name: value for name, value in given.items() if value is not None and (name, value) != _NONE}
+
+
+MOST = 1_000_000
+"""Bars or minutes that an overlay may name; more are a slip of the pen."""
+
+_NONE = ("latency", 0)
+_FRACTIONS = ("take_profit", "stop_loss", "percent_of_equity")
+_COUNTS = {"max_bars_held": 1, "flat_before_close": 1, "latency": 0}
+
+
+def overlays_from_mapping(given: Mapping[str, object]) -> Overlays:
+    """Return the overlays that a mapping names; what it leaves out, or gives as None, is off.
+
+    Parameters
+    ----------
+    given : mapping of str to int, float, str or None
+        Keys are the attributes of `Overlays`; `flat_before_close` in minutes, or as a duration
+        such as "15min".
+
+    Raises
+    ------
+    EngineError
+        If a key is unknown (naming the nearest), or a value has another type or breaks its rule.
+    """
+    known = {f.name: f.default for f in fields(Overlays)}
+    typed: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise EngineError(f"overlays: {name!r} (= {value!r}) is unknown; {nearest(str(name), known)}")
+        typed[name] = known[name] if value is None else _typed(name, value)
+    return Overlays(**typed)
+
+
+def _typed(name: str, value: object) -> object:
+    """Return a value in the type of its rule where that loses nothing; the rule refuses the rest."""
+    if name == "flat_before_close" and isinstance(value, str):
+        return _minutes(value)
+    if not _is_number(value):
+        return value
+    number = float(value)  # type: ignore[arg-type]
+    if name in _FRACTIONS:
+        return number
+    return int(number) if number.is_integer() else value
+
+
+def _minutes(text: str) -> int:
+    try:
+        return duration_us(text) // MINUTE_US
+    except StudyError as error:
+        raise EngineError(f"overlays: flat_before_close: {error}") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
