@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+
+import numpy as np
 
 from whatif.domain.fills import Fills, Trades, closed_trades
 from whatif.typing import FloatArray, IntArray
@@ -31,6 +33,8 @@ class EngineRun:
         Orders refused for want of cash.
     engine : str
         The broker that ran it.
+    cash : float64 array (m,)
+        The broker's cash at each bar's close, after that bar's fills.
     """
 
     symbols: tuple[str, ...]
@@ -41,6 +45,7 @@ class EngineRun:
     close: FloatArray
     margin_rejected: int
     engine: str
+    cash: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @cached_property
     def trades(self) -> Trades:

@@ -237,7 +237,7 @@ def _loop(
     broker = desk.broker
     step, lookback = spec.step, spec.lookback
     seat_of = {seat.feed: seat for seat in seats}
-    equity = ledger.equity
+    equity, cash = ledger.equity, ledger.cash
     in_market = False
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
@@ -249,6 +249,7 @@ def _loop(
                 _settle(broker, seat_of, ledger, at)
                 in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
+        cash.append(broker.cash)
         for k, row in arrivals:
             if row < lookback:
                 continue
@@ -360,6 +361,7 @@ class _RecordingCerebro(bt.Cerebro):
             (order.owner or self.runningstrats[0])._addnotification(order, quicknotify=self.p.quicknotify)
         if at >= 0:
             self._ledger.equity.append(broker._value)
+            self._ledger.cash.append(broker.cash)
 
 
 def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:

@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self) -> None:
         self.rows: list[tuple[int, int, float, float, float, float, float, float]] = []
         self.equity: list[float] = []
+        self.cash: list[float] = []
         self.margin_rejected = 0
 
     def note(self, order: Any, row: int, symbol: int) -> None:
@@ -43,4 +44,5 @@ class Ledger:
             close=timeline.current([one.close for one in bars]),
             margin_rejected=self.margin_rejected,
             engine="backtrader",
+            cash=np.array(self.cash),
         )
