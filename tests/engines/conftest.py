@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from whatif.domain.bars import Bars
-
 from whatif.engines import ENGINES
 
 from ..plain import Plain, run_plain
