@@ -9,12 +9,10 @@ import pytest
 from whatif.engines import ENGINES
 from whatif.testing.suite import all_differences, first_difference
 
+from .broker_mutations import BROKER
 from .mutants import Mutation, mutated, verdict
 
 CHECK = "whatif.testing.suite:first_difference"
-
-BROKER: tuple[Mutation, ...] = ()
-"""Changes of the compiled broker, none of which may survive."""
 
 TOY = "def fee(size, price):\n    return abs(size) * 0.5 * price\n"
 TOY_CHECK = """

@@ -13,8 +13,8 @@ except ImportError as error:
         "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis"
     ) from error
 
-from whatif.testing.cases import Case, cases, random_case, within_whole_units
-from whatif.testing.compare import assert_same, differences
+from whatif.testing.cases import Case, cases, random_case
+from whatif.testing.compare import assert_same, differences, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.orders import (
@@ -46,5 +46,6 @@ __all__ = [
     "scripted",
     "scripts",
     "state_reader",
+    "task_differences",
     "within_whole_units",
 ]

@@ -9,13 +9,10 @@ from hypothesis import strategies as st
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
-from whatif.engines import BacktestTask, EngineRun
+from whatif.engines import BacktestTask
 from whatif.strategies import StrategySpec
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape
 from whatif.testing.orders import Script, executions, random_execution, random_script, scripted, scripts
-
-LARGEST_WHOLE = 2.0**53
-"""Backtrader counts units that it sizes itself in Python integers, which floats follow up to here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +55,3 @@ def cases(max_bars: int = 80) -> st.SearchStrategy[Case]:
     return st.sampled_from(PRICES).flatmap(
         lambda price: st.builds(Case, markets(price, max_bars), scripts(max_bars), executions(price))
     )
-
-
-def within_whole_units(run: EngineRun) -> bool:
-    """Return whether no position is so large that Backtrader's integers outrun floats."""
-    return bool((np.abs(run.position) < LARGEST_WHOLE).all())

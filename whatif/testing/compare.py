@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from whatif.domain.run import EngineRun
+from whatif.engines import BacktestTask, run_engine
+from whatif.errors import EngineError
 
+LARGEST_WHOLE = 2.0**53
+"""Backtrader counts units that it sizes itself in Python integers, which floats follow up to here."""
 _SERIES = ("ts", "cash", "equity", "position", "close")
 
 
@@ -33,6 +37,30 @@ def differences(first: EngineRun, second: EngineRun) -> list[str]:
         found += _array(name, getattr(first, name), getattr(second, name), names)
     # trades follow from fills, and would only repeat what differs there
     return found or list(_columns("trades", first.trades, second.trades, names))
+
+
+def task_differences(task: BacktestTask, first: str, second: str) -> list[str]:
+    """Return in words where two engines differ on a task; empty if they agree.
+
+    A size beyond 2**53, where Backtrader counts on in whole numbers and floats cannot, is out of
+    the comparison: an engine may refuse it.
+    """
+    one = run_engine(task, first)
+    try:
+        other = run_engine(task, second)
+    except EngineError as error:
+        return [] if is_too_large(error) else [f"only {second} fails: {error}"]
+    return differences(one, other) if within_whole_units(one) else []
+
+
+def is_too_large(error: object) -> bool:
+    """Return whether an engine refused a size for which floats have no room."""
+    return isinstance(error, EngineError) and "beyond which whole units" in str(error)
+
+
+def within_whole_units(run: EngineRun) -> bool:
+    """Return whether no position is so large that Backtrader's integers outrun floats."""
+    return bool((np.abs(run.position) < LARGEST_WHOLE).all())
 
 
 def assert_same(first: EngineRun, second: EngineRun, note: str = "") -> None:

@@ -73,10 +73,15 @@ class Golden:
     other_intents: Intents = field(default_factory=dict)
 
     @property
+    def shares_account(self) -> bool:
+        """Whether two symbols share the account, which not every engine covers."""
+        return bool(self.other_prices)
+
+    @property
     def task(self) -> BacktestTask:
         """The task in which the intents are played."""
         markets = [_market("X", self.prices, self.intents)]
-        if self.other_prices:
+        if self.shares_account:
             markets.append(_market("Y", self.other_prices, self.other_intents))
         return BacktestTask(markets, scripted, {}, self.execution)
 

@@ -246,6 +246,16 @@ CHEAT_ON_CLOSE = (
         value=(1000.0, 1000.0, 993.75),
     ),
     Golden(
+        "an order that was checked may wait for more cash than there is",
+        (HUNDRED, flat(40.0), bar(40.0, 45.0, 40.0, 40.0), flat(40.0), flat(40.0)),
+        {0: (BUY, 9.0), 1: (BUY, 14.0)},
+        replace(WAIT, coc=True),
+        # 106.25 is out of reach; 42.5 is not: 1000 - 14 * 42.5; the 900 of the first are not asked again
+        (Fill(2, 0.0, 14.0, 42.5),),
+        cash=(1000.0, 1000.0, 405.0, 405.0, 405.0),
+        value=(1000.0, 1000.0, 965.0, 965.0, 965.0),
+    ),
+    Golden(
         "cheating on the close, the order of the last bar is lost",
         (HUNDRED, HUNDRED),
         {1: (BUY, 1.0)},
