@@ -11,12 +11,16 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
+from whatif.domain.execution import Execution
 from whatif.engines import ENGINES, run_engine
 from whatif.strategies import StrategySpec
+from whatif.strategies.intents import BUY, CLOSE, SELL
 from whatif.testing import (
     Case,
+    bars_of_prices,
     cases,
     random_case,
+    script_of,
     scripted,
     state_reader,
     task_differences,
@@ -135,3 +139,16 @@ def test_random_cases_reach_what_they_are_for(engine) -> None:
     assert reversals > 100
     assert tiny > 3
     assert two_on_a_bar > 20
+
+
+def test_there_can_be_more_fills_than_bars(engine) -> None:
+    bars = bars_of_prices([(1.0, 1.0, 1.0, 1.0)] * 60)
+    # 0.3 - 0.9 rounds so that the order to sell leaves a rest, which fills on the bar of the next one
+    reversals = script_of([(BUY, 0.3), (SELL, 0.9), (CLOSE, 0.0), (CLOSE, 0.0)] * 15)
+    case = Case(bars, reversals, Execution(cash=1000.0))
+
+    run = run_engine(case.task(), engine)
+
+    assert len(run.fills) > len(bars)
+    assert unlike_plain(run, played(case.task())) == []
+    assert task_differences(case.task(), "backtrader", engine) == []
