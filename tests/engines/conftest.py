@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
 
 from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
+from whatif.engines import ENGINES
+
+from ..plain import Plain, run_plain
 
 MINUTE = 60_000_000
 DAY = 1440 * MINUTE
@@ -54,6 +54,13 @@ def walk(seed: int, n: int, symbol: str = "X", step: float = 0.004, **inputs: An
     return build_bars(np.column_stack([opened, high, low, close]), symbol, **inputs)
 
 
+@pytest.fixture(params=[name for name in ENGINES if name != "auto"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return the name of an engine; each in turn."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(name="build_bars", scope="session")
 def _build_bars() -> Callable[..., Bars]:
     return build_bars
@@ -79,70 +86,6 @@ def year_2006(data_dir: Path) -> Bars:
     rows = pd.read_csv(data_dir / "backtrader" / "2006-day-001.txt")
     ts = pd.DatetimeIndex(pd.to_datetime(rows["Date"])).as_unit("us").asi8
     return build_bars(rows[["Open", "High", "Low", "Close"]].to_numpy(), "2006", ts)
-
-
-@dataclass
-class Plain:
-    """What a plain Backtrader run did, read from its notifications and analyzers."""
-
-    fills: list[tuple[int, str, float, float, float]] = field(default_factory=list)
-    trades: list[tuple[float, float]] = field(default_factory=list)
-    equity: list[float] = field(default_factory=list)
-    cash: float = 0.0
-    analysis: dict[str, Any] = field(default_factory=dict)
-
-
-class _Notes(bt.Analyzer):
-    """Writes down every notification as Backtrader delivers it."""
-
-    def start(self) -> None:
-        self.plain = Plain()
-
-    def notify_order(self, order: bt.Order) -> None:
-        for bit in order.executed.iterpending():
-            self.plain.fills.append((len(self.data) - 1, order.data._name, bit.size, bit.price, bit.comm))
-
-    def notify_trade(self, trade: bt.Trade) -> None:
-        if trade.isclosed:
-            self.plain.trades.append((trade.pnl, trade.pnlcomm))
-
-    def notify_cashvalue(self, cash: float, value: float) -> None:
-        self.plain.cash = cash
-        self.plain.equity.append(value)
-
-
-def run_plain(
-    strategy: type, bars: Bars | Sequence[Bars], execution: Execution | None = None, **params: Any
-) -> Plain:
-    """Run an ordinary strategy in an ordinary Cerebro, with indicators and observers as they come."""
-    execution = execution or Execution()
-    cerebro = bt.Cerebro()
-    for one in [bars] if isinstance(bars, Bars) else bars:
-        frame = pd.DataFrame(
-            {name: getattr(one, name) for name in ("open", "high", "low", "close", "volume")},
-            index=pd.DatetimeIndex(one.ts.astype("datetime64[us]")),
-        )
-        daily = len(one) > 1 and np.median(np.diff(one.ts)) >= DAY
-        timeframe = bt.TimeFrame.Days if daily else bt.TimeFrame.Minutes
-        cerebro.adddata(bt.feeds.PandasData(dataname=frame, timeframe=timeframe), name=one.symbol)
-    cerebro.broker.setcash(execution.cash)
-    cerebro.broker.setcommission(commission=execution.commission)
-    if execution.slippage:
-        cerebro.broker.set_slippage_perc(execution.slippage)
-    cerebro.broker.set_checksubmit(execution.checksubmit)
-    cerebro.broker.set_coc(execution.coc)
-    cerebro.broker.set_shortcash(execution.shortcash)
-    cerebro.addanalyzer(_Notes, _name="notes")
-    cerebro.addanalyzer(bt.analyzers.DrawDown, _name="drawdown")
-    cerebro.addanalyzer(bt.analyzers.SQN, _name="sqn")
-    cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
-    cerebro.addstrategy(strategy, **params)
-    done = cerebro.run()[0]
-    plain: Plain = done.analyzers.notes.plain
-    plain.analysis = {
-        name: getattr(done.analyzers, name).get_analysis() for name in ("drawdown", "sqn", "trades")
-    }
-    return plain
 
 
 @pytest.fixture(scope="session")

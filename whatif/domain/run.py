@@ -34,7 +34,7 @@ class EngineRun:
     engine : str
         The broker that ran it.
     cash : float64 array (m,)
-        The broker's cash at each bar's close.
+        The broker's cash at each bar's close, after that bar's fills.
     """
 
     symbols: tuple[str, ...]

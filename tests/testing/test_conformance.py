@@ -1,0 +1,130 @@
+"""The suite that users run on strategies of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from whatif.domain.execution import Execution
+from whatif.engines import ENGINES
+from whatif.errors import EngineError, StrategyError
+from whatif.strategies import Param, buy, hold, resolve, strategy, target
+from whatif.testing import check_strategy, random_bars
+from whatif.testing.conformance import draw_params
+
+BUILTIN = ("sma_crossover", "forecast_threshold")
+needs_both = pytest.mark.skipif("compiled" not in ENGINES, reason="there is no compiled engine yet")
+
+
+@needs_both
+@pytest.mark.parametrize("name", BUILTIN)
+def test_built_in_strategies(name) -> None:
+    assert check_strategy(resolve(name), cases=30) > 10
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_an_engine_conforms_to_itself_and_trades(name, engine) -> None:
+    assert check_strategy(resolve(name), cases=12, engines=(engine, engine)) > 4
+
+
+def test_an_engine_that_differs_is_found(monkeypatch) -> None:
+    @strategy()
+    def forgetful(i, x, p, s):
+        calls.append(i)
+        return buy(1.0 + len(calls))
+
+    calls: list[int] = []
+
+    with pytest.raises(AssertionError, match=r"differ: strategy forgetful, seed 0, case 0[\s\S]*fills"):
+        check_strategy(forgetful, cases=3, engines=("backtrader", "backtrader"))
+
+
+def test_a_failure_of_one_engine_alone_is_found() -> None:
+    @strategy()
+    def fails_the_second_time(i, x, p, s):
+        runs.append(i)
+        return hold() if len(runs) < 120 else 1 / 0
+
+    runs: list[int] = []
+
+    with pytest.raises(AssertionError, match="only backtrader fails"):
+        check_strategy(
+            fails_the_second_time, bars=random_bars(1, 100), cases=1, engines=("backtrader", "backtrader")
+        )
+
+
+def test_failing_alike_is_agreement_but_no_case() -> None:
+    @strategy()
+    def fails(i, x, p, s):
+        raise KeyError("lost")
+
+    assert check_strategy(fails, cases=3, engines=("backtrader", "backtrader")) == 0
+
+
+def test_what_is_given_is_kept() -> None:
+    seen = set()
+
+    @strategy(params={"size": Param(1.0, low=0), "period": Param(3, low=1)}, inputs={"signal": "signal"})
+    def watched(i, x, p, s):
+        seen.add((p.size, len(x.close), s.cash if i == 1 else 0.0, p.period))
+        return target(p.size) if x.signal[i] > 0.0 else hold()
+
+    bars = random_bars(1, 40)
+
+    check_strategy(
+        watched, bars, {"size": 2.5}, [Execution(cash=777.0)], cases=4, engines=("backtrader", "backtrader")
+    )
+
+    assert {(size, n) for size, n, _, _ in seen} == {(2.5, 40)}
+    assert {cash for _, _, cash, _ in seen} == {777.0, 0.0}
+    assert len({period for *_, period in seen}) > 1
+
+
+def test_parameters_are_drawn_within_their_bounds_until_the_constraint_holds() -> None:
+    @strategy(
+        params={
+            "fast": Param(5, low=2, high=30),
+            "slow": Param(20, low=2),
+            "share": Param(-0.5),
+            "on": Param(True),
+            "kind": Param("a"),
+        },
+        constraint="fast < slow",
+    )
+    def bounded(i, x, p, s):
+        return hold()
+
+    drawn = [draw_params(bounded, np.random.default_rng(seed), {}) for seed in range(60)]
+
+    assert {params["kind"] for params in drawn} == {"a"}
+    assert {params["on"] for params in drawn} == {True, False}
+    assert all(2 <= params["fast"] < params["slow"] <= 60 for params in drawn)
+    assert max(params["fast"] for params in drawn) > 20
+    assert all(-1.0 <= params["share"] <= 2.0 for params in drawn)
+    with pytest.raises(StrategyError, match="200 random draws were all refused"):
+        draw_params(bounded, np.random.default_rng(0), {"slow": 2})
+
+
+def test_an_ordinary_strategy_is_refused() -> None:
+    import backtrader as bt
+
+    class Ordinary(bt.Strategy):
+        pass
+
+    with pytest.raises(EngineError, match="is no step function"):
+        check_strategy(resolve(Ordinary))
+
+
+def test_without_hypothesis_the_message_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "try:\n    import whatif.testing\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == (
+        "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis\n"
+    )

@@ -1,0 +1,49 @@
+"""Every golden case on every engine; and in an ordinary Cerebro, as a third witness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from whatif.engines import run_engine
+from whatif.errors import EngineError
+from whatif.testing.golden import GOLDEN, Golden, check_golden, golden_differences
+
+from .witness import played, unlike_plain
+
+each_case = pytest.mark.parametrize("case", GOLDEN, ids=[case.name.replace(" ", "-") for case in GOLDEN])
+
+
+def refuses(engine: str, case: Golden) -> bool:
+    """Return whether an engine refuses a case by name, as the compiled one does shared accounts."""
+    if engine != "compiled" or not case.shares_account:
+        return False
+    with pytest.raises(EngineError, match="portfolio: shared"):
+        run_engine(case.task, engine)
+    return True
+
+
+@each_case
+def test_numbers_worked_by_hand(case: Golden, engine: str) -> None:
+    if refuses(engine, case):
+        return
+    check_golden(case, engine)
+
+
+@each_case
+def test_an_ordinary_strategy_meets_them_too(case: Golden, engine: str) -> None:
+    if refuses(engine, case):
+        return
+    assert unlike_plain(run_engine(case.task, engine), played(case.task)) == []
+
+
+def test_a_wrong_number_is_told_with_what_it_should_be() -> None:
+    case = GOLDEN[1]
+    found = golden_differences(replace(case, rejected=1), run_engine(case.task, "backtrader"))
+
+    assert found == ["rejected: by hand 1, it gave 0"]
+
+
+def test_each_case_has_a_name_of_its_own() -> None:
+    assert len({case.name for case in GOLDEN}) == len(GOLDEN)

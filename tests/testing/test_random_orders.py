@@ -1,0 +1,154 @@
+"""Random markets, scripts and broker settings: all engines agree, and so does plain Backtrader.
+
+WHATIF_CASES sets how many are drawn in `make test-slow`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from whatif.domain.execution import Execution
+from whatif.engines import ENGINES, run_engine
+from whatif.strategies import StrategySpec
+from whatif.strategies.intents import BUY, CLOSE, SELL
+from whatif.testing import (
+    Case,
+    bars_of_prices,
+    cases,
+    random_case,
+    script_of,
+    scripted,
+    state_reader,
+    task_differences,
+    within_whole_units,
+)
+
+from .witness import played, unlike_plain
+
+FAST = 300
+SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
+WITNESSED = 100
+
+in_both_tiers = pytest.mark.parametrize(
+    "examples", [FAST, pytest.param(SLOW, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
+needs_both = pytest.mark.skipif("compiled" not in ENGINES, reason="there is no compiled engine yet")
+
+
+def seeded(examples: int) -> settings:
+    """Return settings under which every run draws the same cases, whatever was drawn before."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+class Count:
+    """How many cases ran, how many of them traded, and how many fills and refusals they had."""
+
+    def __init__(self) -> None:
+        self.cases = self.traded = self.fills = self.rejected = 0
+
+    def add(self, run) -> None:
+        self.cases += 1
+        self.traded += len(run.fills) > 0
+        self.fills += len(run.fills)
+        self.rejected += run.margin_rejected
+
+    def __str__(self) -> str:
+        return f"{self.cases} cases, {self.traded} with {self.fills} fills, {self.rejected} orders refused"
+
+
+@pytest.fixture
+def told(capsys, request) -> Callable[[Count], None]:
+    def tell(count: Count) -> None:
+        with capsys.disabled():
+            print(f"\n{request.node.name}: {count}")  # noqa: T201
+
+    return tell
+
+
+def both_agree(case: Case, step: StrategySpec, count: Count) -> None:
+    task = case.task(step)
+    count.add(run_engine(task, "backtrader"))
+    assert task_differences(task, "backtrader", "compiled") == []
+
+
+@needs_both
+@pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
+@in_both_tiers
+def test_two_brokers_one_answer(step, examples, told) -> None:
+    count = Count()
+
+    @seeded(examples)
+    @given(case=cases())
+    def agree(case: Case) -> None:
+        both_agree(case, step, count)
+
+    agree()
+    told(count)
+
+
+@needs_both
+@in_both_tiers
+def test_two_brokers_one_answer_on_longer_markets(examples, told) -> None:
+    count = Count()
+    for seed in range(examples // 2):
+        task = random_case(seed, max_bars=300).task(state_reader if seed % 2 else scripted)
+        count.add(run_engine(task, "backtrader"))
+        assert task_differences(task, "backtrader", "compiled") == [], f"random_case({seed}, max_bars=300)"
+    told(count)
+
+
+def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
+    count = Count()
+
+    @seeded(WITNESSED)
+    @given(case=cases(max_bars=40))
+    def agree(case: Case) -> None:
+        task = case.task()
+        run = run_engine(task, engine)
+        assume(within_whole_units(run))
+        count.add(run)
+        assert unlike_plain(run, played(task)) == []
+
+    agree()
+    told(count)
+
+
+def test_random_cases_reach_what_they_are_for(engine) -> None:
+    """Fills, refusals, reversals, rests and waiting orders do occur among the first 200."""
+    fills = refused = reversals = tiny = two_on_a_bar = 0
+    for seed in range(200):
+        run = run_engine(random_case(seed).task(), engine)
+        fills += len(run.fills)
+        refused += run.margin_rejected
+        reversals += int(((run.fills.closed != 0) & (run.fills.opened != 0)).sum())
+        tiny += int((abs(run.fills.size) < 1e-12).sum())
+        two_on_a_bar += len(run.fills) - len(set(run.fills.row.tolist()))
+
+    assert fills > 1000
+    assert refused > 200
+    assert reversals > 100
+    assert tiny > 3
+    assert two_on_a_bar > 20
+
+
+def test_there_can_be_more_fills_than_bars(engine) -> None:
+    bars = bars_of_prices([(1.0, 1.0, 1.0, 1.0)] * 60)
+    # 0.3 - 0.9 rounds so that the order to sell leaves a rest, which fills on the bar of the next one
+    reversals = script_of([(BUY, 0.3), (SELL, 0.9), (CLOSE, 0.0), (CLOSE, 0.0)] * 15)
+    case = Case(bars, reversals, Execution(cash=1000.0))
+
+    run = run_engine(case.task(), engine)
+
+    assert len(run.fills) > len(bars)
+    assert unlike_plain(run, played(case.task())) == []
+    assert task_differences(case.task(), "backtrader", engine) == []

@@ -1,0 +1,51 @@
+"""What proves that two engines are one: random markets and orders, golden cases, comparison by bytes.
+
+`check_strategy` runs a strategy of one's own on every engine. Needs hypothesis, which only tests
+install.
+"""
+
+from __future__ import annotations
+
+try:
+    import hypothesis  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis"
+    ) from error
+
+from whatif.testing.cases import Case, cases, random_case
+from whatif.testing.compare import assert_same, differences, task_differences, within_whole_units
+from whatif.testing.conformance import check_strategy
+from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
+from whatif.testing.orders import (
+    Script,
+    executions,
+    random_script,
+    script_of,
+    scripted,
+    scripts,
+    state_reader,
+)
+
+__all__ = [
+    "Case",
+    "Script",
+    "Shape",
+    "assert_same",
+    "bars_of_prices",
+    "cases",
+    "check_strategy",
+    "differences",
+    "executions",
+    "markets",
+    "random_bars",
+    "random_case",
+    "random_script",
+    "random_series",
+    "script_of",
+    "scripted",
+    "scripts",
+    "state_reader",
+    "task_differences",
+    "within_whole_units",
+]

@@ -1,0 +1,163 @@
+"""One strategy on two engines, with random parameters, markets and broker settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.engines import BacktestTask, EngineRun, run_engine
+from whatif.errors import EngineError, StrategyError
+from whatif.strategies import Param, StrategySpec
+from whatif.strategies.params import Value
+from whatif.testing.compare import differences, is_too_large, within_whole_units
+from whatif.testing.markets import random_bars, random_series, random_shape
+from whatif.testing.orders import random_execution
+
+_TRIES = 200
+_LONGEST = 60
+"""Greatest integer that is drawn for a parameter without an upper bound, unless its default is greater."""
+
+
+def check_strategy(
+    strategy: StrategySpec,
+    bars: Bars | Sequence[Bars] | None = None,
+    params: Mapping[str, object] | None = None,
+    executions: Sequence[Execution] | None = None,
+    seed: int = 0,
+    cases: int = 50,
+    engines: tuple[str, str] = ("backtrader", "compiled"),
+) -> int:
+    """Check that two engines run a strategy alike, to the last bit.
+
+    Parameters
+    ----------
+    strategy : StrategySpec
+        What `@strategy` made.
+    bars : Bars or sequence of Bars, optional
+        Markets to take turns with; random ones if absent. Series that the strategy needs from
+        outside and they lack are drawn at random, a tenth of each missing (NaN).
+    params : mapping, optional
+        Parameters to hold fixed; the others are drawn within their bounds, until the strategy's
+        constraint holds.
+    executions : sequence of Execution, optional
+        Broker settings to take turns with; random ones if absent.
+    seed : int
+        The same seed draws the same cases.
+    cases : int
+        How many.
+    engines : pair of str
+        The engines to compare; the first is the reference.
+
+    Returns
+    -------
+    int
+        Cases in which both engines ran and made at least one fill. Where both refuse or fail,
+        that counts as agreement, not as a case.
+
+    Raises
+    ------
+    AssertionError
+        At the first case that differs, with its seed, parameters, settings and all differences.
+    EngineError
+        If the strategy is none that both engines can run.
+
+    Examples
+    --------
+    >>> from whatif.strategies import resolve
+    >>> from whatif.testing import check_strategy
+    >>> check_strategy(resolve("sma_crossover"), cases=20)  # doctest: +SKIP
+    20
+    """
+    if not isinstance(strategy, StrategySpec):
+        raise EngineError(
+            f"check_strategy: {strategy!r} is no step function made by @strategy; "
+            "an ordinary Backtrader strategy runs on one engine only"
+        )
+    markets = [bars] if isinstance(bars, Bars) else list(bars or [])
+    traded = 0
+    for case in range(cases):
+        rng = np.random.default_rng([seed, case])
+        given = draw_params(strategy, rng, params or {})
+        market = markets[case % len(markets)] if markets else _market(rng)
+        settings = executions[case % len(executions)] if executions else random_execution(rng, market.open[0])
+        market = _with_inputs(strategy, market, rng)
+        task = BacktestTask([market], strategy, given, settings)
+        where = f"strategy {strategy.name}, seed {seed}, case {case}, {given}, {settings}"
+        traded += _compare(task, engines, where)
+    return traded
+
+
+def draw_params(
+    strategy: StrategySpec, rng: np.random.Generator, fixed: Mapping[str, object]
+) -> dict[str, Value]:
+    """Return random parameters that the strategy accepts; `fixed` ones keep their values.
+
+    Raises
+    ------
+    StrategyError
+        If a fixed one is not accepted, or no draw meets the constraint.
+    """
+    refused: StrategyError | None = None
+    for _ in range(_TRIES):
+        drawn = {name: draw_value(param, rng) for name, param in strategy.params.items()}
+        try:
+            return strategy.validate({**drawn, **fixed})
+        except StrategyError as error:
+            refused = error
+    raise StrategyError(f"strategy {strategy.name}: {_TRIES} random draws were all refused: {refused}")
+
+
+def draw_value(param: Param, rng: np.random.Generator) -> Value:
+    """Return a random value of a parameter, within its bounds; text keeps its default.
+
+    A number without a lower bound is drawn from 0, or from twice a negative default; one without
+    an upper bound up to twice its default, an integer at least up to 60.
+    """
+    default = param.default
+    if isinstance(default, str):
+        return default
+    if isinstance(default, bool):
+        return bool(rng.random() < 0.5)
+    low = min(0.0, 2.0 * default) if param.low is None else param.low
+    high = 2.0 * max(abs(default), abs(low)) if param.high is None else param.high
+    if isinstance(default, float):
+        if param.high is None and high <= low:
+            high = low + 1.0
+        return float(rng.uniform(low, high))
+    if param.high is None:
+        high = max(high, low + 1, _LONGEST)
+    return int(rng.integers(int(np.ceil(low)), int(np.floor(high)) + 1))
+
+
+def _market(rng: np.random.Generator) -> Bars:
+    n = int(rng.integers(150, 400))
+    return random_bars(int(rng.integers(2**32)), n, random_shape(rng, 100.0))
+
+
+def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator) -> Bars:
+    missing = sorted(strategy.external_inputs() - set(bars.inputs))
+    return bars.with_inputs({name: random_series(int(rng.integers(2**32)), len(bars)) for name in missing})
+
+
+def _compare(task: BacktestTask, engines: tuple[str, str], where: str) -> bool:
+    """Return whether both engines traded; raise if they differ."""
+    first, second = (_outcome(task, engine) for engine in engines)
+    if isinstance(first, EngineRun) and isinstance(second, EngineRun):
+        found = differences(first, second) if within_whole_units(first) else []
+        if found:
+            raise AssertionError("\n  ".join([f"{engines[0]} and {engines[1]} differ: {where}", *found]))
+        return len(first.fills) > 0
+    for one, other, name in ((first, second, engines[1]), (second, first, engines[0])):
+        if isinstance(one, EngineRun) and not is_too_large(other):
+            raise AssertionError(f"only {name} fails: {where}\n  {other}")
+    return False
+
+
+def _outcome(task: BacktestTask, engine: str) -> EngineRun | EngineError:
+    try:
+        return run_engine(task, engine)
+    except EngineError as error:
+        return error

@@ -1,0 +1,138 @@
+"""What a golden case is, and how an engine is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.domain.fills import Fills
+from whatif.engines import BacktestTask, EngineRun, run_engine
+from whatif.testing.markets import bars_of_prices
+from whatif.testing.orders import script_of, scripted
+
+Prices: TypeAlias = tuple[float, float, float, float]
+"""Open, high, low, close of a bar."""
+
+Intents: TypeAlias = Mapping[int, tuple[int, float]]
+"""Code and amount by row; every other row holds."""
+
+
+class Fill(NamedTuple):
+    """One execution: row, signed units that closed and opened, exact price, commission of each part."""
+
+    row: int
+    closed: float
+    opened: float
+    price: float
+    closed_fee: float = 0.0
+    opened_fee: float = 0.0
+    symbol: int = 0
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Bars and intents with the numbers that must come out, worked by hand.
+
+    Attributes
+    ----------
+    name : str
+        What happens, in a few words.
+    prices : tuple of Prices
+        The bars.
+    intents : mapping
+        What the strategy asks for.
+    execution : Execution
+        The broker's settings.
+    fills : tuple of Fill
+        Executions, in order.
+    cash, value : tuple of float
+        The account at each bar's close.
+    rejected : int
+        Orders refused for want of cash.
+    trades : tuple of (float, float)
+        Profit of each closed trade before and after commission.
+    other_prices, other_intents
+        The same for a second symbol on the same account, if there is one.
+    """
+
+    name: str
+    prices: tuple[Prices, ...]
+    intents: Intents
+    execution: Execution
+    fills: tuple[Fill, ...]
+    cash: tuple[float, ...]
+    value: tuple[float, ...]
+    rejected: int = 0
+    trades: tuple[tuple[float, float], ...] = ()
+    other_prices: tuple[Prices, ...] = ()
+    other_intents: Intents = field(default_factory=dict)
+
+    @property
+    def shares_account(self) -> bool:
+        """Whether two symbols share the account, which not every engine covers."""
+        return bool(self.other_prices)
+
+    @property
+    def task(self) -> BacktestTask:
+        """The task in which the intents are played."""
+        markets = [_market("X", self.prices, self.intents)]
+        if self.shares_account:
+            markets.append(_market("Y", self.other_prices, self.other_intents))
+        return BacktestTask(markets, scripted, {}, self.execution)
+
+
+def bar(open_: float, high: float, low: float, close: float) -> Prices:
+    """Return a bar."""
+    return (open_, high, low, close)
+
+
+def flat(price: float) -> Prices:
+    """Return a bar on which nothing moves."""
+    return (price, price, price, price)
+
+
+def _market(symbol: str, prices: tuple[Prices, ...], intents: Intents) -> Bars:
+    script = script_of([intents.get(row, (0, 0.0)) for row in range(len(prices))])
+    return script.on(bars_of_prices(prices, symbol))
+
+
+def check_golden(case: Golden, engine: str) -> None:
+    """Refuse an engine whose run of a case gives other numbers, to the last bit.
+
+    Raises
+    ------
+    AssertionError
+        Naming the case and every number that differs.
+    """
+    found = golden_differences(case, run_engine(case.task, engine))
+    if found:
+        raise AssertionError("\n  ".join([f"{engine}, {case.name}:", *found]))
+
+
+def golden_differences(case: Golden, run: EngineRun) -> list[str]:
+    """Return in words where a run's numbers are not those worked by hand."""
+    trades = list(zip(run.trades.pnl.tolist(), run.trades.pnl_net.tolist(), strict=True))
+    pairs: list[tuple[str, object, object]] = [
+        ("fills", list(case.fills), _fills(run.fills)),
+        ("cash", _exact(case.cash), run.cash.tolist()),
+        ("value", _exact(case.value), run.equity.tolist()),
+        ("rejected", case.rejected, run.margin_rejected),
+        ("trades", [(float(pnl), float(net)) for pnl, net in case.trades], trades),
+    ]
+    # repr tells -0.0 from 0.0, and any two different floats
+    return [f"{name}: by hand {ours}, it gave {its}" for name, ours, its in pairs if repr(ours) != repr(its)]
+
+
+def _exact(values: tuple[float, ...]) -> list[float]:
+    return list(np.asarray(values, dtype=np.float64).tolist())
+
+
+def _fills(fills: Fills) -> list[Fill]:
+    columns = (fills.row, fills.closed, fills.opened, fills.price)
+    fees = (fills.closed_commission, fills.opened_commission, fills.symbol)
+    return [Fill(*row) for row in zip(*(column.tolist() for column in (*columns, *fees)), strict=True)]

@@ -1,0 +1,201 @@
+"""Random intents and broker settings, and step functions that play intents from a script.
+
+A script is two input series of the bars: `code`, one of those of `whatif.strategies.intents`,
+and `amount`. What a step returns for a bar is then known before the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.strategies import Intent, strategy
+from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
+from whatif.typing import FloatArray
+
+CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
+
+
+@strategy(inputs={"code": "code", "amount": "amount"}, lookback=0)
+def scripted(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Return the intent that the script holds for this bar."""
+    return (int(x.code[i]), x.amount[i])
+
+
+@strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0, scratch=2)
+def state_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Ask for a size taken from a field of the state, so that its bits show in the fills.
+
+    `field` names it: 1 size, 2 entry price, 3 bars held, 4 cash, 5 value, 6 pending, 7 minute,
+    8 minutes to close, 9 a scratch value that counts calls; any other number: the script's amount.
+    """
+    s.scratch[0] += 1.0
+    s.scratch[1] = s.cash
+    field = x.field[i]
+    size = x.amount[i]
+    if field == 1.0:
+        size = s.size
+    elif field == 2.0:
+        size = s.entry_price
+    elif field == 3.0:
+        size = float(s.bars_held)
+    elif field == 4.0:
+        size = s.cash * 0.0009765625
+    elif field == 5.0:
+        size = s.value * 0.0009765625
+    elif field == 6.0:
+        size = float(s.pending)
+    elif field == 7.0:
+        size = float(s.minute)
+    elif field == 8.0:
+        size = float(s.minutes_to_close)
+    elif field == 9.0:
+        size = s.scratch[0] + s.scratch[1] * 0.0009765625
+    code = int(x.code[i])
+    if code in (BUY, SELL):
+        return (code, abs(size))
+    if code == TARGET_PERCENT:
+        return (code, min(max(size, -3.0), 3.0))
+    return (code, size)
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """One intent for each of n bars.
+
+    Attributes
+    ----------
+    code, amount, field : float64 arrays (n,)
+        Code and amount of the intent; and which field of the state `state_reader` takes.
+    """
+
+    code: FloatArray
+    amount: FloatArray
+    field: FloatArray
+
+    def on(self, bars: Bars) -> Bars:
+        """Return the bars with the script as inputs, cut or filled up with "hold" to their length."""
+        series = {"code": self.code, "amount": self.amount, "field": self.field}
+        return bars.with_inputs({name: _fitted(values, len(bars)) for name, values in series.items()})
+
+
+def _fitted(values: FloatArray, n: int) -> FloatArray:
+    result = np.zeros(n)
+    result[: len(values)] = values[:n]
+    return result
+
+
+def script_of(intents: list[tuple[int, float]], fields: list[int] | None = None) -> Script:
+    """Return the script of these intents; amounts of buy and sell lose their sign."""
+    code = np.array([code for code, _ in intents], dtype=np.float64)
+    amount = np.array([amount for _, amount in intents], dtype=np.float64)
+    unsigned = (code == BUY) | (code == SELL)
+    field = np.zeros(len(code)) if fields is None else np.array(fields, dtype=np.float64)
+    return Script(code, np.where(unsigned, np.abs(amount), amount), field)
+
+
+def random_script(seed: int, n: int, unit: float = 10.0) -> Script:
+    """Return n random intents with amounts around `unit`; the same for the same seed.
+
+    Half the bars hold. Amounts are whole, fractional with all their digits, zero, or far more
+    than an account of 100 units can pay; fractions of `target_percent` lie within -1.5 and 1.5.
+    """
+    rng = np.random.default_rng(seed)
+    code = rng.choice([HOLD, HOLD, HOLD, HOLD, *CODES], n)
+    kinds = [
+        np.round(rng.normal(0.0, unit, n)),
+        rng.normal(0.0, unit, n),
+        np.zeros(n),
+        rng.normal(0.0, 100 * unit, n),
+        rng.choice([0.1, 0.2, 0.3, -0.9, 0.7, -3.1], n),
+    ]
+    amount = np.choose(rng.choice(5, n, p=[0.3, 0.4, 0.05, 0.1, 0.15]), kinds)
+    percent = rng.choice([0.0, 0.5, 1.0, -1.0, 0.95], n) + rng.normal(0.0, 0.1, n) * (rng.random(n) < 0.5)
+    amount = np.where(code == TARGET_PERCENT, percent, amount)
+    amount = np.where((code == BUY) | (code == SELL), np.abs(amount), amount)
+    field = rng.integers(0, 10, n) * (rng.random(n) < 0.6)
+    return Script(code.astype(np.float64), amount, field.astype(np.float64))
+
+
+def random_execution(rng: np.random.Generator, price: float = 100.0, large: bool = True) -> Execution:
+    """Return random broker settings for a market around `price`.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where the numbers come from.
+    price : float
+        Cash and money per unit are multiples of it.
+    large : bool
+        Whether cash may also be far more than any order needs.
+    """
+    slip = rng.choice(["none", "perc", "fixed"])
+    fixed = bool(rng.random() < 0.3)
+    units = rng.choice([10.0, 100.0, 1234.567, 1e5] if large else [10.0, 100.0])
+    switches = {name: bool(rng.random() < 0.5) for name in SWITCHES}
+    return Execution(
+        cash=float(price * units),
+        commission=float(rng.choice([0.0, 0.0005, 0.00173, 0.05])) * (price if fixed else 1.0),
+        commtype="fixed" if fixed else "perc",
+        slippage=float(rng.choice([0.0001, 0.004, 0.1])) if slip == "perc" else 0.0,
+        slippage_fixed=float(price * rng.choice([0.0001, 0.01, 0.3])) if slip == "fixed" else 0.0,
+        checksubmit=bool(rng.random() < 0.7),
+        shortcash=bool(rng.random() < 0.6),
+        coc=bool(rng.random() < 0.3),
+        **switches,
+    )
+
+
+SWITCHES = ("slip_open", "slip_match", "slip_limit", "slip_out")
+
+
+def intents() -> st.SearchStrategy[tuple[int, float]]:
+    """Return a strategy of intents as (code, amount)."""
+    sizes = st.one_of(
+        st.integers(-100, 100).map(float),
+        st.floats(-100.0, 100.0),
+        st.sampled_from([0.0, 0.1, 0.2, 0.3, -0.9, 0.7, -3.1, 1e6, -1e6, 1e-9]),
+    )
+    shares = st.one_of(st.sampled_from([0.0, 1.0, -1.0, 0.5]), st.floats(-1.5, 1.5))
+    return st.one_of(
+        st.just((HOLD, 0.0)),
+        st.tuples(st.sampled_from([TARGET, BUY, SELL]), sizes),
+        st.just((CLOSE, 0.0)),
+        st.tuples(st.just(TARGET_PERCENT), shares),
+    )
+
+
+def scripts(max_bars: int = 80) -> st.SearchStrategy[Script]:
+    """Return a strategy of scripts: intent by intent, which shrinks well, or by a seed."""
+    listed = st.builds(script_of, st.lists(intents(), max_size=25), st.none())
+    return st.one_of(listed, st.builds(random_script, st.integers(0, 2**32 - 1), st.just(max_bars)))
+
+
+def executions(price: float = 100.0) -> st.SearchStrategy[Execution]:
+    """Return a strategy of broker settings for a market around `price`; it shrinks to no costs."""
+    fees = st.sampled_from([0.0, 0.0005, 0.00173, 0.05])
+    commissions = st.one_of(
+        fees.map(lambda fee: {"commission": fee}),
+        fees.map(lambda fee: {"commission": fee * price, "commtype": "fixed"}),
+    )
+    slippages: st.SearchStrategy[dict[str, float]] = st.one_of(
+        st.just({}),
+        st.sampled_from([0.0001, 0.004, 0.1]).map(lambda part: {"slippage": part}),
+        st.sampled_from([0.0001, 0.01, 0.3]).map(lambda part: {"slippage_fixed": part * price}),
+    )
+    switches = st.fixed_dictionaries(
+        {name: st.booleans() for name in (*SWITCHES, "checksubmit", "shortcash", "coc")}
+    )
+    cash = st.one_of(st.sampled_from([10.0, 100.0, 1e3, 1e5]), st.floats(1.0, 1e4)).map(
+        lambda units: units * price
+    )
+    return st.builds(_execution, cash, commissions, slippages, switches)
+
+
+def _execution(cash: float, commission: dict[str, Any], slip: dict[str, Any], switches: Any) -> Execution:
+    return Execution(cash=cash, **commission, **slip, **switches)
