@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,9 @@ from whatif.workflow.bench.setting import BenchOptions, Setting
 from whatif.workflow.bench.through import StoredSweep, store
 
 from ..markets import walk
+
+NAMED = os.environ.get(rivals.PYTHON, "")
+"""Taken before the fixtures clear the user's settings."""
 
 NOBODY = Rival("nobody", "nobody.py", "no_such_backtester")
 
@@ -197,8 +201,11 @@ def answered(rival: Rival, folder: Path) -> RivalRun:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rival", "tolerance"), [(VECTORBT, 1e-9), (BACKTESTING, 1e-3)])
-def test_rivals_trade_the_same_sweep(rival: Rival, tolerance: float, tmp_path: Path) -> None:
+def test_rivals_trade_the_same_sweep(
+    rival: Rival, tolerance: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """vectorbt ends with Backtrader's money; backtesting.py, which misses some crosses, nearly."""
+    monkeypatch.setenv(rivals.PYTHON, NAMED)
     theirs, backtrader = answered(rival, tmp_path), answered(OPTSTRATEGY, tmp_path)
     assert theirs.values == pytest.approx(backtrader.values, rel=tolerance)
     assert all(value != 100_000.0 for value in theirs.values.values())
