@@ -3,11 +3,13 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+RIVALS := .venv-bench
 
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
-.PHONY: help install demo test test-fast test-spark test-cluster test-slow lint format bench lock clean
+.PHONY: help install demo test test-fast test-spark test-cluster test-slow lint format bench bench-rivals lock \
+        clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,11 +52,19 @@ format: $(STAMP) ## let ruff write what it can
 	$(BIN)/ruff format .
 
 bench: $(STAMP) ## speed and memory, as ratios of one run
-	$(BIN)/whatif bench
+	WHATIF_BENCH_PYTHON="$${WHATIF_BENCH_PYTHON:-$(RIVALS)/bin/python}" $(BIN)/whatif bench
 
-lock: ## write requirements.lock anew (needs uv)
+bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtesting.py too
+	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-bench.lock
+
+lock: ## write both lock files anew (needs uv)
 	uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | uv pip compile - --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements-bench.lock
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -17,6 +17,8 @@ TEST = [
     "backtesting>=0.6.5",
     *NOTEBOOK,
 ]
+# the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
+BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 LINT = [
     "setuptools>=77",
     "wheel>=0.45",
@@ -64,6 +66,12 @@ setup(
         "typer>=0.15",
     ],
     # a platform that brings its own Spark (EMR, Glue) installs without the extra
-    extras_require={"local": LOCAL, "notebook": NOTEBOOK, "test": TEST, "dev": [*LOCAL, *TEST, *LINT]},
+    extras_require={
+        "local": LOCAL,
+        "notebook": NOTEBOOK,
+        "test": TEST,
+        "bench": BENCH,
+        "dev": [*LOCAL, *TEST, *LINT],
+    },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )

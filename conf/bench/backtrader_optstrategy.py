@@ -1,17 +1,14 @@
-"""The rival of `whatif bench`: a crossover sweep as a user of Backtrader writes it.
+"""A rival of `whatif bench`: a crossover sweep as a user of Backtrader writes it.
 
-A program of its own, which imports nothing of whatif: `python backtrader_optstrategy.py
-REQUEST ANSWER`, both JSON. It is given the easy case: no observers, one analyzer that reads
+It is given the easy case: no observers, one analyzer that reads
 the final value, whereas whatif also measures trades, returns and drawdown of each run.
 """
 
-import json
 import sys
 import time
 
 import backtrader as bt
-import numpy as np
-import pandas as pd
+from rival import largest_child_mb, peak_mb, read_bars, read_request, write_answer
 
 
 class Crossover(bt.Strategy):
@@ -57,13 +54,9 @@ class TimedFeed(bt.feeds.PandasData):
 
 
 def main(request_path, answer_path):
-    """Run the sweep that the request describes and write seconds and final values."""
-    with open(request_path, encoding="utf-8") as file:
-        request = json.load(file)
-    bars = np.load(request["bars"])
-    frame = pd.DataFrame({name: bars[name] for name in ("open", "high", "low", "close", "volume")})
-    frame.index = pd.DatetimeIndex(bars["ts"].astype("datetime64[us]"))
-    feed = TimedFeed(dataname=frame, timeframe=bt.TimeFrame.Minutes)
+    """Run the sweep that the request describes and write seconds, memory and final values."""
+    request = read_request(request_path)
+    feed = TimedFeed(dataname=read_bars(request), timeframe=bt.TimeFrame.Minutes)
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(feed)
     cerebro.broker.setcash(request["cash"])
@@ -72,17 +65,16 @@ def main(request_path, answer_path):
     cerebro.addanalyzer(FinalValue, _name="final")
     cerebro.optstrategy(Crossover, fast=request["fast"], slow=request["slow"], size=[request["size"]])
     started = time.perf_counter()
-    runs = cerebro.run(maxcpus=request["maxcpus"])
+    runs = cerebro.run(maxcpus=request["cores"])
     seconds = time.perf_counter() - started
-    values = [[run.p.fast, run.p.slow, run.analyzers.final.get_analysis()] for (run,) in runs]
     answer = {
         "seconds": seconds,
         "load_seconds": feed.seconds,
-        "values": values,
-        "version": bt.__version__,
+        "backtests": len(runs),
+        "peak_mb": max(peak_mb(), largest_child_mb()),
+        "values": [[run.p.fast, run.p.slow, run.analyzers.final.get_analysis()] for (run,) in runs],
     }
-    with open(answer_path, "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+    write_answer(answer_path, answer, ("backtrader", "numpy", "pandas"))
 
 
 if __name__ == "__main__":

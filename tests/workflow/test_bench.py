@@ -23,6 +23,7 @@ from whatif.workflow.bench.figures import BenchReport, Figure, Goal, Measurement
 from whatif.workflow.bench.probe import peak_mb
 from whatif.workflow.bench.setting import BenchOptions, Setting
 from whatif.workflow.bench.table import print_report, write_report
+from whatif.workflow.bench.through import store
 
 CONDITIONS = {
     "host": "h", "cores": 4, "cores_used": 2, "load_before": 0.5, "bars": "b", "versions": {"whatif": "1"},
@@ -196,7 +197,7 @@ def test_both_sides_of_the_comparison_trade_alike(
     assert found.figure("equal").value == 4
     (one,) = found.detail["rounds"]
     assert one["backtests"] == 4
-    assert found.figure("ratio").value == pytest.approx(one["rival_seconds"] / one["stored_seconds"])
+    assert found.figure("ratio").value == pytest.approx(one["rival"]["seconds"] / one["stored_seconds"])
     assert found.figure("rate").value == pytest.approx(4 * 1_200 / one["stored_seconds"])
-    values = crossover._store(setting, "look", (3, 5), (20, 40))[2]
+    values = crossover._profits(setting, store(setting, "look", "backtrader", (3, 5), (20, 40)))
     assert len({value for value in values.values() if value != 0.0}) == 4

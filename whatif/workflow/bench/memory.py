@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
+from whatif.runner.plan import Pending, Plan
 from whatif.runner.waves import work_items
+from whatif.workflow.bench import sweep
 from whatif.workflow.bench.figures import Figure, Goal, Measurement
 from whatif.workflow.bench.setting import Setting
-from whatif.workflow.bench.sweep import crossovers, sweep_plan
 
-FEW = 16
-MANY = 1_600
+FEW = (25, 40)
+MANY = (100, 100)
+"""Numbers of fast and slow periods."""
 
+_QUICK = ((4, 4), (10, 10))
 _WINDOW_BARS = 400
 _NOTES = (
     "a process of its own that evaluates work items as a worker does, all of them on one core; indicators "
@@ -22,38 +26,39 @@ _NOTES = (
 
 
 def measure(setting: Setting) -> Measurement:
-    """Compare the peak memory of a worker for 16 and for 1,600 configurations."""
-    sides = (4, 10) if setting.options.quick else (4, 40)
-    few, many = (_peak(setting, side) for side in sides)
-    growth = 100.0 * (many["peak_mb"] / few["peak_mb"] - 1.0)
-    bars, limit = len(setting.market.bars), Goal("at most", 10.0)
+    """Compare the peak memory of a worker for 1,000 and for 10,000 configurations."""
+    sizes = _QUICK if setting.options.quick else (FEW, MANY)
+    few, many = (_peak(setting, *size) for size in sizes)
+    change = 100.0 * (many["peak_mb"] / few["peak_mb"] - 1.0)
+    text = f"difference between {few['rows']:,} and {many['rows']:,} configurations"
+    market = setting.market.bars
     return Measurement(
         name="memory",
-        title=f"a worker's peak memory, sma_crossover on {bars:,} bars of {setting.market.bars.symbol}",
+        title=f"a worker's peak memory, {sweep.COMPILED} engine, {len(market):,} bars of {market.symbol}",
         figures=(
-            Figure(
-                "growth",
-                f"growth from {few['rows']:,} to {many['rows']:,} configurations",
-                growth,
-                "%",
-                limit,
-            ),
+            Figure("growth", text, abs(change), "%", Goal("at most", 10.0)),
             Figure("peak_few", f"peak for {few['rows']:,} configurations", few["peak_mb"], "MB"),
             Figure("peak_many", f"peak for {many['rows']:,} configurations", many["peak_mb"], "MB"),
             Figure("imports", "of that before the first backtest", few["imports_mb"], "MB"),
             Figure("failed", "backtests that failed", few["failed"] + many["failed"], "", Goal("exactly", 0)),
         ),
         notes=_NOTES,
-        detail={"few": few, "many": many},
+        detail={"few": few, "many": many, "change_percent": change},
     )
 
 
-def _peak(setting: Setting, side: int) -> dict[str, Any]:
-    """Return what the probe says of side * side configurations."""
-    market, home = setting.market, setting.location.home
-    setting.say(f"memory: a worker with {side * side:,} configurations")
-    plan = sweep_plan(market, "memory", len(market.bars) - _WINDOW_BARS)
-    pending = crossovers(market, range(5, 5 + side), range(60, 60 + 5 * side, 5), _WINDOW_BARS)
+def _peak(setting: Setting, fast: int, slow: int) -> dict[str, Any]:
+    """Return what the probe says of fast * slow configurations."""
+    market = setting.market
+    setting.say(f"memory: a worker with {fast * slow:,} configurations")
+    plan = sweep.sweep_plan(market, "memory", sweep.COMPILED, len(market.bars) - _WINDOW_BARS)
+    periods = range(5, 5 + fast), range(110, 110 + 5 * slow, 5)
+    return probe(setting, plan, sweep.crossovers(market, *periods, _WINDOW_BARS))
+
+
+def probe(setting: Setting, plan: Plan, pending: Sequence[Pending]) -> dict[str, Any]:
+    """Evaluate everything in one worker without Spark; return its counts and its memory in MB."""
+    home = setting.location.home
     items = [item.to_json() for item in work_items(pending, setting.options.cores)]
     request, answer = home / "probe.pickle", home / "probe.json"
     request.write_bytes(pickle.dumps((plan, items)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,20 +95,43 @@ class Setting:
         self.say(f"ingesting bars: {self.source}")
         return load_market(self.spark, self.location, self.file, self.options.most_bars)
 
-    def start_child(self, arguments: Sequence[str | Path], home: Path) -> subprocess.Popen[bytes]:
+    def start_child(
+        self,
+        arguments: Sequence[str | Path],
+        home: Path,
+        python: str = sys.executable,
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
         """Start Python on a lake in `home`, in a process of its own; what it says goes to a log."""
         home.mkdir(parents=True, exist_ok=True)
         with (home / "child.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, *map(str, arguments)],
+                [python, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(home),
+                env=_environment(home) | dict(variables or {}),
             )
 
-    def run_child(self, arguments: Sequence[str | Path], home: Path | None = None) -> None:
+    def run_child(
+        self,
+        arguments: Sequence[str | Path],
+        home: Path | None = None,
+        python: str = sys.executable,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         """Run Python with `arguments` to its end.
+
+        Parameters
+        ----------
+        arguments : sequence of str or Path
+            What follows the interpreter's name.
+        home : Path, optional
+            Its lake and its log; this setting's own if absent.
+        python : str
+            The interpreter.
+        variables : mapping of str to str, optional
+            Environment variables besides this process's own.
 
         Raises
         ------
@@ -116,7 +139,7 @@ class Setting:
             With the end of what it said, if it fails.
         """
         where = home or self.location.home
-        process = self.start_child(arguments, where)
+        process = self.start_child(arguments, where, python, variables)
         try:
             code = process.wait()
         finally:

@@ -26,6 +26,9 @@ from whatif.workflow.provenance import versions
 
 BENCHMARKS = {
     "crossover": "whatif.workflow.bench.crossover",
+    "sweep": "whatif.workflow.bench.compiled",
+    "start": "whatif.workflow.bench.start",
+    "single": "whatif.workflow.bench.single",
     "prediction": "whatif.workflow.bench.prediction",
     "memory": "whatif.workflow.bench.memory",
     "demo": "whatif.workflow.bench.demonstration",

@@ -22,10 +22,12 @@ STRATEGY = "sma_crossover"
 SIZE = 1.0
 EXECUTION = Execution(cash=100_000.0, commission=0.0001, slippage=0.00005)
 WINDOW = "validate"
+COMPILED = "compiled"
+"""The engine that everything but the crossover is measured with."""
 
 
-def sweep_plan(market: BenchMarket, name: str, first_row: int = 0) -> Plan:
-    """Return the plan of a sweep whose window begins at bar `first_row` and holds all that follow.
+def sweep_plan(market: BenchMarket, name: str, engine: str, first_row: int = 0) -> Plan:
+    """Return the plan of a sweep by `engine` on the bars from `first_row` to the last.
 
     Rows of plans with different names never count as the same backtest.
     """
@@ -46,7 +48,7 @@ def sweep_plan(market: BenchMarket, name: str, first_row: int = 0) -> Plan:
         strategy_name=STRATEGY,
         windows={WINDOW: WindowPlan(Window(WINDOW, start, end), periods)},
         warmup=0,
-        engine="backtrader",
+        engine=engine,
         provenance=provenance(),
     )
 
