@@ -145,10 +145,9 @@ class TestTheStudyAlone:
         message = refused(axes={"fast": [0], "slow": [20]})
         assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
 
-    def test_an_engine_that_is_not_there_yet(self, refused: Refused) -> None:
-        assert "engine 'compiled' is not available in this version; use auto or backtrader" in refused(
-            engine="compiled"
-        )
+    def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused) -> None:
+        message = refused(engine="compiled", execution={"coo": True})
+        assert "engine compiled does not cover execution: coo (cheat on open): use engine auto" in message
 
     def test_an_unknown_execution_setting(self, refused: Refused) -> None:
         assert "execution: 'comission' (= 0.1) is unknown; did you mean 'commission'?" in refused(

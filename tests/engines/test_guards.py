@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import backtrader as bt
 import numpy as np
 import pytest
 
+from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import buy, hold, resolve, strategy, target
+
+
+class Ordinary(bt.Strategy):
+    """A strategy that knows nothing of steps."""
 
 
 def run_step(step, bars, **kwargs):
@@ -84,7 +90,6 @@ def test_a_missing_input_is_named_with_what_there_is(walk) -> None:
 @pytest.mark.parametrize(
     ("engine", "said"),
     [
-        ("compiled", "not available in this version; use auto or backtrader"),
         ("backtrade", "did you mean 'backtrader'"),
         ("zipline", "unknown"),
     ],
@@ -96,7 +101,28 @@ def test_engines_that_are_not_there(walk, engine: str, said: str) -> None:
         run_engine(BacktestTask([walk(1, 90)], spec, spec.validate({})), engine)
 
 
-def test_auto_is_backtrader(walk) -> None:
+def test_auto_takes_the_compiled_broker_where_it_covers_a_task(walk) -> None:
     spec = resolve("sma_crossover")
+    task = BacktestTask([walk(1, 90)], spec, spec.validate({}))
+    shared = replace(task, bars=[walk(1, 90), replace(walk(2, 90), symbol="Y")])
+    on_open = replace(task, execution=Execution(coo=True))
 
-    assert run_engine(BacktestTask([walk(1, 90)], spec, spec.validate({})), "auto").engine == "backtrader"
+    assert run_engine(task, "auto").engine == "compiled"
+    assert run_engine(shared, "auto").engine == run_engine(on_open, "auto").engine == "backtrader"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"execution": Execution(coo=True)}, "coo"),
+        ({"strategy": resolve(Ordinary), "params": {}}, "ordinary backtrader.Strategy"),
+    ],
+)
+def test_the_compiled_broker_names_what_it_does_not_cover(
+    walk, change: dict[str, object], named: str
+) -> None:
+    spec = resolve("sma_crossover")
+    task = replace(BacktestTask([walk(1, 90)], spec, spec.validate({})), **change)
+
+    with pytest.raises(EngineError, match=f"does not cover.*{named}.*use engine auto or backtrader"):
+        run_engine(task, "compiled")

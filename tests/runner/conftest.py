@@ -19,7 +19,7 @@ from whatif.domain.timeframe import MINUTE_US
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS, PREDICTIONS
 from whatif.pins import Pin
-from whatif.runner import worker
+from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, Plan, WindowPlan, WorkItem
 from whatif.search.grid import Configuration
 from whatif.search.slices import BarSlice
@@ -74,8 +74,8 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker start without anything in its caches."""
-    monkeypatch.setattr(worker, "_rows", None)
-    monkeypatch.setattr(worker, "_arrays", None)
+    monkeypatch.setattr(load, "_rows", None)
+    monkeypatch.setattr(load, "_arrays", None)
 
 
 @pytest.fixture

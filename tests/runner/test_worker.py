@@ -19,7 +19,7 @@ from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import RunError
-from whatif.runner import worker
+from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, WorkItem
 from whatif.strategies import resolve
 
@@ -186,7 +186,7 @@ class TestForecast:
         lake.put_predictions("B", market.ts, np.full(len(market), 9.0))
         model = ModelPin(pins[1], "forest", target)
         plan = make_plan(pins[0], ["A"], "forecast_threshold", models={("rf", "1min"): model})
-        return market, plan, worker.load_bars(plan, "A", "validate", configuration("c", model="rf"))
+        return market, plan, load.load_bars(plan, "A", "validate", configuration("c", model="rf"))
 
     def test_a_bar_without_a_prediction_has_nan(self, lake, make_plan) -> None:
         market = walk("A", 1)
@@ -220,7 +220,7 @@ class TestForecast:
 def test_longer_bars_are_joined_inside_sessions(lake, make_plan) -> None:
     market = walk("A", 1)
     plan = make_plan(lake.put_bars([market]), ["A"], timeframes=["1min", "30min"])
-    bars = worker.load_bars(plan, "A", "validate", configuration("c", timeframe="30min"))
+    bars = load.load_bars(plan, "A", "validate", configuration("c", timeframe="30min"))
     joined = resample(market, 30 * MINUTE_US, MINUTE_US)
     assert bars.ts.tolist() == joined.ts[: len(bars)].tolist()
     # four sessions of 13 half hours
@@ -252,21 +252,21 @@ def test_arrays_and_rows_in_memory_are_bounded(lake, make_plan) -> None:
     plan = make_plan(pin, ["A", "B"], array_bytes=300_000, cache_bytes=200_000)
     many = crossovers(*((f, s) for f in range(2, 8) for s in range(10, 20)))
     evaluate(plan, *(WorkItem((s,), "validate", many) for s in "AB"))
-    assert worker._arrays is not None
-    assert 0 < worker._arrays.nbytes <= 300_000
-    assert worker._rows is not None
-    assert 0 < worker._rows.nbytes <= 200_000
+    assert load._arrays is not None
+    assert 0 < load._arrays.nbytes <= 300_000
+    assert load._rows is not None
+    assert 0 < load._rows.nbytes <= 200_000
 
 
 def test_configurations_share_arrays_and_bars(lake, make_plan, monkeypatch) -> None:
     reads = []
-    real = worker.read_bars
-    monkeypatch.setattr(worker, "read_bars", lambda *a: reads.append(a[1]) or real(*a))
+    real = load.read_bars
+    monkeypatch.setattr(load, "read_bars", lambda *a: reads.append(a[1]) or real(*a))
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
     evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9), (3, 12), (3, 15))))
     assert reads == ["A"]
-    assert worker._arrays is not None
-    names = [key[1] for key in worker._arrays]
+    assert load._arrays is not None
+    names = [key[1] for key in load._arrays]
     # four averages and three crossovers of them, each once
     assert (len(names), len(set(names))) == (7, 7)
 
@@ -276,8 +276,8 @@ def test_another_snapshot_is_another_market(lake, make_plan) -> None:
     late = lake.put_bars([replace(walk("B", 2), symbol="B")])
     plan = make_plan(pin, ["B"])
     with pytest.raises(RunError, match="B has no 1min bar"):
-        worker.load_bars(plan, "B", "validate", configuration("c"))
-    assert len(worker.load_bars(replace(plan, bars=late), "B", "validate", configuration("c"))) > 0
+        load.load_bars(plan, "B", "validate", configuration("c"))
+    assert len(load.load_bars(replace(plan, bars=late), "B", "validate", configuration("c"))) > 0
 
 
 def test_the_worker_knows_neither_spark_nor_mlflow() -> None:

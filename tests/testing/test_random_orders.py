@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from whatif.domain.execution import Execution
-from whatif.engines import ENGINES, run_engine
+from whatif.engines import run_engine
+from whatif.errors import EngineError
 from whatif.strategies import StrategySpec
 from whatif.strategies.intents import BUY, CLOSE, SELL
 from whatif.testing import (
@@ -36,7 +38,6 @@ WITNESSED = 100
 in_both_tiers = pytest.mark.parametrize(
     "examples", [FAST, pytest.param(SLOW, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
-needs_both = pytest.mark.skipif("compiled" not in ENGINES, reason="there is no compiled engine yet")
 
 
 def seeded(examples: int) -> settings:
@@ -77,11 +78,11 @@ def told(capsys, request) -> Callable[[Count], None]:
 
 def both_agree(case: Case, step: StrategySpec, count: Count) -> None:
     task = case.task(step)
-    count.add(run_engine(task, "backtrader"))
     assert task_differences(task, "backtrader", "compiled") == []
+    with suppress(EngineError):  # a size beyond what a float counts
+        count.add(run_engine(task, "compiled"))
 
 
-@needs_both
 @pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
 @in_both_tiers
 def test_two_brokers_one_answer(step, examples, told) -> None:
@@ -96,14 +97,14 @@ def test_two_brokers_one_answer(step, examples, told) -> None:
     told(count)
 
 
-@needs_both
 @in_both_tiers
 def test_two_brokers_one_answer_on_longer_markets(examples, told) -> None:
     count = Count()
     for seed in range(examples // 2):
         task = random_case(seed, max_bars=300).task(state_reader if seed % 2 else scripted)
-        count.add(run_engine(task, "backtrader"))
         assert task_differences(task, "backtrader", "compiled") == [], f"random_case({seed}, max_bars=300)"
+        with suppress(EngineError):  # a size beyond what a float counts
+            count.add(run_engine(task, "compiled"))
     told(count)
 
 

@@ -174,6 +174,7 @@ def net_profits_python(
     Sums run in the order of Backtrader's `Trade`, so each equals its `pnlcomm` as bytes.
     """
     trips = 0
+    held = 0.0
     size = 0.0
     entry = 0.0
     profit = 0.0
@@ -183,7 +184,7 @@ def net_profits_python(
             size += closed[k]
             profit += -closed[k] * (price[k] - entry)
             fees += closed_fee[k]
-            if opened[k] != 0.0 or size == 0.0:
+            if opened[k] != 0.0 or held + closed[k] == 0.0:
                 net[trips] = profit - fees
                 trips += 1
                 size = 0.0
@@ -195,6 +196,7 @@ def net_profits_python(
             size += opened[k]
             entry = (before * entry + opened[k] * price[k]) / size
             fees += opened_fee[k]
+        held += closed[k] + opened[k]
     return trips
 
 

@@ -22,6 +22,8 @@ from whatif.domain.execution import Execution
 from whatif.domain.run import EngineRun
 from whatif.engines.arrays import MINUTE_US, session_minutes, step_arrays, step_params
 from whatif.engines.base import BacktestTask, check_task, instant
+from whatif.engines.compiled.broker import LARGEST_SIZE
+from whatif.engines.compiled.refusal import refused_intent, refused_size
 from whatif.engines.ledger import Ledger
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError
@@ -166,18 +168,19 @@ class _Desk:
     def __init__(self, broker: bt.brokers.BackBroker) -> None:
         self.broker = broker
 
-    def place(self, feed: _Feed, code: int, amount: float) -> None:
-        """Turn an intent into the order that a Backtrader strategy would place."""
+    def place(self, feed: _Feed, code: int, amount: float) -> float:
+        """Turn an intent into the order that a Backtrader strategy would place; return its size."""
         if code == TARGET:
-            self.order_target_size(feed, amount)
+            order = self.order_target_size(feed, amount)
         elif code == BUY:
-            self.buy(feed, amount)
+            order = self.buy(feed, amount)
         elif code == SELL:
-            self.sell(feed, amount)
+            order = self.sell(feed, amount)
         elif code == CLOSE:
-            self.close(feed)
+            order = self.close(feed)
         else:
-            self.order_target_percent(feed, amount)
+            order = self.order_target_percent(feed, amount)
+        return 0.0 if order is None else float(order.size)
 
 
 class _Seat:
@@ -280,7 +283,9 @@ def _loop(
             if overlaid:
                 code, amount = seat.overlay(row, code, float(amount) if code else 0.0)
             if code:
-                desk.place(seat.feed, code, float(amount))
+                size = desk.place(seat.feed, code, float(amount))
+                if not abs(size) <= LARGEST_SIZE:
+                    raise refused_size(_where(spec, seat, row), size)
 
 
 def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledger: Ledger, at: int) -> None:
@@ -294,8 +299,12 @@ def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledge
         ledger.note(order, at, seat.index)
 
 
+def _where(spec: StrategySpec, seat: _Seat, row: int) -> str:
+    return f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
+
+
 def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: Exception) -> EngineError:
-    where = f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
+    where = _where(spec, seat, row)
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
         return EngineError(
             f"{where}: the step must return an intent such as hold() or target(size) ({error})"
@@ -306,13 +315,7 @@ def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: Exception) ->
 def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: float) -> None:
     if TARGET <= code <= TARGET_PERCENT and np.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
         return
-    rule = "a size must be a finite number, and not negative for buy and sell"
-    if not TARGET <= code <= TARGET_PERCENT:
-        rule = "use hold, target, buy, sell, close or target_percent"
-    raise EngineError(
-        f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}: "
-        f"the step returned the intent ({code}, {amount}); {rule}"
-    )
+    raise refused_intent(_where(spec, seat, row), code, amount)
 
 
 class _ArrayFeed(bt.feed.DataBase):

@@ -58,6 +58,8 @@ class ReportData:
         `table`, `snapshot_id`, `metadata_location` of each table that was read.
     windows : mapping
         Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
+    certificate : str
+        What a second broker, running the chosen configuration again, said of the first; "" if none did.
     environment : mapping
         Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
     """
@@ -68,6 +70,7 @@ class ReportData:
     rank: str
     leaderboard: pd.DataFrame
     axes: tuple[str, ...] = ()
+    certificate: str = ""
     chosen: Mapping[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame = field(default_factory=lambda: _empty("symbol", "window", "who"))
     equity: pd.DataFrame = field(

@@ -80,7 +80,7 @@ def answer(data: ReportData) -> list[str]:
         else f"{first} is the only one that ran."
     ]
     said += [text for text in (_figures(data, "validate"), _figures(data, "test")) if text]
-    return said
+    return [*said, data.certificate] if data.certificate else said
 
 
 def caution(data: ReportData) -> str:

@@ -71,7 +71,7 @@ class Plan:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed.
     engine : str
-        "auto", "backtrader" or "compiled".
+        "backtrader" or "compiled".
     provenance : mapping of str to str
         user, host, command and versions (as JSON), copied into every row.
     cache_bytes : int
@@ -79,6 +79,8 @@ class Plan:
     array_bytes : int
         Bound on what it keeps of indicator arrays. Small, since a sweep makes as many arrays
         as it has configurations, and a worker must need the same memory for any number.
+    home : str
+        The lake's home on the driver, where compiled strategies are kept; "" for none.
     """
 
     study: str
@@ -94,6 +96,7 @@ class Plan:
     provenance: Mapping[str, str]
     cache_bytes: int = 256 * MEBIBYTE
     array_bytes: int = 24 * MEBIBYTE
+    home: str = ""
 
 
 @dataclass(frozen=True)

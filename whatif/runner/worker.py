@@ -24,6 +24,7 @@ from whatif.domain.periods import Periods
 from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, WORKER_COLUMNS
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
+from whatif.engines.compiled.kernel import keep_kernels_in
 from whatif.errors import WhatIfError
 from whatif.runner.load import array_store
 from whatif.runner.plan import Plan, WorkItem
@@ -54,6 +55,8 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFram
         Some rows, columns as in `WORKER_COLUMNS`: exactly one for each backtest. A backtest
         that raises is a row with status "error"; it does not stop the others.
     """
+    if plan.home:
+        keep_kernels_in(plan.home)
     for frame in frames:
         for text in frame["item"]:
             item = WorkItem.from_json(text)

@@ -13,8 +13,9 @@ except ImportError as error:
         "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis"
     ) from error
 
+from whatif.engines.compare import differences
 from whatif.testing.cases import Case, cases, random_case
-from whatif.testing.compare import assert_same, differences, task_differences, within_whole_units
+from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.orders import (

@@ -131,6 +131,7 @@ def report_data(
     board: pd.DataFrame,
     chosen: Chosen | None,
     environment: Mapping[str, Any],
+    certificate: str = "",
 ) -> ReportData:
     """Return everything that the report shows."""
     windows = {w.name: tuple(timestamps(np.array([w.start_us, w.end_us]))) for w in resolved.timeline.windows}
@@ -145,6 +146,7 @@ def report_data(
         "pins": _pins(plan),
         "windows": windows,
         "environment": environment,
+        "certificate": certificate,
     }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]

@@ -9,10 +9,11 @@ from pathlib import Path
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import timeframe_us
-from whatif.engines import get_engine
-from whatif.errors import StrategyError, StudyError, nearest
+from whatif.engines.compiled.cover import not_covered
+from whatif.engines.compiled.refusal import StepNotCompiledError
+from whatif.errors import EngineError, StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
-from whatif.search.grid import Grid, expand
+from whatif.search.grid import Configuration, Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
 from whatif.search.windows import Timeline, Window, resolve_timeline
@@ -43,6 +44,10 @@ class Checked:
         Lengths of bars that its configurations use.
     grid : Grid or None
         Its configurations; None where they depend on models, and so on the lake.
+    engine : str
+        The broker that runs it: "compiled" or "backtrader".
+    not_compiled : str
+        Why the compiled broker does not, where the study left the choice; "" otherwise.
     """
 
     study: Study
@@ -53,6 +58,8 @@ class Checked:
     periods: Mapping[str, Periods]
     timeframes: tuple[str, ...]
     grid: Grid | None
+    engine: str
+    not_compiled: str = ""
 
 
 def check_study(study: Study) -> Checked:
@@ -63,7 +70,6 @@ def check_study(study: Study) -> Checked:
     StudyError, StrategyError, IndicatorError, CalendarError, EngineError
         Naming the key, the value, the rule and the remedy.
     """
-    get_engine(study.engine)
     if study.rank == "pooled":
         check_poolable(study.objective)
     strategy = find_named(study)
@@ -75,8 +81,11 @@ def check_study(study: Study) -> Checked:
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
     if study.models:
         _check_features(study, timeline, timeframes)
+    engine, reason = choose_engine(study, strategy, grid)
     return Checked(
         study=study,
+        engine=engine,
+        not_compiled=reason,
         strategy=strategy,
         portable=to_portable(strategy),
         warmup=_warmup(strategy),
@@ -85,6 +94,47 @@ def check_study(study: Study) -> Checked:
         timeframes=timeframes,
         grid=None if study.models else grid,
     )
+
+
+def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid) -> tuple[str, str]:
+    """Return the broker that runs a study, and why it is not the compiled one if the study leaves the choice.
+
+    The kernel is compiled here, so that whatever cannot be is known before any task starts.
+
+    Raises
+    ------
+    EngineError
+        If the study asks for the compiled broker, and it does not cover the study.
+    """
+    if study.engine == "backtrader":
+        return "backtrader", ""
+    shared = study.portfolio == "shared" and len(study.data.symbols) > 1
+    reasons = not_covered(strategy, {c.execution for c in grid.configurations}, shared)
+    if reasons and study.engine == "compiled":
+        raise EngineError(
+            f"engine compiled does not cover {'; '.join(reasons)}: use engine auto or backtrader"
+        )
+    if not reasons:
+        try:
+            _compile(strategy, grid)
+        except StepNotCompiledError as error:
+            if study.engine == "compiled":
+                raise
+            reasons = [str(error)]
+    return ("backtrader", "; ".join(reasons)) if reasons else ("compiled", "")
+
+
+def _compile(strategy: AnyStrategy, grid: Grid) -> None:
+    # imported here: numba and the kernels are not needed to refuse a study
+    from whatif.engines.compiled.stage import compile_ahead
+
+    assert isinstance(strategy, StrategySpec)  # the compiled broker covers nothing else
+    kinds: dict[tuple[object, ...], Configuration] = {}
+    for configuration in grid.configurations:
+        texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
+        kinds.setdefault((configuration.overlays.is_on, texts), configuration)
+    for configuration in kinds.values():
+        compile_ahead(strategy, configuration.params, configuration.overlays)
 
 
 def find_named(study: Study) -> AnyStrategy:

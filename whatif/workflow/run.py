@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from whatif.domain.bars import PRICE_FIELDS
+from whatif.engines.compiled.kernel import keep_kernels_in
 from whatif.errors import RunError
 from whatif.lake import writer_lock
 from whatif.lake.results import RETURNS
@@ -32,6 +33,7 @@ from whatif.session import task_slots
 from whatif.study import Study, load_study
 from whatif.tracking.run import TrackedRun
 from whatif.workflow.answer import choose, configuration_of, figures_on_test, leaderboard, report_data
+from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
 from whatif.workflow.kept import after_ranking, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
@@ -112,6 +114,8 @@ def run(
     where = location or LakeLocation.from_environment()
     chosen_options = options or RunOptions()
     # everything that can be refused is, before the lake is locked and Spark starts
+    if where.local and where.home.is_dir():
+        keep_kernels_in(where.home)
     checked = check_study(asked)
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):
@@ -137,6 +141,8 @@ class _Run:
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
         self._say(self._headline())
+        if self.resolved.checked.not_compiled:
+            self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         resolved = self.resolved
         validate, configurations = resolved.timeline.validate, resolved.grid.configurations
         pending, resumed = pending_on(self.location, resolved, validate, configurations)
@@ -159,7 +165,8 @@ class _Run:
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, counts)
-        data = report_data(self.location, resolved, plan, board, chosen, environment)
+        certificate = certify(plan, resolved, chosen) if chosen else ""
+        data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
         files = self._write(data)
         if tracked is not None:
             self._log(tracked, plan, board, chosen, files)
@@ -174,6 +181,10 @@ class _Run:
         if resolved.grid.left_out:
             text += f"; {resolved.grid.left_out:,} points of the grid left out ({resolved.grid.reason})"
         return text
+
+    def _engine(self) -> str:
+        checked = self.resolved.checked
+        return f"{checked.engine} ({checked.not_compiled})" if checked.not_compiled else checked.engine
 
     def _unfinished(self, missing: int) -> RunError:
         name = self.resolved.study.study
@@ -196,7 +207,8 @@ class _Run:
             strategy_name=resolved.study.strategy.name,
             windows=windows,
             warmup=resolved.checked.warmup,
-            engine=resolved.study.engine,
+            engine=resolved.checked.engine,
+            home=str(self.location.home) if self.location.local else "",
             provenance=self.origin,
             array_bytes=_array_bytes(resolved),
         )
@@ -260,7 +272,7 @@ class _Run:
             "host": self.origin["host"],
             "started": self.started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "engine": self.resolved.study.engine,
+            "engine": self._engine(),
             "task slots": self.__dict__.get("_slots", "none used"),
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,

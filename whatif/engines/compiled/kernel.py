@@ -238,8 +238,8 @@ def _written(path: Path, text: str) -> Path:
 def kernel_folder() -> Path:
     """Return the folder that keeps kernels.
 
-    `WHATIF_KERNELS`, else `kernels` in `WHATIF_HOME`, else one of this user's own in the system's
-    temporary folder (the task's own, on a cluster).
+    `WHATIF_KERNELS`, else `kernels` in the lake's home (`keep_kernels_in`, `WHATIF_HOME`), else one
+    of this user's own in the system's temporary folder (the task's own, on a cluster).
 
     Raises
     ------
@@ -262,11 +262,21 @@ def kernel_folder() -> Path:
     )
 
 
+def keep_kernels_in(home: str | os.PathLike[str]) -> None:
+    """Let this process keep kernels in the folder `kernels` of `home`, unless another one is named."""
+    global _home
+    _home = Path(home)
+
+
+_home: Path | None = None
+
+
 def _candidates() -> list[Path]:
     named = os.environ.get("WHATIF_KERNELS")
     home = os.environ.get("WHATIF_HOME")
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folders = [Path(named)] if named else []
+    folders += [_home / "kernels"] if _home is not None and _home.is_dir() else []
     folders += [Path(home, "kernels")] if home else []
     return [
         *(folder.expanduser().absolute() for folder in folders),

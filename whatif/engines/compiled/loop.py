@@ -26,8 +26,9 @@ from whatif.strategies.intents import BUY, HOLD, SELL, TARGET, TARGET_PERCENT
 from whatif.strategies.overlays import OverlayRules, apply_overlays, delay
 from whatif.typing import FloatArray, IntArray
 
-BAD_INTENT, BAD_SIZE = 1, 2
-"""Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable size."""
+BAD_INTENT, BAD_SIZE, FULL_BOOK = 1, 2, 3
+"""Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
+size, or there were more executions than the book has room for."""
 
 
 class Market(NamedTuple):
@@ -60,12 +61,13 @@ class Book(NamedTuple):
 
     Attributes
     ----------
-    row : int64 array (m,)
+    row : int64 array (2 m,)
         Row of each execution, counted from the window's first bar.
-    closed, opened, price, closed_fee, opened_fee : float64 arrays (m,)
+    closed, opened, price, closed_fee, opened_fee : float64 arrays (2 m,)
         Executions as in `whatif.domain.fills.Fills`.
-    order_size, order_close : float64 arrays (m + 1,)
-        Orders that wait: signed size, and close of the bar they were made on.
+    order_size, order_rest, order_close : float64 arrays (m + 1,)
+        Orders that wait: signed size, what of it is not filled yet, and close of the bar they were
+        made on.
     levels : float64 array (k + 1,)
         The initial cash, and equity at each period's end.
     scratch, memory : float64 arrays
@@ -81,6 +83,7 @@ class Book(NamedTuple):
     closed_fee: FloatArray
     opened_fee: FloatArray
     order_size: FloatArray
+    order_rest: FloatArray
     order_close: FloatArray
     levels: FloatArray
     scratch: FloatArray
@@ -185,17 +188,28 @@ def run_bars_python(
                 order = book.order_size[k]
                 at = book.order_close[k] if broker.coc else market.open[i]
                 at = fill_price(order, at, market.high[i], market.low[i], slippage)
+                rest = book.order_rest[k]
                 if math.isnan(at):
                     book.order_size[kept] = order
+                    book.order_rest[kept] = rest
                     book.order_close[kept] = book.order_close[k]
                     kept += 1
                     continue
                 cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-                    cash, size, price, order, at, costs
+                    cash, size, price, rest, at, costs
                 )
+                rest -= closed + opened
                 if refused:
                     rejected += 1
+                elif rest != 0.0:
+                    # the parts of a reversal need not add up to its size; the order lives on
+                    book.order_size[kept] = order
+                    book.order_rest[kept] = rest
+                    book.order_close[kept] = book.order_close[k]
+                    kept += 1
                 if closed != 0.0 or opened != 0.0:
+                    if fills == len(book.row):
+                        return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, FULL_BOOK, i, 0, 0.0)
                     book.row[fills] = i - first
                     book.closed[fills] = closed
                     book.opened[fills] = opened
@@ -248,6 +262,7 @@ def run_bars_python(
                 return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_SIZE, i, code, order)
             if order != 0.0:
                 book.order_size[waiting] = order
+                book.order_rest[waiting] = order
                 book.order_close[waiting] = close
                 waiting += 1
                 unchecked = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import numba
 import numpy as np
 
 from whatif.domain.bars import Bars
@@ -18,9 +19,10 @@ from whatif.domain.periods import Periods
 from whatif.domain.statistics import level_returns, net_profits, sum_costs
 from whatif.engines.arrays import session_minutes, step_arrays
 from whatif.engines.base import instant
-from whatif.engines.compiled.kernel import kernel_of
-from whatif.engines.compiled.loop import BAD_INTENT, Book, Broker, Market, Outcome
+from whatif.engines.compiled.kernel import Kernel, kernel_of
+from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
+from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec
 from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
@@ -77,13 +79,14 @@ class Stage:
         self.ends = _fixed(ends)
         count = stop - first
         self._book = Book(
-            row=np.zeros(count, dtype=np.int64),
-            closed=np.zeros(count),
-            opened=np.zeros(count),
-            price=np.zeros(count),
-            closed_fee=np.zeros(count),
-            opened_fee=np.zeros(count),
+            row=np.zeros(2 * count, dtype=np.int64),
+            closed=np.zeros(2 * count),
+            opened=np.zeros(2 * count),
+            price=np.zeros(2 * count),
+            closed_fee=np.zeros(2 * count),
+            opened_fee=np.zeros(2 * count),
             order_size=np.zeros(count + 1),
+            order_rest=np.zeros(count + 1),
             order_close=np.zeros(count + 1),
             levels=np.zeros(len(ends) + 1),
             scratch=np.empty(0),
@@ -122,6 +125,31 @@ class Stage:
         """
         kernel = kernel_of(spec, params, overlays.is_on)
         arrays = step_arrays(spec, params, self.bars, self.stop, cache, once)
+        arguments = self.arguments(kernel, spec, params, execution, overlays, arrays, series)
+        with uncompiled(spec):
+            outcome: Outcome = kernel.run(*arguments)
+        book: Book = arguments[-1]
+        if outcome.failed:
+            at = f"bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
+            where = f"strategy {spec.name}: {self.bars.symbol}, {at}"
+            if outcome.failed == BAD_INTENT:
+                raise refused_intent(where, outcome.code, outcome.amount)
+            if outcome.failed == BAD_SIZE:
+                raise refused_size(where, outcome.amount)
+            raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
+        return outcome, book
+
+    def arguments(
+        self,
+        kernel: Kernel,
+        spec: StrategySpec,
+        params: Mapping[str, Any],
+        execution: Execution,
+        overlays: Overlays,
+        arrays: Iterable[FloatArray],
+        series: bool = False,
+    ) -> tuple[Any, ...]:
+        """Return what a kernel is called with, the book last."""
         count = self.stop - self.first
         book = self._book._replace(
             scratch=np.zeros(spec.scratch),
@@ -129,26 +157,18 @@ class Stage:
             equity=np.empty(count if series else 0),
             cash=np.empty(count if series else 0),
         )
-        with uncompiled(spec):
-            outcome: Outcome = kernel.run(
-                self.first,
-                self.stop,
-                spec.lookback,
-                tuple(_fixed(array) for array in arrays),
-                tuple(params[name] for name in kernel.numbers),
-                self.market,
-                broker_of(execution),
-                _rules(overlays),
-                self.ends,
-                book,
-            )
-        if outcome.failed:
-            at = f"bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
-            where = f"strategy {spec.name}: {self.bars.symbol}, {at}"
-            if outcome.failed == BAD_INTENT:
-                raise refused_intent(where, outcome.code, outcome.amount)
-            raise refused_size(where, outcome.amount)
-        return outcome, book
+        return (
+            self.first,
+            self.stop,
+            spec.lookback,
+            tuple(_fixed(array) for array in arrays),
+            tuple(params[name] for name in kernel.numbers),
+            self.market,
+            broker_of(execution),
+            _rules(overlays),
+            self.ends,
+            book,
+        )
 
     def measure(
         self,
@@ -229,3 +249,25 @@ def _fixed(array: _Array) -> _Array:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
+    """Compile a strategy's kernel, or find it on disk, before any bar is there.
+
+    Raises
+    ------
+    StepNotCompiledError
+        If numba cannot compile the step; the line is named.
+    EngineError
+        If no folder for kernels can be written to.
+    """
+    nothing = np.zeros(0, dtype=np.int64)
+    none = np.zeros(0)
+    stage = Stage(Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing), 0, 0)
+    kernel = kernel_of(spec, params, overlays.is_on)
+    if not hasattr(kernel.run, "compile"):  # NUMBA_DISABLE_JIT
+        return
+    series = [none] * len(kernel.series)
+    arguments = stage.arguments(kernel, spec, params, Execution(), overlays, series)
+    with uncompiled(spec):
+        kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
