@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from whatif.domain.execution import Execution
 from whatif.runner.plan import Pending, WorkItem
-from whatif.runner.waves import ITEMS_PER_CORE, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
+from whatif.runner.waves import (
+    ITEMS_PER_CORE,
+    MOST_BACKTESTS,
+    WAVE_SECONDS,
+    Pace,
+    take_wave,
+    total_cost,
+    work_items,
+)
 from whatif.search.grid import Configuration
 
 
@@ -113,8 +121,18 @@ class TestPace:
         assert pace.wave_cost(1_000.0) == pytest.approx(40_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
-        pace = Pace(cores=1)
+        pace = Pace.first(1, "backtrader")
         pace.learn(cost=500.0, computing=2.0, storing=1.0)
         assert pace.rate == 250.0
         pace.learn(cost=0.0, computing=2.0, storing=1.0)
         assert pace.rate == 250.0
+
+
+def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
+    wave, rest = take_wave([pending("A", 60_000, 10)], 1e12)
+
+    assert (len(wave[0].configurations), len(rest[0].configurations)) == (MOST_BACKTESTS, 35_000)
+
+
+def test_the_compiled_engine_is_expected_to_be_faster() -> None:
+    assert Pace.first(2, "compiled").rate > 100 * Pace.first(2, "backtrader").rate

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whatif.domain.compile import jit
 from whatif.typing import FloatArray, IntArray
 
 
@@ -95,42 +96,78 @@ class Trades:
         return len(self.symbol)
 
 
-class _Open:
-    """A trade that is not closed yet: one symbol's position since it was last flat."""
+def round_trips_python(
+    row: IntArray,
+    symbol: IntArray,
+    closed: FloatArray,
+    opened: FloatArray,
+    price: FloatArray,
+    closed_fee: FloatArray,
+    opened_fee: FloatArray,
+    multiplier: FloatArray,
+    count: int,
+    trips: FloatArray,
+) -> int:
+    """Write the closed round trips of the first `count` executions into `trips`; return how many.
 
-    def __init__(self, row: int) -> None:
-        self.row = row
-        self.size = 0.0
-        self.price = 0.0
-        self.entries: list[tuple[float, float]] = []
-        self.exits: list[tuple[float, float]] = []
-        self.pnl = 0.0
-        self.commission = 0.0
+    Parameters
+    ----------
+    row, symbol, closed, opened, price, closed_fee, opened_fee, multiplier : arrays (f,)
+        Executions, as in `Fills`.
+    count : int
+        How many of them are read.
+    trips : float64 array (count, 8)
+        Columns as the attributes of `Trades`, oldest close first.
 
-    def enter(self, units: float, price: float, fee: float) -> None:
-        before = self.size
-        self.size += units
-        # Backtrader's own formula, also for the first entry, where it may round
-        self.price = (before * self.price + units * price) / self.size
-        self.commission += fee
-        self.entries.append((units, price))
+    Notes
+    -----
+    Sums run in the order of Backtrader's `Trade`.
+    """
+    symbols = 1
+    for k in range(count):
+        symbols = max(symbols, symbol[k] + 1)
+    # of each symbol: position, and of its open trade: row, size, average price, profit, fees,
+    # units and value entered, entries, units and value left, exits, price of the last entry
+    book = np.zeros((symbols, 13))
+    found = 0
+    for k in range(count):
+        own = book[symbol[k]]
+        if closed[k] != 0.0:
+            own[2] += closed[k]
+            own[4] += -closed[k] * (price[k] - own[3]) * multiplier[k]
+            own[5] += closed_fee[k]
+            own[9] += closed[k]
+            own[10] += closed[k] * price[k]
+            own[11] += 1.0
+            if opened[k] != 0.0 or own[0] + closed[k] == 0.0:
+                trip = trips[found]
+                trip[0] = symbol[k]
+                trip[1] = own[1]
+                trip[2] = row[k]
+                trip[3] = own[6]
+                trip[4] = own[12] if own[8] == 1.0 else own[7] / own[6]
+                trip[5] = price[k] if own[11] == 1.0 else own[10] / own[9]
+                trip[6] = own[4]
+                trip[7] = own[4] - own[5]
+                found += 1
+                own[1:] = 0.0
+        if opened[k] != 0.0:
+            before = own[2]
+            if own[8] == 0.0:
+                own[1] = row[k]
+            own[2] += opened[k]
+            # Backtrader's own formula, also for the first entry, where it may round
+            own[3] = (before * own[3] + opened[k] * price[k]) / own[2]
+            own[5] += opened_fee[k]
+            own[6] += opened[k]
+            own[7] += opened[k] * price[k]
+            own[8] += 1.0
+            own[12] = price[k]
+        own[0] += closed[k] + opened[k]
+    return found
 
-    def leave(self, units: float, price: float, fee: float, multiplier: float) -> None:
-        self.size += units
-        self.pnl += -units * (price - self.price) * multiplier
-        self.commission += fee
-        self.exits.append((units, price))
 
-    def close(self, symbol: int, row: int) -> tuple[float, ...]:
-        size = sum(units for units, _ in self.entries)
-        net = self.pnl - self.commission
-        return (symbol, self.row, row, size, _mean(self.entries), _mean(self.exits), self.pnl, net)
-
-
-def _mean(legs: list[tuple[float, float]]) -> float:
-    if len(legs) == 1:
-        return legs[0][1]
-    return sum(units * price for units, price in legs) / sum(units for units, _ in legs)
+round_trips = jit(round_trips_python)
 
 
 def closed_trades(fills: Fills) -> Trades:
@@ -138,27 +175,20 @@ def closed_trades(fills: Fills) -> Trades:
 
     Sums run in Backtrader's order, so `pnl` and `pnl_net` equal its trades' as bytes.
     """
-    held: dict[int, float] = {}
-    open_trades: dict[int, _Open] = {}
-    closed: list[tuple[float, ...]] = []
-    columns = (fills.row, fills.symbol, fills.closed, fills.opened, fills.price)
-    money = (fills.closed_commission, fills.opened_commission, fills.multiplier)
-    for row, symbol, out, into, price, out_fee, into_fee, multiplier in zip(
-        *(column.tolist() for column in (*columns, *money)), strict=True
-    ):
-        if out:
-            open_trades[symbol].leave(out, price, out_fee, multiplier)
-            if into or not held[symbol] + out:
-                closed.append(open_trades.pop(symbol).close(symbol, row))
-        if into:
-            open_trades.setdefault(symbol, _Open(row)).enter(into, price, into_fee)
-        held[symbol] = held.get(symbol, 0.0) + (out + into)
-    return _trades(closed)
-
-
-def _trades(rows: list[tuple[float, ...]]) -> Trades:
-    table = np.array(rows, dtype=np.float64).reshape(-1, 8)
-    columns = [np.ascontiguousarray(table[:, k]) for k in range(8)]
+    table = np.zeros((len(fills), 8))
+    count = round_trips(
+        fills.row,
+        fills.symbol,
+        fills.closed,
+        fills.opened,
+        fills.price,
+        fills.closed_commission,
+        fills.opened_commission,
+        fills.multiplier,
+        len(fills),
+        table,
+    )
+    columns = [np.ascontiguousarray(table[:count, k]) for k in range(8)]
     whole = [column.astype(np.int64) for column in columns[:3]]
     return Trades(whole[0], whole[1], whole[2], *columns[3:])
 

@@ -151,58 +151,6 @@ def sortino_python(returns: FloatArray, per_year: float) -> float:
 sortino_ratio = jit(sortino_python)
 
 
-def net_profits_python(
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    count: int,
-    net: FloatArray,
-) -> int:
-    """Write the net profit of each closed round trip into `net`; return how many there are.
-
-    Parameters
-    ----------
-    closed, opened, price, closed_fee, opened_fee : float64 arrays (f,)
-        Executions of one symbol of stocks, in order; the first `count` are read.
-    net : float64 array (c,)
-        Room for as many round trips as there are executions.
-
-    Notes
-    -----
-    Sums run in the order of Backtrader's `Trade`, so each equals its `pnlcomm` as bytes.
-    """
-    trips = 0
-    held = 0.0
-    size = 0.0
-    entry = 0.0
-    profit = 0.0
-    fees = 0.0
-    for k in range(count):
-        if closed[k] != 0.0:
-            size += closed[k]
-            profit += -closed[k] * (price[k] - entry)
-            fees += closed_fee[k]
-            if opened[k] != 0.0 or held + closed[k] == 0.0:
-                net[trips] = profit - fees
-                trips += 1
-                size = 0.0
-                entry = 0.0
-                profit = 0.0
-                fees = 0.0
-        if opened[k] != 0.0:
-            before = size
-            size += opened[k]
-            entry = (before * entry + opened[k] * price[k]) / size
-            fees += opened_fee[k]
-        held += closed[k] + opened[k]
-    return trips
-
-
-net_profits = jit(net_profits_python)
-
-
 def trade_figures_python(net: FloatArray, n: int, two: float) -> tuple[float, float, float]:
     """Return win rate, profit factor and SQN of the first `n` net profits; NaN where undefined.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.errors import EngineError, IndicatorError
-from whatif.indicators import ArrayCache, evaluate
+from whatif.indicators import ArrayCache, Expression, evaluate
 from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray, IntArray
 
@@ -31,11 +31,13 @@ def step_arrays(
     stop: int,
     cache: ArrayCache | None,
     once: Container[str] = (),
+    bound: Mapping[str, Expression] | None = None,
 ) -> Any:
     """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
 
     They hold all history and end with the window, so that nothing after it can be read. Inputs
-    whose text is in `once` are not kept in the cache.
+    whose text is in `once` are not kept in the cache. `bound` are the inputs with the parameters
+    put in, where the caller has them already.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def step_arrays(
     # without a cache of the caller's, the inputs still share their parts
     cache = {} if cache is None else cache
     values: dict[str, FloatArray] = {name: getattr(bars, name)[:stop] for name in PRICE_FIELDS}
-    for name, expression in spec.bound_inputs(params).items():
+    for name, expression in (spec.bound_inputs(params) if bound is None else bound).items():
         try:
             values[name] = evaluate(expression, bars, cache, str(expression) not in once)[:stop]
         except IndicatorError as error:

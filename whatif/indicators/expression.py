@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 from whatif.domain.bars import PRICE_FIELDS
@@ -43,6 +44,10 @@ class Call:
 
     def __str__(self) -> str:
         """Return the shortest way to write it: default sources such as a lone `close` are left out."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         indicator = get_indicator(self.indicator)
         omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
         sources = () if omitted else self.sources
@@ -143,11 +148,15 @@ def _series(node: Node) -> Iterator[str]:
 def _bind(node: Node, params: Mapping[str, object]) -> Node:
     if isinstance(node, Series):
         return node
-    return Call(
-        node.indicator,
-        tuple(_bind(source, params) for source in node.sources),
-        tuple(_number(k, number, params, node) for k, number in enumerate(node.numbers)),
-    )
+    sources = tuple(_bind(source, params) for source in node.sources)
+    numbers = (_number(k, number, params, node) for k, number in enumerate(node.numbers))
+    return _bound(node.indicator, sources, *numbers)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _bound(indicator: str, sources: tuple[Node, ...], *numbers: int | float) -> Call:
+    """Return the call with these sources and numbers, the same each time: its text is made once."""
+    return Call(indicator, sources, numbers)
 
 
 def _number(

@@ -95,7 +95,7 @@ class Plan:
     engine: str
     provenance: Mapping[str, str]
     cache_bytes: int = 256 * MEBIBYTE
-    array_bytes: int = 24 * MEBIBYTE
+    array_bytes: int = 40 * MEBIBYTE
     home: str = ""
 
 

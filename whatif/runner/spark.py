@@ -100,8 +100,10 @@ def run_waves(
         If a backtest is pending twice; or if Spark gives up on a wave: a worker process died
         each time it was tried, or nothing more could be written.
     """
+    if not pending:
+        return 0
     _check_once(pending)
-    pace = Pace(cores)
+    pace = Pace.first(cores, plan.engine)
     rest, failed = list(pending), 0
     while rest:
         wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))

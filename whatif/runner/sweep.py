@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from whatif.engines.base import check_task
 from whatif.engines.compiled.refusal import StepRaisedError
 from whatif.engines.compiled.stage import Stage
 from whatif.errors import WhatIfError
+from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search.grid import Configuration
@@ -47,7 +50,8 @@ class Sweep:
         spec = strategy_of(plan.strategy)
         assert isinstance(spec, StrategySpec)  # nothing else is compiled
         self._spec = spec
-        self._once = _used_once(spec, item)
+        self._bound = _bound(spec, item)
+        self._once = _used_once(self._bound.values())
 
     def measure(self, configuration: Configuration) -> Swept:
         """Run one configuration.
@@ -67,6 +71,7 @@ class Sweep:
                 configuration.overlays,
                 array_store(self.plan),
                 self._once,
+                self._bound.get(configuration.config_id),
             )
         except StepRaisedError:
             # alone, and by an engine that says on which bar
@@ -113,13 +118,16 @@ def task_of(plan: Plan, item: WorkItem, configuration: Configuration) -> Backtes
     )
 
 
-def _used_once(spec: StrategySpec, item: WorkItem) -> frozenset[str]:
-    """Return the inputs that one configuration alone uses, which are not worth keeping."""
-    uses: Counter[str] = Counter()
+def _bound(spec: StrategySpec, item: WorkItem) -> dict[str, Mapping[str, Expression]]:
+    """Return the inputs of each configuration by its id, but of those whose row will say what is wrong."""
+    found: dict[str, Mapping[str, Expression]] = {}
     for configuration in item.configurations:
-        try:
-            bound = spec.bound_inputs(configuration.params)
-        except WhatIfError:  # the configuration's own row will say so
-            continue
-        uses.update({str(expression) for expression in bound.values()})
+        with suppress(WhatIfError):
+            found[configuration.config_id] = spec.bound_inputs(configuration.params)
+    return found
+
+
+def _used_once(bound: Iterable[Mapping[str, Expression]]) -> frozenset[str]:
+    """Return the inputs that one configuration alone uses, which are not worth keeping."""
+    uses = Counter(str(expression) for inputs in bound for expression in inputs.values())
     return frozenset(text for text, count in uses.items() if count == 1)

@@ -15,8 +15,11 @@ STORING_SHARE = 4.0
 
 WAVES_OF_A_SHORT_RUN = 12
 ITEMS_PER_CORE = 4
-FIRST_RATE = 60_000.0
+FIRST_RATES = {"backtrader": 60_000.0, "compiled": 20_000_000.0}
 """Configuration-bars a second on one core that are assumed until the first wave has been timed."""
+
+MOST_BACKTESTS = 25_000
+"""Backtests in a wave, however fast they are: their rows wait in memory until the wave is stored."""
 
 
 @dataclass
@@ -34,12 +37,13 @@ class Pace:
     """
 
     cores: int
-    rate: float = 0.0
+    rate: float
     storing: float = 1.0
 
-    def __post_init__(self) -> None:
-        if self.rate <= 0:
-            self.rate = FIRST_RATE * self.cores
+    @classmethod
+    def first(cls, cores: int, engine: str) -> Pace:
+        """Return the pace that is assumed of an engine before anything has run."""
+        return cls(cores, FIRST_RATES[engine] * cores)
 
     def learn(self, cost: float, computing: float, storing: float) -> None:
         """Take a finished wave into account: what it held, and how long either part of it took."""
@@ -68,8 +72,10 @@ def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], l
     """Split `pending` into the next wave, of about `cost` configuration-bars, and the rest.
 
     Symbols stay together, so that a worker reads few of them in one wave. The wave holds
-    at least one backtest; a rest of less than half a wave joins it.
+    at least one backtest and at most `MOST_BACKTESTS`; a rest of less than half a wave joins it.
     """
+    backtests = sum(len(p.configurations) for p in pending)
+    cost = min(cost, total_cost(pending) * MOST_BACKTESTS / max(backtests, 1))
     if total_cost(pending) <= 1.5 * cost:
         return list(pending), []
     wave: list[Pending] = []

@@ -46,7 +46,7 @@ from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, tracked_study
 from whatif.workflow.train import Prepared, prepare
 
-LEAST_ARRAY_BYTES = 24 * MEBIBYTE
+LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE
 
 
@@ -305,8 +305,8 @@ class _Run:
 
 
 def _array_bytes(resolved: Resolved) -> int:
-    """Room for the bars and some thirty arrays of their length, within bounds."""
+    """Room for the bars and some 128 arrays of their length, within bounds."""
     windows = {window for _, window in resolved.window_bars}
     groups = resolved.portfolios
     most = max(sum(resolved.window_bars[s, w] for s in group for w in windows) for group in groups)
-    return min(max(most * 8 * (len(PRICE_FIELDS) + 4 + 32), LEAST_ARRAY_BYTES), MOST_ARRAY_BYTES)
+    return min(max(most * 8 * (len(PRICE_FIELDS) + 4 + 128), LEAST_ARRAY_BYTES), MOST_ARRAY_BYTES)

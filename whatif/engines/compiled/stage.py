@@ -12,18 +12,18 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills
+from whatif.domain.fills import Fills, round_trips
 from whatif.domain.metrics import Account, period_rows
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
-from whatif.domain.statistics import level_returns, net_profits, sum_costs
+from whatif.domain.statistics import level_returns, sum_costs
 from whatif.engines.arrays import session_minutes, step_arrays
 from whatif.engines.base import instant
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
 from whatif.errors import EngineError
-from whatif.indicators import ArrayCache
+from whatif.indicators import ArrayCache, Expression
 from whatif.strategies import StrategySpec
 from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
 from whatif.typing import FloatArray, IntArray
@@ -78,6 +78,9 @@ class Stage:
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = _fixed(ends)
         count = stop - first
+        # one symbol, of stocks
+        self._symbol = np.zeros(2 * count, dtype=np.int64)
+        self._multiplier = np.ones(2 * count)
         self._book = Book(
             row=np.zeros(2 * count, dtype=np.int64),
             closed=np.zeros(2 * count),
@@ -103,6 +106,7 @@ class Stage:
         overlays: Overlays,
         cache: ArrayCache | None,
         once: Container[str] = (),
+        bound: Mapping[str, Expression] | None = None,
         series: bool = False,
     ) -> tuple[Outcome, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -115,6 +119,8 @@ class Stage:
             Where arrays are kept that configurations share.
         once : container of str
             Inputs, by their text, that this configuration alone uses: they are not kept.
+        bound : mapping of str to Expression, optional
+            The strategy's inputs with the parameters put in, where the caller has them already.
         series : bool
             Whether the book holds equity and cash at each bar's close.
 
@@ -124,7 +130,7 @@ class Stage:
             If the step cannot be compiled, raises, or returns what is no intent; or an input is missing.
         """
         kernel = kernel_of(spec, params, overlays.is_on)
-        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once)
+        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once, bound)
         arguments = self.arguments(kernel, spec, params, execution, overlays, arrays, series)
         with uncompiled(spec):
             outcome: Outcome = kernel.run(*arguments)
@@ -178,6 +184,7 @@ class Stage:
         overlays: Overlays,
         cache: ArrayCache | None,
         once: Container[str] = (),
+        bound: Mapping[str, Expression] | None = None,
     ) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
 
@@ -186,11 +193,11 @@ class Stage:
         EngineError
             As `play`.
         """
-        outcome, book = self.play(spec, params, execution, overlays, cache, once)
-        fills = (book.closed, book.opened, book.price, book.closed_fee, book.opened_fee, outcome.fills)
-        costs, traded = sum_costs(*fills)
-        net = np.empty(outcome.fills)
-        trips = net_profits(*fills, net)
+        outcome, book = self.play(spec, params, execution, overlays, cache, once, bound)
+        fills = (book.closed, book.opened, book.price, book.closed_fee, book.opened_fee)
+        costs, traded = sum_costs(*fills, outcome.fills)
+        trips = np.empty((outcome.fills, 8))
+        closed = round_trips(book.row, self._symbol, *fills, self._multiplier, outcome.fills, trips)
         returns = np.empty(len(self.ends))
         level_returns(book.levels, returns)
         count = self.stop - self.first
@@ -204,7 +211,7 @@ class Stage:
             bars_held=outcome.bars_held,
             costs=costs,
             traded=traded,
-            net=net[:trips],
+            net=np.ascontiguousarray(trips[:closed, 7]),
             open_at_end=outcome.size != 0.0,
         )
         return Measured(account, outcome.share_sum / count, outcome.rejected)
