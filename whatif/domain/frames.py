@@ -32,7 +32,21 @@ def timestamps(ts: IntArray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.asarray(ts, dtype="datetime64[us]")).tz_localize("UTC")
 
 
-def bars_from_frame(frame: pd.DataFrame, symbol: str, inputs: Iterable[str] = ()) -> Bars:
+def sessions_of(frame: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the columns session, session_open and session_close as days and microseconds."""
+    return (
+        days(frame["session"]),
+        microseconds(frame["session_open"]),
+        microseconds(frame["session_close"]),
+    )
+
+
+def bars_from_frame(
+    frame: pd.DataFrame,
+    symbol: str,
+    inputs: Iterable[str] = (),
+    sessions: tuple[IntArray, IntArray, IntArray] | None = None,
+) -> Bars:
     """Return the rows of `frame` as bars of `symbol`, ordered by time.
 
     Parameters
@@ -43,19 +57,23 @@ def bars_from_frame(frame: pd.DataFrame, symbol: str, inputs: Iterable[str] = ()
         The symbol that all rows belong to.
     inputs : iterable of str
         Further float columns to carry along by name.
+    sessions : tuple of three int64 arrays, optional
+        Session, its open and its close of each row, in place of the columns.
     """
     ts = microseconds(frame["ts"])
-    order = np.argsort(ts, kind="stable")
+    ordered = bool((ts[1:] > ts[:-1]).all())
+    order = slice(None) if ordered else np.argsort(ts, kind="stable")
 
     def floats(name: str) -> FloatArray:
         return np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64, na_value=np.nan)[order])
 
+    session, opened, closed = (values[order] for values in sessions or sessions_of(frame))
     return Bars(
         symbol=symbol,
         ts=ts[order],
-        session=days(frame["session"])[order],
-        session_open=microseconds(frame["session_open"])[order],
-        session_close=microseconds(frame["session_close"])[order],
+        session=session,
+        session_open=opened,
+        session_close=closed,
         inputs={name: floats(name) for name in inputs},
         **{name: floats(name) for name in PRICE_FIELDS},
     )

@@ -82,4 +82,4 @@ def trades_frame(run: EngineRun) -> pd.DataFrame:
 
 
 def _names(run: EngineRun, index: np.ndarray) -> pd.Series:
-    return pd.Series([run.symbols[k] for k in index], dtype="str")
+    return pd.Series(pd.array(run.symbols, dtype="str").take(index))

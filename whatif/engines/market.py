@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from whatif.domain.bars import Bars
-from whatif.domain.frames import bars_from_frame, days, microseconds, timestamps
+from whatif.domain.frames import bars_from_frame, days, microseconds, sessions_of
 from whatif.engines.sessions import bar_length, exchange_sessions, utc_sessions
 from whatif.errors import EngineError, nearest
 from whatif.typing import IntArray
@@ -43,9 +43,9 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars
         frame if "vwap" in frame else frame.assign(vwap=(frame["high"] + frame["low"] + frame["close"]) / 3.0)
     )
     found = []
-    for symbol, part in complete.groupby("symbol", sort=False):
+    for symbol, part in _by_symbol(complete):
         _check_order(part, str(symbol))
-        found.append(bars_from_frame(_with_sessions(part, calendar), str(symbol), inputs))
+        found.append(bars_from_frame(part, str(symbol), inputs, _sessions(part, calendar)))
     return found
 
 
@@ -67,6 +67,13 @@ def _check_frame(frame: pd.DataFrame) -> None:
             raise EngineError(f"bars: column {name!r} is {frame[name].dtype}; it must be numeric")
 
 
+def _by_symbol(frame: pd.DataFrame) -> Iterable[tuple[object, pd.DataFrame]]:
+    first = frame["symbol"].iloc[0]
+    if (frame["symbol"] == first).all():  # the usual case, without a copy
+        return [(first, frame)]
+    return frame.groupby("symbol", sort=False)
+
+
 def _check_order(part: pd.DataFrame, symbol: str) -> None:
     steps = np.diff(microseconds(part["ts"]))
     if (steps <= 0).any():
@@ -77,14 +84,14 @@ def _check_order(part: pd.DataFrame, symbol: str) -> None:
         )
 
 
-def _with_sessions(part: pd.DataFrame, calendar: str | None) -> pd.DataFrame:
-    ts = microseconds(part["ts"])
+def _sessions(part: pd.DataFrame, calendar: str | None) -> tuple[IntArray, IntArray, IntArray]:
+    """Session, open and close of each bar: the frame's own, the exchange's, or UTC dates."""
     if {"session", "session_open", "session_close"} <= set(part.columns):
-        return part
+        return sessions_of(part)
+    ts = microseconds(part["ts"])
     if "session" in part:
-        return part.assign(**_stamps(*_seen(ts, days(part["session"]))))
-    sessions = exchange_sessions(ts, calendar) if calendar else utc_sessions(ts)
-    return part.assign(**_stamps(*sessions))
+        return _seen(ts, days(part["session"]))
+    return exchange_sessions(ts, calendar) if calendar else utc_sessions(ts)
 
 
 def _seen(ts: IntArray, session: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -93,14 +100,6 @@ def _seen(ts: IntArray, session: IntArray) -> tuple[IntArray, IntArray, IntArray
     last = np.zeros(len(names), dtype=np.int64)
     np.maximum.at(last, which, ts)
     return session, ts[first][which], last[which] + bar_length(ts)
-
-
-def _stamps(session: IntArray, opened: IntArray, closed: IntArray) -> dict[str, Any]:
-    return {
-        "session": session.astype("datetime64[D]").astype("datetime64[s]"),
-        "session_open": timestamps(opened),
-        "session_close": timestamps(closed),
-    }
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -18,7 +18,10 @@ def bar_length(ts: IntArray) -> int:
     """Return the usual distance between bars in microseconds; from half a day on, a whole day."""
     if len(ts) < 2:
         return DAY_US
-    usual = int(np.median(np.diff(np.unique(ts))))
+    steps = np.diff(ts)
+    if (steps <= 0).any():
+        steps = np.diff(np.unique(ts))
+    usual = int(np.median(steps))
     return DAY_US if usual >= DAY_US // 2 else usual
 
 
