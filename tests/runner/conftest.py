@@ -21,9 +21,9 @@ from whatif.lake.tables import BARS, PREDICTIONS
 from whatif.pins import Pin
 from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, Plan, WindowPlan, WorkItem
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Window
+from whatif.search.window import Window
 from whatif.strategies import resolve, to_portable
 
 from ..markets import FIRST, LAST, lake_rows, us

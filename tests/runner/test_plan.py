@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.runner.plan import WorkItem
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 
 scalars = st.one_of(
     st.booleans(),

@@ -12,7 +12,7 @@ from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, WorkItem
 from whatif.runner.spark import NOTHING, Keep, _gave_up, run_waves
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.session import task_slots
 
 

@@ -19,7 +19,7 @@ from whatif.runner.waves import (
     total_cost,
     work_items,
 )
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 
 
 def configurations(count: int, prefix: str = "c") -> tuple[Configuration, ...]:

@@ -10,7 +10,8 @@ import pytest
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import CalendarError, StudyError
-from whatif.search.windows import Timeline, Window, resolve_timeline
+from whatif.search.window import Window
+from whatif.search.windows import Timeline, resolve_timeline
 from whatif.study import parse_study
 
 LEAN = "start: 2013-10-04, end: 2013-10-12"

@@ -12,8 +12,8 @@ from whatif.errors import RunError
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan
-from whatif.search.grid import Configuration
-from whatif.search.windows import Window
+from whatif.search.configuration import Configuration
+from whatif.search.window import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, from_portable
 
 _rows: PinnedCache | None = None

@@ -11,9 +11,9 @@ from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.pins import Pin
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Window
+from whatif.search.window import Window
 from whatif.strategies import PortableStrategy
 
 MEBIBYTE = 1024 * 1024

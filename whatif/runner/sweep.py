@@ -17,7 +17,7 @@ from whatif.errors import WhatIfError
 from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, strategy_of
 from whatif.runner.plan import Plan, WorkItem
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.stats.benchmark import BuyAndHold, Holding
 from whatif.strategies import StrategySpec
 

@@ -29,7 +29,7 @@ from whatif.errors import WhatIfError
 from whatif.runner.load import array_store
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep, task_of
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.stats.benchmark import BuyAndHold, buy_and_hold
 
 LOG = logging.getLogger("whatif.worker")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from whatif.domain.execution import Execution, execution_from_mapping
 from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StrategyError, StudyError, nearest
+from whatif.search.configuration import Configuration
 from whatif.study import Study, digest
 
 RESULTS_VERSION = 2
@@ -33,38 +34,6 @@ class Strategy(Protocol):
 
     def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters, or raise StrategyError."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """One point of all axes.
-
-    Attributes
-    ----------
-    config_id : str
-        Digest of everything that determines its results apart from data, symbol and window.
-    params : mapping of str to scalar
-        All parameters of the strategy, defaults included.
-    model : str or None
-        Name of the model whose predictions it trades.
-    timeframe : str
-        Length of its bars.
-    execution : Execution
-        Cash, costs and switches of the broker.
-    axes : mapping of str to scalar
-        Its value on each axis of the study; of an execution axis, a short text; None where an
-        overlay is off.
-    overlays : Overlays
-        Exits, sizing and latency laid over the strategy.
-    """
-
-    config_id: str
-    params: Mapping[str, Any]
-    model: str | None
-    timeframe: str
-    execution: Execution
-    axes: Mapping[str, Any] = field(default_factory=dict)
-    overlays: Overlays = field(default_factory=Overlays)
 
 
 @dataclass(frozen=True)

@@ -10,35 +10,15 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import Schedule, schedule, time_zone
-from whatif.domain.bars import Bars
-from whatif.domain.resample import bar_ends
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StudyError
+from whatif.search.window import Window, instant_text
 from whatif.study import Holdout, Study
 
 WINDOWS = ("train", "validate", "test")
 
 SNAP_SESSIONS = 20
 """From this many sessions on, cuts fall between sessions and never inside one."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A half-open interval of time, [start_us, end_us), microseconds UTC."""
-
-    name: str
-    start_us: int
-    end_us: int
-
-    def rows(self, bars: Bars, bar_us: int) -> tuple[int, int]:
-        """Return first and last-plus-one index of the bars that lie wholly inside."""
-        first = int(np.searchsorted(bars.ts, self.start_us, "left"))
-        stop = int(np.searchsorted(bar_ends(bars, bar_us), self.end_us, "right"))
-        return first, max(first, stop)
-
-    def __str__(self) -> str:
-        """Return name and bounds for messages."""
-        return f"{self.name} [{_text(self.start_us)}, {_text(self.end_us)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +146,8 @@ def _embargoed(cuts: list[tuple[str, int, int]], embargo_us: int) -> list[Window
             continue
         if end <= begin:
             raise StudyError(
-                f"split.{name} is empty: the embargo ends at {_text(begin)}, the window at {_text(end)}; "
-                "shorten split.embargo or lengthen the window"
+                f"split.{name} is empty: the embargo ends at {instant_text(begin)}, the window at "
+                f"{instant_text(end)}; shorten split.embargo or lengthen the window"
             )
         windows.append(Window(name, begin, end))
         previous = end
@@ -184,7 +164,3 @@ def _needed(window: Window | None, study: Study) -> Window:
 
 def _us(stamp: pd.Timestamp) -> int:
     return int(stamp.as_unit("us").asm8.astype("int64"))
-
-
-def _text(us: int) -> str:
-    return str(pd.Timestamp(us, unit="us", tz="UTC").strftime("%Y-%m-%dT%H:%MZ"))

@@ -18,10 +18,10 @@ from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.search.pooling import pool
 from whatif.search.ranking import rank_rows
-from whatif.search.windows import Window
+from whatif.search.window import Window
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen

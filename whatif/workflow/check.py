@@ -13,10 +13,12 @@ from whatif.engines.compiled.cover import not_covered
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import EngineError, StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
-from whatif.search.grid import Configuration, Grid, expand
+from whatif.search.configuration import Configuration
+from whatif.search.grid import Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Timeline, Window, resolve_timeline
+from whatif.search.window import Window
+from whatif.search.windows import Timeline, resolve_timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study

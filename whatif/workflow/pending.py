@@ -8,8 +8,8 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending
 from whatif.runner.thinning import ALL_UP_TO
-from whatif.search.grid import Configuration
-from whatif.search.windows import Window
+from whatif.search.configuration import Configuration
+from whatif.search.window import Window
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.stored import Slot, read_rows, stored_keys
 

@@ -18,7 +18,8 @@ from whatif.pins import Pin
 from whatif.pins.filters import all_of, equal, everything, one_of, within
 from whatif.pins.read import scan
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Timeline, Window
+from whatif.search.window import Window
+from whatif.search.windows import Timeline
 from whatif.study import Study
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from whatif.domain.rows import BENCHMARK_COLUMNS, METRIC_COLUMNS
 from whatif.engines import BacktestTask, run_engine
 from whatif.runner.worker import measure
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.strategies import from_portable
 from whatif.workflow.bench.setting import Setting
 from whatif.workflow.bench.sweep import WINDOW

@@ -10,9 +10,9 @@ from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain.execution import Execution
 from whatif.domain.timeframe import MINUTE_US
 from whatif.runner.plan import Pending, Plan, WindowPlan
-from whatif.search.grid import Configuration
+from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Window
+from whatif.search.window import Window
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
 from whatif.workflow.bench.market import BenchMarket

@@ -1,0 +1,42 @@
+"""One point of a study's axes, as a worker is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of all axes.
+
+    Attributes
+    ----------
+    config_id : str
+        Digest of everything that determines its results apart from data, symbol and window.
+    params : mapping of str to scalar
+        All parameters of the strategy, defaults included.
+    model : str or None
+        Name of the model whose predictions it trades.
+    timeframe : str
+        Length of its bars.
+    execution : Execution
+        Cash, costs and switches of the broker.
+    axes : mapping of str to scalar
+        Its value on each axis of the study; of an execution axis, a short text; None where an
+        overlay is off.
+    overlays : Overlays
+        Exits, sizing and latency laid over the strategy.
+    """
+
+    config_id: str
+    params: Mapping[str, Any]
+    model: str | None
+    timeframe: str
+    execution: Execution
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    overlays: Overlays = field(default_factory=Overlays)
