@@ -33,6 +33,12 @@ def test_the_strategy_in_the_readme_is_the_example_file() -> None:
     assert len(example.splitlines()) <= 15
 
 
+def test_the_readmes_check_of_a_strategy_runs(monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    code = next(block for block in blocks("python") if "check_strategy" in block)
+    exec(compile(code, "README.md", "exec"), {})
+
+
 def test_make_targets_in_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", README, flags=re.M)):

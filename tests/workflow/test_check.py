@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.errors import StrategyError, StudyError
+from whatif.errors import EngineError, StrategyError, StudyError
 from whatif.study import load_study
 from whatif.workflow.check import check_study
 
@@ -25,9 +25,9 @@ class Ordinary(bt.Strategy):
 """
 
 
-def checked(folder: Path, name: str, more: str = ""):
+def checked(folder: Path, name: str, more: str = "", symbols: str = "[SPY]"):
     (folder / "ordinary.py").write_text(ORDINARY)
-    (folder / "study.yaml").write_text(STUDY.replace("NAME", name) + more)
+    (folder / "study.yaml").write_text(STUDY.replace("NAME", name).replace("[SPY]", symbols) + more)
     return check_study(load_study(folder / "study.yaml"))
 
 
@@ -57,3 +57,50 @@ def test_overlays_of_a_step_function(tmp_path: Path) -> None:
         {"stop_loss": 0.1},
         {"stop_loss": 0.1, "latency": 1},
     ]
+
+
+UNCOMPILED = """
+from whatif.strategies import strategy, hold, target
+
+@strategy()
+def listing(i, x, p, s):
+    found = {"a": i}
+    return hold() if found.get("b") is None else target(1.0)
+"""
+
+
+def test_the_engine_is_chosen_before_any_task_starts(tmp_path: Path) -> None:
+    (tmp_path / "listing.py").write_text(UNCOMPILED)
+    plain = checked(tmp_path, "sma_crossover")
+    asked = checked(tmp_path, "sma_crossover", "engine: backtrader")
+    ordinary = checked(tmp_path, "ordinary.py")
+    on_open = checked(tmp_path, "sma_crossover", "axes: {execution: [{coo: true}, {coo: false}]}")
+
+    assert (plain.engine, plain.not_compiled) == ("compiled", "")
+    assert (asked.engine, asked.not_compiled) == ("backtrader", "")
+    assert ordinary.engine == on_open.engine == "backtrader"
+    assert "Ordinary is an ordinary backtrader.Strategy" in ordinary.not_compiled
+    assert "coo (cheat on open)" in on_open.not_compiled
+
+
+def test_a_step_that_cannot_be_compiled_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "listing.py").write_text(UNCOMPILED)
+
+    taken = checked(tmp_path, "listing.py")
+    assert taken.engine == "backtrader"
+    with pytest.raises(EngineError) as refused:
+        checked(tmp_path, "listing.py", "engine: compiled")
+
+    for said in (taken.not_compiled, str(refused.value)):
+        assert "listing.py" in said
+        assert "line" in said
+        assert "engine: backtrader" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [("portfolio: shared\n", "portfolio: shared"), ("execution: {coo: true}\n", "coo")],
+)
+def test_an_engine_that_does_not_cover_the_study(tmp_path: Path, more: str, named: str) -> None:
+    with pytest.raises(EngineError, match=f"engine compiled does not cover .*{named}"):
+        checked(tmp_path, "sma_crossover", "engine: compiled\n" + more, "[SPY, IBM]")

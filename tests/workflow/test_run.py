@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +13,19 @@ import pytest
 
 from whatif.cli import main
 from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import KEY
+from whatif.domain.rows import BENCHMARK_COLUMNS, KEY
+from whatif.engines import get_engine
+from whatif.errors import RunError
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
 from whatif.pins import LakeLocation, current_pin
 from whatif.runner.thinning import returns_to_keep
 from whatif.session import get_spark
+from whatif.workflow import certify
 from whatif.workflow.run import RunOptions, run
 
 from ..markets import changed_after, put_bars, walk
-from .conftest import rows_of
+from .conftest import STUDY, rows_of
 
 pytestmark = pytest.mark.spark
 
@@ -170,6 +174,50 @@ class Dip(bt.Strategy):
         elif self.position and self.data.close[0] > self.line[0]:
             self.close()
 """
+
+
+class TestCertification:
+    def test_the_chosen_one_runs_again_on_backtraders_broker(self, go) -> None:
+        result = go(engine="compiled")
+
+        assert set(result.leaderboard()["engine"]) == {"compiled"}
+        assert "Backtrader 1.9.78.123 ran it again on validate and test" in result.data.certificate
+        assert "to the last bit" in result.data.certificate
+
+    def test_backtraders_own_sweep_gives_the_same_numbers_and_needs_none(self, go, market) -> None:
+        go(engine="compiled")
+        before = rows_of(market, RESULTS)
+        # a slice that begins earlier, where there is no bar: other rows, of the same backtests
+        early = go(engine="backtrader", data={**STUDY["data"], "start": "2013-10-03"})
+        after = rows_of(market, RESULTS)
+        after = after[after["data_digest"] != before["data_digest"].iloc[0]]
+
+        assert early.data.certificate == ""
+        assert set(before["engine"]) == {"compiled"}
+        assert set(after["engine"]) == {"backtrader"}
+        names = ["config_id", "symbol", "window"]
+        numbers = [*METRIC_KEYS, *BENCHMARK_COLUMNS, "orders_rejected", "bars"]
+        pd.testing.assert_frame_equal(
+            before.sort_values(names)[[*names, *numbers]].reset_index(drop=True),
+            after.sort_values(names)[[*names, *numbers]].reset_index(drop=True),
+            check_exact=True,
+        )
+
+    def test_a_broker_that_errs_in_the_last_bit_fails_the_run(self, go, monkeypatch) -> None:
+        def wrong(task, cache=None):
+            run = get_engine("backtrader")(task, cache)
+            equity = run.equity.copy()
+            equity[len(equity) // 2] = np.nextafter(equity[len(equity) // 2], np.inf)
+            return replace(run, equity=equity)
+
+        real = certify.run_engine
+        monkeypatch.setattr(
+            certify,
+            "run_engine",
+            lambda task, name, cache: wrong(task) if name == "backtrader" else real(task, name, cache),
+        )
+        with pytest.raises(RunError, match=r"the brokers disagree on the chosen configuration .* equity"):
+            go(engine="compiled")
 
 
 def test_an_ordinary_strategy_from_a_file(go, tmp_path: Path) -> None:
