@@ -1,0 +1,104 @@
+"""Built-in strategies on real bars: the compiled broker equals Backtrader's, as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from whatif.domain.bars import Bars
+from whatif.engines import BacktestTask, run_engine
+from whatif.strategies import BUILTIN, StrategySpec, resolve
+from whatif.testing import differences
+from whatif.testing.conformance import draw_params
+from whatif.testing.orders import random_execution
+
+from .draws import random_overlays, random_size, windows, with_inputs
+
+DAILY = tuple(f"daily/{name}" for name in ("aapl", "aig", "bac", "fb", "goog", "ibm", "iwm", "spy", "uso"))
+HOURLY = tuple(f"hour/{name}" for name in ("aapl", "aig", "bac", "ibm", "spy"))
+MINUTES = tuple(f"minute/{name}" for name in ("aapl", "aig", "bac", "goog", "ibm", "spy"))
+BACKTRADER = tuple(f"backtrader/{name}-001.txt" for name in ("2005-2006-day", "2006-day", "2006-week"))
+MARKETS = ("estx50", *DAILY, *HOURLY, *MINUTES, *BACKTRADER)
+
+SETS = 50
+LONGEST = 5_000
+"""Parameter sets on each market, and bars of a longest window; together the windows cover all bars."""
+
+
+@dataclass
+class Tally:
+    """What a comparison over many tasks found."""
+
+    runs: int = 0
+    fills: int = 0
+    rejected: int = 0
+
+    def compare(self, task: BacktestTask, cache: dict) -> list[str]:
+        """Run a task on both engines and return where they differ."""
+        first = run_engine(task, "backtrader", cache)
+        second = run_engine(task, "compiled", cache)
+        self.runs += 1
+        self.fills += len(first.fills)
+        self.rejected += first.margin_rejected
+        return differences(first, second)
+
+
+def random_task(
+    spec: StrategySpec, bars: Bars, rows: tuple[int, int], rng: np.random.Generator
+) -> BacktestTask:
+    first, stop = rows
+    execution = random_execution(rng, float(bars.close[first]))
+    size = random_size(rng, execution.cash / bars.close[first])
+    return BacktestTask(
+        [bars],
+        spec,
+        draw_params(spec, rng, {"size": size}),
+        execution,
+        start=int(bars.ts[first]),
+        end=int(bars.ts[stop]) if stop < len(bars) else None,
+        overlays=random_overlays(rng),
+    )
+
+
+def compare_all(name: str, bars: Bars, seed: list[int], sets: int, longest: int, tally: Tally) -> list[str]:
+    """Return the differences of `sets` random tasks of one strategy on one market."""
+    rng = np.random.default_rng(seed)
+    spec = resolve(name)
+    assert isinstance(spec, StrategySpec)
+    market = with_inputs(spec, bars, rng)
+    cache: dict = {}
+    found = []
+    for rows in windows(rng, len(bars), sets, longest):
+        task = random_task(spec, market, rows, rng)
+        for text in tally.compare(task, cache):
+            found.append(f"{name} on {bars.symbol} rows {rows} {task.params} {task.execution}: {text}")
+        cache.clear()
+    return found
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_a_sample_of_real_bars(read_market, name: str) -> None:
+    tally, found = Tally(), []
+    for k, market in enumerate(("minute/spy", "daily/aapl", "hour/bac", "backtrader/2006-day-001.txt")):
+        bars = read_market(market)
+        bars = bars.slice(0, min(len(bars), 2_400))
+        found += compare_all(name, bars, [k, len(name)], 4, 600, tally)
+    assert not found
+    assert tally.fills > 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("name", BUILTIN)
+def test_all_real_bars(read_market, name: str, capsys) -> None:
+    tally, found = Tally(), []
+    for k, market in enumerate(MARKETS):
+        found += compare_all(name, read_market(market), [7, k], SETS, LONGEST, tally)
+    with capsys.disabled():
+        print(f"\n{name}: {tally}, {len(found)} differences")  # noqa: T201
+    assert not found
+    assert tally.runs == SETS * len(MARKETS)
+    assert tally.fills > 10 * tally.runs
+    assert tally.rejected > 0
