@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.strategies import BUILTIN, StrategySpec, resolve
-from whatif.testing import differences
+from whatif.testing import bars_of_prices, differences
 from whatif.testing.conformance import draw_params
 from whatif.testing.orders import random_execution
 
@@ -23,7 +24,7 @@ BACKTRADER = tuple(f"backtrader/{name}-001.txt" for name in ("2005-2006-day", "2
 MARKETS = ("estx50", *DAILY, *HOURLY, *MINUTES, *BACKTRADER)
 
 SETS = 50
-LONGEST = 5_000
+LONGEST = 1_500
 """Parameter sets on each market, and bars of a longest window; together the windows cover all bars."""
 
 
@@ -87,6 +88,24 @@ def test_a_sample_of_real_bars(read_market, name: str) -> None:
         found += compare_all(name, bars, [k, len(name)], 4, 600, tally)
     assert not found
     assert tally.fills > 50
+
+
+def test_no_commission_at_a_price_below_zero() -> None:
+    bars = bars_of_prices([(3.0, 4.0, 2.0, 3.0)] * 8)
+    spec = resolve("forecast_threshold")
+    forecast = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    task = BacktestTask(
+        [bars.with_inputs({"forecast": forecast})],
+        spec,
+        spec.validate({"size": 1.0}),
+        # a sale slips from 3 to -2
+        Execution(slippage_fixed=5.0, slip_out=True),
+    )
+    tally = Tally()
+    assert tally.compare(task, {}) == []
+    run = run_engine(task, "compiled")
+    assert run.fills.price.min() == -2.0
+    assert not np.signbit(run.fills.closed_commission).any()
 
 
 @pytest.mark.slow

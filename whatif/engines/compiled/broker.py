@@ -100,6 +100,8 @@ def executed(
         cash += worth(-closed, price, costs) + profit
         closed_fee = fee(closed, at, costs)
         cash -= closed_fee
+        # Backtrader adds interest of nothing, which makes a fee of -0.0 (at a price below zero) 0.0
+        closed_fee += 0.0
     if opened != 0.0:
         left = cash - worth(opened, at, costs)
         opened_fee = fee(opened, at, costs)
