@@ -1,0 +1,139 @@
+"""What a sweep measures while it runs, against runs measured afterwards: equal as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.calendars import make_periods, schedule
+from whatif.domain.metrics import account_of
+from whatif.domain.rows import METRIC_COLUMNS
+from whatif.engines import BacktestTask, run_engine
+from whatif.engines.compiled.stage import Stage
+from whatif.runner.plan import WorkItem
+from whatif.search.grid import Configuration
+from whatif.strategies import resolve
+from whatif.testing.conformance import draw_params
+from whatif.testing.orders import random_execution
+
+from ...markets import FIRST, LAST, walk
+from ...runner.conftest import VALIDATE, evaluate, fresh_process, lake, make_plan
+from .draws import random_overlays, random_size, with_inputs
+
+__all__ = ["fresh_process", "lake", "make_plan"]  # fixtures
+
+OF_BARS = ("sma_crossover", "ema_crossover", "macd_crossover", "breakout")
+OWN_COLUMNS = ("engine", "worker", "wall_seconds", "finished_at")
+MEASURED = (
+    *METRIC_COLUMNS,
+    "returns",
+    "orders_rejected",
+    "bars",
+    "benchmark_return_pct",
+    "benchmark_sharpe",
+    "benchmark_max_drawdown_pct",
+)
+
+
+def draws(name: str, seed: int, count: int) -> list[Configuration]:
+    rng = np.random.default_rng([seed, len(name)])
+    spec, found = resolve(name), []
+    for k in range(count):
+        execution = random_execution(rng, 100.0)
+        params = draw_params(spec, rng, {"size": random_size(rng, execution.cash / 100.0)})
+        found.append(Configuration(f"c{k}", params, None, "1min", execution, random_overlays(rng)))
+    return found
+
+
+def as_bytes(value: object) -> bytes:
+    """Return a cell's bytes if it is a number or several, else its text."""
+    array = np.asarray(value)
+    content = array.tobytes() if array.dtype.kind in "fiub" else repr(value).encode()
+    return str(array.dtype).encode() + content
+
+
+@pytest.mark.parametrize("name", OF_BARS)
+def test_a_row_of_a_sweep_is_that_of_a_single_run(lake, make_plan, name: str) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], name)
+    many = tuple(draws(name, 5, 25))
+    items = [WorkItem((symbol,), "validate", many) for symbol in "AB"]
+
+    swept = evaluate(replace(plan, engine="compiled"), *items)
+    single = evaluate(replace(plan, engine="backtrader"), *items)
+
+    assert (set(swept["engine"]), set(single["engine"])) == ({"compiled"}, {"backtrader"})
+    assert swept["error"].isna().all()
+    assert list(swept.columns) == list(single.columns)
+    for column in swept.columns:
+        if column not in OWN_COLUMNS:
+            for row, (ours, its) in enumerate(zip(swept[column], single[column], strict=True)):
+                assert as_bytes(ours) == as_bytes(its), (column, row, many[row % len(many)], ours, its)
+    assert not swept[[*MEASURED]].isna().all().any()
+    assert (swept["trades"] > 0).mean() > 0.5
+    assert (swept["orders_rejected"] > 0).any()
+
+
+def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    item = WorkItem(("A",), "validate", tuple(draws("sma_crossover", 6, 12)))
+    swept, kept = evaluate(plan, item), evaluate(plan, replace(item, keep=True))
+    for column in MEASURED:
+        assert [as_bytes(v) for v in swept[column]] == [as_bytes(v) for v in kept[column]], column
+    assert kept["equity_equity"].notna().all()
+    assert swept["equity_equity"].isna().all()
+
+
+@pytest.mark.parametrize("kind", ["session", "hour", "bar"])
+@pytest.mark.parametrize("name", [*OF_BARS, "forecast_threshold", "probability_threshold"])
+def test_an_account_measured_while_running_is_that_of_the_run(name: str, kind: str) -> None:
+    rng = np.random.default_rng([3, len(name), len(kind)])
+    spec = resolve(name)
+    bars = with_inputs(spec, walk("A", 4), rng)
+    inside = schedule("XNYS", FIRST, LAST).between(VALIDATE.start_us, VALIDATE.end_us)
+    periods = make_periods(kind, inside, VALIDATE.start_us, VALIDATE.end_us, 60_000_000)
+    first, stop = np.searchsorted(bars.ts, [VALIDATE.start_us, VALIDATE.end_us]).tolist()
+    stage = Stage(bars, first, stop, periods)
+    for configuration in draws(name, 9, 8):
+        given = (configuration.params, configuration.execution)
+        measured = stage.measure(spec, *given, configuration.overlays, {})
+        task = BacktestTask(
+            [bars], spec, *given, VALIDATE.start_us, VALIDATE.end_us, overlays=configuration.overlays
+        )
+        for engine in ("compiled", "backtrader"):
+            run = run_engine(task, engine)
+            account = account_of(run, configuration.execution, periods)
+            assert measured.rejected == run.margin_rejected
+            for field in fields(account):
+                ours, its = (getattr(a, field.name) for a in (measured.account, account))
+                assert np.asarray(ours).tobytes() == np.asarray(its).tobytes(), (
+                    engine,
+                    field.name,
+                    ours,
+                    its,
+                    configuration,
+                )
+
+
+def test_a_step_that_raises_is_an_error_row_that_names_the_bar(lake, make_plan, tmp_path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from whatif.strategies import Param, strategy, target\n\n"
+        "@strategy(params={'at': Param(7)})\n"
+        "def own(i, x, p, s):\n    return target(1.0 / (i - p.at))\n"
+    )
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], str(path))
+    rows = {}
+    for engine in ("backtrader", "compiled"):
+        many = tuple(
+            replace(c, params={"at": at}) for c, at in zip(draws("breakout", 1, 3), (900, 5, 1), strict=True)
+        )
+        many = tuple(replace(c, config_id=f"{k}", overlays=type(c.overlays)()) for k, c in enumerate(many))
+        rows[engine] = evaluate(replace(plan, engine=engine), WorkItem(("A",), "validate", many))
+    assert rows["compiled"]["status"].tolist() == ["error", "ok", "ok"]
+    assert rows["compiled"]["error"][0] == rows["backtrader"]["error"][0]
+    assert "A, bar 900 at 2013-10-08T" in rows["compiled"]["error"][0]
+    assert "ZeroDivisionError" in rows["compiled"]["error"][0]
+    assert pd.isna(rows["compiled"]["error"][1])
