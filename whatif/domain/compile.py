@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
-from numba.extending import register_jitable
+from numba import types
+from numba.extending import overload, register_jitable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -41,6 +42,14 @@ def usable_in_both(function: _F) -> _F:
     """Leave a function as it is for Python, and let compiled kernels call it."""
     marked: _F = register_jitable(function)
     return marked
+
+
+@overload(float)
+def _float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+    """Let machine code do ``float(a > b)``, which numba leaves out."""
+    if isinstance(value, types.Boolean):
+        return lambda value: 1.0 if value else 0.0
+    return None
 
 
 def _compiled(kernel: _F, **options: Any) -> _F:

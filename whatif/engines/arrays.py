@@ -35,9 +35,9 @@ def step_arrays(
 ) -> Any:
     """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
 
-    They hold all history and end with the window, so that nothing after it can be read. Inputs
-    whose text is in `once` are not kept in the cache. `bound` are the inputs with the parameters
-    put in, where the caller has them already.
+    They hold all history and end with the window, so that nothing after it can be read, and cannot
+    be written to. Inputs whose text is in `once` are not kept in the cache. `bound` are the inputs
+    with the parameters put in, where the caller has them already.
 
     Raises
     ------
@@ -52,7 +52,13 @@ def step_arrays(
             values[name] = evaluate(expression, bars, cache, str(expression) not in once)[:stop]
         except IndicatorError as error:
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
-    return record_type("Arrays", tuple(values))(*values.values())
+    return record_type("Arrays", tuple(values))(*map(_read_only, values.values()))
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def step_params(params: Mapping[str, object]) -> Any:

@@ -24,6 +24,7 @@ from whatif.engines.arrays import MINUTE_US, session_minutes, step_arrays, step_
 from whatif.engines.base import BacktestTask, check_task, instant
 from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.engines.compiled.refusal import refused_intent, refused_size
+from whatif.engines.division import divisions_raise
 from whatif.engines.ledger import Ledger
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError
@@ -242,7 +243,8 @@ def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
     seats = [_Seat(task, spec, k, cache) for k in range(len(bars))]
     ledger = Ledger()
     try:
-        _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
+        with divisions_raise():
+            _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
         return ledger.to_run(bars, timeline)
     finally:
         # orders know the desk, the desk the broker, the broker its orders

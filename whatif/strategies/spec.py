@@ -29,7 +29,13 @@ class StrategySpec:
         The step function's name.
     step : callable
         ``step(i, x, p, s)``: bar index, arrays (the bars' own and the inputs, float64 by name),
-        parameters, position state (`whatif.strategies.state.State`). Numba-compatible.
+        parameters, position state (`whatif.strategies.state.State`). It reads its arrays and does
+        not write to them. What numba can compile runs on the compiled broker too, and does there
+        what it does in Python: numbers, arrays and slices of them, ``math``, numpy, plain functions
+        of one's own, text and bool parameters. Dividing one number by zero raises
+        ZeroDivisionError on either. Two things differ in machine code: functions of ``math``
+        outside their domain, such as ``math.sqrt(-1.0)``, are NaN and raise nothing, and NaN
+        divided by zero, which is NaN in Python, raises.
     params : mapping of str to Param
         Declared parameters.
     inputs : mapping of str to Expression

@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.compile import jit_step
 from whatif.engines.compiled import blank, broker, loop
+from whatif.engines.compiled.attempt import FirstThatCompiles
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec, intents, overlays
 
@@ -45,7 +47,8 @@ class Kernel:
     Attributes
     ----------
     run : callable
-        `whatif.engines.compiled.loop.run_bars` with this strategy's step.
+        `whatif.engines.compiled.loop.run_bars` with this strategy's step; raises `RefusedByNumbaError`
+        where that cannot be compiled.
     series : tuple of str
         Names of the series it takes, in order.
     numbers : tuple of str
@@ -76,11 +79,24 @@ def _kernel(
     series = (*PRICE_FIELDS, *(name for name in spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name in names if name not in dict(texts))
     text = kernel_text(series, names, dict(texts), overlaid)
+    makers = [functools.partial(_loop, spec, text, lean) for lean in (True, False)]
+    if _path(_digest(_text_of(text, lean=False), spec)).exists():  # so it was needed before
+        makers = makers[1:]
+    return Kernel(FirstThatCompiles(makers), series, numbers)
+
+
+def _loop(spec: StrategySpec, text: str, lean: bool) -> Callable[..., Any]:
+    """Return a strategy's loop; a `lean` one makes no array, list or text while it runs."""
+    text = _text_of(text, lean)
     digest = _digest(text, spec)
     if digest not in STEPS:
-        STEPS[digest] = compiled_step(spec.step)
-    module = _module(text, digest)
-    return Kernel(module.run_bars, series, numbers)
+        STEPS[digest] = compiled_step(spec.step, lean)
+    run: Callable[..., Any] = _module(text, digest).run_bars
+    return run
+
+
+def _text_of(text: str, lean: bool) -> str:
+    return text if lean else text.replace("jit_lean", "jit")
 
 
 def kernel_text(
@@ -138,29 +154,58 @@ _SOURCES = (
 
 
 def _used(step: Callable[..., Any], seen: frozenset[str] = frozenset()) -> str:
-    """Return what a step takes from outside its own module: values, and the text of functions it calls."""
-    found = []
-    for name, value in sorted(_globals_used(step).items()):
+    """Return what a step does, and what it takes from outside: values, text of functions and modules."""
+    found = [_body(step.__code__), repr(step.__defaults__), repr(step.__kwdefaults__)]
+    for name, value in sorted(_taken(step).items()):
         function = _plain(value)
-        if function is None:
+        if isinstance(value, np.ndarray):
+            found.append(
+                f"{name} = {value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+            )
+        elif isinstance(value, types.ModuleType):
+            found.append(f"{name}: {value.__name__} {_source(value)}")
+        elif function is None:
             if isinstance(value, (bool, int, float, str, tuple)):
                 found.append(f"{name} = {value!r}")
-        elif function.__qualname__ not in seen and not function.__module__.startswith("whatif."):
-            found.append(f"{name}: {_source(function)}")
-            found.append(_used(function, seen | {function.__qualname__}))
+        elif not function.__module__.startswith("whatif."):
+            whose = f"{function.__module__}.{function.__qualname__}"
+            found.append(f"{name}: {whose}")
+            if whose not in seen:
+                found.append(_used(function, seen | {whose}))
     return "\n".join(found)
 
 
-def _source(function: Callable[..., Any]) -> str:
+def _body(code: types.CodeType) -> str:
+    """Return what tells one function from another of the same name, such as two lambdas of one line."""
+    constants = []
+    for value in code.co_consts:
+        if isinstance(value, types.CodeType):
+            constants.append(_body(value))
+        else:  # the order of a set of texts changes from process to process
+            constants.append(repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value))
+    return json.dumps([code.co_code.hex(), *constants, code.co_names, code.co_varnames])
+
+
+def _source(module: types.ModuleType) -> str:
     try:
-        return inspect.getsource(function)
+        return inspect.getsource(module)
     except (OSError, TypeError):
-        return repr(function.__code__.co_code)
+        return ""
 
 
-def _globals_used(function: Callable[..., Any]) -> dict[str, Any]:
+def _taken(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function takes from its module and from the functions around it, by name."""
     own = getattr(function, "__globals__", {})
-    return {name: own[name] for name in _names(function.__code__) if name in own}
+    return {name: own[name] for name in _names(function.__code__) if name in own} | _around(function)
+
+
+def _around(function: Callable[..., Any]) -> dict[str, Any]:
+    cells = getattr(function, "__closure__", None) or ()
+    return {
+        name: cell.cell_contents
+        for name, cell in zip(function.__code__.co_freevars, cells, strict=True)
+        if cell != types.CellType()
+    }
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -177,26 +222,30 @@ def _plain(value: Any) -> types.FunctionType | None:
     return value if isinstance(value, types.FunctionType) else None
 
 
-def compiled_step(step: Callable[..., Any]) -> Callable[..., Any]:
+def compiled_step(step: Callable[..., Any], lean: bool = True) -> Callable[..., Any]:
     """Return a step as a compiled function, with the plain functions it calls compiled too."""
-    return jit_step(_prepared(step, {}))
+    return jit_step(_prepared(step, {}, lean), lean)
 
 
-def _prepared(function: Callable[..., Any], done: dict[int, Any]) -> types.FunctionType:
+def _prepared(function: Callable[..., Any], done: dict[int, Any], lean: bool) -> types.FunctionType:
     """Return a copy of a function whose globals hold compiled versions of its helpers."""
     plain = _plain(function)
     if plain is None:
         raise EngineError(f"{function!r} is no Python function; a step is written with def")
-    own = dict(plain.__globals__)
-    for name, value in _globals_used(plain).items():
+    own, around = dict(plain.__globals__), _around(plain)
+    for name, value in _taken(plain).items():
         if isinstance(value, types.FunctionType) and not value.__module__.startswith("whatif."):
             if id(value) not in done:
                 done[id(value)] = None
-                done[id(value)] = jit_step(_prepared(value, done))
+                done[id(value)] = jit_step(_prepared(value, done, lean), lean)
             if done[id(value)] is not None:
-                own[name] = done[id(value)]
+                (around if name in around else own)[name] = done[id(value)]
     own.setdefault("__builtins__", builtins)
-    copy = types.FunctionType(plain.__code__, own, plain.__name__, plain.__defaults__, plain.__closure__)
+    cells = tuple(
+        types.CellType(around[name]) if name in around else types.CellType()
+        for name in plain.__code__.co_freevars
+    )
+    copy = types.FunctionType(plain.__code__, own, plain.__name__, plain.__defaults__, cells)
     copy.__kwdefaults__ = plain.__kwdefaults__
     copy.__module__, copy.__qualname__ = plain.__module__, plain.__qualname__
     return copy
@@ -206,7 +255,7 @@ def _module(text: str, digest: str) -> types.ModuleType:
     name = f"whatif_kernel_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    path = _written(kernel_folder() / f"{name}.py", text)
+    path = _written(_path(digest), text)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -218,6 +267,10 @@ def _module(text: str, digest: str) -> types.ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _path(digest: str) -> Path:
+    return kernel_folder() / f"whatif_kernel_{digest}.py"
 
 
 def _written(path: Path, text: str) -> Path:

@@ -241,12 +241,13 @@ def run_bars_python(
         if i < lookback:
             continue
         to_close = market.to_close[i]
-        code, amount = step(
+        code, asked = step(
             i,
             x,
             p,
             State(size, price, held, cash, value, waiting, market.minute[i], to_close, book.scratch),
         )
+        amount = float(asked)
         if code != HOLD and not (
             TARGET <= code <= TARGET_PERCENT
             and math.isfinite(amount)

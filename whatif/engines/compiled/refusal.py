@@ -6,18 +6,37 @@ import linecache
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from numba.core.errors import NumbaError
+import numba
 
+from whatif.domain.bars import PRICE_FIELDS
+from whatif.engines.compiled.attempt import RefusedByNumbaError
+from whatif.engines.compiled.blank import State
 from whatif.engines.compiled.broker import LARGEST_SIZE
-from whatif.errors import EngineError
+from whatif.errors import EngineError, nearest
 from whatif.strategies import StrategySpec
 from whatif.strategies.intents import TARGET, TARGET_PERCENT
 
-_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
+_PLACE = re.compile(r'^File "([^"]+)", line (\d+)|\b(?:at|from) (\S.*?) \((\d+)\)$', re.MULTILINE)
+_OWN_FOLDERS = (str(Path(numba.__file__).parent), str(Path(__file__).parents[2]))
+_REASONS = (
+    "Unknown attribute",
+    "Untyped global name",
+    "NameError",
+    "Cannot determine",
+    "No implementation",
+)
 _NOISE = re.compile(
-    r"^(Failed in|During: |File |Unknown attribute .* of type none|\[\d|[- ]*$|<source|There are \d+ cand|"
-    r"- Of which|Overload|raised from|\s*\^|This error |This is not usually|Please report|Type of variable)"
+    r"Failed in|During: |File |There are \d+ cand|- Resolution failure|This |Please |[- >^]*$"
+)
+_NO_INTENT = re.compile(
+    r"failed to unpack (?P<one>.+)|\('wrong tuple length|Can't unify return type .*Outcome\(|"
+    r".*'?(NoneType|none)' object is not iterable"
+)
+_REMEDY = (
+    "a step may use numbers, the arrays x.name[i], the parameters p.name, the state s.name, if, for, while, "
+    "math, and functions that do the same; or set engine: backtrader, which runs any Python"
 )
 
 
@@ -39,7 +58,7 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
     """
     try:
         yield
-    except NumbaError as error:
+    except RefusedByNumbaError as error:
         raise StepNotCompiledError(_explained(spec, str(error))) from None
     except Exception as error:
         raise StepRaisedError(
@@ -48,48 +67,118 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
 
 
 def _explained(spec: StrategySpec, message: str) -> str:
-    """Return the step's own line that numba stumbled over, why, and what to change."""
-    code = getattr(spec.step, "__code__", None)
-    file = getattr(code, "co_filename", "")
-    lines = [int(line) for name, line in _PLACE.findall(message) if name == file]
-    line = lines[-1] if lines else getattr(code, "co_firstlineno", 0)
+    """Return the user's own line that numba stumbled over, why, and what to change."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    file, line = _place(spec, message)
     text = _line(spec, file, line)
     shown = f"line {line} of {file}" + (f" ({text})" if text else "")
-    return (
-        f"strategy {spec.name}: {shown} cannot be compiled: {_reason(message)}; a step may use numbers, the "
-        "arrays x.name[i], the parameters p.name, the state s.name, if, for, while, math, and functions that "
-        "do the same; or set engine: backtrader, which runs any Python"
-    )
+    return f"strategy {spec.name}: {shown} cannot be compiled: {_reason(spec, message)}; {_REMEDY}"
+
+
+def _place(spec: StrategySpec, message: str) -> tuple[str, int]:
+    """Return file and line of the user's own that numba was at, or else of the step's head."""
+    code = spec.step.__code__
+    own = code.co_filename
+    for found in _PLACE.finditer(message):
+        name, line = (found[1], found[2]) if found[1] else (found[3], found[4])
+        path = str(Path(name).absolute().resolve()) if not name.startswith("<") else name
+        if path == str(Path(own).absolute().resolve()) or name == own:
+            return own, int(line)
+        if not (path.startswith(_OWN_FOLDERS) or "whatif_kernel_" in path or path.startswith("<")):
+            return path, int(line)
+    return own, _line_of_name(spec, message)
+
+
+def _line_of_name(spec: StrategySpec, message: str) -> int:
+    """Return the line of the name that numba complains of without saying where, or of the step's head."""
+    code = spec.step.__code__
+    named = re.search(r"NameError: name '(\w+)'", message)
+    set_ = re.search(r"lowering State\(.*\)\.(\w+) = ", message)
+    word = named[1] if named else rf"s\.{set_[1]}\s*[-+*/]?=" if set_ else r"^(async )?def(?= )"
+    for line in range(code.co_firstlineno, code.co_firstlineno + 300):
+        if re.search(rf"{word}(?!\w)", _line(spec, code.co_filename, line)):
+            return line
+    return code.co_firstlineno
 
 
 def _line(spec: StrategySpec, file: str, line: int) -> str:
-    text = linecache.getline(file, line).strip()
-    if text:
-        return text
+    """Return a line of the text that was loaded, or of another file."""
     lines = spec.source.splitlines()
-    return lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    if file == spec.step.__code__.co_filename and 0 < line <= len(lines):
+        return lines[line - 1].strip()
+    return linecache.getline(file, line).strip()
 
 
-def _reason(message: str) -> str:
-    """Return numba's own reason, without its framework around it."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    reasons = [line.strip() for line in plain.splitlines() if not _NOISE.match(line.strip())]
-    # what stands last was found deepest, so an unknown name or attribute comes after its consequences
-    for word in (
-        "Unknown attribute",
-        "Untyped global name",
-        "NameError",
-        "Cannot determine",
-        "No implementation",
-    ):
-        found = [reason for reason in reasons if word in reason]
-        if found:
-            return _short(found[-1])
-    return _short(reasons[0]) if reasons else "numba does not know why"
+def _reason(spec: StrategySpec, message: str) -> str:
+    """Return numba's own reason in one line, without its framework around it."""
+    # what is indented are numba's own functions that were tried
+    lines = [line.rstrip() for line in message.splitlines() if line and not line.startswith("  ")]
+    lines = [line for line in lines if not _NOISE.match(line) or line.startswith(" >>>")]
+    for at, line in enumerate(lines):
+        called = next((other[5:] for other in lines[at:] if other.startswith(" >>>")), "")
+        reason = _known_reason(spec, line, called)
+        if reason:
+            return reason
+        if any(word in line for word in _REASONS):
+            return _short(line)
+    lines = [line for line in lines if not line.startswith(" >>>")]
+    return _short(lines[0]) if lines else "numba does not say why"
+
+
+def _known_reason(spec: StrategySpec, line: str, called: str) -> str:
+    """Return in our words what a line of numba's says, or ""; `called` is the call that it is about."""
+    if found := _NO_INTENT.match(line):
+        one = f", not {_short(found['one'])}" if found["one"] else ""
+        return f"the step must return an intent such as hold() or target(size){one}"
+    if found := re.match(r"Cannot bind .* to signature '(\([^']*\))'", line):
+        return f"it takes {found[1]}, and is called with other arguments; a step takes (i, x, p, s)"
+    if found := re.match(r"Unknown attribute '(\w+)' of type (Arrays|Params|State)\b", line):
+        return _unknown(spec, found[2], found[1])
+    if found := re.match(r"Unknown attribute '(\w+)' of type Module\(<module '([^']*)'", line):
+        return f"numba does not know {found[2]}.{found[1]}"
+    if found := re.match(r"Untyped global name '(\w+)': .* type of <class '([^']*)'>", line):
+        return f"the name {found[1]!r} stands for a {found[2]}, which numba does not know"
+    if found := re.search(r"lowering State\(.*\)\.(\w+) = ", line):
+        return f"s.{found[1]} belongs to the broker and cannot be set; keep values in s.scratch"
+    if "<built-in function setitem>" in line and "readonly" in called:
+        return "the arrays x.name cannot be written to; keep values in s.scratch"
+    if "exception_match" in line:
+        return "numba catches no exception by its type; test before what would raise it"
+    if line.startswith("No implementation of function") and called:
+        return _short(f"numba cannot do {called}")
+    return ""
+
+
+def _unknown(spec: StrategySpec, kind: str, name: str) -> str:
+    letter, valid = {
+        "Arrays": ("x", (*PRICE_FIELDS, *spec.inputs)),
+        "Params": ("p", tuple(spec.params)),
+        "State": ("s", State._fields),
+    }[kind]
+    return f"{letter} has no {name!r}; " + (nearest(name, valid) if valid else "the strategy declares none")
+
+
+_TYPES = (
+    (re.compile(r"<iv=[^>]*>"), ""),
+    (re.compile(r"Literal\[str\]\(([^()]*)\)"), r"'\1'"),
+    (re.compile(r"Literal\[\w+\]\(([^()]*)\)"), r"\1"),
+    (re.compile(r"\b(Arrays|Params|State)\([^()]*(\([^()]*\)[^()]*)*\)"), r"\1"),
+    (re.compile(r"(?:readonly )?array\(\w+, \dd, \w\)"), "array"),
+    (re.compile(r"Module\(<module '([^']*)'[^>]*>\)"), r"the module \1"),
+    (re.compile(r"Function\(<(?:class|built-in function|function) '?([\w.]+)[^>]*>\)"), r"\1"),
+    (re.compile(r"type\(CPUDispatcher\(<function (\w+)[^>]*>\)\)"), r"\1"),
+    (re.compile(r"\b(?:reflected )?list\(([^()]*)\)"), r"list of \1"),
+    (re.compile(r"\b(?:omitted\(default=([^()]*)\))"), r"\1"),
+    (re.compile(r"\b_*(?:ol|impl)_(\w+)"), r"\1"),
+    (re.compile(r"unicode_type"), "text"),
+    (re.compile(r"\b(?:Raised|raised) from \S.*"), ""),
+)
 
 
 def _short(reason: str) -> str:
-    reason = re.sub(r"(Arrays|Params|State)\([^)]*\)+", r"\1", reason).rstrip(" .:;")
+    for pattern, words in _TYPES:
+        reason = pattern.sub(words, reason)
+    reason = reason.strip(" .:;")
     return reason if len(reason) <= 200 else reason[:200] + "…"
 
 

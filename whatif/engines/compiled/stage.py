@@ -22,6 +22,7 @@ from whatif.engines.base import instant
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
+from whatif.engines.division import divisions_raise
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache, Expression
 from whatif.strategies import StrategySpec
@@ -132,7 +133,8 @@ class Stage:
         kernel = kernel_of(spec, params, overlays.is_on)
         arrays = step_arrays(spec, params, self.bars, self.stop, cache, once, bound)
         arguments = self.arguments(kernel, spec, params, execution, overlays, arrays, series)
-        with uncompiled(spec):
+        # in machine code a division by zero raises; this is for NUMBA_DISABLE_JIT
+        with uncompiled(spec), divisions_raise():
             outcome: Outcome = kernel.run(*arguments)
         book: Book = arguments[-1]
         if outcome.failed:
@@ -272,8 +274,6 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     none = np.zeros(0)
     stage = Stage(Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing), 0, 0)
     kernel = kernel_of(spec, params, overlays.is_on)
-    if not hasattr(kernel.run, "compile"):  # NUMBA_DISABLE_JIT
-        return
     series = [none] * len(kernel.series)
     arguments = stage.arguments(kernel, spec, params, Execution(), overlays, series)
     with uncompiled(spec):
