@@ -55,7 +55,7 @@ class Kernel:
         Names of the parameters it takes, in order; the others are part of its text.
     """
 
-    run: Callable[..., Any]
+    run: FirstThatCompiles
     series: tuple[str, ...]
     numbers: tuple[str, ...]
 
