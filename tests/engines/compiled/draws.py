@@ -41,9 +41,10 @@ def with_inputs(spec: StrategySpec, bars: Bars, rng: np.random.Generator) -> Bar
 
 
 def windows(rng: np.random.Generator, bars: int, count: int, longest: int) -> list[tuple[int, int]]:
-    """Return `count` half-open ranges of rows: the first ones cover all bars, the others lie anywhere."""
+    """Return `count` half-open ranges of rows: the first cover all bars, the others lie anywhere."""
     longest = min(longest, bars)
     tiles = [(at, min(at + longest, bars)) for at in range(0, bars, longest)]
     assert len(tiles) <= count, "the windows are too short to cover all bars"
-    starts = rng.integers(0, bars - longest + 1, count - len(tiles)).tolist()
-    return tiles + [(start, start + longest) for start in starts]
+    lengths = rng.integers(min(50, longest), longest + 1, count - len(tiles))
+    starts = rng.integers(0, bars - lengths + 1)
+    return tiles + list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))
