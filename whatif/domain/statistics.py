@@ -31,28 +31,31 @@ def tally(
 ) -> Tally:
     """Take one bar's equity into account.
 
-    A fall within one peak is the deeper the lower equity is, so it is only computed where the
-    next peak begins; `settled` computes the last one.
+    A fall within one peak is the deeper the lower equity is, and a stay below it the longer the
+    later, so both are only looked at where the next peak begins; `settled` looks at the last ones.
     """
     total += equity
-    if equity >= peak:
+    if equity < peak:
+        below += 1
+        if equity < trough:
+            trough = equity
+    else:
+        longest = max(longest, below)
+        below = 0
         if equity > peak:
             if trough < peak:
                 deepest = max(deepest, fall(peak, trough))
             peak = equity
             trough = equity
-        below = 0
-    else:
-        below += 1
-        longest = max(longest, below)
-        trough = min(trough, equity)
     return peak, trough, deepest, below, longest, total
 
 
 @usable_in_both
-def settled(peak: float, trough: float, deepest: float) -> float:
-    """Return the deepest fall in percent, that from the last peak included."""
-    return max(deepest, fall(peak, trough)) if trough < peak else deepest
+def settled(peak: float, trough: float, deepest: float, below: int, longest: int) -> tuple[float, int]:
+    """Return the deepest fall in percent and the longest stay below a peak, the last ones included."""
+    if trough < peak:
+        deepest = max(deepest, fall(peak, trough))
+    return deepest, max(longest, below)
 
 
 @usable_in_both
@@ -74,7 +77,8 @@ def tally_python(equity: FloatArray) -> tuple[float, int, float]:
         peak, trough, deepest, below, longest, total = tally(
             peak, trough, deepest, below, longest, total, equity[k]
         )
-    return settled(peak, trough, deepest), longest, total
+    deepest, longest = settled(peak, trough, deepest, below, longest)
+    return deepest, longest, total
 
 
 tally_array = jit(tally_python)

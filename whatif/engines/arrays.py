@@ -24,6 +24,11 @@ def record_type(name: str, fields: tuple[str, ...]) -> Any:
     return namedtuple(name, fields)
 
 
+def price_arrays(bars: Bars, stop: int) -> dict[str, FloatArray]:
+    """Return the bars' own series by name, float64 arrays (stop,) that cannot be written to."""
+    return {name: _read_only(getattr(bars, name)[:stop]) for name in PRICE_FIELDS}
+
+
 def step_arrays(
     spec: StrategySpec,
     params: Mapping[str, object],
@@ -32,12 +37,13 @@ def step_arrays(
     cache: ArrayCache | None,
     once: Container[str] = (),
     bound: Mapping[str, Expression] | None = None,
+    prices: Mapping[str, FloatArray] | None = None,
 ) -> Any:
     """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
 
     They hold all history and end with the window, so that nothing after it can be read, and cannot
     be written to. Inputs whose text is in `once` are not kept in the cache. `bound` are the inputs
-    with the parameters put in, where the caller has them already.
+    with the parameters put in, and `prices` the bars' own series, where the caller has them already.
 
     Raises
     ------
@@ -46,17 +52,21 @@ def step_arrays(
     """
     # without a cache of the caller's, the inputs still share their parts
     cache = {} if cache is None else cache
-    values: dict[str, FloatArray] = {name: getattr(bars, name)[:stop] for name in PRICE_FIELDS}
+    values = dict(price_arrays(bars, stop) if prices is None else prices)
     for name, expression in (spec.bound_inputs(params) if bound is None else bound).items():
         try:
-            values[name] = evaluate(expression, bars, cache, str(expression) not in once)[:stop]
+            array = evaluate(expression, bars, cache, not once or str(expression) not in once)
         except IndicatorError as error:
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
-    return record_type("Arrays", tuple(values))(*map(_read_only, values.values()))
+        values[name] = _read_only(array[:stop])
+    return record_type("Arrays", tuple(values))(*values.values())
 
 
 def _read_only(array: FloatArray) -> FloatArray:
-    view = array.view()
+    """Return a read-only, contiguous view: machine code is made for one kind of array."""
+    if not array.flags.writeable and array.flags.c_contiguous:
+        return array
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 

@@ -28,23 +28,23 @@ def crossover_python(first: FloatArray, second: FloatArray) -> FloatArray:
     that, which only seeds the remembered difference.
     """
     n = len(first)
-    result = np.full(n, np.nan)
-    remembered = np.nan
+    result = np.empty(n)
+    # side of the last difference that was not zero; 0 after a first one that was, 2 before any
+    side = 2
     for t in range(n):
         difference = first[t] - second[t]
-        if np.isnan(difference):
-            remembered = np.nan
-            continue
-        if not np.isnan(remembered):
-            result[t] = 0.0
-            if remembered < 0.0 and first[t] > second[t]:
-                result[t] = 1.0
-            elif remembered > 0.0 and first[t] < second[t]:
-                result[t] = -1.0
-            if difference != 0.0:
-                remembered = difference
+        if difference > 0.0:
+            result[t] = np.nan if side == 2 else (1.0 if side == -1 else 0.0)
+            side = 1
+        elif difference < 0.0:
+            result[t] = np.nan if side == 2 else (-1.0 if side == 1 else 0.0)
+            side = -1
+        elif difference == 0.0:
+            result[t] = np.nan if side == 2 else 0.0
+            side = 0 if side == 2 else side
         else:
-            remembered = difference
+            result[t] = np.nan
+            side = 2
     return result
 
 

@@ -117,7 +117,14 @@ class Expression:
         IndicatorError
             If a name is not among `params`, or its value breaks the rule of its place.
         """
-        return Expression(_bind(self.node, params))
+        try:
+            return _bound_to(self, *(params[name] for name in self._names))
+        except (KeyError, TypeError):  # whatever is wrong with it, is said there
+            return Expression(_bind(self.node, params))
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.parameters))
 
     def warmup(self) -> int:
         """Return the number of rows before the first value; all parameters must be bound.
@@ -143,6 +150,12 @@ def _series(node: Node) -> Iterator[str]:
     else:
         for source in node.sources:
             yield from _series(source)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _bound_to(expression: Expression, *values: object) -> Expression:
+    """Return an expression with its parameters, by name in order, replaced by `values`."""
+    return Expression(_bind(expression.node, dict(zip(expression._names, values, strict=True))))
 
 
 def _bind(node: Node, params: Mapping[str, object]) -> Node:

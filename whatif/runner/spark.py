@@ -216,8 +216,12 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
 def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         # imported here, so that the function travels by value and the worker by name
+        from whatif.runner.imports import forget_archives
         from whatif.runner.worker import evaluate
 
-        yield from evaluate(plan, frames)
+        try:
+            yield from evaluate(plan, frames)
+        finally:
+            forget_archives()
 
     return run

@@ -39,6 +39,9 @@ FRAME_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
 
 
+_ARRAYS = tuple(name for name, kind in WORKER_COLUMNS.items() if kind.startswith("array"))
+
+
 def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """Run the work items in `frames` and yield their rows.
 
@@ -93,7 +96,7 @@ def _frames(rows: Iterable[dict[str, Any]]) -> Iterator[pd.DataFrame]:
     numbers = 0
     for row in rows:
         waiting.append(row)
-        numbers += sum(len(value) for value in row.values() if isinstance(value, (np.ndarray, list)))
+        numbers += sum(len(row[name]) for name in _ARRAYS if row[name] is not None)
         if numbers > FRAME_NUMBERS or len(waiting) >= FRAME_ROWS:
             yield pd.DataFrame(waiting, columns=list(WORKER_COLUMNS))
             waiting, numbers = [], 0
@@ -167,7 +170,7 @@ def _swept(sweep: Sweep, configuration: Configuration) -> dict[str, Any]:
     return _figures(metrics, found.benchmark) | {
         "orders_rejected": found.rejected,
         "bars": found.account.bars,
-        "returns": found.account.returns,
+        "returns": found.account.returns.tolist(),
     }
 
 
@@ -179,7 +182,7 @@ def _measured(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "orders_rejected": run.margin_rejected,
         "bars": len(run.ts),
         "engine": run.engine,
-        "returns": measured.returns,
+        "returns": measured.returns.tolist(),
     }
     return row | (_series(run, measured.benchmark) if item.keep else {})
 

@@ -169,12 +169,13 @@ def run_bars_python(
     keeps = len(book.equity) > 0
     book.levels[0] = cash
     period, periods = 0, len(ends)
-    while period < periods and ends[period] == 0:
-        period += 1
-        book.levels[period] = cash
-    next_end = ends[period] + first if period < periods else -1
-    for i in range(first, stop):
-        close = market.close[i]
+    i = first
+    while i < stop:
+        # what happens on few bars stands outside of the inner loop: periods end, orders are filled
+        while period < periods and ends[period] + first <= i:
+            period += 1
+            book.levels[period] = value
+        halt = ends[period] + first if period < periods else stop
         if waiting > 0:
             if unchecked and broker.checksubmit:
                 last = waiting - 1
@@ -220,42 +221,51 @@ def run_bars_python(
                 if opened != 0.0 and size == opened:
                     opened_row = i
             waiting = kept
-            value = account_value(cash, size, price, close, costs)
-        elif size != 0.0:
-            value = account_value(cash, size, price, close, costs)
-        peak, trough, deepest, below, longest, equity_sum = tally(
-            peak, trough, deepest, below, longest, equity_sum, value
-        )
-        held = 0
-        if size != 0.0:
-            bars_held += 1
-            share_sum += invested(size, close, value)
-            held = i - opened_row
-        if keeps:
-            book.equity[i - first] = value
-            book.cash[i - first] = cash
-        while i + 1 == next_end:
-            period += 1
-            book.levels[period] = value
-            next_end = ends[period] + first if period < periods else -1
-        if i < lookback:
-            continue
-        to_close = market.to_close[i]
-        code, asked = step(
-            i,
-            x,
-            p,
-            State(size, price, held, cash, value, waiting, market.minute[i], to_close, book.scratch),
-        )
-        amount = float(asked)
+            value = account_value(cash, size, price, market.close[i], costs)
+        if waiting > 0:
+            halt = i + 1
+        code, amount, held = HOLD, 0.0, 0
+        while True:
+            close = market.close[i]
+            if size != 0.0:
+                value = account_value(cash, size, price, close, costs)
+                bars_held += 1
+                share_sum += invested(size, close, value)
+                held = i - opened_row
+            peak, trough, deepest, below, longest, equity_sum = tally(
+                peak, trough, deepest, below, longest, equity_sum, value
+            )
+            if keeps:
+                book.equity[i - first] = value
+                book.cash[i - first] = cash
+            if i >= lookback:
+                state = State(
+                    size,
+                    price,
+                    held,
+                    cash,
+                    value,
+                    waiting,
+                    market.minute[i],
+                    market.to_close[i],
+                    book.scratch,
+                )
+                code, asked = step(i, x, p, state)
+                amount = float(asked)
+            if code != HOLD or OVERLAID or i + 1 >= halt:
+                break
+            i += 1
         if code != HOLD and not (
             TARGET <= code <= TARGET_PERCENT
             and math.isfinite(amount)
             and (amount >= 0.0 or code not in (BUY, SELL))
         ):
             return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_INTENT, i, code, amount)
-        if OVERLAID:
-            code, amount = apply_overlays(code, amount, close, size, price, held, value, to_close, rules)
+        close = market.close[i]
+        if OVERLAID and i >= lookback:
+            code, amount = apply_overlays(
+                code, amount, close, size, price, held, value, market.to_close[i], rules
+            )
             code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
         if code != HOLD:
             order = order_size(code, amount, size, price, value, close, costs)
@@ -267,20 +277,13 @@ def run_bars_python(
                 book.order_close[waiting] = close
                 waiting += 1
                 unchecked = True
+        i += 1
+    while period < periods:
+        period += 1
+        book.levels[period] = value
+    deepest, longest = settled(peak, trough, deepest, below, longest)
     return Outcome(
-        value,
-        size,
-        fills,
-        rejected,
-        settled(peak, trough, deepest),
-        longest,
-        equity_sum,
-        bars_held,
-        share_sum,
-        0,
-        0,
-        0,
-        0.0,
+        value, size, fills, rejected, deepest, longest, equity_sum, bars_held, share_sum, 0, 0, 0, 0.0
     )
 
 

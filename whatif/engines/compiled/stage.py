@@ -17,7 +17,7 @@ from whatif.domain.metrics import Account, period_rows
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.domain.statistics import level_returns, sum_costs
-from whatif.engines.arrays import session_minutes, step_arrays
+from whatif.engines.arrays import price_arrays, session_minutes, step_arrays
 from whatif.engines.base import instant
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
@@ -68,6 +68,7 @@ class Stage:
         self.bars, self.first, self.stop = bars, first, stop
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
+        self._prices = price_arrays(bars, stop)
         self.market = Market(
             open=_fixed(bars.open[:stop]),
             high=_fixed(bars.high[:stop]),
@@ -131,7 +132,7 @@ class Stage:
             If the step cannot be compiled, raises, or returns what is no intent; or an input is missing.
         """
         kernel = kernel_of(spec, params, overlays.is_on)
-        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once, bound)
+        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once, bound, self._prices)
         arguments = self.arguments(kernel, spec, params, execution, overlays, arrays, series)
         # in machine code a division by zero raises; this is for NUMBA_DISABLE_JIT
         with uncompiled(spec), divisions_raise():
@@ -169,7 +170,7 @@ class Stage:
             self.first,
             self.stop,
             spec.lookback,
-            tuple(_fixed(array) for array in arrays),
+            tuple(arrays),
             tuple(params[name] for name in kernel.numbers),
             self.market,
             broker_of(execution),
@@ -274,7 +275,7 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     none = np.zeros(0)
     stage = Stage(Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing), 0, 0)
     kernel = kernel_of(spec, params, overlays.is_on)
-    series = [none] * len(kernel.series)
+    series = [_fixed(none)] * len(kernel.series)
     arguments = stage.arguments(kernel, spec, params, Execution(), overlays, series)
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
