@@ -89,7 +89,7 @@ def test_items_never_mix_symbols_and_the_dearest_comes_first(work, cores) -> Non
 def test_one_symbols_configurations_are_spread_evenly() -> None:
     items = work_items([pending("A", 100, 1_000)], cores=2)
     sizes = [len(item.configurations) for item in items]
-    assert len(sizes) == 2 * ITEMS_PER_CORE
+    assert len(sizes) == 2 * ITEMS_PER_CORE["backtrader"]
     assert max(sizes) - min(sizes) <= 1
 
 

@@ -14,8 +14,10 @@ STORING_SHARE = 4.0
 """A wave computes at least this many times as long as its commits take."""
 
 WAVES_OF_A_SHORT_RUN = 12
-ITEMS_PER_CORE = 4
-FIRST_RATES = {"backtrader": 60_000.0, "compiled": 20_000_000.0}
+ITEMS_PER_CORE = {"backtrader": 4, "compiled": 2}
+"""Work items for each core in a wave: a task has a price, which fast backtests would feel."""
+
+FIRST_RATES = {"backtrader": 60_000.0, "compiled": 50_000_000.0}
 """Configuration-bars a second on one core that are assumed until the first wave has been timed."""
 
 MOST_BACKTESTS = 25_000
@@ -92,13 +94,15 @@ def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], l
     return wave, rest
 
 
-def work_items(wave: Sequence[Pending], cores: int, keep: bool = False) -> list[WorkItem]:
+def work_items(
+    wave: Sequence[Pending], cores: int, keep: bool = False, engine: str = "backtrader"
+) -> list[WorkItem]:
     """Return the work items of a wave, dearest first.
 
-    About four for each core, none mixing symbols; each as dear as the others as far as whole
+    About `ITEMS_PER_CORE` for each core, none mixing symbols; each as dear as the others as far as whole
     configurations allow, so that no core waits long for the last one.
     """
-    share = max(total_cost(wave) / (cores * ITEMS_PER_CORE), 1.0)
+    share = max(total_cost(wave) / (cores * ITEMS_PER_CORE[engine]), 1.0)
     items = [
         WorkItem(pending.symbols, pending.window, chunk, keep, len(chunk) * float(max(pending.bars, 1)))
         for pending in wave
