@@ -199,10 +199,13 @@ def _session_ends(sessions: Schedule, step_us: int | None) -> list[IntArray]:
         if step_us is None:
             ends.append(np.array([closed], np.int64))
             continue
-        inner = np.append(np.arange(opened + step_us, closed, step_us, dtype=np.int64), closed)
+        inner = np.arange(opened + step_us, closed + step_us, step_us, dtype=np.int64)
+        inner[-1] = closed
         pause, length = int(sessions.break_start_us[k]), int(sessions.break_us[k])
-        idle = (np.append(opened, inner[:-1]) >= pause) & (inner <= pause + length)
-        ends.append(inner[~idle])
+        if length:
+            idle = (inner[:-1] >= pause) & (inner[1:] <= pause + length)
+            inner = inner[~np.append(opened >= pause and inner[0] <= pause + length, idle)]
+        ends.append(inner)
     return ends
 
 

@@ -211,5 +211,6 @@ def positions(fills: Fills, symbols: int, rows: int) -> FloatArray:
     for symbol in range(symbols):
         own = fills.symbol == symbol
         levels = np.concatenate(([0.0], np.cumsum(fills.size[own])))
-        held[symbol] = levels[np.searchsorted(fills.row[own], np.arange(rows), side="right")]
+        lasting = np.diff(np.concatenate(([0], fills.row[own], [rows])))
+        held[symbol] = np.repeat(levels, lasting)
     return held

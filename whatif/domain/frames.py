@@ -52,7 +52,8 @@ def bars_from_frame(
     Parameters
     ----------
     frame : DataFrame
-        Columns ts, session, session_open, session_close, open, high, low, close, volume, vwap.
+        Columns ts, session, session_open, session_close, open, high, low, close, volume, and vwap,
+        for which (high + low + close) / 3 stands in.
     symbol : str
         The symbol that all rows belong to.
     inputs : iterable of str
@@ -67,6 +68,9 @@ def bars_from_frame(
     def floats(name: str) -> FloatArray:
         return np.ascontiguousarray(frame[name].to_numpy(dtype=np.float64, na_value=np.nan)[order])
 
+    prices = {name: floats(name) for name in PRICE_FIELDS if name in frame}
+    if "vwap" not in prices:
+        prices["vwap"] = (prices["high"] + prices["low"] + prices["close"]) / 3.0
     session, opened, closed = (values[order] for values in sessions or sessions_of(frame))
     return Bars(
         symbol=symbol,
@@ -75,5 +79,5 @@ def bars_from_frame(
         session_open=opened,
         session_close=closed,
         inputs={name: floats(name) for name in inputs},
-        **{name: floats(name) for name in PRICE_FIELDS},
+        **prices,
     )

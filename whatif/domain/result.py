@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from whatif.domain.run import EngineRun
 
 @dataclass(frozen=True, eq=False)
 class BacktestResult:
-    """What a backtest did and what came of it.
+    """What a backtest did and what came of it; the frames are made when they are first looked at.
 
     Attributes
     ----------
@@ -32,22 +33,24 @@ class BacktestResult:
         The same as plain arrays.
     """
 
-    fills: pd.DataFrame
-    trades: pd.DataFrame
-    equity: pd.Series
     metrics: Mapping[str, float | int | bool]
     run: EngineRun
 
+    @cached_property
+    def fills(self) -> pd.DataFrame:
+        """The executions, in order."""
+        return fills_frame(self.run)
 
-def result_of(run: EngineRun, metrics: Mapping[str, float | int | bool]) -> BacktestResult:
-    """Return a run and its metrics as frames."""
-    return BacktestResult(
-        fills=fills_frame(run),
-        trades=trades_frame(run),
-        equity=pd.Series(run.equity, index=timestamps(run.ts).rename("ts"), name="equity", dtype=np.float64),
-        metrics=metrics,
-        run=run,
-    )
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """The closed trades, oldest close first."""
+        return trades_frame(self.run)
+
+    @cached_property
+    def equity(self) -> pd.Series:
+        """The broker's value at every bar's close."""
+        index = timestamps(self.run.ts).rename("ts")
+        return pd.Series(self.run.equity, index=index, name="equity", dtype=np.float64)
 
 
 def fills_frame(run: EngineRun) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from whatif.domain.execution import Execution, execution_from_mapping
 from whatif.domain.metrics import compute_metrics
 from whatif.domain.overlays import Overlays, overlays_from_mapping
 from whatif.domain.periods import Periods
-from whatif.domain.result import BacktestResult, result_of
+from whatif.domain.result import BacktestResult
 from whatif.engines.base import BacktestTask
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
@@ -88,7 +88,7 @@ def backtest(
     )
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
-    return result_of(run, compute_metrics(run, settings, _periods(window, calendar)))
+    return BacktestResult(compute_metrics(run, settings, _periods(window, calendar)), run)
 
 
 def _microseconds(start: pd.Timestamp) -> int:

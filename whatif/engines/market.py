@@ -39,11 +39,8 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars
     """
     _check_frame(frame)
     inputs = [name for name in frame.columns if name not in KNOWN and _is_number(frame[name])]
-    complete = (
-        frame if "vwap" in frame else frame.assign(vwap=(frame["high"] + frame["low"] + frame["close"]) / 3.0)
-    )
     found = []
-    for symbol, part in _by_symbol(complete):
+    for symbol, part in _by_symbol(frame):
         _check_order(part, str(symbol))
         found.append(bars_from_frame(part, str(symbol), inputs, _sessions(part, calendar)))
     return found
@@ -68,9 +65,9 @@ def _check_frame(frame: pd.DataFrame) -> None:
 
 
 def _by_symbol(frame: pd.DataFrame) -> Iterable[tuple[object, pd.DataFrame]]:
-    first = frame["symbol"].iloc[0]
-    if (frame["symbol"] == first).all():  # the usual case, without a copy
-        return [(first, frame)]
+    symbols = frame["symbol"]
+    if symbols.iloc[0] == symbols.iloc[-1] and symbols.nunique() == 1:  # the usual case, without a copy
+        return [(symbols.iloc[0], frame)]
     return frame.groupby("symbol", sort=False)
 
 
