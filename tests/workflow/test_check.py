@@ -60,12 +60,12 @@ def test_overlays_of_a_step_function(tmp_path: Path) -> None:
 
 
 UNCOMPILED = """
+import pandas as pd
 from whatif.strategies import strategy, hold, target
 
 @strategy()
 def listing(i, x, p, s):
-    found = {"a": i}
-    return hold() if found.get("b") is None else target(1.0)
+    return target(1.0) if pd.Series(x.close).iloc[i] > 0 else hold()
 """
 
 

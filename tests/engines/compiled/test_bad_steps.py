@@ -191,6 +191,7 @@ def test_what_cannot_be_compiled_is_not_tried_again(write, monkeypatch) -> None:
     assert made == ["own", "own"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from whatif.engines import run_engine
+from whatif.engines.compiled import kernel
 from whatif.engines.compiled.kernel import kernel_folder
 from whatif.errors import EngineError
 from whatif.testing import random_case, state_reader
@@ -97,6 +98,7 @@ def test_a_second_process_compiles_nothing_and_an_edited_strategy_is_another(
     assert answer(start(own, WHATIF_KERNELS=folder))["stats"] == second["stats"]
 
 
+@pytest.mark.slow
 def test_what_needs_memory_is_kept_too_and_not_tried_without_again(own: Path, tmp_path: Path) -> None:
     own.write_text(NEEDS_ARRAYS)
     first, second = (answer(start(own, WHATIF_KERNELS=tmp_path / "k")) for _ in range(2))
@@ -105,6 +107,7 @@ def test_what_needs_memory_is_kept_too_and_not_tried_without_again(own: Path, tm
     assert first["fills"] == second["fills"]
 
 
+@pytest.mark.slow
 def test_an_edited_helper_module_is_another_kernel(own: Path, tmp_path: Path) -> None:
     helpers = tmp_path / "lib"
     helpers.mkdir()
@@ -129,6 +132,7 @@ def test_two_processes_that_start_at_once(own: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "kernels").glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_to(own: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "a_file"
     blocked.write_text("")
@@ -147,6 +151,7 @@ def test_no_folder_at_all_says_what_to_set(tmp_path: Path, monkeypatch: pytest.M
     for name in ("WHATIF_KERNELS", "WHATIF_HOME"):
         monkeypatch.setenv(name, str(blocked / name))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(blocked))
+    monkeypatch.setattr(kernel, "_home", None)
     with pytest.raises(
         EngineError, match=r"no folder for compiled .*a_file/WHATIF_KERNELS.*set WHATIF_KERNELS"
     ):

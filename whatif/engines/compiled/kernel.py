@@ -330,7 +330,7 @@ def _candidates() -> list[Path]:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folders = [Path(named)] if named else []
     folders += [_home / "kernels"] if _home is not None and _home.is_dir() else []
-    folders += [Path(home, "kernels")] if home else []
+    folders += [Path(home, "kernels")] if home and Path(home).is_dir() else []
     return [
         *(folder.expanduser().absolute() for folder in folders),
         Path(tempfile.gettempdir(), f"whatif-kernels-{user}"),
