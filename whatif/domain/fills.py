@@ -131,39 +131,39 @@ def round_trips_python(
     book = np.zeros((symbols, 13))
     found = 0
     for k in range(count):
-        own = book[symbol[k]]
+        own = symbol[k]
         if closed[k] != 0.0:
-            own[2] += closed[k]
-            own[4] += -closed[k] * (price[k] - own[3]) * multiplier[k]
-            own[5] += closed_fee[k]
-            own[9] += closed[k]
-            own[10] += closed[k] * price[k]
-            own[11] += 1.0
-            if opened[k] != 0.0 or own[0] + closed[k] == 0.0:
-                trip = trips[found]
-                trip[0] = symbol[k]
-                trip[1] = own[1]
-                trip[2] = row[k]
-                trip[3] = own[6]
-                trip[4] = own[12] if own[8] == 1.0 else own[7] / own[6]
-                trip[5] = price[k] if own[11] == 1.0 else own[10] / own[9]
-                trip[6] = own[4]
-                trip[7] = own[4] - own[5]
+            book[own, 2] += closed[k]
+            book[own, 4] += -closed[k] * (price[k] - book[own, 3]) * multiplier[k]
+            book[own, 5] += closed_fee[k]
+            book[own, 9] += closed[k]
+            book[own, 10] += closed[k] * price[k]
+            book[own, 11] += 1.0
+            if opened[k] != 0.0 or book[own, 0] + closed[k] == 0.0:
+                trips[found, 0] = symbol[k]
+                trips[found, 1] = book[own, 1]
+                trips[found, 2] = row[k]
+                trips[found, 3] = book[own, 6]
+                trips[found, 4] = book[own, 12] if book[own, 8] == 1.0 else book[own, 7] / book[own, 6]
+                trips[found, 5] = price[k] if book[own, 11] == 1.0 else book[own, 10] / book[own, 9]
+                trips[found, 6] = book[own, 4]
+                trips[found, 7] = book[own, 4] - book[own, 5]
                 found += 1
-                own[1:] = 0.0
+                for j in range(1, 13):
+                    book[own, j] = 0.0
         if opened[k] != 0.0:
-            before = own[2]
-            if own[8] == 0.0:
-                own[1] = row[k]
-            own[2] += opened[k]
+            before = book[own, 2]
+            if book[own, 8] == 0.0:
+                book[own, 1] = row[k]
+            book[own, 2] += opened[k]
             # Backtrader's own formula, also for the first entry, where it may round
-            own[3] = (before * own[3] + opened[k] * price[k]) / own[2]
-            own[5] += opened_fee[k]
-            own[6] += opened[k]
-            own[7] += opened[k] * price[k]
-            own[8] += 1.0
-            own[12] = price[k]
-        own[0] += closed[k] + opened[k]
+            book[own, 3] = (before * book[own, 3] + opened[k] * price[k]) / book[own, 2]
+            book[own, 5] += opened_fee[k]
+            book[own, 6] += opened[k]
+            book[own, 7] += opened[k] * price[k]
+            book[own, 8] += 1.0
+            book[own, 12] = price[k]
+        book[own, 0] += closed[k] + opened[k]
     return found
 
 

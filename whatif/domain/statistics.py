@@ -120,13 +120,29 @@ def returns_python(levels: FloatArray, returns: FloatArray) -> None:
 level_returns = jit(returns_python)
 
 
+@usable_in_both
+def _all_finite(values: FloatArray) -> bool:
+    for value in values:  # noqa: SIM110 (what is compiled knows no generators)
+        if not math.isfinite(value):
+            return False
+    return True
+
+
+@usable_in_both
+def _all_equal(values: FloatArray) -> bool:
+    for value in values:  # noqa: SIM110
+        if value != values[0]:
+            return False
+    return True
+
+
 def sharpe_python(returns: FloatArray, per_year: float) -> float:
     """Return mean / std(ddof=1) * sqrt(per_year).
 
     NaN under two returns, without variance, and where a return is NaN.
     """
     n = len(returns)
-    if n < 2 or not np.isfinite(returns).all() or returns.min() == returns.max():
+    if n < 2 or not _all_finite(returns) or _all_equal(returns):
         return math.nan
     mean = exact_total(returns, n) / n
     squares = np.empty(n)
@@ -142,7 +158,7 @@ sharpe_ratio = jit(sharpe_python)
 def sortino_python(returns: FloatArray, per_year: float) -> float:
     """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN where `sharpe` is for want of returns."""
     n = len(returns)
-    if n < 2 or not np.isfinite(returns).all():
+    if n < 2 or not _all_finite(returns):
         return math.nan
     squares = np.empty(n)
     for k in range(n):

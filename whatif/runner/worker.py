@@ -34,7 +34,7 @@ from whatif.stats.benchmark import BuyAndHold, buy_and_hold
 
 LOG = logging.getLogger("whatif.worker")
 
-FRAME_ROWS = 1_000
+FRAME_ROWS = 250
 FRAME_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
 

@@ -79,7 +79,9 @@ class Holding:
         self._close = np.ascontiguousarray(close)
         self._execution, self._periods = execution, periods
         self._at = np.array([close[last - 1] if last else np.nan for last in ends])
-        self._peaks, self._troughs = _falls(self._close)
+        peaks, troughs = np.empty(len(close)), np.empty(len(close))
+        count = _falls(self._close, peaks, troughs)
+        self._peaks, self._troughs = peaks[:count].copy(), troughs[:count].copy()
 
     def at(self, weight: float) -> BuyAndHold:
         """Return what holding `weight` of the initial cash gives."""
@@ -106,19 +108,17 @@ class Holding:
         return bought(weight * self._execution.cash, self._price, self._execution)
 
 
-def falls_python(close: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return each highest close so far, and the lowest close from there to the next."""
-    peaks = np.empty(len(close))
-    troughs = np.empty(len(close))
+def falls_python(close: FloatArray, peaks: FloatArray, troughs: FloatArray) -> int:
+    """Write each highest close so far, and the lowest close from there to the next; return how many."""
     count = 0
     for k in range(len(close)):
         if count == 0 or close[k] > peaks[count - 1]:
             peaks[count] = close[k]
             troughs[count] = close[k]
             count += 1
-        else:
-            troughs[count - 1] = min(troughs[count - 1], close[k])
-    return peaks[:count].copy(), troughs[:count].copy()
+        elif close[k] < troughs[count - 1]:
+            troughs[count - 1] = close[k]
+    return count
 
 
 _falls = jit(falls_python)
