@@ -64,8 +64,8 @@ _ARITHMETIC = (
 _ORDER_OF_THINGS = (
     (
         "a short's value stands still",
-        "elif size != 0.0:\n            value",
-        "elif size > 0.0:\n            value",
+        "if size != 0.0:\n                value",
+        "if size > 0.0:\n                value",
     ),
     (
         "cheating on the close is forgotten",
@@ -78,7 +78,7 @@ _ORDER_OF_THINGS = (
     ("a refusal clears all that wait", "waiting = last", "waiting = 0"),
     ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
     ("adding makes a position young", "if opened != 0.0 and size == opened:", "if opened != 0.0:"),
-    ("the first bar is skipped", "if i < lookback:", "if i <= lookback:"),
+    ("the first bar is skipped", "if i >= lookback:\n", "if i > lookback:\n"),
     (
         "a refusal at execution is not counted",
         "if refused:\n                    rejected += 1",
@@ -88,11 +88,26 @@ _ORDER_OF_THINGS = (
     (
         "an order that waits takes its next bar's close",
         "book.order_close[k]\n                    kept += 1\n                    continue",
-        "close\n                    kept += 1\n                    continue",
+        "market.close[i]\n                    kept += 1\n                    continue",
     ),
-    ("the step sees no waiting orders", "cash, value, waiting, market", "cash, value, 0, market"),
-    ("the step sees the cash it began with", "price, held, cash, value", "price, held, broker.cash, value"),
-    ("minutes are swapped", "market.minute[i], to_close, book", "to_close, market.minute[i], book"),
+    (
+        "the step sees no waiting orders",
+        "waiting,\n                    market.minute[i]",
+        "0,\n                    market.minute[i]",
+    ),
+    (
+        "the step sees the cash it began with",
+        "held,\n                    cash,",
+        "held,\n                    broker.cash,",
+    ),
+    (
+        "minutes are swapped",
+        "market.minute[i],\n                    market.to_close[i],",
+        "market.to_close[i],\n                    market.minute[i],",
+    ),
+    ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
+    ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
+    ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
     ("the book's cash is the first one", "book.cash[i - first] = cash", "book.cash[i - first] = broker.cash"),
 )
 
