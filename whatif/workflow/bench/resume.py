@@ -42,6 +42,7 @@ axes:
   slow: {slow}
 execution: {{cash: 100000, commission: 0.0001, slippage: 0.00005}}
 split:     {{kind: holdout, train: 0.0, validate: 0.9, test: 0.1}}
+engine:    backtrader
 """
 
 
