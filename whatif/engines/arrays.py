@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Container, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from whatif.typing import FloatArray, IntArray
 
 MINUTE_US = 60_000_000
 
+_Array = TypeVar("_Array", FloatArray, IntArray)
+
 
 @lru_cache(maxsize=256)
 def record_type(name: str, fields: tuple[str, ...]) -> Any:
@@ -26,7 +28,7 @@ def record_type(name: str, fields: tuple[str, ...]) -> Any:
 
 def price_arrays(bars: Bars, stop: int) -> dict[str, FloatArray]:
     """Return the bars' own series by name, float64 arrays (stop,) that cannot be written to."""
-    return {name: _read_only(getattr(bars, name)[:stop]) for name in PRICE_FIELDS}
+    return {name: read_only(getattr(bars, name)[:stop]) for name in PRICE_FIELDS}
 
 
 def step_arrays(
@@ -58,11 +60,11 @@ def step_arrays(
             array = evaluate(expression, bars, cache, not once or str(expression) not in once)
         except IndicatorError as error:
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
-        values[name] = _read_only(array[:stop])
+        values[name] = read_only(array[:stop])
     return record_type("Arrays", tuple(values))(*values.values())
 
 
-def _read_only(array: FloatArray) -> FloatArray:
+def read_only(array: _Array) -> _Array:
     """Return a read-only, contiguous view: machine code is made for one kind of array."""
     if not array.flags.writeable and array.flags.c_contiguous:
         return array

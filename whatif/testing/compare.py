@@ -7,10 +7,8 @@ import numpy as np
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compare import differences
+from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.errors import EngineError
-
-LARGEST_WHOLE = 2.0**53
-"""Backtrader counts units that it sizes itself in Python integers, which floats follow up to here."""
 
 
 def task_differences(task: BacktestTask, first: str, second: str) -> list[str]:
@@ -43,7 +41,7 @@ def is_too_large(error: object) -> bool:
 
 def within_whole_units(run: EngineRun) -> bool:
     """Return whether no position is so large that Backtrader's integers outrun floats."""
-    return bool((np.abs(run.position) < LARGEST_WHOLE).all())
+    return bool((np.abs(run.position) < LARGEST_SIZE).all())
 
 
 def assert_same(first: EngineRun, second: EngineRun, note: str = "") -> None:

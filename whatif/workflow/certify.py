@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 from whatif.engines import run_engine
 from whatif.engines.compare import differences
@@ -41,7 +43,7 @@ def certify(plan: Plan, resolved: Resolved, chosen: Chosen) -> str:
         return ""
     fills, windows = 0, []
     for name in plan.windows:
-        figures = chosen.validate if name == resolved.timeline.validate.name else chosen.test
+        figures = _figures(resolved, chosen, name)
         if figures.get("status", "ok") == "ok" and figures:
             fills += sum(
                 _compared(plan, resolved, chosen, group, name) for group in _groups(resolved, chosen)
@@ -51,6 +53,10 @@ def certify(plan: Plan, resolved: Resolved, chosen: Chosen) -> str:
         f"Certified: Backtrader {version('backtrader')} ran it again on {' and '.join(windows)}; its "
         f"{fills:,} fills, cash and equity at every bar equal the compiled engine's to the last bit."
     )
+
+
+def _figures(resolved: Resolved, chosen: Chosen, window: str) -> Mapping[str, Any]:
+    return chosen.validate if window == resolved.timeline.validate.name else chosen.test
 
 
 def _groups(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
@@ -63,7 +69,7 @@ def _compared(plan: Plan, resolved: Resolved, chosen: Chosen, group: tuple[str, 
     task = task_of(plan, WorkItem(group, window, (configuration,)), configuration)
     compiled = run_engine(task, "compiled", array_store(plan))
     found = differences(compiled, run_engine(task, "backtrader", array_store(plan)))
-    stored = (chosen.validate if window == resolved.timeline.validate.name else chosen.test).get("pnl_net")
+    stored = _figures(resolved, chosen, window).get("pnl_net")
     final = float(compiled.equity[-1]) - configuration.execution.cash
     if not resolved.pooled and stored != final:
         found.append(f"pnl_net: {stored!r} (stored), {final!r} (run again)")

@@ -9,9 +9,9 @@ from pathlib import Path
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import timeframe_us
-from whatif.engines.compiled.cover import not_covered
+from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
-from whatif.errors import EngineError, StrategyError, StudyError, nearest
+from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
 from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid, expand
@@ -64,8 +64,15 @@ class Checked:
     not_compiled: str = ""
 
 
-def check_study(study: Study) -> Checked:
+def check_study(study: Study, runs: bool = True) -> Checked:
     """Return `study` with everything that can be known of it without its bars.
+
+    Parameters
+    ----------
+    study : Study
+        As authored.
+    runs : bool
+        Whether its backtests are about to run: its strategy is then compiled, or found on disk.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def check_study(study: Study) -> Checked:
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
     if study.models:
         _check_features(study, timeline, timeframes)
-    engine, reason = choose_engine(study, strategy, grid)
+    engine, reason = choose_engine(study, strategy, grid, runs)
     return Checked(
         study=study,
         engine=engine,
@@ -98,10 +105,10 @@ def check_study(study: Study) -> Checked:
     )
 
 
-def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid) -> tuple[str, str]:
+def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, compiles: bool) -> tuple[str, str]:
     """Return the broker that runs a study, and why it is not the compiled one if the study leaves the choice.
 
-    The kernel is compiled here, so that whatever cannot be is known before any task starts.
+    Where it `compiles`, the kernel is made here, so that what cannot be is known before any task starts.
 
     Raises
     ------
@@ -112,11 +119,9 @@ def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid) -> tuple[str,
         return "backtrader", ""
     shared = study.portfolio == "shared" and len(study.data.symbols) > 1
     reasons = not_covered(strategy, {c.execution for c in grid.configurations}, shared)
-    if reasons and study.engine == "compiled":
-        raise EngineError(
-            f"engine compiled does not cover {'; '.join(reasons)}: use engine auto or backtrader"
-        )
-    if not reasons:
+    if study.engine == "compiled":
+        refuse(reasons)
+    if compiles and not reasons:
         try:
             _compile(strategy, grid)
         except StepNotCompiledError as error:

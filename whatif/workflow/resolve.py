@@ -128,7 +128,7 @@ def resolve_study(
     RunError
         If the lake lacks the symbols or bars that the study asks for.
     """
-    checked = study if isinstance(study, Checked) else check_study(study)
+    checked = study if isinstance(study, Checked) else check_study(study, runs=False)
     asked, timeline = checked.study, checked.timeline
     check_bars(location)
     tagged = tagged_pin(location, "bars", _tag(asked))

@@ -22,7 +22,7 @@ def build_study_features(
     path: Path, location: LakeLocation, latest: bool, console: Console
 ) -> dict[str, Pin]:
     """Build the features tables of a study and return their pins by timeframe."""
-    checked = check_study(load_study(path))
+    checked = check_study(load_study(path), runs=False)
     check_bars(location)
     with writer_lock(location, f"features of study {checked.study.study}"):
         session = lazy_session(location)
@@ -34,7 +34,7 @@ def build_study_features(
 
 def train_study_models(path: Path, location: LakeLocation, latest: bool, console: Console) -> Prepared:
     """Train the models of a study whose predictions are not stored yet."""
-    checked = check_study(load_study(path))
+    checked = check_study(load_study(path), runs=False)
     check_bars(location)
     with writer_lock(location, f"train study {checked.study.study}"):
         session = lazy_session(location)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from whatif.domain.execution import Execution
+from whatif.errors import EngineError
 from whatif.strategies import AnyStrategy, StrategySpec
 
 
@@ -30,3 +31,16 @@ def not_covered(
     if any(execution.coo for execution in executions):
         reasons.append("execution: coo (cheat on open)")
     return reasons
+
+
+def refuse(reasons: Iterable[str]) -> None:
+    """Refuse what the compiled broker does not cover; without a reason, do nothing.
+
+    Raises
+    ------
+    EngineError
+        Naming everything.
+    """
+    named = "; ".join(reasons)
+    if named:
+        raise EngineError(f"engine compiled does not cover {named}: use engine auto or backtrader")

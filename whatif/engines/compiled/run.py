@@ -5,10 +5,9 @@ from __future__ import annotations
 from whatif.domain.fills import positions
 from whatif.domain.run import EngineRun
 from whatif.engines.base import BacktestTask, check_task
-from whatif.engines.compiled.cover import not_covered
+from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepRaisedError
 from whatif.engines.compiled.stage import Stage, fills_of
-from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec
 
@@ -30,7 +29,7 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         the step cannot be compiled, raises, or returns what is no intent.
     """
     check_task(task)
-    refuse(task)
+    refuse(not_covered(task.strategy, [task.execution], len(task.bars) > 1))
     assert isinstance(task.strategy, StrategySpec)
     bars = task.bars[0]
     first, stop = task.rows(bars)
@@ -57,18 +56,3 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         engine="compiled",
         cash=book.cash,
     )
-
-
-def refuse(task: BacktestTask) -> None:
-    """Refuse what the compiled broker does not cover.
-
-    Raises
-    ------
-    EngineError
-        Naming everything.
-    """
-    reasons = not_covered(task.strategy, [task.execution], len(task.bars) > 1)
-    if reasons:
-        raise EngineError(
-            f"engine compiled does not cover {'; '.join(reasons)}: use engine auto or backtrader"
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
@@ -17,7 +17,7 @@ from whatif.domain.metrics import Account, period_rows
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.domain.statistics import level_returns, sum_costs
-from whatif.engines.arrays import price_arrays, session_minutes, step_arrays
+from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
 from whatif.engines.base import instant
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
@@ -27,9 +27,7 @@ from whatif.errors import EngineError
 from whatif.indicators import ArrayCache, Expression
 from whatif.strategies import StrategySpec
 from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
-from whatif.typing import FloatArray, IntArray
-
-_Array = TypeVar("_Array", FloatArray, IntArray)
+from whatif.typing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +68,15 @@ class Stage:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self.market = Market(
-            open=_fixed(bars.open[:stop]),
-            high=_fixed(bars.high[:stop]),
-            low=_fixed(bars.low[:stop]),
-            close=_fixed(bars.close[:stop]),
-            minute=_fixed(minute),
-            to_close=_fixed(to_close),
+            open=read_only(bars.open[:stop]),
+            high=read_only(bars.high[:stop]),
+            low=read_only(bars.low[:stop]),
+            close=read_only(bars.close[:stop]),
+            minute=read_only(minute),
+            to_close=read_only(to_close),
         )
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
-        self.ends = _fixed(ends)
+        self.ends = read_only(ends)
         count = stop - first
         # one symbol, of stocks
         self._symbol = np.zeros(2 * count, dtype=np.int64)
@@ -254,13 +252,6 @@ def _rules(overlays: Overlays) -> OverlayRules:
     return overlay_rules(overlays)
 
 
-def _fixed(array: _Array) -> _Array:
-    """Return a read-only, contiguous view: machine code is made for one kind of array."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
 def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
     """Compile a strategy's kernel, or find it on disk, before any bar is there.
 
@@ -275,7 +266,7 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     none = np.zeros(0)
     stage = Stage(Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing), 0, 0)
     kernel = kernel_of(spec, params, overlays.is_on)
-    series = [_fixed(none)] * len(kernel.series)
+    series = [read_only(none)] * len(kernel.series)
     arguments = stage.arguments(kernel, spec, params, Execution(), overlays, series)
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
