@@ -7,10 +7,10 @@ step in place of the one imported from `blank`. It must therefore stand for itse
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain.compile import jit_lean
-from whatif.domain.statistics import invested, settled, tally
+from whatif.domain.compile import jit_lean, usable_in_both
+from whatif.domain.statistics import Tally, invested, settled, tally
 from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step
 from whatif.engines.compiled.broker import (
     LARGEST_SIZE,
@@ -29,6 +29,10 @@ from whatif.typing import FloatArray, IntArray
 BAD_INTENT, BAD_SIZE, FULL_BOOK = 1, 2, 3
 """Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
 size, or there were more executions than the book has room for."""
+
+
+Position: TypeAlias = tuple[float, float, float, float]
+"""Cash, size, entry price, and what the account was worth when it was last looked at."""
 
 
 class Market(NamedTuple):
@@ -126,6 +130,47 @@ class Outcome(NamedTuple):
     amount: float
 
 
+@usable_in_both
+def worth_at(close: float, position: Position, costs: Costs) -> float:
+    """Return what the account is worth at a bar's close."""
+    cash, size, price, value = position
+    return value if size == 0.0 else account_value(cash, size, price, close, costs)
+
+
+@usable_in_both
+def stretch(
+    closes: FloatArray,
+    begin: int,
+    end: int,
+    position: Position,
+    costs: Costs,
+    share_sum: float,
+    so_far: Tally,
+) -> tuple[float, float, Tally]:
+    """Take the rows `begin` to `end` into account, on which nothing was filled.
+
+    Returns
+    -------
+    float, float, Tally
+        Equity at the last one's close, the shares of equity invested, and the tally.
+    """
+    cash, size, price, value = position
+    peak, trough, deepest, below, longest, total = so_far
+    if size == 0.0:
+        for _ in range(begin, end):
+            peak, trough, deepest, below, longest, total = tally(
+                peak, trough, deepest, below, longest, total, value
+            )
+    else:
+        for k in range(begin, end):
+            value = account_value(cash, size, price, closes[k], costs)
+            share_sum += invested(size, closes[k], value)
+            peak, trough, deepest, below, longest, total = tally(
+                peak, trough, deepest, below, longest, total, value
+            )
+    return value, share_sum, (peak, trough, deepest, below, longest, total)
+
+
 def run_bars_python(
     first: int,
     stop: int,
@@ -164,7 +209,7 @@ def run_bars_python(
     size, price = 0.0, 0.0
     opened_row, waiting, unchecked = 0, 0, False
     fills, rejected, bars_held = 0, 0, 0
-    peak, trough, deepest, below, longest, equity_sum = -math.inf, -math.inf, 0.0, 0, 0, 0.0
+    so_far = (-math.inf, -math.inf, 0.0, 0, 0, 0.0)
     share_sum = 0.0
     keeps = len(book.equity) > 0
     book.levels[0] = cash
@@ -224,27 +269,22 @@ def run_bars_python(
             value = account_value(cash, size, price, market.close[i], costs)
         if waiting > 0:
             halt = i + 1
+        # two short loops are faster than a long one: the step is asked until it wants something, and
+        # then what the account was worth on those bars is added up
+        begin = i
         code, amount, held = HOLD, 0.0, 0
         while True:
-            close = market.close[i]
-            if size != 0.0:
-                value = account_value(cash, size, price, close, costs)
-                bars_held += 1
-                share_sum += invested(size, close, value)
-                held = i - opened_row
-            peak, trough, deepest, below, longest, equity_sum = tally(
-                peak, trough, deepest, below, longest, equity_sum, value
-            )
-            if keeps:
-                book.equity[i - first] = value
-                book.cash[i - first] = cash
             if i >= lookback:
+                now = value
+                if size != 0.0:
+                    now = account_value(cash, size, price, market.close[i], costs)
+                    held = i - opened_row
                 state = State(
                     size,
                     price,
                     held,
                     cash,
-                    value,
+                    now,
                     waiting,
                     market.minute[i],
                     market.to_close[i],
@@ -255,6 +295,14 @@ def run_bars_python(
             if code != HOLD or OVERLAID or i + 1 >= halt:
                 break
             i += 1
+        position = (cash, size, price, value)
+        value, share_sum, so_far = stretch(market.close, begin, i + 1, position, costs, share_sum, so_far)
+        if size != 0.0:
+            bars_held += i + 1 - begin
+        if keeps:
+            for k in range(begin, i + 1):
+                book.equity[k - first] = worth_at(market.close[k], position, costs)
+                book.cash[k - first] = cash
         if code != HOLD and not (
             TARGET <= code <= TARGET_PERCENT
             and math.isfinite(amount)
@@ -281,6 +329,7 @@ def run_bars_python(
     while period < periods:
         period += 1
         book.levels[period] = value
+    peak, trough, deepest, below, longest, equity_sum = so_far
     deepest, longest = settled(peak, trough, deepest, below, longest)
     return Outcome(
         value, size, fills, rejected, deepest, longest, equity_sum, bars_held, share_sum, 0, 0, 0, 0.0
