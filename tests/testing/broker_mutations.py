@@ -64,8 +64,8 @@ _ARITHMETIC = (
 _ORDER_OF_THINGS = (
     (
         "a short's value stands still",
-        "if size != 0.0:\n                value",
-        "if size > 0.0:\n                value",
+        "    if size == 0.0:\n        for _",
+        "    if size <= 0.0:\n        for _",
     ),
     (
         "cheating on the close is forgotten",
@@ -108,7 +108,18 @@ _ORDER_OF_THINGS = (
     ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
     ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
     ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
-    ("the book's cash is the first one", "book.cash[i - first] = cash", "book.cash[i - first] = broker.cash"),
+    (
+        "a short's equity is kept as it was",
+        "return value if size == 0.0 else",
+        "return value if size <= 0.0 else",
+    ),
+    (
+        "the step sees the value of its last intent",
+        "now = account_value(cash, size, price, market.close[i], costs)",
+        "now = value",
+    ),
+    ("a stretch ends a bar too soon", "begin, i + 1, position", "begin, i, position"),
+    ("the book's cash is the first one", "book.cash[k - first] = cash", "book.cash[k - first] = broker.cash"),
 )
 
 BROKER: tuple[Mutation, ...] = (
