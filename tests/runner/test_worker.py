@@ -15,7 +15,7 @@ import pytest
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import Overlays
 from whatif.domain.resample import resample
-from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS
+from whatif.domain.rows import EQUITY_ARRAYS, KEY, SWEPT_COLUMNS, TRADE_ARRAYS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import RunError
@@ -53,7 +53,7 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
     many = crossovers((3, 9), (4, 12), (5, 15))
     rows = evaluate(plan, WorkItem(("A",), "validate", many), WorkItem(("B",), "validate", many))
-    assert list(rows.columns) == list(WORKER_COLUMNS)
+    assert list(rows.columns) == list(SWEPT_COLUMNS)
     assert not rows.duplicated(list(KEY)).any()
     assert sorted(zip(rows["config_id"], rows["symbol"], strict=True)) == sorted(
         (c.config_id, s) for c in many for s in "AB"

@@ -87,16 +87,23 @@ EQUITY_ARRAYS = {
     "position": "array<double>",
 }
 
+SWEPT_COLUMNS = {**RESULT_COLUMNS, "returns": "array<double>"}
+"""What a worker yields for each backtest: its result row and its returns."""
+
 WORKER_COLUMNS = {
-    **RESULT_COLUMNS,
-    "returns": "array<double>",
+    **SWEPT_COLUMNS,
     **{f"trades_{name}": kind for name, kind in TRADE_ARRAYS.items()},
     **{f"equity_{name}": kind for name, kind in EQUITY_ARRAYS.items()},
 }
-"""What a worker yields for each backtest: its result row, its returns, and, for those kept, series."""
+"""What it yields where series are kept: those too."""
 
 NOT_RESULT = frozenset({"worker", "wall_seconds", "finished_at", "user", "host", "command", "versions"})
 """Columns that may differ between two runs of the same backtest."""
+
+
+def worker_columns(keep: bool) -> dict[str, str]:
+    """Return what a worker yields for each backtest, with series or without."""
+    return WORKER_COLUMNS if keep else SWEPT_COLUMNS
 
 
 def ddl(columns: dict[str, str]) -> str:

@@ -42,6 +42,14 @@ class Call:
     sources: tuple[Series | Call, ...]
     numbers: tuple[int | float | Parameter, ...]
 
+    def __hash__(self) -> int:
+        """Return the hash of its parts, worked out once: a sweep looks expressions up thousands of times."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.indicator, self.sources, self.numbers))
+
     def __str__(self) -> str:
         """Return the shortest way to write it: default sources such as a lone `close` are left out."""
         return self._text

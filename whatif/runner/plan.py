@@ -125,12 +125,18 @@ class WorkItem:
 
     def to_json(self) -> str:
         """Return the item as text, which is what travels."""
+        accounts = {(c.execution, c.overlays): None for c in self.configurations}
+        number = {account: k for k, account in enumerate(accounts)}
         return json.dumps(
             {
                 "symbols": list(self.symbols),
                 "window": self.window,
                 "keep": self.keep,
-                "configurations": [_configuration(c) for c in self.configurations],
+                # few are shared by many: each is sent, and made again, once
+                "accounts": [[asdict(execution), overlays.active] for execution, overlays in accounts],
+                "configurations": [
+                    _configuration(c, number[c.execution, c.overlays]) for c in self.configurations
+                ],
             }
         )
 
@@ -138,28 +144,30 @@ class WorkItem:
     def from_json(cls, text: str) -> WorkItem:
         """Return the item that `to_json` wrote."""
         given = json.loads(text)
+        accounts = [
+            (Execution(**execution), Overlays(**overlays)) for execution, overlays in given["accounts"]
+        ]
         configurations = tuple(
             Configuration(
                 config_id=c["config_id"],
                 params=c["params"],
                 model=c["model"],
                 timeframe=c["timeframe"],
-                execution=Execution(**c["execution"]),
-                overlays=Overlays(**c["overlays"]),
+                execution=accounts[c["account"]][0],
+                overlays=accounts[c["account"]][1],
             )
             for c in given["configurations"]
         )
         return cls(tuple(given["symbols"]), given["window"], configurations, given["keep"])
 
 
-def _configuration(configuration: Configuration) -> dict[str, Any]:
+def _configuration(configuration: Configuration, account: int) -> dict[str, Any]:
     return {
         "config_id": configuration.config_id,
         "params": dict(configuration.params),
         "model": configuration.model,
         "timeframe": configuration.timeframe,
-        "execution": asdict(configuration.execution),
-        "overlays": configuration.overlays.active,
+        "account": account,
     }
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.frames import timestamps
-from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, WORKER_COLUMNS, ddl
+from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, ddl, worker_columns
 from whatif.errors import RunError, WhatIfError
 from whatif.lake import delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
@@ -72,11 +72,12 @@ class WaveDone:
 
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
-    """Return the rows of all backtests in `items`: one task for each item, columns `WORKER_COLUMNS`."""
+    """Return the rows of all backtests in `items`: one task for each item, columns as in `worker_columns`."""
     texts = pd.DataFrame({"item": [item.to_json() for item in items]})
     # from one partition, round robin gives every task exactly one item
     frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
-    return frame.mapInPandas(_evaluator(plan), schema=ddl(WORKER_COLUMNS))
+    columns = worker_columns(any(item.keep for item in items))
+    return frame.mapInPandas(_evaluator(plan), schema=ddl(columns))
 
 
 def run_waves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from whatif.domain.frames import timestamps
 from whatif.domain.metrics import account_metrics, account_of
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
-from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, WORKER_COLUMNS
+from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, worker_columns
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.kernel import keep_kernels_in
@@ -39,9 +40,6 @@ FRAME_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
 
 
-_ARRAYS = tuple(name for name, kind in WORKER_COLUMNS.items() if kind.startswith("array"))
-
-
 def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     """Run the work items in `frames` and yield their rows.
 
@@ -55,17 +53,24 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFram
     Yields
     ------
     DataFrame
-        Some rows, columns as in `WORKER_COLUMNS`: exactly one for each backtest. A backtest
+        Some rows, columns as in `worker_columns`: exactly one for each backtest. A backtest
         that raises is a row with status "error"; it does not stop the others.
     """
     if plan.home:
         keep_kernels_in(plan.home)
+    _spare_the_collector()
     for frame in frames:
         for text in frame["item"]:
             item = WorkItem.from_json(text)
             name, count = "+".join(item.symbols), len(item.configurations)
             LOG.info("item %s %s: %d configurations", name, item.window, count)
-            yield from _frames(_rows(plan, item))
+            yield from _frames(_rows(plan, item), worker_columns(item.keep))
+
+
+@cache
+def _spare_the_collector() -> None:
+    """Keep what is imported by now, some million objects, from being looked through again and again."""
+    gc.freeze()
 
 
 def _rows(plan: Plan, item: WorkItem) -> Iterator[dict[str, Any]]:
@@ -90,18 +95,19 @@ def _rows(plan: Plan, item: WorkItem) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _frames(rows: Iterable[dict[str, Any]]) -> Iterator[pd.DataFrame]:
+def _frames(rows: Iterable[dict[str, Any]], columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
     """Yield rows in frames of a bounded size, so that memory does not grow with a work item."""
+    arrays = [name for name, kind in columns.items() if kind.startswith("array")]
     waiting: list[dict[str, Any]] = []
     numbers = 0
     for row in rows:
         waiting.append(row)
-        numbers += sum(len(row[name]) for name in _ARRAYS if row[name] is not None)
+        numbers += sum(len(row[name]) for name in arrays if row[name] is not None)
         if numbers > FRAME_NUMBERS or len(waiting) >= FRAME_ROWS:
-            yield pd.DataFrame(waiting, columns=list(WORKER_COLUMNS))
+            yield pd.DataFrame(waiting, columns=list(columns))
             waiting, numbers = [], 0
     if waiting:
-        yield pd.DataFrame(waiting, columns=list(WORKER_COLUMNS))
+        yield pd.DataFrame(waiting, columns=list(columns))
 
 
 def describe(error: BaseException) -> str:
@@ -116,7 +122,7 @@ def describe(error: BaseException) -> str:
 def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
     """Return what all rows of an item have in common; every other column is there, without a value."""
     window = plan.windows[item.window]
-    row: dict[str, Any] = dict.fromkeys(WORKER_COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(worker_columns(item.keep))
     return row | {
         "bars_snapshot": plan.bars.snapshot_id,
         "data_digest": plan.data_digest,
