@@ -81,7 +81,6 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
         }
     ]
     assert len(first["returns"]) == len(plan.windows["validate"].periods) == 14
-    assert first["equity_ts"] is None
 
 
 def test_overlays_reach_the_engine_and_stand_beside_the_costs(lake, make_plan) -> None:
