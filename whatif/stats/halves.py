@@ -1,0 +1,182 @@
+"""Objectives on every choice of half of the blocks, from sums that are made once.
+
+The sums of every subset of the first half of the blocks are kept, and of every subset of the second:
+one addition joins two of them to any choice of blocks. All arithmetic is elementwise, so that equal
+columns give equal numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from whatif.stats.objectives import constant_columns, log_growth
+from whatif.typing import FloatArray, IntArray
+
+_CANCELS = 1e-5
+"""A variance that is a smaller share of the sum of squares is computed again in two passes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """Objective of all configurations on half of the blocks.
+
+    Attributes
+    ----------
+    ranked : float64 array (configurations,)
+        NaN where undefined.
+    limits : float64 array (configurations,)
+        Where undefined, 0 if the mean return is 0, else infinity with its sign.
+    """
+
+    ranked: FloatArray
+    limits: FloatArray
+
+
+class Halves(Protocol):
+    """An objective that can be measured on any half of the blocks."""
+
+    configurations: int
+
+    def measure(self, bits: int) -> Half:
+        """Measure on the blocks whose bits are set, half of all."""
+
+
+def halves_of(matrix: FloatArray, blocks: int, objective: str) -> Halves:
+    """Prepare an objective; configurations for which it is undefined over all periods are left out.
+
+    Parameters
+    ----------
+    matrix : float64 array (periods, configurations)
+        Finite returns; periods are a multiple of blocks.
+    blocks : int
+        Even.
+    objective : str
+        One of `RETURN_OBJECTIVES`.
+    """
+    kinds: dict[str, type[_Sharpe | _Sortino | _Growth]] = {
+        "sharpe": _Sharpe,
+        "sortino": _Sortino,
+        "return_pct": _Growth,
+    }
+    return kinds[objective](matrix, blocks)
+
+
+class _Subsets:
+    """Sums of a figure over any subset of the blocks.
+
+    Parameters
+    ----------
+    figures : float64 array (blocks, configurations)
+        What is added up.
+    """
+
+    def __init__(self, figures: FloatArray) -> None:
+        self._half = len(figures) // 2
+        self._low, self._high = (
+            _subset_sums(part) for part in (figures[: self._half], figures[self._half :])
+        )
+
+    def sum(self, bits: int) -> FloatArray:
+        """Return the sum over the blocks whose bits are set, (configurations,)."""
+        return np.asarray(self._low[bits & ((1 << self._half) - 1)] + self._high[bits >> self._half])
+
+
+def _subset_sums(figures: FloatArray) -> FloatArray:
+    """Return the sums of all subsets, (2**blocks, configurations); bit b of the row is block b."""
+    sums = np.zeros((1 << len(figures), figures.shape[1]))
+    for b, row in enumerate(figures):
+        sums[1 << b : 2 << b] = sums[: 1 << b] + row
+    return sums
+
+
+class _Sharpe:
+    """Mean / std(ddof=1) per period; undefined where all returns are equal."""
+
+    def __init__(self, matrix: FloatArray, blocks: int) -> None:
+        varies = ~constant_columns(matrix)
+        matrix = matrix if varies.all() else np.ascontiguousarray(matrix[:, varies])
+        self.configurations = matrix.shape[1]
+        self._length = len(matrix) // blocks
+        self._center = matrix.mean(axis=0)
+        shape = (blocks, self.configurations)
+        sums, squares = np.empty(shape), np.empty(shape)
+        self._means, self._within, self._only = np.empty(shape), np.empty(shape), np.empty(shape)
+        for b in range(blocks):
+            block = matrix[b * self._length : (b + 1) * self._length]
+            # what a block without variance holds, else NaN: equality is exact, variance is not
+            self._only[b] = np.where(constant_columns(block), block[0], np.nan)
+            block = block - self._center
+            sums[b] = block.sum(axis=0)
+            self._means[b] = sums[b] / self._length
+            squares[b] = np.square(block).sum(axis=0)
+            self._within[b] = np.square(block - self._means[b]).sum(axis=0)
+        self._sums, self._squares = _Subsets(sums), _Subsets(squares)
+        self._n = blocks // 2 * self._length
+
+    def measure(self, bits: int) -> Half:
+        total, squares = self._sums.sum(bits), self._squares.sum(bits)
+        scatter = squares - total * total / self._n
+        mean = total / self._n + self._center
+        doubtful = np.flatnonzero(scatter <= _CANCELS * squares)
+        scatter[doubtful] = 1.0
+        ratio = mean / np.sqrt(scatter / (self._n - 1))
+        return self._again(bits, ratio, doubtful) if len(doubtful) else Half(ratio, ratio)
+
+    def _again(self, bits: int, ratio: FloatArray, columns: IntArray) -> Half:
+        """Measure some columns from the blocks' means and the scatter within them."""
+        blocks = np.array([b for b in range(len(self._means)) if bits >> b & 1])
+        rows = np.ix_(blocks, columns)
+        means, only = self._means[rows], self._only[rows]
+        center = means.mean(axis=0)
+        scatter = self._within[rows].sum(axis=0) + self._length * np.square(means - center).sum(axis=0)
+        constant = (only == only[0]).all(axis=0)
+        still = constant | (scatter <= 0.0)
+        mean = np.where(constant, only[0], center + self._center[columns])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio[columns] = np.where(still, np.nan, mean / np.sqrt(scatter / (self._n - 1)))
+        return _with_limits(ratio, columns[still], mean[still])
+
+
+class _Sortino:
+    """Mean / sqrt(mean(min(r, 0)^2)) per period; undefined without a loss."""
+
+    def __init__(self, matrix: FloatArray, blocks: int) -> None:
+        loses = matrix.min(axis=0) < 0.0
+        matrix = matrix if loses.all() else np.ascontiguousarray(matrix[:, loses])
+        self.configurations = matrix.shape[1]
+        length = len(matrix) // blocks
+        parts = [matrix[b * length : (b + 1) * length] for b in range(blocks)]
+        self._sums = _Subsets(np.array([part.sum(axis=0) for part in parts]))
+        self._losses = _Subsets(np.array([np.square(np.minimum(part, 0.0)).sum(axis=0) for part in parts]))
+        self._n = blocks // 2 * length
+
+    def measure(self, bits: int) -> Half:
+        mean, losses = self._sums.sum(bits) / self._n, self._losses.sum(bits)
+        undefined = np.flatnonzero(losses <= 0.0)
+        losses[undefined] = np.nan
+        return _with_limits(mean / np.sqrt(losses / self._n), undefined, mean[undefined])
+
+
+class _Growth:
+    """Sum of ln(1 + r), which ranks as the compounded return does; always defined."""
+
+    def __init__(self, matrix: FloatArray, blocks: int) -> None:
+        self.configurations = matrix.shape[1]
+        length = len(matrix) // blocks
+        parts = [log_growth(matrix[b * length : (b + 1) * length]).sum(axis=0) for b in range(blocks)]
+        self._sums = _Subsets(np.array(parts))
+
+    def measure(self, bits: int) -> Half:
+        growth = self._sums.sum(bits)
+        return Half(growth, growth)
+
+
+def _with_limits(ranked: FloatArray, undefined: IntArray, mean: FloatArray) -> Half:
+    if not len(undefined):
+        return Half(ranked, ranked)
+    limits = ranked.copy()
+    limits[undefined] = np.where(mean == 0.0, 0.0, np.copysign(np.inf, mean))
+    return Half(ranked, limits)
