@@ -8,12 +8,15 @@ columns give equal numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from whatif.stats.objectives import constant_columns, log_growth
 from whatif.typing import FloatArray, IntArray
+
+_T = TypeVar("_T", np.float64, np.uint8)
 
 _CANCELS = 1e-5
 """A variance that is a smaller share of the sum of squares is computed again in two passes."""
@@ -64,29 +67,29 @@ def halves_of(matrix: FloatArray, blocks: int, objective: str) -> Halves:
     return kinds[objective](matrix, blocks)
 
 
-class _Subsets:
+class _Subsets(Generic[_T]):
     """Sums of a figure over any subset of the blocks.
 
     Parameters
     ----------
-    figures : float64 array (blocks, configurations)
+    figures : float64 or uint8 array (blocks, configurations)
         What is added up.
     """
 
-    def __init__(self, figures: FloatArray) -> None:
+    def __init__(self, figures: npt.NDArray[_T]) -> None:
         self._half = len(figures) // 2
         self._low, self._high = (
             _subset_sums(part) for part in (figures[: self._half], figures[self._half :])
         )
 
-    def sum(self, bits: int) -> FloatArray:
+    def sum(self, bits: int) -> npt.NDArray[_T]:
         """Return the sum over the blocks whose bits are set, (configurations,)."""
         return np.asarray(self._low[bits & ((1 << self._half) - 1)] + self._high[bits >> self._half])
 
 
-def _subset_sums(figures: FloatArray) -> FloatArray:
+def _subset_sums(figures: npt.NDArray[_T]) -> npt.NDArray[_T]:
     """Return the sums of all subsets, (2**blocks, configurations); bit b of the row is block b."""
-    sums = np.zeros((1 << len(figures), figures.shape[1]))
+    sums = np.zeros((1 << len(figures), figures.shape[1]), dtype=figures.dtype)
     for b, row in enumerate(figures):
         sums[1 << b : 2 << b] = sums[: 1 << b] + row
     return sums
@@ -114,18 +117,26 @@ class _Sharpe:
             squares[b] = np.square(block).sum(axis=0)
             self._within[b] = np.square(block - self._means[b]).sum(axis=0)
         self._sums, self._squares = _Subsets(sums), _Subsets(squares)
+        # most of what stands still does so at one value: 0, where nothing is traded
+        self._rest = _first_known(self._only)
+        self._busy = _Subsets((self._only != self._rest).astype(np.uint8))
         self._n = blocks // 2 * self._length
 
     def measure(self, bits: int) -> Half:
         total, squares = self._sums.sum(bits), self._squares.sum(bits)
         scatter = squares - total * total / self._n
         mean = total / self._n + self._center
+        resting = np.flatnonzero(self._busy.sum(bits) == 0)
+        scatter[resting] = np.nan
         doubtful = np.flatnonzero(scatter <= _CANCELS * squares)
-        scatter[doubtful] = 1.0
+        scatter[doubtful] = np.nan
         ratio = mean / np.sqrt(scatter / (self._n - 1))
-        return self._again(bits, ratio, doubtful) if len(doubtful) else Half(ratio, ratio)
+        limits = _with_limits(ratio, resting, self._rest[resting])
+        if len(doubtful):
+            self._again(bits, doubtful, ratio, limits)
+        return Half(ratio, limits)
 
-    def _again(self, bits: int, ratio: FloatArray, columns: IntArray) -> Half:
+    def _again(self, bits: int, columns: IntArray, ratio: FloatArray, limits: FloatArray) -> None:
         """Measure some columns from the blocks' means and the scatter within them."""
         blocks = np.array([b for b in range(len(self._means)) if bits >> b & 1])
         rows = np.ix_(blocks, columns)
@@ -137,7 +148,7 @@ class _Sharpe:
         mean = np.where(constant, only[0], center + self._center[columns])
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio[columns] = np.where(still, np.nan, mean / np.sqrt(scatter / (self._n - 1)))
-        return _with_limits(ratio, columns[still], mean[still])
+        limits[columns] = np.where(still, _limit(mean), ratio[columns])
 
 
 class _Sortino:
@@ -157,7 +168,8 @@ class _Sortino:
         mean, losses = self._sums.sum(bits) / self._n, self._losses.sum(bits)
         undefined = np.flatnonzero(losses <= 0.0)
         losses[undefined] = np.nan
-        return _with_limits(mean / np.sqrt(losses / self._n), undefined, mean[undefined])
+        ratio = mean / np.sqrt(losses / self._n)
+        return Half(ratio, _with_limits(ratio, undefined, mean[undefined]))
 
 
 class _Growth:
@@ -174,9 +186,18 @@ class _Growth:
         return Half(growth, growth)
 
 
-def _with_limits(ranked: FloatArray, undefined: IntArray, mean: FloatArray) -> Half:
-    if not len(undefined):
-        return Half(ranked, ranked)
-    limits = ranked.copy()
-    limits[undefined] = np.where(mean == 0.0, 0.0, np.copysign(np.inf, mean))
-    return Half(ranked, limits)
+def _first_known(figures: FloatArray) -> FloatArray:
+    """Return the first figure of each column that is not NaN, (configurations,); NaN if there is none."""
+    first = np.argmax(~np.isnan(figures), axis=0)
+    return np.asarray(figures[first, np.arange(figures.shape[1])], dtype=np.float64)
+
+
+def _with_limits(ratio: FloatArray, undefined: IntArray, mean: FloatArray) -> FloatArray:
+    """Return a copy of the ratios in which undefined ones count by their mean returns, (undefined,)."""
+    limits = ratio.copy()
+    limits[undefined] = _limit(mean)
+    return limits
+
+
+def _limit(mean: FloatArray) -> FloatArray:
+    return np.where(mean == 0.0, 0.0, np.copysign(np.inf, mean))
