@@ -78,9 +78,8 @@ class _Subsets(Generic[_T]):
 
     def __init__(self, figures: npt.NDArray[_T]) -> None:
         self._half = len(figures) // 2
-        self._low, self._high = (
-            _subset_sums(part) for part in (figures[: self._half], figures[self._half :])
-        )
+        self._low: npt.NDArray[_T] = _subset_sums(figures[: self._half])
+        self._high: npt.NDArray[_T] = _subset_sums(figures[self._half :])
 
     def sum(self, bits: int) -> npt.NDArray[_T]:
         """Return the sum over the blocks whose bits are set, (configurations,)."""
