@@ -53,6 +53,10 @@ class ModelError(WhatIfError):
     """A model cannot be trained or its predictions are missing."""
 
 
+class StatisticsError(WhatIfError, ValueError):
+    """A statistic is not defined for what it was given."""
+
+
 class RunError(WhatIfError):
     """A run cannot start or go on."""
 

@@ -1,1 +1,115 @@
-"""stats."""
+"""How likely a result is luck: statistics over all configurations that were tried.
+
+Names are loaded when they are first used (PEP 562), and what a function needs (arch, scipy) when
+it is called: workers import this room for its benchmark only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whatif.stats.intervals import Interval, difference_interval, objective_interval
+    from whatif.stats.objectives import measure, usable_objective
+    from whatif.stats.overfitting import Overfitting, probability_of_backtest_overfitting
+    from whatif.stats.sharpe import (
+        deflated_sharpe_ratio,
+        expected_maximum_sharpe,
+        minimum_track_record_length,
+        probabilistic_sharpe_ratio,
+    )
+    from whatif.stats.stability import (
+        Edge,
+        Neighbourhood,
+        Plane,
+        RankCorrelation,
+        Slice,
+        Stability,
+        influence,
+        rank_correlation,
+        stability_of_best,
+    )
+    from whatif.stats.superiority import (
+        ConfidenceSet,
+        SuperiorAbility,
+        SuperiorSet,
+        model_confidence_set,
+        step_m,
+        superior_predictive_ability,
+    )
+    from whatif.stats.trials import effective_trials, trial_variance
+
+_NAMES = {
+    "intervals": ("Interval", "difference_interval", "objective_interval"),
+    "objectives": ("measure", "usable_objective"),
+    "overfitting": ("Overfitting", "probability_of_backtest_overfitting"),
+    "sharpe": (
+        "deflated_sharpe_ratio",
+        "expected_maximum_sharpe",
+        "minimum_track_record_length",
+        "probabilistic_sharpe_ratio",
+    ),
+    "stability": (
+        "Edge",
+        "Neighbourhood",
+        "Plane",
+        "RankCorrelation",
+        "Slice",
+        "Stability",
+        "influence",
+        "rank_correlation",
+        "stability_of_best",
+    ),
+    "superiority": (
+        "ConfidenceSet",
+        "SuperiorAbility",
+        "SuperiorSet",
+        "model_confidence_set",
+        "step_m",
+        "superior_predictive_ability",
+    ),
+    "trials": ("effective_trials", "trial_variance"),
+}
+_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "probabilistic_sharpe_ratio",
+    "deflated_sharpe_ratio",
+    "minimum_track_record_length",
+    "expected_maximum_sharpe",
+    "effective_trials",
+    "trial_variance",
+    "Overfitting",
+    "probability_of_backtest_overfitting",
+    "SuperiorAbility",
+    "superior_predictive_ability",
+    "SuperiorSet",
+    "step_m",
+    "ConfidenceSet",
+    "model_confidence_set",
+    "Interval",
+    "objective_interval",
+    "difference_interval",
+    "Stability",
+    "Neighbourhood",
+    "Edge",
+    "Slice",
+    "Plane",
+    "stability_of_best",
+    "influence",
+    "RankCorrelation",
+    "rank_correlation",
+    "measure",
+    "usable_objective",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

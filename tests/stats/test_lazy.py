@@ -1,0 +1,38 @@
+"""The room's names, and that they are loaded when used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from whatif import stats
+
+
+def test_every_name_is_there() -> None:
+    assert set(stats.__all__) <= set(dir(stats))
+    assert all(getattr(stats, name).__name__ == name for name in stats.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        stats.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("code", "light"),
+    [
+        ("import whatif.stats", {"arch", "scipy", "numba", "pandas", "numpy"}),
+        (
+            "from whatif.stats import *; probabilistic_sharpe_ratio(0.1, 9)",
+            {"arch", "scipy", "numba", "pandas", "pyspark", "mlflow"},
+        ),
+        # numba brings scipy
+        ("import whatif.stats.benchmark", {"arch", "statsmodels", "pyspark", "mlflow"}),
+    ],
+)
+def test_libraries_wait_until_they_are_needed(code: str, light: set[str]) -> None:
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{n.split('.')[0] for n in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert "whatif" in loaded
+    assert not loaded & light
