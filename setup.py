@@ -17,6 +17,8 @@ TEST = [
     "backtesting>=0.6.5",
     *NOTEBOOK,
 ]
+# combinatorial purged splits; heavy, so only who asks for them installs it
+CPCV = ["skfolio>=1.12,<2"]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 LINT = [
@@ -47,6 +49,7 @@ setup(
         ("share/whatif/jobs", glob("jobs/*.py")),
     ],
     install_requires=[
+        "arch>=8,<9",
         "backtrader==1.9.78.123",
         "boto3>=1.40",
         "exchange_calendars>=4.10",
@@ -63,6 +66,7 @@ setup(
         "pyyaml>=6",
         "rich>=13",
         "scikit-learn>=1.6",
+        "scipy>=1.14",
         "typer>=0.15",
     ],
     # a platform that brings its own Spark (EMR, Glue) installs without the extra
@@ -71,7 +75,8 @@ setup(
         "notebook": NOTEBOOK,
         "test": TEST,
         "bench": BENCH,
-        "dev": [*LOCAL, *TEST, *LINT],
+        "cpcv": CPCV,
+        "dev": [*LOCAL, *CPCV, *TEST, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )
