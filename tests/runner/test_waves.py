@@ -45,7 +45,7 @@ def test_waves_and_items_hold_each_backtest_once(work, cost, cores) -> None:
     while rest:
         wave, rest = take_wave(rest, cost)
         assert wave, "a wave without work never ends"
-        items += work_items(wave, cores)
+        items += work_items(wave, cores, "backtrader")
         waves += 1
     assert backtests(items) == backtests(work)
     assert all(item.configurations for item in items)
@@ -78,7 +78,7 @@ def test_symbols_stay_together_and_in_order() -> None:
 
 @given(some_work, st.integers(1, 64))
 def test_items_never_mix_symbols_and_the_dearest_comes_first(work, cores) -> None:
-    items = work_items(work, cores)
+    items = work_items(work, cores, "backtrader")
     costs = [item.cost for item in items]
     assert costs == sorted(costs, reverse=True)
     bars = {p.symbols: max(p.bars, 1) for p in work}
@@ -87,18 +87,18 @@ def test_items_never_mix_symbols_and_the_dearest_comes_first(work, cores) -> Non
 
 
 def test_one_symbols_configurations_are_spread_evenly() -> None:
-    items = work_items([pending("A", 100, 1_000)], cores=2)
+    items = work_items([pending("A", 100, 1_000)], cores=2, engine="backtrader")
     sizes = [len(item.configurations) for item in items]
     assert len(sizes) == 2 * ITEMS_PER_CORE["backtrader"]
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_there_are_never_more_items_than_backtests() -> None:
-    assert len(work_items([pending("A", 3, 10)], cores=64)) == 3
+    assert len(work_items([pending("A", 3, 10)], cores=64, engine="backtrader")) == 3
 
 
 def test_series_are_asked_for_by_every_item() -> None:
-    assert all(item.keep for item in work_items([pending("A", 9, 10)], 2, keep=True))
+    assert all(item.keep for item in work_items([pending("A", 9, 10)], 2, "compiled", keep=True))
 
 
 class TestPace:

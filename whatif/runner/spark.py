@@ -109,7 +109,7 @@ def run_waves(
     while rest:
         wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))
         started = time.perf_counter()
-        items = work_items(wave, cores, keep.anything, plan.engine)
+        items = work_items(wave, cores, plan.engine, keep.anything)
         try:
             counts, computing = _run_wave(spark, location, plan, items, keep)
         except WhatIfError:

@@ -94,9 +94,7 @@ def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], l
     return wave, rest
 
 
-def work_items(
-    wave: Sequence[Pending], cores: int, keep: bool = False, engine: str = "backtrader"
-) -> list[WorkItem]:
+def work_items(wave: Sequence[Pending], cores: int, engine: str, keep: bool = False) -> list[WorkItem]:
     """Return the work items of a wave, dearest first.
 
     About `ITEMS_PER_CORE` for each core, none mixing symbols; each as dear as the others as far as whole

@@ -67,7 +67,7 @@ def overlay_memory(overlays: Overlays) -> FloatArray:
 
 
 @usable_in_both
-def whole_units(share: float, value: float, close: float) -> float:
+def units_for_share(share: float, value: float, close: float) -> float:
     """Return how many whole units at `close` are worth `share` of an account: Backtrader's `getsize`.
 
     Parameters
@@ -170,10 +170,10 @@ def apply_overlays(
     if share != share or amount == 0.0 or code not in (TARGET, BUY, SELL):
         return (code, amount)
     if code != TARGET:
-        return (code, whole_units(share, value, close))
+        return (code, units_for_share(share, value, close))
     if amount > 0.0:
-        return (HOLD, 0.0) if size > 0.0 else (TARGET, whole_units(share, value, close))
-    return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - whole_units(share, value, close))
+        return (HOLD, 0.0) if size > 0.0 else (TARGET, units_for_share(share, value, close))
+    return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, close))
 
 
 @usable_in_both

@@ -59,7 +59,7 @@ def _peak(setting: Setting, fast: int, slow: int) -> dict[str, Any]:
 def probe(setting: Setting, plan: Plan, pending: Sequence[Pending]) -> dict[str, Any]:
     """Evaluate everything in one worker without Spark; return its counts and its memory in MB."""
     home = setting.location.home
-    items = [item.to_json() for item in work_items(pending, setting.options.cores)]
+    items = [item.to_json() for item in work_items(pending, setting.options.cores, plan.engine)]
     request, answer = home / "probe.pickle", home / "probe.json"
     request.write_bytes(pickle.dumps((plan, items)))
     setting.run_child(["-m", "whatif.workflow.bench.probe", request, answer])

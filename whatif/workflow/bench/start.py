@@ -76,8 +76,8 @@ def _start(setting: Setting, folder: Path) -> Start:
     market, home = setting.market, setting.location.home
     request, answer = home / "start.pickle", home / "start.json"
     plan = sweep.sweep_plan(market, "start", sweep.COMPILED)
-    # one core: one item, whose rows come in one frame
-    (item, *_) = work_items(sweep.crossovers(market, _FAST, _SLOW, len(market.bars)), 1)
+    # the first item, whose rows come in one frame
+    (item, *_) = work_items(sweep.crossovers(market, _FAST, _SLOW, len(market.bars)), 1, plan.engine)
     request.write_bytes(pickle.dumps((plan, [item.to_json()])))
     variables = compiled_code_in(folder)
     started = time.time()

@@ -63,7 +63,7 @@ def compute(setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[i
     """Run all pairs of periods through Spark without storing their rows; return seconds."""
     market, spark = setting.market, setting.spark
     plan = _fresh(sweep_plan(market, "not stored", engine))
-    items = work_items(crossovers(market, fast, slow, len(market.bars)), task_slots(spark), engine=engine)
+    items = work_items(crossovers(market, fast, slow, len(market.bars)), task_slots(spark), engine)
     started = time.perf_counter()
     backtests(spark, plan, items).write.format("noop").mode("overwrite").save()
     return time.perf_counter() - started
