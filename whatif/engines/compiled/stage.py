@@ -12,13 +12,13 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills, round_trips
+from whatif.domain.fills import Fills
 from whatif.domain.metrics import Account, period_rows
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
-from whatif.domain.statistics import level_returns, sum_costs
 from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
 from whatif.engines.base import instant
+from whatif.engines.compiled.finish import finish
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
@@ -79,7 +79,6 @@ class Stage:
         self.ends = read_only(ends)
         count = stop - first
         # one symbol, of stocks
-        self._symbol = np.zeros(2 * count, dtype=np.int64)
         self._multiplier = np.ones(2 * count)
         self._book = Book(
             row=np.empty(2 * count, dtype=np.int64),
@@ -196,11 +195,19 @@ class Stage:
         """
         outcome, book = self.play(spec, params, execution, overlays, cache, once, bound)
         fills = (book.closed, book.opened, book.price, book.closed_fee, book.opened_fee)
-        costs, traded = sum_costs(*fills, outcome.fills)
-        trips = np.empty((outcome.fills, 8))
-        closed = round_trips(book.row, self._symbol, *fills, self._multiplier, outcome.fills, trips)
-        returns = np.empty(len(self.ends))
-        level_returns(book.levels, returns)
+        trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
+        fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
+        closed = finish(
+            book.row,
+            *fills,
+            self._multiplier,
+            outcome.fills,
+            book.levels,
+            returns,
+            trips,
+            fees,
+            values,
+        )
         count = self.stop - self.first
         account = Account(
             final=outcome.final,
@@ -210,9 +217,9 @@ class Stage:
             equity_sum=outcome.equity_sum,
             bars=count,
             bars_held=outcome.bars_held,
-            costs=costs,
-            traded=traded,
-            net=np.ascontiguousarray(trips[:closed, 7]),
+            fees=fees,
+            values=values,
+            net=trips[7, :closed],
             open_at_end=outcome.size != 0.0,
         )
         return Measured(account, outcome.share_sum / count, outcome.rejected)
