@@ -12,6 +12,7 @@ with without_collecting():
     import numba
     from numba import types
     from numba.core import event
+    from numba.core.registry import cpu_target
     from numba.extending import overload, register_jitable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -54,6 +55,8 @@ def _import_without_scipy() -> None:
         linalg.ensure_blas = ask
 
 
+# what the first decorator would make, under the lock too: from here on that is for code
+_TARGET = cpu_target.target_context
 event.register("numba:compiler_lock", _Locked())
 
 

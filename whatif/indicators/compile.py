@@ -15,14 +15,14 @@ __all__ = ["filling", "jit", "jit_lean"]
 
 
 def filling(kernel: Callable[..., None], *, room: bool = False) -> Callable[..., FloatArray]:
-    """Return the indicator that `kernel` computes into an array which it is given last, filled with NaN.
+    """Return the indicator that `kernel` computes into an array which it is given last, and fills whole.
 
     Machine code that makes no array itself takes half as long to compile. With `room` the kernel
     is given room for an exact sum's partials after that.
     """
 
     def filled(source: FloatArray, *others: Any) -> FloatArray:
-        result = np.full(len(source), np.nan)
+        result = np.empty(len(source))
         if room:
             kernel(source, *others, result, room_for_partials())
         else:

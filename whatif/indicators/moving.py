@@ -45,6 +45,7 @@ def _average(source: FloatArray, period: int, result: FloatArray, partials: Floa
     seen = 0
     for t in range(len(source)):
         x = source[t]
+        result[t] = math.nan
         if not math.isfinite(x):
             high = 0.0
             low = 0.0
