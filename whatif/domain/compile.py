@@ -17,7 +17,7 @@ with without_collecting():
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_INNER = {"no_cfunc_wrapper": True}
+_FROM_PYTHON = {"no_cfunc_wrapper": True}
 """No entry for callers in C: nobody calls these kernels from there, and each one takes time to compile."""
 
 
@@ -81,14 +81,14 @@ def jit_step(step: _F, lean: bool = True) -> _F:
     It is kept nowhere but in what calls it: its types are those of one caller. A `lean` one makes
     no array.
     """
-    options = {"error_model": "python", "boundscheck": True, "forceinline": True, **_INNER}
+    options = {"error_model": "python", "boundscheck": True, "forceinline": True, **_FROM_PYTHON}
     compiled: _F = numba.njit(fastmath=False, _nrt=not lean, **options)(step)
     return compiled
 
 
 def usable_in_both(function: _F) -> _F:
     """Leave a function as it is for Python, and let compiled kernels call it."""
-    marked: _F = register_jitable(**_INNER)(function)
+    marked: _F = register_jitable(**_FROM_PYTHON)(function)
     return marked
 
 
@@ -102,7 +102,7 @@ def _float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares th
 
 def _compiled(kernel: _F, **options: Any) -> _F:
     try:
-        compiled: _F = numba.njit(cache=True, fastmath=False, **_INNER, **options)(kernel)
+        compiled: _F = numba.njit(cache=True, fastmath=False, **_FROM_PYTHON, **options)(kernel)
     except RuntimeError:
-        compiled = numba.njit(cache=False, fastmath=False, **_INNER, **options)(kernel)
+        compiled = numba.njit(cache=False, fastmath=False, **_FROM_PYTHON, **options)(kernel)
     return compiled

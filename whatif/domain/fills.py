@@ -97,23 +97,15 @@ class Trades:
 
 
 @usable_in_both
-def write_trips(
-    row: IntArray,
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    multiplier: FloatArray,
-    count: int,
-    trips: FloatArray,
-) -> int:
+def write_trips(row: IntArray, executions: FloatArray, count: int, trips: FloatArray) -> int:
     """Write the closed round trips of one symbol's first `count` executions; return how many.
 
     Parameters
     ----------
-    row, closed, opened, price, closed_fee, opened_fee, multiplier : arrays (f,)
-        Executions, as in `Fills`.
+    row : int64 array (f,)
+        As in `Fills`.
+    executions : float64 array (6, f)
+        Closed, opened, price, commission of what was closed and opened, multiplier, as in `Fills`.
     count : int
         How many of them are read.
     trips : float64 array (8, count)
@@ -132,11 +124,11 @@ def write_trips(
     units_in, value_in, entries, entry = 0.0, 0.0, 0, 0.0
     units_out, value_out, exits = 0.0, 0.0, 0
     for k in range(count):
-        less, more, at = closed[k], opened[k], price[k]
+        less, more, at = executions[0, k], executions[1, k], executions[2, k]
         if less != 0.0:
             size += less
-            profit += -less * (at - average) * multiplier[k]
-            fees += closed_fee[k]
+            profit += -less * (at - average) * executions[5, k]
+            fees += executions[3, k]
             units_out += less
             value_out += less * at
             exits += 1
@@ -160,7 +152,7 @@ def write_trips(
             size += more
             # Backtrader's own formula, also for the first entry, where it may round
             average = (before * average + more * at) / size
-            fees += opened_fee[k]
+            fees += executions[4, k]
             units_in += more
             value_in += more * at
             entries += 1
@@ -169,18 +161,9 @@ def write_trips(
     return found
 
 
-def round_trips_python(
-    row: IntArray,
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    multiplier: FloatArray,
-    trips: FloatArray,
-) -> int:
-    """Do as `write_trips`, of all executions (f,)."""
-    return write_trips(row, closed, opened, price, closed_fee, opened_fee, multiplier, len(row), trips)
+def round_trips_python(row: IntArray, executions: FloatArray, trips: FloatArray) -> int:
+    """Do as `write_trips`, of all executions (6, f)."""
+    return write_trips(row, executions, len(row), trips)
 
 
 round_trips = jit_lean(round_trips_python)
@@ -201,16 +184,15 @@ def closed_trades(fills: Fills) -> Trades:
 def _trips_of(fills: Fills, own: IntArray) -> FloatArray:
     """Return the round trips that the executions `own` of one symbol make, (8, c), as `write_trips` does."""
     trips = np.empty((8, len(own)))
-    count = round_trips(
-        fills.row[own],
-        fills.closed[own],
-        fills.opened[own],
-        fills.price[own],
-        fills.closed_commission[own],
-        fills.opened_commission[own],
-        fills.multiplier[own],
-        trips,
+    executions = (
+        fills.closed,
+        fills.opened,
+        fills.price,
+        fills.closed_commission,
+        fills.opened_commission,
+        fills.multiplier,
     )
+    count = round_trips(fills.row[own], np.stack([part[own] for part in executions]), trips)
     found = trips[:, :count]
     found[0] = own[found[0].astype(np.int64)]
     return found

@@ -10,12 +10,7 @@ from whatif.typing import FloatArray, IntArray
 
 def finish_python(
     row: IntArray,
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    multiplier: FloatArray,
+    executions: FloatArray,
     count: int,
     levels: FloatArray,
     returns: FloatArray,
@@ -27,8 +22,8 @@ def finish_python(
 
     Parameters
     ----------
-    row, closed, opened, price, closed_fee, opened_fee, multiplier : arrays (f,)
-        Executions of one symbol, as in `whatif.domain.fills.Fills`; the first `count` are read.
+    row, executions : int64 array (f,) and float64 array (6, f)
+        Executions of one symbol, as `write_trips` takes them; the first `count` are read.
     levels : float64 array (k + 1,)
         Cash, and equity at each period's end.
     returns : float64 array (k,)
@@ -39,10 +34,10 @@ def finish_python(
         Written to: commission and value of each execution.
     """
     for k in range(count):
-        fees[k] = closed_fee[k] + opened_fee[k]
-        values[k] = abs((closed[k] + opened[k]) * price[k])
+        fees[k] = executions[3, k] + executions[4, k]
+        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k])
     write_returns(levels, returns)
-    return write_trips(row, closed, opened, price, closed_fee, opened_fee, multiplier, count, trips)
+    return write_trips(row, executions, count, trips)
 
 
 finish = jit_lean(finish_python)
