@@ -69,8 +69,8 @@ _ORDER_OF_THINGS = (
     ),
     (
         "cheating on the close is forgotten",
-        "book.order_close[k] if broker.coc else market.open[i]",
-        "market.open[i]",
+        "book.order_close[k] if broker.coc else x.open[i]",
+        "x.open[i]",
     ),
     ("waiting orders are checked again", "if unchecked and broker.checksubmit:", "if broker.checksubmit:"),
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
@@ -84,16 +84,16 @@ _ORDER_OF_THINGS = (
         "if refused:\n                    rejected += 1",
         "if refused:\n                    rejected += 0",
     ),
-    ("high and low are swapped", "market.high[i], market.low[i]", "market.low[i], market.high[i]"),
+    ("high and low are swapped", "x.high[i], x.low[i]", "x.low[i], x.high[i]"),
     (
         "an order that waits takes its next bar's close",
         "book.order_close[k]\n                    kept += 1\n                    continue",
-        "market.close[i]\n                    kept += 1\n                    continue",
+        "x.close[i]\n                    kept += 1\n                    continue",
     ),
     (
         "the step sees no waiting orders",
-        "waiting,\n                    market.minute[i]",
-        "0,\n                    market.minute[i]",
+        "waiting,\n                    clock.minute[i]",
+        "0,\n                    clock.minute[i]",
     ),
     (
         "the step sees the cash it began with",
@@ -102,8 +102,8 @@ _ORDER_OF_THINGS = (
     ),
     (
         "minutes are swapped",
-        "market.minute[i],\n                    market.to_close[i],",
-        "market.to_close[i],\n                    market.minute[i],",
+        "clock.minute[i],\n                    clock.to_close[i],",
+        "clock.to_close[i],\n                    clock.minute[i],",
     ),
     ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
     ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
@@ -115,7 +115,7 @@ _ORDER_OF_THINGS = (
     ),
     (
         "the step sees the value of its last intent",
-        "now = account_value(cash, size, price, market.close[i], costs)",
+        "now = account_value(cash, size, price, x.close[i], costs)",
         "now = value",
     ),
     ("a stretch ends a bar too soon", "begin, i + 1, position", "begin, i, position"),

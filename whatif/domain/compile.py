@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
-from numba import types
-from numba.extending import overload, register_jitable
+from whatif.domain.garbage import pause_collecting, resume_collecting, without_collecting
+
+with without_collecting():
+    import numba
+    from numba import types
+    from numba.core import event
+    from numba.core.registry import cpu_target
+    from numba.extending import overload, register_jitable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_FROM_PYTHON = {"no_cfunc_wrapper": True}
+"""No entry for callers in C: nobody calls these kernels from there, and each one takes time to compile."""
+
+
+class _Locked(event.Listener):  # type: ignore[misc]  # numba has no types
+    """What happens while numba compiles or loads, which is whenever it holds its lock."""
+
+    def __init__(self) -> None:
+        self._first = True
+
+    def on_start(self, _event: event.Event) -> None:
+        pause_collecting()
+        if self._first:
+            self._first = False
+            _import_without_scipy()
+
+    def on_end(self, _event: event.Event) -> None:
+        resume_collecting()
+
+
+def _import_without_scipy() -> None:
+    """Import numba's functions on arrays without scipy's, which take as long as the rest.
+
+    On import it asks whether there is a BLAS by importing one. It asks again where a step calls what
+    needs one, and imports it then.
+    """
+    from numba.np import linalg
+
+    ask = getattr(linalg, "ensure_blas", None)
+    if ask is None or importlib.util.find_spec("scipy") is None:
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        linalg.ensure_blas = ask
+
+
+# what the first decorator would make, under the lock too: from here on that is for code
+_TARGET = cpu_target.target_context
+event.register("numba:compiler_lock", _Locked())
 
 
 def jit(kernel: _F) -> _F:
@@ -33,14 +81,14 @@ def jit_step(step: _F, lean: bool = True) -> _F:
     It is kept nowhere but in what calls it: its types are those of one caller. A `lean` one makes
     no array.
     """
-    options = {"error_model": "python", "boundscheck": True, "forceinline": True}
+    options = {"error_model": "python", "boundscheck": True, "forceinline": True, **_FROM_PYTHON}
     compiled: _F = numba.njit(fastmath=False, _nrt=not lean, **options)(step)
     return compiled
 
 
 def usable_in_both(function: _F) -> _F:
     """Leave a function as it is for Python, and let compiled kernels call it."""
-    marked: _F = register_jitable(function)
+    marked: _F = register_jitable(**_FROM_PYTHON)(function)
     return marked
 
 
@@ -54,7 +102,7 @@ def _float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares th
 
 def _compiled(kernel: _F, **options: Any) -> _F:
     try:
-        compiled: _F = numba.njit(cache=True, fastmath=False, **options)(kernel)
+        compiled: _F = numba.njit(cache=True, fastmath=False, **_FROM_PYTHON, **options)(kernel)
     except RuntimeError:
-        compiled = numba.njit(cache=False, fastmath=False, **options)(kernel)
+        compiled = numba.njit(cache=False, fastmath=False, **_FROM_PYTHON, **options)(kernel)
     return compiled

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.compile import jit
+from whatif.domain.compile import jit_lean, usable_in_both
 from whatif.typing import FloatArray, IntArray
 
 
@@ -96,78 +96,77 @@ class Trades:
         return len(self.symbol)
 
 
-def round_trips_python(
-    row: IntArray,
-    symbol: IntArray,
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    multiplier: FloatArray,
-    count: int,
-    trips: FloatArray,
-) -> int:
-    """Write the closed round trips of the first `count` executions into `trips`; return how many.
+@usable_in_both
+def write_trips(row: IntArray, executions: FloatArray, count: int, trips: FloatArray) -> int:
+    """Write the closed round trips of one symbol's first `count` executions; return how many.
 
     Parameters
     ----------
-    row, symbol, closed, opened, price, closed_fee, opened_fee, multiplier : arrays (f,)
-        Executions, as in `Fills`.
+    row : int64 array (f,)
+        As in `Fills`.
+    executions : float64 array (6, f)
+        Closed, opened, price, commission of what was closed and opened, multiplier, as in `Fills`.
     count : int
         How many of them are read.
-    trips : float64 array (count, 8)
-        Columns as the attributes of `Trades`, oldest close first.
+    trips : float64 array (8, count)
+        Written to: the execution that closed it, then rows as the attributes of `Trades` from
+        `opened` on; oldest close first.
 
     Notes
     -----
     Sums run in the order of Backtrader's `Trade`.
     """
-    symbols = 1
-    for k in range(count):
-        symbols = max(symbols, symbol[k] + 1)
-    # of each symbol: position, and of its open trade: row, size, average price, profit, fees,
-    # units and value entered, entries, units and value left, exits, price of the last entry
-    book = np.zeros((symbols, 13))
     found = 0
+    position = 0.0
+    # of the trade that is open: row, size, average price, profit, fees
+    since, size, average, profit, fees = 0, 0.0, 0.0, 0.0, 0.0
+    # units, value and number of its entries, price of the last one; the same of its exits
+    units_in, value_in, entries, entry = 0.0, 0.0, 0, 0.0
+    units_out, value_out, exits = 0.0, 0.0, 0
     for k in range(count):
-        own = symbol[k]
-        if closed[k] != 0.0:
-            book[own, 2] += closed[k]
-            book[own, 4] += -closed[k] * (price[k] - book[own, 3]) * multiplier[k]
-            book[own, 5] += closed_fee[k]
-            book[own, 9] += closed[k]
-            book[own, 10] += closed[k] * price[k]
-            book[own, 11] += 1.0
-            if opened[k] != 0.0 or book[own, 0] + closed[k] == 0.0:
-                trips[found, 0] = symbol[k]
-                trips[found, 1] = book[own, 1]
-                trips[found, 2] = row[k]
-                trips[found, 3] = book[own, 6]
-                trips[found, 4] = book[own, 12] if book[own, 8] == 1.0 else book[own, 7] / book[own, 6]
-                trips[found, 5] = price[k] if book[own, 11] == 1.0 else book[own, 10] / book[own, 9]
-                trips[found, 6] = book[own, 4]
-                trips[found, 7] = book[own, 4] - book[own, 5]
+        less, more, at = executions[0, k], executions[1, k], executions[2, k]
+        if less != 0.0:
+            size += less
+            profit += -less * (at - average) * executions[5, k]
+            fees += executions[3, k]
+            units_out += less
+            value_out += less * at
+            exits += 1
+            if more != 0.0 or position + less == 0.0:
+                trips[0, found] = k
+                trips[1, found] = since
+                trips[2, found] = row[k]
+                trips[3, found] = units_in
+                trips[4, found] = entry if entries == 1 else value_in / units_in
+                trips[5, found] = at if exits == 1 else value_out / units_out
+                trips[6, found] = profit
+                trips[7, found] = profit - fees
                 found += 1
-                for j in range(1, 13):
-                    book[own, j] = 0.0
-        if opened[k] != 0.0:
-            before = book[own, 2]
-            if book[own, 8] == 0.0:
-                book[own, 1] = row[k]
-            book[own, 2] += opened[k]
+                since, size, average, profit, fees = 0, 0.0, 0.0, 0.0, 0.0
+                units_in, value_in, entries = 0.0, 0.0, 0
+                units_out, value_out, exits = 0.0, 0.0, 0
+        if more != 0.0:
+            before = size
+            if entries == 0:
+                since = row[k]
+            size += more
             # Backtrader's own formula, also for the first entry, where it may round
-            book[own, 3] = (before * book[own, 3] + opened[k] * price[k]) / book[own, 2]
-            book[own, 5] += opened_fee[k]
-            book[own, 6] += opened[k]
-            book[own, 7] += opened[k] * price[k]
-            book[own, 8] += 1.0
-            book[own, 12] = price[k]
-        book[own, 0] += closed[k] + opened[k]
+            average = (before * average + more * at) / size
+            fees += executions[4, k]
+            units_in += more
+            value_in += more * at
+            entries += 1
+            entry = at
+        position += less + more
     return found
 
 
-round_trips = jit(round_trips_python)
+def round_trips_python(row: IntArray, executions: FloatArray, trips: FloatArray) -> int:
+    """Do as `write_trips`, of all executions (6, f)."""
+    return write_trips(row, executions, len(row), trips)
+
+
+round_trips = jit_lean(round_trips_python)
 
 
 def closed_trades(fills: Fills) -> Trades:
@@ -175,22 +174,28 @@ def closed_trades(fills: Fills) -> Trades:
 
     Sums run in Backtrader's order, so `pnl` and `pnl_net` equal its trades' as bytes.
     """
-    table = np.zeros((len(fills), 8))
-    count = round_trips(
-        fills.row,
-        fills.symbol,
+    tables = [_trips_of(fills, np.flatnonzero(fills.symbol == symbol)) for symbol in np.unique(fills.symbol)]
+    table = np.concatenate(tables, axis=1) if tables else np.empty((8, 0))
+    table = table[:, np.argsort(table[0])]
+    closing, opened, closed = (column.astype(np.int64) for column in table[:3])
+    return Trades(fills.symbol[closing], opened, closed, *table[3:])
+
+
+def _trips_of(fills: Fills, own: IntArray) -> FloatArray:
+    """Return the round trips that the executions `own` of one symbol make, (8, c), as `write_trips` does."""
+    trips = np.empty((8, len(own)))
+    executions = (
         fills.closed,
         fills.opened,
         fills.price,
         fills.closed_commission,
         fills.opened_commission,
         fills.multiplier,
-        len(fills),
-        table,
     )
-    columns = [np.ascontiguousarray(table[:count, k]) for k in range(8)]
-    whole = [column.astype(np.int64) for column in columns[:3]]
-    return Trades(whole[0], whole[1], whole[2], *columns[3:])
+    count = round_trips(fills.row[own], np.stack([part[own] for part in executions]), trips)
+    found = trips[:, :count]
+    found[0] = own[found[0].astype(np.int64)]
+    return found
 
 
 def positions(fills: Fills, symbols: int, rows: int) -> FloatArray:

@@ -10,15 +10,8 @@ from whatif.domain.execution import Execution
 from whatif.domain.fills import Trades
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.domain.statistics import (
-    level_returns,
-    pick_levels,
-    sharpe_ratio,
-    sortino_ratio,
-    sum_costs,
-    tally_array,
-    trade_figures,
-)
+from whatif.domain.statistics import figures, level_returns, pick_levels, tally_array
+from whatif.domain.sums import room_for_partials
 from whatif.typing import FloatArray, IntArray
 
 METRIC_KEYS = (
@@ -47,6 +40,9 @@ LOWER_IS_BETTER = frozenset(
 
 NAN = float("nan")
 
+_NONE = np.empty(0)
+_PARTIALS = room_for_partials()
+
 
 @dataclass(frozen=True)
 class Account:
@@ -64,8 +60,8 @@ class Account:
         Equity at all bars' closes, added up.
     bars, bars_held : int
         Bars of the window, and those at whose close a position was held.
-    costs, traded : float
-        Commission paid, and value of all executions.
+    fees, values : float64 arrays (f,)
+        Commission and value of each execution.
     net : float64 array (c,)
         Net profit of each closed trade.
     open_at_end : bool
@@ -79,8 +75,8 @@ class Account:
     equity_sum: float
     bars: int
     bars_held: int
-    costs: float
-    traded: float
+    fees: FloatArray
+    values: FloatArray
     net: FloatArray
     open_at_end: bool
 
@@ -109,9 +105,6 @@ def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Accoun
     """Return what the metrics need to know of a run."""
     fills = run.fills
     deepest, longest, total = tally_array(run.equity)
-    costs, traded = sum_costs(
-        fills.closed, fills.opened, fills.price, fills.closed_commission, fills.opened_commission, len(fills)
-    )
     return Account(
         final=float(run.equity[-1]) if len(run.equity) else execution.cash,
         returns=period_returns(run.equity, run.ts, periods, execution.cash),
@@ -120,8 +113,8 @@ def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Accoun
         equity_sum=total,
         bars=len(run.ts),
         bars_held=int(run.position.any(axis=0).sum()),
-        costs=costs,
-        traded=traded,
+        fees=fills.commission,
+        values=np.abs(fills.size * fills.price),
         net=run.trades.pnl_net,
         open_at_end=run.open_at_end,
     )
@@ -140,18 +133,24 @@ def account_metrics(
     """
     cash, final, bars = execution.cash, account.final, account.bars
     mean = account.equity_sum / bars if bars else NAN
+    sharpe, sortino, rate, factor, sqn, costs, traded = _figures(
+        account.returns, periods.per_year, account.net, account.fees, account.values
+    )
     return {
-        "pnl_gross": final - cash + account.costs,
+        "pnl_gross": final - cash + costs,
         "pnl_net": final - cash,
-        "costs": account.costs,
+        "costs": costs,
         "return_pct": 100.0 * (final / cash - 1.0),
-        "sharpe": sharpe(account.returns, periods.per_year),
-        "sortino": sortino(account.returns, periods.per_year),
+        "sharpe": sharpe,
+        "sortino": sortino,
         "max_drawdown_pct": account.deepest,
         "max_drawdown_bars": account.longest,
-        **profit_metrics(account.net),
+        "trades": len(account.net),
+        "win_rate": rate,
+        "profit_factor": factor,
+        "sqn": sqn,
         "exposure": account.bars_held / bars if bars else NAN,
-        "turnover": account.traded / mean if mean > 0.0 else NAN,
+        "turnover": traded / mean if mean > 0.0 else NAN,
         "open_at_end": account.open_at_end,
     }
 
@@ -190,12 +189,12 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
 
 def sharpe(returns: FloatArray, per_year: float) -> float:
     """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN if it is undefined."""
-    return float(sharpe_ratio(returns, per_year))
+    return _figures(returns, per_year)[0]
 
 
 def sortino(returns: FloatArray, per_year: float) -> float:
     """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN if it is undefined."""
-    return float(sortino_ratio(returns, per_year))
+    return _figures(returns, per_year)[1]
 
 
 def max_drawdown(equity: FloatArray) -> tuple[float, int]:
@@ -218,5 +217,16 @@ def profit_metrics(net: FloatArray) -> dict[str, float | int]:
     A trade wins if its net profit is not negative (Backtrader's rule). SQN is Backtrader's:
     sqrt(n) * mean / population deviation of the net profits.
     """
-    rate, factor, sqn = trade_figures(net, len(net), 2.0)
+    _, _, rate, factor, sqn, _, _ = _figures(_NONE, 1.0, net)
     return {"trades": len(net), "win_rate": rate, "profit_factor": factor, "sqn": sqn}
+
+
+def _figures(
+    returns: FloatArray,
+    per_year: float,
+    net: FloatArray = _NONE,
+    fees: FloatArray = _NONE,
+    values: FloatArray = _NONE,
+) -> tuple[float, float, float, float, float, float, float]:
+    room = np.empty(max(len(returns), len(net)))
+    return figures(returns, per_year, net, fees, values, 2.0, room, _PARTIALS)

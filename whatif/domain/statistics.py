@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-import numpy as np
-
-from whatif.domain.compile import jit, usable_in_both
+from whatif.domain.compile import jit_lean, usable_in_both
 from whatif.domain.sums import exact_total
 from whatif.typing import FloatArray, IntArray
 
@@ -81,7 +79,7 @@ def tally_python(equity: FloatArray) -> tuple[float, int, float]:
     return deepest, longest, total
 
 
-tally_array = jit(tally_python)
+tally_array = jit_lean(tally_python)
 
 
 def shares_python(size: FloatArray, close: FloatArray, equity: FloatArray) -> float:
@@ -93,7 +91,7 @@ def shares_python(size: FloatArray, close: FloatArray, equity: FloatArray) -> fl
     return total
 
 
-sum_shares = jit(shares_python)
+sum_shares = jit_lean(shares_python)
 
 
 def pick_levels_python(equity: FloatArray, last: IntArray, cash: float, levels: FloatArray) -> None:
@@ -103,10 +101,11 @@ def pick_levels_python(equity: FloatArray, last: IntArray, cash: float, levels: 
         levels[j + 1] = equity[last[j] - 1] if last[j] > 0 else cash
 
 
-pick_levels = jit(pick_levels_python)
+pick_levels = jit_lean(pick_levels_python)
 
 
-def returns_python(levels: FloatArray, returns: FloatArray) -> None:
+@usable_in_both
+def write_returns(levels: FloatArray, returns: FloatArray) -> None:
     """Write the simple returns between levels (k + 1,) into `returns` (k,).
 
     NaN once a level is not positive any more: a ratio to debt says nothing.
@@ -114,109 +113,88 @@ def returns_python(levels: FloatArray, returns: FloatArray) -> None:
     alive = True
     for j in range(len(returns)):
         alive = alive and levels[j] > 0.0
-        returns[j] = levels[j + 1] / levels[j] - 1.0 if alive else np.nan
+        returns[j] = levels[j + 1] / levels[j] - 1.0 if alive else math.nan
 
 
-level_returns = jit(returns_python)
+def returns_python(levels: FloatArray, returns: FloatArray) -> None:
+    """Do as `write_returns`."""
+    write_returns(levels, returns)
 
 
-@usable_in_both
-def _all_finite(values: FloatArray) -> bool:
-    for value in values:  # noqa: SIM110 (what is compiled knows no generators)
-        if not math.isfinite(value):
-            return False
-    return True
+level_returns = jit_lean(returns_python)
 
 
-@usable_in_both
-def _all_equal(values: FloatArray) -> bool:
-    for value in values:  # noqa: SIM110
-        if value != values[0]:
-            return False
-    return True
+def figures_python(
+    returns: FloatArray,
+    per_year: float,
+    net: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    two: float,
+    part: FloatArray,
+    partials: FloatArray,
+) -> tuple[float, float, float, float, float, float, float]:
+    """Return Sharpe ratio, Sortino ratio, win rate, profit factor, SQN, commission paid, and value traded.
 
+    They are one function because what each of them needs most of is the exact sum: called from
+    several, its machine code would be made for each.
 
-def sharpe_python(returns: FloatArray, per_year: float) -> float:
-    """Return mean / std(ddof=1) * sqrt(per_year).
-
-    NaN under two returns, without variance, and where a return is NaN.
+    Parameters
+    ----------
+    returns : float64 array (k,)
+        Simple return of each period. The ratios are NaN under two of them and where one is not
+        finite; Sharpe also where all are equal, Sortino where none is a loss.
+    per_year : float
+        Periods in a year.
+    net : float64 array (c,)
+        Net profit of each closed trade. Rate, factor and SQN are NaN where there are too few.
+    fees, values : float64 arrays (f,)
+        Commission and value of each execution.
+    two : float
+        2.0, given at run time: the C library's power, which Backtrader's SQN uses, is not always
+        the product that a compiler makes of a constant exponent.
+    part, partials : float64 arrays (max(k, c),) and (PARTIALS,)
+        Room; overwritten.
     """
-    n = len(returns)
-    if n < 2 or not _all_finite(returns) or _all_equal(returns):
-        return math.nan
-    mean = exact_total(returns, n) / n
-    squares = np.empty(n)
-    for k in range(n):
-        squares[k] = (returns[k] - mean) * (returns[k] - mean)
-    deviation = math.sqrt(exact_total(squares, n) / (n - 1))
-    return mean / deviation * math.sqrt(per_year) if deviation > 0.0 else math.nan
+    k, c = len(returns), len(net)
+    usable, same = k >= 2, True
+    for j in range(k):
+        usable = usable and math.isfinite(returns[j])
+        same = same and returns[j] == returns[0]
+    sharpe, sortino = math.nan, math.nan
+    if usable:
+        mean, year = exact_total(returns, k, partials) / k, math.sqrt(per_year)
+        for j in range(k):
+            part[j] = (returns[j] - mean) * (returns[j] - mean)
+        deviation = 0.0 if same else math.sqrt(exact_total(part, k, partials) / (k - 1))
+        if deviation > 0.0:
+            sharpe = mean / deviation * year
+        for j in range(k):
+            loss = min(returns[j], 0.0)
+            part[j] = loss * loss
+        deviation = math.sqrt(exact_total(part, k, partials) / k)
+        if deviation > 0.0:
+            sortino = mean / deviation * year
+    rate, factor, sqn = math.nan, math.nan, math.nan
+    if c > 0:
+        won = 0
+        for j in range(c):
+            won += 1 if net[j] >= 0.0 else 0
+            part[j] = max(net[j], 0.0)
+        wins = exact_total(part, c, partials)
+        for j in range(c):
+            part[j] = max(-net[j], 0.0)
+        losses = exact_total(part, c, partials)
+        rate, factor = won / c, wins / losses if losses > 0.0 else math.inf
+    if c > 1:
+        mean = exact_total(net, c, partials) / c
+        for j in range(c):
+            part[j] = math.pow(net[j] - mean, two)
+        deviation = math.sqrt(exact_total(part, c, partials) / c)
+        if deviation > 0.0:
+            sqn = math.sqrt(c) * mean / deviation
+    paid, traded = exact_total(fees, len(fees), partials), exact_total(values, len(values), partials)
+    return sharpe, sortino, rate, factor, sqn, paid, traded
 
 
-sharpe_ratio = jit(sharpe_python)
-
-
-def sortino_python(returns: FloatArray, per_year: float) -> float:
-    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN where `sharpe` is for want of returns."""
-    n = len(returns)
-    if n < 2 or not _all_finite(returns):
-        return math.nan
-    squares = np.empty(n)
-    for k in range(n):
-        loss = min(returns[k], 0.0)
-        squares[k] = loss * loss
-    deviation = math.sqrt(exact_total(squares, n) / n)
-    return exact_total(returns, n) / n / deviation * math.sqrt(per_year) if deviation > 0.0 else math.nan
-
-
-sortino_ratio = jit(sortino_python)
-
-
-def trade_figures_python(net: FloatArray, n: int, two: float) -> tuple[float, float, float]:
-    """Return win rate, profit factor and SQN of the first `n` net profits; NaN where undefined.
-
-    `two` is 2.0, given at run time: the C library's power, which Backtrader's SQN uses, is not
-    always the product that a compiler makes of a constant exponent.
-    """
-    if n == 0:
-        return math.nan, math.nan, math.nan
-    part = np.empty(n)
-    won = 0
-    for k in range(n):
-        won += net[k] >= 0.0
-        part[k] = max(net[k], 0.0)
-    wins = exact_total(part, n)
-    for k in range(n):
-        part[k] = max(-net[k], 0.0)
-    losses = exact_total(part, n)
-    factor = wins / losses if losses > 0.0 else math.inf
-    if n < 2:
-        return won / n, factor, math.nan
-    mean = exact_total(net, n) / n
-    for k in range(n):
-        part[k] = math.pow(net[k] - mean, two)
-    deviation = math.sqrt(exact_total(part, n) / n)
-    return won / n, factor, math.sqrt(n) * mean / deviation if deviation > 0.0 else math.nan
-
-
-trade_figures = jit(trade_figures_python)
-
-
-def costs_python(
-    closed: FloatArray,
-    opened: FloatArray,
-    price: FloatArray,
-    closed_fee: FloatArray,
-    opened_fee: FloatArray,
-    count: int,
-) -> tuple[float, float]:
-    """Return all commission paid and the value of everything traded, of the first `count` executions."""
-    part = np.empty(count)
-    for k in range(count):
-        part[k] = closed_fee[k] + opened_fee[k]
-    fees = exact_total(part, count)
-    for k in range(count):
-        part[k] = abs((closed[k] + opened[k]) * price[k])
-    return fees, exact_total(part, count)
-
-
-sum_costs = jit(costs_python)
+figures = jit_lean(figures_python)

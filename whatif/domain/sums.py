@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from whatif.domain.compile import jit
+from whatif.domain.compile import jit, jit_lean, usable_in_both
 from whatif.typing import FloatArray
 
 _UNIT = 2.0**-52
 """Twice the unit roundoff: bounds one rounding with room to spare."""
 
-_PARTIALS = 64
+PARTIALS = 64
 """Room for the non-overlapping partials of any doubles: (1074 + 1024) / 53 < 64."""
 
 
-def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, float]:
-    """Sum `values[start:stop]` exactly and round once.
+def room_for_partials() -> FloatArray:
+    """Return the room in which a sum keeps what it could not add yet."""
+    return np.empty(PARTIALS)
+
+
+def exact_sum_in_python(
+    values: FloatArray, start: int, stop: int, partials: FloatArray
+) -> tuple[float, float]:
+    """Sum `values[start:stop]` exactly and round once; makes no array of its own.
 
     Parameters
     ----------
@@ -23,6 +30,8 @@ def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, 
         Finite values.
     start, stop : int
         The window.
+    partials : float64 array (PARTIALS,)
+        Room; overwritten.
 
     Returns
     -------
@@ -34,7 +43,6 @@ def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, 
     Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric
     Predicates", 1997; the rounding of halves follows CPython's `math.fsum`.
     """
-    partials = np.empty(_PARTIALS)
     count = 0
     for k in range(start, stop):
         x = values[k]
@@ -76,11 +84,23 @@ def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, 
     return total + 0.0, left
 
 
+# compiled once, and not again for each kind of caller
+exact_sum_in = jit_lean(exact_sum_in_python)
+
+
+def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, float]:
+    """Sum as `exact_sum_in`, in room of its own."""
+    return exact_sum_in(values, start, stop, np.empty(PARTIALS))
+
+
 exact_sum = jit(exact_sum_python)
 
 
-def exact_total_python(values: FloatArray, count: int) -> float:
+@usable_in_both
+def exact_total(values: FloatArray, count: int, partials: FloatArray) -> float:
     """Sum the first `count` values exactly and round once; equal to `math.fsum` as bytes.
+
+    `partials` is room as `exact_sum_in` takes it.
 
     A double-double runs along with a bound on its error. Rounding is monotone: if both ends of
     that interval round to the same double, so does the exact sum; else it is summed exactly.
@@ -101,7 +121,5 @@ def exact_total_python(values: FloatArray, count: int) -> float:
     error += _UNIT * abs(low)
     if total + (low - 2.0 * error) == total and total + (low + 2.0 * error) == total:
         return total + 0.0
-    return exact_sum(values, count - count, count)[0]
-
-
-exact_total = jit(exact_total_python)
+    total, low = exact_sum_in(values, count - count, count, partials)
+    return total

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from whatif.indicators.compile import jit
+from whatif.indicators.compile import filling, jit_lean
 from whatif.typing import FloatArray
 
 
-def crossover_python(first: FloatArray, second: FloatArray) -> FloatArray:
+def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
     """Mark the rows where `first` crosses `second`: 1.0 upwards, -1.0 downwards, else 0.0.
 
     Parameters
@@ -27,25 +27,23 @@ def crossover_python(first: FloatArray, second: FloatArray) -> FloatArray:
     *Timing*: row t uses rows up to t. NaN where either series is NaN and on the first row after
     that, which only seeds the remembered difference.
     """
-    n = len(first)
-    result = np.empty(n)
     # side of the last difference that was not zero; 0 after a first one that was, 2 before any
     side = 2
-    for t in range(n):
+    for t in range(len(first)):
         difference = first[t] - second[t]
         if difference > 0.0:
-            result[t] = np.nan if side == 2 else (1.0 if side == -1 else 0.0)
+            result[t] = math.nan if side == 2 else (1.0 if side == -1 else 0.0)
             side = 1
         elif difference < 0.0:
-            result[t] = np.nan if side == 2 else (-1.0 if side == 1 else 0.0)
+            result[t] = math.nan if side == 2 else (-1.0 if side == 1 else 0.0)
             side = -1
         elif difference == 0.0:
-            result[t] = np.nan if side == 2 else 0.0
+            result[t] = math.nan if side == 2 else 0.0
             side = 0 if side == 2 else side
         else:
-            result[t] = np.nan
+            result[t] = math.nan
             side = 2
-    return result
 
 
-crossover = jit(crossover_python)
+crossover_python = filling(_cross)
+crossover = filling(jit_lean(_cross))

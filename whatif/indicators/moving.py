@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from whatif.indicators.compile import jit
-from whatif.indicators.sums import exact_sum
+from whatif.indicators.compile import filling, jit, jit_lean
+from whatif.indicators.sums import exact_sum, exact_sum_in
 from whatif.typing import FloatArray
 
 _UNIT = 2.0**-52
 """Twice the unit roundoff: bounds one rounding with room to spare."""
 
 
-def sma_python(source: FloatArray, period: int) -> FloatArray:
+def _average(source: FloatArray, period: int, result: FloatArray, partials: FloatArray) -> None:
     """Average the last `period` values: the exact sum, rounded once, over the period.
 
     Parameters
@@ -37,15 +39,14 @@ def sma_python(source: FloatArray, period: int) -> FloatArray:
     if they do not, the window is summed again exactly. The result is therefore proven equal for
     any magnitudes, and costs a few nanoseconds a bar.
     """
-    n = len(source)
-    result = np.full(n, np.nan)
     high = 0.0
     low = 0.0
     error = 0.0
     seen = 0
-    for t in range(n):
+    for t in range(len(source)):
         x = source[t]
-        if not np.isfinite(x):
+        result[t] = math.nan
+        if not math.isfinite(x):
             high = 0.0
             low = 0.0
             error = 0.0
@@ -71,10 +72,13 @@ def sma_python(source: FloatArray, period: int) -> FloatArray:
         high = total
         if seen == period:
             if not (high + (low - 2.0 * error) == high and high + (low + 2.0 * error) == high):
-                high, low = exact_sum(source, t - period + 1, t + 1)
+                high, low = exact_sum_in(source, t - period + 1, t + 1, partials)
                 error = _UNIT * abs(low)
             result[t] = (high + 0.0) / period
-    return result
+
+
+sma_python = filling(_average, room=True)
+sma = filling(jit_lean(_average), room=True)
 
 
 def ema_python(source: FloatArray, period: int) -> FloatArray:
@@ -222,7 +226,6 @@ def smooth_python(source: FloatArray, period: int, alpha: float) -> FloatArray:
     return result
 
 
-sma = jit(sma_python)
 smooth = jit(smooth_python)
 ema = jit(ema_python)
 smma = jit(smma_python)

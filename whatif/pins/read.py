@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain.bars import Bars
+from whatif.domain.garbage import without_collecting
 from whatif.errors import LakeError, nearest
 from whatif.pins.filters import bars_filter, everything
 from whatif.pins.location import catalog_properties
@@ -108,7 +109,9 @@ def read_bars(
         "regular", or "extended" for all bars.
     """
     columns = ["session", *_TIMES, *_FLOATS]
-    table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
+    # of a process's first read, most is importing PyIceberg
+    with without_collecting():
+        table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
     times = {name: microseconds(table[name]) for name in _TIMES}
     order = np.argsort(times["ts"], kind="stable")
     open_, high, low, close, volume, vwap = (floats(table[name])[order] for name in _FLOATS)

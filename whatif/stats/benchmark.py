@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from whatif.domain.bars import Bars
-from whatif.domain.compile import jit
+from whatif.domain.compile import jit_lean
 from whatif.domain.execution import Execution
 from whatif.domain.metrics import period_rows, sharpe
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.domain.statistics import fall, level_returns, pick_levels, sum_shares, tally_array
+from whatif.domain.statistics import (
+    fall,
+    level_returns,
+    pick_levels,
+    sum_shares,
+    tally_array,
+    write_returns,
+)
 from whatif.typing import FloatArray, IntArray
 
 
@@ -79,17 +87,25 @@ class Holding:
         self._close = np.ascontiguousarray(close)
         self._execution, self._periods = execution, periods
         self._at = np.array([close[last - 1] if last else np.nan for last in ends])
-        peaks, troughs = np.empty(len(close)), np.empty(len(close))
-        count = _falls(self._close, peaks, troughs)
-        self._peaks, self._troughs = peaks[:count].copy(), troughs[:count].copy()
+        self._peaks, self._troughs = falls(self._close)
 
     def at(self, weight: float) -> BuyAndHold:
         """Return what holding `weight` of the initial cash gives."""
         cash = self._execution.cash
         units, cost, fee = self._bought(weight)
         returns = np.empty(len(self._at))
+        levels = np.empty(len(self._at) + 1)
         final, deepest = _hold(
-            cash, units, cost, fee, self._peaks, self._troughs, self._at, float(self._close[-1]), returns
+            cash,
+            units,
+            cost,
+            fee,
+            self._peaks,
+            self._troughs,
+            self._at,
+            float(self._close[-1]),
+            levels,
+            returns,
         )
         return BuyAndHold(
             weight=weight,
@@ -108,20 +124,10 @@ class Holding:
         return bought(weight * self._execution.cash, self._price, self._execution)
 
 
-def falls_python(close: FloatArray, peaks: FloatArray, troughs: FloatArray) -> int:
-    """Write each highest close so far, and the lowest close from there to the next; return how many."""
-    count = 0
-    for k in range(len(close)):
-        if count == 0 or close[k] > peaks[count - 1]:
-            peaks[count] = close[k]
-            troughs[count] = close[k]
-            count += 1
-        elif close[k] < troughs[count - 1]:
-            troughs[count - 1] = close[k]
-    return count
-
-
-_falls = jit(falls_python)
+def falls(close: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return each highest close so far, and the lowest close from there to the next."""
+    first = np.flatnonzero(np.concatenate(([True], close[1:] > np.fmax.accumulate(close)[:-1])))
+    return close[first], np.fmin.reduceat(close, first)
 
 
 def hold_python(
@@ -133,14 +139,17 @@ def hold_python(
     troughs: FloatArray,
     at: FloatArray,
     last: float,
+    levels: FloatArray,
     returns: FloatArray,
 ) -> tuple[float, float]:
-    """Write the returns of each period; return final equity and maximum drawdown in percent."""
-    levels = np.empty(len(at) + 1)
+    """Write the returns of each period, (k,); return final equity and maximum drawdown in percent.
+
+    `levels` (k + 1,) is room.
+    """
     levels[0] = cash
     for j in range(len(at)):
-        levels[j + 1] = cash if np.isnan(at[j]) else cash + (units * at[j] - cost - fee)
-    level_returns(levels, returns)
+        levels[j + 1] = cash if math.isnan(at[j]) else cash + (units * at[j] - cost - fee)
+    write_returns(levels, returns)
     deepest = 0.0
     for k in range(len(peaks)):
         peak = cash + (units * peaks[k] - cost - fee)
@@ -150,7 +159,7 @@ def hold_python(
     return cash + (units * last - cost - fee), deepest
 
 
-_hold = jit(hold_python)
+_hold = jit_lean(hold_python)
 
 
 def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods: Periods) -> BuyAndHold:

@@ -31,21 +31,16 @@ BAD_INTENT, BAD_SIZE, FULL_BOOK = 1, 2, 3
 size, or there were more executions than the book has room for."""
 
 
+CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
+"""Rows of a book's executions."""
+
 Position: TypeAlias = tuple[float, float, float, float]
 """Cash, size, entry price, and what the account was worth when it was last looked at."""
 
 
-class Market(NamedTuple):
-    """Bars of one symbol from the beginning of its history to the window's end, length n each.
+class Clock(NamedTuple):
+    """Whole minutes from the session's open to each bar's start, and from there to its close, (n,)."""
 
-    `minute` and `to_close`: whole minutes from the session's open to the bar's start, and from
-    there to its close.
-    """
-
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
     minute: IntArray
     to_close: IntArray
 
@@ -67,8 +62,8 @@ class Book(NamedTuple):
     ----------
     row : int64 array (2 m,)
         Row of each execution, counted from the window's first bar.
-    closed, opened, price, closed_fee, opened_fee : float64 arrays (2 m,)
-        Executions as in `whatif.domain.fills.Fills`.
+    executions : float64 array (6, 2 m)
+        Executions as in `whatif.domain.fills.Fills`, rows as above; the last one is not written to.
     order_size, order_rest, order_close : float64 arrays (m + 1,)
         Orders that wait: signed size, what of it is not filled yet, and close of the bar they were
         made on.
@@ -81,11 +76,7 @@ class Book(NamedTuple):
     """
 
     row: IntArray
-    closed: FloatArray
-    opened: FloatArray
-    price: FloatArray
-    closed_fee: FloatArray
-    opened_fee: FloatArray
+    executions: FloatArray
     order_size: FloatArray
     order_rest: FloatArray
     order_close: FloatArray
@@ -177,7 +168,7 @@ def run_bars_python(
     lookback: int,
     series: tuple[FloatArray, ...],
     values: tuple[Any, ...],
-    market: Market,
+    clock: Clock,
     broker: Broker,
     rules: OverlayRules,
     ends: IntArray,
@@ -192,11 +183,11 @@ def run_bars_python(
     lookback : int
         Row before which the step is not called.
     series : tuple of float64 arrays (n,)
-        What the step reads as ``x.name``, in the kernel's order.
+        What the step reads as ``x.name``, in the kernel's order: the bars' own first.
     values : tuple
         What it reads as ``p.name``.
-    market, broker, rules
-        Bars, settings, overlays.
+    clock, broker, rules
+        Where each bar is in its session, settings, overlays.
     ends : int64 array (k,)
         Bars of the window that start before each period's end.
     book : Book
@@ -232,8 +223,8 @@ def run_bars_python(
             kept = 0
             for k in range(waiting):
                 order = book.order_size[k]
-                at = book.order_close[k] if broker.coc else market.open[i]
-                at = fill_price(order, at, market.high[i], market.low[i], slippage)
+                at = book.order_close[k] if broker.coc else x.open[i]
+                at = fill_price(order, at, x.high[i], x.low[i], slippage)
                 rest = book.order_rest[k]
                 if math.isnan(at):
                     book.order_size[kept] = order
@@ -257,16 +248,16 @@ def run_bars_python(
                     if fills == len(book.row):
                         return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, FULL_BOOK, i, 0, 0.0)
                     book.row[fills] = i - first
-                    book.closed[fills] = closed
-                    book.opened[fills] = opened
-                    book.price[fills] = at
-                    book.closed_fee[fills] = closed_fee
-                    book.opened_fee[fills] = opened_fee
+                    book.executions[CLOSED, fills] = closed
+                    book.executions[OPENED, fills] = opened
+                    book.executions[PRICE, fills] = at
+                    book.executions[CLOSED_FEE, fills] = closed_fee
+                    book.executions[OPENED_FEE, fills] = opened_fee
                     fills += 1
                 if opened != 0.0 and size == opened:
                     opened_row = i
             waiting = kept
-            value = account_value(cash, size, price, market.close[i], costs)
+            value = account_value(cash, size, price, x.close[i], costs)
         if waiting > 0:
             halt = i + 1
         # two short loops are faster than a long one: the step is asked until it wants something, and
@@ -277,7 +268,7 @@ def run_bars_python(
             if i >= lookback:
                 now = value
                 if size != 0.0:
-                    now = account_value(cash, size, price, market.close[i], costs)
+                    now = account_value(cash, size, price, x.close[i], costs)
                     held = i - opened_row
                 state = State(
                     size,
@@ -286,8 +277,8 @@ def run_bars_python(
                     cash,
                     now,
                     waiting,
-                    market.minute[i],
-                    market.to_close[i],
+                    clock.minute[i],
+                    clock.to_close[i],
                     book.scratch,
                 )
                 code, asked = step(i, x, p, state)
@@ -296,12 +287,12 @@ def run_bars_python(
                 break
             i += 1
         position = (cash, size, price, value)
-        value, share_sum, so_far = stretch(market.close, begin, i + 1, position, costs, share_sum, so_far)
+        value, share_sum, so_far = stretch(x.close, begin, i + 1, position, costs, share_sum, so_far)
         if size != 0.0:
             bars_held += i + 1 - begin
         if keeps:
             for k in range(begin, i + 1):
-                book.equity[k - first] = worth_at(market.close[k], position, costs)
+                book.equity[k - first] = worth_at(x.close[k], position, costs)
                 book.cash[k - first] = cash
         if code != HOLD and not (
             TARGET <= code <= TARGET_PERCENT
@@ -309,10 +300,10 @@ def run_bars_python(
             and (amount >= 0.0 or code not in (BUY, SELL))
         ):
             return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_INTENT, i, code, amount)
-        close = market.close[i]
+        close = x.close[i]
         if OVERLAID and i >= lookback:
             code, amount = apply_overlays(
-                code, amount, close, size, price, held, value, market.to_close[i], rules
+                code, amount, close, size, price, held, value, clock.to_close[i], rules
             )
             code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
         if code != HOLD:

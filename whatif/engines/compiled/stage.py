@@ -12,15 +12,28 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills, round_trips
+from whatif.domain.fills import Fills
 from whatif.domain.metrics import Account, period_rows
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
-from whatif.domain.statistics import level_returns, sum_costs
 from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
 from whatif.engines.base import instant
+from whatif.engines.compiled.finish import finish
 from whatif.engines.compiled.kernel import Kernel, kernel_of
-from whatif.engines.compiled.loop import BAD_INTENT, BAD_SIZE, Book, Broker, Market, Outcome
+from whatif.engines.compiled.loop import (
+    BAD_INTENT,
+    BAD_SIZE,
+    CLOSED,
+    CLOSED_FEE,
+    MULTIPLIER,
+    OPENED,
+    OPENED_FEE,
+    PRICE,
+    Book,
+    Broker,
+    Clock,
+    Outcome,
+)
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
 from whatif.engines.division import divisions_raise
 from whatif.errors import EngineError
@@ -67,27 +80,13 @@ class Stage:
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
-        self.market = Market(
-            open=read_only(bars.open[:stop]),
-            high=read_only(bars.high[:stop]),
-            low=read_only(bars.low[:stop]),
-            close=read_only(bars.close[:stop]),
-            minute=read_only(minute),
-            to_close=read_only(to_close),
-        )
+        self.clock = Clock(read_only(minute), read_only(to_close))
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         count = stop - first
-        # one symbol, of stocks
-        self._symbol = np.zeros(2 * count, dtype=np.int64)
-        self._multiplier = np.ones(2 * count)
         self._book = Book(
             row=np.empty(2 * count, dtype=np.int64),
-            closed=np.empty(2 * count),
-            opened=np.empty(2 * count),
-            price=np.empty(2 * count),
-            closed_fee=np.empty(2 * count),
-            opened_fee=np.empty(2 * count),
+            executions=np.empty((6, 2 * count)),
             order_size=np.empty(count + 1),
             order_rest=np.empty(count + 1),
             order_close=np.empty(count + 1),
@@ -97,6 +96,8 @@ class Stage:
             equity=np.empty(0),
             cash=np.empty(0),
         )
+        # stocks
+        self._book.executions[MULTIPLIER] = 1.0
 
     def play(
         self,
@@ -170,7 +171,7 @@ class Stage:
             spec.lookback,
             tuple(arrays),
             tuple(params[name] for name in kernel.numbers),
-            self.market,
+            self.clock,
             broker_of(execution),
             _rules(overlays),
             self.ends,
@@ -195,12 +196,9 @@ class Stage:
             As `play`.
         """
         outcome, book = self.play(spec, params, execution, overlays, cache, once, bound)
-        fills = (book.closed, book.opened, book.price, book.closed_fee, book.opened_fee)
-        costs, traded = sum_costs(*fills, outcome.fills)
-        trips = np.empty((outcome.fills, 8))
-        closed = round_trips(book.row, self._symbol, *fills, self._multiplier, outcome.fills, trips)
-        returns = np.empty(len(self.ends))
-        level_returns(book.levels, returns)
+        trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
+        fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
+        closed = finish(book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values)
         count = self.stop - self.first
         account = Account(
             final=outcome.final,
@@ -210,9 +208,9 @@ class Stage:
             equity_sum=outcome.equity_sum,
             bars=count,
             bars_held=outcome.bars_held,
-            costs=costs,
-            traded=traded,
-            net=np.ascontiguousarray(trips[:closed, 7]),
+            fees=fees,
+            values=values,
+            net=trips[7, :closed],
             open_at_end=outcome.size != 0.0,
         )
         return Measured(account, outcome.share_sum / count, outcome.rejected)
@@ -224,12 +222,12 @@ def fills_of(outcome: Outcome, book: Book) -> Fills:
     return Fills(
         row=book.row[:count].copy(),
         symbol=np.zeros(count, dtype=np.int64),
-        closed=book.closed[:count].copy(),
-        opened=book.opened[:count].copy(),
-        price=book.price[:count].copy(),
-        closed_commission=book.closed_fee[:count].copy(),
-        opened_commission=book.opened_fee[:count].copy(),
-        multiplier=np.ones(count),
+        closed=book.executions[CLOSED, :count].copy(),
+        opened=book.executions[OPENED, :count].copy(),
+        price=book.executions[PRICE, :count].copy(),
+        closed_commission=book.executions[CLOSED_FEE, :count].copy(),
+        opened_commission=book.executions[OPENED_FEE, :count].copy(),
+        multiplier=book.executions[MULTIPLIER, :count].copy(),
     )
 
 
