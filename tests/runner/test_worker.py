@@ -15,7 +15,7 @@ import pytest
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import Overlays
 from whatif.domain.resample import resample
-from whatif.domain.rows import EQUITY_ARRAYS, KEY, SWEPT_COLUMNS, TRADE_ARRAYS
+from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import RunError
@@ -53,20 +53,15 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
     many = crossovers((3, 9), (4, 12), (5, 15))
     rows = evaluate(plan, WorkItem(("A",), "validate", many), WorkItem(("B",), "validate", many))
-    assert list(rows.columns) == list(SWEPT_COLUMNS)
-    assert not rows.duplicated(list(KEY)).any()
+    assert list(rows.columns) == [name for name in SWEPT_COLUMNS if name not in PLAN_COLUMNS]
+    assert not rows.duplicated([name for name in KEY if name not in PLAN_COLUMNS]).any()
     assert sorted(zip(rows["config_id"], rows["symbol"], strict=True)) == sorted(
         (c.config_id, s) for c in many for s in "AB"
     )
     assert set(rows["status"]) == {"ok"}
     assert rows["error"].isna().all()
     first = rows.iloc[0]
-    assert (first["study"], first["window"], first["period"], first["engine"]) == (
-        "made",
-        "validate",
-        "hour",
-        "backtrader",
-    )
+    assert (first["window"], first["period"], first["engine"]) == ("validate", "hour", "backtrader")
     assert (first["window_start"], first["window_end"]) == (
         pd.Timestamp("2013-10-08 13:30", tz="UTC"),
         pd.Timestamp("2013-10-09 20:00", tz="UTC"),

@@ -87,23 +87,31 @@ EQUITY_ARRAYS = {
     "position": "array<double>",
 }
 
-SWEPT_COLUMNS = {**RESULT_COLUMNS, "returns": "array<double>"}
-"""What a worker yields for each backtest: its result row and its returns."""
+PLAN_COLUMNS = ("bars_snapshot", "data_digest", "study", "strategy", "versions", "user", "host", "command")
+"""Columns that are the same in all rows of a plan: no worker sends them, the driver adds them."""
 
-WORKER_COLUMNS = {
+SWEPT_COLUMNS = {**RESULT_COLUMNS, "returns": "array<double>"}
+"""The row of a backtest before it is stored: its result and its returns."""
+
+KEPT_COLUMNS = {
     **SWEPT_COLUMNS,
     **{f"trades_{name}": kind for name, kind in TRADE_ARRAYS.items()},
     **{f"equity_{name}": kind for name, kind in EQUITY_ARRAYS.items()},
 }
-"""What it yields where series are kept: those too."""
+"""The row of one whose series are kept: those too."""
 
 NOT_RESULT = frozenset({"worker", "wall_seconds", "finished_at", "user", "host", "command", "versions"})
 """Columns that may differ between two runs of the same backtest."""
 
 
+def row_columns(keep: bool) -> dict[str, str]:
+    """Return the columns of a backtest's row, with series or without."""
+    return KEPT_COLUMNS if keep else SWEPT_COLUMNS
+
+
 def worker_columns(keep: bool) -> dict[str, str]:
-    """Return what a worker yields for each backtest, with series or without."""
-    return WORKER_COLUMNS if keep else SWEPT_COLUMNS
+    """Return those of them that a worker sends."""
+    return {name: kind for name, kind in row_columns(keep).items() if name not in PLAN_COLUMNS}
 
 
 def ddl(columns: dict[str, str]) -> str:

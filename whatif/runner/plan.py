@@ -10,6 +10,7 @@ from typing import Any
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
+from whatif.domain.rows import PLAN_COLUMNS
 from whatif.pins import Pin
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
@@ -97,6 +98,17 @@ class Plan:
     cache_bytes: int = 256 * MEBIBYTE
     array_bytes: int = 40 * MEBIBYTE
     home: str = ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What all rows have in common: a value for each of `PLAN_COLUMNS`."""
+        own = {
+            "bars_snapshot": self.bars.snapshot_id,
+            "data_digest": self.data_digest,
+            "study": self.study,
+            "strategy": self.strategy_name,
+        }
+        return {name: value for name, value in {**own, **self.provenance}.items() if name in PLAN_COLUMNS}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,15 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.frames import timestamps
-from whatif.domain.rows import EQUITY_ARRAYS, KEY, TRADE_ARRAYS, ddl, worker_columns
+from whatif.domain.rows import (
+    EQUITY_ARRAYS,
+    KEY,
+    PLAN_COLUMNS,
+    TRADE_ARRAYS,
+    ddl,
+    row_columns,
+    worker_columns,
+)
 from whatif.errors import RunError, WhatIfError
 from whatif.lake import delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
@@ -72,12 +80,19 @@ class WaveDone:
 
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
-    """Return the rows of all backtests in `items`: one task for each item, columns as in `worker_columns`."""
+    """Return the rows of all backtests in `items`: one task for each item, columns as in `row_columns`."""
     texts = pd.DataFrame({"item": [item.to_json() for item in items]})
     # from one partition, round robin gives every task exactly one item
     frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
-    columns = worker_columns(any(item.keep for item in items))
-    return frame.mapInPandas(_evaluator(plan), schema=ddl(columns))
+    keep = any(item.keep for item in items)
+    rows = frame.mapInPandas(_evaluator(plan), schema=ddl(worker_columns(keep)))
+    same = plan.columns
+    return rows.select(
+        *(
+            F.lit(same[name]).cast(kind).alias(name) if name in PLAN_COLUMNS else F.col(name)
+            for name, kind in row_columns(keep).items()
+        )
+    )
 
 
 def run_waves(

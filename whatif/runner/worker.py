@@ -124,19 +124,14 @@ def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
     window = plan.windows[item.window]
     row: dict[str, Any] = dict.fromkeys(worker_columns(item.keep))
     return row | {
-        "bars_snapshot": plan.bars.snapshot_id,
-        "data_digest": plan.data_digest,
         "symbol": "+".join(item.symbols),
         "window": item.window,
         "window_start": _instant(window.window.start_us),
         "window_end": _instant(window.window.end_us),
-        "study": plan.study,
-        "strategy": plan.strategy_name,
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "engine": plan.engine,
         "worker": f"{socket.gethostname()}:{os.getpid()}",
-        **plan.provenance,
     }
 
 

@@ -87,5 +87,12 @@ def _start(setting: Setting, folder: Path) -> Start:
 
 
 def compiled_code_in(folder: Path) -> dict[str, str]:
-    """Return environment variables that keep all compiled code in `folder`: the engine's and Numba's."""
-    return {"WHATIF_KERNELS": str(folder / "kernels"), "NUMBA_CACHE_DIR": str(folder / "numba")}
+    """Return environment variables that keep all compiled code in `folder`: the engine's and Numba's.
+
+    Python keeps its bytecode, as an installed package has it, whatever this process was told.
+    """
+    return {
+        "WHATIF_KERNELS": str(folder / "kernels"),
+        "NUMBA_CACHE_DIR": str(folder / "numba"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
