@@ -31,7 +31,7 @@ NOBODY = Rival("nobody", "nobody.py", "no_such_backtester")
 
 
 def run_of(seconds: float, backtests: int = 4) -> RivalRun:
-    return RivalRun(seconds, backtests, 100.0, {}, {"rival": "1"}, {"engine": "x"})
+    return RivalRun(seconds, backtests, 100.0, {}, {"rival": "1"}, {"seconds_one": 2.0 * seconds})
 
 
 def test_a_request_holds_bars_periods_and_costs(tmp_path: Path) -> None:
@@ -107,6 +107,7 @@ def test_speeds_are_medians_for_each_configuration_and_bar() -> None:
     assert figures["rate_optstrategy"].value == 100.0  # 4 x 1,000 in 40 s
     assert figures["ratio_optstrategy"].value == 2e6
     assert figures["ratio_vectorbt"].value == 10_000.0
+    assert figures["ratio_vectorbt_alone"].value == 20_000.0  # in twice the time
     assert figures["ratio_backtesting"].goal is None
     goals = {key: (f.goal.rule, f.goal.limit) for key, f in figures.items() if f.goal}
     assert goals == {
@@ -162,6 +163,7 @@ def test_all_metrics_are_compared() -> None:
 
 def test_a_cold_start_keeps_compiled_code_apart(tmp_path: Path) -> None:
     variables = start.compiled_code_in(tmp_path)
+    assert variables.pop("PYTHONDONTWRITEBYTECODE") == ""
     assert set(variables) == {"WHATIF_KERNELS", "NUMBA_CACHE_DIR"}
     assert all(Path(value).is_relative_to(tmp_path) for value in variables.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,14 +157,23 @@ def _speeds(rounds: Sequence[_Round], bars: int, configurations: int) -> list[Fi
         for rival, values in theirs.items()
     ]
     median = statistics.median
+    alone = median(
+        a / _rate_alone(one.rivals[VECTORBT], bars) for a, one in zip(computed, rounds, strict=True)
+    )
     return [
         Figure(
             "rate", "configuration-bars through Spark", median(computed), "bars/s", Goal("at least", 100e6)
         ),
         *ratios,
+        Figure("ratio_vectorbt_alone", "through Spark / vectorbt in one process, as it comes", alone, "x"),
         Figure("rate_stored", "configuration-bars through Spark, results stored", median(stored), "bars/s"),
         *rates,
     ]
+
+
+def _rate_alone(run: RivalRun | None, bars: int) -> float:
+    """Return vectorbt's rate in the one process that it runs in by itself; NaN without it."""
+    return math.nan if run is None else run.backtests * bars / float(run.detail["seconds_one"])
 
 
 def _memory(rounds: Sequence[_Round], worker: dict[str, Any], whole: RivalRun | None) -> list[Figure]:
