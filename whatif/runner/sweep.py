@@ -12,7 +12,7 @@ from whatif.domain.metrics import Account, period_rows
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.base import check_task
 from whatif.engines.compiled.refusal import StepRaisedError
-from whatif.engines.compiled.stage import Stage
+from whatif.engines.compiled.stage import Part, Stage
 from whatif.errors import WhatIfError
 from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, strategy_of
@@ -65,13 +65,12 @@ class Sweep:
         stage = self._stage(key, configuration)
         try:
             found = stage.measure(
-                self._spec,
-                configuration.params,
-                configuration.execution,
-                configuration.overlays,
-                array_store(self.plan),
-                self._once,
-                self._bound.get(configuration.config_id),
+                Part(
+                    configuration.params,
+                    configuration.execution,
+                    configuration.overlays,
+                    self._bound.get(configuration.config_id),
+                )
             )
         except StepRaisedError:
             # alone, and by an engine that says on which bar
@@ -87,7 +86,10 @@ class Sweep:
         if key not in self._stages:
             task = self._task(configuration)
             check_task(task)
-            self._stages[key] = Stage(task.bars[0], *task.rows(task.bars[0]), self.window.periods)
+            bars = task.bars[0]
+            self._stages[key] = Stage(
+                self._spec, bars, *task.rows(bars), self.window.periods, array_store(self.plan), self._once
+            )
         return self._stages[key]
 
     def _holding(self, key: Any, configuration: Configuration, stage: Stage) -> Holding:

@@ -181,7 +181,9 @@ def test_auto_runs_with_backtrader_what_cannot_be_compiled(write) -> None:
     assert run.fills.size.tolist() == [3.0]
 
 
-def test_what_cannot_be_compiled_is_not_tried_again(write, monkeypatch) -> None:
+def test_what_cannot_be_compiled_is_not_tried_again(write, monkeypatch, tmp_path) -> None:
+    # a folder that remembers nothing of an earlier run
+    monkeypatch.setenv("WHATIF_KERNELS", str(tmp_path / "kernels"))
     made = []
     real = kernel.jit_step
     monkeypatch.setattr(kernel, "jit_step", lambda *a: made.append(a[0].__name__) or real(*a))

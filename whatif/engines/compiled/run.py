@@ -7,7 +7,7 @@ from whatif.domain.run import EngineRun
 from whatif.engines.base import BacktestTask, check_task
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepRaisedError
-from whatif.engines.compiled.stage import Stage, fills_of
+from whatif.engines.compiled.stage import Part, Stage, fills_of
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec
 
@@ -33,11 +33,9 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
     assert isinstance(task.strategy, StrategySpec)
     bars = task.bars[0]
     first, stop = task.rows(bars)
-    stage = Stage(bars, first, stop)
+    stage = Stage(task.strategy, bars, first, stop, cache=cache)
     try:
-        outcome, book = stage.play(
-            task.strategy, task.params, task.execution, task.overlays, cache, series=True
-        )
+        outcome, book = stage.play(Part(task.params, task.execution, task.overlays), series=True)
     except StepRaisedError:
         # machine code does not say on which bar; the same step in Python does
         from whatif.engines.backtrader import run as run_backtrader

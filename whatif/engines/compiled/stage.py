@@ -62,21 +62,55 @@ class Measured:
     rejected: int
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one run differs in from the other runs on a stage.
+
+    Attributes
+    ----------
+    params, execution, overlays
+        The configuration.
+    bound : mapping of str to Expression or None
+        The strategy's inputs with the parameters put in, where they are known already.
+    """
+
+    params: Mapping[str, Any]
+    execution: Execution
+    overlays: Overlays
+    bound: Mapping[str, Expression] | None = None
+
+
 class Stage:
-    """One symbol's bars in one window, with the room that one run after the other writes to.
+    """A strategy on one symbol's bars in one window, with the room that one run after the other writes to.
 
     Parameters
     ----------
+    spec : StrategySpec
+        The strategy.
     bars : Bars
         History from its beginning, checked already.
     first, stop : int
         The window as rows of `bars`.
     periods : Periods, optional
         Over which returns are measured.
+    cache : mutable mapping, optional
+        Where arrays are kept that runs share.
+    once : container of str
+        Inputs, by their text, that one run alone uses: they are not kept.
     """
 
-    def __init__(self, bars: Bars, first: int, stop: int, periods: Periods | None = None) -> None:
-        self.bars, self.first, self.stop = bars, first, stop
+    def __init__(
+        self,
+        spec: StrategySpec,
+        bars: Bars,
+        first: int,
+        stop: int,
+        periods: Periods | None = None,
+        cache: ArrayCache | None = None,
+        once: Container[str] = (),
+    ) -> None:
+        self.spec, self.bars, self.first, self.stop = spec, bars, first, stop
+        self._cache, self._once = cache, once
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
@@ -99,29 +133,13 @@ class Stage:
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
 
-    def play(
-        self,
-        spec: StrategySpec,
-        params: Mapping[str, Any],
-        execution: Execution,
-        overlays: Overlays,
-        cache: ArrayCache | None,
-        once: Container[str] = (),
-        bound: Mapping[str, Expression] | None = None,
-        series: bool = False,
-    ) -> tuple[Outcome, Book]:
+    def play(self, part: Part, series: bool = False) -> tuple[Outcome, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
 
         Parameters
         ----------
-        spec, params, execution, overlays
+        part : Part
             The configuration.
-        cache : mutable mapping, optional
-            Where arrays are kept that configurations share.
-        once : container of str
-            Inputs, by their text, that this configuration alone uses: they are not kept.
-        bound : mapping of str to Expression, optional
-            The strategy's inputs with the parameters put in, where the caller has them already.
         series : bool
             Whether the book holds equity and cash at each bar's close.
 
@@ -130,9 +148,12 @@ class Stage:
         EngineError
             If the step cannot be compiled, raises, or returns what is no intent; or an input is missing.
         """
-        kernel = kernel_of(spec, params, overlays.is_on)
-        arrays = step_arrays(spec, params, self.bars, self.stop, cache, once, bound, self._prices)
-        arguments = self.arguments(kernel, spec, params, execution, overlays, arrays, series)
+        spec, given = self.spec, part.params
+        kernel = kernel_of(spec, given, part.overlays.is_on)
+        arrays = step_arrays(
+            spec, given, self.bars, self.stop, self._cache, self._once, part.bound, self._prices
+        )
+        arguments = self.arguments(kernel, part, arrays, series)
         # in machine code a division by zero raises; this is for NUMBA_DISABLE_JIT
         with uncompiled(spec), divisions_raise():
             outcome: Outcome = kernel.run(*arguments)
@@ -148,46 +169,30 @@ class Stage:
         return outcome, book
 
     def arguments(
-        self,
-        kernel: Kernel,
-        spec: StrategySpec,
-        params: Mapping[str, Any],
-        execution: Execution,
-        overlays: Overlays,
-        arrays: Iterable[FloatArray],
-        series: bool = False,
+        self, kernel: Kernel, part: Part, arrays: Iterable[FloatArray], series: bool = False
     ) -> tuple[Any, ...]:
         """Return what a kernel is called with, the book last."""
         count = self.stop - self.first
         book = self._book._replace(
-            scratch=np.zeros(spec.scratch),
-            memory=overlay_memory(overlays),
+            scratch=np.zeros(self.spec.scratch),
+            memory=overlay_memory(part.overlays),
             equity=np.empty(count if series else 0),
             cash=np.empty(count if series else 0),
         )
         return (
             self.first,
             self.stop,
-            spec.lookback,
+            self.spec.lookback,
             tuple(arrays),
-            tuple(params[name] for name in kernel.numbers),
+            tuple(part.params[name] for name in kernel.numbers),
             self.clock,
-            broker_of(execution),
-            _rules(overlays),
+            broker_of(part.execution),
+            _rules(part.overlays),
             self.ends,
             book,
         )
 
-    def measure(
-        self,
-        spec: StrategySpec,
-        params: Mapping[str, Any],
-        execution: Execution,
-        overlays: Overlays,
-        cache: ArrayCache | None,
-        once: Container[str] = (),
-        bound: Mapping[str, Expression] | None = None,
-    ) -> Measured:
+    def measure(self, part: Part) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
 
         Raises
@@ -195,7 +200,7 @@ class Stage:
         EngineError
             As `play`.
         """
-        outcome, book = self.play(spec, params, execution, overlays, cache, once, bound)
+        outcome, book = self.play(part)
         trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
         fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
         closed = finish(book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values)
@@ -262,9 +267,10 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     """
     nothing = np.zeros(0, dtype=np.int64)
     none = np.zeros(0)
-    stage = Stage(Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing), 0, 0)
+    bars = Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing)
+    stage = Stage(spec, bars, 0, 0)
     kernel = kernel_of(spec, params, overlays.is_on)
     series = [read_only(none)] * len(kernel.series)
-    arguments = stage.arguments(kernel, spec, params, Execution(), overlays, series)
+    arguments = stage.arguments(kernel, Part(params, Execution(), overlays), series)
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
