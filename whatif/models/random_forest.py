@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import RandomForestRegressionModel, RandomForestRegressor
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.frames import timestamps
@@ -51,14 +54,24 @@ class Trained:
 
 
 def training_rows(features: DataFrame, spec: ModelSpec) -> DataFrame:
-    """Return the rows that may train: inside the window, complete, and purged.
+    """Return the rows that may train: inside a train window, complete, and purged.
 
-    Purged are rows whose label is known only after the window ends, that is whose
+    Purged are rows whose label is known only after their window ends, that is whose
     `label_end` lies behind it; and rows with a feature or the label missing.
     """
-    start, end = (F.lit(_instant(us)) for us in (spec.train.start_us, spec.train.end_us))
     complete = features.dropna(subset=[*spec.columns, spec.label_column])
-    return complete.where((F.col("ts") >= start) & (F.col("ts") < end) & (F.col("label_end") <= end))
+    return complete.where(labelled_in(spec.train))
+
+
+def labelled_in(windows: Sequence[Window]) -> Column:
+    """Return the condition that a row of features lies in one of `windows`, and its label too."""
+    ends = ((window, F.lit(_instant(window.end_us))) for window in windows)
+    return reduce(or_, (_starts_in(window) & (F.col("label_end") <= end) for window, end in ends))
+
+
+def _starts_in(window: Window) -> Column:
+    start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
+    return (F.col("ts") >= start) & (F.col("ts") < end)
 
 
 def train(features: DataFrame, spec: ModelSpec) -> Trained:
@@ -83,8 +96,9 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
         count = vectors.count()
         if not count:
             raise ModelError(
-                f"model {spec.name!r} has no row to train on in {spec.train}: every row lacks a feature or "
-                "its label, or the label ends after the window; lengthen the window or shorten the periods"
+                f"model {spec.name!r} has no row to train on in {_shown(spec.train)}: every row lacks "
+                "a feature or its label, or the label ends after the window; lengthen the window or shorten "
+                "the periods"
             )
         model = _regressor(spec).fit(vectors)
     finally:
@@ -112,9 +126,9 @@ def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot:
 
 
 def validation_metrics(
-    features: DataFrame, predictions: DataFrame, spec: ModelSpec, window: Window
+    features: DataFrame, predictions: DataFrame, spec: ModelSpec, windows: Window | Sequence[Window]
 ) -> dict[str, float]:
-    """Return how the model did on `window` beside the naive forecast that the price stays at its close.
+    """Return how the model did on `windows` beside the naive forecast that the price stays at its close.
 
     Returns
     -------
@@ -124,9 +138,8 @@ def validation_metrics(
         and realised return, and `hit_rate` (share of rows whose predicted direction came true,
         rows that did not move left out).
     """
-    start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
     rows = (
-        features.where((F.col("ts") >= start) & (F.col("ts") < end) & (F.col("label_end") <= end))
+        features.where(labelled_in((windows,) if isinstance(windows, Window) else windows))
         .join(predictions.select("symbol", "ts", "prediction"), ["symbol", "ts"])
         .where(F.col(spec.label_column).isNotNull())
     )
@@ -154,6 +167,11 @@ def _summary(values: dict[str, float | None]) -> dict[str, float]:
     mse, naive_mse = number.pop("mse"), number.pop("naive_mse")
     skill = 1.0 - mse / naive_mse if naive_mse > 0 else float("nan")
     return {**number, "rmse": mse**0.5, "naive_rmse": naive_mse**0.5, "skill": skill}
+
+
+def _shown(windows: Sequence[Window]) -> str:
+    more = f" and {len(windows) - 1} more" if len(windows) > 1 else ""
+    return f"{windows[0]}{more}"
 
 
 def _assembler(spec: ModelSpec) -> VectorAssembler:

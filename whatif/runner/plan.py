@@ -60,8 +60,8 @@ class Plan:
         Snapshot of `bars`.
     slices : mapping of str to BarSlice
         The slice of bars by timeframe.
-    models : mapping of (str, str) to ModelPin
-        Predictions by model name and timeframe.
+    models : mapping of (str, str, int) to ModelPin
+        Predictions by model name, timeframe and number of the fold that trained it.
     strategy : PortableStrategy
         The strategy, to be rebuilt in the worker.
     strategy_name : str
@@ -87,7 +87,7 @@ class Plan:
     data_digest: str
     bars: Pin
     slices: Mapping[str, BarSlice]
-    models: Mapping[tuple[str, str], ModelPin]
+    models: Mapping[tuple[str, str, int], ModelPin]
     strategy: PortableStrategy
     strategy_name: str
     windows: Mapping[str, WindowPlan]
@@ -146,6 +146,7 @@ class WorkItem:
                 timeframe=c["timeframe"],
                 execution=Execution(**c["execution"]),
                 overlays=Overlays(**c["overlays"]),
+                fold=c["fold"],
             )
             for c in given["configurations"]
         )
@@ -160,6 +161,7 @@ def _configuration(configuration: Configuration) -> dict[str, Any]:
         "timeframe": configuration.timeframe,
         "execution": asdict(configuration.execution),
         "overlays": configuration.overlays.active,
+        "fold": configuration.fold,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,40 +11,14 @@ import pandas as pd
 from whatif.calendars import Schedule, schedule, time_zone
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StudyError
-from whatif.search.window import Window, instant_text
+from whatif.search.fold import Fold, Timeline, embargoed
+from whatif.search.window import Window
 from whatif.study import Holdout, Study
 
 WINDOWS = ("train", "validate", "test")
 
 SNAP_SESSIONS = 20
 """From this many sessions on, cuts fall between sessions and never inside one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Timeline:
-    """The study's slice of time and its windows.
-
-    Attributes
-    ----------
-    schedule : Schedule
-        Sessions of the slice.
-    start_us, end_us : int
-        Bounds of the slice, half-open, microseconds UTC.
-    train, validate, test : Window or None
-        None where the split gives the window no share.
-    """
-
-    schedule: Schedule
-    start_us: int
-    end_us: int
-    train: Window | None
-    validate: Window
-    test: Window | None
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """Return the windows that exist, in time order."""
-        return tuple(w for w in (self.train, self.validate, self.test) if w is not None)
 
 
 def resolve_timeline(study: Study) -> Timeline:
@@ -72,8 +45,10 @@ def resolve_timeline(study: Study) -> Timeline:
         cuts = [_dated(study, part) for part in _parts(study.split)]  # type: ignore[arg-type]
     else:
         cuts = _shares(study, sessions, bounds)
-    windows = _embargoed(cuts, study.split.embargo_us)
-    return Timeline(sessions, *bounds, train=windows[0], validate=_needed(windows[1], study), test=windows[2])
+    embargo = study.split.embargo_us
+    train, validate, test = embargoed(cuts, lambda end: end + embargo)
+    fold = Fold(1, () if train is None else (train,), (_needed(validate, study),), test)
+    return Timeline(sessions, *bounds, kind="holdout", folds=(fold,))
 
 
 def _parts(split: Holdout) -> tuple[float | tuple[date, date], ...]:
@@ -134,24 +109,6 @@ def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:
     if not len(inner):
         raise StudyError(f"split.{name} [{first}, {last}] holds no session of {study.calendar.exchange}")
     return (name, *_bounds(study, inner))
-
-
-def _embargoed(cuts: list[tuple[str, int, int]], embargo_us: int) -> list[Window | None]:
-    windows: list[Window | None] = []
-    previous: int | None = None
-    for name, start, end in cuts:
-        begin = start if previous is None else max(start, previous + embargo_us)
-        if end <= start:
-            windows.append(None)
-            continue
-        if end <= begin:
-            raise StudyError(
-                f"split.{name} is empty: the embargo ends at {instant_text(begin)}, the window at "
-                f"{instant_text(end)}; shorten split.embargo or lengthen the window"
-            )
-        windows.append(Window(name, begin, end))
-        previous = end
-    return windows
 
 
 def _needed(window: Window | None, study: Study) -> Window:

@@ -1,17 +1,17 @@
 """The YAML contract between an author and the engine."""
 
 from whatif.study.digest import canonical, digest
+from whatif.study.forest import RandomForest
 from whatif.study.load import load_study, parse_study
 from whatif.study.model import (
     CalendarSection,
     DataSlice,
-    Holdout,
     Keep,
     Label,
-    RandomForest,
     StrategySection,
     Study,
 )
+from whatif.study.split import Holdout
 
 __all__ = [
     "CalendarSection",

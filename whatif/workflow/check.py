@@ -14,11 +14,12 @@ from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
 from whatif.search.configuration import Configuration
+from whatif.search.fold import Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
-from whatif.search.windows import Timeline, resolve_timeline
+from whatif.search.windows import resolve_timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study
@@ -39,9 +40,9 @@ class Checked:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed.
     timeline : Timeline
-        Its windows as instants.
+        Its folds as instants.
     periods : mapping of str to Periods
-        Periods of validate and test.
+        Periods of each window that backtests run in.
     timeframes : tuple of str
         Lengths of bars that its configurations use.
     grid : Grid or None
@@ -192,7 +193,7 @@ def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
 
 
 def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str]) -> None:
-    if timeline.train is None:
+    if not all(fold.train for fold in timeline.every):
         raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
     for timeframe in timeframes:
         feature_spec(study, bar_slice(study, timeline, timeframe, timeframe), timeline)
@@ -218,13 +219,19 @@ def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
         sessions = timeline.schedule.between(window.start_us, window.end_us)
         return make_periods(kind, sessions, window.start_us, window.end_us, bar_us)
 
-    validate = timeline.validate
     kind: str = study.period
     if kind == "auto":
-        sessions = timeline.schedule.between(validate.start_us, validate.end_us)
-        kind = choose_period(sessions, validate.start_us, validate.end_us, bar_us)
-    windows = (w for w in (validate, timeline.test) if w is not None)
-    return {window.name: of(window, kind) for window in windows}
+        kind = _longest_period(timeline, bar_us)
+    return {window.name: of(window, kind) for window in timeline.backtested}
+
+
+def _longest_period(timeline: Timeline, bar_us: int) -> str:
+    """Return the longest period that leaves enough of them in whatever is ranked on its own."""
+    spans = [(window.start_us, window.end_us) for window in timeline.ranked]
+    if timeline.kind == "cpcv":  # ranked on all of its windows, joined
+        spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
+    kinds = [choose_period(timeline.schedule.between(*span), *span, bar_us) for span in spans]
+    return max(kinds, key=("session", "hour", "bar").index)
 
 
 def _warmup(strategy: AnyStrategy) -> int:
