@@ -11,10 +11,11 @@ from whatif.study.model import (
     StrategySection,
     Study,
 )
-from whatif.study.split import Holdout
+from whatif.study.split import Combinatorial, Holdout, WalkForward
 
 __all__ = [
     "CalendarSection",
+    "Combinatorial",
     "DataSlice",
     "Holdout",
     "Keep",
@@ -22,6 +23,7 @@ __all__ = [
     "RandomForest",
     "StrategySection",
     "Study",
+    "WalkForward",
     "canonical",
     "digest",
     "load_study",

@@ -20,7 +20,7 @@ from whatif.domain.timeframe import duration_us, timeframe_us
 from whatif.errors import EngineError, nearest
 from whatif.study.forest import RandomForest
 from whatif.study.section import Section
-from whatif.study.split import Holdout
+from whatif.study.split import Holdout, Split
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Scalar = bool | int | float | str
@@ -137,7 +137,7 @@ class Study(Section):
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    split: Holdout = Field(default_factory=lambda: Holdout.model_validate({}))
+    split: Split = Field(default_factory=lambda: Holdout.model_validate({}))
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"
