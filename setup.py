@@ -19,6 +19,8 @@ TEST = [
 ]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
+# combinatorial purged cross-validation, for studies that ask for it
+CPCV = ["skfolio>=0.9"]
 LINT = [
     "setuptools>=77",
     "wheel>=0.45",
@@ -71,7 +73,8 @@ setup(
         "notebook": NOTEBOOK,
         "test": TEST,
         "bench": BENCH,
-        "dev": [*LOCAL, *TEST, *LINT],
+        "cpcv": CPCV,
+        "dev": [*LOCAL, *CPCV, *TEST, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )

@@ -107,13 +107,15 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
 
 
 def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot: int) -> DataFrame:
-    """Return the rows of `predictions` for all bars that start at or after `start_us`.
+    """Return the rows of `predictions` for all bars that start at or after `start_us` and did not train.
 
     A bar with a feature missing has no row. `prediction` is in the target's unit: a
     fraction of the close, or a price.
     """
     spec = trained.spec
     rows = features.where(F.col("ts") >= F.lit(_instant(start_us))).dropna(subset=list(spec.columns))
+    if spec.everywhere:
+        rows = rows.where(~reduce(or_, (_starts_in(window) for window in spec.train)))
     scored = trained.pipeline.transform(rows)
     return scored.select(
         F.lit(spec.digest(bars_snapshot)).alias("model_digest"),

@@ -27,6 +27,8 @@ class ModelSpec:
         "return" or "level".
     train : tuple of Window
         Rows may train only if they lie in one of these windows, and their label's bar ends by its end.
+    everywhere : bool
+        Whether all bars outside `train` are predicted; only those behind it otherwise.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelSpec:
     columns: tuple[str, ...]
     target: str
     train: tuple[Window, ...]
+    everywhere: bool = False
 
     @property
     def identity(self) -> dict[str, object]:
@@ -46,7 +49,7 @@ class ModelSpec:
             "features": asdict(self.features),
             "columns": list(self.columns),
             "target": self.target,
-            "train": bounds[0] if len(bounds) == 1 else bounds,
+            "train": bounds if self.everywhere else bounds[0],
         }
 
     def digest(self, bars_snapshot: int) -> str:
@@ -65,9 +68,10 @@ def model_spec(
     features: FeatureSpec,
     default_target: str,
     train: Window | tuple[Window, ...],
+    everywhere: bool = False,
 ) -> ModelSpec:
     """Return the resolved model `name` of a study."""
     windows = (train,) if isinstance(train, Window) else train
     column_of = features.column_of()
     chosen = features.columns if forest.features is None else tuple(column_of[f] for f in forest.features)
-    return ModelSpec(name, forest, features, chosen, forest.target or default_target, windows)
+    return ModelSpec(name, forest, features, chosen, forest.target or default_target, windows, everywhere)

@@ -133,6 +133,11 @@ class WalkForward(Section):
     anchored: bool = False
     embargo: Embargo = "0min"
 
+    @property
+    def embargo_us(self) -> int:
+        """Length of the embargo in microseconds; 0 if it counts sessions."""
+        return 0 if isinstance(self.embargo, int) or self.embargo in NO_EMBARGO else duration_us(self.embargo)
+
     @model_validator(mode="after")
     def _consistent(self) -> WalkForward:
         if (self.test is None) == (self.windows is None):
@@ -141,9 +146,7 @@ class WalkForward(Section):
                 f"got {'both' if self.test is not None else 'neither'}"
             )
         if self.windows is not None and self.step is not None:
-            raise ValueError(
-                "step means nothing beside windows, which follow each other: remove one of them"
-            )
+            raise ValueError("step means nothing beside windows, which follow each other: remove one of them")
         if self.test is not None and self.step is not None and _shorter(self.step, self.test):
             raise ValueError(
                 f"step = {self.step!r} is shorter than test = {self.test!r}, so test windows would overlap, "
@@ -179,6 +182,11 @@ class Combinatorial(Section):
     test_folds: Annotated[int, Field(ge=2)] = 2
     embargo: Embargo = "0min"
     test: Annotated[float, Field(strict=False, ge=0, lt=1)] = 0.2
+
+    @property
+    def embargo_us(self) -> int:
+        """Length of the embargo in microseconds; 0 if it counts sessions."""
+        return 0 if isinstance(self.embargo, int) or self.embargo in NO_EMBARGO else duration_us(self.embargo)
 
     @model_validator(mode="after")
     def _some_train(self) -> Combinatorial:

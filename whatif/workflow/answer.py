@@ -21,9 +21,11 @@ from whatif.runner.plan import Plan
 from whatif.search.fold import Fold
 from whatif.search.window import Window
 from whatif.workflow.choice import FoldAnswer
+from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
+from whatif.workflow.stitch import Stitched, fold_table
 from whatif.workflow.stored import read_rows
 
 MOST_SYMBOLS_DRAWN = 8
@@ -53,6 +55,19 @@ def _pair(row: pd.Series, window: str) -> list[dict[str, Any]]:
     ]
 
 
+def _compared(
+    location: LakeLocation, resolved: Resolved, last: FoldAnswer, windows: Mapping[str, Window]
+) -> pd.DataFrame:
+    assert last.chosen is not None
+    found = comparison(location, resolved, last.chosen, windows)
+    if "validate" in windows:
+        return found
+    # ranked on paths, which the ranking holds
+    own = last.board[last.board["config_id"] == last.chosen.config_id]
+    rows = [pair for _, row in own[own["status"] == "ok"].iterrows() for pair in _pair(row, "validate")]
+    return pd.concat([pd.DataFrame(rows, columns=found.columns), found], ignore_index=True)
+
+
 def report_data(
     location: LakeLocation,
     resolved: Resolved,
@@ -60,6 +75,7 @@ def report_data(
     answers: Sequence[FoldAnswer],
     environment: Mapping[str, Any],
     certificate: str = "",
+    whole: Stitched | None = None,
 ) -> ReportData:
     """Return everything that the report shows: of several folds, the last one in full."""
     last = answers[-1]
@@ -72,19 +88,25 @@ def report_data(
         "rank": resolved.study.rank,
         "leaderboard": last.board,
         "axes": tuple(resolved.study.axes),
-        "notes": tuple(filter(None, _notes(resolved, last))),
+        "notes": tuple(filter(None, _notes(resolved, answers, whole))),
         "pins": _pins(plan),
         "windows": {name: _bounds(window) for name, window in _windows(last.fold).items()},
         "environment": environment,
         "certificate": certificate,
     }
+    if whole is not None:
+        common |= {
+            "folds": fold_table(resolved, answers),
+            "stitched": whole.figures,
+            "stitched_equity": whole.series,
+        }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]
     groups = _drawn(resolved, chosen)
     return ReportData(
         **common,  # type: ignore[arg-type]
         chosen=_named(resolved, chosen),
-        comparison=comparison(location, resolved, chosen, shown),
+        comparison=_compared(location, resolved, last, shown),
         equity=_series(location, resolved, chosen, groups, shown, "equity"),
         trades=_series(location, resolved, chosen, groups, shown, "trades"),
         bars=_bars(resolved, plan, chosen, groups, shown),
@@ -106,8 +128,27 @@ def _bounds(window: Window) -> tuple[pd.Timestamp, ...]:
     return tuple(timestamps(np.array([window.start_us, window.end_us])))
 
 
-def _notes(resolved: Resolved, last: FoldAnswer) -> list[str]:
-    return [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
+def _notes(resolved: Resolved, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
+    last = answers[-1]
+    notes = [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
+    if resolved.timeline.kind == "cpcv":
+        notes.append(_paths_note(resolved))
+    if whole is not None:
+        notes.append(
+            f"Walk-forward over {len(answers)} folds. The result is the test windows joined; the ranking, "
+            "and what stands below of validate and test, are of the last fold, whose choice comes next."
+        )
+        notes.append(whole.note)
+    return notes
+
+
+def _paths_note(resolved: Resolved) -> str:
+    folds, count = resolved.timeline.folds, len(paths_of(resolved))
+    paths = f"{count} paths" if count > 1 else "one path, since nothing is trained"
+    return (
+        f"Combinatorial purged cross-validation: {len(folds)} splits, {paths}. The figures on validate are "
+        "means over paths, each joined of its folds."
+    )
 
 
 def _failed_on_test(chosen: Chosen | None) -> str:

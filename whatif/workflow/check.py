@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us, timeframe_us
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
@@ -18,6 +20,7 @@ from whatif.search.fold import Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
+from whatif.search.stitching import check_stitchable
 from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
@@ -82,6 +85,8 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     """
     if study.rank == "pooled":
         check_poolable(study.objective)
+    if study.split.kind == "cpcv":
+        check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
     _check_inputs(study, strategy)
@@ -155,6 +160,9 @@ def find_named(study: Study) -> AnyStrategy:
     return find_strategy(name, Path())
 
 
+LEAST_RETURNS = 2
+"""Periods without which a ratio of mean and deviation has no value."""
+
 PROBABILITIES = ("prob_long", "prob_short")
 """Inputs that a classifier would give."""
 
@@ -197,6 +205,30 @@ def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str])
         raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
     for timeframe in timeframes:
         feature_spec(study, bar_slice(study, timeline, timeframe, timeframe), timeline)
+        _check_labels(study, timeline, timeframe)
+
+
+def _check_labels(study: Study, timeline: Timeline, timeframe: str) -> None:
+    """Refuse a train window in which no bar could have its label."""
+    assert study.label is not None  # models need one
+    needed = duration_us(study.label.horizon) + timeframe_us(timeframe)
+    if study.calendar.hours != "regular" or timeframe_us(timeframe) == DAY_US:
+        return
+    for fold in timeline.every:
+        longest = max(_longest_stretch(timeline, window) for window in fold.train)
+        if longest < needed:
+            raise StudyError(
+                f"split: no bar of {fold.train[0]} can have a label, which is known {needed // MINUTE_US} "
+                f"minutes after its bar begins: no session inside lasts longer than {longest // MINUTE_US}; "
+                "lengthen the window or shorten label.horizon"
+            )
+
+
+def _longest_stretch(timeline: Timeline, window: Window) -> int:
+    """Return the longest part of one session that lies in a window, microseconds."""
+    inside = timeline.schedule.between(window.start_us, window.end_us)
+    parts = np.minimum(inside.close_us, window.end_us) - np.maximum(inside.open_us, window.start_us)
+    return int(parts.max(initial=0))
 
 
 def bar_slice(study: Study, timeline: Timeline, source_timeframe: str, timeframe: str) -> BarSlice:
@@ -222,7 +254,22 @@ def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
     kind: str = study.period
     if kind == "auto":
         kind = _longest_period(timeline, bar_us)
-    return {window.name: of(window, kind) for window in timeline.backtested}
+    periods = {window.name: of(window, kind) for window in timeline.backtested}
+    _check_periods(study, timeline, periods)
+    return periods
+
+
+def _check_periods(study: Study, timeline: Timeline, periods: Mapping[str, Periods]) -> None:
+    """Refuse a window on which the objective has no value, whatever is traded."""
+    if study.objective not in ("sharpe", "sortino") or timeline.kind == "cpcv":
+        return
+    for window in timeline.ranked:
+        count = len(periods[window.name])
+        if count < LEAST_RETURNS:
+            raise StudyError(
+                f"objective {study.objective!r} needs {LEAST_RETURNS} periods and {window} has {count} "
+                f"({periods[window.name].kind}): lengthen the window, or choose a shorter period"
+            )
 
 
 def _longest_period(timeline: Timeline, bar_us: int) -> str:

@@ -14,6 +14,7 @@ from whatif.pins import LakeLocation
 from whatif.search.fold import Fold
 from whatif.search.undefined import why_undefined
 from whatif.workflow.board import leaderboard, stored_rows
+from whatif.workflow.paths import path_board
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 
@@ -43,7 +44,7 @@ class FoldAnswer:
 def choose_in_folds(location: LakeLocation, resolved: Resolved) -> list[FoldAnswer]:
     """Return the ranking of each fold and what came first in it, from what is stored."""
     if resolved.timeline.kind == "cpcv":
-        raise NotImplementedError
+        return [_answer(resolved, resolved.timeline.last, path_board(location, resolved))]
     return [
         _answer(resolved, fold, leaderboard(location, resolved, fold)) for fold in resolved.timeline.folds
     ]

@@ -178,6 +178,7 @@ def resolve_study(
         data_digest=_data_digest(checked),
     )
     _check_warmup(resolved, found)
+    _check_train(resolved, found)
     # last, so that a study that is refused leaves no pin behind
     if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
         tag_pin(session(), location, bars, _tag(asked))
@@ -227,8 +228,9 @@ def _models(
     study: Study, features: Mapping[str, FeatureSpec], timeline: Timeline
 ) -> dict[ModelKey, ModelSpec]:
     target = study.label.target if study.label else "return"
+    combined = timeline.folds if timeline.kind == "cpcv" else ()
     return {
-        (name, timeframe, fold.number): model_spec(name, forest, spec, target, fold.train)
+        (name, timeframe, fold.number): model_spec(name, forest, spec, target, fold.train, fold in combined)
         for fold in timeline.every
         if fold.train
         for name, forest in study.models.items()
@@ -293,6 +295,27 @@ def _check_warmup(resolved: Resolved, found: Survey) -> None:
                     f"up, and {symbol} has {until} {timeframe} bars from data.start to the end of "
                     f"{first.name}: begin the data earlier, or use shorter periods"
                 )
+
+
+def _check_train(resolved: Resolved, found: Survey) -> None:
+    """Refuse a train window that ends before a feature of one of its models is warm."""
+    timeline = resolved.timeline
+    for (name, timeframe, number), spec in resolved.models.items():
+        end = spec.train[-1]
+        part = resolved.slices[timeframe]
+        sessions = timeline.schedule.between(timeline.start_us, end.end_us)
+        until = max(
+            most_bars(found[symbol, part.source_timeframe].until[end.name], part, sessions)
+            for symbol in resolved.study.data.symbols
+        )
+        own = [e for e in spec.features.expressions if e.column in spec.columns]
+        slowest = max(own, key=lambda expression: expression.warmup())
+        if slowest.warmup() >= until:
+            raise StudyError(
+                f"model {name!r}, fold {number}: feature {slowest} needs {slowest.warmup()} bars to warm "
+                f"up, and {until} {timeframe} bars lie between data.start and the end of {end}: begin the data "
+                "earlier, lengthen split.train, or use shorter periods"
+            )
 
 
 def _tag(study: Study) -> str:

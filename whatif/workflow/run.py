@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -42,9 +42,10 @@ from whatif.workflow.pending import keeps_all_returns, pending_on, slot, sweep_o
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import StudyResult
+from whatif.workflow.stitch import stitched
 from whatif.workflow.stored import stored_keys
-from whatif.workflow.track import log_answer, tracked_study
-from whatif.workflow.train import Prepared, prepare
+from whatif.workflow.track import log_answer, log_stitched, tracked_study
+from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE
@@ -159,16 +160,21 @@ class _Run:
             self._thin_returns(plan, answer)
             if answer.reason:
                 self._say(answer.reason)
+        plan, final = self._final(plan, prepared, answers[-1], tracked)
         answers = self._open(plan, answers)
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
-        environment = self._environment(prepared, counts)
+        environment = self._environment((*prepared.trained, *final.trained), counts)
         certificate = certify(plan, resolved, answers)
-        data = report_data(self.location, resolved, plan, answers, environment, certificate)
+        walks = resolved.timeline.kind == "walk_forward"
+        whole = stitched(self.location, resolved, answers) if walks else None
+        data = report_data(self.location, resolved, plan, answers, environment, certificate, whole)
         files = self._write(data)
         if tracked is not None:
             self._log(tracked, plan, answers[-1], files)
+            if whole is not None:
+                log_stitched(tracked, whole)
         run_id = tracked.run_id if tracked else ""
         return StudyResult(resolved.study, answers[-1].chosen, data, files, run_id, computed, resumed, failed)
 
@@ -268,7 +274,21 @@ class _Run:
     def _slots(self) -> int:
         return task_slots(self.session())
 
-    def _environment(self, prepared: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
+    def _final(
+        self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracked: TrackedRun | None
+    ) -> tuple[Plan, Prepared]:
+        """Train the model of the choice on everything before the test window, if the split asks for that."""
+        final, resolved = self.resolved.timeline.final, self.resolved
+        if final is None or final.test is None or answer.chosen is None or not resolved.models:
+            return plan, NOTHING_PREPARED
+        own = resolved.configuration(answer.chosen.config_id)
+        wanted = [key for key in resolved.models if key == (own.model, own.timeframe, final.number)]
+        if self.options.only_stored and not models_stored(self.location, resolved, wanted):
+            raise self._unfinished(1)
+        trained = prepare(self.session, self.location, resolved, tracked, self._say, wanted)
+        return replace(plan, models={**prepared.models, **trained.models}), trained
+
+    def _environment(self, trained: Sequence[str], counts: Mapping[str, int]) -> dict[str, Any]:
         return {
             "command": self.origin["command"],
             "user": self.origin["user"],
@@ -279,7 +299,7 @@ class _Run:
             "task slots": self.__dict__.get("_slots", "none used"),
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,
-            "models trained": ", ".join(prepared.trained) or "none",
+            "models trained": _named(trained),
             "versions": versions(),
         }
 
@@ -298,6 +318,12 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.options.console is not None:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _named(trained: Sequence[str]) -> str:
+    if len(trained) > MOST_NAMED:
+        return f"{len(trained)}, from {trained[0]} to {trained[-1]}"
+    return ", ".join(trained) or "none"
 
 
 def _array_bytes(resolved: Resolved) -> int:

@@ -48,6 +48,15 @@ class Prepared:
     metrics: Mapping[str, Mapping[str, float]]
 
 
+NOTHING_PREPARED = Prepared({}, {}, (), {})
+
+
+def models_stored(location: LakeLocation, resolved: Resolved, keys: Collection[ModelKey]) -> bool:
+    """Whether the predictions of all these models are stored. Starts no JVM."""
+    wanted = {resolved.models[key].digest(resolved.bars.snapshot_id) for key in keys}
+    return predicted(location, wanted) == wanted
+
+
 def prepare_features(
     spark: SparkSession, location: LakeLocation, resolved: Resolved, say: Say = lambda _: None
 ) -> dict[str, Pin]:
@@ -93,7 +102,7 @@ def prepare(
     ranked = {fold.number for fold in resolved.timeline.folds}
     keys = [k for k in resolved.models if (k[2] in ranked if wanted is None else k in wanted)]
     if not keys:
-        return Prepared({}, {}, (), {})
+        return NOTHING_PREPARED
     snapshot = resolved.bars.snapshot_id
     stored = predicted(location, {resolved.models[key].digest(snapshot) for key in keys})
     first: dict[str, ModelKey] = {}
@@ -181,7 +190,8 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
     trained = train(work.features, spec)
     seconds = time.perf_counter() - started
-    scored = predict(work.features, trained, spec.train[-1].end_us, snapshot).persist()
+    start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
+    scored = predict(work.features, trained, start, snapshot).persist()
     try:
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
         if work.tracked is not None:
