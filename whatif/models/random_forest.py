@@ -127,6 +127,16 @@ def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot:
     )
 
 
+def error_on(features: DataFrame, trained: Trained, windows: Sequence[Window]) -> float:
+    """Return the root mean squared error on the labelled rows of `windows`; NaN without a row."""
+    spec = trained.spec
+    rows = features.dropna(subset=[*spec.columns, spec.label_column]).where(labelled_in(windows))
+    error = trained.pipeline.transform(rows).agg(F.avg((F.col("prediction") - F.col(spec.label_column)) ** 2))
+    row = error.first()
+    assert row is not None  # an aggregate without keys always has one row
+    return float("nan") if row[0] is None else float(row[0]) ** 0.5
+
+
 def validation_metrics(
     features: DataFrame, predictions: DataFrame, spec: ModelSpec, windows: Window | Sequence[Window]
 ) -> dict[str, float]:
@@ -182,6 +192,7 @@ def _assembler(spec: ModelSpec) -> VectorAssembler:
 
 def _regressor(spec: ModelSpec) -> RandomForestRegressor:
     forest = spec.forest
+    assert forest.tune is None  # the parameters have been chosen
     return RandomForestRegressor(
         featuresCol=FEATURES,
         labelCol="label",

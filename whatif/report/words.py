@@ -44,8 +44,8 @@ def stitched(data: ReportData) -> str:
     ]
     trades = data.stitched["trades"]
     return (
-        f"The test windows of {count(len(data.folds), 'fold')} joined, equity carried over and positions not: "
-        f"{'; '.join(figures)}; {count(int(trades), 'closed trade')}."
+        f"The test windows of {count(len(data.folds), 'fold')} joined, equity carried over and positions "
+        f"not: {'; '.join(figures)}; {count(int(trades), 'closed trade')}."
     )
 
 

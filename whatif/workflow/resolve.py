@@ -313,8 +313,8 @@ def _check_train(resolved: Resolved, found: Survey) -> None:
         if slowest.warmup() >= until:
             raise StudyError(
                 f"model {name!r}, fold {number}: feature {slowest} needs {slowest.warmup()} bars to warm "
-                f"up, and {until} {timeframe} bars lie between data.start and the end of {end}: begin the data "
-                "earlier, lengthen split.train, or use shorter periods"
+                f"up, and {until} {timeframe} bars lie between data.start and the end of {end}: begin "
+                "the data earlier, lengthen split.train, or use shorter periods"
             )
 
 

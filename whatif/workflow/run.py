@@ -165,7 +165,7 @@ class _Run:
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
-        environment = self._environment((*prepared.trained, *final.trained), counts)
+        environment = self._environment(prepared, final, counts)
         certificate = certify(plan, resolved, answers)
         walks = resolved.timeline.kind == "walk_forward"
         whole = stitched(self.location, resolved, answers) if walks else None
@@ -288,7 +288,7 @@ class _Run:
         trained = prepare(self.session, self.location, resolved, tracked, self._say, wanted)
         return replace(plan, models={**prepared.models, **trained.models}), trained
 
-    def _environment(self, trained: Sequence[str], counts: Mapping[str, int]) -> dict[str, Any]:
+    def _environment(self, prepared: Prepared, final: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
         return {
             "command": self.origin["command"],
             "user": self.origin["user"],
@@ -299,7 +299,8 @@ class _Run:
             "task slots": self.__dict__.get("_slots", "none used"),
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,
-            "models trained": _named(trained),
+            "models trained": _named((*prepared.trained, *final.trained)),
+            **({"tuned": {**prepared.tuned, **final.tuned}} if prepared.tuned else {}),
             "versions": versions(),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -17,9 +17,11 @@ from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
 from whatif.pins.filters import equal
 from whatif.pins.read import scan
 from whatif.runner.plan import ModelPin
+from whatif.search.chains import forward_chains
 from whatif.tracking.models import log_model
 from whatif.tracking.run import TrackedRun
 from whatif.workflow.resolve import ModelKey, Resolved, Session
+from whatif.workflow.tuned import described, noted, read_noted
 
 Say = Callable[[str], None]
 
@@ -40,12 +42,15 @@ class Prepared:
         Models that were trained now; the others' predictions were there.
     metrics : mapping of str to mapping
         Validation metrics of the models trained now, by name.
+    tuned : mapping of str to str
+        What was chosen of models that choose their own parameters, in words, by name.
     """
 
     features: Mapping[str, Pin]
     models: Mapping[ModelKey, ModelPin]
     trained: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, float]]
+    tuned: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_PREPARED = Prepared({}, {}, (), {})
@@ -115,7 +120,8 @@ def prepare(
     metrics: dict[str, Mapping[str, float]] = {}
     if todo:
         features = prepare_features(session(), location, resolved, say)
-        with _feature_rows(session(), location, features, len(todo)) as rows:
+        trainings = sum(len(resolved.models[key].forest.candidates) for key in todo)
+        with _feature_rows(session(), location, features, trainings) as rows:
             for key in todo:
                 work = Work(session(), location, resolved, rows[key[1]], tracked, say)
                 metrics[named(resolved, key)] = train_one(work, key)
@@ -124,7 +130,17 @@ def prepare(
         key: ModelPin(where, resolved.models[key].digest(snapshot), resolved.models[key].target)
         for key in keys
     }
-    return Prepared(features, models, tuple(metrics), metrics)
+    return Prepared(features, models, tuple(metrics), metrics, _tuned_of(location, resolved, keys))
+
+
+def _tuned_of(location: LakeLocation, resolved: Resolved, keys: Sequence[ModelKey]) -> dict[str, str]:
+    own = {
+        named(resolved, key): resolved.models[key].digest(resolved.bars.snapshot_id)
+        for key in keys
+        if resolved.models[key].forest.tune is not None
+    }
+    notes = read_noted(location, set(own.values()))
+    return {name: described(notes[digest]) for name, digest in own.items() if digest in notes}
 
 
 def named(resolved: Resolved, key: ModelKey) -> str:
@@ -170,6 +186,16 @@ def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
     return found
 
 
+def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
+    """Choose the model's own parameters inside its train window, if the study leaves them open."""
+    if spec.forest.tune is None:
+        return None
+    part = spec.features.bars
+    schedule = work.resolved.timeline.schedule
+    chains = forward_chains(schedule, spec.train, spec.forest.tune.folds, part.bar_us)
+    return tune(work.features, spec, chains)
+
+
 @dataclass(frozen=True)
 class Work:
     """What training needs to know."""
@@ -188,16 +214,18 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     resolved, spec = work.resolved, work.resolved.models[key]
     snapshot = resolved.bars.snapshot_id
     fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
-    trained = train(work.features, spec)
+    tuned = _tuned(work, spec)
+    trained = train(work.features, spec if tuned is None else replace(spec, forest=tuned.forest))
+    trained = replace(trained, spec=spec)
     seconds = time.perf_counter() - started
     start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
     scored = predict(work.features, trained, start, snapshot).persist()
     try:
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
         if work.tracked is not None:
-            log_model(work.tracked, trained, metrics, spec.digest(snapshot), seconds)
+            log_model(work.tracked, trained, metrics, spec.digest(snapshot), seconds, tuned)
         # the commit comes last: a model counts as trained once its predictions are stored
-        append(work.spark, work.location, PREDICTIONS, scored)
+        append(work.spark, work.location, PREDICTIONS, scored, noted(spec.digest(snapshot), tuned))
     finally:
         scored.unpersist()
     text = f"model {named(resolved, key)}: {trained.rows:,} rows"
@@ -206,6 +234,8 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
             f", skill against the naive forecast {metrics['skill']:+.4f}, "
             f"correlation {metrics['correlation']:+.3f}"
         )
+    if tuned is not None:
+        text += f", {described({'chosen': tuned.chosen.params, 'tried': tuned.tried})}"
     work.say(f"{text}, {_took(started)}")
     return metrics
 
