@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
+from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
 from whatif.search.fold import Timeline
 from whatif.search.grid import Grid, expand
@@ -214,14 +215,24 @@ def _check_labels(study: Study, timeline: Timeline, timeframe: str) -> None:
     needed = duration_us(study.label.horizon) + timeframe_us(timeframe)
     if study.calendar.hours != "regular" or timeframe_us(timeframe) == DAY_US:
         return
-    for fold in timeline.every:
-        longest = max(_longest_stretch(timeline, window) for window in fold.train)
+    for windows in (*(fold.train for fold in timeline.every), *_tuned_on(study, timeline, timeframe)):
+        longest = max((_longest_stretch(timeline, window) for window in windows), default=0)
         if longest < needed:
             raise StudyError(
-                f"split: no bar of {fold.train[0]} can have a label, which is known {needed // MINUTE_US} "
+                f"split: no bar of {windows[0]} can have a label, which is known {needed // MINUTE_US} "
                 f"minutes after its bar begins: no session inside lasts longer than {longest // MINUTE_US}; "
                 "lengthen the window or shorten label.horizon"
             )
+
+
+def _tuned_on(study: Study, timeline: Timeline, timeframe: str) -> Iterator[tuple[Window, ...]]:
+    """Yield the windows that models learn from, and look at, to choose their own parameters."""
+    folds = sorted({forest.tune.folds for forest in study.models.values() if forest.tune is not None})
+    for fold in timeline.every:
+        for count in folds:
+            for chain in forward_chains(timeline.schedule, fold.train, count, timeframe_us(timeframe)):
+                yield chain.train
+                yield chain.validate
 
 
 def _longest_stretch(timeline: Timeline, window: Window) -> int:

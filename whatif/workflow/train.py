@@ -13,6 +13,8 @@ from whatif.features.build import build_features
 from whatif.lake import append, read_pinned
 from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
+from whatif.models.spec import ModelSpec
+from whatif.models.tuning import Tuned, tune
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
 from whatif.pins.filters import equal
 from whatif.pins.read import scan
