@@ -26,8 +26,9 @@ class _Sessions:
 def walk_forward(study: Study, split: WalkForward, edges: Edges) -> tuple[Fold, ...]:
     """Return the folds of a walk-forward study, in time order.
 
-    The first train begins with the slice; test windows follow each other by `step`. A fold
-    whose test window would leave the slice is not made.
+    Test windows follow each other by `step`; train and validate are what lies so many sessions, or
+    calendar days, before each of them. The first train begins with the slice, as far as weekends
+    and holidays allow. A fold whose test window would leave the slice is not made.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -133,7 +133,8 @@ def _valid_keys(path: list[str], loc: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = Study
     if path == ["split"]:
         model, path = SPLITS[str(loc[1])], []
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
         if field is None:
             break
@@ -141,6 +142,8 @@ def _valid_keys(path: list[str], loc: tuple[int | str, ...]) -> list[str]:
         if inner is None:
             break
         model = inner
+        if get_origin(field.annotation) is dict:
+            next(parts, None)  # a name that the author chose
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
