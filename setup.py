@@ -21,6 +21,8 @@ TEST = [
 CPCV = ["skfolio>=1.12,<2"]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
+# combinatorial purged cross-validation, for studies that ask for it
+CPCV = ["skfolio>=0.9"]
 LINT = [
     "setuptools>=77",
     "wheel>=0.45",

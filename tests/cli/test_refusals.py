@@ -183,6 +183,39 @@ class TestTheStudyAlone:
         message = refused(**FORESTS, split={"train": 0.0, "validate": 0.5, "test": 0.5})
         assert "split.train leaves no bar to train the models on: give it a share above 0" in message
 
+    def test_a_train_window_without_a_label(self, refused: Refused) -> None:
+        """An hour of train, and a label that is known two hours and a minute after its bar begins."""
+        split = {"train": 0.025, "validate": 0.4, "test": 0.4}
+        message = refused(**{**FORESTS, "label": {"horizon": "2h"}}, split=split)
+        assert "no bar of train [2013-10-04T13:30Z, 2013-10-04T14:28Z) can have a label" in message
+        assert "known 121 minutes after its bar begins" in message
+        assert "no session inside lasts longer than 58; lengthen the window" in message
+
+    def test_tuning_on_parts_without_a_label(self, refused: Refused) -> None:
+        """Train is three sessions, cut into 40 parts of half an hour."""
+        models = {"rf": {"trees": [2, 3], "tune": {"folds": 39}}}
+        message = refused(**{**FORESTS, "models": models, "label": {"horizon": "1h"}})
+        assert "can have a label, which is known 61 minutes after its bar begins" in message
+
+    def test_a_validate_window_of_one_period(self, refused: Refused) -> None:
+        split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}
+        message = refused(split=split, period="session")
+        assert "objective 'sharpe' needs 2 periods and validate-01 " in message
+        assert "has 1 (session): lengthen the window, or choose a shorter period" in message
+
+    def test_test_windows_that_overlap(self, refused: Refused) -> None:
+        split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 2, "step": 1}
+        message = refused(split=split)
+        assert "step = 1 is shorter than test = 2, so test windows would overlap" in message
+
+    def test_windows_that_do_not_fit(self, refused: Refused) -> None:
+        message = refused(split={"kind": "walk_forward", "train": 20, "validate": 5, "test": 5})
+        assert "do not fit into the 6 sessions from data.start 2013-10-04" in message
+
+    def test_an_objective_that_cannot_be_stitched(self, refused: Refused) -> None:
+        message = refused(split={"kind": "cpcv", "folds": 3}, objective="sqn")
+        assert "objective 'sqn' cannot rank paths joined of several windows" in message
+
     def test_a_forecast_that_nobody_makes(self, refused: Refused) -> None:
         message = refused(strategy={"name": "forecast_threshold"}, axes={})
         assert "does not say which (models: none): declare models and add the axis model" in message
@@ -254,6 +287,20 @@ class TestTheLake:
         assert "with fast = 3, slow = 100000" in message
         assert "bars to warm up, and SPY has 1652 1min bars from data.start to the end of validate" in message
         assert "use shorter periods" in message
+
+    def test_a_first_fold_shorter_than_the_warm_up(self, refused: Refused, bars: None) -> None:
+        """Later folds would be warm: three sessions of 367 bars end with the first validate window."""
+        split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}
+        message = refused(axes={"fast": [3], "slow": [20, 1_200]}, split=split)
+        assert "with fast = 3, slow = 1200" in message
+        assert "from data.start to the end of validate-01: begin the data earlier" in message
+
+    def test_a_train_window_shorter_than_a_feature_s_warm_up(self, refused: Refused, bars: None) -> None:
+        split = {"kind": "walk_forward", "train": 1, "validate": 1, "test": 1}
+        message = refused(**{**FORESTS, "features": ["roc(1)", "sma(500)"]}, split=split)
+        assert "model 'rf', fold 1: feature sma(500) needs" in message
+        assert "1min bars lie between data.start and the end of train-01" in message
+        assert "lengthen split.train, or use shorter periods" in message
 
     def test_another_exchange_than_the_bars(self, refused: Refused, bars: None) -> None:
         message = refused(calendar={"exchange": "XNAS"})

@@ -42,17 +42,17 @@ def test_one_commit_for_each_model_and_none_the_second_time(spark, lake_home) ->
     assert prepared.trained == ("one", "two")
     assert len(open_table(lake_home, "predictions").metadata.snapshots) == 2
 
-    pin = prepared.models["one", "1min"].pin
+    pin = prepared.models["one", "1min", 1].pin
     rows = read_arrow(pin, ["model_digest", "symbol", "ts", "prediction"]).to_pandas()
     assert set(rows["model_digest"]) == {model.model_digest for model in prepared.models.values()}
-    # validate begins five minutes after the open of 9 October; all that follows is predicted
-    begin = pd.Timestamp("2013-10-09 13:35", tz="UTC")
+    # train ends with 8 October; all that follows is predicted, so that no embargo needs another training
+    begin = pd.Timestamp("2013-10-09 13:30", tz="UTC")
     for _, own in rows.groupby("model_digest"):
         expected = [(b.symbol, ts) for b in markets for ts in timestamps(b.ts) if ts >= begin]
         assert sorted(zip(own["symbol"], own["ts"], strict=True)) == sorted(expected)
-    level = rows[rows["model_digest"] == prepared.models["two", "1min"].model_digest]
+    level = rows[rows["model_digest"] == prepared.models["two", "1min", 1].model_digest]
     assert level["prediction"].between(50, 200).all()
-    assert prepared.models["two", "1min"].target == "level"
+    assert prepared.models["two", "1min", 1].target == "level"
 
     again = prepare(lambda: spark, lake_home, resolved)
     assert again.trained == ()

@@ -85,7 +85,7 @@ def make_plan(fresh_process: None) -> Callable[..., Plan]:
         symbols: Sequence[str],
         strategy: object = "sma_crossover",
         timeframes: Sequence[str] = ("1min",),
-        models: Mapping[tuple[str, str], ModelPin] | None = None,
+        models: Mapping[tuple[str, str, int], ModelPin] | None = None,
         **changes: Any,
     ) -> Plan:
         sessions = schedule("XNYS", FIRST, LAST)

@@ -179,7 +179,7 @@ class TestForecast:
         pins = lake.put_bars([market]), lake.put_predictions("A", ts, values)
         lake.put_predictions("B", market.ts, np.full(len(market), 9.0))
         model = ModelPin(pins[1], "forest", target)
-        plan = make_plan(pins[0], ["A"], "forecast_threshold", models={("rf", "1min"): model})
+        plan = make_plan(pins[0], ["A"], "forecast_threshold", models={("rf", "1min", 1): model})
         return market, plan, load.load_bars(plan, "A", "validate", configuration("c", model="rf"))
 
     def test_a_bar_without_a_prediction_has_nan(self, lake, make_plan) -> None:

@@ -61,10 +61,9 @@ def identity(study: Study, name: str, timeframe: str) -> Mapping[str, Any]:
         study.data.symbols, "1min", timeframe, study.calendar.exchange, study.calendar.hours,
         timeline.start_us, timeline.end_us,
     )  # fmt: skip
-    assert timeline.train is not None
     assert study.label is not None
     features = feature_spec(study, bars, timeline)
-    return model_spec(name, study.models[name], features, study.label.target, timeline.train).identity
+    return model_spec(name, study.models[name], features, study.label.target, timeline.last.train).identity
 
 
 def ids(text: str, strategy: StrategySpec | None = None) -> list[str]:

@@ -10,8 +10,9 @@ import pytest
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import CalendarError, StudyError
+from whatif.search.fold import Timeline
 from whatif.search.window import Window
-from whatif.search.windows import Timeline, resolve_timeline
+from whatif.search.windows import resolve_timeline
 from whatif.study import parse_study
 
 LEAN = "start: 2013-10-04, end: 2013-10-12"
@@ -64,11 +65,11 @@ class TestFractions:
             "train": ("2013-10-04T13:30", "2013-10-07T16:45"),
             "validate": ("2013-10-07T16:45", "2013-10-09T13:30"),
         }
-        assert found.test is None
+        assert found.last.test is None
 
     def test_no_train(self) -> None:
         found = timeline(LEAN, "{train: 0, validate: 0.5, test: 0.5}")
-        assert found.train is None
+        assert found.last.train == ()
         assert shown(found)["validate"] == ("2013-10-04T13:30", "2013-10-09T13:30")
 
     def test_a_cut_lies_on_the_grid_of_the_timeframe(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import StudyError
-from whatif.study import Study, load_study, parse_study
+from whatif.study import Combinatorial, Study, WalkForward, load_study, parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -314,3 +314,55 @@ def test_a_study_is_frozen_and_can_be_made_and_written_in_python() -> None:
         study.objective = "pnl_net"  # type: ignore[misc]
     made = Study.model_validate(study.model_dump(by_alias=True))
     assert parse_study(made.text).model_dump() == study.model_dump()
+
+
+class TestSplits:
+    def test_walk_forward(self) -> None:
+        split = parse_study(LEAST + "split: {kind: walk_forward, train: 20, validate: 5d, test: 5}").split
+        assert isinstance(split, WalkForward)
+        assert (split.train, split.validate_, split.test, split.step) == (20, "5d", 5, None)
+        assert (split.anchored, split.embargo, split.windows) == (False, "0min", None)
+
+    def test_combinatorial(self) -> None:
+        split = parse_study(LEAST + "split: {kind: cpcv}").split
+        assert isinstance(split, Combinatorial)
+        assert (split.folds, split.test_folds, split.test, split.embargo) == (10, 2, 0.2, "0min")
+
+    def test_a_study_written_out_reads_back(self) -> None:
+        for split in ("{kind: walk_forward, train: 2, validate: 1, test: 1}", "{kind: cpcv}", "{}"):
+            study = parse_study(f"{LEAST}split: {split}")
+            made = Study.model_validate(study.model_dump(by_alias=True))
+            assert parse_study(made.text).split == study.split
+
+
+class TestTune:
+    MODELS = LEAST + "features: [close]\nlabel: {horizon: 5min}\nmodels:\n  rf: {%s}\n"
+
+    def test_candidates_in_the_order_of_the_lists(self) -> None:
+        forest = parse_study(
+            self.MODELS % "trees: [20, 50], depth: [5, 10], seed: 7, tune: {folds: 2}"
+        ).models["rf"]
+        assert [(one.trees, one.depth) for one in forest.candidates] == [(20, 5), (20, 10), (50, 5), (50, 10)]
+        assert {(one.seed, one.tune) for one in forest.candidates} == {(7, None)}
+
+    def test_a_forest_without_it_is_named_as_before(self) -> None:
+        forest = parse_study(self.MODELS % "trees: 20").models["rf"]
+        assert "tune" not in forest.model_dump()
+        assert forest.candidates == (forest,)
+
+    @pytest.mark.parametrize(
+        ("model", "said"),
+        [
+            ("trees: [20, 50]", "trees holds several values, and the model does not say how one is chosen"),
+            ("trees: 20, tune: {folds: 3}", "tune has nothing to choose"),
+            ("trees: [20, 20], tune: {folds: 3}", "each once"),
+            ("trees: [], tune: {folds: 3}", "at least one value"),
+            ("trees: [20, 0], tune: {folds: 3}", "greater than or equal to 1"),
+            ("trees: [2, 3], tune: {fold: 3}", "did you mean 'folds'"),
+            ("trees: [2, 3], tune: {folds: 0}", "greater than or equal to 1"),
+            ("feature_subset: [auto, most], tune: {}", "'most' is no way to choose features"),
+        ],
+    )
+    def test_refusals(self, model: str, said: str) -> None:
+        with pytest.raises(StudyError, match=said):
+            parse_study(self.MODELS % model)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from whatif.domain.timeframe import DAY_US, duration_us
 from whatif.errors import StudyError
 from whatif.indicators import Expression, parse
+from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Timeline
 from whatif.study import Study, digest
 
 LABEL_COLUMNS = {"label_level": "double", "label_return": "double", "label_end": "timestamp"}

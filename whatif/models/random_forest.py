@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from pyspark.ml import PipelineModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import RandomForestRegressionModel, RandomForestRegressor
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.frames import timestamps
@@ -51,14 +54,24 @@ class Trained:
 
 
 def training_rows(features: DataFrame, spec: ModelSpec) -> DataFrame:
-    """Return the rows that may train: inside the window, complete, and purged.
+    """Return the rows that may train: inside a train window, complete, and purged.
 
-    Purged are rows whose label is known only after the window ends, that is whose
+    Purged are rows whose label is known only after their window ends, that is whose
     `label_end` lies behind it; and rows with a feature or the label missing.
     """
-    start, end = (F.lit(_instant(us)) for us in (spec.train.start_us, spec.train.end_us))
     complete = features.dropna(subset=[*spec.columns, spec.label_column])
-    return complete.where((F.col("ts") >= start) & (F.col("ts") < end) & (F.col("label_end") <= end))
+    return complete.where(labelled_in(spec.train))
+
+
+def labelled_in(windows: Sequence[Window]) -> Column:
+    """Return the condition that a row of features lies in one of `windows`, and its label too."""
+    ends = ((window, F.lit(_instant(window.end_us))) for window in windows)
+    return reduce(or_, (_starts_in(window) & (F.col("label_end") <= end) for window, end in ends))
+
+
+def _starts_in(window: Window) -> Column:
+    start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
+    return (F.col("ts") >= start) & (F.col("ts") < end)
 
 
 def train(features: DataFrame, spec: ModelSpec) -> Trained:
@@ -83,8 +96,9 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
         count = vectors.count()
         if not count:
             raise ModelError(
-                f"model {spec.name!r} has no row to train on in {spec.train}: every row lacks a feature or "
-                "its label, or the label ends after the window; lengthen the window or shorten the periods"
+                f"model {spec.name!r} has no row to train on in {_shown(spec.train)}: every row lacks "
+                "a feature or its label, or the label ends after the window; lengthen the window or shorten "
+                "the periods"
             )
         model = _regressor(spec).fit(vectors)
     finally:
@@ -93,13 +107,15 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
 
 
 def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot: int) -> DataFrame:
-    """Return the rows of `predictions` for all bars that start at or after `start_us`.
+    """Return the rows of `predictions` for all bars that start at or after `start_us` and did not train.
 
     A bar with a feature missing has no row. `prediction` is in the target's unit: a
     fraction of the close, or a price.
     """
     spec = trained.spec
     rows = features.where(F.col("ts") >= F.lit(_instant(start_us))).dropna(subset=list(spec.columns))
+    if spec.everywhere:
+        rows = rows.where(~reduce(or_, (_starts_in(window) for window in spec.train)))
     scored = trained.pipeline.transform(rows)
     return scored.select(
         F.lit(spec.digest(bars_snapshot)).alias("model_digest"),
@@ -111,10 +127,20 @@ def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot:
     )
 
 
+def error_on(features: DataFrame, trained: Trained, windows: Sequence[Window]) -> float:
+    """Return the root mean squared error on the labelled rows of `windows`; NaN without a row."""
+    spec = trained.spec
+    rows = features.dropna(subset=[*spec.columns, spec.label_column]).where(labelled_in(windows))
+    error = trained.pipeline.transform(rows).agg(F.avg((F.col("prediction") - F.col(spec.label_column)) ** 2))
+    row = error.first()
+    assert row is not None  # an aggregate without keys always has one row
+    return float("nan") if row[0] is None else float(row[0]) ** 0.5
+
+
 def validation_metrics(
-    features: DataFrame, predictions: DataFrame, spec: ModelSpec, window: Window
+    features: DataFrame, predictions: DataFrame, spec: ModelSpec, windows: Window | Sequence[Window]
 ) -> dict[str, float]:
-    """Return how the model did on `window` beside the naive forecast that the price stays at its close.
+    """Return how the model did on `windows` beside the naive forecast that the price stays at its close.
 
     Returns
     -------
@@ -124,9 +150,8 @@ def validation_metrics(
         and realised return, and `hit_rate` (share of rows whose predicted direction came true,
         rows that did not move left out).
     """
-    start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
     rows = (
-        features.where((F.col("ts") >= start) & (F.col("ts") < end) & (F.col("label_end") <= end))
+        features.where(labelled_in((windows,) if isinstance(windows, Window) else windows))
         .join(predictions.select("symbol", "ts", "prediction"), ["symbol", "ts"])
         .where(F.col(spec.label_column).isNotNull())
     )
@@ -156,12 +181,18 @@ def _summary(values: dict[str, float | None]) -> dict[str, float]:
     return {**number, "rmse": mse**0.5, "naive_rmse": naive_mse**0.5, "skill": skill}
 
 
+def _shown(windows: Sequence[Window]) -> str:
+    more = f" and {len(windows) - 1} more" if len(windows) > 1 else ""
+    return f"{windows[0]}{more}"
+
+
 def _assembler(spec: ModelSpec) -> VectorAssembler:
     return VectorAssembler(inputCols=list(spec.columns), outputCol=FEATURES)
 
 
 def _regressor(spec: ModelSpec) -> RandomForestRegressor:
     forest = spec.forest
+    assert forest.tune is None  # the parameters have been chosen
     return RandomForestRegressor(
         featuresCol=FEATURES,
         labelCol="label",

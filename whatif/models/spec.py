@@ -25,8 +25,10 @@ class ModelSpec:
         Feature columns the model uses, in order.
     target : str
         "return" or "level".
-    train : Window
-        Rows may train only if their label's bar ends by the end of this window.
+    train : tuple of Window
+        Rows may train only if they lie in one of these windows, and their label's bar ends by its end.
+    everywhere : bool
+        Whether all bars outside `train` are predicted; only those behind it otherwise.
     """
 
     name: str
@@ -34,18 +36,20 @@ class ModelSpec:
     features: FeatureSpec
     columns: tuple[str, ...]
     target: str
-    train: Window
+    train: tuple[Window, ...]
+    everywhere: bool = False
 
     @property
     def identity(self) -> dict[str, object]:
         """What a configuration that uses this model depends on, apart from the market."""
         forest = self.forest.model_dump(exclude={"target", "features"})
+        bounds = [[window.start_us, window.end_us] for window in self.train]
         return {
             "forest": forest,
             "features": asdict(self.features),
             "columns": list(self.columns),
             "target": self.target,
-            "train": [self.train.start_us, self.train.end_us],
+            "train": bounds if self.everywhere else bounds[0],
         }
 
     def digest(self, bars_snapshot: int) -> str:
@@ -59,9 +63,15 @@ class ModelSpec:
 
 
 def model_spec(
-    name: str, forest: RandomForest, features: FeatureSpec, default_target: str, train: Window
+    name: str,
+    forest: RandomForest,
+    features: FeatureSpec,
+    default_target: str,
+    train: Window | tuple[Window, ...],
+    everywhere: bool = False,
 ) -> ModelSpec:
     """Return the resolved model `name` of a study."""
+    windows = (train,) if isinstance(train, Window) else train
     column_of = features.column_of()
     chosen = features.columns if forest.features is None else tuple(column_of[f] for f in forest.features)
-    return ModelSpec(name, forest, features, chosen, forest.target or default_target, train)
+    return ModelSpec(name, forest, features, chosen, forest.target or default_target, windows, everywhere)

@@ -60,6 +60,15 @@ class ReportData:
         Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
     certificate : str
         What a second broker, running the chosen configuration again, said of the first; "" if none did.
+    folds : pandas.DataFrame
+        One row for each fold of a walk-forward study: `fold`, bounds of its windows, `config_id` and `symbol`
+        of what it chose, a column for each axis, `validate` and `test` (the objective on either window),
+        `test_return_pct`, `test_trades`, `note`; empty for a study of one fold. Everything else here is of
+        the last fold.
+    stitched : mapping
+        Metrics of the test windows of all folds joined; empty if there is one fold.
+    stitched_equity : pandas.DataFrame
+        `fold`, `ts` (UTC, end of the period), `returns` and `equity` of the test windows joined.
     environment : mapping
         Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
     """
@@ -96,6 +105,9 @@ class ReportData:
     pins: Sequence[Mapping[str, Any]] = ()
     windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    folds: pd.DataFrame = field(default_factory=lambda: _empty("fold"))
+    stitched: Mapping[str, Any] = field(default_factory=dict)
+    stitched_equity: pd.DataFrame = field(default_factory=lambda: _empty("fold", "ts", "returns", "equity"))
 
     @property
     def ranked(self) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from whatif.report.data import ReportData
 
 
 def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Write leaderboard, comparison, trades and equity, each as CSV and as Parquet.
+    """Write leaderboard, comparison, trades and equity, and what folds there are, as CSV and as Parquet.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
         "trades": data.trades,
         "equity": data.equity,
     }
+    if len(data.folds):
+        frames |= {"folds": data.folds, "stitched": data.stitched_equity}
     written: dict[str, Path] = {}
     for name, frame in frames.items():
         plain = _plain(frame)

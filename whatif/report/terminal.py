@@ -52,6 +52,10 @@ def print_answer(
     console.print()
     for note in data.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
+    if len(data.folds):
+        console.print(_folds(data))
+        console.print(Text(words.stitched(data), style="bold"))
+        console.print()
     print_leaderboard(data, console)
     if len(data.comparison):
         console.print()
@@ -123,6 +127,22 @@ def _comparison(data: ReportData) -> Table:
             table.add_row(*(escape(cell) for cell in [*lead, *figures]), style="" if own else "dim")
     if len(symbols) > _MOST_SYMBOLS:
         table.caption = f"{len(symbols) - _MOST_SYMBOLS} more symbols stand in the report"
+    return table
+
+
+def _folds(data: ReportData) -> Table:
+    objective = _head(data.objective)
+    table = _table(f"Folds of {data.study}: chosen on validate, told on test")
+    for name in ("fold", "test from", "to", "symbol", *data.axes):
+        table.add_column(escape(name), justify="right" if name == "fold" else "left", overflow="fold")
+    for name in (f"{objective}, validate", f"{objective}, test", "return %, test"):
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    keys = (("validate", data.objective), ("test", data.objective), ("test_return_pct", "return_pct"))
+    for row in data.folds.to_dict("records"):
+        cells = [str(row["fold"]), *(words.day(row.get(f"test_{end}")) for end in ("start", "end"))]
+        cells += [str(row["symbol"]) or "nothing", *(axis_label(row[axis]) for axis in data.axes)]
+        cells += [format_metric(key, row[name]) for name, key in keys]
+        table.add_row(*(escape(cell) for cell in cells))
     return table
 
 

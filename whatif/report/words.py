@@ -29,6 +29,26 @@ def instant(moment: Any) -> str:
     return f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
+def day(moment: Any) -> str:
+    """Write the date of a time, UTC."""
+    return MISSING if moment is None or pd.isna(moment) else f"{pd.Timestamp(moment):%Y-%m-%d}"
+
+
+def stitched(data: ReportData) -> str:
+    """Say what the test windows of all folds gave together."""
+    if not data.stitched:
+        return "What the test windows gave together is not known."
+    figures = [
+        f"{_in_text(key)} {quantity(key, data.stitched[key])}"
+        for key in dict.fromkeys((data.objective, "return_pct", "max_drawdown_pct"))
+    ]
+    trades = data.stitched["trades"]
+    return (
+        f"The test windows of {count(len(data.folds), 'fold')} joined, equity carried over and positions "
+        f"not: {'; '.join(figures)}; {count(int(trades), 'closed trade')}."
+    )
+
+
 def window(data: ReportData, name: str) -> str:
     """Write a window's name with its dates, where they are known."""
     if name not in data.windows:

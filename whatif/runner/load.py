@@ -66,7 +66,9 @@ def _forecast(bars: Bars, model: ModelPin) -> np.ndarray:
 
 def model_of(plan: Plan, configuration: Configuration) -> ModelPin | None:
     """Return where the predictions are that a configuration trades, or None."""
-    return plan.models.get((configuration.model, configuration.timeframe)) if configuration.model else None
+    if configuration.model is None:
+        return None
+    return plan.models.get((configuration.model, configuration.timeframe, configuration.fold))
 
 
 @lru_cache(maxsize=8)

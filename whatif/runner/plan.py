@@ -61,8 +61,8 @@ class Plan:
         Snapshot of `bars`.
     slices : mapping of str to BarSlice
         The slice of bars by timeframe.
-    models : mapping of (str, str) to ModelPin
-        Predictions by model name and timeframe.
+    models : mapping of (str, str, int) to ModelPin
+        Predictions by model name, timeframe and number of the fold that trained it.
     strategy : PortableStrategy
         The strategy, to be rebuilt in the worker.
     strategy_name : str
@@ -88,7 +88,7 @@ class Plan:
     data_digest: str
     bars: Pin
     slices: Mapping[str, BarSlice]
-    models: Mapping[tuple[str, str], ModelPin]
+    models: Mapping[tuple[str, str, int], ModelPin]
     strategy: PortableStrategy
     strategy_name: str
     windows: Mapping[str, WindowPlan]
@@ -167,6 +167,7 @@ class WorkItem:
                 timeframe=c["timeframe"],
                 execution=accounts[c["account"]][0],
                 overlays=accounts[c["account"]][1],
+                fold=c["fold"],
             )
             for c in given["configurations"]
         )
@@ -180,6 +181,7 @@ def _configuration(configuration: Configuration, account: int) -> dict[str, Any]
         "model": configuration.model,
         "timeframe": configuration.timeframe,
         "account": account,
+        "fold": configuration.fold,
     }
 
 

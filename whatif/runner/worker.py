@@ -78,7 +78,8 @@ def _rows(plan: Plan, item: WorkItem) -> Iterator[dict[str, Any]]:
     sweep: Sweep | None = None
     for configuration in item.configurations:
         started = time.perf_counter()
-        row = shared | _identity(configuration, pins(configuration.model, configuration.timeframe))
+        mine = pins(configuration.model, configuration.timeframe, configuration.fold)
+        row = shared | _identity(configuration, mine)
         try:
             if plan.engine == "compiled" and not item.keep:
                 sweep = sweep or Sweep(plan, item)
@@ -157,9 +158,9 @@ def _instant(us: int) -> pd.Timestamp:
     return timestamps(np.array([us]))[0]
 
 
-def _pins(plan: Plan, model: str | None, timeframe: str) -> str:
+def _pins(plan: Plan, model: str | None, timeframe: str, fold: int) -> str:
     pins = [asdict(plan.bars)]
-    found = plan.models.get((model, timeframe)) if model else None
+    found = plan.models.get((model, timeframe, fold)) if model else None
     if found is not None:
         pins.append({**asdict(found.pin), "model_digest": found.model_digest})
     return json.dumps(pins, sort_keys=True)

@@ -31,6 +31,11 @@ class Configuration:
         overlay is off.
     overlays : Overlays
         Exits, sizing and latency laid over the strategy.
+    fold : int
+        Number of the fold in whose train windows its model learnt; 1 without a model.
+    point : str
+        Names it whatever its model learnt from, so that folds can be joined; `config_id` without
+        a model.
     """
 
     config_id: str
@@ -40,3 +45,5 @@ class Configuration:
     execution: Execution
     axes: Mapping[str, Any] = field(default_factory=dict)
     overlays: Overlays = field(default_factory=Overlays)
+    fold: int = 1
+    point: str = ""

@@ -55,7 +55,9 @@ class Grid:
     reason: str = ""
 
 
-def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str], Mapping[str, Any]]) -> Grid:
+def expand(
+    study: Study, strategy: Strategy, model_identity: Callable[[str, str], Mapping[str, Any]], fold: int = 1
+) -> Grid:
     """Return the configurations that the axes of `study` span.
 
     Parameters
@@ -66,6 +68,8 @@ def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str]
         The strategy that it names.
     model_identity : callable
         Gives, for a model's name and a timeframe, what a configuration depends on.
+    fold : int
+        Number of the fold that trains the models.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def expand(study: Study, strategy: Strategy, model_identity: Callable[[str, str]
             continue
         k = point[names.index("execution")] if "execution" in chosen else 0
         overlays = overlays_from_mapping({**study.overlays, **{name: chosen[name] for name in laid_over}})
-        one = _Point(chosen, params, executions[k], overlays, laid_over)
+        one = _Point(chosen, params, executions[k], overlays, laid_over, fold)
         found.append(_configuration(study, strategy, one, model_identity))
     if not found:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
@@ -115,6 +119,7 @@ class _Point:
     execution: tuple[Execution, str]
     overlays: Overlays
     overlay_axes: tuple[str, ...]
+    fold: int
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -144,7 +149,10 @@ def _configuration(
     }
     if point.overlays.is_on:
         identity["overlays"] = point.overlays.active
-    return Configuration(digest(identity), params, model, timeframe, execution, point.axes, point.overlays)
+    name = digest(identity)
+    same = digest(identity | {"model": model}) if model else name
+    fold = point.fold if model else 1
+    return Configuration(name, params, model, timeframe, execution, point.axes, point.overlays, fold, same)
 
 
 def _check_distinct(configurations: Iterable[Configuration]) -> None:

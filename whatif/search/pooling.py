@@ -8,6 +8,7 @@ import pandas as pd
 from whatif.domain.metrics import METRIC_KEYS, max_drawdown, sharpe, sortino
 from whatif.domain.periods import Periods
 from whatif.errors import StudyError
+from whatif.typing import FloatArray
 
 FROM_TRADES = ("profit_factor", "sqn")
 """Metrics that need every trade of every symbol, which rows do not hold: NaN when pooled."""
@@ -50,12 +51,35 @@ def pool(rows: pd.DataFrame, returns: pd.DataFrame, periods: Periods) -> pd.Data
     summed, exposure and turnover averaged, `win_rate` is weighted by trades. A configuration
     that failed on one symbol has failed.
     """
-    series = {
+    series = _by_backtest(returns)
+    groups = (group for _, group in rows.groupby("config_id", sort=False))
+    return pd.DataFrame([_pooled(group, series, periods) for group in groups])
+
+
+def mean_returns(rows: pd.DataFrame, returns: pd.DataFrame) -> dict[tuple[str, str], FloatArray]:
+    """Return the mean over symbols of the returns of each period, by config_id and symbols joined by "+".
+
+    Parameters
+    ----------
+    rows : DataFrame
+        config_id and symbol, in the symbols' order.
+    returns : DataFrame
+        As for `pool`. A configuration that lacks a symbol is left out.
+    """
+    series = _by_backtest(returns)
+    found = {}
+    for config_id, group in rows.groupby("config_id", sort=False):
+        own = [series.get((str(config_id), symbol)) for symbol in group["symbol"]]
+        if all(one is not None for one in own):
+            found[str(config_id), "+".join(group["symbol"])] = np.mean(own, axis=0)  # type: ignore[arg-type]
+    return found
+
+
+def _by_backtest(returns: pd.DataFrame) -> dict[tuple[str, str], FloatArray]:
+    return {
         (c, s): np.asarray(r, dtype=np.float64)
         for c, s, r in zip(returns["config_id"], returns["symbol"], returns["returns"], strict=True)
     }
-    groups = (group for _, group in rows.groupby("config_id", sort=False))
-    return pd.DataFrame([_pooled(group, series, periods) for group in groups])
 
 
 def _pooled(

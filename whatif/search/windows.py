@@ -1,8 +1,7 @@
-"""Splits the time of a study into train, validate and test."""
+"""Splits the time of a study into folds of train, validate and test."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,8 +11,12 @@ import pandas as pd
 from whatif.calendars import Schedule, schedule, time_zone
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StudyError
-from whatif.search.window import Window, instant_text
-from whatif.study import Holdout, Study
+from whatif.search.combinatorial import combinatorial
+from whatif.search.edges import Edges
+from whatif.search.fold import Cut, Fold, Timeline, embargoed
+from whatif.search.walk_forward import walk_forward
+from whatif.search.window import Window
+from whatif.study import Holdout, Study, WalkForward
 
 WINDOWS = ("train", "validate", "test")
 
@@ -21,37 +24,10 @@ SNAP_SESSIONS = 20
 """From this many sessions on, cuts fall between sessions and never inside one."""
 
 
-@dataclass(frozen=True, eq=False)
-class Timeline:
-    """The study's slice of time and its windows.
-
-    Attributes
-    ----------
-    schedule : Schedule
-        Sessions of the slice.
-    start_us, end_us : int
-        Bounds of the slice, half-open, microseconds UTC.
-    train, validate, test : Window or None
-        None where the split gives the window no share.
-    """
-
-    schedule: Schedule
-    start_us: int
-    end_us: int
-    train: Window | None
-    validate: Window
-    test: Window | None
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """Return the windows that exist, in time order."""
-        return tuple(w for w in (self.train, self.validate, self.test) if w is not None)
-
-
 def resolve_timeline(study: Study) -> Timeline:
-    """Return the windows of `study` as instants.
+    """Return the folds of `study` as instants.
 
-    Fractions are shares of the slice's trading time (the sessions' regular hours). With
+    Of a holdout, fractions are shares of the slice's trading time (the sessions' regular hours). With
     at least 20 sessions a cut moves to the nearest session's open; with fewer it falls
     inside a session, on the grid of the timeframe. Each window after the first begins
     `embargo` after the one before it ends.
@@ -68,12 +44,27 @@ def resolve_timeline(study: Study) -> Timeline:
             f"{study.calendar.exchange}: choose dates on which the exchange trades"
         )
     bounds = _bounds(study, sessions)
-    if isinstance(study.split.train, tuple):
-        cuts = [_dated(study, part) for part in _parts(study.split)]  # type: ignore[arg-type]
+    if isinstance(study.split, Holdout):
+        fold = _holdout(study, study.split, sessions, bounds)
+        return Timeline(sessions, *bounds, kind="holdout", folds=(fold,))
+    edges = Edges.of(sessions, *bounds)
+    if isinstance(study.split, WalkForward):
+        folds = walk_forward(study, study.split, edges)
+        return Timeline(sessions, *bounds, kind="walk_forward", folds=folds)
+    share = 1.0 - study.split.test
+    cut = bounds[1] if not study.split.test else _cut(study, sessions, share, bounds[0])
+    whole = len(sessions) >= SNAP_SESSIONS
+    *ranked, final = combinatorial(study, study.split, edges, cut, whole)
+    return Timeline(sessions, *bounds, kind="cpcv", folds=tuple(ranked), final=final)
+
+
+def _holdout(study: Study, split: Holdout, sessions: Schedule, bounds: tuple[int, int]) -> Fold:
+    if isinstance(split.train, tuple):
+        cuts = [_dated(study, split, part) for part in _parts(split)]  # type: ignore[arg-type]
     else:
-        cuts = _shares(study, sessions, bounds)
-    windows = _embargoed(cuts, study.split.embargo_us)
-    return Timeline(sessions, *bounds, train=windows[0], validate=_needed(windows[1], study), test=windows[2])
+        cuts = _shares(study, split, sessions, bounds)
+    train, validate, test = embargoed(cuts, lambda end: end + split.embargo_us)
+    return Fold(1, () if train is None else (train,), (_needed(validate, split),), test)
 
 
 def _parts(split: Holdout) -> tuple[float | tuple[date, date], ...]:
@@ -90,8 +81,8 @@ def _bounds(study: Study, sessions: Schedule) -> tuple[int, int]:
     return min(first, _us(midnight)), max(last, _us(after))
 
 
-def _shares(study: Study, sessions: Schedule, bounds: tuple[int, int]) -> list[tuple[str, int, int]]:
-    parts = [float(p) for p in _parts(study.split)]  # type: ignore[arg-type]
+def _shares(study: Study, split: Holdout, sessions: Schedule, bounds: tuple[int, int]) -> list[Cut]:
+    parts = [float(p) for p in _parts(split)]  # type: ignore[arg-type]
     edges = [bounds[0]]
     for share in np.cumsum(parts):
         edges.append(bounds[1] if share > 1 - 1e-9 else _cut(study, sessions, float(share), bounds[0]))
@@ -122,8 +113,8 @@ def _cut(study: Study, sessions: Schedule, share: float, start_us: int) -> int:
     return sessions.after(k, inside)
 
 
-def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:
-    name = WINDOWS[_parts(study.split).index(part)]
+def _dated(study: Study, split: Holdout, part: tuple[date, date]) -> Cut:
+    name = WINDOWS[_parts(split).index(part)]
     first, last = part
     if first < study.data.start or last >= study.data.end:
         raise StudyError(
@@ -136,28 +127,10 @@ def _dated(study: Study, part: tuple[date, date]) -> tuple[str, int, int]:
     return (name, *_bounds(study, inner))
 
 
-def _embargoed(cuts: list[tuple[str, int, int]], embargo_us: int) -> list[Window | None]:
-    windows: list[Window | None] = []
-    previous: int | None = None
-    for name, start, end in cuts:
-        begin = start if previous is None else max(start, previous + embargo_us)
-        if end <= start:
-            windows.append(None)
-            continue
-        if end <= begin:
-            raise StudyError(
-                f"split.{name} is empty: the embargo ends at {instant_text(begin)}, the window at "
-                f"{instant_text(end)}; shorten split.embargo or lengthen the window"
-            )
-        windows.append(Window(name, begin, end))
-        previous = end
-    return windows
-
-
-def _needed(window: Window | None, study: Study) -> Window:
+def _needed(window: Window | None, split: Holdout) -> Window:
     if window is None:
         raise StudyError(
-            f"split.validate = {study.split.validate_} leaves no bar to choose on: give it a larger share"
+            f"split.validate = {split.validate_} leaves no bar to choose on: give it a larger share"
         )
     return window
 

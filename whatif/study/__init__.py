@@ -1,20 +1,21 @@
 """The YAML contract between an author and the engine."""
 
 from whatif.study.digest import canonical, digest
+from whatif.study.forest import RandomForest
 from whatif.study.load import load_study, parse_study
 from whatif.study.model import (
     CalendarSection,
     DataSlice,
-    Holdout,
     Keep,
     Label,
-    RandomForest,
     StrategySection,
     Study,
 )
+from whatif.study.split import Combinatorial, Holdout, WalkForward
 
 __all__ = [
     "CalendarSection",
+    "Combinatorial",
     "DataSlice",
     "Holdout",
     "Keep",
@@ -22,6 +23,7 @@ __all__ = [
     "RandomForest",
     "StrategySection",
     "Study",
+    "WalkForward",
     "canonical",
     "digest",
     "load_study",

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from whatif.errors import StudyError, nearest
 from whatif.study.model import Study
+from whatif.study.split import SPLITS
 
 
 def load_study(path: str | Path) -> Study:
@@ -85,17 +86,26 @@ def _explain_all(items: list[Any]) -> list[str]:
     """One line a key: what the alternatives of a union each object to is joined."""
     lines: dict[str, list[str]] = {}
     for item in items:
-        path = [str(part) for part in item["loc"] if not _is_branch(part)]
+        path = _path(item["loc"])
         head, message = _explain(item, path)
         if message not in lines.setdefault(head, []):
             lines[head].append(message)
     return [f"{head}{', or '.join(messages)}" for head, messages in lines.items()]
 
 
+def _path(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of an error's place, without the alternatives of unions that pydantic names."""
+    if len(loc) > 1 and loc[0] == "split" and loc[1] in SPLITS:
+        loc = (loc[0], *loc[2:])
+    return [str(part) for part in loc if not _is_branch(part)]
+
+
 def _explain(item: Any, path: list[str]) -> tuple[str, str]:
     key = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1]))
+        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1], item["loc"]))
+    if item["type"] == "union_tag_invalid":
+        return f"{key}.kind = {item['ctx']['tag']!r}: ", nearest(item["ctx"]["tag"], SPLITS)
     if item["type"] == "missing":
         return f"key {key!r} is missing: ", "it is required"
     message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
@@ -119,9 +129,12 @@ def _is_branch(part: int | str) -> bool:
     )
 
 
-def _valid_keys(path: list[str]) -> list[str]:
+def _valid_keys(path: list[str], loc: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = Study
-    for part in path:
+    if path == ["split"]:
+        model, path = SPLITS[str(loc[1])], []
+    parts = iter(path)
+    for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
         if field is None:
             break
@@ -129,6 +142,8 @@ def _valid_keys(path: list[str]) -> list[str]:
         if inner is None:
             break
         model = inner
+        if get_origin(field.annotation) is dict:
+            next(parts, None)  # a name that the author chose
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import overlays_from_mapping
 from whatif.domain.timeframe import duration_us, timeframe_us
 from whatif.errors import EngineError, nearest
+from whatif.study.forest import RandomForest
+from whatif.study.section import Section
+from whatif.study.split import Holdout, Split
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Scalar = bool | int | float | str
 MOST_VALUES = 1_000_000
 """Values that a range on an axis may stand for; more are a slip of the pen."""
-FEATURE_SUBSETS = ("auto", "all", "onethird", "sqrt", "log2")
-
-
-class Section(BaseModel):
-    """A part of the study: frozen, typed strictly, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
 
 
 class DataSlice(Section):
@@ -115,103 +109,11 @@ class Label(Section):
         return value
 
 
-class RandomForest(Section):
-    """One random-forest variant of Spark ML."""
-
-    kind: Literal["random_forest"] = "random_forest"
-    trees: Annotated[int, Field(ge=1, le=10_000)] = 20
-    depth: Annotated[int, Field(ge=0, le=30)] = 5
-    bins: Annotated[int, Field(ge=2, le=10_000)] = 32
-    min_leaf: Annotated[int, Field(ge=1)] = 1
-    feature_subset: str = "auto"
-    features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
-    target: Literal["return", "level"] | None = None
-
-    @field_validator("feature_subset", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-    @field_validator("feature_subset")
-    @classmethod
-    def _subset(cls, value: str) -> str:
-        fraction = re.fullmatch(r"(0?\.[0-9]*[1-9][0-9]*)|(1\.0*)", value)
-        if value not in FEATURE_SUBSETS and not re.fullmatch(r"[1-9][0-9]{0,8}", value) and not fraction:
-            raise ValueError(
-                f"{value!r} is no way to choose features: use {', '.join(FEATURE_SUBSETS)}, a number "
-                "of features such as 3, or a fraction of them above 0 and up to 1.0"
-            )
-        return value
-
-
 class StrategySection(Section):
     """Which strategy, and the parameters that no axis varies."""
 
     name: str
     params: dict[str, Scalar] = Field(default_factory=dict)
-
-
-class Holdout(Section):
-    """Train, validate and test, one after the other in time.
-
-    Each of the three is a fraction of the slice's trading time, or all three are
-    pairs of trading dates [first, last] with both dates included.
-    """
-
-    kind: Literal["holdout"] = "holdout"
-    train: Annotated[float, Field(strict=False)] | tuple[date, date] = 0.5
-    validate_: Annotated[float, Field(strict=False)] | tuple[date, date] = Field(0.25, alias="validate")
-    test: Annotated[float, Field(strict=False)] | tuple[date, date] = 0.25
-    embargo: str = "0min"
-
-    @field_validator("train", "validate_", "test", mode="before")
-    @classmethod
-    def _pair(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("must be a fraction such as 0.25, or a pair of dates")
-        if isinstance(value, list):
-            if len(value) != 2 or any(
-                isinstance(day, datetime) or not isinstance(day, date) for day in value
-            ):
-                raise ValueError("must be a fraction such as 0.25, or a pair of dates [first, last]")
-            return tuple(value)
-        return value
-
-    @field_validator("embargo")
-    @classmethod
-    def _embargo(cls, value: str) -> str:
-        if value not in ("0", "0min"):
-            duration_us(value)
-        return value
-
-    @property
-    def embargo_us(self) -> int:
-        """Length of the embargo in microseconds."""
-        return 0 if self.embargo in ("0", "0min") else duration_us(self.embargo)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Holdout:
-        parts = (self.train, self.validate_, self.test)
-        fractions = [p for p in parts if isinstance(p, (int, float))]
-        pairs = [p for p in parts if isinstance(p, tuple)]
-        if fractions and pairs:
-            raise ValueError("train, validate and test must be all fractions or all pairs of dates")
-        if fractions:
-            self._check_fractions(fractions)
-        for (first, last), following in pairwise([*pairs, None]):  # type: ignore[misc]
-            if last < first:
-                raise ValueError(f"window [{first}, {last}] ends before it begins")
-            if following is not None and following[0] <= last:
-                raise ValueError(f"window that begins {following[0]} overlaps the one that ends {last}")
-        return self
-
-    @staticmethod
-    def _check_fractions(fractions: list[float]) -> None:
-        if any(not 0 <= f < 1 for f in fractions) or fractions[1] == 0:
-            raise ValueError(f"fractions {fractions} must lie in [0, 1), and validate above 0")
-        if sum(fractions) > 1 + 1e-9:
-            raise ValueError(f"fractions {fractions} add up to {sum(fractions):g}, more than 1")
 
 
 class Keep(Section):
@@ -235,7 +137,7 @@ class Study(Section):
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    split: Holdout = Field(default_factory=lambda: Holdout.model_validate({}))
+    split: Split = Field(default_factory=lambda: Holdout.model_validate({}))
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"

@@ -12,11 +12,17 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from whatif.models.random_forest import Trained
+from whatif.models.tuning import Tuned
 from whatif.tracking.run import TrackedRun, find_child, finish, log, start_child
 
 
 def log_model(
-    parent: TrackedRun, trained: Trained, metrics: Mapping[str, float], identity: str, seconds: float
+    parent: TrackedRun,
+    trained: Trained,
+    metrics: Mapping[str, float],
+    identity: str,
+    seconds: float,
+    tuned: Tuned | None = None,
 ) -> TrackedRun:
     """Log a trained forest as a run below the study's; logging it again changes nothing.
 
@@ -34,6 +40,8 @@ def log_model(
         The model's digest.
     seconds : float
         How long training took.
+    tuned : Tuned, optional
+        What was tried and chosen, of a forest that chooses its own parameters.
     """
     found = find_child(parent, identity)
     if found is not None and found.info.status == "FINISHED":
@@ -41,7 +49,8 @@ def log_model(
     if found is not None:
         parent.client.delete_run(found.info.run_id)
     run = start_child(parent, f"model {trained.spec.name}", identity, "model")
-    forest = trained.spec.forest.model_dump(exclude={"features", "target"})
+    chosen = trained.spec.forest if tuned is None else tuned.forest
+    forest = chosen.model_dump(exclude={"features", "target"})
     params = {**forest, "target": trained.spec.target, "features": ", ".join(trained.spec.columns)}
     importances = dict(zip(trained.spec.columns, trained.importances, strict=True))
     figures = {
@@ -52,6 +61,9 @@ def log_model(
     }
     log(run, params=params, metrics=figures, tags={"whatif.model_digest": identity})
     run.client.log_dict(run.run_id, importances, "feature_importances.json")
+    if tuned is not None:
+        tried = [{**one.params, "rmse": list(one.rmse), "mean_rmse": one.mean} for one in tuned.tried]
+        run.client.log_dict(run.run_id, {"chosen": tuned.chosen.params, "tried": tried}, "tuning.json")
     _log_forest(run, trained)
     finish(run)
     return run

@@ -1,4 +1,4 @@
-"""Makes the answer out of stored rows: ranking, comparison, series, report data."""
+"""Makes the report's data out of stored rows: comparison, series, what the choices say."""
 
 from __future__ import annotations
 
@@ -12,101 +12,32 @@ import pandas as pd
 from whatif.domain.frames import timestamps
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake.results import RESULTS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
-from whatif.search.configuration import Configuration
-from whatif.search.pooling import pool
-from whatif.search.ranking import rank_rows
+from whatif.search.fold import Fold
 from whatif.search.window import Window
+from whatif.workflow.choice import FoldAnswer
+from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
+from whatif.workflow.stitch import Stitched, fold_table
 from whatif.workflow.stored import read_rows
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
 
-_LEADING = ("rank", "config_id", "symbol")
 
-
-def leaderboard(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
-    """Return the study's backtests on the validate window, best first.
-
-    One row for each configuration and symbol, or for each configuration if symbols are
-    pooled: rank, config_id, symbol, a column for each axis, status, error, metrics,
-    benchmark, and what else `results` holds.
-    """
-    grid = {c.config_id: c for c in resolved.grid.configurations}
-    rows = stored_rows(location, resolved, resolved.timeline.validate, list(grid))
-    # an axis may be called execution; what the row ran with stays beside it as JSON
-    ranked = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
-    axes = {name: [grid[c].axes[name] for c in ranked["config_id"]] for name in resolved.study.axes}
-    clash = [name for name in axes if name in ranked.columns]
-    ranked = ranked.drop(columns=clash).assign(**axes)
-    first = [*_LEADING, *axes, "status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS]
-    return ranked[[*first, *(name for name in ranked.columns if name not in first)]]
-
-
-def stored_rows(
-    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+def comparison(
+    location: LakeLocation, resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]
 ) -> pd.DataFrame:
-    """Return what `results` holds of some configurations on a window, symbols joined if they are pooled.
-
-    Of a configuration that has not run on all of the symbols yet, there is no pooled row.
-    """
-    here = slot(resolved, window)
-    groups = ["+".join(group) for group in resolved.portfolios]
-    rows = read_rows(location, RESULTS, here, configurations=configurations)
-    rows = rows[rows["symbol"].isin(groups)].reset_index(drop=True)
-    if not resolved.pooled or not len(rows):
-        return rows
-    whole = rows.groupby("config_id")["symbol"].transform("size") == len(groups)
-    rows = rows[whole].sort_values("symbol", key=lambda names: names.map(groups.index), kind="stable")
-    returns = read_rows(location, RETURNS, here, ["config_id", "symbol", "returns"], configurations)
-    return pool(rows, returns, resolved.periods[window.name]) if len(rows) else rows
-
-
-def figures_on_test(location: LakeLocation, resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
-    """Return status, error and metrics of the chosen configuration on the test window; {} without a row."""
-    test = resolved.timeline.test
-    if test is None:
-        return {}
-    rows = stored_rows(location, resolved, test, [chosen.config_id])
-    mine = rows[rows["symbol"] == chosen.symbol]
-    names = ("status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS)
-    return {name: mine.iloc[0][name] for name in names} if len(mine) else {}
-
-
-def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
-    """Return the first of the ranking, or None if no backtest has a value of the objective."""
-    good = board[(board["status"] == "ok") & board[resolved.study.objective].notna()]
-    if not len(good):
-        return None
-    row = good.iloc[0]
-    configuration = configuration_of(resolved, row["config_id"])
-    return Chosen(
-        config_id=configuration.config_id,
-        symbol=str(row["symbol"]),
-        params=dict(configuration.params),
-        axes=dict(configuration.axes),
-        validate={name: row[name] for name in (*METRIC_KEYS, *BENCHMARK_COLUMNS)},
-    )
-
-
-def configuration_of(resolved: Resolved, config_id: str) -> Configuration:
-    """Return the study's configuration of this id."""
-    return next(c for c in resolved.grid.configurations if c.config_id == config_id)
-
-
-def comparison(location: LakeLocation, resolved: Resolved, chosen: Chosen) -> pd.DataFrame:
     """Return the chosen configuration and buy-and-hold at its exposure, by symbol and window."""
     rows: list[dict[str, Any]] = []
-    for name in resolved.periods:
-        window = next(w for w in resolved.timeline.windows if w.name == name)
+    for name, window in windows.items():
         found = read_rows(location, RESULTS, slot(resolved, window), configurations=[chosen.config_id])
         for group in resolved.portfolios:
             own = found[found["symbol"] == "+".join(group)]
@@ -124,40 +55,99 @@ def _pair(row: pd.Series, window: str) -> list[dict[str, Any]]:
     ]
 
 
+def _compared(
+    location: LakeLocation, resolved: Resolved, last: FoldAnswer, windows: Mapping[str, Window]
+) -> pd.DataFrame:
+    assert last.chosen is not None
+    found = comparison(location, resolved, last.chosen, windows)
+    if "validate" in windows:
+        return found
+    # ranked on paths, which the ranking holds
+    own = last.board[last.board["config_id"] == last.chosen.config_id]
+    rows = [pair for _, row in own[own["status"] == "ok"].iterrows() for pair in _pair(row, "validate")]
+    return pd.concat([pd.DataFrame(rows, columns=found.columns), found], ignore_index=True)
+
+
 def report_data(
     location: LakeLocation,
     resolved: Resolved,
     plan: Plan,
-    board: pd.DataFrame,
-    chosen: Chosen | None,
+    answers: Sequence[FoldAnswer],
     environment: Mapping[str, Any],
     certificate: str = "",
+    whole: Stitched | None = None,
 ) -> ReportData:
-    """Return everything that the report shows."""
-    windows = {w.name: tuple(timestamps(np.array([w.start_us, w.end_us]))) for w in resolved.timeline.windows}
+    """Return everything that the report shows: of several folds, the last one in full."""
+    last = answers[-1]
+    chosen = last.chosen
+    shown = shown_windows(last.fold)
     common = {
         "study": resolved.study.study,
         "study_text": resolved.study.text,
         "objective": resolved.study.objective,
         "rank": resolved.study.rank,
-        "leaderboard": board,
+        "leaderboard": last.board,
         "axes": tuple(resolved.study.axes),
-        "notes": tuple(filter(None, [resolved.study.description.strip(), _failed_on_test(chosen)])),
+        "notes": tuple(filter(None, _notes(resolved, answers, whole))),
         "pins": _pins(plan),
-        "windows": windows,
+        "windows": {name: _bounds(window) for name, window in _windows(last.fold).items()},
         "environment": environment,
         "certificate": certificate,
     }
+    if whole is not None:
+        common |= {
+            "folds": fold_table(resolved, answers),
+            "stitched": whole.figures,
+            "stitched_equity": whole.series,
+        }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]
     groups = _drawn(resolved, chosen)
     return ReportData(
         **common,  # type: ignore[arg-type]
         chosen=_named(resolved, chosen),
-        comparison=comparison(location, resolved, chosen),
-        equity=_series(location, resolved, chosen, groups, "equity"),
-        trades=_series(location, resolved, chosen, groups, "trades"),
-        bars=_bars(resolved, plan, chosen, groups),
+        comparison=_compared(location, resolved, last, shown),
+        equity=_series(location, resolved, chosen, groups, shown, "equity"),
+        trades=_series(location, resolved, chosen, groups, shown, "trades"),
+        bars=_bars(resolved, plan, chosen, groups, shown),
+    )
+
+
+def shown_windows(fold: Fold) -> dict[str, Window]:
+    """Return the windows that a report shows of a fold, by the names that it has for them."""
+    validate = {"validate": fold.validate[0]} if len(fold.validate) == 1 else {}
+    return validate | ({} if fold.test is None else {"test": fold.test})
+
+
+def _windows(fold: Fold) -> dict[str, Window]:
+    train = {"train": fold.train[0]} if len(fold.train) == 1 else {}
+    return train | shown_windows(fold)
+
+
+def _bounds(window: Window) -> tuple[pd.Timestamp, ...]:
+    return tuple(timestamps(np.array([window.start_us, window.end_us])))
+
+
+def _notes(resolved: Resolved, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
+    last = answers[-1]
+    notes = [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
+    if resolved.timeline.kind == "cpcv":
+        notes.append(_paths_note(resolved))
+    if whole is not None:
+        notes.append(
+            f"Walk-forward over {len(answers)} folds. The result is the test windows joined; the ranking, "
+            "and what stands below of validate and test, are of the last fold, whose choice comes next."
+        )
+        notes.append(whole.note)
+    return notes
+
+
+def _paths_note(resolved: Resolved) -> str:
+    folds, count = resolved.timeline.folds, len(paths_of(resolved))
+    paths = f"{count} paths" if count > 1 else "one path, since nothing is trained"
+    return (
+        f"Combinatorial purged cross-validation: {len(folds)} splits, {paths}. The figures on validate are "
+        "means over paths, each joined of its folds."
     )
 
 
@@ -179,7 +169,12 @@ def _drawn(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
 
 
 def _series(
-    location: LakeLocation, resolved: Resolved, chosen: Chosen, groups: Sequence[tuple[str, ...]], kind: str
+    location: LakeLocation,
+    resolved: Resolved,
+    chosen: Chosen,
+    groups: Sequence[tuple[str, ...]],
+    windows: Mapping[str, Window],
+    kind: str,
 ) -> pd.DataFrame:
     lead = ["symbol", "window"]
     prices = ["entry_price", "exit_price", "pnl", "pnl_net"]
@@ -189,21 +184,26 @@ def _series(
     }[kind]
     names = {"+".join(group) for group in groups}
     frames = []
-    for name in resolved.periods:
-        window = next(w for w in resolved.timeline.windows if w.name == name)
+    for name, window in windows.items():
         frame = read_rows(location, table, slot(resolved, window), columns, [chosen.config_id])
-        frames.append(frame[frame["symbol"].isin(names)].sort_values(["symbol", order]))
+        frame = frame[frame["symbol"].isin(names)].sort_values(["symbol", order])
+        frames.append(frame.assign(window=name))
     joined = pd.concat(frames, ignore_index=True)
     return joined.drop(columns="trade_no") if kind == "trades" else joined
 
 
-def _bars(resolved: Resolved, plan: Plan, chosen: Chosen, groups: Sequence[tuple[str, ...]]) -> pd.DataFrame:
-    configuration = configuration_of(resolved, chosen.config_id)
+def _bars(
+    resolved: Resolved,
+    plan: Plan,
+    chosen: Chosen,
+    groups: Sequence[tuple[str, ...]],
+    windows: Mapping[str, Window],
+) -> pd.DataFrame:
+    configuration = resolved.configuration(chosen.config_id)
     frames = []
-    for name in resolved.periods:
-        window = plan.windows[name].window
+    for name, window in windows.items():
         for symbol in [symbol for group in groups for symbol in group]:
-            bars = load_bars(plan, symbol, name, configuration)
+            bars = load_bars(plan, symbol, window.name, configuration)
             first, _ = window.rows(bars, resolved.slices[configuration.timeframe].bar_us)
             bars = bars.slice(first, len(bars))
             prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}

@@ -1,8 +1,9 @@
-"""Runs the chosen configuration again by Backtrader's broker and compares to the last bit."""
+"""Runs the chosen configurations again by Backtrader's broker and compares to the last bit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -12,13 +13,22 @@ from whatif.errors import RunError
 from whatif.runner.load import array_store
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import task_of
-from whatif.workflow.answer import configuration_of
+from whatif.workflow.choice import FoldAnswer
 from whatif.workflow.resolve import Resolved
-from whatif.workflow.result import Chosen
 
 
-def certify(plan: Plan, resolved: Resolved, chosen: Chosen) -> str:
-    """Return the sentence that says that both brokers agree on the chosen configuration.
+@dataclass(frozen=True)
+class _Claim:
+    """One stored backtest of a chosen configuration, and its figures."""
+
+    config_id: str
+    window: str
+    group: tuple[str, ...]
+    figures: Mapping[str, Any]
+
+
+def certify(plan: Plan, resolved: Resolved, answers: Sequence[FoldAnswer]) -> str:
+    """Return the sentence that says that both brokers agree on the chosen configurations.
 
     Parameters
     ----------
@@ -26,57 +36,57 @@ def certify(plan: Plan, resolved: Resolved, chosen: Chosen) -> str:
         What the sweep ran with.
     resolved : Resolved
         The study.
-    chosen : Chosen
-        What it chose, with its figures on validate and test.
+    answers : sequence of FoldAnswer
+        What it chose in each fold, with its figures on validate and test.
 
     Returns
     -------
     str
-        "" if Backtrader's broker ran the sweep itself.
+        "" if Backtrader's broker ran the sweep itself, or nothing was chosen.
 
     Raises
     ------
     RunError
-        If fills, orders refused, cash or equity differ anywhere, or the stored result is another one.
+        If fills, orders refused, cash or equity differ anywhere, or a stored result is another one.
     """
-    if plan.engine != "compiled":
+    claims = [claim for answer in answers for claim in _claims(resolved, answer)]
+    if plan.engine != "compiled" or not claims:
         return ""
-    fills, windows = 0, []
-    for name in plan.windows:
-        figures = _figures(resolved, chosen, name)
-        if figures.get("status", "ok") == "ok" and figures:
-            fills += sum(
-                _compared(plan, resolved, chosen, group, name) for group in _groups(resolved, chosen)
-            )
-            windows.append(name)
+    fills = sum(_compared(plan, resolved, claim) for claim in claims)
+    windows = list(dict.fromkeys(claim.window for claim in claims))
+    where = " and ".join(windows) if len(windows) <= 2 else f"{len(windows)} windows"
     return (
-        f"Certified: Backtrader {version('backtrader')} ran it again on {' and '.join(windows)}; its "
+        f"Certified: Backtrader {version('backtrader')} ran it again on {where}; its "
         f"{fills:,} fills, cash and equity at every bar equal the compiled engine's to the last bit."
     )
 
 
-def _figures(resolved: Resolved, chosen: Chosen, window: str) -> Mapping[str, Any]:
-    return chosen.validate if window == resolved.timeline.validate.name else chosen.test
+def _claims(resolved: Resolved, answer: FoldAnswer) -> Iterator[_Claim]:
+    chosen, fold = answer.chosen, answer.fold
+    if chosen is None:
+        return
+    groups = [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == chosen.symbol]
+    figures = [(window, chosen.validate) for window in fold.validate]
+    figures += [(fold.test, chosen.test)] if fold.test is not None else []
+    for window, told in figures:
+        if told and told.get("status", "ok") == "ok":
+            yield from (_Claim(chosen.config_id, window.name, group, told) for group in groups)
 
 
-def _groups(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
-    return [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == chosen.symbol]
-
-
-def _compared(plan: Plan, resolved: Resolved, chosen: Chosen, group: tuple[str, ...], window: str) -> int:
+def _compared(plan: Plan, resolved: Resolved, claim: _Claim) -> int:
     """Compare both brokers on one account in one window; return how many fills there were."""
-    configuration = configuration_of(resolved, chosen.config_id)
-    task = task_of(plan, WorkItem(group, window, (configuration,)), configuration)
+    configuration = resolved.configuration(claim.config_id)
+    task = task_of(plan, WorkItem(claim.group, claim.window, (configuration,)), configuration)
     compiled = run_engine(task, "compiled", array_store(plan))
     found = differences(compiled, run_engine(task, "backtrader", array_store(plan)))
-    stored = _figures(resolved, chosen, window).get("pnl_net")
+    stored = claim.figures.get("pnl_net")
     final = float(compiled.equity[-1]) - configuration.execution.cash
     if not resolved.pooled and stored != final:
         found.append(f"pnl_net: {stored!r} (stored), {final!r} (run again)")
     if found:
         raise RunError(
-            f"the brokers disagree on the chosen configuration {chosen.config_id} on {'+'.join(group)}, "
-            f"{window}: {'; '.join(found[:3])}. None of this study's results can be relied on: run it with "
-            "engine: backtrader, and please report this"
+            f"the brokers disagree on the chosen configuration {claim.config_id} on {'+'.join(claim.group)}, "
+            f"{claim.window}: {'; '.join(found[:3])}. None of this study's results can be relied on: run it "
+            "with engine: backtrader, and please report this"
         )
     return len(compiled.fills)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us, timeframe_us
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
+from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
+from whatif.search.fold import Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
+from whatif.search.stitching import check_stitchable
 from whatif.search.window import Window
-from whatif.search.windows import Timeline, resolve_timeline
+from whatif.search.windows import resolve_timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study
@@ -39,9 +44,9 @@ class Checked:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed.
     timeline : Timeline
-        Its windows as instants.
+        Its folds as instants.
     periods : mapping of str to Periods
-        Periods of validate and test.
+        Periods of each window that backtests run in.
     timeframes : tuple of str
         Lengths of bars that its configurations use.
     grid : Grid or None
@@ -81,6 +86,8 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     """
     if study.rank == "pooled":
         check_poolable(study.objective)
+    if study.split.kind == "cpcv":
+        check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
     _check_inputs(study, strategy)
@@ -154,6 +161,9 @@ def find_named(study: Study) -> AnyStrategy:
     return find_strategy(name, Path())
 
 
+LEAST_RETURNS = 2
+"""Periods without which a ratio of mean and deviation has no value."""
+
 PROBABILITIES = ("prob_long", "prob_short")
 """Inputs that a classifier would give."""
 
@@ -192,10 +202,44 @@ def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
 
 
 def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str]) -> None:
-    if timeline.train is None:
+    if not all(fold.train for fold in timeline.every):
         raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
     for timeframe in timeframes:
         feature_spec(study, bar_slice(study, timeline, timeframe, timeframe), timeline)
+        _check_labels(study, timeline, timeframe)
+
+
+def _check_labels(study: Study, timeline: Timeline, timeframe: str) -> None:
+    """Refuse a train window in which no bar could have its label."""
+    assert study.label is not None  # models need one
+    needed = duration_us(study.label.horizon) + timeframe_us(timeframe)
+    if study.calendar.hours != "regular" or timeframe_us(timeframe) == DAY_US:
+        return
+    for windows in (*(fold.train for fold in timeline.every), *_tuned_on(study, timeline, timeframe)):
+        longest = max((_longest_stretch(timeline, window) for window in windows), default=0)
+        if longest < needed:
+            raise StudyError(
+                f"split: no bar of {windows[0]} can have a label, which is known {needed // MINUTE_US} "
+                f"minutes after its bar begins: no session inside lasts longer than {longest // MINUTE_US}; "
+                "lengthen the window or shorten label.horizon"
+            )
+
+
+def _tuned_on(study: Study, timeline: Timeline, timeframe: str) -> Iterator[tuple[Window, ...]]:
+    """Yield the windows that models learn from, and look at, to choose their own parameters."""
+    folds = sorted({forest.tune.folds for forest in study.models.values() if forest.tune is not None})
+    for fold in timeline.every:
+        for count in folds:
+            for chain in forward_chains(timeline.schedule, fold.train, count, timeframe_us(timeframe)):
+                yield chain.train
+                yield chain.validate
+
+
+def _longest_stretch(timeline: Timeline, window: Window) -> int:
+    """Return the longest part of one session that lies in a window, microseconds."""
+    inside = timeline.schedule.between(window.start_us, window.end_us)
+    parts = np.minimum(inside.close_us, window.end_us) - np.maximum(inside.open_us, window.start_us)
+    return int(parts.max(initial=0))
 
 
 def bar_slice(study: Study, timeline: Timeline, source_timeframe: str, timeframe: str) -> BarSlice:
@@ -218,13 +262,34 @@ def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
         sessions = timeline.schedule.between(window.start_us, window.end_us)
         return make_periods(kind, sessions, window.start_us, window.end_us, bar_us)
 
-    validate = timeline.validate
     kind: str = study.period
     if kind == "auto":
-        sessions = timeline.schedule.between(validate.start_us, validate.end_us)
-        kind = choose_period(sessions, validate.start_us, validate.end_us, bar_us)
-    windows = (w for w in (validate, timeline.test) if w is not None)
-    return {window.name: of(window, kind) for window in windows}
+        kind = _longest_period(timeline, bar_us)
+    periods = {window.name: of(window, kind) for window in timeline.backtested}
+    _check_periods(study, timeline, periods)
+    return periods
+
+
+def _check_periods(study: Study, timeline: Timeline, periods: Mapping[str, Periods]) -> None:
+    """Refuse a window on which the objective has no value, whatever is traded."""
+    if study.objective not in ("sharpe", "sortino") or timeline.kind == "cpcv":
+        return
+    for window in timeline.ranked:
+        count = len(periods[window.name])
+        if count < LEAST_RETURNS:
+            raise StudyError(
+                f"objective {study.objective!r} needs {LEAST_RETURNS} periods and {window} has {count} "
+                f"({periods[window.name].kind}): lengthen the window, or choose a shorter period"
+            )
+
+
+def _longest_period(timeline: Timeline, bar_us: int) -> str:
+    """Return the longest period that leaves enough of them in whatever is ranked on its own."""
+    spans = [(window.start_us, window.end_us) for window in timeline.ranked]
+    if timeline.kind == "cpcv":  # ranked on all of its windows, joined
+        spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
+    kinds = [choose_period(timeline.schedule.between(*span), *span, bar_us) for span in spans]
+    return max(kinds, key=("session", "hour", "bar").index)
 
 
 def _warmup(strategy: AnyStrategy) -> int:

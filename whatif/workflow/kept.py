@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from whatif.lake.results import RESULTS
@@ -43,6 +45,16 @@ def after_ranking(resolved: Resolved, board: pd.DataFrame, chosen: str) -> Keep:
     return Keep(of(resolved.study.keep.trades), of(resolved.study.keep.equity))
 
 
+def both(keeps: Iterable[Keep]) -> Keep:
+    """Return whose series are stored if any of `keeps` says so."""
+    trades: frozenset[str] = frozenset()
+    equity: frozenset[str] = frozenset()
+    for keep in keeps:
+        trades |= keep.trades or frozenset()
+        equity |= keep.equity or frozenset()
+    return Keep(trades, equity)
+
+
 def not_stored(location: LakeLocation, resolved: Resolved, window: Window, keep: Keep) -> list[Pending]:
     """Return the backtests of a window whose series are wanted and not stored: they are run once more."""
     here = slot(resolved, window)
@@ -56,7 +68,9 @@ def not_stored(location: LakeLocation, resolved: Resolved, window: Window, keep:
     traded = set(zip(good["config_id"], good["symbol"], strict=True))
     lack = (equity & ran) - stored_keys(location, EQUITY, here, configurations)
     lack |= (trades & traded) - stored_keys(location, TRADES, here, configurations)
-    return work_of(resolved, window.name, lack)
+    wanted = {config_id for config_id, _ in lack}
+    order = [c for c in resolved.every_configuration if c.config_id in wanted]
+    return work_of(resolved, window.name, order, lack)
 
 
 def _keys(names: frozenset[str]) -> set[tuple[str, str]]:

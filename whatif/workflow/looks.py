@@ -24,10 +24,12 @@ def record_looks(
     pending: Sequence[Pending],
     origin: Mapping[str, str],
 ) -> None:
-    """Add a row to `test_looks` for each backtest that is about to be run on the test window."""
-    test = resolved.timeline.test
-    assert test is not None  # nothing is pending on a window that does not exist
-    start, end = timestamps(np.array([test.start_us, test.end_us]))
+    """Add a row to `test_looks` for each backtest that is about to be run on a test window."""
+    bounds = {
+        fold.test.name: timestamps(np.array([fold.test.start_us, fold.test.end_us]))
+        for fold in resolved.timeline.every
+        if fold.test is not None
+    }
     rows = [
         {
             "study": resolved.study.study,
@@ -37,8 +39,8 @@ def record_looks(
             "host": origin["host"],
             "config_id": configuration.config_id,
             "symbol": "+".join(part.symbols),
-            "window_start": start,
-            "window_end": end,
+            "window_start": bounds[part.window][0],
+            "window_end": bounds[part.window][1],
             "command": origin["command"],
         }
         for part in pending

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
@@ -20,7 +20,9 @@ def slot(resolved: Resolved, window: Window) -> Slot:
 
 
 def keeps_all_returns(resolved: Resolved) -> bool:
-    """Whether the study needs the returns of each of its backtests: pooling does, of any number."""
+    """Whether the study needs the returns of each of its backtests: what joins them does, of any number."""
+    if resolved.timeline.kind == "cpcv":  # ranked by returns that are joined
+        return True
     return resolved.pooled or len(resolved.grid.configurations) <= ALL_UP_TO
 
 
@@ -37,15 +39,41 @@ def pending_on(
         good = {key for key, status in zip(keys, rows["status"], strict=True) if status == "ok"}
         done -= good - stored_keys(location, RETURNS, here)
     every = {(c.config_id, "+".join(group)) for group in resolved.portfolios for c in configurations}
-    return work_of(resolved, window.name, every - done), len(every & done)
+    return work_of(resolved, window.name, configurations, every - done), len(every & done)
 
 
-def work_of(resolved: Resolved, window: str, backtests: Collection[tuple[str, str]]) -> list[Pending]:
-    """Return backtests, as (config_id, symbol), as work on a window: by symbol, in the grid's order."""
+def sweep_of(location: LakeLocation, resolved: Resolved) -> tuple[list[Pending], int]:
+    """Return what the lake lacks of the backtests that are ranked, and how many of them it holds."""
+    pending: list[Pending] = []
+    held = 0
+    for window, configurations in ranked_on(resolved).items():
+        missing, there = pending_on(location, resolved, window, configurations)
+        pending += missing
+        held += there
+    return pending, held
+
+
+def ranked_on(resolved: Resolved) -> dict[Window, tuple[Configuration, ...]]:
+    """Return the configurations that are ranked on each window: of all folds that rank on it."""
+    found: dict[Window, dict[str, Configuration]] = {}
+    for fold in resolved.timeline.folds:
+        for window in fold.validate:
+            found.setdefault(window, {}).update((c.config_id, c) for c in resolved.configurations(fold))
+    return {window: tuple(by_id.values()) for window, by_id in found.items()}
+
+
+def work_of(
+    resolved: Resolved,
+    window: str,
+    configurations: Iterable[Configuration],
+    backtests: Collection[tuple[str, str]],
+) -> list[Pending]:
+    """Return backtests, as (config_id, symbol), as work on a window: by symbol, in the given order."""
+    order = tuple(configurations)
     work = []
     for group in resolved.portfolios:
         symbol = "+".join(group)
-        mine = tuple(c for c in resolved.grid.configurations if (c.config_id, symbol) in backtests)
+        mine = tuple(c for c in order if (c.config_id, symbol) in backtests)
         if mine:
             bars = sum(resolved.window_bars[s, window] for s in group)
             work.append(Pending(group, window, mine, bars))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from whatif.domain.periods import Periods
@@ -13,9 +14,10 @@ from whatif.features.spec import FeatureSpec, feature_spec
 from whatif.lake.tags import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
+from whatif.search.configuration import Configuration
+from whatif.search.fold import Fold, Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.slices import BarSlice
-from whatif.search.windows import Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
 from whatif.workflow.check import Checked, bar_slice, check_study
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 Session = Callable[[], "SparkSession"]
 """Gives the Spark session, and starts it the first time that it is asked for."""
+
+ModelKey = tuple[str, str, int]
+"""Name of a model, timeframe, and number of the fold that trains it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +47,11 @@ class Resolved:
         Bars by timeframe.
     features : mapping of str to FeatureSpec
         Feature sets by timeframe; empty where the study has no models.
-    models : mapping of (str, str) to ModelSpec
-        Models by name and timeframe, those that some configuration uses.
-    grid : Grid
-        Configurations.
+    models : mapping of (str, str, int) to ModelSpec
+        Models by name, timeframe and number of the fold, those that some configuration uses.
+    grids : mapping of int to Grid
+        Configurations by number of the fold: the same points in the same order, and one grid for
+        all folds where nothing is trained.
     window_bars : mapping of (str, str) to int
         Bars of the first timeframe by symbol and window, for estimates.
     data_digest : str
@@ -56,8 +62,8 @@ class Resolved:
     bars: Pin
     slices: Mapping[str, BarSlice]
     features: Mapping[str, FeatureSpec]
-    models: Mapping[tuple[str, str], ModelSpec]
-    grid: Grid
+    models: Mapping[ModelKey, ModelSpec]
+    grids: Mapping[int, Grid]
     window_bars: Mapping[tuple[str, str], int]
     data_digest: str
 
@@ -78,12 +84,34 @@ class Resolved:
 
     @property
     def timeline(self) -> Timeline:
-        """Its windows as instants."""
+        """Its folds as instants."""
         return self.checked.timeline
 
     @property
+    def grid(self) -> Grid:
+        """Configurations of the last fold."""
+        return self.grids[self.timeline.last.number]
+
+    def configurations(self, fold: Fold) -> tuple[Configuration, ...]:
+        """Return the configurations of a fold."""
+        return self.grids[fold.number].configurations
+
+    def configuration(self, config_id: str) -> Configuration:
+        """Return the configuration of this id, of whatever fold."""
+        return self._by_id[config_id]
+
+    @property
+    def every_configuration(self) -> Collection[Configuration]:
+        """Return the configurations of all folds, each once."""
+        return self._by_id.values()
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Configuration]:
+        return {c.config_id: c for grid in self.grids.values() for c in grid.configurations}
+
+    @property
     def periods(self) -> Mapping[str, Periods]:
-        """Periods of validate and test."""
+        """Periods of each window that backtests run in."""
         return self.checked.periods
 
     @property
@@ -137,19 +165,20 @@ def resolve_study(
     slices = {tf: _slice(asked, timeline, found, tf) for tf in checked.timeframes}
     features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
-    grid = checked.grid or expand(asked, checked.strategy, lambda name, tf: models[name, tf].identity)
-    used = {(c.model, c.timeframe) for c in grid.configurations}
+    grids = _grids(checked, models)
+    used = {(c.model, c.timeframe, c.fold) for grid in grids.values() for c in grid.configurations}
     resolved = Resolved(
         checked=checked,
         bars=bars,
         slices=slices,
         features=features,
         models={key: model for key, model in models.items() if key in used},
-        grid=grid,
+        grids=grids,
         window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
         data_digest=_data_digest(checked),
     )
     _check_warmup(resolved, found)
+    _check_train(resolved, found)
     # last, so that a study that is refused leaves no pin behind
     if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
         tag_pin(session(), location, bars, _tag(asked))
@@ -174,7 +203,7 @@ def _data_digest(checked: Checked) -> str:
         "exchange": study.calendar.exchange,
         "hours": study.calendar.hours,
         "start": study.data.start.isoformat(),
-        "period": checked.periods["validate"].kind,
+        "period": next(iter(checked.periods.values())).kind,
     }
     return digest(data)
 
@@ -197,15 +226,29 @@ def _slice(study: Study, timeline: Timeline, found: Survey, timeframe: str) -> B
 
 def _models(
     study: Study, features: Mapping[str, FeatureSpec], timeline: Timeline
-) -> dict[tuple[str, str], ModelSpec]:
-    if not study.models or timeline.train is None:
-        return {}
+) -> dict[ModelKey, ModelSpec]:
     target = study.label.target if study.label else "return"
+    combined = timeline.folds if timeline.kind == "cpcv" else ()
     return {
-        (name, timeframe): model_spec(name, forest, spec, target, timeline.train)
+        (name, timeframe, fold.number): model_spec(name, forest, spec, target, fold.train, fold in combined)
+        for fold in timeline.every
+        if fold.train
         for name, forest in study.models.items()
         for timeframe, spec in features.items()
     }
+
+
+def _grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict[int, Grid]:
+    """Return the configurations of each fold: other ones in each, if they trade what a model learnt there."""
+    folds = checked.timeline.every
+    if checked.grid is not None:
+        return {fold.number: checked.grid for fold in folds}
+
+    def identity(fold: Fold, name: str, timeframe: str) -> Mapping[str, Any]:
+        return models[name, timeframe, fold.number].identity
+
+    study, strategy = checked.study, checked.strategy
+    return {fold.number: expand(study, strategy, partial(identity, fold), fold.number) for fold in folds}
 
 
 def _window_bars(
@@ -215,14 +258,17 @@ def _window_bars(
     for symbol in study.data.symbols:
         for window in timeline.windows:
             there = found[symbol, part.source_timeframe].windows[window.name]
-            if not there and (window.name != "train" or study.models):
-                raise RunError(
-                    f"{symbol} has no bar in window {window}: ingest bars for that time, "
-                    "or choose another slice"
-                )
+            if not there and window in timeline.backtested:
+                raise RunError(_NO_BAR.format(symbol=symbol, window=window))
             sessions = timeline.schedule.between(window.start_us, window.end_us)
             counts[symbol, window.name] = most_bars(there, part, sessions)
+        for fold in timeline.every if study.models else ():
+            if fold.train and not any(counts[symbol, window.name] for window in fold.train):
+                raise RunError(_NO_BAR.format(symbol=symbol, window=fold.train[0]))
     return counts
+
+
+_NO_BAR = "{symbol} has no bar in window {window}: ingest bars for that time, or choose another slice"
 
 
 def _check_warmup(resolved: Resolved, found: Survey) -> None:
@@ -236,18 +282,40 @@ def _check_warmup(resolved: Resolved, found: Survey) -> None:
         if needed > longest.get(configuration.timeframe, (-1, {}))[0]:
             longest[configuration.timeframe] = (needed, configuration.params)
     timeline = resolved.timeline
-    sessions = timeline.schedule.between(timeline.start_us, timeline.validate.end_us)
+    first = min(timeline.ranked, key=lambda window: window.end_us)
+    sessions = timeline.schedule.between(timeline.start_us, first.end_us)
     for timeframe, (needed, params) in longest.items():
         part = resolved.slices[timeframe]
         for symbol in resolved.study.data.symbols:
-            until = most_bars(found[symbol, part.source_timeframe].until["validate"], part, sessions)
+            until = most_bars(found[symbol, part.source_timeframe].until[first.name], part, sessions)
             if needed >= until:
                 shown = ", ".join(f"{name} = {value}" for name, value in params.items())
                 raise StudyError(
                     f"strategy {resolved.study.strategy.name!r} with {shown} needs {needed} bars to warm "
                     f"up, and {symbol} has {until} {timeframe} bars from data.start to the end of "
-                    "validate: begin the data earlier, or use shorter periods"
+                    f"{first.name}: begin the data earlier, or use shorter periods"
                 )
+
+
+def _check_train(resolved: Resolved, found: Survey) -> None:
+    """Refuse a train window that ends before a feature of one of its models is warm."""
+    timeline = resolved.timeline
+    for (name, timeframe, number), spec in resolved.models.items():
+        end = spec.train[-1]
+        part = resolved.slices[timeframe]
+        sessions = timeline.schedule.between(timeline.start_us, end.end_us)
+        until = max(
+            most_bars(found[symbol, part.source_timeframe].until[end.name], part, sessions)
+            for symbol in resolved.study.data.symbols
+        )
+        own = [e for e in spec.features.expressions if e.column in spec.columns]
+        slowest = max(own, key=lambda expression: expression.warmup())
+        if slowest.warmup() >= until:
+            raise StudyError(
+                f"model {name!r}, fold {number}: feature {slowest} needs {slowest.warmup()} bars to warm "
+                f"up, and {until} {timeframe} bars lie between data.start and the end of {end}: begin "
+                "the data earlier, lengthen split.train, or use shorter periods"
+            )
 
 
 def _tag(study: Study) -> str:

@@ -47,7 +47,8 @@ class StudyResult:
     study : Study
         What was asked.
     best : Chosen or None
-        The first of the ranking; None if every backtest failed.
+        The first of the ranking, of the last of several folds; None if no backtest has a value of the
+        objective.
     data : ReportData
         Everything that the report shows.
     files : tuple of Path
@@ -75,6 +76,21 @@ class StudyResult:
     def comparison(self) -> pd.DataFrame:
         """The chosen configuration and buy-and-hold at its exposure, by symbol and window."""
         return self.data.comparison
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """What each fold of a walk-forward study chose, and how that did; empty for one fold."""
+        return self.data.folds
+
+    @property
+    def stitched(self) -> Mapping[str, Any]:
+        """Metrics of the test windows of all folds joined; empty for one fold."""
+        return self.data.stitched
+
+    @property
+    def stitched_equity(self) -> pd.DataFrame:
+        """Returns and equity of the test windows of all folds joined, by period."""
+        return self.data.stitched_equity
 
     @property
     def trades(self) -> pd.DataFrame:

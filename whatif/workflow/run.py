@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pyspark.sql import SparkSession
 from rich.console import Console
 
@@ -26,25 +25,27 @@ from whatif.report.files import write_files
 from whatif.report.html import write as write_html
 from whatif.report.progress import Progress
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import WaveDone, drop_returns, run_waves
+from whatif.runner.spark import Keep, WaveDone, drop_returns, run_waves
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
 from whatif.study import Study, load_study
 from whatif.tracking.run import TrackedRun
-from whatif.workflow.answer import choose, configuration_of, figures_on_test, leaderboard, report_data
+from whatif.workflow.answer import report_data
 from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
-from whatif.workflow.kept import after_ranking, not_stored, while_sweeping
+from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
+from whatif.workflow.kept import after_ranking, both, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
-from whatif.workflow.pending import keeps_all_returns, pending_on, slot
+from whatif.workflow.pending import keeps_all_returns, pending_on, slot, sweep_of
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
-from whatif.workflow.result import Chosen, StudyResult
+from whatif.workflow.result import StudyResult
+from whatif.workflow.stitch import stitched
 from whatif.workflow.stored import stored_keys
-from whatif.workflow.track import log_answer, tracked_study
-from whatif.workflow.train import Prepared, prepare
+from whatif.workflow.track import log_answer, log_stitched, tracked_study
+from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE
@@ -143,9 +144,7 @@ class _Run:
         self._say(self._headline())
         if self.resolved.checked.not_compiled:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
-        resolved = self.resolved
-        validate, configurations = resolved.timeline.validate, resolved.grid.configurations
-        pending, resumed = pending_on(self.location, resolved, validate, configurations)
+        pending, resumed = sweep_of(self.location, self.resolved)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
         with tracked_study(self.location, self.resolved) if self.options.track else nullcontext() as tracked:
@@ -156,22 +155,28 @@ class _Run:
         prepared = prepare(self.session, self.location, resolved, tracked, self._say)
         plan = self._plan(prepared)
         self._sweep(plan, pending, resumed)
-        board = leaderboard(self.location, resolved)
-        self._thin_returns(plan, board)
-        chosen = choose(resolved, board)
-        if chosen is not None:
-            chosen = self._open(plan, board, chosen)
-        failed = int((board["status"] != "ok").sum())
+        answers = choose_in_folds(self.location, resolved)
+        for answer in answers:
+            self._thin_returns(plan, answer)
+            if answer.reason:
+                self._say(answer.reason)
+        plan, final = self._final(plan, prepared, answers[-1], tracked)
+        answers = self._open(plan, answers)
+        failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
-        environment = self._environment(prepared, counts)
-        certificate = certify(plan, resolved, chosen) if chosen else ""
-        data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
+        environment = self._environment(prepared, final, counts)
+        certificate = certify(plan, resolved, answers)
+        walks = resolved.timeline.kind == "walk_forward"
+        whole = stitched(self.location, resolved, answers) if walks else None
+        data = report_data(self.location, resolved, plan, answers, environment, certificate, whole)
         files = self._write(data)
         if tracked is not None:
-            self._log(tracked, plan, board, chosen, files)
+            self._log(tracked, plan, answers[-1], files)
+            if whole is not None:
+                log_stitched(tracked, whole)
         run_id = tracked.run_id if tracked else ""
-        return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
+        return StudyResult(resolved.study, answers[-1].chosen, data, files, run_id, computed, resumed, failed)
 
     def _headline(self) -> str:
         resolved = self.resolved
@@ -194,8 +199,7 @@ class _Run:
         resolved = self.resolved
         windows = {
             window.name: WindowPlan(window, resolved.periods[window.name])
-            for window in resolved.timeline.windows
-            if window.name in resolved.periods
+            for window in resolved.timeline.backtested
         }
         return Plan(
             study=resolved.study.study,
@@ -230,11 +234,11 @@ class _Run:
             keep = while_sweeping(self.resolved.study)
             run_waves(self.session(), self.location, plan, pending, self._slots, keep, report)
 
-    def _thin_returns(self, plan: Plan, board: pd.DataFrame) -> None:
+    def _thin_returns(self, plan: Plan, answer: FoldAnswer) -> None:
         """Delete the returns that a study of this size does not keep."""
         if keeps_all_returns(self.resolved):
             return
-        validate = self.resolved.timeline.validate
+        validate, board = answer.fold.validate[0], answer.board
         keys = stored_keys(self.location, RETURNS, slot(self.resolved, validate))
         stored = {config_id for config_id, _ in keys}
         mine = set(board["config_id"].astype(str))
@@ -243,29 +247,48 @@ class _Run:
             drop_returns(self.session(), self.location, plan, validate.name, surplus)
             self._say(f"returns: kept of {len(mine) - len(surplus):,} configurations")
 
-    def _open(self, plan: Plan, board: pd.DataFrame, chosen: Chosen) -> Chosen:
-        """Store the series the study asks for, and run the chosen configuration on the test window."""
+    def _open(self, plan: Plan, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
+        """Store the series the study asks for, and run the chosen configurations on their test windows."""
         resolved, where = self.resolved, self.location
-        keep = after_ranking(resolved, board, chosen.config_id)
-        work = not_stored(where, resolved, resolved.timeline.validate, keep)
+        work: list[Pending] = []
         looks: list[Pending] = []
-        test = resolved.timeline.test
-        if test is not None:
-            looks, _ = pending_on(where, resolved, test, [configuration_of(resolved, chosen.config_id)])
-            work += not_stored(where, resolved, test, keep)
+        keeps: list[Keep] = []
+        for answer in answers:
+            if answer.chosen is None:
+                continue
+            keeps.append(after_ranking(resolved, answer.board, answer.chosen.config_id))
+            for window in answer.fold.backtested:
+                work += not_stored(where, resolved, window, keeps[-1])
+            if answer.fold.test is not None:
+                chosen = [resolved.configuration(answer.chosen.config_id)]
+                looks += pending_on(where, resolved, answer.fold.test, chosen)[0]
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in [*work, *looks]))
         if looks:
             record_looks(self.session(), where, resolved, looks, self.origin)
         if work or looks:
-            run_waves(self.session(), where, plan, [*work, *looks], self._slots, keep)
-        return replace(chosen, test=figures_on_test(where, resolved, chosen))
+            run_waves(self.session(), where, plan, [*work, *looks], self._slots, both(keeps))
+        return told(where, resolved, answers)
 
     @cached_property
     def _slots(self) -> int:
         return task_slots(self.session())
 
-    def _environment(self, prepared: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
+    def _final(
+        self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracked: TrackedRun | None
+    ) -> tuple[Plan, Prepared]:
+        """Train the model of the choice on everything before the test window, if the split asks for that."""
+        final, resolved = self.resolved.timeline.final, self.resolved
+        if final is None or final.test is None or answer.chosen is None or not resolved.models:
+            return plan, NOTHING_PREPARED
+        own = resolved.configuration(answer.chosen.config_id)
+        wanted = [key for key in resolved.models if key == (own.model, own.timeframe, final.number)]
+        if self.options.only_stored and not models_stored(self.location, resolved, wanted):
+            raise self._unfinished(1)
+        trained = prepare(self.session, self.location, resolved, tracked, self._say, wanted)
+        return replace(plan, models={**prepared.models, **trained.models}), trained
+
+    def _environment(self, prepared: Prepared, final: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
         return {
             "command": self.origin["command"],
             "user": self.origin["user"],
@@ -276,7 +299,8 @@ class _Run:
             "task slots": self.__dict__.get("_slots", "none used"),
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,
-            "models trained": ", ".join(prepared.trained) or "none",
+            "models trained": _named((*prepared.trained, *final.trained)),
+            **({"tuned": {**prepared.tuned, **final.tuned}} if prepared.tuned else {}),
             "versions": versions(),
         }
 
@@ -286,22 +310,21 @@ class _Run:
         page = write_html(data, folder / "report.html")
         return (page, *write_files(data, folder).values())
 
-    def _log(
-        self,
-        tracked: TrackedRun,
-        plan: Plan,
-        board: pd.DataFrame,
-        chosen: Chosen | None,
-        files: Sequence[Path],
-    ) -> None:
+    def _log(self, tracked: TrackedRun, plan: Plan, answer: FoldAnswer, files: Sequence[Path]) -> None:
         started = time.perf_counter()
-        logged = log_answer(tracked, self.location, plan, board, chosen, files)
+        logged = log_answer(tracked, self.location, plan, answer.board, answer.chosen, files)
         took = time.perf_counter() - started
         self._say(f"MLflow: run {tracked.run_id}, {logged} children, {took:.1f} s")
 
     def _say(self, text: str) -> None:
         if self.options.console is not None:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _named(trained: Sequence[str]) -> str:
+    if len(trained) > MOST_NAMED:
+        return f"{len(trained)}, from {trained[0]} to {trained[-1]}"
+    return ", ".join(trained) or "none"
 
 
 def _array_bytes(resolved: Resolved) -> int:

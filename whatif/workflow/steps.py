@@ -10,9 +10,10 @@ from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
 from whatif.study import load_study
-from whatif.workflow.answer import leaderboard
 from whatif.workflow.check import check_study
+from whatif.workflow.choice import choose_in_folds
 from whatif.workflow.lazy import lazy_session
+from whatif.workflow.pending import sweep_of
 from whatif.workflow.resolve import check_bars, resolve_study
 from whatif.workflow.track import tracked_study
 from whatif.workflow.train import Prepared, Say, prepare, prepare_features
@@ -52,10 +53,8 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
     """
     study = load_study(path)
     resolved = resolve_study(study, location)
-    board = leaderboard(location, resolved)
-    rows = len(resolved.grid.configurations)
-    if study.rank == "per_symbol":
-        rows *= len(resolved.portfolios)
+    board = choose_in_folds(location, resolved)[-1].board
+    missing, _ = sweep_of(location, resolved)
     data = ReportData(
         study=study.study,
         study_text=study.text,
@@ -64,7 +63,7 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
         leaderboard=board,
         axes=tuple(study.axes),
     )
-    return data, rows - len(board)
+    return data, sum(len(part.configurations) for part in missing)
 
 
 def _say(console: Console) -> Say:

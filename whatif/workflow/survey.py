@@ -17,9 +17,9 @@ from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin
 from whatif.pins.filters import all_of, equal, everything, one_of, within
 from whatif.pins.read import scan
+from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
-from whatif.search.windows import Timeline
 from whatif.study import Study
 
 

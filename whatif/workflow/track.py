@@ -18,6 +18,7 @@ from whatif.tracking.run import TrackedRun, finish, log, log_files, log_tables, 
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
+from whatif.workflow.stitch import Stitched
 
 
 @contextmanager
@@ -50,6 +51,11 @@ def log_answer(
         figures |= {f"test.{name}": value for name, value in _numbers(chosen.test).items()}
         log(tracked, metrics=figures, tags={"whatif.best": f"{chosen.config_id}/{chosen.symbol}"})
     return logged
+
+
+def log_stitched(tracked: TrackedRun, whole: Stitched) -> None:
+    """Log the metrics of the test windows of all folds joined."""
+    log(tracked, metrics={f"stitched.{name}": value for name, value in _numbers(whole.figures).items()})
 
 
 def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -13,15 +14,20 @@ from whatif.lake import append, read_pinned
 from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
+from whatif.models.tuning import Tuned, tune
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
 from whatif.pins.filters import equal
 from whatif.pins.read import scan
 from whatif.runner.plan import ModelPin
+from whatif.search.chains import forward_chains
 from whatif.tracking.models import log_model
 from whatif.tracking.run import TrackedRun
-from whatif.workflow.resolve import Resolved, Session
+from whatif.workflow.resolve import ModelKey, Resolved, Session
+from whatif.workflow.tuned import described, noted, read_noted
 
 Say = Callable[[str], None]
+
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,30 @@ class Prepared:
     ----------
     features : mapping of str to Pin
         Features tables by timeframe.
-    models : mapping of (str, str) to ModelPin
-        Predictions by model and timeframe.
+    models : mapping of (str, str, int) to ModelPin
+        Predictions by model, timeframe and number of the fold.
     trained : tuple of str
         Models that were trained now; the others' predictions were there.
     metrics : mapping of str to mapping
         Validation metrics of the models trained now, by name.
+    tuned : mapping of str to str
+        What was chosen of models that choose their own parameters, in words, by name.
     """
 
     features: Mapping[str, Pin]
-    models: Mapping[tuple[str, str], ModelPin]
+    models: Mapping[ModelKey, ModelPin]
     trained: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, float]]
+    tuned: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_PREPARED = Prepared({}, {}, (), {})
+
+
+def models_stored(location: LakeLocation, resolved: Resolved, keys: Collection[ModelKey]) -> bool:
+    """Whether the predictions of all these models are stored. Starts no JVM."""
+    wanted = {resolved.models[key].digest(resolved.bars.snapshot_id) for key in keys}
+    return predicted(location, wanted) == wanted
 
 
 def prepare_features(
@@ -64,32 +82,95 @@ def prepare(
     resolved: Resolved,
     tracked: TrackedRun | None = None,
     say: Say = lambda _: None,
+    wanted: Collection[ModelKey] | None = None,
 ) -> Prepared:
     """Make sure that features and predictions exist for the pinned bars.
 
-    A model whose predictions are stored is not trained again, and where all are, Spark is not
-    asked for. Each model's predictions, for all bars from the validate window on, are one
-    batch job and one commit.
+    Each model is trained once for each fold, whatever the number of configurations that trade it.
+    One whose predictions are stored is not trained again, and where all are, Spark is not asked
+    for. Each model's predictions, for all bars behind those it learnt from, are one batch job and
+    one commit; so a run that is killed trains no model again but the one it was at.
+
+    Parameters
+    ----------
+    session : callable
+        Gives Spark.
+    location : LakeLocation
+        Where the lake is.
+    resolved : Resolved
+        The study.
+    tracked : TrackedRun, optional
+        Where models are logged.
+    say : callable
+        Takes a line for each model.
+    wanted : collection of (str, str, int), optional
+        Models, timeframes and folds; those of all folds that are ranked, if left out.
     """
-    if not resolved.models:
-        return Prepared({}, {}, (), {})
+    ranked = {fold.number for fold in resolved.timeline.folds}
+    keys = [k for k in resolved.models if (k[2] in ranked if wanted is None else k in wanted)]
+    if not keys:
+        return NOTHING_PREPARED
     snapshot = resolved.bars.snapshot_id
-    stored = predicted(location, {spec.digest(snapshot) for spec in resolved.models.values()})
+    stored = predicted(location, {resolved.models[key].digest(snapshot) for key in keys})
+    first: dict[str, ModelKey] = {}
+    for key in keys:
+        first.setdefault(resolved.models[key].digest(snapshot), key)
+    todo = [key for digest, key in first.items() if digest not in stored]
+    if len(keys) > len(todo):
+        say(_stored(resolved, [key for key in keys if key not in todo]))
     features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
-    for (name, _), spec in resolved.models.items():
-        if spec.digest(snapshot) in stored:
-            say(f"model {name}: predictions are stored")
-            continue
-        features = features or prepare_features(session(), location, resolved, say)
-        rows = read_pinned(session(), location, features[spec.features.bars.timeframe])
-        metrics[name] = _train_one(session(), location, resolved, spec, rows, tracked, say)
-        stored.add(spec.digest(snapshot))
+    if todo:
+        features = prepare_features(session(), location, resolved, say)
+        trainings = sum(len(resolved.models[key].forest.candidates) for key in todo)
+        with _feature_rows(session(), location, features, trainings) as rows:
+            for key in todo:
+                work = Work(session(), location, resolved, rows[key[1]], tracked, say)
+                metrics[named(resolved, key)] = train_one(work, key)
     where = current_pin(location, PREDICTIONS.name)
     models = {
-        key: ModelPin(where, spec.digest(snapshot), spec.target) for key, spec in resolved.models.items()
+        key: ModelPin(where, resolved.models[key].digest(snapshot), resolved.models[key].target)
+        for key in keys
     }
-    return Prepared(features, models, tuple(metrics), metrics)
+    return Prepared(features, models, tuple(metrics), metrics, _tuned_of(location, resolved, keys))
+
+
+def _tuned_of(location: LakeLocation, resolved: Resolved, keys: Sequence[ModelKey]) -> dict[str, str]:
+    own = {
+        named(resolved, key): resolved.models[key].digest(resolved.bars.snapshot_id)
+        for key in keys
+        if resolved.models[key].forest.tune is not None
+    }
+    notes = read_noted(location, set(own.values()))
+    return {name: described(notes[digest]) for name, digest in own.items() if digest in notes}
+
+
+def named(resolved: Resolved, key: ModelKey) -> str:
+    """Return what a model is called: its name, its timeframe if there are several, and its fold."""
+    name, timeframe, number = key
+    several = f", {timeframe}" if len(resolved.checked.timeframes) > 1 else ""
+    return f"{name}{several}" + (f", fold {number}" if len(resolved.timeline.every) > 1 else "")
+
+
+def _stored(resolved: Resolved, keys: Sequence[ModelKey]) -> str:
+    names = [named(resolved, key) for key in keys]
+    shown = ", ".join(names) if len(names) <= MOST_NAMED else f"{names[0]} and {len(names) - 1:,} more"
+    return f"model {shown}: predictions are stored"
+
+
+@contextmanager
+def _feature_rows(
+    spark: SparkSession, location: LakeLocation, features: Mapping[str, Pin], trainings: int
+) -> Iterator[dict[str, DataFrame]]:
+    """Give the features by timeframe, kept in memory or on disk while several models learn from them."""
+    rows = {timeframe: read_pinned(spark, location, pin) for timeframe, pin in features.items()}
+    if trainings > len(rows):
+        rows = {timeframe: frame.persist() for timeframe, frame in rows.items()}
+    try:
+        yield rows
+    finally:
+        for frame in rows.values():
+            frame.unpersist()
 
 
 def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
@@ -107,32 +188,57 @@ def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
     return found
 
 
-def _train_one(
-    spark: SparkSession,
-    location: LakeLocation,
-    resolved: Resolved,
-    spec: ModelSpec,
-    features: DataFrame,
-    tracked: TrackedRun | None,
-    say: Say,
-) -> Mapping[str, float]:
+def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
+    """Choose the model's own parameters inside its train window, if the study leaves them open."""
+    if spec.forest.tune is None:
+        return None
+    part = spec.features.bars
+    schedule = work.resolved.timeline.schedule
+    chains = forward_chains(schedule, spec.train, spec.forest.tune.folds, part.bar_us)
+    return tune(work.features, spec, chains)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What training needs to know."""
+
+    spark: SparkSession
+    location: LakeLocation
+    resolved: Resolved
+    features: DataFrame
+    tracked: TrackedRun | None
+    say: Say
+
+
+def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
+    """Train a model in its fold, store its predictions, and return how it did on the validate window."""
     started = time.perf_counter()
+    resolved, spec = work.resolved, work.resolved.models[key]
     snapshot = resolved.bars.snapshot_id
-    trained = train(features, spec)
+    fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
+    tuned = _tuned(work, spec)
+    trained = train(work.features, spec if tuned is None else replace(spec, forest=tuned.forest))
+    trained = replace(trained, spec=spec)
     seconds = time.perf_counter() - started
-    scored = predict(features, trained, resolved.timeline.validate.start_us, snapshot).persist()
+    start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
+    scored = predict(work.features, trained, start, snapshot).persist()
     try:
-        metrics = validation_metrics(features, scored, spec, resolved.timeline.validate)
-        if tracked is not None:
-            log_model(tracked, trained, metrics, spec.digest(snapshot), seconds)
+        metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
+        if work.tracked is not None:
+            log_model(work.tracked, trained, metrics, spec.digest(snapshot), seconds, tuned)
         # the commit comes last: a model counts as trained once its predictions are stored
-        append(spark, location, PREDICTIONS, scored)
+        append(work.spark, work.location, PREDICTIONS, scored, noted(spec.digest(snapshot), tuned))
     finally:
         scored.unpersist()
-    say(
-        f"model {spec.name}: {trained.rows:,} rows, skill against the naive forecast "
-        f"{metrics['skill']:+.4f}, correlation {metrics['correlation']:+.3f}, {_took(started)}"
-    )
+    text = f"model {named(resolved, key)}: {trained.rows:,} rows"
+    if metrics:
+        text += (
+            f", skill against the naive forecast {metrics['skill']:+.4f}, "
+            f"correlation {metrics['correlation']:+.3f}"
+        )
+    if tuned is not None:
+        text += f", {described({'chosen': tuned.chosen.params, 'tried': tuned.tried})}"
+    work.say(f"{text}, {_took(started)}")
     return metrics
 
 

@@ -1,0 +1,84 @@
+"""Chooses a model's own parameters inside its train window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+
+from whatif.errors import ModelError
+from whatif.models.random_forest import error_on, train
+from whatif.models.spec import ModelSpec
+from whatif.search.chains import Chain
+from whatif.study.forest import TUNABLE, RandomForest
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination of parameters and how it did.
+
+    Attributes
+    ----------
+    params : mapping of str to scalar
+        The values of the parameters that were lists.
+    rmse : tuple of float
+        Root mean squared error on each fold, in the target's unit.
+    """
+
+    params: dict[str, Any]
+    rmse: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over folds, which is compared."""
+        return float(np.mean(self.rmse))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen, and everything that was tried for it, in the order of the lists."""
+
+    forest: RandomForest
+    chosen: Tried
+    tried: tuple[Tried, ...]
+
+
+def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
+    """Return the combination with the least mean error over time-ordered folds; the first of equals.
+
+    Each combination learns from the first part of a fold and is measured on the next one. A row
+    whose label is known only after its part ends takes no part in either.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Rows of a features table.
+    spec : ModelSpec
+        The model; some of its forest's parameters are lists.
+    chains : sequence of Chain
+        Folds of its train window.
+
+    Raises
+    ------
+    ModelError
+        If a fold has no row to learn from or to look at.
+    """
+    lists = [name for name in TUNABLE if isinstance(getattr(spec.forest, name), tuple)]
+    tried = []
+    for forest in spec.forest.candidates:
+        errors = []
+        for number, chain in enumerate(chains, 1):
+            own = replace(spec, forest=forest, train=chain.train)
+            error = error_on(features, train(features, own), chain.validate)
+            if np.isnan(error):
+                raise ModelError(
+                    f"model {spec.name!r}: fold {number} of tune has no row to look at in "
+                    f"{chain.validate[0]}: take fewer folds or a longer train window"
+                )
+            errors.append(error)
+        tried.append(Tried({name: getattr(forest, name) for name in lists}, tuple(errors)))
+    best = min(range(len(tried)), key=lambda k: tried[k].mean)
+    return Tuned(spec.forest.candidates[best], tried[best], tuple(tried))

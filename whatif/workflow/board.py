@@ -1,0 +1,113 @@
+"""Ranks a fold's stored backtests and reads what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.pins import LakeLocation
+from whatif.search.fold import Fold
+from whatif.search.pooling import mean_returns, pool
+from whatif.search.ranking import rank_rows
+from whatif.search.window import Window
+from whatif.typing import FloatArray
+from whatif.workflow.pending import slot
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.stored import read_rows
+
+_LEADING = ("rank", "config_id", "symbol")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What the lake holds of some configurations on one window.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Columns of `results`; symbols joined if the study pools them.
+    returns : mapping of (str, str) to float64 array (k,)
+        Return in each period of the window by config_id and symbol, of backtests that did not fail.
+    """
+
+    rows: pd.DataFrame
+    returns: Mapping[tuple[str, str], FloatArray]
+
+
+def leaderboard(location: LakeLocation, resolved: Resolved, fold: Fold) -> pd.DataFrame:
+    """Return the backtests on the validate window of a fold, best first.
+
+    One row for each configuration and symbol, or for each configuration if symbols are
+    pooled: rank, config_id, symbol, a column for each axis, status, error, metrics,
+    benchmark, and what else `results` holds.
+    """
+    ids = [c.config_id for c in resolved.configurations(fold)]
+    return ranked(resolved, stored_rows(location, resolved, fold.validate[0], ids))
+
+
+def ranked(resolved: Resolved, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return result rows ranked, with a column for each axis."""
+    # an axis may be called execution; what the row ran with stays beside it as JSON
+    board = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
+    found = [resolved.configuration(config_id) for config_id in board["config_id"]]
+    axes = {name: [c.axes[name] for c in found] for name in resolved.study.axes}
+    clash = [name for name in axes if name in board.columns]
+    board = board.drop(columns=clash).assign(**axes)
+    first = [*_LEADING, *axes, "status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS]
+    return board[[*first, *(name for name in board.columns if name not in first)]]
+
+
+def stored_rows(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+) -> pd.DataFrame:
+    """Return what `results` holds of some configurations on a window, symbols joined if they are pooled.
+
+    Of a configuration that has not run on all of the symbols yet, there is no pooled row.
+    """
+    rows = _rows(location, resolved, window, configurations)
+    if not resolved.pooled or not len(rows):
+        return rows
+    return pool(rows, _returns(location, resolved, window, configurations), resolved.periods[window.name])
+
+
+def stored(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+) -> Stored:
+    """Return rows and returns of some configurations on a window, symbols joined if they are pooled."""
+    rows = _rows(location, resolved, window, configurations)
+    returns = _returns(location, resolved, window, configurations)
+    if resolved.pooled and len(rows):
+        good = rows[rows["status"] == "ok"]
+        return Stored(pool(rows, returns, resolved.periods[window.name]), mean_returns(good, returns))
+    wanted = set(zip(rows["config_id"], rows["symbol"], strict=True))
+    series = {
+        (str(c), str(s)): np.asarray(r, dtype=np.float64)
+        for c, s, r in zip(returns["config_id"], returns["symbol"], returns["returns"], strict=True)
+        if (c, s) in wanted
+    }
+    return Stored(rows, series)
+
+
+def _rows(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+) -> pd.DataFrame:
+    groups = ["+".join(group) for group in resolved.portfolios]
+    rows = read_rows(location, RESULTS, slot(resolved, window), configurations=configurations)
+    rows = rows[rows["symbol"].isin(groups)].reset_index(drop=True)
+    if not resolved.pooled or not len(rows):
+        return rows
+    whole = rows.groupby("config_id")["symbol"].transform("size") == len(groups)
+    return rows[whole].sort_values("symbol", key=lambda names: names.map(groups.index), kind="stable")
+
+
+def _returns(
+    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
+) -> pd.DataFrame:
+    columns = ["config_id", "symbol", "returns"]
+    return read_rows(location, RETURNS, slot(resolved, window), columns, configurations)

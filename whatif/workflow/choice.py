@@ -1,0 +1,99 @@
+"""Chooses on the ranking of a fold, and says why where nothing can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.pins import LakeLocation
+from whatif.search.fold import Fold
+from whatif.search.undefined import why_undefined
+from whatif.workflow.board import leaderboard, stored_rows
+from whatif.workflow.paths import path_board
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+
+
+@dataclass(frozen=True, eq=False)
+class FoldAnswer:
+    """What one fold says.
+
+    Attributes
+    ----------
+    fold : Fold
+        The fold.
+    board : DataFrame
+        Its ranking, best first.
+    chosen : Chosen or None
+        What came first in it; None if no backtest has a value of the objective.
+    reason : str
+        Why nothing was chosen; "" if something was.
+    """
+
+    fold: Fold
+    board: pd.DataFrame
+    chosen: Chosen | None
+    reason: str = ""
+
+
+def choose_in_folds(location: LakeLocation, resolved: Resolved) -> list[FoldAnswer]:
+    """Return the ranking of each fold and what came first in it, from what is stored."""
+    if resolved.timeline.kind == "cpcv":
+        return [_answer(resolved, resolved.timeline.last, path_board(location, resolved))]
+    return [
+        _answer(resolved, fold, leaderboard(location, resolved, fold)) for fold in resolved.timeline.folds
+    ]
+
+
+def _answer(resolved: Resolved, fold: Fold, board: pd.DataFrame) -> FoldAnswer:
+    chosen = choose(resolved, board)
+    if chosen is not None:
+        return FoldAnswer(fold, board, chosen)
+    where = fold.validate[0].name if len(fold.validate) == 1 else "the paths"
+    return FoldAnswer(fold, board, None, why_undefined(board, resolved.study.objective, where))
+
+
+def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
+    """Return the first of the ranking, or None if no backtest has a value of the objective."""
+    good = board[(board["status"] == "ok") & board[resolved.study.objective].notna()]
+    if not len(good):
+        return None
+    row = good.iloc[0]
+    configuration = resolved.configuration(row["config_id"])
+    return Chosen(
+        config_id=configuration.config_id,
+        symbol=str(row["symbol"]),
+        params=dict(configuration.params),
+        axes=dict(configuration.axes),
+        validate={name: row[name] for name in (*METRIC_KEYS, *BENCHMARK_COLUMNS)},
+    )
+
+
+def told(location: LakeLocation, resolved: Resolved, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
+    """Return the answers with the figures of their choices on the test windows."""
+    return [
+        answer
+        if answer.chosen is None
+        else replace(
+            answer,
+            chosen=replace(
+                answer.chosen, test=figures_on_test(location, resolved, answer.fold, answer.chosen)
+            ),
+        )
+        for answer in answers
+    ]
+
+
+def figures_on_test(location: LakeLocation, resolved: Resolved, fold: Fold, chosen: Chosen) -> dict[str, Any]:
+    """Return status, error and metrics of a choice on the test window of its fold; {} without a row."""
+    if fold.test is None:
+        return {}
+    rows = stored_rows(location, resolved, fold.test, [chosen.config_id])
+    mine = rows[rows["symbol"] == chosen.symbol]
+    names = ("status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS)
+    return {name: mine.iloc[0][name] for name in names} if len(mine) else {}
