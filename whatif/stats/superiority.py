@@ -1,6 +1,6 @@
 """Tests of many configurations at once: does the best beat a benchmark, which do, which are best.
 
-Thin doors to `arch.bootstrap`, by the stationary bootstrap of Politis and Romano (1994), "The
+By `arch.bootstrap`, or as it does; by the stationary bootstrap of Politis and Romano (1994), "The
 Stationary Bootstrap", Journal of the American Statistical Association 89(428).
 """
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from whatif.errors import StatisticsError
 from whatif.stats.blocks import block_length, check_confidence, check_reps
+from whatif.stats.luck import best_by_luck
 from whatif.stats.objectives import panel, refuse_missing
 from whatif.typing import BoolArray, FloatArray, IntArray
 
@@ -147,27 +148,23 @@ def superior_predictive_ability(
     as it is (a mean is positive before if it is after) and makes the statistic the highest
     information ratio, without a benchmark the highest Sharpe ratio. This is the studentization that
     Hansen asks for, with the standard deviation taken as known; `arch` itself compares plain means.
-    Columns that do not vary (that never trade) are left out. Time and memory are proportional to
-    configurations times (periods + 3 reps).
+    Columns that do not vary (that never trade) are left out. Time is proportional to configurations
+    times periods times (periods + reps).
 
     References
     ----------
     Hansen (2005), "A Test for Superior Predictive Ability", Journal of Business & Economic
     Statistics 23(4).
     """
-    from arch.bootstrap import SPA
-
     check_reps(reps)
     scaled, kept, dropped = _over_benchmark(returns, benchmark)
     best = int(np.argmax(scaled.mean(axis=0)))
     length = block_length(scaled[:, best], block)
-    test = SPA(np.zeros(len(scaled)), -scaled, block_size=length, reps=reps, seed=seed)
-    test.compute()
-    values = test.pvalues
+    lower, consistent, upper = best_by_luck(scaled, length, reps, seed)
     return SuperiorAbility(
-        lower=float(values["lower"]),
-        consistent=float(values["consistent"]),
-        upper=float(values["upper"]),
+        lower=lower,
+        consistent=consistent,
+        upper=upper,
         best=int(kept[best]),
         configurations=len(kept),
         constant_dropped=dropped,
