@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from whatif.report.columns import METRICS
+from whatif.report.judgement import Judgement
 
 WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""
@@ -60,6 +61,8 @@ class ReportData:
         Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
     certificate : str
         What a second broker, running the chosen configuration again, said of the first; "" if none did.
+    verdict : Judgement or None
+        Whether this is an edge or luck, and why; None if nobody judged.
     environment : mapping
         Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
     """
@@ -96,6 +99,7 @@ class ReportData:
     pins: Sequence[Mapping[str, Any]] = ()
     windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Judgement | None = None
 
     @property
     def ranked(self) -> pd.DataFrame:

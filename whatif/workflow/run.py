@@ -35,6 +35,7 @@ from whatif.tracking.run import TrackedRun
 from whatif.workflow.answer import choose, configuration_of, figures_on_test, leaderboard, report_data
 from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
+from whatif.workflow.judge import judge_study
 from whatif.workflow.kept import after_ranking, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
@@ -44,6 +45,7 @@ from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import Chosen, StudyResult
 from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, tracked_study
+from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import Prepared, prepare
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
@@ -167,9 +169,12 @@ class _Run:
         environment = self._environment(prepared, counts)
         certificate = certify(plan, resolved, chosen) if chosen else ""
         data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
+        judgement = judge_study(self.location, resolved, plan, board, chosen)
+        data = replace(data, verdict=judgement)
         files = self._write(data)
         if tracked is not None:
             self._log(tracked, plan, board, chosen, files)
+            log_judgement(tracked, judgement)
         run_id = tracked.run_id if tracked else ""
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
 

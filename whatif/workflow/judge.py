@@ -1,0 +1,313 @@
+"""Judges a study's answer: gathers what is stored of everything tried, and asks for a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.lake.results import RESULTS
+from whatif.pins import LakeLocation
+from whatif.report.judgement import Judgement
+from whatif.runner.plan import Plan
+from whatif.runner.thinning import returns_to_keep
+from whatif.search.window import Window
+from whatif.stats import (
+    Evidence,
+    RankCorrelation,
+    Stability,
+    Thresholds,
+    judge,
+    rank_correlation,
+    stability_of_best,
+    undecidable,
+    usable_objective,
+)
+from whatif.typing import FloatArray, IntArray
+from whatif.workflow.panels import Key, market_returns, returns_panel
+from whatif.workflow.pending import slot
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+from whatif.workflow.stored import read_rows
+from whatif.workflow.trials import Looks, Trials, count_looks, count_trials
+
+MOST_TRIED = 10_000
+"""Columns compared: of more, the best 2,000 and a seeded sample of 8,000."""
+
+MOST_MARKETS = 64
+"""Symbols whose bars are read to hold them."""
+
+MOST_COMPARISONS = 100_000_000
+"""Points of a grid times values of its axes, above which the surroundings are not looked at."""
+
+SEED = 0
+"""Of all bootstraps of a verdict: the same data give the same verdict on every machine."""
+
+NOT_STORED = (
+    "The returns of the chosen configuration are not stored: a larger study that tried it too kept those "
+    "of others."
+)
+ONLY_CHOSEN = "not available: only the chosen configuration has seen the test window"
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What told on data that had no part in the choice: a test window and what was chosen for it.
+
+    Attributes
+    ----------
+    window : Window
+        The window.
+    key : (str, str) or None
+        config_id and symbol; None if nothing could be chosen, which stays in cash.
+    """
+
+    window: Window
+    key: Key | None
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Returns of what was tried on validate, and of what it traded.
+
+    Attributes
+    ----------
+    tried : float64 array (periods, columns)
+        Returns.
+    keys : list of (str, str)
+        config_id and symbol of each column.
+    markets : float64 array (periods, markets)
+        Returns of holding.
+    market_of : int64 array (columns,)
+        Market of each column.
+    notes : tuple of str
+        What was left out.
+    """
+
+    tried: FloatArray
+    keys: list[Key]
+    markets: FloatArray
+    market_of: IntArray
+    notes: tuple[str, ...]
+
+
+def judge_study(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    board: pd.DataFrame,
+    chosen: Chosen | None,
+    reason: str = "",
+    thresholds: Thresholds | None = None,
+) -> Judgement:
+    """Judge what a study chose, from what is stored.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the tables are.
+    resolved : Resolved
+        The study.
+    plan : Plan
+        Where its bars are.
+    board : DataFrame
+        The ranking on validate, best first.
+    chosen : Chosen or None
+        What came first in it, with its figures on test.
+    reason : str
+        Why nothing was chosen, if so; made from the ranking if left out.
+    thresholds : Thresholds, optional
+        Limits; the defaults if left out.
+    """
+    validate, test = resolved.timeline.validate, resolved.timeline.test
+    tests = () if test is None else (test,)
+    good = board[board["status"] == "ok"]
+    own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
+    trials = count_trials(location, resolved, [validate], own)
+    looks = count_looks(location, resolved, tests)
+    counts = (resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
+    if chosen is None:
+        why = reason or why_nothing(board, resolved.study.objective)
+        remedy = "A configuration that trades on the validate window and does not fail."
+        note = "not available: nothing was chosen"
+        return Judgement(undecidable(why, thresholds, remedy), *counts, correlation_note=note)
+    told = [Told(window, (chosen.config_id, chosen.symbol)) for window in tests]
+    panel = _panel(location, resolved, plan, validate, own, chosen)
+    if (chosen.config_id, chosen.symbol) in panel.keys:
+        evidence = _evidence(location, resolved, plan, panel, chosen, told, trials, looks)
+        verdict = judge(evidence, thresholds, SEED)
+    else:
+        verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
+    correlation, note = _correlation(location, resolved, good, test)
+    return Judgement(
+        verdict,
+        *counts,
+        stability=_stability(resolved, board, chosen),
+        correlation=correlation,
+        correlation_note=note,
+        notes=(*panel.notes, *_stand_in(resolved.study.objective)),
+    )
+
+
+def why_nothing(board: pd.DataFrame, objective: str) -> str:
+    """Return why no backtest of a ranking has a value of the objective, and which for example."""
+    if not len(board):
+        return "No backtest was made."
+    failed = board["status"] != "ok"
+    idle = ~failed & (board["trades"].astype("float64").fillna(0.0) == 0.0)
+    parts = []
+    for which, text in ((failed, "failed"), (idle, "never traded"), (~failed & ~idle, "traded too little")):
+        if which.any():
+            first = board[which].iloc[0]
+            parts.append(f"{int(which.sum()):,} {text} (such as {first['config_id']} on {first['symbol']})")
+    return f"{objective} has no value for any of {len(board):,} backtests: {', '.join(parts)}."
+
+
+def _panel(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    validate: Window,
+    own: Sequence[Key],
+    chosen: Chosen,
+) -> Panel:
+    notes = []
+    symbols = list(dict.fromkeys(symbol for _, symbol in own))
+    if len(symbols) > MOST_MARKETS:
+        near = set(symbols[:MOST_MARKETS])
+        own = [key for key in own if key[1] in near]
+        notes.append(
+            f"Compared were the configurations on {MOST_MARKETS} of {len(symbols):,} symbols, those ranked "
+            "best; the p-values allow for all."
+        )
+    names = ["/".join(key) for key in own]
+    kept = returns_to_keep(names, SEED, MOST_TRIED)
+    wanted = [key for key, name in zip(own, names, strict=True) if name in kept]
+    tried, keys = returns_panel(location, resolved, validate, wanted)
+    if len(keys) < len(own):
+        notes.append(
+            f"Compared were the returns of {len(keys):,} of {len(own):,} backtests, the best and a sample; "
+            "the p-values allow for all."
+        )
+    held = list(dict.fromkeys(symbol for _, symbol in keys))
+    markets = [_market(resolved, plan, validate, chosen, symbol) for symbol in held]
+    at = {symbol: k for k, symbol in enumerate(held)}
+    return Panel(
+        tried=tried,
+        keys=keys,
+        markets=np.column_stack(markets) if markets else np.zeros((len(tried), 1)),
+        market_of=np.array([at[symbol] for _, symbol in keys], dtype=np.int64),
+        notes=tuple(notes),
+    )
+
+
+def _market(resolved: Resolved, plan: Plan, window: Window, chosen: Chosen, joined: str) -> FloatArray:
+    """Return the returns of holding what a row of the ranking trades, in equal shares."""
+    groups = [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == joined]
+    symbols = [symbol for group in groups for symbol in group]
+    # of very many, evenly spaced ones stand for all
+    symbols = symbols[:: -(-len(symbols) // MOST_MARKETS)]
+    grid = resolved.grid.configurations
+    configuration = next(c for c in grid if c.config_id == chosen.config_id)
+    return market_returns(plan, resolved, window, configuration, symbols)
+
+
+def _evidence(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    panel: Panel,
+    chosen: Chosen,
+    told: Sequence[Told],
+    trials: Trials,
+    looks: Looks,
+) -> Evidence:
+    test, market, failed = _on_test(location, resolved, plan, chosen, told)
+    return Evidence(
+        tried=panel.tried,
+        chosen=panel.keys.index((chosen.config_id, chosen.symbol)),
+        objective=resolved.study.objective,
+        periods_per_year=resolved.periods[resolved.timeline.validate.name].per_year,
+        markets=panel.markets,
+        market_of=panel.market_of,
+        test=test,
+        test_market=market,
+        test_failed=failed,
+        trials=trials.count,
+        trades=float(chosen.validate["trades"]),
+        test_trades=float(chosen.test.get("trades", np.nan)),
+        looks=max(looks.configurations, 1),
+    )
+
+
+def _on_test(
+    location: LakeLocation, resolved: Resolved, plan: Plan, chosen: Chosen, told: Sequence[Told]
+) -> tuple[FloatArray | None, FloatArray | None, str]:
+    """Return returns and market of the test windows, one after the other, or why there are none."""
+    if not told:
+        return None, None, ""
+    if chosen.test.get("status", "ok") != "ok":
+        return None, None, f"the chosen configuration failed: {chosen.test['error']}"
+    returns, markets = [], []
+    for one in told:
+        if one.key is None:
+            returns.append(np.zeros(len(resolved.periods[one.window.name])))
+            symbol = chosen.symbol
+        else:
+            found, keys = returns_panel(location, resolved, one.window, [one.key])
+            if not keys:
+                return None, None, f"none are stored for {one.window}"
+            returns.append(found[:, 0])
+            symbol = one.key[1]
+        markets.append(_market(resolved, plan, one.window, chosen, symbol))
+    return np.concatenate(returns), np.concatenate(markets), ""
+
+
+def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stability | None:
+    """Return what surrounds the chosen configuration on its symbol; None without an axis."""
+    rows = board[board["symbol"] == chosen.symbol]
+    # a frame makes NaN of an overlay that is off
+    axes_of: Mapping[str, Mapping[str, Any]] = {c.config_id: c.axes for c in resolved.grid.configurations}
+    points = [axes_of[config_id] for config_id in rows["config_id"]]
+    values: dict[str, list[Any]] = {name: [] for name in resolved.study.axes}
+    for name, found in values.items():
+        found.extend({repr(axes[name]): axes[name] for axes in axes_of.values()}.values())
+    if not values or len(points) * sum(map(len, values.values())) > MOST_COMPARISONS:
+        return None
+    objective = resolved.study.objective
+    ran = rows[objective].astype("float64").where(rows["status"] == "ok")
+    lower = objective in LOWER_IS_BETTER
+    return stability_of_best(values, points, ran.to_numpy(), lower_is_better=lower)
+
+
+def _correlation(
+    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, test: Window | None
+) -> tuple[RankCorrelation | None, str]:
+    """Return the correlation of ranks on validate and test, of what the test window was opened for."""
+    if test is None:
+        return None, "not available: the split has no test window"
+    objective = resolved.study.objective
+    if resolved.pooled:
+        return None, ONLY_CHOSEN
+    rows = read_rows(location, RESULTS, slot(resolved, test), ["config_id", "symbol", "status", objective])
+    keys = ["config_id", "symbol"]
+    both = good[[*keys, objective]].merge(rows[rows["status"] == "ok"], on=keys, suffixes=("", "_test"))
+    if both["config_id"].nunique() < 2:
+        return None, ONLY_CHOSEN
+    there = rank_correlation(
+        both[objective].astype("float64").to_numpy(), both[f"{objective}_test"].astype("float64").to_numpy()
+    )
+    if np.isnan(there.rho):
+        return None, f"not available: {there.n} backtests have a value on both windows, three are needed"
+    return there, f"of {there.n} backtests, those that the test window was opened for in whatever run"
+
+
+def _stand_in(objective: str) -> list[str]:
+    used = usable_objective(objective)
+    if used == objective:
+        return []
+    return [f"Returns do not tell {objective}: {used} stands in for it in intervals and in overfitting."]
