@@ -96,11 +96,12 @@ def opened(judgement: Judgement) -> str:
     return f"opened {'once' if judgement.openings == 1 else f'{judgement.openings:,} times'}, for {for_many}"
 
 
-def condition_rows(judgement: Judgement) -> list[tuple[Condition, str]]:
-    """Return every condition and whether it is met, in a word."""
-    verdict = judgement.verdict
+def condition_rows(judgement: Judgement) -> list[tuple[str, Condition, str]]:
+    """Return what each condition is for, itself, and whether it is met, in a word."""
     told = {True: "yes", False: "no", None: "does not apply"}
-    return [(one, told[one.held]) for one in (*verdict.enough, *verdict.edge)]
+    verdict = judgement.verdict
+    kinds = [("enough data", one) for one in verdict.enough] + [("an edge", one) for one in verdict.edge]
+    return [(kind, one, told[one.held]) for kind, one in kinds]
 
 
 def notes(judgement: Judgement) -> list[str]:

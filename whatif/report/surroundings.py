@@ -120,7 +120,7 @@ def _neighbours(stability: Stability, objective: str) -> str:
     if not near.count:
         return "No neighbour was measured: no axis of numbers has a value beside the chosen one."
     middle, own = quantity(objective, near.median), quantity(objective, stability.objective)
-    share = "" if math.isnan(near.share) else f", {format_number(near.share, 'fraction')} % of its own {own}"
+    share = "" if math.isnan(near.share) else f", {format_number(near.share, 'fraction')} % of the {own} here"
     verb = "has" if near.count == 1 else "have"
     return (
         f"The {count(near.count, 'neighbour')} one step away {verb} a median {metric(objective).label} of "

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from whatif.report import judged
+from whatif.report import judged, surroundings
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
 from whatif.stats import Figures
@@ -27,6 +27,8 @@ def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> N
     change = judged.changes(judgement)
     if change:
         parts += [Text(), Text(change)]
+    for edge in surroundings.edges(judgement):
+        parts += [Text(), Text(edge, style="yellow")]
     title = Text(judged.headline(judgement), style=f"bold {style}")
     width = min(console.width, MOST_WIDTH)
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
