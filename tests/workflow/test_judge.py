@@ -39,8 +39,6 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     assert figures.test.objective.estimate == pytest.approx(best.test["sharpe"], rel=1e-12)
     assert (figures.validate.trades, figures.test.trades) == (best.validate["trades"], best.test["trades"])
     assert figures.validate.periods == 2 * 390
-    # a long-only rule on a random walk: exposed for a part of the time
-    assert 0.0 < figures.validate.exposure < 1.0
     assert np.isfinite([figures.pbo, figures.dsr, figures.spa_zero, figures.spa_market]).all()
     # market: hand arithmetic from the bars that the report draws; minutes without one bring nothing
     bars = result.data.bars.query("symbol == @best.symbol and window == 'test'").set_index("ts")
@@ -105,7 +103,7 @@ def test_pooled_symbols_and_a_shared_portfolio_are_judged(go) -> None:
     shared = go(portfolio="shared", study="shared", trials="study", period="bar")
     figures = shared.verdict.verdict.figures
     assert figures.trials == 4
-    assert figures.validate.exposure > 0.0
+    assert -1.0 < figures.validate.exposure < 1.0
     assert figures.validate.objective.estimate == pytest.approx(shared.best.validate["sharpe"], rel=1e-12)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stored import read_rows
-from whatif.workflow.trials import Looks, Trials, count_looks, count_trials
+from whatif.workflow.trials import count_looks, count_trials
 
 MOST_TRIED = 10_000
 """Columns compared: of more, the best 2,000 and a seeded sample of 8,000."""
@@ -71,6 +71,55 @@ class Told:
 
 
 @dataclass(frozen=True, eq=False)
+class Answered:
+    """What a study chose, on what, and what told on it.
+
+    Attributes
+    ----------
+    board : DataFrame
+        The ranking on validate, best first.
+    chosen : Chosen or None
+        What came first in it.
+    validate : Window
+        Where it was ranked.
+    told : tuple of Told
+        One of a holdout, one for each fold of a walk-forward, in time order; none without a test window.
+    test_trades : float
+        Closed trades on all of `told`; NaN if not known.
+    test_failed : str
+        Why there are no returns on `told`, if so.
+    reason : str
+        Why nothing was chosen, if so; made from the ranking if left out.
+    ranks : tuple of two float64 arrays or None
+        Objective on validate and on test of the choices of several folds.
+    """
+
+    board: pd.DataFrame
+    chosen: Chosen | None
+    validate: Window
+    told: tuple[Told, ...] = ()
+    test_trades: float = float("nan")
+    test_failed: str = ""
+    reason: str = ""
+    ranks: tuple[FloatArray, FloatArray] | None = None
+
+
+def answered_on_holdout(resolved: Resolved, board: pd.DataFrame, chosen: Chosen | None) -> Answered:
+    """Return what a study of one validate and at most one test window answered."""
+    test, told = resolved.timeline.test, chosen.test if chosen is not None else {}
+    key = None if chosen is None else (chosen.config_id, chosen.symbol)
+    failed = told.get("status", "ok") != "ok"
+    return Answered(
+        board=board,
+        chosen=chosen,
+        validate=resolved.timeline.validate,
+        told=() if test is None else (Told(test, key),),
+        test_trades=float(told.get("trades", np.nan)),
+        test_failed=f"the chosen configuration failed: {told['error']}" if failed else "",
+    )
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """Returns of what was tried on validate, and of what it traded.
 
@@ -99,9 +148,7 @@ def judge_study(
     location: LakeLocation,
     resolved: Resolved,
     plan: Plan,
-    board: pd.DataFrame,
-    chosen: Chosen | None,
-    reason: str = "",
+    answered: Answered,
     thresholds: Thresholds | None = None,
 ) -> Judgement:
     """Judge what a study chose, from what is stored.
@@ -114,35 +161,30 @@ def judge_study(
         The study.
     plan : Plan
         Where its bars are.
-    board : DataFrame
-        The ranking on validate, best first.
-    chosen : Chosen or None
-        What came first in it, with its figures on test.
-    reason : str
-        Why nothing was chosen, if so; made from the ranking if left out.
+    answered : Answered
+        Ranking, choice and test windows.
     thresholds : Thresholds, optional
         Limits; the defaults if left out.
     """
-    validate, test = resolved.timeline.validate, resolved.timeline.test
-    tests = () if test is None else (test,)
+    board, chosen = answered.board, answered.chosen
     good = board[board["status"] == "ok"]
     own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
-    trials = count_trials(location, resolved, [validate], own)
-    looks = count_looks(location, resolved, tests)
+    trials = count_trials(location, resolved, [answered.validate], own)
+    looks = count_looks(location, resolved, [one.window for one in answered.told])
     counts = (resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
     if chosen is None:
-        why = reason or why_nothing(board, resolved.study.objective)
+        why = answered.reason or why_nothing(board, resolved.study.objective)
         remedy = "A configuration that trades on the validate window and does not fail."
         note = "not available: nothing was chosen"
         return Judgement(undecidable(why, thresholds, remedy), *counts, correlation_note=note)
-    told = [Told(window, (chosen.config_id, chosen.symbol)) for window in tests]
-    panel = _panel(location, resolved, plan, validate, own, chosen)
+    panel = _panel(location, resolved, plan, answered.validate, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
-        evidence = _evidence(location, resolved, plan, panel, chosen, told, trials, looks)
+        evidence = _evidence(location, resolved, plan, panel, answered, chosen)
+        evidence = replace(evidence, trials=max(trials.count, 1), looks=max(looks.configurations, 1))
         verdict = judge(evidence, thresholds, SEED)
     else:
         verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
-    correlation, note = _correlation(location, resolved, good, test)
+    correlation, note = _correlation(location, resolved, good, answered)
     return Judgement(
         verdict,
         *counts,
@@ -217,30 +259,23 @@ def _market(resolved: Resolved, plan: Plan, window: Window, chosen: Chosen, join
 
 
 def _evidence(
-    location: LakeLocation,
-    resolved: Resolved,
-    plan: Plan,
-    panel: Panel,
-    chosen: Chosen,
-    told: Sequence[Told],
-    trials: Trials,
-    looks: Looks,
+    location: LakeLocation, resolved: Resolved, plan: Plan, panel: Panel, answered: Answered, chosen: Chosen
 ) -> Evidence:
-    test, market, failed = _on_test(location, resolved, plan, chosen, told)
+    test, market, failed = None, None, answered.test_failed
+    if answered.told and not failed:
+        test, market, failed = _on_test(location, resolved, plan, chosen, answered.told)
     return Evidence(
         tried=panel.tried,
         chosen=panel.keys.index((chosen.config_id, chosen.symbol)),
         objective=resolved.study.objective,
-        periods_per_year=resolved.periods[resolved.timeline.validate.name].per_year,
+        periods_per_year=resolved.periods[answered.validate.name].per_year,
         markets=panel.markets,
         market_of=panel.market_of,
         test=test,
         test_market=market,
         test_failed=failed,
-        trials=trials.count,
         trades=float(chosen.validate["trades"]),
-        test_trades=float(chosen.test.get("trades", np.nan)),
-        looks=max(looks.configurations, 1),
+        test_trades=answered.test_trades,
     )
 
 
@@ -248,10 +283,6 @@ def _on_test(
     location: LakeLocation, resolved: Resolved, plan: Plan, chosen: Chosen, told: Sequence[Told]
 ) -> tuple[FloatArray | None, FloatArray | None, str]:
     """Return returns and market of the test windows, one after the other, or why there are none."""
-    if not told:
-        return None, None, ""
-    if chosen.test.get("status", "ok") != "ok":
-        return None, None, f"the chosen configuration failed: {chosen.test['error']}"
     returns, markets = [], []
     for one in told:
         if one.key is None:
@@ -285,25 +316,36 @@ def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stabi
 
 
 def _correlation(
-    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, test: Window | None
+    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, answered: Answered
 ) -> tuple[RankCorrelation | None, str]:
-    """Return the correlation of ranks on validate and test, of what the test window was opened for."""
-    if test is None:
+    """Return the correlation of ranks on validate and test, of what the test windows were opened for."""
+    if answered.ranks is not None:
+        there, what = rank_correlation(*answered.ranks), "choices, one for each fold"
+    elif not answered.told:
         return None, "not available: the split has no test window"
-    objective = resolved.study.objective
-    if resolved.pooled:
+    elif resolved.pooled or len(answered.told) > 1:
         return None, ONLY_CHOSEN
-    rows = read_rows(location, RESULTS, slot(resolved, test), ["config_id", "symbol", "status", objective])
-    keys = ["config_id", "symbol"]
+    else:
+        found = _seen_on_test(location, resolved, good, answered.told[0].window)
+        if found is None:
+            return None, ONLY_CHOSEN
+        there, what = found, "backtests, those that the test window was opened for in whatever run"
+    if np.isnan(there.rho):
+        return None, f"not available: {there.n} have a value on both windows, three that differ are needed"
+    return there, f"of {there.n} {what}"
+
+
+def _seen_on_test(
+    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, test: Window
+) -> RankCorrelation | None:
+    """Return the correlation over the study's rows that are stored for a test window; None of one alone."""
+    objective, keys = resolved.study.objective, ["config_id", "symbol"]
+    rows = read_rows(location, RESULTS, slot(resolved, test), [*keys, "status", objective])
     both = good[[*keys, objective]].merge(rows[rows["status"] == "ok"], on=keys, suffixes=("", "_test"))
     if both["config_id"].nunique() < 2:
-        return None, ONLY_CHOSEN
-    there = rank_correlation(
-        both[objective].astype("float64").to_numpy(), both[f"{objective}_test"].astype("float64").to_numpy()
-    )
-    if np.isnan(there.rho):
-        return None, f"not available: {there.n} backtests have a value on both windows, three are needed"
-    return there, f"of {there.n} backtests, those that the test window was opened for in whatever run"
+        return None
+    sides = (both[name].astype("float64").to_numpy() for name in (objective, f"{objective}_test"))
+    return rank_correlation(*sides)
 
 
 def _stand_in(objective: str) -> list[str]:

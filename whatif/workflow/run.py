@@ -35,7 +35,7 @@ from whatif.tracking.run import TrackedRun
 from whatif.workflow.answer import choose, configuration_of, figures_on_test, leaderboard, report_data
 from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
-from whatif.workflow.judge import judge_study
+from whatif.workflow.judge import answered_on_holdout, judge_study
 from whatif.workflow.kept import after_ranking, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
@@ -169,7 +169,8 @@ class _Run:
         environment = self._environment(prepared, counts)
         certificate = certify(plan, resolved, chosen) if chosen else ""
         data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
-        judgement = judge_study(self.location, resolved, plan, board, chosen)
+        answered = answered_on_holdout(resolved, board, chosen)
+        judgement = judge_study(self.location, resolved, plan, answered)
         data = replace(data, verdict=judgement)
         files = self._write(data)
         if tracked is not None:
