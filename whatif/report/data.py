@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from whatif.report.columns import METRICS
+from whatif.report.judgement import Judgement
 
 WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""
@@ -69,6 +70,8 @@ class ReportData:
         Metrics of the test windows of all folds joined; empty if there is one fold.
     stitched_equity : pandas.DataFrame
         `fold`, `ts` (UTC, end of the period), `returns` and `equity` of the test windows joined.
+    verdict : Judgement or None
+        Whether this is an edge or luck, and why; None if nobody judged.
     environment : mapping
         Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
     """
@@ -108,6 +111,7 @@ class ReportData:
     folds: pd.DataFrame = field(default_factory=lambda: _empty("fold"))
     stitched: Mapping[str, Any] = field(default_factory=dict)
     stitched_equity: pd.DataFrame = field(default_factory=lambda: _empty("fold", "ts", "returns", "equity"))
+    verdict: Judgement | None = None
 
     @property
     def ranked(self) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from whatif.report.embed import (
     spread_payload,
     to_script,
 )
+from whatif.report.verdict_page import verdict_view
 
 TOP = 100
 _COMPACT = (
@@ -57,6 +58,7 @@ def render(data: ReportData) -> str:
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
     return _environment().get_template("report.html.j2").render(
         data=data,
+        verdict=verdict_view(data),
         answer=words.answer(data),
         question=words.question(data),
         caution=words.caution(data),

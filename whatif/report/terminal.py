@@ -18,6 +18,7 @@ from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
 from whatif.report.progress import Progress
+from whatif.report.terminal_verdict import print_verdict
 
 __all__ = ["Progress", "print_answer", "print_leaderboard"]
 
@@ -36,7 +37,7 @@ _MOST_SYMBOLS = 20
 def print_answer(
     data: ReportData, console: Console, files: Iterable[Path | str] = (), next_commands: Sequence[str] = ()
 ) -> None:
-    """Print leaderboard, comparison, the answer, where the files are and what to run next.
+    """Print the verdict, leaderboard, comparison, the answer, where the files are and what to run next.
 
     Parameters
     ----------
@@ -52,6 +53,9 @@ def print_answer(
     console.print()
     for note in data.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
+    if data.verdict is not None:
+        print_verdict(data, data.verdict, console)
+        console.print()
     if len(data.folds):
         console.print(_folds(data))
         console.print(Text(words.stitched(data), style="bold"))

@@ -108,10 +108,17 @@ def caution(data: ReportData) -> str:
     tried = len(data.ranked)
     if tried == 0:
         return "Nothing ran, so nothing can be said about any configuration."
+    if tried == 1 and data.verdict is not None:
+        return "One backtest was made, so none was picked over others; one stretch of time is one sample."
     if tried == 1:
         return (
             "One backtest was made, so none was picked over others; but one stretch of time is one sample, "
             "and no test for luck has been made. These figures do not show that the strategy works."
+        )
+    if data.verdict is not None:
+        return (
+            f"It is the best of {tried:,} tried. The best of that many looks good by construction on the "
+            "window that ranked it: the verdict above says whether more than that is to be seen."
         )
     return (
         f"It is the best of {tried:,} tried. The best of that many looks good by construction on the window "

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from whatif.stats.evidence import Evidence, Thresholds
+    from whatif.stats.exposure import net_exposure, over_market
     from whatif.stats.intervals import Interval, difference_interval, objective_interval
     from whatif.stats.objectives import measure, usable_objective
     from whatif.stats.overfitting import Overfitting, probability_of_backtest_overfitting
@@ -39,8 +41,12 @@ if TYPE_CHECKING:
         superior_predictive_ability,
     )
     from whatif.stats.trials import effective_trials, trial_variance
+    from whatif.stats.verdict import Condition, Verdict, Word, judge, undecidable
+    from whatif.stats.weighing import Figures, Side
 
 _NAMES = {
+    "evidence": ("Evidence", "Thresholds"),
+    "exposure": ("net_exposure", "over_market"),
     "intervals": ("Interval", "difference_interval", "objective_interval"),
     "objectives": ("measure", "usable_objective"),
     "overfitting": ("Overfitting", "probability_of_backtest_overfitting"),
@@ -70,6 +76,8 @@ _NAMES = {
         "superior_predictive_ability",
     ),
     "trials": ("effective_trials", "trial_variance"),
+    "verdict": ("Condition", "Verdict", "Word", "judge", "undecidable"),
+    "weighing": ("Figures", "Side"),
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
@@ -102,6 +110,17 @@ __all__ = [
     "rank_correlation",
     "measure",
     "usable_objective",
+    "net_exposure",
+    "over_market",
+    "Evidence",
+    "Thresholds",
+    "judge",
+    "undecidable",
+    "Verdict",
+    "Word",
+    "Condition",
+    "Figures",
+    "Side",
 ]
 
 

@@ -142,6 +142,7 @@ class Study(Section):
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"
     portfolio: Literal["separate", "shared"] = "separate"
+    trials: Literal["all", "study"] = "all"
     engine: Literal["auto", "compiled", "backtrader"] = "auto"
     keep: Keep = Field(default_factory=Keep)
     _text: str = PrivateAttr("")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from whatif.report import ReportData
+from whatif.report.judgement import Judgement
 from whatif.study import Study
 
 
@@ -101,6 +102,11 @@ class StudyResult:
     def equity(self) -> pd.DataFrame:
         """Equity of the chosen configuration and of buy-and-hold, by symbol and window."""
         return self.data.equity
+
+    @property
+    def verdict(self) -> Judgement | None:
+        """Whether the data support an edge: `.verdict.word`, `.verdict.figures`, and what surrounds it."""
+        return self.data.verdict
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML file and return its path."""

@@ -32,9 +32,11 @@ from whatif.session import task_slots
 from whatif.study import Study, load_study
 from whatif.tracking.run import TrackedRun
 from whatif.workflow.answer import report_data
+from whatif.workflow.answered import answered
 from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
 from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
+from whatif.workflow.judge import judge_study
 from whatif.workflow.kept import after_ranking, both, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
@@ -45,6 +47,7 @@ from whatif.workflow.result import StudyResult
 from whatif.workflow.stitch import stitched
 from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
+from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
@@ -170,9 +173,12 @@ class _Run:
         walks = resolved.timeline.kind == "walk_forward"
         whole = stitched(self.location, resolved, answers) if walks else None
         data = report_data(self.location, resolved, plan, answers, environment, certificate, whole)
+        judgement = judge_study(self.location, resolved, plan, answered(resolved, answers))
+        data = replace(data, verdict=judgement)
         files = self._write(data)
         if tracked is not None:
             self._log(tracked, plan, answers[-1], files)
+            log_judgement(tracked, judgement)
             if whole is not None:
                 log_stitched(tracked, whole)
         run_id = tracked.run_id if tracked else ""

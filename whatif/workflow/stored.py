@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,15 @@ def read_rows(
     if configurations is not None:
         frame = frame[frame["config_id"].isin(set(configurations))]
     return frame.reindex(columns=names).reset_index(drop=True)
+
+
+def stream_rows(
+    location: LakeLocation, table: TableSpec, columns: Sequence[str], row_filter: BooleanExpression
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of all rows of `table` that pass a filter, in parts and no particular order."""
+    opened = _opened(location, table)
+    if opened is not None:
+        yield from scan(opened[0], columns, row_filter).to_arrow_batch_reader()
 
 
 def stored_keys(

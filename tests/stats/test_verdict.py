@@ -1,0 +1,258 @@
+"""Verdicts on markets whose truth is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from whatif.errors import StatisticsError
+from whatif.stats import Evidence, Thresholds, Word, judge, undecidable
+
+FAST = Thresholds(reps=300)
+
+
+def swept(
+    seed: int = 0, edge: float = 0.0, drift: float = 0.0, side: float = 1.0, periods: int = 250,
+    test: int | None = 120, configurations: int = 40, **more,
+) -> Evidence:  # fmt: skip
+    """Return what a sweep finds that holds the market half of the time at random, chosen by Sharpe.
+
+    `edge` is added to the fourth configuration in each period; `side` -1 sells short.
+    """
+    rng = np.random.default_rng(seed)
+    length = periods + (test or 0)
+    market = rng.normal(drift, 0.01, length)
+    held = side * (rng.random((length, configurations)) < 0.5)
+    returns = held * market[:, None]
+    returns[:, 3] += edge + (rng.normal(0.0, 0.0005, length) if edge else 0.0)
+    tried = returns[:periods]
+    chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
+    fields = {
+        "tried": tried,
+        "chosen": chosen,
+        "objective": "sharpe",
+        "periods_per_year": 252.0,
+        "markets": market[:periods, None],
+        "test": None if test is None else returns[periods:, chosen],
+        "test_market": None if test is None else market[periods:],
+        "trials": configurations,
+        "trades": 50.0,
+        "test_trades": 20.0,
+    }
+    return Evidence(**{**fields, **more})
+
+
+def failed(verdict, part: str) -> bool:
+    return any(part in c.what and c.held is False for c in (*verdict.enough, *verdict.edge))
+
+
+def test_noise_is_luck() -> None:
+    words = [judge(swept(seed), FAST).word for seed in range(8)]
+    assert words == [Word.LUCK] * 8
+
+
+@pytest.mark.parametrize(("drift", "side"), [(0.003, 1.0), (-0.003, -1.0)])
+def test_a_drift_is_no_edge_whichever_way_it_is_ridden(drift, side) -> None:
+    verdicts = [judge(swept(seed, drift=drift, side=side, test=400), FAST) for seed in range(6)]
+    assert [verdict.word for verdict in verdicts] == [Word.LUCK] * 6
+    # though zero is beaten on both windows by most
+    assert sum(not failed(v, "over zero") and not failed(v, "Probabilistic") for v in verdicts) >= 4
+
+
+def test_a_strong_edge_is_supported() -> None:
+    for seed in range(4):
+        verdict = judge(swept(seed, edge=0.004), FAST)
+        assert verdict.word is Word.EDGE
+        assert verdict.figures.dsr > 0.95
+        assert verdict.figures.pbo < 0.05
+        assert verdict.rests_on == "validate and test"
+        assert all(c.held for c in (*verdict.enough, *verdict.edge))
+
+
+def test_an_edge_on_validate_that_is_gone_on_test_is_luck() -> None:
+    evidence = swept(1, edge=0.004)
+    gone = dataclasses.replace(evidence, test=np.random.default_rng(5).normal(0.0, 0.01, 120))
+    verdict = judge(gone, FAST)
+    assert verdict.word is Word.LUCK
+    assert failed(verdict, "Probabilistic Sharpe ratio on test")
+    assert any("On validate alone" in reason for reason in verdict.reasons)
+
+
+def test_too_few_periods_are_too_little() -> None:
+    verdict = judge(swept(edge=0.004, periods=59), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert verdict.reasons == ("Periods on validate: 59, needed: at least 60.",)
+    assert "at least 60 on validate and 20 on test" in verdict.changes[0]
+    verdict = judge(swept(edge=0.004, test=19), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert verdict.reasons == ("Periods on test: 19, needed: at least 20.",)
+    assert judge(swept(edge=0.004, periods=60, test=20), FAST).word is not Word.UNKNOWN
+
+
+@pytest.mark.parametrize("periods", [2, 3, 5, 12])
+def test_fewer_periods_than_blocks_leave_out_what_they_must(periods) -> None:
+    verdict = judge(swept(periods=periods, test=periods), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert math.isnan(verdict.figures.pbo)
+    assert f"{periods} periods are too few" in verdict.figures.missing["pbo"]
+
+
+def test_one_period_is_too_little_for_any_ratio() -> None:
+    verdict = judge(swept(periods=1, test=1), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert verdict.figures is None
+    assert "1 period(s)" in verdict.reasons[0]
+
+
+def test_few_trades_are_too_little() -> None:
+    verdict = judge(swept(edge=0.004, trades=9.0), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert verdict.reasons == ("Closed trades on validate: 9, needed: at least 10.",)
+
+
+def test_one_that_never_trades_is_too_little() -> None:
+    tried = np.zeros((250, 3))
+    still = judge(swept(tried=tried, chosen=0, trades=0.0, test=120), FAST)
+    assert still.word is Word.UNKNOWN
+    assert failed(still, "Superior predictive ability on validate")
+    assert still.figures.idle == 3
+    assert math.isnan(still.figures.dsr)
+    # or not on the test window
+    evidence = swept(edge=0.004)
+    verdict = judge(dataclasses.replace(evidence, test=np.zeros(120)), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert verdict.reasons == ("Sharpe ratio on test: it never traded there, needed: a value.",)
+
+
+def test_a_test_window_that_failed_is_too_little() -> None:
+    verdict = judge(swept(edge=0.004, test=None, test_failed="ZeroDivisionError"), FAST)
+    assert verdict.word is Word.UNKNOWN
+    assert "ZeroDivisionError" in verdict.reasons[0]
+
+
+def test_a_single_configuration_says_what_it_rests_on() -> None:
+    rng = np.random.default_rng(0)
+    market = rng.normal(0.0, 0.01, 370)
+    own = 0.5 * market + rng.normal(0.002, 0.003, 370)
+    verdict = judge(
+        Evidence(
+            tried=own[:250, None], chosen=0, objective="sharpe", periods_per_year=252.0,
+            markets=market[:250, None], test=own[250:], test_market=market[250:], trades=30.0,
+        ),
+        FAST,
+    )  # fmt: skip
+    assert verdict.word is Word.EDGE
+    assert verdict.rests_on == "validate and test, one configuration"
+    assert "none was picked over others" in verdict.figures.missing["pbo"]
+    assert verdict.figures.effective_trials == 1.0
+    assert verdict.figures.expected_maximum_sharpe == 0.0
+    # one try: the deflated ratio is the probabilistic one
+    assert verdict.figures.dsr == verdict.figures.validate.psr
+    assert verdict.figures.validate.exposure == pytest.approx(0.5, abs=0.06)
+
+
+def test_without_a_test_window_it_rests_on_validate_alone() -> None:
+    verdict = judge(swept(edge=0.004, test=None), FAST)
+    assert verdict.word is Word.EDGE
+    assert verdict.rests_on == "the validate window alone"
+    assert {"Deflated", "Probability"} <= {c.what.split()[0] for c in verdict.edge}
+    assert "test window" in verdict.changes[-1]
+    assert judge(swept(test=None), FAST).word is Word.LUCK
+
+
+def test_without_a_market_it_compares_with_zero_and_says_so() -> None:
+    verdict = judge(swept(edge=0.004, markets=None, test_market=None), FAST)
+    assert verdict.word is Word.EDGE
+    assert math.isnan(verdict.figures.spa_market)
+    (none,) = [c for c in verdict.edge if c.held is None]
+    assert "no market to hold" in none.found
+
+
+def test_trials_elsewhere_make_it_harder() -> None:
+    evidence = swept(6, edge=0.0018)
+    alone, crowd = (judge(dataclasses.replace(evidence, trials=n), FAST).figures for n in (40, 400))
+    assert crowd.effective_trials == pytest.approx(10.0 * alone.effective_trials)
+    # Šidák: none of ten families as large as this one
+    assert crowd.spa_market == pytest.approx(1.0 - (1.0 - max(alone.spa_market, 1 / 301)) ** 10)
+    assert crowd.dsr < alone.dsr
+    # fewer trials than columns is a slip
+    assert judge(dataclasses.replace(evidence, trials=1), FAST).figures.trials == 40
+
+
+def test_looks_make_the_test_window_harder() -> None:
+    evidence = swept(2, edge=0.004)
+    needed = [
+        c.needed
+        for c in judge(dataclasses.replace(evidence, looks=5), FAST).edge
+        if "Probabilistic" in c.what
+    ]
+    assert needed == ["at least 0.99"]
+    one, five = (judge(dataclasses.replace(evidence, looks=n), FAST).figures.test.excess for n in (1, 5))
+    assert (one.confidence, five.confidence) == pytest.approx((0.90, 0.98))
+    assert five.low < one.low
+
+
+def test_a_ruined_account_is_left_out_or_luck() -> None:
+    evidence = swept(edge=0.004)
+    tried = evidence.tried.copy()
+    other = 0 if evidence.chosen else 1
+    tried[100:, other] = np.nan
+    verdict = judge(dataclasses.replace(evidence, tried=tried), FAST)
+    assert verdict.word is Word.EDGE
+    assert (verdict.figures.ruined, verdict.figures.compared, verdict.figures.trials) == (1, 39, 40)
+    tried[100:, evidence.chosen] = np.nan
+    verdict = judge(dataclasses.replace(evidence, tried=tried), FAST)
+    assert verdict.word is Word.LUCK
+    assert "lost everything" in verdict.reasons[0]
+
+
+def test_an_objective_that_returns_do_not_tell_is_stood_in_for() -> None:
+    assert judge(swept(objective="sqn"), FAST).figures.objective == "sharpe"
+    assert judge(swept(objective="pnl_net"), FAST).figures.objective == "return_pct"
+
+
+def test_equal_seeds_give_equal_verdicts() -> None:
+    assert judge(swept(), FAST, seed=3) == judge(swept(), FAST, seed=3)
+    assert judge(swept(), FAST, seed=3) != judge(swept(), FAST, seed=4)
+
+
+def test_several_markets_each_for_its_own() -> None:
+    rng = np.random.default_rng(1)
+    markets = rng.normal([0.004, -0.004], 0.01, (250, 2))
+    of = np.arange(20) % 2
+    # each holds its market, with noise: nothing is earned over it
+    noise = rng.normal(0.0, 0.004, (250, 20))
+    tried = markets[:, of] + noise - noise.mean(axis=0)
+    figures = judge(swept(tried=tried, chosen=0, markets=markets, market_of=of), FAST).figures
+    assert figures.spa_zero < 0.01
+    assert figures.spa_market > 0.5
+    assert figures.validate.exposure == pytest.approx(1.0, abs=0.1)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(StatisticsError, match="chosen=40"):
+        swept(chosen=40)
+    with pytest.raises(StatisticsError, match="markets of shape"):
+        swept(markets=np.zeros(250))
+    with pytest.raises(StatisticsError, match="market_of of 3 for 40"):
+        swept(market_of=np.zeros(3, dtype=np.int64))
+
+
+def test_nothing_chosen_is_undecidable() -> None:
+    verdict = undecidable("sharpe has no value for any of 3 backtests.", remedy="Trade.")
+    assert verdict.word is Word.UNKNOWN
+    assert (verdict.reasons, verdict.changes) == (
+        ("sharpe has no value for any of 3 backtests.",),
+        ("Trade.",),
+    )
+
+
+def test_the_words_are_these() -> None:
+    assert [str(word) for word in Word] == [
+        "an edge the data supports",
+        "not distinguishable from luck",
+        "too little data to tell",
+    ]

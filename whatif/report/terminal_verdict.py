@@ -1,0 +1,57 @@
+"""The verdict in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from whatif.report import judged, surroundings
+from whatif.report.data import ReportData
+from whatif.report.judgement import Judgement
+from whatif.stats import Figures
+
+MOST_WIDTH = 100
+
+
+def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> None:
+    """Print the verdict: a word, one paragraph, one table, and what would change it."""
+    style = judged.STYLES[judgement.verdict.word]
+    parts: list[RenderableType] = [Text(judged.paragraph(data, judgement))]
+    figures = judgement.verdict.figures
+    if figures is not None:
+        parts += [Text(), _windows(figures), Text(), _statistics(judgement, figures)]
+    change = judged.changes(judgement)
+    if change:
+        parts += [Text(), Text(change)]
+    for edge in surroundings.edges(judgement):
+        parts += [Text(), Text(edge, style="yellow")]
+    title = Text(judged.headline(judgement), style=f"bold {style}")
+    width = min(console.width, MOST_WIDTH)
+    console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
+
+
+def _windows(figures: Figures) -> Table:
+    table = _grid()
+    for k, head in enumerate(judged.heads(figures)):
+        table.add_column(head, justify="right" if k else "left", no_wrap=True)
+    for line in judged.lines(figures):
+        table.add_row(*astuple(line))
+    return table
+
+
+def _statistics(judgement: Judgement, figures: Figures) -> Table:
+    table = _grid()
+    table.show_header = False
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in judged.statistics(judgement, figures):
+        table.add_row(Text(name, style="dim"), Text(value))
+    return table
+
+
+def _grid() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -1,0 +1,135 @@
+"""What a verdict is made from: the returns of everything tried, and the limits set beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from whatif.errors import StatisticsError
+from whatif.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits that a verdict is given by.
+
+    They belong before the data: fixed by calibration on markets made with seeds of their own, never
+    by looking at a study.
+
+    Attributes
+    ----------
+    validate_periods, test_periods : int
+        Fewest periods in either window; with fewer, nothing can be told.
+    trades : int
+        Fewest closed trades of the chosen configuration on validate.
+    spa : float
+        Highest p-value of superior predictive ability on validate, over zero and over the market.
+    psr : float
+        Lowest probability that the Sharpe ratio on the test window is above zero, for a window that
+        was opened once; opened for k configurations, the chance of error is divided by k.
+    confidence : float
+        Of intervals, two-sided; divided likewise for the one that decides.
+    dsr, pbo : float
+        Lowest deflated Sharpe ratio and highest probability of backtest overfitting, which decide
+        where there is no test window.
+    reps : int
+        Bootstrap replications.
+    """
+
+    validate_periods: int = 60
+    test_periods: int = 20
+    trades: int = 10
+    spa: float = 0.10
+    psr: float = 0.95
+    confidence: float = 0.90
+    dsr: float = 0.95
+    pbo: float = 0.20
+    reps: int = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of a chosen configuration and of everything it was chosen from.
+
+    Attributes
+    ----------
+    tried : float64 array (periods, configurations)
+        Simple returns per period on the validate window of everything tried, in time order. One that
+        never trades holds zeros; a return that is not finite is of an account that lost everything.
+    chosen : int
+        Column of the one that was chosen.
+    objective : str
+        The metric that chose it.
+    periods_per_year : float
+        Annualises ratios.
+    markets : float64 array (periods, markets) or None
+        Returns of holding each market with all of the account; None if there is nothing to hold.
+    market_of : int64 array (configurations,) or None
+        Which market each configuration trades; the first, if None.
+    test : float64 array (test periods,) or None
+        Returns of the chosen configuration on data that had no part in the choice: of a test window,
+        or of several joined. None if there is no such window.
+    test_market : float64 array (test periods,) or None
+        Returns of holding its market there.
+    test_failed : str
+        Why there are no returns on a test window that there is; "" if they are there.
+    trials : int
+        Configurations tried on these data, in whatever study; at least those of `tried`.
+    trades, test_trades : float
+        Closed trades of the chosen configuration; NaN if not known.
+    looks : int
+        Configurations that the test window was opened for, this one included.
+    """
+
+    tried: FloatArray
+    chosen: int
+    objective: str
+    periods_per_year: float
+    markets: FloatArray | None = None
+    market_of: IntArray | None = None
+    test: FloatArray | None = None
+    test_market: FloatArray | None = None
+    test_failed: str = ""
+    trials: int = 1
+    trades: float = float("nan")
+    test_trades: float = float("nan")
+    looks: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together.
+
+        Raises
+        ------
+        StatisticsError
+            If shapes do not match or the chosen column does not exist.
+        """
+        if self.tried.ndim != 2 or not 0 <= self.chosen < self.tried.shape[1]:
+            raise StatisticsError(
+                f"tried of shape {self.tried.shape}, chosen={self.chosen}: a matrix "
+                "(periods, configurations) and one of its columns"
+            )
+        if self.markets is not None and (
+            self.markets.ndim != 2 or len(self.markets) != len(self.tried) or not self.markets.shape[1]
+        ):
+            raise StatisticsError(
+                f"markets of shape {self.markets.shape} for returns of shape {self.tried.shape}: a column "
+                "for each market, over the same periods"
+            )
+        if self.market_of is not None and len(self.market_of) != self.tried.shape[1]:
+            raise StatisticsError(
+                f"market_of of {len(self.market_of)} for {self.tried.shape[1]} configurations: one for each"
+            )
+
+    @property
+    def validate(self) -> FloatArray:
+        """Returns of the chosen configuration on validate, (periods,)."""
+        return np.ascontiguousarray(self.tried[:, self.chosen])
+
+    @property
+    def market(self) -> FloatArray | None:
+        """Returns of the chosen configuration's market on validate, (periods,)."""
+        if self.markets is None:
+            return None
+        which = 0 if self.market_of is None else int(self.market_of[self.chosen])
+        return np.ascontiguousarray(self.markets[:, which])

@@ -1,0 +1,340 @@
+"""The verdict on a study: does the data support an edge, or could it be luck, or can it not tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from whatif.stats.evidence import Evidence, Thresholds
+from whatif.stats.weighing import Figures, Side, weigh
+
+
+class Word(StrEnum):
+    """What a verdict comes to."""
+
+    EDGE = "an edge the data supports"
+    LUCK = "not distinguishable from luck"
+    UNKNOWN = "too little data to tell"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One limit and whether it is met.
+
+    Attributes
+    ----------
+    what : str
+        What is measured, for a reader.
+    found, needed : str
+        Its value, and what was asked for.
+    held : bool or None
+        Whether it is met; None where it does not apply, and `found` says why.
+    """
+
+    what: str
+    found: str
+    needed: str
+    held: bool | None
+
+    @property
+    def sentence(self) -> str:
+        """What was found and needed, without a full stop."""
+        return f"{self.what}: {self.found}, needed: {self.needed}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the data says of a chosen configuration, and why.
+
+    Attributes
+    ----------
+    word : Word
+        One of three.
+    rests_on : str
+        Which data it rests on.
+    enough, edge : tuple of Condition
+        Whether there is enough data to tell, and what an edge has to show; all of `enough` must
+        hold for any verdict but `Word.UNKNOWN`, and all of both for `Word.EDGE`.
+    reasons, changes : tuple of str
+        Sentences: why this word, and what would change it.
+    figures : Figures or None
+        Every statistic; None where nothing was chosen or its account lost everything.
+    thresholds : Thresholds
+        The limits.
+    seed : int
+        Of the bootstraps.
+    """
+
+    word: Word
+    rests_on: str
+    enough: tuple[Condition, ...]
+    edge: tuple[Condition, ...]
+    reasons: tuple[str, ...]
+    changes: tuple[str, ...]
+    figures: Figures | None
+    thresholds: Thresholds
+    seed: int = 0
+
+
+def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 0) -> Verdict:
+    """Say whether the chosen configuration shows an edge, luck, or nothing that can be told yet.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Returns of everything tried on validate, and of the chosen one on test.
+    thresholds : Thresholds, optional
+        Limits; the defaults if left out.
+    seed : int
+        Of all bootstraps: the same seed gives the same verdict on every machine.
+
+    Returns
+    -------
+    Verdict
+        The word, the conditions it follows from, and every statistic.
+
+    Notes
+    -----
+    *Too little data to tell*: a window has fewer periods than asked for, the chosen configuration
+    too few trades, it failed on the test window, or a statistic that decides is undefined.
+
+    *An edge the data supports*: superior predictive ability on validate over zero and over the
+    market at each configuration's net exposure; and on test, a Sharpe ratio above zero with the
+    probability asked for and an appraisal ratio whose interval lies above zero. Without a test
+    window, deflated Sharpe ratio and probability of overfitting decide in its place.
+
+    *Not distinguishable from luck*: all else.
+
+    What drifts with the market is no edge, so both comparisons have to hold: over zero alone, any
+    long-only rule passes in a rising market and any short-only rule in a falling one.
+    """
+    limits = thresholds or Thresholds()
+    if len(evidence.tried) < 2:
+        return undecidable(f"{len(evidence.tried)} period(s) on validate: no ratio is defined.", limits)
+    ruined = _ruined(evidence)
+    if ruined:
+        return Verdict(Word.LUCK, ruined[0], (), (), (ruined[1],), (), None, limits, seed)
+    figures = weigh(evidence, limits, seed)
+    enough = tuple(_enough(evidence, figures, limits))
+    edge = tuple(_edge(evidence, figures, limits))
+    if any(condition.held is False for condition in enough):
+        word = Word.UNKNOWN
+    elif all(condition.held is not False for condition in edge):
+        word = Word.EDGE
+    else:
+        word = Word.LUCK
+    return Verdict(
+        word=word,
+        rests_on=_rests_on(evidence, figures),
+        enough=enough,
+        edge=edge,
+        reasons=tuple(_reasons(word, enough, edge, figures, limits)),
+        changes=tuple(_changes(word, evidence, enough, edge, figures, limits)),
+        figures=figures,
+        thresholds=limits,
+        seed=seed,
+    )
+
+
+def undecidable(reason: str, thresholds: Thresholds | None = None, remedy: str = "") -> Verdict:
+    """Return the verdict on a study of which nothing can be measured."""
+    return Verdict(
+        word=Word.UNKNOWN,
+        rests_on="nothing that could be measured",
+        enough=(),
+        edge=(),
+        reasons=(reason,),
+        changes=(remedy,) if remedy else (),
+        figures=None,
+        thresholds=thresholds or Thresholds(),
+    )
+
+
+def _ruined(evidence: Evidence) -> tuple[str, str] | None:
+    for name, returns in (("validate", evidence.validate), ("test", evidence.test)):
+        if returns is not None and not np.isfinite(returns).all():
+            text = f"The account of the chosen configuration lost everything on the {name} window."
+            return f"the {name} window", text
+    return None
+
+
+def _rests_on(evidence: Evidence, figures: Figures) -> str:
+    base = "validate and test" if evidence.test is not None else "the validate window alone"
+    return f"{base}, one configuration" if figures.compared - figures.idle < 2 else base
+
+
+def _enough(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+    """Yield what must hold for anything to be told."""
+    yield _at_least("Periods on validate", figures.validate.periods, limits.validate_periods)
+    if evidence.test is not None:
+        yield _at_least("Periods on test", len(evidence.test), limits.test_periods)
+    if not math.isnan(evidence.trades):
+        yield _at_least("Closed trades on validate", evidence.trades, limits.trades)
+    if evidence.test_failed:
+        yield Condition("Returns on test", evidence.test_failed, "a test window that ran", False)
+    yield _defined("Superior predictive ability on validate", figures.spa_zero, figures, "spa_zero")
+    if evidence.test is None:
+        yield _defined("Deflated Sharpe ratio on validate", figures.dsr, figures, "dsr")
+    elif figures.test is None or math.isnan(figures.test.psr):
+        idle = bool((evidence.test == 0.0).all())
+        found = "it never traded there" if idle else "the returns do not vary, or are too few"
+        yield Condition("Sharpe ratio on test", found, "a value", False)
+
+
+def _at_least(what: str, found: float, needed: int) -> Condition:
+    return Condition(what, f"{found:,.0f}", f"at least {needed}", bool(found >= needed))
+
+
+def _defined(what: str, value: float, figures: Figures, name: str) -> Condition:
+    known = not math.isnan(value)
+    found = "defined" if known else figures.missing.get(name, "undefined")
+    return Condition(what, found, "a value", known)
+
+
+def _edge(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+    """Yield what an edge has to show; a value that is missing fails."""
+    spa = "Superior predictive ability on validate"
+    yield _p_value(f"{spa} over zero, p-value", figures.spa_zero, limits.spa)
+    if evidence.markets is None:
+        yield Condition(f"{spa} over the market", "not known, there is no market to hold", "–", None)
+    else:
+        yield _p_value(f"{spa} over the market, p-value", figures.spa_market, limits.spa)
+    if figures.test is not None:
+        yield from _on_test(figures.test, evidence.looks, limits)
+    elif evidence.test is None and not evidence.test_failed:
+        yield _ratio("Deflated Sharpe ratio on validate", figures.dsr, limits.dsr)
+        if evidence.markets is not None:
+            yield _ratio("Deflated Sharpe ratio over the market", figures.dsr_market, limits.dsr)
+        if math.isnan(figures.pbo):
+            why = figures.missing.get("pbo", "undefined")
+            yield Condition("Probability of backtest overfitting", why, f"at most {limits.pbo:.2f}", None)
+        else:
+            yield _p_value("Probability of backtest overfitting", figures.pbo, limits.pbo)
+
+
+def _on_test(test: Side, looks: int, limits: Thresholds) -> Iterable[Condition]:
+    opened = f", opened for {looks} configurations" if looks > 1 else ""
+    needed = 1.0 - (1.0 - limits.psr) / looks
+    yield _ratio(f"Probabilistic Sharpe ratio on test{opened}", test.psr, needed)
+    if test.excess is not None:
+        low, share = test.excess.low, _percent(test.excess.confidence)
+        yield Condition(
+            f"Sharpe ratio over the market on test{opened}, low end of {share} interval",
+            "undefined" if math.isnan(low) else f"{low:.2f}".replace("-", "\N{MINUS SIGN}"),
+            "above 0",
+            bool(low > 0.0),
+        )
+
+
+def _p_value(what: str, found: float, most: float) -> Condition:
+    return Condition(what, _number(found), f"at most {most:.2f}", bool(found <= most))
+
+
+def _ratio(what: str, found: float, least: float) -> Condition:
+    return Condition(what, _number(found), f"at least {least:.3g}", bool(found >= least))
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g} %"
+
+
+def _number(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3f}"
+
+
+def _reasons(
+    word: Word,
+    enough: tuple[Condition, ...],
+    edge: tuple[Condition, ...],
+    figures: Figures,
+    limits: Thresholds,
+) -> Iterable[str]:
+    """Yield why the verdict is what it is, and which statistics contradict it."""
+    if word is Word.UNKNOWN:
+        yield from (f"{c.sentence}." for c in enough if c.held is False)
+        return
+    if word is Word.LUCK:
+        yield from (f"{c.sentence}." for c in edge if c.held is False)
+    else:
+        yield f"All {sum(c.held is True for c in edge)} conditions for an edge hold."
+    doubts = []
+    dsr = float(np.fmin(figures.dsr, figures.dsr_market))
+    if dsr < limits.dsr:
+        over = "" if figures.dsr < limits.dsr else " over the market"
+        doubts.append(f"deflated Sharpe ratio{over} {dsr:.2f}, under {limits.dsr:.2f}")
+    if figures.pbo > limits.pbo:
+        doubts.append(f"probability of backtest overfitting {figures.pbo:.2f}, over {limits.pbo:.2f}")
+    if word is Word.EDGE and doubts:
+        yield f"What speaks against it, though it does not decide: {' and '.join(doubts)}."
+    if word is Word.LUCK and not doubts and figures.test is not None and not math.isnan(dsr):
+        also = "" if math.isnan(figures.pbo) else f" and probability of overfitting ({figures.pbo:.2f})"
+        yield f"On validate alone, deflated Sharpe ratio ({dsr:.2f}){also} would speak for an edge."
+
+
+def _changes(
+    word: Word,
+    evidence: Evidence,
+    enough: tuple[Condition, ...],
+    edge: tuple[Condition, ...],
+    figures: Figures,
+    limits: Thresholds,
+) -> Iterable[str]:
+    """Yield what would have to be otherwise for another word."""
+    if word is Word.UNKNOWN:
+        yield from _more_data(evidence, enough, limits)
+        return
+    where = "test" if figures.test is not None else "validate"
+    if word is Word.EDGE:
+        yield from _lost(evidence, figures, limits)
+        return
+    if math.isfinite(figures.record_periods):
+        yield (
+            f"If the Sharpe ratio on {where} stayed as it is, {math.ceil(figures.record_periods):,} periods "
+            f"({figures.record_years:.1f} years) there would tell it, and what it has over the market, from "
+            f"zero; there are {(figures.test or figures.validate).periods:,}."
+        )
+    elif not math.isnan(figures.record_periods):
+        yield f"No longer record of this kind: on {where}, nothing was earned, or nothing over the market."
+    if any(c.held is False and c.what.startswith("Superior") for c in edge) and figures.compared > 1:
+        yield "A longer validate window, or fewer configurations tried on it, would lower the p-values."
+
+
+def _more_data(evidence: Evidence, enough: tuple[Condition, ...], limits: Thresholds) -> Iterable[str]:
+    failed = {c.what for c in enough if c.held is False}
+    if failed & {"Periods on validate", "Periods on test"}:
+        test = "" if evidence.test is None else f" and {limits.test_periods} on test"
+        yield (
+            f"A longer slice, or shorter periods: at least {limits.validate_periods} on validate{test}. "
+            "Shorter periods of the same days add fewer than they seem to."
+        )
+    if "Closed trades on validate" in failed:
+        yield (f"A longer validate window, or parameters that trade at least {limits.trades} times on it.")
+    if "Sharpe ratio on test" in failed:
+        yield "A test window on which it trades."
+    if "Returns on test" in failed:
+        yield "A configuration that runs on the test window; the error stands in the report."
+
+
+def _lost(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[str]:
+    """Yield how much more trying would make an edge indistinguishable again."""
+    worst = float(np.fmax(figures.spa_zero, figures.spa_market))
+    if 0.0 < worst < limits.spa:
+        more = math.log1p(-limits.spa) / math.log1p(-worst)
+        yield (
+            f"With more than {more:.1f} times as many trials on these data, the p-value on validate would be "
+            f"over {limits.spa:.2f}."
+        )
+    if figures.test is not None:
+        error = max(1.0 - figures.test.psr, 1e-12)
+        looks = int((1.0 - limits.psr) / error)
+        if looks < 100:
+            yield (
+                f"It would fall if the test window were opened for more than {looks} "
+                f"configuration{'s' * (looks != 1)}; so far it was for {evidence.looks}."
+            )
+    else:
+        yield "A test window that had no part in the choice could confirm or refute it; this study has none."

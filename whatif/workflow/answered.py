@@ -1,0 +1,136 @@
+"""What a study chose, on what, and what told on it, whatever its split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whatif.search.fold import Fold
+from whatif.search.window import Window
+from whatif.typing import FloatArray
+from whatif.workflow.choice import FoldAnswer
+from whatif.workflow.panels import Key
+from whatif.workflow.paths import paths_of
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What told on data that had no part in the choice: a test window and what was chosen for it.
+
+    Attributes
+    ----------
+    window : Window
+        The window.
+    key : (str, str) or None
+        config_id and symbol; None if nothing could be chosen, which stays in cash.
+    """
+
+    window: Window
+    key: Key | None
+
+
+@dataclass(frozen=True, eq=False)
+class RankedOn:
+    """A window that configurations were ranked on.
+
+    Attributes
+    ----------
+    window : Window
+        The window.
+    ids : mapping of str to str or None
+        What a configuration of the ranking is called there, where its model learnt something else;
+        None if it is called the same.
+    """
+
+    window: Window
+    ids: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a study chose, on what, and what told on it.
+
+    Attributes
+    ----------
+    board : DataFrame
+        The ranking on validate, best first.
+    chosen : Chosen or None
+        What came first in it.
+    ranked_on : tuple of RankedOn
+        Where it was ranked, in time order, no two overlapping.
+    told : tuple of Told
+        One of a holdout, one for each fold of a walk-forward, in time order; none without a test window.
+    test_trades : float
+        Closed trades on all of `told`; NaN if not known.
+    test_failed : str
+        Why there are no returns on `told`, if so.
+    reason : str
+        Why nothing was chosen; "" if something was.
+    ranks : tuple of two float64 arrays or None
+        Objective on validate and on test of the choices of several folds.
+    """
+
+    board: pd.DataFrame
+    chosen: Chosen | None
+    ranked_on: tuple[RankedOn, ...]
+    told: tuple[Told, ...] = ()
+    test_trades: float = float("nan")
+    test_failed: str = ""
+    reason: str = ""
+    ranks: tuple[FloatArray, FloatArray] | None = None
+
+
+def answered(resolved: Resolved, answers: Sequence[FoldAnswer]) -> Answered:
+    """Return what a study answered: of several folds, what the last one chose and all of them told."""
+    last = answers[-1]
+    tests = [(one, one.fold.test) for one in answers if one.fold.test is not None]
+    own = [one.chosen.test for one, _ in tests if one.chosen is not None]
+    failed = next((row for row in own if row.get("status", "ok") != "ok"), None)
+    several = len(answers) > 1
+    return Answered(
+        board=last.board,
+        chosen=last.chosen,
+        ranked_on=_ranked_on(resolved, answers),
+        told=tuple(Told(test, _key(one)) for one, test in tests),
+        test_trades=float(sum(float(row.get("trades", np.nan)) for row in own)) if own else float("nan"),
+        test_failed="" if failed is None else f"the chosen configuration failed: {failed['error']}",
+        reason=last.reason,
+        ranks=_ranks(resolved, answers) if several else None,
+    )
+
+
+def _key(answer: FoldAnswer) -> Key | None:
+    return None if answer.chosen is None else (answer.chosen.config_id, answer.chosen.symbol)
+
+
+def _ranked_on(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
+    """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap."""
+    last = answers[-1].fold
+    if resolved.timeline.kind == "cpcv":
+        path = paths_of(resolved)[0]
+        return tuple(RankedOn(window, _ids(resolved, last, fold)) for window, fold in path)
+    found: list[RankedOn] = []
+    for answer in reversed(answers):
+        (window,) = answer.fold.validate
+        if not found or window.end_us <= found[-1].window.start_us:
+            found.append(RankedOn(window, _ids(resolved, last, answer.fold)))
+    return tuple(reversed(found))
+
+
+def _ids(resolved: Resolved, last: Fold, fold: Fold) -> Mapping[str, str] | None:
+    if fold is last:
+        return None
+    pairs = zip(resolved.configurations(last), resolved.configurations(fold), strict=True)
+    return {one.config_id: other.config_id for one, other in pairs}
+
+
+def _ranks(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[FloatArray, FloatArray]:
+    objective = resolved.study.objective
+    made = [answer.chosen for answer in answers if answer.chosen is not None]
+    on_validate = np.array([float(chosen.validate[objective]) for chosen in made])
+    return on_validate, np.array([float(chosen.test.get(objective, np.nan)) for chosen in made])

@@ -1,0 +1,295 @@
+"""Judges a study's answer: gathers what is stored of everything tried, and asks for a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.lake.results import RESULTS
+from whatif.pins import LakeLocation
+from whatif.report.judgement import Judgement
+from whatif.runner.plan import Plan
+from whatif.runner.thinning import returns_to_keep
+from whatif.search.window import Window
+from whatif.stats import (
+    Evidence,
+    RankCorrelation,
+    Stability,
+    Thresholds,
+    judge,
+    rank_correlation,
+    stability_of_best,
+    undecidable,
+    usable_objective,
+)
+from whatif.typing import FloatArray, IntArray
+from whatif.workflow.answered import Answered, RankedOn, Told
+from whatif.workflow.panels import Key, market_returns, returns_panel
+from whatif.workflow.pending import slot
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.result import Chosen
+from whatif.workflow.stored import read_rows
+from whatif.workflow.trials import count_looks, count_trials
+
+MOST_TRIED = 10_000
+"""Columns compared: of more, the best 2,000 and a seeded sample of 8,000."""
+
+MOST_MARKETS = 64
+"""Symbols whose bars are read to hold them."""
+
+MOST_COMPARISONS = 100_000_000
+"""Points of a grid times values of its axes, above which the surroundings are not looked at."""
+
+SEED = 0
+"""Of all bootstraps of a verdict: the same data give the same verdict on every machine."""
+
+NOT_STORED = (
+    "The returns of the chosen configuration are not stored: a larger study that tried it too kept those "
+    "of others."
+)
+ONLY_CHOSEN = "not available: only the chosen configuration has seen the test window"
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Returns of what was tried on validate, and of what it traded.
+
+    Attributes
+    ----------
+    tried : float64 array (periods, columns)
+        Returns.
+    keys : list of (str, str)
+        config_id and symbol of each column.
+    markets : float64 array (periods, markets)
+        Returns of holding.
+    market_of : int64 array (columns,)
+        Market of each column.
+    notes : tuple of str
+        What was left out.
+    """
+
+    tried: FloatArray
+    keys: list[Key]
+    markets: FloatArray
+    market_of: IntArray
+    notes: tuple[str, ...]
+
+
+def judge_study(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    answered: Answered,
+    thresholds: Thresholds | None = None,
+) -> Judgement:
+    """Judge what a study chose, from what is stored.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the tables are.
+    resolved : Resolved
+        The study.
+    plan : Plan
+        Where its bars are.
+    answered : Answered
+        Ranking, choice and test windows.
+    thresholds : Thresholds, optional
+        Limits; the defaults if left out.
+    """
+    board, chosen = answered.board, answered.chosen
+    good = board[board["status"] == "ok"]
+    own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
+    trials = count_trials(location, resolved, [one.window for one in answered.ranked_on], own)
+    looks = count_looks(location, resolved, [one.window for one in answered.told])
+    counts = (resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
+    if chosen is None:
+        why = f"{answered.reason[:1].upper()}{answered.reason[1:]}."
+        remedy = "A configuration that trades on the validate window and does not fail."
+        note = "not available: nothing was chosen"
+        return Judgement(undecidable(why, thresholds, remedy), *counts, correlation_note=note)
+    panel = _panel(location, resolved, plan, answered.ranked_on, own, chosen)
+    if (chosen.config_id, chosen.symbol) in panel.keys:
+        evidence = _evidence(location, resolved, plan, panel, answered, chosen)
+        evidence = replace(evidence, trials=max(trials.count, 1), looks=max(looks.configurations, 1))
+        verdict = judge(evidence, thresholds, SEED)
+    else:
+        verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
+    correlation, note = _correlation(location, resolved, good, answered)
+    return Judgement(
+        verdict,
+        *counts,
+        stability=_stability(resolved, board, chosen),
+        correlation=correlation,
+        correlation_note=note,
+        notes=(*panel.notes, *_stand_in(resolved.study.objective)),
+    )
+
+
+def _panel(
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    ranked_on: Sequence[RankedOn],
+    own: Sequence[Key],
+    chosen: Chosen,
+) -> Panel:
+    notes = []
+    symbols = list(dict.fromkeys(symbol for _, symbol in own))
+    if len(symbols) > MOST_MARKETS:
+        near = set(symbols[:MOST_MARKETS])
+        own = [key for key in own if key[1] in near]
+        notes.append(
+            f"Compared were the configurations on {MOST_MARKETS} of {len(symbols):,} symbols, those ranked "
+            "best; the p-values allow for all."
+        )
+    names = ["/".join(key) for key in own]
+    kept = returns_to_keep(names, SEED, MOST_TRIED)
+    wanted = [key for key, name in zip(own, names, strict=True) if name in kept]
+    tried, keys = _tried(location, resolved, ranked_on, wanted)
+    if len(keys) < len(own):
+        notes.append(
+            f"Compared were the returns of {len(keys):,} of {len(own):,} backtests, the best and a sample; "
+            "the p-values allow for all."
+        )
+    held = list(dict.fromkeys(symbol for _, symbol in keys))
+    markets = [
+        np.concatenate([_market(resolved, plan, one.window, chosen, symbol) for one in ranked_on])
+        for symbol in held
+    ]
+    at = {symbol: k for k, symbol in enumerate(held)}
+    return Panel(
+        tried=tried,
+        keys=keys,
+        markets=np.column_stack(markets) if markets else np.zeros((len(tried), 1)),
+        market_of=np.array([at[symbol] for _, symbol in keys], dtype=np.int64),
+        notes=tuple(notes),
+    )
+
+
+def _tried(
+    location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], wanted: Sequence[Key]
+) -> tuple[FloatArray, list[Key]]:
+    """Return the returns of what ran on all windows, one window after the other."""
+    parts: list[dict[Key, FloatArray]] = []
+    for one in ranked_on:
+        there = {key if one.ids is None else (one.ids[key[0]], key[1]): key for key in wanted}
+        returns, keys = returns_panel(location, resolved, one.window, list(there))
+        parts.append({there[key]: returns[:, k] for k, key in enumerate(keys)})
+    whole = [key for key in dict.fromkeys(wanted) if all(key in part for part in parts)]
+    periods = sum(len(resolved.periods[one.window.name]) for one in ranked_on)
+    tried = np.empty((periods, len(whole)))
+    for k, key in enumerate(whole):
+        np.concatenate([part[key] for part in parts], out=tried[:, k])
+    return tried, whole
+
+
+def _market(resolved: Resolved, plan: Plan, window: Window, chosen: Chosen, joined: str) -> FloatArray:
+    """Return the returns of holding what a row of the ranking trades, in equal shares."""
+    groups = [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == joined]
+    symbols = [symbol for group in groups for symbol in group]
+    # of very many, evenly spaced ones stand for all
+    symbols = symbols[:: -(-len(symbols) // MOST_MARKETS)]
+    return market_returns(plan, resolved, window, resolved.configuration(chosen.config_id), symbols)
+
+
+def _evidence(
+    location: LakeLocation, resolved: Resolved, plan: Plan, panel: Panel, answered: Answered, chosen: Chosen
+) -> Evidence:
+    test, market, failed = None, None, answered.test_failed
+    if answered.told and not failed:
+        test, market, failed = _on_test(location, resolved, plan, chosen, answered.told)
+    return Evidence(
+        tried=panel.tried,
+        chosen=panel.keys.index((chosen.config_id, chosen.symbol)),
+        objective=resolved.study.objective,
+        periods_per_year=resolved.periods[answered.ranked_on[-1].window.name].per_year,
+        markets=panel.markets,
+        market_of=panel.market_of,
+        test=test,
+        test_market=market,
+        test_failed=failed,
+        trades=float(chosen.validate["trades"]),
+        test_trades=answered.test_trades,
+    )
+
+
+def _on_test(
+    location: LakeLocation, resolved: Resolved, plan: Plan, chosen: Chosen, told: Sequence[Told]
+) -> tuple[FloatArray | None, FloatArray | None, str]:
+    """Return returns and market of the test windows, one after the other, or why there are none."""
+    returns, markets = [], []
+    for one in told:
+        if one.key is None:
+            returns.append(np.zeros(len(resolved.periods[one.window.name])))
+            symbol = chosen.symbol
+        else:
+            found, keys = returns_panel(location, resolved, one.window, [one.key])
+            if not keys:
+                return None, None, f"none are stored for {one.window}"
+            returns.append(found[:, 0])
+            symbol = one.key[1]
+        markets.append(_market(resolved, plan, one.window, chosen, symbol))
+    return np.concatenate(returns), np.concatenate(markets), ""
+
+
+def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stability | None:
+    """Return what surrounds the chosen configuration on its symbol; None without an axis."""
+    rows = board[board["symbol"] == chosen.symbol]
+    # a frame makes NaN of an overlay that is off
+    axes_of: Mapping[str, Mapping[str, Any]] = {c.config_id: c.axes for c in resolved.every_configuration}
+    points = [axes_of[config_id] for config_id in rows["config_id"]]
+    values: dict[str, list[Any]] = {name: [] for name in resolved.study.axes}
+    for name, found in values.items():
+        found.extend({repr(axes[name]): axes[name] for axes in axes_of.values()}.values())
+    if not values or len(points) * sum(map(len, values.values())) > MOST_COMPARISONS:
+        return None
+    objective = resolved.study.objective
+    ran = rows[objective].astype("float64").where(rows["status"] == "ok")
+    lower = objective in LOWER_IS_BETTER
+    return stability_of_best(values, points, ran.to_numpy(), lower_is_better=lower)
+
+
+def _correlation(
+    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, answered: Answered
+) -> tuple[RankCorrelation | None, str]:
+    """Return the correlation of ranks on validate and test, of what the test windows were opened for."""
+    if answered.ranks is not None:
+        there, what = rank_correlation(*answered.ranks), "choices, one for each fold"
+    elif not answered.told:
+        return None, "not available: the split has no test window"
+    elif resolved.pooled or len(answered.told) > 1:
+        return None, ONLY_CHOSEN
+    else:
+        found = _seen_on_test(location, resolved, good, answered.told[0].window)
+        if found is None:
+            return None, ONLY_CHOSEN
+        there, what = found, "backtests, those that the test window was opened for in whatever run"
+    if np.isnan(there.rho):
+        return None, f"not available: {there.n} have a value on both windows, three that differ are needed"
+    return there, f"of {there.n} {what}"
+
+
+def _seen_on_test(
+    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, test: Window
+) -> RankCorrelation | None:
+    """Return the correlation over the study's rows that are stored for a test window; None of one alone."""
+    objective, keys = resolved.study.objective, ["config_id", "symbol"]
+    rows = read_rows(location, RESULTS, slot(resolved, test), [*keys, "status", objective])
+    both = good[[*keys, objective]].merge(rows[rows["status"] == "ok"], on=keys, suffixes=("", "_test"))
+    if both["config_id"].nunique() < 2:
+        return None
+    sides = (both[name].astype("float64").to_numpy() for name in (objective, f"{objective}_test"))
+    return rank_correlation(*sides)
+
+
+def _stand_in(objective: str) -> list[str]:
+    used = usable_objective(objective)
+    if used == objective:
+        return []
+    return [f"Returns do not tell {objective}: {used} stands in for it in intervals and in overfitting."]

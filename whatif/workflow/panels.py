@@ -1,0 +1,112 @@
+"""Returns of many configurations as a matrix, and those of holding what they trade.
+
+Starts no JVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from whatif.domain.execution import Execution
+from whatif.domain.metrics import period_rows
+from whatif.lake.results import RETURNS
+from whatif.pins import LakeLocation
+from whatif.runner.load import load_bars
+from whatif.runner.plan import Plan
+from whatif.search.configuration import Configuration
+from whatif.search.window import Window
+from whatif.stats.benchmark import Holding
+from whatif.typing import FloatArray
+from whatif.workflow.pending import slot
+from whatif.workflow.resolve import Resolved
+from whatif.workflow.stored import stream_rows
+
+Key = tuple[str, str]
+"""config_id, and symbol or symbols joined by "+"."""
+
+
+def returns_panel(
+    location: LakeLocation, resolved: Resolved, window: Window, wanted: Sequence[Key]
+) -> tuple[FloatArray, list[Key]]:
+    """Return the stored returns of some rows of the ranking on a window.
+
+    Returns
+    -------
+    float64 array (periods, found)
+        A column each in the order of `wanted`; the mean over symbols where these are pooled.
+    list of (str, str)
+        Those found: a large study does not keep all returns, and a failed backtest has none.
+    """
+    periods = len(resolved.periods[window.name])
+    parts = ["+".join(group) for group in resolved.portfolios] if resolved.pooled else []
+    column = {key: k for k, key in enumerate(dict.fromkeys(wanted))}
+    places = (
+        {(config_id, part): k for (config_id, _), k in column.items() for part in parts} if parts else column
+    )
+    # a row for each configuration: each is written whole
+    sums, found = np.zeros((len(column), periods)), np.zeros(len(column), dtype=np.int64)
+    ids = list(dict.fromkeys(config_id for config_id, _ in column))
+    columns = ["config_id", "symbol", "returns"]
+    for batch in stream_rows(location, RETURNS, columns, slot(resolved, window).matches(ids)):
+        _add(batch, places, sums, found)
+    shares = len(parts) or 1
+    whole = found == shares
+    keys = [key for key, k in column.items() if whole[k]]
+    return np.ascontiguousarray(sums[whole].T) / shares, keys
+
+
+def _add(batch: pa.RecordBatch, places: Mapping[Key, int], sums: FloatArray, found: np.ndarray) -> None:
+    table = pa.Table.from_batches([batch]).combine_chunks()
+    names = zip(table["config_id"].to_pylist(), table["symbol"].to_pylist(), strict=True)
+    returns = table["returns"]
+    for row, key in enumerate(names):
+        place = places.get(key)
+        values = None if place is None else returns[row].values
+        if place is None or values is None:
+            continue
+        series = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        if len(series) == sums.shape[1]:
+            sums[place] += series
+            found[place] += 1
+
+
+def market_returns(
+    plan: Plan, resolved: Resolved, window: Window, configuration: Configuration, symbols: Sequence[str]
+) -> FloatArray:
+    """Return what holding some symbols with all of the account gives in each period of a window.
+
+    Parameters
+    ----------
+    plan : Plan
+        Where the bars are.
+    resolved : Resolved
+        The study.
+    window : Window
+        The window.
+    configuration : Configuration
+        Its timeframe says which bars.
+    symbols : sequence of str
+        Held in equal shares, made equal again after each period.
+
+    Returns
+    -------
+    float64 array (periods,)
+        Simple returns without costs, the first from the open of a symbol's first bar; 0 where a
+        symbol has no bar yet.
+    """
+    periods = resolved.periods[window.name]
+    bar_us = resolved.slices[configuration.timeframe].bar_us
+    plain = replace(configuration, model=None)  # bars alone, no predictions
+    total = np.zeros(len(periods))
+    for symbol in symbols:
+        bars = load_bars(plan, symbol, window.name, plain)
+        first, _ = window.rows(bars, bar_us)
+        ends = period_rows(bars.ts[first:], periods)
+        opened, high = float(bars.open[first]), float(bars.high[first])
+        held = Holding(opened, high, bars.close[first:], ends, Execution(), periods)
+        total += held.at(1.0).returns
+    return total / max(len(symbols), 1)
