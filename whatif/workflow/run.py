@@ -26,7 +26,7 @@ from whatif.report.files import write_files
 from whatif.report.html import write as write_html
 from whatif.report.progress import Progress
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import WaveDone, drop_returns, run_waves
+from whatif.runner.spark import NOTHING, WaveDone, drop_returns, run_waves
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
@@ -66,6 +66,10 @@ class RunOptions:
         Where progress goes; nothing is printed if None.
     only_stored : bool
         Refuse to run a sweep: answer from what is stored.
+    report : bool
+        Write the report and its files, and store the series of the chosen configuration that they show.
+    certify : bool
+        Run the chosen configuration again by Backtrader's broker, if the compiled one ran the sweep.
     """
 
     latest: bool = False
@@ -73,6 +77,8 @@ class RunOptions:
     output: Path | None = None
     console: Console | None = None
     only_stored: bool = False
+    report: bool = True
+    certify: bool = True
 
 
 def run(
@@ -165,9 +171,9 @@ class _Run:
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, counts)
-        certificate = certify(plan, resolved, chosen) if chosen else ""
+        certificate = certify(plan, resolved, chosen) if chosen and self.options.certify else ""
         data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
-        files = self._write(data)
+        files = self._write(data) if self.options.report else ()
         if tracked is not None:
             self._log(tracked, plan, board, chosen, files)
         run_id = tracked.run_id if tracked else ""
@@ -246,7 +252,7 @@ class _Run:
     def _open(self, plan: Plan, board: pd.DataFrame, chosen: Chosen) -> Chosen:
         """Store the series the study asks for, and run the chosen configuration on the test window."""
         resolved, where = self.resolved, self.location
-        keep = after_ranking(resolved, board, chosen.config_id)
+        keep = after_ranking(resolved, board, chosen.config_id) if self.options.report else NOTHING
         work = not_stored(where, resolved, resolved.timeline.validate, keep)
         looks: list[Pending] = []
         test = resolved.timeline.test
