@@ -112,7 +112,9 @@ def _sharpe(kind: Kind, repeat: int) -> float:
     return sharpe(np.concatenate([returns for returns, _ in years]), years[0][1])
 
 
-def _year(kind: Kind, number: int, spec: StrategySpec, params: Mapping[str, object]) -> tuple[FloatArray, float]:
+def _year(
+    kind: Kind, number: int, spec: StrategySpec, params: Mapping[str, object]
+) -> tuple[FloatArray, float]:
     """Return the session returns of one year, and how many a year there are."""
     market = Market(kind, number, SEED)
     made = sample_market([market], YEAR)

@@ -28,12 +28,12 @@ FAMILY_FACTOR = 2
 HORIZONS = (
     2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 110, 130, 160, 195, 235, 280, 330, 390,
 )  # fmt: skip
-THRESHOLDS = tuple(round(0.00005 * k, 5) for k in range(20))
-"""Fractions for one bar, from 0 to 1.4 standard deviations of an ordinary minute."""
+THRESHOLDS = tuple(round(0.000025 * k, 6) for k in range(20))
+"""Fractions for one bar, from 0 to 0.7 standard deviations of an ordinary minute."""
 
 STRATEGY = "whatif.workflow.calibrate.momentum:momentum"
 SHARE = 0.9
-"""Part of the account that a position is worth when it is opened; the rest keeps orders from being refused."""
+"""Part of the account that a position is worth when it is opened; the rest spares refusals."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,9 @@ def parse_counts(text: str) -> dict[str, int]:
     for part in filter(None, (entry.strip() for entry in text.split(","))):
         name, _, number = part.partition("=")
         if name not in counts:
-            raise RunError(f"--markets {part!r}: {nearest(name, counts)}, as in noise=100,drift=100,planted=50")
+            raise RunError(
+                f"--markets {part!r}: {nearest(name, counts)}, as in noise=100,drift=100,planted=50"
+            )
         if not (number.isascii() and number.isdigit() and int(number) < 1000):
             raise RunError(f"--markets {part!r}: the number must be whole, from 0 to 999, as in {name}=50")
         counts[name] = int(number)
