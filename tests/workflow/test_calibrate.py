@@ -97,7 +97,7 @@ class TestTheStrategy:
     def test_both_brokers_agree_on_it(self) -> None:
         spec = resolve(markets.STRATEGY)
         assert isinstance(spec, StrategySpec)
-        assert check_strategy(spec, params={"threshold": 0.0}, cases=6) >= 3
+        assert check_strategy(spec, params={"threshold": 0.0, "horizon": 3}, cases=12) >= 3
 
     @pytest.mark.parametrize(
         ("direction", "change", "wanted"),
