@@ -266,6 +266,7 @@ def test_three_small_markets(
         assert one["validate"]["trades"] > 10
         assert one["test"]["status"] == "ok"
     assert (tmp_path / "out" / "power.svg").is_file()
+    assert not list(lake_home.home.rglob("report.html"))
     assert "noise without drift" in (tmp_path / "out" / "calibration.md").read_text()
     assert "N001" not in capsys.readouterr().out.split("2 judged already")[1].split("|")[0]
     again = campaign.calibrate(

@@ -132,8 +132,9 @@ def report_data(
     chosen: Chosen | None,
     environment: Mapping[str, Any],
     certificate: str = "",
+    series: bool = True,
 ) -> ReportData:
-    """Return everything that the report shows."""
+    """Return everything that the report shows; without `series`, what the answer needs of it."""
     windows = {w.name: tuple(timestamps(np.array([w.start_us, w.end_us]))) for w in resolved.timeline.windows}
     common = {
         "study": resolved.study.study,
@@ -150,11 +151,13 @@ def report_data(
     }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]
+    common["chosen"] = _named(resolved, chosen)
+    common["comparison"] = comparison(location, resolved, chosen)
+    if not series:
+        return ReportData(**common)  # type: ignore[arg-type]
     groups = _drawn(resolved, chosen)
     return ReportData(
         **common,  # type: ignore[arg-type]
-        chosen=_named(resolved, chosen),
-        comparison=comparison(location, resolved, chosen),
         equity=_series(location, resolved, chosen, groups, "equity"),
         trades=_series(location, resolved, chosen, groups, "trades"),
         bars=_bars(resolved, plan, chosen, groups),

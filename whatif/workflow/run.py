@@ -172,8 +172,9 @@ class _Run:
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, counts)
         certificate = certify(plan, resolved, chosen) if chosen and self.options.certify else ""
-        data = report_data(self.location, resolved, plan, board, chosen, environment, certificate)
-        files = self._write(data) if self.options.report else ()
+        shown = self.options.report
+        data = report_data(self.location, resolved, plan, board, chosen, environment, certificate, shown)
+        files = self._write(data) if shown else ()
         if tracked is not None:
             self._log(tracked, plan, board, chosen, files)
         run_id = tracked.run_id if tracked else ""
