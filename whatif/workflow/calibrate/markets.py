@@ -76,6 +76,11 @@ KINDS = (
     Kind("sharpe6", "planted", "P6-", "planted edge, Sharpe 6", edge=0.0436, sharpe=6.0),
     Kind("sharpe8", "planted", "P8-", "planted edge, Sharpe 8", edge=0.0586, sharpe=8.0),
 )
+"""Edges as `whatif calibrate --measure-edges` measures them over 200 simulated years.
+
+In the order of the planted kinds: 1.84, 3.85, 5.85, 7.85, each with a standard error of 0.07. Less
+what the same random numbers give without an edge, whose expectation is 0: 2.00, 4.00, 6.00, 8.00.
+"""
 
 DEFAULT_COUNTS = {"noise": 100, "drift": 100, "planted": 50}
 

@@ -60,7 +60,7 @@ def _axes() -> list[str]:
 def _legend() -> list[str]:
     found = [
         (_LEFT, STRATEGY, "planted edges found, by a configuration of their family"),
-        (_LEFT + 345, LOSS, "noise called an edge"),
+        (_LEFT + 375, LOSS, "noise called an edge"),
     ]
     return [
         f'<circle cx="{x + 5}" cy="20" r="4" fill="{colour}"/>'
