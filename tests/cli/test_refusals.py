@@ -349,7 +349,18 @@ class TestTheCommandLine:
     def test_no_arguments_show_the_commands(self, capsys) -> None:
         main([])
         shown = capsys.readouterr()
-        for name in ("demo", "ingest", "bars", "features", "train", "run", "leaderboard", "report", "bench"):
+        for name in (
+            "demo",
+            "ingest",
+            "bars",
+            "features",
+            "train",
+            "run",
+            "leaderboard",
+            "report",
+            "bench",
+            "calibrate",
+        ):
             assert name in shown.out + shown.err
 
     def test_an_unknown_command_and_an_unknown_option(self, capsys) -> None:

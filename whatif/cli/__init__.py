@@ -1,4 +1,4 @@
-"""The commands: `whatif demo | ingest | bars | features | train | run | leaderboard | report | bench`."""
+"""The commands, from `whatif demo` to `whatif calibrate`; see `whatif.cli.main`."""
 
 from __future__ import annotations
 

@@ -54,6 +54,7 @@ app.command("run")(studies.run)
 app.command("leaderboard")(studies.leaderboard)
 app.command("report")(studies.report)
 app.command("bench")(tools.bench)
+app.command("calibrate")(tools.calibrate)
 
 
 def _version(wanted: bool) -> None:

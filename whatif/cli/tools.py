@@ -1,4 +1,4 @@
-"""Commands that need no data of the user's: demo and bench."""
+"""Commands that need no data of the user's: demo, bench and calibrate."""
 
 from __future__ import annotations
 
@@ -59,3 +59,40 @@ def bench(
     report = run_bench(BenchOptions(bars, names, quick, cores), path, Console())
     if report.failed:
         raise typer.Exit(1)
+
+
+def calibrate(
+    markets: Annotated[
+        str,
+        typer.Option(help="How many: noise, drift, and planted of each Sharpe ratio 2 4 6 8."),
+    ] = "noise=100,drift=100,planted=50",
+    seed_set: Annotated[
+        str, typer.Option(help="report, or thresholds: other markets, to fix thresholds on.")
+    ] = "report",
+    quick: Annotated[bool, typer.Option("--quick", help="Smoke test with small markets.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of table, picture and JSON; calibrate/… in the lake's home.")
+    ] = None,
+    edges: Annotated[
+        bool, typer.Option("--measure-edges", help="Measure what the planted edges earn, and run no study.")
+    ] = False,
+) -> None:
+    """Run studies of markets whose truth is known, and say how often each verdict is given."""
+    from whatif.workflow.calibrate.edges import edges_text, measure_edges
+    from whatif.workflow.calibrate.markets import parse_counts
+
+    console = Console()
+    counts = parse_counts(markets)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    if edges:
+        say(edges_text(measure_edges(say=say)))
+        return
+    from whatif.workflow.calibrate.campaign import CalibrateOptions
+    from whatif.workflow.calibrate.campaign import calibrate as run_calibration
+
+    options = CalibrateOptions(counts, seed_set, quick, output)
+    found = run_calibration(LakeLocation.from_environment(), options, console)
+    say("written: " + ", ".join(str(path) for path in found.files))

@@ -76,8 +76,12 @@ def report_data(
     environment: Mapping[str, Any],
     certificate: str = "",
     whole: Stitched | None = None,
+    series: bool = True,
 ) -> ReportData:
-    """Return everything that the report shows: of several folds, the last one in full."""
+    """Return everything that the report shows: of several folds, the last one in full.
+
+    Without `series`, only what the answer needs of it.
+    """
     last = answers[-1]
     chosen = last.chosen
     shown = shown_windows(last.fold)
@@ -102,11 +106,13 @@ def report_data(
         }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]
+    common["chosen"] = _named(resolved, chosen)
+    common["comparison"] = _compared(location, resolved, last, shown)
+    if not series:
+        return ReportData(**common)  # type: ignore[arg-type]
     groups = _drawn(resolved, chosen)
     return ReportData(
         **common,  # type: ignore[arg-type]
-        chosen=_named(resolved, chosen),
-        comparison=_compared(location, resolved, last, shown),
         equity=_series(location, resolved, chosen, groups, shown, "equity"),
         trades=_series(location, resolved, chosen, groups, shown, "trades"),
         bars=_bars(resolved, plan, chosen, groups, shown),

@@ -25,7 +25,7 @@ from whatif.report.files import write_files
 from whatif.report.html import write as write_html
 from whatif.report.progress import Progress
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import Keep, WaveDone, drop_returns, run_waves
+from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, run_waves
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
@@ -70,6 +70,10 @@ class RunOptions:
         Where progress goes; nothing is printed if None.
     only_stored : bool
         Refuse to run a sweep: answer from what is stored.
+    report : bool
+        Write the report and its files, and store the series of the chosen configuration that they show.
+    certify : bool
+        Run the chosen configuration again by Backtrader's broker, if the compiled one ran the sweep.
     """
 
     latest: bool = False
@@ -77,6 +81,8 @@ class RunOptions:
     output: Path | None = None
     console: Console | None = None
     only_stored: bool = False
+    report: bool = True
+    certify: bool = True
 
 
 def run(
@@ -169,13 +175,14 @@ class _Run:
         computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
-        certificate = certify(plan, resolved, answers)
+        shown = self.options.report
+        certificate = certify(plan, resolved, answers) if self.options.certify else ""
         walks = resolved.timeline.kind == "walk_forward"
         whole = stitched(self.location, resolved, answers) if walks else None
-        data = report_data(self.location, resolved, plan, answers, environment, certificate, whole)
+        data = report_data(self.location, resolved, plan, answers, environment, certificate, whole, shown)
         judgement = judge_study(self.location, resolved, plan, answered(resolved, answers))
         data = replace(data, verdict=judgement)
-        files = self._write(data)
+        files = self._write(data) if shown else ()
         if tracked is not None:
             self._log(tracked, plan, answers[-1], files)
             log_judgement(tracked, judgement)
@@ -262,7 +269,8 @@ class _Run:
         for answer in answers:
             if answer.chosen is None:
                 continue
-            keeps.append(after_ranking(resolved, answer.board, answer.chosen.config_id))
+            best = answer.chosen.config_id
+            keeps.append(after_ranking(resolved, answer.board, best) if self.options.report else NOTHING)
             for window in answer.fold.backtested:
                 work += not_stored(where, resolved, window, keeps[-1])
             if answer.fold.test is not None:

@@ -1,0 +1,269 @@
+"""Calibration: which markets and configurations there are, how verdicts are counted, and one small run."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from whatif.cli import job, main
+from whatif.errors import RunError
+from whatif.pins import LakeLocation
+from whatif.search.grid import expand
+from whatif.sources.sample import generate
+from whatif.stats import Word
+from whatif.strategies import StrategySpec, resolve
+from whatif.testing import check_strategy
+from whatif.workflow.calibrate import campaign, edges, markets
+from whatif.workflow.calibrate.markets import FULL, KINDS, Market, Size, is_planted, kind_named
+from whatif.workflow.calibrate.outcome import (
+    Outcome,
+    append_outcome,
+    key_of,
+    read_outcomes,
+    verdict_of,
+)
+from whatif.workflow.calibrate.picture import power_svg
+from whatif.workflow.calibrate.tally import EDGE, LUCK, TOO_LITTLE, goals, markdown, tally, wilson
+
+TINY = Size(sessions=12, horizons=(5, 20), thresholds=(0.0,))
+
+
+def outcome(kind: str, number: int, word: str, planted: bool = False) -> Outcome:
+    name = f"{kind_named(kind).prefix}{number:03d}"
+    return Outcome(f"k-{name}", name, kind, 1, word, planted, {}, {}, {}, {}, 1.0)
+
+
+class TestMarkets:
+    def test_as_many_as_asked_for(self) -> None:
+        counts = markets.parse_counts("noise=3, planted=2")
+        names = [market.name for market in markets.markets_of(counts, "report")]
+        assert names == [
+            "N000", "N001", "N002", "P2-000", "P2-001", "P4-000", "P4-001", "P6-000", "P6-001", "P8-000",
+            "P8-001",
+        ]  # fmt: skip
+        assert len(markets.markets_of(markets.DEFAULT_COUNTS, "report")) == 400
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("nose=3", "noise"), ("noise=x", "whole"), ("noise=-1", "whole"), ("noise=0", "no market")],
+    )
+    def test_what_is_no_number_of_markets(self, text: str, said: str, capsys) -> None:
+        with pytest.raises(RunError, match=said):
+            markets.parse_counts(text)
+        assert main(["calibrate", "--markets", text]) == 2
+        assert said in capsys.readouterr().err
+
+    def test_thresholds_are_fixed_on_other_markets_than_those_reported(self) -> None:
+        with pytest.raises(RunError, match="thresholds"):
+            markets.markets_of({"noise": 1, "drift": 0, "planted": 0}, "threshold")
+        first = {
+            name: generate(markets.sample_market([Market(KINDS[0], 0, seed)], TINY), "N000")["close"]
+            for name, seed in {**markets.SEEDS, "edges": edges.SEED}.items()
+        }
+        # signs, since tails are fat: 4,679 of them have a standard error of 0.015
+        signs = [np.sign(np.diff(series.to_numpy())) for series in first.values()]
+        assert np.abs(np.corrcoef(signs) - np.eye(3)).max() < 0.06
+
+    def test_a_markets_study_has_a_thousand_configurations_of_which_140_are_of_the_planted_family(
+        self,
+    ) -> None:
+        study = markets.study_of(Market(kind_named("sharpe6"), 7, 1), FULL)
+        strategy = resolve(study.strategy.name)
+        grid = expand(study, strategy, lambda name, timeframe: {"model": name})
+        assert (study.study, study.data.symbols) == ("P6-007", ("P6-007",))
+        assert len(grid.configurations) == FULL.configurations == 1000
+        assert {(c.execution.commission, c.execution.slippage) for c in grid.configurations} == {(0.0, 0.0)}
+        family = [c.params for c in grid.configurations if is_planted(c.params)]
+        assert len(family) == 140
+        assert {params["direction"] for params in family} == {1}
+        assert {params["horizon"] for params in family} == {10, 12, 15, 20, 25, 30, 40}
+
+    def test_only_planted_kinds_have_an_edge(self) -> None:
+        assert [kind.name for kind in KINDS if not kind.edge] == ["noise", "drift"]
+        assert {kind.group for kind in KINDS if kind.edge} == {"planted"}
+        truth = markets.sample_market([Market(KINDS[0], 0, 1)], TINY).truth("N000")
+        assert truth.is_martingale
+
+
+class TestTheStrategy:
+    def test_both_brokers_agree_on_it(self) -> None:
+        spec = resolve(markets.STRATEGY)
+        assert isinstance(spec, StrategySpec)
+        assert check_strategy(spec, params={"threshold": 0.0, "horizon": 3}, cases=12) >= 3
+
+    @pytest.mark.parametrize(
+        ("direction", "change", "wanted"),
+        [(1, 0.003, 5.0), (1, -0.003, -5.0), (-1, 0.003, -5.0), (-1, -0.003, 5.0), (1, 0.002, None)],
+    )
+    def test_by_hand(self, direction: int, change: float, wanted: float | None) -> None:
+        """A threshold of 0.001 for one bar is one of 0.002 for four."""
+        spec = resolve(markets.STRATEGY)
+        assert isinstance(spec, StrategySpec)
+        params = SimpleNamespace(direction=direction, horizon=4, threshold=0.001, size=5.0)
+        code, amount = spec.step(0, SimpleNamespace(change=[change]), params, None)
+        assert (amount if code else None) == wanted
+
+
+class TestCounting:
+    @pytest.mark.parametrize(
+        ("count", "of", "low", "high"),
+        [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    )
+    def test_wilson_as_published(self, count: int, of: int, low: float, high: float) -> None:
+        """Newcombe (1998), Two-sided confidence intervals for the single proportion, table I, method 3."""
+        assert wilson(count, of) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+    def test_the_interval_of_none(self) -> None:
+        assert wilson(0, 0) == (0.0, 1.0)
+
+    def test_the_table(self) -> None:
+        made = [outcome("noise", k, LUCK) for k in range(18)]
+        made += [outcome("noise", 18, EDGE, planted=True), outcome("noise", 19, TOO_LITTLE)]
+        made += [outcome("sharpe6", k, EDGE, planted=k < 7) for k in range(8)]
+        made += [outcome("sharpe6", k, LUCK, planted=True) for k in (8, 9)]
+        noise, six = tally(made)
+        assert (noise.edge.count, noise.luck.count, noise.too_little.count, noise.markets) == (1, 18, 1, 20)
+        assert (noise.family.of, six.family.count, six.family.of, six.found.value) == (0, 7, 8, 0.7)
+        assert [(goal.share.count, goal.share.of, goal.reached) for goal in goals([noise, six])] == [
+            (1, 20, True),
+            (7, 10, False),
+            (1, 30, True),
+        ]
+        lines = markdown([noise, six]).splitlines()
+        assert len({line.count("|") for line in lines}) == 1
+        assert "| 1 (5 %, 1–24) |" in lines[2]
+        assert "| 7 of 8 |" in lines[3]
+
+    def test_no_goal_without_markets_to_measure_it_on(self) -> None:
+        (two,) = tally([outcome("sharpe2", 0, "")])
+        assert [goal.text[:8] for goal in goals([two])] == ["too litt"]
+        assert two.edge.count == two.luck.count == 0
+
+    def test_the_picture(self) -> None:
+        made = [outcome("noise", 0, LUCK), outcome("drift", 0, LUCK)]
+        made += [outcome(f"sharpe{k}", 0, EDGE, planted=True) for k in (2, 4, 6, 8)]
+        root = ElementTree.fromstring(power_svg(tally(made)))
+        svg = "{http://www.w3.org/2000/svg}"
+        assert len(root.findall(f"{svg}polyline")) == 1
+        assert [title.text for title in root.iter(f"{svg}title")][1:] == [
+            "0 of 1", "0 of 1", "1 of 1", "1 of 1", "1 of 1", "1 of 1",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+
+class TestOutcomes:
+    def test_a_verdicts_figures_are_flat(self) -> None:
+        @dataclass(frozen=True)
+        class Figures:
+            psr: float
+            spa: np.float64
+            ci: tuple[float, float]
+            interval: Interval
+            missing: dict[str, str]
+            returns: np.ndarray
+
+        given = Figures(
+            math.nan, np.float64(0.25), (1.0, 2.0), Interval(3.0, 4.0), {"dsr": "why"}, np.zeros(99)
+        )
+        verdict = SimpleNamespace(verdict=SimpleNamespace(word=Word.EDGE, figures=given))
+        word, figures = verdict_of(SimpleNamespace(verdict=verdict))  # type: ignore[arg-type]
+        assert word == EDGE
+        assert figures == {
+            "psr": None, "spa": 0.25, "ci.0": 1.0, "ci.1": 2.0, "interval.low": 3.0, "interval.high": 4.0,
+            "missing.dsr": "why",
+        }  # fmt: skip
+        json.dumps(figures, allow_nan=False)
+
+    def test_they_are_taken_up_again_but_for_a_torn_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "a" / "markets.jsonl"
+        assert read_outcomes(path) == {}
+        first, second = outcome("noise", 0, LUCK), outcome("noise", 1, EDGE)
+        append_outcome(path, first)
+        with path.open("a") as lines:
+            lines.write('{"key": "torn')
+        append_outcome(path, second)
+        assert read_outcomes(path) == {"k-N000": first, "k-N001": second}
+
+    def test_another_market_or_study_is_another_question(self) -> None:
+        market = Market(KINDS[0], 0, 1)
+        keys = {
+            key_of(market, TINY),
+            key_of(replace(market, seed=2), TINY),
+            key_of(replace(market, number=1), TINY),
+            key_of(replace(market, kind=replace(KINDS[0], edge=0.01)), TINY),
+            key_of(market, replace(TINY, horizons=(5, 21))),
+            key_of(market, replace(TINY, sessions=13)),
+        }
+        assert len(keys) == 6
+        assert key_of(Market(KINDS[0], 0, 1), TINY) in keys
+
+
+class TestEdges:
+    def test_the_table_of_measured_edges(self, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+        monkeypatch.setattr(edges, "_sharpe", lambda kind, repeat: kind.edge * 100 + repeat)
+        measured = edges.measure_edges(2)
+        assert [one.kind.name for one in measured] == ["sharpe2", "sharpe4", "sharpe6", "sharpe8"]
+        assert measured[0].mean == pytest.approx(100 * measured[0].kind.edge + 0.5)
+        assert measured[0].sharper == pytest.approx(100 * measured[0].kind.edge)
+        assert measured[0].error == pytest.approx(math.sqrt(1 / 40))
+        assert main(["calibrate", "--measure-edges"]) == 0
+        assert "| planted edge |" in capsys.readouterr().out
+
+    @pytest.mark.slow
+    def test_a_planted_edge_earns_the_sharpe_ratio_it_is_named_after(self) -> None:
+        """200 simulated years: the standard error is 0.07, a fraction of it after taking the noise out."""
+        for one in edges.measure_edges(10):
+            assert one.sharper == pytest.approx(one.kind.sharpe, abs=0.1)
+            assert one.mean == pytest.approx(one.kind.sharpe, abs=4 * one.error)
+
+
+@pytest.mark.spark
+def test_three_small_markets(
+    spark: object, lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Killed after the second market, it goes on with the third, and says the same."""
+    monkeypatch.setattr(markets, "QUICK", TINY)
+    judged: list[str] = []
+    judge = campaign._Campaign._judge
+
+    def counted(self, market: Market, *rest):
+        if len(judged) == 2:
+            judged.append("killed")
+            raise KeyboardInterrupt
+        judged.append(market.name)
+        return judge(self, market, *rest)
+
+    monkeypatch.setattr(campaign._Campaign, "_judge", counted)
+    arguments = ["--markets", "noise=3", "--quick", "--output", str(tmp_path / "out")]
+    assert job("calibrate", arguments) == 130
+    assert job("calibrate", arguments) == 0
+    assert judged == ["N000", "N001", "killed", "N002"]
+    found = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert [one["market"] for one in found["markets"]] == ["N000", "N001", "N002"]
+    assert [one["kind"]["name"] for one in found["table"]] == ["noise"]
+    for one in found["markets"]:
+        assert set(one["chosen"]) == {"direction", "horizon", "threshold", "size"}
+        assert one["validate"]["trades"] > 10
+        assert one["test"]["status"] == "ok"
+    assert (tmp_path / "out" / "power.svg").is_file()
+    assert not list(lake_home.home.rglob("report.html"))
+    assert "noise without drift" in (tmp_path / "out" / "calibration.md").read_text()
+    assert "N001" not in capsys.readouterr().out.split("2 judged already")[1].split("|")[0]
+    again = campaign.calibrate(
+        lake_home, campaign.CalibrateOptions({"noise": 3, "drift": 0, "planted": 0}, quick=True), Console()
+    )
+    assert [one.market for one in again.outcomes] == ["N000", "N001", "N002"]
+    assert len(judged) == 4

@@ -1,0 +1,1 @@
+"""How often each verdict is given on markets whose truth is known."""
