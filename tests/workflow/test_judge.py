@@ -115,7 +115,7 @@ def test_nothing_chosen_is_too_little_and_says_why(go) -> None:
     verdict = result.verdict.verdict
     assert result.best is None
     assert verdict.word is Word.UNKNOWN
-    assert "2 never traded (such as" in verdict.reasons[0]
+    assert "2 made no trade (" in verdict.reasons[0]
 
 
 def test_a_study_without_a_test_window_rests_on_validate(go) -> None:
