@@ -12,6 +12,10 @@ from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
 
 
+MOST_BOUND = 512
+"""Expressions with their numbers put in that are kept: a sweep uses some again and again, most once."""
+
+
 @dataclass(frozen=True)
 class Series:
     """A series that the bars carry: a price, volume, or an input from outside."""
@@ -160,7 +164,7 @@ def _series(node: Node) -> Iterator[str]:
             yield from _series(source)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=MOST_BOUND, typed=True)
 def _bound_to(expression: Expression, *values: object) -> Expression:
     """Return an expression with its parameters, by name in order, replaced by `values`."""
     return Expression(_bind(expression.node, dict(zip(expression._names, values, strict=True))))
@@ -174,7 +178,7 @@ def _bind(node: Node, params: Mapping[str, object]) -> Node:
     return _bound(node.indicator, sources, *numbers)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=MOST_BOUND, typed=True)
 def _bound(indicator: str, sources: tuple[Node, ...], *numbers: int | float) -> Call:
     """Return the call with these sources and numbers, the same each time: its text is made once."""
     return Call(indicator, sources, numbers)
