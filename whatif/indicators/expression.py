@@ -11,7 +11,6 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
 
-
 MOST_BOUND = 512
 """Expressions with their numbers put in that are kept: a sweep uses some again and again, most once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,8 @@ from whatif.report.judgement import Judgement
 from whatif.stats import Figures
 
 MOST_WIDTH = 100
+BORDERS = 4
+"""Columns that the panel takes for itself."""
 
 
 def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> None:
@@ -23,7 +26,7 @@ def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> N
     parts: list[RenderableType] = [Text(judged.paragraph(data, judgement))]
     figures = judgement.verdict.figures
     if figures is not None:
-        parts += [Text(), _windows(figures), Text(), _statistics(judgement, figures)]
+        parts += [Text(), _fitting(figures, console), Text(), _statistics(judgement, figures)]
     change = judged.changes(judgement)
     if change:
         parts += [Text(), Text(change)]
@@ -34,12 +37,24 @@ def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> N
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
 
 
-def _windows(figures: Figures) -> Table:
+def _fitting(figures: Figures, console: Console) -> Table:
+    """Return the table of windows with as many columns as fit: the last ones give way, the first never."""
+    room = min(console.width, MOST_WIDTH) - BORDERS
+    heads = judged.heads(figures)
+    unbounded = console.options.update(width=10_000)
+    for columns in range(len(heads), 2, -1):
+        table = _windows(figures, columns)
+        if Measurement.get(console, unbounded, table).maximum <= room:
+            break
+    return table
+
+
+def _windows(figures: Figures, columns: int) -> Table:
     table = _grid()
-    for k, head in enumerate(judged.heads(figures)):
+    for k, head in enumerate(judged.heads(figures)[:columns]):
         table.add_column(head, justify="right" if k else "left", no_wrap=True)
     for line in judged.lines(figures):
-        table.add_row(*astuple(line))
+        table.add_row(*astuple(line)[:columns])
     return table
 
 
