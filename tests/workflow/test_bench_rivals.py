@@ -16,7 +16,7 @@ import pytest
 from whatif.domain.rows import METRIC_COLUMNS
 from whatif.pins import LakeLocation
 from whatif.session import conf_dir
-from whatif.workflow.bench import compiled, memory, rivals, single, start, sweep
+from whatif.workflow.bench import compiled, luck, memory, rivals, single, start, sweep
 from whatif.workflow.bench.again import COMPARED, differing, draw, same
 from whatif.workflow.bench.rivals import BACKTESTING, OPTSTRATEGY, VECTORBT, Rival, RivalRun
 from whatif.workflow.bench.setting import BenchOptions, Setting
@@ -233,3 +233,11 @@ def test_a_stored_sweep_is_compared_with_backtrader(
     found = start.measure(setting)
     assert found.figure("failed").value == 0
     assert 0 < found.figure("imports").value < found.figure("warm").value
+
+
+def test_statistics_over_everything_tried_are_timed(lake_home: LakeLocation) -> None:
+    found = luck.measure(Setting(lake_home, BenchOptions(quick=True)))
+    figures = {figure.key: figure.value for figure in found.figures}
+    assert figures["splits"] == math.comb(16, 8)
+    assert figures["pbo_seconds"] > 0.0
+    assert figures["spa_peak"] > 10.0

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "sweep": "whatif.workflow.bench.compiled",
     "start": "whatif.workflow.bench.start",
     "single": "whatif.workflow.bench.single",
+    "luck": "whatif.workflow.bench.luck",
     "prediction": "whatif.workflow.bench.prediction",
     "memory": "whatif.workflow.bench.memory",
     "demo": "whatif.workflow.bench.demonstration",
