@@ -42,6 +42,16 @@ class TestSixSessions:
         assert [f.train[0].end_us for f in found.folds] == [f.train[0].end_us for f in rolling.folds]
         assert found.folds[0] == rolling.folds[0]
 
+    @pytest.mark.parametrize("more", ["", "train: 0, ", "anchored: true, "])
+    def test_without_train(self, more: str) -> None:
+        found = timeline(LEAN, f"{{kind: walk_forward, {more}validate: 2, test: 2, embargo: 5min}}")
+        assert shown(found) == {
+            "validate-01": ("2013-10-04T13:30", "2013-10-08T13:30"),
+            "test-01": ("2013-10-08T13:35", "2013-10-10T13:30"),
+            "validate-02": ("2013-10-08T13:30", "2013-10-10T13:30"),
+            "test-02": ("2013-10-10T13:35", "2013-10-11T20:00"),
+        }
+
     def test_a_step_that_is_longer_than_test_leaves_a_gap(self) -> None:
         found = timeline(LEAN, "{kind: walk_forward, train: 2, validate: 1, test: 1, step: 2}")
         assert days(found, "test") == ["09", "11"]

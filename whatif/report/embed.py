@@ -12,7 +12,13 @@ import plotly.graph_objects as go
 
 from whatif.report.columns import axis_label, metric
 from whatif.report.data import ReportData
-from whatif.report.figures import distribution_figure, drawdown_figure, equity_figure, trades_figure
+from whatif.report.figures import (
+    distribution_figure,
+    drawdown_figure,
+    equity_figure,
+    stitched_figure,
+    trades_figure,
+)
 from whatif.report.heatmap import levels
 from whatif.report.timeline import Timeline
 
@@ -61,6 +67,11 @@ def spread_payload(data: ReportData) -> dict[str, Any] | None:
         return None
     best = pd.to_numeric(data.ranked[data.objective], errors="coerce").iloc[0]
     return _figure(distribution_figure(data.ranked, data.objective, float(best)))
+
+
+def stitched_payload(data: ReportData) -> dict[str, Any] | None:
+    """Return the figure of the test windows of all folds joined; None if there are none."""
+    return _figure(stitched_figure(data.stitched_equity)) if len(data.stitched_equity) else None
 
 
 def to_script(value: Any) -> str:

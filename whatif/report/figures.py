@@ -177,6 +177,28 @@ def heatmap_figure(
     return figure.update_layout(hovermode="closest")
 
 
+def stitched_figure(series: pd.DataFrame, most_points: int = MOST_POINTS) -> go.Figure:
+    """Draw the account over the test windows of all folds joined, and where each fold begins.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        `fold`, `ts` (UTC, end of the period) and `equity` (money) after it.
+    most_points : int
+        Points drawn; peaks and troughs are always among them.
+    """
+    equity = _floats(series, "equity")
+    keep = thin_lines([equity], most_points)
+    when = pd.DatetimeIndex(series["ts"])
+    figure = look.figure("Account, money")
+    line = look.line(when[keep].to_numpy(), equity[keep], "strategy", None, False)
+    figure.add_trace(line.update(hovertemplate="%{y:,.2f}", name="test windows joined"))
+    folds = series["fold"].to_numpy()
+    for begin in when[np.flatnonzero(np.diff(folds, prepend=folds[:1] - 1))]:
+        figure.add_vline(x=begin, line={"color": look.GRID, "width": 1})
+    return figure
+
+
 def distribution_figure(leaderboard: pd.DataFrame, metric: str, marked: float | None = None) -> go.Figure:
     """Draw how a metric spreads over everything that was tried, with one value marked.
 

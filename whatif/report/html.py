@@ -23,8 +23,10 @@ from whatif.report.embed import (
     board_payload,
     figures_payload,
     spread_payload,
+    stitched_payload,
     to_script,
 )
+from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.verdict_page import verdict_view
 
 TOP = 100
@@ -56,9 +58,13 @@ def render(data: ReportData) -> str:
     """
     drawn = figures_payload(data)
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
+    payload["stitched"] = stitched_payload(data)
     return _environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
+        fold_heads=fold_heads(data),
+        fold_rows=fold_rows(data),
+        stitched_text=words.stitched(data) if len(data.folds) else "",
         answer=words.answer(data),
         question=words.question(data),
         caution=words.caution(data),

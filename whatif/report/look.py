@@ -80,7 +80,7 @@ def on_timeline(fig: go.Figure, axis: Timeline) -> go.Figure:
     return fig
 
 
-def line(x: FloatArray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> go.Scatter:
+def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> go.Scatter:
     """Return a line of the account or of buy-and-hold; `when` as "2024-03-04 14:30", UTC."""
     strategy = who == "strategy"
     head = f"<b>{_TIME}</b><br>" if strategy else ""

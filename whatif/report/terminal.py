@@ -17,6 +17,7 @@ from rich.text import Text
 from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
+from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.progress import Progress
 from whatif.report.terminal_verdict import print_verdict
 
@@ -135,18 +136,20 @@ def _comparison(data: ReportData) -> Table:
 
 
 def _folds(data: ReportData) -> Table:
-    objective = _head(data.objective)
-    table = _table(f"Folds of {data.study}: chosen on validate, told on test")
-    for name in ("fold", "test from", "to", "symbol", *data.axes):
-        table.add_column(escape(name), justify="right" if name == "fold" else "left", overflow="fold")
-    for name in (f"{objective}, validate", f"{objective}, test", "return %, test"):
-        table.add_column(escape(name), justify="right", no_wrap=True)
-    keys = (("validate", data.objective), ("test", data.objective), ("test_return_pct", "return_pct"))
-    for row in data.folds.to_dict("records"):
-        cells = [str(row["fold"]), *(words.day(row.get(f"test_{end}")) for end in ("start", "end"))]
-        cells += [str(row["symbol"]) or "nothing", *(axis_label(row[axis]) for axis in data.axes)]
-        cells += [format_metric(key, row[name]) for name, key in keys]
-        table.add_row(*(escape(cell) for cell in cells))
+    name = _head(data.objective)
+    table = _table(f"Folds of {data.study}: {name} on validate, where each chose, and on test")
+    heads = fold_heads(data)
+    for head in heads:
+        left = head in ("symbol", *data.axes)
+        table.add_column(
+            escape(head),
+            justify="left" if left else "right",
+            no_wrap=head not in data.axes,
+            overflow="fold",
+            min_width=3,
+        )
+    for row in fold_rows(data):
+        table.add_row(*(escape(cell) for cell in row))
     return table
 
 

@@ -67,7 +67,7 @@ def _folds(study: Study, split: WalkForward, edges: Edges) -> Iterator[_Sessions
         cuts = _stepped(split, edges, test, last_day)
     for begin, end in cuts:
         chosen_on = edges.back(begin, split.validate_)
-        learnt_on = 0 if split.anchored else edges.back(chosen_on, split.train)
+        learnt_on = 0 if split.anchored and split.train else edges.back(chosen_on, split.train)
         yield _Sessions(learnt_on, chosen_on, begin, end)
 
 
@@ -106,5 +106,6 @@ def _fold(split: WalkForward, edges: Edges, number: int, at: _Sessions, digits: 
         (f"test-{number:0{digits}}", instant(at.test), instant(at.end)),
     ]
     windows = embargoed(cuts, lambda end: edges.after(end, split.embargo, split.embargo_us))
-    train, validate, test = (window for window in windows if window is not None)
-    return Fold(number, (train,), (validate,), test)
+    train, validate, test = windows
+    assert validate is not None  # its length is never 0
+    return Fold(number, () if train is None else (train,), (validate,), test)

@@ -25,6 +25,10 @@ def _length(value: Any) -> Any:
     )
 
 
+def _length_or_none(value: Any) -> Any:
+    return 0 if value == 0 and not isinstance(value, bool) else _length(value)
+
+
 def _embargo(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -112,7 +116,8 @@ class WalkForward(Section):
     Attributes
     ----------
     train, validate_, test : int or str
-        Lengths: sessions, or calendar days such as "30d".
+        Lengths: sessions, or calendar days such as "30d". `train` may be left out, or 0, where the
+        strategy learns nothing.
     windows : int, optional
         In place of `test`: so many test windows, as equal as whole sessions allow, over all that
         the first train and validate leave.
@@ -125,7 +130,7 @@ class WalkForward(Section):
     """
 
     kind: Literal["walk_forward"]
-    train: Length
+    train: Annotated[int | str, BeforeValidator(_length_or_none)] = 0
     validate_: Length = Field(alias="validate")
     test: Length | None = None
     windows: Annotated[int, Field(ge=1, le=10_000)] | None = None

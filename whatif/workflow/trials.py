@@ -98,14 +98,21 @@ def count_trials(
 
 
 def count_looks(location: LakeLocation, resolved: Resolved, windows: Sequence[Window]) -> Looks:
-    """Count how often test windows that overlap with the study's in symbols and dates were opened."""
+    """Count how often test windows that overlap with the study's in symbols and dates were opened.
+
+    Of several windows, those of the folds of a study, the one that was opened most counts.
+    """
+    found = [_looks_at(location, resolved, window) for window in windows]
+    return max(found, key=lambda looks: (looks.configurations, looks.openings), default=Looks(0, 0))
+
+
+def _looks_at(location: LakeLocation, resolved: Resolved, window: Window) -> Looks:
     rows: Counter[Row] = Counter()
-    for window in windows:
-        for config_id, symbol, start in _overlapping(
-            location, TEST_LOOKS, resolved, window, ["config_id", "symbol", "window_start"], distinct=False
-        ):
-            if _shares(resolved, symbol):
-                rows[config_id, symbol, start] += 1
+    for config_id, symbol, start in _overlapping(
+        location, TEST_LOOKS, resolved, window, ["config_id", "symbol", "window_start"], distinct=False
+    ):
+        if _shares(resolved, symbol):
+            rows[config_id, symbol, start] += 1
     times: dict[str, int] = {}
     for (config_id, *_), count in rows.items():
         times[config_id] = max(times.get(config_id, 0), count)

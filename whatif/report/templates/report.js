@@ -348,9 +348,18 @@
     Plotly.react($("spread"), data, layout, still);
   }
 
+  function setUpStitched() {
+    if (!payload.stitched) return;
+    $("plot-stitched").hidden = false;
+    const { data, layout } = payload.stitched;
+    delete layout.height;
+    Plotly.react($("plot-stitched"), data, layout, still);
+  }
+
   const symbols = Object.keys(payload.symbols);
   setUpBoard();
   setUpSpread();
+  setUpStitched();
   if (symbols.length) {
     drawSymbol(symbols[0]);
     if ($("symbol")) $("symbol").addEventListener("change", (event) => drawSymbol(event.target.value));
