@@ -148,7 +148,7 @@ def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_p
     options = RunOptions(track=False, output=tmp_path / "report")
     before = run(study, spark, lake_home, options)
 
-    test = resolve_timeline(study).test
+    test = resolve_timeline(study).last.test
     assert test is not None
     first, stop = test.rows(bars, MINUTE_US)
     assert stop - first > 50
