@@ -24,7 +24,9 @@ class Thresholds:
     trades : int
         Fewest closed trades of the chosen configuration on validate.
     spa : float
-        Highest p-value of superior predictive ability on validate, over zero and over the market.
+        Highest p-value of superior predictive ability on validate, over zero and over the market. It
+        is not strict, since the test window, which nothing was chosen on, has to agree: of what is
+        worth nothing, one in five passes the first and one in twenty of these the second.
     psr : float
         Lowest probability that the Sharpe ratio on the test window is above zero, for a window that
         was opened once; opened for k configurations, the chance of error is divided by k.
@@ -40,7 +42,7 @@ class Thresholds:
     validate_periods: int = 60
     test_periods: int = 20
     trades: int = 10
-    spa: float = 0.10
+    spa: float = 0.20
     psr: float = 0.95
     confidence: float = 0.90
     dsr: float = 0.95
