@@ -72,7 +72,7 @@ class TestMarkets:
         signs = [np.sign(np.diff(series.to_numpy())) for series in first.values()]
         assert np.abs(np.corrcoef(signs) - np.eye(3)).max() < 0.06
 
-    def test_a_markets_study_has_a_thousand_configurations_of_which_140_are_of_the_planted_family(
+    def test_a_markets_study_has_a_thousand_configurations_of_which_260_are_of_the_planted_family(
         self,
     ) -> None:
         study = markets.study_of(Market(kind_named("sharpe6"), 7, 1), FULL)
@@ -82,9 +82,9 @@ class TestMarkets:
         assert len(grid.configurations) == FULL.configurations == 1000
         assert {(c.execution.commission, c.execution.slippage) for c in grid.configurations} == {(0.0, 0.0)}
         family = [c.params for c in grid.configurations if is_planted(c.params)]
-        assert len(family) == 140
+        assert len(family) == 260
         assert {params["direction"] for params in family} == {1}
-        assert {params["horizon"] for params in family} == {10, 12, 15, 20, 25, 30, 40}
+        assert {params["horizon"] for params in family} == {5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75}
 
     def test_only_planted_kinds_have_an_edge(self) -> None:
         assert [kind.name for kind in KINDS if not kind.edge] == ["noise", "drift"]

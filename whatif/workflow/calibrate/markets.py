@@ -22,8 +22,12 @@ HORIZON = 20
 SEEDS = {"report": 20_240, "thresholds": 71_011}
 """Seeds of the sample markets: thresholds are fixed on other markets than those that are reported."""
 
-FAMILY_FACTOR = 2
-"""A configuration is of the planted family if it follows the return of a horizon within this factor."""
+FAMILY_FACTOR = 4
+"""A configuration is of the planted family if it follows the return of a horizon within this factor.
+
+Those are the ones that earn about half of the planted Sharpe ratio or more: over 20 simulated years at
+a ratio of 6, the horizon of 5 bars earns 3.0, 20 bars 5.7, 75 bars 2.6 (threshold 0).
+"""
 
 HORIZONS = (
     2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 110, 130, 160, 195, 235, 280, 330, 390,
@@ -229,7 +233,7 @@ def is_planted(params: Mapping[str, object]) -> bool:
     """Tell whether a configuration is of the planted family.
 
     It is if it follows the return (direction 1) of a horizon within a factor of `FAMILY_FACTOR`
-    of the planted one, with any threshold: 140 of the 1,000.
+    of the planted one, with any threshold: 260 of the 1,000.
     """
     horizon = float(str(params["horizon"]))
     return params["direction"] == 1 and HORIZON / FAMILY_FACTOR <= horizon <= HORIZON * FAMILY_FACTOR
