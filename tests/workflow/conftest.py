@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -14,11 +15,12 @@ import yaml
 from whatif.domain.rows import NOT_RESULT
 from whatif.lake import TableSpec
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
+from whatif.session import get_spark
 from whatif.study import Study, load_study
 from whatif.workflow.result import StudyResult
 from whatif.workflow.run import RunOptions, run
 
-from ..markets import put_bars, walk
+from ..markets import changed_after, put_bars, walk
 
 WINDOWS = {
     "train": ["2013-10-04", "2013-10-07"],
@@ -49,6 +51,31 @@ def study_text(**changes: Any) -> str:
     )
     shares = (f"{name}: {part}" for name, part in split.items() if not isinstance(part, list))
     return text + f"split: {{{', '.join([*parts, *shares])}}}\n"
+
+
+def run_twice(
+    study: Study, folder: Path, changed_from: Callable[[LakeLocation], int]
+) -> tuple[StudyResult, StudyResult]:
+    """Run a study on two symbols, and in another lake on bars changed from an instant on.
+
+    `changed_from` is asked for that instant, microseconds UTC, once the first lake is there.
+    """
+    results = []
+    first = LakeLocation(folder / "home0")
+    for location in (first, LakeLocation(folder / "home1")):
+        markets = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
+        if location != first:
+            begin = changed_from(first)
+            markets = [changed_after(m, int(np.searchsorted(m.ts, begin)) - 1) for m in markets]
+        put_bars(get_spark(location), location, markets)
+        results.append(run(study, get_spark(location), location, RunOptions(track=False)))
+    one, other = results
+    return one, other
+
+
+def at(text: str) -> int:
+    """Return an instant, given as UTC, in microseconds."""
+    return pd.Timestamp(text, tz="UTC").value // 1000
 
 
 @pytest.fixture

@@ -10,14 +10,11 @@ import pytest
 
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
-from whatif.pins import LakeLocation
-from whatif.session import get_spark
 from whatif.workflow.resolve import resolve_study
 from whatif.workflow.run import RunOptions, run
 from whatif.workflow.stitch import all_validate_returns
 
-from ..markets import changed_after, put_bars, walk
-from .conftest import rows_of
+from .conftest import rows_of, run_twice
 from .test_walk_forward import FORESTS as WALKING
 from .test_walk_forward import no_spark
 
@@ -95,17 +92,9 @@ def test_pooled(go) -> None:
 
 def test_bars_of_the_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     study = make_study(**FORESTS)
-    found = []
-    for k, change in enumerate((False, True)):
-        location = LakeLocation(tmp_path / f"home{k}")
-        markets = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
-        if change:
-            resolved = resolve_study(study, LakeLocation(tmp_path / "home0"))
-            begin = resolved.timeline.last.train[-1].end_us
-            markets = [changed_after(m, int(np.searchsorted(m.ts, begin)) - 1) for m in markets]
-        put_bars(get_spark(location), location, markets)
-        found.append(run(study, get_spark(location), location, RunOptions(track=False)))
-    one, other = found
+    one, other = run_twice(
+        study, tmp_path, lambda first: resolve_study(study, first).timeline.last.train[-1].end_us
+    )
     names = ["rank", "config_id", "symbol", "sharpe", "return_pct", "trades"]
     pd.testing.assert_frame_equal(one.leaderboard()[names], other.leaderboard()[names])
     assert one.best.config_id == other.best.config_id

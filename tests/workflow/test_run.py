@@ -18,14 +18,13 @@ from whatif.engines import get_engine
 from whatif.errors import RunError
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
-from whatif.pins import LakeLocation, current_pin
+from whatif.pins import current_pin
 from whatif.runner.thinning import returns_to_keep
-from whatif.session import get_spark
 from whatif.workflow import certify
 from whatif.workflow.run import RunOptions, run
 
-from ..markets import changed_after, put_bars, walk
-from .conftest import STUDY, rows_of
+from ..markets import put_bars, walk
+from .conftest import STUDY, at, rows_of, run_twice
 
 pytestmark = pytest.mark.spark
 
@@ -358,17 +357,9 @@ def test_when_everything_fails_there_is_still_a_report(market, write_study, tmp_
 
 def test_bars_behind_validate_change_nothing_before(spark, lake_home, make_study, tmp_path) -> None:
     """The look-ahead test for the whole engine: forests, features, strategy, ranking."""
-    frames = []
-    for k, change in enumerate((False, True)):
-        location = LakeLocation(tmp_path / f"home{k}")
-        markets = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
-        if change:
-            end = pd.Timestamp("2013-10-09 20:00", tz="UTC").value // 1000
-            markets = [changed_after(m, int(np.searchsorted(m.ts, end)) - 1) for m in markets]
-        put_bars(get_spark(location), location, markets)
-        study = make_study(**{**FORESTS, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001]}})
-        result = run(study, get_spark(location), location, RunOptions(track=False))
-        frames.append((result.leaderboard(), result.best))
+    study = make_study(**{**FORESTS, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001]}})
+    results = run_twice(study, tmp_path, lambda _: at("2013-10-09 20:00"))
+    frames = [(result.leaderboard(), result.best) for result in results]
     drop = ["pins", "worker", "wall_seconds", "finished_at", "bars_snapshot"]
     (one, best), (other, best_other) = frames
     pd.testing.assert_frame_equal(one.drop(columns=drop), other.drop(columns=drop))

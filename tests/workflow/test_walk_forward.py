@@ -8,16 +8,14 @@ import pytest
 
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
-from whatif.pins import LakeLocation, current_pin
+from whatif.pins import current_pin
 from whatif.report.terminal import print_answer
-from whatif.session import get_spark
 from whatif.workflow import train
 from whatif.workflow.resolve import resolve_study
 from whatif.workflow.run import RunOptions, run
 from whatif.workflow.stitch import all_validate_returns, validate_returns
 
-from ..markets import changed_after, put_bars, walk
-from .conftest import rows_of
+from .conftest import at, rows_of, run_twice
 
 pytestmark = pytest.mark.spark
 
@@ -147,17 +145,8 @@ def test_a_strategy_without_a_model_is_the_same_in_all_folds(go, market, capsys,
 
 def test_bars_of_a_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     """Each fold's choice, for bars changed from the second fold's test window on."""
-    study = make_study(**FORESTS)
-    tables = []
-    for k, change in enumerate((False, True)):
-        location = LakeLocation(tmp_path / f"home{k}")
-        markets = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
-        if change:
-            begin = pd.Timestamp("2013-10-10 13:30", tz="UTC").value // 1000
-            markets = [changed_after(m, int(np.searchsorted(m.ts, begin)) - 1) for m in markets]
-        put_bars(get_spark(location), location, markets)
-        tables.append(run(study, get_spark(location), location, RunOptions(track=False)).folds)
-    one, other = tables
+    results = run_twice(make_study(**FORESTS), tmp_path, lambda _: at("2013-10-10 13:30"))
+    one, other = (result.folds for result in results)
     choice = ["config_id", "symbol", "model", "threshold", "validate"]
     pd.testing.assert_frame_equal(one[choice].head(2), other[choice].head(2))
     assert one["test"].iloc[0] == other["test"].iloc[0]
