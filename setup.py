@@ -17,12 +17,13 @@ TEST = [
     "backtesting>=0.6.5",
     *NOTEBOOK,
 ]
-# combinatorial purged splits; heavy, so only who asks for them installs it
-CPCV = ["skfolio>=1.12,<2"]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 # combinatorial purged cross-validation, for studies that ask for it
-CPCV = ["skfolio>=0.9"]
+CPCV = ["skfolio>=0.9,<2"]
+# the environment archive that EMR and Glue unpack; AWS services without an account; template checks
+PACK = ["venv-pack>=0.2"]
+AWS = ["moto[glue,s3,server]>=5.1", "cfn-lint>=1.30"]
 LINT = [
     "setuptools>=77",
     "wheel>=0.45",
@@ -78,7 +79,8 @@ setup(
         "test": TEST,
         "bench": BENCH,
         "cpcv": CPCV,
-        "dev": [*LOCAL, *CPCV, *TEST, *LINT],
+        "pack": PACK,
+        "dev": [*LOCAL, *CPCV, *TEST, *AWS, *PACK, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )
