@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import Overlays
 from whatif.domain.resample import resample
@@ -20,7 +21,8 @@ from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import RunError
 from whatif.runner import load, worker
-from whatif.runner.plan import ModelPin, WorkItem
+from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
+from whatif.search.window import Window
 from whatif.strategies import resolve
 
 from ..markets import changed_after, us, walk
@@ -263,6 +265,56 @@ def test_configurations_share_arrays_and_bars(lake, make_plan, monkeypatch) -> N
     names = [key[1] for key in load._arrays]
     # four averages and three crossovers of them, each once
     assert (len(names), len(set(names))) == (7, 7)
+
+
+def with_windows(plan, *windows):
+    """Return the plan with further windows over the periods of the first."""
+    periods = plan.windows["validate"].periods
+    return replace(plan, windows={**plan.windows, **{w.name: WindowPlan(w, periods) for w in windows}})
+
+
+@pytest.mark.parametrize("timeframe", ["1min", "30min"])
+def test_what_was_read_for_a_long_window_serves_the_short_ones(
+    lake, make_plan, monkeypatch, timeframe
+) -> None:
+    reads = []
+    real = load.read_bars
+    monkeypatch.setattr(load, "read_bars", lambda *a: reads.append(a[3:5]) or real(*a))
+    pin = lake.put_bars([walk("A", 1)])
+    early = Window("early", us("2013-10-07T13:30"), us("2013-10-07T20:00"))
+    late = Window("late", us("2013-10-10T13:30"), us("2013-10-10T20:00"))
+    plan = with_windows(make_plan(pin, ["A"], timeframes=[timeframe]), early, late)
+    start = plan.slices[timeframe].start_us
+    one = configuration("c", timeframe=timeframe)
+
+    shared = [load.load_bars(plan, "A", name, one) for name in ("validate", "late", "early", "validate")]
+
+    # the first window's bars, then what the longer one needs beyond them
+    assert reads == [(start, VALIDATE.end_us), (VALIDATE.end_us, late.end_us)]
+    for name, bars in zip(("validate", "late", "early", "validate"), shared, strict=True):
+        load._rows = None
+        alone = load.load_bars(plan, "A", name, one)
+        assert bars.ts[-1] < plan.windows[name].window.end_us
+        for field in ("ts", *PRICE_FIELDS, "session", "session_open", "session_close"):
+            np.testing.assert_array_equal(getattr(bars, field), getattr(alone, field), err_msg=field)
+    assert load.load_bars(plan, "A", "validate", one) is load.load_bars(plan, "A", "validate", one)
+
+
+def test_windows_are_forgotten_before_the_bars_of_all(lake, make_plan, monkeypatch) -> None:
+    reads = []
+    real = load.read_bars
+    monkeypatch.setattr(load, "read_bars", lambda *a: reads.append(a[1]) or real(*a))
+    pin = lake.put_bars([walk("A", 1)])
+    windows = [Window(f"w{k}", us(f"2013-10-{k:02d}T13:30"), VALIDATE.end_us) for k in (7, 8)]
+    plan = with_windows(make_plan(pin, ["A"], timeframes=["5min"]), *windows)
+    one = configuration("c", timeframe="5min")
+    load.load_bars(plan, "A", "validate", one)
+    assert load._rows is not None
+    plan = replace(plan, cache_bytes=load._rows.nbytes + 1)
+    for name in ("validate", "w7", "w8"):
+        load.load_bars(plan, "A", name, one)
+        assert load._rows.nbytes <= plan.cache_bytes
+    assert reads == ["A", "A"], "once for each of the two caches"
 
 
 def test_another_snapshot_is_another_market(lake, make_plan) -> None:

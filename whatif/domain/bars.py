@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias
 
+import numpy as np
+
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 PRICE_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
@@ -69,6 +71,18 @@ class Bars:
     def with_inputs(self, inputs: Mapping[str, FloatArray]) -> Bars:
         """Return the same bars with `inputs` added to those they already carry."""
         return replace(self, inputs={**self.inputs, **inputs})
+
+    def then(self, later: Bars) -> Bars:
+        """Return these bars and `later` ones of the same symbol as one; both carry the same inputs."""
+        if not len(later):
+            return self
+        arrays = {
+            f.name: np.concatenate([getattr(self, f.name), getattr(later, f.name)])
+            for f in fields(self)
+            if f.name not in ("symbol", "inputs")
+        }
+        inputs = {name: np.concatenate([own, later.inputs[name]]) for name, own in self.inputs.items()}
+        return Bars(symbol=self.symbol, inputs=inputs, **arrays)
 
     @property
     def nbytes(self) -> int:

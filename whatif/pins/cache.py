@@ -56,12 +56,28 @@ class PinnedCache:
             return cast(T, self._entries[key])
         self.misses += 1
         value = load()
-        if value.nbytes <= self.max_bytes:
-            self._entries[key] = value
-            self.nbytes += value.nbytes
-            while self.nbytes > self.max_bytes:
-                self.nbytes -= self._entries.popitem(last=False)[1].nbytes
+        self.put(key, value)
         return value
+
+    def find(self, key: Hashable) -> Sized | None:
+        """Return the entry of `key`, or None if it is not kept."""
+        if key not in self._entries:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._entries.move_to_end(key)
+        return self._entries[key]
+
+    def put(self, key: Hashable, value: Sized) -> None:
+        """Keep `value` in place of what `key` had, and forget what was used longest ago."""
+        if key in self._entries:
+            self.nbytes -= self._entries.pop(key).nbytes
+        if value.nbytes > self.max_bytes:
+            return
+        self._entries[key] = value
+        self.nbytes += value.nbytes
+        while self.nbytes > self.max_bytes:
+            self.nbytes -= self._entries.popitem(last=False)[1].nbytes
 
     def bars(
         self, pin: Pin, symbol: str, timeframe: str, start_us: int | None, end_us: int | None, hours: str

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan
 from whatif.search.configuration import Configuration
+from whatif.search.slices import BarSlice
 from whatif.search.window import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, from_portable
 
@@ -20,11 +24,39 @@ _rows: PinnedCache | None = None
 _arrays: ArrayStore | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What a process knows of one symbol of one pinned slice.
+
+    Attributes
+    ----------
+    source : Bars
+        Its bars before `end_us`, as they are stored.
+    end_us : int
+        End of the latest window that was asked for, microseconds UTC.
+    windows : mapping of (Window, ModelPin or None) to Bars
+        What was handed out: views of `source` where nothing had to be computed.
+    computed : int
+        Bytes of what had to be.
+    """
+
+    source: Bars
+    end_us: int
+    windows: Mapping[tuple[Window, ModelPin | None], Bars] = field(default_factory=dict)
+    computed: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.source.nbytes + self.computed
+
+
 def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration) -> Bars:
     """Return the pinned bars of `symbol` up to the window's end, with the predictions as input `forecast`.
 
-    Nothing after the window is read. The same arrays are returned while they are in the
-    process's cache, and must not be written to.
+    Nothing after the last window that was asked for is read, and what was read for one window serves
+    all that end earlier. The same arrays are returned while they are in the process's cache, and must
+    not be written to.
 
     Raises
     ------
@@ -33,23 +65,53 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     """
     interval = plan.windows[window].window
     model = model_of(plan, configuration)
-    key = (plan.bars, plan.slices[configuration.timeframe], symbol, interval, model)
-    return _row_cache(plan).get(key, lambda: _read(plan, symbol, interval, configuration.timeframe, model))
+    part = plan.slices[configuration.timeframe]
+    key, cache = (plan.bars, part, symbol), _row_cache(plan)
+    known = cast(_Known | None, cache.find(key))
+    if known is None or known.end_us < interval.end_us:
+        known = _read(plan, part, symbol, interval.end_us, known)
+        cache.put(key, known)
+    if (interval, model) not in known.windows:
+        known = _with_window(plan, part, known, interval, model, configuration.timeframe, cache.max_bytes)
+        cache.put(key, known)
+    return known.windows[interval, model]
 
 
-def _read(plan: Plan, symbol: str, window: Window, timeframe: str, model: ModelPin | None) -> Bars:
-    part = plan.slices[timeframe]
-    bars = read_bars(plan.bars, symbol, part.source_timeframe, part.start_us, window.end_us, part.hours)
+def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
+    """Read a symbol's bars before `end_us`, or what is missing of them."""
+    start_us = part.start_us if known is None else known.end_us
+    bars = read_bars(plan.bars, symbol, part.source_timeframe, start_us, end_us, part.hours)
+    return _Known(bars if known is None else known.source.then(bars), end_us)
+
+
+def _with_window(
+    plan: Plan,
+    part: BarSlice,
+    known: _Known,
+    window: Window,
+    model: ModelPin | None,
+    timeframe: str,
+    max_bytes: int,
+) -> _Known:
+    bars = known.source.slice(0, int(np.searchsorted(known.source.ts, window.end_us, "left")))
     if part.resampled:
         bars = resample(bars, part.bar_us, part.source_us)
     first, stop = window.rows(bars, part.bar_us)
     if first == stop:
         raise RunError(
-            f"{symbol} has no {timeframe} bar in {window} of the pinned snapshot {plan.bars.snapshot_id}: "
-            "ingest bars for that time, or choose another slice"
+            f"{bars.symbol} has no {timeframe} bar in {window} of the pinned snapshot "
+            f"{plan.bars.snapshot_id}: ingest bars for that time, or choose another slice"
         )
     bars = bars.slice(0, stop)
-    return bars if model is None else bars.with_inputs({"forecast": _forecast(bars, model)})
+    computed = bars.nbytes if part.resampled else 0
+    if model is not None:
+        forecast = _forecast(bars, model)
+        bars = bars.with_inputs({"forecast": forecast})
+        computed += forecast.nbytes
+    if known.nbytes + computed > max_bytes:  # rather forget other windows than the bars of all
+        known = _Known(known.source, known.end_us)
+    windows = {**known.windows, (window, model): bars}
+    return replace(known, windows=windows, computed=known.computed + computed)
 
 
 def _forecast(bars: Bars, model: ModelPin) -> np.ndarray:
