@@ -6,9 +6,9 @@ since 1970-01-01. Source of the sessions: the library `exchange_calendars`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 
 import exchange_calendars as xcals
 import numpy as np
@@ -23,6 +23,8 @@ from whatif.typing import BoolArray, IntArray
 EPOCH = date(1970, 1, 1)
 LEAST_PERIODS = 160
 """Periods that the validate window must keep for a period length to be chosen."""
+
+_built: dict[tuple[str, date, date], xcals.ExchangeCalendar] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,21 +234,27 @@ def _check_exchange(exchange: str) -> None:
 
 
 def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
-    """Return a calendar of at least [first, last]."""
+    """Return a calendar of at least [first, last]: one that is there already, else of whole years."""
+    for (name, start, end), calendar in _built.items():
+        if name == exchange and start <= first and last <= end:
+            return calendar
     margin = timedelta(days=14)  # since a calendar without any session cannot be built
-    try:
-        return _calendar(exchange, first - margin, last + margin)
-    except CalendarError:
-        # the range may end where the calendar's knowledge does
-        return _calendar(exchange, first, last)
+    whole = date(first.year, 1, 1) - margin, date(last.year, 12, 31) + margin
+    # the range may end where the calendar's knowledge does
+    for start, end in (whole, (first - margin, last + margin)):
+        with suppress(CalendarError):
+            return _calendar(exchange, start, end)
+    return _calendar(exchange, first, last)
 
 
-@lru_cache(maxsize=32)
 def _calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
-    try:
-        return xcals.get_calendar(exchange, start=first.isoformat(), end=last.isoformat())
-    except (xerrors.CalendarError, ValueError) as error:
-        raise CalendarError(
-            f"calendar {exchange} does not cover {first} to {last}: {error}; "
-            "use dates that the exchange's calendar knows"
-        ) from error
+    key = exchange, first, last
+    if key not in _built:
+        try:
+            _built[key] = xcals.get_calendar(exchange, start=first.isoformat(), end=last.isoformat())
+        except (xerrors.CalendarError, ValueError) as error:
+            raise CalendarError(
+                f"calendar {exchange} does not cover {first} to {last}: {error}; "
+                "use dates that the exchange's calendar knows"
+            ) from error
+    return _built[key]
