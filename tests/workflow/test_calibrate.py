@@ -267,3 +267,17 @@ def test_three_small_markets(
     )
     assert [one.market for one in again.outcomes] == ["N000", "N001", "N002"]
     assert len(judged) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
+    counts = {"noise": 1, "drift": 1, "planted": 0}
+    found = {}
+    for processes in (1, 2):
+        location = LakeLocation(tmp_path / f"home{processes}")
+        options = campaign.CalibrateOptions(counts, quick=True, processes=processes)
+        found[processes] = campaign.calibrate(location, options, Console()).outcomes
+    one, two = ([replace(outcome, seconds=0.0) for outcome in found[n]] for n in (1, 2))
+    assert [outcome.market for outcome in two] == ["N000", "D000"]
+    assert one == two

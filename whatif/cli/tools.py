@@ -73,6 +73,9 @@ def calibrate(
     output: Annotated[
         Path | None, typer.Option(help="Folder of table, picture and JSON; calibrate/… in the lake's home.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that share the markets; 0: one on each core, at most 4.")
+    ] = 0,
     edges: Annotated[
         bool, typer.Option("--measure-edges", help="Measure what the planted edges earn, and run no study.")
     ] = False,
@@ -93,6 +96,6 @@ def calibrate(
     from whatif.workflow.calibrate.campaign import CalibrateOptions
     from whatif.workflow.calibrate.campaign import calibrate as run_calibration
 
-    options = CalibrateOptions(counts, seed_set, quick, output)
+    options = CalibrateOptions(counts, seed_set, quick, output, processes)
     found = run_calibration(LakeLocation.from_environment(), options, console)
     say("written: " + ", ".join(str(path) for path in found.files))

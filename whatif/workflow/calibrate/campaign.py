@@ -1,4 +1,4 @@
-"""Runs the studies of all markets, one after the other, and says how often each verdict was given."""
+"""Runs the studies of all markets and says how often each verdict was given."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 SHELF = 25
 """Markets of a kind that share a lake: few enough that its tables stay small, many for one ingest."""
 
+MOST_PROCESSES = 4
+"""Most that are started unasked: each holds a JVM."""
+
 
 @dataclass(frozen=True)
 class CalibrateOptions:
@@ -51,12 +56,16 @@ class CalibrateOptions:
         A smoke test of small markets and few configurations.
     output : Path or None
         Folder of table, picture and JSON; that of the seed set in the lake's home if None.
+    processes : int
+        Processes that share the markets, each with a Spark session of its own; 0 for one on each core,
+        `MOST_PROCESSES` at most. What each market gives does not depend on it.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: dict(made.DEFAULT_COUNTS))
     seed_set: str = "report"
     quick: bool = False
     output: Path | None = None
+    processes: int = 0
 
     @property
     def size(self) -> Size:
@@ -99,7 +108,7 @@ def calibrate(location: LakeLocation, options: CalibrateOptions, console: Consol
     home = location.home / "calibrate" / (options.seed_set + ("-quick" if options.quick else ""))
     with writer_lock(replace(location, home=home), "calibrate"):
         campaign = _Campaign(replace(location, home=home), options.size, console)
-        outcomes = campaign.outcomes(asked)
+        outcomes = campaign.outcomes(asked, options.processes)
     rows = tuple(tally(outcomes))
     files = _write(options.output or home, options, rows, outcomes, campaign.seconds)
     _show(rows, console)
@@ -109,11 +118,13 @@ def calibrate(location: LakeLocation, options: CalibrateOptions, console: Consol
 class _Campaign:
     """The studies of one seed set."""
 
-    def __init__(self, location: LakeLocation, size: Size, console: Console) -> None:
-        self.location, self.size, self.console = location, size, console
+    def __init__(
+        self, location: LakeLocation, size: Size, console: Console, master: str | None = None
+    ) -> None:
+        self.location, self.size, self.console, self.master = location, size, console, master
         self.seconds = 0.0
 
-    def outcomes(self, asked: Sequence[Market]) -> list[Outcome]:
+    def outcomes(self, asked: Sequence[Market], processes: int = 1) -> list[Outcome]:
         """Return the outcome of every market, in their order."""
         lines = self.location.home / "markets.jsonl"
         keys = {market.name: key_of(market, self.size) for market in asked}
@@ -123,23 +134,49 @@ class _Campaign:
             f"{len(asked):,} markets, {len(asked) - len(missing):,} judged already; "
             f"{self.size.configurations:,} configurations on {self.size.sessions} sessions each"
         )
-        started = time.perf_counter()
-        for shelf in _shelves(missing):
-            spark, where = self._lake(shelf)
-            for market in shelf:
-                outcome = self._judge(market, spark, where)
-                append_outcome(lines, outcome)
-                stored[outcome.key] = outcome
-                done = sum(keys[one.name] in stored for one in missing)
-                self.seconds = time.perf_counter() - started
-                self._tell(outcome, done, len(missing))
+        started, done = time.perf_counter(), 0
+        for found in self._judged(_shelves(missing), lines, processes):
+            stored |= {outcome.key: outcome for outcome in found}
+            done += len(found)
+            self.seconds = time.perf_counter() - started
+            left = self.seconds / done * (len(missing) - done) / 60
+            self._say(f"{done} of {len(missing)} judged, about {left:.0f} min left")
         return [stored[keys[market.name]] for market in asked]
+
+    def _judged(
+        self, shelves: Sequence[Sequence[Market]], lines: Path, processes: int
+    ) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of each shelf."""
+        count = min(_processes(processes), len(shelves))
+        if count < 2:
+            yield from (self.judge_shelf(shelf, lines) for shelf in shelves)
+            return
+        cores = max(1, (os.cpu_count() or 1) // count)
+        # a process started anew: what this one holds of locks and threads is not to be copied
+        with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+            given = (self.location, self.size, f"local[{cores},4]")
+            work = [pool.submit(_judge_apart, *given, shelf, lines) for shelf in shelves]
+            try:
+                yield from (done.result() for done in as_completed(work))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def judge_shelf(self, shelf: Sequence[Market], lines: Path) -> list[Outcome]:
+        """Return the outcomes of markets that share a lake, each written down at once."""
+        spark, where = self._lake(shelf)
+        found = []
+        for market in shelf:
+            outcome = self._judge(market, spark, where)
+            append_outcome(lines, outcome)
+            found.append(outcome)
+            self._tell(outcome)
+        return found
 
     def _lake(self, shelf: Sequence[Market]) -> tuple[SparkSession, LakeLocation]:
         """Return the lake of a shelf, with the bars of these markets in it."""
         name = f"{shelf[0].kind.name}-{shelf[0].number // SHELF}"
         where = replace(self.location, home=self.location.home / name)
-        spark = get_spark(where, "whatif calibrate")
+        spark = get_spark(where, "whatif calibrate", self.master)
         market = made.sample_market(shelf, self.size)
         noted, mark = where.home / "bars.json", digest(repr(market))
         if not noted.is_file() or mark not in json.loads(noted.read_text(encoding="utf-8")):
@@ -159,17 +196,27 @@ class _Campaign:
         result = run(made.study_of(market, self.size), spark, where, options)
         return outcome_of(market, self.size, result, time.perf_counter() - started)
 
-    def _tell(self, outcome: Outcome, done: int, of: int) -> None:
-        left = self.seconds / done * (of - done) / 60
+    def _tell(self, outcome: Outcome) -> None:
         word = outcome.word or "no verdict"
         family = ", planted family" if outcome.planted else ""
-        self._say(
-            f"{outcome.market}: {word}{family}; {outcome.seconds:.1f} s, {done} of {of}, "
-            f"about {left:.0f} min left"
-        )
+        self._say(f"{outcome.market}: {word}{family}; {outcome.seconds:.1f} s")
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _processes(asked: int) -> int:
+    """Return how many processes judge markets; under spark-submit it is this one, whose JVM is there."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return 1
+    return asked or min(os.cpu_count() or 1, MOST_PROCESSES)
+
+
+def _judge_apart(
+    location: LakeLocation, size: Size, master: str, shelf: Sequence[Market], lines: Path
+) -> list[Outcome]:
+    """Judge a shelf in a process of its own, which may judge others after it."""
+    return _Campaign(location, size, Console(), master).judge_shelf(shelf, lines)
 
 
 def _shelves(missing: Sequence[Market]) -> list[list[Market]]:
