@@ -12,7 +12,6 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
 from whatif.workflow.resolve import resolve_study
 from whatif.workflow.run import RunOptions, run
-from whatif.workflow.stitch import all_validate_returns
 
 from .conftest import rows_of, run_twice
 from .test_walk_forward import FORESTS as WALKING
@@ -52,7 +51,8 @@ def test_forests(go, market, monkeypatch, make_study) -> None:
     assert best.validate["sharpe"] == pytest.approx(np.mean(sharpes))
     assert list(result.leaderboard()["sharpe"]) == sorted(result.leaderboard()["sharpe"], reverse=True)
     assert best.test["status"] == "ok"
-    assert len(all_validate_returns(market, resolved).columns) == 4
+    assert result.verdict.verdict.figures.compared == 4
+    assert any("the first of 2 paths" in note for note in result.verdict.notes)
 
     monkeypatch.setattr("whatif.workflow.lazy.get_spark", no_spark)
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))

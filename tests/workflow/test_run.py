@@ -388,3 +388,17 @@ def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market,
     assert (whole.computed, whole.resumed) == (8, 12)
     assert keys_of(rows_of(market, RETURNS)) == keys_of(rows_of(market, RESULTS))
     assert not rows_of(market, RESULTS).duplicated(list(KEY)).any()
+
+
+def test_what_one_study_drops_another_on_other_symbols_keeps(go, market, monkeypatch) -> None:
+    axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
+    go(axes=axes, data={**STUDY["data"], "symbols": ["B"]})
+    kept = keys_of(rows_of(market, RETURNS))
+    monkeypatch.setattr("whatif.workflow.pending.ALL_UP_TO", 6)
+    small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
+    monkeypatch.setattr("whatif.workflow.run.returns_to_keep", small)
+    result = go(axes=axes, data={**STUDY["data"], "symbols": ["A"]})
+    assert (result.computed, result.resumed) == (10, 0)
+    returns = rows_of(market, RETURNS)
+    assert keys_of(returns[returns["symbol"] == "B"]) == kept
+    assert len(returns[(returns["symbol"] == "A") & (returns["window"] == "validate")]) == 6

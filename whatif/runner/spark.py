@@ -200,20 +200,32 @@ def store(
 
 
 def drop_returns(
-    spark: SparkSession, location: LakeLocation, plan: Plan, window: str, configurations: Iterable[str]
+    spark: SparkSession,
+    location: LakeLocation,
+    plan: Plan,
+    window: str,
+    configurations: Iterable[str],
+    symbols: Iterable[str],
 ) -> None:
-    """Delete the returns of some configurations on one window."""
+    """Delete the returns of some configurations on some symbols, as rows name them, in one window."""
     bounds = plan.windows[window].window
     start, end = (
         f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([bounds.start_us, bounds.end_us]))
     )
     condition = (
         f"bars_snapshot = {plan.bars.snapshot_id} AND data_digest = '{plan.data_digest}' "
-        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end}"
+        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end} "
+        f"AND symbol IN ({', '.join(_quoted(symbol) for symbol in symbols)})"
     )
     frame = pd.DataFrame({"config_id": sorted(configurations)})
     values = spark.createDataFrame(frame, "config_id string")
     delete_matching(spark, location, RETURNS, values, condition)
+
+
+def _quoted(text: str) -> str:
+    """Return a literal of Spark's SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _name() -> Column:

@@ -110,23 +110,19 @@ def _key(answer: FoldAnswer) -> Key | None:
 
 def _ranked_on(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
     """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap."""
-    last = answers[-1].fold
     if resolved.timeline.kind == "cpcv":
-        path = paths_of(resolved)[0]
-        return tuple(RankedOn(window, _ids(resolved, last, fold)) for window, fold in path)
+        first, *_ = paths_of(resolved)
+        return tuple(RankedOn(window, _names(resolved, fold)) for window, fold in first)
     found: list[RankedOn] = []
     for answer in reversed(answers):
         (window,) = answer.fold.validate
         if not found or window.end_us <= found[-1].window.start_us:
-            found.append(RankedOn(window, _ids(resolved, last, answer.fold)))
+            found.append(RankedOn(window, _names(resolved, answer.fold)))
     return tuple(reversed(found))
 
 
-def _ids(resolved: Resolved, last: Fold, fold: Fold) -> Mapping[str, str] | None:
-    if fold is last:
-        return None
-    pairs = zip(resolved.configurations(last), resolved.configurations(fold), strict=True)
-    return {one.config_id: other.config_id for one, other in pairs}
+def _names(resolved: Resolved, fold: Fold) -> Mapping[str, str] | None:
+    return None if fold is resolved.timeline.last else resolved.names_in(fold)
 
 
 def _ranks(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[FloatArray, FloatArray]:

@@ -99,7 +99,6 @@ def _rows(
 ) -> pd.DataFrame:
     groups = ["+".join(group) for group in resolved.portfolios]
     rows = read_rows(location, RESULTS, slot(resolved, window), configurations=configurations)
-    rows = rows[rows["symbol"].isin(groups)].reset_index(drop=True)
     if not resolved.pooled or not len(rows):
         return rows
     whole = rows.groupby("config_id")["symbol"].transform("size") == len(groups)

@@ -30,6 +30,7 @@ from whatif.stats import (
 from whatif.typing import FloatArray, IntArray
 from whatif.workflow.answered import Answered, RankedOn, Told
 from whatif.workflow.panels import Key, market_returns, returns_panel
+from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
@@ -127,7 +128,7 @@ def judge_study(
         stability=_stability(resolved, board, chosen),
         correlation=correlation,
         correlation_note=note,
-        notes=(*panel.notes, *_stand_in(resolved.study.objective)),
+        notes=(*panel.notes, *_one_path(resolved), *_stand_in(resolved.study.objective)),
     )
 
 
@@ -286,6 +287,17 @@ def _seen_on_test(
         return None
     sides = (both[name].astype("float64").to_numpy() for name in (objective, f"{objective}_test"))
     return rank_correlation(*sides)
+
+
+def _one_path(resolved: Resolved) -> list[str]:
+    """Say which of several paths the statistics are of, since they are no independent data."""
+    paths = len(paths_of(resolved)) if resolved.timeline.kind == "cpcv" else 1
+    if paths < 2:
+        return []
+    return [
+        f"Statistics on validate are of the first of {paths} paths: all hold the same periods, traded by "
+        "models that learnt from other folds. The ranking is the mean over all of them."
+    ]
 
 
 def _stand_in(objective: str) -> list[str]:

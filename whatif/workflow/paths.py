@@ -43,21 +43,20 @@ def path_board(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
     joined. `config_id` is that of the configuration that learns from everything before the test
     window. A configuration that failed anywhere has failed.
     """
-    final = resolved.timeline.last
     held = _held(location, resolved)
     paths = paths_of(resolved)
     per_year = next(iter(resolved.periods.values())).per_year
     groups = ["+".join(group) for group in resolved.portfolios]
     symbols = ["+".join(groups)] if resolved.pooled else groups
-    by_fold = {fold.number: resolved.configurations(fold) for fold in resolved.timeline.folds}
+    names = {fold.number: resolved.names_in(fold) for fold in resolved.timeline.folds}
     rows = []
-    for at, configuration in enumerate(resolved.configurations(final)):
-        own = {number: found[at].config_id for number, found in by_fold.items()}
+    for configuration in resolved.grid.configurations:
+        config_id = configuration.config_id
         for symbol in symbols:
-            parts = [[(w.name, own[fold.number], symbol) for w, fold in path] for path in paths]
+            parts = [[(w.name, names[fold.number][config_id], symbol) for w, fold in path] for path in paths]
             row = _row(parts, held, per_year)
             if row is not None:
-                rows.append(row | {"config_id": configuration.config_id, "symbol": symbol})
+                rows.append(row | {"config_id": config_id, "symbol": symbol})
     return ranked(resolved, pd.DataFrame(rows, columns=None if rows else list(RESULTS.column_names)))
 
 

@@ -16,7 +16,8 @@ from whatif.workflow.stored import Slot, read_rows, stored_keys
 
 def slot(resolved: Resolved, window: Window) -> Slot:
     """Return where the study's rows on `window` are."""
-    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window)
+    symbols = tuple("+".join(group) for group in resolved.portfolios)
+    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window, symbols)
 
 
 def keeps_all_returns(resolved: Resolved) -> bool:

@@ -96,6 +96,11 @@ class Resolved:
         """Return the configurations of a fold."""
         return self.grids[fold.number].configurations
 
+    def names_in(self, fold: Fold) -> Mapping[str, str]:
+        """Return what each configuration of the last fold is called in another, whose models differ."""
+        pairs = zip(self.grid.configurations, self.configurations(fold), strict=True)
+        return {last.config_id: own.config_id for last, own in pairs}
+
     def configuration(self, config_id: str) -> Configuration:
         """Return the configuration of this id, of whatever fold."""
         return self._by_id[config_id]

@@ -257,7 +257,8 @@ class _Run:
         mine = set(board["config_id"].astype(str))
         surplus = (stored & mine) - returns_to_keep(board["config_id"].astype(str))
         if surplus:
-            drop_returns(self.session(), self.location, plan, validate.name, surplus)
+            symbols = ["+".join(group) for group in self.resolved.portfolios]
+            drop_returns(self.session(), self.location, plan, validate.name, surplus, symbols)
             self._say(f"returns: kept of {len(mine) - len(surplus):,} configurations")
 
     def _open(self, plan: Plan, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:

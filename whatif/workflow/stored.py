@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,11 +24,12 @@ MOST_IN_FILTER = 200
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a study's rows are: market, slice and window."""
+    """Where a study's rows are: market, slice, window, and symbols as rows name them (None for any)."""
 
     bars_snapshot: int
     data_digest: str
     window: Window
+    symbols: tuple[str, ...] | None = None
 
     def matches(self, configurations: Sequence[str] | None = None) -> BooleanExpression:
         """Return the filter of its rows, of some configurations or of all."""
@@ -40,7 +42,17 @@ class Slot:
         ]
         if configurations is not None and len(configurations) <= MOST_IN_FILTER:
             terms.append(one_of("config_id", configurations))
+        if self.symbols is not None and len(self.symbols) <= MOST_IN_FILTER:
+            terms.append(one_of("symbol", self.symbols))
         return all_of(*terms)
+
+    def holds(self, symbol: str) -> bool:
+        """Tell whether rows of `symbol` are its own."""
+        return self._own is None or symbol in self._own
+
+    @cached_property
+    def _own(self) -> frozenset[str] | None:
+        return None if self.symbols is None else frozenset(self.symbols)
 
 
 def read_rows(
@@ -60,10 +72,12 @@ def read_rows(
     if opened is None:
         return pd.DataFrame(columns=names)
     pinned, there = opened
-    wanted = [name for name in dict.fromkeys([*names, "config_id"]) if name in there]
+    wanted = [name for name in dict.fromkeys([*names, "config_id", "symbol"]) if name in there]
     frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations)).to_pandas()
     if configurations is not None:
         frame = frame[frame["config_id"].isin(set(configurations))]
+    if slot.symbols is not None:
+        frame = frame[frame["symbol"].isin(slot.symbols)]
     return frame.reindex(columns=names).reset_index(drop=True)
 
 
@@ -92,7 +106,7 @@ def stored_keys(
         distinct = pa.Table.from_batches([batch]).select(columns).group_by(columns).aggregate([])
         keys.update(zip(*(distinct[name].to_pylist() for name in columns), strict=True))
     asked = None if configurations is None else set(configurations)
-    return {key for key in keys if asked is None or key[0] in asked}
+    return {key for key in keys if (asked is None or key[0] in asked) and slot.holds(key[1])}
 
 
 def _opened(location: LakeLocation, table: TableSpec) -> tuple[Pin, set[str]] | None:
