@@ -43,3 +43,9 @@ def read_spark_conf(path: Path) -> dict[str, str]:
             key, *value = re.split(r"\s*[=\s]\s*", line, maxsplit=1)
             settings[key] = value[0] if value else ""
     return settings
+
+
+def jobs_dir() -> Path:
+    """Return the folder of the programs that spark-submit runs: beside the package, or where pip puts it."""
+    beside = Path(__file__).resolve().parent.parent / "jobs"
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "whatif" / "jobs"

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from importlib import import_module, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,28 @@ def find_iceberg_jar() -> Path:
     if not jars:
         raise SessionError(f"there is no {name} in {folder}: set WHATIF_ICEBERG_JAR to one")
     return jars[-1]
+
+
+def find_spark_submit() -> Path:
+    """Return spark-submit: SPARK_HOME's, that on PATH, or that of the pyspark that is installed.
+
+    Raises
+    ------
+    SessionError
+        If there is none.
+    """
+    home = os.environ.get("SPARK_HOME")
+    on_path = shutil.which("spark-submit", path=str(Path(home) / "bin") if home else None)
+    if on_path is not None:
+        return Path(on_path)
+    spec = find_spec("pyspark")
+    program = Path(spec.origin).parent / "bin" / "spark-submit" if spec and spec.origin else None
+    if program is None or not program.is_file():
+        raise SessionError(
+            "there is no spark-submit: set SPARK_HOME to an unpacked Spark 3.5, or run "
+            "'pip install pyspark==3.5.9'"
+        )
+    return program
 
 
 def catalog_conf(location: LakeLocation) -> dict[str, str]:

@@ -142,6 +142,8 @@ def glue_default_arguments(settings: SubmitSettings, conf: Mapping[str, str]) ->
     environment = {"WHATIF_CATALOG_PROPERTIES": "type=glue"}
     if settings.tracking_uri:
         environment["MLFLOW_TRACKING_URI"] = settings.tracking_uri
+    group = settings.glue.log_group
+    logs = {"--custom-logGroup-prefix": group} if group else {}
     return {
         "--datalake-formats": "iceberg",
         # Glue takes one --conf: its value chains the others
@@ -153,6 +155,7 @@ def glue_default_arguments(settings: SubmitSettings, conf: Mapping[str, str]) ->
         # Glue's own variables for the driver must begin with CUSTOMER_, which nothing would read
         "--environment": json.dumps(environment, separators=(",", ":")),
         "--home": HOME,
+        **logs,
     }
 
 

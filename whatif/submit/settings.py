@@ -39,6 +39,7 @@ class GlueSettings(Section):
     """A job of Glue and how large its runs are."""
 
     job: str | None = None
+    log_group: str | None = None
     worker_type: Literal["G.1X", "G.2X", "G.4X", "G.8X", "R.1X", "R.2X", "R.4X", "R.8X"] = "G.1X"
     workers: Annotated[int, Field(ge=2, le=299)] = 10
     timeout_minutes: Minutes = 480

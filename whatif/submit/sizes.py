@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from whatif.errors import SubmitError
+from whatif.submit.target import LOCAL_FAILURES
 
 EMR_MEMORY_GB = {1: 8, 2: 16, 4: 30, 8: 60, 16: 120, 32: 244}
 """Cores of an EMR Serverless worker, and the most memory it can have with them."""
@@ -87,7 +88,7 @@ def spark_sizes(
     One machine has no executors: there `executors` is the number of cores, and the memory the driver's.
     """
     if not master.startswith("spark://"):
-        cores = master if executors is None else f"local[{executors},4]"
+        cores = master if executors is None else f"local[{executors},{LOCAL_FAILURES}]"
         return cores, {} if memory is None else {"spark.driver.memory": _checked(memory)}
     changed: dict[str, str] = {}
     if executors is not None:

@@ -13,7 +13,9 @@ CLUSTER = "spark"
 LOCAL = "local"
 
 _MASTER = re.compile(r"spark://[^:/,\s]+:\d+(,[^:/,\s]+:\d+)*")
-_LOCAL = re.compile(r"local(\[(\d+|\*)\])?")
+_LOCAL = re.compile(r"local(?:\[(\d+|\*)(?:,\d+)?\])?")
+LOCAL_FAILURES = 4
+"""How often a task is tried on this machine, as on a cluster."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ def parse_target(text: str) -> Target:
     """
     if text in (EMR_SERVERLESS, GLUE):
         return Target(text)
-    if _LOCAL.fullmatch(text):
-        return Target(LOCAL, text if "[" in text else "local[*]")
+    local = _LOCAL.fullmatch(text)
+    if local is not None:
+        return Target(LOCAL, f"local[{local[1] or '*'},{LOCAL_FAILURES}]")
     if _MASTER.fullmatch(text):
         return Target(CLUSTER, text)
     if text.startswith("spark:"):
