@@ -90,4 +90,5 @@ emr_serverless:
   log_group: $(output compute EmrLogGroup)
 glue:
   job: $(output compute RunJobName)
+  log_group: $(output compute GlueLogGroup)
 EOF
