@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ GIVEN = {"Prefix": "acme", "DatabaseName": "quant_lake"}
 NO_VALUE = object()
 
 
+@lru_cache
+def read_template(path: Path) -> dict[str, Any]:
+    """Return a template as cfn-lint reads it; nobody changes it."""
+    return dict(load(str(path)))
+
+
 @dataclass
 class Stack:
     """A template with its values, once those of the stacks before it are known."""
@@ -42,7 +49,7 @@ class Stack:
     exports: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.template = load(str(FOLDER / f"{self.name}.yaml"))
+        self.template = read_template(FOLDER / f"{self.name}.yaml")
         defaults = {name: rules.get("Default") for name, rules in self.template["Parameters"].items()}
         self.values = defaults | {name: value for name, value in self.given.items() if name in defaults}
         raw = self.template["Resources"]
