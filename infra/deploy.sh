@@ -24,7 +24,7 @@ for argument in "$@"; do
       name="${argument%%=*}"
       known="$(for file in *.yaml; do parameters "$file"; done | sort -u)"
       grep -qx "$name" <<<"$known" || die "$name is no parameter of any template; there are:" $known
-      GIVEN+=("$argument")
+      if [ "$name" != Prefix ]; then GIVEN+=("$argument"); fi
       case "$name" in
         Prefix) PREFIX="${argument#*=}" ;;
         DatabaseName) DATABASE="${argument#*=}" ;;

@@ -23,7 +23,9 @@ def stacks() -> dict[str, Stack]:
 
 
 @pytest.fixture(
-    scope="session", params=[{}, OPTIONS, OPTIONS | {"LakeFormation": "yes"}], ids=["plain", "options", "lake"]
+    scope="session",
+    params=[{}, OPTIONS, OPTIONS | {"LakeFormation": "yes"}],
+    ids=["plain", "options", "lake"],
 )
 def every(request: pytest.FixtureRequest) -> dict[str, Stack]:
     """Return the stacks as deployed without options, with most, and with all."""

@@ -67,7 +67,9 @@ class Stack:
     def of(self, kind: str) -> dict[str, Any]:
         """Return the properties of all resources of a type."""
         return {
-            name: resource["Properties"] for name, resource in self.resources.items() if resource["Type"] == kind
+            name: resource["Properties"]
+            for name, resource in self.resources.items()
+            if resource["Type"] == kind
         }
 
     def work_out(self, value: Any) -> Any:

@@ -17,9 +17,7 @@ def settings(stacks: dict[str, Stack]) -> SubmitSettings:
     """Return the settings as the outputs of the stacks say."""
     storage, compute = stacks["storage"].outputs, stacks["compute"].outputs
     found = load_settings(CONF / "submit.yaml")
-    glue = found.glue.model_copy(
-        update={"job": compute["RunJobName"], "log_group": compute["GlueLogGroup"]}
-    )
+    glue = found.glue.model_copy(update={"job": compute["RunJobName"], "log_group": compute["GlueLogGroup"]})
     filled = {"bucket": storage["ArtifactBucket"], "warehouse": storage["Warehouse"], "prefix": "acme"}
     return SubmitSettings.model_validate(found.model_copy(update={**filled, "glue": glue}).model_dump())
 

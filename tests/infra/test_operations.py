@@ -80,7 +80,9 @@ def test_who_alerts_may_publish_and_use_the_topics_key(stacks: dict[str, Stack])
             (own,) = [s for s in statements if service in _services(s)]
             assert set(listed(own["Action"])) == actions
             # SNS documents that a condition here would keep EventBridge out
-            wanted = None if service.startswith("events") else {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+            wanted = (
+                None if service.startswith("events") else {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+            )
             assert own.get("Condition") == wanted, service
 
 
@@ -96,7 +98,10 @@ def test_the_topic_is_tls_only(stacks: dict[str, Stack]) -> None:
 
 
 def test_mail_and_budget_are_there_when_asked_for() -> None:
-    plain, asked = deployed()["operations"], deployed(AlertEmail="a@b.example", MonthlyBudget="10")["operations"]
+    plain, asked = (
+        deployed()["operations"],
+        deployed(AlertEmail="a@b.example", MonthlyBudget="10")["operations"],
+    )
     for kind in ("AWS::SNS::Subscription", "AWS::Budgets::Budget"):
         assert not plain.of(kind)
         assert asked.of(kind)

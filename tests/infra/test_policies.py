@@ -44,7 +44,9 @@ def test_no_action_and_no_resource_is_a_star(every: dict[str, Stack]) -> None:
             where = f"{stack.name}: {name}.{statement['Sid']}"
             assert statement["Effect"] == "Allow", where
             assert not {"NotAction", "NotResource", "Principal"} & set(statement), where
-            assert all(re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9]+", a) for a in listed(statement["Action"])), where
+            assert all(re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9]+", a) for a in listed(statement["Action"])), (
+                where
+            )
             assert "*" not in listed(statement["Resource"]), where
 
 
@@ -114,25 +116,61 @@ def test_the_submitters_principal_and_the_boundary_are_kept() -> None:
     given = {"SubmitterPrincipal": "arn:aws:iam::123456789012:role/q", "PermissionsBoundary": "arn:b"}
     stacks = deployed(Mlflow="yes", LakeFormation="yes", **given)
     roles = [role for stack in stacks.values() for role in stack.of("AWS::IAM::Role").values()]
-    assert len(roles) == 6
+    assert len(roles) == 7
     assert all(role["PermissionsBoundary"] == "arn:b" for role in roles)
-    (trust,) = stacks["submitter"].of("AWS::IAM::Role")["SubmitterRole"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Condition"]["ArnLike"] == {"aws:PrincipalArn": given["SubmitterPrincipal"]}
+    trusts = {
+        name: role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"].get("ArnLike")
+        for name, role in stacks["submitter"].of("AWS::IAM::Role").items()
+    }
+    wanted = {"aws:PrincipalArn": given["SubmitterPrincipal"]}
+    assert trusts == {"SubmitterRole": wanted, "IngesterRole": None}
     assert "PermissionsBoundary" not in deployed()["access"].of("AWS::IAM::Role")["RunRole"]
 
 
-def test_only_the_two_runtime_roles_can_be_handed_over_and_only_to_emr(every: dict[str, Stack]) -> None:
-    found = [
-        (name, statement)
-        for stack in every.values()
-        for name, statement in identity_statements(stack)
-        if any(action.startswith("iam:") for action in listed(statement["Action"]))
-    ]
-    ((name, statement),) = found
-    assert (name, statement["Action"]) == ("SubmitterRole", ["iam:PassRole"])
-    roles = {f"arn:aws:iam::{ACCOUNT}:role/acme-run", f"arn:aws:iam::{ACCOUNT}:role/acme-ingest"}
-    assert set(statement["Resource"]) == roles
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
+def test_each_starter_hands_over_one_role_and_only_to_emr(every: dict[str, Stack]) -> None:
+    found = {}
+    for stack in every.values():
+        for name, statement in identity_statements(stack):
+            if any(action.startswith("iam:") for action in listed(statement["Action"])):
+                assert statement["Action"] == ["iam:PassRole"]
+                to = {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
+                assert statement["Condition"] == to
+                found[name] = statement["Resource"]
+    role = f"arn:aws:iam::{ACCOUNT}:role/acme-"
+    assert found == {"SubmitterRole": f"{role}run", "IngesterRole": f"{role}ingest"}
+
+
+def test_whoever_submits_studies_reaches_no_role_that_writes_bars(stacks: dict[str, Stack]) -> None:
+    submitter, ingester = (of(stacks, "submitter", f"{who}Role") for who in ("Submitter", "Ingester"))
+    jobs = stacks["compute"].of("AWS::Glue::Job")
+    program = jobs["IngestJob"]["Command"]["ScriptLocation"].replace("s3://", "arn:aws:s3:::")
+    assert may(submitter, "glue:StartJobRun", f"{GLUE}job/acme-run")
+    assert not may(submitter, "glue:StartJobRun", f"{GLUE}job/acme-ingest")
+    assert not may(submitter, "s3:PutObject", program)
+    assert not may(submitter, "s3:PutObject", f"{DATA}/landing/bars.csv")
+    assert may(ingester, "s3:PutObject", program)
+    assert may(ingester, "glue:StartJobRun", f"{GLUE}job/acme-ingest")
+    assert not may(ingester, "glue:StartJobRun", f"{GLUE}job/acme-run")
+    for role in (submitter, ingester):
+        assert not may(role, "s3:GetObject", f"{LAKE}/bars/data/f.parquet")
+        assert not may(role, "s3:PutObject", f"{LAKE}/bars/data/f.parquet")
+
+
+def test_submit_may_call_what_it_calls(stacks: dict[str, Stack]) -> None:
+    submitter = of(stacks, "submitter", "SubmitterRole")
+    application = stacks["compute"].outputs["ApplicationArn"]
+    for action in ("StartJobRun", "ListJobRuns", "GetApplication"):
+        assert may(submitter, f"emr-serverless:{action}", application), action
+    for action in ("GetJobRun", "CancelJobRun", "TagResource"):
+        assert may(submitter, f"emr-serverless:{action}", f"{application}/jobruns/00f1"), action
+    for action in ("GetJob", "GetJobRun", "GetJobRuns", "StartJobRun", "BatchStopJobRun"):
+        assert may(submitter, f"glue:{action}", f"{GLUE}job/acme-run"), action
+    for key in ("code/abc/whatif.zip", "studies/s/abc/study.yaml"):
+        assert may(submitter, "s3:PutObject", f"{ARTIFACTS}/acme/{key}"), key
+    for key in ("code/abc/whatif.zip", "runs/s/abc/leaderboard.csv", "logs/applications/a/jobs/j/x.gz"):
+        assert may(submitter, "s3:GetObject", f"{ARTIFACTS}/acme/{key}"), key
+    assert may(submitter, "s3:ListBucket", ARTIFACTS), "head_bucket names no prefix"
+    assert may(submitter, "s3:ListBucket", ARTIFACTS, s3_prefix="acme/runs/s/abc/")
 
 
 def test_run_makes_every_table_but_those_of_ingest(stacks: dict[str, Stack]) -> None:
@@ -171,7 +209,10 @@ def test_nobody_drops_tables_or_databases(every: dict[str, Stack]) -> None:
         for _, statement in identity_statements(stack):
             for action in listed(statement["Action"]):
                 assert not re.match(r"glue:(Delete|BatchDelete|CreateDatabase|UpdateDatabase)", action)
-                assert not re.match(r"s3:(PutBucket|DeleteBucket|PutObjectAcl|PutEncryption|PutLifecycle)", action)
+                assert not re.match(
+                    r"s3:(PutBucket|DeleteBucket|PutObjectAcl|PutEncryption|PutLifecycle|DeleteObjectVersion)",
+                    action,
+                )
 
 
 def test_a_job_cannot_change_what_the_next_one_runs(stacks: dict[str, Stack]) -> None:

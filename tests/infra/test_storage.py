@@ -93,7 +93,11 @@ def test_lifecycle(stacks: dict[str, Stack], name: str) -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules.values())
     assert rules["drop-broken-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
     assert any("NoncurrentVersionExpiration" in rule for rule in rules.values())
-    ends = {rule.get("Prefix", ""): rule["ExpirationInDays"] for rule in rules.values() if "ExpirationInDays" in rule}
+    ends = {
+        rule.get("Prefix", ""): rule["ExpirationInDays"]
+        for rule in rules.values()
+        if "ExpirationInDays" in rule
+    }
     if name == "DataBucket":
         assert ends == {}, "bars and results are never deleted by age"
     elif name == "ArtifactBucket":

@@ -44,7 +44,9 @@ def test_nothing_young_is_dropped(stacks: dict[str, Stack]) -> None:
             assert kept["SnapshotRetentionPeriodInDays"] >= 7
             assert kept["NumberOfSnapshotsToRetain"] >= 5
         if found["Type"] == "orphan_file_deletion":
-            days = how["OrphanFileDeletionConfiguration"]["IcebergConfiguration"]["OrphanFileRetentionPeriodInDays"]
+            days = how["OrphanFileDeletionConfiguration"]["IcebergConfiguration"][
+                "OrphanFileRetentionPeriodInDays"
+            ]
             longest = stacks["compute"].template["Parameters"]["GlueTimeoutMinutes"]["MaxValue"] / 60 / 24
             assert days > longest
 
@@ -63,7 +65,11 @@ def test_with_lake_formation_there_are_grants_and_no_optimizers() -> None:
     stacks = deployed(LakeFormation="yes")
     assert optimizers(stacks) == []
     grants = [
-        (p["Principal"]["DataLakePrincipalIdentifier"].rpartition("/")[2], next(iter(p["Resource"])), p["Permissions"])
+        (
+            p["Principal"]["DataLakePrincipalIdentifier"].rpartition("/")[2],
+            next(iter(p["Resource"])),
+            p["Permissions"],
+        )
         for name in ("access", "tables")
         for p in stacks[name].of("AWS::LakeFormation::PrincipalPermissions").values()
     ]

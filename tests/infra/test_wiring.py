@@ -13,7 +13,7 @@ NEEDED = {
     "storage": ("ArtifactBucket", "Warehouse", "KeyArn"),
     "access": ("RunRoleArn", "IngestRoleArn"),
     "compute": ("ApplicationId", "EmrLogGroup", "RunJobName", "IngestJobName"),
-    "submitter": ("SubmitterRoleArn",),
+    "submitter": ("SubmitterRoleArn", "IngesterRoleArn"),
 }
 """What conf/submit.yaml asks for, and what its user needs beside it."""
 
