@@ -66,11 +66,8 @@ class Stack:
 
     def of(self, kind: str) -> dict[str, Any]:
         """Return the properties of all resources of a type."""
-        return {
-            name: resource["Properties"]
-            for name, resource in self.resources.items()
-            if resource["Type"] == kind
-        }
+        found = {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
+        return {name: resource["Properties"] for name, resource in found.items()}
 
     def work_out(self, value: Any) -> Any:
         """Return `value` with its functions replaced by what they give."""
@@ -191,7 +188,7 @@ def resource_statements(stack: Stack) -> Iterator[tuple[str, str, dict[str, Any]
 
 
 def may(statements: list[dict[str, Any]], action: str, resource: str, **context: str) -> bool:
-    """Tell whether a statement allows an action on a resource, conditions on `s3:prefix` and the like included."""
+    """Tell whether a statement allows an action on a resource, given what its conditions ask for."""
     return any(
         action in listed(statement["Action"])
         and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))

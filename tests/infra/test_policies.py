@@ -167,7 +167,12 @@ def test_submit_may_call_what_it_calls(stacks: dict[str, Stack]) -> None:
         assert may(submitter, f"glue:{action}", f"{GLUE}job/acme-run"), action
     for key in ("code/abc/whatif.zip", "studies/s/abc/study.yaml"):
         assert may(submitter, "s3:PutObject", f"{ARTIFACTS}/acme/{key}"), key
-    for key in ("code/abc/whatif.zip", "runs/s/abc/leaderboard.csv", "logs/applications/a/jobs/j/x.gz"):
+    for key in (
+        "environment.tar.gz",
+        "code/abc/whatif.zip",
+        "runs/s/a/board.csv",
+        "logs/applications/a/x.gz",
+    ):
         assert may(submitter, "s3:GetObject", f"{ARTIFACTS}/acme/{key}"), key
     assert may(submitter, "s3:ListBucket", ARTIFACTS), "head_bucket names no prefix"
     assert may(submitter, "s3:ListBucket", ARTIFACTS, s3_prefix="acme/runs/s/abc/")
@@ -216,11 +221,14 @@ def test_nobody_drops_tables_or_databases(every: dict[str, Stack]) -> None:
 
 
 def test_a_job_cannot_change_what_the_next_one_runs(stacks: dict[str, Stack]) -> None:
-    for role in ("RunRole", "IngestRole"):
+    study = ("code/abc/whatif.zip", "code/abc/run_whatif.py", "studies/s/abc/study.yaml")
+    reads = {"RunRole": study, "IngestRole": ("ingest/ingest_bars.py",)}
+    for role, own in reads.items():
         statements = of(stacks, "access", role)
-        for key in ("code/abc/whatif.zip", "studies/s/abc/study.yaml", "environment.tar.gz"):
-            assert may(statements, "s3:GetObject", f"{ARTIFACTS}/acme/{key}")
-            assert not may(statements, "s3:PutObject", f"{ARTIFACTS}/acme/{key}")
+        for key in (*study, "ingest/ingest_bars.py", "environment.tar.gz"):
+            readable = key in own or key == "environment.tar.gz"
+            assert may(statements, "s3:GetObject", f"{ARTIFACTS}/acme/{key}") == readable, (role, key)
+            assert not may(statements, "s3:PutObject", f"{ARTIFACTS}/acme/{key}"), (role, key)
         assert may(statements, "s3:PutObject", f"{ARTIFACTS}/acme/logs/applications/a/jobs/j/stdout.gz")
 
 

@@ -1,4 +1,4 @@
-"""deploy.sh and destroy.sh call the AWS CLI in the right order, against one that only writes down its arguments."""
+"""deploy.sh and destroy.sh call the AWS CLI in the right order; here it only writes down its arguments."""
 
 from __future__ import annotations
 

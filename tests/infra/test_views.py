@@ -95,7 +95,7 @@ def test_a_column_that_is_not_there_is_found() -> None:
 
 def test_the_leaderboard_ranks_good_backtests_on_validate_alone(stacks: dict[str, Stack]) -> None:
     board = views(stacks)["leaderboard"]
-    assert board.rest.split() == """WHERE status = 'ok' AND "window" LIKE 'validate%'""".split()
+    assert " ".join(board.rest.split()) == """WHERE status = 'ok' AND "window" LIKE 'validate%'"""
     assert {*METRIC_COLUMNS, *BENCHMARK_COLUMNS, "config_id", "parameters"} <= set(board.columns)
 
 
