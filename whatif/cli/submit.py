@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from whatif.errors import SubmitError
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
@@ -175,7 +176,12 @@ def _end(record: Record, where: Place, console: Console) -> None:
     runner = _runner(where)
     with console.status("", spinner="dots") as live:
         watch = _watch(console, live.update)
-        state = finish(record, runner, where.settings.prices, watch, Records(where.home))
+        try:
+            state = finish(record, runner, where.settings.prices, watch, Records(where.home))
+        except SubmitError as error:
+            raise SubmitError(
+                f"{error}; the run itself goes on, see 'whatif status {record.identity[:8]}'"
+            ) from error
     _result(record, state, where, console)
 
 
@@ -234,8 +240,6 @@ def _tell(record: Record, found: bool, uploaded: int, console: Console) -> None:
 
 def _list(records: list[Record], store: Records, console: Console) -> None:
     """List records with the states last seen; those that may go on are asked for."""
-    from whatif.errors import SubmitError
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("id", "study", "target", "run", "state", "since"):
         table.add_column(name, overflow="fold")
