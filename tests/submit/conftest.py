@@ -88,14 +88,20 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
 
 
+@pytest.fixture(scope="session")
+def _s3_client() -> Any:
+    """A client takes longer to make than all that a test does with it."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("s3", region_name=REGION, **keys)
+
+
 @pytest.fixture
-def s3(credentials: None) -> Iterator[Any]:
+def s3(_s3_client: Any, credentials: None) -> Iterator[Any]:
     """S3 with the bucket of the settings, in this process."""
     with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
         where = {"LocationConstraint": REGION}
-        client.create_bucket(Bucket="quant-artifacts", CreateBucketConfiguration=where)
-        yield client
+        _s3_client.create_bucket(Bucket="quant-artifacts", CreateBucketConfiguration=where)
+        yield _s3_client
 
 
 def refusal(code: str, message: str = "no", operation: str = "StartJobRun") -> ClientError:

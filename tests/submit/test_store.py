@@ -63,10 +63,19 @@ class TestStore:
         with pytest.raises(SubmitError, match="would leave the folder"):
             store.fetch_folder("s3://quant-artifacts/r/", tmp_path)
 
-    def test_more_objects_than_a_page(self, store: Store, s3: Any, tmp_path: Path) -> None:
-        for k in range(1_005):
+    def test_more_objects_than_a_page(
+        self, store: Store, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for k in range(5):
             s3.put_object(Bucket="quant-artifacts", Key=f"r/{k}", Body=b"")
-        assert len(store.fetch_folder("s3://quant-artifacts/r/", tmp_path)) == 1_005
+        pages = s3.get_paginator("list_objects_v2")
+
+        class Small:
+            def paginate(self, **given: Any) -> Any:
+                return pages.paginate(**given, PaginationConfig={"PageSize": 2})
+
+        monkeypatch.setattr(s3, "get_paginator", lambda _: Small())
+        assert len(store.fetch_folder("s3://quant-artifacts/r/", tmp_path)) == 5
 
     def test_a_missing_bucket(self, store: Store) -> None:
         with pytest.raises(SubmitError, match="there is no bucket quant-nowhere: set bucket in the settings"):
@@ -121,10 +130,14 @@ class TestFarSide:
         assert keys(s3) == ["whatif/runs/r/report.html"]
 
     def test_nothing_is_uploaded_of_a_run_that_failed(self, far_side: Store, s3: Any) -> None:
-        with pytest.raises(RuntimeError), output_here(f"{ROOT}/runs/r/") as folder:
-            assert folder is not None
-            (folder / "report.html").write_text("half")
-            raise RuntimeError
+        def fail() -> None:
+            with output_here(f"{ROOT}/runs/r/") as folder:
+                assert folder is not None
+                (folder / "report.html").write_text("half")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
         assert keys(s3) == []
 
     def test_files_of_this_machine_stay_where_they_are(self, tmp_path: Path) -> None:

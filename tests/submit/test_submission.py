@@ -109,7 +109,7 @@ class TestStarting:
 
     def test_a_missing_archive(self, submit: Submit, s3: Any, emr: FakeEmr) -> None:
         s3.delete_object(Bucket="quant-artifacts", Key=ARCHIVE)
-        with pytest.raises(SubmitError, match="environment archive .* is not there.*make env-archive"):
+        with pytest.raises(SubmitError, match=r"environment archive .* is not there.*make env-archive"):
             submit()
         assert not emr.starts
 
@@ -215,7 +215,7 @@ class TestTheEnd:
     def test_a_run_that_left_nothing(self, submit: Submit, make: Callable[..., Submission]) -> None:
         record = submit().record
         with pytest.raises(
-            SubmitError, match="left nothing in s3://quant-artifacts/whatif/runs/made/.*--again"
+            SubmitError, match=r"left nothing in s3://quant-artifacts/whatif/runs/made/.*--again"
         ):
             fetch(record, make().store)
 
@@ -236,5 +236,5 @@ class TestRecords:
     def test_a_damaged_record(self, records: Records) -> None:
         records.folder.mkdir(parents=True)
         (records.folder / "x.json").write_text("{")
-        with pytest.raises(SubmitError, match="is no record of a submission .*remove it"):
+        with pytest.raises(SubmitError, match=r"is no record of a submission .*remove it"):
             records.all()

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import whatif
@@ -72,13 +73,13 @@ def make_bundle(study: Study) -> Bundle:
     if strategy is not None:
         name, path = strategy
         authored[name] = _read(path)
-    package = _package()
     program = _read(jobs_dir() / ENTRY)
+    package_digest, package = _package()
     study_digest = content_digest(authored)
-    code_digest = content_digest({**package, ENTRY: program})
+    code_digest = content_digest({CODE: package_digest.encode(), ENTRY: program})
     files = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
     files[f"code/{code_digest}/{ENTRY}"] = program
-    files[f"code/{code_digest}/{CODE}"] = _zipped(package)
+    files[f"code/{code_digest}/{CODE}"] = package
     return Bundle(study.study, study_digest, code_digest, files, _notes(study))
 
 
@@ -132,12 +133,15 @@ def _notes(study: Study) -> tuple[str, ...]:
     return (f"strategy {name} is not uploaded: it has to be installed in the environment archive",)
 
 
-def _package() -> dict[str, bytes]:
+@cache
+def _package() -> tuple[str, bytes]:
+    """Return a digest of the package's files, and all of them in one zip."""
     folder = Path(whatif.__file__).resolve().parent
     if not folder.is_dir():
         raise SubmitError(f"the package {folder} is no folder: submit from a checkout or an installation")
     found = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    files = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    return content_digest(files), _zipped(files)
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
