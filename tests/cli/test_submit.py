@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,12 @@ class TestJobsOfGlue:
     @pytest.fixture
     def called(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         calls: list[list[str]] = []
-        monkeypatch.setattr("whatif.cli.main.main", lambda given: calls.append(list(given)) or 0)
+        # set, so that it is taken back
+        monkeypatch.setenv("WHATIF_CATALOG_PROPERTIES", "")
+        # the name whatif.cli.main is that of the function too
+        monkeypatch.setattr(
+            import_module("whatif.cli.main"), "main", lambda given: calls.append(list(given)) or 0
+        )
         return calls
 
     def test_what_submit_sends_is_what_run_understands(self, called: list[list[str]]) -> None:
@@ -123,7 +129,7 @@ class TestJobsOfGlue:
             "made", "id1", "s3://b/study.yaml", "s3://b/runs/", "s3://b/run.py", "s3://b/w.zip", ("--latest",)
         )
         conf = read_spark_conf(conf_dir() / "spark" / "glue.conf")
-        arguments = glue_request(SubmitSettings(bucket="b"), conf, run, "G.1X", 2)["Arguments"]
+        arguments = glue_request(SubmitSettings(bucket="quant"), conf, run, "G.1X", 2)["Arguments"]
         given = [part for pair in arguments.items() for part in pair]
         assert job("run", ["--JOB_NAME", "whatif-run", *given]) == 0
         assert called == [

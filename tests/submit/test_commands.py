@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,6 @@ def whatif(
     """Return a function that runs a command in the fake account, and returns all that it printed."""
     clients = {"s3": s3, "emr-serverless": emr, "glue": glue_service, "logs": NoLogs()}
     monkeypatch.setattr("whatif.submit.assemble.aws_client", lambda service, region: clients[service])
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr("whatif.submit.follow.FIRST_POLL_SECONDS", 0.0)
     monkeypatch.setattr("whatif.submit.follow.LAST_POLL_SECONDS", 0.0)
     s3.put_object(Bucket="quant-artifacts", Key="whatif/environment.tar.gz", Body=b"packed")

@@ -254,7 +254,7 @@ def _tell(record: Record, found: bool, uploaded: int, console: Console) -> None:
 def _list(records: list[Record], store: Records, console: Console) -> None:
     """List records with the states last seen; those that may go on are asked for."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("id", "study", "target", "run", "state", "since"):
+    for name in ("id", "study", "target", "state", "since"):
         table.add_column(name, overflow="fold")
     for record in records:
         try:
@@ -262,7 +262,7 @@ def _list(records: list[Record], store: Records, console: Console) -> None:
             shown = store.seen(record, state.name).state
         except WhatIfError:
             shown = f"{record.state or '?'} (not reached)"
-        table.add_row(record.identity, record.study, record.target, record.run, shown, record.created[:16])
+        table.add_row(record.identity, record.study, record.target, shown, record.created[:16])
     if records:
         console.print(table)
 

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-import whatif
 from whatif.conf_files import jobs_dir
 from whatif.errors import SubmitError
 from whatif.strategies.builtin import BUILTIN
@@ -77,10 +77,10 @@ def make_bundle(study: Study) -> Bundle:
     package_digest, package = _package()
     study_digest = content_digest(authored)
     code_digest = content_digest({CODE: package_digest.encode(), ENTRY: program})
-    files = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
-    files[f"code/{code_digest}/{ENTRY}"] = program
-    files[f"code/{code_digest}/{CODE}"] = package
-    return Bundle(study.study, study_digest, code_digest, files, _notes(study))
+    uploads = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
+    uploads[f"code/{code_digest}/{ENTRY}"] = program
+    uploads[f"code/{code_digest}/{CODE}"] = package
+    return Bundle(study.study, study_digest, code_digest, uploads, _notes(study))
 
 
 def strategy_file(study: Study) -> tuple[str, Path] | None:
@@ -136,12 +136,12 @@ def _notes(study: Study) -> tuple[str, ...]:
 @cache
 def _package() -> tuple[str, bytes]:
     """Return a digest of the package's files, and all of them in one zip."""
-    folder = Path(whatif.__file__).resolve().parent
+    folder = Path(str(files("whatif"))).resolve()
     if not folder.is_dir():
         raise SubmitError(f"the package {folder} is no folder: submit from a checkout or an installation")
     found = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    files = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
-    return content_digest(files), _zipped(files)
+    contents = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    return content_digest(contents), _zipped(contents)
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
