@@ -146,6 +146,10 @@ class TestJobsOfGlue:
         ]
         assert os.environ["WHATIF_CATALOG_PROPERTIES"] == "type=glue"
 
+    def test_what_to_ingest_has_a_name_too(self, called: list[list[str]]) -> None:
+        assert job("ingest", ["--paths", "s3://b/x.csv,s3://b/y.csv", "--exchange", "XNYS"]) == 0
+        assert called == [["ingest", "s3://b/x.csv", "s3://b/y.csv", "--exchange", "XNYS"]]
+
     def test_only_variables_of_ours_are_set(self, called: list[list[str]], capsys: Any) -> None:
         for text in ('{"LD_PRELOAD": "x"}', "x=y", '["a"]', '{"WHATIF_HOME": 1}'):
             assert job("run", ["--environment", text]) == 2

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+import pytest
+
+from whatif.submit.glue import Glue
+from whatif.submit.settings import SubmitSettings
 from whatif.submit.tails import CloudWatchTail, Quiet, S3Tail
 
 from .conftest import NoLogs, Pages, refusal
@@ -56,6 +60,29 @@ def test_executors_are_not_listened_to() -> None:
     service.put(1, "mine")
     service.put(2, "theirs", f"{RUN}_g-77")
     assert CloudWatchTail(service, GROUP, RUN, RUN.__eq__).lines() == ["mine"]
+
+
+class Glue51:
+    """A run that names its log group."""
+
+    def get_job_run(self, **_: Any) -> dict[str, Any]:
+        return {"JobRun": {"JobRunState": "RUNNING", "LogGroupName": "/aws-glue/jobs-role-secure"}}
+
+
+@pytest.mark.parametrize(
+    ("ours", "group"), [(None, "/aws-glue/jobs-role-secure/output"), ("/desk/glue", "/desk/glue/output")]
+)
+def test_glue_s_group_is_ours_or_what_the_run_names(
+    settings: SubmitSettings, ours: str | None, group: str
+) -> None:
+    service = Events()
+    clients: dict[str, Any] = {"glue": Glue51(), "logs": service}
+    glue = settings.glue.model_copy(update={"log_group": ours})
+    own = settings.model_copy(update={"glue": glue})
+    runner = Glue(own, {}, ("G.1X", 2), clients.__getitem__, float)
+    runner.state(RUN)
+    assert runner.logs(RUN) == []
+    assert service.asked[0]["logGroupName"] == group
 
 
 class Objects:
