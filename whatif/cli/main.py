@@ -130,22 +130,22 @@ def job(command: str, arguments: Sequence[str] | None = None) -> int:
     """Run a command as a job under spark-submit, EMR Serverless or Glue, and return its exit code.
 
     Glue's own arguments are taken out. Since all arguments of a Glue job are names with values, the
-    study may be given as `--study FILE`, options without a value as `--flags latest,no-track`, and
-    variables that cannot be set on its driver as `--environment` with a JSON object. Everything else
-    is as on the command line.
+    study may be given as `--study FILE`, what to ingest as `--paths A,B`, options without a value as
+    `--flags latest,no-track`, and variables that cannot be set on its driver as `--environment` with
+    a JSON object. Everything else is as on the command line.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    home, study, flags, variables = (
-        _take(given, f"--{n}") for n in ("home", "study", "flags", "environment")
-    )
+    names = ("home", "study", "paths", "flags", "environment")
+    home, study, paths, flags, variables = (_take(given, f"--{name}") for name in names)
     named = ["--home", home] if home is not None else []
+    subjects = [study] if study else paths.split(",") if paths else []
     options = [f"--{flag}" for flag in flags.split(",")] if flags else []
     try:
         if variables is not None:
             os.environ.update(_variables(variables))
     except WhatIfError as error:
         return _refused(error)
-    return main([*named, command, *([study] if study else []), *_without_glue(given), *options])
+    return main([*named, command, *subjects, *_without_glue(given), *options])
 
 
 def _without_glue(arguments: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from whatif.errors import SubmitError, WhatIfError
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def submit(
         Path | None, typer.Option(help="Folder for the report; reports/<study> in the lake's home.")
     ] = None,
     latest: Annotated[bool, typer.Option("--latest", help="Use the newest bars.")] = False,
+    track: Annotated[bool, typer.Option(help="Log to MLflow; a service does if tracking_uri is set.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Run once more what has succeeded already.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return.")] = False,
     dry_run: Annotated[
@@ -53,7 +55,8 @@ def submit(
 
     where = _place(target, settings, dry_run)
     folder = output or where.home / "reports" / _name_of(study)
-    submission = _submission(study, where, Size(executors, memory), latest, folder)
+    flags = ("--latest",) * latest + ("--no-track",) * (not track)
+    submission = _submission(study, where, Size(executors, memory), flags, folder)
     if dry_run:
         typer.echo(json.dumps(submission.plan(), indent=2))
         return
@@ -114,7 +117,7 @@ def cancel(name: Annotated[str, typer.Argument(help="Id, or study.")]) -> None:
     _say(console, f"next: whatif status {record.identity}")
 
 
-def _submission(study: Path, where: Place, size: Size, latest: bool, output: Path) -> Submission:
+def _submission(study: Path, where: Place, size: Size, flags: tuple[str, ...], output: Path) -> Submission:
     from whatif.study import load_study
     from whatif.submit.assemble import assemble
     from whatif.submit.bundle import strategy_file
@@ -124,7 +127,7 @@ def _submission(study: Path, where: Place, size: Size, latest: bool, output: Pat
     strategy_file(loaded)
     # refused here rather than after a cluster has started
     check_study(loaded, runs=False)
-    return assemble(loaded, study, where, size, ("--latest",) if latest else (), output)
+    return assemble(loaded, study, where, size, flags, output)
 
 
 def _name_of(study: Path) -> str:
@@ -149,7 +152,15 @@ def _place(target: str, settings: Path | None, dry_run: bool) -> Place:
 
 
 def _place_of(record: Record) -> Place:
-    return _place(record.target, Path(record.settings) if record.settings else None, False)
+    """Return where a record was submitted to; to look at it, Spark is not needed here."""
+    from whatif.submit.assemble import Place
+    from whatif.submit.settings import check_set, load_settings
+    from whatif.submit.target import parse_target
+
+    target, path = parse_target(record.target), Path(record.settings)
+    settings = load_settings(path)
+    check_set(settings, target.kind, path)
+    return Place(target, settings, LakeLocation.from_environment().home)
 
 
 def _runner(where: Place) -> Runner:
@@ -175,7 +186,15 @@ def _end(record: Record, where: Place, console: Console) -> None:
     runner = _runner(where)
     with console.status("", spinner="dots") as live:
         watch = _watch(console, live.update)
-        state = finish(record, runner, where.settings.prices, watch, Records(where.home))
+        try:
+            state = finish(record, runner, where.settings.prices, watch, Records(where.home))
+        except KeyboardInterrupt:
+            _say(console, f"the run itself goes on; 'whatif cancel {record.identity[:8]}' stops it")
+            raise
+        except SubmitError as error:
+            raise SubmitError(
+                f"{error}; the run itself goes on, see 'whatif status {record.identity[:8]}'"
+            ) from error
     _result(record, state, where, console)
 
 
@@ -234,18 +253,16 @@ def _tell(record: Record, found: bool, uploaded: int, console: Console) -> None:
 
 def _list(records: list[Record], store: Records, console: Console) -> None:
     """List records with the states last seen; those that may go on are asked for."""
-    from whatif.errors import SubmitError
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("id", "study", "target", "run", "state", "since"):
+    for name in ("id", "study", "target", "state", "since"):
         table.add_column(name, overflow="fold")
     for record in records:
         try:
             state = _runner(_place_of(record)).state(record.run)
             shown = store.seen(record, state.name).state
-        except SubmitError:
+        except WhatIfError:
             shown = f"{record.state or '?'} (not reached)"
-        table.add_row(record.identity, record.study, record.target, record.run, shown, record.created[:16])
+        table.add_row(record.identity, record.study, record.target, shown, record.created[:16])
     if records:
         console.print(table)
 

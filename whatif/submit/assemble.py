@@ -141,7 +141,7 @@ def _job(bundle: Bundle, place: Place, conf: Mapping[str, str], flags: tuple[str
         {
             "study": bundle.study_digest,
             "code": bundle.code_digest,
-            "flags": list(flags),
+            "latest": "--latest" in flags,
             "place": _name(place),
             # what is read and with what; how large the job is does not change what comes of it
             "lake": {key: value for key, value in conf.items() if key.startswith("spark.sql.catalog.")},

@@ -46,11 +46,21 @@ def attend(state: Path, log: Path, command: list[str]) -> int:
 
 def birth(pid: int) -> str:
     """Return when a process was born, in the kernel's ticks, or "" if it is gone: a pid is used again."""
+    if not Path("/proc/self/stat").exists():  # no Linux: whether it is there is all that is known
+        return _alive(pid)
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]
+
+
+def _alive(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-import whatif
 from whatif.conf_files import jobs_dir
 from whatif.errors import SubmitError
 from whatif.strategies.builtin import BUILTIN
@@ -72,14 +73,14 @@ def make_bundle(study: Study) -> Bundle:
     if strategy is not None:
         name, path = strategy
         authored[name] = _read(path)
-    package = _package()
     program = _read(jobs_dir() / ENTRY)
+    package_digest, package = _package()
     study_digest = content_digest(authored)
-    code_digest = content_digest({**package, ENTRY: program})
-    files = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
-    files[f"code/{code_digest}/{ENTRY}"] = program
-    files[f"code/{code_digest}/{CODE}"] = _zipped(package)
-    return Bundle(study.study, study_digest, code_digest, files, _notes(study))
+    code_digest = content_digest({CODE: package_digest.encode(), ENTRY: program})
+    uploads = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
+    uploads[f"code/{code_digest}/{ENTRY}"] = program
+    uploads[f"code/{code_digest}/{CODE}"] = package
+    return Bundle(study.study, study_digest, code_digest, uploads, _notes(study))
 
 
 def strategy_file(study: Study) -> tuple[str, Path] | None:
@@ -132,12 +133,15 @@ def _notes(study: Study) -> tuple[str, ...]:
     return (f"strategy {name} is not uploaded: it has to be installed in the environment archive",)
 
 
-def _package() -> dict[str, bytes]:
-    folder = Path(whatif.__file__).resolve().parent
+@cache
+def _package() -> tuple[str, bytes]:
+    """Return a digest of the package's files, and all of them in one zip."""
+    folder = Path(str(files("whatif"))).resolve()
     if not folder.is_dir():
         raise SubmitError(f"the package {folder} is no folder: submit from a checkout or an installation")
     found = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    contents = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    return content_digest(contents), _zipped(contents)
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

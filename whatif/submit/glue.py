@@ -44,6 +44,7 @@ class Glue:
         self._client, self._sleep = client, sleep
         self._job = str(settings.glue.job)
         self._tails: dict[str, Quiet] = {}
+        self._groups: dict[str, str] = {}
 
     def request(self, job: Job) -> dict[str, Any]:
         """Return the request that would start `job`."""
@@ -85,6 +86,7 @@ class Glue:
         """Return how a run is doing."""
         with self._words(f"look at run {run}"):
             answer = patiently(lambda: self._glue.get_job_run(JobName=self._job, RunId=run), self._sleep)
+        self._groups[run] = answer["JobRun"].get("LogGroupName", "")
         return _state(answer["JobRun"])
 
     def cancel(self, run: str) -> None:
@@ -106,7 +108,8 @@ class Glue:
     def logs(self, run: str) -> list[str]:
         """Return the driver's new lines from CloudWatch."""
         if run not in self._tails:
-            group = f"{self._settings.glue.log_group or DEFAULT_LOG_GROUP}/output"
+            named = self._settings.glue.log_group or self._groups.get(run) or DEFAULT_LOG_GROUP
+            group = f"{named.rstrip('/')}/output"
             # the streams of executors have longer names
             streams = (run, f"{run}-driver")
             self._tails[run] = Quiet(CloudWatchTail(self._client("logs"), group, run, streams.__contains__))

@@ -60,4 +60,5 @@ def parse_target(text: str) -> Target:
     if text.startswith("spark:"):
         raise SubmitError(f"target {text!r} is no address of a master: write spark://host:7077")
     valid = (EMR_SERVERLESS, GLUE, "spark://host:7077", LOCAL)
-    raise SubmitError(f"target {text!r} is unknown: {nearest(text, valid)}")
+    begun = [name for name in valid if text and name.startswith(text)]
+    raise SubmitError(f"target {text!r} is unknown: {nearest(begun[0] if begun else text, valid)}")
