@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib import import_module
+
 import pytest
 
 from whatif.conf_files import read_spark_conf
@@ -54,3 +58,18 @@ def test_the_security_configuration_encrypts_what_glue_writes(stacks: dict[str, 
     (found,) = stacks["compute"].of("AWS::Glue::SecurityConfiguration").values()
     (s3,) = found["EncryptionConfiguration"]["S3Encryptions"]
     assert s3 == {"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": stacks["storage"].outputs["KeyArn"]}
+
+
+@pytest.mark.parametrize(("name", "command"), [("RunJob", "run"), ("IngestJob", "ingest")])
+def test_the_program_takes_these_arguments(
+    stacks: dict[str, Stack], monkeypatch: pytest.MonkeyPatch, name: str, command: str
+) -> None:
+    import_module("whatif.cli")
+    cli = sys.modules["whatif.cli.main"]
+    taken: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda arguments: taken.append(arguments) or 0)
+    monkeypatch.delenv("WHATIF_CATALOG_PROPERTIES", raising=False)
+    own = stacks["compute"].of("AWS::Glue::Job")[name]["DefaultArguments"]
+    assert cli.job(command, [word for pair in own.items() for word in pair]) == 0
+    assert taken == [["--home", own["--home"], command]]
+    assert os.environ.pop("WHATIF_CATALOG_PROPERTIES") == "type=glue"
