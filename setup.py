@@ -45,6 +45,7 @@ setup(
     packages=find_packages(include=["whatif", "whatif.*"]),
     package_data={"whatif": ["VERSION", "py.typed"], "whatif.report": ["templates/*"]},
     data_files=[
+        ("share/whatif/conf", glob("conf/*.yaml")),
         ("share/whatif/conf/spark", glob("conf/spark/*.conf") + glob("conf/spark/*.properties")),
         ("share/whatif/conf/studies", glob("conf/studies/*.yaml")),
         ("share/whatif/conf/strategies", glob("conf/strategies/*.py")),

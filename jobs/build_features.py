@@ -5,4 +5,6 @@ import sys
 from whatif.cli import job
 
 if __name__ == "__main__":
-    sys.exit(job("features"))
+    code = job("features")
+    if code:  # a service may take any exit by hand for a failure
+        sys.exit(code)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.pins import LakeLocation
-from whatif.session import conf_dir, find_iceberg_jar, find_java, get_spark, read_spark_conf
+from whatif.session import find_iceberg_jar, find_java, get_spark
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -61,6 +61,10 @@ class RunError(WhatIfError):
     """A run cannot start or go on."""
 
 
+class SubmitError(WhatIfError):
+    """A study cannot be handed to where it is to run, or what came of it cannot be fetched."""
+
+
 def nearest(given: str, valid: Iterable[str]) -> str:
     """Return a remedy naming the valid spelling closest to `given`, or all of them."""
     names = sorted(valid)

@@ -14,22 +14,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from importlib import import_module, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import LakeError, SessionError
+from whatif.masters import check_master, on_this_host
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 JAVA_VERSION = 17
-MASTER_TIMEOUT_SECONDS = 5.0
 _CATALOG_CLASS = "org.apache.iceberg.spark.SparkCatalog"
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _ALWAYS = {
@@ -70,41 +71,6 @@ def get_spark(
     if session is None:
         session = _start(where, app_name, master)
     return _with_catalog(session, where)
-
-
-def conf_dir() -> Path:
-    """Return the folder of configuration files.
-
-    `WHATIF_CONF`, else `conf` beside the package (a checkout), else where pip installs it.
-    """
-    given = os.environ.get("WHATIF_CONF")
-    if given:
-        return Path(given).expanduser().absolute()
-    beside = Path(__file__).resolve().parent.parent / "conf"
-    return beside if (beside / "spark").is_dir() else Path(sys.prefix) / "share" / "whatif" / "conf"
-
-
-def read_spark_conf(path: Path) -> dict[str, str]:
-    """Return the settings of a Spark properties file (`key value` or `key=value` lines).
-
-    Raises
-    ------
-    SessionError
-        If the file cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SessionError(
-            f"Spark settings {path} cannot be read ({error.strerror}): set WHATIF_CONF to the folder conf "
-            "of whatif, or WHATIF_SPARK_CONF to a file in its spark folder"
-        ) from error
-    settings = {}
-    for line in map(str.strip, lines):
-        if line and not line.startswith("#"):
-            key, *value = re.split(r"\s*[=\s]\s*", line, maxsplit=1)
-            settings[key] = value[0] if value else ""
-    return settings
 
 
 def find_java(environment: dict[str, str] | None = None) -> Path:
@@ -163,6 +129,28 @@ def find_iceberg_jar() -> Path:
     return jars[-1]
 
 
+def find_spark_submit() -> Path:
+    """Return spark-submit: SPARK_HOME's, that on PATH, or that of the pyspark that is installed.
+
+    Raises
+    ------
+    SessionError
+        If there is none.
+    """
+    home = os.environ.get("SPARK_HOME")
+    on_path = shutil.which("spark-submit", path=str(Path(home) / "bin") if home else None)
+    if on_path is not None:
+        return Path(on_path)
+    spec = find_spec("pyspark")
+    program = Path(spec.origin).parent / "bin" / "spark-submit" if spec and spec.origin else None
+    if program is None or not program.is_file():
+        raise SessionError(
+            "there is no spark-submit: set SPARK_HOME to an unpacked Spark 3.5, or run "
+            "'pip install pyspark==3.5.9'"
+        )
+    return program
+
+
 def catalog_conf(location: LakeLocation) -> dict[str, str]:
     """Return the settings of the local Hadoop catalog."""
     prefix = f"spark.sql.catalog.{location.catalog}"
@@ -192,7 +180,7 @@ def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSe
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     given = _launcher_conf() if submitted else _default_conf()
     settings = _settings(location, given, master, submitted)
-    _check_master(settings.get("spark.master", given.get("spark.master", "")))
+    check_master(settings.get("spark.master", given.get("spark.master", "")))
     if submitted:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if "spark.jars" in settings:
@@ -226,7 +214,7 @@ def _settings(
         given.pop("spark.master", None)
         ours["spark.master"] = master
     settings = {key: value for key, value in ours.items() if key not in given}
-    if not _on_this_host(settings.get("spark.master", given.get("spark.master", "local"))):
+    if not on_this_host(settings.get("spark.master", given.get("spark.master", "local"))):
         for key in ("spark.driver.host", "spark.driver.bindAddress"):
             settings.pop(key, None)
     return settings
@@ -389,33 +377,6 @@ def _scala_line() -> str:
     for jar in Path(_find_spark_home()).glob("jars/spark-core_*.jar"):
         return jar.name.removeprefix("spark-core_").split("-", 1)[0]
     return "2.12"
-
-
-def _on_this_host(master: str) -> bool:
-    hosts = {host for host, _ in _addresses(master)}
-    return not master.startswith("spark://") or hosts <= {"localhost", "127.0.0.1", "::1"}
-
-
-def _addresses(master: str) -> list[tuple[str, int]]:
-    if not master.startswith("spark://"):
-        return []
-    pairs = (address.rpartition(":") for address in master.removeprefix("spark://").split(","))
-    return [(host, int(port)) if port.isdigit() else (port, 0) for host, _, port in pairs]
-
-
-def _check_master(master: str) -> None:
-    """Ask a standalone master for an answer now; Spark itself would take a minute to give up."""
-    addresses = _addresses(master)
-    for host, port in addresses:
-        try:
-            socket.create_connection((host, port), timeout=MASTER_TIMEOUT_SECONDS).close()
-            return
-        except OSError:
-            continue
-    if addresses:
-        raise SessionError(
-            f"Spark master {master} does not answer: start it, or use another master, such as local[*]"
-        )
 
 
 def task_slots(spark: SparkSession) -> int:

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from whatif.conf_files import conf_dir
 from whatif.domain.rows import METRIC_COLUMNS
 from whatif.pins import LakeLocation
-from whatif.session import conf_dir
 from whatif.workflow.bench import compiled, luck, memory, rivals, single, start, sweep
 from whatif.workflow.bench.again import COMPARED, differing, draw, same
 from whatif.workflow.bench.rivals import BACKTESTING, OPTSTRATEGY, VECTORBT, Rival, RivalRun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import data, studies, tools
-from whatif.errors import WhatIfError
+from whatif.cli import data, studies, submit, tools
+from whatif.errors import SubmitError, WhatIfError
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -28,13 +29,26 @@ GLUE_ARGUMENTS = frozenset(
         "--encryption-type",
         "--enable_lakeformation",
         "--TempDir",
-        "--job-bookmark-option",
-        "--job-language",
         "--class",
+        "--conf",
+        "--datalake-formats",
+        "--extra-files",
+        "--extra-jars",
+        "--extra-py-files",
+        "--python-virtual-env",
         "--redshift_tmp_dir",
+        "--scriptLocation",
+        "--spark-event-logs-path",
+        "--whatif-identity",
     }
 )
-"""What Glue adds to the arguments of a job, each with a value."""
+"""What Glue adds to the arguments of a job, or takes from them, each with a value."""
+
+GLUE_PREFIXES = ("--continuous-log-", "--custom-log", "--customer-", "--enable-", "--job-")
+"""How further arguments of Glue begin."""
+
+ENVIRONMENT_PREFIXES = ("WHATIF_", "MLFLOW_", "AWS_REGION", "TZ")
+"""Variables that a job may be given as an argument."""
 
 app = typer.Typer(
     name="whatif",
@@ -53,6 +67,9 @@ app.command("train")(studies.train)
 app.command("run")(studies.run)
 app.command("leaderboard")(studies.leaderboard)
 app.command("report")(studies.report)
+app.command("submit")(submit.submit)
+app.command("status")(submit.status)
+app.command("cancel")(submit.cancel)
 app.command("bench")(tools.bench)
 app.command("calibrate")(tools.calibrate)
 
@@ -90,8 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
     except WhatIfError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return REFUSED
+        return _refused(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -105,13 +121,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _refused(error: WhatIfError) -> int:
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    return REFUSED
+
+
 def job(command: str, arguments: Sequence[str] | None = None) -> int:
     """Run a command as a job under spark-submit, EMR Serverless or Glue, and return its exit code.
 
-    Glue's own arguments are taken out; everything else is as on the command line.
+    Glue's own arguments are taken out. Since all arguments of a Glue job are names with values, the
+    study may be given as `--study FILE`, what to ingest as `--paths A,B`, options without a value as
+    `--flags latest,no-track`, and variables that cannot be set on its driver as `--environment` with
+    a JSON object. Everything else is as on the command line.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return main([*_home(given), command, *_without_glue(given)])
+    names = ("home", "study", "paths", "flags", "environment")
+    home, study, paths, flags, variables = (_take(given, f"--{name}") for name in names)
+    named = ["--home", home] if home is not None else []
+    subjects = [study] if study else paths.split(",") if paths else []
+    options = [f"--{flag}" for flag in flags.split(",")] if flags else []
+    try:
+        if variables is not None:
+            os.environ.update(_variables(variables))
+    except WhatIfError as error:
+        return _refused(error)
+    return main([*named, command, *subjects, *_without_glue(given), *options])
 
 
 def _without_glue(arguments: Sequence[str]) -> list[str]:
@@ -120,19 +154,41 @@ def _without_glue(arguments: Sequence[str]) -> list[str]:
     for argument in arguments:
         if skip:
             skip = False
-        elif argument.partition("=")[0] in GLUE_ARGUMENTS:
+        elif _is_of_glue(argument.partition("=")[0]):
             skip = "=" not in argument
         else:
             kept.append(argument)
     return kept
 
 
-def _home(arguments: list[str]) -> list[str]:
-    """Take `--home` out of a job's arguments, where it stands behind the command."""
+def _is_of_glue(name: str) -> bool:
+    return name in GLUE_ARGUMENTS or name.startswith(GLUE_PREFIXES)
+
+
+def _take(arguments: list[str], name: str) -> str | None:
+    """Take an option and its value out of a job's arguments, and return the value."""
     for at, argument in enumerate(arguments):
-        if argument.partition("=")[0] == "--home":
-            stop = at + (1 if "=" in argument else 2)
-            found = arguments[at:stop]
-            del arguments[at:stop]
-            return found
-    return []
+        if argument == name and at + 1 < len(arguments):
+            value = arguments[at + 1]
+            del arguments[at : at + 2]
+            return value
+        if argument.startswith(f"{name}="):
+            del arguments[at]
+            return argument.partition("=")[2]
+    return None
+
+
+def _variables(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise SubmitError(f"--environment {text!r} is no JSON: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise SubmitError(f"--environment {text!r} is no JSON object of names and texts")
+    for name in found:
+        if not name.startswith(ENVIRONMENT_PREFIXES):
+            raise SubmitError(
+                f"--environment sets {name}: only names beginning with {', '.join(ENVIRONMENT_PREFIXES)} may "
+                "be set for a job"
+            )
+    return found

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from whatif.pins import LakeLocation
 
-Study = Annotated[Path, typer.Argument(help="The study's YAML file.")]
+if TYPE_CHECKING:
+    from whatif.workflow.result import StudyResult
+    from whatif.workflow.run import RunOptions
+
+Study = Annotated[str, typer.Argument(help="The study's YAML file, or its s3:// address.")]
 Latest = Annotated[
     bool, typer.Option("--latest", help="Use the newest bars, not those the study first ran on.")
 ]
 Output = Annotated[
-    Path | None, typer.Option(help="Folder of report and files; reports/<study> in the lake's home.")
+    str | None,
+    typer.Option(help="Folder of report and files, or an s3:// address; reports/<study> in the lake's home."),
 ]
 
 
 def features(study: Study, latest: Latest = False) -> None:
     """Compute the study's features and label, and store them."""
+    from whatif.submit.remote import study_here
     from whatif.workflow.steps import build_study_features
 
     console = Console()
-    pins = build_study_features(study, LakeLocation.from_environment(), latest, console)
+    with study_here(study) as path:
+        pins = build_study_features(path, LakeLocation.from_environment(), latest, console)
     if not pins:
         console.print("the study has no models, so it needs no features table")
     console.print(f"next: whatif train {study}", highlight=False)
@@ -32,10 +40,12 @@ def features(study: Study, latest: Latest = False) -> None:
 
 def train(study: Study, latest: Latest = False) -> None:
     """Train the study's models and store their predictions."""
+    from whatif.submit.remote import study_here
     from whatif.workflow.steps import train_study_models
 
     console = Console()
-    prepared = train_study_models(study, LakeLocation.from_environment(), latest, console)
+    with study_here(study) as path:
+        prepared = train_study_models(path, LakeLocation.from_environment(), latest, console)
     if not prepared.models:
         console.print("the study has no models to train")
     console.print(f"next: whatif run {study}", highlight=False)
@@ -49,11 +59,8 @@ def run(
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.workflow.run import RunOptions
-    from whatif.workflow.run import run as run_study
 
-    console = Console()
-    options = RunOptions(latest=latest, track=track, output=output, console=console)
-    _show(run_study(study, location=LakeLocation.from_environment(), options=options), study, console)
+    _run(study, output, RunOptions(latest=latest, track=track))
 
 
 def leaderboard(
@@ -63,9 +70,11 @@ def leaderboard(
 ) -> None:
     """Print the ranking of the backtests that are stored; runs none."""
     from whatif.report.terminal import print_leaderboard
+    from whatif.submit.remote import study_here
     from whatif.workflow.steps import stored_leaderboard
 
-    data, missing = stored_leaderboard(study, LakeLocation.from_environment())
+    with study_here(study) as path:
+        data, missing = stored_leaderboard(path, LakeLocation.from_environment())
     console = Console()
     print_leaderboard(data, console, top)
     if missing:
@@ -77,23 +86,32 @@ def leaderboard(
 def report(study: Study, output: Output = None) -> None:
     """Write the report of a finished study again; runs no sweep."""
     from whatif.workflow.run import RunOptions
+
+    _run(study, output, RunOptions(track=False, only_stored=True))
+
+
+def _run(study: str, output: str | None, options: RunOptions) -> None:
+    from whatif.submit.remote import output_here, study_here
     from whatif.workflow.run import run as run_study
 
-    console = Console()
-    options = RunOptions(track=False, output=output, console=console, only_stored=True)
-    _show(run_study(study, location=LakeLocation.from_environment(), options=options), study, console)
+    console, location = Console(), LakeLocation.from_environment()
+    with study_here(study) as path, output_here(output) as folder:
+        result = run_study(path, location=location, options=replace(options, output=folder, console=console))
+    _show(result, study, output, console)
 
 
-def _show(result: object, study: Path, console: Console) -> None:
+def _show(result: StudyResult, study: str, output: str | None, console: Console) -> None:
     from whatif.report.terminal import print_answer
-    from whatif.workflow.result import StudyResult
+    from whatif.submit.store import is_s3
 
-    assert isinstance(result, StudyResult)
     page, *_ = result.files
+    files: list[Path | str] = [page, page.parent]
     commands = [f"open {page}", f"whatif leaderboard {study}"]
+    if output is not None and is_s3(output):
+        files, commands = [f"{output.rstrip('/')}/{page.name}", output], commands[1:]
     if result.run_id:
         commands.append("mlflow ui --backend-store-uri " + _tracking())
-    print_answer(result.data, console, [page, page.parent], commands)
+    print_answer(result.data, console, files, commands)
     if result.best is None:
         raise typer.Exit(1)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from whatif.conf_files import conf_dir
 from whatif.domain.bars import Bars
-from whatif.session import conf_dir
 from whatif.workflow.bench.setting import Setting
 from whatif.workflow.bench.sweep import EXECUTION, SIZE
 

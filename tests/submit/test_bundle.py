@@ -1,0 +1,115 @@
+"""What is uploaded, and by what names."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from whatif.errors import SubmitError
+from whatif.study import load_study
+from whatif.submit.bundle import Bundle, content_digest, make_bundle
+
+from .conftest import STRATEGY, STUDY
+
+
+def bundle_of(folder: Path, strategy: str = "sma_crossover", **files: str) -> Bundle:
+    for name, text in files.items():
+        file = folder / f"{name.replace('__', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    study = folder / "study.yaml"
+    study.write_text(STUDY.replace("name: sma_crossover", f"name: '{strategy}'"))
+    return make_bundle(load_study(study))
+
+
+def test_a_study_goes_as_it_was_written(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path)
+    assert bundle.files[bundle.study_path].decode() == (tmp_path / "study.yaml").read_text()
+    assert bundle.study_path == f"studies/made/{bundle.study_digest}/study.yaml"
+    assert len(bundle.files) == 3
+
+
+def test_the_strategy_file_stands_beside_it_as_the_study_names_it(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path, "own/mine.py:mine", own__mine=STRATEGY)
+    path = f"studies/made/{bundle.study_digest}/own/mine.py"
+    assert bundle.files[path].decode() == STRATEGY
+
+
+def test_a_strategy_file_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `whatif run` finds it."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine.py").write_text(STRATEGY)
+    monkeypatch.chdir(here)
+    bundle = bundle_of(tmp_path, "mine.py")
+    assert any(path.endswith("/mine.py") for path in bundle.files)
+
+
+def test_every_change_is_another_name(tmp_path: Path) -> None:
+    first = bundle_of(tmp_path, "mine.py", mine=STRATEGY)
+    same = bundle_of(tmp_path, "mine.py", mine=STRATEGY)
+    other = bundle_of(tmp_path, "mine.py", mine=STRATEGY + "\n")
+    assert first.files == same.files
+    assert first.study_digest != other.study_digest
+    assert first.code_digest == other.code_digest
+
+
+def test_a_digest_tells_names_and_contents_apart() -> None:
+    digests = {
+        content_digest(files)
+        for files in ({"a": b"1", "b": b"2"}, {"a": b"2", "b": b"1"}, {"a": b"12"}, {"a": b"1"}, {"ab": b"1"})
+    }
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize("name", ["/elsewhere/mine.py", "../mine.py", "own/../../mine.py"])
+def test_a_strategy_file_that_could_not_stand_beside_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SubmitError, match="name it relative to the study's folder"):
+        bundle_of(tmp_path, name)
+
+
+def test_a_strategy_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SubmitError, match=r"mine\.py of study made is not in .*put it beside the study"):
+        bundle_of(tmp_path, "mine.py")
+
+
+def test_a_strategy_of_an_installed_package_is_spoken_of(tmp_path: Path) -> None:
+    assert (
+        "has to be installed in the environment archive" in bundle_of(tmp_path, "desk.alpha:Alpha").notes[0]
+    )
+    assert not bundle_of(tmp_path).notes
+
+
+def test_the_package_runs_from_its_zip(tmp_path: Path) -> None:
+    """Templates and version included, in an interpreter that has no other whatif."""
+    bundle = bundle_of(tmp_path)
+    packed = tmp_path / "whatif.zip"
+    packed.write_bytes(bundle.files[bundle.code_path])
+    code = (
+        "import whatif; from importlib.resources import files; assert '.zip' in whatif.__file__; "
+        "assert whatif.__version__; from whatif.strategies import resolve; assert resolve('sma_crossover'); "
+        "assert (files('whatif.report') / 'templates' / 'report.css').read_text()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(packed), "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_compiled_and_nothing_of_this_machine_is_packed(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path)
+    with zipfile.ZipFile(io.BytesIO(bundle.files[bundle.code_path])) as archive:
+        names = archive.namelist()
+    assert "whatif/__init__.py" in names
+    assert "whatif/VERSION" in names
+    assert all(name.startswith("whatif/") and "__pycache__" not in name for name in names)

@@ -1,0 +1,222 @@
+"""From what stands on the command line to a submission."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from whatif.conf_files import conf_dir, jobs_dir, read_spark_conf
+from whatif.study import Study, digest
+from whatif.submit.bundle import ENTRY, Bundle, make_bundle
+from whatif.submit.clients import client as aws_client
+from whatif.submit.emr_serverless import EmrServerless
+from whatif.submit.glue import Glue
+from whatif.submit.requests import Job, archive, placed
+from whatif.submit.runner import Runner
+from whatif.submit.settings import SubmitSettings
+from whatif.submit.sizes import emr_sizes, glue_sizes, spark_sizes
+from whatif.submit.spark_submit import Launcher, SparkSubmit
+from whatif.submit.store import Store
+from whatif.submit.submission import Submission
+from whatif.submit.target import CLUSTER, EMR_SERVERLESS, GLUE, Target
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to, and what of this machine is needed for it.
+
+    Attributes
+    ----------
+    target : Target
+        Kind of place.
+    settings : SubmitSettings
+        The account.
+    home : Path
+        The lake's home: records, and what runs here, are kept in it.
+    spark : Spark or None
+        How Spark is launched on this machine; services need none.
+    client : callable
+        Service to its client.
+    sleep : callable
+        Waits some seconds.
+    """
+
+    target: Target
+    settings: SubmitSettings
+    home: Path
+    spark: Spark | None = None
+    client: Callable[[str], Any] | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    def client_of(self) -> Callable[[str], Any]:
+        """Return what makes each client of AWS once."""
+        return cache(self.client or partial(_client, self.settings.region))
+
+
+@dataclass(frozen=True)
+class Spark:
+    """How Spark is launched on this machine.
+
+    Attributes
+    ----------
+    program : str
+        Path of spark-submit.
+    java_home : str
+        A Java 17.
+    jar : str
+        Iceberg's runtime.
+    """
+
+    program: str
+    java_home: str
+    jar: str
+
+
+@dataclass(frozen=True)
+class Size:
+    """`--executors` and `--memory`."""
+
+    executors: int | None = None
+    memory: str | None = None
+
+
+def assemble(
+    study: Study, path: Path, place: Place, size: Size, flags: tuple[str, ...], output: Path
+) -> Submission:
+    """Return what would be sent for a study.
+
+    Parameters
+    ----------
+    study, path : Study, Path
+        The study and its file.
+    place : Place
+        Where to.
+    size : Size
+        How large.
+    flags : tuple of str
+        Further options of `whatif run`.
+    output : Path
+        Folder of the report on this machine.
+
+    Raises
+    ------
+    SubmitError
+        If something cannot be sent.
+    """
+    bundle = make_bundle(study)
+    settings, target = place.settings, place.target
+    conf = placed(_conf(target), settings)
+    job = _job(bundle, place, conf, flags)
+    make_client = place.client_of()
+    store = Store(lambda: make_client("s3"))
+    if target.remote:
+        runner: Runner = _service(place, conf, size, make_client)
+        return Submission(job, bundle, target, runner, store, settings, archive(settings))
+    local = _on_this_machine(job, bundle, place, path, output)
+    return Submission(local, bundle, target, _spark_submit(place, conf, size), store, settings)
+
+
+def runner_of(place: Place) -> Runner:
+    """Return a runner that can look at runs, cancel them and read their logs."""
+    conf = placed(_conf(place.target), place.settings)
+    if place.target.remote:
+        return _service(place, conf, Size(), place.client_of())
+    return _spark_submit(place, conf, Size())
+
+
+def _conf(target: Target) -> dict[str, str]:
+    name = "cluster" if target.kind == CLUSTER else target.kind
+    conf = read_spark_conf(conf_dir() / "spark" / f"{name}.conf")
+    conf.pop("spark.master", None)
+    return conf
+
+
+def _job(bundle: Bundle, place: Place, conf: Mapping[str, str], flags: tuple[str, ...]) -> Job:
+    settings = place.settings
+    identity = digest(
+        {
+            "study": bundle.study_digest,
+            "code": bundle.code_digest,
+            "latest": "--latest" in flags,
+            "place": _name(place),
+            # what is read and with what; how large the job is does not change what comes of it
+            "lake": {key: value for key, value in conf.items() if key.startswith("spark.sql.catalog.")},
+            "archive": archive(settings) if place.target.remote else "",
+        }
+    )
+    root = settings.root
+    return Job(
+        study=bundle.study,
+        identity=identity,
+        study_file=f"{root}/{bundle.study_path}",
+        output=f"{root}/runs/{bundle.study}/{identity}/",
+        entry=f"{root}/{bundle.entry_path}",
+        code=f"{root}/{bundle.code_path}",
+        flags=flags,
+    )
+
+
+def _name(place: Place) -> list[str]:
+    settings = place.settings
+    which = {
+        EMR_SERVERLESS: settings.emr_serverless.application_id,
+        GLUE: settings.glue.job,
+        CLUSTER: place.target.master,
+    }
+    return [place.target.kind, which.get(place.target.kind) or str(place.home)]
+
+
+def _service(place: Place, conf: Mapping[str, str], size: Size, client: Callable[[str], Any]) -> Runner:
+    settings = place.settings
+    if place.target.kind == EMR_SERVERLESS:
+        sized = {**conf, **emr_sizes(conf, size.executors, size.memory)}
+        return EmrServerless(settings, sized, client, place.sleep)
+    glue = settings.glue
+    workers = glue_sizes(glue.worker_type, glue.workers, size.executors, size.memory)
+    return Glue(settings, conf, workers, client, place.sleep)
+
+
+def _on_this_machine(job: Job, bundle: Bundle, place: Place, path: Path, output: Path) -> Job:
+    folder = place.home / "submissions"
+    return Job(
+        study=job.study,
+        identity=job.identity,
+        study_file=str(path.absolute()),
+        output=str(output.absolute()),
+        entry=str(jobs_dir() / ENTRY),
+        code=str(folder / bundle.code_path) if place.target.kind == CLUSTER else "",
+        flags=job.flags,
+    )
+
+
+def _spark_submit(place: Place, conf: Mapping[str, str], size: Size) -> Runner:
+    settings, spark = place.settings, place.spark or Spark("spark-submit", "", "")
+    master, changed = spark_sizes(place.target.master, conf, size.executors, size.memory)
+    environment = {
+        "WHATIF_HOME": str(place.home),
+        "WHATIF_CONF": str(conf_dir()),
+        "JAVA_HOME": spark.java_home,
+        "TZ": "UTC",
+    }
+    if settings.tracking_uri:
+        environment["MLFLOW_TRACKING_URI"] = settings.tracking_uri
+    found = {**conf, **changed, **({"spark.jars": spark.jar} if spark.jar else {})}
+    if place.target.kind == CLUSTER:
+        found |= _environment(settings.cluster.archive)
+    launcher = Launcher(spark.program, master, found, {k: v for k, v in environment.items() if v})
+    return SparkSubmit(launcher, place.home / "submissions", place.sleep)
+
+
+def _environment(packed: str | None) -> dict[str, str]:
+    """Return what makes executors unpack the environment archive and use its Python."""
+    if packed is None:
+        return {}
+    return {"spark.archives": f"{packed}#environment", "spark.pyspark.python": "./environment/bin/python"}
+
+
+def _client(region: str | None, service: str) -> Any:
+    return aws_client(service, region)

@@ -1,0 +1,163 @@
+"""What a job needs to find where it runs: study, strategy file, code; each named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from whatif.conf_files import jobs_dir
+from whatif.errors import SubmitError
+from whatif.strategies.builtin import BUILTIN
+from whatif.study import Study
+
+STUDY_FILE = "study.yaml"
+ENTRY = "run_whatif.py"
+CODE = "whatif.zip"
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that is uploaded.
+
+    Attributes
+    ----------
+    study : str
+        Name of the study.
+    study_digest, code_digest : str
+        Of the study with its strategy file, and of the package with its program.
+    files : mapping of str to bytes
+        Paths below the account's prefix to contents.
+    notes : tuple of str
+        What the one who submits should know.
+    """
+
+    study: str
+    study_digest: str
+    code_digest: str
+    files: Mapping[str, bytes] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def study_path(self) -> str:
+        """Path of the study below the prefix; its strategy file stands beside it as the study names it."""
+        return f"studies/{self.study}/{self.study_digest}/{STUDY_FILE}"
+
+    @property
+    def entry_path(self) -> str:
+        """Path of the program below the prefix."""
+        return f"code/{self.code_digest}/{ENTRY}"
+
+    @property
+    def code_path(self) -> str:
+        """Path of the zipped package below the prefix."""
+        return f"code/{self.code_digest}/{CODE}"
+
+
+def make_bundle(study: Study) -> Bundle:
+    """Return what has to be uploaded for `study`.
+
+    Raises
+    ------
+    SubmitError
+        If its strategy file is not there, or could not stand beside the study elsewhere.
+    """
+    authored = {STUDY_FILE: study.text.encode()}
+    strategy = strategy_file(study)
+    if strategy is not None:
+        name, path = strategy
+        authored[name] = _read(path)
+    program = _read(jobs_dir() / ENTRY)
+    package_digest, package = _package()
+    study_digest = content_digest(authored)
+    code_digest = content_digest({CODE: package_digest.encode(), ENTRY: program})
+    uploads = {f"studies/{study.study}/{study_digest}/{name}": content for name, content in authored.items()}
+    uploads[f"code/{code_digest}/{ENTRY}"] = program
+    uploads[f"code/{code_digest}/{CODE}"] = package
+    return Bundle(study.study, study_digest, code_digest, uploads, _notes(study))
+
+
+def strategy_file(study: Study) -> tuple[str, Path] | None:
+    """Return the strategy file of a study as the study names it, and where it is; None if it names none.
+
+    Raises
+    ------
+    SubmitError
+        If it is not there, or lies outside the study's folder and the working folder.
+    """
+    name = named_file(study)
+    if name is None:
+        return None
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise SubmitError(
+            f"strategy file {name} cannot stand beside the study where the job runs: name it relative to the "
+            "study's folder, without '..'"
+        )
+    folders = [folder for folder in (study.folder, Path()) if folder is not None]
+    for folder in folders:
+        if (folder / name).is_file():
+            return name, folder / name
+    looked = " or ".join(str(folder.absolute()) for folder in folders)
+    raise SubmitError(
+        f"strategy file {name} of study {study.study} is not in {looked}, so it would not be in the upload: "
+        "put it beside the study"
+    )
+
+
+def named_file(study: Study) -> str | None:
+    """Return the path of the Python file that the study names as its strategy, or None."""
+    name = study.strategy.name
+    file = name.rpartition(":")[0] if ":" in name else name
+    return file if file.endswith(".py") else None
+
+
+def content_digest(files: Mapping[str, bytes]) -> str:
+    """Return 32 hexadecimal digits that tell files of other names or contents apart."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\n".encode())
+    return whole.hexdigest()[:32]
+
+
+def _notes(study: Study) -> tuple[str, ...]:
+    name = study.strategy.name
+    if named_file(study) is not None or name in BUILTIN:
+        return ()
+    return (f"strategy {name} is not uploaded: it has to be installed in the environment archive",)
+
+
+@cache
+def _package() -> tuple[str, bytes]:
+    """Return a digest of the package's files, and all of them in one zip."""
+    folder = Path(str(files("whatif"))).resolve()
+    if not folder.is_dir():
+        raise SubmitError(f"the package {folder} is no folder: submit from a checkout or an installation")
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    contents = {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in found}
+    return content_digest(contents), _zipped(contents)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip that is the same whenever it is made."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, _LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SubmitError(f"{path} cannot be read ({error.strerror}), so it cannot be uploaded") from error
