@@ -10,6 +10,7 @@ import pytest
 
 from whatif.errors import SubmitError
 from whatif.study import load_study
+from whatif.submit import bundle
 from whatif.submit.assemble import Place, Size, assemble
 from whatif.submit.follow import Watch
 from whatif.submit.records import Records
@@ -192,6 +193,30 @@ class TestOnce:
         assert submit(kind, Size(executors=7, memory="12g")).record.identity == first.record.identity
         study_file.write_text(study_file.read_text().replace("[3, 5]", "[3, 6]"))
         assert submit(kind).record.identity != first.record.identity
+
+
+class TestIdentity:
+    """What changes what comes of it is another run."""
+
+    def test_other_code(self, make: Callable[..., Submission], monkeypatch: pytest.MonkeyPatch) -> None:
+        first = make().job
+        monkeypatch.setattr(bundle, "_package", lambda: ("other", b"other"))
+        second = make().job
+        assert second.identity != first.identity
+        assert second.code != first.code
+
+    @pytest.mark.parametrize(
+        "changed",
+        [{"warehouse": "s3://quant-other/warehouse/"}, {"archive": "s3://quant-artifacts/newer.tar.gz"}],
+    )
+    def test_another_lake_or_environment(
+        self, make: Callable[..., Submission], settings: SubmitSettings, changed: dict[str, str]
+    ) -> None:
+        other = settings.model_copy(update=changed)
+        assert make(own=other).job.identity != make().job.identity
+
+    def test_another_place(self, make: Callable[..., Submission]) -> None:
+        assert make("glue").job.identity != make().job.identity
 
 
 class TestTheEnd:
