@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     digest = hashlib.sha256(given.output.read_bytes()).hexdigest()
-    print(f"{given.output}  {given.output.stat().st_size / 1e6:.0f} MB  sha256 {digest}")
+    _say(f"{given.output}  {given.output.stat().st_size / 1e6:.0f} MB  sha256 {digest}")
     return 0
 
 
@@ -114,7 +114,7 @@ def build(output: Path, python_prefix: str) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_archive(root, output)
         files, size = _extent(root)
-        print(f"{files} files, {size / 1e6:.0f} MB unpacked, for {python_prefix}/bin/{PYTHON}")
+        _say(f"{files} files, {size / 1e6:.0f} MB unpacked, for {python_prefix}/bin/{PYTHON}")
 
 
 def locked(text: str) -> dict[str, str]:
@@ -312,7 +312,7 @@ def _tidy(root: Path) -> None:
 
 
 def _correct_record(record: Path, scripts: Path) -> None:
-    """Leave out of an installation's record what is gone, and the digests of scripts, which were rewritten."""
+    """Leave out of an installation's record what is gone, and the digests of rewritten scripts."""
     with record.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.reader(file) if (record.parent.parent / row[0]).exists()]
     rows = [
@@ -321,6 +321,10 @@ def _correct_record(record: Path, scripts: Path) -> None:
     ]
     with record.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 def _pip(*arguments: str) -> None:
