@@ -113,6 +113,7 @@ def build(output: Path, python_prefix: str) -> None:
         check_relocatable(root, folder)
         output.parent.mkdir(parents=True, exist_ok=True)
         write_archive(root, output)
+        _keep_wheel(wheels / project, output.parent)
         files, size = _extent(root)
         _say(f"{files} files, {size / 1e6:.0f} MB unpacked, for {python_prefix}/bin/{PYTHON}")
 
@@ -164,17 +165,21 @@ def check_wheels(names: Iterable[str], machine: str | None = None) -> None:
         If a wheel's tags say another Python, platform or architecture, or a glibc after 2.34.
     """
     fit = {"any", *platform_tags(machine or platform.machine())}
-    wrong = []
-    for name in sorted(names):
-        python, abi, platforms = name.removesuffix(".whl").split("-")[-3:]
-        interpreter = abi in ("cp311", "abi3", "none") and re.search(r"\b(py3|cp3\d*)\b", python)
-        if not name.endswith(".whl") or not interpreter or fit.isdisjoint(platforms.split(".")):
-            wrong.append(name)
+    wrong = [name for name in sorted(names) if not _fits(name, fit)]
     if wrong:
         raise BuildError(
             f"not for Python 3.11 on glibc {GLIBC[0]}.{GLIBC[1]} (Amazon Linux 2023): {', '.join(wrong)}; "
             "lock a version that has a manylinux wheel for it"
         )
+
+
+def _fits(wheel: str, platforms: set[str]) -> bool:
+    parts = wheel.removesuffix(".whl").split("-")
+    if not wheel.endswith(".whl") or len(parts) < 5:
+        return False
+    python, abi, built_for = parts[-3:]
+    interpreter = re.search(r"\b(py3|cp3\d*)\b", python) and abi in ("cp311", "abi3", "none")
+    return bool(interpreter) and not platforms.isdisjoint(built_for.split("."))
 
 
 def relocate(root: Path, python_prefix: str) -> None:
@@ -282,6 +287,13 @@ def _project_wheel(source: Path, wheels: Path) -> str:
             shutil.copy2(path, source)
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
     return next(wheels.iterdir()).name
+
+
+def _keep_wheel(wheel: Path, folder: Path) -> None:
+    """Put the project's wheel into `folder`, for the Dockerfile, in place of an older one."""
+    for old in folder.glob("whatif-*.whl"):
+        old.unlink()
+    shutil.copy2(wheel, folder)
 
 
 def _download(wheels: Path) -> None:
