@@ -178,8 +178,10 @@ def _fits(wheel: str, platforms: set[str]) -> bool:
     if not wheel.endswith(".whl") or len(parts) < 5:
         return False
     python, abi, built_for = parts[-3:]
-    interpreter = re.search(r"\b(py3|cp3\d*)\b", python) and abi in ("cp311", "abi3", "none")
-    return bool(interpreter) and not platforms.isdisjoint(built_for.split("."))
+    # a stable ABI is taken from any Python 3 up to this one
+    pythons = {"cp311": {"cp311"}, "abi3": {f"cp3{minor}" for minor in range(2, 12)}}
+    fit = pythons.get(abi, {"py3", "py311", "cp311"} if abi == "none" else set())
+    return not (fit.isdisjoint(python.split(".")) or platforms.isdisjoint(built_for.split(".")))
 
 
 def relocate(root: Path, python_prefix: str) -> None:

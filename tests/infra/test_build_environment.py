@@ -110,6 +110,7 @@ def test_a_wheel_that_fits(name: str) -> None:
         "numpy-2.4.6-cp311-cp311-musllinux_1_2_x86_64.whl",
         "numpy-2.4.6-cp311-cp311-linux_x86_64.whl",
         "numpy-2.4.6-cp312-cp312-manylinux_2_28_x86_64.whl",
+        "later-1-cp312-abi3-manylinux_2_28_x86_64.whl",
         "old-1-py2-none-any.whl",
         "numpy-2.4.6.tar.gz",
     ],
