@@ -235,6 +235,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     for root, archive in zip((one, other), archives, strict=True):
         built.write_archive(root, archive)
     assert archives[0].read_bytes() == archives[1].read_bytes()
+    assert archives[0].read_bytes()[4:8] == bytes(4), "gzip's own time (RFC 1952)"
     with tarfile.open(archives[0]) as archive:
         entries = archive.getmembers()
     assert [entry.name for entry in entries] == ["bin/run", "lib/a/c.py", "lib/b.py", "lib64"]
