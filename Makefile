@@ -4,12 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 RIVALS := .venv-bench
+# where the cluster that unpacks the environment archive has bin/python3.11
+PYTHON_PREFIX ?= /usr
 
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
 .PHONY: help install demo test test-fast test-spark test-cluster test-slow lint format bench bench-rivals lock \
-        clean
+        env-archive clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,9 +61,15 @@ bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtest
 	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements-bench.lock
 
-lock: ## write both lock files anew (needs uv)
+env-archive: $(STAMP) ## dist/whatif-environment.tar.gz: Python packages and whatif, for EMR Serverless and Glue
+	$(BIN)/python infra/build_environment.py --python-prefix $(PYTHON_PREFIX)
+
+lock: ## write the lock files anew (needs uv)
 	uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	uv pip compile setup.py --extra cpcv --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements-runtime.lock
 	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | uv pip compile - --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-bench.lock

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "PYTHONPATH": str(ROOT),
         "TZ": "UTC",
     }
+    with standalone(folder, environment) as running:
+        yield running
+
+
+@contextmanager
+def standalone(folder: Path, environment: dict[str, str]) -> Iterator[Cluster]:
+    """Run a cluster whose daemons have this environment, and executors what they inherit of it."""
     port = _free_port()
     url = f"spark://127.0.0.1:{port}"
     common = ["--host", "127.0.0.1", "--webui-port", "0"]

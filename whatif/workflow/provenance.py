@@ -39,7 +39,10 @@ def versions() -> dict[str, str]:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            continue
+            # a platform's own Spark is on the path without having been installed
+            own = getattr(sys.modules.get(package), "__version__", None)
+            if own is not None:
+                found[package] = own
     return found
 
 
