@@ -31,8 +31,8 @@ _REMEDIES = (
     ),
     (
         r"NoSuchBucket|NO_SUCH_BUCKET|specified bucket does not exist",
-        "the warehouse's bucket does not exist: make it, or set spark.sql.catalog.<catalog>.warehouse to one "
-        "that does (BUCKET in conf/spark is to be filled in)",
+        "the bucket does not exist: make it, or correct its name; the warehouse's is in "
+        "spark.sql.catalog.<catalog>.warehouse (BUCKET in conf/spark is to be filled in)",
     ),
     (
         r"Cannot derive default warehouse location|No default path is set",
