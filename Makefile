@@ -4,14 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 RIVALS := .venv-bench
+AWSJAR := .aws
 # where the cluster that unpacks the environment archive has bin/python3.11
 PYTHON_PREFIX ?= /usr
 
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
-.PHONY: help install demo test test-fast test-spark test-cluster test-slow lint format bench bench-rivals lock \
-        env-archive clean
+.PHONY: help install demo test test-fast test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
+        lock env-archive clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +43,14 @@ test-cluster: $(STAMP) ## a standalone master and two workers on loopback
 
 test-slow: $(STAMP) ## the rest: slow ones, and those in a headless browser
 	$(BIN)/pytest -q -m "slow or browser"
+
+test-aws: $(STAMP) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fetches 361 MB once)
+	$(BIN)/pytest -q -m aws
+
+$(AWSJAR)/.installed: requirements-aws.lock | $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --upgrade --target $(AWSJAR) -r requirements-aws.lock
+	@touch $@
 
 lint: $(STAMP) ## ruff, import-linter, mypy
 	$(BIN)/ruff check .

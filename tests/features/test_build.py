@@ -8,6 +8,7 @@ import pytest
 
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
+from whatif.features import build
 from whatif.features.build import BARS_SNAPSHOT, build_features
 from whatif.features.compute import feature_frame
 from whatif.features.spec import FeatureSpec
@@ -87,3 +88,20 @@ def late_bar(bars: Bars) -> Bars:
     more = bars.take(np.array([len(bars) - 1]))
     object.__setattr__(more, "ts", more.session_close - MINUTE_US)
     return more
+
+
+def test_features_of_other_bars_that_were_stored_meanwhile_are_not_taken(
+    spark, lake_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = put_bars(spark, lake_home, [walk("SPY", 1, minutes=45)])
+    store = build.replace
+
+    def beside(session, location, table, rows, properties) -> None:
+        store(session, location, table, rows, properties)
+        store(session, location, table, rows, {BARS_SNAPSHOT: "1"})
+
+    monkeypatch.setattr(build, "replace", beside)
+    made = build_features(spark, lake_home, pin, spec())
+    snapshots = {s.snapshot_id: s.summary for s in open_table(lake_home, spec().table).metadata.snapshots}
+    assert len(snapshots) == 2
+    assert snapshots[made.snapshot_id][BARS_SNAPSHOT] == str(pin.snapshot_id)

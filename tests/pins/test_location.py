@@ -32,6 +32,16 @@ def test_names_that_sql_would_misread(name: str) -> None:
         LakeLocation(Path("/srv"), namespace=name)
 
 
+def test_the_region_of_the_environment_spares_asking_for_the_bucket_s() -> None:
+    service = {"WHATIF_CATALOG_PROPERTIES": "type=glue"}
+    assert catalog_properties({**service, "AWS_DEFAULT_REGION": "us-west-2"})["client.region"] == "us-west-2"
+    both = {**service, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-west-2"}
+    assert catalog_properties(both) == {"type": "glue", "client.region": "eu-west-1"}
+    said = {**both, "WHATIF_CATALOG_PROPERTIES": "type=glue,client.region=ap-south-1"}
+    assert catalog_properties(said)["client.region"] == "ap-south-1"
+    assert catalog_properties({"AWS_REGION": "eu-west-1"}) == {}
+
+
 def test_properties_that_are_not_pairs() -> None:
     with pytest.raises(LakeError, match="not key=value"):
         catalog_properties({"WHATIF_CATALOG_PROPERTIES": "glue"})

@@ -61,3 +61,14 @@ def test_gzip_is_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"hello"))
     with open_binary(str(tmp_path / "a.csv.gz")) as stream:
         assert stream.read() == b"hello"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_uri_is_read_as_a_path_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"hello") if name.endswith(".gz") else b"hello")
+    (file,) = find_files([tmp_path.as_uri()])
+    assert file == f"file://{tmp_path / name}"
+    with open_binary(file) as stream:
+        assert stream.read() == b"hello"
+    with pytest.raises(SourceError, match="cannot be read"):
+        open_binary(f"file://{tmp_path / 'other.csv'}")

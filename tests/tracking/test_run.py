@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from whatif.tracking.run import (
     start_child,
     start_study_run,
     tracking_uri,
+    tracking_warning,
 )
 
 
@@ -42,6 +44,18 @@ def test_sqlite_in_the_lake_s_home_or_what_the_environment_says(
     assert tracking_uri(lake_home) == f"sqlite:///{lake_home.home / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
     assert tracking_uri(lake_home) == "http://tracking:5000"
+
+
+def test_a_data_base_that_a_job_would_leave_behind_is_told_of(
+    lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_warning(lake_home) == ""
+    service = replace(lake_home, local=False)
+    assert f"tracked in sqlite:///{lake_home.home / 'mlflow.db'}" in tracking_warning(service)
+    assert "set MLFLOW_TRACKING_URI" in tracking_warning(service)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert tracking_warning(service) == ""
 
 
 def test_the_same_study_is_the_same_run_resumed(lake_home: LakeLocation, parent: TrackedRun) -> None:

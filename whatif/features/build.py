@@ -36,7 +36,8 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
     features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec), schema=table.ddl)
     create_tables(spark, location, (table,))
     replace(spark, location, table, features, made_from)
-    return pin(spark, location, table.name)
+    # not the newest snapshot: another run may have stored the features of other bars meanwhile
+    return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
 
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:

@@ -11,6 +11,7 @@ from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES
 from whatif.pins import LakeLocation
 from whatif.pins.current import open_table, table_exists
+from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,6 +23,13 @@ _PROPERTIES = {
     "write.parquet.row-group-size-bytes": str(16 * 1024 * 1024),
 }
 """Small row groups, so that one symbol's month touches few of them."""
+
+_SORTED_APART = {
+    "write.distribution-mode": "none",
+    # a MERGE into them inserts and changes nothing: no file has to be read for being written anew
+    "write.merge.mode": "merge-on-read",
+    "write.merge.distribution-mode": "none",
+}
 
 
 def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES) -> None:
@@ -41,7 +49,7 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
             _add_columns(spark, location, spec)
     if not absent:
         return
-    with writer_lock(location, "create tables"):
+    with in_words(location.described), writer_lock(location, "create tables"):
         spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {location.catalog}.{location.namespace}")
         for spec in absent:
             _create(spark, location, spec)
@@ -50,7 +58,7 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
 def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
     name = location.identifier(spec.name)
     partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
-    given = _PROPERTIES | ({"write.distribution-mode": "none"} if spec.sorted_apart else {})
+    given = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
     properties = ", ".join(f"'{key}'='{value}'" for key, value in given.items())
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} "

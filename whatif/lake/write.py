@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -10,9 +11,18 @@ from whatif.errors import LakeError
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation
+from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+ATTEMPTS = 10
+"""Times that a statement is begun anew because another process wrote what it had read."""
+
+_CONFLICT = re.compile(r"Found (new )?conflicting|CommitFailedException|Missing required files to delete")
+_CHECKED = "WHEN MATCHED AND 1 = 0 THEN DELETE"
+"""Deletes nothing. Iceberg looks for rows that came meanwhile only in a MERGE that may change rows: one
+that inserts is an append, and two of them at once would each insert the same row."""
 
 
 def append(
@@ -40,7 +50,7 @@ def append(
     writer = _in_order(table, frame).writeTo(location.identifier(table.name))
     for key, value in (properties or {}).items():
         writer = writer.option(f"snapshot-property.{key}", value)
-    with writer_lock(location, f"append to {table.name}"):
+    with in_words(location.described), writer_lock(location, f"append to {table.name}"):
         writer.append()
 
 
@@ -50,15 +60,20 @@ def replace(
     table: TableSpec,
     frame: DataFrame,
     properties: Mapping[str, str] | None = None,
+    where: Column | None = None,
 ) -> None:
-    """Replace all rows of a table in one atomic commit; older snapshots stay readable."""
+    """Replace all rows of a table, or those of a filter, in one atomic commit.
+
+    Older snapshots stay readable. Of two processes that replace the same rows, one stands: each commit
+    takes the place of what it finds.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
     writer = _in_order(table, frame).writeTo(location.identifier(table.name))
     for key, value in (properties or {}).items():
         writer = writer.option(f"snapshot-property.{key}", value)
-    with writer_lock(location, f"replace {table.name}"):
-        writer.overwrite(F.lit(True))
+    with in_words(location.described), writer_lock(location, f"replace {table.name}"):
+        writer.overwrite(F.lit(True) if where is None else where)
 
 
 def insert_missing(
@@ -71,7 +86,9 @@ def insert_missing(
 ) -> None:
     """Insert the rows whose key the table does not hold yet, in one atomic commit.
 
-    Rows of `frame` that share a key count once. A table row is never changed.
+    Rows of `frame` that share a key count once. A table row is never changed. On a catalog service,
+    where others may write at the same time, what they wrote meanwhile counts as held: the statement is
+    begun anew.
 
     Parameters
     ----------
@@ -86,7 +103,9 @@ def insert_missing(
     rows = _in_order(table, frame)
     if not distinct:
         rows = rows.dropDuplicates(list(_key(table)))
-    _merge(spark, location, table, rows, "WHEN NOT MATCHED THEN INSERT *", condition)
+    # the lock keeps other writers out of the local lake, and nothing has to be looked for
+    checked = "" if location.local else f"{_CHECKED} "
+    _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
 
 
 def delete_matching(
@@ -111,10 +130,12 @@ def delete_matching(
     view = f"whatif_{table.name}_{uuid4().hex}"
     values.createOrReplaceTempView(view)
     try:
-        with writer_lock(location, f"delete from {table.name}"):
-            spark.sql(
+        with in_words(location.described), writer_lock(location, f"delete from {table.name}"):
+            _execute(
+                spark,
+                location.identifier(table.name),
                 f"DELETE FROM {location.identifier(table.name)} "
-                f"WHERE {condition} AND `{column}` IN (SELECT `{column}` FROM {view})"
+                f"WHERE {condition} AND `{column}` IN (SELECT `{column}` FROM {view})",
             )
     finally:
         spark.catalog.dropTempView(view)
@@ -156,13 +177,53 @@ def _merge(
     same = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in _key(table))
     rows.createOrReplaceTempView(view)
     try:
-        with writer_lock(location, f"merge into {table.name}"):
-            spark.sql(
+        with in_words(location.described), writer_lock(location, f"merge into {table.name}"):
+            _execute(
+                spark,
+                location.identifier(table.name),
                 f"MERGE INTO {location.identifier(table.name)} t USING {view} s "
-                f"ON {same} AND ({condition}) {actions}"
+                f"ON {same} AND ({condition}) {actions}",
             )
     finally:
         spark.catalog.dropTempView(view)
+
+
+def _execute(spark: SparkSession, table: str, statement: str) -> None:
+    """Run a statement that changes a table, and anew if another process changed what it had read."""
+    begin_anew(lambda: spark.sql(statement), table, lambda: spark.catalog.refreshTable(table))
+
+
+def begin_anew(statement: Callable[[], object], table: str, refresh: Callable[[], object]) -> None:
+    """Run a statement until no other writer's commit came between its reading and its writing.
+
+    Parameters
+    ----------
+    statement : callable
+        Reads the table and commits, all or nothing.
+    table : str
+        Its name, for the message.
+    refresh : callable
+        Makes the next attempt see the newest snapshot.
+
+    Raises
+    ------
+    LakeError
+        If others were faster `ATTEMPTS` times.
+    """
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            refresh()
+        try:
+            statement()
+            return
+        except Exception as error:
+            if not _CONFLICT.search(str(error)):
+                raise
+            conflict = error
+    raise LakeError(
+        f"table {table}: others wrote the same rows {ATTEMPTS} times while this statement ran, so nothing of "
+        "it was stored: let one run of the study end, then run the same command again"
+    ) from conflict
 
 
 def _key(table: TableSpec) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from whatif.errors import LakeError, nearest
 from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.pin import Pin
+from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -58,7 +59,8 @@ def table_exists(location: LakeLocation, table: str) -> bool:
     """Tell whether a table exists, without a JVM."""
     if location.local:
         return _newest_metadata(location.table_folder(table)) is not None
-    return bool(_catalog(location).table_exists((location.namespace, table)))
+    with in_words(location.described):
+        return bool(_catalog(location).table_exists((location.namespace, table)))
 
 
 def open_table(location: LakeLocation, table: str) -> Table:
@@ -74,7 +76,8 @@ def open_table(location: LakeLocation, table: str) -> Table:
 
     if not location.local:
         try:
-            return _catalog(location).load_table((location.namespace, table))
+            with in_words(location.described):
+                return _catalog(location).load_table((location.namespace, table))
         except NoSuchTableError as error:
             raise _missing(location, table) from error
     metadata = _newest_metadata(location.table_folder(table))
@@ -127,7 +130,7 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
 
 
 def _missing(location: LakeLocation, table: str) -> LakeError:
-    where = str(location.warehouse) if location.local else f"catalog {location.catalog}"
+    where = str(location.warehouse) if location.local else location.described
     names = _table_names(location)
     hint = "ingest bars first (whatif ingest)" if table == "bars" or not names else nearest(table, names)
     return LakeError(f"table {location.namespace}.{table} does not exist in {where}: {hint}")
@@ -137,7 +140,13 @@ def _table_names(location: LakeLocation) -> list[str]:
     if location.local:
         folder = location.warehouse / location.namespace
         return sorted(p.name for p in folder.glob("*") if (p / "metadata").is_dir())
-    return sorted(name[-1] for name in _catalog(location).list_tables(location.namespace))
+    from pyiceberg.exceptions import NoSuchNamespaceError
+
+    try:
+        with in_words(location.described):
+            return sorted(name[-1] for name in _catalog(location).list_tables(location.namespace))
+    except NoSuchNamespaceError:
+        return []
 
 
 def tagged_pin(location: LakeLocation, table: str, tag: str) -> Pin | None:

@@ -65,6 +65,11 @@ class LakeLocation:
         """Folder of the local catalog's tables."""
         return self.home / "lake"
 
+    @property
+    def described(self) -> str:
+        """Say where the lake is, for messages."""
+        return f"the lake in {self.home}" if self.local else f"catalog {self.catalog}"
+
     def identifier(self, table: str) -> str:
         """Return the name of `table` as Spark SQL takes it."""
         return f"{self.catalog}.{self.namespace}.{table}"
@@ -76,6 +81,9 @@ class LakeLocation:
 
 def catalog_properties(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return PyIceberg's catalog and file properties from `WHATIF_CATALOG_PROPERTIES`.
+
+    Where they name no region, `AWS_REGION` (else `AWS_DEFAULT_REGION`) is that of catalog and buckets:
+    otherwise every process would ask S3 for the bucket's.
 
     Raises
     ------
@@ -92,4 +100,7 @@ def catalog_properties(environment: Mapping[str, str] | None = None) -> dict[str
                 "write entries such as type=glue,glue.region=eu-west-1"
             )
         properties[key.strip()] = value.strip()
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    if properties.get("type") == "glue" and region:
+        properties.setdefault("client.region", region)
     return properties

@@ -13,6 +13,7 @@ from whatif.errors import LakeError, nearest
 from whatif.pins.filters import bars_filter, everything
 from whatif.pins.location import catalog_properties
 from whatif.pins.pin import Pin
+from whatif.pins.service import in_words
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     from pyiceberg.table import StaticTable
 
     try:
-        table = StaticTable.from_metadata(pin.metadata_location, catalog_properties())
+        with in_words(f"pin of {pin.table}"):
+            table = StaticTable.from_metadata(pin.metadata_location, catalog_properties())
     except FileNotFoundError as error:
         raise LakeError(
             f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
@@ -79,7 +81,8 @@ def read_arrow(
     import pyarrow as pa
 
     scanned = scan(pin, columns, everything() if row_filter is None else row_filter)
-    table = scanned.to_arrow()
+    with in_words(f"pin of {pin.table}"):
+        table = scanned.to_arrow()
     for name in columns:
         if name not in table.column_names:
             kind = scanned.table_metadata.schema().as_arrow().field(name).type

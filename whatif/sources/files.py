@@ -7,9 +7,14 @@ import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from whatif.errors import SourceError
+from whatif.pins import catalog_properties
+from whatif.pins.service import explained
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 _KINDS = {
     ".zip": "lean",
@@ -77,16 +82,30 @@ def open_binary(path: str) -> IO[bytes]:
         If it does not exist or may not be read.
     """
     try:
+        packed = path.lower().endswith(".gz")
         if "://" in path:
-            from pyarrow import fs
-
-            system, inner = fs.FileSystem.from_uri(path)
-            return cast(IO[bytes], system.open_input_file(inner))
-        if path.lower().endswith(".gz"):
-            return cast(IO[bytes], gzip.open(path, "rb"))
-        return open(path, "rb")
+            system, inner = _file_system(path)
+            stream = cast(IO[bytes], system.open_input_file(inner))
+            return cast(IO[bytes], gzip.open(stream, "rb")) if packed else stream
+        return cast(IO[bytes], gzip.open(path, "rb")) if packed else open(path, "rb")
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: cannot be read: {_why(error)}") from error
+
+
+def _file_system(path: str) -> tuple[FileSystem, str]:
+    """Return the file system of a URI, and the path in it; S3 where the catalog looks for it."""
+    from pyarrow import fs
+
+    properties = catalog_properties()
+    endpoint = properties.get("s3.endpoint")
+    if endpoint and path.startswith("s3://"):
+        region = properties.get("s3.region") or properties.get("client.region")
+        return fs.S3FileSystem(endpoint_override=endpoint, region=region), path.removeprefix("s3://")
+    return cast("tuple[FileSystem, str]", fs.FileSystem.from_uri(path))
+
+
+def _why(error: OSError) -> str:
+    return explained(error) or str(error.strerror or error)
 
 
 def _local_files(path: str, kind: str) -> list[str]:
@@ -103,13 +122,16 @@ def _local_files(path: str, kind: str) -> list[str]:
 def _remote_files(path: str, kind: str) -> list[str]:
     from pyarrow import fs
 
-    system, inner = fs.FileSystem.from_uri(path)
     scheme = path.split("://", 1)[0]
-    info = system.get_file_info(inner)
-    if info.type == fs.FileType.File:
-        return [path]
-    selector: Any = fs.FileSelector(inner, allow_not_found=True, recursive=True)
-    infos = (i for i in system.get_file_info(selector) if i.type == fs.FileType.File)
+    try:
+        system, inner = _file_system(path)
+        info = system.get_file_info(inner)
+        if info.type == fs.FileType.File:
+            return [path]
+        selector: Any = fs.FileSelector(inner, allow_not_found=True, recursive=True)
+        infos = [i for i in system.get_file_info(selector) if i.type == fs.FileType.File]
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {_why(error)}") from error
     return [f"{scheme}://{i.path}" for i in infos if _is_kind(i.path, kind)]
 
 

@@ -15,6 +15,12 @@ from whatif.models.random_forest import Trained
 from whatif.models.tuning import Tuned
 from whatif.tracking.run import TrackedRun, find_child, finish, log, start_child
 
+FOREST_TAG = "whatif.forest"
+NOT_ATTACHED = (
+    "not attached: executors on other machines wrote it where the driver cannot read it; predictions are in "
+    "the lake, and a run on one machine attaches it"
+)
+
 
 def log_model(
     parent: TrackedRun,
@@ -83,11 +89,15 @@ def _log_forest(run: TrackedRun, trained: Trained) -> None:
     """Attach the forest in MLflow's Spark flavour.
 
     Saved by hand rather than by `mlflow.spark.log_model`, which asks package indexes for
-    requirements and wants a distributed file system.
+    requirements and wants a distributed file system. Executors on other machines write their parts to
+    folders that the driver does not see: then there is no forest to attach, and a tag says so.
     """
     folder = Path(tempfile.mkdtemp(prefix="whatif-model-"))
     try:
         trained.pipeline.write().overwrite().save((folder / "sparkml").as_uri())
+        if not any((folder / "sparkml").rglob("data/*.parquet")):
+            log(run, tags={FOREST_TAG: NOT_ATTACHED})
+            return
         _description(run, trained).save(str(folder / "MLmodel"))
         run.client.log_artifacts(run.run_id, str(folder), artifact_path="model")
     finally:

@@ -58,6 +58,16 @@ def tracking_uri(location: LakeLocation) -> str:
     return given or f"sqlite:///{location.home / 'mlflow.db'}"
 
 
+def tracking_warning(location: LakeLocation) -> str:
+    """Return what to say where runs would be left behind on a machine that is given back; "" elsewhere."""
+    if location.local or os.environ.get("MLFLOW_TRACKING_URI"):
+        return ""
+    return (
+        f"MLflow: runs are tracked in {tracking_uri(location)}, a file on this machine, though the lake is "
+        "not: set MLFLOW_TRACKING_URI to a server to keep them, or turn tracking off (--no-track)"
+    )
+
+
 def start_study_run(location: LakeLocation, study: str, identity: str, tags: Mapping[str, str]) -> TrackedRun:
     """Return the run of a study, begun or taken up again.
 

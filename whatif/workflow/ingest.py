@@ -16,8 +16,8 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.errors import LakeError, SourceError
-from whatif.lake import append, create_tables, upsert, writer_lock
+from whatif.errors import LakeError, SourceError, WhatIfError
+from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
 from whatif.lake.tables import BARS, BARS_QUARANTINE
 from whatif.pins import LakeLocation
 from whatif.pins.current import open_table
@@ -129,7 +129,7 @@ def ingest(
         staged = parse_files(spark, files, spec).persist()
         try:
             counts = _land(spark, location, staged, datetime.now(UTC))
-        except SourceError:
+        except WhatIfError:
             raise
         except Exception as error:
             raise _readable(error, location) from error
@@ -238,8 +238,11 @@ def _write_bars(
     if status.get("changed"):
         rows = judged.where("status IN ('new', 'changed')")
         upsert(spark, location, BARS, rows, COMPARED, _known_range(extent, "t.") or "true")
-    elif status.get("new"):
+    elif status.get("new") and location.local:
         append(spark, location, BARS, judged.where("status = 'new'"))
+    elif status.get("new"):  # another ingest may have landed some of them since they were judged
+        known = _known_range(extent, "t.") or "true"
+        insert_missing(spark, location, BARS, judged.where("status = 'new'"), known, distinct=True)
 
 
 def _quarantine(

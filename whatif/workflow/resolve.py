@@ -199,7 +199,7 @@ def check_bars(location: LakeLocation) -> None:
         If the table is missing or empty.
     """
     if not table_exists(location, "bars") or open_table(location, "bars").current_snapshot() is None:
-        raise RunError(f"the lake in {location.home} has no bars: run 'whatif ingest' first")
+        raise RunError(f"{location.described} has no bars: run 'whatif ingest' first")
 
 
 def _data_digest(checked: Checked) -> str:

@@ -30,7 +30,7 @@ from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
 from whatif.study import Study, load_study
-from whatif.tracking.run import TrackedRun
+from whatif.tracking.run import TrackedRun, tracking_warning
 from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
 from whatif.workflow.certify import certify
@@ -153,6 +153,8 @@ class _Run:
         self._say(self._headline())
         if self.resolved.checked.not_compiled:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
+        if self.options.track and tracking_warning(self.location):
+            self._say(tracking_warning(self.location))
         pending, resumed = sweep_of(self.location, self.resolved)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.features.build import build_features
-from whatif.lake import append, read_pinned
+from whatif.lake import read_pinned
+from whatif.lake import replace as replace_rows
 from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
@@ -227,7 +229,9 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
         if work.tracked is not None:
             log_model(work.tracked, trained, metrics, spec.digest(snapshot), seconds, tuned)
         # the commit comes last: a model counts as trained once its predictions are stored
-        append(work.spark, work.location, PREDICTIONS, scored, noted(spec.digest(snapshot), tuned))
+        digest = spec.digest(snapshot)
+        own = F.col("model_digest") == digest  # another run of the study may have stored them meanwhile
+        replace_rows(work.spark, work.location, PREDICTIONS, scored, noted(digest, tuned), own)
     finally:
         scored.unpersist()
     text = f"model {named(resolved, key)}: {trained.rows:,} rows"

@@ -1,0 +1,46 @@
+"""A forest that was written where the driver cannot see it is not passed off as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+
+from whatif.pins import LakeLocation
+from whatif.tracking.models import FOREST_TAG, NOT_ATTACHED, _log_forest
+from whatif.tracking.run import start_study_run
+
+
+class Elsewhere:
+    """Saves as Spark does whose executors are other machines: the driver's folder has no data in it."""
+
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        self.parts = parts
+
+    def write(self) -> Elsewhere:
+        return self
+
+    def overwrite(self) -> Elsewhere:
+        return self
+
+    def save(self, uri: str) -> None:
+        for part in ("metadata/_SUCCESS", "stages/1_Forest/data/_SUCCESS", *self.parts):
+            file = Path(urlparse(uri).path) / part
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+
+@pytest.mark.parametrize("parts", [(), ("stages/1_Forest/data/part-0.snappy.parquet",)])
+def test_only_a_whole_forest_is_attached(mlflow_home: LakeLocation, parts: tuple[str, ...]) -> None:
+    run = start_study_run(mlflow_home, "s", "d", {})
+    trained: Any = SimpleNamespace(
+        pipeline=Elsewhere(parts), spec=SimpleNamespace(columns=("x",), target="return")
+    )
+    _log_forest(run, trained)
+    there = [artifact.path for artifact in run.client.list_artifacts(run.run_id)]
+    tags = run.client.get_run(run.run_id).data.tags
+    assert there == (["model"] if parts else [])
+    assert tags.get(FOREST_TAG) == (None if parts else NOT_ATTACHED)
