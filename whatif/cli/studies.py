@@ -46,13 +46,17 @@ def run(
     latest: Latest = False,
     output: Output = None,
     track: Annotated[bool, typer.Option(help="Log to MLflow.")] = True,
+    time_limit: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds after which a backtest is stopped, its row an error; 0: none."),
+    ] = 0.0,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.workflow.run import RunOptions
     from whatif.workflow.run import run as run_study
 
     console = Console()
-    options = RunOptions(latest=latest, track=track, output=output, console=console)
+    options = RunOptions(latest=latest, track=track, output=output, console=console, time_limit=time_limit)
     _show(run_study(study, location=LakeLocation.from_environment(), options=options), study, console)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
 from whatif.pins.filters import all_of, equal, one_of, within
-from whatif.pins.read import scan
+from whatif.pins.read import batches
 from whatif.search.window import Window
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def stream_rows(
     """Yield columns of all rows of `table` that pass a filter, in parts and no particular order."""
     opened = _opened(location, table)
     if opened is not None:
-        yield from scan(opened[0], columns, row_filter).to_arrow_batch_reader()
+        yield from batches(opened[0], columns, row_filter)
 
 
 def stored_keys(
@@ -88,7 +88,7 @@ def stored_keys(
     if opened is None:
         return keys
     columns = ["config_id", "symbol"]
-    for batch in scan(opened[0], columns, slot.matches(configurations)).to_arrow_batch_reader():
+    for batch in batches(opened[0], columns, slot.matches(configurations)):
         distinct = pa.Table.from_batches([batch]).select(columns).group_by(columns).aggregate([])
         keys.update(zip(*(distinct[name].to_pylist() for name in columns), strict=True))
     asked = None if configurations is None else set(configurations)
