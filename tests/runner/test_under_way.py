@@ -139,10 +139,15 @@ def test_waves_at_once_are_bounded(hurried, held) -> None:
 
 def test_what_is_left_running_is_cancelled(hurried, held) -> None:
     context = Context()
-    with pytest.raises(KeyboardInterrupt), UnderWay[str](session(context)) as waves:
-        waves.start("slow", 8, 0.0, held.wait)
-        held.set()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with UnderWay[str](session(context)) as waves:
+            waves.start("slow", 8, 0.0, held.wait)
+            held.set()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert len(context.cancelled) == 1
 
 

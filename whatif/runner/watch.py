@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search.configuration import Configuration
@@ -26,8 +25,8 @@ STOPPED = "stopped: "
 
 _NO_TIME = "it took longer than {seconds:g} s, the time limit of the run; one with more time tries it again"
 _NO_MEMORY = (
-    "it ran out of memory ({said}): give workers more (spark.executor.pyspark.memory, shared by the cores "
-    "of an executor, if that is set); the next run tries it again"
+    "it ran out of memory ({said}): give workers more (spark.executorEnv.PYSPARK_EXECUTOR_MEMORY_MB of each, "
+    "or spark.executor.pyspark.memory of all that share an executor); the next run tries it again"
 )
 _INTERVAL_SECONDS = 1.0
 _NEVER_CUT = ("<frozen importlib", "/numba/core/", "/llvmlite/")

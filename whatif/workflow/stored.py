@@ -29,8 +29,10 @@ class Slot:
     data_digest: str
     window: Window
 
-    def matches(self, configurations: Sequence[str] | None = None) -> BooleanExpression:
-        """Return the filter of its rows, of some configurations or of all."""
+    def matches(
+        self, configurations: Sequence[str] | None = None, symbols: Sequence[str] | None = None
+    ) -> BooleanExpression:
+        """Return the filter of its rows, of some configurations and symbols or of all."""
         terms = [
             equal("bars_snapshot", self.bars_snapshot),
             equal("data_digest", self.data_digest),
@@ -40,6 +42,8 @@ class Slot:
         ]
         if configurations is not None and len(configurations) <= MOST_IN_FILTER:
             terms.append(one_of("config_id", configurations))
+        if symbols is not None:
+            terms.append(one_of("symbol", symbols))
         return all_of(*terms)
 
 
@@ -49,8 +53,11 @@ def read_rows(
     slot: Slot,
     columns: Sequence[str] | None = None,
     configurations: Sequence[str] | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the rows of `table` in `slot`, of some configurations or of all; none is an empty frame.
+    """Return the rows of `table` in `slot`, of some configurations and symbols or of all.
+
+    None is an empty frame. A table with a row for each bar is read for few of both only.
 
     Timestamps are tz-aware UTC; null numbers are NaN. A column that the table, written by an
     older version of whatif, does not have yet is all null.
@@ -61,7 +68,7 @@ def read_rows(
         return pd.DataFrame(columns=names)
     pinned, there = opened
     wanted = [name for name in dict.fromkeys([*names, "config_id"]) if name in there]
-    frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations)).to_pandas()
+    frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations, symbols)).to_pandas()
     if configurations is not None:
         frame = frame[frame["config_id"].isin(set(configurations))]
     return frame.reindex(columns=names).reset_index(drop=True)
