@@ -38,6 +38,8 @@ _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.executorEnv.TZ": "UTC",
+    # a wave's commit need not queue behind the backtests of the next one
+    "spark.scheduler.mode": "FAIR",
 }
 _HOME_MARK = "spark.whatif.home"
 
@@ -383,15 +385,17 @@ def task_slots(spark: SparkSession) -> int:
     """Return how many tasks can run at once: the cores of all executors, those to come included.
 
     With dynamic allocation executors are asked for only as tasks wait for them, so the most
-    that there may be is what work has to be cut for.
+    that there may be is what work has to be cut for; likewise a fixed number of them, of which
+    some may be late or lost and on their way again. What a standalone cluster will give is not
+    known before it has: ask again.
     """
     try:
         now = max(1, int(spark.sparkContext.defaultParallelism))
     except Exception:  # a Spark Connect session has no context
         now = max(1, int(spark.conf.get("spark.default.parallelism", "2") or 2))
-    if spark.conf.get("spark.dynamicAllocation.enabled", "false") != "true":
-        return now
-    most = int(spark.conf.get("spark.dynamicAllocation.maxExecutors", "0") or 0)
     cores = int(spark.conf.get("spark.executor.cores", "1") or 1)
+    if spark.conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+        return max(now, cores * int(spark.conf.get("spark.executor.instances", "0") or 0))
+    most = int(spark.conf.get("spark.dynamicAllocation.maxExecutors", "0") or 0)
     # the default is infinity, which says nothing
     return max(now, most * cores) if most < 2**31 - 1 else now

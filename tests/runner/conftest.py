@@ -121,7 +121,7 @@ def configuration(
     return Configuration(name, params, model, timeframe, Execution(cash=100_000.0, commission=0.0001))
 
 
-def evaluate(plan: Plan, *items: WorkItem) -> pd.DataFrame:
+def evaluate(plan: Plan, *items: WorkItem, attempt: int = 0) -> pd.DataFrame:
     """Return the rows of all items, sent through text as Spark would."""
     frames = iter([pd.DataFrame({"item": [item.to_json() for item in items]})])
-    return pd.concat(list(worker.evaluate(plan, frames)), ignore_index=True)
+    return pd.concat(list(worker.evaluate(plan, frames, attempt)), ignore_index=True)

@@ -24,11 +24,11 @@ def pending(*names: str, symbol: str = "A") -> Pending:
 def test_a_backtest_that_is_pending_twice_is_refused() -> None:
     work = [pending("a", "b"), pending("a", symbol="B"), pending("b")]
     with pytest.raises(RunError, match=r"backtest \(\('A',\), 'validate', 'b'\) is pending twice"):
-        run_waves(None, LakeLocation(Path("none")), None, work, cores=2)  # type: ignore[arg-type]
+        run_waves(None, LakeLocation(Path("none")), None, work, lambda: 2)  # type: ignore[arg-type]
 
 
 def test_nothing_pending_needs_no_spark() -> None:
-    assert run_waves(None, LakeLocation(Path("none")), None, [], cores=2) == 0  # type: ignore[arg-type]
+    assert run_waves(None, LakeLocation(Path("none")), None, [], lambda: 2) == 0  # type: ignore[arg-type]
 
 
 def test_what_spark_could_not_do_is_said_in_one_line() -> None:
@@ -64,6 +64,10 @@ class TestSlots:
     def test_executors_that_may_still_come_count(self) -> None:
         dynamic = {"dynamicAllocation_enabled": "true", "executor_cores": "4"}
         assert task_slots(self.session(2, dynamicAllocation_maxExecutors="50", **dynamic)) == 200  # type: ignore[arg-type]
+
+    def test_executors_that_are_late_or_lost_count(self) -> None:
+        asked = {"executor_instances": "10", "executor_cores": "4"}
+        assert task_slots(self.session(8, **asked)) == 40  # type: ignore[arg-type]
 
     def test_a_cluster_without_bound_counts_what_is_there(self) -> None:
         dynamic = {"dynamicAllocation_enabled": "true", "dynamicAllocation_maxExecutors": str(2**31 - 1)}

@@ -103,29 +103,39 @@ def test_series_are_asked_for_by_every_item() -> None:
 
 class TestPace:
     def test_a_long_run_goes_in_waves_of_a_minute(self) -> None:
-        pace = Pace(cores=4, rate=1_000.0)
-        assert pace.wave_cost(1e9) == 1_000.0 * WAVE_SECONDS
+        pace = Pace(rate=250.0)
+        assert pace.wave_cost(1e9, cores=4) == 1_000.0 * WAVE_SECONDS
+
+    def test_cores_that_come_or_go_change_the_next_wave(self) -> None:
+        pace = Pace(rate=250.0)
+        assert pace.wave_cost(1e9, cores=8) == 2 * pace.wave_cost(1e9, cores=4)
+        assert pace.seconds(1_000.0, cores=8) == pytest.approx(0.5)
 
     def test_a_short_run_loses_a_twelfth_at_most(self) -> None:
         # 240 seconds of work: waves of 20 seconds
-        assert Pace(cores=4, rate=1_000.0).wave_cost(240_000.0) == pytest.approx(20_000.0)
+        assert Pace(rate=250.0).wave_cost(240_000.0, cores=4) == pytest.approx(20_000.0)
 
     def test_no_wave_is_so_short_that_its_commits_outweigh_it(self) -> None:
         # 4 seconds at least, and four times what the commits of the last wave took
-        assert Pace(cores=4, rate=1_000.0).wave_cost(1_000.0) == pytest.approx(4_000.0)
-        assert Pace(cores=4, rate=1_000.0, storing=3.0).wave_cost(1_000.0) == pytest.approx(12_000.0)
+        assert Pace(rate=250.0).wave_cost(1_000.0, cores=4) == pytest.approx(4_000.0)
+        assert Pace(rate=250.0, storing=3.0).wave_cost(1_000.0, cores=4) == pytest.approx(12_000.0)
 
     def test_slow_commits_do_not_shrink_the_next_wave(self) -> None:
-        pace = Pace(cores=4, rate=1_000.0)
-        pace.learn(cost=4_000.0, computing=4.0, storing=10.0)
-        assert pace.wave_cost(1_000.0) == pytest.approx(40_000.0)
+        pace = Pace(rate=250.0)
+        pace.learn(cost=4_000.0, core_seconds=16.0, storing=10.0)
+        assert pace.wave_cost(1_000.0, cores=4) == pytest.approx(40_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
-        pace = Pace.first(1, "backtrader")
-        pace.learn(cost=500.0, computing=2.0, storing=1.0)
+        pace = Pace.first("backtrader")
+        pace.learn(cost=500.0, core_seconds=2.0, storing=1.0)
         assert pace.rate == 250.0
-        pace.learn(cost=0.0, computing=2.0, storing=1.0)
+        pace.learn(cost=0.0, core_seconds=2.0, storing=1.0)
         assert pace.rate == 250.0
+
+    def test_commits_amid_other_work_tell_nothing(self) -> None:
+        pace = Pace(rate=250.0, storing=1.5)
+        pace.learn(cost=500.0, core_seconds=2.0, storing=None)
+        assert pace.storing == 1.5
 
 
 def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
@@ -135,4 +145,4 @@ def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
 
 
 def test_the_compiled_engine_is_expected_to_be_faster() -> None:
-    assert Pace.first(2, "compiled").rate > 100 * Pace.first(2, "backtrader").rate
+    assert Pace.first("compiled").rate > 100 * Pace.first("backtrader").rate

@@ -36,7 +36,7 @@ from whatif.runner import spark as runner, waves
 from whatif.workflow.run import RunOptions, run
 
 home, study, moment = sys.argv[1:]
-waves.Pace.wave_cost = lambda self, remaining: 900.0  # four backtests
+waves.Pace.wave_cost = lambda self, remaining, cores: 900.0  # four backtests
 seen = Counter()
 insert, compute = runner.insert_missing, runner.backtests
 

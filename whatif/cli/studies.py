@@ -56,11 +56,15 @@ def run(
     latest: Latest = False,
     output: Output = None,
     track: Annotated[bool, typer.Option(help="Log to MLflow.")] = True,
+    time_limit: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds after which a backtest is stopped, its row an error; 0: none."),
+    ] = 0.0,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.workflow.run import RunOptions
 
-    _run(study, output, RunOptions(latest=latest, track=track))
+    _run(study, output, RunOptions(latest=latest, track=track, time_limit=time_limit))
 
 
 def leaderboard(

@@ -45,7 +45,10 @@ def bench(
         Path | None, typer.Option(help="JSON file of the figures; bench.json in the lake's home.")
     ] = None,
     only: Annotated[
-        str, typer.Option(help="Some of crossover,sweep,start,single,prediction,memory,demo,resume; or all.")
+        str,
+        typer.Option(
+            help="Some of crossover,sweep,start,single,luck,prediction,memory,demo,resume,cluster,driver."
+        ),
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,
     cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,

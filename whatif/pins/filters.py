@@ -38,6 +38,13 @@ def one_of(column: str, values: Sequence[str]) -> BooleanExpression:
     return cast("_Comparison", In)(column, list(values))
 
 
+def starts_with(column: str, text: str) -> BooleanExpression:
+    """Return the filter of rows whose `column` begins with `text`."""
+    from pyiceberg.expressions import StartsWith
+
+    return cast("_Comparison", StartsWith)(column, text)
+
+
 def within(column: str, start_us: int | None, end_us: int | None) -> BooleanExpression:
     """Return the filter of rows whose timestamp `column` is in [start_us, end_us), microseconds UTC."""
     from pyiceberg.expressions import GreaterThanOrEqual, LessThan

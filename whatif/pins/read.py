@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
+
+FILES_AT_ONCE = 4
+"""Data files that are read side by side, and held at most, where rows are looked at and dropped."""
 
 
 def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) -> DataScan:
@@ -57,6 +60,28 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     then = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
     there = tuple(column for column in columns if column in then.column_names)
     return table.scan(row_filter=row_filter, selected_fields=there, snapshot_id=pin.snapshot_id)
+
+
+def batches(
+    pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression
+) -> Iterator[pa.RecordBatch]:
+    """Yield the pinned rows that pass a filter, in parts and no particular order.
+
+    Memory holds a few files' rows. PyIceberg's own reader of batches, as of 0.12, reads all files
+    ahead of whoever takes the batches, so that it holds what a table holds.
+    """
+    import pyarrow as pa
+    from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
+
+    scanned = scan(pin, columns, row_filter)
+    projected = scanned.projection()
+    reader = ArrowScan(
+        scanned.table_metadata, scanned.io, projected, scanned.row_filter, scanned.case_sensitive
+    )
+    files, schema = list(scanned.plan_files()), schema_to_pyarrow(projected)
+    for first in range(0, len(files), FILES_AT_ONCE):
+        found = reader.to_record_batches(files[first : first + FILES_AT_ONCE])
+        yield from pa.RecordBatchReader.from_batches(schema, found).cast(schema)
 
 
 def read_arrow(

@@ -152,3 +152,9 @@ def array_store(plan: Plan) -> ArrayStore:
     if _arrays is None or _arrays.max_bytes != plan.array_bytes:
         _arrays = ArrayStore(plan.array_bytes)
     return _arrays
+
+
+def forget() -> None:
+    """Let go of all bars and arrays that this process keeps."""
+    global _rows, _arrays
+    _rows = _arrays = None

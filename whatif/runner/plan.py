@@ -82,6 +82,11 @@ class Plan:
         as it has configurations, and a worker must need the same memory for any number.
     home : str
         The lake's home on the driver, where compiled strategies are kept; "" for none.
+    time_limit : float
+        Seconds after which a backtest is stopped, which is then its error; 0 for none.
+    log : str
+        Where a worker says what it is at: "stderr", which is the log of its executor, or the path
+        of a file; "" for nowhere.
     """
 
     study: str
@@ -98,6 +103,8 @@ class Plan:
     cache_bytes: int = 256 * MEBIBYTE
     array_bytes: int = 40 * MEBIBYTE
     home: str = ""
+    time_limit: float = 0.0
+    log: str = ""
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,15 +25,20 @@ from whatif.domain.rows import (
     worker_columns,
 )
 from whatif.errors import RunError, WhatIfError
-from whatif.lake import delete_matching, insert_missing
+from whatif.lake import TableSpec, delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
+from whatif.runner.under_way import Under, UnderWay
+from whatif.runner.watch import STDERR, STOPPED, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
+
+MOST_LOG_BYTES = 20_000_000
+"""Size from which the next run begins the workers' log on one machine anew."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +102,31 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
     )
 
 
+@dataclass(frozen=True)
+class _Wave:
+    """A wave and what it is cut into."""
+
+    cost: float
+    items: Sequence[WorkItem]
+    cores: int
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """A wave's rows before they are stored: on the executors, counted, with what they took."""
+
+    rows: DataFrame
+    counts: Counter[str]
+    working: float
+    seconds: float
+
+
 def run_waves(
     spark: SparkSession,
     location: LakeLocation,
     plan: Plan,
     pending: Sequence[Pending],
-    cores: int,
+    slots: Callable[[], int],
     keep: Keep = NOTHING,
     report: Callable[[WaveDone], None] = lambda _: None,
 ) -> int:
@@ -109,6 +135,18 @@ def run_waves(
     Each wave is one Spark job, followed by its commits: series first, `results` last. A
     backtest counts as done when `results` holds it, so whatever is interrupted is computed
     again and stored once.
+
+    Parameters
+    ----------
+    spark, location, plan, pending
+        Where, what all backtests share, and which ones.
+    slots : callable
+        Tells how many tasks can run at once; asked for each wave, since executors come late and
+        are lost.
+    keep : Keep
+        Whose series are stored.
+    report : callable
+        Takes each wave that is stored.
 
     Raises
     ------
@@ -119,25 +157,46 @@ def run_waves(
     if not pending:
         return 0
     _check_once(pending)
-    pace = Pace.first(cores, plan.engine)
+    plan = replace(plan, log=_log_place(spark, plan.home))
+    pace = Pace.first(plan.engine)
     rest, failed = list(pending), 0
-    while rest:
-        wave, rest = take_wave(rest, pace.wave_cost(total_cost(rest)))
-        started = time.perf_counter()
-        items = work_items(wave, cores, plan.engine, keep.anything)
-        try:
-            counts, computing = _run_wave(spark, location, plan, items, keep)
-        except WhatIfError:
-            raise
-        except Exception as error:
-            raise RunError(_gave_up(error, items)) from error
-        seconds = time.perf_counter() - started
-        cost = total_cost(wave)
-        pace.learn(cost, computing, seconds - computing)
-        failed += counts["error"]
-        done = WaveDone(counts.total(), counts["error"], cost, total_cost(rest), seconds)
-        report(done)
+    with UnderWay[_Wave](spark) as under_way:
+        while rest or under_way:
+            if rest and under_way.has_room():
+                cores = slots()
+                taken, rest = take_wave(rest, pace.wave_cost(total_cost(rest), cores))
+                items = work_items(taken, cores, plan.engine, keep.anything)
+                wave = _Wave(total_cost(taken), items, cores)
+                expected = pace.seconds(wave.cost, cores)
+                under_way.start(wave, len(items), expected, partial(_compute, spark, plan, items))
+            done = under_way.next_done(bool(rest))
+            if done is None:
+                continue
+            found, storing = _stored(spark, location, plan, done, keep)
+            cost = done.wave.cost
+            core_seconds = found.seconds * done.wave.cores if done.alone else found.working
+            pace.learn(cost, core_seconds, None if under_way else storing)
+            failed += found.counts["error"]
+            left = total_cost(rest) + sum(wave.cost for wave in under_way.waves)
+            seconds = found.seconds + storing
+            report(WaveDone(found.counts.total(), found.counts["error"], cost, left, seconds))
     return failed
+
+
+def _log_place(spark: SparkSession, home: str) -> str:
+    """Return where workers say what they are at: a file of the lake on one machine, else standard error.
+
+    On one machine a worker's standard error is the user's terminal.
+    """
+    if not str(spark.conf.get("spark.master", "") or "").startswith("local"):
+        return STDERR
+    if not home:
+        return ""
+    path = Path(home) / "logs" / "workers.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+        path.write_bytes(b"")
+    return str(path)
 
 
 def _check_once(pending: Sequence[Pending]) -> None:
@@ -148,22 +207,41 @@ def _check_once(pending: Sequence[Pending]) -> None:
         raise RunError(f"backtest {twice} is pending twice: every backtest runs once")
 
 
-def _run_wave(
-    spark: SparkSession, location: LakeLocation, plan: Plan, items: Sequence[WorkItem], keep: Keep
-) -> tuple[Counter[str], float]:
-    """Run one wave and store it; return its rows by status, and the seconds before storing began."""
+def _compute(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> _Computed:
+    """Compute the rows of a wave, which stay on the executors until they are stored."""
     started = time.perf_counter()
     rows = backtests(spark, plan, items).persist()
     try:
-        counts = Counter(row["status"] for row in rows.select("status").collect())
-        computing = time.perf_counter() - started
-        store(spark, location, plan, rows, keep, max(1, len(items) // ITEMS_PER_FILE))
-    finally:
+        # two values for each backtest of a wave come to the driver, and no more
+        found = rows.select("status", "wall_seconds").collect()
+    except BaseException:
         rows.unpersist()
-    return counts, computing
+        raise
+    working = sum(row["wall_seconds"] for row in found)
+    return _Computed(rows, Counter(row["status"] for row in found), working, time.perf_counter() - started)
 
 
-def _gave_up(error: Exception, items: Sequence[WorkItem]) -> str:
+def _stored(
+    spark: SparkSession, location: LakeLocation, plan: Plan, done: Under[_Wave], keep: Keep
+) -> tuple[_Computed, float]:
+    """Store a wave that is computed; return what it gave, and the seconds that storing took."""
+    started = time.perf_counter()
+    items = done.wave.items
+    try:
+        found: _Computed = done.result()
+        started = time.perf_counter()
+        try:
+            store(spark, location, plan, found.rows, keep, max(1, len(items) // ITEMS_PER_FILE))
+        finally:
+            found.rows.unpersist()
+    except WhatIfError:
+        raise
+    except Exception as error:
+        raise RunError(_gave_up(error, items, plan.log)) from error
+    return found, time.perf_counter() - started
+
+
+def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> str:
     """Say what Spark could not do, in its own first words."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = next((line for line in lines if "SparkException" in line or "Exception:" in line), lines[0])
@@ -171,7 +249,8 @@ def _gave_up(error: Exception, items: Sequence[WorkItem]) -> str:
     shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
     return (
         f"Spark gave up on a wave of backtests of {shown}: {said[:500]}. What earlier waves stored stays; "
-        "the log is in logs/spark.log of the lake's home; the same command goes on from there"
+        f"the log is in logs/spark.log of the lake's home{where_workers_say(log)}; the same command goes on "
+        "from there"
     )
 
 
@@ -208,18 +287,46 @@ def drop_returns(
     symbols: Iterable[str],
 ) -> None:
     """Delete the returns of some configurations on some symbols, as rows name them, in one window."""
+    mine = f"symbol IN ({', '.join(_quoted(symbol) for symbol in symbols)})"
+    _delete(spark, location, RETURNS, plan, window, configurations, mine)
+
+
+def drop_stopped(
+    spark: SparkSession,
+    location: LakeLocation,
+    plan: Plan,
+    where: tuple[str, str],
+    configurations: Iterable[str],
+) -> None:
+    """Delete the results of some configurations that were stopped, so that they run again.
+
+    `where` is a window's name, and a symbol or symbols joined by "+".
+    """
+    window, symbol = where[0], _quoted(where[1])
+    stopped = f"symbol = {symbol} AND status = 'error' AND startswith(error, '{STOPPED}')"
+    _delete(spark, location, RESULTS, plan, window, configurations, stopped)
+
+
+def _delete(
+    spark: SparkSession,
+    location: LakeLocation,
+    table: TableSpec,
+    plan: Plan,
+    window: str,
+    configurations: Iterable[str],
+    further: str,
+) -> None:
     bounds = plan.windows[window].window
     start, end = (
         f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([bounds.start_us, bounds.end_us]))
     )
     condition = (
         f"bars_snapshot = {plan.bars.snapshot_id} AND data_digest = '{plan.data_digest}' "
-        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end} "
-        f"AND symbol IN ({', '.join(_quoted(symbol) for symbol in symbols)})"
+        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end} AND {further}"
     )
     frame = pd.DataFrame({"config_id": sorted(configurations)})
     values = spark.createDataFrame(frame, "config_id string")
-    delete_matching(spark, location, RETURNS, values, condition)
+    delete_matching(spark, location, table, values, condition)
 
 
 def _quoted(text: str) -> str:
@@ -244,11 +351,14 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
 def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         # imported here, so that the function travels by value and the worker by name
+        from pyspark import TaskContext
+
         from whatif.runner.imports import forget_archives
         from whatif.runner.worker import evaluate
 
+        context = TaskContext.get()
         try:
-            yield from evaluate(plan, frames)
+            yield from evaluate(plan, frames, 0 if context is None else context.attemptNumber())
         finally:
             forget_archives()
 

@@ -28,41 +28,56 @@ MOST_BACKTESTS = 25_000
 class Pace:
     """How fast work goes, learned from the waves that are done.
 
+    Kept for one core, since a cluster's executors come late and are lost: how many there are is
+    asked anew for each wave.
+
     Attributes
     ----------
-    cores : int
-        Tasks that run at once.
     rate : float
-        Configuration-bars a second on all cores while a wave is computed.
+        Configuration-bars a second on one core while a wave is computed.
     storing : float
         Seconds that the commits of a wave take.
     """
 
-    cores: int
     rate: float
     storing: float = 1.0
 
     @classmethod
-    def first(cls, cores: int, engine: str) -> Pace:
+    def first(cls, engine: str) -> Pace:
         """Return the pace that is assumed of an engine before anything has run."""
-        return cls(cores, FIRST_RATES[engine] * cores)
+        return cls(FIRST_RATES[engine])
 
-    def learn(self, cost: float, computing: float, storing: float) -> None:
-        """Take a finished wave into account: what it held, and how long either part of it took."""
-        if cost > 0 and computing > 0:
-            self.rate = cost / computing
-        self.storing = storing
+    def learn(self, cost: float, core_seconds: float, storing: float | None) -> None:
+        """Take a finished wave into account.
 
-    def wave_cost(self, remaining: float) -> float:
+        Parameters
+        ----------
+        cost : float
+            Configuration-bars that it held.
+        core_seconds : float
+            What computing them took, seconds times cores.
+        storing : float or None
+            Seconds that its commits took; None if other work was in their way.
+        """
+        if cost > 0 and core_seconds > 0:
+            self.rate = cost / core_seconds
+        if storing is not None:
+            self.storing = storing
+
+    def seconds(self, cost: float, cores: int) -> float:
+        """Return how long `cost` configuration-bars should take on so many cores."""
+        return cost / (self.rate * cores)
+
+    def wave_cost(self, remaining: float, cores: int) -> float:
         """Return how many configuration-bars the next wave should hold.
 
         A minute's worth; of a short run a twelfth, so that a kill costs little; and never
         so little that its commits outweigh it. Times to compute and to store are kept apart:
         a rate with the commits in it would shrink waves, and shrunken waves the rate.
         """
-        seconds = remaining / self.rate / WAVES_OF_A_SHORT_RUN
+        seconds = self.seconds(remaining, cores) / WAVES_OF_A_SHORT_RUN
         shortest = max(SHORTEST_WAVE_SECONDS, STORING_SHARE * self.storing)
-        return self.rate * min(WAVE_SECONDS, max(shortest, seconds))
+        return self.rate * cores * min(WAVE_SECONDS, max(shortest, seconds))
 
 
 def total_cost(pending: Sequence[Pending]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import socket
 import time
@@ -27,20 +26,32 @@ from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.kernel import keep_kernels_in
 from whatif.errors import WhatIfError
-from whatif.runner.load import array_store
+from whatif.runner.load import array_store, forget
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep, task_of
+from whatif.runner.watch import (
+    LOG,
+    OverLimitError,
+    at_most,
+    out_of_memory,
+    say_configuration,
+    say_item,
+    speak_to,
+    stopped_for_memory,
+    stopped_for_time,
+)
 from whatif.search.configuration import Configuration
 from whatif.stats.benchmark import BuyAndHold, buy_and_hold
-
-LOG = logging.getLogger("whatif.worker")
 
 FRAME_ROWS = 250
 FRAME_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
 
+MOST_TRACEBACKS = 10
+"""Failures of a work item that are logged with a traceback; each of them is a row."""
 
-def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+
+def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> Iterator[pd.DataFrame]:
     """Run the work items in `frames` and yield their rows.
 
     Parameters
@@ -49,6 +60,8 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFram
         What all items share.
     frames : iterator of DataFrame
         Column `item`: a work item as JSON.
+    attempt : int
+        How often that was tried before; a worker says more where one has died.
 
     Yields
     ------
@@ -58,13 +71,13 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFram
     """
     if plan.home:
         keep_kernels_in(plan.home)
+    speak_to(plan.log)
     _spare_the_collector()
     for frame in frames:
         for text in frame["item"]:
             item = WorkItem.from_json(text)
-            name, count = "+".join(item.symbols), len(item.configurations)
-            LOG.info("item %s %s: %d configurations", name, item.window, count)
-            yield from _frames(_rows(plan, item), worker_columns(item.keep))
+            say_item(plan, item, attempt)
+            yield from _frames(_rows(plan, item, attempt), worker_columns(item.keep))
 
 
 @cache
@@ -73,24 +86,32 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
-def _rows(plan: Plan, item: WorkItem) -> Iterator[dict[str, Any]]:
+def _rows(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
     shared, pins = _shared(plan, item), lru_cache(lambda *key: _pins(plan, *key))
     sweep: Sweep | None = None
+    failures = 0
     for configuration in item.configurations:
         started = time.perf_counter()
+        say_configuration(plan, item, configuration, attempt)
         mine = pins(configuration.model, configuration.timeframe, configuration.fold)
         row = shared | _identity(configuration, mine)
         try:
-            if plan.engine == "compiled" and not item.keep:
-                sweep = sweep or Sweep(plan, item)
-                row |= _swept(sweep, configuration)
-            else:
-                row |= _measured(plan, item, configuration)
+            with at_most(plan.time_limit):
+                if plan.engine == "compiled" and not item.keep:
+                    sweep = sweep or Sweep(plan, item)
+                    row |= _swept(sweep, configuration)
+                else:
+                    row |= _measured(plan, item, configuration)
             row["status"] = "ok"
-        except (Exception, SystemExit) as error:  # whatever a user's strategy raises becomes a row
-            # not above info, which goes to the user's terminal, a traceback for each configuration
-            LOG.info("configuration %s on %s failed", configuration.config_id, row["symbol"], exc_info=True)
-            row["status"], row["error"] = "error", describe(error)
+        except (Exception, SystemExit, OverLimitError) as error:  # whatever a strategy raises becomes a row
+            failures += 1
+            traced = failures <= MOST_TRACEBACKS
+            LOG.info("config_id %s on %s failed", configuration.config_id, row["symbol"], exc_info=traced)
+            row |= {"status": "error", "error": _error(plan, error)}
+            if out_of_memory(error) or isinstance(error, OverLimitError):
+                # to make room, and since what was being filled may be half full
+                sweep = None
+                forget()
         row["wall_seconds"] = time.perf_counter() - started
         row["finished_at"] = datetime.now(UTC)
         yield row
@@ -109,6 +130,12 @@ def _frames(rows: Iterable[dict[str, Any]], columns: Mapping[str, str]) -> Itera
             waiting, numbers = [], 0
     if waiting:
         yield pd.DataFrame(waiting, columns=list(columns))
+
+
+def _error(plan: Plan, error: BaseException) -> str:
+    if isinstance(error, OverLimitError):
+        return stopped_for_time(plan.time_limit)
+    return stopped_for_memory(describe(error)) if out_of_memory(error) else describe(error)
 
 
 def describe(error: BaseException) -> str:

@@ -31,6 +31,9 @@ from whatif.workflow.stored import read_rows
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
 
+MOST_BARS_DRAWN = 2_000_000
+"""Bars of all of them above which fewer are drawn, so that the driver holds no market; the chosen one is."""
+
 
 def comparison(
     location: LakeLocation, resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]
@@ -110,7 +113,7 @@ def report_data(
     common["comparison"] = _compared(location, resolved, last, shown)
     if not series:
         return ReportData(**common)  # type: ignore[arg-type]
-    groups = _drawn(resolved, chosen)
+    groups = _drawn(resolved, chosen, shown)
     return ReportData(
         **common,  # type: ignore[arg-type]
         equity=_series(location, resolved, chosen, groups, shown, "equity"),
@@ -169,9 +172,23 @@ def _named(resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
     return {"config_id": chosen.config_id, **symbol, **chosen.params, **chosen.axes}
 
 
-def _drawn(resolved: Resolved, chosen: Chosen) -> list[tuple[str, ...]]:
+def _drawn(resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]) -> list[tuple[str, ...]]:
     groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != chosen.symbol)
-    return groups[:MOST_SYMBOLS_DRAWN]
+    return _within_bound(groups[:MOST_SYMBOLS_DRAWN], resolved, windows)
+
+
+def _within_bound(
+    groups: Sequence[tuple[str, ...]], resolved: Resolved, windows: Mapping[str, Window]
+) -> list[tuple[str, ...]]:
+    """Return the first groups whose equity has no more rows than may be drawn; one at least."""
+    found: list[tuple[str, ...]] = []
+    bars = 0
+    for group in groups:
+        bars += sum(resolved.window_bars[group[0], window.name] for window in windows.values())
+        if found and bars > MOST_BARS_DRAWN:
+            break
+        found.append(group)
+    return found
 
 
 def _series(
@@ -188,11 +205,11 @@ def _series(
         "equity": (EQUITY, [*lead, "ts", "equity", "benchmark", "position"], "ts"),
         "trades": (TRADES, [*lead, "trade_no", "opened_at", "closed_at", "size", *prices], "trade_no"),
     }[kind]
-    names = {"+".join(group) for group in groups}
+    names = ["+".join(group) for group in groups]
     frames = []
     for name, window in windows.items():
-        frame = read_rows(location, table, slot(resolved, window), columns, [chosen.config_id])
-        frame = frame[frame["symbol"].isin(names)].sort_values(["symbol", order])
+        frame = read_rows(location, table, slot(resolved, window), columns, [chosen.config_id], names)
+        frame = frame.sort_values(["symbol", order])
         frames.append(frame.assign(window=name))
     joined = pd.concat(frames, ignore_index=True)
     return joined.drop(columns="trade_no") if kind == "trades" else joined
@@ -206,9 +223,10 @@ def _bars(
     windows: Mapping[str, Window],
 ) -> pd.DataFrame:
     configuration = resolved.configuration(chosen.config_id)
+    alone = _within_bound([(symbol,) for group in groups for symbol in group], resolved, windows)
     frames = []
     for name, window in windows.items():
-        for symbol in [symbol for group in groups for symbol in group]:
+        for (symbol,) in alone:
             bars = load_bars(plan, symbol, window.name, configuration)
             first, _ = window.rows(bars, resolved.slices[configuration.timeframe].bar_us)
             bars = bars.slice(first, len(bars))

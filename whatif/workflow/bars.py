@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,7 +12,7 @@ from whatif.calendars import EPOCH, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.pins import LakeLocation, Pin, current_pin
 from whatif.pins.filters import everything
-from whatif.pins.read import scan
+from whatif.pins.read import batches
 
 COLUMNS = (
     "symbol", "timeframe", "exchange", "first", "last",
@@ -62,7 +61,7 @@ def _by_session(pin: Pin) -> pa.Table:
     """
     counted: list[pa.Table] = []
     waiting = 0
-    for batch in _batches(pin):
+    for batch in batches(pin, _READ, everything()):
         table = pa.Table.from_batches([batch]).select(list(_READ)).group_by(list(_GROUP), use_threads=False)
         part = table.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max")])
         counted.append(part)
@@ -76,10 +75,6 @@ def _added_up(parts: list[pa.Table]) -> pa.Table:
     table = pa.concat_tables(parts).group_by(list(_GROUP), use_threads=False)
     summed = table.aggregate([("ts_count", "sum"), ("ts_min", "min"), ("ts_max", "max")])
     return summed.rename_columns([*_GROUP, "ts_count", "ts_min", "ts_max"])
-
-
-def _batches(pin: Pin) -> Iterator[pa.RecordBatch]:
-    yield from scan(pin, _READ, everything()).to_arrow_batch_reader()
 
 
 def _summary(timeframe: str, exchange: str, group: pd.DataFrame) -> tuple[object, ...]:

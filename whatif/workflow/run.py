@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from whatif.report.files import write_files
 from whatif.report.html import write as write_html
 from whatif.report.progress import Progress
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, run_waves
+from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, drop_stopped, run_waves
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
@@ -40,7 +39,7 @@ from whatif.workflow.judge import judge_study
 from whatif.workflow.kept import after_ranking, both, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
-from whatif.workflow.pending import keeps_all_returns, pending_on, slot, sweep_of
+from whatif.workflow.pending import keeps_all_returns, pending_on, slot, stopped_on, sweep_of
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import StudyResult
@@ -56,7 +55,7 @@ MOST_ARRAY_BYTES = 256 * MEBIBYTE
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is run; none of it changes a result.
+    """How a study is run; none of it changes a result, but a time limit that is reached.
 
     Attributes
     ----------
@@ -74,6 +73,9 @@ class RunOptions:
         Write the report and its files, and store the series of the chosen configuration that they show.
     certify : bool
         Run the chosen configuration again by Backtrader's broker, if the compiled one ran the sweep.
+    time_limit : float
+        Seconds after which a backtest is stopped and becomes a row with an error; 0 for none. A later
+        run with more time, or without limit, tries those rows again.
     """
 
     latest: bool = False
@@ -83,6 +85,11 @@ class RunOptions:
     only_stored: bool = False
     report: bool = True
     certify: bool = True
+    time_limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.time_limit >= 0:
+            raise RunError(f"time limit {self.time_limit:g} s: give a number of seconds, or 0 for none")
 
 
 def run(
@@ -147,6 +154,7 @@ class _Run:
         self.options = options
         self.origin = provenance()
         self.started = datetime.now(UTC)
+        self.most_slots = 0
 
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
@@ -155,7 +163,7 @@ class _Run:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
-        pending, resumed = sweep_of(self.location, self.resolved)
+        pending, resumed = sweep_of(self.location, self.resolved, self._limit)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
         with tracked_study(self.location, self.resolved) if self.options.track else nullcontext() as tracked:
@@ -230,6 +238,7 @@ class _Run:
             home=str(self.location.home) if self.location.local else "",
             provenance=self.origin,
             array_bytes=_array_bytes(resolved),
+            time_limit=self.options.time_limit,
         )
 
     def _sweep(self, plan: Plan, pending: Sequence[Pending], resumed: int) -> None:
@@ -247,7 +256,8 @@ class _Run:
                     bar.advance(done.backtests, done.cost, done.failed)
 
             keep = while_sweeping(self.resolved.study)
-            run_waves(self.session(), self.location, plan, pending, self._slots, keep, report)
+            self._forget_stopped(plan, pending)
+            run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
 
     def _thin_returns(self, plan: Plan, answer: FoldAnswer) -> None:
         """Delete the returns that a study of this size does not keep."""
@@ -278,18 +288,38 @@ class _Run:
                 work += not_stored(where, resolved, window, keeps[-1])
             if answer.fold.test is not None:
                 chosen = [resolved.configuration(answer.chosen.config_id)]
-                looks += pending_on(where, resolved, answer.fold.test, chosen)[0]
+                looks += pending_on(where, resolved, answer.fold.test, chosen, self._limit)[0]
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in [*work, *looks]))
         if looks:
             record_looks(self.session(), where, resolved, looks, self.origin)
         if work or looks:
-            run_waves(self.session(), where, plan, [*work, *looks], self._slots, both(keeps))
+            self._forget_stopped(plan, looks)
+            run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, both(keeps))
         return told(where, resolved, answers)
 
-    @cached_property
-    def _slots(self) -> int:
-        return task_slots(self.session())
+    @property
+    def _limit(self) -> float | None:
+        """The time limit by which stopped backtests are tried again; None where nothing is run."""
+        return None if self.options.only_stored else self.options.time_limit
+
+    def _forget_stopped(self, plan: Plan, pending: Sequence[Pending]) -> None:
+        """Delete the rows of those pending backtests that were stopped before: no row is ever changed."""
+        stopped = {
+            name: stopped_on(self.location, self.resolved, plan.windows[name].window, self.options.time_limit)
+            for name in {part.window for part in pending}
+        }
+        for part in pending:
+            symbol = "+".join(part.symbols)
+            mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in stopped[part.window]}
+            if mine:
+                drop_stopped(self.session(), self.location, plan, (part.window, symbol), mine)
+
+    def _ask_slots(self) -> int:
+        """Return how many tasks can run at once now, and remember the most that there were."""
+        now = task_slots(self.session())
+        self.most_slots = max(now, self.most_slots)
+        return now
 
     def _final(
         self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracked: TrackedRun | None
@@ -313,7 +343,7 @@ class _Run:
             "started": self.started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "engine": self._engine(),
-            "task slots": self.__dict__.get("_slots", "none used"),
+            "task slots": self.most_slots or "none used",
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,
             "models trained": _named((*prepared.trained, *final.trained)),

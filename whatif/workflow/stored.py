@@ -13,7 +13,7 @@ import pyarrow as pa
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
 from whatif.pins.filters import all_of, equal, one_of, within
-from whatif.pins.read import scan
+from whatif.pins.read import batches
 from whatif.search.window import Window
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ class Slot:
     window: Window
     symbols: tuple[str, ...] | None = None
 
-    def matches(self, configurations: Sequence[str] | None = None) -> BooleanExpression:
-        """Return the filter of its rows, of some configurations or of all."""
+    def matches(
+        self, configurations: Sequence[str] | None = None, symbols: Sequence[str] | None = None
+    ) -> BooleanExpression:
+        """Return the filter of its rows, of some configurations and symbols or of all."""
         terms = [
             equal("bars_snapshot", self.bars_snapshot),
             equal("data_digest", self.data_digest),
@@ -42,8 +44,9 @@ class Slot:
         ]
         if configurations is not None and len(configurations) <= MOST_IN_FILTER:
             terms.append(one_of("config_id", configurations))
-        if self.symbols is not None and len(self.symbols) <= MOST_IN_FILTER:
-            terms.append(one_of("symbol", self.symbols))
+        own = self.symbols if symbols is None else symbols
+        if own is not None and len(own) <= MOST_IN_FILTER:
+            terms.append(one_of("symbol", own))
         return all_of(*terms)
 
     def holds(self, symbol: str) -> bool:
@@ -61,8 +64,11 @@ def read_rows(
     slot: Slot,
     columns: Sequence[str] | None = None,
     configurations: Sequence[str] | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the rows of `table` in `slot`, of some configurations or of all; none is an empty frame.
+    """Return the rows of `table` in `slot`, of some configurations and symbols or of all.
+
+    None is an empty frame. A table with a row for each bar is read for few of both only.
 
     Timestamps are tz-aware UTC; null numbers are NaN. A column that the table, written by an
     older version of whatif, does not have yet is all null.
@@ -73,11 +79,12 @@ def read_rows(
         return pd.DataFrame(columns=names)
     pinned, there = opened
     wanted = [name for name in dict.fromkeys([*names, "config_id", "symbol"]) if name in there]
-    frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations)).to_pandas()
+    frame: pd.DataFrame = read_arrow(pinned, wanted, slot.matches(configurations, symbols)).to_pandas()
     if configurations is not None:
         frame = frame[frame["config_id"].isin(set(configurations))]
-    if slot.symbols is not None:
-        frame = frame[frame["symbol"].isin(slot.symbols)]
+    own = slot.symbols if symbols is None else symbols
+    if own is not None:
+        frame = frame[frame["symbol"].isin(own)]
     return frame.reindex(columns=names).reset_index(drop=True)
 
 
@@ -87,7 +94,7 @@ def stream_rows(
     """Yield columns of all rows of `table` that pass a filter, in parts and no particular order."""
     opened = _opened(location, table)
     if opened is not None:
-        yield from scan(opened[0], columns, row_filter).to_arrow_batch_reader()
+        yield from batches(opened[0], columns, row_filter)
 
 
 def stored_keys(
@@ -102,7 +109,7 @@ def stored_keys(
     if opened is None:
         return keys
     columns = ["config_id", "symbol"]
-    for batch in scan(opened[0], columns, slot.matches(configurations)).to_arrow_batch_reader():
+    for batch in batches(opened[0], columns, slot.matches(configurations)):
         distinct = pa.Table.from_batches([batch]).select(columns).group_by(columns).aggregate([])
         keys.update(zip(*(distinct[name].to_pylist() for name in columns), strict=True))
     asked = None if configurations is None else set(configurations)

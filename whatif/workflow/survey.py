@@ -16,7 +16,7 @@ from whatif.domain.timeframe import DAY_US
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin
 from whatif.pins.filters import all_of, equal, everything, one_of, within
-from whatif.pins.read import scan
+from whatif.pins.read import batches
 from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
@@ -52,7 +52,7 @@ def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
     if study.calendar.hours == "regular":
         terms.append(equal("hours", "regular"))
     counts: dict[str, Counter[tuple[str, str]]] = {}
-    for batch in scan(pin, columns, all_of(*terms)).to_arrow_batch_reader():
+    for batch in batches(pin, columns, all_of(*terms)):
         _check_exchange(batch, study)
         for name, mask in _masks(batch, timeline.windows).items():
             counts.setdefault(name, Counter()).update(_counted(batch, mask))
@@ -128,6 +128,6 @@ def _check_symbols(pin: Pin, study: Study, found: set[str]) -> None:
 def symbols_of(pin: Pin) -> set[str]:
     """Return all symbols of a pinned table."""
     known: set[str] = set()
-    for batch in scan(pin, ("symbol",), everything()).to_arrow_batch_reader():
+    for batch in batches(pin, ("symbol",), everything()):
         known |= set(pc.unique(batch.column("symbol")).to_pylist())
     return known

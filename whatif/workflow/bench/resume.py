@@ -9,18 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from whatif.calendars import EPOCH
 from whatif.errors import RunError
 from whatif.lake.results import RESULTS
 from whatif.pins import current_pin, open_table, read_arrow, table_exists
 from whatif.pins.filters import everything
 from whatif.workflow.bench.figures import Figure, Goal, Measurement
 from whatif.workflow.bench.setting import Setting, said
+from whatif.workflow.bench.studies import StudyText, write_study
 
 KILL_AT = 0.70
 
@@ -32,18 +31,6 @@ _NOTES = (
     "run is of the same study with another position size, on the same lake",
     f"the kill: SIGKILL of the driver amid a wave, once {KILL_AT:.0%} of the backtests are stored",
 )
-_STUDY = """\
-study: {name}
-data:      {{symbols: [{symbol}], timeframe: 1min, start: {start}, end: {end}}}
-calendar:  {{exchange: {exchange}, session: extended}}
-strategy:  {{name: sma_crossover, params: {{size: {size}}}}}
-axes:
-  fast: {fast}
-  slow: {slow}
-execution: {{cash: 100000, commission: 0.0001, slippage: 0.00005}}
-split:     {{kind: holdout, train: 0.0, validate: 0.9, test: 0.1}}
-engine:    backtrader
-"""
 
 
 @dataclass(frozen=True)
@@ -76,9 +63,9 @@ def measure(setting: Setting) -> Measurement:
     fast, slow = _QUICK if setting.options.quick else _FULL
     total = len(fast) * len(slow)
     setting.say(f"resume: an undisturbed run of {total:,} configurations")
-    whole, _ = _run(setting, _study(setting, "bench-whole", 1, fast, slow))
+    whole, _ = _run(setting, write_study(setting, StudyText("bench-whole", fast, slow, 1)))
     setting.say(f"resume: the same, killed at {KILL_AT:.0%}")
-    study = _study(setting, "bench-killed", 2, fast, slow)
+    study = write_study(setting, StudyText("bench-killed", fast, slow, 2))
     killed = _run_and_kill(setting, study, total)
     setting.say("resume: finishing what was killed")
     rest, counts = _run(setting, study)
@@ -103,36 +90,18 @@ def measure(setting: Setting) -> Measurement:
     )
 
 
-def _study(setting: Setting, name: str, size: int, fast: Sequence[int], slow: Sequence[int]) -> Path:
-    bars = setting.market.bars
-    first, last = (EPOCH + timedelta(days=int(bars.session[k])) for k in (0, -1))
-    text = _STUDY.format(
-        name=name,
-        symbol=bars.symbol,
-        exchange=setting.market.exchange,
-        start=first,
-        end=last + timedelta(days=1),
-        size=size,
-        fast=list(fast),
-        slow=list(slow),
-    )
-    path = setting.location.home / f"{name}.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def _command(setting: Setting, study: Path) -> tuple[list[str | Path], Path]:
     answer = setting.location.home / "once.json"
     return ["-m", "whatif.workflow.bench.once", study, answer], answer
 
 
-def _run(setting: Setting, study: Path) -> tuple[float, dict[str, int]]:
+def _run(setting: Setting, study: Path) -> tuple[float, dict[str, Any]]:
     """Run a study in a process of its own; return its wall time and what it counted."""
     command, answer = _command(setting, study)
     started = time.perf_counter()
     setting.run_child(command)
     seconds = time.perf_counter() - started
-    counts: dict[str, int] = json.loads(answer.read_text(encoding="utf-8"))
+    counts: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return seconds, counts
 
 

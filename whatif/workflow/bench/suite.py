@@ -34,6 +34,8 @@ BENCHMARKS = {
     "memory": "whatif.workflow.bench.memory",
     "demo": "whatif.workflow.bench.demonstration",
     "resume": "whatif.workflow.bench.resume",
+    "cluster": "whatif.workflow.bench.cluster",
+    "driver": "whatif.workflow.bench.driver",
 }
 """Name on the command line and module, whose `measure` takes a Setting, in the order in which they run."""
 

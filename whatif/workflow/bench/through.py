@@ -55,7 +55,7 @@ def store(setting: Setting, name: str, engine: str, fast: Sequence[int], slow: S
     pending = crossovers(market, fast, slow, len(market.bars))
     waves: list[WaveDone] = []
     started = time.perf_counter()
-    failed = run_waves(spark, location, plan, pending, task_slots(spark), report=waves.append)
+    failed = run_waves(spark, location, plan, pending, lambda: task_slots(spark), report=waves.append)
     return StoredSweep(plan, pending, time.perf_counter() - started, len(waves), failed)
 
 

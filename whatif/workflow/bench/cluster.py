@@ -1,0 +1,239 @@
+"""A standalone cluster on this machine: what a second executor brings, and what a small study costs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from whatif.errors import RunError
+from whatif.runner.plan import Pending, Plan
+from whatif.runner.under_way import MOST_AT_ONCE
+from whatif.runner.waves import work_items
+from whatif.search.configuration import Configuration
+from whatif.strategies import resolve, to_portable
+from whatif.study import digest
+from whatif.workflow.bench import on_cluster, once, sweep
+from whatif.workflow.bench.figures import Figure, Goal, Measurement
+from whatif.workflow.bench.setting import Setting, said
+from whatif.workflow.bench.standalone import Cluster, run_cluster
+from whatif.workflow.bench.studies import StudyText, write_study
+
+EXECUTORS = 2
+
+_FAST, _SLOW = range(5, 45, 5), range(50, 850, 100)
+_QUICK_FAST, _QUICK_SLOW = range(5, 15, 5), range(50, 250, 100)
+_PROCESS_CONFIGURATIONS = 8
+
+_ORDINARY, _SLOW_ONE = 0.25, 12.5
+"""Seconds of a backtest where one is slow: the slow one takes 50 times as long."""
+
+_SLEEPERS = 64
+_WINDOW_BARS = 400
+_SLEEPER = """\
+import time
+
+from whatif.strategies import Param, strategy, target
+
+
+@strategy(params={"n": Param(1), "pause": Param(0.0)})
+def sleeper(i, x, p, s):
+    time.sleep(p.pause)
+    return target(1.0)
+"""
+_NOTES = (
+    "master, workers and drivers are processes of this machine, executors have one core and 512 MB each; a "
+    "rate is that of a sweep from pending configurations to stored rows, after a small one, not counted",
+    "two plain processes: the same backtests by the worker's own code without Spark, alone and two at once; "
+    "cores that share caches, memory or a clock give two processes less than twice the rate of one",
+    "the small study: from `spark-submit` to its exit, with JVM, executors, test window, report and MLflow",
+    f"the slow one: {_SLEEPERS} backtests of {_ORDINARY} s that sleep, one of the first wave {_SLOW_ONE} s; "
+    "waves that wait do so for their last task; the least possible: all of it shared by two cores",
+)
+
+_runs = count(1)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """A sweep for a driver to time."""
+
+    plan: Plan
+    warm: list[Pending]
+    pending: list[Pending]
+
+
+def measure(setting: Setting) -> Measurement:
+    """Measure rates on one and on two executors, a study of one configuration, and one slow configuration."""
+    setting.say(f"cluster: {EXECUTORS} workers on loopback")
+    folder = setting.location.home / "cluster"
+    folder.mkdir(parents=True, exist_ok=True)
+    repeats = range(setting.options.repeats)
+    with run_cluster(folder, EXECUTORS) as cluster:
+        rates = [_rates(setting, cluster, k) for k in repeats]
+        small = [_small_study(setting, cluster, k) for k in repeats]
+        slow = _slow_one(setting, cluster)
+    plain = [_two_processes(setting, k) for k in repeats]
+    ratio, gain = (statistics.median(values) for values in ([r["ratio"] for r in rates], plain))
+    failed = sum(r["failed"] for r in rates)
+    one, two = (statistics.median(r[name] for r in rates) for name in ("one", "two"))
+    configurations = len(_periods(setting)[0]) * len(_periods(setting)[1])
+    return Measurement(
+        name="cluster",
+        title=f"standalone cluster, {configurations} configurations in Backtrader's broker",
+        figures=(
+            Figure("ratio", "rate on 2 executors / on 1", ratio, "x", Goal("at least", 1.8)),
+            Figure("overhead", "one configuration, command to answer", small[0], "s", Goal("under", 25.0)),
+            Figure("failed", "backtests that failed", failed, "", Goal("exactly", 0)),
+            Figure("plain", "two plain processes / one", gain, "x"),
+            Figure("of_plain", "of what two plain processes gain", 100.0 * ratio / gain, "%"),
+            Figure("seconds_one", "sweep on 1 executor", one, "s"),
+            Figure("seconds_two", "sweep on 2 executors", two, "s"),
+            Figure("overhead_again", "one configuration, later ones", statistics.median(small), "s"),
+            Figure("slow_waiting", "one slow configuration, waves that wait", slow["waiting"], "s"),
+            Figure("slow", "one slow configuration, as it is", slow["now"], "s"),
+            Figure("slow_least", "one slow configuration, least possible", slow["least"], "s"),
+        ),
+        notes=_NOTES,
+        detail={"rates": rates, "small": small, "plain": plain, "slow": slow},
+    )
+
+
+def _periods(setting: Setting) -> tuple[Sequence[int], Sequence[int]]:
+    return (_QUICK_FAST, _QUICK_SLOW) if setting.options.quick else (_FAST, _SLOW)
+
+
+def _rates(setting: Setting, cluster: Cluster, k: int) -> dict[str, float]:
+    found = {cores: _timed(setting, cluster, _crossovers(setting), cores) for cores in (1, 2)}
+    one, two = found[1]["seconds"], found[2]["seconds"]
+    setting.say(f"cluster: round {k + 1}, {one:.1f} s on one executor, {two:.1f} s on two")
+    return {
+        "one": one,
+        "two": two,
+        "ratio": one / two,
+        "waves_one": found[1]["waves"],
+        "waves_two": found[2]["waves"],
+        "failed": found[1]["failed"] + found[2]["failed"],
+    }
+
+
+def _crossovers(setting: Setting) -> _Sweep:
+    market = setting.market
+    plan = sweep.sweep_plan(market, f"cluster {next(_runs)}", "backtrader")
+    warm, pending = (
+        sweep.crossovers(market, fast, slow, len(market.bars))
+        for fast, slow in (((3, 4), (45, 46)), _periods(setting))
+    )
+    return _Sweep(plan, warm, pending)
+
+
+def _timed(
+    setting: Setting, cluster: Cluster, given: _Sweep, cores: int, at_once: int = MOST_AT_ONCE
+) -> dict[str, Any]:
+    """Let a driver run a sweep on so many executors and say how long it took."""
+    home = setting.location.home
+    request, answer = home / "on_cluster.pickle", home / "on_cluster.json"
+    request.write_bytes(pickle.dumps((given.plan, given.warm, given.pending, cores, at_once)))
+    conf = {"spark.cores.max": str(cores), "spark.executor.cores": "1"}
+    run_on(cluster, Path(on_cluster.__file__), (request, answer), home, conf)
+    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
+
+
+def run_on(
+    cluster: Cluster,
+    script: Path,
+    arguments: Sequence[str | Path],
+    home: Path,
+    conf: Mapping[str, str] | None = None,
+) -> float:
+    """Submit a script, wait for its end, and return the seconds that took.
+
+    Raises
+    ------
+    RunError
+        With the end of what it said, if it fails.
+    """
+    started = time.perf_counter()
+    process = cluster.start(script, arguments, home, conf)
+    try:
+        code = process.wait()
+    finally:
+        process.kill()
+    if code != 0:
+        raise RunError(f"a driver on the cluster ended with code {code}: {said(home)}")
+    return time.perf_counter() - started
+
+
+def _small_study(setting: Setting, cluster: Cluster, k: int) -> float:
+    study = write_study(setting, StudyText(f"bench-small-{k}", (10,), (50,), size=10 + k))
+    seconds = run_on(
+        cluster, Path(once.__file__), (study, setting.location.home / "once.json"), setting.location.home
+    )
+    setting.say(f"cluster: a study of one configuration, {seconds:.1f} s")
+    return seconds
+
+
+def _two_processes(setting: Setting, k: int) -> float:
+    """Return how many times the rate of one plain process two have at the same work."""
+    plan = sweep.sweep_plan(setting.market, "plain", "backtrader")
+    periods = [60 + 10 * n for n in range(2 if setting.options.quick else _PROCESS_CONFIGURATIONS)]
+    pending = sweep.crossovers(setting.market, (10,), periods, len(setting.market.bars))
+    items = [item.to_json() for item in work_items(pending, 1, plan.engine)]
+    alone = _seconds(setting, plan, items, 1)
+    together = _seconds(setting, plan, items, 2)
+    setting.say(f"cluster: a plain process {alone:.1f} s, two at once {together:.1f} s")
+    return 2.0 * alone / together
+
+
+def _seconds(setting: Setting, plan: Plan, items: list[str], processes: int) -> float:
+    """Return the mean time of some processes that do the same work at the same time."""
+    homes = [setting.location.home / f"plain{k}" for k in range(processes)]
+    started: list[subprocess.Popen[bytes]] = []
+    for home in homes:
+        home.mkdir(exist_ok=True)
+        (home / "request").write_bytes(pickle.dumps((plan, items)))
+        command: list[str | Path] = ["-m", "whatif.workflow.bench.probe", home / "request", home / "answer"]
+        started.append(setting.start_child(command, home))
+    for process, home in zip(started, homes, strict=True):
+        if process.wait() != 0:
+            raise RunError(f"a plain process failed: {said(home)}")
+    return statistics.mean(float(json.loads((home / "answer").read_text())["seconds"]) for home in homes)
+
+
+def _slow_one(setting: Setting, cluster: Cluster) -> dict[str, float]:
+    backtests = 8 if setting.options.quick else _SLEEPERS
+    total = _ORDINARY * (backtests - 1) + _SLOW_ONE
+    waiting = _timed(setting, cluster, _sleepers(setting, backtests), EXECUTORS, at_once=1)
+    now = _timed(setting, cluster, _sleepers(setting, backtests), EXECUTORS)
+    setting.say(f"cluster: one slow configuration, {waiting['seconds']:.1f} and {now['seconds']:.1f} s")
+    least = max(total / EXECUTORS, _SLOW_ONE)
+    return {"waiting": waiting["seconds"], "now": now["seconds"], "least": least}
+
+
+def _sleepers(setting: Setting, backtests: int) -> _Sweep:
+    """Return a sweep whose third configuration takes 50 times as long as the others."""
+    path = setting.location.home / "sleeper.py"
+    path.write_text(_SLEEPER, encoding="utf-8")
+    market, strategy = setting.market, resolve(str(path))
+    plan = sweep.sweep_plan(market, f"sleepers {next(_runs)}", "backtrader", len(market.bars) - _WINDOW_BARS)
+    plan = replace(plan, strategy=to_portable(strategy), strategy_name="sleeper")
+
+    def configuration(n: int) -> Configuration:
+        seconds = _SLOW_ONE if n == 2 else _ORDINARY
+        params = strategy.validate({"n": n, "pause": seconds / _WINDOW_BARS})
+        return Configuration(digest({"sleeper": params}), params, None, "1min", sweep.EXECUTION)
+
+    def pending(numbers: Sequence[int]) -> list[Pending]:
+        # an honest estimate of the ordinary ones, by the rate that is first assumed of the engine
+        some = tuple(configuration(n) for n in numbers)
+        return [Pending((market.bars.symbol,), sweep.WINDOW, some, int(60_000 * _ORDINARY))]
+
+    return _Sweep(plan, pending(range(1_000, 1_004)), pending(range(backtests)))
