@@ -47,7 +47,7 @@ def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="Some of crossover,sweep,start,single,luck,prediction,memory,demo,resume,cluster,driver."
+            help="Some of crossover,sweep,start,single,luck,prediction,memory,demo,resume,walk,cluster,driver."
         ),
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,

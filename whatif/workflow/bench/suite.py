@@ -34,6 +34,7 @@ BENCHMARKS = {
     "memory": "whatif.workflow.bench.memory",
     "demo": "whatif.workflow.bench.demonstration",
     "resume": "whatif.workflow.bench.resume",
+    "walk": "whatif.workflow.bench.walk",
     "cluster": "whatif.workflow.bench.cluster",
     "driver": "whatif.workflow.bench.driver",
 }
