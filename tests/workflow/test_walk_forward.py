@@ -104,7 +104,7 @@ def test_a_run_that_is_cut_short_trains_no_model_twice(go, market, monkeypatch) 
         trained.append(spec.digest(0))
         return real(features, spec)
 
-    stored = train.append
+    stored = train.replace_rows
 
     def die(*given, **named):
         if len(trained) == 4:
@@ -112,10 +112,10 @@ def test_a_run_that_is_cut_short_trains_no_model_twice(go, market, monkeypatch) 
         stored(*given, **named)
 
     monkeypatch.setattr(train, "train", count)
-    monkeypatch.setattr(train, "append", die)
+    monkeypatch.setattr(train, "replace_rows", die)
     with pytest.raises(KeyboardInterrupt):
         go(**FORESTS)
-    monkeypatch.setattr(train, "append", stored)
+    monkeypatch.setattr(train, "replace_rows", stored)
     go(**FORESTS)
     # three were stored; the fourth, whose predictions were not, and the last two
     assert len(trained) == 4 + 3

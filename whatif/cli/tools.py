@@ -46,9 +46,7 @@ def bench(
     ] = None,
     only: Annotated[
         str,
-        typer.Option(
-            help="Some of crossover,sweep,start,single,luck,prediction,memory,demo,resume,walk,cluster,driver."
-        ),
+        typer.Option(help="Which, as in sweep,single: README.md lists them."),
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,
     cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,
