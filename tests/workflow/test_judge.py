@@ -125,3 +125,18 @@ def test_a_study_without_a_test_window_rests_on_validate(go) -> None:
     assert judgement.verdict.rests_on == "the validate window alone"
     assert judgement.correlation_note.endswith("the split has no test window")
     assert judgement.looks == 0
+
+
+def test_of_very_many_returns_the_best_and_a_sample_are_compared(go, monkeypatch) -> None:
+    monkeypatch.setattr("whatif.workflow.judge.LEAST_TRIED", 3)
+    monkeypatch.setattr("whatif.workflow.judge.MOST_RETURNS", 1)
+    result = go()
+    judged = result.verdict
+    assert judged.verdict.figures.compared == 3
+    assert judged.verdict.figures.trials == 8
+    assert any("the returns of 3 of 8 backtests" in note for note in judged.notes)
+    board = result.leaderboard()
+    best = board.iloc[0]
+    assert judged.verdict.figures.validate.own.sharpe == pytest.approx(
+        best["sharpe"] / np.sqrt(best["periods_per_year"])
+    )

@@ -38,7 +38,9 @@ from whatif.workflow.stored import read_rows
 from whatif.workflow.trials import count_looks, count_trials
 
 MOST_TRIED = 10_000
-"""Columns compared: of more, the best 2,000 and a seeded sample of 8,000."""
+LEAST_TRIED = 100
+MOST_RETURNS = 10_000_000
+"""Columns compared, and periods times columns; of more, the best fifth and a seeded sample of the others."""
 
 MOST_MARKETS = 64
 """Symbols whose bars are read to hold them."""
@@ -150,7 +152,8 @@ def _panel(
             "best; the p-values allow for all."
         )
     names = ["/".join(key) for key in own]
-    kept = returns_to_keep(names, SEED, MOST_TRIED)
+    most = _most_tried(sum(len(resolved.periods[one.window.name]) for one in ranked_on))
+    kept = returns_to_keep(names, SEED, most, best=max(1, most // 5), sampled=most - max(1, most // 5))
     wanted = [key for key, name in zip(own, names, strict=True) if name in kept]
     tried, keys = _tried(location, resolved, ranked_on, wanted)
     if len(keys) < len(own):
@@ -171,6 +174,11 @@ def _panel(
         market_of=np.array([at[symbol] for _, symbol in keys], dtype=np.int64),
         notes=tuple(notes),
     )
+
+
+def _most_tried(periods: int) -> int:
+    """Return how many configurations are compared: each bootstrap copies the returns of all of them."""
+    return min(MOST_TRIED, max(LEAST_TRIED, MOST_RETURNS // max(periods, 1)))
 
 
 def _tried(
