@@ -20,7 +20,7 @@ from whatif.session import find_iceberg_jar, find_java
 SPARK_HOME = Path(pyspark.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
