@@ -117,7 +117,11 @@ def log_uri(settings: SubmitSettings) -> str:
 
 
 def _emr_logs(settings: SubmitSettings) -> dict[str, Any]:
-    logs: dict[str, Any] = {"s3MonitoringConfiguration": {"logUri": log_uri(settings)}}
+    logs: dict[str, Any] = {
+        "s3MonitoringConfiguration": {"logUri": log_uri(settings)},
+        # logs stay where the account's own keys and retention hold
+        "managedPersistenceMonitoringConfiguration": {"enabled": False},
+    }
     if settings.emr_serverless.log_group:
         logs["cloudWatchLoggingConfiguration"] = {
             "enabled": True,
@@ -150,7 +154,6 @@ def glue_default_arguments(settings: SubmitSettings, conf: Mapping[str, str]) ->
         "--conf": " --conf ".join([first, *rest]),
         "--python-virtual-env": archive(settings),
         "--enable-continuous-cloudwatch-log": "true",
-        "--enable-metrics": "true",
         "--job-language": "python",
         # Glue's own variables for the driver must begin with CUSTOMER_, which nothing would read
         "--environment": json.dumps(environment, separators=(",", ":")),

@@ -23,7 +23,7 @@ SPARK_HOME = Path(pyspark.__file__).parent
 CODE = Path(whatif.__file__).resolve().parent.parent
 """Folder that holds the package, which drivers and executors import it from."""
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 _NOT_FOR_CHILDREN = ("SPARK_", "PYSPARK_", "WHATIF_", "MLFLOW_")
 _KEPT = ("WHATIF_CONF", "WHATIF_ICEBERG_JAR", "WHATIF_TEST_DATA")
 _CONF = {
