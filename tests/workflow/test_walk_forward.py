@@ -11,6 +11,7 @@ from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
 from whatif.pins import current_pin
 from whatif.report.terminal import print_answer
 from whatif.workflow import train
+from whatif.workflow.resolve import resolve_study
 from whatif.workflow.run import RunOptions, run
 
 from .conftest import at, rows_of, run_twice
@@ -85,6 +86,11 @@ def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_st
     per_fold = returns[returns["window"] == "validate-01"]["returns"].iloc[0]
     assert judged.figures.validate.periods == FOLDS * len(per_fold)
     assert judged.figures.test.periods == len(joined)
+    resolved = resolve_study(make_study(**FORESTS), market)
+    point = next(c.point for c in resolved.every_configuration if c.config_id == result.best.config_id)
+    own = {c.config_id for c in resolved.every_configuration if c.point == point}
+    validated = stored[stored["window"].str.startswith("validate") & (stored["symbol"] == result.best.symbol)]
+    assert judged.figures.validate.trades == validated[validated["config_id"].isin(own)]["trades"].sum()
 
     # again: nothing is trained, and nothing needs Spark
     monkeypatch.setattr("whatif.workflow.lazy.get_spark", no_spark)

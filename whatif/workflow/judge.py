@@ -29,6 +29,7 @@ from whatif.stats import (
 )
 from whatif.typing import FloatArray, IntArray
 from whatif.workflow.answered import Answered, RankedOn, Told
+from whatif.workflow.board import stored_rows
 from whatif.workflow.panels import Key, market_returns, returns_panel
 from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
@@ -223,9 +224,23 @@ def _evidence(
         test=test,
         test_market=market,
         test_failed=failed,
-        trades=float(chosen.validate["trades"]),
+        trades=_trades(location, resolved, answered.ranked_on, chosen),
         test_trades=answered.test_trades,
     )
+
+
+def _trades(
+    location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], chosen: Chosen
+) -> float:
+    """Return the closed trades of the chosen configuration on all windows that it is judged on."""
+    if resolved.timeline.kind != "walk_forward":
+        return float(chosen.validate["trades"])
+    total = 0.0
+    for one in ranked_on:
+        config_id = chosen.config_id if one.ids is None else one.ids[chosen.config_id]
+        rows = stored_rows(location, resolved, one.window, [config_id])
+        total += float(rows.loc[rows["symbol"] == chosen.symbol, "trades"].sum())
+    return total
 
 
 def _on_test(
