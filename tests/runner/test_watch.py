@@ -59,12 +59,11 @@ def modes(*numbers: int) -> tuple:
 
 class TestTime:
     def test_what_takes_too_long_is_a_row_that_says_so(self, lake, make_plan, odd) -> None:
-        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], odd, time_limit=0.5)
-        started = time.monotonic()
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], odd, time_limit=3.0)
         rows = evaluate(plan, WorkItem(("A",), "validate", modes(0, 1, 4)))
-        assert time.monotonic() - started < 9.0
+        assert rows["wall_seconds"][1] < 9.0
         assert list(rows["status"]) == ["ok", "error", "ok"]
-        assert "it took longer than 0.5 s, the time limit of the run" in rows["error"][1]
+        assert "it took longer than 3 s, the time limit of the run" in rows["error"][1]
         assert rows["error"][1].startswith("stopped: ")
 
     def test_a_limit_that_is_not_reached_changes_nothing(self, lake, make_plan, odd) -> None:
@@ -193,7 +192,7 @@ class TestLog:
         evaluate(plan, WorkItem(("A",), "validate", many))
         text = log.read_text()
         assert text.count("on A failed") == 4
-        assert text.count("Traceback") == 1
+        assert text.count("the step raised MemoryError") == 1
 
     def test_a_worker_that_dies_has_said_at_what(self, lake, make_plan, odd, tmp_path) -> None:
         """By a real process that is killed in the middle, on standard error as on a cluster."""

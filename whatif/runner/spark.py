@@ -162,14 +162,12 @@ def run_waves(
     rest, failed = list(pending), 0
     with UnderWay[_Wave](spark) as under_way:
         while rest or under_way:
-            if rest and under_way.has_room():
-                cores = slots()
-                taken, rest = take_wave(rest, pace.wave_cost(total_cost(rest), cores))
-                items = work_items(taken, cores, plan.engine, keep.anything)
-                wave = _Wave(total_cost(taken), items, cores)
-                expected = pace.seconds(wave.cost, cores)
-                under_way.start(wave, len(items), expected, partial(_compute, spark, plan, items))
-            done = under_way.next_done(bool(rest))
+            done = under_way.next_done(bool(rest)) if under_way else None
+            # beside a slow wave the next one begins at once; else what is computed is stored first
+            if rest and (done is None or under_way) and under_way.has_room():
+                wave, rest = _next_wave(rest, pace, slots(), plan.engine, keep.anything)
+                compute = partial(_compute, spark, plan, wave.items)
+                under_way.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
             if done is None:
                 continue
             found, storing = _stored(spark, location, plan, done, keep)
@@ -181,6 +179,13 @@ def run_waves(
             seconds = found.seconds + storing
             report(WaveDone(found.counts.total(), found.counts["error"], cost, left, seconds))
     return failed
+
+
+def _next_wave(
+    rest: Sequence[Pending], pace: Pace, cores: int, engine: str, keep: bool
+) -> tuple[_Wave, list[Pending]]:
+    taken, rest = take_wave(rest, pace.wave_cost(total_cost(rest), cores))
+    return _Wave(total_cost(taken), work_items(taken, cores, engine, keep), cores), rest
 
 
 def _log_place(spark: SparkSession, home: str) -> str:
