@@ -178,7 +178,9 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     command = [str(SPARK_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments]
     with log.open("wb") as file:
-        return subprocess.Popen(command, env=dict(environment), stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command, cwd=log.parent, env=dict(environment), stdout=file, stderr=subprocess.STDOUT
+        )
 
 
 def _free_port() -> int:
