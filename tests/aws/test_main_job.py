@@ -64,9 +64,16 @@ def state(location: LakeLocation, *specs: TableSpec) -> dict[str, list[str]]:
 
     Left out is what `plain_rows` leaves out: who ran it, where, when and how long (user, host, command,
     versions, worker, wall_seconds, finished_at), the snapshot id of the bars, and of `pins` all but the
-    tables' names: snapshot ids and addresses of metadata. Of bars, the moment of the ingest.
+    tables' names: snapshot ids and addresses of metadata. Of predictions, the model's digest, which holds
+    the snapshot id of its bars (there is one model). Of bars, the moment of the ingest.
     """
-    return {spec.name: plain_rows(location, spec) for spec in specs}
+    rows = {spec.name: plain_rows(location, spec) for spec in specs}
+    if "predictions" in rows:
+        at = PREDICTIONS.column_names.index("model_digest")
+        told = [json.loads(row) for row in rows["predictions"]]
+        assert len({row.pop(at) for row in told}) == 1
+        rows["predictions"] = sorted(map(json.dumps, told))
+    return rows
 
 
 def bars_of(location: LakeLocation) -> list[list[str]]:

@@ -25,7 +25,7 @@ from ..markets import put_bars, walk
 from ..workflow.conftest import plain_rows, rows_of, study_text
 from .conftest import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3_600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 SEED = 6
 KILLS = 20
@@ -98,7 +98,7 @@ class Run:
                 if kind is not None and kind.startswith("driver"):
                     self.wait_for_its_end(driver)
                     return False
-            code = driver.wait(timeout=600)
+            code = driver.wait(timeout=1_800)
         finally:
             for pid in [*below([driver.pid]), driver.pid]:
                 kill(pid)
