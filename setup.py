@@ -21,8 +21,9 @@ TEST = [
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 # combinatorial purged cross-validation, for studies that ask for it
 CPCV = ["skfolio>=0.9,<2"]
-# the environment archive that EMR and Glue unpack; AWS services without an account; template checks
-PACK = ["venv-pack>=0.2"]
+# MLflow's plugin for tracking servers that SageMaker keeps, which are named by an ARN
+SAGEMAKER = ["sagemaker-mlflow>=0.4,<1"]
+# AWS services without an account; template checks
 AWS = ["moto[glue,s3,server]>=5.1", "cfn-lint>=1.30"]
 LINT = [
     "setuptools>=77",
@@ -80,8 +81,8 @@ setup(
         "test": TEST,
         "bench": BENCH,
         "cpcv": CPCV,
-        "pack": PACK,
-        "dev": [*LOCAL, *CPCV, *TEST, *AWS, *PACK, *LINT],
+        "sagemaker": SAGEMAKER,
+        "dev": [*LOCAL, *CPCV, *SAGEMAKER, *TEST, *AWS, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )

@@ -28,10 +28,9 @@ from .conftest import Cluster
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 SEED = 6
-KILLS = 20
+KILLS = {"executor": 7, "python worker": 7, "driver's python": 3, "driver's JVM": 3}
 PAUSE_SECONDS = (0.3, 4.0)
 TABLES = (RESULTS, RETURNS, TRADES, EQUITY)
-KINDS = ("executor", "python worker", "driver's python", "driver's JVM")
 
 DRIVER = """
 import sys
@@ -75,26 +74,28 @@ class Run:
         The driver's program and what it runs.
     rng : Random
         Says who is killed, and when.
+    turns : list of str
+        The kinds of processes that are still to be killed, the next one last.
     """
 
     def __init__(self, cluster: Cluster, script: Path, study: Path, rng: random.Random) -> None:
         self.cluster, self.script, self.study, self.rng = cluster, script, study, rng
+        self.turns: list[str] = []
         self.killed: Counter[str] = Counter()
         self.gave_up = 0
 
-    def to_the_end(self, home: Path, kills: int) -> None:
-        """Run the study as often as it takes, killing something up to `kills` times on the way."""
-        while not self.once(home, kills - self.killed.total()):
+    def to_the_end(self, home: Path) -> None:
+        """Run the study as often as it takes, killing whose turn it is on the way."""
+        while not self.once(home):
             pass
 
-    def once(self, home: Path, kills: int) -> bool:
-        """Start the driver, kill something up to `kills` times, and tell whether it came to its end."""
-        cost = A_WAVE if kills > 0 else 0.0
+    def once(self, home: Path) -> bool:
+        """Start the driver, kill whose turn it is, and tell whether the driver came to its end."""
+        cost = A_WAVE if self.turns else 0.0
         driver = self.cluster.start(self.script, (home, self.study, str(cost)), home)
         try:
-            while kills > 0 and self.still_runs(driver, self.rng.uniform(*PAUSE_SECONDS)):
-                kind = self.kill_something(driver)
-                kills -= kind is not None
+            while self.turns and self.still_runs(driver, self.rng.uniform(*PAUSE_SECONDS)):
+                kind = self.kill_next(driver)
                 if kind is not None and kind.startswith("driver"):
                     self.wait_for_its_end(driver)
                     return False
@@ -115,15 +116,14 @@ class Run:
             driver.wait(seconds)
         return driver.poll() is None
 
-    def kill_something(self, driver: subprocess.Popen[bytes]) -> str | None:
-        """Kill one process of the kind that is its turn; None if there is none now."""
-        kind = self.rng.choice(KINDS)
-        found = sorted(self.processes(driver)[kind])
+    def kill_next(self, driver: subprocess.Popen[bytes]) -> str | None:
+        """Kill one process of the kind whose turn it is; None if there is none now."""
+        found = sorted(self.processes(driver)[self.turns[-1]])
         if not found:
             return None
         kill(self.rng.choice(found))
-        self.killed[kind] += 1
-        return kind
+        self.killed[self.turns[-1]] += 1
+        return self.turns.pop()
 
     def processes(self, driver: subprocess.Popen[bytes]) -> dict[str, list[int]]:
         executors, drivers = below(self.cluster.daemons), below([driver.pid])
@@ -186,18 +186,20 @@ def test_twenty_kills_change_no_row(cluster: Cluster, homes: Any, tmp_path: Path
     run = Run(cluster, script, study, random.Random(SEED))
 
     undisturbed = next(homes)
-    run.to_the_end(undisturbed.home, 0)
+    run.to_the_end(undisturbed.home)
     expected = {table.name: compared(undisturbed, table) for table in TABLES}
     assert len(expected["results"]) == 96 * 2 + 2
+    run.turns = [kind for kind, times in KILLS.items() for _ in range(times)]
+    run.rng.shuffle(run.turns)
     rounds = 0
-    while run.killed.total() < KILLS:
+    while run.turns:
         assert rounds < 10, f"only {run.killed.total()} kills: runs are too short"
         home = next(homes)
-        run.to_the_end(home.home, KILLS)
+        run.to_the_end(home.home)
         rounds += 1
         for table in TABLES:
             assert compared(home, table) == expected[table.name], (table.name, run.killed)
         # opened for what was chosen and nothing else, perhaps more than once
         assert looks(home) == looks(undisturbed)
     print(f"{rounds} studies, killed: {dict(run.killed)}, given up by Spark: {run.gave_up}")  # noqa: T201
-    assert len(run.killed) >= 3
+    assert run.killed == KILLS
