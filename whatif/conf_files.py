@@ -45,6 +45,20 @@ def read_spark_conf(path: Path) -> dict[str, str]:
     return settings
 
 
+def log_file(home: Path) -> Path:
+    """Return where the JVM of a driver on this machine says what it has to say."""
+    return home / "logs" / "spark.log"
+
+
+def log_options(home: Path) -> list[str]:
+    """Return the JVM's options that send its log there: the terminal belongs to whatif."""
+    options = [f'"-Dwhatif.log={log_file(home)}"']
+    log4j = conf_dir() / "spark" / "log4j2.properties"
+    if log4j.is_file():
+        options.append(f'"-Dlog4j2.configurationFile={log4j}"')
+    return options
+
+
 def jobs_dir() -> Path:
     """Return the folder of the programs that spark-submit runs: beside the package, or where pip puts it."""
     beside = Path(__file__).resolve().parent.parent / "jobs"

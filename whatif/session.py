@@ -17,12 +17,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module, resources
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
-from whatif.conf_files import conf_dir, read_spark_conf
+from whatif.conf_files import conf_dir, log_file, log_options, read_spark_conf
 from whatif.errors import LakeError, SessionError
 from whatif.masters import check_master, on_this_host
 from whatif.pins import LakeLocation
@@ -44,6 +47,7 @@ _ALWAYS = {
 _HOME_MARK = "spark.whatif.home"
 
 _sessions: dict[tuple[str, LakeLocation], SparkSession] = {}
+_ahead: Thread | None = None
 
 
 def get_spark(
@@ -69,10 +73,44 @@ def get_spark(
     """
     where = location or LakeLocation.from_environment()
     _use_utc()
+    if _ahead is not None and _ahead is not current_thread():
+        _ahead.join()
     session = _running()
     if session is None:
         session = _start(where, app_name, master)
     return _with_catalog(session, where)
+
+
+def start_ahead(location: LakeLocation, then: Callable[[SparkSession], object]) -> None:
+    """Begin to start the session, in a thread, for a program that spark-submit has launched.
+
+    Executors come seconds after they are asked for, seconds in which the program imports what it
+    needs and checks what it was given. `get_spark` waits for the session, and says what went wrong.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    then : callable
+        Takes the session as soon as there is one; it must not block.
+    """
+    global _ahead
+    if _ahead is None:
+        # two threads that import it at the same time see half of it
+        import pyspark.sql  # noqa: F401
+
+        _ahead = Thread(target=_start_quietly, args=(location, then), name="session", daemon=True)
+        _ahead.start()
+
+
+def _start_quietly(location: LakeLocation, then: Callable[[SparkSession], object]) -> None:
+    with suppress(Exception):
+        then(get_spark(location))
+
+
+def launched() -> bool:
+    """Whether spark-submit has launched this program, so that there is a JVM already."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def find_java(environment: dict[str, str] | None = None) -> Path:
@@ -179,7 +217,7 @@ def _running() -> SparkSession | None:
 def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    submitted = launched()
     given = _launcher_conf() if submitted else _default_conf()
     settings = _settings(location, given, master, submitted)
     check_master(settings.get("spark.master", given.get("spark.master", "")))
@@ -196,7 +234,7 @@ def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSe
         return builder.getOrCreate()
     except Exception as error:
         raise SessionError(
-            f"Spark did not start: {str(error).strip().splitlines()[0]}; see {_log_file(location)}"
+            f"Spark did not start: {str(error).strip().splitlines()[0]}; see {log_file(location.home)}"
         ) from error
 
 
@@ -251,17 +289,14 @@ def _prepare_launch(location: LakeLocation, settings: dict[str, str]) -> None:
     """Set what the JVM needs to know before it starts."""
     os.environ["JAVA_HOME"] = str(find_java())
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    log = _log_file(location)
+    log = log_file(location.home)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LakeError(
             f"WHATIF_HOME {location.home} cannot be made: {error}; name a folder you may write to"
         ) from error
-    options = ["-Duser.timezone=UTC", f'"-Dwhatif.log={log}"']
-    log4j = conf_dir() / "spark" / "log4j2.properties"
-    if log4j.is_file():
-        options.append(f'"-Dlog4j2.configurationFile={log4j}"')
+    options = ["-Duser.timezone=UTC", *log_options(location.home)]
     own = settings.get("spark.driver.extraJavaOptions")
     settings["spark.driver.extraJavaOptions"] = " ".join([*options, own] if own else options)
 
@@ -344,10 +379,6 @@ def _check_same_folder(session: SparkSession, location: LakeLocation) -> None:
 def _use_utc() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
-
-
-def _log_file(location: LakeLocation) -> Path:
-    return location.home / "logs" / "spark.log"
 
 
 def _java_version(java: Path) -> int | None:

@@ -65,8 +65,8 @@ def test_the_runtime_lock_is_a_part_of_the_lock_that_tests_run_with() -> None:
 
 def test_the_runtime_lock_holds_what_studies_need_and_no_tool_of_development() -> None:
     held = set(built.locked(RUNTIME))
-    assert names(listed("install_requires")) | names(listed("CPCV")) <= held
-    tools = names([*listed("LOCAL"), *listed("AWS"), *listed("PACK"), *listed("LINT")])
+    assert names([*listed("install_requires"), *listed("CPCV"), *listed("SAGEMAKER")]) <= held
+    tools = names([*listed("LOCAL"), *listed("AWS"), *listed("LINT")])
     assert not (tools | {"pytest", "hypothesis", "py4j", "ipykernel", "ta-lib"}) & held
 
 

@@ -203,6 +203,25 @@ class TestRunWaves:
         assert [len(ids) for ids in stored] == [1, 3, 3, 2, 3]
         assert sorted(one for ids in stored for one in ids) == [f"c{k:02}" for k in range(12)]
 
+    def test_the_next_wave_is_computed_while_one_is_stored(self, monkeypatch, stored, made_plan) -> None:
+        computing = [threading.Event() for _ in range(3)]
+
+        def during(ids: list[str]) -> None:
+            computing[int(ids[0][1:]) // 4].set()
+
+        self.computed(monkeypatch, during)
+        real = runner.store
+
+        def store(*arguments: Any) -> None:
+            later = computing[len(stored) + 1 :]
+            assert all(one.wait(10) for one in later[:1]), "executors wait for the commits"
+            assert not any(one.is_set() for one in later[1:]), "more waves than one would be lost by a kill"
+            real(*arguments)
+
+        monkeypatch.setattr(runner, "store", store)
+        self.run(made_plan, lambda: 4)
+        assert [len(ids) for ids in stored] == [4, 4, 4]
+
     def test_one_slow_configuration_does_not_hold_up_the_rest(
         self, monkeypatch, stored, made_plan, held
     ) -> None:

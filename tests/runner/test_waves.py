@@ -116,26 +116,21 @@ class TestPace:
         assert Pace(rate=250.0).wave_cost(240_000.0, cores=4) == pytest.approx(20_000.0)
 
     def test_no_wave_is_so_short_that_its_commits_outweigh_it(self) -> None:
-        # 4 seconds at least, and four times what the commits of the last wave took
-        assert Pace(rate=250.0).wave_cost(1_000.0, cores=4) == pytest.approx(4_000.0)
-        assert Pace(rate=250.0, storing=3.0).wave_cost(1_000.0, cores=4) == pytest.approx(12_000.0)
+        # 4 seconds at least, and twice what the commits of the last wave took
+        assert Pace(rate=250.0, storing=1.0).wave_cost(1_000.0, cores=4) == pytest.approx(4_000.0)
+        assert Pace(rate=250.0, storing=3.0).wave_cost(1_000.0, cores=4) == pytest.approx(6_000.0)
 
     def test_slow_commits_do_not_shrink_the_next_wave(self) -> None:
-        pace = Pace(rate=250.0)
-        pace.learn(cost=4_000.0, core_seconds=16.0, storing=10.0)
-        assert pace.wave_cost(1_000.0, cores=4) == pytest.approx(40_000.0)
+        pace = Pace(rate=250.0, storing=10.0)
+        pace.learn_rate(cost=4_000.0, core_seconds=16.0)
+        assert pace.wave_cost(1_000.0, cores=4) == pytest.approx(20_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
         pace = Pace.first("backtrader")
-        pace.learn(cost=500.0, core_seconds=2.0, storing=1.0)
+        pace.learn_rate(cost=500.0, core_seconds=2.0)
         assert pace.rate == 250.0
-        pace.learn(cost=0.0, core_seconds=2.0, storing=1.0)
+        pace.learn_rate(cost=0.0, core_seconds=2.0)
         assert pace.rate == 250.0
-
-    def test_commits_amid_other_work_tell_nothing(self) -> None:
-        pace = Pace(rate=250.0, storing=1.5)
-        pace.learn(cost=500.0, core_seconds=2.0, storing=None)
-        assert pace.storing == 1.5
 
 
 def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:

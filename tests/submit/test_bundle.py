@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import marshal
 import subprocess
 import sys
 import zipfile
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,7 @@ def test_the_package_runs_from_its_zip(tmp_path: Path) -> None:
     packed.write_bytes(bundle.files[bundle.code_path])
     code = (
         "import whatif; from importlib.resources import files; assert '.zip' in whatif.__file__; "
+        "import whatif.errors; assert whatif.errors.__file__.endswith('.pyc'); "
         "assert whatif.__version__; from whatif.strategies import resolve; assert resolve('sma_crossover'); "
         "assert (files('whatif.report') / 'templates' / 'report.css').read_text()"
     )
@@ -106,7 +109,21 @@ def test_the_package_runs_from_its_zip(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_nothing_compiled_and_nothing_of_this_machine_is_packed(tmp_path: Path) -> None:
+def test_bytecode_lies_beside_its_source_and_knows_no_clock_and_no_folder(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path)
+    with zipfile.ZipFile(io.BytesIO(bundle.files[bundle.code_path])) as archive:
+        names = set(archive.namelist())
+        sources = {name for name in names if name.endswith(".py")}
+        assert {f"{name}c" for name in sources} == {name for name in names if name.endswith(".pyc")}
+        found = archive.read("whatif/errors.pyc")
+        source = archive.read("whatif/errors.py")
+    # PEP 552: magic number, flags, hash of the source; not checked against it
+    assert found[:16] == MAGIC_NUMBER + b"\x01\0\0\0" + source_hash(source)
+    assert marshal.loads(found[16:]).co_filename == "whatif/errors.py"
+    assert str(Path.cwd()).encode() not in found
+
+
+def test_nothing_of_this_machine_is_packed(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path)
     with zipfile.ZipFile(io.BytesIO(bundle.files[bundle.code_path])) as archive:
         names = archive.namelist()

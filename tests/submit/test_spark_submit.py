@@ -177,6 +177,18 @@ class TestCommandLines:
         assert request["environment"]["WHATIF_HOME"] == str(tmp_path / "home")
         assert request["environment"]["JAVA_HOME"] == "/java"
 
+    def test_executors_that_train_compile_well_and_others_quickly(
+        self, study_file: Path, tmp_path: Path
+    ) -> None:
+        quick = "spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1"
+        trains = REPOSITORY / "conf" / "studies" / "finspace-whatif.yaml"
+        commands = [
+            self.plan("spark://h:7077", study, tmp_path)["request"]["command"]  # type: ignore[index]
+            for study in (study_file, trains)
+        ]
+        assert quick in commands[0]
+        assert not any("executor.extraJavaOptions" in part for part in commands[1])
+
     def test_this_machine(self, study_file: Path, tmp_path: Path) -> None:
         plan = self.plan("local", study_file, tmp_path)
         request = plan["request"]

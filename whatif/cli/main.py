@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -16,9 +17,18 @@ from rich.markup import escape
 import whatif
 from whatif.cli import data, studies, submit, tools
 from whatif.errors import SubmitError, WhatIfError
+from whatif.pins import LakeLocation
+from whatif.runner.warm import warm_up
+from whatif.session import launched, start_ahead
+
+COLLECTOR = (50_000, 20, 50)
+"""Thresholds of the garbage collector: with Python's own a sixth of the time of imports is spent in it."""
 
 REFUSED = 2
 INTERRUPTED = 130
+
+NEED_SPARK = ("ingest", "features", "train", "run")
+"""Jobs that use the session on the lake as soon as they have checked what they were given."""
 
 GLUE_ARGUMENTS = frozenset(
     {
@@ -104,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True)
+    gc.set_threshold(*COLLECTOR)
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
     except WhatIfError as error:
@@ -143,6 +154,10 @@ def job(command: str, arguments: Sequence[str] | None = None) -> int:
     try:
         if variables is not None:
             os.environ.update(_variables(variables))
+        if home is not None:
+            os.environ["WHATIF_HOME"] = home
+        if command in NEED_SPARK and launched():
+            start_ahead(LakeLocation.from_environment(), warm_up)
     except WhatIfError as error:
         return _refused(error)
     return main([*named, command, *subjects, *_without_glue(given), *options])

@@ -185,7 +185,7 @@ def _end(record: Record, where: Place, console: Console) -> None:
 
     runner = _runner(where)
     with console.status("", spinner="dots") as live:
-        watch = _watch(console, live.update)
+        watch = _watch(console, live.update, bool(record.remote))
         try:
             state = finish(record, runner, where.settings.prices, watch, Records(where.home))
         except KeyboardInterrupt:
@@ -195,17 +195,19 @@ def _end(record: Record, where: Place, console: Console) -> None:
             raise SubmitError(
                 f"{error}; the run itself goes on, see 'whatif status {record.identity[:8]}'"
             ) from error
-    _result(record, state, where, console)
+    # what a driver on this machine has printed ends with its answer
+    _result(record, state, where, console, shown=not record.remote)
 
 
-def _watch(console: Console, tick: Callable[[str], None]) -> Watch:
-    from whatif.submit.follow import Watch
+def _watch(console: Console, tick: Callable[[str], None], remote: bool) -> Watch:
+    from whatif.submit.follow import LAST_POLL_SECONDS, NEAR_POLL_SECONDS, Watch
 
-    return Watch(lambda text: _say(console, text), tick)
+    longest = LAST_POLL_SECONDS if remote else NEAR_POLL_SECONDS
+    return Watch(lambda text: _say(console, text), tick, longest=longest)
 
 
-def _result(record: Record, state: State, where: Place, console: Console) -> None:
-    """Fetch what a run left and show it; a run that failed is exit code 1."""
+def _result(record: Record, state: State, where: Place, console: Console, shown: bool = False) -> None:
+    """Fetch what a run left and show it, if it is not `shown` yet; a run that failed is exit code 1."""
     from whatif.submit.runner import Phase
     from whatif.submit.store import Store
     from whatif.submit.submission import fetch
@@ -215,6 +217,8 @@ def _result(record: Record, state: State, where: Place, console: Console) -> Non
         raise typer.Exit(1)
     make_client = where.client_of()
     files = fetch(record, Store(lambda: make_client("s3")))
+    if shown:
+        return
     _leaderboard(record, console)
     report = [path for path in files if path.name == "report.html"]
     _say(console, f"report: {report[0] if report else record.output}")

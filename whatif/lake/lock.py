@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 from filelock import FileLock, Timeout
 
@@ -17,14 +18,16 @@ from whatif.errors import LakeError, LakeLockedError
 from whatif.pins import LakeLocation
 
 _held: dict[Path, FileLock] = {}
+_counting = Lock()
+"""Threads of this process take and give back the same lock, which counts them."""
 
 
 @contextmanager
 def writer_lock(location: LakeLocation, command: str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the right to write to the local lake; does nothing for a catalog service.
 
-    May be entered again by the process that holds it. The operating system frees it when
-    that process ends, however it ends.
+    May be entered again by the process that holds it, in any of its threads. The operating system
+    frees it when that process ends, however it ends.
 
     Parameters
     ----------
@@ -46,20 +49,22 @@ def writer_lock(location: LakeLocation, command: str, wait_seconds: float = 0.0)
     _make_home(location.home)
     holder = location.home / "writer.json"
     lock = _held.setdefault(location.home, FileLock(location.home / "writer.lock", thread_local=False))
-    outermost = not lock.is_locked
-    try:
-        lock.acquire(timeout=wait_seconds)
-    except Timeout as error:
-        raise LakeLockedError(_who(location.home, holder)) from error
-    try:
+    with _counting:
+        outermost = not lock.is_locked
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except Timeout as error:
+            raise LakeLockedError(_who(location.home, holder)) from error
         if outermost:
             _sign(holder, command)
+    try:
         yield
     finally:
-        if outermost:
-            with suppress(OSError):
-                holder.unlink()
-        lock.release()
+        with _counting:
+            if lock.lock_counter == 1:
+                with suppress(OSError):
+                    holder.unlink()
+            lock.release()
 
 
 def _make_home(home: Path) -> None:

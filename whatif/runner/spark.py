@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
+from whatif.runner.warm import plan_ahead
 from whatif.runner.watch import STDERR, STOPPED, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 
@@ -132,7 +134,8 @@ def run_waves(
 ) -> int:
     """Run all pending backtests and store their rows; return how many failed.
 
-    Each wave is one Spark job, followed by its commits: series first, `results` last. A
+    Each wave is one Spark job, followed by its commits: series first, `results` last. The next
+    wave is computed while they are made, so that executors do not wait for the driver. A
     backtest counts as done when `results` holds it, so whatever is interrupted is computed
     again and stored once.
 
@@ -159,24 +162,24 @@ def run_waves(
     _check_once(pending)
     plan = replace(plan, log=_log_place(spark, plan.home))
     pace = Pace.first(plan.engine)
+    plan_ahead(spark, location, RETURNS)
     rest, failed = list(pending), 0
     with UnderWay[_Wave](spark) as under_way:
         while rest or under_way:
             done = under_way.next_done(bool(rest)) if under_way else None
-            # beside a slow wave the next one begins at once; else what is computed is stored first
-            if rest and (done is None or under_way) and under_way.has_room():
+            if done is not None:
+                found, cost = _computed(done, plan.log), done.wave.cost
+                pace.learn_rate(cost, found.seconds * done.wave.cores if done.alone else found.working)
+            if rest and under_way.has_room():
                 wave, rest = _next_wave(rest, pace, slots(), plan.engine, keep.anything)
                 compute = partial(_compute, spark, plan, wave.items)
                 under_way.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
             if done is None:
                 continue
-            found, storing = _stored(spark, location, plan, done, keep)
-            cost = done.wave.cost
-            core_seconds = found.seconds * done.wave.cores if done.alone else found.working
-            pace.learn(cost, core_seconds, None if under_way else storing)
+            pace.storing = _store_wave(spark, location, plan, done.wave, found, keep)
             failed += found.counts["error"]
             left = total_cost(rest) + sum(wave.cost for wave in under_way.waves)
-            seconds = found.seconds + storing
+            seconds = found.seconds + pace.storing
             report(WaveDone(found.counts.total(), found.counts["error"], cost, left, seconds))
     return failed
 
@@ -226,24 +229,31 @@ def _compute(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> _Com
     return _Computed(rows, Counter(row["status"] for row in found), working, time.perf_counter() - started)
 
 
-def _stored(
-    spark: SparkSession, location: LakeLocation, plan: Plan, done: Under[_Wave], keep: Keep
-) -> tuple[_Computed, float]:
-    """Store a wave that is computed; return what it gave, and the seconds that storing took."""
-    started = time.perf_counter()
-    items = done.wave.items
+def _computed(done: Under[_Wave], log: str) -> _Computed:
+    """Return what a wave gave, or say that Spark gave up on it."""
     try:
         found: _Computed = done.result()
-        started = time.perf_counter()
-        try:
-            store(spark, location, plan, found.rows, keep, max(1, len(items) // ITEMS_PER_FILE))
-        finally:
-            found.rows.unpersist()
     except WhatIfError:
         raise
     except Exception as error:
-        raise RunError(_gave_up(error, items, plan.log)) from error
-    return found, time.perf_counter() - started
+        raise RunError(_gave_up(error, done.wave.items, log)) from error
+    return found
+
+
+def _store_wave(
+    spark: SparkSession, location: LakeLocation, plan: Plan, wave: _Wave, found: _Computed, keep: Keep
+) -> float:
+    """Store a wave that is computed; return the seconds that it took."""
+    started = time.perf_counter()
+    try:
+        store(spark, location, plan, found.rows, keep, max(1, len(wave.items) // ITEMS_PER_FILE))
+    except WhatIfError:
+        raise
+    except Exception as error:
+        raise RunError(_gave_up(error, wave.items, plan.log)) from error
+    finally:
+        found.rows.unpersist()
+    return time.perf_counter() - started
 
 
 def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> str:
@@ -262,7 +272,7 @@ def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> str:
 def store(
     spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFrame, keep: Keep, files: int = 1
 ) -> None:
-    """Store worker rows: what each table lacks, `results` last.
+    """Store worker rows: what each table lacks, series side by side, `results` last.
 
     Rows of a wave are few, so they are written as so many `files`; the series of all
     backtests are not, and are left as spread as they are.
@@ -271,15 +281,21 @@ def store(
     good = few.where(F.col("status") == "ok")
     # literals, so that files of other markets and slices are not even opened
     mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
-    insert_missing(spark, location, RETURNS, good, mine, distinct=True)
+    series = [(RETURNS, good)]
     for table, prefix, arrays, number, wanted in (
         (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
         (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
     ):
         if wanted is None or wanted:
             kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
-            series = _exploded(kept, prefix, list(arrays), number)
-            insert_missing(spark, location, table, series, mine, distinct=True)
+            series.append((table, _exploded(kept, prefix, list(arrays), number)))
+    with ThreadPoolExecutor(len(series), thread_name_prefix="store") as threads:
+        storing = [
+            threads.submit(insert_missing, spark, location, table, frame, mine, distinct=True)
+            for table, frame in series
+        ]
+        for one in storing:
+            one.result()
     insert_missing(spark, location, RESULTS, few, mine, distinct=True)
 
 

@@ -9,8 +9,8 @@ left to begin is therefore given company: the next wave. That is the right measu
   as slow on another. It may be turned on against slow machines; rows are stored once all the same.
 - A time limit changes results, so only a user may set one (`RunOptions.time_limit`).
 
-Which wave a backtest runs in, and beside which, changes no result. What waves cost a kill: those
-under way, of which there is one as long as nothing is overdue.
+Which wave a backtest runs in, and beside which, changes no result. What waves cost a kill: the one
+whose rows are being stored, and those under way, of which there is one as long as nothing is overdue.
 """
 
 from __future__ import annotations

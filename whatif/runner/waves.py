@@ -10,8 +10,11 @@ from whatif.runner.plan import Pending, WorkItem
 
 WAVE_SECONDS = 60.0
 SHORTEST_WAVE_SECONDS = 4.0
-STORING_SHARE = 4.0
-"""A wave computes at least this many times as long as its commits take."""
+STORING_SHARE = 2.0
+"""A wave computes at least this many times as long as the commits of the one before took beside it."""
+
+FIRST_STORING = 4.0
+"""Seconds that the commits of a wave are thought to take until the first ones are made."""
 
 WAVES_OF_A_SHORT_RUN = 12
 ITEMS_PER_CORE = {"backtrader": 4, "compiled": 2}
@@ -36,19 +39,19 @@ class Pace:
     rate : float
         Configuration-bars a second on one core while a wave is computed.
     storing : float
-        Seconds that the commits of a wave take.
+        Seconds that the commits of a wave take, beside the computing of the next one.
     """
 
     rate: float
-    storing: float = 1.0
+    storing: float = FIRST_STORING
 
     @classmethod
     def first(cls, engine: str) -> Pace:
         """Return the pace that is assumed of an engine before anything has run."""
         return cls(FIRST_RATES[engine])
 
-    def learn(self, cost: float, core_seconds: float, storing: float | None) -> None:
-        """Take a finished wave into account.
+    def learn_rate(self, cost: float, core_seconds: float) -> None:
+        """Take a wave that is computed into account.
 
         Parameters
         ----------
@@ -56,13 +59,9 @@ class Pace:
             Configuration-bars that it held.
         core_seconds : float
             What computing them took, seconds times cores.
-        storing : float or None
-            Seconds that its commits took; None if other work was in their way.
         """
         if cost > 0 and core_seconds > 0:
             self.rate = cost / core_seconds
-        if storing is not None:
-            self.storing = storing
 
     def seconds(self, cost: float, cores: int) -> float:
         """Return how long `cost` configuration-bars should take on so many cores."""

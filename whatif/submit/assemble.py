@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from whatif.conf_files import conf_dir, jobs_dir, read_spark_conf
+from whatif.conf_files import conf_dir, jobs_dir, log_options, read_spark_conf
 from whatif.study import Study, digest
 from whatif.submit.bundle import ENTRY, Bundle, make_bundle
 from whatif.submit.clients import client as aws_client
@@ -110,14 +111,27 @@ def assemble(
     bundle = make_bundle(study)
     settings, target = place.settings, place.target
     conf = placed(_conf(target), settings)
+    if study.models and target.kind == CLUSTER:
+        # Spark ML trains in the executors' JVMs, where the slower, better compiler pays
+        conf.pop("spark.executor.extraJavaOptions", None)
     job = _job(bundle, place, conf, flags)
     make_client = place.client_of()
     store = Store(lambda: make_client("s3"))
+    if target.kind == CLUSTER and size.executors is None and "spark.cores.max" not in conf:
+        conf |= _no_more_cores_than_backtests(study)
     if target.remote:
         runner: Runner = _service(place, conf, size, make_client)
         return Submission(job, bundle, target, runner, store, settings, archive(settings))
     local = _on_this_machine(job, bundle, place, path, output)
     return Submission(local, bundle, target, _spark_submit(place, conf, size), store, settings)
+
+
+def _no_more_cores_than_backtests(study: Study) -> dict[str, str]:
+    """Return a bound on the cores that a study takes of a cluster, where one is known: others would idle."""
+    if study.models or study.split.kind != "holdout":
+        return {}
+    symbols = 1 if study.portfolio == "shared" else len(study.data.symbols)
+    return {"spark.cores.max": str(symbols * prod(len(values) for values in study.axes.values()))}
 
 
 def runner_of(place: Place) -> Runner:
@@ -205,6 +219,8 @@ def _spark_submit(place: Place, conf: Mapping[str, str], size: Size) -> Runner:
     if settings.tracking_uri:
         environment["MLFLOW_TRACKING_URI"] = settings.tracking_uri
     found = {**conf, **changed, **({"spark.jars": spark.jar} if spark.jar else {})}
+    java = "spark.driver.extraJavaOptions"
+    found[java] = " ".join([*filter(None, [found.get(java)]), *log_options(place.home)])
     if place.target.kind == CLUSTER:
         found |= _environment(settings.cluster.archive)
     launcher = Launcher(spark.program, master, found, {k: v for k, v in environment.items() if v})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import marshal
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path, PurePosixPath
 
 from whatif.conf_files import jobs_dir
@@ -19,6 +21,8 @@ from whatif.study import Study
 STUDY_FILE = "study.yaml"
 ENTRY = "run_whatif.py"
 CODE = "whatif.zip"
+_WITHOUT_REFERENCES = 2
+"""Format of bytecode: later ones depend on what else the process that writes them has in memory."""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -149,11 +153,28 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            entry = zipfile.ZipInfo(name, _LONG_AGO)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
+            _add(archive, name, content)
+            if name.endswith(".py"):
+                _add(archive, f"{name}c", _compiled(name, content))
     return buffer.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
+
+
+def _compiled(name: str, source: bytes) -> bytes:
+    """Return bytecode that goes by the digest of its source and is not checked (PEP 552).
+
+    Python keeps none of what it imports from a zip, so each worker would compile the package anew.
+    Another version of Python takes the source beside it.
+    """
+    code = compile(source, name, "exec", dont_inherit=True, optimize=0)
+    unchecked = (0b01).to_bytes(4, "little")
+    return MAGIC_NUMBER + unchecked + source_hash(source) + marshal.dumps(code, _WITHOUT_REFERENCES)
 
 
 def _read(path: Path) -> bytes:

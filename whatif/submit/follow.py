@@ -13,6 +13,11 @@ from whatif.submit.settings import Prices
 
 FIRST_POLL_SECONDS = 2.0
 LAST_POLL_SECONDS = 15.0
+"""Between two questions to a service, which counts them."""
+
+NEAR_POLL_SECONDS = 0.25
+"""Between two looks at a process of this machine."""
+
 REMIND_SECONDS = 300.0
 
 
@@ -32,12 +37,15 @@ class Watch:
         Takes what holds at this moment.
     sleep, now : callable
         Wait some seconds; the time with its zone.
+    longest : float
+        Seconds between two looks at most.
     """
 
     say: Callable[[str], None]
     tick: Callable[[str], None] = _nothing
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    longest: float = LAST_POLL_SECONDS
 
 
 def follow(runner: Runner, run: str, prices: Prices, watch: Watch) -> State:
@@ -48,7 +56,7 @@ def follow(runner: Runner, run: str, prices: Prices, watch: Watch) -> State:
     SubmitError
         If the service does not answer any more; the run goes on.
     """
-    wait, said, told = FIRST_POLL_SECONDS, "", watch.now()
+    wait, said, told = min(FIRST_POLL_SECONDS, watch.longest), "", watch.now()
     while True:
         state = runner.state(run)
         for line in runner.logs(run):
@@ -62,7 +70,7 @@ def follow(runner: Runner, run: str, prices: Prices, watch: Watch) -> State:
         if state.phase.over:
             return state
         watch.sleep(wait)
-        wait = min(wait * 1.5, LAST_POLL_SECONDS)
+        wait = min(wait * 1.5, watch.longest)
 
 
 def describe(state: State, prices: Prices, now: datetime) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
+from whatif.runner.warm import warm_up
 from whatif.session import get_spark
 from whatif.workflow.resolve import Session
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 def lazy_session(location: LakeLocation, spark: SparkSession | None = None) -> Session:
     """Return a function that gives the session on a lake whose tables exist.
 
-    What is stored is read without Spark, so a study that is complete never starts a JVM.
+    What is stored is read without Spark, so a study that is complete never starts a JVM. Workers
+    of a session that is started here begin to start too.
     """
 
     @cache
     def session() -> SparkSession:
         started = spark or get_spark(location)
+        if spark is None:
+            warm_up(started)
         create_tables(started, location)
         return started
 

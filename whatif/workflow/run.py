@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -51,6 +53,9 @@ from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE
+
+_TO_JUDGE = "arch.bootstrap"
+"""A module that takes a second to import, and is needed once backtests have run."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +262,8 @@ class _Run:
 
             keep = while_sweeping(self.resolved.study)
             self._forget_stopped(plan, pending)
-            run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
+            with _imported_meanwhile(_TO_JUDGE):
+                run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
 
     def _thin_returns(self, plan: Plan, answer: FoldAnswer) -> None:
         """Delete the returns that a study of this size does not keep."""
@@ -366,6 +372,22 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.options.console is not None:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _imported_meanwhile(name: str) -> Iterator[None]:
+    """Import a module while this process waits for others; whoever needs it says what is wrong with it."""
+
+    def load() -> None:
+        with suppress(Exception):
+            import_module(name)
+
+    thread = Thread(target=load, name="import", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _named(trained: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import json
 import pickle
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from whatif.runner.waves import work_items
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
-from whatif.workflow.bench import on_cluster, once, sweep
+from whatif.workflow.bench import on_cluster, sweep
 from whatif.workflow.bench.figures import Figure, Goal, Measurement
 from whatif.workflow.bench.setting import Setting, said
 from whatif.workflow.bench.standalone import Cluster, run_cluster
@@ -53,7 +54,8 @@ _NOTES = (
     "rate is that of a sweep from pending configurations to stored rows, after a small one, not counted",
     "two plain processes: the same backtests by the worker's own code without Spark, alone and two at once; "
     "cores that share caches, memory or a clock give two processes less than twice the rate of one",
-    "the small study: from `spark-submit` to its exit, with JVM, executors, test window, report and MLflow",
+    "the small study: `whatif submit` until it has shown the leaderboard and ends, with JVM, executors, test "
+    "window, report and MLflow; the first one also makes the tables and MLflow's data base",
     f"the slow one: {_SLEEPERS} backtests of {_ORDINARY} s that sleep, one of the first wave {_SLOW_ONE} s; "
     "waves that wait do so for their last task; the least possible: all of it shared by two cores",
 )
@@ -173,10 +175,22 @@ def run_on(
 
 
 def _small_study(setting: Setting, cluster: Cluster, k: int) -> float:
+    """Submit a study of one configuration as a user does; return the seconds to the answer."""
     study = write_study(setting, StudyText(f"bench-small-{k}", (10,), (50,), size=10 + k))
-    seconds = run_on(
-        cluster, Path(once.__file__), (study, setting.location.home / "once.json"), setting.location.home
-    )
+    home, script = setting.location.home, "import sys; from whatif.cli import main; sys.exit(main())"
+    started = time.perf_counter()
+    with (home / "child.log").open("ab") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", script, "submit", str(study), "--target", cluster.master],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**cluster.environment, "WHATIF_HOME": str(home), "COLUMNS": "120"},
+            check=False,
+        )
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise RunError(f"whatif submit ended with code {done.returncode}: {said(home)}")
     setting.say(f"cluster: a study of one configuration, {seconds:.1f} s")
     return seconds
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyspark
 
 import whatif
+from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.session import find_iceberg_jar, find_java
 
@@ -31,7 +32,6 @@ _CONF = {
     "spark.driver.memory": "1g",
     "spark.executor.memory": "512m",
     "spark.executorEnv.PYSPARK_EXECUTOR_MEMORY_MB": "4096",
-    "spark.python.worker.faulthandler.enabled": "true",
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
 }
@@ -64,7 +64,8 @@ class Cluster:
         """Return the command line that submits a script of Python."""
         command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", self.master]
         command += ["--jars", str(find_iceberg_jar())]
-        for key, value in {**_CONF, **(conf or {})}.items():
+        whatifs = read_spark_conf(conf_dir() / "spark" / "cluster.conf")
+        for key, value in {**whatifs, **_CONF, **(conf or {})}.items():
             command += ["--conf", f"{key}={value}"]
         return [*command, str(script), *map(str, arguments)]
 
