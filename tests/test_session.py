@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from whatif import session
 from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.pins import LakeLocation
@@ -217,3 +218,42 @@ class TestStart:
         thread.start()
         thread.join()
         assert got == [spark]
+
+
+class TestAhead:
+    """A session that begins to start while the program does other things."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_began(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(session, "_ahead", None)
+
+    def test_who_asks_for_it_waits_and_what_follows_has_it(self, tmp_path: Path, monkeypatch) -> None:
+        began, may_end, seen = threading.Event(), threading.Event(), []
+
+        def start(*_: object) -> str:
+            began.set()
+            assert may_end.wait(10)
+            return "started"
+
+        running = iter([None, "started"])
+        monkeypatch.setattr(session, "_running", lambda: next(running))
+        monkeypatch.setattr(session, "_start", start)
+        monkeypatch.setattr(session, "_with_catalog", lambda found, where: found)
+        location = LakeLocation(tmp_path)
+        session.start_ahead(location, seen.append)
+        session.start_ahead(location, seen.append)
+        assert began.wait(10)
+        threading.Timer(0.2, may_end.set).start()
+        assert get_spark(location) == "started"
+        assert may_end.is_set()
+        assert seen == ["started"]
+
+    def test_what_went_wrong_is_said_to_who_asks_for_it(self, tmp_path: Path, monkeypatch) -> None:
+        def start(*_: object) -> None:
+            raise SessionError("no master")
+
+        monkeypatch.setattr(session, "_running", lambda: None)
+        monkeypatch.setattr(session, "_start", start)
+        session.start_ahead(LakeLocation(tmp_path), lambda _: pytest.fail("there is no session"))
+        with pytest.raises(SessionError, match="no master"):
+            get_spark(LakeLocation(tmp_path))

@@ -23,6 +23,7 @@ from whatif.submit.spark_submit import Launcher, SparkSubmit
 from whatif.submit.target import parse_target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TWO = Size(2, "3g")
 SPARK = Spark("/spark/bin/spark-submit", "/java", "/jars/iceberg.jar")
 
 Make = Callable[[str], SparkSubmit]
@@ -146,12 +147,35 @@ class TestRuns:
 
 
 class TestCommandLines:
-    def plan(self, target: str, study_file: Path, tmp_path: Path, **settings: object) -> dict[str, object]:
+    def plan(
+        self, target: str, study_file: Path, tmp_path: Path, size: Size = TWO, **settings: object
+    ) -> dict[str, object]:
         place = Place(parse_target(target), SubmitSettings(**settings), tmp_path / "home", SPARK)  # type: ignore[arg-type]
         submission = assemble(
-            load_study(study_file), study_file, place, Size(2, "3g"), ("--latest",), tmp_path / "out"
+            load_study(study_file), study_file, place, size, ("--latest",), tmp_path / "out"
         )
         return submission.plan()
+
+    @pytest.mark.parametrize(
+        ("study", "cores"),
+        [
+            ("made", "4"),  # two periods times two
+            ("made-walking", None),
+            ("finspace-whatif", None),  # forests are trained on all there are
+        ],
+    )
+    def test_no_more_cores_than_backtests_are_asked_for(
+        self, study: str, cores: str | None, study_file: Path, tmp_path: Path
+    ) -> None:
+        file = REPOSITORY / "conf" / "studies" / f"{study}.yaml"
+        if study.startswith("made"):
+            file = study_file
+        if study == "made-walking":
+            split = "split: {kind: walk_forward, validate: 2, test: 1}\n"
+            file.write_text(file.read_text(encoding="utf-8") + split, encoding="utf-8")
+        command = self.plan("spark://h:7077", file, tmp_path, Size())["request"]["command"]  # type: ignore[index]
+        conf = dict(command[k + 1].split("=", 1) for k, part in enumerate(command) if part == "--conf")
+        assert conf.get("spark.cores.max") == cores
 
     def test_a_cluster_takes_the_code_along(self, study_file: Path, tmp_path: Path) -> None:
         archive = ClusterSettings(archive="/share/environment.tar.gz")

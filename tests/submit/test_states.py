@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,6 +166,15 @@ class TestFollowing:
         assert max(clock.slept) == 15.0
         # 60 polls of at most 15 s, told of every 5 minutes
         assert 3 <= sum(text.startswith("RUNNING") for text in said) <= 4
+
+    def test_a_process_of_this_machine_is_looked_at_often(
+        self, on_emr: EmrServerless, emr: FakeEmr, job: Job, watch: Watch, clock: Clock
+    ) -> None:
+        emr.states = ["RUNNING"] * 9 + ["SUCCESS"]
+        run = on_emr.start(job)
+        clock.slept.clear()
+        follow(on_emr, run, NO_PRICES, replace(watch, longest=0.25))
+        assert set(clock.slept) == {0.25}
 
     def test_throttling_and_lost_connections_do_not_end_it(
         self, on_emr: EmrServerless, emr: FakeEmr, job: Job, watch: Watch, clock: Clock
