@@ -136,7 +136,7 @@ class TestPace:
 def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
     wave, rest = take_wave([pending("A", 60_000, 10)], 1e12)
 
-    assert (len(wave[0].configurations), len(rest[0].configurations)) == (MOST_BACKTESTS, 35_000)
+    assert (len(wave[0].configurations), len(rest[0].configurations)) == (MOST_BACKTESTS, 50_000)
 
 
 def test_the_compiled_engine_is_expected_to_be_faster() -> None:

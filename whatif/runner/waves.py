@@ -23,7 +23,7 @@ ITEMS_PER_CORE = {"backtrader": 4, "compiled": 2}
 FIRST_RATES = {"backtrader": 60_000.0, "compiled": 50_000_000.0}
 """Configuration-bars a second on one core that are assumed until the first wave has been timed."""
 
-MOST_BACKTESTS = 25_000
+MOST_BACKTESTS = 10_000
 """Backtests in a wave, however fast they are: their rows wait in memory until the wave is stored."""
 
 

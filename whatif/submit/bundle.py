@@ -108,7 +108,7 @@ def strategy_file(study: Study) -> tuple[str, Path] | None:
     for folder in folders:
         if (folder / name).is_file():
             return name, folder / name
-    looked = " or ".join(str(folder.absolute()) for folder in folders)
+    looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in folders))
     raise SubmitError(
         f"strategy file {name} of study {study.study} is not in {looked}, so it would not be in the upload: "
         "put it beside the study"
