@@ -19,13 +19,16 @@ from whatif.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.table import DataScan
+    from pyiceberg.table import DataScan, FileScanTask
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
 
 FILES_AT_ONCE = 4
 """Data files that are read side by side, and held at most, where rows are looked at and dropped."""
+
+BYTES_AT_ONCE = 32 * 1024 * 1024
+"""What they may have together, unless one alone has more."""
 
 
 def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) -> DataScan:
@@ -79,9 +82,25 @@ def batches(
         scanned.table_metadata, scanned.io, projected, scanned.row_filter, scanned.case_sensitive
     )
     files, schema = list(scanned.plan_files()), schema_to_pyarrow(projected)
-    for first in range(0, len(files), FILES_AT_ONCE):
-        found = reader.to_record_batches(files[first : first + FILES_AT_ONCE])
+    for some in _together(files):
+        found = reader.to_record_batches(some)
         yield from pa.RecordBatchReader.from_batches(schema, found).cast(schema)
+    # what the largest of them took is not needed any more
+    pa.default_memory_pool().release_unused()
+
+
+def _together(files: Sequence[FileScanTask]) -> Iterator[list[FileScanTask]]:
+    """Yield files to read at once: not many, and few bytes, unless a single one has more."""
+    some: list[FileScanTask] = []
+    size = 0
+    for file in files:
+        if some and (len(some) >= FILES_AT_ONCE or size + file.file.file_size_in_bytes > BYTES_AT_ONCE):
+            yield some
+            some, size = [], 0
+        some.append(file)
+        size += file.file.file_size_in_bytes
+    if some:
+        yield some
 
 
 def read_arrow(

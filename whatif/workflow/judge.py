@@ -186,6 +186,8 @@ def _tried(
     location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], wanted: Sequence[Key]
 ) -> tuple[FloatArray, list[Key]]:
     """Return the returns of what ran on all windows, one window after the other."""
+    if len(ranked_on) == 1 and ranked_on[0].ids is None:
+        return returns_panel(location, resolved, ranked_on[0].window, wanted)
     parts: list[dict[Key, FloatArray]] = []
     for one in ranked_on:
         there = {key if one.ids is None else (one.ids[key[0]], key[1]): key for key in wanted}

@@ -56,7 +56,12 @@ def returns_panel(
     shares = len(parts) or 1
     whole = found == shares
     keys = [key for key, k in column.items() if whole[k]]
-    return np.ascontiguousarray(sums[whole].T) / shares, keys
+    if not whole.all():
+        sums = sums[whole]
+    # these may be hundreds of megabytes: as few copies as can be
+    panel = np.ascontiguousarray(sums.T)
+    panel /= shares
+    return panel, keys
 
 
 def _add(batch: pa.RecordBatch, places: Mapping[Key, int], sums: FloatArray, found: np.ndarray) -> None:
