@@ -17,8 +17,8 @@ _QUICK = (range(2, 12), range(252, 272))
 _NOTES = (
     "by `spark-submit` on a standalone cluster of two executors of one core, so that the driver's JVM holds "
     "the driver and no backtests: resolving, waves, ranking, returns thinned to 10,000, verdict, report, "
-    "MLflow; memory is the most that a process ever held (VmHWM); it grows with the periods of returns that the "
-    "verdict compares, here a few dozen sessions",
+    "MLflow; memory is the most that a process ever held (VmHWM)",
+    "it grows with the periods of returns that the verdict compares, here some dozens of sessions",
 )
 
 

@@ -38,8 +38,6 @@ class StudyText:
         Position; another one makes other configurations.
     engine : str
         "backtrader" or "compiled".
-    sessions : int
-        The first ones of the market, 0 for all.
     """
 
     name: str
@@ -47,14 +45,12 @@ class StudyText:
     slow: Sequence[int]
     size: int = 1
     engine: str = "backtrader"
-    sessions: int = 0
 
 
 def write_study(setting: Setting, text: StudyText) -> Path:
     """Write a study into the lake's home and return its path."""
     bars = setting.market.bars
-    days = list(dict.fromkeys(int(day) for day in bars.session))[: text.sessions or None]
-    first, last = (EPOCH + timedelta(days=day) for day in (days[0], days[-1]))
+    first, last = (EPOCH + timedelta(days=int(day)) for day in (bars.session[0], bars.session[-1]))
     found = _STUDY.format(
         name=text.name,
         symbol=bars.symbol,
