@@ -109,6 +109,31 @@ def test_the_package_runs_from_its_zip(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_is_compiled_for_the_machine_is_kept_by_content_wherever_the_zip_lies(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path)
+    code = (
+        "import numpy as np; from whatif.domain.sums import exact_sum as kernel; kernel(np.ones(3), 0, 3); "
+        "print(sum(kernel.stats.cache_hits.values()))"
+    )
+    said = []
+    for application in ("app-1", "app-2"):
+        packed = tmp_path / application / "whatif.zip"
+        packed.parent.mkdir()
+        packed.write_bytes(bundle.files[bundle.code_path])
+        environment = {"PYTHONPATH": str(packed), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout.strip())
+    assert said == ["0", "1"]
+
+
 def test_bytecode_lies_beside_its_source_and_knows_no_clock_and_no_folder(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path)
     with zipfile.ZipFile(io.BytesIO(bundle.files[bundle.code_path])) as archive:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import ZipFile
+from zipimport import zipimporter
 
 from whatif.domain.garbage import pause_collecting, resume_collecting, without_collecting
 
 with without_collecting():
     import numba
     from numba import types
-    from numba.core import event
+    from numba.core import caching, event
     from numba.core.registry import cpu_target
     from numba.extending import overload, register_jitable
 
@@ -55,6 +60,51 @@ def _import_without_scipy() -> None:
         linalg.ensure_blas = ask
 
 
+@lru_cache(maxsize=8)
+def _content(archive: str) -> str:
+    with ZipFile(archive) as opened:
+        entries = sorted((entry.filename, entry.CRC) for entry in opened.infolist())
+    return hashlib.sha256(repr(entries).encode()).hexdigest()[:32]
+
+
+class _Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
+    """Keeps machine code of a package that is imported from an archive, by all that the archive holds.
+
+    A cluster's executors find the archive in a folder of its own for each application, by which numba's
+    own locator goes: it would compile everything anew each time.
+    """
+
+    def __init__(self, function: Any, content: str, cache: Path) -> None:
+        self._content = content
+        self._line = function.__code__.co_firstlineno
+        self._folder = cache / "whatif" / "kernels" / content / function.__module__
+
+    @classmethod
+    def from_function(cls, py_func: Any, _py_file: str) -> _Packed | None:
+        loader = py_func.__globals__.get("__loader__")
+        if not isinstance(loader, zipimporter):
+            return None
+        try:
+            found = cls(py_func, _content(loader.archive), Path.home() / ".cache")
+            found.ensure_cache_path()
+        except (OSError, RuntimeError):  # no home, or none that may be written to
+            return None
+        return found
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._content
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+# older versions of numba have it under the second name
+_implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
+_implementation._locator_classes.insert(0, _Packed)
+
 # what the first decorator would make, under the lock too: from here on that is for code
 _TARGET = cpu_target.target_context
 event.register("numba:compiler_lock", _Locked())
@@ -64,8 +114,8 @@ def jit(kernel: _F) -> _F:
     """Compile `kernel` without reassociation or contraction of float arithmetic.
 
     With ``NUMBA_DISABLE_JIT=1`` the kernel stays the Python function it is. Where no folder
-    for the compiled code can be written (a read-only archive on a cluster) it is compiled
-    again in each process.
+    for the compiled code can be written (a machine without home folders) it is compiled again
+    in each process.
     """
     return _compiled(kernel, error_model="numpy")
 
