@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -49,9 +49,27 @@ def sleeper(i, x, p, s):
     time.sleep(p.pause)
     return target(1.0)
 """
+_ORDINARY_STRATEGY = """\
+import backtrader as bt
+
+
+class Crossover(bt.Strategy):
+    params = (("fast", 10), ("slow", 50), ("size", 1.0))
+    warmup = 0
+
+    def __init__(self):
+        averages = (bt.indicators.SMA(period=n) for n in (self.p.fast, self.p.slow))
+        self.cross = bt.indicators.CrossOver(*averages)
+
+    def next(self):
+        if self.cross[0]:
+            self.order_target_size(target=self.p.size * self.cross[0])
+"""
 _NOTES = (
     "master, workers and drivers are processes of this machine, executors have one core and 512 MB each; a "
     "rate is that of a sweep from pending configurations to stored rows, after a small one, not counted",
+    "a step function runs in seconds, of which the last wave's commits are a part that no executor "
+    "shortens; a bt.Strategy of the same rule takes ten times as long, and is measured once",
     "two plain processes: the same backtests by the worker's own code without Spark, alone and two at once; "
     "cores that share caches, memory or a clock give two processes less than twice the rate of one",
     "the small study: `whatif submit` until it has shown the leaderboard and ends, with JVM, executors, test "
@@ -79,41 +97,50 @@ def measure(setting: Setting) -> Measurement:
     folder.mkdir(parents=True, exist_ok=True)
     repeats = range(setting.options.repeats)
     with run_cluster(folder, EXECUTORS) as cluster:
-        rates = [_rates(setting, cluster, k) for k in repeats]
+        rates = [_rates(setting, cluster, k, _crossovers) for k in repeats]
+        ordinary = [_rates(setting, cluster, 0, _ordinary)]
         small = [_small_study(setting, cluster, k) for k in repeats]
         slow = _slow_one(setting, cluster)
     plain = [_two_processes(setting, k) for k in repeats]
     ratio, gain = (statistics.median(values) for values in ([r["ratio"] for r in rates], plain))
-    failed = sum(r["failed"] for r in rates)
-    one, two = (statistics.median(r[name] for r in rates) for name in ("one", "two"))
+    other = _median(ordinary, "ratio")
+    failed = sum(r["failed"] for r in (*rates, *ordinary))
+    one, two = (_median(rates, name) for name in ("one", "two"))
     configurations = len(_periods(setting)[0]) * len(_periods(setting)[1])
     return Measurement(
         name="cluster",
         title=f"standalone cluster, {configurations} configurations in Backtrader's broker",
         figures=(
             Figure("ratio", "rate on 2 executors / on 1", ratio, "x", Goal("at least", 1.8)),
+            Figure("ratio_ordinary", "the same of a bt.Strategy", other, "x", Goal("at least", 1.8)),
             Figure("overhead", "one configuration, command to answer", small[0], "s", Goal("under", 25.0)),
             Figure("failed", "backtests that failed", failed, "", Goal("exactly", 0)),
             Figure("plain", "two plain processes / one", gain, "x"),
             Figure("of_plain", "of what two plain processes gain", 100.0 * ratio / gain, "%"),
             Figure("seconds_one", "sweep on 1 executor", one, "s"),
             Figure("seconds_two", "sweep on 2 executors", two, "s"),
+            Figure("ordinary_one", "bt.Strategy on 1 executor", _median(ordinary, "one"), "s"),
+            Figure("ordinary_two", "bt.Strategy on 2 executors", _median(ordinary, "two"), "s"),
             Figure("overhead_again", "one configuration, later ones", statistics.median(small), "s"),
             Figure("slow_waiting", "one slow configuration, waves that wait", slow["waiting"], "s"),
             Figure("slow", "one slow configuration, as it is", slow["now"], "s"),
             Figure("slow_least", "one slow configuration, least possible", slow["least"], "s"),
         ),
         notes=_NOTES,
-        detail={"rates": rates, "small": small, "plain": plain, "slow": slow},
+        detail={"rates": rates, "ordinary": ordinary, "small": small, "plain": plain, "slow": slow},
     )
+
+
+def _median(rounds: Sequence[Mapping[str, float]], name: str) -> float:
+    return statistics.median(found[name] for found in rounds)
 
 
 def _periods(setting: Setting) -> tuple[Sequence[int], Sequence[int]]:
     return (_QUICK_FAST, _QUICK_SLOW) if setting.options.quick else (_FAST, _SLOW)
 
 
-def _rates(setting: Setting, cluster: Cluster, k: int) -> dict[str, float]:
-    found = {cores: _timed(setting, cluster, _crossovers(setting), cores) for cores in (1, 2)}
+def _rates(setting: Setting, cluster: Cluster, k: int, made: Callable[[Setting], _Sweep]) -> dict[str, float]:
+    found = {cores: _timed(setting, cluster, made(setting), cores) for cores in (1, 2)}
     one, two = found[1]["seconds"], found[2]["seconds"]
     setting.say(f"cluster: round {k + 1}, {one:.1f} s on one executor, {two:.1f} s on two")
     return {
@@ -134,6 +161,27 @@ def _crossovers(setting: Setting) -> _Sweep:
         for fast, slow in (((3, 4), (45, 46)), _periods(setting))
     )
     return _Sweep(plan, warm, pending)
+
+
+def _ordinary(setting: Setting) -> _Sweep:
+    """Return the same sweep of an ordinary `backtrader.Strategy`."""
+    path = setting.location.home / "ordinary.py"
+    path.write_text(_ORDINARY_STRATEGY, encoding="utf-8")
+    strategy, given = resolve(str(path)), _crossovers(setting)
+    plan = replace(given.plan, strategy=to_portable(strategy), strategy_name="Crossover")
+
+    def renamed(part: Pending) -> Pending:
+        found = (
+            replace(
+                c,
+                config_id=digest({"ordinary": c.params}),
+                params=strategy.validate({name: c.params[name] for name in ("fast", "slow", "size")}),
+            )
+            for c in part.configurations
+        )
+        return replace(part, configurations=tuple(found))
+
+    return _Sweep(plan, [renamed(part) for part in given.warm], [renamed(part) for part in given.pending])
 
 
 def _timed(
