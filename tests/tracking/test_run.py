@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
@@ -194,3 +195,8 @@ class TestConfigurations:
         assert log_configurations(parent, board(rows)) == children
         names = {r.data.params.get("fast") for r in runs(parent)} - {None}
         assert names == {str(k) for k in range(children)}
+
+
+def test_mlflow_knows_tracking_servers_that_sagemaker_keeps() -> None:
+    """They are named by an ARN, which is nothing that MLflow knows by itself."""
+    assert "arn" in {entry.name for entry in entry_points(group="mlflow.tracking_store")}
