@@ -17,7 +17,9 @@ ENDPOINT = "http://127.0.0.1:5000"
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_classes_are_iceberg_s_own(target: str) -> None:
     """As AWS documents them for EMR Serverless and for Glue."""
-    assert catalog_settings(target) == {
+    # EMR's own catalog is Glue's unless it is told otherwise; a Glue job's is only where it is asked for
+    own = {"spark.sql.catalogImplementation": "in-memory"} if target == "emr-serverless" else {}
+    assert catalog_settings(target) == own | {
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         CATALOG: "org.apache.iceberg.spark.SparkCatalog",
         f"{CATALOG}.catalog-impl": "org.apache.iceberg.aws.glue.GlueCatalog",
