@@ -94,9 +94,9 @@ def test_a_driver_killed_again_and_again(spark, lake_home, tmp_path, write_study
     assert len(keys_of(killed, RESULTS)) == 4
     assert len(keys_of(killed, RETURNS)) == 8
 
-    # in the middle of a wave, wherever that happens to be
+    # in the middle of a wave, wherever that happens to be; the one before is perhaps still being stored
     run_until("during wave 3", killed.home, study)
-    assert 12 <= len(keys_of(killed, RESULTS)) < TOTAL
+    assert 8 <= len(keys_of(killed, RESULTS)) < TOTAL
 
     # the ranking is done and the series are stored, the test window's results are not
     run_until("after equity 2", killed.home, study)
