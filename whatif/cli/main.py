@@ -154,9 +154,9 @@ def job(command: str, arguments: Sequence[str] | None = None) -> int:
     try:
         if variables is not None:
             os.environ.update(_variables(variables))
-        if home is not None:
-            os.environ["WHATIF_HOME"] = home
         if command in NEED_SPARK and launched():
+            if home is not None:
+                os.environ["WHATIF_HOME"] = home
             start_ahead(LakeLocation.from_environment(), warm_up)
     except WhatIfError as error:
         return _refused(error)

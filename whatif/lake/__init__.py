@@ -7,7 +7,7 @@ from whatif.lake.lock import writer_lock
 from whatif.lake.snapshots import pin, read_pinned
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES, features_table
-from whatif.lake.write import append, delete_matching, insert_missing, plan_insert, replace, upsert
+from whatif.lake.write import append, delete_matching, insert_missing, replace, upsert
 
 __all__ = [
     "TABLES",
@@ -18,7 +18,6 @@ __all__ = [
     "features_table",
     "insert_missing",
     "pin",
-    "plan_insert",
     "read_pinned",
     "replace",
     "upsert",

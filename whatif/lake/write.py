@@ -108,17 +108,6 @@ def insert_missing(
     _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
 
 
-def plan_insert(spark: SparkSession, location: LakeLocation, table: TableSpec) -> None:
-    """Let Spark plan what `insert_missing` runs, and store nothing.
-
-    A JVM takes seconds over its first plan of a MERGE, to load and compile what it needs; a program
-    that waits for its executors can have that behind it before there are rows to store.
-    """
-    columns = (f"CAST(NULL AS {kind}) AS `{name}`" for name, kind in table.columns)
-    rows = spark.range(1).selectExpr(*columns)
-    _merge(spark, location, table, rows, "WHEN NOT MATCHED THEN INSERT *", explain=True)
-
-
 def delete_matching(
     spark: SparkSession,
     location: LakeLocation,
@@ -183,10 +172,8 @@ def _merge(
     rows: DataFrame,
     actions: str,
     condition: str = "true",
-    explain: bool = False,
 ) -> None:
     view = f"whatif_{table.name}_{uuid4().hex}"
-    merge = "EXPLAIN MERGE" if explain else "MERGE"
     same = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in _key(table))
     rows.createOrReplaceTempView(view)
     try:
@@ -194,7 +181,7 @@ def _merge(
             _execute(
                 spark,
                 location.identifier(table.name),
-                f"{merge} INTO {location.identifier(table.name)} t USING {view} s "
+                f"MERGE INTO {location.identifier(table.name)} t USING {view} s "
                 f"ON {same} AND ({condition}) {actions}",
             )
     finally:

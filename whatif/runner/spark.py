@@ -32,7 +32,6 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
-from whatif.runner.warm import plan_ahead
 from whatif.runner.watch import STDERR, STOPPED, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 
@@ -162,7 +161,6 @@ def run_waves(
     _check_once(pending)
     plan = replace(plan, log=_log_place(spark, plan.home))
     pace = Pace.first(plan.engine)
-    plan_ahead(spark, location, RETURNS)
     rest, failed = list(pending), 0
     with UnderWay[_Wave](spark) as under_way:
         while rest or under_way:

@@ -1,8 +1,4 @@
-"""What takes seconds the first time, begun before it is needed: nothing depends on it.
-
-Python workers start and import what backtests need while the driver still resolves a study; the
-driver's JVM loads what a commit needs while the first backtests run.
-"""
+"""Lets Python workers start and import what backtests need while the driver still resolves a study."""
 
 from __future__ import annotations
 
@@ -11,41 +7,33 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from whatif.lake import TableSpec, plan_insert
-from whatif.pins import LakeLocation
-
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import SparkSession
 
     Frames = Iterator[pd.DataFrame]
 
-_begun: set[tuple[str, str]] = set()
-"""Application and what was begun in it: each thing once."""
+_warmed: set[str] = set()
+"""Applications whose workers have been warmed up."""
 
 
 def warm_up(spark: SparkSession) -> Thread:
-    """Begin to warm up a worker for each core that there is now; return the thread that does it."""
-    return _begin(spark, "workers", lambda: _load_everywhere(spark))
+    """Begin to warm up a worker for each core that there is now, once; return the thread that does it.
 
-
-def plan_ahead(spark: SparkSession, location: LakeLocation, table: TableSpec) -> Thread:
-    """Begin to plan a commit; return the thread that does it."""
-    return _begin(spark, "commits", lambda: plan_insert(spark, location, table))
-
-
-def _begin(spark: SparkSession, what: str, work: Callable[[], object]) -> Thread:
-    def once() -> None:
-        # what does not work will be said where it is needed
-        with suppress(Exception):
-            key = (spark.sparkContext.applicationId, what)
-            if key not in _begun:
-                _begun.add(key)
-                work()
-
-    thread = Thread(target=once, name=f"warm {what}", daemon=True)
+    Nothing depends on it: what does not work will be said where it is needed.
+    """
+    thread = Thread(target=_warm_up, args=(spark,), name="warm-up", daemon=True)
     thread.start()
     return thread
+
+
+def _warm_up(spark: SparkSession) -> None:
+    with suppress(Exception):
+        application = spark.sparkContext.applicationId
+        if application in _warmed:
+            return
+        _warmed.add(application)
+        _load_everywhere(spark)
 
 
 def _load_everywhere(spark: SparkSession) -> None:
