@@ -101,11 +101,11 @@ def _run(study: str, output: str | None, options: RunOptions) -> None:
     console, location = Console(), LakeLocation.from_environment()
     with study_here(study) as path, output_here(output) as folder:
         result = run_study(path, location=location, options=replace(options, output=folder, console=console))
-    _show(result, study, output, console)
+    _say_where(result, study, output, console)
 
 
-def _show(result: StudyResult, study: str, output: str | None, console: Console) -> None:
-    from whatif.report.terminal import print_answer
+def _say_where(result: StudyResult, study: str, output: str | None, console: Console) -> None:
+    from whatif.report.terminal import print_written
     from whatif.submit.store import is_s3
 
     page, *_ = result.files
@@ -115,7 +115,7 @@ def _show(result: StudyResult, study: str, output: str | None, console: Console)
         files, commands = [f"{output.rstrip('/')}/{page.name}", output], commands[1:]
     if result.run_id:
         commands.append("mlflow ui --backend-store-uri " + _tracking())
-    print_answer(result.data, console, files, commands)
+    print_written(console, files, commands)
     if result.best is None:
         raise typer.Exit(1)
 

@@ -18,7 +18,7 @@ def demo(
     edge: Annotated[float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")] = 0.16,
 ) -> None:
     """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
-    from whatif.report.terminal import print_answer
+    from whatif.report.terminal import print_written
     from whatif.workflow.demo import DemoOptions
     from whatif.workflow.demo import demo as run_demo
 
@@ -33,7 +33,7 @@ def demo(
         f"whatif --home {location.home} leaderboard {study}",
         "whatif ingest --help     (your own bars)",
     ]
-    print_answer(result.data, console, [page, page.parent], commands)
+    print_written(console, [page, page.parent], commands)
 
 
 def bench(

@@ -25,6 +25,10 @@ _PROPERTIES = {
 """Small row groups, so that one symbol's month touches few of them."""
 
 _SORTED_APART = {
+    # a driver reads all of a study's rows, and what reads a file holds several copies of what it has;
+    # a file's size is looked at each thousand rows, and counts the row groups that are written
+    "write.target-file-size-bytes": str(4 * 1024 * 1024),
+    "write.parquet.row-group-size-bytes": str(1024 * 1024),
     "write.distribution-mode": "none",
     # a MERGE into them inserts and changes nothing: no file has to be read for being written anew
     "write.merge.mode": "merge-on-read",

@@ -27,7 +27,7 @@ _TIMES = ("ts", "session_open", "session_close")
 FILES_AT_ONCE = 4
 """Data files that are read side by side, and held at most, where rows are looked at and dropped."""
 
-BYTES_AT_ONCE = 32 * 1024 * 1024
+BYTES_AT_ONCE = 8 * 1024 * 1024
 """What they may have together, unless one alone has more."""
 
 

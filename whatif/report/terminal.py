@@ -21,7 +21,7 @@ from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.progress import Progress
 from whatif.report.terminal_verdict import print_verdict
 
-__all__ = ["Progress", "print_answer", "print_leaderboard"]
+__all__ = ["Progress", "print_answer", "print_leaderboard", "print_written"]
 
 TOP = 10
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
@@ -35,22 +35,8 @@ _COMPARED = ("return_pct", "max_drawdown_pct", "trades")
 _MOST_SYMBOLS = 20
 
 
-def print_answer(
-    data: ReportData, console: Console, files: Iterable[Path | str] = (), next_commands: Sequence[str] = ()
-) -> None:
-    """Print the verdict, leaderboard, comparison, the answer, where the files are and what to run next.
-
-    Parameters
-    ----------
-    data : ReportData
-        The finished study.
-    console : rich.console.Console
-        Where to.
-    files : iterable of path
-        What was written, the report first.
-    next_commands : sequence of str
-        Commands worth running now.
-    """
+def print_answer(data: ReportData, console: Console) -> None:
+    """Print the verdict, leaderboard, comparison and the answer."""
     console.print()
     for note in data.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
@@ -70,6 +56,10 @@ def print_answer(
     console.print(Text(sentences[0], style="bold"))
     for sentence in [*sentences[1:], words.caution(data)]:
         console.print(Text(sentence))
+
+
+def print_written(console: Console, files: Iterable[Path | str], next_commands: Sequence[str] = ()) -> None:
+    """Print what was written, the report first, and commands worth running now."""
     _print_list("Written", [str(path) for path in files], console)
     _print_list("Next", list(next_commands), console)
 

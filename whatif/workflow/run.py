@@ -24,7 +24,7 @@ from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.report.files import write_files
 from whatif.report.html import write as write_html
-from whatif.report.progress import Progress
+from whatif.report.terminal import Progress, print_answer
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
 from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, drop_stopped, run_waves
 from whatif.runner.thinning import returns_to_keep
@@ -71,7 +71,8 @@ class RunOptions:
     output : Path or None
         Folder of report and files; `reports/<study>` in the lake's home if None.
     console : Console or None
-        Where progress goes; nothing is printed if None.
+        Where progress goes, and the answer as soon as it stands: report and MLflow come after it.
+        Nothing is printed if None.
     only_stored : bool
         Refuse to run a sweep: answer from what is stored.
     report : bool
@@ -197,6 +198,8 @@ class _Run:
         data = report_data(self.location, resolved, plan, answers, environment, certificate, whole, shown)
         judgement = judge_study(self.location, resolved, plan, answered(resolved, answers))
         data = replace(data, verdict=judgement)
+        if self.options.console is not None:
+            print_answer(data, self.options.console)
         files = self._write(data) if shown else ()
         if tracked is not None:
             self._log(tracked, plan, answers[-1], files)

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 BARS = 30_889
 """Bars of the ESTX50 file; as many are taken of the sample market."""
 
+YEAR = 252 * 390
+"""Minutes of a year of New York's sessions, but for the few that end early."""
+
 FILE = Path("estx50", "2006-01-02-volume-min-001.csv")
 """Where that file is in the folder WHATIF_TEST_DATA."""
 
 _SAMPLE_SYMBOL = "NOISE"
-_SAMPLE_SESSIONS = 85
+_LEAST_MINUTES = 360
+"""Fewer than a session has on average, early closes included."""
+
 _ESTX50 = IngestSpec(
     symbol="ESTX50",
     exchange="XEUR",
@@ -108,7 +113,7 @@ def _first_lines(file: Path, folder: Path, limit: int) -> Path:
 
 
 def _sample(folder: Path, limit: int) -> Path:
-    frame = generate(SampleMarket(sessions=_SAMPLE_SESSIONS), _SAMPLE_SYMBOL).head(limit)
+    frame = generate(SampleMarket(sessions=limit // _LEAST_MINUTES + 1), _SAMPLE_SYMBOL).head(limit)
     path = folder / "bars.parquet"
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
     return path

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
-from whatif.workflow.bench.market import BARS, BenchMarket, find_file, load_market, source_text
+from whatif.workflow.bench.market import BARS, YEAR, BenchMarket, find_file, load_market, source_text
 
 _QUICK_BARS = 3_000
 _KEPT = ("WHATIF_CONF", "WHATIF_SPARK_CONF", "WHATIF_ICEBERG_JAR")
@@ -94,6 +94,13 @@ class Setting:
         """The bars, ingested when first asked for."""
         self.say(f"ingesting bars: {self.source}")
         return load_market(self.spark, self.location, self.file, self.options.most_bars)
+
+    @cached_property
+    def year(self) -> BenchMarket:
+        """A year of the sample market, ingested when first asked for."""
+        minutes = _QUICK_BARS if self.options.quick else YEAR
+        self.say(f"ingesting bars: {source_text(None, minutes)}")
+        return load_market(self.spark, self.location, None, minutes)
 
     def start_child(
         self,

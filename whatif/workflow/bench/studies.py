@@ -38,6 +38,8 @@ class StudyText:
         Position; another one makes other configurations.
     engine : str
         "backtrader" or "compiled".
+    days : int
+        Calendar days from the first bar on; 0 for all bars.
     """
 
     name: str
@@ -45,6 +47,7 @@ class StudyText:
     slow: Sequence[int]
     size: int = 1
     engine: str = "backtrader"
+    days: int = 0
 
 
 def write_study(setting: Setting, text: StudyText) -> Path:
@@ -56,7 +59,7 @@ def write_study(setting: Setting, text: StudyText) -> Path:
         symbol=bars.symbol,
         exchange=setting.market.exchange,
         start=first,
-        end=last + timedelta(days=1),
+        end=(first + timedelta(days=text.days)) if text.days else last + timedelta(days=1),
         size=text.size,
         fast=list(text.fast),
         slow=list(text.slow),
