@@ -32,8 +32,8 @@ demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out
 
 test: test-fast test-spark test-cluster ## fast tier, Spark tier, cluster smoke test
 
-test-fast: $(STAMP) ## no JVM, seconds
-	$(BIN)/pytest -q -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
+test-fast: $(STAMP) ## no JVM, a process on each core
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
 
 test-spark: $(STAMP) ## one local Spark session
 	$(BIN)/pytest -q -m "spark and not slow"
