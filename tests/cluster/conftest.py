@@ -35,7 +35,7 @@ class Cluster(Standalone):
 def standalone(folder: Path, environment: Mapping[str, str]) -> Iterator[Cluster]:
     """Run a cluster whose daemons have this environment, and executors what they inherit of it."""
     with run_cluster(folder, WORKERS, environment) as running:
-        yield Cluster(running.master, running.environment, running.daemons, running.folder)
+        yield Cluster(**vars(running))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`kill -9` of executors, Python workers and the driver at random moments: the same rows, each once."""
+"""`kill -9` of executors, workers (Spark's and Python's) and the driver at random moments: the same rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .conftest import Cluster
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 SEED = 6
-KILLS = {"executor": 7, "python worker": 7, "driver's python": 3, "driver's JVM": 3}
+KILLS = {"executor": 5, "Spark worker": 4, "python worker": 5, "driver's python": 3, "driver's JVM": 3}
 PAUSE_SECONDS = (0.3, 4.0)
 TABLES = (RESULTS, RETURNS, TRADES, EQUITY)
 
@@ -122,12 +122,16 @@ class Run:
         if not found:
             return None
         kill(self.rng.choice(found))
+        if self.turns[-1] == "Spark worker":
+            # as the service that keeps it would; its executor goes with it
+            self.cluster.start_worker()
         self.killed[self.turns[-1]] += 1
         return self.turns.pop()
 
     def processes(self, driver: subprocess.Popen[bytes]) -> dict[str, list[int]]:
-        executors, drivers = below(self.cluster.daemons), below([driver.pid])
+        executors, drivers = below(self.cluster.workers), below([driver.pid])
         return {
+            "Spark worker": self.cluster.workers,
             "executor": [p for p, line in executors.items() if "CoarseGrainedExecutorBackend" in line],
             "python worker": [p for p, line in executors.items() if "pyspark.daemon" in line],
             "driver's python": [p for p, line in drivers.items() if self.script.name in line],
@@ -201,5 +205,5 @@ def test_twenty_kills_change_no_row(cluster: Cluster, homes: Any, tmp_path: Path
             assert compared(home, table) == expected[table.name], (table.name, run.killed)
         # opened for what was chosen and nothing else, perhaps more than once
         assert looks(home) == looks(undisturbed)
-    print(f"{rounds} studies, killed: {dict(run.killed)}, given up by Spark: {run.gave_up}")  # noqa: T201
+    print(f"studies: {rounds}, killed: {dict(run.killed)}, given up by Spark: {run.gave_up}")  # noqa: T201
     assert run.killed == KILLS

@@ -27,6 +27,7 @@ CODE = Path(whatif.__file__).resolve().parent.parent
 START_SECONDS = 300.0
 _NOT_FOR_CHILDREN = ("SPARK_", "PYSPARK_", "WHATIF_", "MLFLOW_")
 _KEPT = ("WHATIF_CONF", "WHATIF_ICEBERG_JAR", "WHATIF_TEST_DATA")
+_ON_LOOPBACK = ("--host", "127.0.0.1", "--webui-port", "0")
 _CONF = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "1g",
@@ -47,16 +48,30 @@ class Cluster:
         Its URL.
     environment : mapping of str to str
         Variables of its processes and of drivers.
-    daemons : tuple of int
-        Process ids of the master and of the workers.
     folder : Path
         Its logs; those of executors are under `work`.
+    memory : str
+        What executors may take of a worker.
+    daemons : list of Popen
+        The master and the workers that were started, those that ended too.
     """
 
     master: str
     environment: Mapping[str, str]
-    daemons: tuple[int, ...] = ()
     folder: Path = field(default_factory=Path)
+    memory: str = "1g"
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers that run."""
+        return [daemon.pid for daemon in self.daemons[1:] if daemon.poll() is None]
+
+    def start_worker(self) -> None:
+        """Start a worker of one core."""
+        arguments = [*_ON_LOOPBACK, "--cores", "1", "--memory", self.memory, self.master]
+        log = self.folder / f"worker{len(self.daemons) - 1}.log"
+        self.daemons.append(_start("worker.Worker", arguments, self.environment, log))
 
     def command(
         self, script: Path, arguments: Sequence[str | Path], conf: Mapping[str, str] | None = None
@@ -112,20 +127,19 @@ def run_cluster(
     """
     variables = dict(environment or environment_of(folder))
     port = _free_port()
-    url = f"spark://127.0.0.1:{port}"
-    common = ["--host", "127.0.0.1", "--webui-port", "0"]
     log = folder / "master.log"
-    daemons = [_start("master.Master", [*common, "--port", str(port)], variables, log)]
+    cluster = Cluster(f"spark://127.0.0.1:{port}", variables, folder, memory)
+    master = _start("master.Master", [*_ON_LOOPBACK, "--port", str(port)], variables, log)
+    cluster.daemons.append(master)
     try:
-        for k in range(workers):
-            arguments = [*common, "--cores", "1", "--memory", memory, url]
-            daemons.append(_start("worker.Worker", arguments, variables, folder / f"worker{k}.log"))
+        for _ in range(workers):
+            cluster.start_worker()
         _wait(log, "Registering worker", workers)
-        yield Cluster(url, variables, tuple(daemon.pid for daemon in daemons), folder)
+        yield cluster
     finally:
-        for daemon in reversed(daemons):
+        for daemon in reversed(cluster.daemons):
             daemon.terminate()
-        for daemon in daemons:
+        for daemon in cluster.daemons:
             with suppress(subprocess.TimeoutExpired):
                 daemon.wait(timeout=30)
             daemon.kill()
