@@ -19,6 +19,7 @@ from whatif.runner import under_way
 from whatif.runner.plan import Pending, Plan
 from whatif.runner.under_way import MOST_AT_ONCE, UnderWay
 from whatif.search.configuration import Configuration
+from whatif.strategies import resolve, to_portable
 
 NOWHERE = LakeLocation(Path("none"))
 
@@ -190,8 +191,9 @@ class TestRunWaves:
 
     @pytest.fixture
     def made_plan(self, tmp_path: Path) -> Plan:
+        strategy = to_portable(resolve("sma_crossover"))
         return Plan(
-            "s", "d", None, {}, {}, None, "n", {}, 0, "backtrader", {}, home=str(tmp_path)  # type: ignore[arg-type]
+            "s", "d", None, {}, {}, strategy, "n", {}, 0, "backtrader", {}, home=str(tmp_path)  # type: ignore[arg-type]
         )  # fmt: skip
 
     def test_cores_are_asked_for_before_each_wave(self, monkeypatch, stored, made_plan) -> None:

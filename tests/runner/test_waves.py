@@ -141,3 +141,4 @@ def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
 
 def test_the_compiled_engine_is_expected_to_be_faster() -> None:
     assert Pace.first("compiled").rate > 100 * Pace.first("backtrader").rate
+    assert Pace.first("backtrader").rate > 5 * Pace.first("backtrader", of_a_class=True).rate

@@ -34,6 +34,7 @@ from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
 from whatif.runner.watch import STDERR, STOPPED, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
+from whatif.strategies import BacktraderSpec, from_portable
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
@@ -160,7 +161,7 @@ def run_waves(
         return 0
     _check_once(pending)
     plan = replace(plan, log=_log_place(spark, plan.home))
-    pace = Pace.first(plan.engine)
+    pace = Pace.first(plan.engine, isinstance(from_portable(plan.strategy), BacktraderSpec))
     rest, failed = list(pending), 0
     with UnderWay[_Wave](spark) as under_way:
         while rest or under_way:

@@ -18,7 +18,7 @@ from typing import Any
 from whatif.errors import RunError
 from whatif.runner.plan import Pending, Plan
 from whatif.runner.under_way import MOST_AT_ONCE
-from whatif.runner.waves import work_items
+from whatif.runner.waves import FIRST_RATES, work_items
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
@@ -315,7 +315,7 @@ def _slow_one(setting: Setting, cluster: Cluster) -> dict[str, float]:
 
 
 def _sleepers(setting: Setting, backtests: int) -> _Sweep:
-    """Return a sweep whose third configuration takes 50 times as long as the others."""
+    """Return a sweep whose third configuration takes 160 times as long as the others."""
     path = setting.location.home / "sleeper.py"
     path.write_text(_SLEEPER, encoding="utf-8")
     market, strategy = setting.market, resolve(str(path))
@@ -330,6 +330,6 @@ def _sleepers(setting: Setting, backtests: int) -> _Sweep:
     def pending(numbers: Sequence[int]) -> list[Pending]:
         # an honest estimate of the ordinary ones, by the rate that is first assumed of the engine
         some = tuple(configuration(n) for n in numbers)
-        return [Pending((market.bars.symbol,), sweep.WINDOW, some, int(60_000 * _ORDINARY))]
+        return [Pending((market.bars.symbol,), sweep.WINDOW, some, int(FIRST_RATES[plan.engine] * _ORDINARY))]
 
     return _Sweep(plan, pending(range(1_000, 1_004)), pending(range(backtests)))

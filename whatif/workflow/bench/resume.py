@@ -25,6 +25,9 @@ KILL_AT = 0.70
 
 _FULL = (range(5, 45), range(50, 850, 20))
 _QUICK = (range(5, 10), range(50, 250, 20))
+_PAUSE_SECONDS = 2.0
+"""From the commit to the kill, at most: the next wave is under way already, and may be a short one."""
+
 _POLL_SECONDS = 0.2
 _NOTES = (
     "each time is that of a whole process: imports, JVM, sweep, test window, report, MLflow; the undisturbed "
@@ -113,7 +116,7 @@ def _run_and_kill(setting: Setting, study: Path, total: int) -> _Killed:
     process = setting.start_child(command, setting.location.home)
     try:
         commits = _wait(setting, process, len(before), math.ceil(KILL_AT * total))
-        time.sleep(max(0.0, commits[-1][0] + _gap(commits) / 2 - time.time()))
+        time.sleep(max(0.0, commits[-1][0] + min(_gap(commits) / 2, _PAUSE_SECONDS) - time.time()))
     finally:
         process.kill()
         process.wait()
