@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +181,20 @@ def test_the_probe_needs_no_spark() -> None:
     code = "import sys, whatif.workflow.bench.probe; print(sorted({'pyspark', 'mlflow'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "[]"
+
+
+@pytest.mark.spark
+def test_bars_that_are_there_already_serve_as_well(
+    spark: Any, lake_home: LakeLocation, tmp_path: Path
+) -> None:
+    """A year of the sample market, after a part of it was ingested for another benchmark."""
+    part, whole = (market.load_market(spark, lake_home, None, minutes) for minutes in (500, 900))
+    again = market.load_market(spark, lake_home, None, 500)
+    assert [len(found.bars) for found in (part, whole, again)] == [500, 900, 900]
+    nothing = tmp_path / "nothing.csv"
+    nothing.write_text("\n".join(["date;time;close", *["?;?;?"] * 3]))
+    with pytest.raises(SourceError):
+        market.load_market(spark, lake_home, nothing)
 
 
 @pytest.mark.spark
