@@ -68,7 +68,7 @@ def run_twice(
             begin = changed_from(first)
             markets = [changed_after(m, int(np.searchsorted(m.ts, begin)) - 1) for m in markets]
         put_bars(get_spark(location), location, markets)
-        results.append(run(study, get_spark(location), location, RunOptions(track=False)))
+        results.append(run(study, get_spark(location), location, RunOptions(track=False, report=False)))
     one, other = results
     return one, other
 
@@ -104,10 +104,11 @@ def market(spark: Any, lake_home: LakeLocation) -> LakeLocation:
 
 @pytest.fixture
 def go(spark: Any, market: LakeLocation, make_study: Callable[..., Study]) -> Callable[..., StudyResult]:
-    """Return a function that runs the study with changes, untracked."""
+    """Return a function that runs the study with changes, untracked and without a report unless asked."""
 
-    def start(latest: bool = False, **changes: Any) -> StudyResult:
-        return run(make_study(**changes), spark, market, RunOptions(track=False, latest=latest))
+    def start(latest: bool = False, report: bool = False, **changes: Any) -> StudyResult:
+        options = RunOptions(track=False, latest=latest, report=report)
+        return run(make_study(**changes), spark, market, options)
 
     return start
 

@@ -24,7 +24,7 @@ FORESTS = {**WALKING, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001
 
 
 def test_forests(go, market, monkeypatch, make_study) -> None:
-    result = go(**FORESTS)
+    result = go(report=True, **FORESTS)
     stored = rows_of(market, RESULTS)
     # three splits, each tested on two of three folds, two configurations, two symbols
     assert result.computed == 3 * 2 * 2 * 2

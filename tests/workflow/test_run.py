@@ -53,7 +53,7 @@ class TestSteps:
 
     @pytest.fixture
     def result(self, go):
-        return go()
+        return go(report=True)
 
     def test_the_answer(self, result, market, monkeypatch, write_study, capsys) -> None:
         board = result.leaderboard()
@@ -256,7 +256,7 @@ def test_an_edited_strategy_reuses_no_row(go, tmp_path: Path) -> None:
 
 
 def test_a_shared_portfolio(go, market) -> None:
-    result = go(portfolio="shared", axes={"fast": [3], "slow": [15, 25]})
+    result = go(report=True, portfolio="shared", axes={"fast": [3], "slow": [15, 25]})
     board = result.leaderboard()
     assert list(board["symbol"]) == ["A+B", "A+B"]
     assert result.best.test["status"] == "ok"
@@ -266,7 +266,7 @@ def test_a_shared_portfolio(go, market) -> None:
 
 
 def test_pooled_symbols(go, market) -> None:
-    result = go(rank="pooled", keep={"trades": 1, "equity": 2})
+    result = go(report=True, rank="pooled", keep={"trades": 1, "equity": 2})
     board = result.leaderboard()
     assert list(board["symbol"]) == ["A+B"] * 4
     # by hand: the mean over symbols of each period's return
@@ -306,13 +306,13 @@ class TestKeep:
         return keys_of(frame[frame["window"] == window])
 
     def test_all_of_one_and_the_best_of_the_other(self, go, market) -> None:
-        result = go(keep={"trades": "best", "equity": "all"})
+        result = go(report=True, keep={"trades": "best", "equity": "all"})
         every = keys_of(result.leaderboard().assign(window="validate"))
         own = {(result.best.config_id, s, "validate") for s in "AB"}
         assert self.of(market, EQUITY) == every
         assert self.of(market, TRADES) == own
         # a later wish for more is met without another ranking
-        more = go(keep={"trades": "all", "equity": "all"})
+        more = go(report=True, keep={"trades": "all", "equity": "all"})
         assert more.computed == 0
         assert self.of(market, TRADES) == every
         results = rows_of(market, RESULTS)
@@ -321,7 +321,7 @@ class TestKeep:
             assert trades.get((row.config_id, row.symbol, row.window), 0) == row.trades
 
     def test_the_n_best(self, go, market) -> None:
-        result = go(keep={"trades": 3, "equity": 0})
+        result = go(report=True, keep={"trades": 3, "equity": 0})
         best = keys_of(result.leaderboard().head(3).assign(window="validate"))
         own = {(result.best.config_id, s, "validate") for s in "AB"}
         assert self.of(market, TRADES) == best | own

@@ -35,7 +35,7 @@ def no_spark(*_: object, **__: object) -> None:
 
 
 def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_study) -> None:
-    result = go(**FORESTS)
+    result = go(report=True, **FORESTS)
     predicted = rows_of(market, PREDICTIONS)
     assert predicted["model_digest"].nunique() == 2 * FOLDS
     # train windows begin with sessions 1, 2 and 3 and last two: nothing before their ends is predicted
@@ -134,7 +134,7 @@ def test_a_run_that_is_cut_short_trains_no_model_twice(go, market, monkeypatch) 
 def test_a_strategy_without_a_model_is_the_same_in_all_folds(go, market, capsys, anchored) -> None:
     from rich.console import Console
 
-    result = go(split={**SPLIT, "anchored": anchored})
+    result = go(report=True, split={**SPLIT, "anchored": anchored})
     stored = rows_of(market, RESULTS)
     assert stored[stored["window"].str.startswith("validate")]["config_id"].nunique() == 4
     assert (result.computed, len(result.leaderboard())) == (24, 8)
