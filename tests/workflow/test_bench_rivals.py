@@ -214,6 +214,7 @@ def test_rivals_trade_the_same_sweep(
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_stored_sweep_is_compared_with_backtrader(
     spark: object, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,7 @@ class TestEdges:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_three_small_markets(
     spark: object, lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

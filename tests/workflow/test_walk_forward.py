@@ -175,6 +175,7 @@ def test_a_fold_without_a_choice_stays_in_cash(go, tmp_path) -> None:
     assert any("Nothing could be chosen in fold 2, 3" in note for note in result.data.notes)
 
 
+@pytest.mark.slow
 def test_a_forest_tunes_itself_in_each_train_window(go, market, make_study) -> None:
     models = {"small": {"trees": [1, 2], "depth": 2, "seed": 7, "tune": {"folds": 2}}}
     changes = {**FORESTS, "models": models, "axes": {"threshold": [0.00001]}}
