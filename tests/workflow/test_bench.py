@@ -192,8 +192,9 @@ def test_bars_that_are_there_already_serve_as_well(
     again = market.load_market(spark, lake_home, None, 500)
     assert [len(found.bars) for found in (part, whole, again)] == [500, 900, 900]
     nothing = tmp_path / "nothing.csv"
-    nothing.write_text("\n".join(["date;time;close", *["?;?;?"] * 3]))
-    with pytest.raises(SourceError):
+    high_below_low = [f"2006-01-02,09:0{minute}:00,3602,3590,3597,3599,5699,0\n" for minute in (1, 2, 3)]
+    nothing.write_text("Date,Time,Open,High,Low,Close,Volume,OpenInterest\n" + "".join(high_below_low))
+    with pytest.raises(SourceError, match="has no row that is a bar"):
         market.load_market(spark, lake_home, nothing)
 
 

@@ -85,7 +85,7 @@ def test_without_a_model_each_fold_is_run_once(go, market) -> None:
 
 
 def test_pooled(go) -> None:
-    result = go(split=SPLIT, rank="pooled")
+    result = go(report=True, split=SPLIT, rank="pooled")
     assert len(result.leaderboard()) == 4
     assert set(result.leaderboard()["symbol"]) == {"A+B"}
 

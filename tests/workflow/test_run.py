@@ -286,7 +286,8 @@ def test_pooled_symbols(go, market) -> None:
 
 def test_axes_of_timeframe_and_execution(go, market) -> None:
     given = [{"commission": 0.0}, {"commission": 0.001, "slippage": 0.0005}]
-    result = go(axes={"timeframe": ["1min", "10min"], "execution": given}, execution={"cash": 50_000.0})
+    axes = {"timeframe": ["1min", "10min"], "execution": given}
+    result = go(report=True, axes=axes, execution={"cash": 50_000.0})
     board = result.leaderboard()
     assert (len(board), result.failed) == (8, 0)
     stored = rows_of(market, RESULTS)
@@ -329,7 +330,7 @@ class TestKeep:
 
 
 def test_one_configuration_without_a_test_window(go, market) -> None:
-    result = go(axes=None, split={"train": 0.5, "validate": 0.5, "test": 0.0})
+    result = go(report=True, axes=None, split={"train": 0.5, "validate": 0.5, "test": 0.0})
     assert (result.computed, len(result.leaderboard()), result.best.test) == (2, 2, {})
     assert len(rows_of(market, TEST_LOOKS)) == 0
     assert set(rows_of(market, RESULTS)["window"]) == {"validate"}

@@ -163,9 +163,8 @@ def test_a_fold_without_a_choice_stays_in_cash(go, tmp_path) -> None:
         "def shy(i, x, p, s):\n"
         "    return target(p.size if s.minute % 7 < 3 and i < p.until else 0.0)\n"
     )
-    result = go(
-        strategy={"name": "shy.py", "params": {"until": 300.0}}, axes={"size": [1.0, 2.0]}, split=SPLIT
-    )
+    strategy = {"name": "shy.py", "params": {"until": 300.0}}
+    result = go(report=True, strategy=strategy, axes={"size": [1.0, 2.0]}, split=SPLIT)
     notes = list(result.folds["note"])
     assert notes[0] == ""
     assert "sharpe has no value for any of 4 backtests: 4 made no trade" in notes[1]
