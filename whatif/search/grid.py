@@ -14,7 +14,7 @@ from whatif.errors import StrategyError, StudyError, nearest
 from whatif.search.configuration import Configuration
 from whatif.study import Study, digest
 
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""
 
 RESERVED_AXES = ("model", "execution", "timeframe")
