@@ -132,6 +132,7 @@ def make_periods(
     end_us: int,
     bar_us: int,
     sessions_per_year: float | None = None,
+    whole: Schedule | None = None,
 ) -> Periods:
     """Cut the trading time of a window into periods.
 
@@ -147,6 +148,8 @@ def make_periods(
         Length of a bar; for "bar" periods and to know how many there are in a session.
     sessions_per_year : float, optional
         For sessions that no exchange's calendar gave; by the calendar if absent.
+    whole : Schedule, optional
+        With `sessions_per_year`: those whose periods are counted, where the window cuts some; all if absent.
 
     Returns
     -------
@@ -158,7 +161,8 @@ def make_periods(
     ends = _period_ends(window, _step_us(kind, bar_us), start_us, end_us)
     if sessions_per_year is None:
         return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
-    each = [len(found) for found in _session_ends(window, _step_us(kind, bar_us))]
+    counted = window if whole is None else whole
+    each = [len(found) for found in _session_ends(counted, _step_us(kind, bar_us))]
     return Periods(kind, ends, sessions_per_year * float(np.mean(each)))
 
 

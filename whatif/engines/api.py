@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,15 @@ from whatif.domain.metrics import compute_metrics
 from whatif.domain.overlays import Overlays, overlays_from_mapping
 from whatif.domain.periods import Periods
 from whatif.domain.result import BacktestResult
+from whatif.domain.timeframe import DAY_US
 from whatif.engines.base import BacktestTask
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
-from whatif.engines.sessions import bar_length, date_of, seen_sessions, usual_sessions_per_year
+from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
+from whatif.engines.year import WEEK_US, never_closes, sessions_a_year, share_covered, spacing
 from whatif.errors import EngineError
 from whatif.strategies import AnyStrategy, resolve
+from whatif.typing import IntArray
 
 
 def backtest(
@@ -65,7 +69,9 @@ def backtest(
     -------
     BacktestResult
         Returns are measured over the longest of session, hour and bar that leaves at least 160
-        periods. A year has 252 sessions, or 365 with weekends, unless a calendar says better.
+        periods, from the first bar to the last one's end. A year has as many sessions as the bars'
+        spacing and the share of days on which they stand say (252, 365, 52.18 weeks, 12 months, …),
+        or as the calendar has; sessions of the calendar without a bar are no periods.
 
     Raises
     ------
@@ -99,16 +105,31 @@ def _microseconds(start: pd.Timestamp) -> int:
 
 
 def _periods(bars: list[Bars], calendar: str | None) -> Periods:
-    """Periods over the bars' whole time, by a calendar or by the sessions that the bars show."""
+    """Periods from the first bar to the last one's end, by a calendar or by the days that the bars show."""
     held = [one for one in bars if len(one)]
-    bar_us = min(bar_length(one.ts) for one in held)
-    start = min(int(one.ts[0]) for one in held)
-    sessions = seen_sessions(held, bar_us)
-    end = int(sessions.close_us[-1])
-    per_year: float | None = usual_sessions_per_year(sessions.session)
-    if calendar:
-        first, last = (date_of(sessions.session[k]) for k in (0, -1))
-        sessions, per_year = schedule(calendar, first, last), None
-        end = max(end, int(sessions.close_us[-1]))
+    bar_us = min(spacing(one.ts) for one in held)
+    ts, session = _stamps(held)
+    start, end = int(ts[0]), int(ts[-1]) + bar_us
+    seen = seen_sessions(held, bar_us)
+    per_year: float | None = sessions_a_year(ts, session, bar_us)
+    if not calendar:
+        sessions = whole_days(seen) if never_closes(ts, bar_us) else seen
+        kind = choose_period(sessions, start, end, bar_us)
+        return make_periods(kind, sessions, start, end, bar_us, per_year, uncut(sessions))
+    every = schedule(calendar, date_of(seen.session[0]), date_of(seen.session[-1]))
+    there = np.isin(every.session, seen.session)
+    sessions = every.take(there) if there.any() else every
     kind = choose_period(sessions, start, end, bar_us)
-    return make_periods(kind, sessions, start, end, bar_us, per_year)
+    if bar_us >= WEEK_US - DAY_US and there.any():  # its sessions are counted by the bars' distance
+        return make_periods(kind, sessions, start, end, bar_us, per_year)
+    found = make_periods(kind, sessions, start, end, bar_us)
+    return replace(found, per_year=found.per_year * share_covered(every, there))
+
+
+def _stamps(bars: list[Bars]) -> tuple[IntArray, IntArray]:
+    """Return start and session of every bar of all symbols, in time order."""
+    if len(bars) == 1:
+        return bars[0].ts, bars[0].session
+    ts = np.concatenate([one.ts for one in bars])
+    order = np.argsort(ts, kind="stable")
+    return ts[order], np.concatenate([one.session for one in bars])[order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -78,10 +79,18 @@ def seen_sessions(bars: list[Bars], bar_us: int) -> Schedule:
     return Schedule("", days, opened, closed, closed, np.zeros(len(days), dtype=np.int64))
 
 
-def usual_sessions_per_year(session: IntArray) -> float:
-    """Return 365 if there are sessions on weekends, else 252."""
-    weekday = (session + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-    return 365.0 if (weekday >= 5).any() else 252.0
+def whole_days(sessions: Schedule) -> Schedule:
+    """Return sessions that last from midnight to midnight UTC, as those of a market that never closes."""
+    opened, closed = sessions.session * DAY_US, (sessions.session + 1) * DAY_US
+    return replace(sessions, open_us=opened, close_us=closed, break_start_us=closed)
+
+
+def uncut(sessions: Schedule) -> Schedule:
+    """Return the sessions that the bars' ends do not cut: all but the outer ones, or the longer of two."""
+    if len(sessions) > 2:
+        return sessions.take(slice(1, -1))
+    lengths = sessions.close_us - sessions.open_us
+    return sessions.take(lengths == lengths.max())
 
 
 def date_of(days: int) -> date:
