@@ -41,6 +41,10 @@ class LakeError(WhatIfError):
     """A table is missing, damaged or not writable."""
 
 
+class LakeDamagedError(LakeError):
+    """A file of the lake is missing, cut off or altered."""
+
+
 class LakeLockedError(LakeError):
     """Another process is writing to the local lake."""
 

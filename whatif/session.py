@@ -41,6 +41,8 @@ _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.executorEnv.TZ": "UTC",
+    # Spark writes a checksum with every page of a Parquet file, and reads it only if told to
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
     # a wave's commit need not queue behind the backtests of the next one
     "spark.scheduler.mode": "FAIR",
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError, nearest
 from whatif.pins.location import LakeLocation, catalog_properties
+from whatif.pins.metadata import load_table, newest_metadata
 from whatif.pins.pin import Pin
 from whatif.pins.service import in_words
 
@@ -58,7 +58,7 @@ def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> 
 def table_exists(location: LakeLocation, table: str) -> bool:
     """Tell whether a table exists, without a JVM."""
     if location.local:
-        return _newest_metadata(location.table_folder(table)) is not None
+        return newest_metadata(location.table_folder(table)) is not None
     with in_words(location.described):
         return bool(_catalog(location).table_exists((location.namespace, table)))
 
@@ -70,9 +70,10 @@ def open_table(location: LakeLocation, table: str) -> Table:
     ------
     LakeError
         If there is no such table; its message names the nearest one there is.
+    LakeDamagedError
+        If there is one, and its metadata cannot be read.
     """
     from pyiceberg.exceptions import NoSuchTableError
-    from pyiceberg.table import StaticTable
 
     if not location.local:
         try:
@@ -80,36 +81,16 @@ def open_table(location: LakeLocation, table: str) -> Table:
                 return _catalog(location).load_table((location.namespace, table))
         except NoSuchTableError as error:
             raise _missing(location, table) from error
-    metadata = _newest_metadata(location.table_folder(table))
+    metadata = newest_metadata(location.table_folder(table))
     if metadata is None:
         raise _missing(location, table)
-    return StaticTable.from_metadata(str(metadata))
+    return load_table(table, str(metadata))
 
 
 def _catalog(location: LakeLocation) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     return load_catalog(location.catalog, **catalog_properties())
-
-
-def _newest_metadata(folder: Path) -> Path | None:
-    """Return the metadata file a Hadoop table stands at.
-
-    The hint is written after the metadata and may lag behind it when a writer was
-    killed in between, so later versions are looked for, as Iceberg itself does.
-    """
-    metadata = folder / "metadata"
-    try:
-        version = int((metadata / "version-hint.text").read_text())
-    except (OSError, ValueError):
-        versions = [int(p.name[1:].split(".", 1)[0]) for p in metadata.glob("v*.metadata.json")]
-        if not versions:
-            return None
-        version = max(versions)
-    while (metadata / f"v{version + 1}.metadata.json").exists():
-        version += 1
-    path = metadata / f"v{version}.metadata.json"
-    return path if path.exists() else None
 
 
 def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:

@@ -10,8 +10,10 @@ import numpy as np
 from whatif.domain.bars import Bars
 from whatif.domain.garbage import without_collecting
 from whatif.errors import LakeError, nearest
+from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import bars_filter, everything
 from whatif.pins.location import catalog_properties
+from whatif.pins.metadata import load_table
 from whatif.pins.pin import Pin
 from whatif.pins.service import in_words
 from whatif.typing import FloatArray, IntArray
@@ -19,6 +21,7 @@ from whatif.typing import FloatArray, IntArray
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.io.pyarrow import ArrowScan
     from pyiceberg.table import DataScan, FileScanTask
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
@@ -40,12 +43,12 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     ------
     LakeError
         If the metadata file is gone, the snapshot has expired, or a column is not in the table.
+    LakeDamagedError
+        If metadata or a manifest is cut off or altered.
     """
-    from pyiceberg.table import StaticTable
-
     try:
         with in_words(f"pin of {pin.table}"):
-            table = StaticTable.from_metadata(pin.metadata_location, catalog_properties())
+            table = load_table(pin.table, pin.metadata_location, catalog_properties())
     except FileNotFoundError as error:
         raise LakeError(
             f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
@@ -56,6 +59,7 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
             f"pin of {pin.table}: snapshot {pin.snapshot_id} is not in {pin.metadata_location}, it was "
             "expired or belongs to another table: pin the table again (--latest)"
         )
+    check_manifests(pin.table, table.metadata, table.io, snapshot)
     known = [f.name for f in table.schema().fields]
     for column in columns:
         if column not in known:
@@ -74,19 +78,25 @@ def batches(
     ahead of whoever takes the batches, so that it holds what a table holds.
     """
     import pyarrow as pa
-    from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     scanned = scan(pin, columns, row_filter)
-    projected = scanned.projection()
-    reader = ArrowScan(
-        scanned.table_metadata, scanned.io, projected, scanned.row_filter, scanned.case_sensitive
-    )
-    files, schema = list(scanned.plan_files()), schema_to_pyarrow(projected)
-    for some in _together(files):
-        found = reader.to_record_batches(some)
-        yield from pa.RecordBatchReader.from_batches(schema, found).cast(schema)
+    schema, reader = schema_to_pyarrow(scanned.projection()), _reader(scanned)
+    with reading(pin.table, scanned):
+        for some in _together(planned(pin.table, scanned)):
+            found = reader.to_record_batches(some)
+            yield from pa.RecordBatchReader.from_batches(schema, found).cast(schema)
     # what the largest of them took is not needed any more
     pa.default_memory_pool().release_unused()
+
+
+def _reader(scanned: DataScan) -> ArrowScan:
+    """Return PyIceberg's reader of the files of a scan."""
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    return ArrowScan(
+        scanned.table_metadata, scanned.io, scanned.projection(), scanned.row_filter, scanned.case_sensitive
+    )
 
 
 def _together(files: Sequence[FileScanTask]) -> Iterator[list[FileScanTask]]:
@@ -125,8 +135,8 @@ def read_arrow(
     import pyarrow as pa
 
     scanned = scan(pin, columns, everything() if row_filter is None else row_filter)
-    with in_words(f"pin of {pin.table}"):
-        table = scanned.to_arrow()
+    with reading(pin.table, scanned):
+        table = _reader(scanned).to_table(planned(pin.table, scanned))
     for name in columns:
         if name not in table.column_names:
             kind = scanned.table_metadata.schema().as_arrow().field(name).type
