@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import data, studies, submit, tools
+from whatif.cli import data, health, studies, submit, tools
 from whatif.errors import SubmitError, WhatIfError
 from whatif.pins import LakeLocation
 from whatif.runner.warm import warm_up
@@ -82,6 +82,7 @@ app.command("status")(submit.status)
 app.command("cancel")(submit.cancel)
 app.command("bench")(tools.bench)
 app.command("calibrate")(tools.calibrate)
+app.command("doctor")(health.doctor)
 
 
 def _version(wanted: bool) -> None:
