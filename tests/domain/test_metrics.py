@@ -120,6 +120,17 @@ def test_drawdown_by_hand(equity: list[float], percent: float, bars: int) -> Non
     assert max_drawdown(np.array(equity)) == (percent, bars)
 
 
+def test_drawdown_counts_from_the_cash_at_the_start() -> None:
+    # bought on the first bar: 100 became 90, and never more than 95 again
+    equity = np.array([90.0, 95.0, 93.0])
+
+    assert max_drawdown(equity, 100.0) == (10.0, 3)
+    assert max_drawdown(equity) == (100.0 * 2.0 / 95.0, 1)
+    assert max_drawdown(np.array([]), 100.0) == (0.0, 0)
+    metrics = compute_metrics(run_of([90.0, 95.0, 93.0], []), Execution(cash=100.0), bar_periods(3))
+    assert (metrics["max_drawdown_pct"], metrics["max_drawdown_bars"]) == (10.0, 3)
+
+
 def test_trades_by_hand() -> None:
     # three round trips of one unit: +4, -1, 0 (a net of zero counts as won, as Backtrader has it)
     prices = [10.0, 14.0, 10.0, 9.0, 10.0, 10.0]

@@ -53,7 +53,12 @@ def test_what_is_on_is_plain_and_comes_back() -> None:
         ({"flat_before_close": 0}, "flat_before_close = 0 must be a whole number from 1"),
         ({"latency": -1}, "latency = -1 must be a whole number from 0"),
         ({"latency": False}, "latency = False must be a whole number"),
-        ({"latency": 10**9}, "to 1,000,000; leave it out"),
+        ({"latency": 10**9}, "to 1,000,000 (bars); leave it out"),
+        ({"percent_of_equity": 95}, "= 95.0 must be a fraction above 0 and at most 1: 0.95 is 95 %"),
+        ({"percent_of_equity": 1.01}, "percent_of_equity = 1.01"),
+        ({"stop_loss": 1}, "= 1.0 must be a fraction above 0 and below 1: 0.02 is 2 % of the entry"),
+        ({"take_profit": 5}, "take_profit = 5.0 must be a fraction above 0 and at most 1"),
+        ({"flat_before_close": 1441}, "whole number from 1 to 1,440 (minutes)"),
         ({"latency": "1"}, "latency = '1' must be a whole number"),
     ],
 )  # fmt: skip

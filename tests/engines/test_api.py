@@ -122,6 +122,38 @@ def test_a_window_begins_at_start() -> None:
     assert len(result.equity) == 60
 
 
+class Warm(bt.Strategy):
+    warmup = 20
+
+    def __init__(self):
+        self.cross = bt.ind.CrossOver(bt.ind.SMA(period=4), bt.ind.SMA(period=19))
+
+    def next(self):
+        if self.cross[0]:
+            self.order_target_size(target=5 * self.cross[0])
+
+
+def test_a_class_is_fed_the_warmup_that_it_declares() -> None:
+    bars = frame(300)
+    # two bars before a fill, so that what is not warm misses the order
+    crossed = whatif.backtest(bars, Warm).fills["ts"].iloc[3]
+    window = {"start": crossed - pd.Timedelta("2min"), "execution": {"cash": 1e5}}
+
+    declared = whatif.backtest(bars, Warm, **window)
+    step = whatif.backtest(bars, "sma_crossover", {"fast": 4, "slow": 19, "size": 5}, **window)
+
+    assert len(step.fills) > 5
+    assert declared.equity.tolist() == step.equity.tolist()
+    # what is given counts, also where it is nothing
+    assert whatif.backtest(bars, Warm, **window, warmup=20).equity.tolist() == step.equity.tolist()
+    assert whatif.backtest(bars, Warm, **window, warmup=0).equity.tolist() != step.equity.tolist()
+    with pytest.raises(StrategyError, match=r"warmup = -1 must be a whole number"):
+        whatif.backtest(bars, type("Bad", (Warm,), {"warmup": -1, "__module__": __name__}), **window)
+    for wrong in (-1, True, 2.5):
+        with pytest.raises(EngineError, match=f"warmup = {wrong} must be a whole number of bars"):
+            whatif.backtest(bars, Warm, **window, warmup=wrong)
+
+
 def test_an_ordinary_strategy_and_a_file() -> None:
     class Buyer(bt.Strategy):
         params = (("units", 1),)

@@ -142,6 +142,66 @@ def test_flat_before_the_exchange_s_close() -> None:
     assert not result.metrics["open_at_end"]
 
 
+def sessions(minutes: int, count: int = 30) -> pd.DataFrame:
+    """Return bars of `minutes` from New York's open to its close, every one of which wishes to be long."""
+    ts = [
+        pd.date_range(
+            f"{day:%Y-%m-%d} 09:30", f"{day:%Y-%m-%d} 15:59", freq=f"{minutes}min", tz="America/New_York"
+        )
+        for day in pd.bdate_range("2024-04-01", periods=count)
+    ]
+    frame = pd.DataFrame({"symbol": "S", "ts": np.concatenate([part.tz_convert("UTC") for part in ts])})
+    return frame.assign(**dict.fromkeys(["open", "high", "low", "close", "volume"], 10.0), wish=1.0)
+
+
+def nights(result: whatif.BacktestResult) -> int:
+    held = pd.Series(result.run.position[0], index=result.equity.index.tz_convert("America/New_York"))
+    return int((held.groupby(held.index.date).last() != 0).sum())
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+@pytest.mark.parametrize(
+    # the last bar but one is the first whose order fills in the same session: it begins two bars
+    # before the close, or 90 minutes where the last hour is cut in half
+    ("minutes", "latency", "least"),
+    [(60, 0, 90), (30, 0, 60), (15, 0, 30), (1, 0, 2), (30, 1, 120), (1, 3, 8)],
+)
+def test_flat_before_close_leaves_no_night_or_is_refused(engine, minutes, latency, least) -> None:
+    bars = sessions(minutes)
+
+    def run(flat: int) -> whatif.BacktestResult:
+        laid_over = {"flat_before_close": flat, "latency": latency}
+        return whatif.backtest(bars, follower, engine=engine, calendar="XNYS", overlays=laid_over)
+
+    enough = run(least)
+    assert nights(enough) == 0
+    assert len(enough.fills) > 50
+    for flat in {least - 1, max(1, least - minutes)}:
+        with pytest.raises(EngineError, match=rf"flat_before_close = {flat} .* comes too late on S.*{least}"):
+            run(flat)
+
+
+def test_flat_before_close_that_a_few_gaps_make_late_is_no_mistake() -> None:
+    bars = sessions(1, 20)
+    local = bars["ts"].dt.tz_convert("America/New_York")
+    short = bars[~((local.dt.day == 3) & (local.dt.hour == 15) & (local.dt.minute > 40))]
+
+    # the night after the third of April, whose last 19 minutes are missing
+    assert nights(whatif.backtest(short, follower, calendar="XNYS", overlays={"flat_before_close": 15})) == 1
+
+
+def test_flat_before_close_needs_sessions() -> None:
+    bars = sessions(15, 4)
+    for calendar, said in ((None, "no calendar was given"), ("24/7", "calendar 24/7 has none")):
+        with pytest.raises(EngineError, match=rf"flat_before_close = 30 minutes needs a session.*{said}"):
+            whatif.backtest(bars, follower, calendar=calendar, overlays={"flat_before_close": 30})
+    named = bars.assign(session=bars["ts"].dt.date)
+    assert nights(whatif.backtest(named, follower, overlays={"flat_before_close": 30})) == 0
+    days = bars.groupby(bars["ts"].dt.date).head(1)
+    with pytest.raises(EngineError, match="use shorter bars: its sessions have fewer than 2"):
+        whatif.backtest(days, follower, calendar="XNYS", overlays={"flat_before_close": 390})
+
+
 def test_symbols_of_one_account_have_their_own_memory(build_bars) -> None:
     first = build_bars([(10.0, 11.0, 9.0, 10.0)] * 5, "A", wish=[1.0, NAN, NAN, NAN, NAN])
     second = build_bars([(10.0, 11.0, 9.0, 10.0)] * 5, "B", wish=[NAN, -1.0, NAN, NAN, NAN])
@@ -157,7 +217,7 @@ def test_what_is_off_changes_nothing(walk) -> None:
     params = spec.validate({"fast": 3, "slow": 9})
     plain, far = (
         run_engine(BacktestTask([bars], spec, params, overlays=overlays))
-        for overlays in (Overlays(), Overlays(take_profit=1e9, max_bars_held=10**6))
+        for overlays in (Overlays(), Overlays(take_profit=1.0, stop_loss=0.999, max_bars_held=10**6))
     )
 
     assert plain.equity.tobytes() == far.equity.tobytes()
@@ -171,7 +231,7 @@ def test_an_intent_is_checked_before_overlays_hide_it(build_bars) -> None:
 
     bars = build_bars([(10.0, 10.0, 10.0, 10.0)] * 3)
     with pytest.raises(EngineError, match="not negative for buy and sell"):
-        run_engine(BacktestTask([bars], wrong, {}, overlays=Overlays(flat_before_close=10_000)))
+        run_engine(BacktestTask([bars], wrong, {}, overlays=Overlays(flat_before_close=1_440)))
 
 
 class Ordinary(bt.Strategy):

@@ -46,6 +46,22 @@ def test_weight_equity_and_measures_by_hand() -> None:
     assert held.max_drawdown_pct == pytest.approx(100.0 * 52.5 / 1047.5)
 
 
+def test_what_the_purchase_costs_is_a_fall_from_the_cash() -> None:
+    run, bars = market()
+    falling = replace(bars, open=np.full(5, 100.0), close=np.array([95.0, 80.0, 70.0, 60.0, 80.0]))
+    one = replace(
+        run, close=falling.close[None, 1:], equity=np.full(4, 1000.0), position=np.full((1, 4), 10.0)
+    )
+    both = replace(
+        one, symbols=("X", "Y"), close=np.vstack([one.close] * 2), position=np.vstack([one.position] * 2)
+    )
+
+    # the share of equity is 0.725 on average: 725 buys 7.25 at 100; 60 is the lowest close
+    for run_, held in ((one, [falling]), (both, [falling, replace(falling, symbol="Y")])):
+        found = buy_and_hold(run_, held, Execution(cash=1000.0), PERIODS)
+        assert found.max_drawdown_pct == pytest.approx(len(held) * 7.25 * 40.0 / 1000.0 * 100.0)
+
+
 def test_slippage_raises_the_purchase_price_up_to_the_high() -> None:
     run, bars = market()
 

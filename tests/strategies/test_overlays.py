@@ -109,7 +109,7 @@ def compiled(code, amount, close, size, entry, held, value, to_close, rules, row
 
 
 PRICES = st.floats(0.01, 1e6)
-FRACTIONS = st.none() | st.floats(1e-6, 3.0)
+FRACTIONS = st.none() | st.floats(1e-6, 0.999)
 
 
 @settings(deadline=None, max_examples=300)

@@ -59,6 +59,31 @@ def test_overlays_of_a_step_function(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("overlays: {flat_before_close: 30}", None),
+        ("overlays: {flat_before_close: 1}", "comes too late on XNYS.*at least 2"),
+        ("overlays: {flat_before_close: 30}\naxes: {timeframe: [15min, 1h]}", "at least 90"),
+        ("overlays: {flat_before_close: 30}\naxes: {timeframe: [1d]}", "shorter bars"),
+    ],
+)
+def test_a_rule_that_comes_too_late_is_refused_before_the_sweep(tmp_path: Path, more: str, said: str) -> None:
+    if said is None:
+        assert checked(tmp_path, "breakout", more).grid is not None
+        return
+    with pytest.raises(EngineError, match=said):
+        checked(tmp_path, "breakout", more)
+
+
+def test_a_market_that_never_closes_has_no_close_to_be_flat_before(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        STUDY.replace("NAME", "breakout").replace("XNYS", "24/7") + "overlays: {flat_before_close: 30}"
+    )
+    with pytest.raises(EngineError, match="24/7 has only UTC days"):
+        check_study(load_study(tmp_path / "study.yaml"))
+
+
 UNCOMPILED = """
 import pandas as pd
 from whatif.strategies import strategy, hold, target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,8 @@ class Account:
     returns : float64 array (k,)
         Simple return of each period.
     deepest, longest : float, int
-        Maximum drawdown in percent, and the longest stay below a peak in bars.
+        Maximum drawdown in percent, and the longest stay below a peak in bars; the cash at the start
+        is the first peak.
     equity_sum : float
         Equity at all bars' closes, added up.
     bars, bars_held : int
@@ -104,7 +106,7 @@ def compute_metrics(run: EngineRun, execution: Execution, periods: Periods) -> d
 def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Account:
     """Return what the metrics need to know of a run."""
     fills = run.fills
-    deepest, longest, total = tally_array(run.equity)
+    deepest, longest, total = tally_array(run.equity, float(execution.cash))
     return Account(
         final=float(run.equity[-1]) if len(run.equity) else execution.cash,
         returns=period_returns(run.equity, run.ts, periods, execution.cash),
@@ -197,12 +199,18 @@ def sortino(returns: FloatArray, per_year: float) -> float:
     return _figures(returns, per_year)[1]
 
 
-def max_drawdown(equity: FloatArray) -> tuple[float, int]:
+def max_drawdown(equity: FloatArray, start: float = -math.inf) -> tuple[float, int]:
     """Return the deepest fall from a peak in percent and the longest stay below one in bars.
 
-    Equal to Backtrader's `DrawDown` analyzer, as bytes.
+    Parameters
+    ----------
+    equity : float64 array (m,)
+        The account's value at each bar's close.
+    start : float
+        Its value before the first bar, which is the first peak. Without it the first close is, and
+        the figures equal Backtrader's `DrawDown` analyzer as bytes.
     """
-    deepest, longest, _ = tally_array(equity)
+    deepest, longest, _ = tally_array(equity, start)
     return float(deepest), int(longest)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
-from whatif.domain.timeframe import MINUTE_US, duration_us
+from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us
 from whatif.errors import EngineError, StudyError, nearest
 
 OVERLAY_NAMES = (
@@ -31,17 +30,17 @@ class Overlays:
     Attributes
     ----------
     take_profit : float, optional
-        Leave once the close is this fraction of the entry price better than it.
+        Leave once the close is this fraction of the entry price, up to 1, better than it.
     stop_loss : float, optional
-        Leave once the close is this fraction of the entry price worse than it.
+        Leave once the close is this fraction of the entry price, below 1, worse than it.
     max_bars_held : int, optional
         Leave once the position is so many bars old, the bar on which it was opened not counted.
     flat_before_close : int, optional
         Minutes. On bars that start so many minutes or fewer before the session's regular close,
         or after it, an open position is left and none is opened.
     percent_of_equity : float, optional
-        Fraction of the account's value that a position is worth when it is opened; the step's own
-        sizes then give the direction only.
+        Fraction of the account's value, up to 1, that a position is worth when it is opened; the
+        step's own sizes then give the direction only.
     latency : int
         Bars between the decision and the broker: an intent of bar t fills on bar
         t + latency + 1 at the earliest.
@@ -62,21 +61,25 @@ class Overlays:
         EngineError
             Naming key, value and rule.
         """
-        for name in _FRACTIONS:
+        for name, fraction in _FRACTIONS.items():
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and math.isfinite(value) and value > 0):
+            if value is not None and not (_is_number(value) and fraction.holds(value)):
                 raise EngineError(
-                    f"overlays: {name} = {value!r} must be a fraction above 0, such as 0.02; leave it out "
-                    "to turn it off"
+                    f"overlays: {name} = {value!r} must be a fraction above 0 and {fraction.bound}: "
+                    f"{fraction.example}; leave it out to turn it off"
                 )
-        for name, least in _COUNTS.items():
+        for name, count in _COUNTS.items():
             value = getattr(self, name)
             if value is None and name != "latency":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+            if (
+                not isinstance(value, int)
+                or isinstance(value, bool)
+                or not count.least <= value <= count.most
+            ):
                 raise EngineError(
-                    f"overlays: {name} = {value!r} must be a whole number from {least} to {MOST:,}; leave "
-                    "it out to turn it off"
+                    f"overlays: {name} = {value!r} must be a whole number from {count.least} to "
+                    f"{count.most:,} ({count.unit}); leave it out to turn it off"
                 )
 
     @property
@@ -91,12 +94,40 @@ class Overlays:
         return {name: value for name, value in given.items() if value is not None and (name, value) != _NONE}
 
 
-MOST = 1_000_000
-"""Bars or minutes that an overlay may name; more are a slip of the pen."""
+class _Fraction(NamedTuple):
+    """Largest value, whether it is one itself, and what a value means."""
+
+    most: float
+    inclusive: bool
+    example: str
+
+    def holds(self, value: float) -> bool:
+        return 0.0 < value < self.most or (self.inclusive and value == self.most)
+
+    @property
+    def bound(self) -> str:
+        return f"at most {self.most:g}" if self.inclusive else f"below {self.most:g}"
+
+
+class _Count(NamedTuple):
+    """Least and largest value, and what is counted."""
+
+    least: int
+    most: int
+    unit: str
+
 
 _NONE = ("latency", 0)
-_FRACTIONS = ("take_profit", "stop_loss", "percent_of_equity")
-_COUNTS = {"max_bars_held": 1, "flat_before_close": 1, "latency": 0}
+_FRACTIONS = {
+    "take_profit": _Fraction(1.0, True, "0.02 is 2 % of the entry price"),
+    "stop_loss": _Fraction(1.0, False, "0.02 is 2 % of the entry price"),
+    "percent_of_equity": _Fraction(1.0, True, "0.95 is 95 % of the account"),
+}
+_COUNTS = {
+    "max_bars_held": _Count(1, 1_000_000, "bars"),
+    "flat_before_close": _Count(1, DAY_US // MINUTE_US, "minutes"),
+    "latency": _Count(0, 1_000_000, "bars"),
+}
 
 
 def overlays_from_mapping(given: Mapping[str, object]) -> Overlays:

@@ -62,15 +62,17 @@ def invested(size: float, close: float, equity: float) -> float:
     return abs(size * close) / equity if equity > 0.0 else 0.0
 
 
-def tally_python(equity: FloatArray) -> tuple[float, int, float]:
+def tally_python(equity: FloatArray, start: float) -> tuple[float, int, float]:
     """Return deepest fall in percent, longest stay below a peak in bars, and sum of equity.
 
     Parameters
     ----------
     equity : float64 array (m,)
         The account's value at each bar's close.
+    start : float
+        Its value before the first bar, which is the first peak; -inf if there is none.
     """
-    peak, trough, deepest, below, longest, total = -math.inf, -math.inf, 0.0, 0, 0, 0.0
+    peak, trough, deepest, below, longest, total = start, start, 0.0, 0, 0, 0.0
     for k in range(len(equity)):
         peak, trough, deepest, below, longest, total = tally(
             peak, trough, deepest, below, longest, total, equity[k]

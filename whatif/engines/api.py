@@ -23,7 +23,7 @@ from whatif.engines.select import run_engine
 from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
 from whatif.engines.year import WEEK_US, never_closes, sessions_a_year, share_covered, spacing
 from whatif.errors import EngineError
-from whatif.strategies import AnyStrategy, resolve
+from whatif.strategies import AnyStrategy, BacktraderSpec, resolve
 from whatif.typing import IntArray
 
 
@@ -36,7 +36,7 @@ def backtest(
     *,
     calendar: str | None = None,
     start: pd.Timestamp | None = None,
-    warmup: int = 0,
+    warmup: int | None = None,
     overlays: Overlays | Mapping[str, object] | None = None,
 ) -> BacktestResult:
     """Run one strategy once, without Spark.
@@ -60,8 +60,9 @@ def backtest(
         Code of an exchange such as "XNYS", for sessions and periods a year.
     start : Timestamp, optional
         First instant of the window (tz-aware); bars before it are history for indicators only.
-    warmup : int
-        Bars before `start` that an ordinary Backtrader strategy is fed.
+    warmup : int, optional
+        Bars before `start` that an ordinary Backtrader strategy is fed; what its class declares as
+        `warmup` if absent, as in a study.
     overlays : Overlays or mapping, optional
         Exits, sizing and latency laid over a step function: ``{"stop_loss": 0.01, "latency": 1}``.
 
@@ -82,19 +83,43 @@ def backtest(
         raise EngineError(f"bars is a {type(bars).__name__}; give a pandas DataFrame")
     found = resolve(strategy)
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
+    laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
+    _check_sessions(bars, calendar, laid_over)
     market = bars_of_frame(bars, calendar)
+    complete = found.validate(params or {})
     task = BacktestTask(
         bars=market,
         strategy=found,
-        params=found.validate(params or {}),
+        params=complete,
         execution=settings,
         start=None if start is None else _microseconds(start),
-        warmup=warmup,
-        overlays=overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {}),
+        warmup=_warmup(found, complete, warmup),
+        overlays=laid_over,
     )
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
     return BacktestResult(compute_metrics(run, settings, _periods(window, calendar)), run)
+
+
+def _warmup(strategy: AnyStrategy, params: Mapping[str, object], given: int | None) -> int:
+    """Return the bars before the window that a class is fed; a step's indicators see all history."""
+    if given is None:
+        return strategy.warmup(params) if isinstance(strategy, BacktraderSpec) else 0
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise EngineError(f"warmup = {given!r} must be a whole number of bars, 0 or more")
+    return given
+
+
+def _check_sessions(bars: pd.DataFrame, calendar: str | None, overlays: Overlays) -> None:
+    """Refuse a rule about a session's close where nothing says when that is."""
+    if overlays.flat_before_close is None or "session" in bars:
+        return
+    if calendar is None or calendar == "24/7":
+        given = "no calendar was given" if calendar is None else "calendar 24/7 has none"
+        raise EngineError(
+            f"overlays: flat_before_close = {overlays.flat_before_close} minutes needs a session that ends, "
+            f'and {given}: name the exchange (calendar="XNYS"), or give bars with a column session'
+        )
 
 
 def _microseconds(start: pd.Timestamp) -> int:

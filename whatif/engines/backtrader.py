@@ -22,6 +22,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.run import EngineRun
 from whatif.engines.arrays import MINUTE_US, session_minutes, step_arrays, step_params
 from whatif.engines.base import BacktestTask, check_task, instant
+from whatif.engines.closing import check_flat
 from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.engines.compiled.refusal import refused_intent, refused_size
 from whatif.engines.division import divisions_raise
@@ -190,6 +191,7 @@ class _Seat:
     def __init__(self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None) -> None:
         bars = task.bars[index]
         first, stop = task.rows(bars)
+        check_flat(bars, first, stop, task.overlays)
         self.index = index
         self.ts = bars.ts
         self.feed = _Feed(bars, stop)

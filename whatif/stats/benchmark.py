@@ -152,7 +152,8 @@ def hold_python(
     write_returns(levels, returns)
     deepest = 0.0
     for k in range(len(peaks)):
-        peak = cash + (units * peaks[k] - cost - fee)
+        # what the purchase cost is a fall from the cash
+        peak = max(cash, cash + (units * peaks[k] - cost - fee))
         trough = cash + (units * troughs[k] - cost - fee)
         if trough < peak:
             deepest = max(deepest, fall(peak, trough))
@@ -214,7 +215,7 @@ def _several(
         returns=returns,
         return_pct=100.0 * (float(equity[-1]) / execution.cash - 1.0),
         sharpe=sharpe(returns, periods.per_year),
-        max_drawdown_pct=tally_array(equity)[0],
+        max_drawdown_pct=tally_array(equity, float(execution.cash))[0],
         equity=equity,
     )
 

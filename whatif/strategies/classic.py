@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from whatif.errors import StrategyError
 from whatif.strategies.params import check_names
 from whatif.strategies.source import digest_of, source_of
 
@@ -53,6 +54,21 @@ class BacktraderSpec:
         check_names(given, self.defaults, self.name)
         plain = {name: value for name, value in self.defaults.items() if _is_plain(value)}
         return {**plain, **given}
+
+    def warmup(self, params: Mapping[str, object]) -> int:
+        """Return how many bars before the window it is fed: what the class declares as `warmup`, else 0.
+
+        Raises
+        ------
+        StrategyError
+            If that is no whole number of bars.
+        """
+        declared = getattr(self.cls, "warmup", 0)
+        if not isinstance(declared, int) or isinstance(declared, bool) or declared < 0:
+            raise StrategyError(
+                f"strategy {self.name}: warmup = {declared!r} must be a whole number of bars, 0 or more"
+            )
+        return declared
 
     def external_inputs(self) -> frozenset[str]:
         """Return the series it must have from outside: none is declared."""

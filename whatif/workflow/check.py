@@ -11,6 +11,7 @@ import numpy as np
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us, timeframe_us
+from whatif.engines.closing import check_flat_by_schedule
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
@@ -93,7 +94,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     _check_inputs(study, strategy)
     # a model is part of a configuration's identity with its features, whose source the lake decides
     grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
-    _check_overlays(strategy, grid)
+    _check_overlays(strategy, grid, timeline)
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
     if study.models:
         _check_features(study, timeline, timeframes)
@@ -168,14 +169,17 @@ PROBABILITIES = ("prob_long", "prob_short")
 """Inputs that a classifier would give."""
 
 
-def _check_overlays(strategy: AnyStrategy, grid: Grid) -> None:
-    """Refuse overlays on a strategy that handles its own orders, before each backtest fails of them."""
+def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> None:
+    """Refuse overlays that cannot act, before each backtest fails of them."""
     given = next((c.overlays for c in grid.configurations if c.overlays.is_on), None)
     if given is not None and not isinstance(strategy, StrategySpec):
         raise StudyError(
             f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, an ordinary Backtrader "
             "strategy, which handles its own orders: leave them out, or write it as a step function"
         )
+    laid_over = dict.fromkeys((c.timeframe, c.overlays) for c in grid.configurations if c.overlays.is_on)
+    for timeframe, overlays in laid_over:
+        check_flat_by_schedule(timeline.schedule, timeframe_us(timeframe), overlays)
 
 
 def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
@@ -296,9 +300,4 @@ def _warmup(strategy: AnyStrategy) -> int:
     """Bars before the window for an ordinary Backtrader strategy: what it declares as `warmup`."""
     if isinstance(strategy, StrategySpec):
         return 0
-    declared = getattr(strategy.cls, "warmup", 0)
-    if not isinstance(declared, int) or isinstance(declared, bool) or declared < 0:
-        raise StrategyError(
-            f"strategy {strategy.name}: warmup = {declared!r} must be a whole number of bars, 0 or more"
-        )
-    return declared
+    return strategy.warmup({})

@@ -200,7 +200,7 @@ def run_bars_python(
     size, price = 0.0, 0.0
     opened_row, waiting, unchecked = 0, 0, False
     fills, rejected, bars_held = 0, 0, 0
-    so_far = (-math.inf, -math.inf, 0.0, 0, 0, 0.0)
+    so_far = (broker.cash, broker.cash, 0.0, 0, 0, 0.0)
     share_sum = 0.0
     keeps = len(book.equity) > 0
     book.levels[0] = cash

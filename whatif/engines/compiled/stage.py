@@ -18,6 +18,7 @@ from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
 from whatif.engines.base import instant
+from whatif.engines.closing import check_flat
 from whatif.engines.compiled.finish import finish
 from whatif.engines.compiled.kernel import Kernel, kernel_of
 from whatif.engines.compiled.loop import (
@@ -130,6 +131,7 @@ class Stage:
             equity=np.empty(0),
             cash=np.empty(0),
         )
+        self._flat: set[tuple[int | None, int]] = set()
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
 
@@ -146,9 +148,11 @@ class Stage:
         Raises
         ------
         EngineError
-            If the step cannot be compiled, raises, or returns what is no intent; or an input is missing.
+            If the step cannot be compiled, raises, or returns what is no intent; an input is missing,
+            or `flat_before_close` comes too late on these bars.
         """
         spec, given = self.spec, part.params
+        self._check_overlays(part.overlays)
         kernel = kernel_of(spec, given, part.overlays.is_on)
         arrays = step_arrays(
             spec, given, self.bars, self.stop, self._cache, self._once, part.bound, self._prices
@@ -167,6 +171,13 @@ class Stage:
                 raise refused_size(where, outcome.amount)
             raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
         return outcome, book
+
+    def _check_overlays(self, overlays: Overlays) -> None:
+        """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
+        key = (overlays.flat_before_close, overlays.latency)
+        if overlays.is_on and key not in self._flat:
+            check_flat(self.bars, self.first, self.stop, overlays)
+            self._flat.add(key)
 
     def arguments(
         self, kernel: Kernel, part: Part, arrays: Iterable[FloatArray], series: bool = False

@@ -1,0 +1,105 @@
+"""Whether `flat_before_close` can act: its order has to fill before the session is over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whatif.calendars import Schedule
+from whatif.domain.bars import Bars
+from whatif.domain.overlays import Overlays
+from whatif.domain.timeframe import DAY_US, MINUTE_US
+from whatif.errors import EngineError
+from whatif.typing import IntArray
+
+MOST_LATE = 0.1
+"""Share of sessions whose bars may end too early for it: data have gaps."""
+
+_SESSIONS = 60
+
+
+def check_flat(bars: Bars, first: int, stop: int, overlays: Overlays) -> None:
+    """Refuse a `flat_before_close` that leaves positions over the nights of a window.
+
+    Parameters
+    ----------
+    bars : Bars
+        One symbol's bars, with the sessions they belong to.
+    first, stop : int
+        The window as rows.
+    overlays : Overlays
+        The rule, and the latency by which its order comes later.
+
+    Raises
+    ------
+    EngineError
+        If in more than `MOST_LATE` of the sessions that others follow too few bars begin so late
+        that the order fills in the same session; the message says how many minutes would do.
+    """
+    if overlays.flat_before_close is not None:
+        rows = slice(first, stop)
+        _check(bars.symbol, bars.ts[rows], bars.session[rows], bars.session_close[rows], overlays)
+
+
+def check_flat_by_schedule(schedule: Schedule, bar_us: int, overlays: Overlays) -> None:
+    """Do as `check_flat` on the bars that an exchange's sessions would have.
+
+    Raises
+    ------
+    EngineError
+        As `check_flat`; also if the exchange never closes.
+    """
+    if overlays.flat_before_close is None or len(schedule) < 2:
+        return
+    if (schedule.close_us - schedule.open_us == DAY_US).all() and (schedule.open_us % DAY_US == 0).all():
+        raise EngineError(
+            f"overlays: flat_before_close = {overlays.flat_before_close} minutes needs a session that ends, "
+            f"and {schedule.exchange} has only UTC days, over which trading goes on: leave it out, or name "
+            "the exchange that closes"
+        )
+    some = schedule.take(slice(0, _SESSIONS))
+    starts = [
+        np.arange(opened, closed, bar_us) for opened, closed in zip(some.open_us, some.close_us, strict=True)
+    ]
+    counts = [len(part) for part in starts]
+    _check(
+        schedule.exchange,
+        np.concatenate(starts),
+        np.repeat(some.session, counts),
+        np.repeat(some.close_us, counts),
+        overlays,
+    )
+
+
+def _check(name: str, ts: IntArray, session: IntArray, close_us: IntArray, overlays: Overlays) -> None:
+    minutes = overlays.flat_before_close
+    assert minutes is not None
+    # decided on one bar, filled on the next; what was decided just before it became due may open a
+    # position as many bars later as the latency, and leaving that takes as long again
+    wanted = 2 + 2 * overlays.latency
+    begins = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
+    if len(begins) < 2:
+        return
+    ends = np.append(begins[1:], len(ts))
+    to_close = (close_us - ts) // MINUTE_US
+    # the last session of a window is followed by nothing that a position could be carried into
+    least = np.array(
+        [
+            to_close[end - wanted] if end - begin >= wanted else np.iinfo(np.int64).max
+            for begin, end in zip(begins[:-1], ends[:-1], strict=True)
+        ]
+    )
+    late = least > minutes
+    if late.mean() <= MOST_LATE:
+        return
+    usual = np.sort(least)[int((1.0 - MOST_LATE) * (len(least) - 1))]
+    remedy = (
+        f"give at least {usual}, or use shorter bars"
+        if usual < DAY_US // MINUTE_US
+        else f"use shorter bars: its sessions have fewer than {wanted}"
+    )
+    delayed = f" with a latency of {overlays.latency} bars" if overlays.latency else ""
+    raise EngineError(
+        f"overlays: flat_before_close = {minutes} minutes{delayed} comes too late on {name}: what it orders "
+        f"at a bar's close fills on the next bar, and so after the close of {int(late.sum())} of "
+        f"{len(late)} sessions; {remedy}"
+    )
