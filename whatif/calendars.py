@@ -6,19 +6,23 @@ since 1970-01-01. Source of the sessions: the library `exchange_calendars`.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import exchange_calendars as xcals
 import numpy as np
 import pandas as pd
-from exchange_calendars import errors as xerrors
 
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import HOUR_US
 from whatif.errors import CalendarError, nearest
+from whatif.exchanges import build_calendar, check_exchange, known_dates, time_zone
 from whatif.typing import BoolArray, IntArray
+
+__all__ = [
+    "EPOCH", "LEAST_PERIODS", "Schedule", "choose_period", "known_dates", "known_schedule", "make_periods",
+    "schedule", "sessions_per_year", "time_zone",
+]  # fmt: skip
 
 EPOCH = date(1970, 1, 1)
 LEAST_PERIODS = 160
@@ -82,13 +86,6 @@ class Schedule:
         return instant + int(self.break_us[k]) if instant > int(self.break_start_us[k]) else instant
 
 
-def time_zone(exchange: str) -> str:
-    """Return the IANA time zone of an exchange."""
-    _check_exchange(exchange)
-    year = date.today().year
-    return str(_calendar(exchange, date(year - 1, 1, 1), date(year - 1, 12, 31)).tz)
-
-
 def schedule(exchange: str, first: date, last: date) -> Schedule:
     """Return the sessions of `exchange` whose trading dates lie in [first, last].
 
@@ -100,7 +97,7 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
     CalendarError
         If the exchange is unknown, or the range is one its calendar does not cover.
     """
-    _check_exchange(exchange)
+    check_exchange(exchange)
     if last < first:
         raise CalendarError(f"calendar {exchange}: last date {last} is before first date {first}; swap them")
     frame = _covering(exchange, first, last).schedule
@@ -119,10 +116,30 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
     )
 
 
+def known_schedule(exchange: str, first: date, last: date) -> Schedule:
+    """Return the sessions of `exchange` in that part of [first, last] that its calendar knows; maybe none."""
+    begin, end = known_dates(exchange)
+    if last < begin or first > end:
+        return schedule(exchange, begin, begin).take(slice(0, 0))
+    return schedule(exchange, max(first, begin), min(last, end))
+
+
 def sessions_per_year(exchange: str, first: date, last: date) -> float:
     """Return the mean number of sessions in the calendar years from `first` to `last`."""
-    years = last.year - first.year + 1
-    return len(schedule(exchange, date(first.year, 1, 1), date(last.year, 12, 31))) / years
+    sessions, years = _whole_years(exchange, first, last)
+    return len(sessions) / years
+
+
+def _whole_years(exchange: str, first: date, last: date) -> tuple[Schedule, float]:
+    """Return the sessions of the calendar years from `first` to `last`, and how many years they are.
+
+    A year that the calendar knows a part of counts as that part.
+    """
+    start, end = date(first.year, 1, 1), date(last.year, 12, 31)
+    begin, until = known_dates(exchange)
+    known = (min(end, until) - max(start, begin)).days + 1
+    years = (last.year - first.year + 1) * known / ((end - start).days + 1)
+    return known_schedule(exchange, start, end), years
 
 
 def make_periods(
@@ -219,22 +236,12 @@ def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
     if not len(window):
         return float("nan")
     first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
-    years = schedule(window.exchange, date(first.year, 1, 1), date(last.year, 12, 31))
-    count = sum(len(ends) for ends in _session_ends(years, _step_us(kind, bar_us)))
-    return count / (last.year - first.year + 1)
+    sessions, years = _whole_years(window.exchange, first, last)
+    return sum(len(ends) for ends in _session_ends(sessions, _step_us(kind, bar_us))) / years
 
 
 def _microseconds(column: pd.Series) -> IntArray:
     return pd.DatetimeIndex(column).as_unit("us").asi8
-
-
-def _check_exchange(exchange: str) -> None:
-    names = xcals.get_calendar_names(include_aliases=True)
-    if exchange not in names:
-        raise CalendarError(
-            f"exchange {exchange!r} has no calendar: use a code of exchange_calendars such as XNYS, "
-            f"XEUR or 24/7; {nearest(exchange, names)}"
-        )
 
 
 def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
@@ -242,23 +249,11 @@ def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
     for (name, start, end), calendar in _built.items():
         if name == exchange and start <= first and last <= end:
             return calendar
+    begin, until = known_dates(exchange)
+    if first < begin or last > until:
+        return build_calendar(exchange, first, last)  # says what it does not know
     margin = timedelta(days=14)  # since a calendar without any session cannot be built
-    whole = date(first.year, 1, 1) - margin, date(last.year, 12, 31) + margin
-    # the range may end where the calendar's knowledge does
-    for start, end in (whole, (first - margin, last + margin)):
-        with suppress(CalendarError):
-            return _calendar(exchange, start, end)
-    return _calendar(exchange, first, last)
-
-
-def _calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
-    key = exchange, first, last
-    if key not in _built:
-        try:
-            _built[key] = xcals.get_calendar(exchange, start=first.isoformat(), end=last.isoformat())
-        except (xerrors.CalendarError, ValueError) as error:
-            raise CalendarError(
-                f"calendar {exchange} does not cover {first} to {last}: {error}; "
-                "use dates that the exchange's calendar knows"
-            ) from error
-    return _built[key]
+    start = max(date(first.year, 1, 1) - margin, begin)
+    end = min(date(last.year, 12, 31) + margin, until)
+    _built[exchange, start, end] = build_calendar(exchange, start, end)
+    return _built[exchange, start, end]

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import EPOCH, Schedule, schedule, time_zone
+from whatif.calendars import EPOCH, Schedule, known_schedule, time_zone
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US
 from whatif.errors import CalendarError
@@ -38,7 +38,7 @@ def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, 
     """
     local = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC").tz_convert(time_zone(exchange))
     dates = local.tz_localize(None).as_unit("us").asi8 // DAY_US
-    known = schedule(exchange, date_of(dates.min()), date_of(dates.max() + 1))
+    known = known_schedule(exchange, date_of(dates.min()), date_of(dates.max() + 1))
     index = _session_of(ts, dates, known) if len(known) else np.full(len(ts), -1)
     if (index < 0).any():
         lost = local[np.flatnonzero(index < 0)[0]]

@@ -91,6 +91,7 @@ def normalize(chunk: RawChunk) -> pa.RecordBatch:
         **times.broken,
         "unparsable_number": unparsable,
         **broken_price_rules(prices, values["volume"]),
+        "outside_calendar": known_time & ~tags.known,
         "no_session": known_time & ~tags.found,
     }
     rule = _first_rule(broken, len(chunk))

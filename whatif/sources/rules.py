@@ -23,7 +23,8 @@ RULES: dict[str, str] = {
     "negative_volume": "the volume is not below zero",
     "high_below_low": "the high is not below the low",
     "price_outside_range": "open and close lie within low and high",
-    "no_session": "the exchange has a session on the bar's date",
+    "outside_calendar": "the exchange's calendar knows the bar's date",
+    "no_session": "the exchange has a session on the bar's date, which is no weekend and no holiday",
     "duplicate": "within a delivery a symbol, timeframe and time occur once; the first row stays",
 }
 

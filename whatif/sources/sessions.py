@@ -9,8 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import Schedule, schedule, time_zone
-from whatif.errors import CalendarError
+from whatif.calendars import Schedule, known_dates, known_schedule, time_zone
 from whatif.typing import BoolArray, IntArray
 
 _DAY_US = 86_400_000_000
@@ -22,10 +21,12 @@ _YEARS_AT_ONCE = 50
 class Tags:
     """Session of each bar; times in microseconds UTC, `session` in days since 1970-01-01.
 
-    Where `found` is False the exchange has no session on the bar's date, and the rest is 0.
+    Where `found` is False there is no session on the bar's date, and the rest is 0: the exchange
+    is closed, or, where `known` is False, its calendar does not reach that date.
     """
 
     found: BoolArray
+    known: BoolArray
     regular: BoolArray
     session: IntArray
     session_open: IntArray
@@ -50,30 +51,40 @@ def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
     """
     dates = _local_dates(ts, exchange)
     sessions = _sessions(exchange, dates)
+    known = _known(exchange, dates)
     if not len(sessions):
-        return _untagged(len(ts))
+        return _untagged(known)
     starts_in = np.searchsorted(sessions.open_us, ts, side="right") - 1
     starts_in = np.where((starts_in >= 0) & (sessions.close_us[starts_in] > ts), starts_in, -1)
     reaches = np.searchsorted(sessions.open_us, ts + length_us, side="left") - 1
     reaches = np.where((reaches >= 0) & (sessions.close_us[reaches] > ts), reaches, -1)
     regular = np.where(starts_in >= 0, starts_in, reaches)
     index = np.where(regular >= 0, regular, _index_of(sessions, dates))
-    return _tags(sessions, index, regular >= 0)
+    return _tags(sessions, index, regular >= 0, known)
 
 
 def tag_days(days: IntArray, exchange: str) -> Tags:
     """Tag bars of whole sessions by their trading dates, days since 1970-01-01."""
     sessions = _sessions(exchange, days)
+    known = _known(exchange, days)
     if not len(sessions):
-        return _untagged(len(days))
+        return _untagged(known)
     index = _index_of(sessions, days)
-    return _tags(sessions, index, index >= 0)
+    return _tags(sessions, index, index >= 0, known)
 
 
-def _tags(sessions: Schedule, index: IntArray, regular: BoolArray) -> Tags:
+def _known(exchange: str, days: IntArray) -> BoolArray:
+    """Tell which dates the exchange's calendar knows."""
+    first, last = ((moment - _EPOCH).days for moment in known_dates(exchange))
+    known: BoolArray = (days >= first) & (days <= last)
+    return known
+
+
+def _tags(sessions: Schedule, index: IntArray, regular: BoolArray, known: BoolArray) -> Tags:
     found = index >= 0
     return Tags(
         found=found,
+        known=known | found,
         regular=regular,
         session=np.where(found, sessions.session[index], 0),
         session_open=np.where(found, sessions.open_us[index], 0),
@@ -81,9 +92,9 @@ def _tags(sessions: Schedule, index: IntArray, regular: BoolArray) -> Tags:
     )
 
 
-def _untagged(n: int) -> Tags:
-    none, zero = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.int64)
-    return Tags(none, none, zero, zero, zero)
+def _untagged(known: BoolArray) -> Tags:
+    none, zero = np.zeros(len(known), dtype=bool), np.zeros(len(known), dtype=np.int64)
+    return Tags(none, known, none, zero, zero, zero)
 
 
 def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
@@ -94,14 +105,9 @@ def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
 
 def _local_dates(ts: IntArray, exchange: str) -> IntArray:
     utc = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC")
-    local = utc.tz_convert(_zone(exchange)).tz_localize(None)
+    local = utc.tz_convert(time_zone(exchange)).tz_localize(None)
     days: IntArray = np.floor_divide(local.as_unit("us").asi8, _DAY_US)
     return days
-
-
-@lru_cache(maxsize=64)
-def _zone(exchange: str) -> str:
-    return time_zone(exchange)
 
 
 def _sessions(exchange: str, days: IntArray) -> Schedule:
@@ -123,10 +129,11 @@ def _sessions(exchange: str, days: IntArray) -> Schedule:
 @lru_cache(maxsize=64)
 def _years(exchange: str, first: int, last: int) -> Schedule:
     margin = timedelta(days=4)
-    try:
-        return schedule(exchange, date(first, 1, 1) - margin, date(last, 12, 31) + margin)
-    except (CalendarError, ValueError, OverflowError):
+    begin, end = known_dates(exchange)
+    if last < begin.year or first > end.year:
         return _joined(exchange, [])
+    first, last = max(first, begin.year), min(last, end.year)
+    return known_schedule(exchange, date(first, 1, 1) - margin, date(last, 12, 31) + margin)
 
 
 def _joined(exchange: str, parts: list[Schedule]) -> Schedule:

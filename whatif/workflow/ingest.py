@@ -16,6 +16,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whatif.calendars import known_dates
 from whatif.errors import LakeError, SourceError, WhatIfError
 from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
 from whatif.lake.tables import BARS, BARS_QUARANTINE
@@ -56,6 +57,8 @@ class IngestReport:
         Bars that the lake held with other values.
     refused : mapping of str to int
         Rule → rows in quarantine for breaking it.
+    notes : tuple of str
+        What a reader should know of it beyond the counts.
     snapshot_id : int or None
         Snapshot of `bars` after the ingest; None if the table has none yet.
     seconds : float
@@ -68,6 +71,7 @@ class IngestReport:
     already_there: int
     corrected: int
     refused: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
     seconds: float = 0.0
 
@@ -83,6 +87,7 @@ class IngestReport:
         ]
         if total:
             lines.append("  the refused rows are in bars_quarantine")
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -165,7 +170,19 @@ def _land(spark: SparkSession, location: LakeLocation, staged: DataFrame, at: da
         "already_there": status.get("same", 0),
         "corrected": status.get("changed", 0),
         "refused": refused,
+        "notes": _unknown_dates(staged) if "outside_calendar" in refused else (),
     }
+
+
+def _unknown_dates(staged: DataFrame) -> tuple[str, ...]:
+    """Return what the calendars know that some rows lie outside of."""
+    rows = staged.where("rule = 'outside_calendar'").select("exchange").distinct().collect()
+    exchanges = sorted(str(row["exchange"]) for row in rows)
+    ranges = {exchange: known_dates(exchange) for exchange in exchanges}
+    return tuple(
+        f"the calendar {exchange} knows {first} to {last}; bars of other dates are outside_calendar"
+        for exchange, (first, last) in ranges.items()
+    )
 
 
 def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
