@@ -121,7 +121,8 @@ def test_the_same_file_is_loaded_once(two: Path) -> None:
 
 def test_a_file_strategy_travels_without_its_file(two: Path, tmp_path: Path) -> None:
     sent = tmp_path / "sent.pickle"
-    sent.write_bytes(pickle.dumps([to_portable(resolve(f"{two}:{name}")) for name in ("first", "Second")]))
+    both = [resolve(f"{two}:{name}") for name in ("first", "Second")]
+    sent.write_bytes(pickle.dumps([to_portable(one) for one in both]))
     two.unlink()
     script = textwrap.dedent(
         f"""
@@ -138,7 +139,8 @@ def test_a_file_strategy_travels_without_its_file(two: Path, tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert len(set(done.stdout.split())) == 1
+    assert done.stdout.split() == [one.digest for one in both]
+    assert len(set(done.stdout.split())) == 2
 
 
 def test_an_importable_strategy_travels_by_reference_and_is_checked() -> None:

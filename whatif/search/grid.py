@@ -26,7 +26,7 @@ class Strategy(Protocol):
 
     @property
     def digest(self) -> str:
-        """Digest of the source."""
+        """Digest of all that determines what it does."""
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -85,6 +85,8 @@ def expand(
     strategy_axes = set(names) - set(RESERVED_AXES) - set(laid_over)
     found: list[Configuration] = []
     left_out, reason = 0, ""
+    # once: it looks at all that the strategy can reach
+    identity = strategy.digest
     for point in product(*(range(len(study.axes[name])) for name in names)):
         chosen = {name: study.axes[name][k] for name, k in zip(names, point, strict=True)}
         own = {name: value for name, value in chosen.items() if name in strategy_axes}
@@ -98,7 +100,7 @@ def expand(
         k = point[names.index("execution")] if "execution" in chosen else 0
         overlays = overlays_from_mapping({**study.overlays, **{name: chosen[name] for name in laid_over}})
         one = _Point(chosen, params, executions[k], overlays, laid_over, fold)
-        found.append(_configuration(study, strategy, one, model_identity))
+        found.append(_configuration(study, identity, one, model_identity))
     if not found:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
     _check_distinct(found)
@@ -131,7 +133,7 @@ class _Point:
 
 def _configuration(
     study: Study,
-    strategy: Strategy,
+    strategy: str,
     point: _Point,
     model_identity: Callable[[str, str], Mapping[str, Any]],
 ) -> Configuration:
@@ -140,7 +142,7 @@ def _configuration(
     timeframe = chosen.get("timeframe", study.data.timeframe)
     identity: dict[str, Any] = {
         "version": RESULTS_VERSION,
-        "strategy": strategy.digest,
+        "strategy": strategy,
         "params": params,
         "execution": asdict(execution),
         "timeframe": timeframe,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whatif.errors import StrategyError
+from whatif.strategies.identity import identity_of
 from whatif.strategies.params import check_names
 from whatif.strategies.source import digest_of, source_of
 
@@ -32,8 +33,14 @@ class BacktraderSpec:
 
     @property
     def digest(self) -> str:
-        """Digest of the source: a changed strategy is another strategy."""
-        return digest_of(self.source, self.name)
+        """Digest of its source and, by value, of all that the class can reach now.
+
+        Raises
+        ------
+        StrategyError
+            If the class reaches what has no value, such as an open file or a clock; it is named.
+        """
+        return identity_of(self.name, self.cls, digest_of(self.source, self.name))
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, parse
 from whatif.strategies.constraint import check_constraint, holds
+from whatif.strategies.identity import identity_of
 from whatif.strategies.intents import Intent
 from whatif.strategies.params import Param, Value, check_names
 from whatif.strategies.source import digest_of, source_of
@@ -61,8 +62,17 @@ class StrategySpec:
 
     @property
     def digest(self) -> str:
-        """Digest of the source: a changed strategy is another strategy."""
-        return digest_of(self.source, self.name)
+        """Digest of its source, its declaration and, by value, of all that the step can reach now.
+
+        Raises
+        ------
+        StrategyError
+            If the step reaches what has no value, such as an open file or a clock; it is named.
+        """
+        text = digest_of(self.source, self.name)
+        declared = (dict(self.params), {name: str(one) for name, one in self.inputs.items()})
+        rules = (self.constraint, self.lookback, self.scratch)
+        return identity_of(self.name, self.step, text, declared, rules)
 
     @property
     def defaults(self) -> dict[str, Value]:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec, intents, overlays
+from whatif.strategies.lookup import resolved
+from whatif.strategies.origin import is_installed
+from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
 
 _IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step\n"
 _KIND = {bool: "bool", int: "int", float: "float"}
@@ -60,7 +63,23 @@ class Kernel:
     numbers: tuple[str, ...]
 
 
-def kernel_of(spec: StrategySpec, params: Mapping[str, object], overlaid: bool) -> Kernel:
+@dataclass(frozen=True)
+class Identified:
+    """A strategy with its identity at the time: by that alone one is told from another.
+
+    Attributes
+    ----------
+    identity : str
+        `StrategySpec.digest`, which looks at all that the step can reach.
+    spec : StrategySpec
+        The strategy.
+    """
+
+    identity: str
+    spec: StrategySpec = field(compare=False)
+
+
+def kernel_of(strategy: Identified, params: Mapping[str, object], overlaid: bool) -> Kernel:
     """Return the kernel of a strategy; of parameters that are text there is one for each value.
 
     Raises
@@ -69,28 +88,28 @@ def kernel_of(spec: StrategySpec, params: Mapping[str, object], overlaid: bool) 
         If no folder can be written to.
     """
     texts = tuple((name, value) for name, value in params.items() if isinstance(value, str))
-    return _kernel(spec, tuple(params), texts, overlaid)
+    return _kernel(strategy, tuple(params), texts, overlaid)
 
 
 @functools.lru_cache(maxsize=256)
 def _kernel(
-    spec: StrategySpec, names: tuple[str, ...], texts: tuple[tuple[str, str], ...], overlaid: bool
+    strategy: Identified, names: tuple[str, ...], texts: tuple[tuple[str, str], ...], overlaid: bool
 ) -> Kernel:
-    series = (*PRICE_FIELDS, *(name for name in spec.inputs if name not in PRICE_FIELDS))
+    series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name in names if name not in dict(texts))
     text = kernel_text(series, names, dict(texts), overlaid)
-    makers = [functools.partial(_loop, spec, text, lean) for lean in (True, False)]
-    if _path(_digest(_text_of(text, lean=False), spec)).exists():  # so it was needed before
+    makers = [functools.partial(_loop, strategy, text, lean) for lean in (True, False)]
+    if _path(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
     return Kernel(FirstThatCompiles(makers), series, numbers)
 
 
-def _loop(spec: StrategySpec, text: str, lean: bool) -> Callable[..., Any]:
+def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
     """Return a strategy's loop; a `lean` one makes no array, list or text while it runs."""
     text = _text_of(text, lean)
-    digest = _digest(text, spec)
+    digest = _digest(text, strategy.identity)
     if digest not in STEPS:
-        STEPS[digest] = compiled_step(spec.step, lean)
+        STEPS[digest] = compiled_step(strategy.spec.step, lean)
     run: Callable[..., Any] = _module(text, digest).run_bars
     return run
 
@@ -137,11 +156,10 @@ def params_of(values):
     return source.replace(_IMPORT, own)
 
 
-def _digest(text: str, spec: StrategySpec) -> str:
+def _digest(text: str, identity: str) -> str:
     """Digest of all that the machine code is made of, except the processor, which numba looks at itself."""
-    parts = [text, spec.digest, spec.step.__qualname__, numba.__version__, sys.version]
+    parts = [text, identity, numba.__version__, sys.version]
     parts += [inspect.getsource(module) for module in _SOURCES]
-    parts += [_used(spec.step)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -153,102 +171,85 @@ _SOURCES = (
 )
 
 
-def _used(step: Callable[..., Any], seen: frozenset[str] = frozenset()) -> str:
-    """Return what a step does, and what it takes from outside: values, text of functions and modules."""
-    found = [_body(step.__code__), repr(step.__defaults__), repr(step.__kwdefaults__)]
-    for name, value in sorted(_taken(step).items()):
-        function = _plain(value)
-        if isinstance(value, np.ndarray):
-            found.append(
-                f"{name} = {value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-            )
-        elif isinstance(value, types.ModuleType):
-            found.append(f"{name}: {value.__name__} {_source(value)}")
-        elif function is None:
-            if isinstance(value, (bool, int, float, str, tuple)):
-                found.append(f"{name} = {value!r}")
-        elif not function.__module__.startswith("whatif."):
-            whose = f"{function.__module__}.{function.__qualname__}"
-            found.append(f"{name}: {whose}")
-            if whose not in seen:
-                found.append(_used(function, seen | {whose}))
-    return "\n".join(found)
-
-
-def _body(code: types.CodeType) -> str:
-    """Return what tells one function from another of the same name, such as two lambdas of one line."""
-    constants = []
-    for value in code.co_consts:
-        if isinstance(value, types.CodeType):
-            constants.append(_body(value))
-        else:  # the order of a set of texts changes from process to process
-            constants.append(repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value))
-    return json.dumps([code.co_code.hex(), *constants, code.co_names, code.co_varnames])
-
-
-def _source(module: types.ModuleType) -> str:
-    try:
-        return inspect.getsource(module)
-    except (OSError, TypeError):
-        return ""
-
-
-def _taken(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return what a function takes from its module and from the functions around it, by name."""
-    own = getattr(function, "__globals__", {})
-    return {name: own[name] for name in _names(function.__code__) if name in own} | _around(function)
-
-
-def _around(function: Callable[..., Any]) -> dict[str, Any]:
-    cells = getattr(function, "__closure__", None) or ()
-    return {
-        name: cell.cell_contents
-        for name, cell in zip(function.__code__.co_freevars, cells, strict=True)
-        if cell != types.CellType()
-    }
-
-
-def _names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names(constant)
-    return names
-
-
-def _plain(value: Any) -> types.FunctionType | None:
-    """Return the Python function that `value` is or was compiled from, or None."""
-    value = getattr(value, "py_func", value)
-    return value if isinstance(value, types.FunctionType) else None
-
-
 def compiled_step(step: Callable[..., Any], lean: bool = True) -> Callable[..., Any]:
-    """Return a step as a compiled function, with the plain functions it calls compiled too."""
-    return jit_step(_prepared(step, {}, lean), lean)
+    """Return a step as a compiled function, with the plain functions it calls compiled too.
+
+    What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
+    """
+    return jit_step(_Prepared(lean).function(step), lean)
 
 
-def _prepared(function: Callable[..., Any], done: dict[int, Any], lean: bool) -> types.FunctionType:
-    """Return a copy of a function whose globals hold compiled versions of its helpers."""
-    plain = _plain(function)
-    if plain is None:
-        raise EngineError(f"{function!r} is no Python function; a step is written with def")
-    own, around = dict(plain.__globals__), _around(plain)
-    for name, value in _taken(plain).items():
-        if isinstance(value, types.FunctionType) and not value.__module__.startswith("whatif."):
-            if id(value) not in done:
-                done[id(value)] = None
-                done[id(value)] = jit_step(_prepared(value, done, lean), lean)
-            if done[id(value)] is not None:
-                (around if name in around else own)[name] = done[id(value)]
-    own.setdefault("__builtins__", builtins)
+class _Prepared:
+    """Copies of a step and of what it reaches, which nobody else can change.
+
+    Parameters
+    ----------
+    lean : bool
+        Whether its functions make no array.
+    """
+
+    def __init__(self, lean: bool) -> None:
+        self._lean = lean
+        self._done: dict[int, Any] = {}
+
+    def function(self, function: Callable[..., Any]) -> types.FunctionType:
+        """Return a copy of a function whose globals hold compiled versions of its helpers."""
+        if not isinstance(function, types.FunctionType):
+            raise EngineError(f"{function!r} is no Python function; a step is written with def")
+        own: dict[str, Any] = dict(function.__globals__)
+        around: dict[str, Any] = {}
+        clones: dict[int, types.ModuleType] = {}
+        for read in reads_of(function.__code__):
+            there, value, _ = resolved(function, Read(read.place, read.name))
+            if there and read.place != IMPORT and not (read.place == GLOBAL and read.name not in own):
+                place = own if read.place == GLOBAL else around
+                place[read.name] = self._value(value, read.attributes, clones)
+        own.setdefault("__builtins__", builtins)
+        return _copied(function, own, around)
+
+    def _value(self, value: Any, attributes: tuple[str, ...], clones: dict[int, types.ModuleType]) -> Any:
+        if isinstance(value, types.FunctionType) and not _is_ours(value):
+            if id(value) not in self._done:
+                self._done[id(value)] = value  # of one that calls itself, numba knows what to do
+                self._done[id(value)] = jit_step(self.function(value), self._lean)
+            return self._done[id(value)]
+        if isinstance(value, types.ModuleType) and not is_installed(value):
+            return self._module(value, attributes, clones)
+        if type(value) is np.ndarray:
+            return value.copy(order="K")
+        if isinstance(value, tuple):
+            items = [self._value(item, (), clones) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        return [self._value(item, (), clones) for item in value] if type(value) is list else value
+
+    def _module(
+        self, module: types.ModuleType, attributes: tuple[str, ...], clones: dict[int, types.ModuleType]
+    ) -> types.ModuleType:
+        """Return a module with those attributes of the user's that the function reads."""
+        clone = clones.setdefault(id(module), types.ModuleType(module.__name__))
+        if not attributes:
+            vars(clone).update(vars(module))
+        elif hasattr(module, attributes[0]):
+            value = self._value(getattr(module, attributes[0]), attributes[1:], clones)
+            setattr(clone, attributes[0], value)
+        return clone
+
+
+def _copied(
+    function: types.FunctionType, own: dict[str, Any], around: Mapping[str, Any]
+) -> types.FunctionType:
     cells = tuple(
         types.CellType(around[name]) if name in around else types.CellType()
-        for name in plain.__code__.co_freevars
+        for name in function.__code__.co_freevars
     )
-    copy = types.FunctionType(plain.__code__, own, plain.__name__, plain.__defaults__, cells)
-    copy.__kwdefaults__ = plain.__kwdefaults__
-    copy.__module__, copy.__qualname__ = plain.__module__, plain.__qualname__
+    copy = types.FunctionType(function.__code__, own, function.__name__, function.__defaults__, cells)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__module__, copy.__qualname__ = function.__module__, function.__qualname__
     return copy
+
+
+def _is_ours(function: types.FunctionType) -> bool:
+    return str(function.__module__).startswith("whatif.")
 
 
 def _module(text: str, digest: str) -> types.ModuleType:

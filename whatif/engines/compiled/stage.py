@@ -20,7 +20,7 @@ from whatif.engines.arrays import price_arrays, read_only, session_minutes, step
 from whatif.engines.base import instant
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.finish import finish
-from whatif.engines.compiled.kernel import Kernel, kernel_of
+from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import (
     BAD_INTENT,
     BAD_SIZE,
@@ -111,6 +111,8 @@ class Stage:
         once: Container[str] = (),
     ) -> None:
         self.spec, self.bars, self.first, self.stop = spec, bars, first, stop
+        # once for all runs: it looks at all that the step can reach
+        self.identified = Identified(spec.digest, spec)
         self._cache, self._once = cache, once
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
@@ -153,7 +155,7 @@ class Stage:
         """
         spec, given = self.spec, part.params
         self._check_overlays(part.overlays)
-        kernel = kernel_of(spec, given, part.overlays.is_on)
+        kernel = kernel_of(self.identified, given, part.overlays.is_on)
         arrays = step_arrays(
             spec, given, self.bars, self.stop, self._cache, self._once, part.bound, self._prices
         )
@@ -280,7 +282,7 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     none = np.zeros(0)
     bars = Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing)
     stage = Stage(spec, bars, 0, 0)
-    kernel = kernel_of(spec, params, overlays.is_on)
+    kernel = kernel_of(stage.identified, params, overlays.is_on)
     series = [read_only(none)] * len(kernel.series)
     arguments = stage.arguments(kernel, Part(params, Execution(), overlays), series)
     with uncompiled(spec):
