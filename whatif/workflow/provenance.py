@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import platform
 import shlex
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import whatif
+from whatif.lake.processes import user_name
 
 PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")
 
@@ -21,7 +21,7 @@ PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", 
 def provenance() -> dict[str, str]:
     """Return user, host, command and versions (JSON) of this process, as results record them."""
     return {
-        "user": _user(),
+        "user": user_name(),
         "host": socket.gethostname(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "versions": json.dumps(versions(), sort_keys=True),
@@ -44,13 +44,6 @@ def versions() -> dict[str, str]:
             if own is not None:
                 found[package] = own
     return found
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return "unknown"
 
 
 def _commit() -> str:
