@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from whatif.domain.fills import Fills
 from whatif.domain.metrics import (
     LOWER_IS_BETTER,
     METRIC_KEYS,
+    account_metrics,
+    account_of,
     compute_metrics,
     max_drawdown,
     period_returns,
@@ -21,6 +24,7 @@ from whatif.domain.metrics import (
 )
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
+from whatif.domain.statistics import invested
 
 DESIGNED = (
     "pnl_gross pnl_net costs return_pct sharpe sortino max_drawdown_pct max_drawdown_bars trades win_rate "
@@ -104,6 +108,56 @@ def test_no_sharpe_without_variance_or_under_two_periods(returns: list[float]) -
 
 def test_no_sortino_without_a_loss() -> None:
     assert math.isnan(sortino(np.array([0.1, 0.0, 0.2]), 252.0))
+
+
+def test_a_loss_that_is_rounding_is_none() -> None:
+    """Three returns of one rounding among gains gave a Sortino ratio of 9.8e13."""
+    gains = np.where(np.arange(400) % 10 == 3, 0.002, 0.0)
+    gains[[17, 117, 217]] = -2.220446049250313e-16
+
+    assert math.isnan(sortino(gains, 252.0))
+    assert sharpe(gains, 252.0) == pytest.approx(gains.mean() / gains.std(ddof=1) * math.sqrt(252.0))
+    assert sortino(np.array([0.1, -1e-9]), 1.0) == pytest.approx(0.05 / (1e-9 / math.sqrt(2.0)))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.01, 5.0])
+def test_a_spread_that_is_rounding_is_none(level: float) -> None:
+    returns = np.full(50, level)
+    returns[::7] = np.nextafter(level, 9.0) if level else 2.2e-16
+
+    assert math.isnan(sharpe(returns, 252.0))
+
+
+def test_profits_that_are_rounding_of_their_trades() -> None:
+    # ten units bought and sold at 1e6 / 10; nets of 1e-9 are a rounding of that, of which none is a loss
+    prices = [1e5, 1e5 + 1.0, 1e5, 1e5, 1e5, 1e5 + 1.0, 1e5, 1e5]
+    rows = [(k, 0, -10 * (k % 2), 10 * ((k + 1) % 2), p, 0.0, 0.0, 1.0) for k, p in enumerate(prices)]
+    run = run_of([1e6 + k for k in range(8)], rows)
+    noise = np.array([10.0, -1e-9, 10.0, -1e-9])
+
+    account = replace(account_of(run, Execution(cash=1e6), bar_periods(8)), net=noise)
+    metrics = account_metrics(account, Execution(cash=1e6), bar_periods(8))
+
+    assert metrics["win_rate"] == 1.0
+    assert metrics["profit_factor"] == math.inf
+    only = account_metrics(replace(account, net=noise[1::2]), Execution(cash=1e6), bar_periods(8))
+    assert (only["win_rate"], only["trades"]) == (1.0, 2)
+    assert math.isnan(only["profit_factor"])
+    alike = replace(account, net=np.array([10.0, 10.0 + 1e-9, 10.0]))
+    assert math.isnan(account_metrics(alike, Execution(cash=1e6), bar_periods(8))["sqn"])
+
+
+def test_an_account_of_which_rounding_is_left_has_no_returns() -> None:
+    equity = np.array([50.0, 1.8e-12, 3.6e-12, 9.9e-12])
+
+    returns = period_returns(equity, np.arange(4) * 10, bar_periods(4), 100.0)
+
+    np.testing.assert_array_equal(returns[:2], [-0.5, 1.8e-12 / 50.0 - 1.0])
+    assert np.isnan(returns[2:]).all()
+    ruined = run_of([1e-12] * 3, [(0, 0, 0, 1, 100.0, 0.0, 0.0, 1.0)], [1, 1, 1])
+    assert math.isnan(compute_metrics(ruined, Execution(cash=1e4), bar_periods(3))["turnover"])
+    assert invested(3.0, 100.0, 1e-12) == 0.0
+    assert invested(3.0, 100.0, 1e-3) == 3e5
 
 
 @pytest.mark.parametrize(

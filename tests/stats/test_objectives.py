@@ -9,8 +9,10 @@ import pytest
 
 from whatif.domain.metrics import sharpe, sortino
 from whatif.errors import StatisticsError
-from whatif.stats import measure, usable_objective
+from whatif.stats import measure, probability_of_backtest_overfitting, usable_objective
+from whatif.stats.exposure import net_exposure
 from whatif.stats.objectives import RETURN_OBJECTIVES, constant_columns
+from whatif.stats.weighing import moments
 
 
 def test_as_the_metrics_of_these_names() -> None:
@@ -42,9 +44,48 @@ def test_what_returns_do_not_tell_is_replaced_and_nonsense_refused() -> None:
         usable_objective("sortin")
 
 
-def test_constant_columns_are_found_exactly() -> None:
-    matrix = np.full((700, 4), 0.1)
+def test_constant_columns_are_found_but_for_rounding() -> None:
+    matrix = np.full((700, 5), 0.1)
     matrix[699, 1] = np.nextafter(0.1, 1.0)
     matrix[:, 2] = 0.0
     matrix[0, 3] = np.nan
-    assert constant_columns(matrix).tolist() == [True, False, True, False]
+    matrix[699, 4] = 0.1 + 1e-11
+    assert constant_columns(matrix).tolist() == [True, True, True, False, False]
+    assert constant_columns(matrix[:0]).all()
+
+
+ROUNDING = np.where(np.arange(400) % 130 == 7, -2.2e-16, 0.0)
+"""Three returns that are nothing but a rounding of equity."""
+
+
+@pytest.mark.parametrize("objective", ["sharpe", "sortino"])
+@pytest.mark.parametrize("returns", [ROUNDING, ROUNDING * 1000, 0.01 + ROUNDING, 40.0 + 1e3 * ROUNDING])
+def test_a_ratio_to_rounding_is_undefined(objective: str, returns: np.ndarray) -> None:
+    assert np.isnan(measure(returns, objective, 252.0))
+
+
+def test_losses_of_rounding_beside_gains_give_no_sortino_ratio() -> None:
+    gains = np.where(np.arange(400) % 10 == 3, 0.002, 0.0) + ROUNDING
+    assert np.isnan(measure(gains, "sortino", 252.0))
+    assert measure(gains, "sharpe") == pytest.approx(gains.mean() / gains.std(ddof=1), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-11])
+def test_returns_of_one_share_in_a_large_account_are_measured(size: float) -> None:
+    returns = size * np.array([3.0, -1.0, 2.0, -2.0])
+    assert measure(returns, "sharpe") == pytest.approx(0.5 / (17 / 3) ** 0.5, rel=1e-9)
+    assert measure(returns, "sortino") == pytest.approx(0.5 / (5 / 4) ** 0.5, rel=1e-9)
+
+
+def test_a_moment_an_exposure_and_a_half_of_rounding_are_nothing() -> None:
+    assert np.isnan(moments(ROUNDING).sharpe)
+    assert net_exposure(np.linspace(-1.0, 1.0, 400), ROUNDING) == 0.0
+    r = np.random.default_rng(0).normal(size=(400, 3)) * 0.01
+    found = probability_of_backtest_overfitting(np.column_stack([r, ROUNDING]), 8, "sharpe")
+    assert (found.configurations, found.configurations_dropped) == (3, 1)
+    # the last one trades in the first half of the periods only, and rounds in the second
+    half = np.column_stack([r, np.where(np.arange(400) < 200, r[:, 0], ROUNDING)])
+    for objective in ("sharpe", "sortino"):
+        found = probability_of_backtest_overfitting(half, 2, objective)
+        assert np.abs(found.in_sample).max() < 1.0
+        assert np.abs(found.out_of_sample[np.isfinite(found.out_of_sample)]).max(initial=0.0) < 1.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from whatif.domain.execution import Execution
 from whatif.domain.fills import Trades
+from whatif.domain.noise import noise_of
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
 from whatif.domain.statistics import figures, level_returns, pick_levels, tally_array
@@ -131,7 +132,8 @@ def account_metrics(
     -------
     dict
         One value for each of `METRIC_KEYS`. Money is in the currency of the prices, `*_pct` in
-        percent, `exposure` and `win_rate` are fractions. What cannot be computed is NaN.
+        percent, `exposure` and `win_rate` are fractions. What cannot be computed is NaN; so is what
+        would be divided by rounding (`whatif.domain.noise`).
     """
     cash, final, bars = execution.cash, account.final, account.bars
     mean = account.equity_sum / bars if bars else NAN
@@ -152,7 +154,7 @@ def account_metrics(
         "profit_factor": factor,
         "sqn": sqn,
         "exposure": account.bars_held / bars if bars else NAN,
-        "turnover": traded / mean if mean > 0.0 else NAN,
+        "turnover": traded / mean if mean > noise_of(cash) else NAN,
         "open_at_end": account.open_at_end,
     }
 
@@ -181,7 +183,8 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
     float64 array (k,)
         The first one is measured against `cash`. A period's equity is that of the last bar that
         starts before its end, carried forward over periods without bars. NaN once equity is not
-        positive any more: a ratio to debt says nothing, and must not look like a profit.
+        positive any more, or is rounding of the cash: a ratio to debt or to nothing says nothing,
+        and must not look like a profit.
     """
     levels, returns = np.empty(len(periods) + 1), np.empty(len(periods))
     pick_levels(equity, period_rows(ts, periods), cash, levels)
@@ -190,12 +193,12 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
 
 
 def sharpe(returns: FloatArray, per_year: float) -> float:
-    """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN if it is undefined."""
+    """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN without a spread but rounding."""
     return _figures(returns, per_year)[0]
 
 
 def sortino(returns: FloatArray, per_year: float) -> float:
-    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN if it is undefined."""
+    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN without a loss but rounding."""
     return _figures(returns, per_year)[1]
 
 
@@ -222,8 +225,8 @@ def trade_metrics(trades: Trades) -> dict[str, float | int]:
 def profit_metrics(net: FloatArray) -> dict[str, float | int]:
     """Return what the net profits of closed trades say: number, win rate, profit factor, SQN.
 
-    A trade wins if its net profit is not negative (Backtrader's rule). SQN is Backtrader's:
-    sqrt(n) * mean / population deviation of the net profits.
+    A trade wins if its net profit is not negative (Backtrader's rule) but for rounding, here of the
+    largest of them. SQN is Backtrader's: sqrt(n) * mean / population deviation of the net profits.
     """
     _, _, rate, factor, sqn, _, _ = _figures(_NONE, 1.0, net)
     return {"trades": len(net), "win_rate": rate, "profit_factor": factor, "sqn": sqn}

@@ -10,8 +10,12 @@ import math
 from typing import TypeAlias
 
 from whatif.domain.compile import jit_lean, usable_in_both
+from whatif.domain.noise import noise_of, noise_of_returns
 from whatif.domain.sums import exact_total
 from whatif.typing import FloatArray, IntArray
+
+for _shared in (noise_of, noise_of_returns):
+    usable_in_both(_shared)
 
 Tally: TypeAlias = tuple[float, float, float, int, int, float]
 """Peak, trough since then, deepest fall in percent, bars below the peak now and at most, sum of equity."""
@@ -58,8 +62,9 @@ def settled(peak: float, trough: float, deepest: float, below: int, longest: int
 
 @usable_in_both
 def invested(size: float, close: float, equity: float) -> float:
-    """Return the share of equity that a position is worth, whatever its side; 0 once there is none."""
-    return abs(size * close) / equity if equity > 0.0 else 0.0
+    """Return the share of equity that a position is worth, whatever its side; 0 once none is left."""
+    value = abs(size * close)
+    return value / equity if equity > noise_of(value) else 0.0
 
 
 def tally_python(equity: FloatArray, start: float) -> tuple[float, int, float]:
@@ -110,11 +115,12 @@ pick_levels = jit_lean(pick_levels_python)
 def write_returns(levels: FloatArray, returns: FloatArray) -> None:
     """Write the simple returns between levels (k + 1,) into `returns` (k,).
 
-    NaN once a level is not positive any more: a ratio to debt says nothing.
+    NaN once a level is not positive any more, or nothing but rounding of the first one: a ratio to
+    debt or to nothing says nothing.
     """
-    alive = True
+    alive, least = True, noise_of(levels[0])
     for j in range(len(returns)):
-        alive = alive and levels[j] > 0.0
+        alive = alive and levels[j] > least
         returns[j] = levels[j + 1] / levels[j] - 1.0 if alive else math.nan
 
 
@@ -145,11 +151,14 @@ def figures_python(
     ----------
     returns : float64 array (k,)
         Simple return of each period. The ratios are NaN under two of them and where one is not
-        finite; Sharpe also where all are equal, Sortino where none is a loss.
+        finite; and where what they divide by is rounding (`noise_of_returns`): Sharpe where returns
+        do not vary, Sortino where none is a loss.
     per_year : float
         Periods in a year.
     net : float64 array (c,)
-        Net profit of each closed trade. Rate, factor and SQN are NaN where there are too few.
+        Net profit of each closed trade. Rate, factor and SQN are NaN where there are too few. What is
+        rounding of the largest execution (`noise_of`) is no loss: a trade wins, the factor is infinite
+        (NaN without a gain either), and SQN is NaN where profits do not differ by more.
     fees, values : float64 arrays (f,)
         Commission and value of each execution.
     two : float
@@ -159,42 +168,52 @@ def figures_python(
         Room; overwritten.
     """
     k, c = len(returns), len(net)
-    usable, same = k >= 2, True
+    usable = k >= 2
     for j in range(k):
         usable = usable and math.isfinite(returns[j])
-        same = same and returns[j] == returns[0]
     sharpe, sortino = math.nan, math.nan
     if usable:
         mean, year = exact_total(returns, k, partials) / k, math.sqrt(per_year)
+        least = noise_of_returns(mean)
         for j in range(k):
             part[j] = (returns[j] - mean) * (returns[j] - mean)
-        deviation = 0.0 if same else math.sqrt(exact_total(part, k, partials) / (k - 1))
-        if deviation > 0.0:
+        deviation = math.sqrt(exact_total(part, k, partials) / (k - 1))
+        if deviation > least:
             sharpe = mean / deviation * year
         for j in range(k):
             loss = min(returns[j], 0.0)
             part[j] = loss * loss
         deviation = math.sqrt(exact_total(part, k, partials) / k)
-        if deviation > 0.0:
+        if deviation > least:
             sortino = mean / deviation * year
     rate, factor, sqn = math.nan, math.nan, math.nan
     if c > 0:
+        largest = 0.0
+        for j in range(len(values)):
+            largest = max(largest, abs(values[j]))
+        for j in range(c):
+            largest = max(largest, abs(net[j]))
+        least = noise_of(largest)
         won = 0
         for j in range(c):
-            won += 1 if net[j] >= 0.0 else 0
+            won += 1 if net[j] >= -least else 0
             part[j] = max(net[j], 0.0)
         wins = exact_total(part, c, partials)
         for j in range(c):
             part[j] = max(-net[j], 0.0)
         losses = exact_total(part, c, partials)
-        rate, factor = won / c, wins / losses if losses > 0.0 else math.inf
-    if c > 1:
-        mean = exact_total(net, c, partials) / c
-        for j in range(c):
-            part[j] = math.pow(net[j] - mean, two)
-        deviation = math.sqrt(exact_total(part, c, partials) / c)
-        if deviation > 0.0:
-            sqn = math.sqrt(c) * mean / deviation
+        rate = won / c
+        if losses > least:
+            factor = wins / losses
+        elif wins > least:
+            factor = math.inf
+        if c > 1:
+            mean = exact_total(net, c, partials) / c
+            for j in range(c):
+                part[j] = math.pow(net[j] - mean, two)
+            deviation = math.sqrt(exact_total(part, c, partials) / c)
+            if deviation > least:
+                sqn = math.sqrt(c) * mean / deviation
     paid, traded = exact_total(fees, len(fees), partials), exact_total(values, len(values), partials)
     return sharpe, sortino, rate, factor, sqn, paid, traded
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from whatif.domain.noise import noise_of_returns
 from whatif.errors import StatisticsError
 from whatif.typing import FloatArray
-
-_ROUNDING = 1e-12
-"""What is left is nothing if it is a smaller share of the returns."""
 
 
 def net_exposure(returns: FloatArray, market: FloatArray) -> FloatArray:
@@ -26,7 +24,7 @@ def net_exposure(returns: FloatArray, market: FloatArray) -> FloatArray:
     float64 array () or (configurations,)
         Slope of the returns on the market's (beta): near 1 for one that always holds, 0.5 for half
         of the time or with half of the account, negative for one that is short, near 0 for one that
-        trades both ways. 0 where the market does not move. NaN where a return is.
+        trades both ways. 0 where the market does not move but for rounding. NaN where a return is.
 
     Raises
     ------
@@ -43,7 +41,7 @@ def net_exposure(returns: FloatArray, market: FloatArray) -> FloatArray:
         )
     moved = market - market.mean() if len(market) else market
     spread = float(moved @ moved)
-    if not spread > 0.0:
+    if not spread > len(market) * noise_of_returns(0.0) ** 2:
         return np.zeros(returns.shape[1:])
     return np.asarray(moved @ returns / spread, dtype=np.float64)
 
@@ -66,6 +64,6 @@ def over_market(returns: FloatArray, market: FloatArray) -> FloatArray:
     left = returns - (market[:, None] * slope if returns.ndim > 1 else market * slope)
     if len(left):
         # the market itself leaves rounding, which must not be ranked
-        still = np.abs(left).max(axis=0) <= _ROUNDING * np.abs(returns).max(axis=0)
+        still = np.abs(left).max(axis=0) <= noise_of_returns(np.abs(returns).max(axis=0))
         left = np.where(still, 0.0, left)
     return np.asarray(left, dtype=np.float64)

@@ -13,7 +13,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from whatif.stats.objectives import constant_columns, log_growth
+from whatif.domain.noise import NOISE, noise_of_returns
+from whatif.stats.objectives import constant_columns, log_growth, measure
 from whatif.typing import FloatArray, IntArray
 
 _T = TypeVar("_T", np.float64, np.uint8)
@@ -95,7 +96,7 @@ def _subset_sums(figures: npt.NDArray[_T]) -> npt.NDArray[_T]:
 
 
 class _Sharpe:
-    """Mean / std(ddof=1) per period; undefined where all returns are equal."""
+    """Mean / std(ddof=1) per period; undefined where returns do not vary but for rounding."""
 
     def __init__(self, matrix: FloatArray, blocks: int) -> None:
         varies = ~constant_columns(matrix)
@@ -108,7 +109,7 @@ class _Sharpe:
         self._means, self._within, self._only = np.empty(shape), np.empty(shape), np.empty(shape)
         for b in range(blocks):
             block = matrix[b * self._length : (b + 1) * self._length]
-            # what a block without variance holds, else NaN: equality is exact, variance is not
+            # what a block without variance holds, else NaN: variance may be rounding of its mean
             self._only[b] = np.where(constant_columns(block), block[0], np.nan)
             block = block - self._center
             sums[b] = block.sum(axis=0)
@@ -127,7 +128,8 @@ class _Sharpe:
         mean = total / self._n + self._center
         resting = np.flatnonzero(self._busy.sum(bits) == 0)
         scatter[resting] = np.nan
-        doubtful = np.flatnonzero(scatter <= _CANCELS * squares)
+        rounding = (self._n - 1) * noise_of_returns(mean) ** 2
+        doubtful = np.flatnonzero(scatter <= np.maximum(_CANCELS * squares, rounding))
         scatter[doubtful] = np.nan
         ratio = mean / np.sqrt(scatter / (self._n - 1))
         limits = _with_limits(ratio, resting, self._rest[resting])
@@ -143,18 +145,18 @@ class _Sharpe:
         center = means.mean(axis=0)
         scatter = self._within[rows].sum(axis=0) + self._length * np.square(means - center).sum(axis=0)
         constant = (only == only[0]).all(axis=0)
-        still = constant | (scatter <= 0.0)
         mean = np.where(constant, only[0], center + self._center[columns])
+        still = constant | (scatter <= (self._n - 1) * noise_of_returns(mean) ** 2)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio[columns] = np.where(still, np.nan, mean / np.sqrt(scatter / (self._n - 1)))
         limits[columns] = np.where(still, _limit(mean), ratio[columns])
 
 
 class _Sortino:
-    """Mean / sqrt(mean(min(r, 0)^2)) per period; undefined without a loss."""
+    """Mean / sqrt(mean(min(r, 0)^2)) per period; undefined without a loss but for rounding."""
 
     def __init__(self, matrix: FloatArray, blocks: int) -> None:
-        loses = matrix.min(axis=0) < 0.0
+        loses = ~np.isnan(measure(matrix.T, "sortino"))
         matrix = matrix if loses.all() else np.ascontiguousarray(matrix[:, loses])
         self.configurations = matrix.shape[1]
         length = len(matrix) // blocks
@@ -165,7 +167,7 @@ class _Sortino:
 
     def measure(self, bits: int) -> Half:
         mean, losses = self._sums.sum(bits) / self._n, self._losses.sum(bits)
-        undefined = np.flatnonzero(losses <= 0.0)
+        undefined = np.flatnonzero(losses <= self._n * noise_of_returns(mean) ** 2)
         losses[undefined] = np.nan
         ratio = mean / np.sqrt(losses / self._n)
         return Half(ratio, _with_limits(ratio, undefined, mean[undefined]))
@@ -199,4 +201,4 @@ def _with_limits(ratio: FloatArray, undefined: IntArray, mean: FloatArray) -> Fl
 
 
 def _limit(mean: FloatArray) -> FloatArray:
-    return np.where(mean == 0.0, 0.0, np.copysign(np.inf, mean))
+    return np.where(np.abs(mean) <= NOISE, 0.0, np.copysign(np.inf, mean))

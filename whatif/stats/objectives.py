@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from whatif.domain.noise import noise_of_returns
 from whatif.errors import StatisticsError, nearest
 from whatif.typing import BoolArray, FloatArray
 
@@ -60,8 +61,8 @@ def measure(returns: FloatArray, objective: str, per_year: float = 1.0) -> Float
     -------
     float64 array (...)
         As the metrics of these names (`return_pct` in percent, compounded). NaN under two periods,
-        where a return is NaN, and for a ratio whose deviation is 0: a Sharpe ratio of returns that
-        are all equal, a Sortino ratio without a loss.
+        where a return is NaN, and for a ratio whose deviation is rounding (`noise_of_returns`): a
+        Sharpe ratio of returns that do not vary, a Sortino ratio without a loss.
     """
     if objective == "return_pct":
         return np.asarray(100.0 * np.expm1(log_growth(returns).sum(axis=-1)), dtype=np.float64)
@@ -69,14 +70,14 @@ def measure(returns: FloatArray, objective: str, per_year: float = 1.0) -> Float
     if n < 2:
         return np.full(returns.shape[:-1], np.nan)
     if objective == "sharpe":
-        still = (returns == returns[..., :1]).all(axis=-1)
-        deviation = np.where(still, np.nan, returns.std(axis=-1, ddof=1))
+        deviation = np.asarray(returns.std(axis=-1, ddof=1))
     else:
         losses = np.minimum(returns, 0.0)
         deviation = np.sqrt(np.einsum("...t,...t->...", losses, losses) / n)
+    mean = returns.mean(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = returns.mean(axis=-1) / deviation * np.sqrt(per_year)
-    return np.where(deviation > 0.0, ratio, np.nan)
+        ratio = mean / deviation * np.sqrt(per_year)
+        return np.where(deviation > noise_of_returns(mean), ratio, np.nan)
 
 
 def log_growth(returns: FloatArray) -> FloatArray:
@@ -127,10 +128,17 @@ def refuse_missing(matrix: FloatArray) -> None:
 
 
 def constant_columns(matrix: FloatArray) -> BoolArray:
-    """Return which columns (configurations,) hold one value only; one that never trades holds 0."""
+    """Return which columns (configurations,) hold one value only, but for rounding of equity.
+
+    One that never trades holds 0.
+    """
     still = np.ones(matrix.shape[1], dtype=np.bool_)
-    for start in range(0, len(matrix), 256):
-        still &= (matrix[start : start + 256] == matrix[0]).all(axis=0)
-        if not still.any():
-            break
+    if not len(matrix):
+        return still
+    with np.errstate(invalid="ignore"):
+        least = noise_of_returns(matrix[0])
+        for start in range(0, len(matrix), 256):
+            still &= (np.abs(matrix[start : start + 256] - matrix[0]) <= least).all(axis=0)
+            if not still.any():
+                break
     return still
