@@ -12,7 +12,7 @@ from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.periods import Periods
 from whatif.errors import StudyError
 from whatif.search.pooling import check_poolable, pool
-from whatif.search.ranking import rank_rows
+from whatif.search.ranking import choosable, never_traded, rank_rows
 
 
 def rows(values: list[float], metric: str = "sharpe", status: list[str] | None = None) -> pd.DataFrame:
@@ -31,8 +31,40 @@ def test_the_greatest_first_nan_after_numbers_failures_last() -> None:
     found = rank_rows(
         rows([1.0, float("nan"), 3.0, -math.inf, 9.0], status=["ok", "ok", "ok", "ok", "error"]), "sharpe"
     )
-    assert found["config_id"].tolist() == ["c2", "c0", "c3", "c1", "c4"]
+    assert found["config_id"].tolist() == ["c2", "c0", "c1", "c3", "c4"]
     assert found["rank"].tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "order"),
+    [
+        ("profit_factor", [math.inf, 2.0, 3.0], ["c2", "c1", "c0"]),
+        ("sortino", [9.8e13, 2.0, -5.0], ["c1", "c2", "c0"]),
+        ("sharpe", [-9.8e13, 2.0, 1e6], ["c2", "c1", "c0"]),
+        ("sqn", [1.000001e6, 2.0, float("nan")], ["c1", "c0", "c2"]),
+        # money is no ratio, and may be as much as it is
+        ("pnl_net", [1e13, 2.0, math.inf], ["c0", "c1", "c2"]),
+        ("costs", [-math.inf, 2.0, 1.0], ["c2", "c1", "c0"]),
+    ],
+)
+def test_infinities_and_absurd_ratios_do_not_rank(metric: str, values: list[float], order: list[str]) -> None:
+    assert rank_rows(rows(values, metric), metric)["config_id"].tolist() == order
+
+
+@pytest.mark.parametrize("metric", ["return_pct", "max_drawdown_pct", "costs"])
+def test_what_never_traded_ranks_after_all_that_did(metric: str) -> None:
+    """Doing nothing loses nothing; a position that is still open has traded, though no trade is closed."""
+    sign = 1.0 if metric == "return_pct" else -1.0
+    board = rows(
+        [0.0, sign * -4.0, sign * -9.0, float("nan"), 0.0], metric, ["ok", "ok", "ok", "ok", "error"]
+    )
+    board = board.assign(trades=[0.0, 3.0, 0.0, 2.0, np.nan], open_at_end=[False, False, True, False, None])
+
+    ranked = rank_rows(board, metric)
+
+    assert ranked["config_id"].tolist() == ["c1", "c2", "c0", "c3", "c4"]
+    assert never_traded(ranked).tolist() == [False, False, True, False, False]
+    assert choosable(ranked, metric).tolist() == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize("metric", ["costs", "max_drawdown_pct", "max_drawdown_bars", "exposure", "turnover"])

@@ -67,3 +67,20 @@ def test_why_nothing_can_be_chosen() -> None:
     assert "1 failed (c on SPY; the first with: ValueError: no)" in said
     assert "1 traded, but have too few periods" in said
     assert "(d on SPY)" in said
+
+
+def test_why_values_that_do_not_rank_are_not_chosen() -> None:
+    rows = pd.DataFrame(
+        {
+            "config_id": ["a", "b"],
+            "symbol": "SPY",
+            "status": "ok",
+            "error": None,
+            "trades": [0, 3],
+            "open_at_end": False,
+            "profit_factor": [np.nan, np.inf],
+        }
+    )
+    said = why_undefined(rows, "profit_factor", "validate")
+    assert "profit_factor ranks none of 2 backtests: 1 made no trade (a on SPY)" in said
+    assert "1 lost next to nothing or did not vary: profit_factor is infinite or beyond 1,000,000" in said

@@ -10,6 +10,7 @@ import pandas as pd
 
 from whatif.report.columns import METRICS
 from whatif.report.judgement import Judgement
+from whatif.search.ranking import never_traded
 
 WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""
@@ -122,6 +123,11 @@ class ReportData:
     def failed(self) -> pd.DataFrame:
         """The rows of the leaderboard that failed, in its order."""
         return self.leaderboard[self.leaderboard["status"] != "ok"]
+
+    @property
+    def idle(self) -> int:
+        """How many of the leaderboard's rows ran and never traded; they rank after those that did."""
+        return int(never_traded(self.leaderboard).sum())
 
     @property
     def metrics(self) -> list[str]:

@@ -68,6 +68,7 @@ def render(data: ReportData) -> str:
         answer=words.answer(data),
         question=words.question(data),
         caution=words.caution(data),
+        idle=words.idle(data),
         axes=[words.axis_summary(data, axis) for axis in data.axes],
         tiles=_tiles(data),
         comparison=_comparison(data),

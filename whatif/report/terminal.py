@@ -160,7 +160,8 @@ def _head(key: str) -> str:
 def _print_counts(data: ReportData, console: Console, top: int) -> None:
     ran, failed = len(data.ranked), len(data.failed)
     more = f"the first {top} of {ran:,}" if ran > top else words.count(ran, "backtest")
-    console.print(Text(f"{more}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
+    idle = f"; {words.idle(data)}" if data.idle else ""
+    console.print(Text(f"{more}{idle}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
         error = data.failed["error"].fillna("no message").astype(str).value_counts()
         console.print(

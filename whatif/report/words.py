@@ -86,10 +86,17 @@ def question(data: ReportData) -> str:
     )
 
 
+def idle(data: ReportData) -> str:
+    """Say how many backtests never traded, and where they rank."""
+    return f"{data.idle:,} never traded, and {'ranks' if data.idle == 1 else 'rank'} after those that did"
+
+
 def answer(data: ReportData) -> list[str]:
     """Say which configuration came first and how it did, beside buy-and-hold; empty promises none."""
     if data.ranked.empty:
         return [_no_answer(data)]
+    if not data.chosen:
+        return [f"There is no answer: of {count(len(data.ranked), 'backtest')} that ran, none can be chosen."]
     name, where = data.chosen.get("config_id", MISSING), data.chosen.get("symbol")
     held = f" with {parameters(data.parameters)}" if data.parameters else ""
     first = f"Configuration {name}{f' on {where}' if where else ''}{held}"

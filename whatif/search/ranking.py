@@ -6,6 +6,42 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.typing import BoolArray, FloatArray
+
+RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})
+"""Objectives that divide by a spread or a loss."""
+
+LARGEST_RATIO = 1e6
+"""Size above which a ratio is no result of trading: what it divides by is next to nothing."""
+
+
+def rankable(rows: pd.DataFrame, objective: str) -> FloatArray:
+    """Return the objective of each row as a ranking takes it, (rows,).
+
+    NaN, which ranks last, also stands for what is infinite, and for a ratio (`RATIOS`) beyond
+    `LARGEST_RATIO`: a profit factor without a loss says that nothing was lost yet, not that it is
+    the best of all.
+    """
+    values = rows[objective].astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    usable = np.isfinite(values)
+    if objective in RATIOS:
+        usable &= np.abs(values) <= LARGEST_RATIO
+    return np.where(usable, values, np.nan)
+
+
+def never_traded(rows: pd.DataFrame) -> BoolArray:
+    """Return which backtests ran and never traded, (rows,): no closed trade, and no position at the end."""
+    if not {"trades", "open_at_end"} <= set(rows.columns):
+        return np.zeros(len(rows), dtype=np.bool_)
+    trades = rows["trades"].astype("float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    held = rows["open_at_end"].astype("float64").to_numpy(dtype=np.float64, na_value=0.0)
+    return np.asarray((rows["status"] == "ok").to_numpy() & (trades == 0.0) & ~(held > 0.0))
+
+
+def choosable(rows: pd.DataFrame, objective: str) -> BoolArray:
+    """Return which backtests may be chosen, (rows,): they ran, traded, and have a value that ranks."""
+    ran = (rows["status"] == "ok").to_numpy()
+    return np.asarray(ran & ~np.isnan(rankable(rows, objective)) & ~never_traded(rows))
 
 
 def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
@@ -21,19 +57,21 @@ def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
 
     Notes
     -----
-    NaN ranks after every number and failed backtests last. Ties keep the order of
-    config_id and symbol, so that a ranking is the same wherever it is made.
+    Those that never traded come after all that did: doing nothing costs nothing and falls by
+    nothing, which is no merit. What has no value that ranks (`rankable`) follows, and failed
+    backtests come last. Ties keep the order of config_id and symbol, so that a ranking is the same
+    wherever it is made.
     """
-    sign = 1.0 if objective in LOWER_IS_BETTER else -1.0
-    key = sign * rows[objective].astype("float64")
-    failed = (rows["status"] != "ok").to_numpy()
+    key = rankable(rows, objective) * (1.0 if objective in LOWER_IS_BETTER else -1.0)
+    undefined = np.isnan(key)
     order = np.lexsort(
         (
             rows["symbol"].astype(str).to_numpy(dtype=object).astype(str),
             rows["config_id"].astype(str).to_numpy(dtype=object).astype(str),
-            np.where(key.isna(), 0.0, key.to_numpy()),
-            key.isna().to_numpy(),
-            failed,
+            np.where(undefined, 0.0, key),
+            never_traded(rows),
+            undefined,
+            (rows["status"] != "ok").to_numpy(),
         )
     )
     ranked = rows.iloc[order].reset_index(drop=True)

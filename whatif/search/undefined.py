@@ -1,8 +1,10 @@
-"""Says why an objective has no value anywhere."""
+"""Says why an objective ranks nothing."""
 
 from __future__ import annotations
 
 import pandas as pd
+
+from whatif.search.ranking import LARGEST_RATIO, never_traded
 
 MOST_NAMED = 3
 
@@ -22,9 +24,10 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
     if not len(rows):
         return f"nothing can be chosen on {where}: no backtest is stored"
     failed = rows[rows["status"] != "ok"]
-    ran = rows[(rows["status"] == "ok") & rows[objective].isna()]
-    idle = ran[(ran["trades"].astype("float64").fillna(0) == 0) & ~ran["open_at_end"].astype(bool)]
-    other = ran.drop(idle.index)
+    idle = rows[never_traded(rows)]
+    ran = rows[(rows["status"] == "ok") & ~never_traded(rows)]
+    other = ran[ran[objective].isna()]
+    beyond = ran[ran[objective].notna()]
     parts = []
     if len(idle):
         parts.append(f"{len(idle):,} made no trade ({_named(idle)})")
@@ -36,8 +39,15 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
             f"{len(other):,} traded, but have too few periods, trades or differences between returns for "
             f"{objective} ({_named(other)})"
         )
+    if len(beyond):
+        parts.append(
+            f"{len(beyond):,} lost next to nothing or did not vary: {objective} is infinite or beyond "
+            f"{LARGEST_RATIO:,.0f}, which does not rank ({_named(beyond)})"
+        )
+    known = bool(rows[objective].notna().any())
+    none = "ranks none of" if known else "has no value for any of"
     return (
-        f"nothing can be chosen on {where}: {objective} has no value for any of {len(rows):,} backtests: "
+        f"nothing can be chosen on {where}: {objective} {none} {len(rows):,} backtests: "
         f"{'; '.join(parts)}. Take a longer window, shorter periods, or parameters that trade"
     )
 

@@ -12,6 +12,7 @@ from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.pins import LakeLocation
 from whatif.search.fold import Fold
+from whatif.search.ranking import choosable
 from whatif.search.undefined import why_undefined
 from whatif.workflow.board import leaderboard, stored_rows
 from whatif.workflow.paths import path_board
@@ -30,7 +31,7 @@ class FoldAnswer:
     board : DataFrame
         Its ranking, best first.
     chosen : Chosen or None
-        What came first in it; None if no backtest has a value of the objective.
+        What came first in it; None if no backtest traded and has a value that ranks.
     reason : str
         Why nothing was chosen; "" if something was.
     """
@@ -59,8 +60,8 @@ def _answer(resolved: Resolved, fold: Fold, board: pd.DataFrame) -> FoldAnswer:
 
 
 def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
-    """Return the first of the ranking, or None if no backtest has a value of the objective."""
-    good = board[(board["status"] == "ok") & board[resolved.study.objective].notna()]
+    """Return the first of the ranking; None if no backtest traded and has a value that ranks."""
+    good = board[choosable(board, resolved.study.objective)]
     if not len(good):
         return None
     row = good.iloc[0]
