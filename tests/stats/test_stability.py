@@ -144,3 +144,20 @@ def test_no_ranks_no_correlation(validate: list[float], test: list[float]) -> No
 def test_sides_of_different_length_are_refused() -> None:
     with pytest.raises(StatisticsError, match="on either side"):
         rank_correlation([1.0, 2.0], [1.0])
+
+
+def test_the_chosen_one_of_equal_ones_is_marked() -> None:
+    """Of several equal values, that of the choice is the one that slices and planes point to."""
+    points = [{"a": a, "b": b} for a in (1, 2, 3) for b in (10, 20)]
+    values = [1.0, 5.0, 0.5, 5.0, 5.0, 2.0]
+
+    found = stability_of_best({"a": [1, 2, 3], "b": [10, 20]}, points, values, best=4)
+
+    assert (found.best, found.objective) == (4, 5.0)
+    assert (found.slices["a"].best, found.slices["b"].best) == (2, 0)
+    (plane,) = found.planes
+    assert plane.objective[plane.best] == 5.0
+    assert (plane.x_values[plane.best[1]], plane.y_values[plane.best[0]]) in {(3, 10), (10, 3)}
+    assert stability_of_best({"a": [1, 2, 3], "b": [10, 20]}, points, values).best == 1
+    with pytest.raises(StatisticsError, match="best=6 of 6 points"):
+        stability_of_best({"a": [1, 2, 3], "b": [10, 20]}, points, values, best=6)

@@ -83,9 +83,8 @@ def strips(judgement: Judgement, objective: str) -> list[Strip]:
     shown = []
     for one in stability.slices.values():
         heights = _heights(one.objective, objective)
-        best = _place(one.objective, stability)
-        kept = _near(best, len(one.values))
-        cells = [_cell(one.objective[k], heights[k], k == best, objective) for k in kept]
+        kept = _near(one.best, len(one.values))
+        cells = [_cell(one.objective[k], heights[k], k == one.best, objective) for k in kept]
         labels = tuple(axis_label(one.values[k]) for k in kept)
         shown.append(Strip(one.axis, labels, tuple(cells), len(one.values) - len(kept)))
     return shown
@@ -98,13 +97,12 @@ def sheets(judgement: Judgement, objective: str) -> list[Sheet]:
         if max(plane.objective.shape) > MOST_CELLS or judgement.stability is None:
             continue
         heights = _heights(plane.objective, objective)
-        best = _place(plane.objective.ravel(), judgement.stability)
         width = plane.objective.shape[1]
         rows = [
             (
                 axis_label(value),
                 tuple(
-                    _cell(plane.objective[k, j], heights[k, j], k * width + j == best, objective)
+                    _cell(plane.objective[k, j], heights[k, j], (k, j) == plane.best, objective)
                     for j in range(width)
                 ),
             )
@@ -139,11 +137,6 @@ def _heights(values: FloatArray, objective: str) -> FloatArray:
     scaled = (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
     scaled = 1.0 - scaled if metric(objective).less_is_better else scaled
     return np.where(np.isfinite(scaled), scaled, 0.0)
-
-
-def _place(values: FloatArray, stability: Stability) -> int:
-    equal = np.flatnonzero(values == stability.objective)
-    return int(equal[0]) if len(equal) else -1
 
 
 def _near(best: int, number: int) -> Sequence[int]:

@@ -77,11 +77,14 @@ class Slice:
         In the grid's order.
     objective : float64 array (values,)
         NaN where no point was measured.
+    best : int
+        Place of the best configuration among the values.
     """
 
     axis: str
     values: tuple[object, ...]
     objective: FloatArray
+    best: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,8 @@ class Plane:
         In the grid's order.
     objective : float64 array (y values, x values)
         NaN where no point was measured.
+    best : (int, int)
+        Row and column of the best configuration.
     """
 
     x: str
@@ -103,6 +108,7 @@ class Plane:
     x_values: tuple[object, ...]
     y_values: tuple[object, ...]
     objective: FloatArray
+    best: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +169,7 @@ def stability_of_best(
     lower_is_better: bool = False,
     ordinal: Sequence[str] | None = None,
     all_planes: bool = False,
+    best: int | None = None,
 ) -> Stability:
     """Describe what surrounds the best point of a grid.
 
@@ -180,20 +187,27 @@ def stability_of_best(
         Axes along which a step means something; those of numbers only if not given.
     all_planes : bool
         Planes of all pairs of axes, or of the two most influential ones only.
+    best : int, optional
+        Place among the points of the one that was chosen, which settles ties and whatever else a
+        choice looks at; the first point with the best objective if not given.
 
     Returns
     -------
     Stability
-        The best is the first point with the best objective.
+        What surrounds the best.
 
     Raises
     ------
     StatisticsError
-        If a point is not on the grid or there twice, lengths differ, or no objective is known.
+        If a point is not on the grid or there twice, lengths differ, no objective is known, or that of
+        `best` is not.
     """
     grid = Grid(axes, points, ordinal)
     values = _known(objective, len(points))
-    best = int(np.nanargmin(values) if lower_is_better else np.nanargmax(values))
+    if best is None:
+        best = int(np.nanargmin(values) if lower_is_better else np.nanargmax(values))
+    elif not 0 <= best < len(values) or math.isnan(values[best]):
+        raise StatisticsError(f"best={best} of {len(values)} points: a point whose objective is known")
     at = grid.places[best]
     weights = influence(axes, points, values)
     varied = [name for name in weights if len(grid.values[name]) > 1]
@@ -313,13 +327,15 @@ def _edges(grid: Grid, at: tuple[int, ...]) -> tuple[Edge, ...]:
 
 def _slice(grid: Grid, values: FloatArray, at: tuple[int, ...], name: str) -> Slice:
     along = [_value(grid, values, grid.moved(at, {name: k})) for k in range(len(grid.values[name]))]
-    return Slice(name, grid.values[name], np.array(along, dtype=np.float64))
+    place = at[grid.names.index(name)]
+    return Slice(name, grid.values[name], np.array(along, dtype=np.float64), place)
 
 
 def _plane(grid: Grid, values: FloatArray, at: tuple[int, ...], x: str, y: str) -> Plane:
     columns, rows = range(len(grid.values[x])), range(len(grid.values[y]))
     table = [[_value(grid, values, grid.moved(at, {x: j, y: k})) for j in columns] for k in rows]
-    return Plane(x, y, grid.values[x], grid.values[y], np.array(table, dtype=np.float64))
+    place = at[grid.names.index(y)], at[grid.names.index(x)]
+    return Plane(x, y, grid.values[x], grid.values[y], np.array(table, dtype=np.float64), place)
 
 
 def _value(grid: Grid, values: FloatArray, place: tuple[int, ...]) -> float:

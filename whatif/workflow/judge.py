@@ -15,6 +15,7 @@ from whatif.pins import LakeLocation
 from whatif.report.judgement import Judgement
 from whatif.runner.plan import Plan
 from whatif.runner.thinning import returns_to_keep
+from whatif.search.ranking import rankable
 from whatif.search.window import Window
 from whatif.stats import (
     Evidence,
@@ -276,9 +277,10 @@ def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stabi
     if not values or len(points) * sum(map(len, values.values())) > MOST_COMPARISONS:
         return None
     objective = resolved.study.objective
-    ran = rows[objective].astype("float64").where(rows["status"] == "ok")
+    ran = np.where(rows["status"] == "ok", rankable(rows, objective), np.nan)
     lower = objective in LOWER_IS_BETTER
-    return stability_of_best(values, points, ran.to_numpy(), lower_is_better=lower)
+    best = int(np.flatnonzero(rows["config_id"] == chosen.config_id)[0])
+    return stability_of_best(values, points, ran, lower_is_better=lower, best=best)
 
 
 def _correlation(
