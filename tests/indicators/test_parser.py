@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from whatif.errors import IndicatorError
@@ -110,3 +112,33 @@ def test_a_factor_may_be_a_parameter() -> None:
 def test_the_warmup_of_an_unbound_expression_is_refused() -> None:
     with pytest.raises(IndicatorError, match="bind the parameters first"):
         parse("sma(fast)").warmup()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sma(" * 200 + "close" + ", 3)" * 200,
+        "sma(" * 31 + "close" + ", 3)" * 31,
+        "(" * 5000,
+        "[" * 31 + "]" * 31,
+        "sma(close, " + "-" * 1500 + "1)",
+        "a" + ".b" * 900,
+        "1" + "+1" * 900,
+        "sma(close, 1" + "0" * 5000 + ")",
+        "sma(close, 1" + "0" * 1900 + ")",
+        "sma(close, 1000000000000)",
+        "sma(close, 1e400)",
+        "close" * 10_000,
+        "sma(\0)",
+    ],
+)
+def test_expressions_without_end_are_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(IndicatorError) as caught:
+        parse(text)
+    assert time.process_time() - began < 0.5
+    assert len(str(caught.value)) < 5000
+
+
+def test_thirty_deep_is_deep_enough() -> None:
+    assert parse("sma(" * 30 + "close" + ", 3)" * 30).warmup() == 60

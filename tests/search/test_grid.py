@@ -374,3 +374,20 @@ def test_without_a_constraint_every_refusal_is_raised() -> None:
     study = parse_study(CROSS.replace("  slow: [20, 50]\n", "").replace(", params: {size: 100}", ""))
     with pytest.raises(StrategyError, match="too fast"):
         expand(study, _NoConstraint(), lambda name, tf: {})
+
+
+@pytest.mark.parametrize("value", ["2013-10-04", ".nan", "[1, .inf]"])
+def test_what_can_name_no_configuration_is_refused(value: str) -> None:
+    """An ordinary Backtrader strategy takes any value; a study's results are found by it."""
+
+    class Ordinary:
+        digest = "d"
+        defaults = {"size": None}
+
+        def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(given)
+
+    study = CROSS.replace("{size: 100}", "{}").replace("axes:", f"axes:\n  size: [{value}]", 1)
+    text = "\n".join(line for line in study.splitlines() if "fast" not in line and "slow" not in line)
+    with pytest.raises(StudyError, match=r"can name no configuration|not finite"):
+        expand(parse_study(text), Ordinary(), lambda *_: {})

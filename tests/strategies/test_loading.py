@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,17 @@ from whatif.strategies import BUILTIN, BacktraderSpec, StrategySpec, from_portab
 from whatif.strategies.builtin.sma_crossover import sma_crossover
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "strategies"
+
+ENDINGS = {
+    "import sys; sys.exit(0)": "SystemExit: 0",
+    "exit()": "SystemExit",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise GeneratorExit": "GeneratorExit",
+    "def f(): f()\nf()": "RecursionError",
+    "a\0b": "null byte",
+    "(" * 300: "SyntaxError",
+}
+"""Files that end the process that loads them, and what is said of it."""
 
 TWO = """
 from whatif.strategies import hold, strategy
@@ -177,3 +189,40 @@ def test_strategies_do_not_import_backtrader() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("text", "said"), ENDINGS.items())
+def test_a_file_cannot_end_the_process(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(StrategyError, match=r"strategy '.*mine\.py': loading it failed") as caught:
+        resolve(str(tmp_path / "mine.py"))
+    assert said in str(caught.value)
+
+
+def test_a_module_cannot_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ends_at_once.py").write_text("raise SystemExit(0)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StrategyError, match="importing ends_at_once failed: SystemExit: 0"):
+        resolve("ends_at_once:mine")
+
+
+def test_ctrl_c_while_a_file_is_loaded_is_still_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass"
+    )
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        resolve(str(tmp_path / "mine.py"))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_file_of_no_sense_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "long.py").write_text("#" * 4_000_001)
+    (tmp_path / "device.py").symlink_to("/dev/zero")
+    (tmp_path / "folder.py").mkdir()
+    for name, said in (("long", "more than 4,000,000 bytes"), ("device", "a device"), ("folder", "a folder")):
+        with pytest.raises(StrategyError, match=said):
+            resolve(str(tmp_path / f"{name}.py"))
+    for name in ("a\0.py", "x" * 300 + ".py"):
+        with pytest.raises(StrategyError, match="give the path of a file"):
+            resolve(name)

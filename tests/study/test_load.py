@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 
@@ -233,6 +234,130 @@ def test_symbols() -> None:
     # ON is a ticker, and YAML's word for true
     assert "put it in quotes" in refusal(LEAST.replace("[SPY]", "[ON]"))
     assert parse_study(LEAST.replace("[SPY]", "['ON']")).data.symbols == ("ON",)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.x", "a.", "aux"])
+def test_a_name_that_no_folder_can_have(name: str) -> None:
+    """Reports are written to a folder of the study's name."""
+    assert "becomes that of a folder" in refusal(LEAST.replace("study: least", f"study: {name}"))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "said"),
+    [
+        ("''", "blank"),
+        ("' '", "blank"),
+        ('"A\\nB"', "u000a"),
+        ('"A\\rB"', "u000d"),
+        ('"A\\tB"', "u0009"),
+        ('"\\x1b[2JA"', "u001b"),
+        ('"A\\0"', "u0000"),
+        ('"\\u202eYPS"', "u202e"),
+        ('"SP\\u200bY"', "u200b"),
+        ('"A\\u2028B"', "u2028"),
+        ("'SPY '", "begins or ends with a blank"),
+        ('"\\uff33PY"', "looks like 'SPY'"),
+        ("X" * 101, "more than 100 characters"),
+    ],
+)
+def test_what_is_no_symbol(symbol: str, said: str) -> None:
+    message = refusal(LEAST.replace("[SPY]", f"[{symbol}]"))
+    assert "data.symbols: names the symbol" in message
+    assert said in message
+    assert message.isprintable() or "\n" in message
+    assert not {"\x1b", "\u202e", "\0"} & set(message)
+
+
+@pytest.mark.parametrize(
+    "symbol", ["BRK.B", "BTC-USD", "^GSPC", "EURUSD=X", "7203.T", "\u6bd4\u4e9a\u8fea", "[/red]", "ES 12-24"]
+)
+def test_symbols_of_every_market_are_taken(symbol: str) -> None:
+    assert parse_study(LEAST.replace("[SPY]", f"['{symbol}']")).data.symbols == (symbol,)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (
+            "{a: {from: 1, to: 1000}, b: {from: 1, to: 1000}}",
+            "the grid has 1,000,000 points (1,000 of a x 1,000 of b)",
+        ),
+        ("{a: {from: 1, to: 20000}, b: {from: 1, to: 20000}}", "the grid has 400,000,000 points"),
+        ("{a: {from: 1, to: 1000000}}", "axis a has 1,000,000 values, more than 500,000"),
+        ("{a: {from: 0, to: 1.0e+300, step: 1.0e-300}}", "axis a has about 1e600 values"),
+        ("{a: {from: 0, to: 1, step: .nan}}", "must be numbers"),
+        ("{a: {from: 1, to: 99999999999999999999}}", "must be numbers"),
+        ("{a: [1, .inf]}", "not finite or beyond 64 bits"),
+        ("{a: [9223372036854775808]}", "not finite or beyond 64 bits"),
+        ("{execution: [{cash: .nan}]}", "not finite or beyond 64 bits"),
+    ],
+)
+def test_a_grid_is_counted_before_it_is_made(axes: str, said: str) -> None:
+    began = time.process_time()
+    assert said in refusal(LEAST + f"axes: {axes}")
+    assert time.process_time() - began < 0.5
+
+
+def test_a_hundred_thousand_points_are_taken() -> None:
+    study = parse_study(LEAST + "axes: {a: {from: 1, to: 400}, b: {from: 1, to: 250}}")
+    assert (len(study.axes["a"]), len(study.axes["b"])) == (400, 250)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("split: {embargo: 99999999999999999999min}", "longer than 36,525d"),
+        ("split: {embargo: " + "9" * 5000 + "min}", "longer than 36,525d"),
+        ("label: {horizon: 99999999999999999999999999min}", "longer than 36,525d"),
+        (
+            "split: {kind: walk_forward, train: 100000000000000000000, validate: 1, test: 1}",
+            "at most 100,000",
+        ),
+        ("split: {kind: walk_forward, train: 1, validate: 1, test: 1, embargo: 100001}", "at most 100,000"),
+        (
+            "split: {kind: cpcv, folds: 100, test_folds: 50}",
+            "100,891,344,545,564,193,334,812,497,256 splits, more than 5,000",
+        ),
+        ("strategy: {name: x, params: {a: .nan}}", "strategy"),
+        (
+            "features: [close]\nlabel: {}\nmodels: {a: {tune: {}, "
+            "trees: [1, 2, 3, 4, 5, 6], depth: [1, 2, 3, 4, 5, 6], bins: [2, 3, 4, 5, 6, 7], "
+            "min_leaf: [1, 2, 3, 4, 5, 6]}}",
+            "1,296 combinations",
+        ),
+        ("features: [close]\nlabel: {}\nmodels: {a: {trees: [[1], [2]]}}", "models.a.trees"),
+        (
+            "features: [" + ", ".join(f"sma({k})" for k in range(1, 1002)) + "]",
+            "1,001 features, more than 1,000",
+        ),
+    ],
+)
+def test_bounds_on_what_a_study_asks_for(more: str, said: str) -> None:
+    began = time.process_time()
+    message = refusal(
+        LEAST.replace("strategy: {name: sma_crossover}\n", "") + more if "strategy" in more else LEAST + more
+    )
+    assert said in message
+    assert len(message) < 2500
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("0001-01-01", "2013-10-12", "not between 1800-01-01 and 2200-12-31"),
+        ("2013-10-04", "9999-12-31", "not between 1800-01-01 and 2200-12-31"),
+        ("1850-01-01", "2013-10-12", "longer than 100 years"),
+    ],
+)
+def test_dates_that_no_calendar_counts(start: str, end: str, said: str) -> None:
+    assert said in refusal(LEAST.replace("2013-10-04", start).replace("2013-10-12", end))
+
+
+def test_a_study_of_nothing_but_mistakes_gets_a_short_answer() -> None:
+    message = refusal(LEAST + "\n".join(f"{'k' * 500}{k}: 1" for k in range(500)))
+    assert message.count("\n") <= 31
+    assert message.endswith("more")
 
 
 def test_timeframes() -> None:

@@ -69,10 +69,21 @@ def test_a_digest_tells_names_and_contents_apart() -> None:
     assert len(digests) == 5
 
 
-@pytest.mark.parametrize("name", ["/elsewhere/mine.py", "../mine.py", "own/../../mine.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["/elsewhere/mine.py", "../mine.py", "own/../../mine.py", "%2e%2e/mine.py", "~/mine.py", "C:mine.py"],
+)
 def test_a_strategy_file_that_could_not_stand_beside_it(tmp_path: Path, name: str) -> None:
     with pytest.raises(SubmitError, match="name it relative to the study's folder"):
         bundle_of(tmp_path, name)
+
+
+def test_a_link_to_a_file_elsewhere_is_not_uploaded(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.py").symlink_to(tmp_path / "secret")
+    with pytest.raises(SubmitError, match="by a link"):
+        bundle_of(tmp_path / "here", "mine.py")
 
 
 def test_a_strategy_file_that_is_not_there(tmp_path: Path) -> None:

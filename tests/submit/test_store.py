@@ -63,6 +63,52 @@ class TestStore:
         with pytest.raises(SubmitError, match="would leave the folder"):
             store.fetch_folder("s3://quant-artifacts/r/", tmp_path)
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "/abs",
+            "../x",
+            "a/../../x",
+            "a\\..\\x",
+            "C:x",
+            "~/x",
+            "%2e%2e/x",
+            "a\u202ex",
+            "\uff0e\uff0e/x",
+            "y" * 256,
+        ],
+    )
+    def test_keys_of_every_shape_that_leaves(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setattr(Store, "_keys", lambda *_: iter([f"r/{name}"]))
+        with pytest.raises(SubmitError, match="would leave the folder"):
+            store.fetch_folder("s3://quant-artifacts/r/", tmp_path / "in")
+        assert not list(tmp_path.rglob("*"))
+
+    def test_a_folder_with_a_link_in_it_is_not_written_through(
+        self, store: Store, s3: Any, tmp_path: Path
+    ) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "out").mkdir()
+        (tmp_path / "in" / "deep").symlink_to(tmp_path / "out")
+        s3.put_object(Bucket="quant-artifacts", Key="r/deep/x", Body=b"theirs")
+        with pytest.raises(SubmitError, match="by a link"):
+            store.fetch_folder("s3://quant-artifacts/r/", tmp_path / "in")
+        assert not list((tmp_path / "out").iterdir())
+
+    def test_a_link_out_of_the_folder_is_not_uploaded(self, store: Store, s3: Any, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("key")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "x.csv").symlink_to(tmp_path / "secret")
+        with pytest.raises(SubmitError, match="by a link"):
+            store.put_folder(tmp_path / "out", f"{ROOT}/r/")
+        assert keys(s3) == []
+
+    def test_the_longest_name_is_fetched(self, store: Store, s3: Any, tmp_path: Path) -> None:
+        s3.put_object(Bucket="quant-artifacts", Key="r/" + "y" * 255, Body=b"")
+        assert [path.name for path in store.fetch_folder("s3://quant-artifacts/r/", tmp_path)] == ["y" * 255]
+
     def test_more_objects_than_a_page(
         self, store: Store, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -117,6 +163,35 @@ class TestFarSide:
             pytest.raises(StrategyError, match=r"mine\.py is not in the upload: there is no .*/s/mine\.py"),
             study_here(f"{ROOT}/s/study.yaml"),
         ):
+            pass
+
+    @pytest.mark.parametrize(
+        "name", ["{here}/x.py", "../x.py", "own/../../x.py", "..%2fx.py", "~/x.py", "C:x.py"]
+    )
+    def test_a_strategy_path_that_leaves_the_folder_writes_nothing(
+        self, far_side: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        named = name.format(here=tmp_path)
+        study = STUDY.replace("name: sma_crossover", f"name: '{named}'")
+        far_side.put_if_absent(f"{ROOT}/s/study.yaml", study.encode())
+        asked: list[str] = []
+        fetch = far_side.fetch
+        monkeypatch.setattr(far_side, "fetch", lambda uri, to: asked.append(uri) or fetch(uri, to))
+        with pytest.raises(StrategyError, match="would leave the folder"), study_here(f"{ROOT}/s/study.yaml"):
+            pass
+        assert asked == [f"{ROOT}/s/study.yaml"]
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("name", ["..", "%2e%2e", "C:study.yaml", "a\\b.yaml"])
+    def test_a_study_whose_name_leaves_the_folder(self, far_side: Store, name: str) -> None:
+        with pytest.raises(StudyError, match="would leave the folder"), study_here(f"{ROOT}/{name}"):
+            pass
+
+    def test_a_strategy_below_the_study_as_if_it_were_a_folder(self, far_side: Store) -> None:
+        far_side.put_if_absent(
+            f"{ROOT}/s/study.yaml", STUDY.replace("sma_crossover", "study.yaml/x.py").encode()
+        )
+        with pytest.raises(SubmitError, match="cannot be written"), study_here(f"{ROOT}/s/study.yaml"):
             pass
 
     def test_a_study_that_is_not_there(self, far_side: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from whatif.errors import StudyError
+from whatif.paths import shown
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -13,6 +14,9 @@ DAY_US = 24 * HOUR_US
 _UNITS = {"min": MINUTE_US, "h": HOUR_US, "d": DAY_US}
 _PATTERN = re.compile(r"([1-9][0-9]*)(min|h|d)")
 
+MAX_DAYS = 36_525
+"""Longest duration: a hundred years."""
+
 
 def duration_us(text: str) -> int:
     """Return a duration such as "5min", "1h" or "2d" in microseconds.
@@ -20,15 +24,20 @@ def duration_us(text: str) -> int:
     Raises
     ------
     StudyError
-        If `text` is not a positive whole number followed by min, h or d.
+        If `text` is not a positive whole number followed by min, h or d, or is beyond a hundred years.
     """
     match = _PATTERN.fullmatch(str(text).strip())
     if match is None:
         raise StudyError(
-            f"{text!r} is not a duration: write a positive whole number and a unit, "
+            f"{shown(str(text))} is not a duration: write a positive whole number and a unit, "
             "min, h or d, such as '5min', '1h' or '1d'"
         )
-    return int(match.group(1)) * _UNITS[match.group(2)]
+    length = int(match.group(1)[:20]) * _UNITS[match.group(2)]
+    if length > MAX_DAYS * DAY_US:
+        raise StudyError(
+            f"{text[:40]!r} is longer than {MAX_DAYS:,}d, a hundred years: write a shorter duration"
+        )
+    return length
 
 
 def timeframe_us(text: str) -> int:

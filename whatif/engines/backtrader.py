@@ -280,7 +280,7 @@ def _loop(
             state = seat.look(row, broker)
             try:
                 code, amount = step(row, seat.arrays, params, state)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise _step_failed(spec, seat, row, error) from error
             if code:
                 _check_intent(spec, seat, row, code, amount)
@@ -307,7 +307,7 @@ def _where(spec: StrategySpec, seat: _Seat, row: int) -> str:
     return f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
 
 
-def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: Exception) -> EngineError:
+def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: BaseException) -> EngineError:
     where = _where(spec, seat, row)
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
         return EngineError(
@@ -412,13 +412,13 @@ def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:
         return ledger.to_run(bars, window)
     except EngineError as error:
         raise EngineError(f"strategy {spec.name}: {error}") from error.__cause__
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _classic_failed(spec, cerebro, error) from error
     finally:
         _dismantle(cerebro)
 
 
-def _classic_failed(spec: BacktraderSpec, cerebro: _RecordingCerebro, error: Exception) -> EngineError:
+def _classic_failed(spec: BacktraderSpec, cerebro: _RecordingCerebro, error: BaseException) -> EngineError:
     row = cerebro._row
     where = "before the first bar" if row < 0 else f"bar {row} at {instant(cerebro._timeline.ts[row])}"
     return EngineError(f"strategy {spec.name}: {where}: it raised {type(error).__name__}: {error}")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
+from itertools import accumulate
 
 from whatif.errors import IndicatorError
 from whatif.indicators.expression import Call, Expression, Node, Parameter, Series, default_sources
 from whatif.indicators.registry import Indicator, get_indicator
+from whatif.paths import shown
+
+MAX_LENGTH = 2_000
+"""Longest expression, characters."""
+
+MAX_DEPTH = 30
+"""Indicators inside of each other."""
 
 
 @lru_cache(maxsize=4096)
@@ -28,16 +36,28 @@ def parse(text: str) -> Expression:
     Raises
     ------
     IndicatorError
-        If the text is no such expression, an indicator is unknown, a period is not a positive
-        integer, or a factor not a number of at least 0.
+        If the text is no such expression, is too long or nested too deep, an indicator is unknown, a
+        period is not a positive integer, or a factor not a number of at least 0.
     """
+    _check_size(text)
     try:
-        body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, AttributeError) as error:
+        return Expression(_node(ast.parse(text.strip(), mode="eval").body, text))
+    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as error:
         raise IndicatorError(
-            f"{text!r} is not an indicator expression; write for instance sma(20)"
+            f"{shown(text)} is not an indicator expression; write for instance sma(20)"
         ) from error
-    return Expression(_node(body, text))
+
+
+def _check_size(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise IndicatorError(
+            f"{shown(text)} has {len(text):,} characters, more than {MAX_LENGTH:,}: name a shorter expression"
+        )
+    depth = max(accumulate(("([{".find(c) >= 0) - (")]}".find(c) >= 0) for c in text), default=0)
+    if depth > MAX_DEPTH:
+        raise IndicatorError(
+            f"{shown(text)} nests {depth} levels deep, more than {MAX_DEPTH}: name a shorter expression"
+        )
 
 
 def _node(tree: ast.expr, text: str) -> Node:

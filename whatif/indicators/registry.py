@@ -70,6 +70,9 @@ class Indicator:
         return factor(value, where) if self.parameters[index] in FACTORS else period(value, where)
 
 
+MAX_PERIOD = 100_000_000
+"""Longest period, rows: a hundred years of minutes around the clock are half of it."""
+
 FACTORS = frozenset({"deviations"})
 """Names of parameters that are not periods."""
 
@@ -86,8 +89,12 @@ def period(value: object, where: str) -> int:
         number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         number = 0
-    if number < 1:
-        raise IndicatorError(f"{where}: {value!r} is not a period; use an integer of at least 1")
+    if not 1 <= number <= MAX_PERIOD:
+        raise IndicatorError(
+            f"{where}: {value!r} is not a period; use an integer of at least 1 and at most {MAX_PERIOD:,}"
+            if number > MAX_PERIOD
+            else f"{where}: {value!r} is not a period; use an integer of at least 1"
+        )
     return number
 
 

@@ -11,6 +11,7 @@ from whatif.domain.execution import Execution, execution_from_mapping
 from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StrategyError, StudyError, nearest
+from whatif.paths import shown
 from whatif.search.configuration import Configuration
 from whatif.study import Study, digest
 
@@ -151,7 +152,13 @@ def _configuration(
     }
     if point.overlays.is_on:
         identity["overlays"] = point.overlays.active
-    name = digest(identity)
+    try:
+        name = digest(identity)
+    except (TypeError, ValueError) as error:  # an ordinary Backtrader strategy takes anything
+        raise StudyError(
+            f"parameters {shown(repr(params))} can name no configuration ({error}): give texts, finite "
+            "numbers, or lists of these"
+        ) from error
     same = digest(identity | {"model": model}) if model else name
     fold = point.fold if model else 1
     return Configuration(name, params, model, timeframe, execution, point.axes, point.overlays, fold, same)
@@ -192,7 +199,7 @@ def _executions(study: Study) -> list[tuple[Execution, str]]:
     for given in study.axes.get("execution", ({},)):
         if not isinstance(given, Mapping):
             raise StudyError(
-                f"axis execution holds {given!r}: each value is a mapping such as "
+                f"axis execution holds {repr(given)[:200]}: each value is a mapping such as "
                 "{commission: 0.0005, slippage: 0.0001}"
             )
         text = " ".join(

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TypeAlias
 
 from whatif.errors import StrategyError, nearest
+from whatif.paths import bounded_text
 from whatif.strategies.builtin import BUILTIN
 from whatif.strategies.classic import BacktraderSpec, classic, is_backtrader_strategy
 from whatif.strategies.source import module_from_source
 from whatif.strategies.spec import StrategySpec
+
+MAX_SOURCE_BYTES = 4_000_000
+"""Longest strategy file; a longer one is no source."""
 
 AnyStrategy: TypeAlias = StrategySpec | BacktraderSpec
 """A step function or an ordinary Backtrader strategy."""
@@ -49,9 +57,7 @@ def resolve(given: object, base_dir: Path | None = None) -> AnyStrategy:
 
 
 def _named(text: str, base_dir: Path) -> AnyStrategy:
-    place, _, name = text.rpartition(":")
-    if not place or (place.isalpha() and len(place) == 1):
-        place, name = text, ""
+    place, name = _split(text)
     if place.endswith(".py"):
         return pick(_file_module(base_dir / place, text), name, text)
     if not name and text in BUILTIN:
@@ -64,6 +70,18 @@ def _named(text: str, base_dir: Path) -> AnyStrategy:
             "one of your own is written path/file.py or package.module:Name"
         )
     return pick(_imported(place, text), name, text)
+
+
+def strategy_file(text: str) -> str | None:
+    """Return the path of the Python file that a strategy's name begins with; None if it names no file."""
+    place, _ = _split(text)
+    return place if place.endswith(".py") else None
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return file or module, and the name in it; the colon behind a drive's letter divides nothing."""
+    place, _, name = text.rpartition(":")
+    return (text, "") if not place or (place.isalpha() and len(place) == 1) else (place, name)
 
 
 def pick(module: ModuleType, name: str, text: str) -> AnyStrategy:
@@ -113,27 +131,25 @@ def _defined_in(module: ModuleType) -> dict[str, AnyStrategy]:
 
 def _imported(place: str, text: str) -> ModuleType:
     try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not place.startswith(error.name):
-            raise StrategyError(f"strategy {text!r}: importing {place} failed: {error}") from error
+        with _errors_of(f"strategy {text!r}: importing {place} failed"):
+            return importlib.import_module(place)
+    except StrategyError as error:
+        missing = error.__cause__
+        if not isinstance(missing, ModuleNotFoundError) or not place.startswith(missing.name or "\0"):
+            raise
         raise StrategyError(
-            f"strategy {text!r}: there is no module {error.name!r}; "
+            f"strategy {text!r}: there is no module {missing.name!r}; "
             f"{nearest(text, BUILTIN)}; a file of your own is written path/file.py"
-        ) from error
-    except Exception as error:
-        raise StrategyError(
-            f"strategy {text!r}: importing {place} failed: {type(error).__name__}: {error}"
-        ) from error
+        ) from missing
 
 
 def _file_module(path: Path, text: str) -> ModuleType:
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        source = bounded_text(path, f"strategy {text!r}: file", MAX_SOURCE_BYTES, StrategyError)
+    except FileNotFoundError:
         raise StrategyError(
-            f"strategy {text!r}: cannot read {path}: {error}; give the path of a Python file"
-        ) from error
+            f"strategy {text!r}: cannot read {path}: there is no such file; give the path of a Python file"
+        ) from None
     return load_source(source, str(path), text)
 
 
@@ -145,9 +161,39 @@ def load_source(source: str, filename: str, text: str) -> ModuleType:
     StrategyError
         If executing the text fails.
     """
-    try:
+    with _errors_of(f"strategy {text!r}: loading it failed"):
         return module_from_source(source, filename)
-    except Exception as error:
-        raise StrategyError(
-            f"strategy {text!r}: loading it failed: {type(error).__name__}: {error}"
-        ) from error
+
+
+@contextmanager
+def _errors_of(failed: str) -> Iterator[None]:
+    """Make whatever a file raises its own error, also `sys.exit` and an interrupt that nobody asked for.
+
+    Raises
+    ------
+    StrategyError
+        Beginning with `failed`.
+    KeyboardInterrupt
+        If it was Ctrl-C.
+    """
+    pressed = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        if callable(before):
+            before(number, frame)
+
+    watched = callable(before) and threading.current_thread() is threading.main_thread()
+    if watched:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except (Exception, SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+        if pressed:
+            raise
+        raise StrategyError(f"{failed}: {type(error).__name__}: {error}") from error
+    finally:
+        if watched:
+            signal.signal(signal.SIGINT, before)

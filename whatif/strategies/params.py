@@ -66,7 +66,7 @@ class Param:
 
 _RULES: dict[type, str] = {
     bool: "it must be true or false",
-    int: "it must be an integer",
+    int: "it must be an integer of at most 64 bits",
     float: "it must be a finite number",
     str: "it must be text",
 }
@@ -101,7 +101,7 @@ def _typed(value: object, kind: type) -> Value | None:
         return None
     if kind is float:
         return number
-    if number != int(number):
+    if number != int(number) or not -(2**63) <= number < 2**63:
         return None
     try:
         return operator.index(value)  # type: ignore[arg-type]

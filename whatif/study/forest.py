@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -28,7 +29,7 @@ def _several(value: Any) -> Any:
 
 
 def _distinct(value: Any) -> Any:
-    if isinstance(value, tuple) and (not value or len(set(value)) < len(value)):
+    if isinstance(value, tuple) and (not value or len(set(map(repr, value))) < len(value)):
         raise ValueError(f"{list(value)} must hold at least one value, and each once")
     return value
 
@@ -36,7 +37,7 @@ def _distinct(value: Any) -> Any:
 Trees = Annotated[int, Field(ge=1, le=10_000)]
 Depth = Annotated[int, Field(ge=0, le=30)]
 Bins = Annotated[int, Field(ge=2, le=10_000)]
-MinLeaf = Annotated[int, Field(ge=1)]
+MinLeaf = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class RandomForest(Section):
@@ -90,9 +91,10 @@ class RandomForest(Section):
                 f"{several[0]} holds several values, and the model does not say how one is chosen: add "
                 "tune: {folds: 3}, or declare a model for each value and name them on the axis model"
             )
-        if len(self.candidates) > MOST_CANDIDATES:
+        count = prod(len(getattr(self, name)) for name in several)
+        if count > MOST_CANDIDATES:
             raise ValueError(
-                f"{len(self.candidates):,} combinations would be trained on each fold, more than "
+                f"{count:,} combinations would be trained on each fold, more than "
                 f"{MOST_CANDIDATES:,}: give fewer values"
             )
         return self

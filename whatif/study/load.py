@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from whatif.errors import StudyError, nearest
+from whatif.paths import bounded_text
 from whatif.study.model import Study
 from whatif.study.split import SPLITS
+from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
+
+MAX_LINES, MAX_LINE = 30, 1_000
+"""Broken rules that a message lists, and the characters of one."""
 
 
 def load_study(path: str | Path) -> Study:
@@ -27,11 +30,9 @@ def load_study(path: str | Path) -> Study:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = bounded_text(file, "study", MAX_BYTES, StudyError)
     except FileNotFoundError:
         raise StudyError(f"study {file} does not exist: give the path of a YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"study {file} cannot be read: {error}") from error
     study = parse_study(text, str(file))
     study._folder = file.absolute().parent
     return study
@@ -40,57 +41,35 @@ def load_study(path: str | Path) -> Study:
 def parse_study(text: str, source: str = "study") -> Study:
     """Return the study that the YAML `text` describes; `source` names it in messages."""
     try:
-        given = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise StudyError(f"{source} is not valid YAML: {error}") from error
+        given = load_yaml(text)
+    except YamlTextError as error:
+        raise StudyError(f"{source} is {error}") from error
     if not isinstance(given, Mapping):
         raise StudyError(f"{source} must be a mapping of study keys, not {type(given).__name__}")
     try:
         study = Study.model_validate(given)
     except ValidationError as error:
-        lines = "\n".join(f"  - {line}" for line in _explain_all(error.errors()))
-        raise StudyError(f"{source} cannot be run:\n{lines}") from None
+        lines = _explain_all(error.errors(include_url=False))
+        more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
+        text = "\n".join(f"  - {line}" for line in (*lines[:MAX_LINES], *more))
+        raise StudyError(f"{source} cannot be run:\n{text}") from None
     study._text = text
     return study
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, and 1e-4 and 2013-02-30 are no surprise."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        keys = [self.construct_object(key, deep=True) for key in own]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {str(twice[0])!r} stands twice; name it once", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-    def construct_timestamp(self, node: yaml.ScalarNode) -> Any:
-        """Return a date, or the text if there is no such day: the rule of its key then names both."""
-        try:
-            return self.construct_yaml_timestamp(node)
-        except ValueError:
-            return node.value
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_timestamp)
-# YAML 1.1 takes 1e-4 for text, since it lacks the point
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def _explain_all(items: list[Any]) -> list[str]:
     """One line a key: what the alternatives of a union each object to is joined."""
     lines: dict[str, list[str]] = {}
-    for item in items:
+    for item in items[: 10 * MAX_LINES]:
         path = _path(item["loc"])
         head, message = _explain(item, path)
         if message not in lines.setdefault(head, []):
             lines[head].append(message)
-    return [f"{head}{', or '.join(messages)}" for head, messages in lines.items()]
+    return [_cut(f"{_cut(head)}{', or '.join(messages)}") for head, messages in lines.items()]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
 
 
 def _path(loc: tuple[int | str, ...]) -> list[str]:
@@ -117,7 +96,10 @@ def _explain(item: Any, path: list[str]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= 120 else text[:117] + "..."
 
 

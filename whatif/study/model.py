@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,16 +16,27 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import overlays_from_mapping
+from whatif.domain.symbols import broken_symbol
 from whatif.domain.timeframe import duration_us, timeframe_us
 from whatif.errors import EngineError, nearest
+from whatif.paths import broken_rule, shown
 from whatif.study.forest import RandomForest
 from whatif.study.section import Section
 from whatif.study.split import Holdout, Split
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
-Scalar = bool | int | float | str
-MOST_VALUES = 1_000_000
-"""Values that a range on an axis may stand for; more are a slip of the pen."""
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Scalar = bool | Integer | float | str
+MAX_POINTS = 500_000
+"""Points of a grid that a driver holds, and so values of an axis; they are counted before any is made."""
+
+MAX_SYMBOLS = 20_000
+MAX_FEATURES = 1_000
+FIRST_DAY, LAST_DAY = date(1800, 1, 1), date(2200, 12, 31)
+"""Trading dates between which calendars count, in nanoseconds of 64 bits."""
+
+MAX_YEARS = 100
+"""Longest slice: calendars of more take minutes to build."""
 
 
 class DataSlice(Section):
@@ -53,6 +64,12 @@ class DataSlice(Section):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("names no symbol; name at least one")
+        if len(value) > MAX_SYMBOLS:
+            raise ValueError(f"names {len(value):,} symbols, more than {MAX_SYMBOLS:,}: split the study")
+        for symbol in value:
+            broken = broken_symbol(symbol)
+            if broken:
+                raise ValueError(f"names the symbol {shown(symbol)}, which {broken}")
         if len(set(value)) != len(value):
             raise ValueError("names a symbol twice; name each symbol once")
         return value
@@ -67,6 +84,12 @@ class DataSlice(Section):
     def _ordered(self) -> DataSlice:
         if self.end <= self.start:
             raise ValueError(f"end {self.end} must be after start {self.start} (end itself is left out)")
+        if self.start < FIRST_DAY or self.end > LAST_DAY:
+            raise ValueError(f"{self.start} to {self.end} is not between {FIRST_DAY} and {LAST_DAY}")
+        if self.end.year - self.start.year > MAX_YEARS:
+            raise ValueError(
+                f"{self.start} to {self.end} is longer than {MAX_YEARS} years: give a part of it"
+            )
         return self
 
 
@@ -158,11 +181,20 @@ class Study(Section):
         """The folder of the file it was read from, where relative strategy files are looked for."""
         return self._folder
 
+    @field_validator("study")
+    @classmethod
+    def _names_a_folder(cls, value: str) -> str:
+        broken = broken_rule(value)
+        if broken:
+            raise ValueError(f"the name {broken}, and it becomes that of a folder: take another")
+        return value
+
     @field_validator("axes", mode="before")
     @classmethod
     def _axes(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
+        _check_size(given)
         return {name: _axis_values(name, values) for name, values in given.items()}
 
     @field_validator("overlays")
@@ -180,7 +212,9 @@ class Study(Section):
         torn = [feature for feature in value if feature.count("(") != feature.count(")")]
         if torn:
             raise ValueError(f"{torn[0]!r} is torn: quote an expression with a comma, as in 'sma(vwap, 20)'")
-        twice = sorted({feature for feature in value if value.count(feature) > 1})
+        if len(value) > MAX_FEATURES:
+            raise ValueError(f"names {len(value):,} features, more than {MAX_FEATURES:,}")
+        twice = sorted(feature for feature, count in Counter(value).items() if count > 1)
         if twice:
             raise ValueError(f"names {', '.join(twice)} twice; name each feature once")
         return value
@@ -212,13 +246,34 @@ class Study(Section):
         return self
 
 
+def _check_size(axes: Mapping[str, Any]) -> None:
+    """Refuse a grid that no driver could hold, before a range is written out."""
+    sizes = {name: _size(name, values) for name, values in axes.items()}
+    points = prod(sizes.values())
+    if points > MAX_POINTS:
+        how = " x ".join(f"{size:,} of {name}" for name, size in sizes.items())
+        raise ValueError(
+            f"the grid has {_count(points)} points ({how}), more than {MAX_POINTS:,}: give fewer values, or "
+            "a longer step"
+        )
+
+
+def _size(name: str, values: Any) -> int:
+    if isinstance(values, Mapping) and name != "execution":
+        return _range(name, values)[2]
+    return len(values) if isinstance(values, (list, tuple)) else 1
+
+
 def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, Mapping) and name != "execution":
-        values = _range(name, values)
+        values = _written_out(name, values)
     if not isinstance(values, (list, tuple)):
         raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {values!r}")
     if not values:
         raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
+    for value in values:
+        if _is_unusable(value):
+            raise ValueError(f"axis {name} holds a number that is not finite or beyond 64 bits: give another")
     twice = [text for text, count in Counter(_as_text(value) for value in values).items() if count > 1]
     if twice:
         raise ValueError(f"axis {name} names the value {twice[0]} twice; name each value once")
@@ -230,19 +285,47 @@ def _as_text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=repr)
 
 
-def _range(name: str, given: Mapping[str, Any]) -> list[int | float]:
+def _is_unusable(value: Any) -> bool:
+    """Whether a value, or one inside of it, is a number that neither a strategy nor a table can hold."""
+    if isinstance(value, Mapping):
+        return any(_is_unusable(one) for one in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_is_unusable(one) for one in value)
+    if isinstance(value, float):
+        return not isfinite(value)
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+def _range(name: str, given: Mapping[str, Any]) -> tuple[Decimal, Decimal, int]:
+    """Return where a range begins, its step, and how many values it has."""
     if set(given) - {"from", "to", "step"} or not {"from", "to"} <= set(given):
-        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {dict(given)!r}")
+        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {_given(given)}")
     first, last, step = given["from"], given["to"], given.get("step", 1)
     numbers = [first, last, step]
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or not isfinite(v) for v in numbers):
-        raise ValueError(f"axis {name}: from, to and step must be numbers; got {dict(given)!r}")
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or _is_unusable(v) for v in numbers):
+        raise ValueError(f"axis {name}: from, to and step must be numbers; got {_given(given)}")
     if step <= 0 or last < first:
-        raise ValueError(f"axis {name}: step must be above 0, and to not below from; got {dict(given)!r}")
+        raise ValueError(f"axis {name}: step must be above 0, and to not below from; got {_given(given)}")
     # in decimals, as they are written: 0.1 + 2 * 0.1 is 0.3
     begin, stride = Decimal(str(first)), Decimal(str(step))
     count = int((Decimal(str(last)) - begin) / stride) + 1
-    if count > MOST_VALUES:
-        raise ValueError(f"axis {name} has {count:,} values, more than {MOST_VALUES:,}: take a longer step")
-    kind = int if isinstance(first, int) and isinstance(step, int) else float
+    if count > MAX_POINTS:
+        raise ValueError(
+            f"axis {name} has {_count(count)} values, more than {MAX_POINTS:,}: take a longer step"
+        )
+    return begin, stride, count
+
+
+def _written_out(name: str, given: Mapping[str, Any]) -> list[int | float]:
+    begin, stride, count = _range(name, given)
+    kind = int if isinstance(given["from"], int) and isinstance(given.get("step", 1), int) else float
     return [kind(begin + k * stride) for k in range(count)]
+
+
+def _count(number: int) -> str:
+    """Return a number of values, in powers of ten if it is beyond what one reads."""
+    return f"{number:,}" if number < 10**15 else f"about 1e{len(str(number)) - 1}"
+
+
+def _given(values: Mapping[str, Any]) -> str:
+    return shown(str(dict(values)))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import pairwise
+from math import comb
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -13,15 +14,27 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from whatif.domain.timeframe import duration_us
 from whatif.study.section import Section
 
+MAX_SESSIONS = 100_000
+"""Sessions of a window or an embargo; no calendar holds more."""
+
+MAX_SPLITS = 5_000
+"""Splits of a combinatorial study; each one trains its models anew."""
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: texts in quotes, nothing at length."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
 
 def _length(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SESSIONS:
         return value
     if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,4}d", value):
         return value
     raise ValueError(
-        f"{value!r} is no length of a window: write a number of sessions such as 20, or of calendar days "
-        "such as '30d'"
+        f"{_shown(value)} is no length of a window: write a number of sessions such as 20 (at most "
+        f"{MAX_SESSIONS:,}), or of calendar days such as '30d'"
     )
 
 
@@ -30,11 +43,12 @@ def _length_or_none(value: Any) -> Any:
 
 
 def _embargo(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SESSIONS:
         return value
     if not isinstance(value, str):
         raise ValueError(
-            f"{value!r} is no embargo: write a number of sessions such as 1, or a duration such as '5min'"
+            f"{_shown(value)} is no embargo: write a number of sessions such as 1 (at most "
+            f"{MAX_SESSIONS:,}), or a duration such as '5min'"
         )
     if value not in NO_EMBARGO:
         duration_us(value)
@@ -199,6 +213,12 @@ class Combinatorial(Section):
             raise ValueError(
                 f"test_folds = {self.test_folds} of folds = {self.folds} leave nothing to train on: "
                 "take fewer of them"
+            )
+        splits = comb(self.folds, self.test_folds)
+        if splits > MAX_SPLITS:
+            raise ValueError(
+                f"{self.test_folds} of {self.folds} folds make {splits:,} splits, more than {MAX_SPLITS:,}: "
+                "take fewer folds"
             )
         return self
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.util import MAGIC_NUMBER, source_hash
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from whatif.conf_files import jobs_dir
 from whatif.errors import SubmitError
+from whatif.paths import broken_rule, inside, regular_file, shown
 from whatif.strategies.builtin import BUILTIN
+from whatif.strategies.loading import strategy_file as strategy_path
 from whatif.study import Study
 
 STUDY_FILE = "study.yaml"
@@ -93,21 +95,22 @@ def strategy_file(study: Study) -> tuple[str, Path] | None:
     Raises
     ------
     SubmitError
-        If it is not there, or lies outside the study's folder and the working folder.
+        If it is not there, or lies outside the study's folder and the working folder, also by a link.
     """
     name = named_file(study)
     if name is None:
         return None
-    relative = PurePosixPath(name)
-    if relative.is_absolute() or ".." in relative.parts:
+    broken = broken_rule(name)
+    if broken:
         raise SubmitError(
-            f"strategy file {name} cannot stand beside the study where the job runs: name it relative to the "
-            "study's folder, without '..'"
+            f"strategy file {shown(name)} {broken}, so it cannot stand beside the study where the job runs: "
+            "name it relative to the study's folder, without '..'"
         )
     folders = [folder for folder in (study.folder, Path()) if folder is not None]
     for folder in folders:
-        if (folder / name).is_file():
-            return name, folder / name
+        path = inside(folder, name, "strategy file", SubmitError)
+        if regular_file(path, "strategy file", SubmitError):
+            return name, path
     looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in folders))
     raise SubmitError(
         f"strategy file {name} of study {study.study} is not in {looked}, so it would not be in the upload: "
@@ -117,9 +120,7 @@ def strategy_file(study: Study) -> tuple[str, Path] | None:
 
 def named_file(study: Study) -> str | None:
     """Return the path of the Python file that the study names as its strategy, or None."""
-    name = study.strategy.name
-    file = name.rpartition(":")[0] if ":" in name else name
-    return file if file.endswith(".py") else None
+    return strategy_path(study.strategy.name)
 
 
 def content_digest(files: Mapping[str, bytes]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from whatif.errors import StrategyError, StudyError
+from whatif.paths import inside
 from whatif.study import load_study
 from whatif.submit.bundle import named_file
 from whatif.submit.clients import client
@@ -26,7 +27,8 @@ def study_here(address: str) -> Iterator[Path]:
     Raises
     ------
     StudyError, StrategyError
-        If the study, or the strategy file that it names, is not there.
+        If the study, or the strategy file that it names, is not there, or has a path that would leave
+        the folder.
     """
     if not is_s3(address):
         yield Path(address)
@@ -34,15 +36,19 @@ def study_here(address: str) -> Iterator[Path]:
     store = _store()
     parent, _, name = address.rpartition("/")
     with TemporaryDirectory(prefix="whatif-study-") as folder:
-        path = Path(folder) / name
+        path = inside(Path(folder), name or "study.yaml", "study", StudyError)
         if not name or not store.fetch(address, path):
             raise StudyError(f"study {address} does not exist: give the address of a YAML file")
         strategy = named_file(load_study(path))
-        if strategy is not None and not store.fetch(f"{parent}/{strategy}", Path(folder) / strategy):
-            raise StrategyError(
-                f"strategy file {strategy} is not in the upload: there is no {parent}/{strategy}; put it "
-                "beside the study, name it relative to that, and submit again"
-            )
+        if strategy is not None:
+            target = inside(Path(folder), strategy, "strategy file", StrategyError)
+            if target == path:
+                raise StrategyError(f"strategy file {strategy} is the study itself: name a Python file")
+            if not store.fetch(f"{parent}/{strategy}", target):
+                raise StrategyError(
+                    f"strategy file {strategy} is not in the upload: there is no {parent}/{strategy}; put it "
+                    "beside the study, name it relative to that, and submit again"
+                )
         yield path
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from whatif.conf_files import conf_dir
 from whatif.errors import SubmitError, nearest
+from whatif.paths import bounded_text
+from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
 
 FILE = "submit.yaml"
 
@@ -107,14 +108,16 @@ def load_settings(path: Path) -> SubmitSettings:
         If the file is missing or no YAML, or a key or value breaks a rule.
     """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
+        text = bounded_text(path, "settings", MAX_BYTES, SubmitError)
+    except FileNotFoundError:
         raise SubmitError(
-            f"settings {path} cannot be read ({error.strerror}): give --settings FILE, "
+            f"settings {path} cannot be read (No such file or directory): give --settings FILE, "
             f"or set WHATIF_CONF to a folder with a {FILE}"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SubmitError(f"settings {path} are not valid YAML: {error}") from error
+        ) from None
+    try:
+        given = load_yaml(text) or {}
+    except YamlTextError as error:
+        raise SubmitError(f"settings {path} are {error}") from error
     try:
         return SubmitSettings.model_validate(given)
     except ValidationError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from whatif.errors import SubmitError
+from whatif.paths import inside
 from whatif.submit.explain import code_of, in_plain_words
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
@@ -92,11 +94,19 @@ class Store:
         return True
 
     def put_folder(self, folder: Path, uri: str) -> list[str]:
-        """Upload all files of a folder, and return their addresses."""
+        """Upload all files of a folder, and return their addresses.
+
+        Raises
+        ------
+        SubmitError
+            If the bucket cannot be written to, or a link leads out of the folder.
+        """
         bucket, prefix = split_uri(uri)
         put = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            key = f"{prefix.rstrip('/')}/{path.relative_to(folder).as_posix()}".lstrip("/")
+            name = path.relative_to(folder).as_posix()
+            inside(folder, name, "file to upload,", SubmitError)
+            key = f"{prefix.rstrip('/')}/{name}".lstrip("/")
             with in_plain_words(f"upload s3://{bucket}/{key}", bucket=bucket):
                 self.client.upload_file(str(path), bucket, key)
             put.append(f"s3://{bucket}/{key}")
@@ -111,8 +121,7 @@ class Store:
             If it cannot be read.
         """
         bucket, key = split_uri(uri)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
+        part = _part_of(target)
         with in_plain_words(f"fetch {uri}", bucket=bucket):
             try:
                 self.client.download_file(bucket, key, str(part))
@@ -138,9 +147,8 @@ class Store:
         fetched = []
         with in_plain_words(f"fetch {uri}", bucket=bucket):
             for key in self._keys(bucket, prefix):
-                target = _inside(folder, key.removeprefix(prefix), key)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(f".{target.name}.part")
+                target = inside(folder, key.removeprefix(prefix), f"object {key!r},", SubmitError)
+                part = _part_of(target)
                 self.client.download_file(bucket, key, str(part))
                 fetched.append(part.replace(target))
         return fetched
@@ -151,7 +159,12 @@ class Store:
             yield from (entry["Key"] for entry in page.get("Contents", []) if not entry["Key"].endswith("/"))
 
 
-def _inside(folder: Path, name: str, key: str) -> Path:
-    if ".." in PurePosixPath(name).parts or name.startswith("/"):
-        raise SubmitError(f"object {key} would leave the folder {folder}: remove it from the bucket")
-    return folder / name
+def _part_of(target: Path) -> Path:
+    """Return where a file is written before it takes its name, which may be as long as names get."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SubmitError(
+            f"{target} cannot be written ({error.strerror}): a file has a folder's name"
+        ) from error
+    return target.with_name(f".{hashlib.sha256(target.name.encode()).hexdigest()[:16]}.part")

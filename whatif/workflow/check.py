@@ -16,6 +16,7 @@ from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features.spec import feature_spec
+from whatif.paths import regular_file
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
 from whatif.search.fold import Timeline
@@ -27,6 +28,7 @@ from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
+from whatif.strategies.loading import strategy_file
 from whatif.study import Study
 
 
@@ -154,10 +156,9 @@ def _compile(strategy: AnyStrategy, grid: Grid) -> None:
 
 def find_named(study: Study) -> AnyStrategy:
     """Return the strategy that the study names; a file is looked for beside the study, then here."""
-    name = study.strategy.name
-    folder = study.folder
-    file = name.rpartition(":")[0] if ":" in name else name
-    if folder is not None and file.endswith(".py") and (folder / file).exists():
+    name, folder = study.strategy.name, study.folder
+    file = strategy_file(name)
+    if folder is not None and file and regular_file(folder / file, "strategy file", StrategyError):
         return find_strategy(name, folder)
     return find_strategy(name, Path())
 

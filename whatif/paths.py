@@ -1,0 +1,175 @@
+"""Names and files that come from outside: kept inside their folder, plain, and of bounded size."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from whatif.errors import WhatIfError
+
+MAX_NAME_BYTES = 255
+"""Longest name that file systems keep, in UTF-8."""
+
+MAX_PATH_BYTES = 4_000
+"""Longest path that Linux opens, with room for the folder before it."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+_FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of what shows no character: controls, direction marks, halves of pairs, line breaks."""
+
+
+def hidden_character(text: str) -> str:
+    """Return the first character of `text` that a screen does not show as one, escaped; "" if none is."""
+    found = next((char for char in text if unicodedata.category(char) in _FORBIDDEN), "")
+    return f"\\u{ord(found):04x}" if found else ""
+
+
+def inside(folder: Path, name: str, what: str, error: type[WhatIfError]) -> Path:
+    """Return the path that `name` has below `folder`, whatever system reads it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it has to stay; need not exist.
+    name : str
+        Relative path with forward slashes, as a study, a bucket or an archive gives it.
+    what : str
+        Names it in a message, such as "strategy file".
+    error : type of WhatIfError
+        What to raise.
+
+    Raises
+    ------
+    WhatIfError
+        If it is absolute, has "..", "." or empty parts, backslashes, a drive, "~", hidden characters or
+        too long a name, also after URL-decoding or in Unicode's compatibility form, or if a link on
+        the way leads out of the folder.
+    """
+    broken = broken_rule(name)
+    if broken:
+        raise error(
+            f"{what} {shown(name)} {broken}, so it would leave the folder {folder} or cannot stand in it: "
+            "give a relative path of plain names, such as own/mine.py"
+        )
+    path = folder / name
+    if not _resolved(path, what, error).is_relative_to(_resolved(folder, what, error)):
+        raise error(
+            f"{what} {shown(name)} would leave the folder {folder} by a link: put the file itself there"
+        )
+    return path
+
+
+def broken_rule(name: str) -> str:
+    """Return what keeps `name` from being a relative path that stays in its folder; "" if nothing does."""
+    broken = _unreadable(name)
+    if broken:
+        return broken
+    for form in _readings(name):
+        broken = _leaves(form)
+        if broken:
+            return broken + (f" (it reads {shown(form)})" if form != name else "")
+    return ""
+
+
+def _readings(name: str) -> dict[str, None]:
+    """Return the name as it is written, and as what decodes it once more, or folds its letters, reads it."""
+    forms = {name: None}
+    while (decoded := unquote(next(reversed(forms)))) not in forms:
+        forms[decoded] = None
+    return forms | dict.fromkeys(unicodedata.normalize("NFKC", form) for form in forms)
+
+
+def _leaves(name: str) -> str:
+    if name.startswith("/"):
+        return "is absolute"
+    if "\\" in name or _DRIVE.match(name):
+        return "is a path of Windows"
+    if hidden_character(name):
+        return f"holds the character {hidden_character(name)}"
+    parts = name.split("/")
+    if ".." in parts:
+        return "has '..'"
+    if name.startswith("~"):
+        return "begins with '~'"
+    for part in parts:
+        if part in ("", "."):
+            return "has an empty part"
+        if _DEVICE.match(part) or part != part.strip() or part.endswith("."):
+            return f"has a part that not every system can store, {shown(part)}"
+    return ""
+
+
+def _unreadable(path: str) -> str:
+    """Return what keeps any path, absolute or not, from being opened."""
+    if not path.strip():
+        return "is empty"
+    unreadable = next((char for char in path if unicodedata.category(char) in ("Cc", "Cs")), "")
+    if unreadable:
+        return f"holds the character {hidden_character(unreadable)}"
+    parts = PurePosixPath(path).parts
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in parts):
+        return f"has a name of more than {MAX_NAME_BYTES} bytes"
+    return f"has more than {MAX_PATH_BYTES:,} bytes" if len(os.fsencode(path)) > MAX_PATH_BYTES else ""
+
+
+def regular_file(path: Path, what: str, error: type[WhatIfError]) -> bool:
+    """Return whether `path` is a file; False if nothing is there.
+
+    Raises
+    ------
+    WhatIfError
+        If the path cannot be one, may not be looked at, or is a folder, device, pipe or socket.
+    """
+    broken = _unreadable(str(path))
+    if broken:
+        raise error(f"{what} {shown(str(path))} {broken}: give the path of a file")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as reason:
+        raise error(f"{what} {path} cannot be read: {reason.strerror or reason}") from reason
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        raise error(f"{what} {path} cannot be read: it is {kind}; give the path of a file")
+    return True
+
+
+def bounded_text(path: Path, what: str, max_bytes: int, error: type[WhatIfError]) -> str:
+    """Return the text of a file in UTF-8, which has to be a regular file of at most `max_bytes`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there.
+    WhatIfError
+        If it is something else, too large, or no text in UTF-8.
+    """
+    if not regular_file(path, what, error):
+        raise FileNotFoundError(str(path))
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise error(f"{what} {path} has more than {max_bytes:,} bytes: is it the right file?")
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except (OSError, UnicodeDecodeError) as reason:
+        raise error(f"{what} {path} cannot be read: {reason}") from reason
+
+
+def shown(text: str, most: int = 120) -> str:
+    """Return `text` as a quoted literal of bounded length, without characters that act on a screen."""
+    literal = ascii(text[:most]) if hidden_character(text[:most]) else repr(text[:most])
+    return literal if len(text) <= most else f"{literal}…"
+
+
+def _resolved(path: Path, what: str, error: type[WhatIfError]) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as reason:  # a link that leads to itself
+        raise error(f"{what} {shown(str(path))} leads nowhere: {reason}") from reason
