@@ -106,7 +106,6 @@ def make_plan(fresh_process: None) -> Callable[..., Plan]:
             strategy=to_portable(resolve(strategy)),
             strategy_name=str(strategy),
             windows=windows,
-            warmup=0,
             engine="backtrader",
             provenance={"user": "u", "host": "h", "command": "c", "versions": "{}"},
         )

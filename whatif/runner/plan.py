@@ -69,8 +69,6 @@ class Plan:
         The strategy as the study names it.
     windows : mapping of str to WindowPlan
         Windows by name.
-    warmup : int
-        Bars before the window that an ordinary Backtrader strategy is fed.
     engine : str
         "backtrader" or "compiled".
     provenance : mapping of str to str
@@ -97,7 +95,6 @@ class Plan:
     strategy: PortableStrategy
     strategy_name: str
     windows: Mapping[str, WindowPlan]
-    warmup: int
     engine: str
     provenance: Mapping[str, str]
     cache_bytes: int = 256 * MEBIBYTE

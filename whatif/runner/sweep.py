@@ -19,7 +19,7 @@ from whatif.runner.load import array_store, load_bars, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search.configuration import Configuration
 from whatif.stats.benchmark import BuyAndHold, Holding
-from whatif.strategies import StrategySpec
+from whatif.strategies import BacktraderSpec, StrategySpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +109,15 @@ class Sweep:
 
 def task_of(plan: Plan, item: WorkItem, configuration: Configuration) -> BacktestTask:
     """Return a configuration of an item as an engine takes it."""
+    strategy = strategy_of(plan.strategy)
     return BacktestTask(
         bars=[load_bars(plan, symbol, item.window, configuration) for symbol in item.symbols],
-        strategy=strategy_of(plan.strategy),
+        strategy=strategy,
         params=configuration.params,
         execution=configuration.execution,
         overlays=configuration.overlays,
         start=plan.windows[item.window].window.start_us,
-        warmup=plan.warmup,
+        warmup=strategy.warmup(configuration.params) if isinstance(strategy, BacktraderSpec) else 0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,12 +66,25 @@ class BacktraderSpec:
     def warmup(self, params: Mapping[str, object]) -> int:
         """Return how many bars before the window it is fed: what the class declares as `warmup`, else 0.
 
+        Parameters
+        ----------
+        params : mapping
+            Its parameters, on which that may depend: `warmup` is a number, or a method or property of
+            a class that is not made yet, which finds them as ``self.p.slow``; a class or static method
+            finds them as ``params.slow`` or ``params["slow"]``.
+
         Raises
         ------
         StrategyError
-            If that is no whole number of bars.
+            If that is no whole number of bars, or cannot be told.
         """
-        declared = getattr(self.cls, "warmup", 0)
+        try:
+            declared = _declared(self.cls, {**self.defaults, **params})
+        except Exception as error:
+            raise StrategyError(
+                f"strategy {self.name}: warmup cannot be told from its parameters: "
+                f"{type(error).__name__}: {error}; it may use self.p (or params) and nothing else"
+            ) from error
         if not isinstance(declared, int) or isinstance(declared, bool) or declared < 0:
             raise StrategyError(
                 f"strategy {self.name}: warmup = {declared!r} must be a whole number of bars, 0 or more"
@@ -80,6 +94,27 @@ class BacktraderSpec:
     def external_inputs(self) -> frozenset[str]:
         """Return the series it must have from outside: none is declared."""
         return frozenset()
+
+
+class _Unmade(dict[str, object]):
+    """Parameters of a strategy that is not made yet, as items and as attributes, also of `p` and `params`."""
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("p", "params"):
+            return self
+        if name not in self:
+            raise AttributeError(f"no parameter is called {name!r}; there are {', '.join(self) or 'none'}")
+        return self[name]
+
+
+def _declared(cls: Any, params: Mapping[str, object]) -> object:
+    """Return what a class declares as `warmup`, asked with its parameters where it depends on them."""
+    found = inspect.getattr_static(cls, "warmup", 0)
+    if isinstance(found, property) and found.fget is not None:
+        return found.fget(_Unmade(params))
+    if isinstance(found, (classmethod, staticmethod)) or callable(found):
+        return cls.warmup(_Unmade(params))
+    return found
 
 
 def _is_plain(value: object) -> bool:

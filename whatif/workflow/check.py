@@ -26,7 +26,7 @@ from whatif.search.slices import BarSlice
 from whatif.search.stitching import check_stitchable
 from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
-from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec, to_portable
+from whatif.strategies import AnyStrategy, BacktraderSpec, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
 from whatif.strategies.loading import strategy_file
 from whatif.study import Study
@@ -44,8 +44,6 @@ class Checked:
         What it names.
     portable : PortableStrategy
         The same, as it travels to workers.
-    warmup : int
-        Bars before the window that an ordinary Backtrader strategy is fed.
     timeline : Timeline
         Its folds as instants.
     periods : mapping of str to Periods
@@ -63,7 +61,6 @@ class Checked:
     study: Study
     strategy: AnyStrategy
     portable: PortableStrategy
-    warmup: int
     timeline: Timeline
     periods: Mapping[str, Periods]
     timeframes: tuple[str, ...]
@@ -97,6 +94,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     # a model is part of a configuration's identity with its features, whose source the lake decides
     grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
     _check_overlays(strategy, grid, timeline)
+    _check_warmup(strategy, grid)
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
     if study.models:
         _check_features(study, timeline, timeframes)
@@ -107,7 +105,6 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         not_compiled=reason,
         strategy=strategy,
         portable=to_portable(strategy),
-        warmup=_warmup(strategy),
         timeline=timeline,
         periods=_periods(study, timeline),
         timeframes=timeframes,
@@ -297,8 +294,8 @@ def _longest_period(timeline: Timeline, bar_us: int) -> str:
     return max(kinds, key=("session", "hour", "bar").index)
 
 
-def _warmup(strategy: AnyStrategy) -> int:
-    """Bars before the window for an ordinary Backtrader strategy: what it declares as `warmup`."""
-    if isinstance(strategy, StrategySpec):
-        return 0
-    return strategy.warmup({})
+def _check_warmup(strategy: AnyStrategy, grid: Grid) -> None:
+    """Ask an ordinary Backtrader strategy for its `warmup`, with each configuration's parameters."""
+    if isinstance(strategy, BacktraderSpec):
+        for configuration in grid.configurations:
+            strategy.warmup(configuration.params)

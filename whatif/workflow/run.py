@@ -241,7 +241,6 @@ class _Run:
             strategy=resolved.portable,
             strategy_name=resolved.study.strategy.name,
             windows=windows,
-            warmup=resolved.checked.warmup,
             engine=resolved.checked.engine,
             home=str(self.location.home) if self.location.local else "",
             provenance=self.origin,

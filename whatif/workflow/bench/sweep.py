@@ -47,7 +47,6 @@ def sweep_plan(market: BenchMarket, name: str, engine: str, first_row: int = 0) 
         strategy=to_portable(resolve(STRATEGY)),
         strategy_name=STRATEGY,
         windows={WINDOW: WindowPlan(Window(WINDOW, start, end), periods)},
-        warmup=0,
         engine=engine,
         provenance=provenance(),
     )
