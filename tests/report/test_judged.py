@@ -18,6 +18,7 @@ from whatif.stats import (
     RankCorrelation,
     Thresholds,
     Word,
+    all_failed,
     judge,
     stability_of_best,
     undecidable,
@@ -115,6 +116,16 @@ def test_nothing_measured_leaves_word_reason_and_remedy(make) -> None:
     assert "What would change it: one that trades." in text
     page = html.render(data)
     assert 'id="verdict" class="unknown"' in page
+
+
+def test_a_study_whose_backtests_all_failed_says_so_first(make) -> None:
+    said = "All 168 backtests failed. The error: ValueError (x.py, line 3)"
+    data = dataclasses.replace(make.study(failed=168), verdict=Judgement(all_failed(said)))
+    text = printed(data)
+    assert "Failed: every backtest ended in an error" in text
+    assert "x.py, line 3" in text
+    assert "oo little data" not in text
+    assert 'id="verdict" class="failed"' in html.render(data)
 
 
 def test_where_trials_come_from_is_said() -> None:

@@ -19,9 +19,10 @@ from whatif.domain.resample import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
-from whatif.errors import RunError
+from whatif.errors import EngineError, RunError
 from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
+from whatif.runner.worker import describe
 from whatif.search.window import Window
 from whatif.strategies import resolve
 
@@ -333,3 +334,20 @@ def test_the_worker_knows_neither_spark_nor_mlflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_error_names_the_users_own_line() -> None:
+    """The innermost line that is neither the product's nor a library's."""
+
+    def own(value: float) -> float:
+        return 1.0 / value
+
+    line = own.__code__.co_firstlineno + 1
+    with pytest.raises(ZeroDivisionError) as found:
+        own(0.0)
+    assert describe(found.value) == f"ZeroDivisionError: float division by zero (test_worker.py, line {line})"
+    said = EngineError("strategy s: bar 3: the step raised ZeroDivisionError")
+    said.__cause__ = found.value
+    text = describe(said)
+    assert text.startswith("strategy s: bar 3: the step raised ZeroDivisionError")
+    assert text.endswith(f"(test_worker.py, line {line})")

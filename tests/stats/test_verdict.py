@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whatif.errors import StatisticsError
-from whatif.stats import Evidence, Thresholds, Word, judge, undecidable
+from whatif.stats import Evidence, Thresholds, Word, all_failed, judge, undecidable
 
 FAST = Thresholds(reps=300)
 
@@ -255,4 +255,15 @@ def test_the_words_are_these() -> None:
         "an edge the data supports",
         "not distinguishable from luck",
         "too little data to tell",
+        "failed: every backtest ended in an error",
     ]
+
+
+def test_what_failed_is_not_too_little_data() -> None:
+    verdict = all_failed("All 3 backtests failed: ZeroDivisionError (mine.py, line 7).", remedy="Mend it.")
+    assert verdict.word is Word.FAILED
+    assert (verdict.reasons, verdict.changes, verdict.figures) == (
+        ("All 3 backtests failed: ZeroDivisionError (mine.py, line 7).",),
+        ("Mend it.",),
+        None,
+    )

@@ -11,8 +11,8 @@ from whatif.report.judgement import Judgement
 from whatif.report.words import count, parameters, quantity
 from whatif.stats import Condition, Figures, Side, Word
 
-STYLES = {Word.EDGE: "green", Word.LUCK: "yellow", Word.UNKNOWN: "cyan"}
-"""Colour of a verdict: luck is no error, and an edge no triumph."""
+STYLES = {Word.EDGE: "green", Word.LUCK: "yellow", Word.UNKNOWN: "cyan", Word.FAILED: "red"}
+"""Colour of a verdict: luck is no error, and an edge no triumph; what failed is one."""
 
 _NAMES = {
     "pbo": "PBO",

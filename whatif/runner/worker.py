@@ -6,11 +6,14 @@ import gc
 import json
 import os
 import socket
+import sysconfig
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +49,8 @@ from whatif.stats.benchmark import BuyAndHold, buy_and_hold
 FRAME_ROWS = 250
 FRAME_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
+
+_FOLDERS_OF_OTHERS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"))
 
 MOST_TRACEBACKS = 10
 """Failures of a work item that are logged with a traceback; each of them is a row."""
@@ -139,12 +144,26 @@ def _error(plan: Plan, error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one text: what whatif says, and what caused it."""
+    """Return an error as one text: what whatif says, what caused it, and the line of the user's own."""
     text = str(error) if isinstance(error, WhatIfError) else f"{type(error).__name__}: {error}"
     cause = error.__cause__
     if cause is not None and str(cause) not in text:
         text += f" (caused by {type(cause).__name__}: {cause})"
-    return text
+    place = _own_line(error)
+    return f"{text} ({place})" if place and place not in text else text
+
+
+def _own_line(error: BaseException) -> str:
+    """Return the innermost line that is neither the product's nor a library's; "" if there is none."""
+    found = ""
+    seen: BaseException | None = error
+    while seen is not None:
+        for frame, line in traceback.walk_tb(seen.__traceback__):
+            path = frame.f_code.co_filename
+            if not path.startswith((*_FOLDERS_OF_OTHERS, "<")) and "site-packages" not in path:
+                found = f"{Path(path).name}, line {line}"
+        seen = seen.__cause__
+    return found
 
 
 def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         superior_predictive_ability,
     )
     from whatif.stats.trials import effective_trials, trial_variance
-    from whatif.stats.verdict import Condition, Verdict, Word, judge, undecidable
+    from whatif.stats.verdict import Condition, Verdict, Word, all_failed, judge, undecidable
     from whatif.stats.weighing import Figures, Side
 
 _NAMES = {
@@ -76,7 +76,7 @@ _NAMES = {
         "superior_predictive_ability",
     ),
     "trials": ("effective_trials", "trial_variance"),
-    "verdict": ("Condition", "Verdict", "Word", "judge", "undecidable"),
+    "verdict": ("Condition", "Verdict", "Word", "all_failed", "judge", "undecidable"),
     "weighing": ("Figures", "Side"),
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
@@ -116,6 +116,7 @@ __all__ = [
     "Thresholds",
     "judge",
     "undecidable",
+    "all_failed",
     "Verdict",
     "Word",
     "Condition",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -19,6 +19,7 @@ class Word(StrEnum):
     EDGE = "an edge the data supports"
     LUCK = "not distinguishable from luck"
     UNKNOWN = "too little data to tell"
+    FAILED = "failed: every backtest ended in an error"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Verdict:
     Attributes
     ----------
     word : Word
-        One of three.
+        One of four.
     rests_on : str
         Which data it rests on.
     enough, edge : tuple of Condition
@@ -109,6 +110,8 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
 
     *Not distinguishable from luck*: all else.
 
+    *Failed*: no backtest ran to its end, see `all_failed`; it is never said of evidence.
+
     What drifts with the market is no edge, so both comparisons have to hold: over zero alone, any
     long-only rule passes in a rising market and any short-only rule in a falling one.
     """
@@ -152,6 +155,11 @@ def undecidable(reason: str, thresholds: Thresholds | None = None, remedy: str =
         figures=None,
         thresholds=thresholds or Thresholds(),
     )
+
+
+def all_failed(reason: str, thresholds: Thresholds | None = None, remedy: str = "") -> Verdict:
+    """Return the verdict on a study of which every backtest failed: nothing is wrong with the data."""
+    return replace(undecidable(reason, thresholds, remedy), word=Word.FAILED)
 
 
 def _ruined(evidence: Evidence) -> tuple[str, str] | None:

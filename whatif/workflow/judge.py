@@ -22,6 +22,8 @@ from whatif.stats import (
     RankCorrelation,
     Stability,
     Thresholds,
+    Verdict,
+    all_failed,
     judge,
     rank_correlation,
     stability_of_best,
@@ -114,10 +116,8 @@ def judge_study(
     looks = count_looks(location, resolved, [one.window for one in answered.told])
     counts = (resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
     if chosen is None:
-        why = f"{answered.reason[:1].upper()}{answered.reason[1:]}."
-        remedy = "A configuration that trades on the validate window and does not fail."
         note = "not available: nothing was chosen"
-        return Judgement(undecidable(why, thresholds, remedy), *counts, correlation_note=note)
+        return Judgement(_nothing_chosen(board, answered, thresholds), *counts, correlation_note=note)
     panel = _panel(location, resolved, plan, answered.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
         evidence = _evidence(location, resolved, plan, panel, answered, chosen)
@@ -134,6 +134,19 @@ def judge_study(
         correlation_note=note,
         notes=(*panel.notes, *_one_path(resolved), *_stand_in(resolved.study.objective)),
     )
+
+
+def _nothing_chosen(board: pd.DataFrame, answered: Answered, thresholds: Thresholds | None) -> Verdict:
+    """Return the verdict where nothing was chosen: that everything failed, or that nothing can be told."""
+    if len(board) and (board["status"] != "ok").all():
+        errors = board["error"].fillna("no message").astype(str).value_counts()
+        often = f" ({int(errors.iloc[0]):,} of {len(board):,} times)" if len(errors) > 1 else ""
+        every = f"All {len(board):,} backtests" if len(board) > 1 else "The only backtest"
+        why = f"{every} failed, so nothing is known of any configuration. The error{often}: {errors.index[0]}"
+        return all_failed(why, thresholds, "Mending what it names, and running the study again.")
+    why = f"{answered.reason[:1].upper()}{answered.reason[1:]}."
+    remedy = "A configuration that trades on the validate window and does not fail."
+    return undecidable(why, thresholds, remedy)
 
 
 def _panel(
