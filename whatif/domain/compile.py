@@ -12,6 +12,7 @@ from zipfile import ZipFile
 from zipimport import zipimporter
 
 from whatif.domain.garbage import pause_collecting, resume_collecting, without_collecting
+from whatif.domain.private import exposed, make_private
 
 with without_collecting():
     import numba
@@ -86,10 +87,12 @@ class _Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no type
             return None
         try:
             found = cls(py_func, _content(loader.archive), Path.home() / ".cache")
+            make_private(Path(found.get_cache_path()))
             found.ensure_cache_path()
         except (OSError, RuntimeError):  # no home, or none that may be written to
             return None
-        return found
+        # what others may write to is neither read nor written: it is a pickle
+        return None if exposed(Path(found.get_cache_path())) else found
 
     def get_cache_path(self) -> str:
         return str(self._folder)

@@ -27,7 +27,7 @@ from whatif.domain.periods import Periods
 from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, worker_columns
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled.kernel import keep_kernels_in
+from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import WhatIfError
 from whatif.runner.load import array_store, forget
 from whatif.runner.plan import Plan, WorkItem

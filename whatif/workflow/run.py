@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from whatif.domain.bars import PRICE_FIELDS
-from whatif.engines.compiled.kernel import keep_kernels_in
+from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import RunError
 from whatif.lake import writer_lock
 from whatif.lake.results import RETURNS

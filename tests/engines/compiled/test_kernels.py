@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from whatif.engines import run_engine
-from whatif.engines.compiled import kernel
-from whatif.engines.compiled.kernel import kernel_folder
+from whatif.engines.compiled.folder import kernel_folder
 from whatif.errors import EngineError
 from whatif.testing import random_case, state_reader
 from whatif.testing.golden import GOLDEN
@@ -32,7 +31,7 @@ NEEDS_ARRAYS = OWN.replace("x.close[i - 3]", "sorted([x.close[i - 1], x.close[i 
 SCRIPT = """
 import json, sys
 from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled import kernel
+from whatif.engines.compiled import folder
 from whatif.strategies import resolve
 from whatif.testing import random_bars
 
@@ -44,7 +43,7 @@ for name, module in sys.modules.items():
     if name.startswith("whatif_kernel_"):
         found = module.run_bars.stats
         stats.append([name, sum(found.cache_hits.values()), sum(found.cache_misses.values())])
-print(json.dumps({"fills": run.fills.size.tolist(), "stats": stats, "folder": str(kernel.kernel_folder())}))
+print(json.dumps({"fills": run.fills.size.tolist(), "stats": stats, "folder": str(folder.kernel_folder())}))
 """
 
 
@@ -151,7 +150,7 @@ def test_no_folder_at_all_says_what_to_set(tmp_path: Path, monkeypatch: pytest.M
     for name in ("WHATIF_KERNELS", "WHATIF_HOME"):
         monkeypatch.setenv(name, str(blocked / name))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(blocked))
-    monkeypatch.setattr(kernel, "_home", None)
+    monkeypatch.setattr("whatif.engines.compiled.folder._home", None)
     with pytest.raises(
         EngineError, match=r"no folder for compiled .*a_file/WHATIF_KERNELS.*set WHATIF_KERNELS"
     ):

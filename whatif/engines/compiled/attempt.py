@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from whatif.errors import WhatIfError
+
 Loop = Callable[..., Any]
 
 
@@ -54,7 +56,8 @@ class FirstThatCompiles:
             try:
                 return use()
             except Exception as error:
-                if not _while_compiling(error):
+                # a refused folder of kernels is no fault of the step's
+                if isinstance(error, WhatIfError) or not _while_compiling(error):
                     raise
                 # the last one was allowed most, so what it says is not about memory
                 if self._others:

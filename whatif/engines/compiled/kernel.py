@@ -14,13 +14,10 @@ import hashlib
 import importlib.util
 import inspect
 import json
-import os
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,6 +27,7 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.compile import jit_step
 from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles
+from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec, intents, overlays
 from whatif.strategies.lookup import resolved
@@ -99,7 +97,7 @@ def _kernel(
     numbers = tuple(name for name in names if name not in dict(texts))
     text = kernel_text(series, names, dict(texts), overlaid)
     makers = [functools.partial(_loop, strategy, text, lean) for lean in (True, False)]
-    if _path(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
+    if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
     return Kernel(FirstThatCompiles(makers), series, numbers)
 
@@ -256,7 +254,7 @@ def _module(text: str, digest: str) -> types.ModuleType:
     name = f"whatif_kernel_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    path = _written(_path(digest), text)
+    path = written(path_of(digest), text)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -267,72 +265,5 @@ def _module(text: str, digest: str) -> types.ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    keep_private(module.run_bars)
     return module
-
-
-def _path(digest: str) -> Path:
-    return kernel_folder() / f"whatif_kernel_{digest}.py"
-
-
-def _written(path: Path, text: str) -> Path:
-    """Write a file once: its time of change is part of what numba knows its machine code by."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return path
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def kernel_folder() -> Path:
-    """Return the folder that keeps kernels.
-
-    `WHATIF_KERNELS`, else `kernels` in the lake's home (`keep_kernels_in`, `WHATIF_HOME`), else one
-    of this user's own in the system's temporary folder (the task's own, on a cluster).
-
-    Raises
-    ------
-    EngineError
-        If none of them can be written to by this user alone.
-    """
-    tried = []
-    for folder in _candidates():
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            owned = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-            if owned and os.access(folder, os.W_OK):
-                return folder
-        except OSError:
-            pass
-        tried.append(str(folder))
-    raise EngineError(
-        f"no folder for compiled strategies can be written to (tried {', '.join(tried)}): "
-        "set WHATIF_KERNELS to one of your own"
-    )
-
-
-def keep_kernels_in(home: str | os.PathLike[str]) -> None:
-    """Let this process keep kernels in the folder `kernels` of `home`, unless another one is named."""
-    global _home
-    _home = Path(home)
-
-
-_home: Path | None = None
-
-
-def _candidates() -> list[Path]:
-    named = os.environ.get("WHATIF_KERNELS")
-    home = os.environ.get("WHATIF_HOME")
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    folders = [Path(named)] if named else []
-    folders += [_home / "kernels"] if _home is not None and _home.is_dir() else []
-    folders += [Path(home, "kernels")] if home and Path(home).is_dir() else []
-    return [
-        *(folder.expanduser().absolute() for folder in folders),
-        Path(tempfile.gettempdir(), f"whatif-kernels-{user}"),
-    ]

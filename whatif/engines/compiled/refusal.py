@@ -14,7 +14,7 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.blank import State
 from whatif.engines.compiled.broker import LARGEST_SIZE
-from whatif.errors import EngineError, nearest
+from whatif.errors import EngineError, WhatIfError, nearest
 from whatif.strategies import StrategySpec
 from whatif.strategies.intents import TARGET, TARGET_PERCENT
 
@@ -60,6 +60,8 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
         yield
     except RefusedByNumbaError as error:
         raise StepNotCompiledError(_explained(spec, str(error))) from None
+    except WhatIfError:
+        raise
     except Exception as error:
         raise StepRaisedError(
             f"strategy {spec.name}: the step raised {type(error).__name__}: {error}"

@@ -1,0 +1,173 @@
+"""The folder that keeps kernels, for this user alone: machine code lies there as a pickle, which is run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from numba.core import caching
+
+from whatif.domain.private import exposed, make_private
+from whatif.errors import EngineError
+
+_PREFIX = "whatif_kernel_"
+
+_home: Path | None = None
+
+
+def path_of(digest: str) -> Path:
+    """Return the file of a kernel."""
+    return kernel_folder() / f"{_PREFIX}{digest}.py"
+
+
+def written(path: Path, text: str) -> Path:
+    """Write a kernel's file once, for this user alone to read; return its path."""
+    _refuse_exposed(path.parent / "__pycache__")
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        _refuse_exposed(path)
+        return path
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def kernel_folder() -> Path:
+    """Return the folder that keeps kernels, made for this user alone if it is not there.
+
+    `WHATIF_KERNELS`, else `kernels` in the lake's home (`keep_kernels_in`, `WHATIF_HOME`), else one
+    of this user's own in the system's temporary folder (the task's own, on a cluster): the first that
+    this user can write to.
+
+    Raises
+    ------
+    EngineError
+        If others may write to it, or to a folder that it lies in; or there is none to write to.
+    """
+    tried = []
+    for folder in _candidates():
+        try:
+            make_private(folder)
+            usable = os.access(folder, os.W_OK)
+        except OSError:
+            usable = False
+        if usable:
+            _refuse_exposed(folder)
+            return folder
+        tried.append(str(folder))
+    raise EngineError(
+        f"no folder for compiled strategies can be written to (tried {', '.join(tried)}): "
+        "set WHATIF_KERNELS to one of your own"
+    )
+
+
+def keep_kernels_in(home: str | os.PathLike[str]) -> None:
+    """Let this process keep kernels in the folder `kernels` of `home`, unless another one is named."""
+    global _home
+    _home = Path(home)
+
+
+def _candidates() -> list[Path]:
+    named = os.environ.get("WHATIF_KERNELS")
+    home = os.environ.get("WHATIF_HOME")
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    folders = [Path(named)] if named else []
+    folders += [_home / "kernels"] if _home is not None and _home.is_dir() else []
+    folders += [Path(home, "kernels")] if home and Path(home).is_dir() else []
+    return [
+        *(folder.expanduser().absolute() for folder in folders),
+        Path(tempfile.gettempdir(), f"whatif-kernels-{user}"),
+    ]
+
+
+def _refuse_exposed(place: Path) -> None:
+    """Refuse a folder, or a file in it, that others may write to; make a folder that is missing.
+
+    Raises
+    ------
+    EngineError
+        Naming the path, its mode or owner, and the remedy.
+    """
+    if not place.exists():
+        make_private(place)
+    why = exposed(place)
+    if why:
+        raise EngineError(
+            f"compiled strategies are kept in {place}, and what lies there is run, but {why}, or set "
+            "WHATIF_KERNELS to a folder that is yours alone"
+        )
+
+
+class _File(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
+    """Numba's files of one kernel, made for this user alone, and read only if nobody else may write them."""
+
+    def _load_index(self) -> Any:
+        self._refuse(Path(self._index_path))
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        self._refuse(Path(self._data_path(name)))
+        return super()._load_data(name)
+
+    def _refuse(self, path: Path) -> None:
+        if path.exists():
+            _refuse_exposed(path)
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
+        handle, temporary = tempfile.mkstemp(dir=Path(filepath).parent, prefix=f"{Path(filepath).name}.tmp.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            os.replace(temporary, filepath)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def keep_private(kernel: Any) -> None:
+    """Let a compiled kernel keep its machine code in files of this user alone."""
+    cache = getattr(kernel, "_cache", None)
+    found = getattr(cache, "_cache_file", None)
+    if isinstance(found, caching.IndexDataCacheFile):
+        found.__class__ = _File
+
+
+class _BesideIt(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
+    """Keeps machine code of a kernel beside its file, and knows it by the digest that names that.
+
+    Numba's own would know it by the file's time of change, and keep it where `NUMBA_CACHE_DIR` says,
+    which may be others' folder too.
+    """
+
+    def __init__(self, function: Any, file: Path) -> None:
+        self._file = file
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _BesideIt | None:
+        file = Path(py_file)
+        return cls(py_func, file) if file.name.startswith(_PREFIX) else None
+
+    def get_cache_path(self) -> str:
+        return str(self._file.parent / "__pycache__")
+
+    def get_source_stamp(self) -> str:
+        return self._file.stem
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+# older versions of numba have it under the second name
+_implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
+_implementation._locator_classes.insert(0, _BesideIt)
