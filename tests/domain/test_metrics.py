@@ -24,7 +24,6 @@ from whatif.domain.metrics import (
 )
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.domain.statistics import invested
 
 DESIGNED = (
     "pnl_gross pnl_net costs return_pct sharpe sortino max_drawdown_pct max_drawdown_bars trades win_rate "
@@ -156,8 +155,6 @@ def test_an_account_of_which_rounding_is_left_has_no_returns() -> None:
     assert np.isnan(returns[2:]).all()
     ruined = run_of([1e-12] * 3, [(0, 0, 0, 1, 100.0, 0.0, 0.0, 1.0)], [1, 1, 1])
     assert math.isnan(compute_metrics(ruined, Execution(cash=1e4), bar_periods(3))["turnover"])
-    assert invested(3.0, 100.0, 1e-12) == 0.0
-    assert invested(3.0, 100.0, 1e-3) == 3e5
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,23 @@ def test_reasons_stand_in_the_paragraph(make) -> None:
     for reason in data.verdict.verdict.reasons:
         assert reason in text
     assert data.chosen["config_id"] in text
-    assert "at the same net exposure" in text
+    side = data.verdict.verdict.figures.validate
+    assert f"for the market held long (beta {side.beta:.2f}".replace("-", "−") in text
     assert "validate and test" in text
+
+
+def test_what_luck_would_show_does_not_contradict_an_edge(make) -> None:
+    """The ratio to expect of the best by luck may be above the winner's, where differences are no luck."""
+    data = judged_study(make, edge=0.004)
+    assert data.verdict.verdict.word is Word.EDGE
+    figures = data.verdict.verdict.figures
+    for luck, explained in ((figures.validate.objective.estimate + 0.1, True), (0.1, False)):
+        verdict = dataclasses.replace(
+            data.verdict.verdict, figures=dataclasses.replace(figures, expected_maximum_sharpe=luck)
+        )
+        said = judged.paragraph(data, dataclasses.replace(data.verdict, verdict=verdict))
+        assert "if all differences between those tried were luck" in said
+        assert ("does not decide here" in said) is explained
 
 
 def test_nothing_measured_leaves_word_reason_and_remedy(make) -> None:

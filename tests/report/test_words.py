@@ -21,7 +21,7 @@ def test_the_answer_names_the_configuration_and_both_windows_beside_hold(make):
     for text, window in ((validate, "validate"), (test, "test")):
         own, hold = figures[symbol, window, "strategy"], figures[symbol, window, "buy_and_hold"]
         own_text, hold_text = (f"{value:.2f}".replace("-", "−") for value in (own, hold))
-        assert f"Sharpe {own_text}, beside {hold_text} for buy-and-hold" in text
+        assert f"Sharpe {own_text}, beside {hold_text} for the market held long" in text
     assert "had no part in the choice" in test
     assert "2024-03-12 13:30 UTC" in test
 
@@ -58,7 +58,7 @@ def test_a_single_configuration_is_not_the_best_of_many(make):
 def test_an_undefined_figure_is_called_so(make):
     data = make.study()
     data = dataclasses.replace(data, comparison=data.comparison.assign(sharpe=np.nan))
-    assert "Sharpe undefined, beside undefined for buy-and-hold" in words.answer(data)[1]
+    assert "Sharpe undefined, beside undefined for the market held long" in words.answer(data)[1]
 
 
 def test_instants_are_utc_to_the_minute():

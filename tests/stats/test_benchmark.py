@@ -1,4 +1,4 @@
-"""Exposure-matched buy-and-hold, by hand."""
+"""The market held with all of the cash, by hand."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def market() -> tuple[EngineRun, Bars]:
     return EngineRun(("X",), ts[1:], Fills.from_rows([]), equity, position, close[None, 1:], 0, "test"), bars
 
 
-def test_weight_equity_and_measures_by_hand() -> None:
+def test_equity_and_measures_by_hand() -> None:
     run, bars = market()
 
     held = buy_and_hold(run, [bars], Execution(cash=1000.0, commission=0.01), PERIODS)
 
-    # (0 + 5 * 110 / 1100 + 5 * 120 / 1200 + 0) / 4 = 0.25: 250 buys 2.5 at the window's first
-    # open, 100 (not at the bar before it), for a commission of 2.5
-    assert held.weight == 0.25
-    equity = 1000.0 - 2.5 + 2.5 * np.array([0.0, 10.0, 20.0, -1.0])
+    # whatever the run held: 1,000 buys 10 at the window's first open, 100 (not at the bar before
+    # it), for a commission of 10
+    assert held.weight == 1.0
+    equity = 1000.0 - 10.0 + 10.0 * np.array([0.0, 10.0, 20.0, -1.0])
     np.testing.assert_allclose(held.equity, equity, rtol=1e-15)
-    assert held.return_pct == pytest.approx(-0.5)
+    assert held.return_pct == pytest.approx(-2.0)
     returns = equity / np.append(1000.0, equity[:-1]) - 1.0
     np.testing.assert_allclose(held.returns, returns, atol=1e-15)
     assert held.sharpe == pytest.approx(returns.mean() / returns.std(ddof=1) * 3.0)
-    assert held.max_drawdown_pct == pytest.approx(100.0 * 52.5 / 1047.5)
+    assert held.max_drawdown_pct == pytest.approx(100.0 * 210.0 / 1190.0)
 
 
 def test_what_the_purchase_costs_is_a_fall_from_the_cash() -> None:
@@ -56,10 +56,10 @@ def test_what_the_purchase_costs_is_a_fall_from_the_cash() -> None:
         one, symbols=("X", "Y"), close=np.vstack([one.close] * 2), position=np.vstack([one.position] * 2)
     )
 
-    # the share of equity is 0.725 on average: 725 buys 7.25 at 100; 60 is the lowest close
+    # 1,000 buys 10 at 100, or 5 of each; 60 is the lowest close
     for run_, held in ((one, [falling]), (both, [falling, replace(falling, symbol="Y")])):
         found = buy_and_hold(run_, held, Execution(cash=1000.0), PERIODS)
-        assert found.max_drawdown_pct == pytest.approx(len(held) * 7.25 * 40.0 / 1000.0 * 100.0)
+        assert found.max_drawdown_pct == pytest.approx(40.0)
 
 
 def test_slippage_raises_the_purchase_price_up_to_the_high() -> None:
@@ -69,21 +69,23 @@ def test_slippage_raises_the_purchase_price_up_to_the_high() -> None:
     other = buy_and_hold(run, [bars], Execution(cash=1000.0, slippage_fixed=5.0), PERIODS)
 
     # 125 would be beyond the high of 120
-    assert one.equity[-1] == pytest.approx(1000.0 - 250.0 + 250.0 / 120.0 * 99.0)
-    assert other.equity[-1] == pytest.approx(1000.0 - 250.0 + 250.0 / 105.0 * 99.0)
+    assert one.equity[-1] == pytest.approx(1000.0 / 120.0 * 99.0)
+    assert other.equity[-1] == pytest.approx(1000.0 / 105.0 * 99.0)
 
 
-def test_a_run_that_never_invests_is_compared_with_cash() -> None:
+@pytest.mark.parametrize("position", [0.0, 5.0, -10.0])
+def test_every_run_is_compared_with_the_same_market(position: float) -> None:
+    """Idle, half invested or short: the market held long is one number on one window."""
     run, bars = market()
 
-    held = buy_and_hold(replace(run, position=np.zeros((1, 4))), [bars], Execution(cash=1000.0), PERIODS)
+    held = buy_and_hold(
+        replace(run, position=np.full((1, 4), position)), [bars], Execution(cash=1000.0), PERIODS
+    )
 
-    assert (held.weight, held.return_pct, held.max_drawdown_pct) == (0.0, 0.0, 0.0)
-    assert held.equity.tolist() == [1000.0] * 4
-    assert np.isnan(held.sharpe)
+    assert held.equity.tolist() == [1000.0, 1100.0, 1200.0, 990.0]
 
 
-def test_symbols_are_weighted_one_by_one() -> None:
+def test_symbols_get_equal_shares() -> None:
     run, bars = market()
     both = replace(
         run,
@@ -97,7 +99,7 @@ def test_symbols_are_weighted_one_by_one() -> None:
 
     held = buy_and_hold(both, [bars, late], Execution(cash=1000.0), PERIODS)
 
-    # Y: 600 / 1000 on one of four bars = 0.15 of the cash, bought when its first bar comes
-    assert held.weight == pytest.approx(0.4)
+    # 500 each, that of Y when its first bar comes
+    assert held.weight == 1.0
     assert held.equity[0] == pytest.approx(1000.0)
-    assert held.equity[-1] == pytest.approx(1000.0 - 2.5 + 150.0 * (60.0 / 50.0 - 1.0))
+    assert held.equity[-1] == pytest.approx(500.0 * 0.99 + 500.0 * 60.0 / 50.0)

@@ -151,7 +151,7 @@ def test_a_single_configuration_says_what_it_rests_on() -> None:
     assert verdict.figures.expected_maximum_sharpe == 0.0
     # one try: the deflated ratio is the probabilistic one
     assert verdict.figures.dsr == verdict.figures.validate.psr
-    assert verdict.figures.validate.exposure == pytest.approx(0.5, abs=0.06)
+    assert verdict.figures.validate.beta == pytest.approx(0.5, abs=0.06)
 
 
 def test_without_a_test_window_it_rests_on_validate_alone() -> None:
@@ -229,7 +229,7 @@ def test_several_markets_each_for_its_own() -> None:
     figures = judge(swept(tried=tried, chosen=0, markets=markets, market_of=of), FAST).figures
     assert figures.spa_zero < 0.01
     assert figures.spa_market > 0.5
-    assert figures.validate.exposure == pytest.approx(1.0, abs=0.1)
+    assert figures.validate.beta == pytest.approx(1.0, abs=0.1)
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -48,7 +48,7 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     stored = rows_of(market, RETURNS).query("symbol == @best.symbol and window == 'test'")
     returns = np.asarray(stored["returns"].iloc[0])
     slope = np.polyfit(moved, returns, 1)[0]
-    assert figures.test.exposure == pytest.approx(slope, rel=1e-9)
+    assert figures.test.beta == pytest.approx(slope, rel=1e-9)
     # surroundings
     assert set(judgement.stability.slices) == {"fast", "slow"}
     assert judgement.stability.objective == best.validate["sharpe"]
@@ -103,7 +103,7 @@ def test_pooled_symbols_and_a_shared_portfolio_are_judged(go) -> None:
     shared = go(portfolio="shared", study="shared", trials="study", period="bar")
     figures = shared.verdict.verdict.figures
     assert figures.trials == 4
-    assert -1.0 < figures.validate.exposure < 1.0
+    assert -1.0 < figures.validate.beta < 1.0
     assert figures.validate.objective.estimate == pytest.approx(shared.best.validate["sharpe"], rel=1e-12)
 
 

@@ -60,13 +60,6 @@ def settled(peak: float, trough: float, deepest: float, below: int, longest: int
     return deepest, max(longest, below)
 
 
-@usable_in_both
-def invested(size: float, close: float, equity: float) -> float:
-    """Return the share of equity that a position is worth, whatever its side; 0 once none is left."""
-    value = abs(size * close)
-    return value / equity if equity > noise_of(value) else 0.0
-
-
 def tally_python(equity: FloatArray, start: float) -> tuple[float, int, float]:
     """Return deepest fall in percent, longest stay below a peak in bars, and sum of equity.
 
@@ -87,18 +80,6 @@ def tally_python(equity: FloatArray, start: float) -> tuple[float, int, float]:
 
 
 tally_array = jit_lean(tally_python)
-
-
-def shares_python(size: FloatArray, close: FloatArray, equity: FloatArray) -> float:
-    """Return the sum over all bars of the share of equity invested; all arrays have length m."""
-    total = 0.0
-    for k in range(len(equity)):
-        if size[k] != 0.0:
-            total += invested(size[k], close[k], equity[k])
-    return total
-
-
-sum_shares = jit_lean(shares_python)
 
 
 def pick_levels_python(equity: FloatArray, last: IntArray, cash: float, levels: FloatArray) -> None:

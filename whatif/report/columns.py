@@ -83,11 +83,11 @@ _ALL = (
     Metric("open_at_end", "Open at end", "", "flag",
            "Whether a position was still open when the window ended; it is valued at the last close."),
     Metric("benchmark_sharpe", "Hold Sharpe", "a year", "ratio",
-           "Sharpe of buy-and-hold at the strategy's exposure, over the same window.", signed=True),
+           "Sharpe of the market held long with all of the cash, over the same window.", signed=True),
     Metric("benchmark_return_pct", "Hold return", "%", "percent",
-           "Return of buy-and-hold at the strategy's exposure, over the same window.", signed=True),
+           "Return of the market held long with all of the cash, over the same window.", signed=True),
     Metric("benchmark_max_drawdown_pct", "Hold max drawdown", "%", "percent",
-           "Deepest fall of buy-and-hold at the strategy's exposure."),
+           "Deepest fall of the market held long with all of the cash."),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}

@@ -37,8 +37,8 @@ class ReportData:
     leaderboard : pandas.DataFrame
         One row per backtest on the validate window, the best first: `rank`, `config_id`, `symbol`, one
         column per name in `axes`, `status` ("ok" or "failed"), `error`, then metrics by their keys, then
-        `benchmark_return_pct`, `benchmark_sharpe` and `benchmark_max_drawdown_pct` of buy-and-hold at the
-        same exposure. NaN where a metric is undefined or the backtest failed.
+        `benchmark_return_pct`, `benchmark_sharpe` and `benchmark_max_drawdown_pct` of the market held long
+        with all of the cash. NaN where a metric is undefined or the backtest failed.
     axes : tuple of str
         The axis columns of the leaderboard, in the study's order; empty for a single configuration.
     chosen : mapping

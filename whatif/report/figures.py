@@ -28,7 +28,7 @@ def equity_figure(
     timeline: Timeline | None = None,
     most_points: int = MOST_POINTS,
 ) -> go.Figure:
-    """Draw the account against buy-and-hold of the same exposure, all windows side by side.
+    """Draw the account against the market held long, all windows side by side.
 
     Parameters
     ----------

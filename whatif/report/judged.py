@@ -47,7 +47,7 @@ def paragraph(data: ReportData, judgement: Judgement) -> str:
     verdict = judgement.verdict
     if verdict.figures is None:
         return " ".join(verdict.reasons)
-    said = [_chosen(data, verdict.figures), _validate(verdict.figures)]
+    said = [_chosen(data, verdict.figures), _validate(verdict.figures, verdict.word)]
     if verdict.figures.test is not None:
         said.append(_test(judgement, verdict.figures, verdict.figures.test))
     said.append(_why(judgement))
@@ -137,14 +137,20 @@ def _chosen(data: ReportData, figures: Figures) -> str:
     return f"{lead} came first of {figures.trials:,} tried on these data, {independent}."
 
 
-def _validate(figures: Figures) -> str:
+def _validate(figures: Figures, word: Word) -> str:
     side, key = figures.validate, figures.objective
     text = f"On validate its {_label(key)} is {quantity(key, side.objective.estimate)}{_beside(side, key)}"
     luck = figures.expected_maximum_sharpe
     if figures.trials > 1 and key == "sharpe" and not math.isnan(luck):
         text += (
-            f"; the best of as many that are worth nothing would show about {format_number(luck, 'ratio')}"
+            "; if all differences between those tried were luck, the best of as many that are worth nothing "
+            f"would show about {format_number(luck, 'ratio')}"
         )
+        if word is Word.EDGE and luck >= side.objective.estimate:
+            text += (
+                ", which does not decide here: they need not all be luck, and the test window, which had no "
+                "part in the choice, says that this one is not"
+            )
     return f"{text}."
 
 
@@ -160,9 +166,9 @@ def _test(judgement: Judgement, figures: Figures, side: Side) -> str:
 def _beside(side: Side, key: str) -> str:
     if math.isnan(side.market):
         return ""
-    share = format_number(side.exposure, "fraction")
     return (
-        f", beside {quantity(key, side.market)} for holding the market at the same net exposure ({share} %)"
+        f", beside {quantity(key, side.market)} for the market held long (beta "
+        f"{format_number(side.beta, 'ratio')}, alpha {format_number(side.alpha, 'fraction')} % a year)"
     )
 
 

@@ -108,7 +108,7 @@ def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) ->
 
 def _comparison(data: ReportData) -> Table:
     keys = list(dict.fromkeys((data.objective, *_COMPARED)))
-    table = _table("The chosen configuration, and buy-and-hold at the same exposure")
+    table = _table("The chosen configuration, and the market held long (buy-and-hold)")
     for name in ("symbol", "window", "who"):
         table.add_column(name)
     for key in keys:

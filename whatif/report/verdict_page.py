@@ -9,14 +9,16 @@ from whatif.report import judged, surroundings
 from whatif.report.data import ReportData
 
 SOURCES = (
-    ("Market, and net exposure",
-     "Holding what the configuration trades, without costs. A configuration's net exposure is the slope "
-     "of its returns on the market's (beta): long less short, on average. What is left of its returns "
-     "without the market at that exposure is what it earned over the market; the Sharpe ratio of that is "
-     "the appraisal ratio. What merely drifts with the market, up or down, has none. Jensen (1968), "
+    ("Market, beta and alpha",
+     "The one benchmark: what the configuration trades, bought with all of the cash at the window's first "
+     "open and held long, the same whatever the configuration does. Beta is the slope of the "
+     "configuration's returns on the market's: the share of it that it held, long less short, on average. "
+     "What is left of its returns without the market times beta is what it earned over the market: a year "
+     "of it is alpha, and its Sharpe ratio is the appraisal ratio, whose interval stands under over "
+     "market. What merely drifts with the market, up or down, has none. Jensen (1968), "
      "Journal of Finance 23(2); Treynor and Black (1973), Journal of Business 46(1)."),
     ("Superior predictive ability (SPA)",
-     "P-value of: no configuration tried beats zero (or the market at its own exposure). It compares "
+     "P-value of: no configuration tried beats zero (or the market times its own beta). It compares "
      "Sharpe ratios, whatever the objective, and knows that the best of many was looked at. A "
      "configuration that never trades is left out. Trials of other studies on the same data are allowed "
      "for by Šidák's formula. Hansen (2005), Journal of Business & Economic Statistics 23(4); stationary "

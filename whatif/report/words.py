@@ -155,7 +155,7 @@ def _figures(data: ReportData, name: str) -> str:
         own, hold = (
             quantity(key, figure_of(data, symbol, name, who, key)) for who in ("strategy", "buy_and_hold")
         )
-        beside = f"{hold} for buy-and-hold" + ("" if parts else " at the same exposure")
+        beside = f"{hold} for " + ("it" if parts else "the market held long")
         parts.append(f"{_in_text(key)} {own}, beside {beside}")
     trades = figure_of(data, symbol, name, "strategy", "trades")
     parts += [count(int(trades), "closed trade")] if np.isfinite(trades) else []

@@ -46,7 +46,7 @@ class Sweep:
         self.plan, self.item = plan, item
         self.window = plan.windows[item.window]
         self._stages: dict[Any, Stage] = {}
-        self._holdings: dict[Any, Holding] = {}
+        self._holdings: dict[Any, BuyAndHold] = {}
         spec = strategy_of(plan.strategy)
         assert isinstance(spec, StrategySpec)  # nothing else is compiled
         self._spec = spec
@@ -76,8 +76,7 @@ class Sweep:
             # alone, and by an engine that says on which bar
             run_engine(self._task(configuration), "compiled", array_store(self.plan))
             raise
-        holding = self._holding(key, configuration, stage)
-        return Swept(found.account, holding.at(found.share), found.rejected)
+        return Swept(found.account, self._holding(key, configuration, stage), found.rejected)
 
     def _task(self, configuration: Configuration) -> BacktestTask:
         return task_of(self.plan, self.item, configuration)
@@ -92,11 +91,11 @@ class Sweep:
             )
         return self._stages[key]
 
-    def _holding(self, key: Any, configuration: Configuration, stage: Stage) -> Holding:
+    def _holding(self, key: Any, configuration: Configuration, stage: Stage) -> BuyAndHold:
         execution = configuration.execution
         if (key, execution) not in self._holdings:
             bars, first = stage.bars, stage.first
-            self._holdings[key, execution] = Holding(
+            holding = Holding(
                 float(bars.open[first]),
                 float(bars.high[first]),
                 bars.close[first : stage.stop],
@@ -104,6 +103,7 @@ class Sweep:
                 execution,
                 self.window.periods,
             )
+            self._holdings[key, execution] = holding.at(1.0)
         return self._holdings[key, execution]
 
 

@@ -1,4 +1,4 @@
-"""What holding the market would have given for the same exposure."""
+"""The one benchmark: what holding the market with all of the account would have given."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from whatif.domain.statistics import (
     fall,
     level_returns,
     pick_levels,
-    sum_shares,
     tally_array,
     write_returns,
 )
@@ -164,14 +163,14 @@ _hold = jit_lean(hold_python)
 
 
 def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods: Periods) -> BuyAndHold:
-    """Return buy-and-hold matched to the exposure of a run, with its equity at each bar's close.
+    """Return what the market gives that is bought with all of the cash, and equity at each bar's close.
 
     Parameters
     ----------
     run : EngineRun
-        Its mean of abs(position * close) / equity over all bars is the weight, symbol by symbol.
+        Its bars are those of the window.
     bars : sequence of Bars
-        The bars it ran on, in the order of its symbols.
+        The bars it ran on, in the order of its symbols; several get equal shares of the cash.
     execution : Execution
         Initial cash, and the commission and slippage of the one purchase.
     periods : Periods
@@ -179,13 +178,11 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
 
     Notes
     -----
-    Units may be fractional. The purchase is at the open of the symbol's first bar in the window,
-    slipped as a market order of the study would be; until then its cash lies idle.
+    Long at 100 %, whatever the strategy does: a strategy that holds half of the time, or is short, is
+    compared with it by its slope on the market (`whatif.stats.net_exposure`). Units may be
+    fractional. The purchase is at the open of the symbol's first bar in the window, slipped as a market
+    order of the study would be; until then its cash lies idle.
     """
-    weights = [
-        sum_shares(np.ascontiguousarray(position), np.ascontiguousarray(close), run.equity) / len(run.ts)
-        for position, close in zip(run.position, run.close, strict=True)
-    ]
     if len(bars) == 1:
         row = int(np.searchsorted(bars[0].ts, run.ts[0]))
         held = Holding(
@@ -196,22 +193,20 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
             execution,
             periods,
         )
-        return replace(held.at(weights[0]), equity=held.equity(weights[0]))
-    return _several(run, bars, weights, execution, periods)
+        return replace(held.at(1.0), equity=held.equity(1.0))
+    return _several(run, bars, execution, periods)
 
 
-def _several(
-    run: EngineRun, bars: Sequence[Bars], weights: Sequence[float], execution: Execution, periods: Periods
-) -> BuyAndHold:
+def _several(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods: Periods) -> BuyAndHold:
     equity = np.full(len(run.ts), execution.cash)
     for k, one in enumerate(bars):
-        if weights[k] > 0.0:
-            equity += _gain(one, run, k, weights[k] * execution.cash, execution)
+        if np.isfinite(run.close[k]).any():
+            equity += _gain(one, run, k, execution.cash / len(bars), execution)
     levels, returns = np.empty(len(periods) + 1), np.empty(len(periods))
     pick_levels(equity, period_rows(run.ts, periods), execution.cash, levels)
     level_returns(levels, returns)
     return BuyAndHold(
-        weight=sum(weights),
+        weight=1.0,
         returns=returns,
         return_pct=100.0 * (float(equity[-1]) / execution.cash - 1.0),
         sharpe=sharpe(returns, periods.per_year),

@@ -56,13 +56,16 @@ class Side:
     objective : Interval
         What ranks it, or what stands in for that.
     market : float
-        The same of holding the market at `exposure`; NaN if there is none.
-    exposure : float
-        Share of the market it held, long less short; see `net_exposure`.
+        The same of the market, held long with all of the account; NaN if there is none.
+    beta : float
+        The slope of its returns on the market's: the share of the market that it held, long less
+        short; see `net_exposure`.
+    alpha : float
+        What it earned over the market times beta, a year, as a fraction; see `over_market`.
     psr : float
         Probability that its Sharpe ratio is above zero.
     excess : Interval or None
-        Sharpe ratio, annualised, of what it earned over the market at `exposure` (the appraisal ratio).
+        Sharpe ratio, annualised, of what it earned over the market times `beta` (the appraisal ratio).
     own, over : Moments or None
         Of the returns, and of those over the market.
     """
@@ -71,7 +74,8 @@ class Side:
     trades: float
     objective: Interval
     market: float
-    exposure: float
+    beta: float
+    alpha: float
     psr: float
     excess: Interval | None
     own: Moments
@@ -93,7 +97,9 @@ class Figures:
     dsr, dsr_market : float
         Deflated Sharpe ratio of its returns, and of those over the market.
     expected_maximum_sharpe : float
-        Annualised ratio to expect of the best of as many that are worth nothing.
+        Annualised ratio to expect of the best of as many that are worth nothing, if all of the
+        differences between them were luck. Where some are not, it is too high, and it decides nothing
+        on a study with a test window.
     pbo : float
         Probability of backtest overfitting.
     pbo_blocks : int
@@ -224,11 +230,12 @@ def _side(
     looks: int = 1,
 ) -> Side:
     own, per_year, used = moments(returns), evidence.periods_per_year, usable_objective(evidence.objective)
-    exposure, held, excess, over = NAN, NAN, None, None
+    beta, held, alpha, excess, over = NAN, NAN, NAN, None, None
     if market is not None:
-        exposure = float(net_exposure(returns, market))
-        held = float(measure(market * exposure, used, per_year))
+        beta = float(net_exposure(returns, market))
+        held = float(measure(market, used, per_year))
         left = over_market(returns, market)
+        alpha = float(left.mean()) * per_year
         over = moments(left)
         confidence = 1.0 - (1.0 - thresholds.confidence) / looks
         excess = objective_interval(left, "sharpe", per_year, confidence, thresholds.reps, seed)
@@ -239,7 +246,8 @@ def _side(
             returns, evidence.objective, per_year, thresholds.confidence, thresholds.reps, seed
         ),
         market=held,
-        exposure=exposure,
+        beta=beta,
+        alpha=alpha,
         psr=_probabilistic(own),
         excess=excess,
         own=own,

@@ -38,7 +38,7 @@ MOST_BARS_DRAWN = 2_000_000
 def comparison(
     location: LakeLocation, resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]
 ) -> pd.DataFrame:
-    """Return the chosen configuration and buy-and-hold at its exposure, by symbol and window."""
+    """Return the chosen configuration and the market held long, by symbol and window."""
     rows: list[dict[str, Any]] = []
     for name, window in windows.items():
         found = read_rows(location, RESULTS, slot(resolved, window), configurations=[chosen.config_id])

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from whatif.domain.execution import Execution
 from whatif.domain.metrics import period_rows
 from whatif.lake.results import RETURNS
 from whatif.pins import LakeLocation
@@ -84,6 +83,8 @@ def market_returns(
 ) -> FloatArray:
     """Return what holding some symbols with all of the account gives in each period of a window.
 
+    The same market as `whatif.stats.benchmark.buy_and_hold` has, so that a page holds one of it.
+
     Parameters
     ----------
     plan : Plan
@@ -93,25 +94,28 @@ def market_returns(
     window : Window
         The window.
     configuration : Configuration
-        Its timeframe says which bars.
+        Its timeframe says which bars, its execution what the one purchase costs.
     symbols : sequence of str
-        Held in equal shares, made equal again after each period.
+        Held in equal shares: bought once in a shared portfolio; of separate accounts that are pooled,
+        made equal again after each period, as their returns are.
 
     Returns
     -------
     float64 array (periods,)
-        Simple returns without costs, the first from the open of a symbol's first bar; 0 where a
-        symbol has no bar yet.
+        Simple returns, the first from the cash before the purchase; 0 where a symbol has no bar yet.
     """
     periods = resolved.periods[window.name]
     bar_us = resolved.slices[configuration.timeframe].bar_us
     plain = replace(configuration, model=None)  # bars alone, no predictions
-    total = np.zeros(len(periods))
-    for symbol in symbols:
+    held = np.empty((len(symbols), len(periods)))
+    for k, symbol in enumerate(symbols):
         bars = load_bars(plan, symbol, window.name, plain)
         first, _ = window.rows(bars, bar_us)
         ends = period_rows(bars.ts[first:], periods)
         opened, high = float(bars.open[first]), float(bars.high[first])
-        held = Holding(opened, high, bars.close[first:], ends, Execution(), periods)
-        total += held.at(1.0).returns
-    return total / max(len(symbols), 1)
+        close = bars.close[first:]
+        held[k] = Holding(opened, high, close, ends, configuration.execution, periods).at(1.0).returns
+    if resolved.study.portfolio != "shared":
+        return np.asarray(held.mean(axis=0))
+    levels = np.cumprod(np.column_stack([np.ones(len(symbols)), 1.0 + held]), axis=1).mean(axis=0)
+    return np.asarray(levels[1:] / levels[:-1] - 1.0)

@@ -75,7 +75,7 @@ class StudyResult:
 
     @property
     def comparison(self) -> pd.DataFrame:
-        """The chosen configuration and buy-and-hold at its exposure, by symbol and window."""
+        """The chosen configuration and the market held long, by symbol and window."""
         return self.data.comparison
 
     @property

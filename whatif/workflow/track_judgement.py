@@ -52,7 +52,8 @@ def _side(name: str, side: Side) -> dict[str, float]:
         "objective_low": side.objective.low,
         "objective_high": side.objective.high,
         "market": side.market,
-        "exposure": side.exposure,
+        "beta": side.beta,
+        "alpha": side.alpha,
     }
     if side.excess is not None:
         figures |= {"excess_sharpe": side.excess.estimate, "excess_low": side.excess.low}

@@ -10,7 +10,7 @@ import math
 from typing import Any, NamedTuple, TypeAlias
 
 from whatif.domain.compile import jit_lean, usable_in_both
-from whatif.domain.statistics import Tally, invested, settled, tally
+from whatif.domain.statistics import Tally, settled, tally
 from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step
 from whatif.engines.compiled.broker import (
     LARGEST_SIZE,
@@ -98,8 +98,8 @@ class Outcome(NamedTuple):
         Executions, and orders refused for want of cash.
     deepest, longest, equity_sum : float, int, float
         Maximum drawdown in percent, longest stay below a peak in bars, equity of all bars added up.
-    bars_held, share_sum : int, float
-        Bars at whose close a position was held, and the shares of equity invested, added up.
+    bars_held : int
+        Bars at whose close a position was held.
     failed, at : int
         0, or why and on which row the run ended early.
     code, amount : int, float
@@ -114,7 +114,6 @@ class Outcome(NamedTuple):
     longest: int
     equity_sum: float
     bars_held: int
-    share_sum: float
     failed: int
     at: int
     code: int
@@ -135,15 +134,14 @@ def stretch(
     end: int,
     position: Position,
     costs: Costs,
-    share_sum: float,
     so_far: Tally,
-) -> tuple[float, float, Tally]:
+) -> tuple[float, Tally]:
     """Take the rows `begin` to `end` into account, on which nothing was filled.
 
     Returns
     -------
-    float, float, Tally
-        Equity at the last one's close, the shares of equity invested, and the tally.
+    float, Tally
+        Equity at the last one's close, and the tally.
     """
     cash, size, price, value = position
     peak, trough, deepest, below, longest, total = so_far
@@ -155,11 +153,10 @@ def stretch(
     else:
         for k in range(begin, end):
             value = account_value(cash, size, price, closes[k], costs)
-            share_sum += invested(size, closes[k], value)
             peak, trough, deepest, below, longest, total = tally(
                 peak, trough, deepest, below, longest, total, value
             )
-    return value, share_sum, (peak, trough, deepest, below, longest, total)
+    return value, (peak, trough, deepest, below, longest, total)
 
 
 def run_bars_python(
@@ -201,7 +198,6 @@ def run_bars_python(
     opened_row, waiting, unchecked = 0, 0, False
     fills, rejected, bars_held = 0, 0, 0
     so_far = (broker.cash, broker.cash, 0.0, 0, 0, 0.0)
-    share_sum = 0.0
     keeps = len(book.equity) > 0
     book.levels[0] = cash
     period, periods = 0, len(ends)
@@ -246,7 +242,7 @@ def run_bars_python(
                     kept += 1
                 if closed != 0.0 or opened != 0.0:
                     if fills == len(book.row):
-                        return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, FULL_BOOK, i, 0, 0.0)
+                        return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, FULL_BOOK, i, 0, 0.0)
                     book.row[fills] = i - first
                     book.executions[CLOSED, fills] = closed
                     book.executions[OPENED, fills] = opened
@@ -287,7 +283,7 @@ def run_bars_python(
                 break
             i += 1
         position = (cash, size, price, value)
-        value, share_sum, so_far = stretch(x.close, begin, i + 1, position, costs, share_sum, so_far)
+        value, so_far = stretch(x.close, begin, i + 1, position, costs, so_far)
         if size != 0.0:
             bars_held += i + 1 - begin
         if keeps:
@@ -299,7 +295,7 @@ def run_bars_python(
             and math.isfinite(amount)
             and (amount >= 0.0 or code not in (BUY, SELL))
         ):
-            return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_INTENT, i, code, amount)
+            return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, BAD_INTENT, i, code, amount)
         close = x.close[i]
         if OVERLAID and i >= lookback:
             code, amount = apply_overlays(
@@ -309,7 +305,7 @@ def run_bars_python(
         if code != HOLD:
             order = order_size(code, amount, size, price, value, close, costs)
             if not abs(order) <= LARGEST_SIZE:
-                return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, 0.0, BAD_SIZE, i, code, order)
+                return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, BAD_SIZE, i, code, order)
             if order != 0.0:
                 book.order_size[waiting] = order
                 book.order_rest[waiting] = order
@@ -322,9 +318,7 @@ def run_bars_python(
         book.levels[period] = value
     peak, trough, deepest, below, longest, equity_sum = so_far
     deepest, longest = settled(peak, trough, deepest, below, longest)
-    return Outcome(
-        value, size, fills, rejected, deepest, longest, equity_sum, bars_held, share_sum, 0, 0, 0, 0.0
-    )
+    return Outcome(value, size, fills, rejected, deepest, longest, equity_sum, bars_held, 0, 0, 0, 0.0)
 
 
 run_bars = jit_lean(run_bars_python)

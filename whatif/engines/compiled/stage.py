@@ -52,14 +52,11 @@ class Measured:
     ----------
     account : Account
         What its metrics need to know.
-    share : float
-        Mean share of equity invested over all bars.
     rejected : int
         Orders refused for want of cash.
     """
 
     account: Account
-    share: float
     rejected: int
 
 
@@ -231,7 +228,7 @@ class Stage:
             net=trips[7, :closed],
             open_at_end=outcome.size != 0.0,
         )
-        return Measured(account, outcome.share_sum / count, outcome.rejected)
+        return Measured(account, outcome.rejected)
 
 
 def fills_of(outcome: Outcome, book: Book) -> Fills:
