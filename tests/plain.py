@@ -54,7 +54,7 @@ def run_plain(
     strategy: type, bars: Bars | Sequence[Bars], execution: Execution | None = None, **params: Any
 ) -> Plain:
     """Run an ordinary strategy in an ordinary Cerebro, with indicators and observers as they come."""
-    cerebro = bt.Cerebro()
+    cerebro = bt.Cerebro(cheat_on_open=bool(execution and execution.coo))
     for one in [bars] if isinstance(bars, Bars) else bars:
         cerebro.adddata(_feed(one), name=one.symbol)
     _set_up(cerebro.broker, execution or Execution())

@@ -146,8 +146,9 @@ class TestTheStudyAlone:
         assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
 
     def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused) -> None:
-        message = refused(engine="compiled", execution={"coo": True})
-        assert "engine compiled does not cover execution: coo (cheat on open): use engine auto" in message
+        message = refused(engine="compiled", data={"symbols": ["SPY", "IBM"]}, portfolio="shared")
+        assert "engine compiled does not cover portfolio: shared" in message
+        assert "use engine auto or backtrader" in message
 
     def test_an_unknown_execution_setting(self, refused: Refused) -> None:
         assert "execution: 'comission' (= 0.1) is unknown; did you mean 'commission'?" in refused(

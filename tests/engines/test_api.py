@@ -258,8 +258,9 @@ def test_other_bad_input() -> None:
         whatif.backtest(bars, "sma_crossover", {"fsat": 3})
     with pytest.raises(EngineError, match="did you mean 'cash'"):
         whatif.backtest(bars, "sma_crossover", execution={"csah": 3})
-    with pytest.raises(EngineError, match=r"does not cover.*coo.*use engine auto or backtrader"):
-        whatif.backtest(bars, "sma_crossover", execution={"coo": True}, engine="compiled")
+    both = pd.concat([bars, bars.assign(symbol="Y")])
+    with pytest.raises(EngineError, match=r"does not cover.*shared.*use engine auto or backtrader"):
+        whatif.backtest(both, "sma_crossover", engine="compiled")
 
 
 def test_a_session_column_bounds_the_sessions() -> None:

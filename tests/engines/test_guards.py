@@ -8,7 +8,6 @@ import backtrader as bt
 import numpy as np
 import pytest
 
-from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import buy, hold, resolve, strategy, target
@@ -105,16 +104,14 @@ def test_auto_takes_the_compiled_broker_where_it_covers_a_task(walk) -> None:
     spec = resolve("sma_crossover")
     task = BacktestTask([walk(1, 90)], spec, spec.validate({}))
     shared = replace(task, bars=[walk(1, 90), replace(walk(2, 90), symbol="Y")])
-    on_open = replace(task, execution=Execution(coo=True))
 
     assert run_engine(task, "auto").engine == "compiled"
-    assert run_engine(shared, "auto").engine == run_engine(on_open, "auto").engine == "backtrader"
+    assert run_engine(shared, "auto").engine == "backtrader"
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"execution": Execution(coo=True)}, "coo"),
         ({"strategy": resolve(Ordinary), "params": {}}, "ordinary backtrader.Strategy"),
     ],
 )

@@ -99,13 +99,11 @@ def test_the_engine_is_chosen_before_any_task_starts(tmp_path: Path) -> None:
     plain = checked(tmp_path, "sma_crossover")
     asked = checked(tmp_path, "sma_crossover", "engine: backtrader")
     ordinary = checked(tmp_path, "ordinary.py")
-    on_open = checked(tmp_path, "sma_crossover", "axes: {execution: [{coo: true}, {coo: false}]}")
 
     assert (plain.engine, plain.not_compiled) == ("compiled", "")
     assert (asked.engine, asked.not_compiled) == ("backtrader", "")
-    assert ordinary.engine == on_open.engine == "backtrader"
+    assert ordinary.engine == "backtrader"
     assert "Ordinary is an ordinary backtrader.Strategy" in ordinary.not_compiled
-    assert "coo (cheat on open)" in on_open.not_compiled
 
 
 def test_a_step_that_cannot_be_compiled_names_its_line(tmp_path: Path) -> None:
@@ -122,10 +120,20 @@ def test_a_step_that_cannot_be_compiled_names_its_line(tmp_path: Path) -> None:
         assert "engine: backtrader" in said
 
 
+def test_an_engine_that_does_not_cover_the_study(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"engine compiled does not cover .*portfolio: shared"):
+        checked(tmp_path, "sma_crossover", "engine: compiled\nportfolio: shared", "[SPY, IBM]")
+
+
+@pytest.mark.parametrize("engine", ["auto", "compiled", "backtrader"])
 @pytest.mark.parametrize(
-    ("more", "named"),
-    [("portfolio: shared\n", "portfolio: shared"), ("execution: {coo: true}\n", "coo")],
+    ("more", "said"),
+    [
+        ("axes: {execution: [{coo: false}, {coo: true}]}", "coo = True .* sma_crossover is a step function"),
+        ("execution: {slip_limit: false}", "slip_limit = False is about limit orders"),
+    ],
 )
-def test_an_engine_that_does_not_cover_the_study(tmp_path: Path, more: str, named: str) -> None:
-    with pytest.raises(EngineError, match=f"engine compiled does not cover .*{named}"):
-        checked(tmp_path, "sma_crossover", "engine: compiled\n" + more, "[SPY, IBM]")
+def test_settings_that_do_nothing_for_a_step_are_refused(tmp_path, engine: str, more: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        checked(tmp_path, "sma_crossover", f"engine: {engine}\n{more}")
+    assert checked(tmp_path, "ordinary.py", more).engine == "backtrader"

@@ -169,12 +169,25 @@ def round_trips_python(row: IntArray, executions: FloatArray, trips: FloatArray)
 round_trips = jit_lean(round_trips_python)
 
 
-def closed_trades(fills: Fills) -> Trades:
+def closed_trades(fills: Fills, ids: IntArray | None = None) -> Trades:
     """Return the round trips that executions make: from flat to flat, or to a reversal.
 
     Sums run in Backtrader's order, so `pnl` and `pnl_net` equal its trades' as bytes.
+
+    Parameters
+    ----------
+    fills : Fills
+        Executions, in order.
+    ids : int64 array (f,), optional
+        Which trade each belongs to (Backtrader's `tradeid`): round trips are then those of each
+        symbol and id, whatever the others do to the position. One that is closed stays closed.
     """
-    tables = [_trips_of(fills, np.flatnonzero(fills.symbol == symbol)) for symbol in np.unique(fills.symbol)]
+    symbols = np.unique(fills.symbol)
+    if ids is None:
+        tables = [_trips_of(fills, np.flatnonzero(fills.symbol == symbol)) for symbol in symbols]
+    else:
+        groups = [(fills.symbol == symbol) & (ids == one) for symbol in symbols for one in np.unique(ids)]
+        tables = [_trips_by_id(fills, np.flatnonzero(group)) for group in groups]
     table = np.concatenate(tables, axis=1) if tables else np.empty((8, 0))
     table = table[:, np.argsort(table[0])]
     closing, opened, closed = (column.astype(np.int64) for column in table[:3])
@@ -196,6 +209,59 @@ def _trips_of(fills: Fills, own: IntArray) -> FloatArray:
     found = trips[:, :count]
     found[0] = own[found[0].astype(np.int64)]
     return found
+
+
+def _trips_by_id(fills: Fills, own: IntArray) -> FloatArray:
+    """Return the round trips that the executions `own` of one trade's id make, (8, c), as `_trips_of`.
+
+    What closes a part of the account's position may open a trade, and the other way round.
+    """
+    found: list[tuple[float, ...]] = []
+    trip = _Trip()
+    for k in own.tolist():
+        parts = (
+            (float(fills.closed[k]), float(fills.closed_commission[k])),
+            (float(fills.opened[k]), float(fills.opened_commission[k])),
+        )
+        for units, fee in parts:
+            if units and trip.take(
+                units, float(fills.price[k]), fee, float(fills.multiplier[k]), fills.row[k]
+            ):
+                found.append((float(k), *trip.row(int(fills.row[k]))))
+                trip = _Trip()
+    return np.array(found, dtype=np.float64).reshape(-1, 8).T
+
+
+class _Trip:
+    """One trade under way, in the arithmetic of Backtrader's `Trade`."""
+
+    def __init__(self) -> None:
+        self.since = -1
+        self.size = self.average = self.profit = self.fees = 0.0
+        self.units = [0.0, 0.0]
+        self.value = [0.0, 0.0]
+
+    def take(self, units: float, price: float, fee: float, multiplier: float, row: int) -> bool:
+        """Take an execution into account; return whether the trade is closed by it."""
+        before = self.size
+        if self.since < 0:
+            self.since = int(row)
+        self.fees += fee
+        self.size += units
+        leaves = abs(self.size) <= abs(before)
+        if leaves:
+            self.profit += -units * (price - self.average) * multiplier
+        else:
+            self.average = (before * self.average + units * price) / self.size
+        self.units[leaves] += units
+        self.value[leaves] += units * price
+        return self.size == 0.0
+
+    def row(self, closed: int) -> tuple[float, ...]:
+        """Return it as the attributes of `Trades` from `opened` on."""
+        entry, exit_ = (value / units for value, units in zip(self.value, self.units, strict=True))
+        net = self.profit - self.fees
+        return (float(self.since), float(closed), self.units[0], entry, exit_, self.profit, net)
 
 
 def positions(fills: Fills, symbols: int, rows: int) -> FloatArray:

@@ -64,7 +64,7 @@ class Account:
     bars, bars_held : int
         Bars of the window, and those at whose close a position was held.
     fees, values : float64 arrays (f,)
-        Commission and value of each execution.
+        Commission of each execution, and the value traded: of a future, that of what it stands for.
     net : float64 array (c,)
         Net profit of each closed trade.
     open_at_end : bool
@@ -117,7 +117,7 @@ def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Accoun
         bars=len(run.ts),
         bars_held=int(run.position.any(axis=0).sum()),
         fees=fills.commission,
-        values=np.abs(fills.size * fills.price),
+        values=np.abs(fills.size * fills.price * fills.multiplier),
         net=run.trades.pnl_net,
         open_at_end=run.open_at_end,
     )

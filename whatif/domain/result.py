@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,25 @@ class BacktestResult:
         One value for each of `whatif.domain.metrics.METRIC_KEYS`.
     run : EngineRun
         The same as plain arrays.
+    notes : tuple of str
+        What a reader has to know beside the figures: that the strategy ended the run, or set its costs.
+    analyzers : mapping of str to object
+        Results (`get_analysis()`) of the analyzers that an ordinary Backtrader strategy added, by name.
+        They see its feed, which begins with the warm-up.
     """
 
     metrics: Mapping[str, float | int | bool]
     run: EngineRun
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know beside the figures."""
+        return self.run.notes
+
+    @property
+    def analyzers(self) -> Mapping[str, Any]:
+        """Results of the strategy's own analyzers, by name."""
+        return self.run.analyses
 
     @cached_property
     def fills(self) -> pd.DataFrame:

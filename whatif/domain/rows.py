@@ -44,6 +44,7 @@ RESULT_COLUMNS = {
     "study": "string",
     "status": "string",
     "error": "string",
+    "notes": "string",
     "strategy": "string",
     "timeframe": "string",
     "model": "string",

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from whatif.domain.fills import Fills, Trades, closed_trades
+from whatif.errors import EngineError
 from whatif.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a unit of one symbol is to the broker, where a strategy says so itself.
+
+    Attributes
+    ----------
+    multiplier : float
+        Money that one unit gains when the price rises by one: 1 for stocks.
+    commission : float
+        Fraction of the traded value, or money per unit.
+    fixed : bool
+        Whether it is money per unit.
+    """
+
+    multiplier: float
+    commission: float
+    fixed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +42,8 @@ class EngineRun:
     symbols : tuple of str
         In declared order.
     ts : int64 array (m,)
-        Timestamps on which any symbol has a bar inside the window, microseconds UTC.
+        Timestamps on which any symbol has a bar inside the window, microseconds UTC: the bar's start,
+        or, for one that is longer than other symbols', the start of the last of those that it holds.
     fills : Fills
         Executions; their rows count into `ts`.
     equity : float64 array (m,)
@@ -35,6 +58,17 @@ class EngineRun:
         The broker that ran it.
     cash : float64 array (m,)
         The broker's cash at each bar's close, after that bar's fills.
+    rows_run : int, optional
+        How many rows were run, where the strategy ended the run before the window: from there on
+        equity and cash are held, and there is no position.
+    trade_ids : int64 array (f,), optional
+        Trade that each execution belongs to, where the strategy tells them apart.
+    contracts : tuple of Contract, optional
+        One for each symbol, where the strategy and not the execution says what a unit is and costs.
+    notes : tuple of str
+        What a reader of the result has to know beside it.
+    analyses : mapping of str to object
+        Results of the analyzers that the strategy added, by name.
     """
 
     symbols: tuple[str, ...]
@@ -46,13 +80,42 @@ class EngineRun:
     margin_rejected: int
     engine: str
     cash: FloatArray = field(default_factory=lambda: np.empty(0))
+    rows_run: int | None = None
+    trade_ids: IntArray | None = None
+    contracts: tuple[Contract, ...] | None = None
+    notes: tuple[str, ...] = ()
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not cover the window: what is measured on them would be of other memory.
+
+        Raises
+        ------
+        EngineError
+            Naming the array and both lengths.
+        """
+        rows, symbols = len(self.ts), len(self.symbols)
+        shapes = {
+            "equity": (self.equity.shape, (rows,)),
+            "cash": (self.cash.shape, (rows,) if len(self.cash) else (0,)),
+            "position": (self.position.shape, (symbols, rows)),
+            "close": (self.close.shape, (symbols, rows)),
+        }
+        for name, (given, wanted) in shapes.items():
+            if given != wanted:
+                raise EngineError(
+                    f"engine {self.engine}: {name} has the shape {given}, and the window {wanted}: an engine "
+                    "gives a value for every bar of its window, or says where it ended"
+                )
+        if len(self.fills) and not 0 <= self.fills.row.min() <= self.fills.row.max() < rows:
+            raise EngineError(f"engine {self.engine}: an execution lies outside of the window's {rows} rows")
 
     @cached_property
     def trades(self) -> Trades:
         """The closed round trips."""
-        return closed_trades(self.fills)
+        return closed_trades(self.fills, self.trade_ids)
 
     @property
     def open_at_end(self) -> bool:
-        """Whether a position is still open at the last close, where it is only marked."""
-        return bool(self.position[:, -1:].any())
+        """Whether a position is still open at the last close that was run, where it is only marked."""
+        return bool(self.position[:, : self.rows_run][:, -1:].any())

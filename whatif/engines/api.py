@@ -17,7 +17,7 @@ from whatif.domain.overlays import Overlays, overlays_from_mapping
 from whatif.domain.periods import Periods
 from whatif.domain.result import BacktestResult
 from whatif.domain.timeframe import DAY_US
-from whatif.engines.base import BacktestTask
+from whatif.engines.base import BacktestTask, check_execution
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
 from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
@@ -83,6 +83,7 @@ def backtest(
         raise EngineError(f"bars is a {type(bars).__name__}; give a pandas DataFrame")
     found = resolve(strategy)
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
+    check_execution(found, settings)
     laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
     _check_sessions(bars, calendar, laid_over)
     market = bars_of_frame(bars, calendar)
@@ -98,7 +99,7 @@ def backtest(
     )
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
-    return BacktestResult(compute_metrics(run, settings, _periods(window, calendar)), run)
+    return BacktestResult(compute_metrics(run, settings, _periods(window, calendar, run.ts)), run)
 
 
 def _warmup(strategy: AnyStrategy, params: Mapping[str, object], given: int | None) -> int:
@@ -129,12 +130,13 @@ def _microseconds(start: pd.Timestamp) -> int:
     return int(stamp.as_unit("us").asm8.astype(np.int64))
 
 
-def _periods(bars: list[Bars], calendar: str | None) -> Periods:
-    """Periods from the first bar to the last one's end, by a calendar or by the days that the bars show."""
+def _periods(bars: list[Bars], calendar: str | None, rows: IntArray | None = None) -> Periods:
+    """Periods from the first bar to the last row's end, by a calendar or by the days that the bars show."""
     held = [one for one in bars if len(one)]
     bar_us = min(spacing(one.ts) for one in held)
     ts, session = _stamps(held)
-    start, end = int(ts[0]), int(ts[-1]) + bar_us
+    start, last = int(ts[0]), int(ts[-1]) if rows is None else int(max(ts[-1], rows[-1]))
+    end = last + bar_us
     seen = seen_sessions(held, bar_us)
     per_year: float | None = sessions_a_year(ts, session, bar_us)
     if not calendar:

@@ -1,15 +1,13 @@
-"""Backtrader's broker, and the only module that imports Backtrader.
+"""Step functions on Backtrader's broker, and the door to everything that Backtrader runs.
 
 A step function is called by a loop of our own around `BackBroker`, which stays as it is:
 what a strategy needs of a data feed is a view of the bars' arrays, its order methods are
 `backtrader.Strategy`'s own functions, and observers, analyzers, indicators and lines that
-nobody reads are not there. A subclass of `backtrader.Strategy` runs in an ordinary `Cerebro`
-that takes its feed from arrays and writes down what the broker does.
+nobody reads are not there. A subclass of `backtrader.Strategy` is run by `ordinary`.
 """
 
 from __future__ import annotations
 
-import array
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
@@ -18,19 +16,20 @@ import backtrader as bt
 import numpy as np
 
 from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
 from whatif.domain.run import EngineRun
-from whatif.engines.arrays import MINUTE_US, session_minutes, step_arrays, step_params
+from whatif.engines.arrays import session_minutes, step_arrays, step_params
 from whatif.engines.base import BacktestTask, check_task, instant
+from whatif.engines.brokers import make_broker
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.engines.compiled.refusal import refused_intent, refused_size
 from whatif.engines.division import divisions_raise
 from whatif.engines.ledger import Ledger
+from whatif.engines.ordinary import run_ordinary
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
-from whatif.strategies import BacktraderSpec, State, StrategySpec
+from whatif.strategies import State, StrategySpec
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT, Intent
 from whatif.strategies.overlays import apply_overlays, delay, overlay_memory, overlay_rules
 from whatif.typing import FloatArray, IntArray
@@ -60,34 +59,7 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
     check_task(task)
     if isinstance(task.strategy, StrategySpec):
         return _run_steps(task, task.strategy, cache)
-    return _run_classic(task, task.strategy)
-
-
-def make_broker(execution: Execution) -> bt.brokers.BackBroker:
-    """Return Backtrader's broker with these settings."""
-    broker = bt.brokers.BackBroker(
-        cash=execution.cash,
-        checksubmit=execution.checksubmit,
-        shortcash=execution.shortcash,
-        coc=execution.coc,
-        coo=execution.coo,
-    )
-    switches = {
-        "slip_open": execution.slip_open,
-        "slip_limit": execution.slip_limit,
-        "slip_match": execution.slip_match,
-        "slip_out": execution.slip_out,
-    }
-    if execution.slippage:
-        broker.set_slippage_perc(execution.slippage, **switches)
-    elif execution.slippage_fixed:
-        broker.set_slippage_fixed(execution.slippage_fixed, **switches)
-    if execution.commtype == "fixed":
-        broker.setcommission(execution.commission, commtype=bt.CommInfoBase.COMM_FIXED, stocklike=True)
-    else:
-        broker.setcommission(execution.commission)
-    broker.start()
-    return broker
+    return run_ordinary(task, task.strategy)
 
 
 _FLAT = bt.Position()
@@ -239,7 +211,7 @@ class _Seat:
 
 def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
     bars = list(task.bars)
-    timeline = merge(bars, [task.rows(one) for one in bars])
+    timeline = merge(bars, [task.rows(one) for one in bars], task.bar_us)
     broker = make_broker(task.execution)
     desk = _Desk(broker)
     seats = [_Seat(task, spec, k, cache) for k in range(len(bars))]
@@ -320,122 +292,3 @@ def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: 
     if TARGET <= code <= TARGET_PERCENT and np.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
         return
     raise refused_intent(_where(spec, seat, row), code, amount)
-
-
-class _ArrayFeed(bt.feed.DataBase):
-    """A Backtrader feed whose lines are taken over from arrays at once."""
-
-    columns: Mapping[str, FloatArray]
-
-    def preload(self) -> None:
-        for name, values in self.columns.items():
-            getattr(self.lines, name).array = array.array("d", values.tobytes())
-        self.home()
-
-
-_FEED_CLASSES: dict[tuple[str, ...], type] = {}
-
-
-def _feed_class(extra: tuple[str, ...]) -> type:
-    """Return the feed with these further lines; one class for each set, for classes are never freed."""
-    if extra not in _FEED_CLASSES:
-        _FEED_CLASSES[extra] = type(f"_ArrayFeed{len(_FEED_CLASSES)}", (_ArrayFeed,), {"lines": extra})
-    return _FEED_CLASSES[extra]
-
-
-def _classic_feed(bars: Bars, first: int, stop: int) -> bt.feed.DataBase:
-    part = bars.slice(first, stop)
-    extra = {"vwap": part.vwap, **part.inputs}
-    minutes = int(np.median(np.diff(part.ts))) // MINUTE_US if len(part) > 1 else 1
-    daily = minutes >= 12 * 60
-    feed = _feed_class(tuple(extra))(
-        name=bars.symbol,
-        timeframe=bt.TimeFrame.Days if daily else bt.TimeFrame.Minutes,
-        compression=1 if daily else max(1, minutes),
-    )
-    days = [bt.date2num(_EPOCH + dt.timedelta(microseconds=ts)) for ts in part.ts.tolist()]
-    prices = {name: getattr(part, name) for name in ("open", "high", "low", "close", "volume")}
-    series = {"datetime": days, **prices, "openinterest": np.zeros(len(part)), **extra}
-    feed.columns = {name: np.ascontiguousarray(values, dtype=np.float64) for name, values in series.items()}
-    return feed
-
-
-class _RecordingCerebro(bt.Cerebro):
-    """Backtrader's own engine that writes down each fill and each bar's value."""
-
-    def record(self, ledger: Ledger, timeline: Timeline, before: int) -> None:
-        """Record into `ledger`, beginning after `before` rows of the timeline."""
-        self._ledger = ledger
-        self._timeline = timeline
-        self._before = before
-        self._row = -1
-        self._index = {data: k for k, data in enumerate(self.datas)}
-
-    def _brokernotify(self) -> None:
-        self._row += 1
-        broker = self._broker
-        at = self._row - self._before
-        if at <= 0 and broker._pchildren:
-            raise EngineError(
-                f"an order was placed on bar {self._row - 1} at {instant(self._timeline.ts[self._row - 1])}, "
-                f"before the window begins at {instant(self._timeline.ts[self._before])}; wait for the "
-                "indicators (Backtrader's minimum period does) and give a warm-up no longer than they need"
-            )
-        broker.next()
-        while (order := broker.get_notification()) is not None:
-            self._ledger.note(order, at, self._index[order.data])
-            (order.owner or self.runningstrats[0])._addnotification(order, quicknotify=self.p.quicknotify)
-        if at >= 0:
-            self._ledger.equity.append(broker._value)
-            self._ledger.cash.append(broker.cash)
-
-
-def _run_classic(task: BacktestTask, spec: BacktraderSpec) -> EngineRun:
-    if task.overlays.is_on:
-        raise EngineError(
-            f"strategy {spec.name}: overlays {task.overlays.active} cannot be laid over an ordinary "
-            "Backtrader strategy, which handles its own orders; leave them out, or write a step function"
-        )
-    bars = list(task.bars)
-    windows = [task.rows(one) for one in bars]
-    timeline = merge(bars, [(max(0, first - task.warmup), stop) for first, stop in windows])
-    window = merge(bars, windows)
-    cerebro = _RecordingCerebro(stdstats=False)
-    cerebro.setbroker(make_broker(task.execution))
-    for one, (first, stop) in zip(bars, windows, strict=True):
-        cerebro.adddata(_classic_feed(one, max(0, first - task.warmup), stop))
-    cerebro.addstrategy(spec.cls, **task.params)
-    ledger = Ledger()
-    cerebro.record(ledger, timeline, int(np.searchsorted(timeline.ts, window.ts[0])))
-    try:
-        cerebro.run()
-        return ledger.to_run(bars, window)
-    except EngineError as error:
-        raise EngineError(f"strategy {spec.name}: {error}") from error.__cause__
-    except (Exception, SystemExit) as error:
-        raise _classic_failed(spec, cerebro, error) from error
-    finally:
-        _dismantle(cerebro)
-
-
-def _classic_failed(spec: BacktraderSpec, cerebro: _RecordingCerebro, error: BaseException) -> EngineError:
-    row = cerebro._row
-    where = "before the first bar" if row < 0 else f"bar {row} at {instant(cerebro._timeline.ts[row])}"
-    return EngineError(f"strategy {spec.name}: {where}: it raised {type(error).__name__}: {error}")
-
-
-def _dismantle(cerebro: _RecordingCerebro) -> None:
-    """Cut the references between engine, broker, feeds and strategy, so that memory is freed at once."""
-    for part in (*getattr(cerebro, "runningstrats", ()), *cerebro.datas):
-        _take_apart(part)
-    cerebro._broker.__dict__.clear()
-    cerebro.__dict__.clear()
-
-
-def _take_apart(part: Any) -> None:
-    for children in vars(part).get("_lineiterators", {}).values():
-        for child in children:
-            _take_apart(child)
-    for line in vars(part).get("lines", ()):
-        line.__dict__.clear()
-    part.__dict__.clear()

@@ -15,7 +15,7 @@ from whatif.domain.overlays import Overlays
 from whatif.domain.run import EngineRun
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
-from whatif.strategies import AnyStrategy
+from whatif.strategies import AnyStrategy, StrategySpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,6 +41,8 @@ class BacktestTask:
     warmup : int
         Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
         none: their indicators are computed on all history.
+    bar_us : int, optional
+        Length of the bars, microseconds; told from the spacing of each symbol's bars if absent.
     overlays : Overlays
         Exits, sizing and latency laid over a step function's intents.
     """
@@ -53,6 +55,7 @@ class BacktestTask:
     end: int | None = None
     warmup: int = 0
     overlays: Overlays = field(default_factory=Overlays)
+    bar_us: int | None = None
 
     def rows(self, bars: Bars) -> tuple[int, int]:
         """Return the half-open range of rows of `bars` that lie in the window."""
@@ -77,9 +80,11 @@ def check_task(task: BacktestTask) -> None:
     ------
     EngineError
         If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
-        increase, a price is not a positive finite number, or a series that the strategy needs
-        from outside has an infinite value, or no value in the window at all.
+        increase, a price is not a positive finite number, a series that the strategy needs
+        from outside has an infinite value, or no value in the window at all, or a step function is
+        to cheat on open.
     """
+    check_cheating(task.strategy, task.execution)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -88,6 +93,39 @@ def check_task(task: BacktestTask) -> None:
     for bars in task.bars:
         _check_bars(bars, *task.rows(bars))
         _check_inputs(task.strategy, bars, *task.rows(bars))
+
+
+def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
+    """Refuse to cheat on open for a step function: it decides at a close, and has no `next_open`.
+
+    Raises
+    ------
+    EngineError
+        Saying so.
+    """
+    if isinstance(strategy, StrategySpec) and execution.coo:
+        raise EngineError(
+            f"execution: coo = True (cheat on open) is for a backtrader.Strategy that orders in next_open; "
+            f"{strategy.name} is a step function, which decides at a bar's close, so that its orders "
+            "fill at the next open in any case: leave coo out"
+        )
+
+
+def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
+    """Refuse settings that could do nothing for a strategy.
+
+    Raises
+    ------
+    EngineError
+        If a step function is to cheat on open, or, as it places market orders only, is given a rule
+        for limit orders.
+    """
+    check_cheating(strategy, execution)
+    if isinstance(strategy, StrategySpec) and not execution.slip_limit:
+        raise EngineError(
+            f"execution: slip_limit = False is about limit orders, and {strategy.name} is a step function, "
+            "which places market orders only: leave it out"
+        )
 
 
 def _check_bars(bars: Bars, first: int, stop: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.fills import Fills, positions
-from whatif.domain.run import EngineRun
+from whatif.domain.run import Contract, EngineRun
+from whatif.engines.base import instant
 from whatif.engines.timeline import Timeline
+from whatif.typing import IntArray
 
 
 class Ledger:
@@ -20,6 +23,11 @@ class Ledger:
         self.equity: list[float] = []
         self.cash: list[float] = []
         self.margin_rejected = 0
+        self.trade_ids: list[Any] = []
+        self.notes: list[str] = []
+        self.contracts: tuple[Contract, ...] | None = None
+        self.analyses: Mapping[str, Any] = {}
+        self.rows_run: int | None = None
 
     def note(self, order: Any, row: int, symbol: int) -> None:
         """Record the executions that a notification of Backtrader's `order` brings.
@@ -31,18 +39,52 @@ class Ledger:
         for bit in order.executed.iterpending():
             fees = (bit.closedcomm, bit.openedcomm)
             self.rows.append((row, symbol, bit.closed, bit.opened, bit.price, *fees, order.comminfo.p.mult))
+            self.trade_ids.append(order.tradeid)
+
+    def stop(self, cash: float, timeline: Timeline) -> None:
+        """Hold equity and cash to the end of a timeline whose last rows were not run.
+
+        Parameters
+        ----------
+        cash : float
+            What the account holds if none of them was.
+        timeline : Timeline
+            The window.
+        """
+        self.rows_run = done = len(self.equity)
+        missing = len(timeline.ts) - done
+        self.equity += [self.equity[-1] if done else cash] * missing
+        self.cash += [self.cash[-1] if done else cash] * missing
+        where = f"after {done} of {len(timeline.ts)} bars, at {instant(timeline.ts[max(done - 1, 0)])}"
+        self.notes.append(f"the strategy ended the run {where}; its equity is held to the window's end")
 
     def to_run(self, bars: list[Bars], timeline: Timeline) -> EngineRun:
         """Return what was written as arrays."""
         fills = Fills.from_rows(self.rows)
+        held = positions(fills, len(bars), len(timeline.ts))
+        if self.rows_run is not None:
+            held[:, self.rows_run :] = 0.0
         return EngineRun(
             symbols=tuple(one.symbol for one in bars),
             ts=timeline.ts,
             fills=fills,
             equity=np.array(self.equity),
-            position=positions(fills, len(bars), len(timeline.ts)),
+            position=held,
             close=timeline.current([one.close for one in bars]),
             margin_rejected=self.margin_rejected,
             engine="backtrader",
             cash=np.array(self.cash),
+            rows_run=self.rows_run,
+            trade_ids=_numbers(self.trade_ids),
+            contracts=self.contracts,
+            notes=tuple(self.notes),
+            analyses=self.analyses,
         )
+
+
+def _numbers(ids: list[Any]) -> IntArray | None:
+    """Return the ids of trades as whole numbers; None if all are Backtrader's default, 0."""
+    if not any(ids):
+        return None
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(one, len(known)) for one in ids], dtype=np.int64)

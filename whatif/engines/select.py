@@ -46,13 +46,27 @@ def get_engine(name: str) -> Engine:
 
 
 def run_engine(task: BacktestTask, engine: str = "auto", cache: ArrayCache | None = None) -> EngineRun:
-    """Run one task with the engine called `engine`."""
-    return get_engine(engine)(task, cache)
+    """Run one task with the engine called `engine`.
+
+    Raises
+    ------
+    EngineError
+        Whatever the engine refuses; also if what it gives back does not cover the window.
+    """
+    found = get_engine(engine)(task, cache)
+    if len(task.bars) == 1:
+        first, stop = task.rows(task.bars[0])
+        if len(found.ts) != stop - first:
+            raise EngineError(
+                f"engine {found.engine}: {len(found.ts)} rows came of a window of {stop - first} bars: an "
+                "engine gives a value for every bar of its window, or says where it ended"
+            )
+    return found
 
 
 def _run_auto(task: BacktestTask, cache: ArrayCache | None) -> EngineRun:
     """Run with the compiled broker what it covers, and the rest with Backtrader's."""
-    if not_covered(task.strategy, [task.execution], len(task.bars) > 1):
+    if not_covered(task.strategy, len(task.bars) > 1):
         return get_engine("backtrader")(task, cache)
     from whatif.engines.compiled.refusal import StepNotCompiledError
 

@@ -118,6 +118,7 @@ def task_of(plan: Plan, item: WorkItem, configuration: Configuration) -> Backtes
         overlays=configuration.overlays,
         start=plan.windows[item.window].window.start_us,
         warmup=strategy.warmup(configuration.params) if isinstance(strategy, BacktraderSpec) else 0,
+        bar_us=plan.slices[configuration.timeframe].bar_us,
     )
 
 

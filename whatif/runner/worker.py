@@ -230,6 +230,7 @@ def _measured(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[
         "orders_rejected": run.margin_rejected,
         "bars": len(run.ts),
         "engine": run.engine,
+        "notes": "; ".join(run.notes) or None,
         "returns": measured.returns.tolist(),
     }
     return row | (_series(run, measured.benchmark) if item.keep else {})

@@ -13,7 +13,7 @@ from whatif.domain.compile import jit_lean
 from whatif.domain.execution import Execution
 from whatif.domain.metrics import period_rows, sharpe
 from whatif.domain.periods import Periods
-from whatif.domain.run import EngineRun
+from whatif.domain.run import Contract, EngineRun
 from whatif.domain.statistics import (
     fall,
     level_returns,
@@ -71,6 +71,8 @@ class Holding:
         Initial cash, and the commission and slippage of the one purchase.
     periods : Periods
         Over which returns are measured.
+    contract : Contract, optional
+        What a unit is and costs, where that is not the execution's matter.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Holding:
         ends: IntArray,
         execution: Execution,
         periods: Periods,
+        contract: Contract | None = None,
     ) -> None:
+        self._contract = contract
         self._price = slipped(opened, high, execution)
         self._close = np.ascontiguousarray(close)
         self._execution, self._periods = execution, periods
@@ -120,7 +124,7 @@ class Holding:
         return np.asarray(self._execution.cash + (units * self._close - cost - fee), dtype=np.float64)
 
     def _bought(self, weight: float) -> tuple[float, float, float]:
-        return bought(weight * self._execution.cash, self._price, self._execution)
+        return bought(weight * self._execution.cash, self._price, self._execution, self._contract)
 
 
 def falls(close: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -183,6 +187,7 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
     fractional. The purchase is at the open of the symbol's first bar in the window, slipped as a market
     order of the study would be; until then its cash lies idle.
     """
+    contracts = run.contracts or (None,) * len(bars)
     if len(bars) == 1:
         row = int(np.searchsorted(bars[0].ts, run.ts[0]))
         held = Holding(
@@ -192,6 +197,7 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
             period_rows(run.ts, periods),
             execution,
             periods,
+            contracts[0],
         )
         return replace(held.at(1.0), equity=held.equity(1.0))
     return _several(run, bars, execution, periods)
@@ -218,19 +224,28 @@ def _several(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods
 def _gain(bars: Bars, run: EngineRun, k: int, invested: float, execution: Execution) -> FloatArray:
     """Profit at each bar's close of `invested` money put into one symbol, (m,)."""
     known = np.isfinite(run.close[k])
-    row = int(np.searchsorted(bars.ts, run.ts[int(np.flatnonzero(known)[0])]))
-    units, cost, fee = bought(
-        invested, slipped(float(bars.open[row]), float(bars.high[row]), execution), execution
-    )
+    # a bar that is longer than others stands on a later row than it starts on
+    row = int(np.searchsorted(bars.ts, run.ts[int(np.flatnonzero(known)[0])], side="right")) - 1
+    contract = run.contracts[k] if run.contracts else None
+    price = slipped(float(bars.open[row]), float(bars.high[row]), execution)
+    units, cost, fee = bought(invested, price, execution, contract)
     gain = np.zeros(len(run.ts))
     gain[known] = units * run.close[k, known] - cost - fee
     return gain
 
 
-def bought(money: float, price: float, execution: Execution) -> tuple[float, float, float]:
-    """Return the units that `money` buys at `price`, the money, and the commission."""
+def bought(
+    money: float, price: float, execution: Execution, contract: Contract | None = None
+) -> tuple[float, float, float]:
+    """Return the units that `money` buys at `price`, the money, and the commission.
+
+    Of a future, they are units of what it stands for, as many as its contracts and their multiplier make.
+    """
     units = money / price
-    return units, money, units * execution.commission * (1.0 if execution.commtype == "fixed" else price)
+    if contract is None:
+        contract = Contract(1.0, execution.commission, execution.commtype == "fixed")
+    fee = units / contract.multiplier * contract.commission
+    return units, money, fee * (1.0 if contract.fixed else price)
 
 
 def slipped(opened: float, high: float, execution: Execution) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from whatif.calendars import choose_period, make_periods
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us, timeframe_us
+from whatif.engines.base import check_execution
 from whatif.engines.closing import check_flat_by_schedule
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
@@ -93,6 +94,8 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     _check_inputs(study, strategy)
     # a model is part of a configuration's identity with its features, whose source the lake decides
     grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    for execution in dict.fromkeys(c.execution for c in grid.configurations):
+        check_execution(strategy, execution)
     _check_overlays(strategy, grid, timeline)
     _check_warmup(strategy, grid)
     timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
@@ -125,7 +128,7 @@ def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, compiles: boo
     if study.engine == "backtrader":
         return "backtrader", ""
     shared = study.portfolio == "shared" and len(study.data.symbols) > 1
-    reasons = not_covered(strategy, {c.execution for c in grid.configurations}, shared)
+    reasons = not_covered(strategy, shared)
     if study.engine == "compiled":
         refuse(reasons)
     if compiles and not reasons:

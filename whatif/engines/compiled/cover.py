@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from whatif.domain.execution import Execution
 from whatif.errors import EngineError
 from whatif.strategies import AnyStrategy, StrategySpec
 
 
-def not_covered(
-    strategy: AnyStrategy, executions: Iterable[Execution], accounts_shared: bool = False
-) -> list[str]:
+def not_covered(strategy: AnyStrategy, accounts_shared: bool = False) -> list[str]:
     """Return why the compiled broker cannot run a strategy; empty if it can.
 
     Parameters
     ----------
     strategy : StrategySpec or BacktraderSpec
         The strategy.
-    executions : iterable of Execution
-        Settings of all configurations.
     accounts_shared : bool
         Whether several symbols share an account.
     """
@@ -28,8 +23,6 @@ def not_covered(
         reasons.append(f"{strategy.name} is an ordinary backtrader.Strategy, not a step function")
     if accounts_shared:
         reasons.append("portfolio: shared (several symbols in one account)")
-    if any(execution.coo for execution in executions):
-        reasons.append("execution: coo (cheat on open)")
     return reasons
 
 

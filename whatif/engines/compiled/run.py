@@ -29,7 +29,7 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         the step cannot be compiled, raises, or returns what is no intent.
     """
     check_task(task)
-    refuse(not_covered(task.strategy, [task.execution], len(task.bars) > 1))
+    refuse(not_covered(task.strategy, len(task.bars) > 1))
     assert isinstance(task.strategy, StrategySpec)
     bars = task.bars[0]
     first, stop = task.rows(bars)

@@ -1,0 +1,196 @@
+"""Backtrader's broker with a study's settings, and the one that a strategy cannot change unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import backtrader as bt
+
+from whatif.domain.execution import Execution
+from whatif.errors import EngineError
+
+_ACCOUNT = "an account that a strategy changes no longer says what the strategy is worth"
+
+
+def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
+    """Give a broker costs and slippage, and start it."""
+    switches = {
+        "slip_open": execution.slip_open,
+        "slip_limit": execution.slip_limit,
+        "slip_match": execution.slip_match,
+        "slip_out": execution.slip_out,
+    }
+    if execution.slippage:
+        broker.set_slippage_perc(execution.slippage, **switches)
+    elif execution.slippage_fixed:
+        broker.set_slippage_fixed(execution.slippage_fixed, **switches)
+    if execution.commtype == "fixed":
+        broker.setcommission(execution.commission, commtype=bt.CommInfoBase.COMM_FIXED, stocklike=True)
+    else:
+        broker.setcommission(execution.commission)
+    broker.start()
+
+
+def settings(execution: Execution) -> dict[str, Any]:
+    """Return what Backtrader's broker is made with."""
+    return {
+        "cash": execution.cash,
+        "checksubmit": execution.checksubmit,
+        "shortcash": execution.shortcash,
+        "coc": execution.coc,
+        "coo": execution.coo,
+    }
+
+
+def make_broker(execution: Execution) -> bt.brokers.BackBroker:
+    """Return Backtrader's broker with these settings."""
+    broker = bt.brokers.BackBroker(**settings(execution))
+    set_up(broker, execution)
+    return broker
+
+
+def _sealed(name: str) -> Callable[..., Any]:
+    """Return the broker's method `name`, which may not change a setting once a run has begun."""
+
+    def method(self: SealedBroker, *args: Any, **kwargs: Any) -> Any:
+        result = getattr(bt.brokers.BackBroker, name)(self, *args, **kwargs)
+        self.check_settings(f"broker.{name}")
+        return result
+
+    return method
+
+
+class SealedBroker(bt.brokers.BackBroker):
+    """Backtrader's broker for a strategy that holds it in its hands.
+
+    Cash and switches cannot be changed, a commission scheme only where the execution names none, and
+    in an account of several symbols an order waits for a bar that begins after it was decided.
+    """
+
+    _seal: Mapping[str, Any] | None = None
+    _schemes: Mapping[Any, tuple[Any, dict[str, Any]]]
+    _cash_left: float | None = None
+    _fresh: Mapping[Any, int] | None = None
+    _now = 0
+
+    def seal(self, costs_given: bool) -> None:
+        """From here on refuse changes; also of commission, where `costs_given`."""
+        self._costs_given = costs_given
+        self._schemes = self._commissions()
+        self._seal = self._settings()
+        self._cash_left = self.cash
+
+    def check_settings(self, by: str = "the strategy") -> None:
+        """Refuse what is no longer as it was sealed.
+
+        Raises
+        ------
+        EngineError
+            Naming the setting, both values, and where it belongs.
+        """
+        if self._seal is None:
+            return
+        for key, value in self._settings().items():
+            if value != self._seal[key]:
+                name = _KEYS.get(key, key)
+                raise EngineError(
+                    f"{by} changes the broker's {key} from {self._seal[key]!r} to {value!r}, over what the "
+                    f"execution says: leave it out of the class, and write execution: {{{name}: ...}} where "
+                    "there is such a key"
+                )
+        if self._costs_given and self.own_schemes():
+            raise EngineError(
+                f"{by} changes the commission ({'; '.join(self.own_schemes())}), and so does the execution: "
+                "leave one of them out"
+            )
+
+    def check_cash(self) -> None:
+        """Refuse cash that came or went otherwise than by orders.
+
+        Raises
+        ------
+        EngineError
+            Naming the amount.
+        """
+        if self._cash_left is not None and (self.cash != self._cash_left or self._cash_addition):
+            paid = self.cash - self._cash_left + sum(self._cash_addition)
+            raise EngineError(f"the strategy changes the cash by {paid:g} without an order: {_ACCOUNT}")
+
+    def add_cash(self, cash: float) -> None:
+        """Refuse a payment into or out of the account, which is neither profit nor loss."""
+        raise EngineError(
+            f"broker.add_cash({cash!r}) would count as {'profit' if cash > 0 else 'loss'}, as returns are "
+            "measured on one payment at the start: leave it out, and give execution: {cash: ...}"
+        )
+
+    set_cash = setcash = _sealed("set_cash")
+    set_coc = _sealed("set_coc")
+    set_coo = _sealed("set_coo")
+    set_checksubmit = _sealed("set_checksubmit")
+    set_shortcash = _sealed("set_shortcash")
+    set_int2pnl = _sealed("set_int2pnl")
+    set_filler = _sealed("set_filler")
+    set_eosbar = seteosbar = _sealed("set_eosbar")
+    set_slippage_perc = _sealed("set_slippage_perc")
+    set_slippage_fixed = _sealed("set_slippage_fixed")
+    set_fundstartval = _sealed("set_fundstartval")
+    set_fundmode = _sealed("set_fundmode")
+    fundmode = property(bt.brokers.BackBroker.get_fundmode, set_fundmode)
+    setcommission = _sealed("setcommission")
+    addcommissioninfo = _sealed("addcommissioninfo")
+
+    def next(self) -> None:
+        """Do as Backtrader's broker on one bar."""
+        self.check_cash()
+        super().next()
+        self._cash_left = self.cash
+
+    def begin(self, now: int, fresh: Mapping[Any, int] | None) -> None:
+        """Begin a row at the instant `now`: the start of each bar that comes with it, by its feed."""
+        self._now, self._fresh = now, fresh
+
+    def end(self, now: int) -> None:
+        """Say that what is decided from here on is decided at the instant `now`."""
+        self._now = now
+
+    def submit(self, order: bt.Order, check: bool = True) -> bt.Order:
+        """Take an order, and note when it was decided."""
+        order.decided = self._now
+        return super().submit(order, check)
+
+    def _try_exec(self, order: bt.Order) -> None:
+        if self._fresh is None or self._may_fill(order):
+            super()._try_exec(order)
+
+    def _may_fill(self, order: bt.Order) -> bool:
+        """Return whether an order comes before the bar that it would be filled on, which is a new one."""
+        if order.exectype == order.Market and self.p.coc and order.info.get("coc", True):
+            return True  # at the close that it was decided on
+        start = self._fresh.get(order.data) if self._fresh is not None else None
+        return start is not None and start >= order.decided
+
+    def _settings(self) -> dict[str, Any]:
+        return dict(self.p._getkwargs(), commission=None)
+
+    def _commissions(self) -> dict[Any, tuple[Any, dict[str, Any]]]:
+        return {name: (info, dict(info.p._getkwargs())) for name, info in self.comminfo.items()}
+
+    def own_schemes(self) -> list[str]:
+        """Return what of the commission is not as it was sealed, as text."""
+        found = []
+        for name, (info, values) in self._commissions().items():
+            known = self._schemes.get(name, self._schemes[None])
+            if type(info) is type(known[0]) and values == known[1]:
+                continue
+            shown = ", ".join(
+                f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+                for key, value in values.items()
+                if key in _SHOWN and value != known[1].get(key)
+            )
+            found.append(f"{name or 'all symbols'}: {shown or type(info).__name__}")
+        return found
+
+
+_KEYS = {"slip_perc": "slippage", "slip_fixed": "slippage_fixed"}
+_SHOWN = ("commission", "mult", "margin", "commtype", "interest", "leverage", "automargin", "stocklike")
