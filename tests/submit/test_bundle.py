@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import marshal
 import subprocess
 import sys
@@ -40,6 +41,42 @@ def test_the_strategy_file_stands_beside_it_as_the_study_names_it(tmp_path: Path
     bundle = bundle_of(tmp_path, "own/mine.py:mine", own__mine=STRATEGY)
     path = f"studies/made/{bundle.study_digest}/own/mine.py"
     assert bundle.files[path].decode() == STRATEGY
+
+
+HELPED = "import helped_21\nfrom parts_21 import deep\nimport json, numpy\n" + STRATEGY
+
+
+def test_helper_modules_beside_it_come_along_with_those_that_they_import(tmp_path: Path) -> None:
+    files = {
+        "own__mine": HELPED,
+        "own__helped_21": "import other_21\n",
+        "own__other_21": "N = 1\n",
+        "own__parts_21__deep": "from . import const\n",
+        "own__parts_21__const": "C = 1\n",
+        "own__unused": "x = 1\n",
+        "own__json": "not = the library\n",
+    }
+    bundle = bundle_of(tmp_path, "own/mine.py", **files)
+    top = f"studies/made/{bundle.study_digest}"
+    names = {path.removeprefix(f"{top}/") for path in bundle.files if path.startswith(top)}
+    helpers = ["own/helped_21.py", "own/other_21.py", "own/parts_21/const.py", "own/parts_21/deep.py"]
+    assert names == {"study.yaml", "own/mine.py", "helpers.json", *helpers}
+    assert json.loads(bundle.files[f"{top}/helpers.json"]) == helpers
+
+    changed = bundle_of(tmp_path, "own/mine.py", own__other_21="N = 2\n")
+    assert changed.study_digest != bundle.study_digest
+
+
+def test_a_module_that_would_not_be_there_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "helped_22.py").write_text("N = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    with pytest.raises(
+        SubmitError, match=r"mine\.py imports helped_22, which is at .*/path/helped_22\.py.*put it"
+    ):
+        bundle_of(tmp_path / "own", "mine.py", mine="import helped_22\n" + STRATEGY)
 
 
 def test_a_strategy_file_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

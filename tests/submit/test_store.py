@@ -157,6 +157,33 @@ class TestFarSide:
             assert not (path.parent / "big.bin").exists()
         assert not path.exists()
 
+    def test_helper_modules_that_the_upload_lists_are_fetched(self, far_side: Store) -> None:
+        study = STUDY.replace("sma_crossover", "own/mine.py")
+        texts = {"study.yaml": study, "own/mine.py": STRATEGY, "own/helper.py": "N = 1"}
+        for name, text in {**texts, "helpers.json": '["own/helper.py"]'}.items():
+            far_side.put_if_absent(f"{ROOT}/s/{name}", text.encode())
+        with study_here(f"{ROOT}/s/study.yaml") as path:
+            assert (path.parent / "own" / "helper.py").read_text() == "N = 1"
+
+    @pytest.mark.parametrize(
+        ("listed", "said"),
+        [
+            ('["../x.py"]', "would leave the folder"),
+            ('["/tmp/x.py"]', "would leave the folder"),
+            ('["study.yaml"]', "no Python file"),
+            ('["mine.py"]', "no Python file"),
+            ('["gone.py"]', "gone.py is not in the upload"),
+            ("{}", "no list"),
+            ("[", "no list of JSON"),
+        ],
+    )
+    def test_a_list_of_helper_modules_that_is_wrong(self, far_side: Store, listed: str, said: str) -> None:
+        far_side.put_if_absent(f"{ROOT}/s/study.yaml", STUDY.replace("sma_crossover", "mine.py").encode())
+        far_side.put_if_absent(f"{ROOT}/s/mine.py", STRATEGY.encode())
+        far_side.put_if_absent(f"{ROOT}/s/helpers.json", listed.encode())
+        with pytest.raises(StrategyError, match=said), study_here(f"{ROOT}/s/study.yaml"):
+            pass
+
     def test_a_strategy_file_that_is_not_in_the_upload(self, far_side: Store) -> None:
         far_side.put_if_absent(f"{ROOT}/s/study.yaml", STUDY.replace("sma_crossover", "mine.py").encode())
         with (

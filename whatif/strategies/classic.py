@@ -11,7 +11,7 @@ from typing import Any
 from whatif.errors import StrategyError
 from whatif.strategies.identity import identity_of
 from whatif.strategies.params import check_names
-from whatif.strategies.source import digest_of, source_of
+from whatif.strategies.source import digest_of, helpers_with, source_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class BacktraderSpec:
         StrategyError
             If the class reaches what has no value, such as an open file or a clock; it is named.
         """
-        return identity_of(self.name, self.cls, digest_of(self.source, self.name))
+        return identity_of(self.name, self.cls, digest_of(self.source, self.name), helpers_with(self.cls))
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,9 @@ from whatif.errors import StrategyError, nearest
 from whatif.paths import bounded_text
 from whatif.strategies.builtin import BUILTIN
 from whatif.strategies.classic import BacktraderSpec, classic, is_backtrader_strategy
-from whatif.strategies.source import module_from_source
+from whatif.strategies.helpers import MAX_SOURCE_BYTES, helpers_of
+from whatif.strategies.source import module_from_source, name_of, parts_of, put_back
 from whatif.strategies.spec import StrategySpec
-
-MAX_SOURCE_BYTES = 4_000_000
-"""Longest strategy file; a longer one is no source."""
 
 AnyStrategy: TypeAlias = StrategySpec | BacktraderSpec
 """A step function or an ordinary Backtrader strategy."""
@@ -150,11 +149,34 @@ def _file_module(path: Path, text: str) -> ModuleType:
         raise StrategyError(
             f"strategy {text!r}: cannot read {path}: there is no such file; give the path of a Python file"
         ) from None
-    return load_source(source, str(path), text)
+    helpers = helpers_of(source, path.parent).files
+    name = name_of(source, str(path), helpers)
+    before = parts_of(name)
+    if not before:
+        return load_source(source, str(path), text, helpers)
+    # what it reads while it is loaded, or what was changed in it since, may have made it another
+    module = load_source(source, str(path), text, helpers, anew=True)
+    if _identities(before[name]) == _identities(module):
+        put_back(module, before)
+    return sys.modules[name]
 
 
-def load_source(source: str, filename: str, text: str) -> ModuleType:
-    """Return the module that a strategy file's text defines.
+def _identities(module: ModuleType) -> list[tuple[str, str]]:
+    found = []
+    for name, one in vars(module).items():
+        spec = None if name.startswith("__") else _as_strategy(one)
+        if spec is not None:
+            try:
+                found.append((name, spec.digest))
+            except StrategyError as error:  # said when it is used
+                found.append((name, str(error)))
+    return found
+
+
+def load_source(
+    source: str, filename: str, text: str, helpers: tuple[tuple[str, str], ...] = (), anew: bool = False
+) -> ModuleType:
+    """Return the module that a strategy file's text defines, with the helper modules beside it.
 
     Raises
     ------
@@ -162,7 +184,7 @@ def load_source(source: str, filename: str, text: str) -> ModuleType:
         If executing the text fails.
     """
     with _errors_of(f"strategy {text!r}: loading it failed"):
-        return module_from_source(source, filename)
+        return module_from_source(source, filename, helpers, anew)
 
 
 @contextmanager

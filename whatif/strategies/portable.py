@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import dataclass
 
 from whatif.errors import StrategyError
 from whatif.strategies.loading import AnyStrategy, load_source, pick
-from whatif.strategies.source import is_from_source
+from whatif.strategies.source import helpers_with, is_from_source, root_of
 from whatif.strategies.spec import StrategySpec
 
 
@@ -27,7 +26,9 @@ class PortableStrategy:
     filename : str
         Where the text came from, for tracebacks.
     digest : str
-        Digest of the defining source, to notice another version.
+        Digest of all that it can reach, to notice another version.
+    helpers : tuple of (str, str)
+        Paths and texts of the helper modules that a strategy file imports from its folder.
     """
 
     module: str
@@ -35,6 +36,7 @@ class PortableStrategy:
     source: str
     filename: str
     digest: str
+    helpers: tuple[tuple[str, str], ...] = ()
 
 
 def to_portable(strategy: AnyStrategy) -> PortableStrategy:
@@ -54,8 +56,12 @@ def to_portable(strategy: AnyStrategy) -> PortableStrategy:
             "move it to the top level of a file or module and name that"
         )
     if is_from_source(home):
-        filename = str(getattr(sys.modules[home.__module__], "__file__", name))
-        return PortableStrategy("", name, strategy.source, filename, strategy.digest)
+        root = root_of(home)
+        text, filename = root.__dict__["__whatif_source__"], str(root.__file__)
+        # one that a helper defines goes by its name in the file that was named
+        held = [key for key, value in vars(root).items() if value is strategy or value is home]
+        name = name if name in held or not held else held[0]
+        return PortableStrategy("", name, text, filename, strategy.digest, helpers_with(home))
     return PortableStrategy(home.__module__, name, "", "", strategy.digest)
 
 
@@ -68,7 +74,7 @@ def from_portable(portable: PortableStrategy) -> AnyStrategy:
         If it cannot be loaded here, or is another version than the one sent.
     """
     if portable.source:
-        module = load_source(portable.source, portable.filename, portable.name)
+        module = load_source(portable.source, portable.filename, portable.name, portable.helpers)
     else:
         try:
             module = importlib.import_module(portable.module)
@@ -80,7 +86,8 @@ def from_portable(portable: PortableStrategy) -> AnyStrategy:
     strategy = pick(module, portable.name, portable.name)
     if strategy.digest != portable.digest:
         raise StrategyError(
-            f"strategy {portable.name}: the source here differs from the one sent; "
-            "install the same version of its module on every worker"
+            f"strategy {portable.name}: the source here, or a value it reads, differs from the one sent; "
+            "install the same version of its modules on every worker, and let no value depend on the machine "
+            "or the hour"
         )
     return strategy

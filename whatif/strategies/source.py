@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from whatif.errors import StrategyError
+from whatif.strategies.helpers import announce, bindings
 
 _LOADED_PREFIX = "whatif_strategy_"
 
@@ -46,28 +50,79 @@ def source_of(thing: Any) -> str:
     return ""
 
 
-def module_from_source(text: str, filename: str) -> ModuleType:
-    """Return the module that `text` defines; the same text gives the same module.
+def module_from_source(
+    text: str, filename: str, helpers: tuple[tuple[str, str], ...] = (), anew: bool = False
+) -> ModuleType:
+    """Return the module that `text` defines; the same text, file and helpers give the same module.
+
+    Parameters
+    ----------
+    text, filename : str
+        The strategy's file.
+    helpers : tuple of (str, str)
+        Paths below its folder, and texts, of the modules that it imports from there.
+    anew : bool
+        Whether to execute it again if it is there already: what it reads while it is loaded, and what
+        was changed in it since, may make it another.
 
     Raises
     ------
     Exception
         Whatever the text raises when it is executed.
     """
-    name = _LOADED_PREFIX + digest_of(text, filename)[:16]
-    if name in sys.modules:
+    name = name_of(text, filename, helpers)
+    if name in sys.modules and not anew:
         return sys.modules[name]
+    before = _taken_out(name)
+    announce(name, Path(filename).parent, dict(helpers))
     module = ModuleType(name)
-    module.__file__ = filename
-    module.__dict__["__whatif_source__"] = text
+    module.__path__ = []
+    vars(module).update(bindings(name), __file__=filename, __whatif_source__=text, __whatif_helpers__=helpers)
     # classes look their module up while they are made
     sys.modules[name] = module
     try:
         exec(compile(text, filename, "exec"), module.__dict__)
     except BaseException:
-        del sys.modules[name]
+        _taken_out(name)
+        sys.modules.update(before)
         raise
     return module
+
+
+def name_of(text: str, filename: str, helpers: tuple[tuple[str, str], ...]) -> str:
+    """Return the name of the module that a strategy's file is loaded as."""
+    key = json.dumps([filename, digest_of(text, filename), helpers])
+    return _LOADED_PREFIX + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def root_of(thing: Any) -> ModuleType:
+    """Return the module of the strategy's file that `thing`, or a helper that defines it, belongs to."""
+    return sys.modules[str(thing.__module__).partition(".")[0]]
+
+
+def put_back(module: ModuleType, parts: Mapping[str, ModuleType]) -> None:
+    """Let a module that was executed anew be the one that was there before again, with its helpers."""
+    _taken_out(module.__name__)
+    sys.modules.update(parts)
+
+
+def parts_of(name: str) -> dict[str, ModuleType]:
+    """Return a strategy's module and its helpers by name."""
+    return {key: one for key, one in sys.modules.items() if key == name or key.startswith(f"{name}.")}
+
+
+def _taken_out(name: str) -> dict[str, ModuleType]:
+    found = parts_of(name)
+    for key in found:
+        del sys.modules[key]
+    return found
+
+
+def helpers_with(thing: Any) -> tuple[tuple[str, str], ...]:
+    """Return paths and texts of the helper modules that came with what defines `thing`."""
+    module = sys.modules.get(str(getattr(thing, "__module__", "")).partition(".")[0])
+    found: tuple[tuple[str, str], ...] = getattr(module, "__whatif_helpers__", ())
+    return found
 
 
 def is_from_source(thing: Any) -> bool:

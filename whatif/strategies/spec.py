@@ -14,7 +14,7 @@ from whatif.strategies.constraint import check_constraint, holds
 from whatif.strategies.identity import identity_of
 from whatif.strategies.intents import Intent
 from whatif.strategies.params import Param, Value, check_names
-from whatif.strategies.source import digest_of, source_of
+from whatif.strategies.source import digest_of, helpers_with, source_of
 
 Step: TypeAlias = Callable[[int, Any, Any, Any], Intent]
 """(bar index, arrays, parameters, position state) -> intent."""
@@ -69,7 +69,7 @@ class StrategySpec:
         StrategyError
             If the step reaches what has no value, such as an open file or a clock; it is named.
         """
-        text = digest_of(self.source, self.name)
+        text = (digest_of(self.source, self.name), helpers_with(self.step))
         declared = (dict(self.params), {name: str(one) for name, one in self.inputs.items()})
         rules = (self.constraint, self.lookback, self.scratch)
         return identity_of(self.name, self.step, text, declared, rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import marshal
 import zipfile
 from collections.abc import Mapping
@@ -11,16 +12,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.util import MAGIC_NUMBER, source_hash
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from whatif.conf_files import jobs_dir
 from whatif.errors import SubmitError
 from whatif.paths import broken_rule, inside, regular_file, shown
 from whatif.strategies.builtin import BUILTIN
+from whatif.strategies.helpers import helpers_of
 from whatif.strategies.loading import strategy_file as strategy_path
 from whatif.study import Study
 
 STUDY_FILE = "study.yaml"
+HELPERS_FILE = "helpers.json"
+"""Paths of the helper modules of the strategy file, a list of JSON."""
 ENTRY = "run_whatif.py"
 CODE = "whatif.zip"
 _WITHOUT_REFERENCES = 2
@@ -79,6 +83,7 @@ def make_bundle(study: Study) -> Bundle:
     if strategy is not None:
         name, path = strategy
         authored[name] = _read(path)
+        authored |= _helpers(name, path, authored[name])
     program = _read(jobs_dir() / ENTRY)
     package_digest, package = _package()
     study_digest = content_digest(authored)
@@ -87,6 +92,31 @@ def make_bundle(study: Study) -> Bundle:
     uploads[f"code/{code_digest}/{ENTRY}"] = program
     uploads[f"code/{code_digest}/{CODE}"] = package
     return Bundle(study.study, study_digest, code_digest, uploads, _notes(study))
+
+
+def _helpers(name: str, path: Path, content: bytes) -> dict[str, bytes]:
+    """Return the helper modules beside a strategy file, and the list by which the job fetches them.
+
+    Raises
+    ------
+    SubmitError
+        If the file imports what is neither beside it nor installed.
+    """
+    try:
+        found = helpers_of(content.decode("utf-8"), path.parent)
+    except UnicodeDecodeError as error:
+        raise SubmitError(f"strategy file {name} is no text in UTF-8: {error}") from error
+    for module, place in found.elsewhere:
+        raise SubmitError(
+            f"strategy file {name} imports {module}, which is at {place}, neither beside the file nor "
+            "installed, so the job would not find it: put it beside the strategy file, or install it in the "
+            "environment archive"
+        )
+    if not found.files:
+        return {}
+    folder = PurePosixPath(name).parent
+    authored = {str(folder / file): text.encode() for file, text in found.files}
+    return authored | {HELPERS_FILE: json.dumps(sorted(authored), indent=1).encode()}
 
 
 def strategy_file(study: Study) -> tuple[str, Path] | None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from whatif.errors import StrategyError, StudyError
-from whatif.paths import inside
+from whatif.paths import bounded_text, inside
+from whatif.strategies.helpers import MAX_HELPERS
 from whatif.study import load_study
-from whatif.submit.bundle import named_file
+from whatif.submit.bundle import HELPERS_FILE, named_file
 from whatif.submit.clients import client
 from whatif.submit.store import Store, is_s3
+
+MAX_LIST_BYTES = 1_000_000
+"""Longest list of helper modules."""
 
 
 @contextmanager
@@ -49,7 +54,37 @@ def study_here(address: str) -> Iterator[Path]:
                     f"strategy file {strategy} is not in the upload: there is no {parent}/{strategy}; put it "
                     "beside the study, name it relative to that, and submit again"
                 )
+            _fetch_helpers(store, parent, Path(folder), {path, target})
         yield path
+
+
+def _fetch_helpers(store: Store, parent: str, folder: Path, taken: set[Path]) -> None:
+    """Fetch the helper modules of a strategy file that an upload lists.
+
+    Raises
+    ------
+    StrategyError
+        If the list is none, or one of them is not there or would leave the folder.
+    """
+    listed = inside(folder, HELPERS_FILE, "list of helper modules", StrategyError)
+    if listed in taken or not store.fetch(f"{parent}/{HELPERS_FILE}", listed):
+        return
+    try:
+        names = json.loads(bounded_text(listed, "list of helper modules", MAX_LIST_BYTES, StrategyError))
+    except ValueError as error:
+        raise StrategyError(f"{parent}/{HELPERS_FILE} is no list of JSON: submit again") from error
+    if not isinstance(names, list) or len(names) > MAX_HELPERS:
+        raise StrategyError(
+            f"{parent}/{HELPERS_FILE} is no list of at most {MAX_HELPERS} paths: submit again"
+        )
+    for name in names:
+        target = inside(folder, str(name), "helper module", StrategyError)
+        if target.suffix != ".py" or target in taken:
+            raise StrategyError(
+                f"helper module {str(name)!r} is no Python file beside the strategy: submit again"
+            )
+        if not store.fetch(f"{parent}/{name}", target):
+            raise StrategyError(f"helper module {name} is not in the upload: submit again")
 
 
 @contextmanager
