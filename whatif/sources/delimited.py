@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.errors import SourceError
+from whatif.sources.bounded import text_of
 from whatif.sources.chunk import Layout, RawChunk
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.files import open_binary
@@ -69,7 +70,7 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
     with open_binary(source) as stream:
         _check_text(source, stream.read(4))
         stream.seek(0)
-        lines = _Lines(source, io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        lines = _Lines(source, text_of(source, stream, "utf-8-sig"))
         yield from _chunks(lines, spec, chunk_rows)
 
 

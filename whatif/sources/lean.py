@@ -8,13 +8,13 @@ America/New_York. Extended hours are included, minutes without trades are not.
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 
 from whatif.errors import SourceError
+from whatif.sources.bounded import open_archive, open_member, text_of
 from whatif.sources.chunk import Layout, RawChunk
 from whatif.sources.delimited import CHUNK_ROWS, read_rows
 from whatif.sources.files import open_binary
@@ -38,15 +38,14 @@ def read_lean(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> It
     layout = lean_layout(source, spec)
     with open_binary(source) as stream:
         try:
-            with zipfile.ZipFile(stream) as archive:
+            with open_archive(source, stream) as archive:
                 members = archive.namelist()
                 if len(members) != 1:
                     raise SourceError(
                         f"{source}: holds {len(members)} files, Lean's zips hold one: fetch it again"
                     )
-                with archive.open(members[0]) as member:
-                    text = io.TextIOWrapper(member, encoding="utf-8", newline="")
-                    yield from read_rows(layout, NAMES, text, chunk_rows)
+                with open_member(source, archive, members[0]) as member:
+                    yield from read_rows(layout, NAMES, text_of(source, member, "utf-8"), chunk_rows)
         except (zipfile.BadZipFile, EOFError, OSError) as error:
             raise SourceError(f"{source}: is not a zip, or half-written ({error}): fetch it again") from error
 

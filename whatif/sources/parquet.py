@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whatif.errors import SourceError
+from whatif.sources.bounded import check_parquet
 from whatif.sources.chunk import Layout, RawChunk
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.files import open_binary
@@ -34,6 +35,7 @@ def read_parquet(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) ->
             raise SourceError(
                 f"{source}: is not Parquet, or half-written ({error}): fetch it again, or give its format"
             ) from error
+        check_parquet(source, file.metadata, stream.seek(0, 2))
         names = file.schema_arrow.names
         at = resolve_columns(source, names, spec)
         layout = layout_of(source, spec)
