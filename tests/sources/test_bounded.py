@@ -84,7 +84,7 @@ def test_a_gzip_whose_bomb_comes_late(tmp_path: Path) -> None:
 
 def test_a_line_without_end(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(HEADER + b"1" * 200_000 + b"\n" + ROW)
-    assert "has a line of more than 65,536 bytes" in refusal(tmp_path / "x.csv")
+    assert "is not CSV: it has a line of more than 65,536 bytes" in refusal(tmp_path / "x.csv")
     with (tmp_path / "hole.csv").open("wb") as file:
         file.write(HEADER)
         file.truncate(2**40)  # a terabyte of nothing, on no disk

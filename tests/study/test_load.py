@@ -298,6 +298,11 @@ def test_a_grid_is_counted_before_it_is_made(axes: str, said: str) -> None:
     assert time.process_time() - began < 0.5
 
 
+def test_a_value_may_have_keys_of_any_kind() -> None:
+    study = parse_study(LEAST + "axes: {a: [{1: x, b: y}, {2013-10-04: x}]}")
+    assert study.axes["a"][0] == {1: "x", "b": "y"}
+
+
 def test_a_hundred_thousand_points_are_taken() -> None:
     study = parse_study(LEAST + "axes: {a: {from: 1, to: 400}, b: {from: 1, to: 250}}")
     assert (len(study.axes["a"]), len(study.axes["b"])) == (400, 250)

@@ -63,8 +63,8 @@ class BoundedStream(io.BufferedIOBase):
         self._line = self._line + len(data) if end < 0 else len(data) - end - 1
         if self._line > MAX_LINE:
             raise SourceError(
-                f"{self._source}: has a line of more than {MAX_LINE:,} bytes, about byte {self.taken:,}: "
-                "name a text file with one row a line"
+                f"{self._source}: is not CSV: it has a line of more than {MAX_LINE:,} bytes, about byte "
+                f"{self.taken:,}; name a text file with one row a line"
             )
         if self._packed is not None:
             _check_ratio(self._source, self.taken, self._packed())

@@ -282,7 +282,10 @@ def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
 
 def _as_text(value: Any) -> str:
     """Return a text that is equal for equal values of the same type."""
-    return json.dumps(value, sort_keys=True, default=repr)
+    try:
+        return json.dumps(value, sort_keys=True, default=repr)
+    except TypeError:  # keys that cannot be sorted, such as 1 beside a word
+        return repr(value)
 
 
 def _is_unusable(value: Any) -> bool:
