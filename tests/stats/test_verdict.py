@@ -171,15 +171,132 @@ def test_without_a_market_it_compares_with_zero_and_says_so() -> None:
     assert "no market to hold" in none.found
 
 
-def test_trials_elsewhere_make_it_harder() -> None:
-    evidence = swept(6, edge=0.0018)
-    alone, crowd = (judge(dataclasses.replace(evidence, trials=n), FAST).figures for n in (40, 400))
-    assert crowd.effective_trials == pytest.approx(10.0 * alone.effective_trials)
-    # Šidák: none of ten families as large as this one
-    assert crowd.spa_market == pytest.approx(1.0 - (1.0 - max(alone.spa_market, 1 / 301)) ** 10)
+def test_trials_elsewhere_count_as_what_they_amount_to() -> None:
+    evidence = swept(6, edge=0.0010)
+    rng = np.random.default_rng(3)
+    independent = rng.normal(0.0, 0.01, (250, 360))
+    copies = np.repeat(evidence.tried, 9, axis=1)
+
+    def figures(others):
+        return judge(dataclasses.replace(evidence, trials=400, others=others), FAST).figures
+
+    alone, copied, crowd = judge(evidence, FAST).figures, figures(copies), figures(independent)
+    assert (copied.trials, copied.others, copied.unseen, copied.worst) == (400, 360, 0, {})
+    for name in ("spa_zero", "spa_market"):
+        assert getattr(copied, name) == getattr(alone, name)
+        assert getattr(crowd, name) > getattr(alone, name)
+    assert copied.effective_trials == pytest.approx(alone.effective_trials, rel=0.15)
+    assert copied.dsr == pytest.approx(alone.dsr, abs=0.02)
+    assert crowd.effective_trials == pytest.approx(360 + alone.effective_trials, rel=0.2)
     assert crowd.dsr < alone.dsr
+    assert crowd.dsr_market < alone.dsr_market
     # fewer trials than columns is a slip
     assert judge(dataclasses.replace(evidence, trials=1), FAST).figures.trials == 40
+
+
+def crossovers(closes: np.ndarray, spans: list[tuple[int, int]], costs: float = 0.0) -> np.ndarray:
+    """Return the daily returns of following crossovers of two means, (days, spans)."""
+    total = np.concatenate([[0.0], np.cumsum(closes)])
+    change = np.diff(closes) / closes[:-1]
+    columns = []
+    for fast, slow in spans:
+        means = [(total[n:] - total[:-n])[slow - n :] / n for n in (fast, slow)]
+        held = np.where(means[0] > means[1], 1.0, -1.0)
+        # decided on a close, held over the next day; the first days in cash
+        moved = np.zeros(len(closes) - 1)
+        moved[slow - 1 :] = held[:-1] * change[slow - 1 :]
+        moved[slow:] -= costs * np.abs(np.diff(held[:-1]))
+        columns.append(moved)
+    return np.column_stack(columns)
+
+
+SPANS = [(fast, slow) for fast in range(2, 62) for slow in range(70, 150)]
+"""4,800 of another family."""
+
+
+def edge_beside_crossovers(seed: int, edge: float, costs: float = 0.0, **more) -> Evidence:
+    """Return a study of three configurations on 163 and 87 days, after a sweep of 4,800 crossovers."""
+    rng = np.random.default_rng(seed)
+    change = rng.standard_t(5, 400) * 0.01 / math.sqrt(5 / 3)
+    closes = 100.0 * np.cumprod(1.0 + change)
+    days = slice(len(closes) - 251, None)
+    family = crossovers(closes, SPANS, costs)[-250:]
+    market = np.diff(closes[days]) / closes[days][:-1]
+    held = np.where(rng.random((250, 1)) < 0.5, 1.0, -1.0) * np.array([1.0, 0.9, 0.8])
+    flips = np.where(rng.random((250, 3)) < 0.1, -1.0, 1.0)
+    own = held * flips * market[:, None] + edge
+    tried = own[:163]
+    chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
+    fields = {
+        "tried": tried, "chosen": chosen, "objective": "sharpe", "periods_per_year": 252.0,
+        "markets": market[:163, None], "test": own[163:, chosen], "test_market": market[163:],
+        "trades": 60.0, "test_trades": 30.0, "trials": 4803, "others": family[:163], "looks": 2,
+    }  # fmt: skip
+    return Evidence(**{**fields, **more})
+
+
+def test_an_edge_stays_one_after_a_sweep_of_another_family() -> None:
+    evidence = edge_beside_crossovers(1, edge=0.006)
+    alone = judge(dataclasses.replace(evidence, trials=3, others=None), FAST)
+    verdict = judge(evidence, FAST)
+    assert (alone.word, verdict.word) == (Word.EDGE, Word.EDGE)
+    figures = verdict.figures
+    assert figures.validate.objective.estimate > 6.0
+    assert (figures.trials, figures.compared, figures.others) == (4803, 3, 4800)
+    assert figures.effective_trials < 100
+    assert figures.spa_zero < 0.01
+    assert figures.dsr > 0.95
+    # the best of a hundred that are worth nothing, over 163 days
+    assert figures.expected_maximum_sharpe < 2.6 * math.sqrt(252 / 162)
+
+
+def test_noise_stays_luck_after_a_sweep_of_another_family() -> None:
+    words = [judge(edge_beside_crossovers(10 + seed, edge=0.0), FAST).word for seed in range(3)]
+    assert words == [Word.LUCK] * 3
+
+
+def test_a_family_that_loses_by_its_costs_does_not_raise_what_luck_shows() -> None:
+    evidence = edge_beside_crossovers(2, edge=0.006)
+    ruinous = edge_beside_crossovers(2, edge=0.006).others - 0.02
+    fair, worse = (
+        judge(dataclasses.replace(evidence, others=others), FAST) for others in (evidence.others, ruinous)
+    )
+    assert worse.word is Word.EDGE
+    ratios = ruinous.mean(axis=0) / ruinous.std(axis=0)
+    assert ratios.max() < -1.0
+    assert worse.figures.expected_maximum_sharpe == pytest.approx(fair.figures.expected_maximum_sharpe)
+    assert worse.figures.dsr == pytest.approx(fair.figures.dsr)
+
+
+def test_trials_without_returns_are_neither_luck_nor_edge_in_silence() -> None:
+    weak = edge_beside_crossovers(1, edge=0.0016, looks=1, others=None, unseen_why="4,800 of sweep")
+    weak = dataclasses.replace(weak, test=weak.test + 0.002)
+    alone = judge(dataclasses.replace(weak, trials=3), FAST)
+    assert alone.word is Word.EDGE
+    verdict = judge(weak, FAST)
+    assert verdict.word is Word.UNKNOWN
+    figures = verdict.figures
+    assert (figures.unseen, figures.trials) == (4800, 4803)
+    assert figures.spa_zero == alone.figures.spa_zero
+    assert figures.worst["spa_zero"] > 0.2
+    assert figures.missing["trials"] == "4,800 of sweep"
+    assert failed(verdict, "Trials without returns to compare")
+    assert any("4,800 of 4,803 (4,800 of sweep)" in reason for reason in verdict.reasons)
+    assert any("stores them" in change for change in verdict.changes)
+    # what is strong enough for any of them stays an edge, and what fails elsewhere stays luck
+    strong = dataclasses.replace(weak, tried=weak.tried + 0.006, test=weak.test + 0.006)
+    assert judge(strong, FAST).word is Word.EDGE
+    gone = dataclasses.replace(weak, test=-weak.test)
+    assert judge(gone, FAST).word is Word.LUCK
+
+
+def test_without_a_test_window_the_deflated_ratio_has_to_stand_unseen_trials() -> None:
+    weak = edge_beside_crossovers(1, edge=0.0024, others=None, test=None, test_market=None)
+    weak = dataclasses.replace(weak, tried=weak.tried[:, :1], chosen=0, trials=4801)
+    assert judge(dataclasses.replace(weak, trials=1), FAST).word is Word.EDGE
+    verdict = judge(weak, FAST)
+    assert verdict.figures.worst["dsr"] < 0.95 <= verdict.figures.dsr
+    assert verdict.word is Word.UNKNOWN
 
 
 def test_looks_make_the_test_window_harder() -> None:
@@ -239,6 +356,10 @@ def test_what_does_not_fit_together_is_refused() -> None:
         swept(markets=np.zeros(250))
     with pytest.raises(StatisticsError, match="market_of of 3 for 40"):
         swept(market_of=np.zeros(3, dtype=np.int64))
+    with pytest.raises(StatisticsError, match="others of shape"):
+        swept(others=np.zeros((249, 3)))
+    with pytest.raises(StatisticsError, match="other_market_of of 2 for 3"):
+        swept(others=np.zeros((250, 3)), other_market_of=np.zeros(2, dtype=np.int64))
 
 
 def test_nothing_chosen_is_undecidable() -> None:

@@ -122,6 +122,7 @@ def notes(judgement: Judgement) -> list[str]:
         "dsr": "Deflated Sharpe ratio",
         "spa_zero": "SPA",
         "spa_market": "SPA over the market",
+        "trials": "Trials that no figure allows for, their returns not being known",
     }
     said += [f"{names.get(name, name)}: {why}." for name, why in figures.missing.items()]
     return said

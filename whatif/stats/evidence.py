@@ -77,7 +77,16 @@ class Evidence:
     test_failed : str
         Why there are no returns on a test window that there is; "" if they are there.
     trials : int
-        Configurations tried on these data, in whatever study; at least those of `tried`.
+        Configurations tried on these data, in whatever study; at least those that returns are given of.
+    others : float64 array (periods, others) or None
+        Returns, over the same periods, of what other studies tried; NaN in periods that one has none of.
+    other_market_of : int64 array (others,) or None
+        Which market each of them trades; the first, if None.
+    stand_for : int
+        Trials that `tried` and `others` together are a random sample of; their number, if that is
+        more. What is left up to `trials` is unseen: nothing is known of it.
+    unseen_why : str
+        Why nothing is known of the unseen trials.
     trades, test_trades : float
         Closed trades of the chosen configuration; NaN if not known.
     looks : int
@@ -94,6 +103,10 @@ class Evidence:
     test_market: FloatArray | None = None
     test_failed: str = ""
     trials: int = 1
+    others: FloatArray | None = None
+    other_market_of: IntArray | None = None
+    stand_for: int = 0
+    unseen_why: str = ""
     trades: float = float("nan")
     test_trades: float = float("nan")
     looks: int = 1
@@ -122,6 +135,29 @@ class Evidence:
             raise StatisticsError(
                 f"market_of of {len(self.market_of)} for {self.tried.shape[1]} configurations: one for each"
             )
+        if self.others is not None and (self.others.ndim != 2 or len(self.others) != len(self.tried)):
+            raise StatisticsError(
+                f"others of shape {self.others.shape} for returns of shape {self.tried.shape}: a column for "
+                "each, over the same periods, NaN where there is no return"
+            )
+        if self.other_market_of is not None and len(self.other_market_of) != self._others:
+            raise StatisticsError(
+                f"other_market_of of {len(self.other_market_of)} for {self._others} others: one for each"
+            )
+
+    @property
+    def _others(self) -> int:
+        return 0 if self.others is None else int(self.others.shape[1])
+
+    @property
+    def seen(self) -> int:
+        """Trials that the returns given are those of, or a sample of."""
+        return max(self.stand_for, int(self.tried.shape[1]) + self._others)
+
+    @property
+    def unseen(self) -> int:
+        """Trials of which nothing is known but that they were made."""
+        return max(self.trials - self.seen, 0)
 
     @property
     def validate(self) -> FloatArray:

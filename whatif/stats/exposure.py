@@ -67,3 +67,34 @@ def over_market(returns: FloatArray, market: FloatArray) -> FloatArray:
         still = np.abs(left).max(axis=0) <= noise_of_returns(np.abs(returns).max(axis=0))
         left = np.where(still, 0.0, left)
     return np.asarray(left, dtype=np.float64)
+
+
+def partly_over_market(returns: FloatArray, market: FloatArray) -> FloatArray:
+    """Return `over_market` of columns that lack periods: each over the periods that it has.
+
+    Parameters
+    ----------
+    returns : float64 array (periods, configurations)
+        Simple returns per period, NaN where there is none.
+    market : float64 array (periods,)
+        As in `net_exposure`.
+
+    Returns
+    -------
+    float64 array like returns
+        NaN where they are.
+    """
+    there = np.isfinite(returns)
+    filled = np.where(there, returns, 0.0)
+    count = np.maximum(there.sum(axis=0), 1)
+    # from its overall mean, so that squares of small numbers are not lost in those of large ones
+    moved = market - market.mean() if len(market) else market
+    level = moved @ there / count
+    spread = np.square(moved) @ there - count * level * level
+    slope = moved @ filled - level * filled.sum(axis=0)
+    still = spread <= count * noise_of_returns(0.0) ** 2
+    slope = np.where(still, 0.0, slope / np.where(still, 1.0, spread))
+    left = returns - market[:, None] * slope
+    most = np.abs(filled).max(axis=0, initial=0.0)
+    nothing = np.abs(np.where(there, left, 0.0)).max(axis=0, initial=0.0) <= noise_of_returns(most)
+    return np.asarray(np.where(nothing & there, 0.0, left), dtype=np.float64)

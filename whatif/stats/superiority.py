@@ -16,7 +16,7 @@ from whatif.stats.blocks import block_length, check_confidence, check_reps
 from whatif.stats.objectives import panel, refuse_missing
 from whatif.typing import BoolArray, FloatArray, IntArray
 
-_STILL = 1e-12
+STILL = 1e-12
 """A standard deviation that is a smaller share of the largest value is rounding."""
 
 _PAIRS = 25_000_000
@@ -158,7 +158,7 @@ def superior_predictive_ability(
     from arch.bootstrap import SPA
 
     check_reps(reps)
-    scaled, kept, dropped = _over_benchmark(returns, benchmark)
+    scaled, kept, dropped = over_benchmark(returns, benchmark)
     best = int(np.argmax(scaled.mean(axis=0)))
     length = block_length(scaled[:, best], block)
     test = SPA(np.zeros(len(scaled)), -scaled, block_size=length, reps=reps, seed=seed)
@@ -217,7 +217,7 @@ def step_m(
     check_reps(reps)
     if not 0.0 < size < 1.0:
         raise StatisticsError(f"size={size}: a chance inside (0, 1); 0.05 is usual")
-    scaled, kept, dropped = _over_benchmark(returns, benchmark)
+    scaled, kept, dropped = over_benchmark(returns, benchmark)
     length = block_length(scaled[:, int(np.argmax(scaled.mean(axis=0)))], block)
     test = SPA(np.zeros(len(scaled)), -scaled, block_size=length, reps=reps, seed=seed)
     # arch's StepM fails where all are superior after more than one step
@@ -284,7 +284,7 @@ def model_confidence_set(
 
     check_reps(reps)
     check_confidence(confidence)
-    scaled, kept, dropped = _over_benchmark(returns, 0.0)
+    scaled, kept, dropped = over_benchmark(returns, 0.0)
     _, first, group = np.unique(np.round(scaled, 9), axis=1, return_index=True, return_inverse=True)
     distinct = np.ascontiguousarray(scaled[:, first])
     length = block_length(distinct[:, int(np.argmax(distinct.mean(axis=0)))], block)
@@ -316,7 +316,7 @@ def model_confidence_set(
     )
 
 
-def _over_benchmark(returns: npt.ArrayLike, benchmark: npt.ArrayLike) -> tuple[FloatArray, IntArray, int]:
+def over_benchmark(returns: npt.ArrayLike, benchmark: npt.ArrayLike) -> tuple[FloatArray, IntArray, int]:
     """Return scaled differences (periods, kept), the columns kept, and how many are constant."""
     matrix = panel(returns)
     refuse_missing(matrix)
@@ -336,7 +336,7 @@ def _over_benchmark(returns: npt.ArrayLike, benchmark: npt.ArrayLike) -> tuple[F
         np.abs(matrix).max(axis=0), np.abs(column).max(axis=0) if column.ndim else abs(column)
     )
     spread = difference.std(axis=0, ddof=1)
-    kept = np.flatnonzero(spread > _STILL * largest)
+    kept = np.flatnonzero(spread > STILL * largest)
     if not len(kept):
         raise StatisticsError(
             f"returns of {matrix.shape[1]} configuration(s): none differs from the benchmark by varying "

@@ -12,6 +12,9 @@ import numpy as np
 from whatif.stats.evidence import Evidence, Thresholds
 from whatif.stats.weighing import Figures, Side, weigh
 
+UNSEEN = "Trials without returns to compare"
+"""The condition that fails where they alone would decide."""
+
 
 class Word(StrEnum):
     """What a verdict comes to."""
@@ -101,7 +104,8 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
     Notes
     -----
     *Too little data to tell*: a window has fewer periods than asked for, the chosen configuration
-    too few trades, it failed on the test window, or a statistic that decides is undefined.
+    too few trades, it failed on the test window, a statistic that decides is undefined, or an edge
+    would hold only if trials whose returns are not known were no others than those that are.
 
     *An edge the data supports*: superior predictive ability on validate over zero and over the
     market at each configuration's net exposure; and on test, a Sharpe ratio above zero with the
@@ -124,6 +128,8 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
     figures = weigh(evidence, limits, seed)
     enough = tuple(_enough(evidence, figures, limits))
     edge = tuple(_edge(evidence, figures, limits))
+    if all(condition.held is not False for condition in (*enough, *edge)):
+        enough = (*enough, *_unsettled(evidence, figures, limits))
     if any(condition.held is False for condition in enough):
         word = Word.UNKNOWN
     elif all(condition.held is not False for condition in edge):
@@ -191,6 +197,31 @@ def _enough(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterabl
         idle = bool((evidence.test == 0.0).all())
         found = "it never traded there" if idle else "the returns do not vary, or are too few"
         yield Condition("Sharpe ratio on test", found, "a value", False)
+
+
+def _unsettled(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+    """Yield what decides only by trials whose returns are not known."""
+    named = [
+        ("spa_zero", "superior predictive ability over zero, p-value", limits.spa, False),
+        ("spa_market", "superior predictive ability over the market, p-value", limits.spa, False),
+    ]
+    if evidence.test is None:
+        named += [
+            ("dsr", "deflated Sharpe ratio", limits.dsr, True),
+            ("dsr_market", "deflated Sharpe ratio over the market", limits.dsr, True),
+        ]
+    for name, what, limit, least in named:
+        value = figures.worst.get(name, math.nan)
+        if value < limit if least else value > limit:
+            why = figures.missing.get("trials", "their returns are not known")
+            yield Condition(
+                UNSEEN,
+                f"{figures.unseen:,} of {figures.trials:,} ({why}); {what}: between "
+                f"{_number(getattr(figures, name))} if they are copies of those compared and "
+                f"{_number(value)} if each is independent",
+                f"{'at least' if least else 'at most'} {limit:.2f} either way",
+                False,
+            )
 
 
 def _at_least(what: str, found: float, needed: int) -> Condition:
@@ -323,6 +354,11 @@ def _more_data(evidence: Evidence, enough: tuple[Condition, ...], limits: Thresh
         yield (f"A longer validate window, or parameters that trade at least {limits.trades} times on it.")
     if "Sharpe ratio on test" in failed:
         yield "A test window on which it trades."
+    if UNSEEN in failed:
+        yield (
+            "Their returns: running the studies that they belong to again stores them, of up to 10,000 "
+            "configurations all. Or a longer validate window."
+        )
     if "Returns on test" in failed:
         yield "A configuration that runs on the test window; the error stands in the report."
 
@@ -333,8 +369,8 @@ def _lost(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[
     if 0.0 < worst < limits.spa:
         more = math.log1p(-limits.spa) / math.log1p(-worst)
         yield (
-            f"With more than {more:.1f} times as many trials on these data, the p-value on validate would be "
-            f"over {limits.spa:.2f}."
+            f"With more than {more:.1f} times as many independent trials on these data, the p-value on "
+            f"validate would be over {limits.spa:.2f}."
         )
     if figures.test is not None:
         error = max(1.0 - figures.test.psr, 1e-12)

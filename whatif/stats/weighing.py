@@ -10,7 +10,7 @@ import numpy as np
 
 from whatif.errors import StatisticsError
 from whatif.stats.evidence import Evidence, Thresholds
-from whatif.stats.exposure import net_exposure, over_market
+from whatif.stats.exposure import net_exposure, over_market, partly_over_market
 from whatif.stats.intervals import Interval, objective_interval
 from whatif.stats.objectives import constant_columns, measure, usable_objective
 from whatif.stats.overfitting import probability_of_backtest_overfitting
@@ -20,8 +20,7 @@ from whatif.stats.sharpe import (
     minimum_track_record_length,
     probabilistic_sharpe_ratio,
 )
-from whatif.stats.superiority import superior_predictive_ability
-from whatif.stats.trials import effective_trials, trial_variance
+from whatif.stats.snooping import Snooping, snooping
 from whatif.typing import FloatArray
 
 NAN = float("nan")
@@ -30,7 +29,10 @@ MANY = 2_000
 """Configurations above which overfitting is measured on 12 blocks (924 splits), not 16 (12,870)."""
 
 MOST_PERIODS = 5_000
-"""Periods above which superior ability joins them, see `joined`."""
+"""Periods above which what is compared joins them, see `joined`."""
+
+_SLAB = 1024
+"""Columns that intermediate results are held of."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +107,27 @@ class Figures:
     pbo_blocks : int
         Blocks it was measured on; 0 if it was not.
     spa_zero, spa_market : float
-        P-values of superior predictive ability over zero, and over the market; those of other
-        studies' trials are allowed for (Šidák).
+        P-values of superior predictive ability over zero, and over the market: of the study's best
+        against the maximum over all trials that returns are known of, other studies' among them.
     trials : int
         Configurations tried on these data.
     effective_trials : float
-        Independent ones they amount to.
+        Independent ones that those with known returns amount to.
+    unseen : int
+        Those of `trials` that no returns are known of.
     compared, idle, ruined : int
-        Columns that were compared, that never traded, and that lost everything and were left out.
+        The study's own that were compared, that never traded, and that lost everything and were left out.
+    others : int
+        Those of other studies that they were compared with.
     record_periods, record_years : float
         Length of record at which the weaker Sharpe ratio of the chosen configuration (its own or over
         the market, on test if there is one) would be above zero with the probability asked for;
         infinite if it is not positive.
     missing : mapping of str to str
-        Why a statistic has no value, by its name here.
+        Why a statistic has no value, by its name here; under `trials`, why some are unseen.
+    worst : mapping of str to float
+        What p-values and deflated ratios would be if each unseen trial were independent of all
+        others, by their names here; empty if there is none.
     """
 
     objective: str
@@ -133,12 +142,15 @@ class Figures:
     spa_market: float
     trials: int
     effective_trials: float
+    unseen: int
     compared: int
     idle: int
     ruined: int
+    others: int
     record_periods: float
     record_years: float
     missing: Mapping[str, str] = field(default_factory=dict)
+    worst: Mapping[str, float] = field(default_factory=dict)
 
 
 def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
@@ -155,11 +167,14 @@ def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
 
     Notes
     -----
-    *Trials elsewhere.* Of the returns given, the effective number is estimated, and scaled by
-    trials / configurations: what was tried in other studies is taken to be as varied as what was
-    tried here, which counts too many where they overlap. A p-value p of superior predictive ability
-    becomes 1 - (1 - p)**(trials / configurations); 0 of `reps` counts as 1 / (reps + 1) there. The
-    variance across trials is then at least 1 / (periods - 1), that of a ratio of noise.
+    *Trials of other studies* are compared by their returns, together with the study's own (`snooping`):
+    a sweep of another family adds what it amounts to, not its number. Unseen trials, whose returns
+    are not known, change no figure; `worst` says what they could change at the most.
+
+    *The highest ratio by luck*, which deflates (Bailey and López de Prado, 2014, equation 1), is that of
+    trials that are worth nothing. Its variance is therefore the sampling variance of such a ratio (about
+    1 / periods), not the variance across the trials at hand, which holds how much they truly differ: in
+    a family that loses by its costs, or beside an edge, that would be far too high.
 
     *Over the market.* Returns less those of the market at each one's net exposure (`over_market`).
     """
@@ -167,41 +182,47 @@ def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
     finite = np.isfinite(evidence.tried.sum(axis=0))
     tried = evidence.tried if finite.all() else np.ascontiguousarray(evidence.tried[:, finite])
     over = _over_markets(evidence, tried, finite)
-    columns = tried.shape[1]
-    trials = max(evidence.trials, evidence.tried.shape[1])
-    effective = max(1.0, effective_trials(tried) * trials / columns)
     validate = _side(evidence.validate, evidence.market, evidence.trades, evidence, thresholds, seed)
     test = None
     if evidence.test is not None and len(evidence.test) > 1:
         shown = evidence.test, evidence.test_market, evidence.test_trades
         test = _side(*shown, evidence, thresholds, seed, evidence.looks)
-    elsewhere = trials / columns
-    luck, dsr = _deflated(validate.own, tried, effective, elsewhere > 1.0)
+    zero = _snooped(tried, evidence.others, "spa_zero", evidence, thresholds, seed, missing)
+    market = None
+    if over is not None:
+        market = _snooped(
+            over, _others_over_markets(evidence), "spa_market", evidence, thresholds, seed, missing
+        )
+    dsr, dsr_market = _deflated(validate.own, zero), _deflated(validate.over, market)
     if math.isnan(dsr):
         missing["dsr"] = "the chosen configuration's returns do not vary"
     pbo, blocks = _overfitting(tried, evidence.objective, missing)
     record = _record(test or validate, thresholds)
+    worst = _worst(evidence.unseen, validate, zero, market)
+    if evidence.unseen:
+        missing["trials"] = evidence.unseen_why or "their returns are not known"
     return Figures(
         objective=usable_objective(evidence.objective),
         validate=validate,
         test=test,
         dsr=dsr,
-        dsr_market=NAN
-        if over is None or validate.over is None
-        else _deflated(validate.over, over, effective, elsewhere > 1.0)[1],
-        expected_maximum_sharpe=luck * math.sqrt(evidence.periods_per_year),
+        dsr_market=dsr_market,
+        expected_maximum_sharpe=_luck(zero) * math.sqrt(evidence.periods_per_year),
         pbo=pbo,
         pbo_blocks=blocks,
-        spa_zero=_spa(tried, elsewhere, "spa_zero", thresholds, seed, missing),
-        spa_market=NAN if over is None else _spa(over, elsewhere, "spa_market", thresholds, seed, missing),
-        trials=trials,
-        effective_trials=effective,
-        compared=columns,
+        spa_zero=NAN if zero is None else zero.p_value,
+        spa_market=NAN if market is None else market.p_value,
+        trials=evidence.seen + evidence.unseen,
+        effective_trials=1.0 if zero is None else zero.effective,
+        unseen=evidence.unseen,
+        compared=tried.shape[1],
         idle=int(constant_columns(tried).sum()),
-        ruined=evidence.tried.shape[1] - columns,
+        ruined=evidence.tried.shape[1] - tried.shape[1],
+        others=0 if evidence.others is None else evidence.others.shape[1],
         record_periods=record,
         record_years=record / evidence.periods_per_year,
         missing=missing,
+        worst=worst,
     )
 
 
@@ -273,15 +294,67 @@ def _over_markets(evidence: Evidence, tried: FloatArray, finite: np.ndarray) -> 
     return over
 
 
-def _deflated(of: Moments, tried: FloatArray, effective: float, elsewhere: bool) -> tuple[float, float]:
-    """Return the highest ratio per period to expect by luck, and the deflated ratio."""
-    variance = trial_variance(tried)
-    if elsewhere:
-        variance = float(np.fmax(variance, 1.0 / max(len(tried) - 1, 1)))
-    if math.isnan(of.sharpe) or math.isnan(variance):
-        return NAN, NAN
-    luck = expected_maximum_sharpe(effective, variance)
-    return luck, deflated_sharpe_ratio(of.sharpe, of.n, effective, variance, of.skew, of.kurtosis)
+def _others_over_markets(evidence: Evidence) -> FloatArray | None:
+    if evidence.others is None or evidence.markets is None:
+        return None
+    which = evidence.other_market_of
+    over = np.empty_like(evidence.others)
+    for start in range(0, over.shape[1], _SLAB):
+        part = slice(start, start + _SLAB)
+        of = np.zeros(len(over[0, part]), np.int64) if which is None else which[part]
+        for k in np.unique(of):
+            mine = start + np.flatnonzero(of == k)
+            over[:, mine] = partly_over_market(evidence.others[:, mine], evidence.markets[:, k])
+    return over
+
+
+def _snooped(
+    own: FloatArray,
+    others: FloatArray | None,
+    name: str,
+    evidence: Evidence,
+    thresholds: Thresholds,
+    seed: int,
+    missing: dict[str, str],
+) -> Snooping | None:
+    """Return the test over everything tried; None, and why, where it is not defined."""
+    ruined = evidence.tried.shape[1] - own.shape[1]
+    try:
+        return snooping(
+            joined(own),
+            None if others is None else joined(others),
+            stand_for=evidence.seen - ruined,
+            unseen=evidence.unseen,
+            reps=thresholds.reps,
+            seed=seed,
+            limit=thresholds.spa,
+        )
+    except StatisticsError as error:
+        missing[name] = str(error)
+        return None
+
+
+def _luck(tested: Snooping | None, unseen: int = 0) -> float:
+    """Return the highest ratio per period to expect by luck."""
+    return NAN if tested is None else expected_maximum_sharpe(tested.effective + unseen, tested.variance)
+
+
+def _deflated(of: Moments | None, tested: Snooping | None, unseen: int = 0) -> float:
+    if of is None or tested is None or math.isnan(of.sharpe):
+        return NAN
+    trials = tested.effective + unseen
+    return deflated_sharpe_ratio(of.sharpe, of.n, trials, tested.variance, of.skew, of.kurtosis)
+
+
+def _worst(unseen: int, validate: Side, zero: Snooping | None, market: Snooping | None) -> dict[str, float]:
+    """Return what unseen trials, each independent of all others, would make of what they bear on."""
+    found: dict[str, float] = {}
+    if unseen:
+        for name, tested, of in (("zero", zero, validate.own), ("market", market, validate.over)):
+            if tested is not None:
+                found[f"spa_{name}"] = tested.p_worst
+                found["dsr" if name == "zero" else "dsr_market"] = _deflated(of, tested, unseen)
+    return found
 
 
 def _overfitting(tried: FloatArray, objective: str, missing: dict[str, str]) -> tuple[float, int]:
@@ -300,25 +373,11 @@ def _overfitting(tried: FloatArray, objective: str, missing: dict[str, str]) -> 
         return NAN, 0
 
 
-def _spa(
-    gains: FloatArray, elsewhere: float, name: str, thresholds: Thresholds, seed: int, missing: dict[str, str]
-) -> float:
-    try:
-        p = float(superior_predictive_ability(joined(gains), 0.0, thresholds.reps, seed))
-    except StatisticsError as error:
-        missing[name] = str(error)
-        return NAN
-    if elsewhere <= 1.0:
-        return p
-    return float(1.0 - (1.0 - max(p, 1.0 / (thresholds.reps + 1))) ** elsewhere)
-
-
 def joined(gains: FloatArray, most: int = MOST_PERIODS) -> FloatArray:
     """Return gains over periods joined by twos, threes and so on, so that there are `most` at the most.
 
-    The variance of superior predictive ability sums over all lags, which takes time with the square of the
-    periods. Joining leaves the mean of all as it is, and with it what is tested; the first periods that do
-    not fill a group are left out.
+    Bootstraps over all columns take time and memory with the periods. Joining leaves the mean of all as
+    it is, and with it what is tested; the first periods that do not fill a group are left out.
     """
     together = -(-len(gains) // most)
     if together < 2:

@@ -33,13 +33,14 @@ from whatif.stats import (
 from whatif.typing import FloatArray, IntArray
 from whatif.workflow.answered import Answered, RankedOn, Told
 from whatif.workflow.board import stored_rows
+from whatif.workflow.others import Grid, other_returns
 from whatif.workflow.panels import Key, market_returns, returns_panel
 from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stored import read_rows
-from whatif.workflow.trials import count_looks, count_trials
+from whatif.workflow.trials import Trials, count_looks, count_trials
 
 MOST_TRIED = 10_000
 LEAST_TRIED = 100
@@ -122,6 +123,7 @@ def judge_study(
     if (chosen.config_id, chosen.symbol) in panel.keys:
         evidence = _evidence(location, resolved, plan, panel, answered, chosen)
         evidence = replace(evidence, trials=max(trials.count, 1), looks=max(looks.configurations, 1))
+        evidence = _beside_others(location, resolved, evidence, panel, answered, trials)
         verdict = judge(evidence, thresholds, SEED)
     else:
         verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
@@ -242,6 +244,36 @@ def _evidence(
         test_failed=failed,
         trades=_trades(location, resolved, answered.ranked_on, chosen),
         test_trades=answered.test_trades,
+    )
+
+
+def _beside_others(
+    location: LakeLocation,
+    resolved: Resolved,
+    evidence: Evidence,
+    panel: Panel,
+    answered: Answered,
+    trials: Trials,
+) -> Evidence:
+    """Return evidence with the returns of what other studies tried."""
+    if not trials.others:
+        return replace(evidence, stand_for=trials.own)
+    windows = [one.window for one in answered.ranked_on]
+    grid = Grid(
+        starts=tuple(window.start_us for window in windows),
+        ends=tuple(resolved.periods[window.name].ends for window in windows),
+    )
+    others = other_returns(location, resolved, grid, trials.others, SEED)
+    at = {symbol: int(panel.market_of[k]) for k, (_, symbol) in enumerate(panel.keys)}
+    return replace(
+        evidence,
+        others=others.returns,
+        # what trades a market that is not held here is compared with the chosen one's
+        other_market_of=np.array(
+            [at.get(symbol, int(panel.market_of[evidence.chosen])) for symbol in others.symbols], np.int64
+        ),
+        stand_for=trials.own + others.stand_for,
+        unseen_why=others.unseen_why,
     )
 
 

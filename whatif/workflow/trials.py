@@ -27,6 +27,45 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Place:
+    """Where the returns of a backtest are measured.
+
+    Attributes
+    ----------
+    start_us, end_us : int
+        The window, half-open, microseconds UTC.
+    period : str
+        Kind of its periods.
+    timeframe : str
+        Its bars.
+    """
+
+    start_us: int
+    end_us: int
+    period: str
+    timeframe: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTrial:
+    """What another study tried and this one did not.
+
+    Attributes
+    ----------
+    key : tuple of str
+        What makes it one trial: config_id, and symbol if symbols are ranked apart.
+    study : str
+        The study that ran it; of several, the first by name.
+    backtests : tuple of (str, str, Place)
+        config_id, symbol and place of each of its backtests.
+    """
+
+    key: Row
+    study: str
+    backtests: tuple[tuple[str, str, Place], ...]
+
+
 @dataclass(frozen=True)
 class Trials:
     """What was tried on a study's symbols and validate windows.
@@ -39,11 +78,14 @@ class Trials:
         Those of the study itself.
     studies : int
         Studies that they come from, the study itself included.
+    others : tuple of OtherTrial
+        Those that are not the study's own, by their keys.
     """
 
     count: int
     own: int
     studies: int
+    others: tuple[OtherTrial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,16 +127,33 @@ def count_trials(
     count; one that never traded did run, and does.
     """
     studies = {resolved.study.study}
-    tried = {_trial(resolved, *key) for key in own}
+    mine = {_trial(resolved, *key) for key in own}
+    others: dict[Row, dict[tuple[str, str, Place], None]] = {}
+    ran: dict[Row, str] = {}
+    # of very many trials, each place is held once
+    places: dict[Place, Place] = {}
+    for study, config_id, symbol, start, end, period, timeframe in _ranked_rows(location, resolved, windows):
+        studies.add(study)
+        trial = _trial(resolved, config_id, symbol)
+        if trial not in mine:
+            place = Place(int(start), int(end), period, timeframe)
+            others.setdefault(trial, {})[config_id, symbol, places.setdefault(place, place)] = None
+            ran[trial] = min(study, ran.get(trial, study))
+    found = tuple(OtherTrial(key, ran[key], tuple(sorted(others[key]))) for key in sorted(others))
+    return Trials(len(mine) + len(found), len(mine), len(studies), found)
+
+
+def _ranked_rows(
+    location: LakeLocation, resolved: Resolved, windows: Sequence[Window]
+) -> Iterator[tuple[str, ...]]:
+    """Yield study, config_id, symbol, place of what ran on validate windows that overlap with some."""
+    columns = ["study", "config_id", "symbol", "window_start", "window_end", "period", "timeframe"]
     for window in windows:
-        columns = ["study", "config_id", "symbol", "window", "status"]
-        for study, config_id, symbol, name, status in _overlapping(
-            location, RESULTS, resolved, window, columns
+        for *row, name, status in _overlapping(
+            location, RESULTS, resolved, window, [*columns, "window", "status"]
         ):
-            if status == "ok" and name.startswith("validate") and _shares(resolved, symbol):
-                studies.add(study)
-                tried.add(_trial(resolved, config_id, symbol))
-    return Trials(len(tried), len({_trial(resolved, *key) for key in own}), len(studies))
+            if status == "ok" and name.startswith("validate") and _shares(resolved, row[2]):
+                yield tuple(row)
 
 
 def count_looks(location: LakeLocation, resolved: Resolved, windows: Sequence[Window]) -> Looks:
@@ -147,4 +206,16 @@ def _overlapping(
         part = pa.Table.from_batches([batch]).select(list(columns))
         if distinct:
             part = part.group_by(list(columns)).aggregate([])
-        yield from zip(*([str(v) for v in part[name].to_pylist()] for name in columns), strict=True)
+        yield from zip(*(_texts(part[name]) for name in columns), strict=True)
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """Return values as texts, an instant as its microseconds."""
+    return [str(value) for value in microsecond_column(column).to_pylist()]
+
+
+def microsecond_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of instants as whole microseconds since 1970-01-01 UTC; any other as it is."""
+    if not pa.types.is_timestamp(column.type):
+        return column
+    return column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
