@@ -65,7 +65,10 @@ def bench(
 def calibrate(
     markets: Annotated[
         str,
-        typer.Option(help="How many: noise, drift, and planted of each Sharpe ratio 2 4 6 8."),
+        typer.Option(
+            help="How many: noise, drift, planted of each Sharpe ratio 2 4 6 8, and swept of noise and of 6 "
+            "after a sweep of another family."
+        ),
     ] = "noise=100,drift=100,planted=50",
     seed_set: Annotated[
         str, typer.Option(help="report, or thresholds: other markets, to fix thresholds on.")
@@ -77,6 +80,9 @@ def calibrate(
     processes: Annotated[
         int, typer.Option(min=0, help="Processes that share the markets; 0: one on each core, at most 4.")
     ] = 0,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="The same figures without lake and Spark, engine alone.")
+    ] = False,
     edges: Annotated[
         bool, typer.Option("--measure-edges", help="Measure what the planted edges earn, and run no study.")
     ] = False,
@@ -97,6 +103,6 @@ def calibrate(
     from whatif.workflow.calibrate.campaign import CalibrateOptions
     from whatif.workflow.calibrate.campaign import calibrate as run_calibration
 
-    options = CalibrateOptions(counts, seed_set, quick, output, processes)
+    options = CalibrateOptions(counts, seed_set, quick, output, processes, offline)
     found = run_calibration(LakeLocation.from_environment(), options, console)
     say("written: " + ", ".join(str(path) for path in found.files))

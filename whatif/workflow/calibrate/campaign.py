@@ -25,6 +25,7 @@ from whatif.sources.sample import write_sample
 from whatif.study import digest
 from whatif.workflow.calibrate import markets as made
 from whatif.workflow.calibrate.markets import Market, Size
+from whatif.workflow.calibrate.offline import judge_offline, offline_key
 from whatif.workflow.calibrate.outcome import Outcome, append_outcome, key_of, outcome_of, read_outcomes
 from whatif.workflow.calibrate.picture import power_svg
 from whatif.workflow.calibrate.tally import Row, goals, markdown, tally
@@ -49,7 +50,7 @@ class CalibrateOptions:
     Attributes
     ----------
     counts : mapping of str to int
-        Markets of each group: noise, drift, planted.
+        Markets of each group: noise, drift, planted, swept.
     seed_set : str
         "report", or "thresholds": other markets, on which thresholds are to be fixed.
     quick : bool
@@ -59,6 +60,8 @@ class CalibrateOptions:
     processes : int
         Processes that share the markets, each with a Spark session of its own; 0 for one on each core,
         `MOST_PROCESSES` at most. What each market gives does not depend on it.
+    offline : bool
+        Judge the returns of the compiled engine at once, without lake and Spark: the same figures.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: dict(made.DEFAULT_COUNTS))
@@ -66,6 +69,7 @@ class CalibrateOptions:
     quick: bool = False
     output: Path | None = None
     processes: int = 0
+    offline: bool = False
 
     @property
     def size(self) -> Size:
@@ -107,7 +111,8 @@ def calibrate(location: LakeLocation, options: CalibrateOptions, console: Consol
     asked = made.markets_of(options.counts, options.seed_set)
     home = location.home / "calibrate" / (options.seed_set + ("-quick" if options.quick else ""))
     with writer_lock(replace(location, home=home), "calibrate"):
-        campaign = _Campaign(replace(location, home=home), options.size, console)
+        kind = _Offline if options.offline else _Campaign
+        campaign = kind(replace(location, home=home), options.size, console)
         outcomes = campaign.outcomes(asked, options.processes)
     rows = tuple(tally(outcomes))
     files = _write(options.output or home, options, rows, outcomes, campaign.seconds)
@@ -127,7 +132,7 @@ class _Campaign:
     def outcomes(self, asked: Sequence[Market], processes: int = 1) -> list[Outcome]:
         """Return the outcome of every market, in their order."""
         lines = self.location.home / "markets.jsonl"
-        keys = {market.name: key_of(market, self.size) for market in asked}
+        keys = {market.name: self.key(market) for market in asked}
         stored = read_outcomes(lines)
         missing = [market for market in asked if keys[market.name] not in stored]
         self._say(
@@ -143,6 +148,10 @@ class _Campaign:
             self._say(f"{done} of {len(missing)} judged, about {left:.0f} min left")
         return [stored[keys[market.name]] for market in asked]
 
+    def key(self, market: Market) -> str:
+        """Return what an outcome has to be stored under to be taken up again."""
+        return key_of(market, self.size)
+
     def _judged(
         self, shelves: Sequence[Sequence[Market]], lines: Path, processes: int
     ) -> Iterator[list[Outcome]]:
@@ -155,7 +164,7 @@ class _Campaign:
         # a process started anew: what this one holds of locks and threads is not to be copied
         with ProcessPoolExecutor(count, get_context("spawn")) as pool:
             given = (self.location, self.size, f"local[{cores},4]")
-            work = [pool.submit(_judge_apart, *given, shelf, lines) for shelf in shelves]
+            work = [pool.submit(_judge_apart, type(self), *given, shelf, lines) for shelf in shelves]
             try:
                 yield from (done.result() for done in as_completed(work))
             finally:
@@ -193,6 +202,8 @@ class _Campaign:
         started = time.perf_counter()
         # markets of another size or edge correct the bars, so the question is always about the newest
         options = RunOptions(latest=True, track=False, report=False, certify=False)
+        if market.kind.swept:
+            run(made.sweep_of(market, self.size), spark, where, options)
         result = run(made.study_of(market, self.size), spark, where, options)
         return outcome_of(market, self.size, result, time.perf_counter() - started)
 
@@ -212,11 +223,32 @@ def _processes(asked: int) -> int:
     return asked or min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
+class _Offline(_Campaign):
+    """The same without lake and Spark."""
+
+    def key(self, market: Market) -> str:
+        return offline_key(market, self.size)
+
+    def judge_shelf(self, shelf: Sequence[Market], lines: Path) -> list[Outcome]:
+        found = []
+        for market in shelf:
+            outcome = judge_offline(market, self.size)
+            append_outcome(lines, outcome)
+            found.append(outcome)
+            self._tell(outcome)
+        return found
+
+
 def _judge_apart(
-    location: LakeLocation, size: Size, master: str, shelf: Sequence[Market], lines: Path
+    kind: type[_Campaign],
+    location: LakeLocation,
+    size: Size,
+    master: str,
+    shelf: Sequence[Market],
+    lines: Path,
 ) -> list[Outcome]:
     """Judge a shelf in a process of its own, which may judge others after it."""
-    return _Campaign(location, size, Console(), master).judge_shelf(shelf, lines)
+    return kind(location, size, Console(), master).judge_shelf(shelf, lines)
 
 
 def _shelves(missing: Sequence[Market]) -> list[list[Market]]:
@@ -245,6 +277,7 @@ def _write(
             "seed_set": options.seed_set,
             "seed": made.SEEDS[options.seed_set],
             "quick": options.quick,
+            "offline": options.offline,
             "size": asdict(options.size),
             "kinds": [asdict(row.kind) for row in rows],
             "machine": platform.machine(),

@@ -36,6 +36,7 @@ THRESHOLDS = tuple(round(0.000025 * k, 6) for k in range(20))
 """Fractions for one bar, from 0 to 0.7 standard deviations of an ordinary minute."""
 
 STRATEGY = "whatif.workflow.calibrate.momentum:momentum"
+CROSSOVER = "sma_crossover"
 SHARE = 0.9
 """Part of the account that a position is worth when it is opened; the rest spares refusals."""
 
@@ -49,7 +50,7 @@ class Kind:
     name : str
         What it is called in files.
     group : str
-        What sets its number in `--markets`: noise, drift or planted.
+        What sets its number in `--markets`: noise, drift, planted or swept.
     prefix : str
         Of its symbols.
     title : str
@@ -61,6 +62,8 @@ class Kind:
     sharpe : float
         Annual Sharpe ratio, net of all costs (there are none), of following the planted horizon
         with a threshold of 0; 0 without an edge.
+    swept : bool
+        Whether another family, of crossovers, is swept on the same market before.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Kind:
     drift: float = 0.0
     edge: float = 0.0
     sharpe: float = 0.0
+    swept: bool = False
 
 
 KINDS = (
@@ -86,7 +90,16 @@ In the order of the planted kinds: 1.84, 3.85, 5.85, 7.85, each with a standard 
 what the same random numbers give without an edge, whose expectation is 0: 2.00, 4.00, 6.00, 8.00.
 """
 
-DEFAULT_COUNTS = {"noise": 100, "drift": 100, "planted": 50}
+SWEPT = (
+    Kind("noise_swept", "swept", "SN", "noise, after 4,800 crossovers", swept=True),
+    Kind(
+        "sharpe6_swept", "swept", "SP6-", "planted edge, Sharpe 6, after 4,800 crossovers",
+        edge=0.0436, sharpe=6.0, swept=True,
+    ),
+)  # fmt: skip
+"""Markets on which a study of another family has been run before."""
+
+DEFAULT_COUNTS = {"noise": 100, "drift": 100, "planted": 50, "swept": 0}
 
 
 @dataclass(frozen=True)
@@ -99,11 +112,15 @@ class Size:
         Sessions of a market.
     horizons, thresholds : tuple
         Values of the two axes beside the direction.
+    fast, slow : tuple
+        Lengths of the means whose crossovers are the other family, in bars.
     """
 
     sessions: int = 250
     horizons: tuple[int, ...] = HORIZONS
     thresholds: tuple[float, ...] = THRESHOLDS
+    fast: tuple[int, ...] = tuple(range(2, 62))
+    slow: tuple[int, ...] = tuple(range(70, 390, 4))
 
     @property
     def configurations(self) -> int:
@@ -112,7 +129,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(60, (5, 10, 20, 40), (0.0, 0.0002, 0.0004))
+QUICK = Size(60, (5, 10, 20, 40), (0.0, 0.0002, 0.0004), (3, 5, 8), (20, 40))
 
 
 @dataclass(frozen=True)
@@ -153,16 +170,18 @@ class Market:
 
 def kind_named(name: str) -> Kind:
     """Return the kind called `name`; raises RunError if there is none."""
-    for kind in KINDS:
+    for kind in (*KINDS, *SWEPT):
         if kind.name == name:
             return kind
-    raise RunError(f"kind of market {name!r} is unknown: {nearest(name, [kind.name for kind in KINDS])}")
+    known = [kind.name for kind in (*KINDS, *SWEPT)]
+    raise RunError(f"kind of market {name!r} is unknown: {nearest(name, known)}")
 
 
 def parse_counts(text: str) -> dict[str, int]:
     """Return how many markets there are of each group: ``noise=100,drift=100,planted=50``.
 
-    `planted` is the number for each of the four Sharpe ratios; what is left out is 0.
+    `planted` is the number for each of the four Sharpe ratios, `swept` that of noise and of Sharpe 6
+    after a sweep of another family; what is left out is 0.
 
     Raises
     ------
@@ -195,7 +214,9 @@ def markets_of(counts: Mapping[str, int], seed_set: str) -> list[Market]:
     if seed_set not in SEEDS:
         raise RunError(f"--seed-set {seed_set!r} is unknown: {nearest(seed_set, SEEDS)}")
     seed = SEEDS[seed_set]
-    return [Market(kind, number, seed) for kind in KINDS for number in range(counts[kind.group])]
+    return [
+        Market(kind, number, seed) for kind in (*KINDS, *SWEPT) for number in range(counts.get(kind.group, 0))
+    ]
 
 
 def sample_market(markets: Sequence[Market], size: Size) -> SampleMarket:
@@ -207,26 +228,44 @@ def sample_market(markets: Sequence[Market], size: Size) -> SampleMarket:
 
 def study_of(market: Market, size: Size) -> Study:
     """Return the study of a market: follow it or go against it, by horizon and threshold; no costs."""
+    axes = {
+        "direction": [1, -1],
+        "horizon": list(size.horizons),
+        "threshold": list(size.thresholds),
+    }
+    return _study(market, size, market.name, STRATEGY, axes, "1min")
+
+
+def sweep_of(market: Market, size: Size) -> Study:
+    """Return the study of another family on the same market: crossovers of two means of 15-minute bars."""
+    axes = {"fast": list(size.fast), "slow": list(size.slow)}
+    return _study(market, size, f"{market.name}-crossovers", CROSSOVER, axes, "15min")
+
+
+def _study(
+    market: Market, size: Size, name: str, strategy: str, axes: Mapping[str, object], timeframe: str
+) -> Study:
     sessions = sample_schedule(sample_market([market], size)).session
     first, last = (EPOCH + timedelta(days=int(day)) for day in sessions[[0, -1]])
     given = {
-        "study": market.name,
+        "study": name,
         "description": f"Synthetic: {market.kind.title}, number {market.number}, seed {market.seed}.",
-        "data": {"symbols": [market.name], "timeframe": "1min", "start": first, "end": last + timedelta(1)},
-        "calendar": {"exchange": EXCHANGE, "session": "regular"},
-        "strategy": {"name": STRATEGY},
-        "axes": {
-            "direction": [1, -1],
-            "horizon": list(size.horizons),
-            "threshold": list(size.thresholds),
+        "data": {
+            "symbols": [market.name],
+            "timeframe": timeframe,
+            "start": first,
+            "end": last + timedelta(1),
         },
+        "calendar": {"exchange": EXCHANGE, "session": "regular"},
+        "strategy": {"name": strategy},
+        "axes": dict(axes),
         "overlays": {"percent_of_equity": SHARE},
         "execution": {"cash": 100_000.0, "commission": 0.0, "slippage": 0.0},
         "split": {"kind": "holdout", "train": 0, "validate": 0.65, "test": 0.35},
         "objective": "sharpe",
         "keep": {"trades": 0, "equity": 0},
     }
-    return parse_study(yaml.safe_dump(given, sort_keys=False), f"the study of {market.name}")
+    return parse_study(yaml.safe_dump(given, sort_keys=False), f"the study {name}")
 
 
 def is_planted(params: Mapping[str, object]) -> bool:

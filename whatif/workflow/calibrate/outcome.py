@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whatif.study import digest
-from whatif.workflow.calibrate.markets import Market, Size, is_planted, study_of
+from whatif.workflow.calibrate.markets import Market, Size, is_planted, study_of, sweep_of
 from whatif.workflow.provenance import versions
 from whatif.workflow.result import StudyResult
 
@@ -62,7 +62,8 @@ def key_of(market: Market, size: Size) -> str:
     """Return what has to be the same for an outcome to be taken up again."""
     made = versions()
     version = {name: made.get(name) for name in ("whatif", "commit")}
-    return digest({"study": study_of(market, size).text, "symbol": asdict(market.symbol), **version})
+    asked = {"study": study_of(market, size).text, "symbol": asdict(market.symbol), **version}
+    return digest({**asked, "swept": sweep_of(market, size).text} if market.kind.swept else asked)
 
 
 def outcome_of(market: Market, size: Size, result: StudyResult, seconds: float) -> Outcome:

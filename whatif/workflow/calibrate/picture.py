@@ -20,8 +20,10 @@ def power_svg(rows: Sequence[Row]) -> str:
     """Return the share of markets called an edge against the Sharpe ratio planted, with 95 % intervals.
 
     Planted ones are counted as found only with a configuration of the planted family. The drifting
-    noise stands a little right of the driftless, at 0.
+    noise stands a little right of the driftless, at 0. Markets that another family was swept on are not
+    drawn.
     """
+    rows = [row for row in rows if not row.kind.swept]
     noise = [(0.2 if row.kind.drift else 0.0, row.edge) for row in rows if not row.kind.edge]
     planted = [(row.kind.sharpe, row.found) for row in rows if row.kind.edge]
     parts = [

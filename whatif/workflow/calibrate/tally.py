@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from whatif.workflow.calibrate.markets import KINDS, Kind
+from whatif.workflow.calibrate.markets import KINDS, SWEPT, Kind
 from whatif.workflow.calibrate.outcome import Outcome
 
 EDGE = "an edge the data supports"
@@ -103,7 +103,7 @@ def wilson(count: int, of: int) -> tuple[float, float]:
 def tally(outcomes: Sequence[Outcome]) -> list[Row]:
     """Return a row for each kind that has markets."""
     rows = []
-    for kind in KINDS:
+    for kind in (*KINDS, *SWEPT):
         mine = [outcome for outcome in outcomes if outcome.kind == kind.name]
         if mine:
             rows.append(_row(kind, mine))
@@ -121,7 +121,8 @@ def _row(kind: Kind, outcomes: Sequence[Outcome]) -> Row:
 
 def goals(rows: Sequence[Row]) -> list[GoalMet]:
     """Return how the table stands to what the verdict has to reach."""
-    noise = _sum([row.edge for row in rows if not row.kind.edge])
+    noise = _sum([row.edge for row in rows if not row.kind.edge and not row.kind.swept])
+    swept = {bool(row.kind.edge): row for row in rows if row.kind.swept}
     six = _sum([row.found for row in rows if row.kind.name == "sharpe6"])
     little = _sum([row.too_little for row in rows])
     wanted: list[tuple[str, Share, Callable[[float], bool]]] = [
@@ -131,9 +132,22 @@ def goals(rows: Sequence[Row]) -> list[GoalMet]:
             six,
             lambda share: share >= 0.8,
         ),
+        *_after_sweeps(swept),
         ("too little data said: at most 10 %", little, lambda share: share <= 0.1),
     ]
     return [GoalMet(text, share, rule(share.value)) for text, share, rule in wanted if share.of]
+
+
+def _after_sweeps(swept: Mapping[bool, Row]) -> list[tuple[str, Share, Callable[[float], bool]]]:
+    """Return the goals of markets on which another family was swept before, by whether an edge is planted."""
+    found: list[tuple[str, Share, Callable[[float], bool]]] = []
+    if False in swept:
+        text = "noise called an edge after a sweep of another family: at most 5 %"
+        found.append((text, swept[False].edge, lambda share: share <= 0.05))
+    if True in swept:
+        text = "planted edge of Sharpe 6 found after a sweep of another family: at least 80 %"
+        found.append((text, swept[True].found, lambda share: share >= 0.8))
+    return found
 
 
 def _sum(shares: Sequence[Share]) -> Share:
