@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whatif.domain.noise import noise_of_returns
 from whatif.stats.blocks import block_length, check_reps
 from whatif.stats.sharpe import expected_maximum_sharpe
-from whatif.stats.superiority import STILL, over_benchmark
+from whatif.stats.superiority import over_benchmark
 from whatif.typing import BoolArray, FloatArray
 
 MOST_REPS = 20_000
@@ -210,7 +211,7 @@ def _partial(gains: FloatArray) -> tuple[FloatArray, FloatArray]:
         means = filled.sum(axis=0) / count
         moved = np.where(there, gains - means, 0.0)
         spread = np.sqrt(np.einsum("tn,tn->n", moved, moved) / (count - 1))
-    varies = (count > 1) & (spread > STILL * np.abs(filled).max(axis=0, initial=0.0))
+    varies = (count > 1) & (spread > noise_of_returns(np.abs(filled).max(axis=0, initial=0.0)))
     # a column with m of n periods has the variance of a mean of m: scaled to that of n
     scale = spread[varies] * np.sqrt(count[varies] / len(gains))
     return moved[:, varies] / scale, means[varies] / spread[varies] * np.sqrt(count[varies] / len(gains))

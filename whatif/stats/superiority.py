@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from whatif.domain.noise import noise_of_returns
 from whatif.errors import StatisticsError
 from whatif.stats.blocks import block_length, check_confidence, check_reps
 from whatif.stats.objectives import panel, refuse_missing
 from whatif.typing import BoolArray, FloatArray, IntArray
-
-STILL = 1e-12
-"""A standard deviation that is a smaller share of the largest value is rounding."""
 
 _PAIRS = 25_000_000
 """Replications times pairs of configurations that fit into memory three times (0.6 GB)."""
@@ -336,7 +334,7 @@ def over_benchmark(returns: npt.ArrayLike, benchmark: npt.ArrayLike) -> tuple[Fl
         np.abs(matrix).max(axis=0), np.abs(column).max(axis=0) if column.ndim else abs(column)
     )
     spread = difference.std(axis=0, ddof=1)
-    kept = np.flatnonzero(spread > STILL * largest)
+    kept = np.flatnonzero(spread > noise_of_returns(largest))
     if not len(kept):
         raise StatisticsError(
             f"returns of {matrix.shape[1]} configuration(s): none differs from the benchmark by varying "
