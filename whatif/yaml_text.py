@@ -14,7 +14,7 @@ from whatif.errors import WhatIfError
 MAX_BYTES = 4_000_000
 """Longest text."""
 
-MAX_NODES = 200_000
+MAX_NODES = 120_000
 """Most keys and values, each alias counted as what it stands for."""
 
 MAX_DEPTH = 20

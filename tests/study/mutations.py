@@ -128,7 +128,7 @@ def _mutate(draw: random.Random, tree: dict[str, Any]) -> None:
         names = [str(name) for _, name in places] + list(FRAGMENTS)
         holder[draw.choice(names)] = holder.pop(key)
     else:
-        holder[key] = draw.choice(([holder[key]], {"a": holder[key]}, [holder[key]] * 2, [holder[key]] * 300))
+        holder[key] = draw.choice(([holder[key]], {"a": holder[key]}, [holder[key]] * 2, [holder[key]] * 60))
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:

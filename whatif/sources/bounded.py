@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from whatif.errors import SourceError
 
@@ -32,15 +32,23 @@ _SNIFFED = 65_536
 _END, _END_BYTES, _LOCATOR_BYTES = b"PK\x05\x06", 22, 20
 
 
+_Stream: TypeAlias = IO[bytes] | io.BufferedIOBase
+
+
 class BoundedStream(io.BufferedIOBase):
     """Bytes of a text, read in order; refused where a line, or what was unpacked, passes its bound."""
 
-    def __init__(self, source: str, stream: IO[bytes], packed: Callable[[], int] | None = None) -> None:
+    def __init__(self, source: str, stream: _Stream, packed: Callable[[], int] | None = None) -> None:
         """Take the stream to read from, and what says how many packed bytes it has taken, if it unpacks."""
         self._source, self._stream, self._packed = source, stream, packed
         self._read = getattr(stream, "read1", stream.read)
         self._line = 0
         self.taken = 0
+
+    @property
+    def name(self) -> str:
+        """What it is read from."""
+        return self._source
 
     def readable(self) -> bool:
         """Return True."""
@@ -75,7 +83,7 @@ class BoundedStream(io.BufferedIOBase):
         return self.read1(-1 if size is None else size)
 
 
-def text_of(source: str, stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
+def text_of(source: str, stream: IO[bytes] | gzip.GzipFile, encoding: str) -> io.TextIOWrapper:
     """Return a stream as text, each of its lines of bounded length.
 
     Raises
@@ -162,7 +170,7 @@ def open_member(source: str, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     except KeyError:
         raise SourceError(f"{source}: there is no {name!r} in it: fetch it again") from None
     # what it says of itself may be wrong, but it has no more bytes than the archive
-    _check_ratio(source, entry.file_size, min(entry.compress_size, archive.start_dir))  # type: ignore[attr-defined]
+    _check_ratio(source, entry.file_size, min(entry.compress_size, archive.start_dir))
     try:
         return archive.open(entry)
     except (RuntimeError, NotImplementedError) as error:  # a password, or a way of packing that is not known
