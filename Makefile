@@ -52,11 +52,12 @@ $(AWSJAR)/.installed: requirements-aws.lock | $(STAMP)
 	  --upgrade --target $(AWSJAR) -r requirements-aws.lock
 	@touch $@
 
-lint: $(STAMP) ## ruff, import-linter, mypy
+lint: $(STAMP) ## ruff, import-linter, mypy, licences and known holes of what is locked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python infra/check_licences.py
 
 format: $(STAMP) ## let ruff write what it can
 	$(BIN)/ruff check --fix .
