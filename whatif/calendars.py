@@ -65,6 +65,11 @@ class Schedule:
         """Trading time of each session in microseconds, breaks left out."""
         return self.close_us - self.open_us - self.break_us
 
+    def traded_between(self, start_us: int, end_us: int) -> IntArray:
+        """Return the trading time of each session inside [start_us, end_us), microseconds, without breaks."""
+        whole = _overlap(self.open_us, self.close_us, start_us, end_us)
+        return whole - _overlap(self.break_start_us, self.break_start_us + self.break_us, start_us, end_us)
+
     def between(self, start_us: int, end_us: int) -> Schedule:
         """Return the sessions whose regular hours overlap [start_us, end_us)."""
         return self.take((self.close_us > start_us) & (self.open_us < end_us))
@@ -191,6 +196,10 @@ def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -
         if len(_period_ends(validate, _step_us(kind, bar_us), start_us, end_us)) >= LEAST_PERIODS:
             return kind
     return "bar"
+
+
+def _overlap(begins: IntArray, ends: IntArray, start_us: int, end_us: int) -> IntArray:
+    return np.maximum(np.minimum(ends, end_us) - np.maximum(begins, start_us), 0)
 
 
 def _step_us(kind: str, bar_us: int) -> int | None:

@@ -23,8 +23,11 @@ def us(text: str) -> int:
     return int(datetime.fromisoformat(text + "+00:00").timestamp()) * 1_000_000
 
 
+HALF = "{train: 0.5, validate: 0.25, test: 0.25}"
+
+
 def timeline(
-    dates: str, split: str = "{}", exchange: str = "XNYS", session: str = "regular", timeframe: str = "1min"
+    dates: str, split: str = HALF, exchange: str = "XNYS", session: str = "regular", timeframe: str = "1min"
 ) -> Timeline:
     return resolve_timeline(
         parse_study(
@@ -52,7 +55,7 @@ class TestFractions:
         }
 
     def test_an_embargo_shifts_the_later_window_s_begin(self) -> None:
-        assert shown(timeline(LEAN, "{embargo: 5min}")) == {
+        assert shown(timeline(LEAN, HALF[:-1] + ", embargo: 5min}")) == {
             "train": ("2013-10-04T13:30", "2013-10-09T13:30"),
             "validate": ("2013-10-09T13:35", "2013-10-10T16:45"),
             "test": ("2013-10-10T16:50", "2013-10-11T20:00"),
@@ -193,7 +196,7 @@ class TestRefusals:
 
     def test_an_embargo_that_eats_a_window(self) -> None:
         with pytest.raises(StudyError, match=r"split\.validate is empty: .* ends at 2013-10-11T13:30Z"):
-            timeline(LEAN, "{embargo: 2d}")
+            timeline(LEAN, HALF[:-1] + ", embargo: 2d}")
 
     @pytest.mark.parametrize(
         ("split", "name"),

@@ -80,7 +80,7 @@ def test_the_design_s_study_says_what_it_says() -> None:
 def test_defaults_of_the_least_study() -> None:
     study = parse_study(LEAST)
     assert (study.data.timeframe, study.calendar.session, study.objective) == ("1min", "regular", "sharpe")
-    assert (study.split.train, study.split.validate_, study.split.test) == (0.5, 0.25, 0.25)
+    assert (study.split.train, study.split.validate_, study.split.test) == (0, 0.5, 0.5)
     assert (study.rank, study.portfolio, study.engine, study.period) == (
         "per_symbol",
         "separate",

@@ -60,6 +60,8 @@ class ReportData:
         `table`, `snapshot_id`, `metadata_location` of each table that was read.
     windows : mapping
         Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
+    windows_said : tuple of str
+        A line for each window with its dates and bars, and what of the slice is unused.
     certificate : str
         What a second broker, running the chosen configuration again, said of the first; "" if none did.
     folds : pandas.DataFrame
@@ -108,6 +110,7 @@ class ReportData:
     notes: tuple[str, ...] = ()
     pins: Sequence[Mapping[str, Any]] = ()
     windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    windows_said: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     folds: pd.DataFrame = field(default_factory=lambda: _empty("fold"))
     stitched: Mapping[str, Any] = field(default_factory=dict)

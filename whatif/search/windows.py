@@ -59,8 +59,10 @@ def resolve_timeline(study: Study) -> Timeline:
 
 
 def _holdout(study: Study, split: Holdout, sessions: Schedule, bounds: tuple[int, int]) -> Fold:
-    if isinstance(split.train, tuple):
-        cuts = [_dated(study, split, part) for part in _parts(split)]  # type: ignore[arg-type]
+    if isinstance(split.validate_, tuple):
+        cuts = [_dated(study, split, part) for part in _parts(split) if isinstance(part, tuple)]
+        if not isinstance(split.train, tuple):  # 0, which is nothing
+            cuts.insert(0, ("train", bounds[0], bounds[0]))
     else:
         cuts = _shares(study, split, sessions, bounds)
     train, validate, test = embargoed(cuts, lambda end: end + split.embargo_us)

@@ -22,7 +22,7 @@ from whatif.errors import EngineError, nearest
 from whatif.paths import broken_rule, shown
 from whatif.study.forest import RandomForest
 from whatif.study.section import Section
-from whatif.study.split import Holdout, Split
+from whatif.study.split import Holdout, Split, without_models
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -170,6 +170,13 @@ class Study(Section):
     keep: Keep = Field(default_factory=Keep)
     _text: str = PrivateAttr("")
     _folder: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_learns(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("models"):
+            return given
+        return {**given, "split": without_models(given.get("split"))}
 
     @property
     def text(self) -> str:

@@ -66,7 +66,8 @@ class Holdout(Section):
     """Train, validate and test, one after the other in time.
 
     Each of the three is a fraction of the slice's trading time, or all three are
-    pairs of trading dates [first, last] with both dates included.
+    pairs of trading dates [first, last] with both dates included; `train` may be 0 then.
+    Of a study without models, train is nothing unless it is given, see `without_models`.
     """
 
     kind: Literal["holdout"] = "holdout"
@@ -103,8 +104,9 @@ class Holdout(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Holdout:
         parts = (self.train, self.validate_, self.test)
-        fractions = [p for p in parts if isinstance(p, (int, float))]
         pairs = [p for p in parts if isinstance(p, tuple)]
+        learns = not (pairs and self.train == 0)
+        fractions = [p for p in (parts if learns else parts[1:]) if isinstance(p, (int, float))]
         if fractions and pairs:
             raise ValueError("train, validate and test must be all fractions or all pairs of dates")
         if fractions:
@@ -221,6 +223,28 @@ class Combinatorial(Section):
                 "take fewer folds"
             )
         return self
+
+
+def without_models(given: Any) -> Any:
+    """Return a split as it was written, with what it leaves out as a study without models has it.
+
+    Nothing learns there, so a holdout has no train window, and validate and test share the slice: half
+    each, or what the other one leaves. Where both are given and leave something, that stays before them.
+    """
+    split = {} if given is None else given
+    if not isinstance(split, Mapping) or split.get("kind", "holdout") != "holdout" or "train" in split:
+        return given
+    parts = [split.get(name) for name in ("validate", "test")]
+    shares = [part for part in parts if isinstance(part, (int, float)) and not isinstance(part, bool)]
+    if len(shares) != sum(part is not None for part in parts):  # dates, or nonsense
+        return {**split, "train": 0}
+    if len(shares) == 2:
+        return {**split, "train": max(0.0, round(1.0 - sum(shares), 12))}
+    rest = round(1.0 - shares[0], 12) if shares else 0.5
+    named = {
+        name: rest if part is None else part for name, part in zip(("validate", "test"), parts, strict=True)
+    }
+    return {**split, "train": 0, **named}
 
 
 SPLITS: Mapping[str, type[Section]] = {

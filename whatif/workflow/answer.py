@@ -27,6 +27,7 @@ from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stitch import Stitched, fold_table
 from whatif.workflow.stored import read_rows
+from whatif.workflow.windows import windows_said
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
@@ -97,6 +98,7 @@ def report_data(
         "axes": tuple(resolved.study.axes),
         "notes": tuple(filter(None, _notes(resolved, answers, whole))),
         "pins": _pins(plan),
+        "windows_said": windows_said(resolved),
         "windows": {name: _bounds(window) for name, window in _windows(last.fold).items()},
         "environment": environment,
         "certificate": certificate,

@@ -50,6 +50,7 @@ from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
 from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
+from whatif.workflow.windows import windows_said
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE
@@ -165,6 +166,8 @@ class _Run:
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
         self._say(self._headline())
+        for line in windows_said(self.resolved):
+            self._say(f"  {line}")
         if self.resolved.checked.not_compiled:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):

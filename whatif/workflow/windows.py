@@ -1,0 +1,90 @@
+"""What a study's windows are, in lines for a reader: their dates, their bars, and what is unused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import numpy as np
+
+from whatif.calendars import Schedule
+from whatif.engines.sessions import date_of
+from whatif.search.fold import Fold, Timeline
+from whatif.search.window import Window
+from whatif.typing import IntArray
+from whatif.workflow.resolve import Resolved
+
+LEAST_SHARE = 0.005
+"""Share of the slice's trading time under which it is not worth saying that it is unused."""
+
+
+def windows_said(resolved: Resolved) -> tuple[str, ...]:
+    """Return a line for each window, or for those of the first and the last fold, and what is unused."""
+    timeline, learns = resolved.timeline, bool(resolved.models)
+    folds = timeline.every
+    lines: list[str] = []
+    for fold in (folds[0], folds[-1]) if len(folds) > 1 else folds:
+        name = f"fold {fold.number} of {len(folds)}, " if len(folds) > 1 else ""
+        lines += [f"{name}{line}" for line in _of_fold(resolved, fold)]
+    return (*lines, *unused(timeline, learns))
+
+
+def unused(timeline: Timeline, learns: bool) -> Iterator[str]:
+    """Yield what of the slice no window uses, and why.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        The slice and its windows.
+    learns : bool
+        Whether there are models, which are all that train windows are for.
+    """
+    used = timeline.windows if learns else timeline.backtested
+    left = _left_over(timeline.schedule, used)
+    share = float(left.sum() / timeline.schedule.trading_us.sum())
+    if share < LEAST_SHARE:
+        return
+    idle = timeline.schedule.session[left > 0]
+    train = "" if learns or not any(fold.train for fold in timeline.every) else _NOTHING_LEARNS
+    yield f"unused: {100.0 * share:.0f} % of the slice's trading time, between {_dates(idle)}{train}"
+
+
+_NOTHING_LEARNS = "; a train window is for models, and the study has none: split.train: 0 would use it"
+
+
+def _of_fold(resolved: Resolved, fold: Fold) -> Iterator[str]:
+    for window in fold.windows:
+        sessions = resolved.timeline.schedule.between(window.start_us, window.end_us)
+        count = f"{len(sessions):,} session{'s' * (len(sessions) != 1)}"
+        yield f"{window.name}: {_dates(sessions.session)}, {count}{_bars(resolved, window)}"
+
+
+def _bars(resolved: Resolved, window: Window) -> str:
+    counts = [resolved.window_bars.get((symbol, window.name)) for symbol in resolved.study.data.symbols]
+    known = [count for count in counts if count is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    each = f"{high:,}" if low == high else f"{low:,} to {high:,}"
+    return f", {each} {resolved.study.data.timeframe} bars" + (" of each symbol" if len(known) > 1 else "")
+
+
+def _left_over(sessions: Schedule, used: Sequence[Window]) -> IntArray:
+    """Return the trading time of each session that no window holds, microseconds."""
+    left = sessions.trading_us.copy()
+    end = np.iinfo(np.int64).min
+    for window in sorted(used, key=lambda one: one.start_us):
+        begin = max(window.start_us, int(end))
+        if window.end_us > begin:
+            left -= sessions.traded_between(begin, window.end_us)
+        end = max(end, window.end_us)
+    return np.maximum(left, 0)
+
+
+def _dates(days: IntArray) -> str:
+    first, last = _date(days[0]), _date(days[-1])
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def _date(day: np.int64) -> date:
+    return date_of(int(day))
