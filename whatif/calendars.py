@@ -199,7 +199,7 @@ def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -
 
 
 def _overlap(begins: IntArray, ends: IntArray, start_us: int, end_us: int) -> IntArray:
-    return np.maximum(np.minimum(ends, end_us) - np.maximum(begins, start_us), 0)
+    return np.asarray(np.maximum(np.minimum(ends, end_us) - np.maximum(begins, start_us), 0), np.int64)
 
 
 def _step_us(kind: str, bar_us: int) -> int | None:

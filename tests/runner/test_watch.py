@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from whatif.runner import watch
+from whatif.errors import EngineError, RunError
+from whatif.runner import apart, watch
 from whatif.runner.plan import WorkItem
 from whatif.runner.watch import OverLimitError, at_most, is_tried_again, stopped_for_time
 
@@ -41,6 +43,24 @@ def odd(i, x, p, s):
 """
 
 
+ENDLESS = """
+from whatif.strategies import Param, strategy, target
+
+@strategy(params={"mode": Param(0.0)})
+def endless(i, x, p, s):
+    k = 0.0
+    while p.mode == 1.0 or p.mode == 2.0:
+        k += 1.0
+    return target(10.0 + k)
+"""
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> str:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    return str(tmp_path / "endless.py")
+
+
 @pytest.fixture
 def odd(tmp_path: Path) -> str:
     (tmp_path / "odd.py").write_text(ODD)
@@ -65,6 +85,21 @@ class TestTime:
         assert list(rows["status"]) == ["ok", "error", "ok"]
         assert "it took longer than 3 s, the time limit of the run" in rows["error"][1]
         assert rows["error"][1].startswith("stopped: ")
+
+    def test_a_compiled_loop_that_never_ends_is_ended(self, lake, make_plan, endless, monkeypatch) -> None:
+        """No signal is seen in machine code: its process is killed, and the others are done all the same."""
+        monkeypatch.setattr(apart, "GRACE_SECONDS", 2.0)
+        monkeypatch.setattr(apart, "COMPILING_SECONDS", 10.0)
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], endless, time_limit=1.0, engine="compiled")
+        rows = evaluate(plan, WorkItem(("A",), "validate", modes(0, 1, 2, 4)))
+        assert list(rows["config_id"]) == ["c0", "c1", "c2", "c4"]
+        assert list(rows["status"]) == ["ok", "error", "error", "ok"]
+        for error, seconds in zip(rows["error"][1:3], rows["wall_seconds"][1:3], strict=True):
+            assert error == stopped_for_time(1.0)
+            assert is_tried_again(error, 2.0)
+            assert 2.9 < seconds < 60.0
+        assert rows["trades"].notna().tolist() == [True, False, False, True]
+        assert set(rows["worker"]) == {rows["worker"][0]}
 
     def test_a_limit_that_is_not_reached_changes_nothing(self, lake, make_plan, odd) -> None:
         pin = lake.put_bars([walk("A", 1)])
@@ -229,3 +264,51 @@ def test_a_bound_on_the_address_space_gives_memory_errors() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "MemoryError"
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != 2**31
+
+
+class TestApart:
+    def test_rows_come_in_order_and_what_hangs_is_replaced(self, monkeypatch) -> None:
+        monkeypatch.setattr(apart, "GRACE_SECONDS", 0.3)
+
+        def make(first: int, signals: apart.Signals) -> Iterator[dict]:
+            for place in range(first, 5):
+                signals.began()
+                while place in (1, 4):
+                    pass
+                yield {"place": place, "pid": os.getpid()}
+
+        rows = list(apart.rows_apart(5, make, lambda place, seconds: {"place": -place}, 0.1))
+
+        assert [row["place"] for row in rows] == [0, -1, 2, 3, -4]
+        assert rows[0]["pid"] != rows[2]["pid"] == rows[3]["pid"] != os.getpid()
+        for row in rows:
+            if "pid" in row:
+                with pytest.raises(ProcessLookupError):
+                    os.kill(row["pid"], 0)
+
+    def test_what_is_compiled_may_take_longer(self, monkeypatch) -> None:
+        monkeypatch.setattr(apart, "GRACE_SECONDS", 0.2)
+
+        def make(_: int, signals: apart.Signals) -> Iterator[dict]:
+            signals.began()
+            signals.busy()
+            time.sleep(1.0)
+            yield {"done": True}
+
+        assert list(apart.rows_apart(1, make, lambda *_: {"done": False}, 0.1)) == [{"done": True}]
+
+    def test_an_error_and_a_death_of_the_process_are_raised(self) -> None:
+        def raises(_: int, signals: apart.Signals) -> Iterator[dict]:
+            signals.began()
+            yield {}
+            raise EngineError("no bars")
+
+        def dies(_: int, signals: apart.Signals) -> Iterator[dict]:
+            signals.began()
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield {}
+
+        with pytest.raises(EngineError, match="no bars"):
+            list(apart.rows_apart(2, raises, lambda *_: {}, 60.0))
+        with pytest.raises(RunError, match="ended by itself"):
+            list(apart.rows_apart(2, dies, lambda *_: {}, 60.0))

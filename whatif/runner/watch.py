@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -92,13 +92,14 @@ def say_configuration(plan: Plan, item: WorkItem, configuration: Configuration, 
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
+def at_most(seconds: float, busy: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Stop what the block does after so many seconds of wall time; 0 is no limit.
 
     By an alarm, which only a process's main thread gets, as that of Spark's workers. Python sees it
-    between two of its own steps, so a compiled kernel is stopped when it returns. It comes again
-    each second, for a strategy that catches everything; and for whatever is being imported or
-    compiled, which stays broken for the rest of the process if it is stopped halfway.
+    between two of its own steps, so a compiled kernel is stopped when it returns: one that does not
+    has to be ended with its process, see `whatif.runner.apart`. It comes again each second, for a
+    strategy that catches everything; and for whatever is being imported or compiled, which stays
+    broken for the rest of the process if it is stopped halfway: `busy` is called then.
 
     Raises
     ------
@@ -110,7 +111,9 @@ def at_most(seconds: float) -> Iterator[None]:
         return
 
     def stop(_: int, frame: FrameType | None) -> None:
-        if not _must_not_be_cut(frame):
+        if _must_not_be_cut(frame):
+            busy()
+        else:
             raise OverLimitError
 
     handler = signal.signal(signal.SIGALRM, stop)

@@ -10,7 +10,7 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import WhatIfError
+from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.load import array_store, forget
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep, task_of
@@ -82,7 +83,9 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
         for text in frame["item"]:
             item = WorkItem.from_json(text)
             say_item(plan, item, attempt)
-            yield from _frames(_rows(plan, item, attempt), worker_columns(item.keep))
+            apart = plan.time_limit > 0 and can_run_apart()
+            rows = _rows_apart(plan, item, attempt) if apart else _rows(plan, item, attempt)
+            yield from _frames(rows, worker_columns(item.keep))
 
 
 @cache
@@ -91,7 +94,30 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
-def _rows(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
+def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an item, made in a process that is ended when a backtest runs on and on."""
+
+    def make(first: int, signals: Signals) -> Iterator[dict[str, Any]]:
+        yield from _rows(plan, replace(item, configurations=item.configurations[first:]), attempt, signals)
+
+    def stopped(place: int, seconds: float) -> dict[str, Any]:
+        configuration = item.configurations[place]
+        pins = _pins(plan, configuration.model, configuration.timeframe, configuration.fold)
+        row = _shared(plan, item) | _identity(configuration, pins)
+        LOG.info("config_id %s on %s was ended with its process", configuration.config_id, row["symbol"])
+        return row | {
+            "status": "error",
+            "error": stopped_for_time(plan.time_limit),
+            "wall_seconds": seconds,
+            "finished_at": datetime.now(UTC),
+        }
+
+    worker = _worker()
+    for row in rows_apart(len(item.configurations), make, stopped, plan.time_limit):
+        yield row | {"worker": worker}
+
+
+def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) -> Iterator[dict[str, Any]]:
     shared, pins = _shared(plan, item), lru_cache(lambda *key: _pins(plan, *key))
     sweep: Sweep | None = None
     failures = 0
@@ -101,7 +127,8 @@ def _rows(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
         mine = pins(configuration.model, configuration.timeframe, configuration.fold)
         row = shared | _identity(configuration, mine)
         try:
-            with at_most(plan.time_limit):
+            signals.began()
+            with at_most(plan.time_limit, signals.busy):
                 if plan.engine == "compiled" and not item.keep:
                     sweep = sweep or Sweep(plan, item)
                     row |= _swept(sweep, configuration)
@@ -178,8 +205,12 @@ def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "engine": plan.engine,
-        "worker": f"{socket.gethostname()}:{os.getpid()}",
+        "worker": _worker(),
     }
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _identity(configuration: Configuration, pins: str) -> dict[str, Any]:

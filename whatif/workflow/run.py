@@ -81,8 +81,9 @@ class RunOptions:
     certify : bool
         Run the chosen configuration again by Backtrader's broker, if the compiled one ran the sweep.
     time_limit : float
-        Seconds after which a backtest is stopped and becomes a row with an error; 0 for none. A later
-        run with more time, or without limit, tries those rows again.
+        Seconds after which a backtest is stopped and becomes a row with an error; 0 for none. A compiled
+        loop that never ends is ended with its process a few seconds later. A later run with more
+        time, or without limit, tries those rows again.
     """
 
     latest: bool = False

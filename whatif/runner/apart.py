@@ -1,0 +1,208 @@
+"""Runs backtests in a process of their own, which can be ended while machine code runs in it.
+
+An alarm is seen between two steps of Python, and a compiled loop takes none. So a run with a time limit
+computes its rows in a child of the worker; what says nothing for too long is killed, gets a row that
+says so, and the next child goes on with the configurations that are left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+from whatif.errors import RunError
+
+GRACE_SECONDS = 5.0
+"""Beyond its limit, what a backtest has to notice it by itself, as whatever runs in Python does."""
+
+COMPILING_SECONDS = 15.0
+"""What a compilation may take from one sign of life to the next."""
+
+_BEGAN, _BUSY, _ROW, _FAILED = b"BURF"
+_HEAD = struct.Struct("<BQ")
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a child says of its work while it goes on.
+
+    Attributes
+    ----------
+    began : callable
+        A backtest begins.
+    busy : callable
+        Its time is over, but it is being compiled, which nothing may cut.
+    """
+
+    began: Callable[[], None]
+    busy: Callable[[], None]
+
+
+ALONE = Signals(began=lambda: None, busy=lambda: None)
+"""Of work that nobody watches."""
+
+
+def can_run_apart() -> bool:
+    """Whether processes can be forked here."""
+    return hasattr(os, "fork")
+
+
+def rows_apart(
+    count: int,
+    make: Callable[[int, Signals], Iterable[dict[str, Any]]],
+    stopped: Callable[[int, float], dict[str, Any]],
+    seconds: float,
+) -> Iterator[dict[str, Any]]:
+    """Yield `count` rows, each made in a child process that is killed when one takes too long.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    make : callable
+        Makes the rows from a place on, and calls `Signals.began` before each.
+    stopped : callable
+        Makes the row at a place that was killed, given how long it took.
+    seconds : float
+        What each may take by its own account; killed `GRACE_SECONDS` later.
+
+    Raises
+    ------
+    RunError
+        If a child ends by itself before its rows are done, as one that is killed for want of memory.
+    """
+    done = 0
+    while done < count:
+        child = _Child(make, done)
+        try:
+            for row in child.rows(seconds):
+                done += 1
+                yield row
+        finally:
+            child.end()
+        if child.killed_after is not None:
+            yield stopped(done, child.killed_after)
+            done += 1
+        elif done < count:
+            raise RunError(f"the process of a backtest ended by itself ({child.how}); its log says which")
+
+
+class _Child:
+    """A process that makes rows from one place on."""
+
+    def __init__(self, make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int) -> None:
+        self.killed_after: float | None = None
+        self.how = ""
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(reading)
+            _work(make, first, writing, parent)
+        os.close(writing)
+        self._pipe = os.fdopen(reading, "rb", buffering=0)
+
+    def rows(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """Yield rows until there are no more, or one takes longer than it may."""
+        began, until = 0.0, None
+        while True:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if not select.select([self._pipe], [], [], left)[0]:
+                self.killed_after = time.monotonic() - began
+                return
+            kind, said = _read(self._pipe)
+            if kind == _BEGAN:
+                began = time.monotonic()
+                until = began + seconds + GRACE_SECONDS
+            elif kind == _BUSY:
+                until = time.monotonic() + COMPILING_SECONDS
+            elif kind == _ROW:
+                until = None
+                yield pickle.loads(said)
+            elif kind == _FAILED:
+                raise pickle.loads(said)
+            else:
+                return
+
+    def end(self) -> None:
+        """Kill the process, if it still runs, and note how it ended."""
+        self._pipe.close()
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        _, status = os.waitpid(self._pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self.how = f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _work(
+    make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int, pipe: int, parent: int
+) -> None:
+    """Make rows and say them; never returns, so that nothing of the parent's is done twice."""
+    code = 1
+    try:
+        _die_with(parent)
+        signals = Signals(partial(_write, pipe, _BEGAN), partial(_write, pipe, _BUSY))
+        try:
+            for row in make(first, signals):
+                _write(pipe, _ROW, pickle.dumps(row, pickle.HIGHEST_PROTOCOL))
+        except BaseException as error:
+            _write(pipe, _FAILED, _pickled(error))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent dies: a loop that never ends would outlive it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _pickled(error: BaseException) -> bytes:
+    try:
+        return pickle.dumps(error)
+    except Exception:
+        return pickle.dumps(RunError(f"{type(error).__name__}: {error}"))
+
+
+def _write(pipe: int, kind: int, what: bytes = b"") -> None:
+    left = memoryview(_HEAD.pack(kind, len(what)) + what)
+    while left:
+        left = left[os.write(pipe, left) :]
+
+
+def _read(pipe: BinaryIO) -> tuple[int, bytes]:
+    """Return what is said next; (0, b"") at the end."""
+    head = _exactly(pipe, _HEAD.size)
+    if len(head) < _HEAD.size:
+        return 0, b""
+    kind, size = _HEAD.unpack(head)
+    said = _exactly(pipe, size)
+    return (kind, said) if len(said) == size else (0, b"")
+
+
+def _exactly(pipe: BinaryIO, size: int) -> bytes:
+    parts = []
+    while size:
+        part = pipe.read(size)
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
