@@ -11,7 +11,7 @@ PYTHON_PREFIX ?= /usr
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
-.PHONY: help install demo test test-fast test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
+.PHONY: help install demo test test-fast test-bounds test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
         lock env-archive clean
 
 help: ## list the targets
@@ -30,10 +30,17 @@ $(STAMP): requirements.lock setup.py whatif/VERSION
 demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out
 	$(BIN)/whatif demo
 
-test: test-fast test-spark test-cluster ## fast tier, Spark tier, cluster smoke test
+test: test-fast test-bounds test-spark test-cluster ## fast tier, bounds, Spark tier, cluster smoke test
 
 test-fast: $(STAMP) ## no JVM, a process on each core
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
+
+# machine code with checks is other code: it goes to folders of its own
+test-bounds: $(STAMP) ## the compiled engine with each index checked
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && mkdir -m 700 "$$scratch/kernels" "$$scratch/numba" && \
+	NUMBA_BOUNDSCHECK=1 WHATIF_KERNELS="$$scratch/kernels" NUMBA_CACHE_DIR="$$scratch/numba" \
+	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" tests/engines/compiled/test_bounds.py \
+	  tests/engines/test_builtin_agreement.py tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py
 
 test-spark: $(STAMP) ## one local Spark session
 	$(BIN)/pytest -q -m "spark and not slow"
