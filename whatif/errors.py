@@ -69,11 +69,16 @@ class SubmitError(WhatIfError):
     """A study cannot be handed to where it is to run, or what came of it cannot be fetched."""
 
 
+ALIKE = 0.65
+"""Share of two words that must be the same for one to be taken for a slip of the other: below it, a hint
+names another thing (`leverage` and `slippage` are alike by half)."""
+
+
 def nearest(given: str, valid: Iterable[str]) -> str:
-    """Return a remedy naming the valid spelling closest to `given`, or all of them."""
+    """Return a remedy naming the valid spelling closest to `given`, or all of them if none is close."""
     names = sorted(valid)
     # comparing takes the product of the lengths
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5) if len(given) <= 200 else []
+    close = difflib.get_close_matches(given, names, n=1, cutoff=ALIKE) if len(given) <= 200 else []
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid: {', '.join(names)}"

@@ -43,6 +43,15 @@ def test_defaults_are_backtraders() -> None:
         ({"slippage": 0.1, "slippage_fixed": 0.1}, "exclude each other"),
         ({"commtype": "percent"}, "did you mean 'perc'"),
         ({"coc": 1}, "coc = 1 must be true or false"),
+        # what there is not, and what is called otherwise
+        ({"leverage": 2}, "'leverage' (= 2) is unknown; there is no leverage, and a unit is worth its price"),
+        ({"margin": 1000}, "may set broker.setcommission(commission, margin, mult, leverage)"),
+        ({"leverage": 2}, "valid: cash, checksubmit, coc"),
+        ({"sizer": 95}, "overlays: {percent_of_equity: 0.95}"),
+        ({"slip_perc": 0.1}, "it is called 'slippage' here"),
+        ({"initial_cash": 5}, "it is called 'cash' here"),
+        ({"cheat_on_open": True}, "it is called 'coo' here"),
+        ({"spread": 0.1}, "is unknown; valid: cash, checksubmit"),
     ],
 )
 def test_refused_with_key_value_and_rule(given: dict[str, object], said: str) -> None:
@@ -50,3 +59,4 @@ def test_refused_with_key_value_and_rule(given: dict[str, object], said: str) ->
         execution_from_mapping(given)
 
     assert said in str(refused.value)
+    assert "did you mean 'slip" not in str(refused.value)

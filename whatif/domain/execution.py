@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -108,9 +108,40 @@ def execution_from_mapping(given: Mapping[str, object]) -> Execution:
     typed: dict[str, Any] = {}
     for name, value in given.items():
         if name not in kinds:
-            raise EngineError(f"execution: {name!r} (= {value!r}) is unknown; {nearest(str(name), kinds)}")
+            raise EngineError(f"execution: {name!r} (= {value!r}) is unknown; {_remedy(str(name), kinds)}")
         typed[name] = _typed(name, value, kinds[name])
     return Execution(**typed)
+
+
+_CONTRACT = (
+    "there is no leverage, and a unit is worth its price: where that is not so, a backtrader.Strategy may "
+    "set broker.setcommission(commission, margin, mult, leverage) for a symbol, and the result says so"
+)
+_SIZE = "sizes are the strategy's, or those of overlays: {percent_of_equity: 0.95}"
+_ELSEWHERE = {
+    **dict.fromkeys(("leverage", "margin", "mult", "multiplier", "automargin", "stocklike"), _CONTRACT),
+    **dict.fromkeys(("size", "stake", "sizer", "position_size"), _SIZE),
+    **dict.fromkeys(("interest", "filler", "fundmode"), "Backtrader's key of this name is not there"),
+}
+"""What other tools' words stand for, where there is no key of that meaning."""
+
+_CALLED = {
+    **dict.fromkeys(("fee", "fees", "comm"), "commission"),
+    **dict.fromkeys(("capital", "initial_cash", "init_cash", "start_cash", "initial_capital"), "cash"),
+    **dict.fromkeys(("slip_perc", "slippage_perc"), "slippage"),
+    **dict.fromkeys(("slip_fixed",), "slippage_fixed"),
+    "cheat_on_close": "coc",
+    "cheat_on_open": "coo",
+}
+"""Keys by the words that other tools have for them."""
+
+
+def _remedy(name: str, valid: Iterable[str]) -> str:
+    """Return what to write instead of a key that there is not."""
+    names = sorted(valid)
+    if name in _ELSEWHERE:
+        return f"{_ELSEWHERE[name]}; valid: {', '.join(names)}"
+    return f"it is called {_CALLED[name]!r} here" if name in _CALLED else nearest(name, names)
 
 
 def _typed(name: str, value: object, kind: type) -> bool | float | str:
