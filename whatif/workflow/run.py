@@ -23,6 +23,7 @@ from whatif.lake.results import RETURNS
 from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.report.files import write_files
+from whatif.report.folder import make_own_folder
 from whatif.report.html import write as write_html
 from whatif.report.terminal import Progress, print_answer
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
@@ -30,7 +31,7 @@ from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, drop_stop
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
-from whatif.study import Study, load_study
+from whatif.study import Study, digest, load_study
 from whatif.tracking.run import TrackedRun, tracking_warning
 from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
@@ -363,8 +364,16 @@ class _Run:
             "versions": versions(),
         }
 
+    def _own_folder(self) -> Path:
+        study = self.resolved.study
+        asked = digest(repr(study.model_dump(by_alias=True, exclude={"description"})))
+        folder, moved = make_own_folder(self.location.home / "reports", study.study, asked)
+        if moved is not None:
+            self._say(f"the report of another study of this name is now in {moved}")
+        return folder
+
     def _write(self, data: ReportData) -> tuple[Path, ...]:
-        folder = self.options.output or self.location.home / "reports" / self.resolved.study.study
+        folder = self.options.output or self._own_folder()
         folder.mkdir(parents=True, exist_ok=True)
         page = write_html(data, folder / "report.html")
         return (page, *write_files(data, folder).values())
