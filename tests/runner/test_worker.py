@@ -351,3 +351,26 @@ def test_an_error_names_the_users_own_line() -> None:
     text = describe(said)
     assert text.startswith("strategy s: bar 3: the step raised ZeroDivisionError")
     assert text.endswith(f"(test_worker.py, line {line})")
+
+
+COUNTING = """
+from whatif.strategies import Param, strategy, target
+
+calls = []
+
+
+@strategy(params={"n": Param(1)})
+def counting(i, x, p, s):
+    calls.append(1)
+    return target(float(len(calls)) if s.size == 0 else s.size)
+"""
+
+
+def test_each_backtest_begins_with_the_strategy_as_it_was_sent(lake, make_plan, tmp_path: Path) -> None:
+    """What a step left in its module would make a row depend on those before it in the same worker."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], str(tmp_path / "counting.py"))
+    points = tuple(configuration(f"n{n}", n=n) for n in (1, 2, 3))
+    rows = evaluate(plan, WorkItem(("A",), "validate", points))
+    assert list(rows["status"]) == ["ok"] * 3
+    assert rows["pnl_net"].nunique() == 1

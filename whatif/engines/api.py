@@ -23,7 +23,7 @@ from whatif.engines.select import run_engine
 from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
 from whatif.engines.year import WEEK_US, never_closes, sessions_a_year, share_covered, spacing
 from whatif.errors import EngineError
-from whatif.strategies import AnyStrategy, BacktraderSpec, resolve
+from whatif.strategies import AnyStrategy, BacktraderSpec, StrategySpec, resolve
 from whatif.typing import IntArray
 
 
@@ -84,6 +84,8 @@ def backtest(
     found = resolve(strategy)
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
     check_execution(found, settings)
+    if isinstance(found, StrategySpec):
+        found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
     laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
     _check_sessions(bars, calendar, laid_over)
     market = bars_of_frame(bars, calendar)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
@@ -11,14 +12,14 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.resample import resample
-from whatif.errors import RunError
+from whatif.errors import RunError, StrategyError
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
-from whatif.strategies import AnyStrategy, PortableStrategy, from_portable
+from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
 
 _rows: PinnedCache | None = None
 _arrays: ArrayStore | None = None
@@ -137,6 +138,27 @@ def model_of(plan: Plan, configuration: Configuration) -> ModelPin | None:
 def strategy_of(portable: PortableStrategy) -> AnyStrategy:
     """Return the strategy that travelled here."""
     return from_portable(portable)
+
+
+def renew(portable: PortableStrategy) -> None:
+    """Load a strategy anew if a backtest changed what it reads: each one begins with what was sent.
+
+    Raises
+    ------
+    StrategyError
+        If it is a module's, which cannot be loaded anew.
+    """
+    with suppress(StrategyError):
+        if strategy_of(portable).digest == portable.digest:
+            return
+    if not portable.source:
+        raise StrategyError(
+            f"strategy {portable.name} changes values of {portable.module} while it runs, so that a backtest "
+            "depends on those before it: keep them in s.scratch or in attributes of the strategy itself, or "
+            "name its file, path/file.py, which is loaded anew each time"
+        )
+    forget_loaded(portable)
+    strategy_of.cache_clear()
 
 
 def _row_cache(plan: Plan) -> PinnedCache:

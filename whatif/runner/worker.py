@@ -30,7 +30,7 @@ from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import WhatIfError
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
-from whatif.runner.load import array_store, forget
+from whatif.runner.load import array_store, forget, renew
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep, task_of
 from whatif.runner.watch import (
@@ -255,7 +255,10 @@ def _swept(sweep: Sweep, configuration: Configuration) -> dict[str, Any]:
 
 def _measured(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[str, Any]:
     task = task_of(plan, item, configuration)
-    run = run_engine(task, plan.engine, array_store(plan))
+    try:
+        run = run_engine(task, plan.engine, array_store(plan))
+    finally:
+        renew(plan.strategy)
     measured = measure(run, task, plan.windows[item.window].periods)
     row = _figures(measured.metrics, measured.benchmark) | {
         "orders_rejected": run.margin_rejected,

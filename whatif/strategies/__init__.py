@@ -7,7 +7,7 @@ from whatif.strategies.classic import BacktraderSpec
 from whatif.strategies.intents import Intent, buy, close, hold, sell, target, target_percent
 from whatif.strategies.loading import AnyStrategy, resolve
 from whatif.strategies.params import Param
-from whatif.strategies.portable import PortableStrategy, from_portable, to_portable
+from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
 from whatif.strategies.spec import StrategySpec, strategy
 from whatif.strategies.state import State
 
@@ -22,6 +22,7 @@ __all__ = [
     "StrategySpec",
     "buy",
     "close",
+    "forget_loaded",
     "from_portable",
     "hold",
     "resolve",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from whatif.errors import StrategyError
 from whatif.strategies.loading import AnyStrategy, load_source, pick
-from whatif.strategies.source import helpers_with, is_from_source, root_of
+from whatif.strategies.source import helpers_with, is_from_source, name_of, root_of, take_out
 from whatif.strategies.spec import StrategySpec
 
 
@@ -63,6 +63,11 @@ def to_portable(strategy: AnyStrategy) -> PortableStrategy:
         name = name if name in held or not held else held[0]
         return PortableStrategy("", name, text, filename, strategy.digest, helpers_with(home))
     return PortableStrategy(home.__module__, name, "", "", strategy.digest)
+
+
+def forget_loaded(portable: PortableStrategy) -> None:
+    """Let the next `from_portable` of a strategy file execute its text again."""
+    take_out(name_of(portable.source, portable.filename, portable.helpers))
 
 
 def from_portable(portable: PortableStrategy) -> AnyStrategy:

@@ -73,7 +73,7 @@ def module_from_source(
     name = name_of(text, filename, helpers)
     if name in sys.modules and not anew:
         return sys.modules[name]
-    before = _taken_out(name)
+    before = take_out(name)
     announce(name, Path(filename).parent, dict(helpers))
     module = ModuleType(name)
     module.__path__ = []
@@ -83,7 +83,7 @@ def module_from_source(
     try:
         exec(compile(text, filename, "exec"), module.__dict__)
     except BaseException:
-        _taken_out(name)
+        take_out(name)
         sys.modules.update(before)
         raise
     return module
@@ -102,7 +102,7 @@ def root_of(thing: Any) -> ModuleType:
 
 def put_back(module: ModuleType, parts: Mapping[str, ModuleType]) -> None:
     """Let a module that was executed anew be the one that was there before again, with its helpers."""
-    _taken_out(module.__name__)
+    take_out(module.__name__)
     sys.modules.update(parts)
 
 
@@ -111,7 +111,8 @@ def parts_of(name: str) -> dict[str, ModuleType]:
     return {key: one for key, one in sys.modules.items() if key == name or key.startswith(f"{name}.")}
 
 
-def _taken_out(name: str) -> dict[str, ModuleType]:
+def take_out(name: str) -> dict[str, ModuleType]:
+    """Forget a strategy's module and its helpers; return them by name."""
     found = parts_of(name)
     for key in found:
         del sys.modules[key]
