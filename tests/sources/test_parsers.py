@@ -145,13 +145,13 @@ def test_prices_of_lean_are_ten_thousandths(tmp_path: Path) -> None:
 
 def test_hours_and_days_of_lean(tmp_path: Path) -> None:
     for timeframe in ("hour", "daily"):
-        path = tmp_path / timeframe / "spy.zip"
-        path.parent.mkdir()
+        path = tmp_path / "equity" / "usa" / timeframe / "spy.zip"
+        path.parent.mkdir(parents=True)
         with zipfile.ZipFile(path, "w") as archive:
             stamp = "20131129 09:00" if timeframe == "hour" else "20131129 00:00"
             archive.writestr("spy.csv", f"{stamp},100000,100000,100000,100000,5\n")
-    hour = rows_of(str(tmp_path / "hour" / "spy.zip"), IngestSpec())[0]
-    day = rows_of(str(tmp_path / "daily" / "spy.zip"), IngestSpec())[0]
+    hour = rows_of(str(tmp_path / "equity" / "usa" / "hour" / "spy.zip"), IngestSpec())[0]
+    day = rows_of(str(tmp_path / "equity" / "usa" / "daily" / "spy.zip"), IngestSpec())[0]
     assert (hour["timeframe"], hour["ts"]) == ("1h", utc("2013-11-29 14:00"))
     # a day's ts is its session's open; that session closed at 13:00 in New York
     assert (day["timeframe"], day["ts"]) == ("1d", utc("2013-11-29 14:30"))
@@ -159,8 +159,8 @@ def test_hours_and_days_of_lean(tmp_path: Path) -> None:
 
 
 def test_a_weekend_bar_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "daily" / "spy.zip"
-    path.parent.mkdir()
+    path = tmp_path / "equity" / "usa" / "daily" / "spy.zip"
+    path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("spy.csv", "20131005 00:00,100000,100000,100000,100000,5\n")
     row = rows_of(str(path), IngestSpec())[0]
@@ -168,7 +168,7 @@ def test_a_weekend_bar_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["spy.zip", "minute/spy/20131007_quote.zip", "second/spy/20131007_trade.zip"]
+    "name", ["spy.zip", "minute/spy/20131007_trade.zip", "equity/usa/minute/spy/spy.zip"]
 )
 def test_a_path_that_is_not_leans(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError, match="not a path of Lean's trade bars"):
@@ -194,7 +194,7 @@ def test_a_broken_parquet(tmp_path: Path) -> None:
 
 
 def test_every_rule_is_documented() -> None:
-    assert len(RULES) == 15
+    assert len(RULES) == 16
     assert all(RULES.values())
 
 

@@ -58,7 +58,7 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
 
 
 def kind_of(path: str, kind: str) -> str:
-    """Return "csv", "parquet" or "lean": as given, or by the file's name.
+    """Return "csv", "parquet" or "lean": as given, or by the file's name (of a `ZIP::NAME`, the zip's).
 
     Raises
     ------
@@ -67,6 +67,7 @@ def kind_of(path: str, kind: str) -> str:
     """
     if kind != "auto":
         return kind
+    path = path.partition("::")[0]
     for ending, known in _KINDS.items():
         if path.lower().endswith(ending):
             return known

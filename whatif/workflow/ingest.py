@@ -23,9 +23,11 @@ from whatif.lake.tables import BARS, BARS_QUARANTINE
 from whatif.pins import LakeLocation
 from whatif.pins.current import open_table
 from whatif.sources import IngestSpec, find_files
+from whatif.sources.lean_paths import sort_out
 from whatif.sources.normalize import read_file
 from whatif.sources.rules import RULES
 from whatif.sources.spark import parse_files
+from whatif.workflow.splits import unadjusted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -122,7 +124,7 @@ def ingest(
     began = time.monotonic()
     spec = spec or IngestSpec()
     location = location or LakeLocation.from_environment()
-    files = find_files(paths, spec.format)
+    files, notes = sort_out(find_files(paths, spec.format), spec)
     next(read_file(files[0], spec))
     # the lock comes first: a second writer is refused at once, not after Spark has started
     with writer_lock(location, f"ingest of {len(files)} files, first {files[0]}"):
@@ -144,7 +146,7 @@ def ingest(
         files=len(files),
         snapshot_id=_snapshot_id(location),
         seconds=time.monotonic() - began,
-        **counts,
+        **{**counts, "notes": (*notes, *counts["notes"])},
     )
 
 
@@ -170,7 +172,7 @@ def _land(spark: SparkSession, location: LakeLocation, staged: DataFrame, at: da
         "already_there": status.get("same", 0),
         "corrected": status.get("changed", 0),
         "refused": refused,
-        "notes": _unknown_dates(staged) if "outside_calendar" in refused else (),
+        "notes": (*(_unknown_dates(staged) if "outside_calendar" in refused else ()), *unadjusted(bars)),
     }
 
 
