@@ -54,3 +54,31 @@ def timeframe_us(text: str) -> int:
             f"timeframe {text!r} does not divide a day: use a length such as 1min, 5min, 15min, 1h or 1d"
         )
     return length
+
+
+def canonical_timeframe(text: str) -> str:
+    """Return the one name of a length of bars: "60min" is "1h", and "90min" is itself.
+
+    Raises
+    ------
+    StudyError
+        If `text` is no timeframe.
+    """
+    return timeframe_names(text)[0]
+
+
+def timeframe_names(text: str) -> tuple[str, ...]:
+    """Return every name of a length of bars, the one that is used first: "1h" and "60min".
+
+    Lakes may hold bars under either; only a session, "1d", has a single one.
+
+    Raises
+    ------
+    StudyError
+        If `text` is no timeframe.
+    """
+    length = timeframe_us(text)
+    if length == DAY_US:
+        return ("1d",)
+    minutes = f"{length // MINUTE_US}min"
+    return (minutes,) if length % HOUR_US else (f"{length // HOUR_US}h", minutes)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain.frames import timestamps
+from whatif.domain.timeframe import timeframe_names
 from whatif.features.compute import features_of_symbol
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
@@ -42,14 +43,23 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:
     """Return the rows of the bars table that the slice is made of, as of the pin."""
+    names = timeframe_names(part.source_timeframe)
     start, end = (t.to_pydatetime() for t in timestamps(np.array([part.start_us, part.end_us])))
     rows = read_pinned(spark, location, pin).where(
         F.col("symbol").isin(list(part.symbols))
-        & (F.col("timeframe") == part.source_timeframe)
+        & F.col("timeframe").isin(list(names))
         & (F.col("ts") >= F.lit(start))
         & (F.col("ts") < F.lit(end))
     )
-    return rows.where(F.col("hours") == "regular") if part.hours == "regular" else rows
+    rows = rows.where(F.col("hours") == "regular") if part.hours == "regular" else rows
+    if len(names) == 1 or rows.where(F.col("timeframe") != names[0]).limit(1).count() == 0:
+        return rows
+    # the lake holds this length under two names: of each bar, the row that came last
+    latest = Window.partitionBy("symbol", "ts").orderBy(
+        F.desc("ingested_at"), F.desc(F.col("timeframe") == names[0])
+    )
+    numbered = rows.withColumn("nth", F.row_number().over(latest))
+    return numbered.where("nth = 1").drop("nth").withColumn("timeframe", F.lit(names[0]))
 
 
 def _per_symbol(spec: FeatureSpec) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -7,12 +7,13 @@ from datetime import date, datetime
 
 import pandas as pd
 
+from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.current import current_pin
-from whatif.pins.filters import bars_filter, equal
+from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
 from whatif.pins.pin import Pin
-from whatif.pins.read import read_arrow
+from whatif.pins.read import latest_rows, read_arrow
 
 COLUMNS = (
     "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
@@ -65,6 +66,10 @@ def read_bars(
     row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
     table = read_arrow(pin, COLUMNS, row_filter)
     frame: pd.DataFrame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
+    if frame.duplicated(["symbol", "ts"]).any():  # one length under two names
+        table = read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter)
+        frame = table.select(COLUMNS).take(latest_rows(table)).to_pandas()
+    frame["timeframe"] = canonical_timeframe(timeframe)
     found = set(frame["symbol"].unique())
     if not found.issuperset(wanted):
         _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
@@ -79,7 +84,7 @@ def _pin_at(as_of: Moment | None, location: LakeLocation | None) -> Pin:
 
 def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
     """Raise for symbols that have no bars at all; a range without bars is no error."""
-    known = set(read_arrow(pin, ["symbol"], equal("timeframe", timeframe))["symbol"].unique().to_pylist())
+    known = set(read_arrow(pin, ["symbol"], of_timeframe(timeframe))["symbol"].unique().to_pylist())
     for symbol in absent:
         if symbol not in known:
             hint = nearest(symbol, known) if known else "ingest some first (whatif ingest)"

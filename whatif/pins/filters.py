@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from whatif.domain.timeframe import timeframe_names
 from whatif.errors import LakeError, nearest
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ def all_of(*terms: BooleanExpression) -> BooleanExpression:
     return combined
 
 
+def of_timeframe(timeframe: str) -> BooleanExpression:
+    """Return the filter of bars of a length, under whatever name a lake holds it."""
+    return one_of("timeframe", timeframe_names(timeframe))
+
+
 def bars_filter(
     symbols: Sequence[str], timeframe: str, start_us: int | None, end_us: int | None, hours: str
 ) -> BooleanExpression:
@@ -83,7 +89,7 @@ def bars_filter(
         raise LakeError(f"hours {hours!r} are unknown: {nearest(hours, HOURS)}")
     of_hours = equal("hours", "regular") if hours == "regular" else everything()
     return all_of(
-        one_of("symbol", symbols), equal("timeframe", timeframe), within("ts", start_us, end_us), of_hours
+        one_of("symbol", symbols), of_timeframe(timeframe), within("ts", start_us, end_us), of_hours
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.garbage import without_collecting
+from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import bars_filter, everything
@@ -169,8 +170,14 @@ def read_bars(
     # of a process's first read, most is importing PyIceberg
     with without_collecting():
         table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
-    times = {name: microseconds(table[name]) for name in _TIMES}
-    order = np.argsort(times["ts"], kind="stable")
+        times = {name: microseconds(table[name]) for name in _TIMES}
+        order = np.argsort(times["ts"], kind="stable")
+        if (np.diff(times["ts"][order]) == 0).any():
+            # a lake may hold one length under two names, such as 60min and 1h
+            row_filter = bars_filter([symbol], timeframe, start_us, end_us, hours)
+            table = read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter)
+            times = {name: microseconds(table[name]) for name in _TIMES}
+            order = latest_rows(table)
     open_, high, low, close, volume, vwap = (floats(table[name])[order] for name in _FLOATS)
     return Bars(
         symbol=symbol,
@@ -185,6 +192,19 @@ def read_bars(
         session_open=times["session_open"][order],
         session_close=times["session_close"][order],
     )
+
+
+def latest_rows(table: pa.Table) -> IntArray:
+    """Return, in order of symbol (if there) and ts, the row of each bar that was ingested last.
+
+    Of rows ingested at once, the one stays whose timeframe has the name that is used now.
+    """
+    frame = table.select([c for c in ("symbol", "ts", "ingested_at", "timeframe") if c in table.column_names])
+    rows = frame.to_pandas()
+    keys = [c for c in ("symbol", "ts") if c in rows]
+    rows["used"] = rows["timeframe"] == rows["timeframe"].map(canonical_timeframe)
+    kept = rows.sort_values([*keys, "ingested_at", "used"], kind="stable").drop_duplicates(keys, keep="last")
+    return np.asarray(kept.index, dtype=np.int64)
 
 
 def microseconds(column: pa.ChunkedArray) -> IntArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from whatif.calendars import time_zone
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
 
 FORMATS = ("auto", "csv", "parquet", "lean")
@@ -33,7 +33,7 @@ class IngestSpec:
         IANA zone of the stamps. Required unless stamps carry an offset, are days, count
         from 1970, or the file is Lean's (America/New_York).
     timeframe : str
-        Length of a bar: "1min", "5min", "1h", "1d". Lean files name it in their path.
+        Length of a bar: "1min", "5min", "1h", "1d"; "60min" becomes "1h". Lean files name it in their path.
     stamps : str
         "start" or "end": which end of its bar a stamp marks. Days are dates either way.
     columns : mapping of str to tuple of str
@@ -69,7 +69,7 @@ class IngestSpec:
         if self.symbol is not None and not self.symbol.strip():
             raise SourceError("the symbol is empty: name one, such as SPY")
         try:
-            timeframe_us(self.timeframe)
+            object.__setattr__(self, "timeframe", canonical_timeframe(self.timeframe))
         except StudyError as error:
             raise SourceError(str(error)) from error
         if self.timezone is not None:

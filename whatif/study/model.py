@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import overlays_from_mapping
 from whatif.domain.symbols import broken_symbol
-from whatif.domain.timeframe import duration_us, timeframe_us
+from whatif.domain.timeframe import canonical_timeframe, duration_us
 from whatif.errors import EngineError, nearest
 from whatif.paths import broken_rule, shown
 from whatif.study.forest import RandomForest
@@ -77,8 +77,7 @@ class DataSlice(Section):
     @field_validator("timeframe")
     @classmethod
     def _timeframe(cls, value: str) -> str:
-        timeframe_us(value)
-        return value
+        return canonical_timeframe(value)
 
     @model_validator(mode="after")
     def _ordered(self) -> DataSlice:
@@ -276,6 +275,8 @@ def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
         values = _written_out(name, values)
     if not isinstance(values, (list, tuple)):
         raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {values!r}")
+    if name == "timeframe":
+        values = [canonical_timeframe(value) for value in values]
     if not values:
         raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
     for value in values:

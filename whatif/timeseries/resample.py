@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.frames import bars_from_frame, timestamps
 from whatif.domain.resample import resample
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain.timeframe import canonical_timeframe, timeframe_us
 from whatif.errors import StudyError
 from whatif.lake.tables import BARS
 
@@ -52,7 +52,7 @@ def resample_bars(df: DataFrame, timeframe: str) -> DataFrame:
         If `timeframe` is none; and, when rows are asked for, if it is no multiple of a symbol's
         timeframe, or a symbol has several.
     """
-    timeframe_us(timeframe)
+    timeframe = canonical_timeframe(timeframe)
     ddl = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS.items())
     return df.select(*COLUMNS).groupBy("symbol").applyInPandas(_per_symbol(timeframe), schema=ddl)
 

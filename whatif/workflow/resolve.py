@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from whatif.search.slices import BarSlice
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
 from whatif.workflow.check import Checked, bar_slice, check_study
-from whatif.workflow.survey import Survey, most_bars, survey
+from whatif.workflow.survey import Survey, coverage, most_bars, survey
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,6 +57,8 @@ class Resolved:
         Bars of the first timeframe by symbol and window, for estimates.
     data_digest : str
         Digest of the slice that results depend on.
+    notes : tuple of str
+        Which bars it reads, in words: what they are made of, and whether there are newer ones.
     """
 
     checked: Checked
@@ -66,6 +69,7 @@ class Resolved:
     grids: Mapping[int, Grid]
     window_bars: Mapping[tuple[str, str], int]
     data_digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -166,8 +170,10 @@ def resolve_study(
     check_bars(location)
     tagged = tagged_pin(location, "bars", _tag(asked))
     bars = current_pin(location, "bars") if latest or tagged is None else tagged
+    behind = "" if latest or tagged is None else _changed_since(location, bars)
     found = survey(bars, asked, timeline)
-    slices = {tf: _slice(asked, timeline, found, tf) for tf in checked.timeframes}
+    made = {tf: _source(bars, asked, timeline, found, tf) for tf in checked.timeframes}
+    slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
     features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
     grids = _grids(checked, models)
@@ -180,7 +186,8 @@ def resolve_study(
         models={key: model for key, model in models.items() if key in used},
         grids=grids,
         window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
-        data_digest=_data_digest(checked),
+        data_digest=_data_digest(checked, slices),
+        notes=(*(text for _, text in made.values()), *([behind] if behind else [])),
     )
     _check_warmup(resolved, found)
     _check_train(resolved, found)
@@ -202,31 +209,69 @@ def check_bars(location: LakeLocation) -> None:
         raise RunError(f"{location.described} has no bars: run 'whatif ingest' first")
 
 
-def _data_digest(checked: Checked) -> str:
+def _data_digest(checked: Checked, slices: Mapping[str, BarSlice]) -> str:
     study = checked.study
-    data = {
+    # of one snapshot, another stretch of time may be covered better by bars of another length
+    joined = {tf: part.source_timeframe for tf, part in slices.items() if part.resampled}
+    data: dict[str, Any] = {
         "exchange": study.calendar.exchange,
         "hours": study.calendar.hours,
         "start": study.data.start.isoformat(),
         "period": next(iter(checked.periods.values())).kind,
+        **({"made of": joined} if joined else {}),
     }
     return digest(data)
 
 
-def _slice(study: Study, timeline: Timeline, found: Survey, timeframe: str) -> BarSlice:
-    """Return the slice at `timeframe`, from the lake's own bars or the longest that it can be made of."""
+def _source(pin: Pin, study: Study, timeline: Timeline, found: Survey, timeframe: str) -> tuple[str, str]:
+    """Return the timeframe in the lake that bars are made of, and what to say of the choice.
+
+    It is the one that most bars of the slice can be made of; of equals the longest, whose bars have to
+    be joined least.
+    """
     length = timeframe_us(timeframe)
     sources = []
     for symbol in study.data.symbols:
         sources.append({tf for (s, tf) in found if s == symbol and length % timeframe_us(tf) == 0})
-    common = set.intersection(*sources)
+    common = sorted(set.intersection(*sources), key=timeframe_us, reverse=True)
     if not common:
         have = ", ".join(sorted(f"{symbol} {tf}" for symbol, tf in found))
         raise RunError(
             f"timeframe {timeframe!r} cannot be made of the bars in the lake ({have}): use one of "
             "those timeframes or a multiple"
         )
-    return bar_slice(study, timeline, max(common, key=timeframe_us), timeframe)
+    if len(common) == 1:
+        return common[0], f"{timeframe} bars: {_made_of(common[0], timeframe)}"
+    covered = coverage(pin, study, timeline, timeframe, common)
+    best = max(common, key=lambda source: covered[source])
+    rest = ", ".join(f"{source} {covered[source]:,}" for source in common if source != best)
+    text = f"{timeframe} bars: {_made_of(best, timeframe)}, which cover {covered[best]:,} of them ({rest})"
+    return best, text
+
+
+def _made_of(source: str, timeframe: str) -> str:
+    return "as the lake holds them" if source == timeframe else f"made of the lake's {source} bars"
+
+
+def _changed_since(location: LakeLocation, bars: Pin) -> str:
+    """Return what to say of a pin that the table has left behind; "" if it has not."""
+    table = open_table(location, bars.table)
+    pinned = table.snapshot_by_id(bars.snapshot_id)
+    if pinned is None:
+        return ""
+    later = [
+        snapshot
+        for snapshot in table.metadata.snapshots
+        if (snapshot.sequence_number or 0) > (pinned.sequence_number or 0)
+        and (snapshot.summary is None or snapshot.summary.operation.value != "replace")
+    ]
+    if not later:
+        return ""
+    moment = datetime.fromtimestamp(pinned.timestamp_ms / 1000, UTC)
+    return (
+        f"the lake's bars were written to {len(later):,} time{'s' * (len(later) != 1)} since this study's "
+        f"were pinned ({moment:%Y-%m-%d %H:%M} UTC): it keeps to those; --latest takes the newest"
+    )
 
 
 def _models(

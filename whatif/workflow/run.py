@@ -168,7 +168,7 @@ class _Run:
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
         self._say(self._headline())
-        for line in windows_said(self.resolved):
+        for line in (*self.resolved.notes, *windows_said(self.resolved)):
             self._say(f"  {line}")
         if self.resolved.checked.not_compiled:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import Schedule
-from whatif.domain.timeframe import DAY_US
+from whatif.domain.timeframe import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin
-from whatif.pins.filters import all_of, equal, everything, one_of, within
+from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, within
 from whatif.pins.read import batches
 from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
 from whatif.study import Study
+from whatif.typing import IntArray
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,7 @@ def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
         If a symbol has no bars in the slice; names the nearest one that the lake holds.
     """
     columns = ("symbol", "timeframe", "exchange", "ts")
-    terms = [one_of("symbol", study.data.symbols), within("ts", timeline.start_us, timeline.end_us)]
-    if study.calendar.hours == "regular":
-        terms.append(equal("hours", "regular"))
+    terms = _terms(study, timeline)
     counts: dict[str, Counter[tuple[str, str]]] = {}
     for batch in batches(pin, columns, all_of(*terms)):
         _check_exchange(batch, study)
@@ -59,13 +62,74 @@ def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
     keys = reduce(set.union, (set(counter) for counter in counts.values()), set[tuple[str, str]]())
     _check_symbols(pin, study, {symbol for symbol, _ in keys})
     names = [window.name for window in timeline.windows]
-    return {
+    found = {
         key: Found(
             {name: counts[f"in {name}"][key] for name in names},
             {name: counts[f"until {name}"][key] for name in names},
         )
-        for key in keys
+        for key in sorted(keys)
     }
+    return _under_one_name(found, pin, terms, timeline)
+
+
+def _under_one_name(
+    found: Survey, pin: Pin, terms: Sequence[BooleanExpression], timeline: Timeline
+) -> Survey:
+    """Return the counts by the one name of each length of bars: a lake may hold two, and bars twice."""
+    named: dict[tuple[str, str], Found] = {}
+    for symbol, timeframe in found:
+        key = symbol, canonical_timeframe(timeframe)
+        others = [name for name in timeframe_names(timeframe) if (symbol, name) in found]
+        if len(others) == 1:
+            named[key] = found[symbol, timeframe]
+        elif key not in named:
+            both = all_of(*terms, equal("symbol", symbol), of_timeframe(timeframe))
+            parts = [batch.column("ts").cast(pa.int64()) for batch in batches(pin, ("ts",), both)]
+            ts = np.unique(np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts]))
+            until = {w.name: int(np.searchsorted(ts, w.end_us)) for w in timeline.windows}
+            before = {w.name: int(np.searchsorted(ts, w.start_us)) for w in timeline.windows}
+            named[key] = Found({name: until[name] - before[name] for name in until}, until)
+    return named
+
+
+def coverage(
+    pin: Pin, study: Study, timeline: Timeline, timeframe: str, sources: Sequence[str]
+) -> Mapping[str, int]:
+    """Count how many bars of a timeframe can be made of the bars of each source timeframe.
+
+    Parameters
+    ----------
+    pin, study, timeline
+        As in `survey`.
+    timeframe : str
+        What the study asks for.
+    sources : sequence of str
+        Timeframes that it is a multiple of.
+
+    Returns
+    -------
+    mapping of str to int
+        By source: bars of `timeframe` in the slice that hold a bar of the source, over all symbols.
+    """
+    length = timeframe_us(timeframe)
+    terms = _terms(study, timeline)
+    return {source: _buckets(pin, all_of(*terms, of_timeframe(source)), length) for source in sources}
+
+
+def _buckets(pin: Pin, row_filter: BooleanExpression, length: int) -> int:
+    """Count the different bars of a length that rows fall into, by symbol and from their session's open."""
+    starts: dict[str, list[IntArray]] = {}
+    for batch in batches(pin, ("symbol", "ts", "session_open"), row_filter):
+        ts, opened = (
+            batch.column(name).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            for name in ("ts", "session_open")
+        )
+        start = opened if length == DAY_US else ts - (ts - opened) % length
+        symbols = batch.column("symbol")
+        for symbol in pc.unique(symbols).to_pylist():
+            mine = pc.equal(symbols, symbol).to_numpy(zero_copy_only=False)
+            starts.setdefault(symbol, []).append(np.unique(start[mine]))
+    return sum(len(np.unique(np.concatenate(parts))) for parts in starts.values())
 
 
 def most_bars(found: int, part: BarSlice, sessions: Schedule) -> int:
@@ -78,6 +142,14 @@ def most_bars(found: int, part: BarSlice, sessions: Schedule) -> int:
     else:
         room = len(sessions) * (DAY_US // part.bar_us + 2)
     return min(found, room)
+
+
+def _terms(study: Study, timeline: Timeline) -> list[BooleanExpression]:
+    """Return the filters of the study's slice."""
+    terms = [one_of("symbol", study.data.symbols), within("ts", timeline.start_us, timeline.end_us)]
+    if study.calendar.hours == "regular":
+        terms.append(equal("hours", "regular"))
+    return terms
 
 
 def _masks(batch: pa.RecordBatch, windows: tuple[Window, ...]) -> dict[str, pa.Array]:
