@@ -72,3 +72,11 @@ def test_a_uri_is_read_as_a_path_is(tmp_path: Path, name: str) -> None:
         assert stream.read() == b"hello"
     with pytest.raises(SourceError, match="cannot be read"):
         open_binary(f"file://{tmp_path / 'other.csv'}")
+
+
+def test_the_order_of_a_delivery(tmp_path: Path) -> None:
+    for name in ("d/2024-2.csv", "d/2024-10.csv", "d/2024-1.csv", "d/b/1.csv", "z.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_files([tmp_path / "z.csv", tmp_path / "d", tmp_path / "z.csv"])
+    assert _names(found, tmp_path) == ["z.csv", "d/2024-1.csv", "d/2024-2.csv", "d/2024-10.csv", "d/b/1.csv"]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import data, health, studies, submit, tools
+from whatif.cli import corrections, data, health, studies, submit, tools
 from whatif.errors import SubmitError, WhatIfError
 from whatif.pins import LakeLocation
 from whatif.runner.warm import warm_up
@@ -72,6 +72,9 @@ app = typer.Typer(
 app.command("demo")(tools.demo)
 app.command("ingest")(data.ingest)
 app.command("bars")(data.bars)
+app.command("deliveries")(corrections.deliveries)
+app.command("quarantine")(corrections.quarantine)
+app.command("forget")(corrections.forget)
 app.command("features")(studies.features)
 app.command("train")(studies.train)
 app.command("run")(studies.run)

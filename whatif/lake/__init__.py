@@ -7,7 +7,7 @@ from whatif.lake.lock import writer_lock
 from whatif.lake.snapshots import pin, read_pinned
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES, features_table
-from whatif.lake.write import append, delete_matching, insert_missing, replace, upsert
+from whatif.lake.write import append, delete_matching, insert_missing, replace, take_back, upsert
 
 __all__ = [
     "TABLES",
@@ -20,6 +20,7 @@ __all__ = [
     "pin",
     "read_pinned",
     "replace",
+    "take_back",
     "upsert",
     "writer_lock",
 ]

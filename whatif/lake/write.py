@@ -165,6 +165,35 @@ def upsert(
     _merge(spark, location, table, _in_order(table, frame), actions, condition)
 
 
+def take_back(
+    spark: SparkSession,
+    location: LakeLocation,
+    table: TableSpec,
+    frame: DataFrame,
+    key: Sequence[str] = (),
+) -> None:
+    """Delete rows, and give others the values they had before, in one atomic commit.
+
+    Parameters
+    ----------
+    spark, location, table
+        As in `append`.
+    frame : DataFrame
+        Rows with the table's columns and `restored`: True for values to put in the place of the row of
+        that key, or where it stood; False for a row to delete.
+    key : sequence of str, optional
+        Columns that tell rows apart; the table's key if left out.
+    """
+    columns = ", ".join(f"t.`{name}` = s.`{name}`" for name in table.column_names)
+    names = ", ".join(f"`{name}`" for name in table.column_names)
+    values = ", ".join(f"s.`{name}`" for name in table.column_names)
+    actions = (
+        f"WHEN MATCHED AND s.restored THEN UPDATE SET {columns} WHEN MATCHED THEN DELETE "
+        f"WHEN NOT MATCHED AND s.restored THEN INSERT ({names}) VALUES ({values})"
+    )
+    _merge(spark, location, table, frame, actions, key=key)
+
+
 def _merge(
     spark: SparkSession,
     location: LakeLocation,
@@ -172,9 +201,10 @@ def _merge(
     rows: DataFrame,
     actions: str,
     condition: str = "true",
+    key: Sequence[str] = (),
 ) -> None:
     view = f"whatif_{table.name}_{uuid4().hex}"
-    same = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in _key(table))
+    same = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in key or _key(table))
     rows.createOrReplaceTempView(view)
     try:
         with in_words(location.described), writer_lock(location, f"merge into {table.name}"):

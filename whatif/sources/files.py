@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -29,7 +30,10 @@ _KINDS = {
 
 
 def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ...]:
-    """Return the files that paths, globs and folders name: absolute, sorted, each once.
+    """Return the files that paths, globs and folders name: absolute, each once, in the order of a delivery.
+
+    That is the order of `paths`, and of a folder's or a glob's files that of their names, where digits
+    count as numbers: 2.csv comes before 10.csv. Where files differ on a bar, the later one stands.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
     SourceError
         If a path names no file.
     """
-    found: set[str] = set()
+    found: dict[str, None] = {}
     for path in map(str, paths):
         files = _remote_files(path, kind) if "://" in path else _local_files(path, kind)
         if not files:
@@ -51,10 +55,15 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
                 f"{path}: no such file, or no file of bars in it: name files, folders or globs of "
                 f"{', '.join(_KINDS)} files"
             )
-        found.update(files)
+        found.update(dict.fromkeys(sorted(files, key=_natural)))
     if not found:
         raise SourceError("no file is named: name files, folders or globs of bars")
-    return tuple(sorted(found))
+    return tuple(found)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Return what paths are ordered by: runs of digits as numbers, before text."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def kind_of(path: str, kind: str) -> str:

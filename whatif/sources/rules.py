@@ -25,7 +25,7 @@ RULES: dict[str, str] = {
     "price_outside_range": "open and close lie within low and high",
     "outside_calendar": "the exchange's calendar knows the bar's date",
     "no_session": "the exchange has a session on the bar's date, which is no weekend and no holiday",
-    "duplicate": "within a delivery a symbol, timeframe and time occur once; the first row stays",
+    "duplicate": "within a delivery a bar occurs once; the last file stays, and in a file the first row",
 }
 
 

@@ -27,6 +27,7 @@ from whatif.sources.lean_paths import sort_out
 from whatif.sources.normalize import read_file
 from whatif.sources.rules import RULES
 from whatif.sources.spark import parse_files
+from whatif.workflow.collisions import check_symbol, numbered_files
 from whatif.workflow.splits import unadjusted
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class IngestReport:
             f"  {count:>10,} {rule} (rule: {RULES[rule]})" for rule, count in sorted(self.refused.items())
         ]
         if total:
-            lines.append("  the refused rows are in bars_quarantine")
+            lines.append("  the refused rows are in bars_quarantine: 'whatif quarantine' shows them")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -135,7 +136,7 @@ def ingest(
         create_tables(spark, location, (BARS, BARS_QUARANTINE))
         staged = parse_files(spark, files, spec).persist()
         try:
-            counts = _land(spark, location, staged, datetime.now(UTC))
+            counts = _land(spark, location, staged, datetime.now(UTC), files, spec)
         except WhatIfError:
             raise
         except Exception as error:
@@ -150,15 +151,24 @@ def ingest(
     )
 
 
-def _land(spark: SparkSession, location: LakeLocation, staged: DataFrame, at: datetime) -> dict:  # type: ignore[type-arg]
+def _land(
+    spark: SparkSession,
+    location: LakeLocation,
+    staged: DataFrame,
+    at: datetime,
+    files: Sequence[str],
+    spec: IngestSpec,
+) -> dict:  # type: ignore[type-arg]
     from pyspark.sql import functions as F  # noqa: N812
 
     extent = _extent(staged)
     bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw").withColumn("ingested_at", F.lit(at))
-    judged = _judge(spark, location, bars, extent).persist()
+    judged = _judge(spark, location, numbered_files(spark, bars, files), extent).persist()
     try:
         status = {row["status"]: row["count"] for row in judged.groupBy("status").count().collect()}
         refused = {row["rule"]: row["count"] for row in extent if row["kind"] == "refused"}
+        if status.get("duplicate") and spec.symbol is not None and len(files) > 1:
+            check_symbol(judged, spec.symbol)
         if status.get("duplicate"):
             refused["duplicate"] = status["duplicate"]
         if refused:
@@ -215,7 +225,8 @@ def _judge(spark: SparkSession, location: LakeLocation, bars: DataFrame, extent:
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812
 
-    nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy("source", "row"))
+    # of one bar the last file's row stands, and in a file the first
+    nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy(F.desc("file_no"), "row"))
     numbered = bars.withColumn("nth", nth).alias("s")
     condition = _known_range(extent)
     if condition is None or _snapshot_id(location) is None:

@@ -1,0 +1,151 @@
+"""Deliveries listed, and taken back: bars, corrections, quarantine, and what cannot be restored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from whatif.cli import main
+from whatif.errors import LakeError, SourceError
+from whatif.pins import LakeLocation, current_pin, open_table, read_bars
+from whatif.sources import IngestSpec
+from whatif.workflow.deliveries import list_deliveries, list_refused
+from whatif.workflow.forget import forget
+from whatif.workflow.ingest import ingest
+
+pytestmark = pytest.mark.spark
+
+HEADER = "ts,open,high,low,close,volume"
+SPEC = IngestSpec(symbol="D", exchange="XNYS")
+
+
+def write(path: Path, *rows: tuple[str, float]) -> Path:
+    """Write bars of 2 January 2024 by minute and close."""
+    path.parent.mkdir(exist_ok=True)
+    lines = [f"2024-01-02T{minute}:00Z,1,20,1,{close},5" for minute, close in rows]
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return path
+
+
+def closes(location: LakeLocation, symbol: str = "D") -> list[float]:
+    return read_bars(current_pin(location, "bars"), symbol, "1min").close.tolist()
+
+
+def test_the_later_file_of_a_delivery_stands(spark, lake_home, tmp_path: Path) -> None:
+    """Names in order, digits as numbers: 10 comes after 9, whatever the alphabet says."""
+    write(tmp_path / "d" / "part 9.csv", ("14:30", 2), ("14:31", 3), ("14:32", 4))
+    write(tmp_path / "d" / "part 10.csv", ("14:31", 2.5))
+    report = ingest([tmp_path / "d"], SPEC, lake_home, spark)
+    assert (report.landed, dict(report.refused)) == (3, {"duplicate": 1})
+    assert closes(lake_home) == [2.0, 2.5, 4.0]
+    (row,) = list_refused(lake_home).itertuples()
+    assert (row.source, row.row) == (str(tmp_path / "d" / "part 9.csv"), 2)
+    again = ingest([tmp_path / "d" / "part 10.csv", tmp_path / "d" / "part 9.csv"], SPEC, lake_home, spark)
+    assert again.corrected == 1  # the order that is given
+    assert closes(lake_home) == [2.0, 3.0, 4.0]
+
+
+def test_one_symbol_for_files_of_several_is_refused(spark, lake_home, tmp_path: Path) -> None:
+    minutes = [f"14:{k}" for k in range(30, 40)]
+    write(tmp_path / "d" / "AAPL.csv", *[(m, 2) for m in minutes])
+    write(tmp_path / "d" / "MSFT.csv", *[(m, 15) for m in minutes[:2]])
+    with pytest.raises(SourceError, match=r"(?s)--symbol D: two files have other values for the same bars"):
+        ingest([tmp_path / "d"], SPEC, lake_home, spark)
+    write(tmp_path / "e" / "1.csv", *[(m, 2) for m in minutes])
+    write(tmp_path / "e" / "2.csv", *[(m, 15) for m in minutes])
+    with pytest.raises(SourceError, match=r"10 of them.*1\.csv and .*2\.csv"):
+        ingest([tmp_path / "e"], SPEC, lake_home, spark)
+    write(tmp_path / "e" / "2.csv", *[(m, 2) for m in minutes])  # the same bars twice
+    assert ingest([tmp_path / "e"], SPEC, lake_home, spark).landed == 10
+
+
+@pytest.fixture
+def corrected(spark, lake_home, tmp_path: Path) -> list[str]:
+    """Three deliveries: two bars, one of them corrected with a third, corrected again. Return their ids."""
+    first = write(tmp_path / "a.csv", ("14:30", 2), ("14:31", 3))
+    first.write_text(first.read_text() + "2024-01-02T14:40:00Z,1,0.5,1,1,5\n")
+    ingest([first], SPEC, lake_home, spark)
+    ingest([write(tmp_path / "b.csv", ("14:31", 4), ("14:32", 5))], SPEC, lake_home, spark)
+    ingest([write(tmp_path / "c.csv", ("14:31", 6))], SPEC, lake_home, spark)
+    ingest([write(tmp_path / "x.csv", ("14:31", 9))], replace(SPEC, symbol="OTHER"), lake_home, spark)
+    return list_deliveries(lake_home)["delivery"].tolist()
+
+
+def test_deliveries_are_listed(lake_home, tmp_path: Path, corrected: list[str]) -> None:
+    listed = list_deliveries(lake_home)
+    assert listed["bars"].tolist() == [1, 1, 1, 1]  # of the corrected ones, what is still theirs
+    assert listed["refused"].tolist() == [1, 0, 0, 0]
+    assert listed["first_file"].tolist() == [str(tmp_path / f"{name}.csv") for name in "abcx"]
+    assert listed["first_symbol"].tolist() == ["D", "D", "D", "OTHER"]
+
+
+def test_a_delivery_is_taken_back_and_what_it_corrected_returns(
+    spark, lake_home, corrected: list[str]
+) -> None:
+    before = current_pin(lake_home, "bars")
+    snapshots = len(open_table(lake_home, "bars").metadata.snapshots)
+    found = forget(lake_home, delivery=corrected[2], spark=spark)
+    assert (found.removed, found.restored, found.refused, found.lost) == (0, 1, 0, 0)
+    assert closes(lake_home) == [2.0, 4.0, 5.0]
+    assert len(open_table(lake_home, "bars").metadata.snapshots) == snapshots + 1
+    assert read_bars(before, "D", "1min").close.tolist() == [2.0, 6.0, 5.0]
+    found = forget(lake_home, delivery=corrected[1], spark=spark)
+    assert (found.removed, found.restored) == (1, 1)
+    assert closes(lake_home) == [2.0, 3.0]
+    assert closes(lake_home, "OTHER") == [9.0]
+
+
+def test_what_goes_is_not_restored_by_what_goes_too(
+    spark, lake_home, tmp_path: Path, corrected: list[str]
+) -> None:
+    """Without b and c the bar that both corrected is again that of a, though b's stood before c's."""
+    found = forget(lake_home, source="b.csv", spark=spark)
+    assert (found.removed, found.restored) == (1, 0)  # c had corrected the other one
+    assert closes(lake_home) == [2.0, 6.0]
+    found = forget(lake_home, source="c.csv", spark=spark)
+    assert (found.removed, found.restored) == (0, 1)
+    assert closes(lake_home) == [2.0, 3.0]
+    # what comes anew is not forgotten
+    ingest([tmp_path / "b.csv"], SPEC, lake_home, spark)
+    assert closes(lake_home) == [2.0, 4.0, 5.0]
+
+
+def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
+    dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
+    assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)
+    assert "would be removed" in dry.summary()
+    assert len(closes(lake_home)) == 3
+    found = forget(lake_home, symbol="D", spark=spark)
+    assert (found.removed, found.restored, found.refused) == (3, 0, 1)
+    assert closes(lake_home) == []
+    assert closes(lake_home, "OTHER") == [9.0]
+    assert list_refused(lake_home).empty
+    assert list_deliveries(lake_home)["delivery"].tolist() == corrected[3:]
+
+
+def test_refusals(spark, lake_home, corrected: list[str]) -> None:
+    with pytest.raises(LakeError, match="nothing is named"):
+        forget(lake_home, spark=spark)
+    with pytest.raises(LakeError, match="'whatif deliveries' lists them"):
+        forget(lake_home, delivery="2019", spark=spark)
+    with pytest.raises(LakeError, match="give it whole"):
+        forget(lake_home, delivery="20", spark=spark)
+    with pytest.raises(LakeError, match=r"no row of the lake came from 'z\.csv'"):
+        forget(lake_home, source="z.csv", spark=spark)
+    with pytest.raises(LakeError, match="no row of the lake is of all that was named"):
+        forget(lake_home, symbol="NOBODY", spark=spark)
+
+
+def test_the_commands_print_what_there_is(
+    lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--home", str(lake_home.home), "deliveries"]) == 0
+    out = capsys.readouterr().out
+    assert f"{corrected[0]}  1 bars, 1 refused  D  {tmp_path / 'a.csv'}" in out
+    assert main(["--home", str(lake_home.home), "quarantine", "--source", "a.csv"]) == 0
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'a.csv'}: row 3: high_below_low: " in out
+    assert main(["--home", str(lake_home.home), "quarantine", "--rule", "duplicate"]) == 0
+    assert "no row is in quarantine of what was asked for" in capsys.readouterr().out

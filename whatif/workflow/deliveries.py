@@ -1,0 +1,157 @@
+"""Deliveries: what each ingest brought, and the rows that were refused. Starts no JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whatif.errors import LakeError, nearest
+from whatif.pins import LakeLocation, current_pin, table_exists
+from whatif.pins.current import open_table
+from whatif.pins.filters import all_of, equal, everything
+from whatif.pins.read import batches, read_arrow
+
+QUARANTINE_COLUMNS = ("source", "row", "symbol", "ts", "rule", "raw", "ingested_at")
+_SHOWN = 8
+_ID = "%Y%m%d-%H%M%S-%f"
+
+
+def delivery_id(at: datetime) -> str:
+    """Return the name of the delivery that was ingested at an instant."""
+    return at.astimezone(UTC).strftime(_ID)
+
+
+def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
+    """Return one row for each ingest that has rows in the lake, oldest first.
+
+    Returns
+    -------
+    DataFrame
+        `delivery`, its id; `ingested_at`, tz-aware UTC; `files` and `first_file`; `symbols` and
+        `first_symbol`; `bars` that are still as it brought them; `refused` rows.
+    """
+    where = location or LakeLocation.from_environment()
+    bars = _counted(where, "bars")
+    refused = _counted(where, "bars_quarantine")
+    rows = []
+    for at in sorted(set(bars) | set(refused)):
+        mine, misfits = bars.get(at, _Count()), refused.get(at, _Count())
+        files = sorted(mine.sources | misfits.sources)
+        symbols = sorted(mine.symbols | misfits.symbols)
+        rows.append(
+            (delivery_id(at), at, len(files), files[0] if files else "", len(symbols),
+             symbols[0] if symbols else "", mine.rows, misfits.rows)
+        )  # fmt: skip
+    names = ["delivery", "ingested_at", "files", "first_file", "symbols", "first_symbol", "bars", "refused"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def find_delivery(location: LakeLocation, text: str) -> datetime:
+    """Return the instant of a delivery by its id, or the beginning of it.
+
+    Raises
+    ------
+    LakeError
+        If no delivery, or more than one, is called that.
+    """
+    known = list_deliveries(location)
+    found = known[known["delivery"].str.startswith(text)] if text else known.iloc[:0]
+    if len(found) == 1:
+        return pd.Timestamp(found["ingested_at"].iloc[0]).to_pydatetime()
+    if len(found):
+        raise LakeError(
+            f"delivery {text!r} is the beginning of {', '.join(found['delivery'])}: give it whole"
+        )
+    hint = nearest(text, known["delivery"][-_SHOWN:]) if len(known) else "it holds none"
+    raise LakeError(f"delivery {text!r} is none of this lake's: {hint}; 'whatif deliveries' lists them")
+
+
+def list_refused(
+    location: LakeLocation | None = None,
+    source: str | None = None,
+    symbol: str | None = None,
+    rule: str | None = None,
+) -> pd.DataFrame:
+    """Return the rows in quarantine, by file and row.
+
+    Parameters
+    ----------
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    source : str, optional
+        A file: its path, or the end of it.
+    symbol, rule : str, optional
+        Only rows of this symbol, or that broke this rule.
+
+    Returns
+    -------
+    DataFrame
+        `source`, `row` (the first row of data is 1), `symbol`, `ts`, `rule`, `raw`, `ingested_at`.
+    """
+    where = location or LakeLocation.from_environment()
+    if not _has_rows(where, "bars_quarantine"):
+        return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
+    terms = [equal(name, value) for name, value in (("symbol", symbol), ("rule", rule)) if value is not None]
+    pin = current_pin(where, "bars_quarantine")
+    frame: pd.DataFrame = read_arrow(pin, QUARANTINE_COLUMNS, all_of(*terms)).to_pandas()
+    if source is not None:
+        frame = frame[[is_file(path, source) for path in frame["source"]]]
+    return frame.sort_values(["source", "row", "rule"], kind="stable", ignore_index=True)
+
+
+def is_file(path: str, asked: str) -> bool:
+    """Tell whether a file's path is the one asked for, or ends in it, or lies in that folder."""
+    tail = asked.rstrip("/")
+    return path == tail or path.endswith(f"/{tail.lstrip('/')}") or path.startswith((f"{tail}/", f"{tail}::"))
+
+
+class _Count:
+    """What one delivery has in a table."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.sources: set[str] = set()
+        self.symbols: set[str] = set()
+
+
+def _counted(location: LakeLocation, table: str) -> dict[datetime, _Count]:
+    counts: dict[datetime, _Count] = {}
+    if not _has_rows(location, table):
+        return counts
+    names = ["ingested_at", "source", "symbol"]
+    for batch in batches(current_pin(location, table), names, everything()):
+        rows = pa.Table.from_batches([batch]).select(names).group_by(names, use_threads=False)
+        for row in rows.aggregate([([], "count_all")]).to_pylist():
+            count = counts.setdefault(row["ingested_at"], _Count())
+            count.rows += row["count_all"]
+            count.sources.add(row["source"])
+            count.symbols |= {row["symbol"]} - {None}
+    return counts
+
+
+def _has_rows(location: LakeLocation, table: str) -> bool:
+    return table_exists(location, table) and open_table(location, table).current_snapshot() is not None
+
+
+def sources_of(location: LakeLocation, asked: str) -> Sequence[str]:
+    """Return the files in the lake that a path names.
+
+    Raises
+    ------
+    LakeError
+        If there is none; the nearest is named.
+    """
+    known: set[str] = set()
+    for table in ("bars", "bars_quarantine"):
+        if _has_rows(location, table):
+            for batch in batches(current_pin(location, table), ("source",), everything()):
+                known |= set(pc.unique(batch.column("source")).to_pylist())
+    found = sorted(path for path in known if is_file(path, asked))
+    if not found:
+        hint = nearest(asked, sorted(known)[:_SHOWN]) if known else "it holds none"
+        raise LakeError(f"no row of the lake came from {asked!r}: {hint}")
+    return found
