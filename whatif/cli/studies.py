@@ -108,6 +108,8 @@ def _say_where(result: StudyResult, study: str, output: str | None, console: Con
     from whatif.report.terminal import print_written
     from whatif.submit.store import is_s3
 
+    if not result.files:
+        raise typer.Exit(1)
     page, *_ = result.files
     files: list[Path | str] = [page, page.parent]
     commands = [f"open {page}", f"whatif leaderboard {study}"]

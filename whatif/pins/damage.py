@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import LakeDamagedError, LakeError, WhatIfError
 from whatif.pins.integrity import file_fault, stored_fault
-from whatif.pins.service import explained
+from whatif.pins.service import DAMAGED, explained
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -56,7 +56,7 @@ def reading(table: str, scanned: DataScan) -> Iterator[None]:
         raise
     except Exception as error:
         told = explained(error)
-        if told is not None:
+        if told is not None and not told.startswith(DAMAGED):
             raise LakeError(f"pin of {table}: {told}") from error
         damage = _damage_of(scanned)
         if damage is None:

@@ -1,4 +1,4 @@
-"""What a catalog service or its object store refused, in words that say what to do."""
+"""What a catalog service, an object store or a disk refused, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from whatif.errors import LakeError, WhatIfError
+
+DAMAGED = (
+    "a file of the lake is missing or damaged: 'whatif doctor' names it and the snapshot that still works, "
+    "and goes back to that one with --repair"
+)
 
 _REMEDIES = (
     (
@@ -51,6 +56,26 @@ _REMEDIES = (
         r"Could not connect to the endpoint|Unable to execute HTTP request|ConnectTimeout|NETWORK_CONNECTION",
         "the service does not answer: look at region and network (a VPC needs endpoints for Glue and S3), "
         "and at the endpoints in WHATIF_CATALOG_PROPERTIES",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "the disk is full: make room, and run the same command again; what is stored stays",
+    ),
+    (
+        r"Read-only file system",
+        "the file system is read-only: mount it for writing, or use another WHATIF_HOME",
+    ),
+    (
+        r"Invalid (update|snapshot) timestamp|before last snapshot timestamp|"
+        r"Expected sorted (snapshot|metadata) log entries",
+        "the table was last written by a clock that was ahead, and takes no commit before that time: run "
+        "'whatif doctor --repair', which sets such times to now",
+    ),
+    (
+        r"Metadata file for version \d+ is missing|ChecksumException|could not verify page integrity|"
+        r"is not a Parquet file|Cannot parse (json )?metadata|Not an Avro data file|"
+        r"NotFoundException: Failed to open input stream|NotFoundException: File does not exist",
+        DAMAGED,
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from whatif.runner.waves import total_cost
 from whatif.session import task_slots
 from whatif.study import Study, digest, load_study
 from whatif.tracking.run import TrackedRun, tracking_warning
+from whatif.tracking.tracker import Tracker
 from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
 from whatif.workflow.certify import certify
@@ -177,12 +179,12 @@ class _Run:
         pending, resumed = sweep_of(self.location, self.resolved, self._limit)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
-        with tracked_study(self.location, self.resolved) if self.options.track else nullcontext() as tracked:
-            return self._answer(tracked, pending, resumed)
+        with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
+            return self._answer(tracker, pending, resumed)
 
-    def _answer(self, tracked: TrackedRun | None, pending: Sequence[Pending], resumed: int) -> StudyResult:
+    def _answer(self, tracker: Tracker, pending: Sequence[Pending], resumed: int) -> StudyResult:
         resolved = self.resolved
-        prepared = prepare(self.session, self.location, resolved, tracked, self._say)
+        prepared = prepare(self.session, self.location, resolved, tracker, self._say)
         plan = self._plan(prepared)
         self._sweep(plan, pending, resumed)
         answers = choose_in_folds(self.location, resolved)
@@ -190,7 +192,7 @@ class _Run:
             self._thin_returns(plan, answer)
             if answer.reason:
                 self._say(answer.reason)
-        plan, final = self._final(plan, prepared, answers[-1], tracked)
+        plan, final = self._final(plan, prepared, answers[-1], tracker)
         answers = self._open(plan, answers)
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         computed = sum(len(p.configurations) for p in pending)
@@ -206,13 +208,12 @@ class _Run:
         if self.options.console is not None:
             print_answer(data, self.options.console)
         files = self._write(data) if shown else ()
-        if tracked is not None:
-            self._log(tracked, plan, answers[-1], files)
-            log_judgement(tracked, judgement)
-            if whole is not None:
-                log_stitched(tracked, whole)
-        run_id = tracked.run_id if tracked else ""
-        return StudyResult(resolved.study, answers[-1].chosen, data, files, run_id, computed, resumed, failed)
+        tracker.attempt(lambda run: self._log(run, plan, answers[-1], files))
+        tracker.attempt(lambda run: log_judgement(run, judgement))
+        if whole is not None:
+            tracker.attempt(lambda run: log_stitched(run, whole))
+        chosen, run_id = answers[-1].chosen, tracker.run_id
+        return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
 
     def _headline(self) -> str:
         resolved = self.resolved
@@ -335,7 +336,7 @@ class _Run:
         return now
 
     def _final(
-        self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracked: TrackedRun | None
+        self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracker: Tracker
     ) -> tuple[Plan, Prepared]:
         """Train the model of the choice on everything before the test window, if the split asks for that."""
         final, resolved = self.resolved.timeline.final, self.resolved
@@ -345,7 +346,7 @@ class _Run:
         wanted = [key for key in resolved.models if key == (own.model, own.timeframe, final.number)]
         if self.options.only_stored and not models_stored(self.location, resolved, wanted):
             raise self._unfinished(1)
-        trained = prepare(self.session, self.location, resolved, tracked, self._say, wanted)
+        trained = prepare(self.session, self.location, resolved, tracker, self._say, wanted)
         return replace(plan, models={**prepared.models, **trained.models}), trained
 
     def _environment(self, prepared: Prepared, final: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -373,10 +374,19 @@ class _Run:
         return folder
 
     def _write(self, data: ReportData) -> tuple[Path, ...]:
-        folder = self.options.output or self._own_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        page = write_html(data, folder / "report.html")
-        return (page, *write_files(data, folder).values())
+        """Write report and files; none, and a word on it, where the disk is full or the folder closed."""
+        try:
+            folder = self.options.output or self._own_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            page = write_html(data, folder / "report.html")
+            return (page, *write_files(data, folder).values())
+        except OSError as error:
+            self._warn(
+                f"the report could not be written: {error}\n"
+                "The answer stands, and is stored. Make room, or name another folder (--output), and run "
+                "'whatif report' with the study: no backtest is run again."
+            )
+            return ()
 
     def _log(self, tracked: TrackedRun, plan: Plan, answer: FoldAnswer, files: Sequence[Path]) -> None:
         started = time.perf_counter()
@@ -387,6 +397,12 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.options.console is not None:
             self.options.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _warn(self, text: str) -> None:
+        """Say what went wrong beside the answer; to a program that shows nothing, as a warning."""
+        self._say(text)
+        if self.options.console is None:
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 @contextmanager

@@ -42,8 +42,8 @@ def train_study_models(path: Path, location: LakeLocation, latest: bool, console
         resolved = resolve_study(checked, location, session, latest)
         if not resolved.models:
             return Prepared({}, {}, (), {})
-        with tracked_study(location, resolved) as tracked:
-            return prepare(session, location, resolved, tracked, _say(console))
+        with tracked_study(location, resolved, _say(console)) as tracker:
+            return prepare(session, location, resolved, tracker, _say(console))
 
 
 def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, int]:

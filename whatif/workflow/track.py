@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,33 @@ from whatif.pins import LakeLocation
 from whatif.runner.plan import Plan
 from whatif.tracking.configurations import log_configurations
 from whatif.tracking.run import TrackedRun, finish, log, log_files, log_tables, start_study_run
+from whatif.tracking.tracker import Tracker
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stitch import Stitched
 
+Say = Callable[[str], None]
+
 
 @contextmanager
-def tracked_study(location: LakeLocation, resolved: Resolved) -> Iterator[TrackedRun]:
-    """Give the study's run in MLflow, the same one when it is resumed; close it as the block ends."""
-    tracked = _start(location, resolved)
+def tracked_study(
+    location: LakeLocation, resolved: Resolved, say: Say, track: bool = True
+) -> Iterator[Tracker]:
+    """Give the study's run in MLflow, the same one when it is resumed; close it as the block ends.
+
+    Where MLflow fails, that is said, and the block goes on without it. With `track` false, nothing is logged.
+    """
+    tracker = Tracker(say)
+    if track:
+        tracker.start(lambda: _start(location, resolved))
     try:
-        yield tracked
+        yield tracker
     except BaseException as error:
-        finish(tracked, "FAILED" if isinstance(error, Exception) else "KILLED")
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        tracker.attempt(lambda run: finish(run, status))
         raise
-    finish(tracked)
+    tracker.attempt(finish)
 
 
 def log_answer(

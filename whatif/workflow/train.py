@@ -23,7 +23,7 @@ from whatif.pins.read import scan
 from whatif.runner.plan import ModelPin
 from whatif.search.chains import forward_chains
 from whatif.tracking.models import log_model
-from whatif.tracking.run import TrackedRun
+from whatif.tracking.tracker import Tracker
 from whatif.workflow.resolve import ModelKey, Resolved, Session
 from whatif.workflow.tuned import described, noted, read_noted
 
@@ -82,7 +82,7 @@ def prepare(
     session: Session,
     location: LakeLocation,
     resolved: Resolved,
-    tracked: TrackedRun | None = None,
+    tracker: Tracker | None = None,
     say: Say = lambda _: None,
     wanted: Collection[ModelKey] | None = None,
 ) -> Prepared:
@@ -101,7 +101,7 @@ def prepare(
         Where the lake is.
     resolved : Resolved
         The study.
-    tracked : TrackedRun, optional
+    tracker : Tracker, optional
         Where models are logged.
     say : callable
         Takes a line for each model.
@@ -127,7 +127,7 @@ def prepare(
         trainings = sum(len(resolved.models[key].forest.candidates) for key in todo)
         with _feature_rows(session(), location, features, trainings) as rows:
             for key in todo:
-                work = Work(session(), location, resolved, rows[key[1]], tracked, say)
+                work = Work(session(), location, resolved, rows[key[1]], tracker, say)
                 metrics[named(resolved, key)] = train_one(work, key)
     where = current_pin(location, PREDICTIONS.name)
     models = {
@@ -208,7 +208,7 @@ class Work:
     location: LakeLocation
     resolved: Resolved
     features: DataFrame
-    tracked: TrackedRun | None
+    tracker: Tracker | None
     say: Say
 
 
@@ -226,8 +226,9 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     scored = predict(work.features, trained, start, snapshot).persist()
     try:
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
-        if work.tracked is not None:
-            log_model(work.tracked, trained, metrics, spec.digest(snapshot), seconds, tuned)
+        if work.tracker is not None:
+            digest = spec.digest(snapshot)
+            work.tracker.attempt(lambda run: log_model(run, trained, metrics, digest, seconds, tuned))
         # the commit comes last: a model counts as trained once its predictions are stored
         digest = spec.digest(snapshot)
         own = F.col("model_digest") == digest  # another run of the study may have stored them meanwhile
