@@ -146,8 +146,8 @@ def find_java(environment: dict[str, str] | None = None) -> Path:
             f"or set JAVA_HOME to a Java {JAVA_VERSION}"
         ) from error
     LOG.warning(
-        "Spark runs on the bundled Java %s, which lacks the security fixes since: put a newer Java %d on PATH or "
-        "set JAVA_HOME to one, which is then taken (21 does not serve: Arrow in Spark needs %d)",
+        "Spark runs on the bundled Java %s, without later security fixes: put a newer Java %d on PATH "
+        "or set JAVA_HOME to one, which is then taken (21 does not serve: Arrow in Spark needs %d)",
         _release(home),
         JAVA_VERSION,
         JAVA_VERSION,
