@@ -118,8 +118,8 @@ def test_what_luck_would_show_does_not_contradict_an_edge(make) -> None:
             data.verdict.verdict, figures=dataclasses.replace(figures, expected_maximum_sharpe=luck)
         )
         said = judged.paragraph(data, dataclasses.replace(data.verdict, verdict=verdict))
-        assert "if all differences between those tried were luck" in said
-        assert ("does not decide here" in said) is explained
+        assert "the best of as many independent ones that are worth nothing would show about" in said
+        assert ("speaks against it but does not decide" in said) is explained
 
 
 def test_nothing_measured_leaves_word_reason_and_remedy(make) -> None:

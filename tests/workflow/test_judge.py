@@ -44,7 +44,9 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     bars = result.data.bars.query("symbol == @best.symbol and window == 'test'").set_index("ts")
     days = [pd.date_range(f"2013-10-{day} 13:30", periods=390, freq="min", tz="UTC") for day in (10, 11)]
     closes = bars["close"].reindex(days[0].append(days[1])).ffill()
-    moved = np.diff([bars["open"].iloc[0], *closes]) / [bars["open"].iloc[0], *closes][:-1]
+    # bought once with all of the cash, for a commission of a ten thousandth
+    levels = np.array([1.0, *(closes / bars["open"].iloc[0] - 0.0001)])
+    moved = levels[1:] / levels[:-1] - 1.0
     stored = rows_of(market, RETURNS).query("symbol == @best.symbol and window == 'test'")
     returns = np.asarray(stored["returns"].iloc[0])
     slope = np.polyfit(moved, returns, 1)[0]

@@ -104,3 +104,29 @@ def test_workers_say_what_they_are_at_in_a_file_of_the_lake(spark, market, go) -
     text = (market.home / "logs" / "workers.log").read_text()
     for config_id in result.leaderboard()["config_id"]:
         assert f"study made: config_id {config_id}, symbol A, window validate" in text
+
+
+ENDLESS = """
+from whatif.strategies import Param, strategy, target
+
+@strategy(params={"n": Param(1)})
+def endless(i, x, p, s):
+    k = 0.0
+    while p.n == 2 and i > 300:
+        k += 1.0
+    return target(float(p.n) + k)
+"""
+
+
+def test_a_time_limit_ends_a_compiled_loop_that_never_ends(spark, market, make_study, tmp_path) -> None:
+    """The one configuration is a row that says so, on each symbol; the others are done."""
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    study = make_study(strategy={"name": "endless.py"}, axes={"n": [1, 2, 3]}, engine="compiled")
+
+    result = run(study, spark, market, RunOptions(track=False, report=False, certify=False, time_limit=1.0))
+
+    assert (result.computed, result.failed) == (6, 2)
+    rows = rows_of(market, RESULTS)
+    stopped = rows[rows["status"] == "error"]
+    assert stopped["error"].str.startswith("stopped: it took longer than 1 s").all()
+    assert set(stopped["parameters"]) == {'{"n": 2}'}

@@ -144,13 +144,13 @@ def _validate(figures: Figures, word: Word) -> str:
     luck = figures.expected_maximum_sharpe
     if figures.trials > 1 and key == "sharpe" and not math.isnan(luck):
         text += (
-            "; if all differences between those tried were luck, the best of as many that are worth nothing "
-            f"would show about {format_number(luck, 'ratio')}"
+            f"; the best of as many independent ones that are worth nothing would show about "
+            f"{format_number(luck, 'ratio')}"
         )
         if word is Word.EDGE and luck >= side.objective.estimate:
             text += (
-                ", which does not decide here: they need not all be luck, and the test window, which had no "
-                "part in the choice, says that this one is not"
+                ", no less, which speaks against it but does not decide: superior ability over everything "
+                "tried does, and the test window, which had no part in the choice"
             )
     return f"{text}."
 

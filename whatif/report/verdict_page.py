@@ -20,20 +20,21 @@ SOURCES = (
     ("Superior predictive ability (SPA)",
      "P-value of: no configuration tried beats zero (or the market times its own beta). It compares "
      "Sharpe ratios, whatever the objective, and knows that the best of many was looked at. A "
-     "configuration that never trades is left out. Trials of other studies on the same data are allowed "
-     "for by Šidák's formula. Hansen (2005), Journal of Business & Economic Statistics 23(4); stationary "
+     "configuration that never trades is left out. The best of this study is compared with the maximum over "
+     "everything tried on the same data, other studies' trials by their returns. Hansen (2005), Journal of "
+     "Business & Economic Statistics 23(4); stationary "
      "bootstrap of Politis and Romano (1994), JASA 89(428)."),
     ("Probabilistic Sharpe ratio (PSR)",
      "Probability that the true Sharpe ratio is above zero, given length, skewness and fat tails; "
      "periods are taken as independent. Opened for k configurations, the test window must show k times "
      "as small a chance of error. Bailey and López de Prado (2012), Journal of Risk 15(2)."),
     ("Deflated Sharpe ratio (DSR)",
-     "The same against the ratio to expect of the best of all trials if none is worth anything. Bailey "
+     "The same against the ratio to expect of the best of as many independent trials that are worth "
+     "nothing, whose variance is that of sampling, not that across the trials at hand. Bailey "
      "and López de Prado (2014), Journal of Portfolio Management 40(5)."),
     ("Effective trials",
-     "Independent ones that all trials amount to, from the correlation of returns of this study's "
-     "configurations; scaled up by the count of all trials, which takes those of other studies to be as "
-     "varied and new. Galwey (2009), Genetic Epidemiology 33(7)."),
+     "Independent ones whose best would show by luck what the best of all trials does, other studies' among "
+     "them, in replications in which all of them are worth nothing. Copies count once."),
     ("Probability of backtest overfitting (PBO)",
      "Share of ways to split the validate window in two halves in which the best of one half is in the "
      "lower half of all on the other. By the study's objective where returns tell it, else by Sharpe. "

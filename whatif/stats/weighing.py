@@ -99,9 +99,7 @@ class Figures:
     dsr, dsr_market : float
         Deflated Sharpe ratio of its returns, and of those over the market.
     expected_maximum_sharpe : float
-        Annualised ratio to expect of the best of as many that are worth nothing, if all of the
-        differences between them were luck. Where some are not, it is too high, and it decides nothing
-        on a study with a test window.
+        Annualised ratio to expect of the best of as many independent ones that are worth nothing.
     pbo : float
         Probability of backtest overfitting.
     pbo_blocks : int
