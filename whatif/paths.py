@@ -162,6 +162,16 @@ def bounded_text(path: Path, what: str, max_bytes: int, error: type[WhatIfError]
         raise error(f"{what} {path} cannot be read: {reason}") from reason
 
 
+def visible(text: str, keep: str = "") -> str:
+    """Return `text` with what acts on a screen, or shows nothing, written out; the characters `keep` stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in _FORBIDDEN and char not in keep else char
+        for char in text
+    )
+
+
 def shown(text: str, most: int = 120) -> str:
     """Return `text` as a quoted literal of bounded length, without characters that act on a screen."""
     literal = ascii(text[:most]) if hidden_character(text[:most]) else repr(text[:most])

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from whatif.paths import visible
 from whatif.pins import LakeLocation
 
 
@@ -74,13 +76,15 @@ def bars(
         heading = {"extended_bars": "extended", "missing_minutes": "missing"}.get(name, name)
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(escape(_cell(value)) for value in row))
     Console().print(table)
     if csv is not None:
-        frame.to_csv(csv, index=False)
+        from whatif.report.formulas import without_formulas
+
+        without_formulas(frame).to_csv(csv, index=False)
 
 
 def _cell(value: object) -> str:
     if hasattr(value, "strftime"):
         return str(value.strftime("%Y-%m-%d"))
-    return f"{value:,}" if isinstance(value, int) or hasattr(value, "item") else str(value)
+    return f"{value:,}" if isinstance(value, int) or hasattr(value, "item") else visible(str(value))

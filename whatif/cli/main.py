@@ -16,7 +16,9 @@ from rich.markup import escape
 
 import whatif
 from whatif.cli import corrections, data, health, studies, submit, tools
+from whatif.cli.translate import in_words
 from whatif.errors import SubmitError, WhatIfError
+from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.runner.warm import warm_up
 from whatif.session import launched, start_ahead
@@ -24,6 +26,7 @@ from whatif.session import launched, start_ahead
 COLLECTOR = (50_000, 20, 50)
 """Thresholds of the garbage collector: with Python's own a sixth of the time of imports is spent in it."""
 
+FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
 
@@ -125,20 +128,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # a usage error knows how to show itself; its class is typer's own matter
-        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        said = in_words(error)
+        if said is None or os.environ.get("WHATIF_TRACEBACK"):
             raise
-        error.show()
-        return int(error.exit_code)
+        _say_error(f"{said}\nWHATIF_TRACEBACK=1 shows where it came from")
+        return FAILED
     if code == INTERRUPTED:  # also what typer makes of Ctrl-C
         errors.print("stopped: what was stored stays stored, the same command goes on from there")
     return code if isinstance(code, int) else 0
 
 
 def _refused(error: WhatIfError) -> int:
-    Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    _say_error(str(error))
     return REFUSED
+
+
+def _say_error(text: str) -> None:
+    shown = escape(visible(text, keep="\n\t"))
+    Console(stderr=True).print(f"[bold red]error:[/] {shown}", highlight=False, soft_wrap=True)
 
 
 def job(command: str, arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from whatif.report.columns import axis_key
 from whatif.report.data import ReportData
+from whatif.report.formulas import without_formulas
 
 
 def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -26,7 +27,8 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
     -------
     dict of str to Path
         File names to where they are, in the order written. Times are UTC; axis values that are lists or
-        mappings stand as JSON; numbers in CSV read back as the same floats.
+        mappings stand as JSON; numbers in CSV read back as the same floats. A text in CSV that a
+        spreadsheet would take for a formula has an apostrophe before it.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,7 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
     written: dict[str, Path] = {}
     for name, frame in frames.items():
         plain = _plain(frame)
-        for ending, save in (("csv", plain.to_csv), ("parquet", plain.to_parquet)):
+        for ending, save in (("csv", without_formulas(plain).to_csv), ("parquet", plain.to_parquet)):
             written[f"{name}.{ending}"] = _put(target / f"{name}.{ending}", save)
     return written
 

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from whatif.paths import visible
 from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
@@ -102,7 +103,7 @@ def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) ->
         cells += [axis_label(row[axis]) for axis in data.axes]
         cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])] * named
         first = (row["config_id"], row.get("symbol")) == chosen
-        table.add_row(*(escape(cell) for cell in cells), style="bold" if first else "")
+        table.add_row(*(escape(visible(cell)) for cell in cells), style="bold" if first else "")
     return table
 
 
@@ -119,7 +120,7 @@ def _comparison(data: ReportData) -> Table:
             figures = [format_metric(key, words.figure_of(data, symbol, name, who, key)) for key in keys]
             own = who == "strategy"
             lead = [symbol if own and name == WINDOWS[0] else "", name if own else "", who.replace("_", "-")]
-            table.add_row(*(escape(cell) for cell in [*lead, *figures]), style="" if own else "dim")
+            table.add_row(*(escape(visible(cell)) for cell in [*lead, *figures]), style="" if own else "dim")
     if len(symbols) > _MOST_SYMBOLS:
         table.caption = f"{len(symbols) - _MOST_SYMBOLS} more symbols stand in the report"
     return table
@@ -139,7 +140,7 @@ def _folds(data: ReportData) -> Table:
             min_width=3,
         )
     for row in fold_rows(data):
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(visible(cell)) for cell in row))
     return table
 
 

@@ -1,0 +1,94 @@
+"""Errors of the system and of libraries become a sentence and exit code 1; whatif's faults do not."""
+
+from __future__ import annotations
+
+import errno
+import zipfile
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import sqlalchemy.exc
+from py4j.protocol import Py4JError
+from pyiceberg.exceptions import NoSuchTableError
+
+from whatif.cli import data, main
+from whatif.cli.translate import in_words
+from whatif.errors import StudyError
+from whatif.pins import LakeLocation
+
+ERRORS = {
+    "full": (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: the disk is full"),
+    "right": (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: there is no right to do that"),
+    "read-only": (OSError(errno.EROFS, "Read-only file system"), "the file system is read-only"),
+    "other": (OSError(errno.ENOTEMPTY, "Directory not empty", "/x"), "/x: Directory not empty"),
+    "memory": (MemoryError(), "the memory is used up"),
+    "arrow": (pa.ArrowInvalid("Parquet magic bytes not found"), "Arrow could not read"),
+    "iceberg": (NoSuchTableError("whatif.bars"), "the lake's tables could not be read"),
+    "database": (
+        sqlalchemy.exc.OperationalError("select 1", {}, Exception("locked")),
+        "a database, MLflow's",
+    ),
+    "jvm": (
+        Py4JError("An error occurred while calling o1.x.\n: java.lang.X: why\n at a.b.C"),
+        "Spark's JVM failed",
+    ),
+    "zip": (zipfile.BadZipFile("no"), "an archive is damaged"),
+    "exit": (SystemExit(0), "ended the process (exit code 0)"),
+}
+
+
+def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: LakeLocation) -> pd.DataFrame:
+        raise error
+
+    monkeypatch.setattr("whatif.workflow.bars.list_bars", fail)
+
+
+@pytest.mark.parametrize(("error", "says"), ERRORS.values(), ids=ERRORS.keys())
+def test_a_sentence_and_exit_code_1(
+    error: BaseException, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(error, monkeypatch)
+    assert main(["bars"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert says in message
+    assert "Traceback" not in message
+    assert len(message) < 900
+
+
+def test_faults_of_whatif_and_the_wish_to_see_keep_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(KeyError("x"), monkeypatch)
+    with pytest.raises(KeyError):
+        main(["bars"])
+    assert in_words(KeyError("x")) is None
+    monkeypatch.setenv("WHATIF_TRACEBACK", "1")
+    fail_with(MemoryError(), monkeypatch)
+    with pytest.raises(MemoryError):
+        main(["bars"])
+
+
+def test_what_is_said_acts_on_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(StudyError("symbol [/red]\x1b[2J\u202e is\nunknown"), monkeypatch)
+    assert main(["bars"]) == 2
+    assert capsys.readouterr().err == "error: symbol [/red]\\u001b[2J\\u202e is\nunknown\n"
+
+
+def test_a_list_with_markup_in_its_symbols(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    frame = pd.DataFrame({"symbol": ["[/red]", "\x1b[2JA", "=HYPERLINK(1)", "-1.5"], "bars": [1, 2, 3, 4]})
+    monkeypatch.setattr("whatif.workflow.bars.list_bars", lambda _: frame)
+    target = tmp_path_factory.mktemp("out") / "bars.csv"
+    assert main(["bars", "--csv", str(target)]) == 0
+    said = capsys.readouterr().out
+    assert "[/red]" in said
+    assert "\x1b[2J" not in said
+    assert "'=HYPERLINK(1),3" in target.read_text()
+    assert "\n-1.5,4" in target.read_text()
+    assert data._cell(1234) == "1,234"
