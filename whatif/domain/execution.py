@@ -68,6 +68,11 @@ class Execution:
             raise EngineError(
                 f"execution: commtype = {self.commtype!r} is unknown; {nearest(self.commtype, COMMTYPES)}"
             )
+        if self.commtype == "perc" and self.commission >= 1:
+            raise EngineError(
+                f"execution: commission = {self.commission!r} is a fraction of the traded value and must be "
+                "below 1: write 0.001 for 0.1 %, or commtype: fixed for money per unit"
+            )
         if self.slippage and self.slippage_fixed:
             raise EngineError(
                 f"execution: slippage = {self.slippage} and slippage_fixed = {self.slippage_fixed} exclude "
@@ -83,11 +88,20 @@ class _Rule(NamedTuple):
     text: str
 
 
+MAX_MONEY = 1e15
+"""Most money: above it a float no longer holds cents, and sums of trades reach infinity."""
+
+_AT_MOST = "and at most 1e15"
+
 _RULES = {
-    "cash": _Rule(lambda value: value > 0, "must be a finite number above 0"),
-    "commission": _Rule(lambda value: value >= 0, "must be a finite number of at least 0"),
+    "cash": _Rule(lambda value: 0 < value <= MAX_MONEY, f"must be a finite number above 0, {_AT_MOST}"),
+    "commission": _Rule(
+        lambda value: 0 <= value <= MAX_MONEY, f"must be a finite number of at least 0, {_AT_MOST}"
+    ),
     "slippage": _Rule(lambda value: 0 <= value < 1, "must be a fraction from 0 up to, not including, 1"),
-    "slippage_fixed": _Rule(lambda value: value >= 0, "must be a finite number of at least 0"),
+    "slippage_fixed": _Rule(
+        lambda value: 0 <= value <= MAX_MONEY, f"must be a finite number of at least 0, {_AT_MOST}"
+    ),
 }
 
 
