@@ -123,6 +123,15 @@ def test_mlflows_database_is_set_aside(two: str, lake_home: LakeLocation, conten
     assert aside.read_bytes() == content
 
 
+def test_a_file_in_the_place_of_the_tables(lake_home: LakeLocation) -> None:
+    lake_home.home.mkdir(parents=True)
+    lake_home.warehouse.write_text("?")
+    (finding,) = examine(lake_home)
+    assert "and is a file" in finding.problem
+    mended(lake_home)
+    assert not lake_home.warehouse.exists()
+
+
 def test_a_repair_is_a_commit_that_others_read(two: str, lake_home: LakeLocation) -> None:
     Path(two).unlink()
     repair(lake_home, examine(lake_home))

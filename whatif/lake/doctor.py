@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,6 +119,15 @@ def _home_findings(location: LakeLocation) -> Iterator[Finding]:
         yield Finding(
             str(home), "this user may not write to the folder", f"let its owner run: chmod u+rwx {home}"
         )
+    for path in (location.warehouse, location.warehouse / location.namespace):
+        if path.exists() and not path.is_dir():
+            yield Finding(
+                str(path),
+                "it should be the folder of the tables, and is a file",
+                "it is set aside, and the lake begins anew",
+                partial(_set_aside, location, path),
+            )
+            return
     free = shutil.disk_usage(home).free
     if free < LEAST_FREE_BYTES:
         yield Finding(
