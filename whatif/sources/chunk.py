@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from whatif.errors import SourceError
+from whatif.sources.numbers import POINTS, NumberStyle
 from whatif.typing import IntArray
+
+
+class NoRowsError(SourceError):
+    """A file has a header, or a schema, and no rows."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Layout:
         Date of the file, where stamps count within a day; ISO.
     price_unit : float
         What a price is divided by.
+    numbers : NumberStyle
+        How text writes numbers.
     """
 
     source: str
@@ -41,6 +49,7 @@ class Layout:
     time_format: str | None = None
     day: str | None = None
     price_unit: float = 1.0
+    numbers: NumberStyle = POINTS
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -14,14 +15,19 @@ import pandas as pd
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import text_of
-from whatif.sources.chunk import Layout, RawChunk
+from whatif.sources.chunk import Layout, NoRowsError, RawChunk
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.files import open_binary
 from whatif.sources.spec import IngestSpec
 
 CHUNK_ROWS = 50_000
 _DELIMITERS = ",;\t|"
-_FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Parquet", b"%PDF": "a PDF"}
+_SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_LEAST_COLUMNS = 5
+_FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Parquet", b"%PDF": "a PDF",
+            b"\x28\xb5\x2f\xfd": "compressed with zstd (zstd -d unpacks it)", b"BZh": "compressed with bzip2",
+            b"\xfd7zX": "compressed with xz", b"ARRO": "Feather (write it as Parquet)",
+            b"\xd0\xcf\x11\xe0": "an Excel file (save it as CSV)"}  # fmt: skip
 
 
 @dataclass
@@ -40,7 +46,8 @@ class _Lines:
                         f"{self.source}: is not CSV, it has bytes that no text has: name a text file"
                     )
                 self.latest = line
-                yield line
+                # a quote that is opened and not closed would swallow the lines that follow
+                yield _as_one_field(line) if '"' in line and line.count('"') % 2 else line
         except UnicodeDecodeError as error:
             raise SourceError(
                 f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): "
@@ -77,10 +84,10 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
 def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChunk]:
     source = lines.source
     text = iter(lines)
-    first_line = next((line for line in text if line.strip()), None)
+    first_line, stated = _first_line(text, spec)
     if first_line is None:
         raise SourceError(f"{source}: is empty: name a file with a header and rows")
-    delimiter = spec.delimiter or max(_DELIMITERS, key=first_line.count)
+    delimiter = spec.delimiter or stated or max(_DELIMITERS, key=first_line.count)
     records = _records(source, csv.reader(chain([first_line], text), delimiter=delimiter))
     first = next(records)
     names, first_is_data = _names(source, first, spec)
@@ -89,6 +96,28 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChu
     at = resolve_columns(source, names, spec)
     layout = layout_of(source, spec)
     yield from _batches(layout, names, at, records, lines, chunk_rows)
+
+
+def _first_line(lines: Iterator[str], spec: IngestSpec) -> tuple[str | None, str | None]:
+    """Return the header's line, after comments and Excel's `sep=;`, and the delimiter that this names."""
+    stated = None
+    for line in lines:
+        text = line.strip()
+        if (separator := _SEP.fullmatch(text)) is not None:
+            stated = separator.group(1)
+        elif text and (not text.startswith("#") or _is_header(text, spec)):
+            return line, stated
+    return None, stated
+
+
+def _is_header(comment: str, spec: IngestSpec) -> bool:
+    """Tell whether a line that begins with # names columns."""
+    delimiter = spec.delimiter or max(_DELIMITERS, key=comment.count)
+    return comment.count(delimiter) >= _LEAST_COLUMNS - 1
+
+
+def _as_one_field(line: str) -> str:
+    return '"' + line.rstrip("\r\n").replace('"', '""') + '"\n'
 
 
 def read_rows(
@@ -118,7 +147,7 @@ def _batches(
         yield _chunk(layout, names, at, batch, done)
         done += len(batch)
     if done == 0:
-        raise SourceError(f"{layout.source}: has no rows: name a file with rows")
+        raise NoRowsError(f"{layout.source}: has no rows: name a file with rows")
 
 
 def _chunk(
@@ -163,7 +192,8 @@ def _names(source: str, first: list[str], spec: IngestSpec) -> tuple[list[str], 
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise SourceError(
-            f"{source}: the header has {', '.join(twice)} twice: name the columns with --columns"
+            f"{source}: the header has {', '.join(twice)} twice: name the columns with --columns, each by "
+            "another name; a table with columns for several symbols must be written one row a symbol and bar"
         )
     return names, False
 

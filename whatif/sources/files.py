@@ -80,6 +80,11 @@ def kind_of(path: str, kind: str) -> str:
     for ending, known in _KINDS.items():
         if path.lower().endswith(ending):
             return known
+    if path.lower().endswith((".feather", ".arrow", ".ipc", ".h5", ".hdf5", ".pkl", ".xlsx", ".xls")):
+        raise SourceError(
+            f"{path}: files of this kind are not read: write it as CSV or Parquet, as with "
+            "pandas.read_feather(…).to_parquet(…)"
+        )
     raise SourceError(f"{path}: the file's name does not say its format: give it, as in --format csv")
 
 

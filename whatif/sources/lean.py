@@ -11,6 +11,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 
+from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError
 from whatif.sources.bounded import open_archive, open_member, text_of
 from whatif.sources.chunk import Layout, RawChunk
@@ -70,7 +71,7 @@ def lean_layout(source: str, spec: IngestSpec) -> Layout:
         source=source,
         symbol=contract_of(source) or path.symbol,
         timeframe=TIMEFRAMES[path.resolution],
-        exchange=place[0],
+        exchange=canonical_exchange(place[0]),
         timezone=place[1],
         price_unit=PRICE_UNITS[path.kind],
         time_format="%Y%m%d %H:%M" if day is None else "lean_ms",

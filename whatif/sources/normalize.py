@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from whatif.domain.timeframe import DAY_US, timeframe_us
@@ -13,10 +14,12 @@ from whatif.sources.chunk import RawChunk
 from whatif.sources.delimited import read_csv
 from whatif.sources.files import kind_of
 from whatif.sources.lean import read_lean
-from whatif.sources.numbers import read_numbers
+from whatif.sources.numbers import read_counts, read_numbers
 from whatif.sources.parquet import read_parquet
-from whatif.sources.rules import RULES, broken_price_rules
-from whatif.sources.sessions import Tags, tag_bars, tag_days
+from whatif.sources.place import place
+from whatif.sources.review import FileReview
+from whatif.sources.rules import NOISE, RULES, broken_price_rules
+from whatif.sources.sessions import Tags
 from whatif.sources.spec import IngestSpec
 from whatif.sources.times import read_times
 from whatif.typing import BoolArray, FloatArray, IntArray
@@ -50,7 +53,7 @@ STAGED = pa.schema(
         ("exchange", pa.string()),
     ]
 )
-"""Columns of a parsed row; `kind` is "bar", "refused" or "file" (the file as a whole: `raw` says why)."""
+"""Columns of a parsed row; `kind` is "bar", "refused", "file" (as a whole: `raw` says why) or "empty"."""
 
 STAGED_DDL = """
     kind string, source string, row bigint, rule string, raw string, symbol string, ts timestamp,
@@ -67,53 +70,66 @@ def read_file(source: str, spec: IngestSpec) -> Iterator[pa.RecordBatch]:
     Raises
     ------
     SourceError
-        If the file as a whole cannot be read as bars.
+        If the file as a whole cannot be read as bars, or, after its last row, if most rows cannot be
+        what the options say that they are.
     """
+    review = FileReview(accept=spec.accept)
     for chunk in _READERS[kind_of(source, spec.format)](source, spec):
-        yield normalize(chunk)
+        yield normalize(chunk, review)
+    review.finish()
 
 
-def normalize(chunk: RawChunk) -> pa.RecordBatch:
-    """Return one row for each row of `chunk` (misfits too), columns `STAGED`."""
-    layout = chunk.layout
-    length = timeframe_us(layout.timeframe)
-    daily = length == DAY_US
+def normalize(chunk: RawChunk, review: FileReview | None = None) -> pa.RecordBatch:
+    """Return one row for each row of `chunk` (misfits too), columns `STAGED`; counted in `review`."""
+    review = review or FileReview()
+    review.layout = layout = chunk.layout
     if not len(chunk):
+        review.count(chunk, np.empty(0, dtype=object))
         return _refused_misfits(chunk)
+    daily = timeframe_us(layout.timeframe) == DAY_US
     times = read_times(chunk.columns["ts"], layout, daily)
-    ts = times.us if daily or layout.stamps == "start" else times.us - length
-    values, unparsable = _numbers(chunk)
-    prices = {name: values[name] for name in _PRICES}
-    known_time = ~np.any(list(times.broken.values()), axis=0)
-    tags = tag_days(ts // DAY_US, layout.exchange) if daily else tag_bars(ts, length, layout.exchange)
+    values, unparsable = _numbers(chunk, review)
+    placed = place(times, layout, _codes(chunk), review, values["volume"])
     broken = {
         "missing_symbol": _missing_symbol(chunk),
         **times.broken,
         "unparsable_number": unparsable,
-        **broken_price_rules(prices, values["volume"]),
-        "outside_calendar": known_time & ~tags.known,
-        "no_session": known_time & ~tags.found,
+        **broken_price_rules({name: values[name] for name in _PRICES}, values["volume"]),
+        "outside_calendar": times.known & ~placed.tags.known,
+        "no_session": times.known & ~placed.tags.found,
+        "off_grid": placed.off_grid,
+        "overlap": placed.overlap,
     }
     rule = _first_rule(broken, len(chunk))
-    ts = np.where(tags.found, tags.session_open, ts) if daily else ts
-    bars = _batch(chunk, ts, known_time, tags, values, rule)
+    review.count(chunk, rule)
+    bars = _batch(chunk, placed.ts, times.known, placed.tags, values, rule)
     if not chunk.misfits:
         return bars
     return pa.Table.from_batches([bars, _refused_misfits(chunk)]).combine_chunks().to_batches()[0]
 
 
-def _numbers(chunk: RawChunk) -> tuple[dict[str, FloatArray], BoolArray]:
-    columns, n = chunk.columns, len(chunk)
+def _numbers(chunk: RawChunk, review: FileReview) -> tuple[dict[str, FloatArray], BoolArray]:
+    columns, n, style = chunk.columns, len(chunk), chunk.layout.numbers
     bad = np.zeros(n, dtype=bool)
     values = {"volume": np.zeros(n), "vwap": np.full(n, np.nan), "trade_count": np.full(n, np.nan)}
     for name in (*_PRICES, "volume", "vwap", "trade_count"):
         if name in columns:
-            values[name], broken = read_numbers(columns[name])
+            read = read_counts if name == "trade_count" else read_numbers
+            values[name], broken = read(columns[name], style)
             bad |= broken
+    review.look_at_numbers(columns, values)
     if chunk.layout.price_unit != 1.0:
         for name in _PRICES:
             values[name] = values[name] / chunk.layout.price_unit
     return values, bad
+
+
+def _codes(chunk: RawChunk) -> IntArray | None:
+    """Return symbols as numbers; None if all rows are of one."""
+    if "symbol" not in chunk.columns:
+        return None
+    codes, names = pd.factorize(chunk.columns["symbol"])
+    return None if len(names) <= 1 else codes.astype(np.int64)
 
 
 def _missing_symbol(chunk: RawChunk) -> BoolArray:
@@ -142,8 +158,10 @@ def _batch(
 ) -> pa.RecordBatch:
     layout, n = chunk.layout, len(chunk)
     refused = np.array([name is not None for name in rule], dtype=bool)
-    estimated = ~(values["vwap"] > 0) | ~np.isfinite(values["vwap"])
     with np.errstate(invalid="ignore", over="ignore"):
+        slack = NOISE * np.abs(values["high"])
+        inside = (values["vwap"] >= values["low"] - slack) & (values["vwap"] <= values["high"] + slack)
+        estimated = ~(inside & (values["vwap"] > 0))
         typical = (values["high"] + values["low"] + values["close"]) / 3
     raw = np.full(n, None, dtype=object)
     for i in np.flatnonzero(refused):
@@ -206,3 +224,8 @@ def _refused_misfits(chunk: RawChunk) -> pa.RecordBatch:
 def refused_file(source: str, error: SourceError) -> pa.RecordBatch:
     """Return the one row that says that a file as a whole is refused."""
     return pa.RecordBatch.from_pylist([{"kind": "file", "source": source, "raw": str(error)}], schema=STAGED)
+
+
+def empty_file(source: str) -> pa.RecordBatch:
+    """Return the one row that says that a file has no rows."""
+    return pa.RecordBatch.from_pylist([{"kind": "empty", "source": source}], schema=STAGED)

@@ -2,26 +2,90 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from whatif.errors import SourceError
 from whatif.typing import BoolArray, FloatArray
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
 """What stands for no value, in any case."""
 
+THOUSANDS = (".", ",", "'", " ", "_")
+_BLANKS = "[\u00a0\u202f\u2009]"
+_MAX_COUNT = 2.0**53
 
-def read_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How a file writes numbers.
+
+    Attributes
+    ----------
+    decimal : str
+        The decimal sign, "." or ",".
+    thousands : str or None
+        What stands between groups of three digits, if anything does.
+    stated : bool
+        Whether the user said so.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+    stated: bool = False
+
+
+POINTS = NumberStyle()
+"""What is taken for granted: a point for decimals, nothing between thousands."""
+
+
+def number_style(decimal: str | None, thousands: str | None) -> NumberStyle:
+    """Return the style that the two options state; where commas are decimal signs, dots may group.
+
+    Raises
+    ------
+    SourceError
+        If one of them is no such sign, or both are the same.
+    """
+    if decimal not in (None, ".", ","):
+        raise SourceError(
+            f"decimal sign {decimal!r} is neither a dot nor a comma: give --decimal , or leave it out"
+        )
+    if thousands is not None and thousands not in THOUSANDS:
+        raise SourceError(
+            f"thousands are not separated by {thousands!r}: give one of {' '.join(THOUSANDS)} or a blank"
+        )
+    if thousands is not None and thousands == decimal:
+        raise SourceError(
+            f"{thousands!r} cannot both be the decimal sign and separate thousands: leave one out"
+        )
+    sign = decimal or ("," if thousands == "." else ".")
+    group = thousands or ("." if decimal == "," else None)
+    return NumberStyle(sign, group, decimal is not None or thousands is not None)
+
+
+def read_numbers(column: pd.Series, style: NumberStyle | None = None) -> tuple[FloatArray, BoolArray]:
     """Return values (NaN where missing) and which rows are neither a number nor missing.
 
     Parameters
     ----------
     column : Series (n,)
-        Numbers, or text with a point for decimals.
+        Numbers, or text.
+    style : NumberStyle, optional
+        How text writes them; with a point for decimals, and nothing between thousands, if left out.
     """
+    style = style or POINTS
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=bool)
+    if style != NumberStyle(stated=style.stated):
+        column = _plain(column, style)
     try:
         parsed = pa.array(column, type=pa.string(), from_pandas=True).cast(pa.float64())
         return np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64), np.zeros(
@@ -30,6 +94,72 @@ def read_numbers(column: pd.Series) -> tuple[FloatArray, BoolArray]:
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pairs = [_read(value) for value in column]
     return np.array([value for value, _ in pairs]), np.array([bad for _, bad in pairs], dtype=bool)
+
+
+def read_counts(column: pd.Series, style: NumberStyle | None = None) -> tuple[FloatArray, BoolArray]:
+    """Return whole numbers (NaN where missing) and which rows are neither one nor missing."""
+    values, bad = read_numbers(column, style)
+    with np.errstate(invalid="ignore"):
+        part = ~np.isnan(values) & ((values != np.floor(values)) | (values < 0) | (values > _MAX_COUNT))
+    return np.where(part, np.nan, values), bad | part
+
+
+def grouped(column: pd.Series) -> str | None:
+    """Return a value such as 1.234.567 if the others with a dot could be thousands too, as 1.234."""
+    words = _words(column)
+    dotted = words.filter(pc.fill_null(pc.match_substring(words, "."), False))
+    if (
+        not len(dotted)
+        or not pc.all(pc.match_substring_regex(dotted, r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$")).as_py()
+    ):
+        return None
+    certain = dotted.filter(pc.match_substring_regex(dotted, r"\..*\."))
+    return str(certain[0]) if len(certain) else None
+
+
+def with_commas(column: pd.Series) -> tuple[str, str] | None:
+    """Return a value with a comma, and the option that reads it, if most values have one."""
+    words = _words(column)
+    commas = words.filter(pc.fill_null(pc.match_substring(words, ","), False))
+    if not len(commas) or len(commas) <= len(words) / 2:
+        return None
+    groups = pc.all(pc.match_substring_regex(commas, r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$")).as_py()
+    option = "--thousands ," if groups else "--decimal ,"
+    if groups and not pc.any(pc.match_substring_regex(commas, r",.*[,.]")).as_py():
+        option = "--decimal , or --thousands ,"
+    return str(commas[0]), option
+
+
+def may_be_grouped(column: pd.Series, values: FloatArray) -> bool:
+    """Tell whether every value with a dot could be thousands, as 1.234 and 12.500, and some value has one.
+
+    A value such as 0.125, 1234.500 or 1.5 shows that dots are decimal signs.
+    """
+    with np.errstate(invalid="ignore"):
+        part = values[np.isfinite(values) & (values != np.floor(values))]
+        near = np.abs(part * 1_000 - np.round(part * 1_000)) < 1e-6
+    if not (near & (np.abs(part) >= 1) & (np.abs(part) < 1_000)).all():
+        return False
+    words = _words(column)
+    dotted = words.filter(pc.fill_null(pc.match_substring(words, "."), False))
+    if not len(dotted):
+        return False
+    return bool(pc.all(pc.match_substring_regex(dotted, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")).as_py())
+
+
+def _words(column: pd.Series) -> pa.Array:
+    return pa.array(column.astype("str").str.strip(), type=pa.string(), from_pandas=True)
+
+
+def _plain(column: pd.Series, style: NumberStyle) -> pd.Series:
+    """Return numbers with a point and without groups; what is not of the style is left as no number."""
+    text = column.astype("str").str.strip().str.replace(_BLANKS, " ", regex=True)
+    sign, group = re.escape(style.decimal), re.escape(style.thousands or "")
+    whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d*)" if group else r"\d*"
+    of_style = text.str.fullmatch(rf"[+-]?{whole}(?:{sign}\d*)?(?:[eE][+-]?\d+)?").fillna(False).astype(bool)
+    missing = text.isna() | text.str.lower().isin(MISSING)
+    bare = text.str.replace(style.thousands, "", regex=False) if style.thousands else text
+    return bare.str.replace(style.decimal, ".", regex=False).where(of_style | missing, "not a number")
 
 
 def _read(value: object) -> tuple[float, bool]:

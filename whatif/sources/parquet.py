@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import check_parquet
-from whatif.sources.chunk import Layout, RawChunk
+from whatif.sources.chunk import Layout, NoRowsError, RawChunk
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.files import open_binary
 from whatif.sources.spec import IngestSpec
@@ -40,7 +40,7 @@ def read_parquet(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) ->
         at = resolve_columns(source, names, spec)
         layout = layout_of(source, spec)
         if file.metadata.num_rows == 0:
-            raise SourceError(f"{source}: has no rows: name a file with rows")
+            raise NoRowsError(f"{source}: has no rows: name a file with rows")
         done = 0
         try:
             for batch in file.iter_batches(batch_size=chunk_rows):

@@ -9,13 +9,17 @@ import numpy as np
 
 from whatif.typing import BoolArray, FloatArray
 
+NOISE = 1e-12
+"""Share of a price that rounding may move it by, as when prices are adjusted for splits and dividends."""
+
 RULES: dict[str, str] = {
     "wrong_field_count": "the row has as many fields as the header has names",
     "missing_symbol": "the row names its symbol",
     "unparsable_time": "the stamp is a time in the stated format, with a time zone if none is stated",
+    "implausible_date": "the stamp's year is one of bars: from 1850 to the next year",
     "ambiguous_time": "the local stamp occurs once; it does not when clocks are set back",
     "nonexistent_time": "the local stamp exists; it does not when clocks are set forward",
-    "unparsable_number": "every price, the volume, vwap and trade count are numbers",
+    "unparsable_number": "every price, the volume and vwap are numbers, and the trade count is a whole one",
     "missing_price": "open, high, low and close are there",
     "not_finite": "no price and no volume is infinite",
     "non_positive_price": "every price is above zero",
@@ -25,6 +29,8 @@ RULES: dict[str, str] = {
     "price_outside_range": "open and close lie within low and high",
     "outside_calendar": "the exchange's calendar knows the bar's date",
     "no_session": "the exchange has a session on the bar's date, which is no weekend and no holiday",
+    "off_grid": "a bar begins on its timeframe's grid, and a day with its session",
+    "overlap": "a bar begins when the one before it has ended",
     "duplicate": "within a delivery a bar occurs once; the last file stays, and in a file the first row",
 }
 
@@ -41,14 +47,17 @@ def broken_price_rules(prices: dict[str, FloatArray], volume: FloatArray) -> dic
     """
     four = np.vstack([prices[name] for name in ("open", "high", "low", "close")])
     low, high = prices["low"], prices["high"]
-    outside = [(prices[name] < low) | (prices[name] > high) for name in ("open", "close")]
+    with np.errstate(invalid="ignore"):  # of infinities
+        slack = NOISE * np.abs(high)
+        lowest, highest = low - slack, high + slack
+    outside = [(prices[name] < lowest) | (prices[name] > highest) for name in ("open", "close")]
     return {
         "missing_price": _any_row(np.isnan(four)),
         "not_finite": _any_row(np.isinf(four)) | np.isinf(volume),
         "non_positive_price": _any_row(four <= 0),
         "missing_volume": np.isnan(volume),
         "negative_volume": volume < 0,
-        "high_below_low": high < low,
+        "high_below_low": high < lowest,
         "price_outside_range": outside[0] | outside[1],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -32,6 +32,10 @@ class Tags:
     session_open: IntArray
     session_close: IntArray
 
+    def of(self, rows: BoolArray) -> Tags:
+        """Return the tags of some bars."""
+        return Tags(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+
 
 def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
     """Tag bars shorter than a day.
@@ -49,8 +53,8 @@ def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
     exchange : str
         Calendar code.
     """
-    dates = _local_dates(ts, exchange)
-    sessions = _sessions(exchange, dates)
+    dates = local_dates(ts, exchange)
+    sessions = sessions_around(exchange, dates)
     known = _known(exchange, dates)
     if not len(sessions):
         return _untagged(known)
@@ -65,7 +69,7 @@ def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
 
 def tag_days(days: IntArray, exchange: str) -> Tags:
     """Tag bars of whole sessions by their trading dates, days since 1970-01-01."""
-    sessions = _sessions(exchange, days)
+    sessions = sessions_around(exchange, days)
     known = _known(exchange, days)
     if not len(sessions):
         return _untagged(known)
@@ -103,14 +107,15 @@ def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
     return np.where(sessions.session[at] == days, at, -1)
 
 
-def _local_dates(ts: IntArray, exchange: str) -> IntArray:
+def local_dates(ts: IntArray, exchange: str) -> IntArray:
+    """Return the dates of instants in the exchange's zone, days since 1970-01-01."""
     utc = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC")
     local = utc.tz_convert(time_zone(exchange)).tz_localize(None)
     days: IntArray = np.floor_divide(local.as_unit("us").asi8, _DAY_US)
     return days
 
 
-def _sessions(exchange: str, days: IntArray) -> Schedule:
+def sessions_around(exchange: str, days: IntArray) -> Schedule:
     """Return the sessions of the years around `days`.
 
     A stray date far outside what the calendar knows must not cost the rest its sessions,
@@ -146,3 +151,15 @@ def _joined(exchange: str, parts: list[Schedule]) -> Schedule:
         for name in ("open_us", "close_us", "break_start_us", "break_us")
     )
     return Schedule(exchange, session, *rest)
+
+
+def breaks_of(tags: Tags, exchange: str) -> tuple[IntArray, IntArray]:
+    """Return for each bar when its session's midday break begins and ends; twice the open if it has none."""
+    sessions = sessions_around(exchange, tags.session)
+    if not len(sessions) or not sessions.break_us.any():
+        return tags.session_open, tags.session_open
+    at = np.maximum(_index_of(sessions, tags.session), 0)
+    start = sessions.break_start_us[at]
+    breaks = tags.found & (sessions.break_us[at] > 0)
+    end = start + sessions.break_us[at]
+    return np.where(breaks, start, tags.session_open), np.where(breaks, end, tags.session_open)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
-from whatif.sources.normalize import STAGED_DDL, read_file, refused_file
+from whatif.sources.chunk import NoRowsError
+from whatif.sources.normalize import STAGED_DDL, empty_file, read_file, refused_file
 from whatif.sources.spec import IngestSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def parse_files(spark: SparkSession, files: Sequence[str], spec: IngestSpec) -> 
             for source in batch.column(0).to_pylist():
                 try:
                     yield from read_file(source, spec)
+                except NoRowsError:  # a quiet day's file has a header only
+                    yield empty_file(source)
                 except SourceError as error:
                     yield refused_file(source, error)
 

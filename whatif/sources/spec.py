@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from whatif.calendars import time_zone
 from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
+from whatif.sources.numbers import NumberStyle, number_style
+from whatif.sources.patterns import check_time_format
+from whatif.sources.zones import check_timezone
 
 FORMATS = ("auto", "csv", "parquet", "lean")
 STAMPS = ("start", "end")
@@ -46,6 +48,14 @@ class IngestSpec:
         One character; the most frequent of , ; tab | in the first line if left out.
     time_format : str, optional
         `strptime` format, or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"; ISO 8601 if left out.
+    decimal, thousands : str, optional
+        Decimal sign, and what stands between thousands; a dot and nothing if left out. With a
+        comma for decimals, dots between thousands are understood.
+    symbol_from : str, optional
+        "file": each file's name, up to its first dot, is the symbol of its rows. A folder such as
+        `symbol=SPY` names it without being told.
+    accept : bool
+        Whether files are taken of which much is refused or looks as if it were read the wrong way.
     """
 
     format: str = "auto"
@@ -58,6 +68,10 @@ class IngestSpec:
     header: tuple[str, ...] = ()
     delimiter: str | None = None
     time_format: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    symbol_from: str | None = None
+    accept: bool = False
 
     def __post_init__(self) -> None:
         _one_of("format", self.format, FORMATS)
@@ -76,6 +90,20 @@ class IngestSpec:
             check_timezone(self.timezone)
         if self.exchange is not None:
             check_exchange(self.exchange)
+        if self.time_format is not None and self.time_format not in EPOCH_FORMATS:
+            check_time_format(self.time_format)
+        if self.symbol_from is not None:
+            _one_of("symbol_from", self.symbol_from, ("file",))
+            if self.symbol is not None:
+                raise SourceError(
+                    f"the symbol {self.symbol!r} is given, and --symbol-from as well: leave one out"
+                )
+        number_style(self.decimal, self.thousands)
+
+    @property
+    def numbers(self) -> NumberStyle:
+        """Return how the files write numbers."""
+        return number_style(self.decimal, self.thousands)
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -100,28 +128,12 @@ def parse_mapping(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return mapping
 
 
-def check_timezone(name: str) -> None:
-    """Raise SourceError unless `name` is an IANA time zone."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SourceError(
-            f"time zone {name!r} is unknown: use an IANA name such as Europe/Berlin; "
-            f"{_nearest_or_nothing(name, available_timezones())}"
-        ) from error
-
-
 def check_exchange(name: str) -> None:
     """Raise SourceError unless `name` has a calendar."""
     try:
         time_zone(name)
     except CalendarError as error:
         raise SourceError(str(error)) from error
-
-
-def _nearest_or_nothing(given: str, valid: Iterable[str]) -> str:
-    hint = nearest(given, valid)
-    return hint if hint.startswith("did you mean") else "see the tz database"
 
 
 def _one_of(what: str, value: str, valid: tuple[str, ...]) -> None:

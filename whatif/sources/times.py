@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from whatif.calendars import time_zone
+from whatif.domain.timeframe import DAY_US
 from whatif.errors import SourceError
 from whatif.sources.chunk import Layout
+from whatif.sources.hints import UNITS, count_hint, fitting_epoch, time_hint
+from whatif.sources.patterns import ISO, ISO_OFFSET, ISO_TIMED, OFFSET_END, TIME_OF_DAY, format_patterns
 from whatif.sources.spec import EPOCH_FORMATS
-from whatif.typing import BoolArray, IntArray
+from whatif.sources.zones import localized_by_name
+from whatif.typing import BoolArray, FloatArray, IntArray
 
-_OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)$"
-_TIMED_OFFSET = r"\d[T ]\d.*" + _OFFSET
+FIRST_YEAR = 1850
+"""Before it no price series begins; years up to the next are taken for real."""
+
+_BARS_SINCE_US = 10 * 365 * DAY_US
+_DAYS_SINCE_US = 30 * DAY_US
+"""Latest stamps earlier than these, counted from 1970, are those of a wrong unit if another unit fits."""
+
+_LAST_US = 253_402_300_799_000_000  # the end of 9999, which is in reach of int64
+_LENIENT_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +38,38 @@ class Times:
     Attributes
     ----------
     us : int64 array (n,)
-        Microseconds since 1970-01-01 UTC; for days, midnight of the date as written. 0 where broken.
+        Microseconds since 1970-01-01 UTC; midnight of the date, as if in UTC, where `dated`. 0 where broken.
     broken : dict of str to bool array (n,)
         Rule → rows that break it.
+    dated : bool array (n,)
+        Days only: the stamp is a date as written (without a time of day, or at midnight).
+    wall : bool array (n,)
+        Days only: the stamp is a local time of day without an offset.
+    date_only : bool
+        Whether the file writes dates without any time of day.
     """
 
     us: IntArray
     broken: dict[str, BoolArray]
+    dated: BoolArray
+    wall: BoolArray
+    date_only: bool = False
+
+    @property
+    def known(self) -> BoolArray:
+        """Return which rows have a time."""
+        known: BoolArray = ~np.any(list(self.broken.values()), axis=0)
+        return known
+
+
+@dataclass(frozen=True, eq=False)
+class _Parsed:
+    """Naive datetimes: `utc` in UTC where `aware`, else as written; `local` as written (of days)."""
+
+    utc: pd.Series
+    aware: BoolArray
+    local: pd.Series
+    date_only: bool = False
 
 
 def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
@@ -42,103 +82,231 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
     layout : Layout
         Time zone and format.
     daily : bool
-        Read the date as written and leave time zones alone.
+        Keep dates as written, and need no time zone for them.
 
     Raises
     ------
     SourceError
-        If stamps have no time zone, or none of them is a time in the stated format.
+        If stamps have no time zone, count in another unit than stated, or none of them is a time
+        in the stated format.
     """
     if layout.time_format in EPOCH_FORMATS:
-        us, bad = _epoch(stamps, EPOCH_FORMATS[layout.time_format])
-        return Times(us, {"unparsable_time": bad})
-    parsed, aware = (
-        _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
-    )
-    bad = parsed.isna().to_numpy()
+        us, bad = _epoch(stamps, layout, daily)
+        return _instants(us, bad, layout, daily)
+    parsed = _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
+    bad = parsed.utc.isna().to_numpy()
     if len(bad) and bad.all():
+        raise SourceError(f"{layout.source}: {time_hint(stamps, layout.time_format)}")
+    return _days(parsed, bad, layout) if daily else _bars(parsed, bad, layout)
+
+
+def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Times:
+    """Return instants that count from 1970; days of them are dates where they are midnight."""
+    late = _implausible(us) & ~bad
+    none = np.zeros(len(us), dtype=bool)
+    broken = {"unparsable_time": bad, "implausible_date": late}
+    us = np.where(bad | late, 0, us)
+    if not daily:
+        return Times(us, broken, none, none)
+    utc = pd.Series(us.astype("datetime64[us]"))
+    dated, day = _midnights(utc, utc, np.ones(len(us), dtype=bool), layout)
+    return Times(np.where(dated, day, us), broken, dated, none)
+
+
+def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
+    none = np.zeros(len(bad), dtype=bool)
+    us = _us(parsed.utc, bad)
+    late = _implausible(us) & ~bad
+    if parsed.aware.all():
+        broken = {"unparsable_time": bad, "implausible_date": late}
+        return Times(np.where(late, 0, us), broken, none, none)
+    if layout.timezone is None and not parsed.aware.any():
         raise SourceError(
-            f"{layout.source}: {str(stamps.iloc[0])!r} is not a time "
-            f"({layout.time_format or 'ISO 8601'}): give its format, as in "
-            "--time-format '%d.%m.%Y %H:%M' or epoch_ms"
+            f"{layout.source}: stamps carry no time zone ({parsed.utc[~bad].iloc[0]}): name it, as in "
+            "--timezone America/New_York"
         )
-    if daily or aware.all():
-        return Times(_us(parsed, bad), {"unparsable_time": bad})
-    return _localized(parsed, aware, bad, layout)
+    if layout.timezone is None:
+        bad = bad | ~parsed.aware
+        broken = {"unparsable_time": bad, "implausible_date": late & ~bad}
+        return Times(np.where(bad | late, 0, us), broken, none, none)
+    return _localized(parsed, bad, late, layout.timezone)
 
 
-def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[pd.Series, BoolArray]:
-    """Return naive datetimes (UTC where the stamp had an offset, else as written)."""
+def _days(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
+    """Return dates as written, and instants of whatever has a time of day."""
+    late = _implausible(_us(parsed.utc, bad)) & ~bad
+    broken = {"unparsable_time": bad, "implausible_date": late}
+    unknown = bad | late
+    dated, day = _midnights(parsed.utc, parsed.local, parsed.aware, layout)
+    wall = ~dated & ~parsed.aware & ~unknown
+    us = _us(parsed.utc, unknown)
+    if wall.any():  # a time of day without an offset is that of the stated zone, else of the exchange
+        zone = layout.timezone or time_zone(layout.exchange)
+        inner = _localized(parsed, bad, late, zone)
+        us = np.where(wall, inner.us, us)
+        for rule in ("ambiguous_time", "nonexistent_time"):
+            broken[rule] = inner.broken[rule] & wall
+    return Times(np.where(unknown, 0, np.where(dated, day, us)), broken, dated & ~unknown, wall)
+
+
+def _midnights(
+    utc: pd.Series, local: pd.Series, aware: BoolArray, layout: Layout
+) -> tuple[BoolArray, IntArray]:
+    """Return which stamps are the midnight of a date (as written, or in the stated zone), and of which."""
+    unknown = local.isna().to_numpy()
+    as_written = _us(local, unknown)
+    dated = ~unknown & (as_written % DAY_US == 0)
+    if layout.stamps == "end":  # an instant that is an end is not the day that begins there
+        dated = dated & ~aware
+    if layout.timezone is not None and layout.stamps != "end" and aware.any():
+        there = pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(layout.timezone).tz_localize(None)
+        us = _us(pd.Series(there), unknown)
+        midnight = ~unknown & aware & (us % DAY_US == 0)
+        dated, as_written = dated | midnight, np.where(midnight, us, as_written)
+    return dated, as_written
+
+
+def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
     if isinstance(stamps.dtype, pd.DatetimeTZDtype):
-        zone = (layout.timezone or stamps.dt.tz) if daily else "UTC"
-        return stamps.dt.tz_convert(zone).dt.tz_localize(None), np.ones(len(stamps), dtype=bool)
+        local = stamps.dt.tz_localize(None)
+        utc = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+        return _Parsed(utc, np.ones(len(stamps), dtype=bool), local)
     if pd.api.types.is_datetime64_dtype(stamps.dtype):
-        return stamps, np.zeros(len(stamps), dtype=bool)
+        return _Parsed(stamps, np.zeros(len(stamps), dtype=bool), stamps)
     if pd.api.types.is_numeric_dtype(stamps.dtype):
         raise SourceError(
             f"{layout.source}: stamps are numbers ({stamps.iloc[0]}): say what they count, as in "
-            "--time-format epoch_ms"
+            f"{count_hint(stamps)}"
         )
     text = stamps.astype("str").str.strip()
     if layout.time_format is not None:
-        parsed = pd.to_datetime(
-            text, format=layout.time_format, errors="coerce", utc="%z" in layout.time_format
-        )
-        if "%z" in layout.time_format:
-            return parsed.dt.tz_localize(None), np.ones(len(stamps), dtype=bool)
-        return parsed, np.zeros(len(stamps), dtype=bool)
-    aware = text.str.contains(_TIMED_OFFSET, regex=True).fillna(False).to_numpy(dtype=bool)
-    if daily:
-        return _iso(text.str.replace(_OFFSET, "", regex=True).where(aware, text)), np.zeros_like(aware)
+        return _formatted(text, layout.time_format)
+    return _iso(text, daily)
+
+
+def _iso(text: pd.Series, daily: bool) -> _Parsed:
+    """Return ISO 8601 stamps: year, month and day whole, hours with their minutes, then an offset or none."""
+    words = pa.array(text, type=pa.string(), from_pandas=True)
+    shaped = _matches(words, ISO)
+    text = text if shaped.all() else text.where(shaped)
+    aware = shaped & _matches(words, ISO_OFFSET)
+    date_only = bool(shaped.any()) and not _matches(words, ISO_TIMED).any()
     if aware.all():
-        return _iso(text, utc=True), aware
-    parsed = _iso(text.where(~aware))
-    if aware.any():
-        parsed = parsed.astype("datetime64[us]").where(~aware, _iso(text.where(aware), utc=True))
-    return parsed, aware
+        utc = _to_datetime(text, utc=True)
+    else:
+        utc = _to_datetime(text.where(~aware))
+        if aware.any():
+            utc = utc.where(~aware, _to_datetime(text.where(aware), utc=True))
+    local = utc
+    if daily and aware.any():
+        local = _to_datetime(text.str.replace(OFFSET_END, "", regex=True).where(aware, text))
+    return _Parsed(utc, aware, local, date_only)
 
 
-def _iso(text: pd.Series, utc: bool = False) -> pd.Series:
+def _formatted(text: pd.Series, time_format: str) -> _Parsed:
+    words = pa.array(text, type=pa.string(), from_pandas=True)
+    strict, lenient = format_patterns(time_format)
+    shaped = _matches(words, strict)
+    if not shaped.all():  # hours or days of one digit count only where the file writes them so
+        loose = _matches(words, lenient)
+        shaped = loose if (loose & ~shaped).sum() > _LENIENT_SHARE * len(text) else shaped
+        text = text.where(shaped)
+    if time_format.endswith("%Z"):
+        utc, aware = localized_by_name(text, time_format)
+        return _Parsed(utc, aware, utc)
+    has_offset = "%z" in time_format
+    parsed = pd.to_datetime(text, format=time_format, errors="coerce", utc=has_offset)
+    parsed = (parsed.dt.tz_localize(None) if has_offset else parsed).astype("datetime64[us]")
+    aware = np.full(len(text), has_offset)
+    return _Parsed(parsed, aware, parsed, not has_offset and not TIME_OF_DAY.search(time_format))
+
+
+def _matches(words: pa.Array, pattern: str) -> BoolArray:
+    matched = pc.fill_null(pc.match_substring_regex(words, pattern), False)
+    return np.asarray(matched.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _to_datetime(text: pd.Series, utc: bool = False) -> pd.Series:
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=utc)
     return (parsed.dt.tz_localize(None) if utc else parsed).astype("datetime64[us]")
 
 
-def _lean(stamps: pd.Series, layout: Layout) -> tuple[pd.Series, BoolArray]:
+def _lean(stamps: pd.Series, layout: Layout) -> _Parsed:
     milliseconds = pd.to_numeric(stamps, errors="coerce")
     midnight = pd.Timestamp(str(layout.day))
-    return midnight + pd.to_timedelta(milliseconds, unit="ms"), np.zeros(len(stamps), dtype=bool)
+    local = midnight + pd.to_timedelta(milliseconds, unit="ms")
+    return _Parsed(local, np.zeros(len(stamps), dtype=bool), local)
 
 
-def _localized(parsed: pd.Series, aware: BoolArray, bad: BoolArray, layout: Layout) -> Times:
-    if layout.timezone is None:
-        if not aware.any():
-            raise SourceError(
-                f"{layout.source}: stamps carry no time zone ({parsed[~bad].iloc[0]}): name it, as in "
-                "--timezone America/New_York"
-            )
-        bad = bad | ~aware
-        return Times(_us(parsed, bad), {"unparsable_time": bad})
-    local = pd.DatetimeIndex(parsed)
-    zone = layout.timezone
+def _localized(parsed: _Parsed, bad: BoolArray, late: BoolArray, zone: str) -> Times:
+    aware, none = parsed.aware, np.zeros(len(bad), dtype=bool)
+    # a date such as 9999-12-31 has no time in another zone
+    local = pd.DatetimeIndex(parsed.utc.where(~late & ~aware))
     once = local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    unclear = np.asarray(once.isna()) & ~bad & ~aware
+    unclear = np.asarray(once.isna()) & ~bad & ~aware & ~late
     gone = np.zeros_like(unclear)
     if unclear.any():
         exists = local.tz_localize(zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent="NaT")
         gone = unclear & np.asarray(exists.isna())
-    utc = pd.Series(once.tz_convert("UTC").tz_localize(None), index=parsed.index).where(~aware, parsed)
+    utc = pd.Series(once.tz_convert("UTC").tz_localize(None), index=parsed.utc.index)
+    unknown = bad | unclear | late
     return Times(
-        _us(utc, bad | unclear),
-        {"unparsable_time": bad, "ambiguous_time": unclear & ~gone, "nonexistent_time": gone},
+        _us(utc.where(~aware, parsed.utc), unknown),
+        {
+            "unparsable_time": bad,
+            "implausible_date": late,
+            "ambiguous_time": unclear & ~gone,
+            "nonexistent_time": gone,
+        },
+        none,
+        none,
+        parsed.date_only,
     )
 
 
-def _epoch(stamps: pd.Series, unit_us: int) -> tuple[IntArray, BoolArray]:
+def _epoch(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[IntArray, BoolArray]:
+    if not pd.api.types.is_numeric_dtype(stamps.dtype) and pd.api.types.is_datetime64_any_dtype(stamps.dtype):
+        raise SourceError(
+            f"{layout.source}: stamps are times already ({stamps.iloc[0]}), they count nothing: leave out "
+            f"--time-format {layout.time_format}"
+        )
     counts = pd.to_numeric(stamps, errors="coerce")
-    bad = counts.isna().to_numpy()
-    whole = counts.where(~bad, 0)
+    values = counts.to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~np.isfinite(values)
+    _check_unit(stamps, values[~bad], layout, daily)
+    unit_us = EPOCH_FORMATS[str(layout.time_format)]
+    huge = np.abs(np.where(bad, 0, values)) * (unit_us or 1e-3) > _LAST_US  # no date, and no int64
+    whole = counts.where(~(bad | huge), 0)
     scaled = whole * unit_us if unit_us else whole // 1000
-    return scaled.to_numpy().astype(np.int64), bad
+    us = scaled.to_numpy().astype(np.int64)
+    return np.where(huge, int(_LAST_US), us), bad
+
+
+def _check_unit(stamps: pd.Series, counts: FloatArray, layout: Layout, daily: bool) -> None:
+    """Refuse counts of another unit: as stated they are no times of bars, and in another they are."""
+    if not len(counts):
+        return
+    latest = float(counts.max()) * (EPOCH_FORMATS[str(layout.time_format)] or 1e-3)
+    fitting = fitting_epoch(float(np.median(counts)))
+    early = latest < (_DAYS_SINCE_US if daily else _BARS_SINCE_US)
+    if fitting is None or fitting == layout.time_format or not (early or latest > _next_year_us()):
+        return
+    at = str(np.datetime64(int(latest), "us"))[:19] if latest < _LAST_US else "beyond the year 9999"
+    raise SourceError(
+        f"{layout.source}: with --time-format {layout.time_format} the stamps ({stamps.iloc[0]} …) end "
+        f"{'on ' * (latest < _LAST_US)}{at}, which is no time of {layout.timeframe} bars: they count "
+        f"{UNITS[fitting]}: give --time-format {fitting}"
+    )
+
+
+def _implausible(us: IntArray) -> BoolArray:
+    first = np.datetime64(f"{FIRST_YEAR}-01-01", "us").astype(np.int64)
+    return np.asarray((us < first) | (us >= _next_year_us()))
+
+
+def _next_year_us() -> int:
+    """Return the end of the year after this one; a little ahead of a clock that is behind."""
+    return int(np.datetime64(f"{date.today().year + 2}-01-01", "us").astype(np.int64))
 
 
 def _us(parsed: pd.Series, bad: BoolArray) -> IntArray:

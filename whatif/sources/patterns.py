@@ -1,0 +1,83 @@
+"""Shapes of stamps, as RE2 patterns: what a parser would guess is not taken for a time."""
+
+from __future__ import annotations
+
+import re
+
+from whatif.errors import SourceError
+
+_DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})"
+_TIME = r"(?:\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?|\d{4}(?:\d{2}(?:\.\d{1,9})?)?)"
+_OFFSET = r" ?(?:Z|[+-]\d{2}(?::?\d{2})?)"
+ISO = rf"^{_DATE}(?:[T ]{_TIME}(?:{_OFFSET})?)?$"
+"""A date, then perhaps a time of day with its minutes, then perhaps an offset."""
+
+ISO_TIMED = r"\d[T ]\d"
+ISO_OFFSET = rf"\d[T ]\d[\d:.]*{_OFFSET}$"
+OFFSET_END = rf"{_OFFSET}$"
+
+TIME_OF_DAY = re.compile(r"%[HIMScXTR]")
+_DIRECTIVE = re.compile(r"%(.)")
+_WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
+_SHORT = frozenset("mdHI")
+_WORDS = {
+    "b": r"[^\W\d_]+\.?", "B": r"[^\W\d_]+", "a": r"[^\W\d_]+\.?", "A": r"[^\W\d_]+",
+    "p": r"[AaPp]\.?[Mm]\.?", "f": r"\d{1,9}", "z": r"(?:Z|UTC|[+-]\d{2}:?\d{2}(?::?\d{2})?)",
+    "Z": r"[A-Za-z][A-Za-z0-9_/+-]*", "%": "%",
+}  # fmt: skip
+
+
+def check_time_format(time_format: str) -> None:
+    """Raise SourceError if a `strptime` format loses a part of the stamp."""
+    used = set(_DIRECTIVE.findall(time_format.replace("%%", "")))
+    if not used:
+        raise SourceError(
+            f"time format {time_format!r} has no directive: write one such as '%d.%m.%Y %H:%M', or epoch_s, "
+            "epoch_ms, epoch_us, epoch_ns"
+        )
+    if used & set("cxDFs+"):
+        return
+    if not used & set("YyG") or not used & set("djUWV"):
+        raise SourceError(
+            f"time format {time_format!r} names no {'year' if not used & set('YyG') else 'day'}: a stamp "
+            "is a "
+            "date and a time; join columns with --map ts=Date+Time and give the format of both"
+        )
+    if ("p" in used) != ("I" in used):
+        raise SourceError(
+            f"time format {time_format!r}: %I (hours of 1 to 12) and %p (AM or PM) go together; write %I "
+            "with "
+            "%p, or %H (hours of 0 to 23) without"
+        )
+    if "Z" in used and not time_format.endswith("%Z"):
+        raise SourceError(f"time format {time_format!r}: a zone's name, %Z, can stand at the end only")
+
+
+def format_patterns(time_format: str) -> tuple[str, str]:
+    """Return patterns of stamps of a format: with whole numbers of digits, and with fewer where they can be.
+
+    `strptime` reads 20240102 53000 as 05:30:00 under %Y%m%d %H%M%S: where no separator stands between
+    numbers, each must have all of its digits.
+    """
+    return _pattern(time_format, short=False), _pattern(time_format, short=True)
+
+
+def _pattern(time_format: str, short: bool) -> str:
+    parts = re.findall(r"%.|\s+|[^%\s]", time_format)
+    out = []
+    for i, part in enumerate(parts):
+        if part.isspace():
+            out.append(r"\s+")
+        elif len(part) == 1:
+            out.append(re.escape(part))
+        elif part[1] in _WORDS:
+            out.append(_WORDS[part[1]])
+        elif part[1] not in _WIDTHS:
+            out.append(".+?")
+        else:
+            alone = not any(
+                len(p) == 2 and p[0] == "%" for p in parts[max(i - 1, 0) : i] + parts[i + 1 : i + 2]
+            )
+            least = 1 if short and alone and part[1] in _SHORT else _WIDTHS[part[1]]
+            out.append(rf"\d{{{least},{_WIDTHS[part[1]]}}}")
+    return f"(?i)^{''.join(out)}$"

@@ -1,0 +1,183 @@
+"""Whether bars are as far apart as their timeframe says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whatif.calendars import time_zone
+from whatif.domain.timeframe import DAY_US, HOUR_US, MINUTE_US, timeframe_us
+from whatif.sources.chunk import Layout
+from whatif.sources.limits import MISREAD_SHARE, exceeds
+from whatif.typing import FloatArray, IntArray
+
+_NAMES = {
+    **{n * MINUTE_US: f"{n}min" for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)},
+    **{n * HOUR_US: f"{n}h" for n in (1, 2, 3, 4, 6, 8, 12)},
+}
+_LEAST_GAPS = 4
+_LEAST_DAYS = 5
+_LONGEST_DAY_GAP = 6 * DAY_US
+_ODDS = 1_000.0
+
+
+@dataclass(frozen=True, eq=False)
+class FirstRows:
+    """The first rows of a file that have a time, ordered by symbol and time.
+
+    Attributes
+    ----------
+    stamps : int64 array (n,)
+        As in the file, microseconds UTC.
+    starts : int64 array (n,)
+        Where their bars begin, microseconds UTC.
+    symbol : int64 array (n,)
+        Codes of symbols.
+    volume : float64 array (n,)
+        Units traded, 0 where unknown.
+    date_only : bool
+        Whether the file has dates without a time of day.
+    rows : int
+        Rows that were looked at, those without a time too.
+    daily : bool
+        Whether the bars are said to be days.
+    """
+
+    stamps: IntArray
+    starts: IntArray
+    symbol: IntArray
+    volume: FloatArray
+    date_only: bool
+    rows: int
+    daily: bool
+
+    @property
+    def gaps(self) -> IntArray:
+        """Return the distances between bars of a symbol that follow each other, above 0."""
+        gaps: IntArray = np.diff(self.stamps)[np.diff(self.symbol) == 0]
+        above: IntArray = gaps[gaps > 0]
+        return above
+
+
+def spacing_fault(first: FirstRows, layout: Layout, misplaced: int) -> str | None:
+    """Return what the distances between bars say against the timeframe, or None.
+
+    Parameters
+    ----------
+    first : FirstRows
+        Rows of the file.
+    layout : Layout
+        Its timeframe, zone and exchange.
+    misplaced : int
+        Rows of the file that are off the grid or overlap others.
+    """
+    if not first.daily and _are_days(first, layout):
+        return f"the stamps are days, not {layout.timeframe} bars: give --timeframe 1d"
+    if exceeds(misplaced, first.rows, MISREAD_SHARE) or (misplaced and misplaced == first.rows):
+        return _misplaced(first, layout, misplaced)
+    if first.daily:
+        return _longer_than_days(first.gaps)
+    usual = _usual_gap(first.gaps, timeframe_us(layout.timeframe))
+    if usual is None:
+        return None
+    return (
+        f"bars begin {_length(usual)} apart, as {_NAMES[usual]} bars do, not {layout.timeframe} ones: give "
+        f"--timeframe {_NAMES[usual]}"
+    )
+
+
+def _longer_than_days(gaps: IntArray) -> str | None:
+    usual = int(np.median(gaps)) if len(gaps) >= _LEAST_GAPS else 0
+    if usual < _LONGEST_DAY_GAP:
+        return None
+    return (
+        f"bars begin {round(usual / DAY_US)} days apart: weeks and months are no sessions, and 1d is the "
+        "longest "
+        "timeframe: name a file of days"
+    )
+
+
+def _misplaced(first: FirstRows, layout: Layout, misplaced: int) -> str:
+    gaps = first.gaps
+    words = f"{misplaced:,} of {first.rows:,} rows are not on the grid of {layout.timeframe} bars"
+    if not len(gaps):
+        at = np.datetime64(int(first.stamps[0]), "us") if len(first.stamps) else "none"
+        return f"{words} (first stamp: {at} UTC): give their --timeframe, --timezone and --exchange"
+    closest, usual = int(gaps.min()), _mode(gaps)
+    if first.daily:
+        if usual >= 23 * HOUR_US:
+            return (
+                f"{words}: days that begin at {_time(first.stamps[0])} UTC are not the sessions of "
+                f"{layout.exchange}, which such a bar would reach out of: give the --timezone or --exchange "
+                "under which they are whole sessions, or bars of a shorter --timeframe"
+            )
+        return f"{words}: bars begin {_length(usual)} apart{_timeframe_hint(usual)}"
+    if usual in _NAMES and usual < timeframe_us(layout.timeframe):
+        return f"{words}: bars begin {_length(usual)} apart{_timeframe_hint(usual)}"
+    if closest < timeframe_us(layout.timeframe):
+        return (
+            f"{words}: two bars of {layout.timeframe} begin {_length(closest)} apart, they overlap: ticks "
+            "must "
+            "be made into bars first, and bars of another length need their own --timeframe"
+        )
+    if first.starts[0] % MINUTE_US:
+        return f"{words}: they begin within a minute ({_time(first.stamps[0])} UTC): round the stamps first"
+    return (
+        f"{words}: they begin at times such as {_time(first.stamps[0])} UTC: give the --timeframe, "
+        "--stamps and "
+        "--exchange of these bars"
+    )
+
+
+def _are_days(first: FirstRows, layout: Layout) -> bool:
+    """Tell whether stamps are dates: without a time of day, midnights, or one a day at one time."""
+    if first.date_only:
+        return True
+    if len(first.stamps) < 2 or not len(first.gaps) or first.gaps.min() < 23 * HOUR_US:
+        return False
+    utc = pd.DatetimeIndex(first.stamps.astype("datetime64[us]"), tz="UTC")
+    for zone in dict.fromkeys(["UTC", layout.timezone or "UTC", time_zone(layout.exchange)]):
+        clock = utc.tz_convert(zone).tz_localize(None).as_unit("us").asi8 % DAY_US
+        if not clock.any():
+            return True
+        if len(first.gaps) >= _LEAST_DAYS and (clock == clock[0]).all():
+            return True
+    return False
+
+
+def _usual_gap(gaps: IntArray, length_us: int) -> int | None:
+    """Return the distance that most bars have, if it is a longer timeframe and hardly one is nearer.
+
+    Bars that are missing at random leave the timeframe itself as the most frequent distance. That n
+    distances are all multiples of k bars by accident has a chance of k ** -n; it must be under 1 in 1,000.
+    """
+    if len(gaps) < _LEAST_GAPS:
+        return None
+    usual = _mode(gaps)
+    if usual <= length_us or usual not in _NAMES:
+        return None
+    same, nearer = np.mean(gaps == usual), np.mean(gaps < usual)
+    if same < 0.5 or nearer > 0.2 or (usual / length_us) ** len(gaps) < _ODDS:
+        return None
+    return usual
+
+
+def _mode(gaps: IntArray) -> int:
+    values, counts = np.unique(gaps, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
+def _timeframe_hint(gap: int) -> str:
+    return f": give --timeframe {_NAMES[gap]}" if gap in _NAMES else ": give their --timeframe"
+
+
+def _length(us: int) -> str:
+    if us in _NAMES:
+        return _NAMES[us]
+    return f"{us / 1_000_000:g} s"
+
+
+def _time(us: int) -> str:
+    return str(np.datetime64(int(us), "us"))[11:].removesuffix(".000000")
