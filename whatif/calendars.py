@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 import exchange_calendars as xcals
 import numpy as np
@@ -20,7 +21,7 @@ from whatif.exchanges import build_calendar, check_exchange, known_dates, time_z
 from whatif.typing import BoolArray, IntArray
 
 __all__ = [
-    "EPOCH", "LEAST_PERIODS", "Schedule", "choose_period", "known_dates", "known_schedule", "make_periods",
+    "EPOCH", "LEAST_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases", "known_dates", "known_schedule", "make_periods",
     "schedule", "sessions_per_year", "time_zone",
 ]  # fmt: skip
 
@@ -89,6 +90,18 @@ class Schedule:
         """Return the instant at which session `k` has traded for `trading_us`, microseconds UTC."""
         instant = int(self.open_us[k]) + trading_us
         return instant + int(self.break_us[k]) if instant > int(self.break_start_us[k]) else instant
+
+
+def exchange_aliases() -> dict[str, str]:
+    """Return other names of exchanges and the one that the library's calendar has."""
+    names = xcals.get_calendar_names(include_aliases=True)
+    return {name: str(xcals.resolve_alias(name)) for name in names if xcals.resolve_alias(name) != name}
+
+
+@lru_cache(maxsize=256)
+def canonical_exchange(exchange: str) -> str:
+    """Return the one name of a calendar that has several: NYSE and NASDAQ are XNYS."""
+    return str(xcals.resolve_alias(exchange)) if exchange in xcals.get_calendar_names() else exchange
 
 
 def schedule(exchange: str, first: date, last: date) -> Schedule:

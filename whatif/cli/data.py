@@ -40,6 +40,20 @@ def ingest(
     time_format: Annotated[
         str | None, typer.Option(help="strptime format, or epoch_s, epoch_ms, epoch_us, epoch_ns.")
     ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal sign of numbers: . or ,")] = None,
+    thousands: Annotated[
+        str | None, typer.Option(help="What stands between thousands: . , ' _ or a blank.")
+    ] = None,
+    symbol_from: Annotated[
+        str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Take files of which much is refused or looks misread."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
+    ] = False,
 ) -> None:
     """Read files of bars into the lake. The same file twice adds nothing."""
     from whatif.sources import IngestSpec, parse_mapping
@@ -56,10 +70,16 @@ def ingest(
         header=tuple(name.strip() for name in columns.split(",")) if columns else (),
         delimiter=delimiter,
         time_format=time_format,
+        decimal=decimal,
+        thousands=thousands,
+        symbol_from=symbol_from,
+        accept=accept,
     )
     console = Console()
-    report = ingest_files(paths, spec, LakeLocation.from_environment())
+    report = ingest_files(paths, spec, LakeLocation.from_environment(), dry_run=dry_run)
     console.print(report.summary(), highlight=False, markup=False, soft_wrap=True)
+    if report.faults:
+        raise typer.Exit(1)
     console.print("next: whatif bars", highlight=False)
 
 

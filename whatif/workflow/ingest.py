@@ -2,17 +2,19 @@
 
 Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, folders, globs),
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
-`--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`; see
-`IngestSpec` for what each means.
+`--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`, `--decimal`,
+`--thousands`, `--symbol-from file`, `--accept`, `--dry-run`; see `IngestSpec` for what each means.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +23,15 @@ from whatif.errors import LakeError, SourceError, WhatIfError
 from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
 from whatif.lake.tables import BARS, BARS_QUARANTINE
 from whatif.pins import LakeLocation
-from whatif.pins.current import open_table
+from whatif.pins.current import open_table, table_exists
 from whatif.sources import IngestSpec, find_files
+from whatif.sources.chunk import NoRowsError
 from whatif.sources.lean_paths import sort_out
 from whatif.sources.normalize import read_file
 from whatif.sources.rules import RULES
 from whatif.sources.spark import parse_files
 from whatif.workflow.collisions import check_symbol, numbered_files
+from whatif.workflow.delivery import canonical, delivery_faults, refused_delivery, told_rows
 from whatif.workflow.splits import unadjusted
 
 if TYPE_CHECKING:
@@ -66,6 +70,12 @@ class IngestReport:
         Snapshot of `bars` after the ingest; None if the table has none yet.
     seconds : float
         Wall time.
+    dry_run : bool
+        Whether nothing was written: counts are what would be.
+    faults : tuple of str
+        What an ingest would be refused for; empty unless `dry_run`.
+    details : tuple of str
+        Of a dry run: what would land, by symbol, and rows that are refused.
     """
 
     files: int
@@ -77,20 +87,29 @@ class IngestReport:
     notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
     seconds: float = 0.0
+    dry_run: bool = False
+    faults: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
         total = sum(self.refused.values())
+        landed = "would land" if self.dry_run else "landed"
         lines = [
-            f"{self.files:,} file{'s' * (self.files != 1)}, {self.came:,} rows came: {self.landed:,} landed, "
+            f"{self.files:,} file{'s' * (self.files != 1)}, {self.came:,} rows came: {self.landed:,} "
+            f"{landed}, "
             f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused"
         ]
         lines += [
             f"  {count:>10,} {rule} (rule: {RULES[rule]})" for rule, count in sorted(self.refused.items())
         ]
-        if total:
+        if total and not self.dry_run:
             lines.append("  the refused rows are in bars_quarantine: 'whatif quarantine' shows them")
         lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  {detail}" for detail in self.details]
+        if self.dry_run:
+            lines += [f"  would be refused: {fault}" for fault in self.faults]
+            lines.append("  dry run: nothing was written")
         return "\n".join(lines)
 
 
@@ -99,8 +118,13 @@ def ingest(
     spec: IngestSpec | None = None,
     location: LakeLocation | None = None,
     spark: SparkSession | None = None,
+    dry_run: bool = False,
 ) -> IngestReport:
     """Read files of bars into the lake. The same file twice adds nothing.
+
+    A delivery is refused, and nothing written, if more than 1 % of its rows cannot be read as bars,
+    more than 5 % lie outside the exchange's sessions, more than 1 % would overwrite bars with other
+    values, or all are refused, unless `spec.accept`; fewer than three such rows never refuse it.
 
     Parameters
     ----------
@@ -112,11 +136,14 @@ def ingest(
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
         Started, if left out, once the first file has shown that it can be read.
+    dry_run : bool
+        Say what would come of it and write nothing.
 
     Raises
     ------
     SourceError
-        If a file as a whole cannot be read; nothing has been written then.
+        If a file as a whole cannot be read, or too much of the delivery is refused or would overwrite
+        bars; nothing has been written then.
     LakeError
         If the disk is full; the tables stay at their last snapshots.
     LakeLockedError
@@ -126,17 +153,20 @@ def ingest(
     spec = spec or IngestSpec()
     location = location or LakeLocation.from_environment()
     files, notes = sort_out(find_files(paths, spec.format), spec)
-    next(read_file(files[0], spec))
+    _try_first(files, spec)
     # the lock comes first: a second writer is refused at once, not after Spark has started
-    with writer_lock(location, f"ingest of {len(files)} files, first {files[0]}"):
+    lock = writer_lock(location, f"ingest of {len(files)} files, first {files[0]}")
+    with nullcontext() if dry_run else lock:
         if spark is None:
             from whatif.session import get_spark
 
             spark = get_spark(location, "whatif ingest")
-        create_tables(spark, location, (BARS, BARS_QUARANTINE))
+        if not dry_run:
+            create_tables(spark, location, (BARS, BARS_QUARANTINE))
         staged = parse_files(spark, files, spec).persist()
         try:
-            counts = _land(spark, location, staged, datetime.now(UTC), files, spec)
+            at = None if dry_run else datetime.now(UTC)
+            counts = _land(spark, location, staged, at, files, spec)
         except WhatIfError:
             raise
         except Exception as error:
@@ -147,22 +177,35 @@ def ingest(
         files=len(files),
         snapshot_id=_snapshot_id(location),
         seconds=time.monotonic() - began,
+        dry_run=dry_run,
         **{**counts, "notes": (*notes, *counts["notes"])},
     )
+
+
+def _try_first(files: Sequence[str], spec: IngestSpec) -> None:
+    """Read the first rows of the first file, all of a small one: most mistakes show there."""
+    try:
+        for _ in islice(read_file(files[0], spec), 2):
+            pass
+    except NoRowsError:
+        if len(files) == 1:
+            raise
 
 
 def _land(
     spark: SparkSession,
     location: LakeLocation,
     staged: DataFrame,
-    at: datetime,
+    at: datetime | None,
     files: Sequence[str],
     spec: IngestSpec,
 ) -> dict:  # type: ignore[type-arg]
+    """Judge the rows and write them, `at` an instant; without one, say what would be."""
     from pyspark.sql import functions as F  # noqa: N812
 
     extent = _extent(staged)
-    bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw").withColumn("ingested_at", F.lit(at))
+    bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw")
+    bars = bars.withColumn("ingested_at", F.lit(at).cast("timestamp"))
     judged = _judge(spark, location, numbered_files(spark, bars, files), extent).persist()
     try:
         status = {row["status"]: row["count"] for row in judged.groupBy("status").count().collect()}
@@ -171,13 +214,22 @@ def _land(
             check_symbol(judged, spec.symbol)
         if status.get("duplicate"):
             refused["duplicate"] = status["duplicate"]
-        if refused:
-            _quarantine(spark, location, staged, judged, at)
-        _write_bars(spark, location, judged, status, extent)
+        came = sum(row["count"] for row in extent if row["kind"] in ("bar", "refused"))
+        faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
+        if at is None:
+            told = {"faults": tuple(faults), "details": tuple(told_rows(staged))}
+        elif faults:
+            raise refused_delivery(faults, staged)
+        else:
+            told = {}
+            if refused:
+                _quarantine(spark, location, staged, judged, at)
+            _write_bars(spark, location, judged, status, extent)
     finally:
         judged.unpersist()
     return {
-        "came": sum(row["count"] for row in extent),
+        **told,
+        "came": came,
         "landed": status.get("new", 0),
         "already_there": status.get("same", 0),
         "corrected": status.get("changed", 0),
@@ -217,6 +269,8 @@ def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
         count = next(row["count"] for row in rows if row["kind"] == "file")
         more = f"\n… and {count - 3} more files" if count > 3 else ""
         raise SourceError("\n".join(row["raw"] for row in errors[:3]) + more + "\nnothing was written")
+    if not any(row["kind"] in ("bar", "refused") for row in rows):
+        raise SourceError("no file has rows: name files with rows; nothing was written")
     return rows
 
 
@@ -231,9 +285,8 @@ def _judge(spark: SparkSession, location: LakeLocation, bars: DataFrame, extent:
     condition = _known_range(extent)
     if condition is None or _snapshot_id(location) is None:
         return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
-    known = (
-        spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED).alias("t")
-    )
+    known = spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED)
+    known = known.withColumn("exchange", canonical(F.col("exchange"))).alias("t")
     on = reduce(lambda a, b: a & b, (F.col(f"s.{key}") == F.col(f"t.{key}") for key in BARS.key))
     same = " AND ".join(f"s.`{name}` <=> t.`{name}`" for name in COMPARED)
     status = F.expr(
@@ -295,6 +348,8 @@ def _quarantine(
 
 
 def _snapshot_id(location: LakeLocation) -> int | None:
+    if not table_exists(location, BARS.name):
+        return None
     snapshot = open_table(location, BARS.name).current_snapshot()
     return None if snapshot is None else snapshot.snapshot_id
 
