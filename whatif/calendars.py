@@ -21,8 +21,8 @@ from whatif.exchanges import build_calendar, check_exchange, known_dates, time_z
 from whatif.typing import BoolArray, IntArray
 
 __all__ = [
-    "EPOCH", "LEAST_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases", "known_dates", "known_schedule", "make_periods",
-    "schedule", "sessions_per_year", "time_zone",
+    "EPOCH", "LEAST_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases",
+    "known_dates", "known_schedule", "make_periods", "schedule", "sessions_per_year", "time_zone",
 ]  # fmt: skip
 
 EPOCH = date(1970, 1, 1)

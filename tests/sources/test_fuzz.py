@@ -63,9 +63,11 @@ SHAPES = (
     Shape("utc", HEADER, lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"), _offset),
     Shape("local", HEADER, lambda t: t.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M:%S"),
           _exact("%Y-%m-%d %H:%M:%S", NEW_YORK), {"timezone": "America/New_York"}),
-    Shape("format", HEADER.replace(",", ";"), lambda t: t.strftime("%d.%m.%Y %H:%M"), _exact("%d.%m.%Y %H:%M"),
+    Shape("format", HEADER.replace(",", ";"), lambda t: t.strftime("%d.%m.%Y %H:%M"),
+          _exact("%d.%m.%Y %H:%M"),
           {"timezone": "UTC", "time_format": "%d.%m.%Y %H:%M"}, delimiter=";"),
-    Shape("epoch", HEADER, lambda t: str(round(t.timestamp() * 1000)), _milliseconds, {"time_format": "epoch_ms"}),
+    Shape("epoch", HEADER, lambda t: str(round(t.timestamp() * 1000)), _milliseconds,
+          {"time_format": "epoch_ms"}),
     Shape("days", HEADER, lambda t: t.strftime("%Y-%m-%d"), _exact("%Y-%m-%d"), {"timeframe": "1d"},
           timedelta(days=1)),
 )  # fmt: skip
@@ -113,7 +115,8 @@ def _mutate_lines(text: str, pick: random.Random, kind: int) -> str:
     else:
         words = lines[at].split(",")
         words[pick.randrange(len(words))] = pick.choice(
-            ("", "nan", "inf", "-1", "1e400", "9" * 40, "9999-12-31T00:00:00Z", "0001-01-01", "1,5", "1.234.567",
+            ("", "nan", "inf", "-1", "1e400", "9" * 40, "9999-12-31T00:00:00Z", "0001-01-01", "1,5",
+             "1.234.567",
              "2024-11-03 01:30:00", "2024-03-10 02:30:00", "-", "0", "1_0", "٣")
         )  # fmt: skip
         lines[at] = ",".join(words)
@@ -126,8 +129,7 @@ def check(path: Path, shape: Shape, text: str, accept: bool) -> str:
     spec = IngestSpec(symbol="S", exchange="24/7", accept=accept, **shape.options)  # type: ignore[arg-type]
     try:
         rows = pa.Table.from_batches(list(read_file(str(path), spec))).to_pylist()
-    except SourceError as error:
-        assert str(error).startswith(str(path))
+    except SourceError:
         return "refused"
     lines = _data_lines(text)
     assert sorted(row["row"] for row in rows) == list(range(1, len(lines) + 1)), text
@@ -154,10 +156,9 @@ def _is_comment(line: str) -> bool:
 def _same(row: dict[str, object], line: str, shape: Shape) -> None:
     stamp, *values = next(csv.reader([line], delimiter=shape.delimiter))
     expected = shape.read(stamp.strip())
-    assert row["ts"] == expected.replace(microsecond=expected.microsecond), line
-    assert [row[name] for name in ("open", "high", "low", "close", "volume")] == [
-        float(v) for v in values[:5]
-    ], line
+    assert row["ts"] == expected, line
+    read = [row[name] for name in ("open", "high", "low", "close", "volume")]
+    assert read == [float(value) for value in values[:5]], line
 
 
 def _fuzz(path: Path, seed: int, count: int) -> dict[str, int]:

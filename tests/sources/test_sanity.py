@@ -74,7 +74,8 @@ def with_spec(spec: IngestSpec, **changes: object) -> IngestSpec:
             ALWAYS,
             r"begin 4\.005 s apart, they overlap",
         ),
-        (["2024-01-05", "2024-01-12", "2024-01-19", "2024-01-26", "2024-02-02"], with_spec(NY, timeframe="1d"),
+        (["2024-01-05", "2024-01-12", "2024-01-19", "2024-01-26", "2024-02-02"],
+         with_spec(NY, timeframe="1d"),
          r"7 days apart"),
     ],
 )  # fmt: skip
@@ -202,8 +203,9 @@ def test_extended_hours_are_no_wrong_zone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "named"), [("ET", "America/New_York"), ("EDT", "America/New_York"), ("PST", "America/Los_Angeles"),
-                         ("CEST", "Europe/Berlin"), ("IST", "Asia/Kolkata"), ("JST", "Asia/Tokyo")],
+    ("given", "named"),
+    [("ET", "America/New_York"), ("EDT", "America/New_York"), ("PST", "America/Los_Angeles"),
+     ("CEST", "Europe/Berlin"), ("IST", "Asia/Kolkata"), ("JST", "Asia/Tokyo")],
 )  # fmt: skip
 def test_names_that_people_call_zones_by(given: str, named: str) -> None:
     with pytest.raises(SourceError, match=f"--timezone {named}"):
@@ -327,10 +329,10 @@ def test_a_vwap_outside_its_bar_is_an_estimate_instead(tmp_path: Path, vwap: str
 
 
 def test_what_is_wrong_with_most_rows_refuses_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    rows = [f"2024-01-02 09:3{m},1,{0.5 if m < 3 else 2},1,1,5" for m in range(4)]
+    path.write_text("ts,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
     with pytest.raises(
         SourceError, match=r"3 of 4 rows break the rule high_below_low.*first row 1.*--accept"
     ):
-        path = tmp_path / "x.csv"
-        rows = [f"2024-01-02 09:3{m},1,{0.5 if m < 3 else 2},1,1,5" for m in range(4)]
-        path.write_text("ts,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
         staged(path, NY)

@@ -76,8 +76,10 @@ def test_counts_from_1970(unit: str, count: int, as_text: bool) -> None:
 
 
 def test_numbers_need_to_be_told_what_they_count() -> None:
-    with pytest.raises(SourceError, match="epoch_ms"):
+    with pytest.raises(SourceError, match="--time-format epoch_s "):
         read([1381152600])
+    with pytest.raises(SourceError, match="--time-format epoch_ms "):
+        read([1381152600000])
 
 
 def test_a_format_of_ones_own() -> None:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import pandas as pd
 
+from whatif.calendars import canonical_exchange
 from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.current import current_pin
@@ -74,6 +75,7 @@ def read_bars(
     if not found.issuperset(wanted):
         _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
     frame["session"] = pd.to_datetime(frame["session"])
+    frame["exchange"] = frame["exchange"].map(canonical_exchange)
     return frame
 
 

@@ -104,7 +104,7 @@ def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Time
     """Return instants that count from 1970; days of them are dates where they are midnight."""
     late = _implausible(us) & ~bad
     none = np.zeros(len(us), dtype=bool)
-    broken = {"unparsable_time": bad, "implausible_date": late}
+    broken = _broken(bad, late)
     us = np.where(bad | late, 0, us)
     if not daily:
         return Times(us, broken, none, none)
@@ -118,7 +118,7 @@ def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
     us = _us(parsed.utc, bad)
     late = _implausible(us) & ~bad
     if parsed.aware.all():
-        broken = {"unparsable_time": bad, "implausible_date": late}
+        broken = _broken(bad, late)
         return Times(np.where(late, 0, us), broken, none, none)
     if layout.timezone is None and not parsed.aware.any():
         raise SourceError(
@@ -127,7 +127,7 @@ def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
         )
     if layout.timezone is None:
         bad = bad | ~parsed.aware
-        broken = {"unparsable_time": bad, "implausible_date": late & ~bad}
+        broken = _broken(bad, late & ~bad)
         return Times(np.where(bad | late, 0, us), broken, none, none)
     return _localized(parsed, bad, late, layout.timezone)
 
@@ -135,7 +135,7 @@ def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
 def _days(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
     """Return dates as written, and instants of whatever has a time of day."""
     late = _implausible(_us(parsed.utc, bad)) & ~bad
-    broken = {"unparsable_time": bad, "implausible_date": late}
+    broken = _broken(bad, late)
     unknown = bad | late
     dated, day = _midnights(parsed.utc, parsed.local, parsed.aware, layout)
     wall = ~dated & ~parsed.aware & ~unknown
@@ -252,12 +252,7 @@ def _localized(parsed: _Parsed, bad: BoolArray, late: BoolArray, zone: str) -> T
     unknown = bad | unclear | late
     return Times(
         _us(utc.where(~aware, parsed.utc), unknown),
-        {
-            "unparsable_time": bad,
-            "implausible_date": late,
-            "ambiguous_time": unclear & ~gone,
-            "nonexistent_time": gone,
-        },
+        {**_broken(bad, late), "ambiguous_time": unclear & ~gone, "nonexistent_time": gone},
         none,
         none,
         parsed.date_only,
@@ -297,6 +292,10 @@ def _check_unit(stamps: pd.Series, counts: FloatArray, layout: Layout, daily: bo
         f"{'on ' * (latest < _LAST_US)}{at}, which is no time of {layout.timeframe} bars: they count "
         f"{UNITS[fitting]}: give --time-format {fitting}"
     )
+
+
+def _broken(bad: BoolArray, late: BoolArray) -> dict[str, BoolArray]:
+    return {"unparsable_time": bad, "implausible_date": late} if late.any() else {"unparsable_time": bad}
 
 
 def _implausible(us: IntArray) -> BoolArray:

@@ -105,6 +105,14 @@ class CalendarSection(Section):
             return {"exchange": "24/7", **given}
         return given
 
+    @field_validator("exchange")
+    @classmethod
+    def _one_name(cls, value: str) -> str:
+        # imported here: the library of calendars is slow to load, and only studies need it
+        from whatif.calendars import canonical_exchange
+
+        return canonical_exchange(value)
+
     @model_validator(mode="after")
     def _same_hours(self) -> CalendarSection:
         if self.session == "24/7" and self.exchange != "24/7":

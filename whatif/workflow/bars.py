@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from whatif.calendars import EPOCH, schedule
+from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.errors import LakeError
 from whatif.pins import LakeLocation, Pin, current_pin
 from whatif.pins.filters import everything
 from whatif.pins.read import batches
 
 COLUMNS = (
     "symbol", "timeframe", "exchange", "first", "last",
-    "sessions", "bars", "extended_bars", "missing_minutes",
+    "sessions", "bars", "extended_bars", "missing_minutes", "refused",
 )  # fmt: skip
 
 _GROUP = ("symbol", "timeframe", "exchange", "session", "hours")
@@ -40,18 +42,38 @@ def list_bars(location: LakeLocation | None = None, pin: Pin | None = None) -> p
         `symbol`, `timeframe`, `exchange`; `first` and `last`, starts of bars, tz-aware UTC;
         `sessions` that have a bar; `bars`, all of them; `extended_bars`, those outside regular
         hours; `missing_minutes`, the bars of the timeframe that the calendar has room for in
-        regular hours, from the first to the last session, and the lake does not hold.
+        regular hours, from the first to the last session, and the lake does not hold; `refused`, rows of
+        that symbol and timeframe in quarantine now.
 
     Raises
     ------
     LakeError
         If the lake holds no bars.
     """
-    pinned = pin or current_pin(location or LakeLocation.from_environment(), "bars")
-    sessions = _by_session(pinned).to_pandas()
+    location = location or LakeLocation.from_environment()
+    sessions = _by_session(pin or current_pin(location, "bars")).to_pandas()
+    sessions["exchange"] = sessions["exchange"].map(canonical_exchange)
+    refused = refused_rows(location)
     keys = ["symbol", "timeframe", "exchange"]
-    rows = [(*key, *_summary(str(key[1]), str(key[2]), group)) for key, group in sessions.groupby(keys)]
+    rows = [
+        (*key, *_summary(str(key[1]), str(key[2]), group), refused[key[0], key[1]])
+        for key, group in sessions.groupby(keys)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def refused_rows(location: LakeLocation) -> Counter[tuple[str, str]]:
+    """Return how many rows are in quarantine by symbol and timeframe."""
+    try:
+        pin = current_pin(location, "bars_quarantine")
+    except LakeError:  # nothing was ever refused
+        return Counter()
+    counted: Counter[tuple[str, str]] = Counter()
+    for batch in batches(pin, ("symbol", "timeframe"), everything()):
+        counted.update(
+            zip(*(batch.column(name).to_pylist() for name in ("symbol", "timeframe")), strict=True)
+        )
+    return counted
 
 
 def _by_session(pin: Pin) -> pa.Table:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whatif.calendars import Schedule
+from whatif.calendars import Schedule, canonical_exchange
 from whatif.domain.timeframe import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin
@@ -169,12 +169,17 @@ def _counted(batch: pa.RecordBatch, mask: pa.Array) -> dict[tuple[str, str], int
 
 
 def _check_exchange(batch: pa.RecordBatch, study: Study) -> None:
-    wanted = study.calendar.exchange
-    other = batch.filter(pc.not_equal(batch.column("exchange"), wanted))
+    wanted = canonical_exchange(study.calendar.exchange)
+    names = pc.unique(batch.column("exchange")).to_pylist()
+    same = [name for name in names if canonical_exchange(name) == wanted]  # aliases of one exchange are one
+    if len(same) == len(names):
+        return
+    other = batch.filter(pc.invert(pc.is_in(batch.column("exchange"), pa.array(same, type=pa.string()))))
     if other.num_rows:
         symbol, exchange = other.column("symbol")[0].as_py(), other.column("exchange")[0].as_py()
         raise StudyError(
-            f"calendar.exchange {wanted!r} is not the one that {symbol} was ingested with, {exchange!r}: "
+            f"calendar.exchange {study.calendar.exchange!r} is not the one that {symbol} was ingested with, "
+            f"{exchange!r}: "
             f"use {exchange!r}, or ingest again with the right exchange"
         )
 
