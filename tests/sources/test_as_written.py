@@ -142,10 +142,18 @@ def test_what_is_no_whole_stamp_is_none(tmp_path: Path, stamp: str) -> None:
     ["2024-01-02 09:31", "2024-01-02T09:31:00", "2024-01-02T09:31:00.000000", "20240102 093100",
      "20240102T0931",
      "2024/01/02 09:31", "2024.01.02 09:31:00", "2024-01-02T14:31Z", "2024-01-02 14:31:00+00:00",
-     "2024-01-02 09:31:00-0500", "2024-01-02 09:31:00-05", "2024-01-02 09:31:00 -05:00"],
+     "2024-01-02 09:31:00-0500", "2024-01-02 09:31:00 -05:00"],
 )  # fmt: skip
 def test_iso_8601(tmp_path: Path, stamp: str) -> None:
     assert stamped(tmp_path, ["2024-01-02 09:30", stamp])[1] == (None, "2024-01-02 14:31")
+
+
+def test_hours_alone_are_an_offset_where_every_stamp_has_one(tmp_path: Path) -> None:
+    assert stamped(tmp_path, ["2024-01-02 09:31:00-05"]) == [(None, "2024-01-02 14:31")]
+    # else they may be seconds
+    assert stamped(tmp_path, ["2024-01-02 09:30", "2024-01-02 09:31-05"])[1] == ("unparsable_time", None)
+    with pytest.raises(SourceError, match="is not a time"):
+        stamped(tmp_path, ["2024-01-02 09:30-00", "2024-01-02 09:31-00"])
 
 
 @pytest.mark.parametrize(

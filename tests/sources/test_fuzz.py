@@ -89,6 +89,14 @@ CHARACTERS = "0123456789.,;:-+TZ \"'\n\r\t#|_eEnaNif/\\x%€½\ufeff"
 
 
 def mutate(text: str, pick: random.Random) -> str:
+    """Damage a file, its header in one of eight, as a damaged header refuses the file."""
+    head, end, body = text.partition("\n")
+    if pick.randrange(8):
+        return head + end + _mutate(body, pick)
+    return _mutate(text, pick)
+
+
+def _mutate(text: str, pick: random.Random) -> str:
     for _ in range(pick.choice((1, 1, 2, 3, 8))):
         at = pick.randrange(len(text) + 1)
         kind = pick.randrange(9)
@@ -178,10 +186,10 @@ def test_whole_files_lose_nothing(tmp_path: Path, shape: Shape) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     came = _fuzz(tmp_path / "x.csv", seed=15, count=200)
-    assert came["read"] > 100
+    assert came["read"] > 120
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_twenty_thousand_damaged_files(tmp_path: Path, seed: int) -> None:
-    assert _fuzz(tmp_path / "x.csv", seed=1_000 + seed, count=1_000)["read"] > 500
+    assert _fuzz(tmp_path / "x.csv", seed=1_000 + seed, count=1_000)["read"] > 600

@@ -141,7 +141,7 @@ def _batches(
     done = 0
     while batch := list(islice(records, chunk_rows)):
         if done == 0:
-            _check_first_row(layout.source, names, batch[0])
+            _check_header(layout.source, names, batch)
         if len(batch) < chunk_rows:
             _check_last_row(lines, names, batch[-1])
         yield _chunk(layout, names, at, batch, done)
@@ -206,8 +206,10 @@ def _check_text(source: str, beginning: bytes) -> None:
             )
 
 
-def _check_first_row(source: str, names: Sequence[str], row: list[str]) -> None:
-    if len(row) != len(names):
+def _check_header(source: str, names: Sequence[str], batch: list[list[str]]) -> None:
+    """Refuse a header that does not fit the first row, nor most of the rows that follow."""
+    row = batch[0]
+    if len(row) != len(names) and 2 * sum(len(other) == len(names) for other in batch) < len(batch):
         raise SourceError(
             f"{source}: the header names {len(names)} columns ({','.join(names)}), but rows have {len(row)} "
             f"fields ({','.join(row)}): name every column, as in "

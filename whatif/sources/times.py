@@ -15,7 +15,16 @@ from whatif.domain.timeframe import DAY_US
 from whatif.errors import SourceError
 from whatif.sources.chunk import Layout
 from whatif.sources.hints import UNITS, count_hint, fitting_epoch, time_hint
-from whatif.sources.patterns import ISO, ISO_OFFSET, ISO_TIMED, OFFSET_END, TIME_OF_DAY, format_patterns
+from whatif.sources.limits import MISREAD_SHARE, exceeds
+from whatif.sources.patterns import (
+    ISO,
+    ISO_HOURS,
+    ISO_OFFSET,
+    ISO_TIMED,
+    OFFSET_END,
+    TIME_OF_DAY,
+    format_patterns,
+)
 from whatif.sources.spec import EPOCH_FORMATS
 from whatif.sources.zones import localized_by_name
 from whatif.typing import BoolArray, FloatArray, IntArray
@@ -28,7 +37,6 @@ _DAYS_SINCE_US = 30 * DAY_US
 """Latest stamps earlier than these, counted from 1970, are those of a wrong unit if another unit fits."""
 
 _LAST_US = 253_402_300_799_000_000  # the end of 9999, which is in reach of int64
-_LENIENT_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +196,11 @@ def _iso(text: pd.Series, daily: bool) -> _Parsed:
     """Return ISO 8601 stamps: year, month and day whole, hours with their minutes, then an offset or none."""
     words = pa.array(text, type=pa.string(), from_pandas=True)
     shaped = _matches(words, ISO)
-    text = text if shaped.all() else text.where(shaped)
     aware = shaped & _matches(words, ISO_OFFSET)
+    if not aware.all() and aware.any():
+        shaped &= ~_matches(words, ISO_HOURS)
+        aware &= shaped
+    text = text if shaped.all() else text.where(shaped)
     date_only = bool(shaped.any()) and not _matches(words, ISO_TIMED).any()
     if aware.all():
         utc = _to_datetime(text, utc=True)
@@ -209,7 +220,8 @@ def _formatted(text: pd.Series, time_format: str) -> _Parsed:
     shaped = _matches(words, strict)
     if not shaped.all():  # hours or days of one digit count only where the file writes them so
         loose = _matches(words, lenient)
-        shaped = loose if (loose & ~shaped).sum() > _LENIENT_SHARE * len(text) else shaped
+        short = int((loose & ~shaped).sum())
+        shaped = loose if exceeds(short, len(text), MISREAD_SHARE) or 2 * short >= len(text) else shaped
         text = text.where(shaped)
     if time_format.endswith("%Z"):
         utc, aware = localized_by_name(text, time_format)
