@@ -155,13 +155,16 @@ def _chunk(
 ) -> RawChunk:
     width = len(names)
     fit = [len(record) == width for record in batch]
-    rows = batch if all(fit) else [record for record, good in zip(batch, fit, strict=True) if good]
     row = np.arange(done + 1, done + len(batch) + 1, dtype=np.int64)
-    misfits = tuple(
-        (done + i + 1, json.dumps(record))
-        for i, (record, good) in enumerate(zip(batch, fit, strict=True))
-        if not good
-    )
+    rows = batch
+    misfits: tuple[tuple[int, str], ...] = ()
+    if not all(fit):
+        rows = [record for record, good in zip(batch, fit, strict=True) if good]
+        misfits = tuple(
+            (done + i + 1, json.dumps(record))
+            for i, (record, good) in enumerate(zip(batch, fit, strict=True))
+            if not good
+        )
     columns = {target: pd.Series(_column(rows, where), dtype="str") for target, where in at.items()}
     return RawChunk(
         layout=layout,

@@ -168,13 +168,13 @@ def _batch(
         raw[i] = chunk.raw(int(i))
     columns = {
         "kind": np.where(refused, "refused", "bar"),
-        "source": [layout.source] * n,
+        "source": pa.repeat(layout.source, n),
         "row": chunk.row,
         "rule": rule,
         "raw": raw,
         "symbol": _symbols(chunk),
         "ts": pa.array(ts.astype("datetime64[us]"), mask=~known_time).cast(_TS),
-        "timeframe": [layout.timeframe] * n,
+        "timeframe": pa.repeat(layout.timeframe, n),
         "session": tags.session.astype("datetime64[D]"),
         "session_open": pa.array(tags.session_open.astype("datetime64[us]")).cast(_TS),
         "session_close": pa.array(tags.session_close.astype("datetime64[us]")).cast(_TS),
@@ -183,14 +183,14 @@ def _batch(
         "vwap": np.where(estimated, typical, values["vwap"]),
         "trade_count": _counts(values["trade_count"]),
         "vwap_estimated": estimated,
-        "exchange": [layout.exchange] * n,
+        "exchange": pa.repeat(layout.exchange, n),
     }
     return pa.record_batch([_array(columns[f.name], f.type) for f in STAGED], schema=STAGED)
 
 
-def _symbols(chunk: RawChunk) -> list[str | None] | pa.Array:
+def _symbols(chunk: RawChunk) -> pa.Array:
     if "symbol" not in chunk.columns:
-        return [chunk.layout.symbol] * len(chunk)
+        return pa.repeat(pa.scalar(chunk.layout.symbol, pa.string()), len(chunk))
     return pa.array(chunk.columns["symbol"].astype("str").str.strip(), type=pa.string(), from_pandas=True)
 
 

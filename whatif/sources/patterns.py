@@ -10,11 +10,12 @@ _DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})"
 _TIME = r"(?:\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?|\d{4}(?:\d{2}(?:\.\d{1,9})?)?)"
 _HOURS = r"(?:\+\d{2}|-(?:0[1-9]|1\d))"
 _OFFSET = rf" ?(?:Z|[+-]\d{{2}}:?\d{{2}}|{_HOURS})"
-ISO = rf"^{_DATE}(?:[T ]{_TIME}(?:{_OFFSET})?)?$"
-"""A date, then perhaps a time of day with its minutes, then perhaps an offset."""
+ISO_AWARE = rf"^{_DATE}[T ]{_TIME}{_OFFSET}$"
+"""A date, a time of day with its minutes, an offset."""
 
-ISO_TIMED = r"\d[T ]\d"
-ISO_OFFSET = rf"\d[T ]\d[\d:.]*{_OFFSET}$"
+ISO_LOCAL = rf"^{_DATE}(?:[T ]{_TIME})?$"
+"""A date, then perhaps a time of day with its minutes."""
+
 ISO_HOURS = rf"\d[T ]\d[\d:.]* ?{_HOURS}$"
 """An offset of hours alone: where other stamps have none, 09:39-05 may be 5 seconds."""
 

@@ -19,6 +19,9 @@ from whatif.sources.spacing import FirstRows, spacing_fault
 from whatif.sources.zone_check import zone_fault
 from whatif.typing import BoolArray, FloatArray, IntArray
 
+_LOOKED_AT = 20_000
+"""Rows that spacing and sessions are told from: 51 sessions of New York's minutes."""
+
 _TEXTS = ("open", "high", "low", "close", "volume")
 
 
@@ -104,7 +107,7 @@ class FileReview:
         assert self.layout is not None
         if self.first is not None:
             misplaced = self.broken["off_grid"] + self.broken["overlap"]
-            found = spacing_fault(self.first, self.layout, misplaced)
+            found = spacing_fault(self.first, self.layout, misplaced, self.rows)
             found = found or zone_fault(self.first, self.layout, self.rows - self.first.rows)
             if found is not None:
                 return found
@@ -171,7 +174,7 @@ def first_rows(
     date_only: bool, layout: Layout,
 ) -> FirstRows:  # fmt: skip
     """Return the first rows of a file that have a time, for `spacing_fault` and `zone_fault`."""
-    rows = np.flatnonzero(known)
+    rows = np.flatnonzero(known)[:_LOOKED_AT]
     codes = np.zeros(len(rows), dtype=np.int64) if symbol is None else symbol[rows]
     order = np.lexsort((stamps[rows], codes))
     return FirstRows(
@@ -180,6 +183,6 @@ def first_rows(
         symbol=codes[order],
         volume=np.nan_to_num(volume[rows][order], nan=0.0, posinf=0.0),
         date_only=date_only,
-        rows=len(known),
+        rows=min(len(known), _LOOKED_AT),
         daily=timeframe_us(layout.timeframe) == DAY_US,
     )

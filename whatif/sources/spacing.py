@@ -61,7 +61,7 @@ class FirstRows:
         return above
 
 
-def spacing_fault(first: FirstRows, layout: Layout, misplaced: int) -> str | None:
+def spacing_fault(first: FirstRows, layout: Layout, misplaced: int, rows: int) -> str | None:
     """Return what the distances between bars say against the timeframe, or None.
 
     Parameters
@@ -70,13 +70,13 @@ def spacing_fault(first: FirstRows, layout: Layout, misplaced: int) -> str | Non
         Rows of the file.
     layout : Layout
         Its timeframe, zone and exchange.
-    misplaced : int
-        Rows of the file that are off the grid or overlap others.
+    misplaced, rows : int
+        Rows of the file that are off the grid or overlap others, and all of its rows.
     """
     if not first.daily and _are_days(first, layout):
         return f"the stamps are days, not {layout.timeframe} bars: give --timeframe 1d"
-    if exceeds(misplaced, first.rows, MISREAD_SHARE) or (misplaced and misplaced == first.rows):
-        return _misplaced(first, layout, misplaced)
+    if exceeds(misplaced, rows, MISREAD_SHARE) or (misplaced and misplaced == rows):
+        return _misplaced(first, layout, f"{misplaced:,} of {rows:,} rows are not on the grid")
     if first.daily:
         return _longer_than_days(first.gaps)
     usual = _usual_gap(first.gaps, timeframe_us(layout.timeframe))
@@ -99,9 +99,9 @@ def _longer_than_days(gaps: IntArray) -> str | None:
     )
 
 
-def _misplaced(first: FirstRows, layout: Layout, misplaced: int) -> str:
+def _misplaced(first: FirstRows, layout: Layout, words: str) -> str:
     gaps = first.gaps
-    words = f"{misplaced:,} of {first.rows:,} rows are not on the grid of {layout.timeframe} bars"
+    words = f"{words} of {layout.timeframe} bars"
     if not len(gaps):
         at = np.datetime64(int(first.stamps[0]), "us") if len(first.stamps) else "none"
         return f"{words} (first stamp: {at} UTC): give their --timeframe, --timezone and --exchange"

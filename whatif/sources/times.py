@@ -17,10 +17,9 @@ from whatif.sources.chunk import Layout
 from whatif.sources.hints import UNITS, count_hint, fitting_epoch, time_hint
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.sources.patterns import (
-    ISO,
+    ISO_AWARE,
     ISO_HOURS,
-    ISO_OFFSET,
-    ISO_TIMED,
+    ISO_LOCAL,
     OFFSET_END,
     TIME_OF_DAY,
     format_patterns,
@@ -36,6 +35,7 @@ _BARS_SINCE_US = 10 * 365 * DAY_US
 _DAYS_SINCE_US = 30 * DAY_US
 """Latest stamps earlier than these, counted from 1970, are those of a wrong unit if another unit fits."""
 
+_DATE_LENGTH = len("2024-01-02")
 _LAST_US = 253_402_300_799_000_000  # the end of 9999, which is in reach of int64
 
 
@@ -195,13 +195,14 @@ def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
 def _iso(text: pd.Series, daily: bool) -> _Parsed:
     """Return ISO 8601 stamps: year, month and day whole, hours with their minutes, then an offset or none."""
     words = pa.array(text, type=pa.string(), from_pandas=True)
-    shaped = _matches(words, ISO)
-    aware = shaped & _matches(words, ISO_OFFSET)
+    aware = _matches(words, ISO_AWARE)
+    shaped = aware if aware.all() else aware | _matches(words, ISO_LOCAL)
     if not aware.all() and aware.any():
-        shaped &= ~_matches(words, ISO_HOURS)
-        aware &= shaped
+        shaped = shaped & ~_matches(words, ISO_HOURS)
+        aware = aware & shaped
     text = text if shaped.all() else text.where(shaped)
-    date_only = bool(shaped.any()) and not _matches(words, ISO_TIMED).any()
+    longest = 0 if aware.any() else pc.max(pc.utf8_length(words.filter(pa.array(shaped)))).as_py() or 0
+    date_only = 0 < longest <= _DATE_LENGTH
     if aware.all():
         utc = _to_datetime(text, utc=True)
     else:
