@@ -304,8 +304,8 @@ class TestTheLake:
         assert "lengthen split.train, or use shorter periods" in message
 
     def test_another_exchange_than_the_bars(self, refused: Refused, bars: None) -> None:
-        message = refused(calendar={"exchange": "XNAS"})
-        assert "calendar.exchange 'XNAS' is not the one that" in message
+        message = refused(calendar={"exchange": "XLON"})
+        assert "calendar.exchange 'XLON' is not the one that" in message
         assert "'XNYS'" in message
 
     def test_a_timeframe_that_the_bars_cannot_make(self, refused: Refused, bars: None, lake_home) -> None:
