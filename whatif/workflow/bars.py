@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import LakeError
 from whatif.pins import LakeLocation, Pin, current_pin
-from whatif.pins.filters import everything
+from whatif.pins.filters import all_of, everything, one_of, within
 from whatif.pins.read import batches
 
 COLUMNS = (
@@ -74,6 +75,26 @@ def refused_rows(location: LakeLocation) -> Counter[tuple[str, str]]:
             zip(*(batch.column(name).to_pylist() for name in ("symbol", "timeframe")), strict=True)
         )
     return counted
+
+
+def refused_in(location: LakeLocation, symbols: Sequence[str], start_us: int, end_us: int) -> str:
+    """Return a sentence on rows of a study's slice that are in quarantine; "" if there are none.
+
+    Rows for a bar that came again are no bars that are missing, and not counted.
+    """
+    try:
+        pin = current_pin(location, "bars_quarantine")
+    except LakeError:
+        return ""
+    counted: Counter[str] = Counter()
+    inside = all_of(one_of("symbol", symbols), within("ts", start_us, end_us))
+    for batch in batches(pin, ("symbol", "rule"), inside):
+        rules = (batch.column(name).to_pylist() for name in ("symbol", "rule"))
+        counted.update(symbol for symbol, rule in zip(*rules, strict=True) if rule != "duplicate")
+    if not counted:
+        return ""
+    parts = ", ".join(f"{symbol} {count:,}" for symbol, count in sorted(counted.items()))
+    return f"rows of these dates that were refused at ingest, and are missing here: {parts} (bars_quarantine)"
 
 
 def _by_session(pin: Pin) -> pa.Table:

@@ -37,6 +37,7 @@ from whatif.tracking.run import TrackedRun, tracking_warning
 from whatif.tracking.tracker import Tracker
 from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
+from whatif.workflow.bars import refused_in
 from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
 from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
@@ -172,6 +173,10 @@ class _Run:
         self._say(self._headline())
         for line in (*self.resolved.notes, *windows_said(self.resolved)):
             self._say(f"  {line}")
+        timeline = self.resolved.checked.timeline
+        symbols = self.resolved.checked.study.data.symbols
+        if refused := refused_in(self.location, symbols, timeline.start_us, timeline.end_us):
+            self._say(refused)
         if self.resolved.checked.not_compiled:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
