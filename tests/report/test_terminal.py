@@ -71,6 +71,16 @@ def test_names_are_not_read_as_markup(make):
     assert "[link]" in text
 
 
+def test_what_rows_say_beside_their_figures(make):
+    data = make.study(symbols=("A",), failed=0)
+    assert "note" not in _printed(data)
+    notes = [None] * len(data.leaderboard)
+    notes[3:5], notes[7] = ["the strategy ended the run"] * 2, "the strategy sets the commission"
+    said = _printed(dataclasses.replace(data, leaderboard=data.leaderboard.assign(notes=notes)))
+
+    assert "most frequent note (2 times): the strategy ended the run" in said
+
+
 def test_all_failed_and_nothing_at_all(make):
     board = make.study(failed=168).leaderboard
     bare = ReportData("all-failed", "", "sharpe", "per_symbol", board, ("fast", "slow"))

@@ -168,6 +168,16 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
         console.print(
             Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
         )
+    for note in _most_frequent_note(data):
+        console.print(Text(note, style="yellow"))
+
+
+def _most_frequent_note(data: ReportData) -> list[str]:
+    """Return what the rows say beside their figures: that a strategy ended its run, or set its own costs."""
+    if "notes" not in data.ranked:
+        return []
+    said = data.ranked["notes"].dropna().astype(str).value_counts()
+    return [f"most frequent note ({int(said.iloc[0]):,} times): {said.index[0]}"] if len(said) else []
 
 
 def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
