@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,40 @@ def test_the_order_of_a_delivery(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     found = find_files([tmp_path / "z.csv", tmp_path / "d", tmp_path / "z.csv"])
     assert _names(found, tmp_path) == ["z.csv", "d/2024-1.csv", "d/2024-2.csv", "d/2024-10.csv", "d/b/1.csv"]
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/dev/stdin"])
+def test_devices_are_no_files_of_bars(path: str) -> None:
+    with pytest.raises(SourceError, match="name"):
+        find_files([path])
+
+
+def test_pipes_hidden_characters_and_unknown_addresses_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bars.csv")
+    with pytest.raises(SourceError, match="device, pipe or socket"):
+        find_files([tmp_path / "bars.csv"])
+    with pytest.raises(SourceError, match="no file of bars in it"):
+        find_files([tmp_path])
+    for path in ("a\0.csv", "a\udcff.csv", "\x1b[2J"):
+        with pytest.raises(SourceError, match="holds the character"):
+            find_files([path])
+    for path in (
+        "http://x.invalid/bars.csv",
+        "ftp://x.invalid/bars.csv",
+        "gs://b/x.csv",
+        "gcs://b/x",
+        "s3:///x",
+        "nowhere://x/y",
+    ):
+        with pytest.raises(SourceError, match="addresses of this kind are not read"):
+            find_files([path])
+
+
+def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "c.csv").symlink_to(tmp_path / "a" / "c.csv")
+    with pytest.raises(SourceError, match="no file of bars in it"):
+        find_files([tmp_path])
+    (tmp_path / "x.csv").write_text("ts\n")
+    assert find_files([tmp_path]) == (str(tmp_path / "x.csv"),)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from whatif.errors import SourceError
+from whatif.paths import hidden_character, shown
 from whatif.pins import catalog_properties
 from whatif.pins.service import explained
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
+
+_SCHEMES = ("s3", "file", "hdfs", "viewfs")
 
 _KINDS = {
     ".zip": "lean",
@@ -124,13 +127,20 @@ def _why(error: OSError) -> str:
 
 
 def _local_files(path: str, kind: str) -> list[str]:
+    broken = hidden_character(path)
+    if broken:
+        raise SourceError(f"{shown(path)} holds the character {broken}: give the path of a file or folder")
     there = Path(path).expanduser()
+    if _is_no_store(there):
+        raise SourceError(f"{path}: is a device, pipe or socket: name a file, a folder or a glob")
     if there.is_file():
         return [os.path.abspath(there)]
     if there.is_dir():
         files = (p for p in there.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
         return [os.path.abspath(p) for p in files if _is_kind(str(p), kind)]
-    matches = [match for match in glob.glob(str(there), recursive=True) if Path(match).exists()]
+    if not glob.has_magic(str(there)):
+        return []
+    matches = [m for m in glob.glob(str(there), recursive=True) if Path(m).is_file() or Path(m).is_dir()]
     return [f for match in matches for f in _local_files(match, kind)]
 
 
@@ -138,6 +148,8 @@ def _remote_files(path: str, kind: str) -> list[str]:
     from pyarrow import fs
 
     scheme = path.split("://", 1)[0]
+    if scheme not in _SCHEMES:
+        raise SourceError(_unknown_address(path))
     try:
         system, inner = _file_system(path)
         info = system.get_file_info(inner)
@@ -147,7 +159,24 @@ def _remote_files(path: str, kind: str) -> list[str]:
         infos = [i for i in system.get_file_info(selector) if i.type == fs.FileType.File]
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {_why(error)}") from error
+    except (ValueError, NotImplementedError) as error:  # Arrow knows no such scheme, or it is no address
+        raise SourceError(_unknown_address(path)) from error
     return [f"{scheme}://{i.path}" for i in infos if _is_kind(i.path, kind)]
+
+
+def _unknown_address(path: str) -> str:
+    return (
+        f"{shown(path)}: addresses of this kind are not read: fetch the files first, or name files, folders "
+        "or s3://bucket/key"
+    )
+
+
+def _is_no_store(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder."""
+    try:
+        return path.exists() and not (path.is_file() or path.is_dir())
+    except OSError:
+        return False
 
 
 def _is_kind(path: str, kind: str) -> bool:
