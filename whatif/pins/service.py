@@ -15,6 +15,11 @@ DAMAGED = (
 
 _REMEDIES = (
     (
+        r"java\.nio\.file\.AccessDeniedException|Permission denied|Operation not permitted",
+        "this user may not write there: let the owner of the folder give the right (chmod u+rwX), or use "
+        "another WHATIF_HOME",
+    ),
+    (
         r"Unable to locate credentials|Unable to load credentials|Partial credentials|NO_CREDENTIALS",
         "there are no AWS credentials: sign in ('aws sso login', 'aws configure'), set AWS_PROFILE or "
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",

@@ -70,8 +70,11 @@ def identity_of(name: str, *things: Any) -> str:
         If something that is reached has no value that could tell this strategy's results from
         another's; it is named.
     """
-    strict = not any(isinstance(thing, type) for thing in things)
-    return _Walk(name, strict).root(things).hex()
+    walk = _Walk(name, strict=not any(isinstance(thing, type) for thing in things))
+    try:
+        return walk.root(things).hex()
+    finally:
+        walk.close()
 
 
 class _Walk:
@@ -93,6 +96,10 @@ class _Walk:
         # an id is an object's own only as long as the object is there
         self._kept: list[Any] = []
         self._kinds = self._table()
+
+    def close(self) -> None:
+        """Let go of what refers back to the walk, which only the garbage collector would free."""
+        self._kinds = ()
 
     def root(self, things: Iterable[Any]) -> bytes:
         parts = []
