@@ -137,3 +137,30 @@ def test_parquet_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     stated = SimpleNamespace(num_rows=10**9, num_row_groups=1, row_group=metadata.row_group)
     with pytest.raises(SourceError, match=r"holds 1,000,000,000 rows in 500 bytes"):
         check_parquet("y.parquet", stated, 500)
+
+
+def test_symbols_that_are_not_seen_go_to_quarantine(tmp_path: Path) -> None:
+    names = [
+        "SPY",
+        " SPY ",
+        "",
+        "A\tB",
+        "A\x1b[2J",
+        "\u202eYPS",
+        "SP\u200bY",
+        "\uff33PY",
+        "X" * 101,
+        "BRK.B",
+        "[/red]",
+    ]
+    rows = "".join(f'"{n}",2024-01-03T14:{30 + k}:00Z,1,1,1,1,1\n' for k, n in enumerate(names))
+    (tmp_path / "x.csv").write_text("symbol,ts,open,high,low,close,volume\n" + rows)
+    batch = pa.Table.from_batches(
+        read_file(str(tmp_path / "x.csv"), IngestSpec(exchange="XNYS", accept=True))
+    ).to_pylist()
+    found = {row["row"]: (row["rule"], row["symbol"]) for row in batch}
+    assert [found[k][1] for k in (1, 2, 10, 11)] == ["SPY", "SPY", "BRK.B", "[/red]"]
+    assert {found[k][0] for k in range(3, 10)} == {"missing_symbol"}
+    for name in ("A\nB", "\u202eYPS", "SPY "):
+        with pytest.raises(SourceError, match="the symbol"):
+            IngestSpec(symbol=name)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from whatif.domain.symbols import broken_symbol
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import SourceError
 from whatif.sources.chunk import RawChunk
@@ -136,8 +137,10 @@ def _missing_symbol(chunk: RawChunk) -> BoolArray:
     if "symbol" not in chunk.columns:
         return np.zeros(len(chunk), dtype=bool)
     symbol = chunk.columns["symbol"]
-    blank = symbol.astype("str").str.strip().eq("").to_numpy(dtype=bool, na_value=True)
-    return np.asarray(symbol.isna().to_numpy(dtype=bool) | blank)
+    names = symbol.astype("str").str.strip()
+    unfit = [name for name in names.dropna().unique() if broken_symbol(str(name))]
+    bad = names.isin(unfit).to_numpy(dtype=bool) if unfit else np.zeros(len(chunk), dtype=bool)
+    return np.asarray(symbol.isna().to_numpy(dtype=bool) | bad)
 
 
 def _first_rule(broken: dict[str, BoolArray], n: int) -> np.ndarray:

@@ -14,7 +14,7 @@ NOISE = 1e-12
 
 RULES: dict[str, str] = {
     "wrong_field_count": "the row has as many fields as the header has names",
-    "missing_symbol": "the row names its symbol",
+    "missing_symbol": "the row names its symbol, in characters that are seen, 100 at most",
     "unparsable_time": "the stamp is a time in the stated format, with a time zone if none is stated",
     "implausible_date": "the stamp's year is one of bars: from 1850 to the next year",
     "ambiguous_time": "the local stamp occurs once; it does not when clocks are set back",

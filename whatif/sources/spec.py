@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from whatif.calendars import time_zone
+from whatif.domain.symbols import broken_symbol
 from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
+from whatif.paths import shown
 from whatif.sources.numbers import NumberStyle, number_style
 from whatif.sources.patterns import check_time_format
 from whatif.sources.zones import check_timezone
@@ -82,6 +84,8 @@ class IngestSpec:
             raise SourceError(f"delimiter {self.delimiter!r} is not one character: give one, such as ;")
         if self.symbol is not None and not self.symbol.strip():
             raise SourceError("the symbol is empty: name one, such as SPY")
+        if self.symbol is not None and (broken := broken_symbol(self.symbol)):
+            raise SourceError(f"the symbol {shown(self.symbol)} {broken}")
         try:
             object.__setattr__(self, "timeframe", canonical_timeframe(self.timeframe))
         except StudyError as error:
