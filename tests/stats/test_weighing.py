@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whatif.stats import superior_predictive_ability
-from whatif.stats.weighing import joined
+from whatif.stats import Evidence, Thresholds, over_market, superior_predictive_ability
+from whatif.stats.weighing import joined, weigh
 
 
 def test_few_periods_stay_as_they_are() -> None:
@@ -29,3 +29,22 @@ def test_joining_says_what_all_periods_say(mean: float, superior: bool) -> None:
     together = superior_predictive_ability(joined(gains, 600), 0.0, 200, 0).consistent
     assert (alone < 0.05) is superior
     assert together == pytest.approx(alone, abs=0.15)
+
+
+@pytest.mark.parametrize("ruined", [False, True])
+def test_a_study_alone_has_the_p_values_of_arch(ruined: bool) -> None:
+    """What verdicts on a lone study rested on before other studies' returns joined the test."""
+    rng = np.random.default_rng(11)
+    market = rng.normal(0.0005, 0.01, 163)
+    tried = 0.4 * market[:, None] + rng.normal(0.0001, 0.004, (163, 30))
+    tried[:, 7] = 0.0
+    given = tried.copy()
+    if ruined:
+        given[90:, 9] = np.nan
+        tried = np.delete(tried, 9, axis=1)
+    evidence = Evidence(given, 3, "sharpe", 252.0, market[:, None], trials=30)
+    found = weigh(evidence, Thresholds(reps=400), seed=2)
+    assert found.spa_zero == superior_predictive_ability(tried, 0.0, 400, 2).consistent
+    assert found.spa_market == superior_predictive_ability(over_market(tried, market), 0.0, 400, 2).consistent
+    assert 0.0 < found.spa_market < 1.0
+    assert (found.trials, found.unseen, found.others, found.worst) == (30, 0, 0, {})

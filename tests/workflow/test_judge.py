@@ -83,7 +83,11 @@ def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     other = go(study="other", data=part, axes={"fast": [3, 4], "slow": [15, 45]})
     assert other.verdict.own_trials == 4
     # A: 3/15 3/25 5/15 5/25 and 3/45 4/15 4/45
-    assert other.verdict.verdict.figures.trials == 7
+    figures = other.verdict.verdict.figures
+    assert figures.trials == 7
+    # their returns join the bootstrap: none is unseen
+    assert (figures.compared, figures.others, figures.unseen) == (4, 3, 0)
+    assert figures.worst == {}
     assert other.verdict.studies == 2
     assert other.verdict.looks == len({first.best.config_id, other.best.config_id})
     # on other days, nothing of it is seen
