@@ -86,6 +86,25 @@ class TestMarkets:
         assert {params["direction"] for params in family} == {1}
         assert {params["horizon"] for params in family} == {5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75}
 
+    def test_swept_markets_have_another_familys_study_of_4800_before_theirs(self) -> None:
+        asked = markets.markets_of(markets.parse_counts("swept=2"), "report")
+        assert [market.name for market in asked] == ["SN000", "SN001", "SP6-000", "SP6-001"]
+        sweep, own = markets.sweep_of(asked[2], FULL), markets.study_of(asked[2], FULL)
+        strategy = resolve(sweep.strategy.name)
+        grid = expand(sweep, strategy, lambda name, timeframe: {"model": name})
+        assert len(grid.configurations) == 4800
+        assert (sweep.data.symbols, sweep.split, sweep.calendar) == (
+            own.data.symbols,
+            own.split,
+            own.calendar,
+        )
+        assert sweep.study != own.study
+        # the same market but for the sweep
+        six = kind_named("sharpe6")
+        assert (asked[2].kind.edge, asked[2].kind.sharpe) == (six.edge, six.sharpe)
+        assert key_of(asked[2], FULL) != key_of(Market(six, 0, asked[2].seed), FULL)
+        assert key_of(asked[2], FULL) != key_of(asked[2], replace(FULL, fast=(2, 3)))
+
     def test_only_planted_kinds_have_an_edge(self) -> None:
         assert [kind.name for kind in KINDS if not kind.edge] == ["noise", "drift"]
         assert {kind.group for kind in KINDS if kind.edge} == {"planted"}
@@ -141,6 +160,21 @@ class TestCounting:
         assert len({line.count("|") for line in lines}) == 1
         assert "| 1 (5 %, 1–24) |" in lines[2]
         assert "| 7 of 8 |" in lines[3]
+
+    def test_markets_that_were_swept_before_have_goals_of_their_own(self) -> None:
+        made = [outcome("noise_swept", k, EDGE if k == 0 else LUCK) for k in range(10)]
+        made += [outcome("sharpe6_swept", k, EDGE, planted=k < 9) for k in range(10)]
+        made += [outcome("noise", 0, LUCK)]
+        rows = tally(made)
+        assert [row.kind.name for row in rows] == ["noise", "noise_swept", "sharpe6_swept"]
+        assert [(goal.share.count, goal.share.of, goal.reached) for goal in goals(rows)] == [
+            (0, 1, True),
+            (1, 10, False),
+            (9, 10, True),
+            (0, 21, True),
+        ]
+        # the picture is of power without them
+        assert power_svg(rows) == power_svg(rows[:1])
 
     def test_no_goal_without_markets_to_measure_it_on(self) -> None:
         (two,) = tally([outcome("sharpe2", 0, "")])
@@ -228,6 +262,47 @@ class TestEdges:
         for one in edges.measure_edges(10):
             assert one.sharper == pytest.approx(one.kind.sharpe, abs=0.1)
             assert one.mean == pytest.approx(one.kind.sharpe, abs=4 * one.error)
+
+
+def test_offline_outcomes_are_taken_up_again_apart_from_those_of_the_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(markets, "QUICK", replace(TINY, fast=(3, 5), slow=(20,)))
+    options = campaign.CalibrateOptions({"swept": 1}, quick=True, processes=1, offline=True)
+    location = LakeLocation(tmp_path)
+    found = campaign.calibrate(location, options, Console())
+    assert [(one.market, one.kind) for one in found.outcomes] == [
+        ("SN000", "noise_swept"),
+        ("SP6-000", "sharpe6_swept"),
+    ]
+    assert {
+        (one.figures["trials"], one.figures["others"], one.figures["unseen"]) for one in found.outcomes
+    } == {(4 + 2, 2, 0)}
+    assert json.loads(found.files[2].read_text())["conditions"]["offline"]
+    assert campaign.calibrate(location, options, Console()).outcomes == found.outcomes
+    market = markets.markets_of({"swept": 1}, "report")[0]
+    assert found.outcomes[0].key != key_of(market, options.size)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_offline_says_what_the_lake_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, and after a sweep of another family with bars of another length."""
+    size = Size(20, (5, 20), (0.0, 0.0002), (3, 5, 8), (20, 40))
+    monkeypatch.setattr(markets, "QUICK", size)
+    counts = {"noise": 1, "swept": 1}
+    lake, engine = (
+        campaign.calibrate(
+            LakeLocation(tmp_path / str(offline)),
+            campaign.CalibrateOptions(counts, quick=True, processes=1, offline=offline),
+            Console(),
+        ).outcomes
+        for offline in (False, True)
+    )
+    for there, here in zip(lake, engine, strict=True):
+        assert (there.market, there.word, there.chosen) == (here.market, here.word, here.chosen)
+        assert here.figures == pytest.approx(there.figures, rel=1e-9, nan_ok=True)
+    assert [one.figures["others"] for one in lake] == [0, 6, 6]
 
 
 @pytest.mark.spark

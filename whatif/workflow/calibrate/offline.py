@@ -37,6 +37,7 @@ from whatif.workflow.calibrate.markets import (
 from whatif.workflow.calibrate.outcome import Outcome, flat, key_of
 from whatif.workflow.check import Checked, check_study
 from whatif.workflow.judge import SEED
+from whatif.workflow.others import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,9 @@ def judge_offline(market: Market, size: Size) -> Outcome:
     (bars,) = bars_of_frame(generate(sample_market([market], size), market.name), EXCHANGE)
     study = check_study(study_of(market, size), runs=False)
     swept = _sweep(study, bars)
-    others = _sweep(check_study(sweep_of(market, size), runs=False), bars) if market.kind.swept else None
+    others = (
+        _others(study, check_study(sweep_of(market, size), runs=False), bars) if market.kind.swept else None
+    )
     verdict = _verdict(study, bars, swept, others)
     return Outcome(
         key=offline_key(market, size),
@@ -146,7 +149,16 @@ def _stage(
     return Stage(spec, traded, first, stop, study.periods[window.name], {}, once)
 
 
-def _verdict(study: Checked, bars: Bars, swept: Swept, others: Swept | None) -> Verdict:
+def _others(study: Checked, other: Checked, bars: Bars) -> FloatArray:
+    """Return what another study tried, on the periods of this one, (periods, configurations)."""
+    validate, theirs = _windows(study)[0], _windows(other)[0]
+    grid = Grid((validate.start_us,), (study.periods[validate.name].ends,))
+    returns, ends = _sweep(other, bars).returns, other.periods[theirs.name].ends
+    placed = [grid.place(theirs.start_us, ends, returns[:, k]) for k in range(returns.shape[1])]
+    return np.column_stack([column for column in placed if column is not None])
+
+
+def _verdict(study: Checked, bars: Bars, swept: Swept, others: FloatArray | None) -> Verdict:
     validate, test = _windows(study)
     own = swept.returns.shape[1]
     return judge(
@@ -158,8 +170,8 @@ def _verdict(study: Checked, bars: Bars, swept: Swept, others: Swept | None) -> 
             markets=_held(study, bars, validate)[:, None],
             test=swept.test_returns,
             test_market=_held(study, bars, test),
-            trials=own + (0 if others is None else others.returns.shape[1]),
-            others=None if others is None else others.returns,
+            trials=own + (0 if others is None else others.shape[1]),
+            others=others,
             trades=float(swept.validate["trades"]),
             test_trades=float(swept.test["trades"]),
             looks=1 if others is None else 2,
