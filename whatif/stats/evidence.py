@@ -90,7 +90,8 @@ class Evidence:
     trades, test_trades : float
         Closed trades of the chosen configuration; NaN if not known.
     looks : int
-        Configurations that the test window was opened for, this one included.
+        Configurations that the test window was opened for, this one included, and whose trials are not
+        compared by their returns in `others`: those were allowed for on validate, all together.
     """
 
     tried: FloatArray

@@ -256,7 +256,7 @@ def _edge(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[
 
 
 def _on_test(test: Side, looks: int, limits: Thresholds) -> Iterable[Condition]:
-    opened = f", opened for {looks} configurations" if looks > 1 else ""
+    opened = f", {looks} looks at which count" if looks > 1 else ""
     needed = 1.0 - (1.0 - limits.psr) / looks
     yield _ratio(f"Probabilistic Sharpe ratio on test{opened}", test.psr, needed)
     if test.excess is not None:
@@ -377,8 +377,8 @@ def _lost(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[
         looks = int((1.0 - limits.psr) / error)
         if looks < 100:
             yield (
-                f"It would fall if the test window were opened for more than {looks} "
-                f"configuration{'s' * (looks != 1)}; so far it was for {evidence.looks}."
+                f"It would fall if this study opened the test window for more than {looks} "
+                f"configuration{'s' * (looks != 1)}; so far {evidence.looks} counted."
             )
     else:
         yield "A test window that had no part in the choice could confirm or refute it; this study has none."

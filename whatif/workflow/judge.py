@@ -122,8 +122,11 @@ def judge_study(
     panel = _panel(location, resolved, plan, answered.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
         evidence = _evidence(location, resolved, plan, panel, answered, chosen)
-        evidence = replace(evidence, trials=max(trials.count, 1), looks=max(looks.configurations, 1))
+        evidence = replace(evidence, trials=max(trials.count, 1))
         evidence = _beside_others(location, resolved, evidence, panel, answered, trials)
+        # what other studies tried is compared on validate already, unless its returns are not known
+        counted = looks.configurations if evidence.unseen else looks.own
+        evidence = replace(evidence, looks=max(counted, 1))
         verdict = judge(evidence, thresholds, SEED)
     else:
         verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")

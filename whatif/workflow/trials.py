@@ -98,10 +98,13 @@ class Looks:
         Distinct ones that it was opened for.
     openings : int
         Times; a configuration that is run again on newer bars opens it again.
+    own : int
+        Distinct configurations that the study itself opened it for.
     """
 
     configurations: int
     openings: int
+    own: int = 0
 
 
 def count_trials(
@@ -167,15 +170,19 @@ def count_looks(location: LakeLocation, resolved: Resolved, windows: Sequence[Wi
 
 def _looks_at(location: LakeLocation, resolved: Resolved, window: Window) -> Looks:
     rows: Counter[Row] = Counter()
-    for config_id, symbol, start in _overlapping(
-        location, TEST_LOOKS, resolved, window, ["config_id", "symbol", "window_start"], distinct=False
+    own: set[str] = set()
+    columns = ["study", "config_id", "symbol", "window_start"]
+    for study, config_id, symbol, start in _overlapping(
+        location, TEST_LOOKS, resolved, window, columns, distinct=False
     ):
         if _shares(resolved, symbol):
             rows[config_id, symbol, start] += 1
+            if study == resolved.study.study:
+                own.add(config_id)
     times: dict[str, int] = {}
     for (config_id, *_), count in rows.items():
         times[config_id] = max(times.get(config_id, 0), count)
-    return Looks(len(times), sum(times.values()))
+    return Looks(len(times), sum(times.values()), len(own))
 
 
 def _trial(resolved: Resolved, config_id: str, symbol: str) -> Row:

@@ -70,7 +70,7 @@ def judge_offline(market: Market, size: Size) -> Outcome:
     """Return the outcome of a market.
 
     What `whatif calibrate` does through lake and Spark, on the same bars, windows, engine and
-    statistics; the test looks that it counts are one, and one more after a sweep.
+    statistics; one look at the test window counts, the study's own.
     """
     started = time.perf_counter()
     (bars,) = bars_of_frame(generate(sample_market([market], size), market.name), EXCHANGE)
@@ -174,7 +174,7 @@ def _verdict(study: Checked, bars: Bars, swept: Swept, others: FloatArray | None
             others=others,
             trades=float(swept.validate["trades"]),
             test_trades=float(swept.test["trades"]),
-            looks=1 if others is None else 2,
+            looks=1,
         ),
         seed=SEED,
     )
