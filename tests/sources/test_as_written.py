@@ -247,6 +247,14 @@ def test_a_stray_quote_costs_its_own_line(tmp_path: Path) -> None:
     assert sorted(row["volume"] for row in rows if row["kind"] == "bar") == [0, 1, 2, 4, 5, 7, 8, 9]
 
 
+def test_a_quote_that_opens_after_another_costs_its_own_line(tmp_path: Path) -> None:
+    # two quotes, of which the first is within a field, and the second opens one
+    lines = [f"2024-01-02 09:3{m},1,2,1,2,{m}" for m in range(4)]
+    lines[1] += '"6,"'
+    rows = read(tmp_path, "\n".join([HEADER, *lines]) + "\n")
+    assert {row["row"]: row["rule"] for row in rows} == {1: None, 2: "wrong_field_count", 3: None, 4: None}
+
+
 def test_quotes_that_close_are_quotes(tmp_path: Path) -> None:
     (row,) = read(tmp_path, f'{HEADER}\n"2024-01-02 09:30","1","2","1","2","5"\n')
     assert (row["kind"], row["volume"]) == ("bar", 5)

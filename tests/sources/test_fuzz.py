@@ -54,6 +54,18 @@ def _offset(text: str) -> datetime:
     return stamp.astimezone(UTC)
 
 
+def _local(text: str) -> datetime:
+    try:
+        return _offset(text)
+    except ValueError:
+        return _exact("%Y-%m-%d %H:%M:%S", NEW_YORK)(text)
+
+
+def _short(text: str) -> datetime:
+    """Read a day or an hour of one digit too, as a file may write them that has few rows."""
+    return datetime.strptime(text, "%d.%m.%Y %H:%M").replace(tzinfo=UTC)
+
+
 def _milliseconds(text: str) -> datetime:
     return datetime.fromtimestamp(float(text) / 1000, UTC)
 
@@ -62,9 +74,9 @@ HEADER = "ts,open,high,low,close,volume"
 SHAPES = (
     Shape("utc", HEADER, lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"), _offset),
     Shape("local", HEADER, lambda t: t.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M:%S"),
-          _exact("%Y-%m-%d %H:%M:%S", NEW_YORK), {"timezone": "America/New_York"}),
+          _local, {"timezone": "America/New_York"}),
     Shape("format", HEADER.replace(",", ";"), lambda t: t.strftime("%d.%m.%Y %H:%M"),
-          _exact("%d.%m.%Y %H:%M"),
+          _short,
           {"timezone": "UTC", "time_format": "%d.%m.%Y %H:%M"}, delimiter=";"),
     Shape("epoch", HEADER, lambda t: str(round(t.timestamp() * 1000)), _milliseconds,
           {"time_format": "epoch_ms"}),

@@ -37,6 +37,7 @@ class _Lines:
     source: str
     stream: io.TextIOBase
     latest: str = ""
+    delimiter: str | None = None  # once it is known
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -47,7 +48,7 @@ class _Lines:
                     )
                 self.latest = line
                 # a quote that is opened and not closed would swallow the lines that follow
-                yield _as_one_field(line) if '"' in line and line.count('"') % 2 else line
+                yield _closed(line, self.delimiter) if '"' in line and self.delimiter else line
         except UnicodeDecodeError as error:
             raise SourceError(
                 f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): "
@@ -88,6 +89,8 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChu
     if first_line is None:
         raise SourceError(f"{source}: is empty: name a file with a header and rows")
     delimiter = spec.delimiter or stated or max(_DELIMITERS, key=first_line.count)
+    lines.delimiter = delimiter
+    first_line = _closed(first_line, delimiter)
     records = _records(source, csv.reader(chain([first_line], text), delimiter=delimiter))
     first = next(records)
     names, first_is_data = _names(source, first, spec)
@@ -116,6 +119,16 @@ def _is_header(comment: str, spec: IngestSpec) -> bool:
     return comment.count(delimiter) >= _LEAST_COLUMNS - 1
 
 
+def _closed(line: str, delimiter: str) -> str:
+    """Return a line, as one field if a quote is left open in it or closes within a field."""
+    try:
+        for _ in csv.reader([line], delimiter=delimiter, strict=True):
+            pass
+    except csv.Error:
+        return _as_one_field(line)
+    return line
+
+
 def _as_one_field(line: str) -> str:
     return '"' + line.rstrip("\r\n").replace('"', '""') + '"\n'
 
@@ -124,7 +137,7 @@ def read_rows(
     layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int
 ) -> Iterator[RawChunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
-    lines = _Lines(layout.source, text)
+    lines = _Lines(layout.source, text, delimiter=",")
     records = _records(layout.source, csv.reader(iter(lines)))
     at = {name: (i,) for i, name in enumerate(names)}
     yield from _batches(layout, names, at, records, lines, chunk_rows)
