@@ -29,6 +29,10 @@ class EngineError(WhatIfError):
     """An engine cannot run, or refuses, what it was given."""
 
 
+class LookAheadError(EngineError):
+    """A step reads what it cannot know on its bar, or what lies before the first bar."""
+
+
 class CalendarError(WhatIfError):
     """A date, session or exchange is outside what the calendar knows."""
 

@@ -12,6 +12,7 @@ from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, run_engine
+from whatif.errors import LookAheadError
 from whatif.strategies import BUILTIN, resolve, strategy, target
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "conf" / "strategies" / "example.py")
@@ -109,4 +110,23 @@ def test_the_check_catches_a_strategy_that_peeks(walk) -> None:
 
     bars = walk(8, 150)
 
-    assert any(moves(peeking, {}, bars, t) for t in range(20, 149))
+    with pytest.raises(LookAheadError, match="the step reads a series as a whole"):
+        moves(peeking, {}, bars, 40)
+
+
+def test_the_check_catches_what_a_step_knows_from_elsewhere(walk) -> None:
+    bars = walk(8, 150)
+    tomorrow = {}
+
+    @strategy()
+    def told(i, x, p, s):
+        return target(1.0 if tomorrow["close"][i + 1] > x.close[i] else -1.0)
+
+    def moved(t: int) -> bool:
+        found = []
+        for market in (bars, after(bars, t, seed=t)):
+            tomorrow["close"] = np.append(market.close, 0.0).tolist()
+            found.append(run(market, told, {})[1][t])
+        return found[0] != found[1]
+
+    assert any(moved(t) for t in (30, 60, 90, 120))

@@ -69,7 +69,7 @@ def test_what_is_given_is_kept() -> None:
 
     @strategy(params={"size": Param(1.0, low=0), "period": Param(3, low=1)}, inputs={"signal": "signal"})
     def watched(i, x, p, s):
-        seen.add((p.size, len(x.close), s.cash if i == 1 else 0.0, p.period))
+        seen.add((p.size, x.close[0], s.cash if i == 1 else 0.0, p.period))
         return target(p.size) if x.signal[i] > 0.0 else hold()
 
     bars = random_bars(1, 40)
@@ -78,7 +78,7 @@ def test_what_is_given_is_kept() -> None:
         watched, bars, {"size": 2.5}, [Execution(cash=777.0)], cases=4, engines=("backtrader", "backtrader")
     )
 
-    assert {(size, n) for size, n, _, _ in seen} == {(2.5, 40)}
+    assert {(size, n) for size, n, _, _ in seen} == {(2.5, bars.close[0])}
     assert {cash for _, _, cash, _ in seen} == {777.0, 0.0}
     assert len({period for *_, period in seen}) > 1
 

@@ -128,13 +128,14 @@ def jit_lean(kernel: _F) -> _F:
     return _compiled(kernel, error_model="numpy", _nrt=False)
 
 
-def jit_step(step: _F, lean: bool = True) -> _F:
+def jit_step(step: _F, lean: bool, translator: type) -> _F:
     """Compile a user's function: a division by zero and an index out of range raise, as in Python.
 
     It is kept nowhere but in what calls it: its types are those of one caller. A `lean` one makes
-    no array.
+    no array. The `translator` is a compiler of numba's that knows what Python means.
     """
     options = {"error_model": "python", "boundscheck": True, "forceinline": True, **_FROM_PYTHON}
+    options["pipeline_class"] = translator
     compiled: _F = numba.njit(fastmath=False, _nrt=not lean, **options)(step)
     return compiled
 

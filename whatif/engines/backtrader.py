@@ -9,6 +9,8 @@ nobody reads are not there. A subclass of `backtrader.Strategy` is run by `ordin
 from __future__ import annotations
 
 import datetime as dt
+import linecache
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,14 +25,14 @@ from whatif.engines.brokers import make_broker
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.engines.compiled.refusal import refused_intent, refused_size
-from whatif.engines.division import divisions_raise
+from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.ledger import Ledger
 from whatif.engines.ordinary import run_ordinary
 from whatif.engines.timeline import Timeline, merge
-from whatif.errors import EngineError
+from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
 from whatif.strategies import State, StrategySpec
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT, Intent
+from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent
 from whatif.strategies.overlays import apply_overlays, delay, overlay_memory, overlay_rules
 from whatif.typing import FloatArray, IntArray
 
@@ -63,6 +65,7 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
 
 
 _FLAT = bt.Position()
+_CODES = (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
 
 
 class _Cursor:
@@ -167,8 +170,12 @@ class _Seat:
         self.index = index
         self.ts = bars.ts
         self.feed = _Feed(bars, stop)
-        self.arrays = step_arrays(spec, task.params, bars, stop, cache)
-        self.state = State(task.execution.cash, spec.scratch)
+        # a step reads them, and the present row of them, by way of the cursor
+        self.cursor = cursor = Cursor()
+        arrays = step_arrays(spec, task.params, bars, stop, cache)
+        self.arrays = type(arrays)(*(Series(values, cursor) for values in arrays))
+        self.state = State(float(task.execution.cash), spec.scratch)
+        self.state.scratch = self.state.scratch.view(Floats)
         self.opened_row = 0
         minute, to_close = session_minutes(bars.slice(first, stop))
         self.first = first
@@ -185,11 +192,13 @@ class _Seat:
         feed = self.feed
         # looking must not enter a position in the broker's book: its order decides how value is summed
         position = broker.positions.get(feed, _FLAT)
-        state.size = size = position.size
-        state.entry_price = position.price
+        # floats, as in machine code: Backtrader counts some of them in whole numbers
+        state.size = size = float(position.size)
+        state.entry_price = float(position.price)
         state.bars_held = row - self.opened_row if size else 0
-        state.cash = broker.cash
-        state.value = broker._value
+        state.cash = float(broker.cash)
+        state.value = float(broker._value)
+        self.cursor.row = row
         state.pending = 0
         if broker.pending or broker.submitted:
             state.pending = sum(
@@ -217,7 +226,7 @@ def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
     seats = [_Seat(task, spec, k, cache) for k in range(len(bars))]
     ledger = Ledger()
     try:
-        with divisions_raise():
+        with numpys_warnings_off():
             _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
         return ledger.to_run(bars, timeline)
     finally:
@@ -229,7 +238,7 @@ def _loop(
     spec: StrategySpec, params: Any, timeline: Timeline, seats: list[_Seat], desk: _Desk, ledger: Ledger
 ) -> None:
     broker = desk.broker
-    step, lookback = spec.step, spec.lookback
+    step, lookback = in_python(spec.step), spec.lookback
     seat_of = {seat.feed: seat for seat in seats}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
@@ -254,7 +263,10 @@ def _loop(
                 code, amount = step(row, seat.arrays, params, state)
             except (Exception, SystemExit) as error:
                 raise _step_failed(spec, seat, row, error) from error
-            if code:
+            if seat.cursor.refused:
+                raise _step_failed(spec, seat, row, IndexError(seat.cursor.refused))
+            # anything but the number 0 is looked at: None is no intent
+            if code != HOLD:
                 _check_intent(spec, seat, row, code, amount)
             if overlaid:
                 code, amount = seat.overlay(row, code, float(amount) if code else 0.0)
@@ -281,14 +293,39 @@ def _where(spec: StrategySpec, seat: _Seat, row: int) -> str:
 
 def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: BaseException) -> EngineError:
     where = _where(spec, seat, row)
+    refused = seat.cursor.refused
+    if refused:
+        return LookAheadError(f"{where}: the step reads {refused}{_line(spec, error)}")
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
         return EngineError(
             f"{where}: the step must return an intent such as hold() or target(size) ({error})"
         )
-    return EngineError(f"{where}: the step raised {type(error).__name__}: {error}")
+    return EngineError(f"{where}: the step raised {type(error).__name__}: {error}{_line(spec, error)}")
+
+
+def _line(spec: StrategySpec, error: BaseException) -> str:
+    """Return the user's own line that raised, in words that end a message; "" if there is none."""
+    code, found = spec.step.__code__, 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == code.co_filename:
+            found = trace.tb_lineno
+        trace = trace.tb_next
+    if not found:
+        return ""
+    lines = spec.source.splitlines()
+    text = (
+        lines[found - 1].strip()
+        if found <= len(lines)
+        else linecache.getline(code.co_filename, found).strip()
+    )
+    return f" (line {found} of {code.co_filename}: {text})"
 
 
 def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: float) -> None:
-    if TARGET <= code <= TARGET_PERCENT and np.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
-        return
+    try:
+        if code in _CODES and math.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
+            return
+    except (TypeError, ValueError):  # no numbers
+        pass
     raise refused_intent(_where(spec, seat, row), code, amount)

@@ -31,12 +31,13 @@ class StrategySpec:
     step : callable
         ``step(i, x, p, s)``: bar index, arrays (the bars' own and the inputs, float64 by name),
         parameters, position state (`whatif.strategies.state.State`). It reads its arrays and does
-        not write to them. What numba can compile runs on the compiled broker too, and does there
-        what it does in Python: numbers, arrays and slices of them, ``math``, numpy, plain functions
-        of one's own, text and bool parameters. Dividing one number by zero raises
-        ZeroDivisionError on either. Two things differ in machine code: functions of ``math``
-        outside their domain, such as ``math.sqrt(-1.0)``, are NaN and raise nothing, and NaN
-        divided by zero, which is NaN in Python, raises.
+        not write to them. It reads single bars and slices, up to bar `i`: a later one, a negative
+        index or the length of a series raises. It means what Python means by it, on floats, whole
+        numbers and truth values: no number of numpy's reaches it. What can be compiled to the same
+        bytes runs on the compiled broker too, errors included: numbers, slices, most of ``math``,
+        numpy's functions of numbers and its commonest of slices, plain functions of one's own, text
+        and bool parameters. Anything else is refused there by name and line. Whole numbers beyond
+        2**53 raise there.
     params : mapping of str to Param
         Declared parameters.
     inputs : mapping of str to Expression

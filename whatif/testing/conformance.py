@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from whatif.domain.bars import Bars
+from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.engines.compare import differences
-from whatif.errors import EngineError, StrategyError
+from whatif.errors import EngineError, LookAheadError, StrategyError
 from whatif.strategies import Param, StrategySpec
 from whatif.strategies.params import Value
 from whatif.testing.compare import is_too_large, within_whole_units
@@ -18,6 +19,8 @@ from whatif.testing.markets import random_bars, random_series, random_shape
 from whatif.testing.orders import random_execution
 
 _TRIES = 200
+_PERTURBED = 10
+"""Cases in which later bars are changed."""
 _LONGEST = 60
 """Greatest integer that is drawn for a parameter without an upper bound, unless its default is greater."""
 
@@ -61,7 +64,9 @@ def check_strategy(
     Raises
     ------
     AssertionError
-        At the first case that differs, with its seed, parameters, settings and all differences.
+        At the first case that differs, with its seed, parameters, settings and all differences; or
+        that looks ahead: an index after the present bar or before the first one, or fills and equity
+        that move when later bars are changed.
     EngineError
         If the strategy is none that both engines can run.
 
@@ -88,6 +93,8 @@ def check_strategy(
         task = BacktestTask([market], strategy, given, settings)
         where = f"strategy {strategy.name}, seed {seed}, case {case}, {given}, {settings}"
         traded += _compare(task, engines, where)
+        if case < _PERTURBED:
+            _check_past(task, engines[0], rng, where)
     return traded
 
 
@@ -157,8 +164,25 @@ def _compare(task: BacktestTask, engines: tuple[str, str], where: str) -> bool:
     return False
 
 
+def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where: str) -> None:
+    """Refuse a step whose past moves when later bars are changed."""
+    bars = task.bars[0]
+    t = int(rng.integers(len(bars) // 2, len(bars) - 1))
+    factor = np.where(np.arange(len(bars)) > t, rng.uniform(0.5, 2.0), 1.0)
+    changed = replace(bars, **{name: getattr(bars, name) * factor for name in PRICE_FIELDS})
+    changed = changed.with_inputs({name: values * factor for name, values in bars.inputs.items()})
+    one, other = (_outcome(replace(task, bars=[market]), engine) for market in (bars, changed))
+    if isinstance(one, EngineRun) and isinstance(other, EngineRun):
+        until = [run.fills.row <= t for run in (one, other)]
+        same = one.equity[: t + 1].tobytes() == other.equity[: t + 1].tobytes()
+        if not same or one.fills.price[until[0]].tobytes() != other.fills.price[until[1]].tobytes():
+            raise AssertionError(f"the step looks ahead: bars up to {t} move when later ones do: {where}")
+
+
 def _outcome(task: BacktestTask, engine: str) -> EngineRun | EngineError:
     try:
         return run_engine(task, engine)
+    except LookAheadError as error:
+        raise AssertionError(f"the step looks ahead: {error}") from error
     except EngineError as error:
         return error

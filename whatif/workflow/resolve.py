@@ -142,7 +142,11 @@ class Resolved:
 
 
 def resolve_study(
-    study: Study | Checked, location: LakeLocation, session: Session | None = None, latest: bool = False
+    study: Study | Checked,
+    location: LakeLocation,
+    session: Session | None = None,
+    latest: bool = False,
+    trial: Callable[[Resolved], None] | None = None,
 ) -> Resolved:
     """Return `study` ready to run, or refuse it before any work is done.
 
@@ -157,6 +161,8 @@ def resolve_study(
         is written: a study that has no pin yet is seen on the newest bars.
     latest : bool
         Run on the newest bars instead of those the study first ran on.
+    trial : callable, optional
+        Looks at the study once it is ready, before Spark starts and anything is written.
 
     Raises
     ------
@@ -191,6 +197,8 @@ def resolve_study(
     )
     _check_warmup(resolved, found)
     _check_train(resolved, found)
+    if trial is not None:
+        trial(resolved)
     # last, so that a study that is refused leaves no pin behind
     if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
         tag_pin(session(), location, bars, _tag(asked))

@@ -54,6 +54,7 @@ from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
 from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
+from whatif.workflow.trial import try_strategy
 from whatif.workflow.windows import windows_said
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
@@ -150,7 +151,9 @@ def run(
     with writer_lock(where, f"run study {asked.study}"):
         session = lazy_session(where, spark)
         writing = None if chosen_options.only_stored else session
-        resolved = resolve_study(checked, where, writing, chosen_options.latest)
+        resolved = resolve_study(
+            checked, where, writing, chosen_options.latest, None if writing is None else try_strategy
+        )
         return _Run(session, where, resolved, chosen_options).answer()
 
 

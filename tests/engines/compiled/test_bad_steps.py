@@ -101,16 +101,18 @@ def test_nonsense_is_refused_in_the_same_words_by_both(write, answer: str, shown
     ("body", "raised"),
     [
         ("return target(1.0 / (i - 7))", "ZeroDivisionError: "),
-        ("return target(x.close[i] / (x.close[i] - x.close[7]))", "ZeroDivisionError: division by zero"),
+        (
+            "return target(x.close[i] / (x.close[i] - x.close[7]))",
+            "ZeroDivisionError: float division by zero",
+        ),
         ("return target((x.close[i] - x.close[7]) / (x.close[i] - x.close[7]))", "ZeroDivisionError: "),
         ("return target(x.close[i] // (x.close[i] - x.close[7]))", "ZeroDivisionError: "),
         ("return target(x.close[i] % (x.close[i] - x.close[7]))", "ZeroDivisionError: "),
-        ("return target(x.close[i + 33])", "IndexError: index 40 is out of bounds for axis 0 with size 40"),
         ("if i == 7:\n    raise RuntimeError('on purpose')\nreturn hold()", "RuntimeError: on purpose"),
     ],
 )
 def test_what_a_step_raises_names_the_bar(write, body: str, raised: str) -> None:
-    spec = write(body)
+    spec = write(body, "lookback=7")
 
     texts = {engine: message(spec, engine) for engine in ("backtrader", "compiled", "auto")}
 

@@ -28,13 +28,16 @@ from whatif.domain.compile import jit_step
 from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles
 from whatif.engines.compiled.folder import keep_private, path_of, written
+from whatif.engines.language import LANGUAGE
+from whatif.engines.language.plain import in_python
+from whatif.engines.language.translation import Translator
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec, intents, overlays
 from whatif.strategies.lookup import resolved
 from whatif.strategies.origin import is_installed
 from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
 
-_IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step\n"
+_IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step\n"
 _KIND = {bool: "bool", int: "int", float: "float"}
 
 STEPS: dict[str, Callable[..., Any]] = {}
@@ -122,6 +125,7 @@ def kernel_text(
     """Return the source of a kernel's module, all but its step."""
     numbers = [name for name in names if name not in texts]
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
+    seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
     values = ", ".join(
         repr(texts[name]) if name in texts else f"values[{numbers.index(name)}]" for name in names
     )
@@ -130,6 +134,7 @@ def kernel_text(
 from numba.extending import register_jitable
 
 from whatif.engines.compiled.kernel import STEPS
+from whatif.engines.language.series import upto
 
 OVERLAID = {overlaid}
 State = namedtuple("State", {tuple(blank.State._fields)!r})
@@ -141,6 +146,11 @@ step = STEPS[__name__.rpartition("_")[2]]
 @register_jitable
 def arrays_of(series):
     return Arrays({arrays})
+
+
+@register_jitable
+def seen_of(series, row):
+    return Arrays({seen})
 
 
 @register_jitable
@@ -166,6 +176,7 @@ _SOURCES = (
     intents,
     overlays,
     *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),
+    *(sys.modules[f"whatif.engines.language.{name}"] for name in LANGUAGE),
 )
 
 
@@ -174,7 +185,9 @@ def compiled_step(step: Callable[..., Any], lean: bool = True) -> Callable[..., 
 
     What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
     """
-    return jit_step(_Prepared(lean).function(step), lean)
+    if numba.config.DISABLE_JIT:
+        return in_python(step)
+    return jit_step(_Prepared(lean).function(step), lean, Translator)
 
 
 class _Prepared:
@@ -206,10 +219,12 @@ class _Prepared:
         return _copied(function, own, around)
 
     def _value(self, value: Any, attributes: tuple[str, ...], clones: dict[int, types.ModuleType]) -> Any:
-        if isinstance(value, types.FunctionType) and not _is_ours(value):
+        # one that the user compiled means what its text means, too
+        inner = getattr(value, "py_func", value)
+        if isinstance(inner, types.FunctionType) and not _is_ours(inner):
             if id(value) not in self._done:
-                self._done[id(value)] = value  # of one that calls itself, numba knows what to do
-                self._done[id(value)] = jit_step(self.function(value), self._lean)
+                self._done[id(value)] = inner  # of one that calls itself, numba knows what to do
+                self._done[id(value)] = jit_step(self.function(inner), self._lean, Translator)
             return self._done[id(value)]
         if isinstance(value, types.ModuleType) and not is_installed(value):
             return self._module(value, attributes, clones)

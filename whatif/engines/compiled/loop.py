@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from whatif.domain.compile import jit_lean, usable_in_both
 from whatif.domain.statistics import Tally, settled, tally
-from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, step
+from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
     LARGEST_SIZE,
     Costs,
@@ -22,7 +22,7 @@ from whatif.engines.compiled.broker import (
     fill_price,
     order_size,
 )
-from whatif.strategies.intents import BUY, HOLD, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
 from whatif.strategies.overlays import OverlayRules, apply_overlays, delay
 from whatif.typing import FloatArray, IntArray
 
@@ -277,7 +277,7 @@ def run_bars_python(
                     clock.to_close[i],
                     book.scratch,
                 )
-                code, asked = step(i, x, p, state)
+                code, asked = step(i, seen_of(series, i), p, state)
                 amount = float(asked)
             if code != HOLD or OVERLAID or i + 1 >= halt:
                 break
@@ -291,7 +291,7 @@ def run_bars_python(
                 book.equity[k - first] = worth_at(x.close[k], position, costs)
                 book.cash[k - first] = cash
         if code != HOLD and not (
-            TARGET <= code <= TARGET_PERCENT
+            code in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
             and math.isfinite(amount)
             and (amount >= 0.0 or code not in (BUY, SELL))
         ):

@@ -14,9 +14,11 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.blank import State
 from whatif.engines.compiled.broker import LARGEST_SIZE
+from whatif.engines.language.plain import WHOLE
+from whatif.engines.language.translation import REFUSED
 from whatif.errors import EngineError, WhatIfError, nearest
 from whatif.strategies import StrategySpec
-from whatif.strategies.intents import TARGET, TARGET_PERCENT
+from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
 
 _PLACE = re.compile(r'^File "([^"]+)", line (\d+)|\b(?:at|from) (\S.*?) \((\d+)\)$', re.MULTILINE)
 _OWN_FOLDERS = (str(Path(numba.__file__).parent), str(Path(__file__).parents[2]))
@@ -71,6 +73,7 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
 def _explained(spec: StrategySpec, message: str) -> str:
     """Return the user's own line that numba stumbled over, why, and what to change."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    message = message[message.rfind(REFUSED) :] if REFUSED in message else message
     file, line = _place(spec, message)
     text = _line(spec, file, line)
     shown = f"line {line} of {file}" + (f" ({text})" if text else "")
@@ -129,6 +132,8 @@ def _reason(spec: StrategySpec, message: str) -> str:
 
 def _known_reason(spec: StrategySpec, line: str, called: str) -> str:
     """Return in our words what a line of numba's says, or ""; `called` is the call that it is about."""
+    if line.startswith(REFUSED):
+        return line
     if found := _NO_INTENT.match(line):
         one = f", not {_short(found['one'])}" if found["one"] else ""
         return f"the step must return an intent such as hold() or target(size){one}"
@@ -142,10 +147,17 @@ def _known_reason(spec: StrategySpec, line: str, called: str) -> str:
         return f"the name {found[1]!r} stands for a {found[2]}, which numba does not know"
     if found := re.search(r"lowering State\(.*\)\.(\w+) = ", line):
         return f"s.{found[1]} belongs to the broker and cannot be set; keep values in s.scratch"
-    if "<built-in function setitem>" in line and "readonly" in called:
+    if "<built-in function setitem>" in line and ("readonly" in called or "Series" in called):
         return "the arrays x.name cannot be written to; keep values in s.scratch"
     if "exception_match" in line:
         return "numba catches no exception by its type; test before what would raise it"
+    if "Series" in called or "of type Series" in line:
+        return WHOLE
+    if called.startswith("power("):
+        return (
+            "a whole number to the power of one that is not written out is a whole number or a fraction by "
+            "the sign of that: write float(a) ** b"
+        )
     if line.startswith("No implementation of function") and called:
         return _short(f"numba cannot do {called}")
     return ""
@@ -184,12 +196,12 @@ def _short(reason: str) -> str:
     return reason if len(reason) <= 200 else reason[:200] + "…"
 
 
-def refused_intent(where: str, code: int, amount: float) -> EngineError:
+def refused_intent(where: str, code: object, amount: object) -> EngineError:
     """Return the error for an answer that is no intent; `where` names strategy, symbol and bar."""
     rule = "a size must be a finite number, and not negative for buy and sell"
-    if not TARGET <= code <= TARGET_PERCENT:
+    if code not in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT):
         rule = "use hold, target, buy, sell, close or target_percent"
-    return EngineError(f"{where}: the step returned the intent ({code}, {amount}); {rule}")
+    return EngineError(f"{where}: the step returned the intent ({code!r}, {amount!r}); {rule}")
 
 
 def refused_size(where: str, size: float) -> EngineError:

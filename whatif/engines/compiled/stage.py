@@ -36,7 +36,7 @@ from whatif.engines.compiled.loop import (
     Outcome,
 )
 from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
-from whatif.engines.division import divisions_raise
+from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache, Expression
 from whatif.strategies import StrategySpec
@@ -157,8 +157,8 @@ class Stage:
             spec, given, self.bars, self.stop, self._cache, self._once, part.bound, self._prices
         )
         arguments = self.arguments(kernel, part, arrays, series)
-        # in machine code a division by zero raises; this is for NUMBA_DISABLE_JIT
-        with uncompiled(spec), divisions_raise():
+        # machine code never warns; this is for NUMBA_DISABLE_JIT
+        with uncompiled(spec), numpys_warnings_off():
             outcome: Outcome = kernel.run(*arguments)
         book: Book = arguments[-1]
         if outcome.failed:

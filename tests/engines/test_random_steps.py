@@ -1,0 +1,197 @@
+"""Random steps over a small grammar of Python's expressions: equal as bytes on both engines, or refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from whatif.domain.execution import Execution
+from whatif.engines import BacktestTask, run_engine
+from whatif.engines.compare import differences
+from whatif.engines.compiled.refusal import StepNotCompiledError
+from whatif.errors import EngineError
+from whatif.strategies import StrategySpec, resolve
+from whatif.testing import random_bars
+
+BATCH = 40
+"""Expressions that one kernel holds: most of the time goes into making it."""
+
+HEAD = """
+import math
+import numpy as np
+from whatif.strategies import Param, buy, hold, sell, strategy
+
+@strategy(
+    params={"which": Param(0), "n": Param(3), "r": Param(0.7), "flag": Param(True)},
+    inputs={"odd": "odd"}, lookback=12, scratch=1,
+)
+def own(i, x, p, s):
+    v = 0.0
+    if p.which == -1:
+        v = 1.0
+"""
+TAIL = """
+    if v != v:
+        return buy(0.001)
+    if v >= 0.0:
+        return buy(v) if v < 1e12 else buy(0.002)
+    return sell(-v) if v > -1e12 else sell(0.002)
+"""
+RICH = Execution(cash=1e15, checksubmit=False)
+ALLOWED = ("beyond 2**53 in a compiled step", "is a complex number, which no step can use")
+"""What machine code may raise where Python goes on: it says what it cannot do."""
+
+FLOATS = [
+    "x.close[i]", "x.open[i]", "x.high[i - 1]", "x.low[i - p.n]", "x.odd[i]", "x.odd[i - 2]", "s.cash",
+    "s.entry_price", "p.r", "0.1", "-2.5", "1e-3", "3.0", "0.0", "100.0",
+]  # fmt: skip
+WHOLES = ["i", "p.n", "2", "-3", "0", "7", "s.bars_held", "(i % 4)", "s.pending", "s.minute"]
+TRUTHS = ["p.flag", "True", "(x.close[i] > x.open[i])", "(x.close[i] <= x.close[i - 1])"]
+WINDOWS = [
+    "x.close[i - 11 : i + 1]", "x.odd[i - 7 : i + 1]", "x.close[i - 2 : i]", "x.low[:i]",
+    "(x.close[i - 8 : i + 1] - x.open[i - 8 : i + 1])", "(x.close[i - 8 : i + 1] / x.odd[i - 9 : i])",
+]  # fmt: skip
+OF_WINDOW = [
+    "np.mean({})", "np.sum({})", "np.std({})", "np.var({}, ddof=1)", "{}.mean()", "{}.std()", "{}.sum()",
+    "np.max({})", "{}.min()", "np.median({})", "sum({})", "max({})", "min({})", "float(np.argmax({}))",
+    "{}[0]", "{}[-1]", "float(len({}))", "np.sum({} > 100.0)", "np.mean(np.abs({}))", "np.percentile({}, 30)",
+    "np.cumsum({})[-1]", "np.diff({}).sum()", "np.exp({} / 1000.0).sum()", "np.dot({}, {})", "np.prod({})",
+]  # fmt: skip
+OF_FLOAT = [
+    "abs({})", "-({})", "float({})", "round({})", "int({})", "math.sqrt(abs({}))", "math.exp({} / 100.0)",
+    "math.log(abs({}) + 0.5)", "math.floor({})", "math.ceil({})", "math.sin({})", "math.tanh({})",
+    "math.log10({})", "math.sqrt({})", "math.isnan({})", "np.exp({} / 100.0)", "np.log(abs({}) + 0.5)",
+    "np.sqrt({})", "np.abs({})", "np.sign({})", "np.floor({})", "np.isnan({})", "np.tanh({})", "math.erf({})",
+    "np.log1p({})", "round({}, 2)", "math.hypot({}, 2.0)", "math.atan({})", "bool({})", "math.fabs({})",
+]  # fmt: skip
+OF_TWO = [
+    "({} + {})", "({} - {})", "({} * {})", "({} / {})", "({} // {})", "({} % {})", "({} ** {})",
+    "min({}, {})", "max({}, {})", "np.maximum({}, {})", "math.fmod({}, {})", "({} if {} else 1.5)",
+    "({} or {})", "({} and {})", "np.power({}, {})", "math.atan2({}, {})", "divmod({}, {})[0]",
+    "np.hypot({}, {})",
+]  # fmt: skip
+COMPARED = ["({} < {})", "({} >= {})", "({} == {})", "({} != {})", "(0.0 < {} < {})"]
+OF_TRUTH = ["(not {})", "({} + {})", "({} & {})", "({} | {})", "({} * 2.5)", "({} ^ {})", "-({})", "({} + 1)"]
+
+
+def expression(rng: Random, depth: int) -> str:
+    """Return a random expression."""
+    if depth == 0 or rng.random() < 0.1:
+        return rng.choice(rng.choice([FLOATS, FLOATS, WHOLES, TRUTHS]))
+    kind = rng.choice(["one", "two", "two", "two", "window", "compared", "truth", "power"])
+    if kind == "window":
+        text = rng.choice(OF_WINDOW)
+        window = rng.choice(WINDOWS)
+        return text.format(*[window] * text.count("{}"))
+    if kind == "power":
+        return (
+            f"({expression(rng, depth - 1)} ** {rng.choice(['2', '3', '0.5', '-1', '-0.5', '2.0', 'p.r'])})"
+        )
+    if kind == "truth":
+        text = rng.choice(OF_TRUTH)
+        inner = [rng.choice(TRUTHS) if rng.random() < 0.5 else compared(rng, depth - 1) for _ in range(2)]
+        return text.format(*inner[: text.count("{}")])
+    if kind == "compared":
+        return compared(rng, depth - 1)
+    text = rng.choice(OF_FLOAT if kind == "one" else OF_TWO)
+    return text.format(*(expression(rng, depth - 1) for _ in range(text.count("{}"))))
+
+
+def compared(rng: Random, depth: int) -> str:
+    """Return a random comparison."""
+    text = rng.choice(COMPARED)
+    return text.format(*(expression(rng, max(depth, 0)) for _ in range(text.count("{}"))))
+
+
+def loaded(path: Path, texts: dict[int, str]) -> StrategySpec:
+    """Return the step that computes the expression that `p.which` names, each in a line of its own."""
+    body = "".join(f"    elif p.which == {k}:\n        v = float({text})\n" for k, text in texts.items())
+    path.write_text(HEAD + body + TAIL)
+    spec = resolve(str(path))
+    assert isinstance(spec, StrategySpec)
+    return spec
+
+
+def named_in(spec: StrategySpec, message: str) -> int:
+    """Return which expression a message names by its line."""
+    found = re.search(r"line (\d+) of", message)
+    assert found is not None, message
+    line = spec.source.splitlines()[int(found[1]) - 2]
+    at = re.search(r"p\.which == (\d+):", line)
+    assert at is not None, f"it names no expression: {message}"
+    return int(at[1])
+
+
+def without_refused(path: Path, texts: dict[int, str]) -> tuple[StrategySpec, dict[int, str]]:
+    """Return the step with those expressions that can be compiled, and them."""
+    kept = dict(texts)
+    while kept:
+        spec = loaded(path, kept)
+        try:
+            run_engine(task_of(spec, -1), "compiled")
+        except StepNotCompiledError as error:
+            del kept[named_in(spec, str(error))]
+        else:
+            return spec, kept
+    return spec, kept
+
+
+def market():
+    bars = random_bars(5, 60)
+    rng = np.random.default_rng(5)
+    odd = np.where(rng.random(60) < 0.1, np.nan, rng.choice([0.0, 1.0, -7.25, 1e9, 3.3], 60))
+    return bars.with_inputs({"odd": odd})
+
+
+BARS = market()
+
+
+def task_of(spec: StrategySpec, which: int) -> BacktestTask:
+    return BacktestTask([BARS], spec, spec.validate({"which": which}), RICH)
+
+
+def outcome(spec: StrategySpec, which: int, engine: str):
+    try:
+        return run_engine(task_of(spec, which), engine)
+    except EngineError as error:
+        return str(error)
+
+
+def wrong(spec: StrategySpec, which: int) -> str:
+    """Return what differs between the engines for one expression, "" if nothing does."""
+    plain, compiled = (outcome(spec, which, engine) for engine in ("backtrader", "compiled"))
+    if isinstance(compiled, str):
+        if isinstance(plain, str) or any(text in compiled for text in ALLOWED):
+            return ""
+        return f"only machine code raises: {compiled}"
+    if isinstance(plain, str):
+        return f"only Python raises: {plain}"
+    return "; ".join(differences(plain, compiled))
+
+
+def check(seed: int, folder: Path, count: int = BATCH) -> int:
+    """Check one batch of expressions; return how many were compiled."""
+    rng = Random(seed)
+    texts = {k: expression(rng, rng.choice([1, 2, 2, 3])) for k in range(count)}
+    spec, kept = without_refused(folder / f"random_{seed}.py", texts)
+    found = {text: wrong(spec, k) for k, text in kept.items()}
+    assert {text: why for text, why in found.items() if why} == {}
+    return len(kept)
+
+
+def test_random_steps_are_equal_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATIF_KERNELS", str(tmp_path / "kernels"))
+    assert check(1, tmp_path, 50) > 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("thousand", range(10))
+def test_ten_thousand_random_steps_are_equal_or_refused(thousand: int, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WHATIF_KERNELS", str(tmp_path / "kernels"))
+    compiled = sum(check(1000 * (thousand + 1) + k, tmp_path) for k in range(1000 // BATCH))
+    assert compiled > 500
