@@ -63,8 +63,10 @@ _REMEDIES = (
         "and at the endpoints in WHATIF_CATALOG_PROPERTIES",
     ),
     (
-        r"No space left on device|Disk quota exceeded",
-        "the disk is full: make room, and run the same command again; what is stored stays",
+        r"No space left on device|Disk quota exceeded|File too large",
+        "the disk is full (the lake's, or that of Spark's temporary folder, spark.local.dir): nothing of "
+        "what was being written is in its table, which stays at its last snapshot; make room, and run the "
+        "same command again",
     ),
     (
         r"Read-only file system",

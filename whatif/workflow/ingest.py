@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.calendars import known_dates
-from whatif.errors import LakeError, SourceError, WhatIfError
+from whatif.errors import SourceError
 from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
 from whatif.lake.tables import BARS, BARS_QUARANTINE
 from whatif.pins import LakeLocation
 from whatif.pins.current import open_table, table_exists
+from whatif.pins.service import in_words
 from whatif.sources import IngestSpec, find_files
 from whatif.sources.chunk import NoRowsError
 from whatif.sources.lean_paths import sort_out
@@ -166,11 +167,8 @@ def ingest(
         staged = parse_files(spark, files, spec).persist()
         try:
             at = None if dry_run else datetime.now(UTC)
-            counts = _land(spark, location, staged, at, files, spec)
-        except WhatIfError:
-            raise
-        except Exception as error:
-            raise _readable(error, location) from error
+            with in_words(location.described):
+                counts = _land(spark, location, staged, at, files, spec)
         finally:
             staged.unpersist()
     return IngestReport(
@@ -352,17 +350,6 @@ def _snapshot_id(location: LakeLocation) -> int | None:
         return None
     snapshot = open_table(location, BARS.name).current_snapshot()
     return None if snapshot is None else snapshot.snapshot_id
-
-
-def _readable(error: Exception, location: LakeLocation) -> Exception:
-    """Return what is wrong in words, if it is something that a user can mend."""
-    text = str(error)
-    if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
-        return LakeError(
-            f"the disk is full ({location.home}, or Spark's temporary folder, spark.local.dir): nothing of "
-            "this ingest is in the table bars, which stays at its last snapshot; make room and run it again"
-        )
-    return error
 
 
 def _literals(values: Sequence[str]) -> str:
