@@ -58,20 +58,20 @@ WINDOWS = [
 OF_WINDOW = [
     "np.mean({})", "np.sum({})", "np.std({})", "np.var({}, ddof=1)", "{}.mean()", "{}.std()", "{}.sum()",
     "np.max({})", "{}.min()", "np.median({})", "sum({})", "max({})", "min({})", "float(np.argmax({}))",
-    "{}[0]", "{}[-1]", "float(len({}))", "np.sum({} > 100.0)", "np.mean(np.abs({}))", "np.percentile({}, 30)",
-    "np.cumsum({})[-1]", "np.diff({}).sum()", "np.exp({} / 1000.0).sum()", "np.dot({}, {})", "np.prod({})",
+    "{}[0]", "{}[-1]", "float(len({}))", "np.sum({} > 100.0)", "np.mean(np.abs({}))",
+    "np.cumsum({})[-1]", "np.diff({}).sum()", "np.exp({} / 1000.0).sum()",
 ]  # fmt: skip
 OF_FLOAT = [
     "abs({})", "-({})", "float({})", "round({})", "int({})", "math.sqrt(abs({}))", "math.exp({} / 100.0)",
     "math.log(abs({}) + 0.5)", "math.floor({})", "math.ceil({})", "math.sin({})", "math.tanh({})",
     "math.log10({})", "math.sqrt({})", "math.isnan({})", "np.exp({} / 100.0)", "np.log(abs({}) + 0.5)",
     "np.sqrt({})", "np.abs({})", "np.sign({})", "np.floor({})", "np.isnan({})", "np.tanh({})", "math.erf({})",
-    "np.log1p({})", "round({}, 2)", "math.hypot({}, 2.0)", "math.atan({})", "bool({})", "math.fabs({})",
+    "np.log1p({})", "math.atan({})", "bool({})", "math.fabs({})",
 ]  # fmt: skip
 OF_TWO = [
     "({} + {})", "({} - {})", "({} * {})", "({} / {})", "({} // {})", "({} % {})", "({} ** {})",
     "min({}, {})", "max({}, {})", "np.maximum({}, {})", "math.fmod({}, {})", "({} if {} else 1.5)",
-    "({} or {})", "({} and {})", "np.power({}, {})", "math.atan2({}, {})", "divmod({}, {})[0]",
+    "({} or {})", "({} and {})", "np.power({}, {})",
     "np.hypot({}, {})",
 ]  # fmt: skip
 COMPARED = ["({} < {})", "({} >= {})", "({} == {})", "({} != {})", "(0.0 < {} < {})"]

@@ -57,6 +57,14 @@ def test_sums_and_powers_have_numpys_and_cs_bytes() -> None:
     assert sizes(step) == expected
 
 
+def test_numpys_functions_take_windows_with_nan() -> None:
+    found = sizes(
+        lambda i, x, p, s: buy(2.0) if np.isnan(np.median(x.odd[i - 9 : i] / x.close[i])) else buy(3.0)
+    )
+
+    assert found == [2.0] * 39
+
+
 def test_floored_division_is_exact_arithmetic() -> None:
     found = sizes(lambda i, x, p, s: buy(abs(-x.close[i] // 0.3)))
 

@@ -111,7 +111,14 @@ class Floats(np.ndarray):
         return array.item() if array.ndim == 0 else array.view(Floats)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return scalar(super().__array_function__(func, types, args, kwargs))
+        return scalar(func(*map(_numpys, args), **{name: _numpys(value) for name, value in kwargs.items()}))
+
+
+def _numpys(value: Any) -> Any:
+    """Return an array as numpy's own, which numpy's functions expect of what they call themselves."""
+    if isinstance(value, Floats):
+        return value.view(np.ndarray)
+    return type(value)(map(_numpys, value)) if type(value) in (list, tuple) else value
 
 
 def _reduced(name: str) -> Callable[..., Any]:
@@ -164,7 +171,8 @@ class _Function:
         self._function = function
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        return scalar(self._function(*args, **keywords))
+        named = {name: _numpys(value) for name, value in keywords.items()}
+        return scalar(self._function(*map(_numpys, args), **named))
 
     def __getattr__(self, name: str) -> Any:
         return _given(getattr(self._function, name))
