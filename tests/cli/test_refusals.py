@@ -286,7 +286,7 @@ class TestTheLake:
     def test_a_window_shorter_than_the_warm_up(self, refused: Refused, bars: None) -> None:
         message = refused(axes={"fast": [3], "slow": [20, 100_000]})
         assert "with fast = 3, slow = 100000" in message
-        assert "bars to warm up, and SPY has 1652 1min bars from data.start to the end of validate" in message
+        assert "bars to warm up, and SPY has 1102 1min bars from data.start to the end of validate" in message
         assert "use shorter periods" in message
 
     def test_a_first_fold_shorter_than_the_warm_up(self, refused: Refused, bars: None) -> None:

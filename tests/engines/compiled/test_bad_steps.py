@@ -208,7 +208,7 @@ def test_what_cannot_be_compiled_is_not_tried_again(write, monkeypatch, tmp_path
         "prices = [x.close[i - k] for k in range(3)]\nreturn target(sum(prices))",
         "sizes = {'a': 1.0}\nreturn target(sizes['a'])",
         "low, high = min(x.open[i], x.low[i]), max(x.open[i], x.low[i], 3)\nreturn target(round(high - low))",
-        "return target(math.floor(math.sqrt(x.close[i]) + math.log(x.close[i]) + math.atan2(1, x.open[i])))",
+        "return target(math.floor(math.sqrt(x.close[i]) + math.log(x.close[i]) + math.atan(x.open[i])))",
         "s.scratch[0] += 1.0\nreturn target(s.scratch[0]) if s.scratch[0] % 5.0 == 0.0 else hold()",
         "return (1, 5) if i % 3 else (0, 0)",
         "size = 0\nif x.close[i] > x.open[i]:\n    size = 0.5\nreturn target(size)",
