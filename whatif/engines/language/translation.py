@@ -206,6 +206,10 @@ _WORDS = {
 
 def _stands_for(value: Any) -> Any:
     """Return what stands for a value of the user's module in machine code, or None if nothing does."""
+    if type(value) is tuple:
+        return _tuple(value)
+    if isinstance(value, np.generic):  # as on Backtrader's side, where `scalar` says the same
+        value = value.item()
     if isinstance(value, (float, bool, str, int, type(None), tuple)) and not isinstance(value, type):
         return value if _is_constant(value) else None
     if isinstance(value, python_types.ModuleType):
@@ -221,6 +225,15 @@ def _stands_for(value: Any) -> Any:
         return value
     ours = str(getattr(value, "__module__", "")).startswith(("whatif.", "numba."))
     return value if ours or isinstance(value, Dispatcher) else None
+
+
+def _tuple(value: tuple[Any, ...]) -> Any:
+    """Return what stands for a tuple: the same one, if each part stands for itself; None if one does not."""
+    parts = tuple(map(_stands_for, value))
+    if any(part is None and held is not None for part, held in zip(parts, value, strict=True)):
+        return None
+    same = all(part is held for part, held in zip(parts, value, strict=True))
+    return value if same else parts
 
 
 def _is_in(value: Any, table: dict[Any, Any]) -> bool:
