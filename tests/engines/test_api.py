@@ -73,21 +73,22 @@ def test_equity_is_cash_flow_and_marks() -> None:
 
 
 def test_vwap_is_estimated_and_columns_are_inputs() -> None:
-    seen: dict[str, np.ndarray] = {}
+    seen: dict[str, dict[int, float]] = {"mine": {}, "smooth": {}, "vwap": {}}
 
     @strategy(inputs={"mine": "mine", "smooth": "sma(mine, 2)"})
     def looking(i, x, p, s):
-        seen.update(mine=x.mine, smooth=x.smooth, vwap=x.vwap)
+        seen["mine"][i], seen["smooth"][i], seen["vwap"][i] = x.mine[i], x.smooth[i], x.vwap[i]
         return hold()
 
     bars = frame(20).assign(mine=np.arange(20), note="text")
     whatif.backtest(bars, looking)
-    assert seen["mine"].tolist() == list(range(20))
+    assert seen["mine"] == {k: float(k) for k in range(20)}
     assert seen["smooth"][1] == 0.5
-    np.testing.assert_allclose(seen["vwap"], (bars["high"] + bars["low"] + bars["close"]) / 3.0)
+    middle = (bars["high"] + bars["low"] + bars["close"]) / 3.0
+    np.testing.assert_allclose(list(seen["vwap"].values()), middle)
 
     whatif.backtest(bars.assign(vwap=7.0), looking)
-    assert set(seen["vwap"]) == {7.0}
+    assert set(seen["vwap"].values()) == {7.0}
 
 
 def test_times_of_any_zone_come_out_in_utc() -> None:

@@ -15,7 +15,7 @@ DAMAGED = (
 
 _REMEDIES = (
     (
-        r"java\.nio\.file\.AccessDeniedException|Permission denied|Operation not permitted",
+        r"java\.nio\.file\.AccessDeniedException|\(Permission denied\)",
         "this user may not write there: let the owner of the folder give the right (chmod u+rwX), or use "
         "another WHATIF_HOME",
     ),
