@@ -193,7 +193,7 @@ class TestRunWaves:
     def made_plan(self, tmp_path: Path) -> Plan:
         strategy = to_portable(resolve("sma_crossover"))
         return Plan(
-            "s", "d", None, {}, {}, strategy, "n", {}, 0, "backtrader", {}, home=str(tmp_path)  # type: ignore[arg-type]
+            "s", "d", None, {}, {}, strategy, "n", {}, "backtrader", {}, home=str(tmp_path)  # type: ignore[arg-type]
         )  # fmt: skip
 
     def test_cores_are_asked_for_before_each_wave(self, monkeypatch, stored, made_plan) -> None:
