@@ -337,12 +337,14 @@ def test_one_configuration_without_a_test_window(go, market) -> None:
 
 
 def test_when_everything_fails_there_is_still_a_report(market, write_study, tmp_path, capsys) -> None:
+    # a step would be refused before Spark starts
     (tmp_path / "mine.py").write_text(
-        "from whatif.strategies import Param, strategy\n"
-        "@strategy(params={'n': Param(1)})\n"
-        "def mine(i, x, p, s):\n    raise ValueError(f'no {p.n}')\n"
+        "import backtrader as bt\n"
+        "class Mine(bt.Strategy):\n"
+        "    params = (('n', 1),)\n"
+        "    def next(self):\n        raise ValueError(f'no {self.p.n}')\n"
     )
-    path = write_study(strategy={"name": "mine.py"}, axes={"n": [1, 2]})
+    path = write_study(strategy={"name": "mine.py:Mine"}, axes={"n": [1, 2]})
     assert main(["run", str(path)]) == 1
     shown = capsys.readouterr()
     assert "Traceback" not in shown.out + shown.err
