@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.overlays import Overlays
+from whatif.engines.closing import check_flat
+from whatif.errors import EngineError
 from whatif.strategies import StrategySpec
 from whatif.testing import random_series
 
@@ -30,6 +34,18 @@ def random_overlays(rng: np.random.Generator) -> Overlays:
         "latency": int(rng.integers(1, 4)),
     }
     return Overlays(**{name: value for name, value in values.items() if rng.random() < 0.4})
+
+
+def that_act(overlays: Overlays, bars: Bars, rows: tuple[int, int]) -> Overlays:
+    """Return the overlays; where bars end too early for the close, hours earlier or without it."""
+    earlier = None if overlays.flat_before_close is None else 4 * overlays.flat_before_close
+    for some in (overlays, replace(overlays, flat_before_close=earlier)):
+        try:
+            check_flat(bars, *rows, some)
+        except EngineError:
+            continue
+        return some
+    return replace(overlays, flat_before_close=None)
 
 
 def with_inputs(spec: StrategySpec, bars: Bars, rng: np.random.Generator) -> Bars:

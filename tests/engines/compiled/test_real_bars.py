@@ -15,7 +15,7 @@ from whatif.testing import bars_of_prices, differences
 from whatif.testing.conformance import draw_params
 from whatif.testing.orders import random_execution
 
-from .draws import random_overlays, random_size, windows, with_inputs
+from .draws import random_overlays, random_size, that_act, windows, with_inputs
 
 DAILY = tuple(f"daily/{name}" for name in ("aapl", "aig", "bac", "fb", "goog", "ibm", "iwm", "spy", "uso"))
 HOURLY = tuple(f"hour/{name}" for name in ("aapl", "aig", "bac", "ibm", "spy"))
@@ -64,7 +64,7 @@ def random_task(
         execution,
         start=int(bars.ts[first]),
         end=int(bars.ts[stop]) if stop < len(bars) else None,
-        overlays=random_overlays(rng),
+        overlays=that_act(random_overlays(rng), bars, rows),
     )
 
 
