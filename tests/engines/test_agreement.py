@@ -107,7 +107,7 @@ SCRIPT = st.lists(
     min_size=30,
     max_size=90,
 )
-INTENTS = {"buy": buy, "sell": sell, "target": target, "target_percent": target_percent}
+ORDERS = ("hold", "buy", "sell", "close", "target", "target_percent")
 
 
 class Scripted(bt.Strategy):
@@ -131,28 +131,34 @@ class Scripted(bt.Strategy):
             self.order_target_percent(target=amount / 40.0)
 
 
-def scripted_step(script):
-    """Return a step function that gives the scripted intents."""
-
-    @strategy()
-    def scripted(i, x, p, s):
-        name, amount = script[i]
-        if name == "close":
-            return close()
-        if name == "hold" or (name in ("buy", "sell") and not amount):
-            return hold()
-        amount = abs(amount) if name in ("buy", "sell") else amount
-        return INTENTS[name](amount / 40.0 if name == "target_percent" else amount)
-
-    return scripted
+@strategy(inputs={"order": "order", "amount": "amount"})
+def scripted(i, x, p, s):
+    """Gives the intents that two series say."""
+    order, amount = x.order[i], x.amount[i]
+    if order == 1.0 and amount != 0.0:
+        return buy(abs(amount))
+    if order == 2.0 and amount != 0.0:
+        return sell(abs(amount))
+    if order == 3.0:
+        return close()
+    if order == 4.0:
+        return target(amount)
+    if order == 5.0:
+        return target_percent(amount / 40.0)
+    return hold()
 
 
 @settings(deadline=None, max_examples=60)
 @given(script=SCRIPT, seed=st.integers(0, 10_000), execution=COSTS)
-def test_any_stream_of_intents(walk, plain, script, seed, execution) -> None:
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_any_stream_of_intents(walk, plain, engine, script, seed, execution) -> None:
     bars = walk(seed, len(script), step=0.02)
+    series = {
+        "order": np.array([float(ORDERS.index(name)) for name, _ in script]),
+        "amount": np.array([amount for _, amount in script]),
+    }
 
-    run = run_engine(BacktestTask([bars], scripted_step(script), {}, execution))
+    run = run_engine(BacktestTask([bars.with_inputs(series)], scripted, {}, execution), engine)
 
     reference = plain(Scripted, bars, execution, script=script)
     assert run.equity.tobytes() == np.array(reference.equity).tobytes()
