@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.resample import resample
 from whatif.domain.timeframe import DAY_US
 from whatif.engines import BacktestTask
-from whatif.engines.trial import MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
+from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
+from whatif.errors import StrategyError
 from whatif.pins import read_bars
+from whatif.runner.apart import Signals, can_run_apart, rows_apart
+from whatif.runner.watch import OverLimitError, at_most
 from whatif.search.window import Window
 from whatif.strategies import StrategySpec
 from whatif.workflow.resolve import Resolved
 
 _CLOCK_SHARE = 6
 """Time that passes while an exchange is open a sixth of it, and for days that it is closed."""
+
+TRIAL_SECONDS = 60.0
+"""What a trial may take, compilation apart, before a few bars are tried instead."""
+
+_FEW_BARS = 10
 
 
 def try_strategy(resolved: Resolved) -> None:
@@ -46,7 +58,51 @@ def try_strategy(resolved: Resolved) -> None:
         ]
         # what is laid over a step has a kernel of its own
         overlaid = any(configuration.overlays.is_on for configuration in mine)
-        try_step(tasks, "backtrader" if overlaid else checked.engine)
+        try_within(tasks, "backtrader" if overlaid else checked.engine)
+
+
+def try_within(tasks: Sequence[BacktestTask], engine: str, seconds: float = TRIAL_SECONDS) -> None:
+    """Try a step as `try_step` does, in a process that is ended when the step runs on and on.
+
+    A step that is only slow, as one may be in Python that is fast in machine code, passes with a few bars.
+
+    Raises
+    ------
+    StrategyError
+        If even those take longer than `seconds`; and as `try_step`.
+    """
+    if not can_run_apart():
+        try_step(tasks, engine)
+        return
+    if not _ended(tasks, engine, seconds) and not _ended([_of_few_bars(tasks[0])], engine, seconds):
+        raise StrategyError(
+            f"{BEFORE}: strategy {tasks[0].strategy.name} takes longer than {seconds:g} s for {_FEW_BARS} "
+            "bars: look for a loop in it that never ends, or that goes over all bars at each of them"
+        )
+
+
+def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
+    """Whether a trial came to its end in time."""
+
+    def make(_: int, signals: Signals) -> Iterator[dict[str, Any]]:
+        signals.began()
+        ended = True
+        try:
+            with at_most(seconds, signals.busy):
+                try_step(tasks, engine)
+        except OverLimitError:
+            ended = False
+        yield {"ended": ended}
+
+    (row,) = rows_apart(1, make, lambda *_: {"ended": False}, seconds)
+    return bool(row["ended"])
+
+
+def _of_few_bars(task: BacktestTask) -> BacktestTask:
+    """Return a task on the first bars of its window."""
+    (bars,) = task.bars
+    first, stop = task.rows(bars)
+    return replace(task, bars=[bars.slice(0, min(stop, first + _FEW_BARS))])
 
 
 def _bars(resolved: Resolved, timeframe: str, window: Window, warmup: int) -> Bars:
