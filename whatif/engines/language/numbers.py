@@ -274,7 +274,8 @@ def _choose_power(context: Any, one: Any, other: Any) -> Any:
         # an integer or a fraction, by the exponent's sign: known where that stands in the text
         factors = getattr(other, "literal_value", -1)
         if isinstance(factors, int) and 0 <= factors <= _MOST_FACTORS:
-            return _WHOLE(_WHOLE, types.unliteral(other)), _product_of(factors)
+            # by the signature numba tells one from another, so the exponent stays in it
+            return _WHOLE(_WHOLE, other), _product_of(factors)
         return None
     if is_number(one) and is_number(other):
         return _FLOAT(_FLOAT, _FLOAT), _in_python(_power)
