@@ -69,6 +69,10 @@ class RunError(WhatIfError):
     """A run cannot start or go on."""
 
 
+class MachineError(RunError):
+    """The machine failed, not a backtest: what one needs could not be read. It says nothing of a strategy."""
+
+
 class SubmitError(WhatIfError):
     """A study cannot be handed to where it is to run, or what came of it cannot be fetched."""
 

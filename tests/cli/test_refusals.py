@@ -15,6 +15,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from whatif import session
 from whatif.cli import job, main
+from whatif.errors import MachineError
 from whatif.lake.tables import BARS
 from whatif.pins import LakeLocation
 
@@ -386,6 +387,15 @@ class TestTheCommandLine:
         glue = ["--JOB_NAME", "nightly", "--JOB_ID=j_1", "--TempDir", "s3://b/t"]
         assert job("run", [*glue, str(tmp_path / "study.yaml"), *(part.format(lake) for part in home)]) == 2
         assert f"the lake in {lake} has no bars" in " ".join(capsys.readouterr().err.split())
+
+    def test_a_fault_of_the_machine_is_a_sentence_and_no_refusal(self, monkeypatch, tmp_path, capsys) -> None:
+        def fail(*_: object) -> None:
+            raise MachineError("bars of A could not be read: OSError: [Errno 5]")
+
+        (tmp_path / "study.yaml").write_text(STUDY)
+        monkeypatch.setattr("whatif.workflow.run.load_study", fail)
+        assert main(["run", str(tmp_path / "study.yaml")]) == 1
+        assert "error: bars of A could not be read" in capsys.readouterr().err
 
     def test_being_interrupted(self, monkeypatch, tmp_path: Path, capsys) -> None:
         def interrupt(*_: object) -> None:

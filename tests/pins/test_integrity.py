@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import zlib
@@ -14,7 +15,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from whatif.errors import LakeDamagedError
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, read_bars
-from whatif.pins.integrity import checksum_fault, file_fault, local_path
+from whatif.pins.integrity import checksum_fault, file_fault, local_path, stored_fault
 
 from .conftest import bar
 
@@ -188,6 +189,19 @@ def test_checksums_of_a_file_longer_than_a_chunk(tmp_path: Path) -> None:
     assert checksum_fault(path) == "does not match its checksum from byte 4,608 on"
     path.write_bytes(path.read_bytes()[:4_000])
     assert "is cut off or too long" in checksum_fault(path)
+
+
+def test_bytes_that_are_put_back_with_their_old_time_are_whole_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(random.Random(1).randbytes(5_000))
+    hadoop_checksums(path)
+    whole, about = path.read_bytes(), path.stat()
+    flip(path, 100)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert "does not match its checksum" in stored_fault(str(path))
+    path.write_bytes(whole)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert stored_fault(str(path)) == ""
 
 
 def test_a_damaged_page_is_found_without_a_checksum_file(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ def test_it_prints_the_answer(make):
     text = _printed(make.study(failed=7))
     for part in (
         "The data is synthetic", "ranks first of 161 backtests", "the first 10 of 161; 7 failed",
-        "No correction for luck",
+        "No correction for luck", "the same command with --retry-failed runs what failed again",
     ):  # fmt: skip
         assert part in text
+    assert "--retry-failed" not in _printed(make.study(failed=0))
 
 
 def test_it_prints_files_and_next_steps():
@@ -85,4 +86,5 @@ def test_all_failed_and_nothing_at_all(make):
     board = make.study(failed=168).leaderboard
     bare = ReportData("all-failed", "", "sharpe", "per_symbol", board, ("fast", "slow"))
     assert "There is no answer: all 168 backtests failed" in _printed(bare)
+    assert "with --retry-failed" in _printed(bare)
     assert "no backtest was made" in _printed(dataclasses.replace(bare, leaderboard=board.iloc[:0]))

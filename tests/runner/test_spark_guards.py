@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from whatif.domain.execution import Execution
-from whatif.errors import RunError
+from whatif.errors import MachineError, RunError
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, WorkItem
 from whatif.runner.spark import NOTHING, Keep, _gave_up, run_waves
@@ -38,10 +38,26 @@ def test_what_spark_could_not_do_is_said_in_one_line() -> None:
         "\tat org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:1)\n"
     )
     items = [WorkItem((symbol,), "validate", ()) for symbol in "DCBA"]
-    said = _gave_up(error, items)
+    said = str(_gave_up(error, items))
     assert "wave of backtests of A, B, C …" in said
     assert "Job aborted due to stage failure: Python worker exited" in said
     assert "DAGScheduler.scala" not in said
+
+
+def test_a_fault_of_the_machine_comes_home_in_the_workers_words() -> None:
+    error = RuntimeError(
+        "An error occurred while calling o123.collectToPython.\n"
+        ": org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 failed 4 times\n"
+        "OSError: [Errno 5] Input/output error\n\n"
+        "The above exception was the direct cause of the following exception:\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "load.py", line 1, in load_bars\n'
+        "whatif.errors.MachineError: bars of A could not be read: OSError: run it again\n\n"
+        "\tat org.apache.spark.api.python.BasePythonRunner\n"
+    )
+    found = _gave_up(error, [WorkItem(("A",), "validate", ())])
+    assert isinstance(found, MachineError)
+    assert str(found) == "bars of A could not be read: OSError: run it again"
 
 
 def test_series_are_yielded_only_if_somebody_wants_them() -> None:

@@ -19,7 +19,7 @@ from whatif.domain.resample import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
-from whatif.errors import EngineError, RunError
+from whatif.errors import EngineError, MachineError, RunError
 from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
 from whatif.runner.worker import describe
@@ -374,3 +374,98 @@ def test_each_backtest_begins_with_the_strategy_as_it_was_sent(lake, make_plan, 
     rows = evaluate(plan, WorkItem(("A",), "validate", points))
     assert list(rows["status"]) == ["ok"] * 3
     assert rows["pnl_net"].nunique() == 1
+
+
+class TestFaultsOfTheMachine:
+    """What cannot be read is no result: it leaves the worker as an error, and gives no row."""
+
+    def test_a_damaged_file_of_bars_raises(self, lake, make_plan, tmp_path, monkeypatch) -> None:
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+        many = WorkItem(("A",), "validate", crossovers((3, 9), (4, 12)))
+        undamaged = evaluate(plan, many)
+        (path,) = (tmp_path / "made").rglob("*.parquet")
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        load.forget()
+        with pytest.raises(MachineError, match=r"bars of A could not be read: .*the same command goes on"):
+            evaluate(plan, many)
+        path.write_bytes(whole)
+        apart = ["wall_seconds", "finished_at", "worker"]
+        pd.testing.assert_frame_equal(evaluate(plan, many).drop(columns=apart), undamaged.drop(columns=apart))
+
+    @pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+    @pytest.mark.parametrize(
+        "fault", [OSError(5, "Input/output error"), ValueError("bad page"), ImportError("no pyiceberg here")]
+    )
+    def test_rows_that_were_finished_come_first(self, lake, make_plan, monkeypatch, engine, fault) -> None:
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], timeframes=("1min", "5min"), engine=engine)
+        one, other = crossovers((3, 9), (4, 12))
+        real, asked = load.read_bars, []
+
+        def read_bars(*given: object) -> object:
+            asked.append(given)
+            if len(asked) == 2:
+                raise fault
+            return real(*given)
+
+        monkeypatch.setattr(load, "read_bars", read_bars)
+        item = WorkItem(("A",), "validate", (one, replace(other, timeframe="5min")))
+        rows = worker._rows(plan, item, 0)
+        assert next(rows)["status"] == "ok"
+        with pytest.raises(MachineError, match=type(fault).__name__) as raised:
+            next(rows)
+        assert raised.value.__cause__ is fault
+
+    def test_predictions_that_cannot_be_read_raise(self, lake, make_plan, monkeypatch) -> None:
+        bars = walk("A", 1)
+        predictions = lake.put_predictions("A", bars.ts, bars.close)
+        models = {("rf", "1min", 1): ModelPin(predictions, "forest", "level")}
+        plan = make_plan(lake.put_bars([bars]), ["A"], "forecast_threshold", models=models)
+
+        def read_predictions(*_: object) -> None:
+            raise TimeoutError(110, "Connection timed out")
+
+        monkeypatch.setattr(load, "read_predictions", read_predictions)
+        item = WorkItem(("A",), "validate", (configuration("c", model="rf", threshold=0.001, size=1.0),))
+        with pytest.raises(MachineError, match="predictions on A could not be read: TimeoutError"):
+            evaluate(plan, item)
+
+    def test_a_strategys_own_failure_to_read_is_a_row(self, lake, make_plan, tmp_path) -> None:
+        (tmp_path / "reads.py").write_text(
+            "from whatif.errors import LakeDamagedError\n"
+            "from whatif.strategies import Param, strategy, target\n\n"
+            "@strategy(params={'mode': Param(0)})\n"
+            "def reads(i, x, p, s):\n"
+            "    if p.mode == 0:\n"
+            "        raise OSError(5, 'Input/output error')\n"
+            "    raise LakeDamagedError('a lake of its own')\n"
+        )
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], str(tmp_path / "reads.py"))
+        rows = evaluate(
+            plan, WorkItem(("A",), "validate", tuple(configuration(f"m{m}", mode=m) for m in (0, 1)))
+        )
+        assert list(rows["status"]) == ["error", "error"]
+        assert "Input/output error" in rows["error"][0]
+        assert "a lake of its own" in rows["error"][1]
+
+    def test_want_of_memory_while_reading_stays_a_row_that_is_tried_again(
+        self, lake, make_plan, monkeypatch
+    ) -> None:
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+
+        def read_bars(*_: object) -> None:
+            raise MemoryError("for want of 8 GiB")
+
+        monkeypatch.setattr(load, "read_bars", read_bars)
+        rows = evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9))))
+        assert rows["error"][0].startswith("stopped: it ran out of memory")
+
+    def test_it_leaves_a_process_of_its_own_as_it_is(self, lake, make_plan, monkeypatch) -> None:
+        plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], time_limit=60.0)
+
+        def read_bars(*_: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(load, "read_bars", read_bars)
+        with pytest.raises(MachineError, match="Input/output error"):
+            evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9))))

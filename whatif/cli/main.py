@@ -19,7 +19,7 @@ from rich.markup import escape
 import whatif
 from whatif.cli import corrections, data, health, studies, submit, tools
 from whatif.cli.translate import in_words
-from whatif.errors import SubmitError, WhatIfError
+from whatif.errors import MachineError, SubmitError, WhatIfError
 from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.runner.warm import warm_up
@@ -127,6 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _session_heard():
             code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
+    except MachineError as error:
+        _say_error(str(error))
+        return FAILED
     except WhatIfError as error:
         return _refused(error)
     except (KeyboardInterrupt, typer.Abort):

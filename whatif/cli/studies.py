@@ -60,11 +60,18 @@ def run(
         float,
         typer.Option(min=0.0, help="Seconds after which a backtest is stopped, its row an error; 0: none."),
     ] = 0.0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run again the backtests that are stored as failed.")
+    ] = False,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.workflow.run import RunOptions
 
-    _run(study, output, RunOptions(latest=latest, track=track, time_limit=time_limit))
+    _run(
+        study,
+        output,
+        RunOptions(latest=latest, track=track, time_limit=time_limit, retry_failed=retry_failed),
+    )
 
 
 def leaderboard(

@@ -172,6 +172,9 @@ def stored_fault(location: str) -> str:
     if about.st_size == 0:
         return "is empty"
     try:
-        return unchanged(path, about.st_size, about.st_mtime_ns)
+        fault = unchanged(path, about.st_size, about.st_mtime_ns)
     except OSError as error:
         return f"cannot be read: {error}"
+    if fault:  # not to be remembered: bytes that are put back may bring their old time along
+        unchanged.cache_clear()
+    return fault

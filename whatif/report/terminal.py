@@ -168,6 +168,8 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
         console.print(
             Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
         )
+    if failed:
+        console.print(Text("the same command with --retry-failed runs what failed again", style="dim"))
     for note in _most_frequent_note(data):
         console.print(Text(note, style="yellow"))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
@@ -12,10 +12,11 @@ import numpy as np
 
 from whatif.domain.bars import Bars
 from whatif.domain.resample import resample
-from whatif.errors import RunError, StrategyError
+from whatif.errors import MachineError, RunError, StrategyError, WhatIfError
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan
+from whatif.runner.watch import out_of_memory
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
 from whatif.search.window import Window
@@ -63,6 +64,8 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     ------
     RunError
         If the pin holds no bar of the symbol in the window.
+    MachineError
+        If bars or predictions cannot be read, whatever the reason but want of memory.
     """
     interval = plan.windows[window].window
     model = model_of(plan, configuration)
@@ -81,8 +84,25 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
     """Read a symbol's bars before `end_us`, or what is missing of them."""
     start_us = part.start_us if known is None else known.end_us
-    bars = read_bars(plan.bars, symbol, part.source_timeframe, start_us, end_us, part.hours)
+    with _by_the_machine(f"bars of {symbol}"):
+        bars = read_bars(plan.bars, symbol, part.source_timeframe, start_us, end_us, part.hours)
     return _Known(bars if known is None else known.source.then(bars), end_us)
+
+
+@contextmanager
+def _by_the_machine(what: str) -> Iterator[None]:
+    """Say of whatever is raised inside that the machine failed: no line of a strategy runs there."""
+    try:
+        yield
+    except Exception as error:
+        if out_of_memory(error):  # the backtest's own matter: it may need less than others do
+            raise
+        said = str(error) if isinstance(error, WhatIfError) else f"{type(error).__name__}: {error}"
+        raise MachineError(
+            f"{what} could not be read: {' '.join(said.split())}. This is no result of a backtest, and none "
+            "is stored of those that needed it; what was stored before stays. With the file or the disk "
+            "mended, the same command goes on from there"
+        ) from error
 
 
 def _with_window(
@@ -117,9 +137,9 @@ def _with_window(
 
 def _forecast(bars: Bars, model: ModelPin) -> np.ndarray:
     """Predicted returns on the bars' own time; NaN where the model has none."""
-    ts, values = read_predictions(
-        model.pin, model.model_digest, bars.symbol, int(bars.ts[0]), int(bars.ts[-1]) + 1
-    )
+    first, stop = int(bars.ts[0]), int(bars.ts[-1]) + 1
+    with _by_the_machine(f"predictions on {bars.symbol}"):
+        ts, values = read_predictions(model.pin, model.model_digest, bars.symbol, first, stop)
     forecast = np.full(len(bars), np.nan)
     at = np.minimum(np.searchsorted(bars.ts, ts), len(bars) - 1)
     known = bars.ts[at] == ts

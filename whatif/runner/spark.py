@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,19 +26,22 @@ from whatif.domain.rows import (
     row_columns,
     worker_columns,
 )
-from whatif.errors import RunError, WhatIfError
+from whatif.errors import MachineError, RunError, WhatIfError
 from whatif.lake import TableSpec, delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending, Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
-from whatif.runner.watch import STDERR, STOPPED, where_workers_say
+from whatif.runner.watch import STDERR, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 from whatif.strategies import BacktraderSpec, from_portable
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
+
+_OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name__}: (.+)")
+"""The line of a worker's traceback that says what its machine could not do."""
 
 MOST_LOG_BYTES = 20_000_000
 """Size from which the next run begins the workers' log on one machine anew."""
@@ -156,6 +160,9 @@ def run_waves(
     RunError
         If a backtest is pending twice; or if Spark gives up on a wave: a worker process died
         each time it was tried, or nothing more could be written.
+    MachineError
+        If what backtests of a wave need could not be read, each time that it was tried. No row of that
+        wave is stored.
     """
     if not pending:
         return 0
@@ -235,7 +242,7 @@ def _computed(done: Under[_Wave], log: str) -> _Computed:
     except WhatIfError:
         raise
     except Exception as error:
-        raise RunError(_gave_up(error, done.wave.items, log)) from error
+        raise _gave_up(error, done.wave.items, log) from error
     return found
 
 
@@ -249,19 +256,22 @@ def _store_wave(
     except WhatIfError:
         raise
     except Exception as error:
-        raise RunError(_gave_up(error, wave.items, plan.log)) from error
+        raise _gave_up(error, wave.items, plan.log) from error
     finally:
         found.rows.unpersist()
     return time.perf_counter() - started
 
 
-def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> str:
-    """Say what Spark could not do, in its own first words."""
+def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> RunError:
+    """Return what a worker said of its machine, or else what Spark could not do, in its own first words."""
+    told = _OF_THE_MACHINE.search(str(error))
+    if told:
+        return MachineError(told[1].strip())
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = next((line for line in lines if "SparkException" in line or "Exception:" in line), lines[0])
     symbols = sorted({"+".join(item.symbols) for item in items})
     shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
-    return (
+    return RunError(
         f"Spark gave up on a wave of backtests of {shown}: {said[:500]}. What earlier waves stored stays; "
         f"the log is in logs/spark.log of the lake's home{where_workers_say(log)}; the same command goes on "
         "from there"
@@ -311,20 +321,20 @@ def drop_returns(
     _delete(spark, location, RETURNS, plan, window, configurations, mine)
 
 
-def drop_stopped(
+def drop_failed(
     spark: SparkSession,
     location: LakeLocation,
     plan: Plan,
     where: tuple[str, str],
     configurations: Iterable[str],
 ) -> None:
-    """Delete the results of some configurations that were stopped, so that they run again.
+    """Delete the results of some configurations that were stopped or failed, so that they run again.
 
     `where` is a window's name, and a symbol or symbols joined by "+".
     """
     window, symbol = where[0], _quoted(where[1])
-    stopped = f"symbol = {symbol} AND status = 'error' AND startswith(error, '{STOPPED}')"
-    _delete(spark, location, RESULTS, plan, window, configurations, stopped)
+    failed = f"symbol = {symbol} AND status = 'error'"
+    _delete(spark, location, RESULTS, plan, window, configurations, failed)
 
 
 def _delete(

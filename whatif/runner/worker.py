@@ -28,7 +28,7 @@ from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, work
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import keep_kernels_in
-from whatif.errors import WhatIfError
+from whatif.errors import MachineError, WhatIfError
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.load import array_store, forget, renew
 from whatif.runner.plan import Plan, WorkItem
@@ -74,6 +74,11 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
     DataFrame
         Some rows, columns as in `worker_columns`: exactly one for each backtest. A backtest
         that raises is a row with status "error"; it does not stop the others.
+
+    Raises
+    ------
+    MachineError
+        If what a backtest needs cannot be read. That is no result: the item is to be tried again.
     """
     if plan.home:
         keep_kernels_in(plan.home)
@@ -135,6 +140,9 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
                 else:
                     row |= _measured(plan, item, configuration)
             row["status"] = "ok"
+        except MachineError:  # says nothing of the configuration: the item is tried again
+            LOG.info("config_id %s on %s: the machine failed", configuration.config_id, row["symbol"])
+            raise
         except (Exception, SystemExit, OverLimitError) as error:  # whatever a strategy raises becomes a row
             failures += 1
             traced = failures <= MOST_TRACEBACKS

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
-from whatif.pins.filters import all_of, starts_with
+from whatif.pins.filters import all_of, equal, starts_with
 from whatif.runner.plan import Pending
 from whatif.runner.thinning import ALL_UP_TO
 from whatif.runner.watch import STOPPED, is_tried_again
@@ -14,6 +15,22 @@ from whatif.search.configuration import Configuration
 from whatif.search.window import Window
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.stored import Slot, read_rows, stored_keys, stream_rows
+
+
+@dataclass(frozen=True)
+class Again:
+    """Which backtests that failed a run tries again.
+
+    Attributes
+    ----------
+    time_limit : float
+        Seconds of the run's limit, 0 for none: it tries those that had less, or too little memory.
+    failed : bool
+        All others that failed, too.
+    """
+
+    time_limit: float = 0.0
+    failed: bool = False
 
 
 def slot(resolved: Resolved, window: Window) -> Slot:
@@ -34,17 +51,16 @@ def pending_on(
     resolved: Resolved,
     window: Window,
     configurations: Sequence[Configuration],
-    time_limit: float | None = None,
+    again: Again | None = None,
 ) -> tuple[list[Pending], int]:
     """Return what the lake lacks of some configurations on a window, and how many backtests it holds.
 
-    With a `time_limit` (0 for none), those that were stopped for want of time or memory are lacking
-    too, as far as this one gives them more time; see `stopped_on`.
+    With `again`, those are lacking too that failed and that a run tries again; see `failed_on`.
     """
     here = slot(resolved, window)
     rows = read_rows(location, RESULTS, here, ["config_id", "symbol", "status"])
     keys = list(zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True))
-    done = set(keys) - (set() if time_limit is None else stopped_on(location, resolved, window, time_limit))
+    done = set(keys) - (set() if again is None else failed_on(location, resolved, window, again))
     if keeps_all_returns(resolved):
         # a larger study that shares some of the configurations may have dropped their returns
         good = {key for key, status in zip(keys, rows["status"], strict=True) if status == "ok"}
@@ -53,28 +69,29 @@ def pending_on(
     return work_of(resolved, window.name, configurations, every - done), len(every & done)
 
 
-def stopped_on(
-    location: LakeLocation, resolved: Resolved, window: Window, time_limit: float
+def failed_on(
+    location: LakeLocation, resolved: Resolved, window: Window, again: Again
 ) -> set[tuple[str, str]]:
-    """Return the backtests (config_id, symbol) stored as stopped that a run with this limit tries again."""
+    """Return the backtests (config_id, symbol) that are stored as failed and that a run tries again."""
     columns = ["config_id", "symbol", "error"]
-    terms = all_of(slot(resolved, window).matches(), starts_with("error", STOPPED))
+    of_those = equal("status", "error") if again.failed else starts_with("error", STOPPED)
+    terms = all_of(slot(resolved, window).matches(), of_those)
     return {
         (row["config_id"], row["symbol"])
         for batch in stream_rows(location, RESULTS, columns, terms)
         for row in batch.to_pylist()
-        if is_tried_again(row["error"], time_limit)
+        if again.failed or is_tried_again(row["error"], again.time_limit)
     }
 
 
 def sweep_of(
-    location: LakeLocation, resolved: Resolved, time_limit: float | None = None
+    location: LakeLocation, resolved: Resolved, again: Again | None = None
 ) -> tuple[list[Pending], int]:
     """Return what the lake lacks of the backtests that are ranked, and how many of them it holds."""
     pending: list[Pending] = []
     held = 0
     for window, configurations in ranked_on(resolved).items():
-        missing, there = pending_on(location, resolved, window, configurations, time_limit)
+        missing, there = pending_on(location, resolved, window, configurations, again)
         pending += missing
         held += there
     return pending, held

@@ -28,7 +28,7 @@ from whatif.report.folder import make_own_folder
 from whatif.report.html import write as write_html
 from whatif.report.terminal import Progress, print_answer
 from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_returns, drop_stopped, run_waves
+from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_failed, drop_returns, run_waves
 from whatif.runner.thinning import returns_to_keep
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
@@ -45,7 +45,7 @@ from whatif.workflow.judge import judge_study
 from whatif.workflow.kept import after_ranking, both, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.looks import record_looks
-from whatif.workflow.pending import keeps_all_returns, pending_on, slot, stopped_on, sweep_of
+from whatif.workflow.pending import Again, failed_on, keeps_all_returns, pending_on, slot, sweep_of
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import StudyResult
@@ -89,6 +89,8 @@ class RunOptions:
         Seconds after which a backtest is stopped and becomes a row with an error; 0 for none. A compiled
         loop that never ends is ended with its process a few seconds later. A later run with more
         time, or without limit, tries those rows again.
+    retry_failed : bool
+        Run the backtests again that are stored as failed, instead of counting them as done.
     """
 
     latest: bool = False
@@ -99,6 +101,7 @@ class RunOptions:
     report: bool = True
     certify: bool = True
     time_limit: float = 0.0
+    retry_failed: bool = False
 
     def __post_init__(self) -> None:
         if not self.time_limit >= 0:
@@ -184,7 +187,7 @@ class _Run:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
-        pending, resumed = sweep_of(self.location, self.resolved, self._limit)
+        pending, resumed = sweep_of(self.location, self.resolved, self._again)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
         with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
@@ -277,7 +280,7 @@ class _Run:
                     bar.advance(done.backtests, done.cost, done.failed)
 
             keep = while_sweeping(self.resolved.study)
-            self._forget_stopped(plan, pending)
+            self._forget_failed(plan, pending)
             with _imported_meanwhile(_TO_JUDGE):
                 run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
 
@@ -310,32 +313,35 @@ class _Run:
                 work += not_stored(where, resolved, window, keeps[-1])
             if answer.fold.test is not None:
                 chosen = [resolved.configuration(answer.chosen.config_id)]
-                looks += pending_on(where, resolved, answer.fold.test, chosen, self._limit)[0]
+                looks += pending_on(where, resolved, answer.fold.test, chosen, self._again)[0]
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in [*work, *looks]))
         if looks:
             record_looks(self.session(), where, resolved, looks, self.origin)
         if work or looks:
-            self._forget_stopped(plan, looks)
+            self._forget_failed(plan, looks)
             run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, both(keeps))
         return told(where, resolved, answers)
 
     @property
-    def _limit(self) -> float | None:
-        """The time limit by which stopped backtests are tried again; None where nothing is run."""
-        return None if self.options.only_stored else self.options.time_limit
+    def _again(self) -> Again | None:
+        """Which failed backtests are tried again; None where nothing is run."""
+        options = self.options
+        return None if options.only_stored else Again(options.time_limit, options.retry_failed)
 
-    def _forget_stopped(self, plan: Plan, pending: Sequence[Pending]) -> None:
-        """Delete the rows of those pending backtests that were stopped before: no row is ever changed."""
-        stopped = {
-            name: stopped_on(self.location, self.resolved, plan.windows[name].window, self.options.time_limit)
+    def _forget_failed(self, plan: Plan, pending: Sequence[Pending]) -> None:
+        """Delete the rows of those pending backtests that failed before: no row is ever changed."""
+        if self._again is None:
+            return
+        failed = {
+            name: failed_on(self.location, self.resolved, plan.windows[name].window, self._again)
             for name in {part.window for part in pending}
         }
         for part in pending:
             symbol = "+".join(part.symbols)
-            mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in stopped[part.window]}
+            mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in failed[part.window]}
             if mine:
-                drop_stopped(self.session(), self.location, plan, (part.window, symbol), mine)
+                drop_failed(self.session(), self.location, plan, (part.window, symbol), mine)
 
     def _ask_slots(self) -> int:
         """Return how many tasks can run at once now, and remember the most that there were."""
