@@ -5,5 +5,8 @@ in Python; the other modules translate each operation into machine code of the s
 refuse it by name and line.
 """
 
-LANGUAGE = ("functions", "libm", "numbers", "plain", "series", "translation")
+LANGUAGE = (
+    "kinds", "libm", "math_functions", "numbers", "numpy_functions", "plain", "python_functions", "series",
+    "translation",
+)  # fmt: skip
 """The modules that machine code is made by."""

@@ -16,8 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-ONE = [
-    "sqrt",
+_ALIKE = (
     "exp",
     "exp2",
     "expm1",
@@ -28,49 +27,20 @@ ONE = [
     "sin",
     "cos",
     "tan",
-    "asin",
-    "acos",
-    "atan",
     "sinh",
     "cosh",
     "tanh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "erf",
-    "erfc",
     "cbrt",
-]
+)
+_INVERSE = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+
+ONE = ("sqrt", *_ALIKE, *(f"a{name}" for name in _INVERSE), "erf", "erfc")
 """Functions of one float."""
 
-TWO = ["pow", "fmod"]
+TWO = ("pow", "fmod")
 """Functions of two floats."""
 
-LOOPS = [
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "cbrt",
-    "power",
-    "hypot",
-    "add",
-]
+LOOPS = (*_ALIKE, *(f"arc{name}" for name in _INVERSE), "power", "hypot", "add")
 """Functions of numpy's whose bytes are numpy's own business: its compiled loops are called."""
 
 _PREFIX = "whatif_c_"

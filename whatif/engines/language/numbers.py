@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 from collections.abc import Callable
@@ -11,8 +10,18 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import register_jitable
 
+from whatif.engines.language.kinds import (
+    is_float,
+    is_floats,
+    is_number,
+    is_text,
+    is_truths,
+    is_whole,
+    named,
+    raise_if,
+)
 from whatif.engines.language.libm import c_fmod, c_pow
 
 LARGEST_WHOLE = 2**53
@@ -20,61 +29,6 @@ LARGEST_WHOLE = 2**53
 
 _FLOAT, _WHOLE, _TRUTH = types.float64, types.int64, types.boolean
 _MOST_FACTORS = 64
-
-
-def is_whole(kind: types.Type) -> bool:
-    """Return whether a type holds whole numbers or truth values."""
-    return isinstance(kind, (types.Integer, types.Boolean)) and kind is not types.uint64
-
-
-def is_float(kind: types.Type) -> bool:
-    """Return whether a type holds Python's floats."""
-    return bool(kind == types.float64)
-
-
-def is_number(kind: types.Type) -> bool:
-    """Return whether a type holds numbers."""
-    return is_whole(kind) or is_float(kind)
-
-
-def is_floats(kind: types.Type) -> bool:
-    """Return whether a type is an array of floats in one dimension."""
-    return isinstance(kind, types.Array) and kind.ndim == 1 and kind.dtype == types.float64
-
-
-def is_truths(kind: types.Type) -> bool:
-    """Return whether a type is an array of truth values in one dimension."""
-    return isinstance(kind, types.Array) and kind.ndim == 1 and kind.dtype == types.boolean
-
-
-def is_text(kind: types.Type) -> bool:
-    """Return whether a type holds text."""
-    return isinstance(kind, (types.UnicodeType, types.StringLiteral))
-
-
-def machine_code_of(stub: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a stub its machine code, as `numba.extending.overload` does, of functions with annotations."""
-
-    def decorate(choose: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(choose)
-        def bare(*args: Any, **keywords: Any) -> Any:
-            chosen = choose(*args, **keywords)
-            if chosen is not None:
-                chosen.__annotations__.clear()
-            return chosen
-
-        choose.__annotations__.clear()
-        bare.__annotations__.clear()
-        overload(stub)(bare)
-        return choose
-
-    return decorate
-
-
-def raise_if(context: Any, builder: Any, wrong: Any, kind: type, message: str) -> None:
-    """Let machine code raise where `wrong` is true."""
-    with builder.if_then(wrong, likely=False):
-        context.call_conv.return_user_exc(builder, kind, (message,))
 
 
 def kept_whole(context: Any, builder: Any, value: Any) -> Any:
@@ -145,18 +99,13 @@ def _arithmetic(name: str, operation: Any, whole: Callable[..., Any]) -> Any:
             return _as_native(context, operation, (one, other))
         return None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _are_floats(one: types.Type, other: types.Type) -> bool:
     """Return whether two arrays of floats, or one and a number, meet."""
     kinds = [is_floats(kind) or is_number(kind) for kind in (one, other)]
     return all(kinds) and (is_floats(one) or is_floats(other))
-
-
-def _named(choose: Callable[..., Any], name: str, literal: bool = False) -> Any:
-    choose.__name__ = choose.__qualname__ = name
-    return intrinsic(prefer_literal=True)(choose) if literal else intrinsic(choose)
 
 
 add = _arithmetic("add", operator.add, _add)
@@ -176,7 +125,7 @@ def _choose_divide(context: Any, one: Any, other: Any) -> Any:
     return _as_native(context, operator.truediv, (one, other)) if _are_floats(one, other) else None
 
 
-divide = _named(_choose_divide, "divide")
+divide = named(_choose_divide, "divide")
 
 
 def _modulo(a: float, b: float) -> float:
@@ -218,7 +167,7 @@ def _divided(name: str, operation: Any, function: Callable[..., Any]) -> Any:
             return _FLOAT(_FLOAT, _FLOAT), _in_python(function)
         return None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 modulo = _divided("modulo", operator.mod, _modulo)
@@ -282,7 +231,7 @@ def _choose_power(context: Any, one: Any, other: Any) -> Any:
     return None
 
 
-power = _named(_choose_power, "power", literal=True)
+power = named(_choose_power, "power", literal=True)
 
 
 def _compared(name: str, operation: Any) -> Any:
@@ -295,7 +244,7 @@ def _compared(name: str, operation: Any) -> Any:
             return _as_native(context, operation, (one, other))
         return None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _joined(name: str, operation: Any) -> Any:
@@ -313,7 +262,7 @@ def _joined(name: str, operation: Any) -> Any:
             return _as_native(context, operation, (one, other))
         return None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _negated(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -332,7 +281,7 @@ def _unary(name: str, operation: Any, whole: Callable[..., Any]) -> Any:
             return _FLOAT(_FLOAT), _native(operation)
         return _as_native(context, operation, (value,)) if is_floats(value) else None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _choose_not(context: Any, value: Any) -> Any:
@@ -370,7 +319,7 @@ def _smaller_or_larger(name: str, sign: str) -> Any:
 
         return kind(kind, kind), emit
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _choose_absolute(_context: Any, value: Any) -> Any:
@@ -412,7 +361,7 @@ def _to_whole(name: str, rounded: str) -> Any:
             return _WHOLE(_WHOLE), _same
         return (_WHOLE(_FLOAT), emit) if is_float(value) else None
 
-    return _named(choose, name)
+    return named(choose, name)
 
 
 def _choose_truth(context: Any, value: Any) -> Any:
@@ -425,13 +374,13 @@ def _choose_float(context: Any, value: Any) -> Any:
 
 minimum = _smaller_or_larger("minimum", "<")
 maximum = _smaller_or_larger("maximum", ">")
-absolute = _named(_choose_absolute, "absolute")
+absolute = named(_choose_absolute, "absolute")
 to_int = _to_whole("to_int", "")
 nearest_int = _to_whole("nearest_int", "rint")
 floor_int = _to_whole("floor_int", "floor")
 ceil_int = _to_whole("ceil_int", "ceil")
-to_bool = _named(_choose_truth, "to_bool")
-to_float = _named(_choose_float, "to_float")
+to_bool = named(_choose_truth, "to_bool")
+to_float = named(_choose_float, "to_float")
 
 BINARY = {
     operator.add: add,
@@ -450,13 +399,13 @@ BINARY = {
     operator.and_: _joined("bits_and", operator.and_),
     operator.or_: _joined("bits_or", operator.or_),
     operator.xor: _joined("bits_xor", operator.xor),
-    operator.contains: _named(_choose_contains, "contains"),
+    operator.contains: named(_choose_contains, "contains"),
 }
 """What stands for each operation of two values."""
 
 UNARY = {
     operator.neg: _unary("negative", operator.neg, _negated),
     operator.pos: _unary("positive", operator.pos, _same),
-    operator.not_: _named(_choose_not, "no"),
+    operator.not_: named(_choose_not, "no"),
 }
 """What stands for each operation of one value."""

@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array, populate_array
 
-from whatif.engines.language.numbers import machine_code_of, raise_if
+from whatif.engines.language.kinds import machine_code_of, raise_if
 from whatif.engines.language.plain import EARLY, LATE, Cursor, Series
 from whatif.typing import FloatArray
 

@@ -20,9 +20,11 @@ from numba.core.ir_utils import build_definitions, get_definition, guard, mk_uni
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.untyped_passes import InlineClosureLikes
 
-from whatif.engines.language import numbers
-from whatif.engines.language.functions import BUILTINS, MATH, NUMPY, OF_MANY, OF_TWO, REDUCTIONS
+from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whole
+from whatif.engines.language.math_functions import MATH
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
+from whatif.engines.language.numpy_functions import NUMPY, REDUCTIONS
+from whatif.engines.language.python_functions import BUILTINS, OF_MANY, OF_TWO
 from whatif.engines.language.series import SeriesType
 
 REFUSED = "not the same in machine code: "
@@ -281,7 +283,7 @@ class _CheckTypes(AnalysisPass):  # type: ignore[misc]  # numba has no types
 
 
 def _may_write(kind: Any) -> bool:
-    return numbers.is_floats(kind) or isinstance(kind, types.List)
+    return is_floats(kind) or isinstance(kind, types.List)
 
 
 def _check_expression(state: Any, statement: Any) -> None:
@@ -311,9 +313,9 @@ def _is_known_method(called: Any) -> bool:
     )
     if isinstance(owner, types.List):
         return name in ("append",)
-    if numbers.is_floats(owner):
+    if is_floats(owner):
         return name in ("copy",)
-    return numbers.is_text(owner)
+    return is_text(owner)
 
 
 _HARMLESS = (
@@ -329,11 +331,11 @@ def _is_known(kind: Any) -> bool:
     if isinstance(kind, types.Array):
         return kind.ndim == 1 and kind.dtype in (types.float64, types.boolean, types.int64)
     if isinstance(kind, types.List):
-        return numbers.is_number(kind.dtype)
+        return is_number(kind.dtype)
     if isinstance(kind, (types.Integer, types.Boolean)):
-        return numbers.is_whole(kind)
+        return is_whole(kind)
     if isinstance(kind, types.DictType):
-        return numbers.is_text(kind.key_type) and numbers.is_number(kind.value_type)
+        return is_text(kind.key_type) and is_number(kind.value_type)
     if isinstance(kind, types.Pair):
         return _is_known(kind.first_type) and _is_known(kind.second_type)
     if isinstance(kind, types.IterableType) and not isinstance(kind, types.Array):
