@@ -60,5 +60,5 @@ def test_what_a_step_raises_arrives(tmp_path: Path) -> None:
 
 def test_a_step_that_leaves_is_said(tmp_path: Path) -> None:
     body = "    import os\n    os._exit(3)\n    return hold()\n"
-    with pytest.raises(Exception, match="ended by itself"):
+    with pytest.raises(StrategyError, match=r"own ends its own process.*exit code 3"):
         try_within([task_of(tmp_path, body)], "backtrader")

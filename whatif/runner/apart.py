@@ -96,7 +96,7 @@ def rows_apart(
             yield stopped(done, child.killed_after)
             done += 1
         elif done < count:
-            raise RunError(f"the process of a backtest ended by itself ({child.how}); its log says which")
+            raise RunError(f"the process of a backtest ended by itself ({child.how})")
 
 
 class _Child:

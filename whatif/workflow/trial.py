@@ -13,7 +13,7 @@ from whatif.domain.resample import resample
 from whatif.domain.timeframe import DAY_US
 from whatif.engines import BacktestTask
 from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
-from whatif.errors import StrategyError
+from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
 from whatif.runner.apart import Signals, can_run_apart, rows_apart
 from whatif.runner.watch import OverLimitError, at_most
@@ -94,7 +94,13 @@ def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
             ended = False
         yield {"ended": ended}
 
-    (row,) = rows_apart(1, make, lambda *_: {"ended": False}, seconds)
+    try:
+        (row,) = rows_apart(1, make, lambda *_: {"ended": False}, seconds)
+    except RunError as error:
+        raise StrategyError(
+            f"{BEFORE}: strategy {tasks[0].strategy.name} ends its own process, or needs more memory than "
+            f"there is: {error}"
+        ) from error
     return bool(row["ended"])
 
 
