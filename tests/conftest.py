@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from whatif.pins import LakeLocation
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# numba makes a million objects for a kernel, which need not be looked through every few hundred
+gc.set_threshold(100_000, 20, 20)
 
 # every JVM that a test starts lives for seconds: the optimizing compiler would only take its cores away
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +12,12 @@ import pytest
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compare import differences
-from whatif.engines.compiled.attempt import FirstThatCompiles
-from whatif.engines.compiled.kernel import STEPS, compiled_step
-from whatif.engines.compiled.refusal import StepNotCompiledError, uncompiled
+from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec, resolve
 from whatif.testing import random_bars
+
+from .compiled.alone import compile_alone
 
 BATCH = 40
 """Expressions that one kernel holds: most of the time goes into making it."""
@@ -133,24 +131,12 @@ def without_refused(path: Path, texts: dict[int, str]) -> dict[int, str]:
     kept = {}
     for k, text in texts.items():
         spec = loaded(path.with_name(f"{path.stem}_{k}.py"), {k: text})
-        alone = FirstThatCompiles([partial(compiled_step, spec.step, lean=False)])
         try:
-            with uncompiled(spec):
-                alone.compile(step_types(path.parent))
+            compile_alone(spec)
             kept[k] = text
         except StepNotCompiledError as error:
             check_line(spec, str(error))
     return kept
-
-
-@lru_cache(maxsize=1)
-def step_types(folder: Path) -> tuple[Any, ...]:
-    """Return the types that a compiled step is called with."""
-    before = set(STEPS)
-    run_engine(task_of(loaded(folder / "nothing.py", {}), -1), "compiled")
-    (digest,) = set(STEPS) - before
-    (types,) = STEPS[digest].signatures
-    return tuple(types)
 
 
 def market():
