@@ -15,7 +15,7 @@ from whatif.pins import LakeLocation
 from whatif.search.window import Window
 from whatif.study import RandomForest
 from whatif.tracking.models import log_model
-from whatif.tracking.run import TrackedRun, children, start_child, start_study_run
+from whatif.tracking.run import TrackedRun, is_over, runs_below, start_child, start_study_run
 
 from ..markets import us
 from ..models.test_random_forest import DDL, FEATURES, at
@@ -53,7 +53,7 @@ def test_parameters_metrics_importances_and_the_forest_itself(
     killed.client.log_text(killed.run_id, "half of it", "model/sparkml/metadata/part-00000")
     run = log_model(parent, trained, metrics, "m-1", 1.5)
     assert log_model(parent, trained, metrics, "m-1", 1.5).run_id == run.run_id
-    assert children(parent, "model") == {"m-1"}
+    assert is_over(runs_below(parent, "model")["m-1"])
     assert run.run_id != killed.run_id
 
     data = run.client.get_run(run.run_id).data

@@ -13,15 +13,16 @@ import pytest
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.pins import LakeLocation, Pin
-from whatif.tracking import configurations
+from whatif.tracking import configurations, run
 from whatif.tracking.configurations import log_configurations
 from whatif.tracking.run import (
     TrackedRun,
-    children,
     finish,
+    is_over,
     log,
     log_files,
     log_tables,
+    runs_below,
     start_child,
     start_study_run,
     tracking_uri,
@@ -88,11 +89,18 @@ def test_a_child_is_found_again_by_its_identity_under_its_parent(
     assert child.client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
     other = start_study_run(lake_home, "a-study", "digest-2", {})
     assert start_child(other, "model rf", "m-1", "model").run_id != child.run_id
-    # only what is over is done
-    assert children(parent, "model") == set()
+    found = runs_below(parent, "model")
+    assert {identity: is_over(run) for identity, run in found.items()} == {"m-1": False}
     finish(child)
-    assert children(parent, "model") == {"m-1"}
-    assert children(parent, "configuration") == set()
+    assert is_over(runs_below(parent, "model")["m-1"])
+    assert runs_below(parent, "configuration") == {}
+
+
+def test_children_of_more_than_a_page(parent: TrackedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "PAGE", 2)
+    for name in "abcde":
+        start_child(parent, name, name, "model")
+    assert set(runs_below(parent, "model")) == set("abcde")
 
 
 def test_more_than_one_request_holds(parent: TrackedRun) -> None:
@@ -179,10 +187,38 @@ class TestConfigurations:
         assert len(runs(parent)) == count == 5
         assert log_configurations(parent, board(6, failed=1)) == 2
 
-    def test_a_symbol_may_hold_a_quote(self, parent: TrackedRun) -> None:
-        log_configurations(parent, board(2, symbol="O'X"))
-        log_configurations(parent, board(2, symbol="O'X"))
+    @pytest.mark.parametrize(
+        "symbol",
+        [
+            "O'X",
+            'O"X',
+            "O'X\"Y",
+            "X\\",
+            "X\\'",
+            "'",
+            '"',
+            "X' OR '1'='1",
+            "100%",
+            "a_b",
+            "`X`",
+            "É中",
+            "x;--",
+        ],
+    )
+    def test_a_symbol_may_hold_any_character(self, parent: TrackedRun, symbol: str) -> None:
+        assert log_configurations(parent, board(2, symbol=symbol)) == 2
+        assert log_configurations(parent, board(2, symbol=symbol)) == 0
         assert len(runs(parent)) == 3
+
+    def test_symbols_that_differ_by_case_are_two(self, parent: TrackedRun) -> None:
+        assert log_configurations(parent, board(1, symbol="brk")) == 1
+        assert log_configurations(parent, board(1, symbol="BRK")) == 1
+
+    def test_one_that_was_cut_short_is_taken_up_again(self, parent: TrackedRun) -> None:
+        cut = start_child(parent, "cut", f"{0:016x}/X\\", "configuration")
+        assert log_configurations(parent, board(1, symbol="X\\")) == 1
+        assert {r.info.run_id for r in runs(parent)} == {parent.run_id, cut.run_id}
+        assert cut.client.get_run(cut.run_id).info.status == "FINISHED"
 
     @pytest.mark.parametrize(("rows", "children"), [(8, 8), (9, 4)])
     def test_all_up_to_a_number_and_the_best_above_it(

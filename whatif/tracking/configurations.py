@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from whatif.domain.metrics import METRIC_KEYS
-from whatif.tracking.run import TrackedRun, children, finish, log, start_child
+from whatif.tracking.run import TrackedRun, finish, is_over, log, runs_below, start_child
 
 ALL_UP_TO = 500
 BEST_ABOVE = 100
@@ -21,14 +21,15 @@ def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
     metrics of the validate window.
     """
     rows = leaderboard if len(leaderboard) <= ALL_UP_TO else leaderboard.head(BEST_ABOVE)
-    done = children(parent, "configuration")
+    known = runs_below(parent, "configuration")
     logged = 0
     for record in rows.to_dict("records"):
         row = {str(name): value for name, value in record.items()}
         identity = f"{row['config_id']}/{row['symbol']}"
-        if identity in done:
+        if identity in known and is_over(known[identity]):
             continue
-        child = start_child(parent, f"{row['config_id'][:8]} {row['symbol']}", identity, "configuration")
+        name = f"{row['config_id'][:8]} {row['symbol']}"
+        child = start_child(parent, name, identity, "configuration", known)
         log(child, params=_params(row), metrics=_metrics(row), tags=_tags(row))
         finish(child, "FINISHED" if row["status"] == "ok" else "FAILED")
         logged += 1

@@ -13,7 +13,7 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from whatif.models.random_forest import Trained
 from whatif.models.tuning import Tuned
-from whatif.tracking.run import TrackedRun, find_child, finish, log, start_child
+from whatif.tracking.run import TrackedRun, finish, log, runs_below, start_child
 
 FOREST_TAG = "whatif.forest"
 NOT_ATTACHED = (
@@ -49,7 +49,7 @@ def log_model(
     tuned : Tuned, optional
         What was tried and chosen, of a forest that chooses its own parameters.
     """
-    found = find_child(parent, identity)
+    found = runs_below(parent, "model").get(identity)
     if found is not None and found.info.status == "FINISHED":
         return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
     if found is not None:

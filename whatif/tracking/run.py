@@ -30,6 +30,8 @@ PARAM_LIMIT = 6000
 TAG_LIMIT = 8000
 BATCH = 100
 """Parameters, and tags, that one request may carry."""
+PAGE = 1000
+"""Runs that one answer may carry."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
     uri = tracking_uri(location)
     client = MlflowClient(tracking_uri=uri)
     experiment_id = _experiment(client, study, uri, location)
-    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = {_quoted(identity)}", max_results=1)
+    found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
     if found:
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
@@ -99,9 +101,21 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
     return tracked
 
 
-def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> TrackedRun:
-    """Return a run below `parent`, begun or taken up again by its identity."""
-    found = find_child(parent, identity)
+def start_child(
+    parent: TrackedRun, name: str, identity: str, kind: str, known: Mapping[str, Run] | None = None
+) -> TrackedRun:
+    """Return a run below `parent`, begun or taken up again by its identity.
+
+    Parameters
+    ----------
+    parent : TrackedRun
+        The study's run.
+    name, identity, kind : str
+        What the run is called, what it is found by, and what it is of.
+    known : mapping of str to Run, optional
+        What `runs_below` returned; looked up if left out.
+    """
+    found = (runs_below(parent, kind) if known is None else known).get(identity)
     if found is not None:
         return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
     run = parent.client.create_run(
@@ -112,29 +126,31 @@ def start_child(parent: TrackedRun, name: str, identity: str, kind: str) -> Trac
     return TrackedRun(parent.client, parent.experiment_id, run.info.run_id, parent.uri)
 
 
-def find_child(parent: TrackedRun, identity: str) -> Run | None:
-    """Return the run below `parent` that has this identity."""
-    condition = f"tags.`{IDENTITY_TAG}` = {_quoted(identity)} and tags.`{PARENT_TAG}` = '{parent.run_id}'"
-    found = parent.client.search_runs([parent.experiment_id], condition, max_results=1)
-    return found[0] if found else None
+def runs_below(parent: TrackedRun, kind: str) -> dict[str, Run]:
+    """Return the runs of one kind below `parent` by their identities; of two, the one that is over.
 
-
-def children(parent: TrackedRun, kind: str) -> set[str]:
-    """Return the identities of the runs of one kind below `parent` that are over, failed ones included."""
-    condition = (
-        f"tags.`{PARENT_TAG}` = '{parent.run_id}' and tags.`{KIND_TAG}` = '{kind}' "
-        "and attributes.status != 'RUNNING'"
-    )
-    identities: set[str] = set()
+    Identities are compared here and stand in no filter: MLflow's filters know no escape, and an identity
+    may hold any character that a symbol may.
+    """
+    condition = f"tags.`{PARENT_TAG}` = '{parent.run_id}' and tags.`{KIND_TAG}` = '{kind}'"
+    found: dict[str, Run] = {}
     token: str | None = None
     while True:
         page = parent.client.search_runs(
-            [parent.experiment_id], condition, max_results=1000, page_token=token
+            [parent.experiment_id], condition, max_results=PAGE, page_token=token
         )
-        identities |= {run.data.tags[IDENTITY_TAG] for run in page if IDENTITY_TAG in run.data.tags}
+        for run in page:
+            identity = run.data.tags.get(IDENTITY_TAG)
+            if identity is not None and (identity not in found or not is_over(found[identity])):
+                found[identity] = run
         token = page.token
         if not token:
-            return identities
+            return found
+
+
+def is_over(run: Run) -> bool:
+    """Return whether a run has ended, well or not."""
+    return bool(run.info.status != "RUNNING")
 
 
 def log(
@@ -192,11 +208,6 @@ def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None)
 def finish(run: TrackedRun, status: str = "FINISHED") -> None:
     """Close the run."""
     run.client.set_terminated(run.run_id, status=status)
-
-
-def _quoted(text: str) -> str:
-    """Return `text` as MLflow's filters take it: they know two quotes and no escape."""
-    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
