@@ -211,9 +211,24 @@ def test_days_of_one_digit_count_where_the_file_writes_them_so(tmp_path: Path) -
         ("%d.%m.%Y %H:%M %p", "%I .* and %p .* go together"),
         ("%Z %d.%m.%Y %H:%M", "%Z, can stand at the end only"),
         ("dd.mm.yyyy", "has no directive"),
+        ("", "has no directive"),
+        ("%", "has no directive"),
+        ("%%", "has no directive"),
+        ("%Y-%d %H:%M", "names no month"),
+        ("%Y-%m-%d %Q", "%Q is not known here: write %f for it"),
+        ("%F %T", "%F is not known here: write %Y-%m-%d for it"),
+        ("%s", "write the whole format as epoch_s for it"),
+        ("%Y-%m-%d %", r"cannot be read \(stray %\)"),
+        ("%-d.%-m.%Y", "'-' is a bad directive"),
+        ("%Y-%m-%d \u00e9%\u00e9", "is a bad directive"),
+        ("%Y%Y%m%d", "stands in it twice"),
+        ("%d.%m.%c", "stands in it twice"),
+        ("%y %Y-%m-%d", "names the year twice"),
+        ("%Y %U", "cannot be read"),
+        ("%Y-%m-%d" + "x" * 100_000, "has 100,008 characters: write 100 at most"),
     ],
 )
-def test_formats_that_lose_a_part_of_the_stamp(time_format: str, words: str) -> None:
+def test_formats_that_cannot_be_read_or_lose_a_part_of_the_stamp(time_format: str, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         IngestSpec(time_format=time_format)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import SourceError
-from whatif.sources import find_files
+from whatif.sources import find_files, walk
 from whatif.sources.files import kind_of, open_binary
 
 
@@ -118,3 +118,62 @@ def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
         find_files([tmp_path])
     (tmp_path / "x.csv").write_text("ts\n")
     assert find_files([tmp_path]) == (str(tmp_path / "x.csv"),)
+
+
+@pytest.mark.parametrize("pattern", ["**/*.csv", "**", "**/**/x.csv", "a/**/*.csv", "[ab]/**/x.csv"])
+def test_folders_that_link_to_each_other_end_in_a_glob(tmp_path: Path, pattern: str) -> None:
+    """Followed, two links in a folder make 2**40 paths before the system's limit of links."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "here").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "x.csv").write_text("ts\n")
+    assert find_files([f"{tmp_path}/{pattern}"]) == (str(tmp_path / "a" / "x.csv"),)
+    assert find_files([tmp_path.as_uri()]) == (f"file://{tmp_path}/a/x.csv",)
+
+
+def test_what_a_glob_of_any_depth_names(folder: Path) -> None:
+    (folder / "b" / "e" / "f").mkdir(parents=True)
+    (folder / "b" / "e" / "f" / "g.csv").touch()
+    (folder / ".git").mkdir()
+    (folder / ".git" / "h.csv").touch()
+    assert _names(find_files([f"{folder}/**/*.csv"]), folder) == [
+        "a.csv", "b/e/f/g.csv", "with [brackets].csv",
+    ]  # fmt: skip
+    assert _names(find_files([f"{folder}/b/**/f/*"]), folder) == ["b/e/f/g.csv"]
+    assert _names(find_files([f"{folder}/**/e"]), folder) == ["b/e/f/g.csv"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**/*.csv", "/**/*.nothing"])
+def test_folders_without_an_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setattr(walk, "MAX_ENTRIES", 20)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        for k in range(7):
+            (tmp_path / name / f"{k}.csv").touch()
+    with pytest.raises(SourceError, match="more than 20 files and folders are in what is named"):
+        find_files([f"{tmp_path}{pattern}"])
+    assert len(find_files([tmp_path / "a", tmp_path / "b"])) == 14
+
+
+def test_a_name_that_is_no_text_is_told_of(tmp_path: Path) -> None:
+    os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.csv", os.O_CREAT | os.O_WRONLY))
+    for path in (tmp_path, f"{tmp_path}/*.csv", tmp_path.as_uri()):
+        with pytest.raises(SourceError, match=r"caf.udce9.csv' holds the character"):
+            find_files([path])
+
+
+def test_a_folder_that_may_not_be_read_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "x.csv").touch()
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SourceError, match="shut': cannot be read: Permission denied"):
+        find_files([tmp_path])

@@ -14,6 +14,7 @@ from whatif.errors import SourceError
 from whatif.paths import hidden_character, shown
 from whatif.pins import catalog_properties
 from whatif.pins.service import explained
+from whatif.sources.walk import Search, is_file
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -48,11 +49,12 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
     Raises
     ------
     SourceError
-        If a path names no file.
+        If a path names no file, or folders without an end.
     """
     found: dict[str, None] = {}
+    search = Search()
     for path in map(str, paths):
-        files = _remote_files(path, kind) if "://" in path else _local_files(path, kind)
+        files = _remote_files(path, kind, search) if "://" in path else _local_files(path, kind, search)
         if not files:
             raise SourceError(
                 f"{path}: no such file, or no file of bars in it: name files, folders or globs of "
@@ -126,7 +128,7 @@ def _why(error: OSError) -> str:
     return explained(error) or str(error.strerror or error)
 
 
-def _local_files(path: str, kind: str) -> list[str]:
+def _local_files(path: str, kind: str, search: Search) -> list[str]:
     broken = hidden_character(path)
     if broken:
         raise SourceError(f"{shown(path)} holds the character {broken}: give the path of a file or folder")
@@ -136,20 +138,34 @@ def _local_files(path: str, kind: str) -> list[str]:
     if there.is_file():
         return [os.path.abspath(there)]
     if there.is_dir():
-        files = (p for p in there.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
-        return [os.path.abspath(p) for p in files if _is_kind(str(p), kind)]
+        return _files_below(os.path.abspath(there), kind, search)
     if not glob.has_magic(str(there)):
         return []
-    matches = [m for m in glob.glob(str(there), recursive=True) if Path(m).is_file() or Path(m).is_dir()]
-    return [f for match in matches for f in _local_files(match, kind)]
+    matches = [m for m in search.matching(str(there)) if Path(m).is_file() or Path(m).is_dir()]
+    return [f for match in matches for f in _local_files(match, kind, search)]
 
 
-def _remote_files(path: str, kind: str) -> list[str]:
+def _files_below(folder: str, kind: str, search: Search) -> list[str]:
+    files = []
+    for entry in search.below(folder):
+        if entry.name.startswith((".", "_")) or not _is_kind(entry.name, kind) or not is_file(entry):
+            continue
+        if not entry.path.isprintable() and (broken := hidden_character(entry.path)):
+            raise SourceError(
+                f"{shown(entry.path)} holds the character {broken}: rename the file, or name the others"
+            )
+        files.append(entry.path)
+    return files
+
+
+def _remote_files(path: str, kind: str, search: Search) -> list[str]:
     from pyarrow import fs
 
     scheme = path.split("://", 1)[0]
     if scheme not in _SCHEMES:
         raise SourceError(_unknown_address(path))
+    if scheme == "file":
+        return _files_of_address(path, kind, search)
     try:
         system, inner = _file_system(path)
         info = system.get_file_info(inner)
@@ -162,6 +178,15 @@ def _remote_files(path: str, kind: str) -> list[str]:
     except (ValueError, NotImplementedError) as error:  # Arrow knows no such scheme, or it is no address
         raise SourceError(_unknown_address(path)) from error
     return [f"{scheme}://{i.path}" for i in infos if _is_kind(i.path, kind)]
+
+
+def _files_of_address(path: str, kind: str, search: Search) -> list[str]:
+    """Return the files that a file:// address names, by their addresses."""
+    try:
+        inner = _file_system(path)[1]
+    except ValueError as error:
+        raise SourceError(_unknown_address(path)) from error
+    return [f"file://{name}" for name in _local_files(glob.escape(inner), kind, search)]
 
 
 def _unknown_address(path: str) -> str:

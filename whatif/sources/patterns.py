@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
+
 from whatif.errors import SourceError
+from whatif.paths import shown
 
 _DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})"
 _TIME = r"(?:\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?|\d{4}(?:\d{2}(?:\.\d{1,9})?)?)"
@@ -32,30 +35,66 @@ _WORDS = {
 }  # fmt: skip
 
 
+_MAX_FORMAT = 100
+_WRITTEN = {
+    "F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y", "e": "%d", "h": "%b", "k": "%H",
+    "l": "%I", "L": "%f", "N": "%f", "Q": "%f", "P": "%p", "s": "the whole format as epoch_s",
+}  # fmt: skip
+"""What stands for directives of other programs."""
+
+
 def check_time_format(time_format: str) -> None:
-    """Raise SourceError if a `strptime` format loses a part of the stamp."""
+    """Raise SourceError if a `strptime` format cannot be read, or loses a part of the stamp."""
+    if len(time_format) > _MAX_FORMAT:
+        raise SourceError(f"the time format has {len(time_format):,} characters: write {_MAX_FORMAT} at most")
+    given = f"time format {shown(time_format)}"
     used = set(_DIRECTIVE.findall(time_format.replace("%%", "")))
     if not used:
         raise SourceError(
-            f"time format {time_format!r} has no directive: write one such as '%d.%m.%Y %H:%M', or epoch_s, "
-            "epoch_ms, epoch_us, epoch_ns"
+            f"{given} has no directive: write one such as '%d.%m.%Y %H:%M', or epoch_s, epoch_ms, epoch_us, "
+            "epoch_ns"
         )
-    if used & set("cxDFs+"):
+    _check_directives(time_format, given, used)
+    if used & set("cx"):
         return
-    if not used & set("YyG") or not used & set("djUWV"):
+    if missing := _missing_of_a_date(used):
         raise SourceError(
-            f"time format {time_format!r} names no {'year' if not used & set('YyG') else 'day'}: a stamp "
-            "is a "
-            "date and a time; join columns with --map ts=Date+Time and give the format of both"
+            f"{given} names no {missing}: a stamp is a date and a time; join columns with --map ts=Date+Time "
+            "and give the format of both"
         )
+    if {"y", "Y"} <= used:
+        raise SourceError(f"{given} names the year twice: write %Y (2024) or %y (24)")
     if ("p" in used) != ("I" in used):
         raise SourceError(
-            f"time format {time_format!r}: %I (hours of 1 to 12) and %p (AM or PM) go together; write %I "
-            "with "
-            "%p, or %H (hours of 0 to 23) without"
+            f"{given}: %I (hours of 1 to 12) and %p (AM or PM) go together; write %I with %p, or %H (hours "
+            "of 0 to 23) without"
         )
     if "Z" in used and not time_format.endswith("%Z"):
-        raise SourceError(f"time format {time_format!r}: a zone's name, %Z, can stand at the end only")
+        raise SourceError(f"{given}: a zone's name, %Z, can stand at the end only")
+
+
+def _check_directives(time_format: str, given: str, used: set[str]) -> None:
+    """Refuse what the parser refuses, before there is a stamp."""
+    for letter in sorted(used & set(_WRITTEN)):
+        raise SourceError(f"{given}: %{letter} is not known here: write {_WRITTEN[letter]} for it")
+    try:
+        pd.to_datetime(pd.Series(["1"]), format=time_format, errors="coerce")
+    except (ValueError, re.error) as error:
+        why = str(error).partition(" in format ")[0]
+        if isinstance(error, re.error):
+            why = "a directive stands in it twice"
+        raise SourceError(f"{given} cannot be read ({why}): write one such as '%d.%m.%Y %H:%M:%S'") from error
+
+
+def _missing_of_a_date(used: set[str]) -> str:
+    """Return which part of a date a format does not name; "" if it names all."""
+    if not used & set("YyG"):
+        return "year"
+    if "j" in used or used & set("UWV"):  # the parser wants the day of a week
+        return ""
+    if not used & set("d"):
+        return "day"
+    return "" if used & set("mbB") else "month"
 
 
 def format_patterns(time_format: str) -> tuple[str, str]:
