@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.errors import EngineError, StrategyError, StudyError
+from whatif.errors import EngineError, IndicatorError, StrategyError, StudyError
 from whatif.study import load_study
 from whatif.workflow.check import check_study
 
@@ -137,3 +137,37 @@ def test_settings_that_do_nothing_for_a_step_are_refused(tmp_path, engine: str, 
     with pytest.raises(EngineError, match=said):
         checked(tmp_path, "sma_crossover", f"engine: {engine}\n{more}")
     assert checked(tmp_path, "ordinary.py", more).engine == "backtrader"
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        ("nosuch(5)", "indicator 'nosuch' is unknown"),
+        ("smaa(5)", "did you mean 'sma'"),
+        ("sma(-5)", "-5 is not a period"),
+        ("sma(0)", "0 is not a period"),
+        ("sma(1.5)", "1.5 is not a period"),
+        ("sma(fast)", "'fast' is no number"),
+        ("sma()", "sma"),
+        ("rsi", "rsi is an indicator: give its parameters"),
+        ("clos", "did you mean 'close'"),
+        ("trade_count", "series 'trade_count' is unknown"),
+        ("forecast", "series 'forecast' is unknown"),
+        ("close / nosuch", "neither a series nor an indicator"),
+        ("'sma(nosuch, 5)'", "series 'nosuch' is unknown"),
+        ("''", "is not an indicator expression"),
+    ],
+)
+@pytest.mark.parametrize("models", ["", "label: {horizon: 5min}\nmodels: {rf: {trees: 2, depth: 2}}\n"])
+def test_features_are_checked_whether_or_not_a_model_reads_them(
+    tmp_path: Path, feature: str, said: str, models: str
+) -> None:
+    with pytest.raises(IndicatorError, match=f"features: .*{said}"):
+        checked(tmp_path, "sma_crossover", f"features: [{feature}]\n{models}")
+
+
+def test_features_that_are_right_pass(tmp_path: Path) -> None:
+    feature = "[open, high, low, close, volume, vwap, sma(5), 'sma(vwap, 5)', 'bollinger_top(20, 2.0)']"
+    checked(tmp_path, "sma_crossover", f"features: {feature}\n")
+    with pytest.raises(StudyError, match="two of them are the same series"):
+        checked(tmp_path, "sma_crossover", "features: [sma(5), 'sma(close, 5)']\n")

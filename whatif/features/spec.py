@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.timeframe import DAY_US, duration_us
-from whatif.errors import StudyError
-from whatif.indicators import Expression, parse
+from whatif.errors import IndicatorError, StudyError, nearest
+from whatif.indicators import INDICATORS, Expression, parse
 from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
 from whatif.study import Study, digest
@@ -53,6 +54,47 @@ class FeatureSpec:
         return dict(zip(self.features, self.columns, strict=True))
 
 
+def check_features(study: Study) -> None:
+    """Refuse features that no table could hold.
+
+    Raises
+    ------
+    StudyError
+        If two of them would share a column.
+    IndicatorError
+        If one is unknown or malformed.
+    """
+    columns = []
+    for text in study.features:
+        try:
+            expression = parse(text)
+        except IndicatorError as error:
+            raise IndicatorError(f"features: {error}") from error
+        _check_computable(text, expression)
+        columns.append(expression.column)
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise StudyError(f"features: two of them are the same series, {', '.join(twice)}; name each once")
+
+
+def _check_computable(text: str, expression: Expression) -> None:
+    if expression.parameters:
+        name = min(expression.parameters)
+        raise IndicatorError(
+            f"features: {text!r}: {name!r} is no number: write one, as in sma(20); the parameters of a "
+            "strategy are not known here"
+        )
+    unknown = sorted(expression.inputs)
+    if unknown and unknown[0] in INDICATORS:
+        raise IndicatorError(
+            f"features: {text!r}: {unknown[0]} is an indicator: give its parameters, as in {unknown[0]}(20)"
+        )
+    if unknown:
+        raise IndicatorError(
+            f"features: {text!r}: series {unknown[0]!r} is unknown: {nearest(unknown[0], PRICE_FIELDS)}"
+        )
+
+
 def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpec:
     """Return what the features table of `study` holds for the slice `bars`.
 
@@ -66,10 +108,7 @@ def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpe
     """
     horizon = duration_us(study.label.horizon) if study.label else None
     spec = FeatureSpec(bars, study.features, horizon)
-    columns = spec.columns
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise StudyError(f"features: two of them are the same series, {', '.join(twice)}; name each once")
+    check_features(study)
     if horizon is not None and study.label is not None:
         _check_horizon(study.label.horizon, horizon, bars, timeline)
     return spec

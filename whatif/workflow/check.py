@@ -16,7 +16,7 @@ from whatif.engines.closing import check_flat_by_schedule
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
-from whatif.features.spec import feature_spec
+from whatif.features.spec import check_features, feature_spec
 from whatif.paths import regular_file
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
@@ -92,6 +92,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     strategy = find_named(study)
     timeline = resolve_timeline(study)
     _check_inputs(study, strategy)
+    check_features(study)  # of a study without models too, which would leave them unread
     # a model is part of a configuration's identity with its features, whose source the lake decides
     grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
     for execution in dict.fromkeys(c.execution for c in grid.configurations):
