@@ -15,7 +15,6 @@ TEST = [
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "TA-Lib>=0.6",
-    "backtesting>=0.6.5",
     *NOTEBOOK,
 ]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them

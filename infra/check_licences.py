@@ -61,13 +61,14 @@ def _licence_problems(
     name: str, licence: str, versions: Mapping[str, list[str]], data: Mapping[str, Any]
 ) -> Iterator[str]:
     where = data["allowed"].get(licence)
-    if where not in ("anywhere", "development"):
+    if where != "anywhere" and where not in data:
         yield f"{name} is under {licence}, which [allowed] of infra/licences.toml does not name"
         return
     locks = {lock for each in versions.values() for lock in each}
-    installed = sorted(locks - set(data["development"]["locks"]))
-    if where == "development" and installed:
-        yield f"{name} is under {licence} and in {', '.join(installed)}, which users install: leave it out"
+    wrong = sorted(locks - set(data[where]["locks"])) if where != "anywhere" else []
+    if wrong:
+        right = ", ".join(data[where]["locks"])
+        yield f"{name} is under {licence} and in {', '.join(wrong)}, though it may be in {right} alone"
 
 
 def main(folder: Path = FOLDER) -> int:

@@ -234,6 +234,9 @@ class BacktestingPy:
 
 @pytest.fixture(scope="module")
 def reference() -> BacktestingPy:
+    pytest.importorskip(
+        "backtesting", reason="backtesting.py is under the Affero GPL, so that 'make install' leaves it out"
+    )
     return BacktestingPy()
 
 

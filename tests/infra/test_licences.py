@@ -42,7 +42,10 @@ def test_what_is_in_order() -> None:
             {"one": {"1.9": ["requirements.lock"]}},
             "one 1.9 in requirements.lock has a known hole (CVE-0): lock 1.10",
         ),
-        ({"two": {"1": ["requirements-runtime.lock"]}}, "requirements-runtime.lock, which users install"),
+        (
+            {"two": {"1": ["requirements-runtime.lock"]}},
+            "in requirements-runtime.lock, though it may be in requirements.lock alone",
+        ),
     ],
 )
 def test_what_is_not(locked: dict[str, Any], says: str) -> None:
@@ -73,6 +76,18 @@ def test_names_versions_and_extras_are_read(tmp_path: Path) -> None:
         "a-b": {"1.0": ["requirements.lock"]},
         "e": {"2": ["requirements.lock"]},
     }
+
+
+def test_the_affero_licence_is_in_no_lock_but_that_of_the_rivals() -> None:
+    data = tomllib.loads((FOLDER / "infra" / "licences.toml").read_text())
+    affero = [name for licence, names in data["packages"].items() if "AGPL" in licence for name in names]
+    locked = check.locked_packages(FOLDER)
+    assert affero
+    for name in affero:
+        assert {lock for locks in locked[name].values() for lock in locks} == {"requirements-bench.lock"}
+    locked["backtesting"]["0.6.6"].append("requirements.lock")
+    (found,) = check.problems(locked, data)
+    assert "backtesting is under AGPL-3.0-or-later and in requirements.lock" in found
 
 
 def test_notice_names_what_is_not_permissive() -> None:
