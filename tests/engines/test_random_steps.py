@@ -1,10 +1,12 @@
-"""Random steps over a small grammar of Python's expressions: equal as bytes on both engines, or refused."""
+"""Random steps over a small grammar of Python: equal as bytes on both engines, or refused."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from whatif.testing import random_bars
 from .compiled.alone import compile_alone
 
 BATCH = 40
-"""Expressions that one kernel holds: most of the time goes into making it."""
+"""Texts that one kernel holds: most of the time goes into making it."""
 
 HEAD = """
 import math
@@ -80,38 +82,81 @@ COMPARED = ["({} < {})", "({} >= {})", "({} == {})", "({} != {})", "(0.0 < {} < 
 OF_TRUTH = ["(not {})", "({} + {})", "({} & {})", "({} | {})", "({} * 2.5)", "({} ^ {})", "-({})", "({} + 1)"]
 
 
-def expression(rng: Random, depth: int) -> str:
-    """Return a random expression."""
+def expression(rng: Random, depth: int, names: Sequence[str] = ()) -> str:
+    """Return a random expression, also of local variables if there are any."""
     if depth == 0 or rng.random() < 0.1:
-        return rng.choice(rng.choice([FLOATS, FLOATS, WHOLES, TRUTHS]))
+        return rng.choice(rng.choice([FLOATS, FLOATS, WHOLES, TRUTHS, *([list(names)] * 3 if names else [])]))
     kind = rng.choice(["one", "two", "two", "two", "window", "compared", "truth", "power"])
     if kind == "window":
         text = rng.choice(OF_WINDOW)
         window = rng.choice(WINDOWS)
         return text.format(*[window] * text.count("{}"))
     if kind == "power":
-        return (
-            f"({expression(rng, depth - 1)} ** {rng.choice(['2', '3', '0.5', '-1', '-0.5', '2.0', 'p.r'])})"
-        )
+        exponent = rng.choice(["2", "3", "0.5", "-1", "-0.5", "2.0", "p.r"])
+        return f"({expression(rng, depth - 1, names)} ** {exponent})"
     if kind == "truth":
         text = rng.choice(OF_TRUTH)
-        inner = [rng.choice(TRUTHS) if rng.random() < 0.5 else compared(rng, depth - 1) for _ in range(2)]
+        inner = [
+            rng.choice(TRUTHS) if rng.random() < 0.5 else compared(rng, depth - 1, names) for _ in range(2)
+        ]
         return text.format(*inner[: text.count("{}")])
     if kind == "compared":
-        return compared(rng, depth - 1)
+        return compared(rng, depth - 1, names)
     text = rng.choice(OF_FLOAT if kind == "one" else OF_TWO)
-    return text.format(*(expression(rng, depth - 1) for _ in range(text.count("{}"))))
+    return text.format(*(expression(rng, depth - 1, names) for _ in range(text.count("{}"))))
 
 
-def compared(rng: Random, depth: int) -> str:
+def compared(rng: Random, depth: int, names: Sequence[str] = ()) -> str:
     """Return a random comparison."""
     text = rng.choice(COMPARED)
-    return text.format(*(expression(rng, max(depth, 0)) for _ in range(text.count("{}"))))
+    return text.format(*(expression(rng, max(depth, 0), names) for _ in range(text.count("{}"))))
+
+
+def statements(rng: Random, k: int) -> str:
+    """Return random statements that end with a value for `v`, on local variables of their own."""
+    names = [f"{name}_{k}" for name in "abc"]
+    lines = []
+    for at, name in enumerate(names):
+        lines.append(f"{name} = {expression(rng, 1, names[:at])}")
+    for _ in range(rng.choice([1, 2, 3])):
+        name, counter = rng.choice(names), f"k_{k}"
+        change = rng.choice(
+            ["{} = {}", "{} += {}", "{} -= {}", "{} *= {}", "{} /= {}", "{} //= {}", "{} %= {}", "{} **= {}"]
+        ).format(name, expression(rng, 1, names))
+        within = [counter, *names]
+        lines += rng.choice(
+            [
+                [change],
+                [f"if {compared(rng, 1, names)}:", f"    {change}"],
+                [
+                    f"if {expression(rng, 1, names)}:",
+                    f"    {change}",
+                    "else:",
+                    f"    {name} = {expression(rng, 1, names)}",
+                ],
+                [f"for {counter} in range({rng.choice(['3', 'p.n', '1, 5', '6, 0, -2'])}):", f"    {change}"],
+                [
+                    f"for {counter} in range(4):",
+                    f"    if {compared(rng, 1, within)}:",
+                    f"        {rng.choice(['break', 'continue'])}",
+                    f"    {name} = {expression(rng, 1, within)}",
+                ],
+                [
+                    f"{counter} = 0",
+                    f"while {counter} < 5 and {compared(rng, 1, within)}:",
+                    f"    {counter} += {rng.choice(['1', '2', 'True'])}",
+                    f"    {change}",
+                ],
+                ["{}, {} = {}, {}".format(*rng.sample(names, 2), *rng.sample(names, 2))],
+                [f"s.scratch[0] = {expression(rng, 1, names)}", f"{name} = s.scratch[0]"],
+            ]
+        )
+    return "\n".join([*lines, f"v = float({expression(rng, 1, names)})"])
 
 
 def loaded(path: Path, texts: dict[int, str]) -> StrategySpec:
-    """Return the step that computes the expression that `p.which` names, each in a line of its own."""
-    body = "".join(f"    elif p.which == {k}:\n        v = float({text})\n" for k, text in texts.items())
+    """Return the step that computes what `p.which` names, by its own statements."""
+    body = "".join(f"    elif p.which == {k}:\n{indent(text, '        ')}\n" for k, text in texts.items())
     path.write_text(HEAD + body + TAIL)
     spec = resolve(str(path))
     assert isinstance(spec, StrategySpec)
@@ -119,15 +164,16 @@ def loaded(path: Path, texts: dict[int, str]) -> StrategySpec:
 
 
 def check_line(spec: StrategySpec, message: str) -> None:
-    """Fail unless a message names the line of an expression."""
+    """Fail unless a message names a line of the one text that the step has."""
     found = re.search(r"line (\d+) of", message)
     assert found is not None, message
-    line = spec.source.splitlines()[int(found[1]) - 2]
-    assert re.search(r"p\.which == \d+:", line), f"it names no expression: {message}"
+    lines = spec.source.splitlines()
+    begins = next(k for k, line in enumerate(lines) if "elif p.which" in line)
+    assert begins + 1 < int(found[1]) <= len(lines) - TAIL.strip().count("\n"), message
 
 
 def without_refused(path: Path, texts: dict[int, str]) -> dict[int, str]:
-    """Return those expressions that can be compiled, each tried in a step of its own."""
+    """Return those texts that can be compiled, each tried in a step of its own."""
     kept = {}
     for k, text in texts.items():
         spec = loaded(path.with_name(f"{path.stem}_{k}.py"), {k: text})
@@ -161,7 +207,7 @@ def outcome(spec: StrategySpec, which: int, engine: str):
 
 
 def wrong(spec: StrategySpec, which: int) -> str:
-    """Return what differs between the engines for one expression, "" if nothing does."""
+    """Return what differs between the engines for one text, "" if nothing does."""
     plain, compiled = (outcome(spec, which, engine) for engine in ("backtrader", "compiled"))
     if isinstance(compiled, str):
         if isinstance(plain, str) or any(text in compiled for text in ALLOWED):
@@ -173,9 +219,12 @@ def wrong(spec: StrategySpec, which: int) -> str:
 
 
 def check(seed: int, folder: Path, count: int = BATCH) -> int:
-    """Check one batch of expressions; return how many were compiled."""
+    """Check one batch, half of it expressions and half statements; return how many were compiled."""
     rng = Random(seed)
-    texts = {k: expression(rng, rng.choice([1, 2, 2, 3])) for k in range(count)}
+    texts = {
+        k: f"v = float({expression(rng, rng.choice([1, 2, 2, 3]))})" if k % 2 else statements(rng, k)
+        for k in range(count)
+    }
     path = folder / f"random_{seed}.py"
     kept = without_refused(path, texts)
     spec = loaded(path, kept)
