@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import kernel_folder, written
-from whatif.errors import EngineError
+from whatif.errors import EngineError, MachineError
 from whatif.strategies import StrategySpec, strategy, target
 from whatif.testing import random_bars
 
@@ -117,3 +119,36 @@ def test_a_kernel_s_own_file_that_others_may_write_to(folder: Path) -> None:
     path.chmod(0o666)
     with pytest.raises(EngineError, match=r"whatif_kernel_0\.py has mode 0666"):
         written(path, "x = 1\n")
+
+
+def test_a_disk_without_room_is_no_fault_of_the_strategy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(MachineError, match=r"could not be kept in .*No space left on device.*WHATIF_KERNELS"):
+        run(step_of(4.25), "compiled")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "harm"),
+    [(".nbi", b""), (".nbi", None), (".nbc", None), (".nbc", b"\x80\xff"), (".py", b"\xff")],
+)
+def test_damaged_files_are_written_anew(folder: Path, suffix: str, harm: bytes | None) -> None:
+    from whatif.engines.compiled.kernel import _kernel
+
+    step = step_of(4.5 + suffix.encode()[-1] + (3 if harm is None else len(harm)))  # each time another kernel
+    expected = run(step, "compiled")
+    paths = [path for path in folder.rglob("*") if path.suffix == suffix]
+    assert paths
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if harm is None else harm)
+    for name in [name for name in sys.modules if name.startswith("whatif_kernel_")]:
+        del sys.modules[name]
+    _kernel.cache_clear()
+    assert run(step, "compiled") == expected
+    if suffix != ".py":
+        assert all(path.stat().st_size > 20 for path in paths)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from numba.core import caching
 
 from whatif.domain.private import exposed, make_private
-from whatif.errors import EngineError
+from whatif.errors import EngineError, MachineError
 
 _PREFIX = "whatif_kernel_"
 
@@ -26,19 +26,39 @@ def path_of(digest: str) -> Path:
 
 def written(path: Path, text: str) -> Path:
     """Write a kernel's file once, for this user alone to read; return its path."""
-    _refuse_exposed(path.parent / "__pycache__")
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        _refuse_exposed(path)
-        return path
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _by_the_machine(path):
+        _refuse_exposed(path.parent / "__pycache__")
+        if path.exists() and path.read_bytes() == text.encode():
+            _refuse_exposed(path)
+            return path
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     return path
+
+
+@contextmanager
+def _by_the_machine(path: Path) -> Iterator[None]:
+    """Say of an error of the system that it is no fault of the strategy that is compiled.
+
+    Raises
+    ------
+    MachineError
+        Naming the file and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"compiled strategies could not be kept in {path.parent}: {error}. This is no result of a "
+            "backtest: make room or give the right to write there, or set WHATIF_KERNELS to another folder "
+            "of your own, then run the same command again"
+        ) from error
 
 
 def kernel_folder() -> Path:
@@ -112,11 +132,21 @@ class _File(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no t
 
     def _load_index(self) -> Any:
         self._refuse(Path(self._index_path))
-        return super()._load_index()
+        try:
+            return super()._load_index()
+        except MemoryError:
+            raise
+        except Exception:  # cut off or altered: compiled, and written, anew
+            return {}
 
     def _load_data(self, name: str) -> Any:
         self._refuse(Path(self._data_path(name)))
-        return super()._load_data(name)
+        try:
+            return super()._load_data(name)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise OSError(f"{name} cannot be read") from error  # which numba takes for not being there
 
     def _refuse(self, path: Path) -> None:
         if path.exists():
@@ -124,14 +154,17 @@ class _File(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no t
 
     @contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
-        handle, temporary = tempfile.mkstemp(dir=Path(filepath).parent, prefix=f"{Path(filepath).name}.tmp.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                yield file
-            os.replace(temporary, filepath)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _by_the_machine(Path(filepath)):
+            handle, temporary = tempfile.mkstemp(
+                dir=Path(filepath).parent, prefix=f"{Path(filepath).name}.tmp."
+            )
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    yield file
+                os.replace(temporary, filepath)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
 
 
 def keep_private(kernel: Any) -> None:
