@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from whatif import session
 from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
+from whatif.lake.processes import born
 from whatif.pins import LakeLocation
 from whatif.session import find_iceberg_jar, find_java, get_spark
 
@@ -271,3 +273,57 @@ class TestAhead:
         session.start_ahead(LakeLocation(tmp_path), lambda _: pytest.fail("there is no session"))
         with pytest.raises(SessionError, match="no master"):
             get_spark(LakeLocation(tmp_path))
+
+
+class TestAStartThatIsStopped:
+    """Ctrl-C while the JVM starts, before anybody but the one who started it knows of it."""
+
+    @pytest.mark.parametrize("known", [False, True])
+    def test_the_jvm_ends_with_it_unless_a_session_has_it(self, monkeypatch, known: bool) -> None:
+        from pyspark import SparkContext, java_gateway
+
+        monkeypatch.setattr(SparkContext, "_gateway", object() if known else None)
+        before = java_gateway.Popen
+        begun = []
+
+        def start() -> None:
+            with session._sure_of_the_jvm():
+                process = java_gateway.Popen(["sh", "-c", "sleep 99 & echo $!; wait"], stdout=subprocess.PIPE)
+                begun.append((process, int(process.stdout.readline())))
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        ((process, child),) = begun
+        assert java_gateway.Popen is before
+        assert (process.poll() is None) == known
+        assert (born(child) is not None) == known
+        if known:
+            os.kill(child, signal.SIGKILL)
+            process.wait(20)
+
+    def test_one_that_starts_is_left_alone(self, monkeypatch) -> None:
+        from pyspark import java_gateway
+
+        with session._sure_of_the_jvm():
+            process = java_gateway.Popen(["sleep", "100"])
+        assert process.poll() is None
+        process.kill()
+        process.wait()
+
+    def test_the_programs_own_answer_to_it_stays(self, monkeypatch) -> None:
+        """PySpark puts one of its own in the place; of a notebook, which has Python's, it stays as before."""
+
+        def own(*_: object) -> None: ...
+
+        def pysparks(*_: object) -> None: ...
+
+        first = signal.getsignal(signal.SIGINT)
+        try:
+            for before, after in ((own, own), (signal.default_int_handler, pysparks)):
+                signal.signal(signal.SIGINT, before)
+                with session._sure_of_signals():
+                    signal.signal(signal.SIGINT, pysparks)
+                assert signal.getsignal(signal.SIGINT) is after
+        finally:
+            signal.signal(signal.SIGINT, first)

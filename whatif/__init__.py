@@ -6,18 +6,17 @@ worker brings in neither Spark nor MLflow (PEP 562).
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
     from whatif.study import Study, load_study
     from whatif.workflow.result import StudyResult
     from whatif.workflow.run import run
-
-__version__ = files(__name__).joinpath("VERSION").read_text(encoding="utf-8").strip()
 
 _HOMES = {
     "backtest": "whatif.engines.api",
@@ -32,9 +31,18 @@ __all__ = ["Study", "StudyResult", "backtest", "load_study", "read_bars", "run"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _version() -> str:
+    from importlib.resources import files
+
+    return files(__name__).joinpath("VERSION").read_text(encoding="utf-8").strip()
 
 
 def __dir__() -> list[str]:

@@ -15,21 +15,23 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module, resources
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread, current_thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from whatif.conf_files import conf_dir, log_file, log_options, read_spark_conf
 from whatif.errors import LakeError, SessionError
 from whatif.masters import check_master, on_this_host
 from whatif.pins import LakeLocation
+from whatif.processes import end_descendants
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -251,11 +253,52 @@ def _start(location: LakeLocation, app_name: str, master: str | None) -> SparkSe
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        with _sure_of_signals(), _sure_of_the_jvm():
+            return builder.getOrCreate()
     except Exception as error:
         raise SessionError(
             f"Spark did not start: {str(error).strip().splitlines()[0]}; see {log_file(location.home)}"
         ) from error
+
+
+@contextmanager
+def _sure_of_signals() -> Iterator[None]:
+    """Keep the program's own answer to Ctrl-C, in place of which PySpark puts one that asks the JVM first."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        own = before not in (signal.default_int_handler, signal.SIG_DFL, None)
+        if own and current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _sure_of_the_jvm() -> Iterator[None]:
+    """End a JVM that is starting when the block is left by an error: nobody else knows of it yet."""
+    from pyspark import SparkContext, java_gateway
+
+    begun: list[subprocess.Popen[bytes]] = []
+    real = java_gateway.Popen
+
+    class Noted(real):  # type: ignore[misc, valid-type]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            begun.append(self)
+            super().__init__(*given, **named)
+
+    java_gateway.Popen = Noted
+    try:
+        yield
+    except BaseException:
+        if SparkContext._gateway is None:
+            for process in begun:
+                if getattr(process, "pid", None) and process.poll() is None:
+                    end_descendants(process.pid)
+                    process.kill()
+                    process.wait()
+        raise
+    finally:
+        java_gateway.Popen = real
 
 
 def _settings(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from whatif.cli import job, main
-from whatif.cli.main import GLUE_ARGUMENTS
+from whatif.cli.app import GLUE_ARGUMENTS
 from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.submit.requests import Job, glue_request
 from whatif.submit.settings import SubmitSettings
@@ -118,9 +118,9 @@ class TestJobsOfGlue:
         calls: list[list[str]] = []
         # set, so that it is taken back
         monkeypatch.setenv("WHATIF_CATALOG_PROPERTIES", "")
-        # the name whatif.cli.main is that of the function too
+        # the name whatif.cli.app is that of the function too
         monkeypatch.setattr(
-            import_module("whatif.cli.main"), "main", lambda given: calls.append(list(given)) or 0
+            import_module("whatif.cli.app"), "main", lambda given: calls.append(list(given)) or 0
         )
         return calls
 

@@ -65,7 +65,7 @@ def test_the_program_takes_these_arguments(
     stacks: dict[str, Stack], monkeypatch: pytest.MonkeyPatch, name: str, command: str
 ) -> None:
     import_module("whatif.cli")
-    cli = sys.modules["whatif.cli.main"]
+    cli = sys.modules["whatif.cli.app"]
     taken: list[list[str]] = []
     monkeypatch.setattr(cli, "main", lambda arguments: taken.append(arguments) or 0)
     monkeypatch.delenv("WHATIF_CATALOG_PROPERTIES", raising=False)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import corrections, data, health, studies, submit, tools
+from whatif.cli import corrections, data, health, stop, studies, submit, tools
 from whatif.cli.translate import in_words
 from whatif.errors import MachineError, SubmitError, WhatIfError
 from whatif.paths import visible
@@ -127,14 +127,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _session_heard():
             code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)
-    except MachineError as error:
-        _say_error(str(error))
-        return FAILED
-    except WhatIfError as error:
-        return _refused(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except (Exception, SystemExit) as error:
+        if stop.stopping():  # what a library makes of it
+            return INTERRUPTED
+        if isinstance(error, MachineError):
+            _say_error(str(error))
+            return FAILED
+        if isinstance(error, WhatIfError):
+            return _refused(error)
         # a usage error knows how to show itself; its class is typer's own matter
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
@@ -144,8 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _say_error(f"{said}\nWHATIF_TRACEBACK=1 shows where it came from")
         return FAILED
-    if code == INTERRUPTED:  # also what typer makes of Ctrl-C
-        errors.print("stopped: what was stored stays stored, the same command goes on from there")
+    if code == INTERRUPTED and not stop.stopping():  # also what typer makes of Ctrl-C
+        errors.print(stop.SAID)
     return code if isinstance(code, int) else 0
 
 

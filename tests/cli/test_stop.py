@@ -1,0 +1,352 @@
+"""A command that is stopped: its exit code, what it says, what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from whatif.cli.stop import SAID
+from whatif.lake.processes import born
+from whatif.lake.results import RESULTS, RETURNS
+from whatif.pins import LakeLocation
+from whatif.sources.sample import SampleMarket, default_symbols, write_sample
+
+from ..workflow.conftest import plain_rows
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+MARK = "WHATIF_STOPPED_BY_A_TEST"
+"""A variable of the environment that all processes of a command inherit."""
+
+DRIVER = """
+import importlib.abc, os, signal, sys, threading
+
+# a job in the background, as of some test runners, ignores Ctrl-C
+for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
+where, seconds, numbers = sys.argv[1], float(sys.argv[2]), [int(n) for n in sys.argv[3].split("+")]
+del sys.argv[1:4]
+module, _, name = where.partition(":")
+command = os.getpid()  # a module may be imported by a child first
+
+
+def stop():
+    def send():
+        for k, number in enumerate(numbers):
+            threading.Timer(seconds + 0.3 * k, os.kill, (command, number)).start()
+    if seconds or len(numbers) > 1:
+        threading.Thread(target=send, daemon=True).start()
+    else:
+        os.kill(command, numbers[0])
+
+
+def watched(real):
+    def call(*given, **named):
+        stop()
+        return real(*given, **named)
+    return call
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path, target=None):
+        if fullname not in (module, "whatif.runner.waves"):
+            return None
+        sys.meta_path.remove(self)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            sys.meta_path.insert(0, self)
+        real = spec.loader.exec_module
+        def exec_module(made):
+            if fullname == module and not name:
+                stop()
+            real(made)
+            if fullname == "whatif.runner.waves":
+                made.Pace.wave_cost = lambda self, remaining, cores: 6 * 390.0
+            if fullname == module and name:
+                setattr(made, name, watched(getattr(made, name)))
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+import importlib.util
+from whatif.cli import main
+sys.exit(main())
+"""
+
+
+@dataclass
+class Stopped:
+    """What a command that was stopped came to."""
+
+    code: int
+    out: str
+    err: str
+    left: list[str]
+    seconds: float
+
+
+def processes_of(mark: str) -> Iterator[str]:
+    """Yield what runs with a mark in its environment."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                yield (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]
+        except OSError:
+            continue
+
+
+@pytest.fixture
+def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
+    """Return a function that runs a command and stops it `seconds` after a module or function begins."""
+    (tmp_path / "driver.py").write_text(DRIVER)
+
+    def go(where: str, seconds: float, numbers: str, *arguments: str) -> Stopped:
+        mark = uuid.uuid4().hex
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), MARK: mark, "GIT_PYTHON_REFRESH": "quiet"}
+        command = [sys.executable, str(tmp_path / "driver.py"), where, str(seconds), numbers, *arguments]
+        began = time.monotonic()
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        left = list(processes_of(mark))
+        return Stopped(done.returncode, done.stdout, done.stderr, left, time.monotonic() - began)
+
+    return go
+
+
+def faults_of(stopped: Stopped, code: int = 130) -> list[str]:
+    """Return what is wrong with a stop; nothing if it is clean."""
+    lines = [line for line in stopped.err.splitlines() if line.strip()]
+    loud = [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
+    wrong = {
+        f"exit code {stopped.code}": stopped.code != code,
+        "a traceback": "Traceback" in stopped.err + stopped.out,
+        "not said": lines[-1:] != [SAID],
+        "said more than once": stopped.err.count("stopped:") > 1,
+        f"more is said: {loud}": bool(loud),
+        f"left: {stopped.left}": bool(stopped.left),
+    }
+    return [what for what, is_so in wrong.items() if is_so]
+
+
+@pytest.mark.parametrize(
+    ("where", "numbers", "code"),
+    [
+        ("typer", "2", 130),
+        ("numpy", "2", 130),
+        ("pandas", "15", 143),
+        ("whatif.cli.app:_session_heard", "1", 129),
+        ("whatif.cli.app:_session_heard", "2+2", 130),
+        ("whatif.cli.stop:_leave", "2", 130),
+    ],
+)
+def test_a_command_is_stopped(stop_at, where: str, numbers: str, code: int) -> None:
+    stopped = stop_at(where, 0.0, numbers, "--version" if "_leave" in where else "bars")
+    assert not faults_of(stopped, code), (stopped.out, stopped.err)
+
+
+def in_a_process(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    begin = (
+        "import os, signal, subprocess, sys, threading, time\n"
+        "signal.signal(2, signal.default_int_handler)\n"
+        "from whatif.cli.stop import stoppable\n"
+    )
+    command = [sys.executable, "-c", begin + textwrap.dedent(text), *arguments]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_nothing_is_left_but_what_was_given_a_session_of_its_own() -> None:
+    """A child that does not listen, its own child, and one that was meant to go on."""
+    done = in_a_process(
+        """
+        def command():
+            deaf = "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); "
+            deaf += "p = subprocess.Popen(['sleep', '100']); print(p.pid, flush=True); time.sleep(100)"
+            child = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
+            nowhere = subprocess.DEVNULL
+            own = subprocess.Popen(["sleep", "100"], start_new_session=True, stdout=nowhere, stderr=nowhere)
+            print(child.pid, child.stdout.readline().strip(), own.pid, flush=True)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(100)
+        stoppable(command)
+        """
+    )
+    child, grandchild, own = (int(pid) for pid in done.stdout.split())
+    try:
+        assert (done.returncode, done.stderr) == (130, f"{SAID}\n")
+        assert born(child) is None
+        assert born(grandchild) is None
+        assert born(own) is not None
+    finally:
+        os.kill(own, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: raise OSError('x')",
+        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: return 0",
+        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: time.sleep(60)",
+        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    finally: os.kill(os.getpid(), 2)",
+        "threading.Timer(0.5, os.kill, (os.getpid(), 2)).start(); "
+        "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', 10**9)",
+        "signal.signal(2, lambda *_: None); os.kill(os.getpid(), 2); time.sleep(60)",
+        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n"
+        "    finally: os.write(2, b'noise'); print('noise', file=sys.stderr); threading.Thread(target=1/0)",
+    ],
+    ids=["another error", "dropped", "no end", "twice", "machine code", "another handler", "noise"],
+)
+def test_whatever_becomes_of_the_exception_it_is_a_stop(stop: str) -> None:
+    began = time.monotonic()
+    done = in_a_process(f"def command():\n    {stop}\nstoppable(command)\n")
+    assert (done.returncode, done.stderr) == (130, f"{SAID}\n")
+    assert time.monotonic() - began < 20
+
+
+def test_a_process_that_ignores_them_goes_on_ignoring() -> None:
+    """As nohup, or the background of a shell, started it."""
+    done = in_a_process(
+        """
+        signal.signal(2, signal.SIG_IGN)
+        def command():
+            os.kill(os.getpid(), 2)
+            time.sleep(0.3)
+            return 7
+        stoppable(command)
+        """
+    )
+    assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_a_forked_child_says_nothing_and_stops_nobody_else() -> None:
+    done = in_a_process(
+        """
+        def command():
+            pid = os.fork()
+            if not pid:
+                time.sleep(60)
+            time.sleep(0.2)
+            os.kill(pid, signal.SIGINT)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        stoppable(command)
+        """
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_an_exit_is_as_it_would_be() -> None:
+    """What is registered runs, threads are waited for, output is written, an error is shown."""
+    done = in_a_process(
+        """
+        import atexit
+        atexit.register(print, "last")
+        def command():
+            threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+            print("first")
+            return 3
+        stoppable(command)
+        """
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (3, ["first", "thread", "last"], "")
+    done = in_a_process("def command():\n    raise ValueError('of its own')\nstoppable(command)\n")
+    assert done.returncode == 1
+    assert "ValueError: of its own" in done.stderr
+
+
+STUDY = """
+study: stopped
+data: {symbols: [NOISE, DRIFT], timeframe: 1min, start: 2024-10-01, end: 2024-10-19}
+calendar: {exchange: XNYS}
+strategy: {name: sma_crossover, params: {size: 50.0}}
+axes: {fast: [3, 5, 8], slow: [15, 25, 40]}
+execution: {cash: 100000.0, commission: 0.0001}
+split: {kind: holdout, train: 0.4, validate: 0.4, test: 0.2}
+"""
+
+INGEST = (
+    ("pyspark.java_gateway:launch_gateway", 0.3, "2"),
+    ("whatif.workflow.ingest:_land", 0.0, "2"),
+    ("whatif.workflow.ingest:_write_bars", 0.2, "15"),
+)
+RUN = (
+    ("whatif.cli.app", 0.0, "2"),
+    ("numba", 0.0, "2"),
+    ("pyspark", 0.0, "2"),
+    ("backtrader", 0.0, "2"),
+    ("whatif.workflow.run:check_study", 0.0, "2"),
+    ("whatif.workflow.resolve:resolve_study", 0.0, "2"),
+    ("whatif.workflow.run:try_strategy", 0.0, "2"),
+    ("whatif.workflow.trial:rows_apart", 0.3, "2"),
+    ("pyspark.java_gateway:launch_gateway", 0.0, "2"),
+    ("pyspark.java_gateway:launch_gateway", 0.5, "2+2"),
+    ("pyspark.java_gateway:launch_gateway", 1.5, "2"),
+    ("pyspark.java_gateway:launch_gateway", 4.0, "2"),
+    ("whatif.session:_with_catalog", 0.0, "2"),
+    ("whatif.runner.spark:backtests", 0.0, "2"),
+    ("whatif.runner.spark:backtests", 1.0, "2+2"),
+    ("whatif.runner.spark:insert_missing", 0.0, "2"),
+    ("whatif.runner.spark:insert_missing", 0.7, "15"),
+    ("whatif.workflow.run:choose_in_folds", 0.0, "2"),
+    ("whatif.workflow.run:certify", 0.0, "2"),
+    ("whatif.workflow.run:judge_study", 0.1, "2"),
+    ("whatif.workflow.run:write_html", 0.0, "2"),
+    ("whatif.workflow.run:write_files", 0.1, "2"),
+    ("whatif.workflow.run:log_answer", 0.0, "2"),
+    ("whatif.workflow.run:log_answer", 0.3, "2+15"),
+    ("whatif.workflow.run:log_judgement", 0.0, "2"),
+    ("whatif.cli.stop:_leave", 0.0, "2"),
+)
+"""Where a run is stopped, in the order in which it comes there, after how many seconds, and by what."""
+
+
+def tables(home: Path) -> dict[str, list[str]]:
+    location = LakeLocation(home)
+    return {spec.name: plain_rows(location, spec) for spec in (RESULTS, RETURNS)}
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.timeout(3_600)
+def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
+    stop_at, tmp_path: Path, monkeypatch
+) -> None:
+    market = SampleMarket(sessions=14, symbols=default_symbols()[1:3])
+    files = [str(path) for path in write_sample(market, tmp_path / "sample")]
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    ingest = ["ingest", *files, "--exchange", "XNYS", "--timezone", "UTC"]
+
+    def whole(home: Path, *arguments: str) -> None:
+        monkeypatch.setenv("WHATIF_HOME", str(home))
+        done = stop_at("nowhere", 0.0, "2", *arguments)
+        assert done.code == 0, (done.out, done.err)
+
+    undisturbed, home = tmp_path / "undisturbed", tmp_path / "home"
+    whole(undisturbed, *ingest)
+    whole(undisturbed, "run", str(study))
+
+    faults = []
+    for arguments, moments in ((ingest, INGEST), (["run", str(study)], RUN)):
+        monkeypatch.setenv("WHATIF_HOME", str(home))
+        for where, seconds, numbers in moments:
+            stopped = stop_at(where, seconds, numbers, *arguments)
+            found = faults_of(stopped, 128 + int(numbers.split("+")[0]))
+            sys.stdout.write(f"{where} {seconds} {numbers}: {stopped.seconds:.1f} s, {found or 'clean'}\n")
+            if found:
+                faults.append((where, seconds, numbers, found, stopped.out[-1_500:], stopped.err[-3_000:]))
+        whole(home, *arguments)
+
+    assert not faults
+    assert len(tables(home)["results"]) == 20
+    assert tables(home) == tables(undisturbed)
