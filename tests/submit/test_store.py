@@ -35,8 +35,18 @@ def keys(s3: Any) -> list[str]:
 class TestStore:
     def test_an_object_is_put_once(self, store: Store, s3: Any) -> None:
         assert store.put_if_absent(f"{ROOT}/a/b.txt", b"first")
-        assert not store.put_if_absent(f"{ROOT}/a/b.txt", b"second")
+        assert not store.put_if_absent(f"{ROOT}/a/b.txt", b"first")
         assert s3.get_object(Bucket="quant-artifacts", Key="whatif/a/b.txt")["Body"].read() == b"first"
+
+    @pytest.mark.parametrize("theirs", [b"theirs", b"firsT", b""])
+    @pytest.mark.parametrize("checksum", [{}, {"ChecksumAlgorithm": "SHA256"}])
+    def test_what_somebody_put_there_before_is_replaced(
+        self, store: Store, s3: Any, theirs: bytes, checksum: dict[str, str]
+    ) -> None:
+        s3.put_object(Bucket="quant-artifacts", Key="whatif/a/b.txt", Body=theirs, **checksum)
+        assert store.put_if_absent(f"{ROOT}/a/b.txt", b"first")
+        assert s3.get_object(Bucket="quant-artifacts", Key="whatif/a/b.txt")["Body"].read() == b"first"
+        assert not store.put_if_absent(f"{ROOT}/a/b.txt", b"first")
 
     def test_a_folder_there_and_back(self, store: Store, tmp_path: Path) -> None:
         (tmp_path / "out" / "deep").mkdir(parents=True)

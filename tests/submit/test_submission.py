@@ -10,7 +10,7 @@ import pytest
 
 from whatif.errors import SubmitError
 from whatif.study import load_study
-from whatif.submit import bundle
+from whatif.submit import bundle, submission
 from whatif.submit.assemble import Place, Size, assemble
 from whatif.submit.follow import Watch
 from whatif.submit.records import Records
@@ -80,6 +80,30 @@ class TestStarting:
         for uri in first.uploaded:
             s3.head_object(Bucket="quant-artifacts", Key=uri.removeprefix("s3://quant-artifacts/"))
         assert submit("glue").uploaded == (), "Glue takes the same files"
+
+    def test_a_file_that_somebody_put_in_place_is_replaced(
+        self, submit: Submit, make: Callable[..., Submission], s3: Any
+    ) -> None:
+        uploads = make().uploads()
+        keys = {uri: uri.removeprefix("s3://quant-artifacts/") for uri in uploads}
+        for key in keys.values():
+            s3.put_object(Bucket="quant-artifacts", Key=key, Body=b"print('theirs')")
+        assert set(submit().uploaded) == set(uploads)
+        for uri, content in uploads.items():
+            found = s3.get_object(Bucket="quant-artifacts", Key=keys[uri])["Body"].read()
+            assert found == content
+
+    def test_on_this_machine_too(self, tmp_path: Path) -> None:
+        theirs, code = tmp_path / "theirs", tmp_path / "code" / "whatif.zip"
+        theirs.write_bytes(b"theirs")
+        assert submission._written(code, b"ours")
+        assert not submission._written(code, b"ours")
+        code.write_bytes(b"mine")
+        assert submission._written(code, b"ours")
+        code.unlink()
+        code.symlink_to(theirs)
+        assert submission._written(code, b"ours")
+        assert (code.read_bytes(), theirs.read_bytes(), code.is_symlink()) == (b"ours", b"theirs", False)
 
     def test_the_request_is_the_one_a_dry_run_prints(
         self, submit: Submit, make: Callable[..., Submission], emr: FakeEmr

@@ -1,9 +1,10 @@
-"""Files on S3: put where they are not there yet, fetched with all that stands beside them."""
+"""Files on S3: put where other bytes or none are there, fetched with all that stands beside them."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,32 @@ class Store:
         SubmitError
             If there is no such bucket.
         """
+        return self._head(uri) is not None
+
+    def holds(self, uri: str, checksum: str) -> bool:
+        """Return whether an object's bytes have this SHA-256, in base64, by S3's own reckoning.
+
+        An object that was put without one, as older versions of whatif did, does not count.
+
+        Raises
+        ------
+        SubmitError
+            If there is no such bucket.
+        """
+        return (self._head(uri) or {}).get("ChecksumSHA256") == checksum
+
+    def _head(self, uri: str) -> Mapping[str, Any] | None:
         bucket, key = split_uri(uri)
         with in_plain_words(f"look for {uri}", bucket=bucket):
             try:
-                self.client.head_object(Bucket=bucket, Key=key)
+                found: Mapping[str, Any] = self.client.head_object(
+                    Bucket=bucket, Key=key, ChecksumMode="ENABLED"
+                )
             except Exception as error:
                 if code_of(error) not in (*_NOT_THERE, *_NO_LOOK):
                     raise
-                return False
-        return True
+                return None
+        return found
 
     def check_bucket(self, bucket: str) -> None:
         """Refuse a bucket that is not there or may not be used.
@@ -79,18 +97,24 @@ class Store:
             self.client.head_bucket(Bucket=bucket)
 
     def put_if_absent(self, uri: str, content: bytes) -> bool:
-        """Put an object where there is none, and return whether it was put.
+        """Put an object where these bytes are not there yet, and return whether it was put.
+
+        What stands under the name is compared by its checksum: whoever put something else there before
+        cannot have it run.
 
         Raises
         ------
         SubmitError
             If that is not possible.
         """
-        if self.has(uri):
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
+        if self.holds(uri, checksum):
             return False
         bucket, key = split_uri(uri)
         with in_plain_words(f"upload {uri}", bucket=bucket):
-            self.client.put_object(Bucket=bucket, Key=key, Body=content)
+            self.client.put_object(
+                Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum
+            )
         return True
 
     def put_folder(self, folder: Path, uri: str) -> list[str]:

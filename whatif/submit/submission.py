@@ -94,7 +94,7 @@ class Started:
     state : State or None
         Its state if it was there already.
     uploaded : tuple of str
-        Addresses of what was not on S3 yet.
+        Addresses of what was not on S3 yet, or not with these bytes.
     """
 
     record: Record
@@ -167,7 +167,7 @@ def _upload(submission: Submission) -> tuple[str, ...]:
 
 
 def _written(path: Path, content: bytes) -> bool:
-    if path.is_file():
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
