@@ -177,3 +177,10 @@ def test_a_folder_that_may_not_be_read_is_told_of(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(SourceError, match="shut': cannot be read: Permission denied"):
         find_files([tmp_path])
+
+
+@pytest.mark.parametrize("path", ["s3://AKIA:hunter2@bucket/x.csv", "s3://bucket/x.csv?token=hunter2"])
+def test_an_address_with_a_key_is_refused_without_saying_the_key(path: str) -> None:
+    with pytest.raises(SourceError, match="carries a key") as refused:
+        find_files([path])
+    assert "hunter2" not in str(refused.value)

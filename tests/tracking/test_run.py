@@ -163,6 +163,14 @@ def board(count: int, failed: int = 0, symbol: str = "SPY") -> pd.DataFrame:
     return frame
 
 
+def test_passwords_are_not_logged(parent: TrackedRun) -> None:
+    address = "postgresql://ann:hunter2@host/db"
+    log(parent, params={"uri": address}, tags={"whatif.command": f"whatif run --to {address}"})
+    data = parent.client.get_run(parent.run_id).data
+    assert data.params["uri"] == "postgresql://***@host/db"
+    assert data.tags["whatif.command"] == "whatif run --to postgresql://***@host/db"
+
+
 class TestConfigurations:
     def test_a_child_for_each_with_parameters_and_metrics(self, parent: TrackedRun) -> None:
         assert log_configurations(parent, board(3, failed=1)) == 3

@@ -28,3 +28,8 @@ def test_a_spark_that_was_not_installed_but_is_running_is_recorded(monkeypatch: 
     assert found["pyspark"] == "3.5.6-amzn-2"
     assert found["numpy"] == "numpy-1"
     assert "mlflow" not in found
+
+
+def test_passwords_in_the_command_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/x/whatif", "run", "s.yaml", "--at", "http://u:hunter2@host"])
+    assert provenance.provenance()["command"] == "whatif run s.yaml --at http://***@host"

@@ -20,6 +20,7 @@ import whatif
 from whatif.cli import corrections, data, health, stop, studies, submit, tools
 from whatif.cli.translate import in_words
 from whatif.errors import MachineError, SubmitError, WhatIfError
+from whatif.masking import masked
 from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.runner.warm import warm_up
@@ -171,7 +172,7 @@ def _refused(error: WhatIfError) -> int:
 
 
 def _say_error(text: str) -> None:
-    shown = escape(visible(text, keep="\n\t"))
+    shown = escape(visible(masked(text), keep="\n\t"))
     Console(stderr=True).print(f"[bold red]error:[/] {shown}", highlight=False, soft_wrap=True)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from whatif.masking import masked
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _say_where(result: StudyResult, study: str, output: str | None, console: Con
     if output is not None and is_s3(output):
         files, commands = [f"{output.rstrip('/')}/{page.name}", output], commands[1:]
     if result.run_id:
-        commands.append("mlflow ui --backend-store-uri " + _tracking())
+        commands.append("mlflow ui --backend-store-uri " + masked(_tracking()))
     print_written(console, files, commands)
     if result.best is None:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from whatif.errors import SubmitError, WhatIfError
+from whatif.masking import masked, masked_values
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def submit(
     flags = ("--latest",) * latest + ("--no-track",) * (not track)
     submission = _submission(study, where, Size(executors, memory), flags, folder)
     if dry_run:
-        typer.echo(json.dumps(submission.plan(), indent=2))
+        typer.echo(json.dumps(masked_values(submission.plan()), indent=2))
         return
     records, console = Records(where.home), Console()
     for note in submission.bundle.notes:
@@ -272,4 +273,4 @@ def _list(records: list[Record], store: Records, console: Console) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(masked(text), highlight=False, markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from whatif.errors import LakeError, LakeLockedError
 from whatif.lake.processes import ProcessMark, mark, own_jvm, user_name
+from whatif.masking import masked
 from whatif.pins import LakeLocation
 
 _held: dict[Path, FileLock] = {}
@@ -107,7 +108,7 @@ def _sign(holder: Path, command: str, outermost: bool) -> None:
             "born": own.born if own else "",
             "host": socket.gethostname(),
             "user": user_name(),
-            "command": command,
+            "command": masked(command),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "jvm": None,
         }

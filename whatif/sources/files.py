@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from whatif.errors import SourceError
+from whatif.masking import masked
 from whatif.paths import hidden_character, shown
 from whatif.pins import catalog_properties
 from whatif.pins.service import explained
@@ -54,6 +55,11 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
     found: dict[str, None] = {}
     search = Search()
     for path in map(str, paths):
+        if "://" in path and masked(path) != path:
+            raise SourceError(
+                f"{shown(masked(path))}: the address carries a key, and addresses are stored with the bars: "
+                "leave it out, and give it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+            )
         files = _remote_files(path, kind, search) if "://" in path else _local_files(path, kind, search)
         if not files:
             raise SourceError(

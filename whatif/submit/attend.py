@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from whatif.masking import masked
+
 GRACE_SECONDS = 20.0
 
 
@@ -32,7 +34,12 @@ def attend(state: Path, log: Path, command: list[str]) -> int:
         Program and arguments.
     """
     stopped: list[int] = []
-    known = {"pid": os.getpid(), "born": birth(os.getpid()), "started": _now(), "command": command}
+    known = {
+        "pid": os.getpid(),
+        "born": birth(os.getpid()),
+        "started": _now(),
+        "command": [masked(part) for part in command],
+    }
     with log.open("ab") as output:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True

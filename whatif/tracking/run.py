@@ -17,6 +17,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
 
 # says nothing that a user can act on, each time a data base is opened
@@ -65,8 +66,8 @@ def tracking_warning(location: LakeLocation) -> str:
     if location.local or os.environ.get("MLFLOW_TRACKING_URI"):
         return ""
     return (
-        f"MLflow: runs are tracked in {tracking_uri(location)}, a file on this machine, though the lake is "
-        "not: set MLFLOW_TRACKING_URI to a server to keep them, or turn tracking off (--no-track)"
+        f"MLflow: runs are tracked in {masked(tracking_uri(location))}, a file on this machine, though the "
+        "lake is not: set MLFLOW_TRACKING_URI to a server to keep them, or turn tracking off (--no-track)"
     )
 
 
@@ -161,7 +162,8 @@ def log(
 ) -> None:
     """Log parameters, metrics and tags in as few requests as MLflow's limits allow.
 
-    A metric that is NaN or infinite is left out, since a tracking server may refuse it.
+    Passwords and keys in texts are masked. A metric that is NaN or infinite is left out, since a
+    tracking server may refuse it.
     """
     now = int(time.time() * 1000)
     numbers = [
@@ -169,8 +171,8 @@ def log(
         for name, value in (metrics or {}).items()
         if value is not None and math.isfinite(float(value))
     ]
-    texts = [Param(name, str(value)[:PARAM_LIMIT]) for name, value in (params or {}).items()]
-    notes = [RunTag(name, str(value)[:TAG_LIMIT]) for name, value in (tags or {}).items()]
+    texts = [Param(name, masked(str(value))[:PARAM_LIMIT]) for name, value in (params or {}).items()]
+    notes = [RunTag(name, masked(str(value))[:TAG_LIMIT]) for name, value in (tags or {}).items()]
     for first in range(0, max(len(numbers), len(texts), len(notes)), BATCH):
         part = slice(first, first + BATCH)
         run.client.log_batch(run.run_id, metrics=numbers[part], params=texts[part], tags=notes[part])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from whatif.errors import WhatIfError
+from whatif.masking import masked
 from whatif.tracking.run import TrackedRun
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class Tracker:
             return None
 
     def _fail(self, error: Exception) -> None:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = masked(" ".join(str(error).split())) or type(error).__name__
         self.failure = text if len(text) <= SAID_AT_MOST else f"{text[:SAID_AT_MOST]} …"
         self._say(
             f"MLflow failed, and tracking of this run ends here: {self.failure}\n"

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import whatif
 from whatif.lake.processes import user_name
+from whatif.masking import masked
 
 PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")
 
 
 def provenance() -> dict[str, str]:
-    """Return user, host, command and versions (JSON) of this process, as results record them."""
+    """Return user, host, command and versions (JSON) of this process, as results record them, keys masked."""
     return {
         "user": user_name(),
         "host": socket.gethostname(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "versions": json.dumps(versions(), sort_keys=True),
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.rows import KEY_COLUMNS
+from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Plan
 from whatif.tracking.configurations import log_configurations
@@ -78,7 +79,7 @@ def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
         **{f"whatif.{name}": text for name, text in origin.items()},
     }
     tracked = start_study_run(location, study.study, resolved.identity, tags)
-    tracked.client.log_text(tracked.run_id, study.text, "study.yaml")
+    tracked.client.log_text(tracked.run_id, masked(study.text), "study.yaml")
     params = {
         "strategy": study.strategy.name,
         "symbols": ", ".join(study.data.symbols),
