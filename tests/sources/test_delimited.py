@@ -101,6 +101,17 @@ def test_a_row_of_another_width_in_the_middle(tmp_path: Path) -> None:
     assert (bad["row"], bad["rule"], json.loads(str(bad["raw"]))) == (2, "wrong_field_count", ["1", "2", "3"])
 
 
+def test_every_row_knows_its_line(tmp_path: Path) -> None:
+    text = f"# a comment\nsep=,\n\n{HEADER}\n\n{ROW}\n1,2,3\n\n\n{NEXT}\n1,2\n"
+    found = sorted(rows(tmp_path, text), key=lambda row: int(str(row["row"])))
+    lines = text.splitlines()
+    assert [row["line"] for row in found] == [6, 7, 10, 11]
+    assert [lines[int(str(row["line"])) - 1] for row in found] == [ROW, "1,2,3", NEXT, "1,2"]
+
+    bare = rows(tmp_path, f"\n{ROW}\n\n{NEXT}\n", header=tuple(HEADER.split(",")))
+    assert [row["line"] for row in bare] == [2, 4]
+
+
 def test_a_row_that_is_no_number_or_no_time_or_no_symbol(tmp_path: Path) -> None:
     text = f"symbol,{HEADER}\nA,{ROW}\nA,{ROW.replace('10.5', '1o.5')}\nA,x{ROW}\n ,{ROW}\n"
     rules = [row["rule"] for row in rows(tmp_path, text, symbol=None)]

@@ -36,7 +36,7 @@ def closes(location: LakeLocation) -> list[float]:
 
 def test_much_that_cannot_be_read_refuses_the_delivery(spark, lake_home, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", 100, bad=3)
-    with pytest.raises(SourceError, match=r"(?s)3 of 100 rows.*cannot be read.*a\.csv row 98.*--accept"):
+    with pytest.raises(SourceError, match=r"(?s)3 of 100 rows.*cannot be read.*a\.csv line 99.*--accept"):
         ingest([file], SPEC, lake_home, spark)
     with pytest.raises(LakeError, match="no rows yet"):
         current_pin(lake_home, "bars")
@@ -64,7 +64,7 @@ def test_a_dry_run_says_all_and_writes_nothing(spark, lake_home, tmp_path: Path)
     text = report.summary()
     assert "97 would land" in text
     assert "SPY 1min XNYS: 97 bars from 2013-10-07 13:30:00" in text
-    assert "a.csv row 98: unparsable_number" in text
+    assert "a.csv line 99: unparsable_number" in text
     assert "would be refused: 3 of 100 rows" in text
     assert "nothing was written" in text
 

@@ -146,6 +146,6 @@ def test_the_commands_print_what_there_is(
     assert f"{corrected[0]}  1 bars, 1 refused  D  {tmp_path / 'a.csv'}" in out
     assert main(["--home", str(lake_home.home), "quarantine", "--source", "a.csv"]) == 0
     out = capsys.readouterr().out
-    assert f"{tmp_path / 'a.csv'}: row 3: high_below_low: " in out
+    assert f"{tmp_path / 'a.csv'}: line 4: high_below_low: " in out
     assert main(["--home", str(lake_home.home), "quarantine", "--rule", "duplicate"]) == 0
     assert "no row is in quarantine of what was asked for" in capsys.readouterr().out

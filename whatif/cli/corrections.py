@@ -44,7 +44,12 @@ def quarantine(
     top: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 50,
     csv: Csv = None,
 ) -> None:
-    """Show the rows that were refused: file, row (the first row of data is 1), rule, and what stood there."""
+    """Show the rows that were refused: file, line, rule, and what stood there.
+
+    Of a file that is no text the row, of which the first is 1.
+    """
+    import pandas as pd
+
     from whatif.sources import RULES
     from whatif.workflow.deliveries import list_refused
 
@@ -58,7 +63,8 @@ def quarantine(
     for name, count in frame["rule"].value_counts().items():
         _say(console, f"{count:,} {name} (rule: {RULES.get(str(name), 'of an older version')})")
     for row in frame.head(top).to_dict("records"):
-        _say(console, f"{row['source']}: row {row['row']}: {row['rule']}: {row['raw']}")
+        place = f"row {row['row']}" if pd.isna(row["line"]) else f"line {row['line']}"
+        _say(console, f"{row['source']}: {place}: {row['rule']}: {row['raw']}")
     if len(frame) > top:
         _say(console, f"… and {len(frame) - top:,} more: --top, or --csv FILE for all")
     _write(frame, csv)

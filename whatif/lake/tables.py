@@ -27,11 +27,11 @@ BARS_QUARANTINE = TableSpec(
     name="bars_quarantine",
     columns=columns("""
         source string, row bigint, symbol string, ts timestamp, timeframe string,
-        raw string, rule string, ingested_at timestamp
+        raw string, rule string, ingested_at timestamp, line bigint
     """),
     key=("source", "row"),
 )
-"""Rejected rows: `row` counts data rows from 1, `raw` is JSON of what the source had."""
+"""Rejected rows: `row` counts data rows from 1, `line` the lines of a text file, `raw` is JSON of it."""
 
 NEWS_SENTIMENT = TableSpec(
     name="news_sentiment",

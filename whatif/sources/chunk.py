@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from whatif.errors import SourceError
@@ -52,6 +53,29 @@ class Layout:
     numbers: NumberStyle = POINTS
 
 
+@dataclass
+class LineNumbers:
+    """Where rows stand in a text file, each in a line of its own.
+
+    Attributes
+    ----------
+    before : int
+        Lines before the first row.
+    blanks : list of int
+        Empty lines behind that, counted from the first row's line, which is 1; ascending.
+    """
+
+    before: int = 0
+    blanks: list[int] = field(default_factory=list)
+
+    def of(self, row: IntArray) -> IntArray:
+        """Return the line of each row, of which the first is 1."""
+        blanks = np.array(self.blanks, dtype=np.int64)
+        passed = np.searchsorted(blanks - np.arange(len(blanks)), row, side="right")
+        found: IntArray = self.before + row + passed
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class RawChunk:
     """A bounded number of rows of one file.
@@ -68,6 +92,8 @@ class RawChunk:
         Position in the chunk → JSON of what the file has there.
     misfits : tuple of (int, str)
         Number and JSON of rows that have the wrong number of fields.
+    lines : LineNumbers or None
+        Their lines, of a file that is text.
     """
 
     layout: Layout
@@ -75,6 +101,7 @@ class RawChunk:
     columns: pd.DataFrame
     raw: Callable[[int], str]
     misfits: tuple[tuple[int, str], ...] = ()
+    lines: LineNumbers | None = None
 
     def __len__(self) -> int:
         """Return the number of rows, misfits not counted."""

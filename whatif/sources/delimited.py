@@ -7,15 +7,16 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import text_of
-from whatif.sources.chunk import Layout, NoRowsError, RawChunk
+from whatif.sources.chunk import Layout, LineNumbers, NoRowsError, RawChunk
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.files import open_binary
 from whatif.sources.spec import IngestSpec
@@ -38,6 +39,7 @@ class _Lines:
     stream: io.TextIOBase
     latest: str = ""
     delimiter: str | None = None  # once it is known
+    numbers: LineNumbers = field(default_factory=LineNumbers)
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -85,32 +87,33 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
 def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChunk]:
     source = lines.source
     text = iter(lines)
-    first_line, stated = _first_line(text, spec)
+    first_line, stated, before = _first_line(text, spec)
     if first_line is None:
         raise SourceError(f"{source}: is empty: name a file with a header and rows")
     delimiter = spec.delimiter or stated or max(_DELIMITERS, key=first_line.count)
     lines.delimiter = delimiter
     first_line = _closed(first_line, delimiter)
-    records = _records(source, csv.reader(chain([first_line], text), delimiter=delimiter))
-    first = next(records)
+    (first,) = _records(source, csv.reader([first_line], delimiter=delimiter), lines)
     names, first_is_data = _names(source, first, spec)
     if first_is_data:
-        records = chain([first], records)
+        text = chain([first_line], text)
+    lines.numbers.before = before if first_is_data else before + 1
+    records = _records(source, csv.reader(text, delimiter=delimiter), lines)
     at = resolve_columns(source, names, spec)
     layout = layout_of(source, spec)
     yield from _batches(layout, names, at, records, lines, chunk_rows)
 
 
-def _first_line(lines: Iterator[str], spec: IngestSpec) -> tuple[str | None, str | None]:
-    """Return the header's line, after comments and Excel's `sep=;`, and the delimiter that this names."""
+def _first_line(lines: Iterator[str], spec: IngestSpec) -> tuple[str | None, str | None, int]:
+    """Return the header's line, what Excel's `sep=;` before it names, and how many lines are before it."""
     stated = None
-    for line in lines:
+    for before, line in enumerate(lines):
         text = line.strip()
         if (separator := _SEP.fullmatch(text)) is not None:
             stated = separator.group(1)
         elif text and (not text.startswith("#") or _is_header(text, spec)):
-            return line, stated
-    return None, stated
+            return line, stated, before
+    return None, stated, 0
 
 
 def _is_header(comment: str, spec: IngestSpec) -> bool:
@@ -138,7 +141,7 @@ def read_rows(
 ) -> Iterator[RawChunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
     lines = _Lines(layout.source, text, delimiter=",")
-    records = _records(layout.source, csv.reader(iter(lines)))
+    records = _records(layout.source, csv.reader(iter(lines)), lines)
     at = {name: (i,) for i, name in enumerate(names)}
     yield from _batches(layout, names, at, records, lines, chunk_rows)
 
@@ -157,14 +160,19 @@ def _batches(
             _check_header(layout.source, names, batch)
         if len(batch) < chunk_rows:
             _check_last_row(lines, names, batch[-1])
-        yield _chunk(layout, names, at, batch, done)
+        yield _chunk(layout, names, at, batch, done, lines.numbers)
         done += len(batch)
     if done == 0:
         raise NoRowsError(f"{layout.source}: has no rows: name a file with rows")
 
 
 def _chunk(
-    layout: Layout, names: Sequence[str], at: Mapping[str, tuple[int, ...]], batch: list[list[str]], done: int
+    layout: Layout,
+    names: Sequence[str],
+    at: Mapping[str, tuple[int, ...]],
+    batch: list[list[str]],
+    done: int,
+    numbers: LineNumbers,
 ) -> RawChunk:
     width = len(names)
     fit = [len(record) == width for record in batch]
@@ -185,6 +193,7 @@ def _chunk(
         columns=pd.DataFrame(columns),
         raw=lambda i: json.dumps(dict(zip(names, rows[i], strict=True))),
         misfits=misfits,
+        lines=numbers,
     )
 
 
@@ -241,11 +250,13 @@ def _check_last_row(lines: _Lines, names: Sequence[str], row: list[str]) -> None
         )
 
 
-def _records(source: str, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+def _records(source: str, reader: Any, lines: _Lines) -> Iterator[list[str]]:
     try:
         for record in reader:
             if record:
                 yield record
+            else:
+                lines.numbers.blanks.append(reader.line_num)
     except csv.Error as error:
         raise SourceError(f"{source}: is not CSV: {error}; name a text file with one row a line") from error
 

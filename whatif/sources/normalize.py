@@ -34,6 +34,7 @@ STAGED = pa.schema(
         ("kind", pa.string()),
         ("source", pa.string()),
         ("row", pa.int64()),
+        ("line", pa.int64()),
         ("rule", pa.string()),
         ("raw", pa.string()),
         ("symbol", pa.string()),
@@ -57,7 +58,7 @@ STAGED = pa.schema(
 """Columns of a parsed row; `kind` is "bar", "refused", "file" (as a whole: `raw` says why) or "empty"."""
 
 STAGED_DDL = """
-    kind string, source string, row bigint, rule string, raw string, symbol string, ts timestamp,
+    kind string, source string, row bigint, line bigint, rule string, raw string, symbol string, ts timestamp,
     timeframe string, session date, session_open timestamp, session_close timestamp, hours string,
     open double, high double, low double, close double, volume double, vwap double,
     trade_count bigint, vwap_estimated boolean, exchange string
@@ -173,6 +174,7 @@ def _batch(
         "kind": np.where(refused, "refused", "bar"),
         "source": pa.repeat(layout.source, n),
         "row": chunk.row,
+        "line": pa.nulls(n, pa.int64()) if chunk.lines is None else chunk.lines.of(chunk.row),
         "rule": rule,
         "raw": raw,
         "symbol": _symbols(chunk),
@@ -209,17 +211,20 @@ def _array(values: object, kind: pa.DataType) -> pa.Array:
 
 
 def _refused_misfits(chunk: RawChunk) -> pa.RecordBatch:
+    row_numbers = np.array([row for row, _ in chunk.misfits], dtype=np.int64)
+    lines = [None] * len(row_numbers) if chunk.lines is None else chunk.lines.of(row_numbers).tolist()
     rows = [
         {
             "kind": "refused",
             "source": chunk.layout.source,
             "row": row,
+            "line": line,
             "rule": "wrong_field_count",
             "raw": raw,
             "symbol": chunk.layout.symbol,
             "timeframe": chunk.layout.timeframe,
         }
-        for row, raw in chunk.misfits
+        for (row, raw), line in zip(chunk.misfits, lines, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, schema=STAGED)
 

@@ -15,7 +15,7 @@ from whatif.pins.current import open_table
 from whatif.pins.filters import all_of, equal, everything
 from whatif.pins.read import batches, read_arrow
 
-QUARANTINE_COLUMNS = ("source", "row", "symbol", "ts", "rule", "raw", "ingested_at")
+QUARANTINE_COLUMNS = ("source", "line", "row", "symbol", "ts", "rule", "raw", "ingested_at")
 _SHOWN = 8
 _ID = "%Y%m%d-%H%M%S-%f"
 
@@ -90,14 +90,20 @@ def list_refused(
     Returns
     -------
     DataFrame
-        `source`, `row` (the first row of data is 1), `symbol`, `ts`, `rule`, `raw`, `ingested_at`.
+        `source`, `line` (of a text file; the first is 1), `row` (the first row of data is 1), `symbol`,
+        `ts`, `rule`, `raw`, `ingested_at`.
     """
     where = location or LakeLocation.from_environment()
     if not _has_rows(where, "bars_quarantine"):
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
     terms = [equal(name, value) for name, value in (("symbol", symbol), ("rule", rule)) if value is not None]
     pin = current_pin(where, "bars_quarantine")
-    frame: pd.DataFrame = read_arrow(pin, QUARANTINE_COLUMNS, all_of(*terms)).to_pandas()
+    # a lake of an earlier version has no lines
+    there = {field.name for field in open_table(where, "bars_quarantine").schema().fields}
+    frame: pd.DataFrame = read_arrow(
+        pin, [name for name in QUARANTINE_COLUMNS if name in there], all_of(*terms)
+    ).to_pandas()
+    frame = frame.reindex(columns=list(QUARANTINE_COLUMNS)).astype({"line": "Int64"})
     if source is not None:
         frame = frame[[is_file(path, source) for path in frame["source"]]]
     return frame.sort_values(["source", "row", "rule"], kind="stable", ignore_index=True)

@@ -86,4 +86,5 @@ def canonical(exchange: Column) -> Column:
 def _refused_rows(staged: DataFrame, most: int) -> Iterator[str]:
     rows = staged.where("kind = 'refused'").orderBy("source", "row").limit(most).collect()
     for row in rows:
-        yield f"{row['source']} row {row['row']}: {row['rule']}: {str(row['raw'])[:_CHARACTERS_SHOWN]}"
+        place = f"row {row['row']}" if row["line"] is None else f"line {row['line']}"
+        yield f"{row['source']} {place}: {row['rule']}: {str(row['raw'])[:_CHARACTERS_SHOWN]}"
