@@ -15,7 +15,7 @@ KILL_SECONDS = 15.0
 """How long a killed process may take to end; one that waits for a disk cannot end before the disk answers."""
 
 
-def end_descendants(pid: int, patience: float = PATIENCE_SECONDS) -> None:
+def end_descendants(pid: int, patience: float = PATIENCE_SECONDS) -> list[int]:
     """End all processes that descend from one and belong to its session, and wait until they are gone.
 
     Its children are asked first, for a JVM then removes its temporary files; theirs are not, since what
@@ -27,6 +27,11 @@ def end_descendants(pid: int, patience: float = PATIENCE_SECONDS) -> None:
         The process.
     patience : float
         Seconds that children may take.
+
+    Returns
+    -------
+    list of int
+        The processes that were ended; this process's own children among them are not waited for.
     """
     families = _families(pid)
     children = [one for one, parent in families.items() if parent == pid]
@@ -42,6 +47,7 @@ def end_descendants(pid: int, patience: float = PATIENCE_SECONDS) -> None:
     for one in stopped:
         _send(one, signal.SIGKILL)
     _wait_for([*families, *stopped], KILL_SECONDS)
+    return [*families, *stopped]
 
 
 def _wait_for(pids: Iterable[int], seconds: float) -> None:

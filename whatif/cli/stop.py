@@ -30,6 +30,9 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") 
 GRACE_SECONDS = 5.0
 """What a command may take to leave its work in order, by exceptions, before its process is ended."""
 
+REAP_SECONDS = 2.0
+"""What the memory of children that have ended may take to be given back."""
+
 SAID = "stopped: what was stored stays stored, the same command goes on from there"
 
 _SHOW_CURSOR = b"\x1b[?25h"
@@ -43,6 +46,7 @@ class _Stop:
         self.leaving = False
         self._told = False
         self._stderr = 2
+        self._ended: list[int] = []
         self._pid = os.getpid()
         self._ending = threading.RLock()
         self._reading, writing = os.pipe()
@@ -65,15 +69,21 @@ class _Stop:
         self.leaving = True
         with self._ending:  # whoever comes second waits until it is over
             with suppress(Exception):
-                end_descendants(self._pid)
-            with suppress(OSError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+                self._ended += end_descendants(self._pid)
+            self._reap()
             with suppress(OSError):
                 if os.isatty(1):
                     os.write(1, _SHOW_CURSOR)
                 os.write(self._stderr, f"{SAID}\n".encode())
             os._exit(128 + self.number)
+
+    def _reap(self) -> None:
+        """Wait for the last threads of children that have ended, for none to be left as a zombie."""
+        until = time.monotonic() + REAP_SECONDS
+        for one in self._ended:
+            with suppress(ChildProcessError):
+                while not os.waitpid(one, os.WNOHANG)[0] and time.monotonic() < until:
+                    time.sleep(0.01)
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a child that runs Python of ours: its parent says what there is to say
@@ -99,7 +109,7 @@ class _Stop:
     def _watch(self) -> None:
         self._heard(self._next(None) or signal.SIGINT)
         with suppress(Exception):
-            end_descendants(self._pid)
+            self._ended += end_descendants(self._pid)
         self._next(GRACE_SECONDS)  # until somebody gets impatient
         self.end()
 
