@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import math
 import re
@@ -37,13 +39,15 @@ def ask(tmp_path):
     def run(text: str, script: str):
         page = tmp_path / "page.html"
         wrapped = (
-            "<script>(async () => { const out = document.createElement('pre'); out.id = 'result';"
+            "(async () => { const out = document.createElement('pre'); out.id = 'result';"
             "let value; try { value = await (async () => {"
             + script
             + "})(); } catch (e) { value = String(e.stack); }"
-            "out.textContent = JSON.stringify(value); document.body.append(out); })();</script>"
+            "out.textContent = JSON.stringify(value); document.body.append(out); })();"
         )
-        page.write_text(text.replace("</body>", wrapped + "</body>"), encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(wrapped.encode()).digest()).decode()
+        text = text.replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
+        page.write_text(text.replace("</body>", f"<script>{wrapped}</script></body>"), encoding="utf-8")
         command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)

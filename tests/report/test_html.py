@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import math
 import re
@@ -364,3 +366,16 @@ def test_a_pooled_ranking_names_no_single_symbol(make):
     assert "Symbols are pooled" in page.text
     assert f"Configuration {chosen['config_id']} with fast = 15" in page.text
     assert len(page.tables["Chosen configuration on all symbols"]) == 4
+
+
+def test_the_policy_lets_run_the_scripts_of_the_page_and_no_other(make) -> None:
+    page = html.render(make.study())
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    (allowed,) = [part.split()[1:] for part in policy[1].split(";") if part.split()[0] == "script-src"]
+    bodies = re.findall(r"<script(?: id=\"plotly\")?>(.*?)</script>", page, re.DOTALL)
+    # the rule of the standard: base64 of the SHA-256 of what stands between the tags
+    digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies]
+    assert allowed == [f"'sha256-{digest}'" for digest in digests]
+    assert len(digests) == 2
+    assert not re.search(r"<[^>]+\son[a-z]+=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))

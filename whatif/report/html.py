@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -54,11 +56,13 @@ def render(data: ReportData) -> str:
     -------
     str
         A page with plotly.js, style, script and all data inside; it loads nothing from anywhere, and a
-        content security policy in its head forbids it to. Names, errors and the study file are escaped.
+        content security policy in its head forbids it to, and lets run the two scripts alone whose digests it
+        names. Names, errors and the study file are escaped.
     """
     drawn = figures_payload(data)
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
     payload["stitched"] = stitched_payload(data)
+    plotly, script = _plotly(), (files("whatif.report") / "templates" / "report.js").read_text("utf-8")
     return _environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
@@ -85,7 +89,9 @@ def render(data: ReportData) -> str:
         sampled=len(data.leaderboard) > MOST_ROWS,
         top=TOP,
         payload=Markup(to_script(payload)),
-        plotly_js=Markup(_plotly()),
+        plotly_js=Markup(plotly),
+        report_js=Markup(script),
+        script_hashes=Markup(" ".join(map(_hash_source, (plotly, script)))),
     )  # fmt: skip
 
 
@@ -113,6 +119,11 @@ def _environment() -> jinja2.Environment:
     # style and script are our own files, so they may stand unescaped
     env.globals["asset"] = lambda name: Markup((folder / name).read_text("utf-8"))
     return env
+
+
+def _hash_source(script: str) -> str:
+    """Return what lets a browser run this very script of a page, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
 
 
 def _plotly() -> str:
