@@ -131,6 +131,18 @@ def test_folders_that_link_to_each_other_end_in_a_glob(tmp_path: Path, pattern: 
     assert find_files([tmp_path.as_uri()]) == (f"file://{tmp_path}/a/x.csv",)
 
 
+def test_a_folder_that_is_linked_to_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "spy").mkdir(parents=True)
+    (tmp_path / "disk" / "spy" / "x.csv").write_text("ts\n")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("one", "two"):
+        (data / name).symlink_to(tmp_path / "disk")
+    for given in (str(data), f"{data}/**/*.csv"):
+        (found,) = find_files([given])
+        assert Path(found).resolve() == tmp_path / "disk" / "spy" / "x.csv"
+
+
 def test_what_a_glob_of_any_depth_names(folder: Path) -> None:
     (folder / "b" / "e" / "f").mkdir(parents=True)
     (folder / "b" / "e" / "f" / "g.csv").touch()

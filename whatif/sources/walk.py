@@ -1,4 +1,4 @@
-"""A walk through folders that ends: no link to a folder is followed, and entries are counted."""
+"""A walk through folders that ends: each is looked into once, and what is in them is counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from whatif.errors import SourceError
 from whatif.paths import shown
 
-MAX_ENTRIES = 50_000
+MAX_ENTRIES = 200_000
 """Files and folders that the search for one delivery looks at: below a second of a local disk."""
 
 ANY_DEPTH = "**"
@@ -35,26 +35,32 @@ class Search:
     def below(self, folder: str) -> Iterator[os.DirEntry[str]]:
         """Yield what is below a folder, to any depth, folders before what is in them.
 
+        A folder that is linked to is looked into like any other, but none twice.
+
         Raises
         ------
         SourceError
             If that is more than `MAX_ENTRIES`, together with what was looked at before.
         """
-        waiting = [folder]
+        waiting, seen = [folder], {_identity(folder)}
         while waiting:
             at = waiting.pop()
             try:
                 with os.scandir(at) as entries:
-                    for entry in entries:
-                        self._count(folder)
-                        yield entry
-                        if entry.is_dir(follow_symlinks=False) and entry.name != _OF_THE_SYSTEM:
-                            waiting.append(entry.path)
+                    found = [entry for entry in entries if self._count(folder)]
             except OSError as error:
                 raise SourceError(f"{shown(at)}: cannot be read: {error.strerror or error}") from error
+            # in an order of its own: of two links to a folder always the same one leads there
+            for entry in sorted(found, key=lambda entry: entry.name):
+                yield entry
+                if is_folder(entry) and entry.name != _OF_THE_SYSTEM:
+                    inside = _identity(entry.path)
+                    if inside not in seen:
+                        seen.add(inside)
+                        waiting.append(entry.path)
 
     def matching(self, pattern: str) -> Iterator[str]:
-        """Yield the paths that a glob names; `**` stands for folders to any depth, links to folders left out.
+        """Yield the paths that a glob names; `**` stands for folders to any depth.
 
         Raises
         ------
@@ -74,16 +80,19 @@ class Search:
         for top in filter(os.path.isdir, tops):
             begin = len(os.path.join(top, ""))
             for entry in self.below(top):
-                if _fits(entry.path[begin:].split(os.sep), rest) and not _links_to_folder(entry):
+                links = entry.is_symlink() and is_folder(entry)  # what is in it comes by itself
+                if _fits(entry.path[begin:].split(os.sep), rest) and not links:
                     yield entry.path
 
-    def _count(self, folder: str) -> None:
+    def _count(self, folder: str) -> bool:
+        """Count an entry; always true."""
         self.looked_at += 1
         if self.looked_at > MAX_ENTRIES:
             raise SourceError(
                 f"{shown(folder)}: more than {MAX_ENTRIES:,} files and folders are in what is named: name "
                 "folders that hold bars alone, some at a time"
             )
+        return True
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
@@ -94,8 +103,18 @@ def is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _links_to_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not is_file(entry)
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link that leads to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    """Return what a folder is known by under each of its names."""
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
 
 
 def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
