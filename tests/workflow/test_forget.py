@@ -73,7 +73,16 @@ def corrected(spark, lake_home, tmp_path: Path) -> list[str]:
     return list_deliveries(lake_home)["delivery"].tolist()
 
 
-def test_deliveries_are_listed(lake_home, tmp_path: Path, corrected: list[str]) -> None:
+def test_what_there_is_is_listed_and_printed_and_refusals_change_nothing(
+    spark, lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        _are_listed(lake_home, tmp_path)
+        _are_printed(lake_home, corrected, capsys, tmp_path)
+        _are_refused(lake_home, spark)
+
+
+def _are_listed(lake_home, tmp_path: Path) -> None:
     listed = list_deliveries(lake_home)
     assert listed["bars"].tolist() == [1, 1, 1, 1]  # of the corrected ones, what is still theirs
     assert listed["refused"].tolist() == [1, 0, 0, 0]
@@ -125,7 +134,7 @@ def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: 
     assert list_deliveries(lake_home)["delivery"].tolist() == corrected[3:]
 
 
-def test_refusals(spark, lake_home, corrected: list[str]) -> None:
+def _are_refused(lake_home, spark) -> None:
     with pytest.raises(LakeError, match="nothing is named"):
         forget(lake_home, spark=spark)
     with pytest.raises(LakeError, match="'whatif deliveries' lists them"):
@@ -138,9 +147,7 @@ def test_refusals(spark, lake_home, corrected: list[str]) -> None:
         forget(lake_home, symbol="NOBODY", spark=spark)
 
 
-def test_the_commands_print_what_there_is(
-    lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def _are_printed(lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["--home", str(lake_home.home), "deliveries"]) == 0
     out = capsys.readouterr().out
     assert f"{corrected[0]}  1 bars, 1 refused  D  {tmp_path / 'a.csv'}" in out

@@ -208,6 +208,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=False)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_table_at_its_last_snapshot(spark, small_disk: Path, tmp_path: Path) -> None:
     location = LakeLocation(small_disk / "home")
     session = get_spark(location)

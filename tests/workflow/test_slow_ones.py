@@ -62,6 +62,7 @@ def test_others_are_stored_before_the_slow_one_ends(spark, market, make_study, s
 ONE = {"symbols": ["A"], "timeframe": "1min", "start": "2013-10-04", "end": "2013-10-12"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [5.0], indirect=True)
 def test_a_time_limit_gives_rows_that_say_so_and_are_tried_again_without(
     spark, market, make_study, write_study, slow

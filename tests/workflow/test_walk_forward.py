@@ -145,6 +145,7 @@ def test_a_strategy_without_a_model_is_the_same_in_all_folds(go, market, capsys,
     assert {f.name for f in result.files} >= {"folds.csv", "stitched.parquet"}
 
 
+@pytest.mark.slow
 def test_bars_of_a_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     """Each fold's choice, for bars changed from the second fold's test window on."""
     results = run_twice(make_study(**FORESTS), tmp_path, lambda _: at("2013-10-10 13:30"))
