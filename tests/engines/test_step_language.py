@@ -62,11 +62,21 @@ def test_sums_and_powers_have_numpys_and_cs_bytes() -> None:
 def test_each_power_of_a_whole_number_is_its_own() -> None:
     found = sizes(
         lambda i, x, p, s: buy(
-            i**2 + 0.1 * i**3 + (i - 38) ** 4 / 1e4 + (i - i) ** 0 + (i**1 == i) + 2**3 + (0 * i + 3) ** 2
+            i**2
+            + 0.1 * i**3
+            + (i - 38) ** 4 / 1e4
+            + (i - i) ** 0
+            + (i**1 == i)
+            + 2**3
+            + (0 * i + 3) ** 2
+            - (0.5 - i) ** 3.0 / 100.0
         )
     )
 
-    assert found == [i**2 + 0.1 * i**3 + (i - 38) ** 4 / 1e4 + 1 + 1 + 8 + 9 for i in range(20, 59)]
+    assert found == [
+        i**2 + 0.1 * i**3 + (i - 38) ** 4 / 1e4 + 1 + 1 + 8 + 9 - (0.5 - i) ** 3.0 / 100.0
+        for i in range(20, 59)
+    ]
 
 
 def test_numpys_functions_take_windows_with_nan() -> None:

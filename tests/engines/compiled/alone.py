@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import namedtuple
 from functools import lru_cache, partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numba
+import pytest
 
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.attempt import FirstThatCompiles
@@ -33,7 +35,10 @@ def _types(inputs: tuple[str, ...]) -> tuple[Any, ...]:
     bars = random_bars(1, 20)
     spec = strategy(inputs={name: name for name in inputs})(_step_of_no_other_test)
     before = set(STEPS)
-    run_engine(BacktestTask([bars.with_inputs(dict.fromkeys(inputs, bars.close))], spec, {}), "compiled")
+    # what another process keeps on disk would be loaded, and not compiled
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHATIF_KERNELS", folder)
+        run_engine(BacktestTask([bars.with_inputs(dict.fromkeys(inputs, bars.close))], spec, {}), "compiled")
     (digest,) = set(STEPS) - before  # it is compiled here and nowhere else
     (types,) = STEPS[digest].signatures
     return tuple(types)
