@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-KILL_SECONDS = 15.0
-"""How long a killed process may take to end; one that waits for a disk cannot end before the disk answers."""
+from whatif.processes import KILL_SECONDS
 
 
 @dataclass(frozen=True)
