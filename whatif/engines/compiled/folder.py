@@ -31,15 +31,22 @@ def written(path: Path, text: str) -> Path:
         if path.exists() and path.read_bytes() == text.encode():
             _refuse_exposed(path)
             return path
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _whole(path) as file:
+            file.write(text.encode())
     return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file beside its place, of this user alone, and put it there when it is whole."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.tmp.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -154,17 +161,8 @@ class _File(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no t
 
     @contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
-        with _by_the_machine(Path(filepath)):
-            handle, temporary = tempfile.mkstemp(
-                dir=Path(filepath).parent, prefix=f"{Path(filepath).name}.tmp."
-            )
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    yield file
-                os.replace(temporary, filepath)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+        with _by_the_machine(Path(filepath)), _whole(Path(filepath)) as file:
+            yield file
 
 
 def keep_private(kernel: Any) -> None:
