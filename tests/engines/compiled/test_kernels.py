@@ -128,7 +128,7 @@ def test_two_processes_that_start_at_once(own: Path, tmp_path: Path) -> None:
     first, second = (answer(process) for process in both)
     assert first["fills"] == second["fills"]
     assert len(kernels(tmp_path / "kernels")) == 1
-    assert not list((tmp_path / "kernels").glob("*.part"))
+    assert not list((tmp_path / "kernels").glob("*.tmp.*"))
 
 
 @pytest.mark.slow
