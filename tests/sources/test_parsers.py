@@ -167,6 +167,16 @@ def test_a_weekend_bar_is_refused(tmp_path: Path) -> None:
     assert (row["kind"], row["rule"]) == ("refused", "no_session")
 
 
+def test_a_holiday_a_date_that_no_calendar_knows_and_one_of_no_bars_are_told_apart(tmp_path: Path) -> None:
+    # Shanghai: 30 September 2025 was traded, 1 October is the national holiday, and the exchange announces a
+    # year's holidays at the end of the one before: exchange_calendars 4.13 knows them to the end of 2026
+    dates = ["2025-09-30", "2025-10-01", "2027-01-05", "1700-01-05"]
+    path = tmp_path / "days.csv"
+    path.write_text("ts,open,high,low,close,volume\n" + "".join(f"{day},10,11,9,10,5\n" for day in dates))
+    rows = rows_of(str(path), IngestSpec(symbol="X", exchange="XSHG", timeframe="1d", accept=True))
+    assert [row["rule"] for row in rows] == [None, "no_session", "outside_calendar", "implausible_date"]
+
+
 @pytest.mark.parametrize(
     "name", ["spy.zip", "minute/spy/20131007_trade.zip", "equity/usa/minute/spy/spy.zip"]
 )
