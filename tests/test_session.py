@@ -16,7 +16,7 @@ from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.lake.processes import born
 from whatif.pins import LakeLocation
-from whatif.session import find_iceberg_jar, find_java, get_spark
+from whatif.session import _settings, find_iceberg_jar, find_java, get_spark
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -161,6 +161,29 @@ class TestStart:
         assert beside.conf.get("spark.sql.catalog.lake.warehouse") == str(other.warehouse)
         assert spark.conf.get("spark.sql.catalog.lake.warehouse") == str(lake_home.warehouse)
         assert get_spark(other) is beside
+
+    @pytest.mark.spark
+    def test_a_local_session_asks_for_a_secret_on_its_ports(self, spark) -> None:
+        # what Spark says of itself: the setting alone would not show that a secret was drawn
+        manager = spark._jvm.org.apache.spark.SparkEnv.get().securityManager()
+        assert manager.isAuthenticationEnabled()
+        assert len(manager.getSecretKey()) >= 32
+
+    @pytest.mark.parametrize(
+        ("master", "given", "asks"),
+        [
+            ("local[2]", {}, "true"),
+            ("local[*,4]", {}, "true"),
+            ("local[2]", {"spark.authenticate": "false"}, None),
+            ("local-cluster[2,1,1024]", {}, None),
+            ("spark://127.0.0.1:7077", {}, None),
+        ],
+    )
+    def test_a_secret_where_spark_can_draw_one(
+        self, tmp_path: Path, master: str, given: dict[str, str], asks: str | None
+    ) -> None:
+        settings = _settings(LakeLocation(tmp_path), dict(given), master, submitted=False)
+        assert settings.get("spark.authenticate") == asks
 
     @pytest.mark.spark
     def test_a_remote_lake_needs_a_catalog_from_the_launcher(self, spark, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ _ALWAYS = {
     "spark.scheduler.mode": "FAIR",
 }
 _HOME_MARK = "spark.whatif.home"
+_LOCAL = re.compile(r"local(\[.*\])?")
 
 _sessions: dict[tuple[str, LakeLocation], SparkSession] = {}
 _ahead: Thread | None = None
@@ -317,7 +318,11 @@ def _settings(
         given.pop("spark.master", None)
         ours["spark.master"] = master
     settings = {key: value for key, value in ours.items() if key not in given}
-    if not on_this_host(settings.get("spark.master", given.get("spark.master", "local"))):
+    asked = settings.get("spark.master", given.get("spark.master", "local"))
+    if _LOCAL.fullmatch(asked) and "spark.authenticate" not in given:
+        # its ports are on loopback, where other users of the machine are, too; Spark draws the secret itself
+        settings.setdefault("spark.authenticate", "true")
+    if not on_this_host(asked):
         for key in ("spark.driver.host", "spark.driver.bindAddress"):
             settings.pop(key, None)
     return settings
