@@ -6,11 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from whatif.errors import LakeError
 from whatif.pins import LakeLocation, Pin, current_pin, find_pin, read_arrow, read_bars, table_exists
 from whatif.pins.api import read_bars as read_frame
+from whatif.pins.read import latest_rows
 
 from .conftest import bar, utc
 
@@ -27,6 +29,20 @@ ROWS = [
     bar("SPY", "2013-10-07 13:30", 500.0, timeframe="1h"),
     bar("O'X", "2013-10-07 13:30", 7.0),
 ]
+
+
+def test_of_a_length_under_two_names_the_row_that_was_ingested_last_stands() -> None:
+    rows = [
+        ("SPY", "2013-10-07 13:30", "60min", "2024-01-02"),
+        ("SPY", "2013-10-07 13:30", "1h", "2024-01-01"),
+        ("SPY", "2013-10-07 14:30", "60min", "2024-01-01"),
+        ("SPY", "2013-10-07 14:30", "1h", "2024-01-01"),
+        ("IBM", "2013-10-07 13:30", "1h", "2024-01-01"),
+    ]
+    names = ("symbol", "ts", "timeframe", "ingested_at")
+    table = pa.table({name: [row[k] for row in rows] for k, name in enumerate(names)})
+    # IBM's; the later of the first two; of two that came at once, the one under the name in use
+    assert latest_rows(table).tolist() == [4, 0, 3]
 
 
 class TestReadBars:
