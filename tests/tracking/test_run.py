@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -137,6 +139,42 @@ def test_files_are_attached(parent: TrackedRun, tmp_path: Path) -> None:
     log_files(parent, [tmp_path / "leaderboard.csv"])
     (artifact,) = parent.client.list_artifacts(parent.run_id)
     assert artifact.path == "leaderboard.csv"
+
+
+def stored_in(run: TrackedRun) -> Path:
+    return Path(urlsplit(run.client.get_run(run.run_id).info.artifact_uri).path)
+
+
+def test_a_file_on_the_same_disk_takes_no_room_again_and_stays_as_it_was(
+    parent: TrackedRun, tmp_path: Path
+) -> None:
+    page, newer = tmp_path / "report.html", tmp_path / "newer"
+    page.write_text("first")
+    log_files(parent, [page], "reports")
+    kept = stored_in(parent) / "reports" / "report.html"
+    assert kept.samefile(page)
+    newer.write_text("second")
+    newer.replace(page)
+    assert kept.read_text() == "first"
+    log_files(parent, [page], "reports")
+    assert kept.read_text() == "second"
+    assert [artifact.path for artifact in parent.client.list_artifacts(parent.run_id, "reports")] == [
+        "reports/report.html"
+    ]
+
+
+def test_a_file_on_another_disk_is_copied(
+    parent: TrackedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(run.os, "link", refuse)
+    (tmp_path / "report.html").write_text("page")
+    log_files(parent, [tmp_path / "report.html"])
+    kept = stored_in(parent) / "report.html"
+    assert kept.read_text() == "page"
+    assert not kept.samefile(tmp_path / "report.html")
 
 
 def board(count: int, failed: int = 0, symbol: str = "SPY") -> pd.DataFrame:

@@ -10,12 +10,15 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
@@ -202,9 +205,36 @@ def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> 
 
 
 def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None) -> None:
-    """Attach files to the run."""
+    """Attach files to the run.
+
+    Where artifacts stand on the same disk, a file gets a second name there and takes no room again. Whoever
+    writes it anew has to replace it, as `whatif.report` does: what is attached stays as it was.
+    """
+    store = _artifact_folder(run)
     for file in files:
-        run.client.log_artifact(run.run_id, str(file), artifact_path=folder)
+        if store is None or not _linked(file, store / (folder or "")):
+            run.client.log_artifact(run.run_id, str(file), artifact_path=folder)
+
+
+def _artifact_folder(run: TrackedRun) -> Path | None:
+    """Return the folder of a run's artifacts, or None if a server or a bucket keeps them."""
+    uri = str(run.client.get_run(run.run_id).info.artifact_uri)
+    return Path(local_file_uri_to_path(uri)) if urlsplit(uri).scheme in ("", "file") else None
+
+
+def _linked(file: Path, folder: Path) -> bool:
+    """Give a file a second name in a folder, in place of what has it; tell whether that could be done."""
+    staged = folder / f".{file.name}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.link(file, staged)
+        staged.replace(folder / file.name)
+    except OSError:  # another disk, or one that knows no second names: MLflow copies, or says what is wrong
+        return False
+    finally:
+        with suppress(OSError):
+            staged.unlink()
+    return True
 
 
 def finish(run: TrackedRun, status: str = "FINISHED") -> None:
