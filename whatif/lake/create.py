@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
@@ -14,6 +14,7 @@ from whatif.pins.current import open_table, table_exists
 from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
+    from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
 _PROPERTIES = {
@@ -23,6 +24,12 @@ _PROPERTIES = {
     "write.parquet.row-group-size-bytes": str(16 * 1024 * 1024),
 }
 """Small row groups, so that one symbol's month touches few of them."""
+
+_BOUNDED = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "50",
+}
+"""Of local tables: each commit writes all metadata of its table, which would grow with the square of them."""
 
 _SORTED_APART = {
     # a driver reads all of a study's rows, and what reads a file holds several copies of what it has;
@@ -37,7 +44,7 @@ _SORTED_APART = {
 
 
 def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES) -> None:
-    """Create the tables that do not exist, and add columns that existing ones lack.
+    """Create the tables that do not exist, and add columns and settings that existing ones lack.
 
     Raises
     ------
@@ -50,7 +57,9 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
     absent = [spec for spec in wanted if not table_exists(location, spec.name)]
     for spec in wanted:
         if spec not in absent:
-            _add_columns(spark, location, spec)
+            table = open_table(location, spec.name)
+            _add_columns(spark, location, spec, table)
+            _bound_metadata(spark, location, spec, table)
     if not absent:
         return
     with in_words(location.described), writer_lock(location, "create tables"):
@@ -62,8 +71,8 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
 def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
     name = location.identifier(spec.name)
     partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
-    given = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
-    properties = ", ".join(f"'{key}'='{value}'" for key, value in given.items())
+    bounded = _BOUNDED if location.local else {}
+    properties = _listed(_PROPERTIES | bounded | (_SORTED_APART if spec.sorted_apart else {}))
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} "
         f"TBLPROPERTIES ({properties})"
@@ -73,8 +82,20 @@ def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> Non
         spark.sql(f"ALTER TABLE {name} WRITE {how} BY {', '.join(spec.sort_order)}")
 
 
-def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
-    there = {field.name: str(field.field_type) for field in open_table(location, spec.name).schema().fields}
+def _listed(properties: Mapping[str, str]) -> str:
+    return ", ".join(f"'{key}'='{value}'" for key, value in properties.items())
+
+
+def _bound_metadata(spark: SparkSession, location: LakeLocation, spec: TableSpec, table: Table) -> None:
+    """Give a table that an older version made the bounds of metadata; what someone has set stays."""
+    missing = {key: value for key, value in _BOUNDED.items() if key not in table.properties}
+    if missing and location.local:
+        with in_words(location.described), writer_lock(location, f"set properties of {spec.name}"):
+            spark.sql(f"ALTER TABLE {location.identifier(spec.name)} SET TBLPROPERTIES ({_listed(missing)})")
+
+
+def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec, table: Table) -> None:
+    there = {field.name: str(field.field_type) for field in table.schema().fields}
     for column, kind in spec.columns:
         if column in there:
             continue

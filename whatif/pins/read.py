@@ -13,8 +13,9 @@ from whatif.domain.timeframe import canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import bars_filter, everything
+from whatif.pins.integrity import local_path
 from whatif.pins.location import catalog_properties
-from whatif.pins.metadata import load_table
+from whatif.pins.metadata import load_table, newest_metadata
 from whatif.pins.pin import Pin
 from whatif.pins.service import in_words
 from whatif.typing import FloatArray, IntArray
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io.pyarrow import ArrowScan
-    from pyiceberg.table import DataScan, FileScanTask
+    from pyiceberg.table import DataScan, FileScanTask, StaticTable
 
 _FLOATS = ("open", "high", "low", "close", "volume", "vwap")
 _TIMES = ("ts", "session_open", "session_close")
@@ -47,13 +48,7 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     LakeDamagedError
         If metadata or a manifest is cut off or altered.
     """
-    try:
-        with in_words(f"pin of {pin.table}"):
-            table = load_table(pin.table, pin.metadata_location, catalog_properties())
-    except FileNotFoundError as error:
-        raise LakeError(
-            f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
-        ) from error
+    table = _pinned_table(pin)
     snapshot = table.snapshot_by_id(pin.snapshot_id)
     if snapshot is None:
         raise LakeError(
@@ -68,6 +63,30 @@ def scan(pin: Pin, columns: Sequence[str], row_filter: str | BooleanExpression) 
     then = table.schema() if snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
     there = tuple(column for column in columns if column in then.column_names)
     return table.scan(row_filter=row_filter, selected_fields=there, snapshot_id=pin.snapshot_id)
+
+
+def _pinned_table(pin: Pin) -> StaticTable:
+    """Return the table as the pin's metadata describes it, or the newest, where that is gone.
+
+    A local table keeps its newest metadata files only. A snapshot is the same in all that list it.
+    """
+    for location in (pin.metadata_location, _newest_beside(pin.metadata_location)):
+        try:
+            if location is not None:
+                with in_words(f"pin of {pin.table}"):
+                    return load_table(pin.table, location, catalog_properties())
+        except FileNotFoundError:
+            continue
+    raise LakeError(
+        f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
+    )
+
+
+def _newest_beside(location: str) -> str | None:
+    """Return the newest metadata file of a local table of which `location` was one."""
+    path = local_path(location)
+    newest = None if path is None else newest_metadata(path.parent.parent)
+    return None if newest is None else str(newest)
 
 
 def batches(

@@ -20,6 +20,7 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import RunError
 from whatif.lake import writer_lock
+from whatif.lake.maintain import maintain
 from whatif.lake.results import RETURNS
 from whatif.pins import LakeLocation
 from whatif.report import ReportData
@@ -191,7 +192,24 @@ class _Run:
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
         with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
-            return self._answer(tracker, pending, resumed)
+            result = self._answer(tracker, pending, resumed)
+        self._maintain()
+        return result
+
+    def _maintain(self) -> None:
+        """Join the small files that many runs left, where Spark has run anyway."""
+        if not self.most_slots:
+            return
+        try:
+            maintained = maintain(self.session(), self.location)
+        except Exception as error:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self._warn(
+                f"files of results could not be joined: {said}. The answer stands; a later run tries it"
+            )
+            return
+        if maintained:
+            self._say(f"joined the small files of earlier runs: {', '.join(maintained)}")
 
     def _answer(self, tracker: Tracker, pending: Sequence[Pending], resumed: int) -> StudyResult:
         resolved = self.resolved

@@ -1,0 +1,95 @@
+"""Tables after many commits: few files, few snapshots, the same rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from whatif.errors import LakeError
+from whatif.lake import TableSpec, append, create_tables
+from whatif.lake.maintain import maintain
+from whatif.pins import LakeLocation, current_pin, open_table, read_arrow
+from whatif.workflow.run import _Run
+
+PAIRS = TableSpec("pairs", (("k", "string"), ("n", "int")), key=("k", "n"))
+AT_ONCE = timedelta(0)
+
+
+def put(spark, location: LakeLocation, *numbers: int) -> None:
+    for n in numbers:
+        append(spark, location, PAIRS, spark.createDataFrame([("a", n)], "k string, n int").coalesce(1))
+
+
+def numbers(location: LakeLocation, pin=None) -> list[int]:
+    return sorted(read_arrow(pin or current_pin(location, "pairs"), ["n"])["n"].to_pylist())
+
+
+def data_files(location: LakeLocation) -> int:
+    return len(list((location.table_folder("pairs") / "data").rglob("*.parquet")))
+
+
+def metadata_files(location: LakeLocation) -> int:
+    return len(list((location.table_folder("pairs") / "metadata").glob("*.metadata.json")))
+
+
+@pytest.mark.spark
+def test_files_are_joined_and_old_snapshots_go_when_many_commits_were_made(spark, lake_home) -> None:
+    create_tables(spark, lake_home, [PAIRS])
+    put(spark, lake_home, *range(4))
+    assert maintain(spark, lake_home, [PAIRS], commits=5) == []
+    assert data_files(lake_home) == 4
+    assert maintain(spark, lake_home, [PAIRS], commits=4, kept=2, kept_for=AT_ONCE) == ["pairs"]
+    table = open_table(lake_home, "pairs")
+    # what was joined, and what stood before: its files are still there
+    assert len(table.metadata.snapshots) == 2
+    assert [task.file.record_count for task in table.scan().plan_files()] == [4]
+    assert numbers(lake_home) == [0, 1, 2, 3]
+    # counted anew from here
+    assert maintain(spark, lake_home, [PAIRS], commits=1) == []
+    put(spark, lake_home, 4)
+    assert maintain(spark, lake_home, [PAIRS], commits=1, kept=1) == ["pairs"]
+    # an hour has not passed: whoever reads an older snapshot reads on
+    assert len(open_table(lake_home, "pairs").metadata.snapshots) == 4
+    assert numbers(lake_home) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.spark
+def test_metadata_files_are_bounded_and_a_pin_outlives_its_own(spark, lake_home) -> None:
+    create_tables(spark, lake_home, [PAIRS])
+    name = lake_home.identifier("pairs")
+    # an older version made tables without bounds; what someone has set stays
+    spark.sql(f"ALTER TABLE {name} UNSET TBLPROPERTIES ('write.metadata.delete-after-commit.enabled')")
+    spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('write.metadata.previous-versions-max'='3')")
+    create_tables(spark, lake_home, [PAIRS])
+    properties = open_table(lake_home, "pairs").properties
+    assert properties["write.metadata.delete-after-commit.enabled"] == "true"
+    assert properties["write.metadata.previous-versions-max"] == "3"
+    put(spark, lake_home, 0)
+    first = current_pin(lake_home, "pairs")
+    put(spark, lake_home, *range(1, 7))
+    assert metadata_files(lake_home) == 4
+    assert not Path(first.metadata_location).exists()
+    assert numbers(lake_home, first) == [0]
+    assert numbers(lake_home) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(LakeError("the disk is full: make room"), "the disk is full: make room"), (KeyError(), "KeyError")],
+)
+def test_an_answer_stands_though_files_cannot_be_joined(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, said: str
+) -> None:
+    def fail(*_: object) -> list[str]:
+        raise error
+
+    monkeypatch.setattr("whatif.workflow.run.maintain", fail)
+    heard: list[str] = []
+    run = SimpleNamespace(
+        most_slots=2, session=lambda: None, location=LakeLocation(tmp_path), _warn=heard.append
+    )
+    _Run._maintain(run)
+    assert heard == [f"files of results could not be joined: {said}. The answer stands; a later run tries it"]
