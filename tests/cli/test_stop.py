@@ -18,6 +18,7 @@ import pytest
 from whatif.cli.stop import SAID
 from whatif.lake.processes import born
 from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.sources.sample import SampleMarket, default_symbols, write_sample
 
@@ -119,6 +120,9 @@ def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
         began = time.monotonic()
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
         left = list(processes_of(mark))
+        while left and done.returncode == -signal.SIGKILL and time.monotonic() - began < 300:
+            time.sleep(0.2)  # nobody is there to end them: each one has to see it for itself
+            left = list(processes_of(mark))
         return Stopped(done.returncode, done.stdout, done.stderr, left, time.monotonic() - began)
 
     return go
@@ -126,6 +130,12 @@ def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
 
 def faults_of(stopped: Stopped, code: int = 130) -> list[str]:
     """Return what is wrong with a stop; nothing if it is clean."""
+    if code == -signal.SIGKILL:
+        wrong = {
+            f"exit code {stopped.code}": stopped.code != code,
+            f"left: {stopped.left}": bool(stopped.left),
+        }
+        return [what for what, is_so in wrong.items() if is_so]
     lines = [line for line in stopped.err.splitlines() if line.strip()]
     loud = [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
     wrong = {
@@ -269,7 +279,7 @@ study: stopped
 data: {symbols: [NOISE, DRIFT], timeframe: 1min, start: 2024-10-01, end: 2024-10-19}
 calendar: {exchange: XNYS}
 strategy: {name: sma_crossover, params: {size: 50.0}}
-axes: {fast: [3, 5, 8], slow: [15, 25, 40]}
+axes: {fast: [3, 4, 5, 6, 8, 10], slow: [15, 20, 25, 30, 40]}
 execution: {cash: 100000.0, commission: 0.0001}
 split: {kind: holdout, train: 0.4, validate: 0.4, test: 0.2}
 """
@@ -278,6 +288,11 @@ INGEST = (
     ("pyspark.java_gateway:launch_gateway", 0.3, "2"),
     ("whatif.workflow.ingest:_land", 0.0, "2"),
     ("whatif.workflow.ingest:_write_bars", 0.2, "15"),
+    ("pyspark.java_gateway:launch_gateway", 1.0, "9"),
+    ("whatif.workflow.ingest:_land", 0.0, "9"),
+    ("whatif.workflow.ingest:_land", 2.0, "9"),
+    ("whatif.workflow.ingest:_write_bars", 0.0, "9"),
+    ("whatif.workflow.ingest:_write_bars", 0.6, "9"),
 )
 RUN = (
     ("whatif.cli.app", 0.0, "2"),
@@ -307,17 +322,48 @@ RUN = (
     ("whatif.workflow.run:log_judgement", 0.0, "2"),
     ("whatif.cli.stop:_leave", 0.0, "2"),
 )
-"""Where a run is stopped, in the order in which it comes there, after how many seconds, and by what."""
+KILLED = (
+    ("pyspark.java_gateway:launch_gateway", 0.3, "9"),
+    ("pyspark.java_gateway:launch_gateway", 2.5, "9"),
+    ("whatif.workflow.run:try_strategy", 0.0, "9"),
+    ("whatif.workflow.trial:rows_apart", 0.3, "9"),
+    ("whatif.session:_with_catalog", 0.0, "9"),
+    ("whatif.workflow.lazy:create_tables", 0.0, "9"),
+    ("whatif.workflow.lazy:create_tables", 0.5, "9"),
+    ("whatif.workflow.resolve:resolve_study", 0.5, "9"),
+    ("whatif.runner.spark:backtests", 0.0, "9"),
+    ("whatif.runner.spark:backtests", 0.7, "9"),
+    ("whatif.runner.spark:backtests", 2.0, "9"),
+    ("whatif.runner.spark:insert_missing", 0.0, "9"),
+    ("whatif.runner.spark:insert_missing", 0.2, "9"),
+    ("whatif.runner.spark:insert_missing", 0.5, "9"),
+    ("whatif.runner.spark:insert_missing", 1.0, "9"),
+    ("whatif.runner.spark:insert_missing", 2.0, "9"),
+    ("whatif.workflow.run:choose_in_folds", 0.0, "9"),
+    ("whatif.workflow.run:record_looks", 0.0, "9"),
+    ("whatif.workflow.run:record_looks", 0.4, "9"),
+    ("whatif.workflow.run:certify", 0.0, "9"),
+    ("whatif.workflow.run:judge_study", 0.1, "9"),
+    ("whatif.workflow.run:write_html", 0.0, "9"),
+    ("whatif.workflow.run:write_html", 0.1, "9"),
+    ("whatif.workflow.run:write_files", 0.0, "9"),
+    ("whatif.workflow.run:write_files", 0.05, "9"),
+    ("whatif.workflow.run:log_answer", 0.0, "9"),
+    ("whatif.workflow.run:log_answer", 0.5, "9"),
+    ("whatif.workflow.run:log_judgement", 0.0, "9"),
+)
+"""Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
+seconds, and by what. 62 moments in all."""
 
 
 def tables(home: Path) -> dict[str, list[str]]:
     location = LakeLocation(home)
-    return {spec.name: plain_rows(location, spec) for spec in (RESULTS, RETURNS)}
+    return {spec.name: plain_rows(location, spec) for spec in (RESULTS, RETURNS, TRADES, EQUITY)}
 
 
 @pytest.mark.slow
 @pytest.mark.spark
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(7_200)
 def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
     stop_at, tmp_path: Path, monkeypatch
 ) -> None:
@@ -335,18 +381,27 @@ def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
     undisturbed, home = tmp_path / "undisturbed", tmp_path / "home"
     whole(undisturbed, *ingest)
     whole(undisturbed, "run", str(study))
+    expected = tables(undisturbed)
 
-    faults = []
-    for arguments, moments in ((ingest, INGEST), (["run", str(study)], RUN)):
+    faults: list[tuple[object, ...]] = []
+    stopped_home, killed_home = tmp_path / "stopped", tmp_path / "killed"
+    for home, arguments, moments in (
+        (stopped_home, ingest, INGEST),
+        (stopped_home, ["run", str(study)], RUN),
+        (killed_home, ingest, ()),
+        (killed_home, ["run", str(study)], KILLED),
+    ):
         monkeypatch.setenv("WHATIF_HOME", str(home))
         for where, seconds, numbers in moments:
             stopped = stop_at(where, seconds, numbers, *arguments)
-            found = faults_of(stopped, 128 + int(numbers.split("+")[0]))
+            number = int(numbers.split("+")[0])
+            found = faults_of(stopped, -number if number == signal.SIGKILL else 128 + number)
             sys.stdout.write(f"{where} {seconds} {numbers}: {stopped.seconds:.1f} s, {found or 'clean'}\n")
             if found:
                 faults.append((where, seconds, numbers, found, stopped.out[-1_500:], stopped.err[-3_000:]))
         whole(home, *arguments)
 
     assert not faults
-    assert len(tables(home)["results"]) == 20
-    assert tables(home) == tables(undisturbed)
+    assert len(expected["results"]) == 62
+    assert tables(stopped_home) == expected
+    assert tables(killed_home) == expected
