@@ -368,7 +368,7 @@ def test_a_pooled_ranking_names_no_single_symbol(make):
     assert len(page.tables["Chosen configuration on all symbols"]) == 4
 
 
-def test_the_policy_lets_run_the_scripts_of_the_page_and_no_other(make) -> None:
+def test_the_policy_lets_act_the_scripts_and_the_style_of_the_page_and_no_other(make) -> None:
     page = html.render(make.study())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
@@ -378,4 +378,10 @@ def test_the_policy_lets_run_the_scripts_of_the_page_and_no_other(make) -> None:
     digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies]
     assert allowed == [f"'sha256-{digest}'" for digest in digests]
     assert len(digests) == 2
+    (styles,) = [part.split()[1:] for part in policy[1].split(";") if part.split()[0] == "style-src"]
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    # the second is that of the empty text, of which the standard's own examples give the digest
+    assert styles == [f"'sha256-{digest}'", "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"]
+    assert not re.search(r"<[^>]+\sstyle=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert not re.search(r"<[^>]+\son[a-z]+=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))

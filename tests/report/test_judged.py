@@ -177,7 +177,7 @@ def test_the_page_has_verdict_stability_and_how(make) -> None:
     sheets = surroundings.sheets(data.verdict, "sharpe")
     assert [s.axis for s in strips] == ["fast", "slow", "commission"]
     assert len(sheets) == 1
-    assert page.count('class="here"') == len(strips) + len(sheets)
+    assert page.count(' here">') == len(strips) + len(sheets)
 
 
 def test_a_page_without_verdict_is_as_it_was(make) -> None:

@@ -41,6 +41,10 @@ _COMPACT = (
     "costs",
     "exposure",
 )
+_STYLES_OF_MAPS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+"""Names of styles that plotly adds for its maps unless an element has the name; this page has no map."""
+_HEIGHTS = "".join(f".h{k} {{ --h: {k / 100} }}\n" for k in range(101))
+"""How strongly a cell of the stability tables is coloured; the policy lets no style attribute say it."""
 _SUMMARY = ("return_pct", "max_drawdown_pct", "trades")
 
 
@@ -56,13 +60,14 @@ def render(data: ReportData) -> str:
     -------
     str
         A page with plotly.js, style, script and all data inside; it loads nothing from anywhere, and a
-        content security policy in its head forbids it to, and lets run the two scripts alone whose digests it
-        names. Names, errors and the study file are escaped.
+        content security policy in its head forbids it to, and lets the two scripts and the style alone act
+        whose digests it names. Names, errors and the study file are escaped.
     """
     drawn = figures_payload(data)
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
     payload["stitched"] = stitched_payload(data)
-    plotly, script = _plotly(), (files("whatif.report") / "templates" / "report.js").read_text("utf-8")
+    plotly, script = _template("style.js") + _plotly(), _template("report.js")
+    style = _template("report.css") + _HEIGHTS
     return _environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
@@ -91,7 +96,11 @@ def render(data: ReportData) -> str:
         payload=Markup(to_script(payload)),
         plotly_js=Markup(plotly),
         report_js=Markup(script),
+        report_css=Markup(style),
+        plotly_styles=_STYLES_OF_MAPS.findall(plotly),
         script_hashes=Markup(" ".join(map(_hash_source, (plotly, script)))),
+        # plotly adds an empty style, whose rules it inserts one by one
+        style_hashes=Markup(" ".join(map(_hash_source, (style, "")))),
     )  # fmt: skip
 
 
@@ -116,14 +125,16 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     env.filters["metric"] = lambda value, key: format_metric(key, value)
     env.filters["axis"] = axis_label
-    # style and script are our own files, so they may stand unescaped
-    env.globals["asset"] = lambda name: Markup((folder / name).read_text("utf-8"))
     return env
 
 
-def _hash_source(script: str) -> str:
-    """Return what lets a browser run this very script of a page, and no other."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
+def _template(name: str) -> str:
+    return (files("whatif.report") / "templates" / name).read_text("utf-8")
+
+
+def _hash_source(text: str) -> str:
+    """Return what lets this very script or style of a page act, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
 def _plotly() -> str:
