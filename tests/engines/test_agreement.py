@@ -148,7 +148,7 @@ def scripted(i, x, p, s):
     return hold()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(script=SCRIPT, seed=st.integers(0, 10_000), execution=COSTS)
 @pytest.mark.parametrize("engine", ["backtrader", "compiled"])
 def test_any_stream_of_intents(walk, plain, engine, script, seed, execution) -> None:

@@ -183,6 +183,7 @@ def test_the_probe_needs_no_spark() -> None:
     assert told.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_bars_that_are_there_already_serve_as_well(
     spark: Any, lake_home: LakeLocation, tmp_path: Path

@@ -86,19 +86,15 @@ def keys_of(location: LakeLocation, spec: TableSpec) -> set[tuple[object, ...]]:
 DEATHS = ("after returns 2", "during wave 3", "after equity 2")
 
 
-@pytest.mark.parametrize(
-    "deaths",
-    [DEATHS[:1], pytest.param(DEATHS, marks=pytest.mark.slow)],
-    ids=["once", "again-and-again"],
-)
-def test_a_driver_that_is_killed(spark, lake_home, tmp_path, write_study, deaths) -> None:
+@pytest.mark.slow
+def test_a_driver_that_is_killed_again_and_again(spark, lake_home, tmp_path, write_study) -> None:
     study = write_study(axes=AXES, keep={"trades": 5, "equity": "best"})
     homes = [LakeLocation(tmp_path / name) for name in ("killed", "undisturbed")]
     for home in homes:
         put_bars(get_spark(home), home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     killed, undisturbed = homes
 
-    for death in deaths:
+    for death in DEATHS:
         run_until(death, killed.home, study)
         stored = keys_of(killed, RESULTS)
         match death:
@@ -125,7 +121,7 @@ def test_a_driver_that_is_killed(spark, lake_home, tmp_path, write_study, deaths
     assert keys_of(killed, EQUITY) <= keys_of(killed, RESULTS)
     assert keys_of(killed, TRADES) <= keys_of(killed, RESULTS)
     # each time that the window was opened is on record
-    opened = 1 + deaths.count("after equity 2")
+    opened = 1 + DEATHS.count("after equity 2")
     assert len(rows_of(killed, TEST_LOOKS)) == 2 * opened
     assert len(rows_of(undisturbed, TEST_LOOKS)) == 2
 

@@ -134,6 +134,7 @@ class TestSteps:
         assert "D is not in the lake" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_forests(go, market) -> None:
     result = go(**FORESTS)
     board = result.leaderboard()

@@ -34,6 +34,7 @@ def no_spark(*_: object, **__: object) -> None:
     raise AssertionError("Spark was asked for")
 
 
+@pytest.mark.slow
 def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_study) -> None:
     result = go(report=True, **FORESTS)
     predicted = rows_of(market, PREDICTIONS)
