@@ -87,6 +87,33 @@ def test_numpys_functions_take_windows_with_nan() -> None:
     assert found == [2.0] * 39
 
 
+def test_a_truth_value_is_one_to_numpy_too() -> None:
+    """Not a half of precision: numpy's own tanh(True) is 0.7617."""
+    found = sizes(
+        lambda i, x, p, s: buy(
+            np.tanh(max(x.close[i] > 0.0, False)) + np.power(max(True, x.open[i] < 0.0), 3.0)
+        )
+    )
+
+    assert found == [0.7615941559557649 + 1.0] * 39
+
+
+@pytest.mark.parametrize(
+    ("step", "size"),
+    [
+        (lambda i, x, p, s: buy(np.exp(x.close[i] > 0.0)), math.e),
+        (lambda i, x, p, s: buy(np.sqrt(True) + np.square(True) * 200.0), 201.0),
+        (lambda i, x, p, s: buy(1.0 + np.hypot(True, False)), 2.0),
+        (lambda i, x, p, s: buy(1.0 + np.maximum(True, False) + np.logical_and(True, True)), 3.0),
+    ],
+)
+def test_numpys_functions_of_truth_values_in_python(step, size: float) -> None:
+    """Those that machine code does not know, on Backtrader's engine; where numpy knows them, they stay."""
+    run = run_engine(task(step), "backtrader")
+
+    assert run.fills.size.tolist() == [size] * 39
+
+
 def test_floored_division_is_exact_arithmetic() -> None:
     found = sizes(lambda i, x, p, s: buy(abs(-x.close[i] // 0.3)))
 

@@ -165,17 +165,33 @@ class _Module:
 
 
 class _Function:
-    """A function of numpy's that gives Python's numbers."""
+    """A function of numpy's that takes and gives Python's numbers, of which True is 1.
+
+    Numpy itself has no sine or square of truth values, and takes the shortest numbers that hold them: it
+    computes in half precision, or in bytes.
+    """
 
     def __init__(self, function: Any) -> None:
         self._function = function
+        self._takes = _as_number if _knows_numbers_only(function) else _numpys
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         named = {name: _numpys(value) for name, value in keywords.items()}
-        return scalar(self._function(*map(_numpys, args), **named))
+        return scalar(self._function(*map(self._takes, args), **named))
 
     def __getattr__(self, name: str) -> Any:
         return _given(getattr(self._function, name))
+
+
+def _knows_numbers_only(function: Any) -> bool:
+    truths = "?" * getattr(function, "nin", 0)
+    return isinstance(function, np.ufunc) and not any(
+        kind.startswith(f"{truths}->") for kind in function.types
+    )
+
+
+def _as_number(value: Any) -> Any:
+    return int(value) if value.__class__ is bool else _numpys(value)
 
 
 def _given(value: Any) -> Any:
