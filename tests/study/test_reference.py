@@ -1,0 +1,157 @@
+"""What docs/study.md says of a study file is what the models take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from whatif.domain.execution import Execution
+from whatif.domain.metrics import LOWER_IS_BETTER, METRIC_KEYS
+from whatif.domain.overlays import OVERLAY_NAMES
+from whatif.indicators import INDICATORS
+from whatif.search.grid import RESERVED_AXES
+from whatif.study import Study, parse_study
+from whatif.yaml_text import load_yaml
+
+REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+
+HEADINGS = {
+    "Study": "## Whole study",
+    "DataSlice": "## data",
+    "CalendarSection": "## calendar",
+    "Label": "## label",
+    "RandomForest": "## models",
+    "Tune": "### tune",
+    "StrategySection": "## strategy",
+    "Holdout": "### holdout",
+    "WalkForward": "### walk_forward",
+    "Combinatorial": "### cpcv",
+    "Keep": "## keep",
+}
+"""Where the keys of each section stand."""
+
+BASE = "study: s\ndata: {symbols: [SPY], start: 2024-01-02, end: 2024-07-01}\ncalendar: {exchange: XNYS}\n"
+BASE += "strategy: {name: sma_crossover}\n"
+
+SECTION_DEFAULTS = {"split": "holdout", "keep": "best"}
+"""What the table says where the default is a section."""
+
+
+def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield a model and all that its fields hold, each once."""
+    found: dict[type[BaseModel], None] = {}
+    todo = [model]
+    while todo:
+        one = todo.pop()
+        found[one] = None
+        for field in one.model_fields.values():
+            todo += [inner for inner in models_in(field.annotation) if inner not in found]
+    yield from found
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from models_in(argument)
+
+
+def part(heading: str) -> str:
+    """Return what stands below a heading, up to the next one of any level."""
+    _, found, below = REFERENCE.partition(f"\n{heading}\n")
+    assert found, heading
+    return re.split(r"^#", below, maxsplit=1, flags=re.M)[0]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Return the cells of the table rows of `text` by each word in backticks in their first cell."""
+    found: dict[str, list[str]] = {}
+    for line in re.findall(r"^\| (.+) \|$", text, flags=re.M):
+        cells = [cell.strip() for cell in line.split(" | ")]
+        for name in re.findall(r"`([^`]+)`", cells[0]):
+            assert name not in found, name
+            found[name] = cells
+    return found
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    return field.alias or name
+
+
+def blocks() -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", REFERENCE, flags=re.M | re.S)
+
+
+MODELS = list(sections(Study))
+WHOLE = [text for text in blocks() if not text.startswith("# fragment")]
+FRAGMENTS = [text for text in blocks() if text.startswith("# fragment")]
+
+
+def test_every_section_has_its_place() -> None:
+    assert {model.__name__ for model in MODELS} == set(HEADINGS)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_keys_are_those_of_the_model(model: type[BaseModel]) -> None:
+    told = rows(part(HEADINGS[model.__name__]))
+    assert set(told) == {key_of(name, field) for name, field in model.model_fields.items()}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_defaults_are_those_of_the_model(model: type[BaseModel]) -> None:
+    told = rows(part(HEADINGS[model.__name__]))
+    for name, field in model.model_fields.items():
+        key = key_of(name, field)
+        cell = told[key][1].strip("`")
+        if field.is_required():
+            assert cell == "required", key
+        elif model is Study and key in SECTION_DEFAULTS:
+            assert cell == SECTION_DEFAULTS[key]
+        else:
+            default = field.get_default(call_default_factory=True)
+            assert load_yaml(cell) == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_settings_of_the_execution_are_those_of_the_broker() -> None:
+    told = rows(part("## execution"))
+    defaults = {field.name: field.default for field in fields(Execution)}
+    assert {name: load_yaml(cells[1].strip("`")) for name, cells in told.items()} == defaults
+
+
+def test_overlays_and_axes_are_those_there_are() -> None:
+    assert set(rows(part("## overlays"))) == set(OVERLAY_NAMES)
+    assert {*RESERVED_AXES, *OVERLAY_NAMES} <= set(rows(part("## axes")))
+
+
+def test_metrics_are_those_there_are() -> None:
+    told = rows(part("## objective"))
+    assert tuple(told) == METRIC_KEYS
+    assert {name for name, cells in told.items() if "(least)" in cells[0]} == LOWER_IS_BETTER
+
+
+def test_indicators_are_those_there_are() -> None:
+    assert set(rows(part("## features"))) >= set(INDICATORS)
+
+
+def test_whole_studies_parse() -> None:
+    assert [parse_study(text).study for text in WHOLE] == ["smallest", "rf-forecast-spy"]
+    assert set(load_yaml(WHOLE[1])) == set(Study.model_fields)
+
+
+@pytest.mark.parametrize("text", FRAGMENTS, ids=lambda text: text.splitlines()[1].partition(":")[0])
+def test_fragments_parse_within_a_study(text: str) -> None:
+    study = load_yaml(BASE) | load_yaml(text)
+    parse_study(yaml.safe_dump(study))
+
+
+def test_every_key_of_a_study_has_an_example() -> None:
+    shown = {key for text in (*FRAGMENTS, *WHOLE) for key in load_yaml(text)}
+    assert shown == set(Study.model_fields)
