@@ -46,7 +46,7 @@ def bench(
     ] = None,
     only: Annotated[
         str,
-        typer.Option(help="Which, as in sweep,single: README.md lists them."),
+        typer.Option(help="Which, as in sweep,single: docs/speed.md lists them."),
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smoke test with tiny sizes.")] = False,
     cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,
