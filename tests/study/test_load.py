@@ -493,3 +493,15 @@ class TestTune:
     def test_refusals(self, model: str, said: str) -> None:
         with pytest.raises(StudyError, match=said):
             parse_study(self.MODELS % model)
+
+
+@pytest.mark.parametrize("features", ["[]", "[close, close]"])
+def test_a_model_learns_from_something_and_from_nothing_twice(features: str) -> None:
+    text = LEAST + (
+        "label: {target: return, horizon: 5min}\nfeatures: [close, volume]\n"
+        f"models: {{a: {{kind: random_forest, features: {features}}}}}\n"
+    )
+    with pytest.raises(
+        StudyError, match=r"models\.a\.features: .* at least one value, and each once"
+    ):
+        parse_study(text)

@@ -54,7 +54,7 @@ class RandomForest(Section):
     target: Literal["return", "level"] | None = None
     tune: Tune | None = None
 
-    @field_validator(*TUNABLE, mode="before")
+    @field_validator(*TUNABLE, "features", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return _distinct(_several(value))
