@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -156,8 +157,14 @@ class TestPins:
     def test_a_pin_of_what_is_gone(self, hadoop_bars, lake_home) -> None:
         hadoop_bars(ROWS)
         pin = current_pin(lake_home, "bars")
+        elsewhere = lake_home.table_folder("nowhere") / "metadata" / "v1.metadata.json"
         with pytest.raises(LakeError, match=r"is gone.*--latest"):
-            read_arrow(Pin("bars", pin.snapshot_id, pin.metadata_location + ".metadata.json"), ["ts"])
+            read_arrow(Pin("bars", pin.snapshot_id, str(elsewhere)), ["ts"])
+        # the table's newest metadata serves, as long as the snapshot is in them
+        older = Path(pin.metadata_location).with_name("v0.metadata.json")
+        assert read_arrow(Pin("bars", pin.snapshot_id, str(older)), ["ts"]).num_rows == len(ROWS)
+        with pytest.raises(LakeError, match="snapshot 1 is not in .*, it was expired"):
+            read_arrow(Pin("bars", 1, str(older)), ["ts"])
         with pytest.raises(LakeError, match="snapshot 1 is not in"):
             read_arrow(Pin("bars", 1, pin.metadata_location), ["ts"])
 

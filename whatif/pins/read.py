@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,16 +71,14 @@ def _pinned_table(pin: Pin) -> StaticTable:
 
     A local table keeps its newest metadata files only. A snapshot is the same in all that list it.
     """
-    for location in (pin.metadata_location, _newest_beside(pin.metadata_location)):
-        try:
-            if location is not None:
-                with in_words(f"pin of {pin.table}"):
-                    return load_table(pin.table, location, catalog_properties())
-        except FileNotFoundError:
-            continue
-    raise LakeError(
-        f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
-    )
+    with in_words(f"pin of {pin.table}"), suppress(FileNotFoundError):
+        return load_table(pin.table, pin.metadata_location, catalog_properties())
+    newest = _newest_beside(pin.metadata_location)
+    if newest is None:
+        raise LakeError(
+            f"pin of {pin.table}: metadata {pin.metadata_location} is gone: pin the table again (--latest)"
+        )
+    return load_table(pin.table, newest)
 
 
 def _newest_beside(location: str) -> str | None:
