@@ -114,6 +114,21 @@ def test_numpys_functions_of_truth_values_in_python(step, size: float) -> None:
     assert run.fills.size.tolist() == [size] * 39
 
 
+def test_numpys_power_of_whole_numbers_does_not_wrap() -> None:
+    """A number that is whole on one path and not on the other: machine code has floats on both."""
+
+    def step(i, x, p, s):
+        base = i
+        if x.close[i] < 0.0:
+            base = x.close[i]
+        return buy(np.power(base, base) / 1e95 + np.power(base, -1))
+
+    found = sizes(step)
+
+    # 21 ** 21 is beyond 64 bits, and 2 ** -1 no whole number
+    assert found == [float(i**i) / 1e95 + 1.0 / i for i in range(20, 59)]
+
+
 def test_floored_division_is_exact_arithmetic() -> None:
     found = sizes(lambda i, x, p, s: buy(abs(-x.close[i] // 0.3)))
 

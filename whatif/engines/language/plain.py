@@ -168,12 +168,17 @@ class _Function:
     """A function of numpy's that takes and gives Python's numbers, of which True is 1.
 
     Numpy itself has no sine or square of truth values, and takes the shortest numbers that hold them: it
-    computes in half precision, or in bytes.
+    computes in half precision, or in bytes. Its powers of whole numbers wrap beyond 64 bits, and refuse a
+    negative exponent: they are those of floats here.
     """
 
     def __init__(self, function: Any) -> None:
         self._function = function
-        self._takes = _as_number if _knows_numbers_only(function) else _numpys
+        self._takes = _numpys
+        if function is np.power:
+            self._takes = _as_float
+        elif _knows_numbers_only(function):
+            self._takes = _as_number
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         named = {name: _numpys(value) for name, value in keywords.items()}
@@ -192,6 +197,10 @@ def _knows_numbers_only(function: Any) -> bool:
 
 def _as_number(value: Any) -> Any:
     return int(value) if value.__class__ is bool else _numpys(value)
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) else _numpys(value)
 
 
 def _given(value: Any) -> Any:
