@@ -20,7 +20,7 @@ def look(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     import numpy as np
 
     import whatif
-    from whatif.engines.compiled.kernel import kernel_folder
+    from whatif.engines.compiled.folder import kernel_folder
 
     list(frames)
     ts = pd.date_range("2024-10-01 13:30", periods=300, freq="min", tz="UTC")

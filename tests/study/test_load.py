@@ -501,7 +501,5 @@ def test_a_model_learns_from_something_and_from_nothing_twice(features: str) -> 
         "label: {target: return, horizon: 5min}\nfeatures: [close, volume]\n"
         f"models: {{a: {{kind: random_forest, features: {features}}}}}\n"
     )
-    with pytest.raises(
-        StudyError, match=r"models\.a\.features: .* at least one value, and each once"
-    ):
+    with pytest.raises(StudyError, match=r"models\.a\.features: .* at least one value, and each once"):
         parse_study(text)

@@ -257,6 +257,7 @@ class TestEdges:
         assert "| planted edge |" in capsys.readouterr().out
 
     @pytest.mark.slow
+    @pytest.mark.timeout(3600)
     def test_a_planted_edge_earns_the_sharpe_ratio_it_is_named_after(self) -> None:
         """200 simulated years: the standard error is 0.07, a fraction of it after taking the noise out."""
         for one in edges.measure_edges(10):
@@ -301,7 +302,10 @@ def test_offline_says_what_the_lake_says(tmp_path: Path, monkeypatch: pytest.Mon
     )
     for there, here in zip(lake, engine, strict=True):
         assert (there.market, there.word, there.chosen) == (here.market, here.word, here.chosen)
-        assert here.figures == pytest.approx(there.figures, rel=1e-9, nan_ok=True)
+        texts = {name for name, value in there.figures.items() if not isinstance(value, (int, float))}
+        assert {name: here.figures[name] for name in texts} == {name: there.figures[name] for name in texts}
+        numbers = ({k: v for k, v in one.figures.items() if k not in texts} for one in (here, there))
+        assert next(numbers) == pytest.approx(next(numbers), rel=1e-9, nan_ok=True)
     assert [one.figures["others"] for one in lake] == [0, 6, 6]
 
 
