@@ -17,8 +17,8 @@ from whatif.domain.timeframe import MINUTE_US
 from whatif.features.compute import feature_frame, forward_vwap
 from whatif.features.spec import FeatureSpec
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
+from whatif.splits.window import Window
 from whatif.study import RandomForest, parse_study
 
 from .markets import frame_of, lake_rows, put_bars, us, walk

@@ -37,6 +37,10 @@ class CalendarError(WhatIfError):
     """A date, session or exchange is outside what the calendar knows."""
 
 
+class PluginError(WhatIfError):
+    """An implementation that others bring is not there, or is not what its seam takes."""
+
+
 class SourceError(WhatIfError):
     """A file cannot be read as bars."""
 

@@ -13,7 +13,7 @@ from whatif.features.spec import FeatureSpec
 from whatif.models.random_forest import Trained, predict, train, training_rows, validation_metrics
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
+from whatif.splits.window import Window
 from whatif.study import RandomForest
 
 from ..markets import us, walk

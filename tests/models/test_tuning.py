@@ -14,7 +14,7 @@ from whatif.errors import ModelError
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.models.tuning import tune
 from whatif.search.chains import Chain, forward_chains
-from whatif.search.window import Window
+from whatif.splits.window import Window
 from whatif.study import RandomForest
 
 from ..markets import us

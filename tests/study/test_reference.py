@@ -18,6 +18,8 @@ from whatif.domain.metrics import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
 from whatif.search.grid import RESERVED_AXES
+from whatif.splits import Split
+from whatif.splits.kinds import SEAM
 from whatif.study import Study, parse_study
 from whatif.yaml_text import load_yaml
 
@@ -53,7 +55,10 @@ def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         one = todo.pop()
         found[one] = None
         for field in one.model_fields.values():
-            todo += [inner for inner in models_in(field.annotation) if inner not in found]
+            for inner in models_in(field.annotation):
+                # of the seam, what comes along
+                kinds = SEAM.built_in.values() if inner is Split else [inner]
+                todo += [kind for kind in kinds if kind not in found]
     yield from found
 
 

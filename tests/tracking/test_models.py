@@ -12,7 +12,7 @@ import pytest
 from whatif.models.random_forest import Trained, train
 from whatif.models.spec import model_spec
 from whatif.pins import LakeLocation
-from whatif.search.window import Window
+from whatif.splits.window import Window
 from whatif.study import RandomForest
 from whatif.tracking.models import log_model
 from whatif.tracking.run import TrackedRun, is_over, runs_below, start_child, start_study_run

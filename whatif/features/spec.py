@@ -9,8 +9,8 @@ from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.timeframe import DAY_US, duration_us
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators import INDICATORS, Expression, parse
-from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
+from whatif.splits import Timeline
 from whatif.study import Study, digest
 
 LABEL_COLUMNS = {"label_level": "double", "label_return": "double", "label_end": "timestamp"}

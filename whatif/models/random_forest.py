@@ -18,7 +18,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from whatif.domain.frames import timestamps
 from whatif.errors import ModelError
 from whatif.models.spec import ModelSpec
-from whatif.search.window import Window
+from whatif.splits import Window
 
 TRAIN_PARTITIONS = 8
 """Fixed, so that a model does not depend on the cores it was trained on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from whatif.features.spec import FeatureSpec
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.study import RandomForest, digest
 
 

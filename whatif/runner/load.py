@@ -19,7 +19,7 @@ from whatif.runner.plan import ModelPin, Plan
 from whatif.runner.watch import out_of_memory
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
 
 _rows: PinnedCache | None = None

@@ -14,7 +14,7 @@ from whatif.domain.rows import PLAN_COLUMNS
 from whatif.pins import Pin
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.strategies import PortableStrategy
 
 MEBIBYTE = 1024 * 1024

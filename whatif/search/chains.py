@@ -10,7 +10,7 @@ import numpy as np
 
 from whatif.calendars import Schedule
 from whatif.errors import StudyError
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.typing import IntArray
 
 SNAP_STRETCHES = 20

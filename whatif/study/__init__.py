@@ -1,5 +1,6 @@
 """The YAML contract between an author and the engine."""
 
+from whatif.splits import Combinatorial, Holdout, WalkForward
 from whatif.study.digest import canonical, digest
 from whatif.study.forest import RandomForest
 from whatif.study.load import load_study, parse_study
@@ -11,7 +12,6 @@ from whatif.study.model import (
     StrategySection,
     Study,
 )
-from whatif.study.split import Combinatorial, Holdout, WalkForward
 
 __all__ = [
     "CalendarSection",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from whatif.study.section import Section
+from whatif.section import Section
 
 FEATURE_SUBSETS = ("auto", "all", "onethird", "sqrt", "log2")
 TUNABLE = ("trees", "depth", "bins", "min_leaf", "feature_subset")

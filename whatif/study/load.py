@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from whatif.errors import StudyError, nearest
 from whatif.paths import bounded_text
+from whatif.splits import split_class
 from whatif.study.model import Study
-from whatif.study.split import SPLITS
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
 
 MAX_LINES, MAX_LINE = 30, 1_000
@@ -49,7 +49,7 @@ def parse_study(text: str, source: str = "study") -> Study:
     try:
         study = Study.model_validate(given)
     except ValidationError as error:
-        lines = _explain_all(error.errors(include_url=False))
+        lines = _explain_all(error.errors(include_url=False), given)
         more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
         text = "\n".join(f"  - {line}" for line in (*lines[:MAX_LINES], *more))
         raise StudyError(f"{source} cannot be run:\n{text}") from None
@@ -57,12 +57,12 @@ def parse_study(text: str, source: str = "study") -> Study:
     return study
 
 
-def _explain_all(items: list[Any]) -> list[str]:
+def _explain_all(items: list[Any], given: Mapping[Any, Any]) -> list[str]:
     """One line a key: what the alternatives of a union each object to is joined."""
     lines: dict[str, list[str]] = {}
     for item in items[: 10 * MAX_LINES]:
         path = _path(item["loc"])
-        head, message = _explain(item, path)
+        head, message = _explain(item, path, given)
         if message not in lines.setdefault(head, []):
             lines[head].append(message)
     return [_cut(f"{_cut(head)}{', or '.join(messages)}") for head, messages in lines.items()]
@@ -74,17 +74,13 @@ def _cut(text: str) -> str:
 
 def _path(loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys of an error's place, without the alternatives of unions that pydantic names."""
-    if len(loc) > 1 and loc[0] == "split" and loc[1] in SPLITS:
-        loc = (loc[0], *loc[2:])
     return [str(part) for part in loc if not _is_branch(part)]
 
 
-def _explain(item: Any, path: list[str]) -> tuple[str, str]:
+def _explain(item: Any, path: list[str], given: Mapping[Any, Any]) -> tuple[str, str]:
     key = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1], item["loc"]))
-    if item["type"] == "union_tag_invalid":
-        return f"{key}.kind = {item['ctx']['tag']!r}: ", nearest(item["ctx"]["tag"], SPLITS)
+        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1], given))
     if item["type"] == "missing":
         return f"key {key!r} is missing: ", "it is required"
     message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
@@ -111,10 +107,10 @@ def _is_branch(part: int | str) -> bool:
     )
 
 
-def _valid_keys(path: list[str], loc: tuple[int | str, ...]) -> list[str]:
+def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
     model: type[BaseModel] = Study
-    if path == ["split"]:
-        model, path = SPLITS[str(loc[1])], []
+    if path[:1] == ["split"]:
+        model, path = split_class(given.get("split")) or Study, path[1:]
     parts = iter(path)
     for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, field_validator, model_validator
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import overlays_from_mapping
@@ -20,9 +20,9 @@ from whatif.domain.symbols import broken_symbol
 from whatif.domain.timeframe import canonical_timeframe, duration_us
 from whatif.errors import EngineError, nearest
 from whatif.paths import broken_rule, shown
+from whatif.section import Section
+from whatif.splits import Holdout, Split, any_split, split_class
 from whatif.study.forest import RandomForest
-from whatif.study.section import Section
-from whatif.study.split import Holdout, Split, without_models
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -167,7 +167,9 @@ class Study(Section):
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    split: Split = Field(default_factory=lambda: Holdout.model_validate({}))
+    split: Annotated[SerializeAsAny[Split], BeforeValidator(any_split)] = Field(
+        default_factory=lambda: Holdout.model_validate({})
+    )
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"
@@ -180,10 +182,12 @@ class Study(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_learns(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("models"):
+    def _completed_split(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
             return given
-        return {**given, "split": without_models(given.get("split"))}
+        split = given.get("split") or {}
+        kind = split_class(split) if isinstance(split, Mapping) else None
+        return given if kind is None else {**given, "split": kind.completed(split, bool(given.get("models")))}
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whatif.conf_files import conf_dir, jobs_dir, log_options, read_spark_conf
+from whatif.splits import Holdout
 from whatif.study import Study, digest
 from whatif.submit.bundle import ENTRY, Bundle, make_bundle
 from whatif.submit.clients import client as aws_client
@@ -128,7 +129,7 @@ def assemble(
 
 def _no_more_cores_than_backtests(study: Study) -> dict[str, str]:
     """Return a bound on the cores that a study takes of a cluster, where one is known: others would idle."""
-    if study.models or study.split.kind != "holdout":
+    if study.models or not isinstance(study.split, Holdout):
         return {}
     symbols = 1 if study.portfolio == "shared" else len(study.data.symbols)
     return {"spark.cores.max": str(symbols * prod(len(values) for values in study.axes.values()))}

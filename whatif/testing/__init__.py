@@ -27,6 +27,7 @@ from whatif.testing.orders import (
     scripts,
     state_reader,
 )
+from whatif.testing.splits import check_split
 
 __all__ = [
     "Case",
@@ -35,6 +36,7 @@ __all__ = [
     "assert_same",
     "bars_of_prices",
     "cases",
+    "check_split",
     "check_strategy",
     "differences",
     "executions",

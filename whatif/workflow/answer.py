@@ -18,8 +18,7 @@ from whatif.pins import LakeLocation
 from whatif.report import ReportData
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
-from whatif.search.fold import Fold
-from whatif.search.window import Window
+from whatif.splits import Fold, Window
 from whatif.workflow.choice import FoldAnswer
 from whatif.workflow.paths import paths_of
 from whatif.workflow.pending import slot
@@ -142,7 +141,7 @@ def _bounds(window: Window) -> tuple[pd.Timestamp, ...]:
 def _notes(resolved: Resolved, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
     last = answers[-1]
     notes = [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
-    if resolved.timeline.kind == "cpcv":
+    if resolved.timeline.ranks_paths:
         notes.append(_paths_note(resolved))
     if whole is not None:
         notes.append(

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whatif.search.fold import Fold
-from whatif.search.window import Window
+from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 from whatif.workflow.choice import FoldAnswer
 from whatif.workflow.panels import Key
@@ -110,7 +109,7 @@ def _key(answer: FoldAnswer) -> Key | None:
 
 def _ranked_on(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
     """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap."""
-    if resolved.timeline.kind == "cpcv":
+    if resolved.timeline.ranks_paths:
         first, *_ = paths_of(resolved)
         return tuple(RankedOn(window, _names(resolved, fold)) for window, fold in first)
     found: list[RankedOn] = []

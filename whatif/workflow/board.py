@@ -12,10 +12,9 @@ from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
-from whatif.search.fold import Fold
 from whatif.search.pooling import mean_returns, pool
 from whatif.search.ranking import rank_rows
-from whatif.search.window import Window
+from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 from whatif.workflow.pending import slot
 from whatif.workflow.resolve import Resolved

@@ -20,13 +20,12 @@ from whatif.features.spec import check_features, feature_spec
 from whatif.paths import regular_file
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
-from whatif.search.fold import Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
 from whatif.search.stitching import check_stitchable
-from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
+from whatif.splits import Timeline, Window
 from whatif.strategies import AnyStrategy, BacktraderSpec, PortableStrategy, StrategySpec, to_portable
 from whatif.strategies import resolve as find_strategy
 from whatif.strategies.loading import strategy_file
@@ -87,7 +86,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     """
     if study.rank == "pooled":
         check_poolable(study.objective)
-    if study.split.kind == "cpcv":
+    if study.split.ranks_paths:
         check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
@@ -278,7 +277,7 @@ def _periods(study: Study, timeline: Timeline) -> dict[str, Periods]:
 
 def _check_periods(study: Study, timeline: Timeline, periods: Mapping[str, Periods]) -> None:
     """Refuse a window on which the objective has no value, whatever is traded."""
-    if study.objective not in ("sharpe", "sortino") or timeline.kind == "cpcv":
+    if study.objective not in ("sharpe", "sortino") or timeline.ranks_paths:
         return
     for window in timeline.ranked:
         count = len(periods[window.name])
@@ -292,7 +291,7 @@ def _check_periods(study: Study, timeline: Timeline, periods: Mapping[str, Perio
 def _longest_period(timeline: Timeline, bar_us: int) -> str:
     """Return the longest period that leaves enough of them in whatever is ranked on its own."""
     spans = [(window.start_us, window.end_us) for window in timeline.ranked]
-    if timeline.kind == "cpcv":  # ranked on all of its windows, joined
+    if timeline.ranks_paths:  # ranked on all of its windows, joined
         spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
     kinds = [choose_period(timeline.schedule.between(*span), *span, bar_us) for span in spans]
     return max(kinds, key=("session", "hour", "bar").index)

@@ -11,9 +11,9 @@ import pandas as pd
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.pins import LakeLocation
-from whatif.search.fold import Fold
 from whatif.search.ranking import choosable
 from whatif.search.undefined import why_undefined
+from whatif.splits import Fold
 from whatif.workflow.board import leaderboard, stored_rows
 from whatif.workflow.paths import path_board
 from whatif.workflow.resolve import Resolved
@@ -44,7 +44,7 @@ class FoldAnswer:
 
 def choose_in_folds(location: LakeLocation, resolved: Resolved) -> list[FoldAnswer]:
     """Return the ranking of each fold and what came first in it, from what is stored."""
-    if resolved.timeline.kind == "cpcv":
+    if resolved.timeline.ranks_paths:
         return [_answer(resolved, resolved.timeline.last, path_board(location, resolved))]
     return [
         _answer(resolved, fold, leaderboard(location, resolved, fold)) for fold in resolved.timeline.folds

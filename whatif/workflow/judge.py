@@ -16,7 +16,7 @@ from whatif.report.judgement import Judgement
 from whatif.runner.plan import Plan
 from whatif.runner.thinning import returns_to_keep
 from whatif.search.ranking import rankable
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.stats import (
     Evidence,
     RankCorrelation,
@@ -284,7 +284,7 @@ def _trades(
     location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], chosen: Chosen
 ) -> float:
     """Return the closed trades of the chosen configuration on all windows that it is judged on."""
-    if resolved.timeline.kind != "walk_forward":
+    if not resolved.timeline.joins_tests:
         return float(chosen.validate["trades"])
     total = 0.0
     for one in ranked_on:
@@ -366,7 +366,7 @@ def _seen_on_test(
 
 def _one_path(resolved: Resolved) -> list[str]:
     """Say which of several paths the statistics are of, since they are no independent data."""
-    paths = len(paths_of(resolved)) if resolved.timeline.kind == "cpcv" else 1
+    paths = len(paths_of(resolved)) if resolved.timeline.ranks_paths else 1
     if paths < 2:
         return []
     return [

@@ -11,7 +11,7 @@ from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Pending
 from whatif.runner.spark import NOTHING, Keep
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.study import Study
 from whatif.workflow.pending import slot, work_of
 from whatif.workflow.resolve import Resolved

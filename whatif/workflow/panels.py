@@ -17,7 +17,7 @@ from whatif.pins import LakeLocation
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
 from whatif.search.configuration import Configuration
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.stats.benchmark import Holding
 from whatif.typing import FloatArray
 from whatif.workflow.pending import slot

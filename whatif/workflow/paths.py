@@ -12,9 +12,8 @@ from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.lake.results import RESULTS
 from whatif.pins import LakeLocation
-from whatif.search.fold import Fold
 from whatif.search.stitching import stitch
-from whatif.search.window import Window
+from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 from whatif.workflow.board import Stored, ranked, stored
 from whatif.workflow.pending import ranked_on

@@ -12,7 +12,7 @@ from whatif.runner.plan import Pending
 from whatif.runner.thinning import ALL_UP_TO
 from whatif.runner.watch import STOPPED, is_tried_again
 from whatif.search.configuration import Configuration
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.stored import Slot, read_rows, stored_keys, stream_rows
 
@@ -41,7 +41,7 @@ def slot(resolved: Resolved, window: Window) -> Slot:
 
 def keeps_all_returns(resolved: Resolved) -> bool:
     """Whether the study needs the returns of each of its backtests: what joins them does, of any number."""
-    if resolved.timeline.kind == "cpcv":  # ranked by returns that are joined
+    if resolved.timeline.ranks_paths:  # ranked by returns that are joined
         return True
     return resolved.pooled or len(resolved.grid.configurations) <= ALL_UP_TO
 

@@ -16,9 +16,9 @@ from whatif.lake.tags import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.search.configuration import Configuration
-from whatif.search.fold import Fold, Timeline
 from whatif.search.grid import Grid, expand
 from whatif.search.slices import BarSlice
+from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
 from whatif.workflow.check import Checked, bar_slice, check_study
@@ -286,7 +286,7 @@ def _models(
     study: Study, features: Mapping[str, FeatureSpec], timeline: Timeline
 ) -> dict[ModelKey, ModelSpec]:
     target = study.label.target if study.label else "return"
-    combined = timeline.folds if timeline.kind == "cpcv" else ()
+    combined = timeline.folds if timeline.ranks_paths else ()
     return {
         (name, timeframe, fold.number): model_spec(name, forest, spec, target, fold.train, fold in combined)
         for fold in timeline.every

@@ -229,7 +229,7 @@ class _Run:
         environment = self._environment(prepared, final, counts)
         shown = self.options.report
         certificate = certify(plan, resolved, answers) if self.options.certify else ""
-        walks = resolved.timeline.kind == "walk_forward"
+        walks = resolved.timeline.joins_tests
         whole = stitched(self.location, resolved, answers) if walks else None
         data = report_data(self.location, resolved, plan, answers, environment, certificate, whole, shown)
         judgement = judge_study(self.location, resolved, plan, answered(resolved, answers))

@@ -11,8 +11,8 @@ import pandas as pd
 
 from whatif.domain.frames import timestamps
 from whatif.pins import LakeLocation
-from whatif.search.fold import Fold
 from whatif.search.stitching import stitch, stitch_equity
+from whatif.splits import Fold
 from whatif.workflow.board import stored
 from whatif.workflow.choice import FoldAnswer
 from whatif.workflow.resolve import Resolved

@@ -14,7 +14,7 @@ from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
 from whatif.pins.filters import all_of, equal, one_of, within
 from whatif.pins.read import batches
-from whatif.search.window import Window
+from whatif.splits import Window
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression

@@ -18,9 +18,8 @@ from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin
 from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, within
 from whatif.pins.read import batches
-from whatif.search.fold import Timeline
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
+from whatif.splits import Timeline, Window
 from whatif.study import Study
 from whatif.typing import IntArray
 

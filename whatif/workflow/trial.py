@@ -17,7 +17,7 @@ from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
 from whatif.runner.apart import Signals, can_run_apart, rows_apart
 from whatif.runner.watch import OverLimitError, at_most
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.strategies import StrategySpec
 from whatif.workflow.resolve import Resolved
 

@@ -17,7 +17,7 @@ from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TEST_LOOKS
 from whatif.pins import LakeLocation
 from whatif.pins.filters import all_of, equal, within
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.stored import stream_rows
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from whatif.calendars import Schedule
 from whatif.engines.sessions import date_of
-from whatif.search.fold import Fold, Timeline
-from whatif.search.window import Window
+from whatif.splits import Fold, Timeline, Window
 from whatif.typing import IntArray
 from whatif.workflow.resolve import Resolved
 

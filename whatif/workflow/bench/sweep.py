@@ -12,7 +12,7 @@ from whatif.domain.timeframe import MINUTE_US
 from whatif.runner.plan import Pending, Plan, WindowPlan
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.search.window import Window
+from whatif.splits import Window
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
 from whatif.workflow.bench.market import BenchMarket

@@ -19,8 +19,8 @@ from whatif.engines.compiled.stage import Part, Stage
 from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError
 from whatif.search.ranking import rank_rows
-from whatif.search.window import Window
 from whatif.sources.sample import generate
+from whatif.splits import Window
 from whatif.stats import Evidence, Verdict, judge
 from whatif.stats.benchmark import Holding
 from whatif.strategies import StrategySpec

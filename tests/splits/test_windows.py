@@ -10,9 +10,9 @@ import pytest
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import CalendarError, StudyError
-from whatif.search.fold import Timeline
-from whatif.search.window import Window
 from whatif.search.windows import resolve_timeline
+from whatif.splits import Timeline
+from whatif.splits.window import Window
 from whatif.study import parse_study
 
 LEAN = "start: 2013-10-04, end: 2013-10-12"

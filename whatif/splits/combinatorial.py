@@ -4,21 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from math import comb
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from whatif.domain.timeframe import duration_us, timeframe_us
+from whatif.domain.timeframe import timeframe_us
 from whatif.errors import StudyError
-from whatif.search.edges import Edges
-from whatif.search.fold import Fold
-from whatif.search.window import Window
-from whatif.study import Combinatorial, Study
+from whatif.splits.base import Folds, Split, TimeSlice
+from whatif.splits.edges import Edges
+from whatif.splits.fold import Fold
+from whatif.splits.lengths import Embargo, embargo_length_us
+from whatif.splits.window import Window
 from whatif.typing import IntArray
+
+MAX_SPLITS = 5_000
+"""Splits of a combinatorial study; each one trains its models anew."""
+
+
+class Combinatorial(Split):
+    """Combinatorial purged cross-validation on what lies before a test window that is kept apart.
+
+    Attributes
+    ----------
+    folds : int
+        Consecutive parts of equal length.
+    test_folds : int
+        How many of them each split leaves out of training, and backtests on.
+    embargo : int or str
+        Left out of training behind each of those, and between them all and the test window.
+    test : float
+        Share of the slice's trading time that is kept apart; 0 for none.
+    """
+
+    ranks_paths: ClassVar[bool] = True
+
+    kind: Literal["cpcv"]
+    folds: Annotated[int, Field(ge=3, le=100)] = 10
+    test_folds: Annotated[int, Field(ge=2)] = 2
+    embargo: Embargo = "0min"
+    test: Annotated[float, Field(strict=False, ge=0, lt=1)] = 0.2
+
+    @model_validator(mode="after")
+    def _some_train(self) -> Combinatorial:
+        if self.test_folds >= self.folds:
+            raise ValueError(
+                f"test_folds = {self.test_folds} of folds = {self.folds} leave nothing to train on: "
+                "take fewer of them"
+            )
+        splits = comb(self.folds, self.test_folds)
+        if splits > MAX_SPLITS:
+            raise ValueError(
+                f"{self.test_folds} of {self.folds} folds make {splits:,} splits, more than {MAX_SPLITS:,}: "
+                "take fewer folds"
+            )
+        return self
+
+    def make_folds(self, time: TimeSlice) -> Folds:
+        """Return a fold for each split, and a final one that trains on everything before the test window.
+
+        Observations are sessions, or bars where there are few sessions.
+        """
+        edges = time.edges
+        cut_us = time.cut(1.0 - self.test) if self.test else time.end_us
+        grid = _sessions(self, edges, cut_us) if time.snaps else _bars(self, time, cut_us)
+        count = len(grid.at) - 1
+        splits = list(combinations(count, self.folds, self.test_folds, grid.purged, grid.embargo))
+        names = {int(test[0]): "" for one in splits for test in one.tests}
+        names = {first: f"fold-{k:02}" for k, first in enumerate(sorted(names), 1)}
+        ranked = tuple(_fold(number, one, grid, names) for number, one in enumerate(splits, 1))
+        everything = Window("train", int(grid.at[0]), int(grid.at[-1]))
+        begin, end = edges.after(cut_us, self.embargo), int(edges.at[-1])
+        if cut_us < end <= begin:
+            raise StudyError(
+                f"split.test = {self.test:g} is empty: the embargo {self.embargo!r} leaves nothing of it; "
+                "shorten split.embargo or give the test window a larger share"
+            )
+        test = Window("test", begin, end) if begin < end else None
+        return Folds(ranked, Fold(len(ranked) + 1, (everything,), (), test))
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Combination:
     """One combination of test folds, as skfolio gives it.
 
     Attributes
@@ -38,7 +106,7 @@ class Split:
 
 def combinations(
     observations: int, folds: int, test_folds: int, purged: int = 0, embargo: int = 0
-) -> Iterator[Split]:
+) -> Iterator[Combination]:
     """Yield the splits of so many consecutive observations.
 
     Parameters
@@ -71,7 +139,7 @@ def combinations(
     validation = _skfolio()(n_folds=folds, n_test_folds=test_folds, purged_size=purged, embargo_size=embargo)
     paths = validation.get_path_ids()
     for own, (train, tests) in zip(paths, validation.split(np.zeros((observations, 1))), strict=True):
-        yield Split(train, tuple(tests), tuple(int(path) for path in own))
+        yield Combination(train, tuple(tests), tuple(int(path) for path in own))
 
 
 def _skfolio() -> Any:
@@ -102,46 +170,7 @@ class _Grid:
     embargo: int
 
 
-def combinatorial(
-    study: Study, split: Combinatorial, edges: Edges, cut_us: int, whole: bool
-) -> tuple[Fold, ...]:
-    """Return a fold for each split, and the one that trains on everything before the test window.
-
-    Parameters
-    ----------
-    study : Study
-        The study.
-    split : Combinatorial
-        Its split.
-    edges : Edges
-        Its sessions.
-    cut_us : int
-        Where the test window begins, before the embargo.
-    whole : bool
-        Whether observations are sessions; bars otherwise.
-
-    Returns
-    -------
-    tuple of Fold
-        The last one is the one that nothing is ranked in.
-    """
-    grid = _sessions(split, edges, cut_us) if whole else _bars(study, split, edges, cut_us)
-    splits = list(combinations(len(grid.at) - 1, split.folds, split.test_folds, grid.purged, grid.embargo))
-    names = {int(test[0]): "" for one in splits for test in one.tests}
-    names = {first: f"fold-{k:02}" for k, first in enumerate(sorted(names), 1)}
-    folds = [_fold(number, one, grid, names) for number, one in enumerate(splits, 1)]
-    everything = Window("train", int(grid.at[0]), int(grid.at[-1]))
-    begin, end = edges.after(cut_us, split.embargo, split.embargo_us), int(edges.at[-1])
-    if cut_us < end <= begin:
-        raise StudyError(
-            f"split.test = {split.test:g} is empty: the embargo {split.embargo!r} leaves nothing of it; "
-            "shorten split.embargo or give the test window a larger share"
-        )
-    test = Window("test", begin, end) if begin < end else None
-    return (*folds, Fold(len(folds) + 1, (everything,), (), test))
-
-
-def _fold(number: int, split: Split, grid: _Grid, names: dict[int, str]) -> Fold:
+def _fold(number: int, split: Combination, grid: _Grid, names: dict[int, str]) -> Fold:
     def window(name: str, rows: IntArray) -> Window:
         return Window(name, int(grid.at[rows[0]]), int(grid.at[rows[-1] + 1]))
 
@@ -157,15 +186,15 @@ def _sessions(split: Combinatorial, edges: Edges, cut_us: int) -> _Grid:
         embargo = split.embargo
     else:  # as many sessions as ever open within it
         opens = edges.schedule.open_us
-        within = np.searchsorted(opens, opens + split.embargo_us) - np.arange(len(opens))
+        within = np.searchsorted(opens, opens + embargo_length_us(split.embargo)) - np.arange(len(opens))
         embargo = int(within.max())
     return _Grid(edges.at[edges.at <= cut_us], 0, embargo)
 
 
-def _bars(study: Study, split: Combinatorial, edges: Edges, cut_us: int) -> _Grid:
+def _bars(split: Combinatorial, time: TimeSlice, cut_us: int) -> _Grid:
     """Bars of the study's timeframe inside regular hours."""
-    schedule = edges.schedule
-    bar_us = timeframe_us(study.data.timeframe)
+    schedule, edges = time.schedule, time.edges
+    bar_us = timeframe_us(time.timeframe)
     counts = [-(-int(length) // min(bar_us, int(length))) for length in schedule.trading_us]
     starts = [
         int(edges.at[k]) if row == 0 else schedule.after(k, row * bar_us)
@@ -173,8 +202,8 @@ def _bars(study: Study, split: Combinatorial, edges: Edges, cut_us: int) -> _Gri
         for row in range(count)
     ]
     at = np.array([start for start in starts if start < cut_us] + [cut_us], dtype=np.int64)
-    embargo = (
-        split.embargo * max(counts) if isinstance(split.embargo, int) else -(-split.embargo_us // bar_us)
-    )
-    reach = duration_us(study.label.horizon) if study.label is not None and study.models else 0
-    return _Grid(at, -(-reach // bar_us), embargo)
+    if isinstance(split.embargo, int):
+        embargo = split.embargo * max(counts)
+    else:
+        embargo = -(-embargo_length_us(split.embargo) // bar_us)
+    return _Grid(at, -(-time.label_us // bar_us), embargo)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whatif.calendars import Schedule
 from whatif.errors import StudyError
-from whatif.search.window import Window, instant_text
+from whatif.splits.window import Window, instant_text
 
 Cut = tuple[str, int, int]
 """Name, start and end of a window before the embargo."""
@@ -47,62 +46,6 @@ class Fold:
     def backtested(self) -> tuple[Window, ...]:
         """Return the windows that backtests run in."""
         return (*self.validate, *(() if self.test is None else (self.test,)))
-
-
-@dataclass(frozen=True, eq=False)
-class Timeline:
-    """The study's slice of time and its folds.
-
-    Attributes
-    ----------
-    schedule : Schedule
-        Sessions of the slice.
-    start_us, end_us : int
-        Bounds of the slice, half-open, microseconds UTC.
-    kind : str
-        "holdout", "walk_forward" or "cpcv".
-    folds : tuple of Fold
-        Those that configurations are ranked in, in time order: one of a holdout.
-    final : Fold or None
-        Of a combinatorial split, the one that trains on everything before the test window;
-        nothing is ranked in it.
-    """
-
-    schedule: Schedule
-    start_us: int
-    end_us: int
-    kind: str
-    folds: tuple[Fold, ...]
-    final: Fold | None = None
-
-    @property
-    def every(self) -> tuple[Fold, ...]:
-        """Return the folds, the final one last."""
-        return self.folds if self.final is None else (*self.folds, self.final)
-
-    @property
-    def last(self) -> Fold:
-        """Return the fold whose choice one would trade next."""
-        return self.every[-1]
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """Return all windows, each once."""
-        return _once(window for fold in self.every for window in fold.windows)
-
-    @property
-    def backtested(self) -> tuple[Window, ...]:
-        """Return the windows that backtests run in, each once."""
-        return _once(window for fold in self.every for window in fold.backtested)
-
-    @property
-    def ranked(self) -> tuple[Window, ...]:
-        """Return the windows that configurations are ranked on, each once."""
-        return _once(window for fold in self.folds for window in fold.validate)
-
-
-def _once(windows: Iterable[Window]) -> tuple[Window, ...]:
-    return tuple(dict.fromkeys(windows))
 
 
 def embargoed(cuts: Sequence[Cut], after: Callable[[int], int]) -> list[Window | None]:

@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from whatif.calendars import EPOCH, Schedule
+from whatif.splits.lengths import embargo_length_us
 from whatif.typing import IntArray
 
 
@@ -68,7 +69,7 @@ class Edges:
         since = self.day(k) - int(length.removesuffix("d"))
         return int(np.searchsorted(self.schedule.session, since))
 
-    def after(self, instant: int, embargo: int | str, embargo_us: int) -> int:
+    def after(self, instant: int, embargo: int | str) -> int:
         """Return when an embargo that begins at `instant` ends.
 
         Parameters
@@ -76,11 +77,9 @@ class Edges:
         instant : int
             Microseconds UTC.
         embargo : int or str
-            As the study gives it: a number counts sessions.
-        embargo_us : int
-            Its length, if it is a duration.
+            As the study gives it: a number counts sessions, a text is a duration.
         """
         if not isinstance(embargo, int):
-            return instant + embargo_us
+            return instant + embargo_length_us(embargo)
         k = int(np.searchsorted(self.at, instant)) + embargo
         return int(self.at[min(k, len(self.at) - 1)]) if embargo else instant

@@ -1,0 +1,124 @@
+"""Implementations that others bring: found by entry point, or as `module:Name`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from whatif.errors import PluginError, nearest
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One implementation of a seam.
+
+    Attributes
+    ----------
+    name : str
+        By which a study asks for it.
+    kind : type
+        The class.
+    origin : str
+        Where it comes from: "whatif", or a distribution and its version.
+    """
+
+    name: str
+    kind: type[Any]
+    origin: str
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A place at which implementations can be put in.
+
+    Attributes
+    ----------
+    group : str
+        Group of entry points, such as "whatif.splits".
+    base : type
+        What each implementation derives from.
+    noun : str
+        What one is called in messages, such as "split".
+    built_in : mapping of str to type
+        Those that come along.
+    """
+
+    group: str
+    base: type[Any]
+    noun: str
+    built_in: Mapping[str, type[Any]]
+
+    def find(self, name: str) -> type[Any]:
+        """Return the implementation that a study names: one that comes along, installed, or `module:Name`.
+
+        Raises
+        ------
+        PluginError
+            If there is none, it cannot be imported, or is not what the seam takes.
+        """
+        if name in self.built_in:
+            return self.built_in[name]
+        if ":" in name:
+            return self._checked(name, _imported(name, self.noun), "the study")
+        for plugin in self.installed():
+            if plugin.name == name:
+                return plugin.kind
+        raise PluginError(nearest(name, [plugin.name for plugin in self.every()]))
+
+    def every(self) -> list[Plugin]:
+        """Return those that come along and those that are installed, by name."""
+        own = [Plugin(name, kind, "whatif") for name, kind in self.built_in.items()]
+        return sorted([*own, *self.installed()], key=lambda plugin: plugin.name)
+
+    def installed(self) -> list[Plugin]:
+        """Return what installed distributions bring.
+
+        Raises
+        ------
+        PluginError
+            If one cannot be imported, or two have one name.
+        """
+        found: dict[str, Plugin] = {}
+        for name, value, origin in _entries(self.group):
+            if name in self.built_in or name in found:
+                other = found[name].origin if name in found else "whatif"
+                raise PluginError(
+                    f"{self.noun} {name!r} is brought by both {other} and {origin}: uninstall one of them"
+                )
+            found[name] = Plugin(name, self._checked(name, _imported(value, self.noun), origin), origin)
+        return list(found.values())
+
+    def _checked(self, name: str, kind: Any, origin: str) -> type[Any]:
+        if not (isinstance(kind, type) and issubclass(kind, self.base)):
+            raise PluginError(
+                f"{self.noun} {name!r} of {origin} is no class derived from "
+                f"{self.base.__module__}.{self.base.__qualname__}"
+            )
+        return kind
+
+
+@lru_cache(maxsize=16)
+def _entries(group: str) -> tuple[tuple[str, str, str], ...]:
+    """Return name, value and distribution of each entry point of a group."""
+    return tuple(
+        (entry.name, entry.value, f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown")
+        for entry in entry_points(group=group)
+    )
+
+
+def _imported(value: str, noun: str) -> Any:
+    module, _, name = value.partition(":")
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise PluginError(
+            f"{noun} {value!r} cannot be imported: {type(error).__name__}: {error}; install it, or correct "
+            "the name (module:Name)"
+        ) from error
+    return found
