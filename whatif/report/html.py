@@ -118,9 +118,8 @@ def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
 
 
 def _environment() -> jinja2.Environment:
-    folder = files("whatif.report") / "templates"
     env = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
+        loader=jinja2.FunctionLoader(_template),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     env.filters["metric"] = lambda value, key: format_metric(key, value)

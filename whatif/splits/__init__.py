@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whatif.splits.combinatorial import Combinatorial
     from whatif.splits.fold import Fold
     from whatif.splits.holdout import Holdout
-    from whatif.splits.kinds import any_split, split_class, split_kinds
+    from whatif.splits.kinds import any_split, split_class
     from whatif.splits.timeline import Timeline
     from whatif.splits.walk_forward import WalkForward
     from whatif.splits.window import Window, instant_text
@@ -30,7 +30,6 @@ _PLACES = {
     "bounds_of": "bounds",
     "instant_text": "window",
     "split_class": "kinds",
-    "split_kinds": "kinds",
 }
 """Modules by what they define: a worker needs windows, and neither calendars nor pydantic."""
 
@@ -48,7 +47,6 @@ __all__ = [
     "bounds_of",
     "instant_text",
     "split_class",
-    "split_kinds",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Where a slice of sessions begins and ends."""
+"""Bounds of a slice of sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every split has to keep to, whoever wrote it."""
+"""Contract of splits: the rules that the folds of each one keep to, whoever wrote it."""
 
 from __future__ import annotations
 

@@ -21,11 +21,6 @@ SEAM = Seam(
 )
 
 
-def split_kinds() -> list[str]:
-    """Return the names of all splits that come along or are installed."""
-    return [plugin.name for plugin in SEAM.every()]
-
-
 def split_class(given: Any) -> type[Split] | None:
     """Return the class of a section as it was written; None if there is none of its kind."""
     try:
