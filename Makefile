@@ -59,10 +59,11 @@ $(AWSJAR)/.installed: requirements-aws.lock | $(STAMP)
 	  --upgrade --target $(AWSJAR) -r requirements-aws.lock
 	@touch $@
 
-lint: $(STAMP) ## ruff, import-linter, mypy, licences and known holes of what is locked
+lint: $(STAMP) ## ruff, import-linter, figures of the rooms, mypy, licences and known holes of what is locked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python infra/check_rooms.py
 	$(BIN)/mypy
 	$(BIN)/python infra/check_licences.py
 
