@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -29,6 +29,23 @@ class Plugin:
     name: str
     kind: type[Any]
     origin: str
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """An implementation that is installed and cannot be used.
+
+    Attributes
+    ----------
+    name, origin : str
+        As of `Plugin`.
+    error : PluginError
+        Why.
+    """
+
+    name: str
+    origin: str
+    error: PluginError
 
 
 @dataclass(frozen=True)
@@ -82,15 +99,34 @@ class Seam:
         PluginError
             If one cannot be imported, or two have one name.
         """
-        found: dict[str, Plugin] = {}
+        found = []
+        for plugin in self._entries():
+            if isinstance(plugin, BrokenPlugin):
+                raise plugin.error
+            found.append(plugin)
+        return found
+
+    def listed(self) -> list[Plugin | BrokenPlugin]:
+        """Return all there are by name, those that cannot be used too."""
+        own = [Plugin(name, kind, "whatif") for name, kind in self.built_in.items()]
+        return sorted([*own, *self._entries()], key=lambda plugin: plugin.name)
+
+    def _entries(self) -> Iterator[Plugin | BrokenPlugin]:
+        """Yield what installed distributions bring."""
+        origins = dict.fromkeys(self.built_in, "whatif")
         for name, value, origin in _entries(self.group):
-            if name in self.built_in or name in found:
-                other = found[name].origin if name in found else "whatif"
-                raise PluginError(
-                    f"{self.noun} {name!r} is brought by both {other} and {origin}: uninstall one of them"
-                )
-            found[name] = Plugin(name, self._checked(name, _imported(value, self.noun), origin), origin)
-        return list(found.values())
+            try:
+                if name in origins:
+                    raise PluginError(
+                        f"{self.noun} {name!r} is brought by both {origins[name]} and {origin}: uninstall "
+                        "one of them"
+                    )
+                kind = self._checked(name, _imported(value, self.noun), origin)
+            except PluginError as error:
+                yield BrokenPlugin(name, origin, error)
+            else:
+                origins[name] = origin
+                yield Plugin(name, kind, origin)
 
     def _checked(self, name: str, kind: Any, origin: str) -> type[Any]:
         if not (isinstance(kind, type) and issubclass(kind, self.base)):

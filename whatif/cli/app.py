@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import corrections, data, health, stop, studies, submit, tools
+from whatif.cli import corrections, data, health, plugins, stop, studies, submit, tools
 from whatif.cli.translate import in_words
 from whatif.errors import MachineError, SubmitError, WhatIfError
 from whatif.masking import masked
@@ -92,6 +92,7 @@ app.command("cancel")(submit.cancel)
 app.command("bench")(tools.bench)
 app.command("calibrate")(tools.calibrate)
 app.command("doctor")(health.doctor)
+app.command("plugins")(plugins.plugins)
 
 
 def _version(wanted: bool) -> None:
