@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from whatif.workflow.bench.standalone import SPARK_HOME as SPARK_HOME
-from whatif.workflow.bench.standalone import Cluster as Standalone
-from whatif.workflow.bench.standalone import environment_of, run_cluster
+from whatif.bench.standalone import SPARK_HOME as SPARK_HOME
+from whatif.bench.standalone import Cluster as Standalone
+from whatif.bench.standalone import environment_of, run_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2

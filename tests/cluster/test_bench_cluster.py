@@ -6,9 +6,9 @@ import math
 
 import pytest
 
+from whatif.bench import cluster, driver
+from whatif.bench.setting import BenchOptions, Setting
 from whatif.pins import LakeLocation
-from whatif.workflow.bench import cluster, driver
-from whatif.workflow.bench.setting import BenchOptions, Setting
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from whatif.bench.standalone import below, kill
 from whatif.lake import TableSpec
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
-from whatif.workflow.bench.standalone import below, kill
 
 from ..markets import put_bars, walk
 from ..workflow.conftest import plain_rows, rows_of, study_text

@@ -1,0 +1,200 @@
+"""A large sweep by the compiled engine through Spark, against three other backtesters."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whatif.bench import sweep
+from whatif.bench.again import differing, draw
+from whatif.bench.figures import Figure, Goal, Measurement
+from whatif.bench.memory import probe
+from whatif.bench.rivals import (
+    BACKTESTING,
+    OPTSTRATEGY,
+    VECTORBT,
+    Rival,
+    RivalRun,
+    peak_of,
+    rate_of,
+    run_rival,
+    spread,
+)
+from whatif.bench.setting import Setting
+from whatif.bench.through import StoredSweep, compute, store
+from whatif.errors import RunError
+
+AGAIN = 20
+"""Configurations that are run again by Backtrader's broker."""
+
+RIVALS = {OPTSTRATEGY: 4, VECTORBT: 20, BACKTESTING: 6}
+"""How many fast and how many slow periods each rival runs, of those of the sweep."""
+
+_FULL = (range(5, 105), range(110, 1110, 10))
+_QUICK = (range(5, 15), range(110, 210, 10))
+_QUICK_SIDE = 3
+_NOTES = (
+    "whatif: wall time through Spark in a session that has run another sweep; all metrics, returns and "
+    "buy-and-hold of each configuration. A worker forgets its indicators before each run",
+    "rivals: wall time of the sweep alone in fresh processes, nothing compiled, read or imported while the "
+    "clock runs. Each runs a part of the grid, evenly spaced: its rate is for each configuration and bar, "
+    "which is what the ratios compare. They compute less: optstrategy the final value, vectorbt total "
+    "return, Sharpe ratio and drawdown",
+    "vectorbt: a few configurations at a time, which is its fastest; the shorter time of one process and of "
+    "one for each core. Its memory for all of them at once is a figure of its own",
+)
+
+
+@dataclass(frozen=True)
+class _Round:
+    """All sides on the same bars, one after the other; a rival that is not installed is None."""
+
+    computed_seconds: float
+    stored: StoredSweep
+    rivals: dict[Rival, RivalRun | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the round for JSON."""
+        return {
+            "computed_seconds": self.computed_seconds,
+            "stored_seconds": self.stored.seconds,
+            "waves": self.stored.waves,
+            "failed": self.stored.failed,
+            "rivals": {rival.name: run and run.to_dict() for rival, run in self.rivals.items()},
+        }
+
+
+def measure(setting: Setting) -> Measurement:
+    """Compare configuration-bars a second of the compiled engine with those of the rivals."""
+    fast, slow = _QUICK if setting.options.quick else _FULL
+    bars, configurations = len(setting.market.bars), len(fast) * len(slow)
+    store(setting, "sweep warm-up", sweep.COMPILED, [f + 200 for f in fast[:20]], [s + 5 for s in slow[:20]])
+    rounds = [_round(setting, k, fast, slow) for k in range(setting.options.repeats)]
+    last = rounds[-1].stored
+    failed = sum(one.stored.failed for one in rounds)
+    if failed == configurations * len(rounds):
+        raise RunError(f"all {failed:,} backtests of the sweep failed; run it by `whatif run` to see why")
+    chosen = draw(last.pending[0].configurations, AGAIN)
+    setting.say(f"sweep: {len(chosen)} configurations again, by Backtrader's broker")
+    wrong = differing(setting, last, chosen)
+    setting.say("sweep: a worker's memory")
+    worker = probe(setting, last.plan, last.pending)
+    whole = _whole_memory(setting, fast, slow)
+    equal = Figure(
+        "equal",
+        f"of {len(chosen)} drawn configurations, equal to Backtrader's broker as bytes in all metrics",
+        len(chosen) - len(wrong),
+        "",
+        Goal("exactly", AGAIN),
+    )
+    return Measurement(
+        name="sweep",
+        title=f"sma_crossover, {configurations:,} configurations on {bars:,} bars of "
+        f"{setting.market.bars.symbol}, {sweep.COMPILED} engine, commission and slippage",
+        figures=(
+            *_speeds(rounds, bars, configurations),
+            equal,
+            Figure("failed", "backtests that failed", failed, "", Goal("exactly", 0)),
+            *_memory(rounds, worker, whole),
+        ),
+        notes=(*_NOTES, *(rival.remedy for rival, run in rounds[0].rivals.items() if run is None)),
+        detail={
+            "bars": bars,
+            "grid": [list(fast), list(slow)],
+            "rounds": [one.to_dict() for one in rounds],
+            "rival_versions": {r.name: dict(run.versions) for r, run in rounds[-1].rivals.items() if run},
+            "differing": wrong,
+            "worker": worker,
+            "vectorbt_at_once": whole and whole.to_dict(),
+        },
+    )
+
+
+def _round(setting: Setting, k: int, fast: Sequence[int], slow: Sequence[int]) -> _Round:
+    setting.say(f"sweep: round {k + 1} of {setting.options.repeats}")
+    computed = compute(setting, sweep.COMPILED, fast, slow)
+    stored = store(setting, f"sweep round {k}", sweep.COMPILED, fast, slow)
+    runs = {rival: run_rival(setting, rival, *_part(setting, rival, fast, slow)) for rival in RIVALS}
+    return _Round(computed, stored, runs)
+
+
+def _part(
+    setting: Setting, rival: Rival, fast: Sequence[int], slow: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Return the periods that a rival runs."""
+    side = min(RIVALS[rival], _QUICK_SIDE) if setting.options.quick else RIVALS[rival]
+    return spread(fast, side), spread(slow, side)
+
+
+def _whole_memory(setting: Setting, fast: Sequence[int], slow: Sequence[int]) -> RivalRun | None:
+    """Run vectorbt's part of the grid with all configurations in one table."""
+    part = _part(setting, VECTORBT, fast, slow)
+    return run_rival(setting, VECTORBT, *part, columns=len(part[0]) * len(part[1]))
+
+
+def _speeds(rounds: Sequence[_Round], bars: int, configurations: int) -> list[Figure]:
+    """Return ratios and rates, each the median of all rounds."""
+    cost = float(configurations * bars)
+    computed = [cost / one.computed_seconds for one in rounds]
+    stored = [cost / one.stored.seconds for one in rounds]
+    theirs = {rival: [rate_of(one.rivals[rival], bars) for one in rounds] for rival in RIVALS}
+    goals = {OPTSTRATEGY: Goal("at least", 3000.0), VECTORBT: Goal("at least", 15.0)}
+    ratios = [
+        Figure(
+            f"ratio_{_key(rival)}",
+            f"through Spark / {rival.name}",
+            statistics.median(a / b for a, b in zip(computed, rates, strict=True)),
+            "x",
+            goals.get(rival),
+        )
+        for rival, rates in theirs.items()
+    ]
+    rates = [
+        Figure(f"rate_{_key(rival)}", rival.name, statistics.median(values), "bars/s")
+        for rival, values in theirs.items()
+    ]
+    median = statistics.median
+    alone = median(
+        a / _rate_alone(one.rivals[VECTORBT], bars) for a, one in zip(computed, rounds, strict=True)
+    )
+    return [
+        Figure(
+            "rate", "configuration-bars through Spark", median(computed), "bars/s", Goal("at least", 100e6)
+        ),
+        *ratios,
+        Figure("ratio_vectorbt_alone", "through Spark / vectorbt in one process, as it comes", alone, "x"),
+        Figure("rate_stored", "configuration-bars through Spark, results stored", median(stored), "bars/s"),
+        *rates,
+    ]
+
+
+def _rate_alone(run: RivalRun | None, bars: int) -> float:
+    """Return vectorbt's rate in the one process that it runs in by itself; NaN without it."""
+    return math.nan if run is None else run.backtests * bars / float(run.detail["seconds_one"])
+
+
+def _memory(rounds: Sequence[_Round], worker: dict[str, Any], whole: RivalRun | None) -> list[Figure]:
+    peaks = [
+        Figure(
+            f"peak_{_key(rival)}",
+            f"peak memory of {rival.name}'s largest process",
+            max(peak_of(one.rivals[rival]) for one in rounds),
+            "MB",
+        )
+        for rival in RIVALS
+    ]
+    count = "its" if whole is None else f"{whole.backtests:,}"
+    own = f"peak memory of a worker of whatif, all {worker['rows']:,} configurations"
+    text = f"peak memory of vectorbt, {count} configurations in one table"
+    return [
+        Figure("peak_worker", own, worker["peak_mb"], "MB"),
+        *peaks,
+        Figure("peak_vectorbt_at_once", text, peak_of(whole), "MB"),
+    ]
+
+
+def _key(rival: Rival) -> str:
+    return rival.module if rival is not OPTSTRATEGY else rival.name

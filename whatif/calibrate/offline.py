@@ -1,0 +1,189 @@
+"""Studies of calibration judged on the compiled engine's own returns: no lake, no Spark, the same figures."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.calibrate.markets import (
+    EXCHANGE,
+    Market,
+    Size,
+    is_planted,
+    sample_market,
+    study_of,
+    sweep_of,
+)
+from whatif.calibrate.outcome import Outcome, flat, key_of
+from whatif.domain.bars import Bars
+from whatif.domain.execution import Execution
+from whatif.domain.metrics import account_metrics, period_rows
+from whatif.domain.resample import resample
+from whatif.domain.timeframe import MINUTE_US, timeframe_us
+from whatif.engines.compiled.stage import Part, Stage
+from whatif.engines.market import bars_of_frame
+from whatif.errors import RunError
+from whatif.search.ranking import rank_rows
+from whatif.sources.sample import generate
+from whatif.splits import Window
+from whatif.stats import Evidence, Verdict, judge
+from whatif.stats.benchmark import Holding
+from whatif.strategies import StrategySpec
+from whatif.typing import FloatArray
+from whatif.workflow.check import Checked, check_study
+from whatif.workflow.judge import SEED
+from whatif.workflow.others import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What came of a study on one market.
+
+    Attributes
+    ----------
+    returns : float64 array (periods, configurations)
+        On validate.
+    chosen : int
+        Column that came first.
+    params : mapping
+        Its parameters.
+    validate, test : mapping
+        Its metrics.
+    test_returns : float64 array (test periods,)
+        Its returns there.
+    """
+
+    returns: FloatArray
+    chosen: int
+    params: dict[str, Any]
+    validate: dict[str, Any]
+    test: dict[str, Any]
+    test_returns: FloatArray
+
+
+def judge_offline(market: Market, size: Size) -> Outcome:
+    """Return the outcome of a market.
+
+    What `whatif calibrate` does through lake and Spark, on the same bars, windows, engine and
+    statistics; one look at the test window counts, the study's own.
+    """
+    started = time.perf_counter()
+    (bars,) = bars_of_frame(generate(sample_market([market], size), market.name), EXCHANGE)
+    study = check_study(study_of(market, size), runs=False)
+    swept = _sweep(study, bars)
+    others = (
+        _others(study, check_study(sweep_of(market, size), runs=False), bars) if market.kind.swept else None
+    )
+    verdict = _verdict(study, bars, swept, others)
+    return Outcome(
+        key=offline_key(market, size),
+        market=market.name,
+        kind=market.kind.name,
+        seed=market.seed,
+        word=str(verdict.word),
+        planted=is_planted(swept.params),
+        chosen=flat(swept.params),
+        validate=flat(swept.validate),
+        test=flat(swept.test),
+        figures=flat(verdict.figures) if verdict.figures is not None else {},
+        seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def offline_key(market: Market, size: Size) -> str:
+    """Return `key_of` an outcome that was judged here."""
+    return f"offline-{key_of(market, size)}"
+
+
+def _windows(study: Checked) -> tuple[Window, Window]:
+    fold = study.timeline.last
+    if fold.test is None:
+        raise RunError(f"study {study.study.study} has no test window")
+    return fold.validate[0], fold.test
+
+
+def _sweep(study: Checked, bars: Bars) -> Swept:
+    """Run every configuration on validate, and the first of them on test."""
+    spec, grid = study.strategy, study.grid
+    if not isinstance(spec, StrategySpec) or grid is None:
+        raise RunError(f"study {study.study.study} is none of a step function without models")
+    validate, test = _windows(study)
+    uses = Counter(str(e) for c in grid.configurations for e in spec.bound_inputs(c.params).values())
+    once = frozenset(text for text, count in uses.items() if count == 1)
+    stage, periods = _stage(study, spec, bars, validate, once), study.periods[validate.name]
+    returns = np.empty((len(periods), len(grid.configurations)))
+    rows = []
+    for k, configuration in enumerate(grid.configurations):
+        part = Part(configuration.params, configuration.execution, configuration.overlays)
+        account = stage.measure(part).account
+        returns[:, k] = account.returns
+        metrics = account_metrics(account, configuration.execution, periods)
+        rows.append(
+            {"config_id": configuration.config_id, "symbol": bars.symbol, "status": "ok", **metrics, "at": k}
+        )
+    best = rank_rows(pd.DataFrame(rows), study.study.objective).iloc[0]
+    chosen = grid.configurations[int(best["at"])]
+    part = Part(chosen.params, chosen.execution, chosen.overlays)
+    told = _stage(study, spec, bars, test).measure(part).account
+    return Swept(
+        returns=returns,
+        chosen=int(best["at"]),
+        params=dict(chosen.params),
+        validate=rows[int(best["at"])],
+        test={"status": "ok", **account_metrics(told, chosen.execution, study.periods[test.name])},
+        test_returns=told.returns,
+    )
+
+
+def _stage(
+    study: Checked, spec: StrategySpec, bars: Bars, window: Window, once: frozenset[str] = frozenset()
+) -> Stage:
+    length = timeframe_us(study.study.data.timeframe)
+    traded = bars if length == MINUTE_US else resample(bars, length, MINUTE_US)
+    first, stop = window.rows(traded, length)
+    return Stage(spec, traded, first, stop, study.periods[window.name], {}, once)
+
+
+def _others(study: Checked, other: Checked, bars: Bars) -> FloatArray:
+    """Return what another study tried, on the periods of this one, (periods, configurations)."""
+    validate, theirs = _windows(study)[0], _windows(other)[0]
+    grid = Grid((validate.start_us,), (study.periods[validate.name].ends,))
+    returns, ends = _sweep(other, bars).returns, other.periods[theirs.name].ends
+    placed = [grid.place(theirs.start_us, ends, returns[:, k]) for k in range(returns.shape[1])]
+    return np.column_stack([column for column in placed if column is not None])
+
+
+def _verdict(study: Checked, bars: Bars, swept: Swept, others: FloatArray | None) -> Verdict:
+    validate, test = _windows(study)
+    own = swept.returns.shape[1]
+    return judge(
+        Evidence(
+            tried=swept.returns,
+            chosen=swept.chosen,
+            objective=study.study.objective,
+            periods_per_year=study.periods[validate.name].per_year,
+            markets=_held(study, bars, validate)[:, None],
+            test=swept.test_returns,
+            test_market=_held(study, bars, test),
+            trials=own + (0 if others is None else others.shape[1]),
+            others=others,
+            trades=float(swept.validate["trades"]),
+            test_trades=float(swept.test["trades"]),
+            looks=1,
+        ),
+        seed=SEED,
+    )
+
+
+def _held(study: Checked, bars: Bars, window: Window) -> FloatArray:
+    """Return the returns of holding the market, as studies compare with."""
+    periods = study.periods[window.name]
+    first, _ = window.rows(bars, MINUTE_US)
+    ends = period_rows(bars.ts[first:], periods)
+    opened, high = float(bars.open[first]), float(bars.high[first])
+    return Holding(opened, high, bars.close[first:], ends, Execution(), periods).at(1.0).returns
