@@ -73,7 +73,7 @@ class Finder(importlib.abc.MetaPathFinder):
                 stop()
             real(made)
             if fullname == "whatif.runner.waves":
-                made.Pace.wave_cost = lambda self, remaining, cores: 6 * 390.0
+                made.Pace.wave_cost = lambda self, remaining, cores: 36 * 390.0
             if fullname == module and name:
                 setattr(made, name, watched(getattr(made, name)))
         spec.loader.exec_module = exec_module
@@ -118,7 +118,7 @@ def stop_at(tmp_path: Path) -> Callable[..., Stopped]:
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY), MARK: mark, "GIT_PYTHON_REFRESH": "quiet"}
         command = [sys.executable, str(tmp_path / "driver.py"), where, str(seconds), numbers, *arguments]
         began = time.monotonic()
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
         left = list(processes_of(mark))
         while left and done.returncode == -signal.SIGKILL and time.monotonic() - began < 300:
             time.sleep(0.2)  # nobody is there to end them: each one has to see it for itself
