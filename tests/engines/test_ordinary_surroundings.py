@@ -10,7 +10,8 @@ import pytest
 
 import whatif
 from whatif.domain.execution import Execution
-from whatif.engines import BacktestTask, ordinary, run_engine
+from whatif.engines import BacktestTask, run_engine
+from whatif.engines.backtrader import ordinary
 from whatif.errors import EngineError
 from whatif.strategies import resolve
 

@@ -34,7 +34,7 @@ def get_engine(name: str) -> Engine:
     """
     # imported here: both are heavy, and checking a study needs neither
     if name == "backtrader":
-        from whatif.engines.backtrader import run as run_backtrader
+        from whatif.engines.backtrader.run import run as run_backtrader
 
         return run_backtrader
     if name == "compiled":

@@ -49,7 +49,7 @@ def _loader() -> Callable[[Frames], Frames]:
         import pyiceberg.io.pyarrow
         import pyiceberg.table  # noqa: F401
 
-        import whatif.engines.backtrader
+        import whatif.engines.backtrader.run
         import whatif.runner.worker  # noqa: F401
         from whatif.runner.imports import forget_archives
 

@@ -7,7 +7,7 @@ import numpy as np
 from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compare import differences
-from whatif.engines.compiled.broker import LARGEST_SIZE
+from whatif.engines.orders import LARGEST_SIZE
 from whatif.errors import EngineError
 
 

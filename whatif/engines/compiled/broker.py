@@ -14,9 +14,6 @@ import numpy as np
 from whatif.domain.compile import usable_in_both
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
 
-LARGEST_SIZE = 2.0**53
-"""Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
-
 Costs: TypeAlias = tuple[float, bool, bool]
 """Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.compile import jit_step
+from whatif.engines import orders
 from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles
 from whatif.engines.compiled.folder import keep_private, path_of, written
@@ -173,6 +174,7 @@ def _digest(text: str, identity: str) -> str:
 
 _SOURCES = (
     broker,
+    orders,
     intents,
     overlays,
     *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),

@@ -13,7 +13,6 @@ from whatif.domain.compile import jit_lean, usable_in_both
 from whatif.domain.statistics import Tally, settled, tally
 from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
-    LARGEST_SIZE,
     Costs,
     Slippage,
     account_value,
@@ -22,6 +21,7 @@ from whatif.engines.compiled.broker import (
     fill_price,
     order_size,
 )
+from whatif.engines.orders import LARGEST_SIZE
 from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
 from whatif.strategies.overlays import OverlayRules, apply_overlays, delay
 from whatif.typing import FloatArray, IntArray

@@ -13,12 +13,10 @@ import numba
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.blank import State
-from whatif.engines.compiled.broker import LARGEST_SIZE
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.errors import EngineError, WhatIfError, nearest
 from whatif.strategies import StrategySpec
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
 
 _PLACE = re.compile(r'^File "([^"]+)", line (\d+)|\b(?:at|from) (\S.*?) \((\d+)\)$', re.MULTILINE)
 _OWN_FOLDERS = (str(Path(numba.__file__).parent), str(Path(__file__).parents[2]))
@@ -194,19 +192,3 @@ def _short(reason: str) -> str:
         reason = pattern.sub(words, reason)
     reason = reason.strip(" .:;")
     return reason if len(reason) <= 200 else reason[:200] + "…"
-
-
-def refused_intent(where: str, code: object, amount: object) -> EngineError:
-    """Return the error for an answer that is no intent; `where` names strategy, symbol and bar."""
-    rule = "a size must be a finite number, and not negative for buy and sell"
-    if code not in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT):
-        rule = "use hold, target, buy, sell, close or target_percent"
-    return EngineError(f"{where}: the step returned the intent ({code!r}, {amount!r}); {rule}")
-
-
-def refused_size(where: str, size: float) -> EngineError:
-    """Return the error for an order that no broker could count; `where` names strategy, symbol and bar."""
-    return EngineError(
-        f"{where}: an order of {size} units; use sizes up to {LARGEST_SIZE:.0f}, beyond which whole units "
-        "cannot be told apart"
-    )

@@ -38,7 +38,7 @@ def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         outcome, book = stage.play(Part(task.params, task.execution, task.overlays), series=True)
     except StepRaisedError:
         # machine code does not say on which bar; the same step in Python does
-        from whatif.engines.backtrader import run as run_backtrader
+        from whatif.engines.backtrader.run import run as run_backtrader
 
         run_backtrader(task, cache)
         raise

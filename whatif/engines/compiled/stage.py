@@ -35,8 +35,9 @@ from whatif.engines.compiled.loop import (
     Clock,
     Outcome,
 )
-from whatif.engines.compiled.refusal import refused_intent, refused_size, uncompiled
+from whatif.engines.compiled.refusal import uncompiled
 from whatif.engines.language.plain import numpys_warnings_off
+from whatif.engines.orders import refused_intent, refused_size
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache, Expression
 from whatif.strategies import StrategySpec

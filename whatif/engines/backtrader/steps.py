@@ -1,4 +1,4 @@
-"""Step functions on Backtrader's broker, and the door to everything that Backtrader runs.
+"""Step functions on Backtrader's broker.
 
 A step function is called by a loop of our own around `BackBroker`, which stays as it is:
 what a strategy needs of a data feed is a view of the bars' arrays, its order methods are
@@ -20,14 +20,12 @@ import numpy as np
 from whatif.domain.bars import Bars
 from whatif.domain.run import EngineRun
 from whatif.engines.arrays import session_minutes, step_arrays, step_params
-from whatif.engines.base import BacktestTask, check_task, instant
-from whatif.engines.brokers import make_broker
+from whatif.engines.backtrader.broker import make_broker
+from whatif.engines.backtrader.ledger import Ledger
+from whatif.engines.base import BacktestTask, instant
 from whatif.engines.closing import check_flat
-from whatif.engines.compiled.broker import LARGEST_SIZE
-from whatif.engines.compiled.refusal import refused_intent, refused_size
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
-from whatif.engines.ledger import Ledger
-from whatif.engines.ordinary import run_ordinary
+from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_size
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
@@ -39,29 +37,6 @@ from whatif.typing import FloatArray, IntArray
 _DAY_US = 86_400_000_000
 _EPOCH = dt.datetime(1970, 1, 1)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
-
-
-def run(task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
-    """Run one task with Backtrader's broker.
-
-    Parameters
-    ----------
-    task : BacktestTask
-        What to run.
-    cache : mutable mapping, optional
-        Holds arrays that tasks on the same bars share.
-
-    Raises
-    ------
-    EngineError
-        If the bars cannot be traded on, an input is missing, the strategy raises (its exception
-        is the cause), asks for a size that is no finite number, orders before the window, or
-        overlays are given to an ordinary Backtrader strategy.
-    """
-    check_task(task)
-    if isinstance(task.strategy, StrategySpec):
-        return _run_steps(task, task.strategy, cache)
-    return run_ordinary(task, task.strategy)
 
 
 _FLAT = bt.Position()
@@ -218,7 +193,17 @@ class _Seat:
         return delay(*intent, row, self.latency, self.memory)
 
 
-def _run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
+def run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
+    """Run a step function on Backtrader's broker, on one symbol or several that share an account.
+
+    Raises
+    ------
+    EngineError
+        If an input is missing, or the step raises (its exception is the cause) or asks for a size that is
+        no finite number.
+    LookAheadError
+        If it reads what it cannot know on its bar.
+    """
     bars = list(task.bars)
     timeline = merge(bars, [task.rows(one) for one in bars], task.bar_us)
     broker = make_broker(task.execution)

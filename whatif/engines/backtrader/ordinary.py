@@ -16,9 +16,9 @@ from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
 from whatif.domain.run import Contract, EngineRun
 from whatif.engines.arrays import MINUTE_US
+from whatif.engines.backtrader.broker import SealedBroker, set_up, settings
+from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.base import BacktestTask, instant
-from whatif.engines.brokers import SealedBroker, set_up, settings
-from whatif.engines.ledger import Ledger
 from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, known_at, merge
 from whatif.errors import EngineError
 from whatif.strategies import BacktraderSpec
