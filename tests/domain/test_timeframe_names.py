@@ -45,6 +45,6 @@ strategy: {name: sma_crossover}
 axes: {timeframe: [%s]}
 """
     study = parse_study(text % "120min, 1d")
-    assert (study.data.timeframe, study.axes["timeframe"]) == ("1h", ("2h", "1d"))
+    assert (study.data.timeframe, study.axes["timeframe"].values) == ("1h", ("2h", "1d"))
     with pytest.raises(StudyError, match="names the value"):
         parse_study(text % "60min, 1h")

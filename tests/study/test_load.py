@@ -71,7 +71,7 @@ def test_the_design_s_study_says_what_it_says() -> None:
     }
     assert study.strategy.params == {"size": 100}
     assert list(study.axes) == ["model", "threshold", "execution"]
-    assert study.axes["execution"][1] == {"commission": 0.0005, "slippage": 0.0001}
+    assert study.axes["execution"].values[1] == {"commission": 0.0005, "slippage": 0.0001}
     assert (study.split.train, study.split.validate_, study.split.test) == (0.5, 0.25, 0.25)
     assert study.split.embargo_us == 300_000_000
     assert study.text == WHOLE
@@ -300,12 +300,12 @@ def test_a_grid_is_counted_before_it_is_made(axes: str, said: str) -> None:
 
 def test_a_value_may_have_keys_of_any_kind() -> None:
     study = parse_study(LEAST + "axes: {a: [{1: x, b: y}, {2013-10-04: x}]}")
-    assert study.axes["a"][0] == {1: "x", "b": "y"}
+    assert study.axes["a"].values[0] == {1: "x", "b": "y"}
 
 
 def test_a_hundred_thousand_points_are_taken() -> None:
     study = parse_study(LEAST + "axes: {a: {from: 1, to: 400}, b: {from: 1, to: 250}}")
-    assert (len(study.axes["a"]), len(study.axes["b"])) == (400, 250)
+    assert (len(study.axes["a"].values), len(study.axes["b"].values)) == (400, 250)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_key_that_stands_twice_is_refused_at_every_level() -> None:
 
 def test_numbers_are_numbers_as_people_write_them() -> None:
     study = parse_study(LEAST + "axes: {threshold: [1e-4, 2E-4, -3e2, 0.5e-3, 7, 1_000]}")
-    assert study.axes["threshold"] == (0.0001, 0.0002, -300.0, 0.0005, 7, 1000)
+    assert study.axes["threshold"].values == (0.0001, 0.0002, -300.0, 0.0005, 7, 1000)
     assert parse_study(LEAST + "description: 1e5x").description == "1e5x"
 
 
@@ -394,7 +394,9 @@ def test_overlays_and_axes_of_them_may_be_off() -> None:
     assert study.overlays == {
         "stop_loss": 0.01, "flat_before_close": "15min", "latency": 1, "take_profit": None,
     }  # fmt: skip
-    assert study.axes == {"max_bars_held": (None, 10), "percent_of_equity": (0.5, 1.0)}
+    assert {name: axis.values for name, axis in study.axes.items()} == {
+        "max_bars_held": (None, 10), "percent_of_equity": (0.5, 1.0),
+    }  # fmt: skip
     assert parse_study(LEAST).overlays == {}
 
 
@@ -403,19 +405,19 @@ def test_ranges_are_decimal_and_include_their_end() -> None:
         LEAST + "axes: {fast: {from: 5, to: 20, step: 5}, slow: {from: 30, to: 33}, "
         "x: {from: 0.1, to: 0.5, step: 0.1}}"
     )
-    assert study.axes["fast"] == (5, 10, 15, 20)
-    assert study.axes["slow"] == (30, 31, 32, 33)
-    assert study.axes["x"] == (0.1, 0.2, 0.3, 0.4, 0.5)
-    assert parse_study(LEAST + "axes: {fast: {from: 5, to: 9, step: 5}}").axes["fast"] == (5,)
+    assert study.axes["fast"].values == (5, 10, 15, 20)
+    assert study.axes["slow"].values == (30, 31, 32, 33)
+    assert study.axes["x"].values == (0.1, 0.2, 0.3, 0.4, 0.5)
+    assert parse_study(LEAST + "axes: {fast: {from: 5, to: 9, step: 5}}").axes["fast"].values == (5,)
 
 
 def test_one_and_one_point_zero_are_different_values() -> None:
-    assert parse_study(LEAST + "axes: {a: [1, 1.0, true]}").axes["a"] == (1, 1.0, True)
+    assert parse_study(LEAST + "axes: {a: [1, 1.0, true]}").axes["a"].values == (1, 1.0, True)
 
 
 def test_merge_keys_of_yaml_work() -> None:
     text = LEAST + "axes: {execution: [&free {commission: 0.0, slippage: 0.0}, {<<: *free, slippage: 0.1}]}"
-    assert parse_study(text).axes["execution"][1] == {"commission": 0.0, "slippage": 0.1}
+    assert parse_study(text).axes["execution"].values[1] == {"commission": 0.0, "slippage": 0.1}
 
 
 def test_files_that_are_no_study(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from whatif.axes import MarketChange
 from whatif.domain.bars import Bars
 from whatif.domain.resample import resample
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError
@@ -26,6 +27,9 @@ _rows: PinnedCache | None = None
 _arrays: ArrayStore | None = None
 
 
+_WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...]]
+
+
 @dataclass(frozen=True, eq=False)
 class _Known:
     """What a process knows of one symbol of one pinned slice.
@@ -36,7 +40,7 @@ class _Known:
         Its bars before `end_us`, as they are stored.
     end_us : int
         End of the latest window that was asked for, microseconds UTC.
-    windows : mapping of (Window, ModelPin or None) to Bars
+    windows : mapping of (Window, ModelPin or None, tuple of MarketChange) to Bars
         What was handed out: views of `source` where nothing had to be computed.
     computed : int
         Bytes of what had to be.
@@ -44,7 +48,7 @@ class _Known:
 
     source: Bars
     end_us: int
-    windows: Mapping[tuple[Window, ModelPin | None], Bars] = field(default_factory=dict)
+    windows: Mapping[_WindowKey, Bars] = field(default_factory=dict)
     computed: int = 0
 
     @property
@@ -54,11 +58,11 @@ class _Known:
 
 
 def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration) -> Bars:
-    """Return the pinned bars of `symbol` up to the window's end, with the predictions as input `forecast`.
+    """Return the bars of `symbol` up to the window's end, with the predictions as input `forecast`.
 
-    Nothing after the last window that was asked for is read, and what was read for one window serves
-    all that end earlier. The same arrays are returned while they are in the process's cache, and must
-    not be written to.
+    They are the pinned ones, changed where an axis of the configuration changes bars. Nothing after the
+    last window that was asked for is read, and what was read for one window serves all that end earlier.
+    The same arrays are returned while they are in the process's cache, and must not be written to.
 
     Raises
     ------
@@ -66,6 +70,8 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
         If the pin holds no bar of the symbol in the window.
     MachineError
         If bars or predictions cannot be read, whatever the reason but want of memory.
+    PluginError
+        If an axis that changes bars raises, or breaks its contract.
     """
     interval = plan.windows[window].window
     model = model_of(plan, configuration)
@@ -75,10 +81,11 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     if known is None or known.end_us < interval.end_us:
         known = _read(plan, part, symbol, interval.end_us, known)
         cache.put(key, known)
-    if (interval, model) not in known.windows:
-        known = _with_window(plan, part, known, interval, model, configuration.timeframe, cache.max_bytes)
+    wanted = (interval, model, configuration.market)
+    if wanted not in known.windows:
+        known = _with_window(plan, part, known, wanted, configuration.timeframe, cache.max_bytes)
         cache.put(key, known)
-    return known.windows[interval, model]
+    return known.windows[wanted]
 
 
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
@@ -109,12 +116,17 @@ def _with_window(
     plan: Plan,
     part: BarSlice,
     known: _Known,
-    window: Window,
-    model: ModelPin | None,
+    wanted: _WindowKey,
     timeframe: str,
     max_bytes: int,
 ) -> _Known:
+    window, model, market = wanted
     bars = known.source.slice(0, int(np.searchsorted(known.source.ts, window.end_us, "left")))
+    if market and len(bars):
+        # imported here: what is installed of others is needed by those who name it
+        from whatif.search.market import change_bars
+
+        bars = change_bars(market, bars)
     if part.resampled:
         bars = resample(bars, part.bar_us, part.source_us)
     first, stop = window.rows(bars, part.bar_us)
@@ -124,14 +136,14 @@ def _with_window(
             f"{plan.bars.snapshot_id}: ingest bars for that time, or choose another slice"
         )
     bars = bars.slice(0, stop)
-    computed = bars.nbytes if part.resampled else 0
+    computed = bars.nbytes if part.resampled or market else 0
     if model is not None:
         forecast = _forecast(bars, model)
         bars = bars.with_inputs({"forecast": forecast})
         computed += forecast.nbytes
     if known.nbytes + computed > max_bytes:  # rather forget other windows than the bars of all
         known = _Known(known.source, known.end_us)
-    windows = {**known.windows, (window, model): bars}
+    windows = {**known.windows, wanted: bars}
     return replace(known, windows=windows, computed=known.computed + computed)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from whatif.axes import MarketChange
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
@@ -141,7 +142,7 @@ class WorkItem:
 
     def to_json(self) -> str:
         """Return the item as text, which is what travels."""
-        accounts = {(c.execution, c.overlays): None for c in self.configurations}
+        accounts = {(c.execution, c.overlays, c.market): None for c in self.configurations}
         number = {account: k for k, account in enumerate(accounts)}
         return json.dumps(
             {
@@ -149,9 +150,12 @@ class WorkItem:
                 "window": self.window,
                 "keep": self.keep,
                 # few are shared by many: each is sent, and made again, once
-                "accounts": [[asdict(execution), overlays.active] for execution, overlays in accounts],
+                "accounts": [
+                    [asdict(execution), overlays.active, [asdict(change) for change in market]]
+                    for execution, overlays, market in accounts
+                ],
                 "configurations": [
-                    _configuration(c, number[c.execution, c.overlays]) for c in self.configurations
+                    _configuration(c, number[c.execution, c.overlays, c.market]) for c in self.configurations
                 ],
             }
         )
@@ -161,7 +165,12 @@ class WorkItem:
         """Return the item that `to_json` wrote."""
         given = json.loads(text)
         accounts = [
-            (Execution(**execution), Overlays(**overlays)) for execution, overlays in given["accounts"]
+            (
+                Execution(**execution),
+                Overlays(**overlays),
+                tuple(MarketChange(**change) for change in market),
+            )
+            for execution, overlays, market in given["accounts"]
         ]
         configurations = tuple(
             Configuration(
@@ -172,6 +181,7 @@ class WorkItem:
                 execution=accounts[c["account"]][0],
                 overlays=accounts[c["account"]][1],
                 fold=c["fold"],
+                market=accounts[c["account"]][2],
             )
             for c in given["configurations"]
         )

@@ -61,7 +61,7 @@ class Sweep:
         WhatIfError
             Whatever is wrong with it, with the bar on which its step raised.
         """
-        key = (configuration.timeframe, configuration.model, configuration.fold)
+        key = (configuration.timeframe, configuration.model, configuration.fold, configuration.market)
         stage = self._stage(key, configuration)
         try:
             found = stage.measure(

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whatif.axes import MarketChange
 from whatif.domain.execution import Execution
 from whatif.domain.frames import timestamps
 from whatif.domain.metrics import account_metrics, account_of
@@ -227,15 +228,18 @@ def _identity(configuration: Configuration, pins: str) -> dict[str, Any]:
         "timeframe": configuration.timeframe,
         "model": configuration.model,
         "parameters": json.dumps(dict(configuration.params)),
-        "execution": _settings(configuration.execution, configuration.overlays),
+        "execution": _settings(configuration.execution, configuration.overlays, configuration.market),
         "pins": pins,
     }
 
 
 @lru_cache(maxsize=256)
-def _settings(execution: Execution, overlays: Overlays) -> str:
-    """Return costs and switches, and the overlays that are on, as JSON."""
-    return json.dumps(asdict(execution) | ({"overlays": overlays.active} if overlays.is_on else {}))
+def _settings(execution: Execution, overlays: Overlays, market: tuple[MarketChange, ...]) -> str:
+    """Return costs and switches, the overlays that are on, and what is changed of the bars, as JSON."""
+    more: dict[str, Any] = {"overlays": overlays.active} if overlays.is_on else {}
+    if market:
+        more["market"] = [change.identity for change in market]
+    return json.dumps(asdict(execution) | more)
 
 
 @lru_cache(maxsize=64)

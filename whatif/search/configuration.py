@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
+
+if TYPE_CHECKING:
+    from whatif.axes import MarketChange
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class Configuration:
     execution : Execution
         Cash, costs and switches of the broker.
     axes : mapping of str to scalar
-        Its value on each axis of the study; of an execution axis, a short text; None where an
-        overlay is off.
+        Its value on each axis of the study, as tables show it (`whatif.axes.Axis.shown`).
     overlays : Overlays
         Exits, sizing and latency laid over the strategy.
     fold : int
@@ -36,6 +38,8 @@ class Configuration:
     point : str
         Names it whatever its model learnt from, so that folds can be joined; `config_id` without
         a model.
+    market : tuple of MarketChange
+        What is changed of the bars before anything is computed of them.
     """
 
     config_id: str
@@ -47,3 +51,4 @@ class Configuration:
     overlays: Overlays = field(default_factory=Overlays)
     fold: int = 1
     point: str = ""
+    market: tuple[MarketChange, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
 from whatif.paths import bounded_text
 from whatif.splits import split_class
@@ -111,6 +112,8 @@ def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
     model: type[BaseModel] = Study
     if path[:1] == ["split"]:
         model, path = split_class(given.get("split")) or Study, path[1:]
+    elif path[:1] == ["axes"] and len(path) > 1:
+        model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]
     parts = iter(path)
     for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
@@ -122,7 +125,7 @@ def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
         model = inner
         if get_origin(field.annotation) is dict:
             next(parts, None)  # a name that the author chose
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:

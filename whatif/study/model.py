@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
-from math import isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from whatif.axes import Axis, any_axes
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import overlays_from_mapping
 from whatif.domain.symbols import broken_symbol
@@ -27,9 +33,6 @@ from whatif.study.forest import RandomForest
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Scalar = bool | Integer | float | str
-MAX_POINTS = 500_000
-"""Points of a grid that a driver holds, and so values of an axis; they are counted before any is made."""
-
 MAX_SYMBOLS = 20_000
 MAX_FEATURES = 1_000
 FIRST_DAY, LAST_DAY = date(1800, 1, 1), date(2200, 12, 31)
@@ -164,7 +167,7 @@ class Study(Section):
     label: Label | None = None
     models: dict[Name, RandomForest] = Field(default_factory=dict)
     strategy: StrategySection
-    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
     split: Annotated[SerializeAsAny[Split], BeforeValidator(any_split)] = Field(
@@ -210,10 +213,11 @@ class Study(Section):
     @field_validator("axes", mode="before")
     @classmethod
     def _axes(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        _check_size(given)
-        return {name: _axis_values(name, values) for name, values in given.items()}
+        return any_axes(given) if isinstance(given, Mapping) else given
+
+    @field_serializer("axes")
+    def _written_axes(self, axes: dict[str, Axis]) -> dict[str, Any]:
+        return {name: axis.written for name, axis in axes.items()}
 
     @field_validator("overlays")
     @classmethod
@@ -248,13 +252,8 @@ class Study(Section):
     def _joined(self) -> Study:
         if self.models and (self.label is None or not self.features):
             raise ValueError("models need a label and features: declare both, or remove the models")
-        if "model" in self.axes:
-            for name in self.axes["model"]:
-                if not isinstance(name, str) or name not in self.models:
-                    remedy = (
-                        nearest(str(name), self.models) if self.models else "the study declares no models"
-                    )
-                    raise ValueError(f"axis model names {name!r}: {remedy}")
+        for axis in self.axes.values():
+            axis.check(self.models)
         for name, model in self.models.items():
             for feature in model.features or ():
                 if feature not in self.features:
@@ -262,93 +261,3 @@ class Study(Section):
                         f"model {name} uses feature {feature!r}: {nearest(feature, self.features)}"
                     )
         return self
-
-
-def _check_size(axes: Mapping[str, Any]) -> None:
-    """Refuse a grid that no driver could hold, before a range is written out."""
-    sizes = {name: _size(name, values) for name, values in axes.items()}
-    points = prod(sizes.values())
-    if points > MAX_POINTS:
-        how = " x ".join(f"{size:,} of {name}" for name, size in sizes.items())
-        raise ValueError(
-            f"the grid has {_count(points)} points ({how}), more than {MAX_POINTS:,}: give fewer values, or "
-            "a longer step"
-        )
-
-
-def _size(name: str, values: Any) -> int:
-    if isinstance(values, Mapping) and name != "execution":
-        return _range(name, values)[2]
-    return len(values) if isinstance(values, (list, tuple)) else 1
-
-
-def _axis_values(name: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, Mapping) and name != "execution":
-        values = _written_out(name, values)
-    if not isinstance(values, (list, tuple)):
-        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {values!r}")
-    if name == "timeframe":
-        values = [canonical_timeframe(value) for value in values]
-    if not values:
-        raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
-    for value in values:
-        if _is_unusable(value):
-            raise ValueError(f"axis {name} holds a number that is not finite or beyond 64 bits: give another")
-    twice = [text for text, count in Counter(_as_text(value) for value in values).items() if count > 1]
-    if twice:
-        raise ValueError(f"axis {name} names the value {twice[0]} twice; name each value once")
-    return tuple(values)
-
-
-def _as_text(value: Any) -> str:
-    """Return a text that is equal for equal values of the same type."""
-    try:
-        return json.dumps(value, sort_keys=True, default=repr)
-    except TypeError:  # keys that cannot be sorted, such as 1 beside a word
-        return repr(value)
-
-
-def _is_unusable(value: Any) -> bool:
-    """Whether a value, or one inside of it, is a number that neither a strategy nor a table can hold."""
-    if isinstance(value, Mapping):
-        return any(_is_unusable(one) for one in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_is_unusable(one) for one in value)
-    if isinstance(value, float):
-        return not isfinite(value)
-    return isinstance(value, int) and not -(2**63) <= value < 2**63
-
-
-def _range(name: str, given: Mapping[str, Any]) -> tuple[Decimal, Decimal, int]:
-    """Return where a range begins, its step, and how many values it has."""
-    if set(given) - {"from", "to", "step"} or not {"from", "to"} <= set(given):
-        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {_given(given)}")
-    first, last, step = given["from"], given["to"], given.get("step", 1)
-    numbers = [first, last, step]
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or _is_unusable(v) for v in numbers):
-        raise ValueError(f"axis {name}: from, to and step must be numbers; got {_given(given)}")
-    if step <= 0 or last < first:
-        raise ValueError(f"axis {name}: step must be above 0, and to not below from; got {_given(given)}")
-    # in decimals, as they are written: 0.1 + 2 * 0.1 is 0.3
-    begin, stride = Decimal(str(first)), Decimal(str(step))
-    count = int((Decimal(str(last)) - begin) / stride) + 1
-    if count > MAX_POINTS:
-        raise ValueError(
-            f"axis {name} has {_count(count)} values, more than {MAX_POINTS:,}: take a longer step"
-        )
-    return begin, stride, count
-
-
-def _written_out(name: str, given: Mapping[str, Any]) -> list[int | float]:
-    begin, stride, count = _range(name, given)
-    kind = int if isinstance(given["from"], int) and isinstance(given.get("step", 1), int) else float
-    return [kind(begin + k * stride) for k in range(count)]
-
-
-def _count(number: int) -> str:
-    """Return a number of values, in powers of ten if it is beyond what one reads."""
-    return f"{number:,}" if number < 10**15 else f"about 1e{len(str(number)) - 1}"
-
-
-def _given(values: Mapping[str, Any]) -> str:
-    return shown(str(dict(values)))

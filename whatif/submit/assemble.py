@@ -132,7 +132,7 @@ def _no_more_cores_than_backtests(study: Study) -> dict[str, str]:
     if study.models or not isinstance(study.split, Holdout):
         return {}
     symbols = 1 if study.portfolio == "shared" else len(study.data.symbols)
-    return {"spark.cores.max": str(symbols * prod(len(values) for values in study.axes.values()))}
+    return {"spark.cores.max": str(symbols * prod(len(axis.values) for axis in study.axes.values()))}
 
 
 def runner_of(place: Place) -> Runner:

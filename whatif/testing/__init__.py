@@ -14,6 +14,7 @@ except ImportError as error:
     ) from error
 
 from whatif.engines.compare import differences
+from whatif.testing.axes import check_axis
 from whatif.testing.cases import Case, cases, random_case
 from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
@@ -36,6 +37,7 @@ __all__ = [
     "assert_same",
     "bars_of_prices",
     "cases",
+    "check_axis",
     "check_split",
     "check_strategy",
     "differences",

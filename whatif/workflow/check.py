@@ -20,9 +20,10 @@ from whatif.features.spec import check_features, feature_spec
 from whatif.paths import regular_file
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
-from whatif.search.grid import Grid, expand
+from whatif.search.grid import Grid, made_of
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
+from whatif.search.space import Space
 from whatif.search.stitching import check_stitchable
 from whatif.search.windows import resolve_timeline
 from whatif.splits import Timeline, Window
@@ -50,6 +51,8 @@ class Checked:
         Periods of each window that backtests run in.
     timeframes : tuple of str
         Lengths of bars that its configurations use.
+    space : Space
+        The points of its axes.
     grid : Grid or None
         Its configurations; None where they depend on models, and so on the lake.
     engine : str
@@ -64,6 +67,7 @@ class Checked:
     timeline: Timeline
     periods: Mapping[str, Periods]
     timeframes: tuple[str, ...]
+    space: Space
     grid: Grid | None
     engine: str
     not_compiled: str = ""
@@ -90,15 +94,16 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
-    _check_inputs(study, strategy)
+    space = Space(study, strategy)
+    _check_inputs(study, strategy, space)
     check_features(study)  # of a study without models too, which would leave them unread
     # a model is part of a configuration's identity with its features, whose source the lake decides
-    grid = expand(study, strategy, lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    grid = made_of(space, space.points(), lambda name, timeframe: {"model": name, "timeframe": timeframe})
     for execution in dict.fromkeys(c.execution for c in grid.configurations):
         check_execution(strategy, execution)
     _check_overlays(strategy, grid, timeline)
     _check_warmup(strategy, grid)
-    timeframes = tuple(study.axes.get("timeframe", (study.data.timeframe,)))
+    timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
     if study.models:
         _check_features(study, timeline, timeframes)
     engine, reason = choose_engine(study, strategy, grid, runs)
@@ -111,6 +116,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         timeline=timeline,
         periods=_periods(study, timeline),
         timeframes=timeframes,
+        space=space,
         grid=None if study.models else grid,
     )
 
@@ -183,7 +189,7 @@ def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> No
         check_flat_by_schedule(timeline.schedule, timeframe_us(timeframe), overlays)
 
 
-def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
+def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:
     wanted = strategy.external_inputs()
     probabilities = sorted(wanted & set(PROBABILITIES))
     if probabilities:
@@ -198,7 +204,7 @@ def _check_inputs(study: Study, strategy: AnyStrategy) -> None:
             f"strategy {study.strategy.name!r} needs input {unknown[0]!r}, which a study cannot give it: "
             f"{nearest(unknown[0], ['forecast'])} or an indicator expression"
         )
-    if "forecast" in wanted and "model" not in study.axes and len(study.models) != 1:
+    if "forecast" in wanted and any(setting.model is None for setting in space.settings):
         declared = ", ".join(study.models) or "none"
         raise StudyError(
             f"strategy {study.strategy.name!r} trades a model's forecast, and the study does not say which "

@@ -16,7 +16,7 @@ from whatif.lake.tags import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.search.configuration import Configuration
-from whatif.search.grid import Grid, expand
+from whatif.search.grid import Grid, made_of
 from whatif.search.slices import BarSlice
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
@@ -305,8 +305,8 @@ def _grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict[int, 
     def identity(fold: Fold, name: str, timeframe: str) -> Mapping[str, Any]:
         return models[name, timeframe, fold.number].identity
 
-    study, strategy = checked.study, checked.strategy
-    return {fold.number: expand(study, strategy, partial(identity, fold), fold.number) for fold in folds}
+    space = checked.space
+    return {f.number: made_of(space, space.points(), partial(identity, f), f.number) for f in folds}
 
 
 def _window_bars(

@@ -1,0 +1,143 @@
+"""The seam of axes: what a thing that varies has to say of itself.
+
+An axis has a name, which is its column in the results, and the values that it takes. Its class says what a
+value changes of a configuration, and how it is shown. Those that come along stand in modules beside this
+one; one of your own is found by entry point (`whatif.axes`) or by `module:Name`, as the key of an axis or
+as its `kind`, and tried with `whatif.testing.check_axis`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from whatif.axes.values import check_distinct
+from whatif.section import Section
+
+if TYPE_CHECKING:
+    from whatif.axes.market import MarketAxis
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a configuration is made of, before it has a name.
+
+    Attributes
+    ----------
+    params : mapping of str to scalar
+        Parameters that the strategy is given; others have their defaults.
+    execution : mapping of str to scalar
+        Cash, costs and switches of the broker that are given, see `whatif.domain.execution`.
+    overlays : mapping of str to scalar or None
+        Rules laid over the strategy that are given, see `whatif.domain.overlays`.
+    timeframe : str
+        Length of its bars.
+    model : str or None
+        Name of the model whose forecast it trades.
+    market : tuple of (MarketAxis, value)
+        What is changed of the bars, in this order.
+    """
+
+    params: Mapping[str, Any]
+    execution: Mapping[str, Any]
+    overlays: Mapping[str, Any]
+    timeframe: str
+    model: str | None = None
+    market: tuple[tuple[MarketAxis, Any], ...] = ()
+
+
+class Axis(Section):
+    """One thing that varies, and the keys of its section.
+
+    All that `put` changes of the settings is part of a configuration's identity, and nothing else is: not
+    the axis' name, so that a study that names it otherwise finds the same results.
+
+    Attributes
+    ----------
+    kind : str
+        Name by which a study asks for it.
+    name : str
+        Its key in `axes`, and its column in the results.
+    values : tuple
+        What it takes, in order; in a study a list, or {from, to, step}. A class may narrow their type.
+    reserved : bool
+        Whether its name is this axis' whatever the strategy declares.
+    takes_ranges : bool
+        Whether values may be written {from, to, step}.
+    """
+
+    kind: str
+    name: str = Field(exclude=True)
+    values: tuple[Any, ...]
+
+    reserved: ClassVar[bool] = False
+    takes_ranges: ClassVar[bool] = True
+
+    @abstractmethod
+    def put(self, value: Any, settings: Settings) -> Settings:
+        """Return settings with one of the axis' values.
+
+        Values of axes that stand before this one in the study are there already. The same value and settings
+        give the same ones.
+
+        Raises
+        ------
+        StudyError, EngineError
+            If the value breaks a rule, naming axis, value and rule.
+        """
+
+    def shown(self, value: Any) -> Any:
+        """Return what a table shows of a value: a number, a text, a boolean, or None for "off"."""
+        if isinstance(value, Mapping):
+            return " ".join(f"{key}={_number(one)}" for key, one in value.items())
+        return value
+
+    def stands_in(self, given: Settings) -> str:
+        """Return the section that gives what the axis varies, too, which is refused; "" if none does.
+
+        Parameters
+        ----------
+        given : Settings
+            What the study gives whatever the axes say.
+        """
+        return "strategy.params" if self.name in given.params else ""
+
+    def check(self, models: Collection[str]) -> None:
+        """Refuse values that do not fit a study with these models.
+
+        Raises
+        ------
+        ValueError
+            Naming axis, value and rule.
+        """
+
+    @property
+    def written(self) -> Any:
+        """The axis as a study gives it: its values alone, if its name says the rest."""
+        if self.kind in (self.name, "parameter") and self.model_fields_set <= {"kind", "name", "values"}:
+            return self.values
+        return self.model_dump(by_alias=True)
+
+    @classmethod
+    def read(cls, name: str, values: list[Any]) -> list[Any]:
+        """Return values as they were written in the form that the axis keeps them.
+
+        Raises
+        ------
+        ValueError
+            Naming axis, value and rule.
+        """
+        return values
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Axis:
+        check_distinct(self.name, self.values)
+        return self
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,158 @@
+"""The axes that a study can name, and how one is told from its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from math import prod
+from typing import Any
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from whatif.axes.base import Axis
+from whatif.axes.execution import Execution
+from whatif.axes.model import Model
+from whatif.axes.overlay import Overlay
+from whatif.axes.parameter import Parameter
+from whatif.axes.timeframe import Timeframe
+from whatif.axes.values import MAX_POINTS, count_text, count_values, listed
+from whatif.domain.overlays import OVERLAY_NAMES
+from whatif.errors import PluginError, StudyError, nearest
+from whatif.plugins import Seam
+
+SEAM = Seam(
+    "whatif.axes",
+    Axis,
+    "axis",
+    {
+        "parameter": Parameter,
+        "model": Model,
+        "execution": Execution,
+        "timeframe": Timeframe,
+        **dict.fromkeys(OVERLAY_NAMES, Overlay),
+    },
+)
+
+
+def any_axes(given: Mapping[Any, Any]) -> dict[Any, Axis]:
+    """Return the axes that a section describes, by name.
+
+    What an axis is, is told by its own key `kind`, or by its name if that is `module:Name` or one that no
+    parameter may have; any other is a parameter until it is `bound`.
+
+    Raises
+    ------
+    ValueError
+        If one is none, or they span too many points; as pydantic collects it.
+    """
+    given = {name: one.written if isinstance(one, Axis) else one for name, one in given.items()}
+    kinds = {name: axis_class(name, one) for name, one in given.items()}
+    values = {name: one["values"] if _is_section(one) else one for name, one in given.items()}
+    _check_size({name: count_values(name, values[name], kind.takes_ranges) for name, kind in kinds.items()})
+    found: dict[Any, Axis] = {}
+    for name, kind in kinds.items():
+        items = kind.read(name, listed(name, values[name], kind.takes_ranges))
+        keys = given[name] if _is_section(given[name]) else {"kind": _kind_of_name(name)}
+        found[name] = _validated(kind, str(name), {**keys, "name": str(name), "values": tuple(items)})
+    return found
+
+
+def axis_class(name: Any, given: Any) -> type[Axis]:
+    """Return the class of an axis as it was written.
+
+    Raises
+    ------
+    ValueError
+        If there is none of its kind; as pydantic collects it.
+    """
+    kind = given.get("kind") if _is_section(given) else _kind_of_name(name)
+    try:
+        found: type[Axis] = SEAM.find(str(kind))
+    except PluginError as error:
+        place = (str(name), "kind") if _is_section(given) else (str(name),)
+        raise _refused(place, str(error), kind) from None
+    if _is_section(given) and "values" not in given:
+        raise _refused((str(name), "values"), "it is required: a list of values", None)
+    if _is_section(given) and "name" in given:
+        raise _refused(
+            (str(name), "name"), "an axis is named by its key in axes: leave it out", given["name"]
+        )
+    return found
+
+
+def bound(axis: Axis, declared: Collection[str], strategy: str) -> Axis:
+    """Return an axis as what its name is beside a strategy: a parameter that it declares, or another kind.
+
+    Parameters
+    ----------
+    axis : Axis
+        As it was read.
+    declared : collection of str
+        Parameters of the strategy.
+    strategy : str
+        Its name, for messages.
+
+    Raises
+    ------
+    StudyError
+        If the name is none of both.
+    """
+    if not isinstance(axis, Parameter) or axis.name in declared:
+        return axis
+    try:
+        kind = SEAM.find(axis.name)
+    except PluginError as error:
+        names = [plugin.name for plugin in SEAM.every() if plugin.kind is not Parameter]
+        raise StudyError(
+            f"axis {axis.name!r} is neither a parameter of strategy {strategy!r} nor one of "
+            f"{', '.join(names)}: {nearest(axis.name, [*declared, *names])}"
+        ) from error
+    try:
+        items = kind.read(axis.name, list(axis.values))
+        return _validated(kind, axis.name, {"kind": axis.name, "name": axis.name, "values": tuple(items)})
+    except ValueError as error:
+        raise StudyError(f"axis {axis.name!r}: {error}") from error
+
+
+def _kind_of_name(name: Any) -> str:
+    """Return the kind that a name alone says."""
+    known = SEAM.built_in.get(name)
+    own = isinstance(name, str) and ":" in name
+    return str(name) if own or (known is not None and known.reserved) else "parameter"
+
+
+def _is_section(given: Any) -> bool:
+    return isinstance(given, Mapping) and "kind" in given
+
+
+def _check_size(sizes: Mapping[Any, int]) -> None:
+    """Refuse a grid that no driver could hold, before a range is written out."""
+    points = prod(sizes.values())
+    if points > MAX_POINTS:
+        how = " x ".join(f"{size:,} of {name}" for name, size in sizes.items())
+        raise ValueError(
+            f"the grid has {count_text(points)} points ({how}), more than {MAX_POINTS:,}: give fewer values, "
+            "or a longer step"
+        )
+
+
+def _validated(kind: type[Axis], name: str, keys: Mapping[str, Any]) -> Axis:
+    """Return an axis, its name put before the place of what is wrong with it."""
+    try:
+        return kind.model_validate(keys)
+    except ValidationError as error:
+        lines = [
+            InitErrorDetails(
+                type=PydanticCustomError(one["type"], "{why}", {"why": one["msg"]}),
+                loc=(name, *one["loc"]),
+                input=one["input"],
+            )
+            for one in error.errors(include_url=False, include_context=False)
+        ]
+        raise ValidationError.from_exception_data("axes", lines) from None
+
+
+def _refused(place: tuple[str, ...], why: str, given: Any) -> ValidationError:
+    line = InitErrorDetails(
+        type=PydanticCustomError("unknown_kind", "{why}", {"why": why}), loc=place, input=given
+    )
+    return ValidationError.from_exception_data("axes", [line])

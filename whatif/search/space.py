@@ -1,0 +1,158 @@
+"""The points of a study's axes, and what each of them is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Protocol
+
+from whatif.axes import Axis, MarketChange, Parameter, Settings, bound
+from whatif.domain.execution import Execution, execution_from_mapping
+from whatif.domain.overlays import Overlays, overlays_from_mapping
+from whatif.domain.timeframe import timeframe_us
+from whatif.errors import StudyError
+from whatif.search.market import change_of
+from whatif.study import Study
+
+Point = tuple[int, ...]
+"""A point of all axes: the place of its value on each of them."""
+
+
+class Strategy(Protocol):
+    """What a space needs of a strategy, be it a step function or a `bt.Strategy`."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that determines what it does."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Declared parameters and their defaults."""
+
+    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, or raise StrategyError."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What points have in common that differ in parameters of the strategy alone.
+
+    Attributes
+    ----------
+    params : mapping of str to scalar
+        Parameters that no axis of the strategy's own varies.
+    execution, overlays, timeframe, model, market
+        As in `whatif.search.configuration.Configuration`.
+    identity : mapping
+        What of a configuration's identity follows from them.
+    """
+
+    params: Mapping[str, Any]
+    execution: Execution
+    overlays: Overlays
+    timeframe: str
+    model: str | None
+    market: tuple[MarketChange, ...]
+    identity: Mapping[str, Any]
+
+
+class Space:
+    """All points that the axes of a study span.
+
+    Parameters
+    ----------
+    study : Study
+        The authored study.
+    strategy : Strategy
+        The strategy that it names.
+
+    Raises
+    ------
+    StudyError
+        If an axis is unknown, or stands in another section too.
+    """
+
+    def __init__(self, study: Study, strategy: Strategy) -> None:
+        self.study = study
+        self.strategy = strategy
+        declared = strategy.defaults
+        name = study.strategy.name
+        self.axes: dict[str, Axis] = {key: bound(axis, declared, name) for key, axis in study.axes.items()}
+        self._given = Settings(
+            params=study.strategy.params,
+            execution=study.execution,
+            overlays=study.overlays,
+            timeframe=study.data.timeframe,
+            model=next(iter(study.models)) if len(study.models) == 1 else None,
+        )
+        for axis in self.axes.values():
+            section = axis.stands_in(self._given)
+            if section:
+                raise StudyError(f"{axis.name!r} stands both in {section} and in axes: remove one of the two")
+        every = list(enumerate(self.axes.values()))
+        self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
+        self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
+        # by place and never by value: 1 and 1.0 are equal, and other configurations
+        self._settings: dict[Point, Setting] = {}
+        self._shown = [(axis.name, [axis.shown(value) for value in axis.values]) for _, axis in every]
+
+    def points(self) -> Iterator[Point]:
+        """Yield all points, the last axis varying fastest."""
+        return product(*(range(len(axis.values)) for axis in self.axes.values()))
+
+    def own(self, point: Point) -> dict[str, Any]:
+        """Return the values of a point on the axes that are parameters of the strategy."""
+        return {axis.name: axis.values[point[k]] for k, axis in self._own}
+
+    def shown(self, point: Point) -> dict[str, Any]:
+        """Return what tables show of a point, by axis."""
+        return {name: values[k] for (name, values), k in zip(self._shown, point, strict=True)}
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """All settings that points have, in the order of the points."""
+        places = product(*(range(len(axis.values)) for _, axis in self._others))
+        return tuple(self._setting(place) for place in places)
+
+    def setting(self, point: Point) -> Setting:
+        """Return what a point is made of, but for the parameters of `own`.
+
+        Raises
+        ------
+        StudyError, EngineError
+            If a value breaks a rule.
+        """
+        return self._setting(tuple(point[k] for k, _ in self._others))
+
+    def _setting(self, place: Point) -> Setting:
+        found = self._settings.get(place)
+        if found is None:
+            settings = self._given
+            for (_, axis), k in zip(self._others, place, strict=True):
+                settings = axis.put(axis.values[k], settings)
+            found = self._settings[place] = self._made(settings)
+        return found
+
+    def _made(self, settings: Settings) -> Setting:
+        study, model = self.study, settings.model
+        timeframe_us(settings.timeframe)
+        execution = execution_from_mapping(settings.execution)
+        overlays = overlays_from_mapping(settings.overlays)
+        market = tuple(change_of(axis, value) for axis, value in settings.market)
+        if market and model is not None:
+            raise StudyError(
+                f"axis {settings.market[0][0].name!r} changes the bars, and model {model!r} predicts from "
+                "those that the lake holds: leave out one of the two"
+            )
+        identity: dict[str, Any] = {
+            "execution": asdict(execution),
+            "timeframe": settings.timeframe,
+            "portfolio": study.portfolio if study.portfolio == "separate" else list(study.data.symbols),
+        }
+        if overlays.is_on:
+            identity["overlays"] = overlays.active
+        if market:
+            identity["market"] = [change.identity for change in market]
+        return Setting(settings.params, execution, overlays, settings.timeframe, model, market, identity)
