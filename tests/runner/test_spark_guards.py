@@ -10,8 +10,9 @@ import pytest
 from whatif.domain.execution import Execution
 from whatif.errors import MachineError, RunError
 from whatif.pins import LakeLocation
-from whatif.runner.plan import Pending, WorkItem
-from whatif.runner.spark import NOTHING, Keep, _gave_up, run_waves
+from whatif.results import NOTHING, Keep, Pending
+from whatif.runner.plan import WorkItem
+from whatif.runner.spark import _gave_up, run_waves
 from whatif.search.configuration import Configuration
 from whatif.session import task_slots
 

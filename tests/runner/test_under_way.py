@@ -14,9 +14,10 @@ import pytest
 from whatif.domain.execution import Execution
 from whatif.errors import RunError
 from whatif.pins import LakeLocation
+from whatif.results import Pending
 from whatif.runner import spark as runner
 from whatif.runner import under_way
-from whatif.runner.plan import Pending, Plan
+from whatif.runner.plan import Plan
 from whatif.runner.under_way import MOST_AT_ONCE, UnderWay
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable

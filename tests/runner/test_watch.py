@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import EngineError, RunError
+from whatif.results.stopped import is_tried_again, stopped_for_memory, stopped_for_time
 from whatif.runner import apart, watch
 from whatif.runner.plan import WorkItem
-from whatif.runner.watch import OverLimitError, at_most, is_tried_again, stopped_for_time
+from whatif.runner.watch import OverLimitError, at_most
 
 from ..markets import walk
 from .conftest import configuration, evaluate
@@ -176,7 +177,7 @@ class TestTime:
             (stopped_for_time(10.0), 10.0, False),
             (stopped_for_time(10.0), 20.0, True),
             (stopped_for_time(10.0), 5.0, False),
-            (watch.stopped_for_memory("MemoryError: "), 5.0, True),
+            (stopped_for_memory("MemoryError: "), 5.0, True),
             ("ZeroDivisionError: on purpose", 0.0, False),
             (None, 0.0, False),
         ],

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatif.domain.execution import Execution
-from whatif.runner.plan import Pending, WorkItem
+from whatif.results import Pending
+from whatif.runner.plan import WorkItem
 from whatif.runner.waves import (
     ITEMS_PER_CORE,
     MOST_BACKTESTS,

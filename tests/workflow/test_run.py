@@ -19,7 +19,7 @@ from whatif.errors import RunError
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
 from whatif.pins import current_pin
-from whatif.runner.thinning import returns_to_keep
+from whatif.results.retention import returns_to_keep
 from whatif.workflow import certify
 from whatif.workflow.run import RunOptions, run
 
@@ -374,7 +374,7 @@ def test_bars_behind_validate_change_nothing_before(spark, lake_home, make_study
 def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market, monkeypatch) -> None:
     axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
     small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
-    monkeypatch.setattr("whatif.workflow.pending.ALL_UP_TO", 6)
+    monkeypatch.setattr("whatif.results.pending.ALL_UP_TO", 6)
     monkeypatch.setattr("whatif.workflow.run.returns_to_keep", small)
     result = go(axes=axes)
     board = result.leaderboard()
@@ -387,7 +387,7 @@ def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market,
     # a study that is small enough gets those back that it needs
     again = go(axes=axes)
     assert (again.computed, again.resumed) == (0, 20)
-    monkeypatch.setattr("whatif.workflow.pending.ALL_UP_TO", 10_000)
+    monkeypatch.setattr("whatif.results.pending.ALL_UP_TO", 10_000)
     whole = go(axes=axes)
     assert (whole.computed, whole.resumed) == (8, 12)
     assert keys_of(rows_of(market, RETURNS)) == keys_of(rows_of(market, RESULTS))
@@ -398,7 +398,7 @@ def test_what_one_study_drops_another_on_other_symbols_keeps(go, market, monkeyp
     axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
     go(axes=axes, data={**STUDY["data"], "symbols": ["B"]})
     kept = keys_of(rows_of(market, RETURNS))
-    monkeypatch.setattr("whatif.workflow.pending.ALL_UP_TO", 6)
+    monkeypatch.setattr("whatif.results.pending.ALL_UP_TO", 6)
     small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
     monkeypatch.setattr("whatif.workflow.run.returns_to_keep", small)
     result = go(axes=axes, data={**STUDY["data"], "symbols": ["A"]})

@@ -22,7 +22,8 @@ from whatif.bench.setting import Setting, said
 from whatif.bench.standalone import Cluster, run_cluster
 from whatif.bench.studies import StudyText, write_study
 from whatif.errors import RunError
-from whatif.runner.plan import Pending, Plan
+from whatif.results import Pending
+from whatif.runner.plan import Plan
 from whatif.runner.under_way import MOST_AT_ONCE
 from whatif.runner.waves import FIRST_RATES, work_items
 from whatif.search.configuration import Configuration

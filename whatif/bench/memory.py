@@ -10,7 +10,8 @@ from typing import Any
 from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
-from whatif.runner.plan import Pending, Plan
+from whatif.results import Pending
+from whatif.runner.plan import Plan
 from whatif.runner.waves import work_items
 
 FEW = (25, 40)

@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from whatif.errors import SessionError
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
+from whatif.results import Pending
 from whatif.runner import under_way
-from whatif.runner.plan import Pending, Plan
+from whatif.runner.plan import Plan
 from whatif.runner.spark import WaveDone, run_waves
 from whatif.session import get_spark, task_slots
 

@@ -10,7 +10,8 @@ from whatif.bench.market import BenchMarket
 from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain.execution import Execution
 from whatif.domain.timeframe import MINUTE_US
-from whatif.runner.plan import Pending, Plan, WindowPlan
+from whatif.results import Pending
+from whatif.runner.plan import Plan, WindowPlan
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
 from whatif.splits import Window

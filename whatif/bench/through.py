@@ -13,11 +13,11 @@ from whatif.bench.setting import Setting
 from whatif.bench.sweep import WINDOW, crossovers, sweep_plan
 from whatif.lake import create_tables
 from whatif.lake.results import RESULTS
-from whatif.runner.plan import Pending, Plan
+from whatif.results import Pending, Slot, read_rows
+from whatif.runner.plan import Plan
 from whatif.runner.spark import WaveDone, backtests, run_waves
 from whatif.runner.waves import work_items
 from whatif.session import task_slots
-from whatif.workflow.stored import Slot, read_rows
 
 _runs = count(1)
 

@@ -28,6 +28,7 @@ from whatif.domain.timeframe import MINUTE_US, timeframe_us
 from whatif.engines.compiled.stage import Part, Stage
 from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError
+from whatif.results import Grid
 from whatif.search.ranking import rank_rows
 from whatif.sources.sample import generate
 from whatif.splits import Window
@@ -37,7 +38,6 @@ from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray
 from whatif.workflow.check import Checked, check_study
 from whatif.workflow.judge import SEED
-from whatif.workflow.others import Grid
 
 
 @dataclass(frozen=True, eq=False)

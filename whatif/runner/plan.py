@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from whatif.axes import MarketChange
@@ -197,13 +197,3 @@ def _configuration(configuration: Configuration, account: int) -> dict[str, Any]
         "account": account,
         "fold": configuration.fold,
     }
-
-
-@dataclass(frozen=True)
-class Pending:
-    """Backtests that a study still lacks, by symbol."""
-
-    symbols: tuple[str, ...]
-    window: str
-    configurations: tuple[Configuration, ...] = field(default_factory=tuple)
-    bars: int = 0

@@ -31,7 +31,8 @@ from whatif.lake import TableSpec, delete_matching, insert_missing
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TRADES
 from whatif.pins import LakeLocation
-from whatif.runner.plan import Pending, Plan, WorkItem
+from whatif.results import NOTHING, Keep, Pending
+from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
 from whatif.runner.watch import STDERR, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
@@ -45,28 +46,6 @@ _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name_
 
 MOST_LOG_BYTES = 20_000_000
 """Size from which the next run begins the workers' log on one machine anew."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Whose series are stored: backtests as "config_id/symbol", None for all.
-
-    Attributes
-    ----------
-    trades, equity : frozenset of str or None
-        Backtests whose trades, and whose equity, are stored.
-    """
-
-    trades: frozenset[str] | None = frozenset()
-    equity: frozenset[str] | None = frozenset()
-
-    @property
-    def anything(self) -> bool:
-        """Whether workers must yield series at all."""
-        return self.trades is None or self.equity is None or bool(self.trades or self.equity)
-
-
-NOTHING = Keep()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import sys
 import threading
@@ -20,14 +19,6 @@ LOG = logging.getLogger("whatif.worker")
 STDERR = "stderr"
 """Where a worker on a cluster speaks: what it writes there is in the log of its executor."""
 
-STOPPED = "stopped: "
-"""How the error begins of a backtest that had too little time or memory: another run tries it again."""
-
-_NO_TIME = "it took longer than {seconds:g} s, the time limit of the run; one with more time tries it again"
-_NO_MEMORY = (
-    "it ran out of memory ({said}): give workers more (spark.executorEnv.PYSPARK_EXECUTOR_MEMORY_MB of each, "
-    "or spark.executor.pyspark.memory of all that share an executor); the next run tries it again"
-)
 _INTERVAL_SECONDS = 1.0
 _NEVER_CUT = ("<frozen importlib", "/numba/core/", "/llvmlite/")
 
@@ -145,29 +136,8 @@ def _must_not_be_cut(frame: FrameType | None) -> bool:
     return False
 
 
-def stopped_for_time(seconds: float) -> str:
-    """Return the error of a backtest that took too long."""
-    return STOPPED + _NO_TIME.format(seconds=seconds)
-
-
-def stopped_for_memory(said: str) -> str:
-    """Return the error of a backtest that ran out of memory, with what it said itself."""
-    return STOPPED + _NO_MEMORY.format(said=said)
-
-
 def out_of_memory(error: BaseException | None) -> bool:
     """Whether an error is for want of memory, or is caused by one that is."""
     while error is not None and not isinstance(error, MemoryError):
         error = error.__cause__
     return error is not None
-
-
-def is_tried_again(error: str | None, time_limit: float) -> bool:
-    """Whether a stored error is one that a run with this time limit (0 for none) tries again.
-
-    Not one that had at least as much time: it would be stopped again.
-    """
-    if not isinstance(error, str) or not error.startswith(STOPPED):
-        return False
-    had = re.match(_NO_TIME.partition("{")[0] + r"(\S+) s", error.removeprefix(STOPPED))
-    return had is None or time_limit == 0 or time_limit > float(had.group(1))

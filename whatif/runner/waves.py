@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from whatif.runner.plan import Pending, WorkItem
+from whatif.results import Pending
+from whatif.runner.plan import WorkItem
 
 WAVE_SECONDS = 60.0
 SHORTEST_WAVE_SECONDS = 4.0

@@ -30,6 +30,7 @@ from whatif.domain.run import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import MachineError, WhatIfError
+from whatif.results import stopped_for_memory, stopped_for_time
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.load import array_store, forget, renew
 from whatif.runner.plan import Plan, WorkItem
@@ -42,8 +43,6 @@ from whatif.runner.watch import (
     say_configuration,
     say_item,
     speak_to,
-    stopped_for_memory,
-    stopped_for_time,
 )
 from whatif.search.configuration import Configuration
 from whatif.stats.benchmark import BuyAndHold, buy_and_hold

@@ -7,7 +7,7 @@ install.
 from __future__ import annotations
 
 try:
-    import hypothesis  # noqa: F401
+    import hypothesis
 except ImportError as error:
     raise ImportError(
         "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis"

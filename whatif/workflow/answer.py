@@ -14,18 +14,14 @@ from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import EQUITY, TRADES
-from whatif.pins import LakeLocation
 from whatif.report import ReportData
+from whatif.results import ResolvedStudy, ResultStore, paths_of
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
 from whatif.splits import Fold, Window
 from whatif.workflow.choice import FoldAnswer
-from whatif.workflow.paths import paths_of
-from whatif.workflow.pending import slot
-from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stitch import Stitched, fold_table
-from whatif.workflow.stored import read_rows
 from whatif.workflow.windows import windows_said
 
 MOST_SYMBOLS_DRAWN = 8
@@ -35,14 +31,12 @@ MOST_BARS_DRAWN = 2_000_000
 """Bars of all of them above which fewer are drawn, so that the driver holds no market; the chosen one is."""
 
 
-def comparison(
-    location: LakeLocation, resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]
-) -> pd.DataFrame:
+def comparison(store: ResultStore, chosen: Chosen, windows: Mapping[str, Window]) -> pd.DataFrame:
     """Return the chosen configuration and the market held long, by symbol and window."""
     rows: list[dict[str, Any]] = []
     for name, window in windows.items():
-        found = read_rows(location, RESULTS, slot(resolved, window), configurations=[chosen.config_id])
-        for group in resolved.portfolios:
+        found = store.rows(RESULTS, window, configurations=[chosen.config_id])
+        for group in store.resolved.portfolios:
             own = found[found["symbol"] == "+".join(group)]
             if len(own) and own["status"].iloc[0] == "ok":
                 rows += _pair(own.iloc[0], name)
@@ -58,11 +52,9 @@ def _pair(row: pd.Series, window: str) -> list[dict[str, Any]]:
     ]
 
 
-def _compared(
-    location: LakeLocation, resolved: Resolved, last: FoldAnswer, windows: Mapping[str, Window]
-) -> pd.DataFrame:
+def _compared(store: ResultStore, last: FoldAnswer, windows: Mapping[str, Window]) -> pd.DataFrame:
     assert last.chosen is not None
-    found = comparison(location, resolved, last.chosen, windows)
+    found = comparison(store, last.chosen, windows)
     if "validate" in windows:
         return found
     # ranked on paths, which the ranking holds
@@ -72,8 +64,7 @@ def _compared(
 
 
 def report_data(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     plan: Plan,
     answers: Sequence[FoldAnswer],
     environment: Mapping[str, Any],
@@ -89,37 +80,37 @@ def report_data(
     chosen = last.chosen
     shown = shown_windows(last.fold)
     common = {
-        "study": resolved.study.study,
-        "study_text": resolved.study.text,
-        "objective": resolved.study.objective,
-        "rank": resolved.study.rank,
+        "study": store.resolved.study.study,
+        "study_text": store.resolved.study.text,
+        "objective": store.resolved.study.objective,
+        "rank": store.resolved.study.rank,
         "leaderboard": last.board,
-        "axes": tuple(resolved.study.axes),
-        "notes": tuple(filter(None, _notes(resolved, answers, whole))),
+        "axes": tuple(store.resolved.study.axes),
+        "notes": tuple(filter(None, _notes(store.resolved, answers, whole))),
         "pins": _pins(plan),
-        "windows_said": windows_said(resolved),
+        "windows_said": windows_said(store.resolved),
         "windows": {name: _bounds(window) for name, window in _windows(last.fold).items()},
         "environment": environment,
         "certificate": certificate,
     }
     if whole is not None:
         common |= {
-            "folds": fold_table(resolved, answers),
+            "folds": fold_table(store.resolved, answers),
             "stitched": whole.figures,
             "stitched_equity": whole.series,
         }
     if chosen is None:
         return ReportData(**common)  # type: ignore[arg-type]
-    common["chosen"] = _named(resolved, chosen)
-    common["comparison"] = _compared(location, resolved, last, shown)
+    common["chosen"] = _named(store.resolved, chosen)
+    common["comparison"] = _compared(store, last, shown)
     if not series:
         return ReportData(**common)  # type: ignore[arg-type]
-    groups = _drawn(resolved, chosen, shown)
+    groups = _drawn(store.resolved, chosen, shown)
     return ReportData(
         **common,  # type: ignore[arg-type]
-        equity=_series(location, resolved, chosen, groups, shown, "equity"),
-        trades=_series(location, resolved, chosen, groups, shown, "trades"),
-        bars=_bars(resolved, plan, chosen, groups, shown),
+        equity=_series(store, chosen, groups, shown, "equity"),
+        trades=_series(store, chosen, groups, shown, "trades"),
+        bars=_bars(store.resolved, plan, chosen, groups, shown),
     )
 
 
@@ -138,7 +129,7 @@ def _bounds(window: Window) -> tuple[pd.Timestamp, ...]:
     return tuple(timestamps(np.array([window.start_us, window.end_us])))
 
 
-def _notes(resolved: Resolved, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
+def _notes(resolved: ResolvedStudy, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
     last = answers[-1]
     notes = [resolved.study.description.strip(), last.reason, _failed_on_test(last.chosen)]
     if resolved.timeline.ranks_paths:
@@ -152,7 +143,7 @@ def _notes(resolved: Resolved, answers: Sequence[FoldAnswer], whole: Stitched | 
     return notes
 
 
-def _paths_note(resolved: Resolved) -> str:
+def _paths_note(resolved: ResolvedStudy) -> str:
     folds, count = resolved.timeline.folds, len(paths_of(resolved))
     paths = f"{count} paths" if count > 1 else "one path, since nothing is trained"
     return (
@@ -167,19 +158,19 @@ def _failed_on_test(chosen: Chosen | None) -> str:
     return f"The chosen configuration failed on the test window: {chosen.test['error']}"
 
 
-def _named(resolved: Resolved, chosen: Chosen) -> dict[str, Any]:
+def _named(resolved: ResolvedStudy, chosen: Chosen) -> dict[str, Any]:
     """Return what names the chosen configuration; a pooled ranking chooses it for all symbols, so none is."""
     symbol = {} if resolved.pooled else {"symbol": chosen.symbol}
     return {"config_id": chosen.config_id, **symbol, **chosen.params, **chosen.axes}
 
 
-def _drawn(resolved: Resolved, chosen: Chosen, windows: Mapping[str, Window]) -> list[tuple[str, ...]]:
+def _drawn(resolved: ResolvedStudy, chosen: Chosen, windows: Mapping[str, Window]) -> list[tuple[str, ...]]:
     groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != chosen.symbol)
     return _within_bound(groups[:MOST_SYMBOLS_DRAWN], resolved, windows)
 
 
 def _within_bound(
-    groups: Sequence[tuple[str, ...]], resolved: Resolved, windows: Mapping[str, Window]
+    groups: Sequence[tuple[str, ...]], resolved: ResolvedStudy, windows: Mapping[str, Window]
 ) -> list[tuple[str, ...]]:
     """Return the first groups whose equity has no more rows than may be drawn; one at least."""
     found: list[tuple[str, ...]] = []
@@ -193,8 +184,7 @@ def _within_bound(
 
 
 def _series(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     chosen: Chosen,
     groups: Sequence[tuple[str, ...]],
     windows: Mapping[str, Window],
@@ -209,7 +199,7 @@ def _series(
     names = ["+".join(group) for group in groups]
     frames = []
     for name, window in windows.items():
-        frame = read_rows(location, table, slot(resolved, window), columns, [chosen.config_id], names)
+        frame = store.rows(table, window, columns, [chosen.config_id], names)
         frame = frame.sort_values(["symbol", order])
         frames.append(frame.assign(window=name))
     joined = pd.concat(frames, ignore_index=True)
@@ -217,7 +207,7 @@ def _series(
 
 
 def _bars(
-    resolved: Resolved,
+    resolved: ResolvedStudy,
     plan: Plan,
     chosen: Chosen,
     groups: Sequence[tuple[str, ...]],
@@ -229,7 +219,7 @@ def _bars(
     for name, window in windows.items():
         for (symbol,) in alone:
             bars = load_bars(plan, symbol, window.name, configuration)
-            first, _ = window.rows(bars, resolved.slices[configuration.timeframe].bar_us)
+            first, _ = window.rows(bars, plan.slices[configuration.timeframe].bar_us)
             bars = bars.slice(first, len(bars))
             prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}
             lead = {"symbol": symbol, "window": name, "ts": timestamps(bars.ts)}

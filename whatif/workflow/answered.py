@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from whatif.results import Key, ResolvedStudy, paths_of
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 from whatif.workflow.choice import FoldAnswer
-from whatif.workflow.panels import Key
-from whatif.workflow.paths import paths_of
-from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 
 
@@ -84,7 +82,7 @@ class Answered:
     ranks: tuple[FloatArray, FloatArray] | None = None
 
 
-def answered(resolved: Resolved, answers: Sequence[FoldAnswer]) -> Answered:
+def answered(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> Answered:
     """Return what a study answered: of several folds, what the last one chose and all of them told."""
     last = answers[-1]
     tests = [(one, one.fold.test) for one in answers if one.fold.test is not None]
@@ -107,7 +105,7 @@ def _key(answer: FoldAnswer) -> Key | None:
     return None if answer.chosen is None else (answer.chosen.config_id, answer.chosen.symbol)
 
 
-def _ranked_on(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
+def _ranked_on(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
     """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap."""
     if resolved.timeline.ranks_paths:
         first, *_ = paths_of(resolved)
@@ -120,11 +118,11 @@ def _ranked_on(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[Ranke
     return tuple(reversed(found))
 
 
-def _names(resolved: Resolved, fold: Fold) -> Mapping[str, str] | None:
+def _names(resolved: ResolvedStudy, fold: Fold) -> Mapping[str, str] | None:
     return None if fold is resolved.timeline.last else resolved.names_in(fold)
 
 
-def _ranks(resolved: Resolved, answers: Sequence[FoldAnswer]) -> tuple[FloatArray, FloatArray]:
+def _ranks(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> tuple[FloatArray, FloatArray]:
     objective = resolved.study.objective
     made = [answer.chosen for answer in answers if answer.chosen is not None]
     on_validate = np.array([float(chosen.validate[objective]) for chosen in made])

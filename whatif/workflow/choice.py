@@ -10,13 +10,10 @@ import pandas as pd
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.pins import LakeLocation
+from whatif.results import ResolvedStudy, ResultStore, leaderboard, path_board, stored_rows
 from whatif.search.ranking import choosable
 from whatif.search.undefined import why_undefined
 from whatif.splits import Fold
-from whatif.workflow.board import leaderboard, stored_rows
-from whatif.workflow.paths import path_board
-from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 
 
@@ -42,16 +39,14 @@ class FoldAnswer:
     reason: str = ""
 
 
-def choose_in_folds(location: LakeLocation, resolved: Resolved) -> list[FoldAnswer]:
+def choose_in_folds(store: ResultStore) -> list[FoldAnswer]:
     """Return the ranking of each fold and what came first in it, from what is stored."""
-    if resolved.timeline.ranks_paths:
-        return [_answer(resolved, resolved.timeline.last, path_board(location, resolved))]
-    return [
-        _answer(resolved, fold, leaderboard(location, resolved, fold)) for fold in resolved.timeline.folds
-    ]
+    if store.resolved.timeline.ranks_paths:
+        return [_answer(store.resolved, store.resolved.timeline.last, path_board(store))]
+    return [_answer(store.resolved, fold, leaderboard(store, fold)) for fold in store.resolved.timeline.folds]
 
 
-def _answer(resolved: Resolved, fold: Fold, board: pd.DataFrame) -> FoldAnswer:
+def _answer(resolved: ResolvedStudy, fold: Fold, board: pd.DataFrame) -> FoldAnswer:
     chosen = choose(resolved, board)
     if chosen is not None:
         return FoldAnswer(fold, board, chosen)
@@ -59,7 +54,7 @@ def _answer(resolved: Resolved, fold: Fold, board: pd.DataFrame) -> FoldAnswer:
     return FoldAnswer(fold, board, None, why_undefined(board, resolved.study.objective, where))
 
 
-def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
+def choose(resolved: ResolvedStudy, board: pd.DataFrame) -> Chosen | None:
     """Return the first of the ranking; None if no backtest traded and has a value that ranks."""
     good = board[choosable(board, resolved.study.objective)]
     if not len(good):
@@ -75,26 +70,24 @@ def choose(resolved: Resolved, board: pd.DataFrame) -> Chosen | None:
     )
 
 
-def told(location: LakeLocation, resolved: Resolved, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
+def told(store: ResultStore, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
     """Return the answers with the figures of their choices on the test windows."""
     return [
         answer
         if answer.chosen is None
         else replace(
             answer,
-            chosen=replace(
-                answer.chosen, test=figures_on_test(location, resolved, answer.fold, answer.chosen)
-            ),
+            chosen=replace(answer.chosen, test=figures_on_test(store, answer.fold, answer.chosen)),
         )
         for answer in answers
     ]
 
 
-def figures_on_test(location: LakeLocation, resolved: Resolved, fold: Fold, chosen: Chosen) -> dict[str, Any]:
+def figures_on_test(store: ResultStore, fold: Fold, chosen: Chosen) -> dict[str, Any]:
     """Return status, error and metrics of a choice on the test window of its fold; {} without a row."""
     if fold.test is None:
         return {}
-    rows = stored_rows(location, resolved, fold.test, [chosen.config_id])
+    rows = stored_rows(store, fold.test, [chosen.config_id])
     mine = rows[rows["symbol"] == chosen.symbol]
     names = ("status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS)
     return {name: mine.iloc[0][name] for name in names} if len(mine) else {}

@@ -11,10 +11,22 @@ import pandas as pd
 
 from whatif.domain.metrics import LOWER_IS_BETTER
 from whatif.lake.results import RESULTS
-from whatif.pins import LakeLocation
 from whatif.report.judgement import Judgement
+from whatif.results import (
+    Grid,
+    Key,
+    ResolvedStudy,
+    ResultStore,
+    Trials,
+    count_looks,
+    count_trials,
+    other_returns,
+    paths_of,
+    returns_panel,
+    returns_to_keep,
+    stored_rows,
+)
 from whatif.runner.plan import Plan
-from whatif.runner.thinning import returns_to_keep
 from whatif.search.ranking import rankable
 from whatif.splits import Window
 from whatif.stats import (
@@ -32,15 +44,8 @@ from whatif.stats import (
 )
 from whatif.typing import FloatArray, IntArray
 from whatif.workflow.answered import Answered, RankedOn, Told
-from whatif.workflow.board import stored_rows
-from whatif.workflow.others import Grid, other_returns
-from whatif.workflow.panels import Key, market_returns, returns_panel
-from whatif.workflow.paths import paths_of
-from whatif.workflow.pending import slot
-from whatif.workflow.resolve import Resolved
+from whatif.workflow.market import market_returns
 from whatif.workflow.result import Chosen
-from whatif.workflow.stored import read_rows
-from whatif.workflow.trials import Trials, count_looks, count_trials
 
 MOST_TRIED = 10_000
 LEAST_TRIED = 100
@@ -89,8 +94,7 @@ class Panel:
 
 
 def judge_study(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     plan: Plan,
     answered: Answered,
     thresholds: Thresholds | None = None,
@@ -99,10 +103,8 @@ def judge_study(
 
     Parameters
     ----------
-    location : LakeLocation
-        Where the tables are.
-    resolved : Resolved
-        The study.
+    store : ResultStore
+        The study, and where its tables are.
     plan : Plan
         Where its bars are.
     answered : Answered
@@ -113,31 +115,31 @@ def judge_study(
     board, chosen = answered.board, answered.chosen
     good = board[board["status"] == "ok"]
     own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
-    trials = count_trials(location, resolved, [one.window for one in answered.ranked_on], own)
-    looks = count_looks(location, resolved, [one.window for one in answered.told])
-    counts = (resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
+    trials = count_trials(store, [one.window for one in answered.ranked_on], own)
+    looks = count_looks(store, [one.window for one in answered.told])
+    counts = (store.resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
     if chosen is None:
         note = "not available: nothing was chosen"
         return Judgement(_nothing_chosen(board, answered, thresholds), *counts, correlation_note=note)
-    panel = _panel(location, resolved, plan, answered.ranked_on, own, chosen)
+    panel = _panel(store, plan, answered.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
-        evidence = _evidence(location, resolved, plan, panel, answered, chosen)
+        evidence = _evidence(store, plan, panel, answered, chosen)
         evidence = replace(evidence, trials=max(trials.count, 1))
-        evidence = _beside_others(location, resolved, evidence, panel, answered, trials)
+        evidence = _beside_others(store, evidence, panel, answered, trials)
         # what other studies tried is compared on validate already, unless its returns are not known
         counted = looks.configurations if evidence.unseen else looks.own
         evidence = replace(evidence, looks=max(counted, 1))
         verdict = judge(evidence, thresholds, SEED)
     else:
         verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
-    correlation, note = _correlation(location, resolved, good, answered)
+    correlation, note = _correlation(store, good, answered)
     return Judgement(
         verdict,
         *counts,
-        stability=_stability(resolved, board, chosen),
+        stability=_stability(store.resolved, board, chosen),
         correlation=correlation,
         correlation_note=note,
-        notes=(*panel.notes, *_one_path(resolved), *_stand_in(resolved.study.objective)),
+        notes=(*panel.notes, *_one_path(store.resolved), *_stand_in(store.resolved.study.objective)),
     )
 
 
@@ -155,8 +157,7 @@ def _nothing_chosen(board: pd.DataFrame, answered: Answered, thresholds: Thresho
 
 
 def _panel(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     plan: Plan,
     ranked_on: Sequence[RankedOn],
     own: Sequence[Key],
@@ -172,10 +173,10 @@ def _panel(
             "best; the p-values allow for all."
         )
     names = ["/".join(key) for key in own]
-    most = _most_tried(sum(len(resolved.periods[one.window.name]) for one in ranked_on))
+    most = _most_tried(sum(len(store.resolved.periods[one.window.name]) for one in ranked_on))
     kept = returns_to_keep(names, SEED, most, best=max(1, most // 5), sampled=most - max(1, most // 5))
     wanted = [key for key, name in zip(own, names, strict=True) if name in kept]
-    tried, keys = _tried(location, resolved, ranked_on, wanted)
+    tried, keys = _tried(store, ranked_on, wanted)
     if len(keys) < len(own):
         notes.append(
             f"Compared were the returns of {len(keys):,} of {len(own):,} backtests, the best and a sample; "
@@ -183,7 +184,7 @@ def _panel(
         )
     held = list(dict.fromkeys(symbol for _, symbol in keys))
     markets = [
-        np.concatenate([_market(resolved, plan, one.window, chosen, symbol) for one in ranked_on])
+        np.concatenate([_market(store.resolved, plan, one.window, chosen, symbol) for one in ranked_on])
         for symbol in held
     ]
     at = {symbol: k for k, symbol in enumerate(held)}
@@ -202,25 +203,25 @@ def _most_tried(periods: int) -> int:
 
 
 def _tried(
-    location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], wanted: Sequence[Key]
+    store: ResultStore, ranked_on: Sequence[RankedOn], wanted: Sequence[Key]
 ) -> tuple[FloatArray, list[Key]]:
     """Return the returns of what ran on all windows, one window after the other."""
     if len(ranked_on) == 1 and ranked_on[0].ids is None:
-        return returns_panel(location, resolved, ranked_on[0].window, wanted)
+        return returns_panel(store, ranked_on[0].window, wanted)
     parts: list[dict[Key, FloatArray]] = []
     for one in ranked_on:
         there = {key if one.ids is None else (one.ids[key[0]], key[1]): key for key in wanted}
-        returns, keys = returns_panel(location, resolved, one.window, list(there))
+        returns, keys = returns_panel(store, one.window, list(there))
         parts.append({there[key]: returns[:, k] for k, key in enumerate(keys)})
     whole = [key for key in dict.fromkeys(wanted) if all(key in part for part in parts)]
-    periods = sum(len(resolved.periods[one.window.name]) for one in ranked_on)
+    periods = sum(len(store.resolved.periods[one.window.name]) for one in ranked_on)
     tried = np.empty((periods, len(whole)))
     for k, key in enumerate(whole):
         np.concatenate([part[key] for part in parts], out=tried[:, k])
     return tried, whole
 
 
-def _market(resolved: Resolved, plan: Plan, window: Window, chosen: Chosen, joined: str) -> FloatArray:
+def _market(resolved: ResolvedStudy, plan: Plan, window: Window, chosen: Chosen, joined: str) -> FloatArray:
     """Return the returns of holding what a row of the ranking trades, in equal shares."""
     groups = [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == joined]
     symbols = [symbol for group in groups for symbol in group]
@@ -229,30 +230,27 @@ def _market(resolved: Resolved, plan: Plan, window: Window, chosen: Chosen, join
     return market_returns(plan, resolved, window, resolved.configuration(chosen.config_id), symbols)
 
 
-def _evidence(
-    location: LakeLocation, resolved: Resolved, plan: Plan, panel: Panel, answered: Answered, chosen: Chosen
-) -> Evidence:
+def _evidence(store: ResultStore, plan: Plan, panel: Panel, answered: Answered, chosen: Chosen) -> Evidence:
     test, market, failed = None, None, answered.test_failed
     if answered.told and not failed:
-        test, market, failed = _on_test(location, resolved, plan, chosen, answered.told)
+        test, market, failed = _on_test(store, plan, chosen, answered.told)
     return Evidence(
         tried=panel.tried,
         chosen=panel.keys.index((chosen.config_id, chosen.symbol)),
-        objective=resolved.study.objective,
-        periods_per_year=resolved.periods[answered.ranked_on[-1].window.name].per_year,
+        objective=store.resolved.study.objective,
+        periods_per_year=store.resolved.periods[answered.ranked_on[-1].window.name].per_year,
         markets=panel.markets,
         market_of=panel.market_of,
         test=test,
         test_market=market,
         test_failed=failed,
-        trades=_trades(location, resolved, answered.ranked_on, chosen),
+        trades=_trades(store, answered.ranked_on, chosen),
         test_trades=answered.test_trades,
     )
 
 
 def _beside_others(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     evidence: Evidence,
     panel: Panel,
     answered: Answered,
@@ -264,9 +262,9 @@ def _beside_others(
     windows = [one.window for one in answered.ranked_on]
     grid = Grid(
         starts=tuple(window.start_us for window in windows),
-        ends=tuple(resolved.periods[window.name].ends for window in windows),
+        ends=tuple(store.resolved.periods[window.name].ends for window in windows),
     )
-    others = other_returns(location, resolved, grid, trials.others, SEED)
+    others = other_returns(store, grid, trials.others, SEED)
     at = {symbol: int(panel.market_of[k]) for k, (_, symbol) in enumerate(panel.keys)}
     return replace(
         evidence,
@@ -280,40 +278,38 @@ def _beside_others(
     )
 
 
-def _trades(
-    location: LakeLocation, resolved: Resolved, ranked_on: Sequence[RankedOn], chosen: Chosen
-) -> float:
+def _trades(store: ResultStore, ranked_on: Sequence[RankedOn], chosen: Chosen) -> float:
     """Return the closed trades of the chosen configuration on all windows that it is judged on."""
-    if not resolved.timeline.joins_tests:
+    if not store.resolved.timeline.joins_tests:
         return float(chosen.validate["trades"])
     total = 0.0
     for one in ranked_on:
         config_id = chosen.config_id if one.ids is None else one.ids[chosen.config_id]
-        rows = stored_rows(location, resolved, one.window, [config_id])
+        rows = stored_rows(store, one.window, [config_id])
         total += float(rows.loc[rows["symbol"] == chosen.symbol, "trades"].sum())
     return total
 
 
 def _on_test(
-    location: LakeLocation, resolved: Resolved, plan: Plan, chosen: Chosen, told: Sequence[Told]
+    store: ResultStore, plan: Plan, chosen: Chosen, told: Sequence[Told]
 ) -> tuple[FloatArray | None, FloatArray | None, str]:
     """Return returns and market of the test windows, one after the other, or why there are none."""
     returns, markets = [], []
     for one in told:
         if one.key is None:
-            returns.append(np.zeros(len(resolved.periods[one.window.name])))
+            returns.append(np.zeros(len(store.resolved.periods[one.window.name])))
             symbol = chosen.symbol
         else:
-            found, keys = returns_panel(location, resolved, one.window, [one.key])
+            found, keys = returns_panel(store, one.window, [one.key])
             if not keys:
                 return None, None, f"none are stored for {one.window}"
             returns.append(found[:, 0])
             symbol = one.key[1]
-        markets.append(_market(resolved, plan, one.window, chosen, symbol))
+        markets.append(_market(store.resolved, plan, one.window, chosen, symbol))
     return np.concatenate(returns), np.concatenate(markets), ""
 
 
-def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stability | None:
+def _stability(resolved: ResolvedStudy, board: pd.DataFrame, chosen: Chosen) -> Stability | None:
     """Return what surrounds the chosen configuration on its symbol; None without an axis."""
     rows = board[board["symbol"] == chosen.symbol]
     # a frame makes NaN of an overlay that is off
@@ -332,17 +328,17 @@ def _stability(resolved: Resolved, board: pd.DataFrame, chosen: Chosen) -> Stabi
 
 
 def _correlation(
-    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, answered: Answered
+    store: ResultStore, good: pd.DataFrame, answered: Answered
 ) -> tuple[RankCorrelation | None, str]:
     """Return the correlation of ranks on validate and test, of what the test windows were opened for."""
     if answered.ranks is not None:
         there, what = rank_correlation(*answered.ranks), "choices, one for each fold"
     elif not answered.told:
         return None, "not available: the split has no test window"
-    elif resolved.pooled or len(answered.told) > 1:
+    elif store.resolved.pooled or len(answered.told) > 1:
         return None, ONLY_CHOSEN
     else:
-        found = _seen_on_test(location, resolved, good, answered.told[0].window)
+        found = _seen_on_test(store, good, answered.told[0].window)
         if found is None:
             return None, ONLY_CHOSEN
         there, what = found, "backtests, those that the test window was opened for in whatever run"
@@ -351,12 +347,10 @@ def _correlation(
     return there, f"of {there.n} {what}"
 
 
-def _seen_on_test(
-    location: LakeLocation, resolved: Resolved, good: pd.DataFrame, test: Window
-) -> RankCorrelation | None:
+def _seen_on_test(store: ResultStore, good: pd.DataFrame, test: Window) -> RankCorrelation | None:
     """Return the correlation over the study's rows that are stored for a test window; None of one alone."""
-    objective, keys = resolved.study.objective, ["config_id", "symbol"]
-    rows = read_rows(location, RESULTS, slot(resolved, test), [*keys, "status", objective])
+    objective, keys = store.resolved.study.objective, ["config_id", "symbol"]
+    rows = store.rows(RESULTS, test, [*keys, "status", objective])
     both = good[[*keys, objective]].merge(rows[rows["status"] == "ok"], on=keys, suffixes=("", "_test"))
     if both["config_id"].nunique() < 2:
         return None
@@ -364,7 +358,7 @@ def _seen_on_test(
     return rank_correlation(*sides)
 
 
-def _one_path(resolved: Resolved) -> list[str]:
+def _one_path(resolved: ResolvedStudy) -> list[str]:
     """Say which of several paths the statistics are of, since they are no independent data."""
     paths = len(paths_of(resolved)) if resolved.timeline.ranks_paths else 1
     if paths < 2:

@@ -28,9 +28,25 @@ from whatif.report.files import write_files
 from whatif.report.folder import make_own_folder
 from whatif.report.html import write as write_html
 from whatif.report.terminal import Progress, print_answer
-from whatif.runner.plan import MEBIBYTE, Pending, Plan, WindowPlan
-from whatif.runner.spark import NOTHING, Keep, WaveDone, drop_failed, drop_returns, run_waves
-from whatif.runner.thinning import returns_to_keep
+from whatif.results import (
+    NOTHING,
+    Again,
+    Keep,
+    Pending,
+    ResultStore,
+    after_ranking,
+    failed_on,
+    keeps_all_returns,
+    not_stored,
+    pending_on,
+    record_looks,
+    returns_to_keep,
+    sweep_of,
+    union,
+    while_sweeping,
+)
+from whatif.runner.plan import MEBIBYTE, Plan, WindowPlan
+from whatif.runner.spark import WaveDone, drop_failed, drop_returns, run_waves
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
 from whatif.study import Study, digest, load_study
@@ -43,15 +59,11 @@ from whatif.workflow.certify import certify
 from whatif.workflow.check import check_study
 from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
 from whatif.workflow.judge import judge_study
-from whatif.workflow.kept import after_ranking, both, not_stored, while_sweeping
 from whatif.workflow.lazy import lazy_session
-from whatif.workflow.looks import record_looks
-from whatif.workflow.pending import Again, failed_on, keeps_all_returns, pending_on, slot, sweep_of
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import StudyResult
 from whatif.workflow.stitch import stitched
-from whatif.workflow.stored import stored_keys
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
 from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
@@ -170,6 +182,7 @@ class _Run:
         self.session = session
         self.location = location
         self.resolved = resolved
+        self.store = ResultStore(location, resolved)
         self.options = options
         self.origin = provenance()
         self.started = datetime.now(UTC)
@@ -188,7 +201,7 @@ class _Run:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
-        pending, resumed = sweep_of(self.location, self.resolved, self._again)
+        pending, resumed = sweep_of(self.store, self._again)
         if pending and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in pending))
         with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
@@ -216,7 +229,7 @@ class _Run:
         prepared = prepare(self.session, self.location, resolved, tracker, self._say)
         plan = self._plan(prepared)
         self._sweep(plan, pending, resumed)
-        answers = choose_in_folds(self.location, resolved)
+        answers = choose_in_folds(self.store)
         for answer in answers:
             self._thin_returns(plan, answer)
             if answer.reason:
@@ -230,9 +243,9 @@ class _Run:
         shown = self.options.report
         certificate = certify(plan, resolved, answers) if self.options.certify else ""
         walks = resolved.timeline.joins_tests
-        whole = stitched(self.location, resolved, answers) if walks else None
-        data = report_data(self.location, resolved, plan, answers, environment, certificate, whole, shown)
-        judgement = judge_study(self.location, resolved, plan, answered(resolved, answers))
+        whole = stitched(self.store, answers) if walks else None
+        data = report_data(self.store, plan, answers, environment, certificate, whole, shown)
+        judgement = judge_study(self.store, plan, answered(resolved, answers))
         data = replace(data, verdict=judgement)
         if self.options.console is not None:
             print_answer(data, self.options.console)
@@ -307,8 +320,7 @@ class _Run:
         if keeps_all_returns(self.resolved):
             return
         validate, board = answer.fold.validate[0], answer.board
-        keys = stored_keys(self.location, RETURNS, slot(self.resolved, validate))
-        stored = {config_id for config_id, _ in keys}
+        stored = {config_id for config_id, _ in self.store.keys(RETURNS, validate)}
         mine = set(board["config_id"].astype(str))
         surplus = (stored & mine) - returns_to_keep(board["config_id"].astype(str))
         if surplus:
@@ -328,18 +340,18 @@ class _Run:
             best = answer.chosen.config_id
             keeps.append(after_ranking(resolved, answer.board, best) if self.options.report else NOTHING)
             for window in answer.fold.backtested:
-                work += not_stored(where, resolved, window, keeps[-1])
+                work += not_stored(self.store, window, keeps[-1])
             if answer.fold.test is not None:
                 chosen = [resolved.configuration(answer.chosen.config_id)]
-                looks += pending_on(where, resolved, answer.fold.test, chosen, self._again)[0]
+                looks += pending_on(self.store, answer.fold.test, chosen, self._again)[0]
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(sum(len(p.configurations) for p in [*work, *looks]))
         if looks:
-            record_looks(self.session(), where, resolved, looks, self.origin)
+            record_looks(self.session(), self.store, looks, self.origin)
         if work or looks:
             self._forget_failed(plan, looks)
-            run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, both(keeps))
-        return told(where, resolved, answers)
+            run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, union(keeps))
+        return told(self.store, answers)
 
     @property
     def _again(self) -> Again | None:
@@ -352,7 +364,7 @@ class _Run:
         if self._again is None:
             return
         failed = {
-            name: failed_on(self.location, self.resolved, plan.windows[name].window, self._again)
+            name: failed_on(self.store, plan.windows[name].window, self._again)
             for name in {part.window for part in pending}
         }
         for part in pending:

@@ -9,11 +9,11 @@ from rich.console import Console
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
+from whatif.results import ResultStore, sweep_of
 from whatif.study import load_study
 from whatif.workflow.check import check_study
 from whatif.workflow.choice import choose_in_folds
 from whatif.workflow.lazy import lazy_session
-from whatif.workflow.pending import sweep_of
 from whatif.workflow.resolve import check_bars, resolve_study
 from whatif.workflow.track import tracked_study
 from whatif.workflow.train import Prepared, Say, prepare, prepare_features
@@ -53,8 +53,9 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
     """
     study = load_study(path)
     resolved = resolve_study(study, location)
-    board = choose_in_folds(location, resolved)[-1].board
-    missing, _ = sweep_of(location, resolved)
+    store = ResultStore(location, resolved)
+    board = choose_in_folds(store)[-1].board
+    missing, _ = sweep_of(store)
     data = ReportData(
         study=study.study,
         study_text=study.text,

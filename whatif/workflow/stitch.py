@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.frames import timestamps
-from whatif.pins import LakeLocation
+from whatif.results import ResolvedStudy, ResultStore, stored
 from whatif.search.stitching import stitch, stitch_equity
 from whatif.splits import Fold
-from whatif.workflow.board import stored
 from whatif.workflow.choice import FoldAnswer
-from whatif.workflow.resolve import Resolved
 
 
 def _no_series() -> pd.DataFrame:
@@ -43,7 +41,7 @@ class Stitched:
     note: str = ""
 
 
-def stitched(location: LakeLocation, resolved: Resolved, answers: Sequence[FoldAnswer]) -> Stitched:
+def stitched(store: ResultStore, answers: Sequence[FoldAnswer]) -> Stitched:
     """Return the test windows of a walk-forward study joined.
 
     A fold that chose nothing stays in cash. One whose choice failed on its test window leaves
@@ -55,25 +53,25 @@ def stitched(location: LakeLocation, resolved: Resolved, answers: Sequence[FoldA
         if answer.fold.test is None:
             return Stitched()
         if answer.chosen is None:
-            returns.append(np.zeros(len(resolved.periods[answer.fold.test.name])))
+            returns.append(np.zeros(len(store.resolved.periods[answer.fold.test.name])))
             continue
-        found = _on_test(location, resolved, answer)
+        found = _on_test(store, answer)
         if found is None:
             return Stitched(note=_unknown(answer))
         rows.append(found[0])
         returns.append(found[1])
     tests = [answer.fold.test.name for answer in answers if answer.fold.test is not None]
-    per_year = float(np.mean([resolved.periods[name].per_year for name in tests]))
-    return Stitched(stitch(rows, returns, per_year), _series(resolved, answers, returns), _in_cash(answers))
+    per_year = float(np.mean([store.resolved.periods[name].per_year for name in tests]))
+    return Stitched(
+        stitch(rows, returns, per_year), _series(store.resolved, answers, returns), _in_cash(answers)
+    )
 
 
-def _on_test(
-    location: LakeLocation, resolved: Resolved, answer: FoldAnswer
-) -> tuple[dict[str, Any], np.ndarray] | None:
+def _on_test(store: ResultStore, answer: FoldAnswer) -> tuple[dict[str, Any], np.ndarray] | None:
     chosen, test = answer.chosen, answer.fold.test
     assert chosen is not None
     assert test is not None
-    there = stored(location, resolved, test, [chosen.config_id])
+    there = stored(store, test, [chosen.config_id])
     mine = there.rows[there.rows["symbol"] == chosen.symbol]
     series = there.returns.get((chosen.config_id, chosen.symbol))
     if not len(mine) or mine.iloc[0]["status"] != "ok" or series is None:
@@ -81,7 +79,9 @@ def _on_test(
     return {str(name): value for name, value in mine.iloc[0].items()}, series
 
 
-def _series(resolved: Resolved, answers: Sequence[FoldAnswer], returns: Sequence[np.ndarray]) -> pd.DataFrame:
+def _series(
+    resolved: ResolvedStudy, answers: Sequence[FoldAnswer], returns: Sequence[np.ndarray]
+) -> pd.DataFrame:
     chosen = [a.chosen for a in answers if a.chosen is not None]
     cash = resolved.configuration(chosen[0].config_id).execution.cash if chosen else 1.0
     joined = np.concatenate(list(returns))
@@ -112,7 +112,7 @@ def _in_cash(answers: Sequence[FoldAnswer]) -> str:
     return f"Nothing could be chosen in fold {', '.join(idle)}, which stays in cash on its test window."
 
 
-def fold_table(resolved: Resolved, answers: Sequence[FoldAnswer]) -> pd.DataFrame:
+def fold_table(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> pd.DataFrame:
     """Return one row for each fold: bounds of its windows, what it chose, how that did.
 
     Columns: `fold`, `train_start`, `train_end`, `validate_start`, `validate_end`, `test_start`,
@@ -122,7 +122,7 @@ def fold_table(resolved: Resolved, answers: Sequence[FoldAnswer]) -> pd.DataFram
     return pd.DataFrame([_fold_row(resolved, answer) for answer in answers])
 
 
-def _fold_row(resolved: Resolved, answer: FoldAnswer) -> dict[str, Any]:
+def _fold_row(resolved: ResolvedStudy, answer: FoldAnswer) -> dict[str, Any]:
     chosen, fold, objective = answer.chosen, answer.fold, resolved.study.objective
     told = chosen.test if chosen is not None else {}
     note = answer.reason or (str(told["error"]) if told.get("status", "ok") != "ok" else "")

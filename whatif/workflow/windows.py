@@ -9,15 +9,15 @@ import numpy as np
 
 from whatif.calendars import Schedule
 from whatif.engines.sessions import date_of
+from whatif.results import ResolvedStudy
 from whatif.splits import Fold, Timeline, Window
 from whatif.typing import IntArray
-from whatif.workflow.resolve import Resolved
 
 LEAST_SHARE = 0.005
 """Share of the slice's trading time under which it is not worth saying that it is unused."""
 
 
-def windows_said(resolved: Resolved) -> tuple[str, ...]:
+def windows_said(resolved: ResolvedStudy) -> tuple[str, ...]:
     """Return a line for each window, or for those of the first and the last fold, and what is unused."""
     timeline, learns = resolved.timeline, bool(resolved.models)
     folds = timeline.every
@@ -51,14 +51,14 @@ def unused(timeline: Timeline, learns: bool) -> Iterator[str]:
 _NOTHING_LEARNS = "; a train window is for models, and the study has none: split.train: 0 would use it"
 
 
-def _of_fold(resolved: Resolved, fold: Fold) -> Iterator[str]:
+def _of_fold(resolved: ResolvedStudy, fold: Fold) -> Iterator[str]:
     for window in fold.windows:
         sessions = resolved.timeline.schedule.between(window.start_us, window.end_us)
         count = f"{len(sessions):,} session{'s' * (len(sessions) != 1)}"
         yield f"{window.name}: {_dates(sessions.session)}, {count}{_bars(resolved, window)}"
 
 
-def _bars(resolved: Resolved, window: Window) -> str:
+def _bars(resolved: ResolvedStudy, window: Window) -> str:
     counts = [resolved.window_bars.get((symbol, window.name)) for symbol in resolved.study.data.symbols]
     known = [count for count in counts if count is not None]
     if not known:

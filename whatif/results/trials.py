@@ -15,11 +15,10 @@ import pyarrow as pa
 from whatif.lake.results import RESULTS
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TEST_LOOKS
-from whatif.pins import LakeLocation
 from whatif.pins.filters import all_of, equal, within
+from whatif.results.store import ResultStore
+from whatif.results.study import ResolvedStudy
 from whatif.splits import Window
-from whatif.workflow.resolve import Resolved
-from whatif.workflow.stored import stream_rows
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -107,17 +106,13 @@ class Looks:
     own: int = 0
 
 
-def count_trials(
-    location: LakeLocation, resolved: Resolved, windows: Sequence[Window], own: Sequence[tuple[str, str]]
-) -> Trials:
+def count_trials(store: ResultStore, windows: Sequence[Window], own: Sequence[tuple[str, str]]) -> Trials:
     """Count what was tried on data that overlap with the study's in symbols and validate dates.
 
     Parameters
     ----------
-    location : LakeLocation
-        Where `results` is.
-    resolved : Resolved
-        The study; its key `trials` says whether other studies count.
+    store : ResultStore
+        The study, and where its tables are.
     windows : sequence of Window
         Its validate windows.
     own : sequence of (str, str)
@@ -129,15 +124,15 @@ def count_trials(
     configuration on the same days is the same trial. One that failed told nothing and does not
     count; one that never traded did run, and does.
     """
-    studies = {resolved.study.study}
-    mine = {_trial(resolved, *key) for key in own}
+    studies = {store.resolved.study.study}
+    mine = {_trial(store.resolved, *key) for key in own}
     others: dict[Row, dict[tuple[str, str, Place], None]] = {}
     ran: dict[Row, str] = {}
     # of very many trials, each place is held once
     places: dict[Place, Place] = {}
-    for study, config_id, symbol, start, end, period, timeframe in _ranked_rows(location, resolved, windows):
+    for study, config_id, symbol, start, end, period, timeframe in _ranked_rows(store, windows):
         studies.add(study)
-        trial = _trial(resolved, config_id, symbol)
+        trial = _trial(store.resolved, config_id, symbol)
         if trial not in mine:
             place = Place(int(start), int(end), period, timeframe)
             others.setdefault(trial, {})[config_id, symbol, places.setdefault(place, place)] = None
@@ -146,38 +141,32 @@ def count_trials(
     return Trials(len(mine) + len(found), len(mine), len(studies), found)
 
 
-def _ranked_rows(
-    location: LakeLocation, resolved: Resolved, windows: Sequence[Window]
-) -> Iterator[tuple[str, ...]]:
+def _ranked_rows(store: ResultStore, windows: Sequence[Window]) -> Iterator[tuple[str, ...]]:
     """Yield study, config_id, symbol, place of what ran on validate windows that overlap with some."""
     columns = ["study", "config_id", "symbol", "window_start", "window_end", "period", "timeframe"]
     for window in windows:
-        for *row, name, status in _overlapping(
-            location, RESULTS, resolved, window, [*columns, "window", "status"]
-        ):
-            if status == "ok" and name.startswith("validate") and _shares(resolved, row[2]):
+        for *row, name, status in _overlapping(store, RESULTS, window, [*columns, "window", "status"]):
+            if status == "ok" and name.startswith("validate") and _shares(store.resolved, row[2]):
                 yield tuple(row)
 
 
-def count_looks(location: LakeLocation, resolved: Resolved, windows: Sequence[Window]) -> Looks:
+def count_looks(store: ResultStore, windows: Sequence[Window]) -> Looks:
     """Count how often test windows that overlap with the study's in symbols and dates were opened.
 
     Of several windows, those of the folds of a study, the one that was opened most counts.
     """
-    found = [_looks_at(location, resolved, window) for window in windows]
+    found = [_looks_at(store, window) for window in windows]
     return max(found, key=lambda looks: (looks.configurations, looks.openings), default=Looks(0, 0))
 
 
-def _looks_at(location: LakeLocation, resolved: Resolved, window: Window) -> Looks:
+def _looks_at(store: ResultStore, window: Window) -> Looks:
     rows: Counter[Row] = Counter()
     own: set[str] = set()
     columns = ["study", "config_id", "symbol", "window_start"]
-    for study, config_id, symbol, start in _overlapping(
-        location, TEST_LOOKS, resolved, window, columns, distinct=False
-    ):
-        if _shares(resolved, symbol):
+    for study, config_id, symbol, start in _overlapping(store, TEST_LOOKS, window, columns, distinct=False):
+        if _shares(store.resolved, symbol):
             rows[config_id, symbol, start] += 1
-            if study == resolved.study.study:
+            if study == store.resolved.study.study:
                 own.add(config_id)
     times: dict[str, int] = {}
     for (config_id, *_), count in rows.items():
@@ -185,19 +174,18 @@ def _looks_at(location: LakeLocation, resolved: Resolved, window: Window) -> Loo
     return Looks(len(times), sum(times.values()), len(own))
 
 
-def _trial(resolved: Resolved, config_id: str, symbol: str) -> Row:
+def _trial(resolved: ResolvedStudy, config_id: str, symbol: str) -> Row:
     together = resolved.pooled or resolved.study.portfolio == "shared"
     return (config_id,) if together else (config_id, symbol)
 
 
-def _shares(resolved: Resolved, symbol: str) -> bool:
+def _shares(resolved: ResolvedStudy, symbol: str) -> bool:
     return not set(symbol.split("+")).isdisjoint(resolved.study.data.symbols)
 
 
 def _overlapping(
-    location: LakeLocation,
+    store: ResultStore,
     table: TableSpec,
-    resolved: Resolved,
     window: Window,
     columns: Sequence[str],
     distinct: bool = True,
@@ -207,9 +195,10 @@ def _overlapping(
         within("window_start", None, window.end_us),
         within("window_end", window.start_us + 1, None),
     ]
-    if resolved.study.trials == "study":
-        terms.append(equal("study", resolved.study.study))
-    for batch in stream_rows(location, table, columns, all_of(*terms)):
+    study = store.resolved.study
+    if study.trials == "study":
+        terms.append(equal("study", study.study))
+    for batch in store.stream(table, columns, all_of(*terms)):
         part = pa.Table.from_batches([batch]).select(list(columns))
         if distinct:
             part = part.group_by(list(columns)).aggregate([])

@@ -12,28 +12,26 @@ from pyspark.sql import SparkSession
 from whatif.domain.frames import timestamps
 from whatif.lake import append
 from whatif.lake.tables import TEST_LOOKS
-from whatif.pins import LakeLocation
-from whatif.runner.plan import Pending
-from whatif.workflow.resolve import Resolved
+from whatif.results.store import ResultStore
+from whatif.results.work import Pending
 
 
 def record_looks(
     spark: SparkSession,
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     pending: Sequence[Pending],
     origin: Mapping[str, str],
 ) -> None:
     """Add a row to `test_looks` for each backtest that is about to be run on a test window."""
     bounds = {
         fold.test.name: timestamps(np.array([fold.test.start_us, fold.test.end_us]))
-        for fold in resolved.timeline.every
+        for fold in store.resolved.timeline.every
         if fold.test is not None
     }
     rows = [
         {
-            "study": resolved.study.study,
-            "data_digest": resolved.data_digest,
+            "study": store.resolved.study.study,
+            "data_digest": store.resolved.data_digest,
             "looked_at": datetime.now(UTC),
             "user": origin["user"],
             "host": origin["host"],
@@ -46,4 +44,4 @@ def record_looks(
         for part in pending
         for configuration in part.configurations
     ]
-    append(spark, location, TEST_LOOKS, spark.createDataFrame(pd.DataFrame(rows), TEST_LOOKS.ddl))
+    append(spark, store.location, TEST_LOOKS, spark.createDataFrame(pd.DataFrame(rows), TEST_LOOKS.ddl))

@@ -11,13 +11,13 @@ import pandas as pd
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.lake.results import RESULTS
-from whatif.pins import LakeLocation
+from whatif.results.board import Stored, ranked, stored
+from whatif.results.pending import ranked_on
+from whatif.results.store import ResultStore
+from whatif.results.study import ResolvedStudy
 from whatif.search.stitching import stitch
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
-from whatif.workflow.board import Stored, ranked, stored
-from whatif.workflow.pending import ranked_on
-from whatif.workflow.resolve import Resolved
 
 FIGURES = (*METRIC_KEYS, *BENCHMARK_COLUMNS)
 
@@ -25,7 +25,7 @@ Path = tuple[tuple[Window, Fold], ...]
 """A path: its windows in time order, each with the fold whose models trade it."""
 
 
-def paths_of(resolved: Resolved) -> list[Path]:
+def paths_of(resolved: ResolvedStudy) -> list[Path]:
     """Return the paths of the split: one alone where nothing is trained, since all would be the same."""
     found: dict[int, list[tuple[Window, Fold]]] = {}
     for fold in resolved.timeline.folds:
@@ -35,40 +35,38 @@ def paths_of(resolved: Resolved) -> list[Path]:
     return paths if resolved.models else paths[:1]
 
 
-def path_board(location: LakeLocation, resolved: Resolved) -> pd.DataFrame:
+def path_board(store: ResultStore) -> pd.DataFrame:
     """Return the ranking of a combinatorial split, best first.
 
     One row for each configuration and symbol: the mean over paths of each metric of the path
     joined. `config_id` is that of the configuration that learns from everything before the test
     window. A configuration that failed anywhere has failed.
     """
-    held = _held(location, resolved)
-    paths = paths_of(resolved)
-    per_year = next(iter(resolved.periods.values())).per_year
-    groups = ["+".join(group) for group in resolved.portfolios]
-    symbols = ["+".join(groups)] if resolved.pooled else groups
-    names = {fold.number: resolved.names_in(fold) for fold in resolved.timeline.folds}
+    held = _held(store)
+    paths = paths_of(store.resolved)
+    per_year = next(iter(store.resolved.periods.values())).per_year
+    groups = ["+".join(group) for group in store.resolved.portfolios]
+    symbols = ["+".join(groups)] if store.resolved.pooled else groups
+    names = {fold.number: store.resolved.names_in(fold) for fold in store.resolved.timeline.folds}
     rows = []
-    for configuration in resolved.grid.configurations:
+    for configuration in store.resolved.grid.configurations:
         config_id = configuration.config_id
         for symbol in symbols:
             parts = [[(w.name, names[fold.number][config_id], symbol) for w, fold in path] for path in paths]
             row = _row(parts, held, per_year)
             if row is not None:
                 rows.append(row | {"config_id": config_id, "symbol": symbol})
-    return ranked(resolved, pd.DataFrame(rows, columns=None if rows else list(RESULTS.column_names)))
+    return ranked(store.resolved, pd.DataFrame(rows, columns=None if rows else list(RESULTS.column_names)))
 
 
 Key = tuple[str, str, str]
 """Window, config_id, symbol."""
 
 
-def _held(
-    location: LakeLocation, resolved: Resolved
-) -> dict[Key, tuple[Mapping[str, Any], FloatArray | None]]:
+def _held(store: ResultStore) -> dict[Key, tuple[Mapping[str, Any], FloatArray | None]]:
     found: dict[Key, tuple[Mapping[str, Any], FloatArray | None]] = {}
-    for window, configurations in ranked_on(resolved).items():
-        there: Stored = stored(location, resolved, window, [c.config_id for c in configurations])
+    for window, configurations in ranked_on(store.resolved).items():
+        there: Stored = stored(store, window, [c.config_id for c in configurations])
         for record in there.rows.to_dict("records"):
             row = {str(name): value for name, value in record.items()}
             key = str(row["config_id"]), str(row["symbol"])

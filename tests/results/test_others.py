@@ -11,11 +11,13 @@ import pytest
 
 from whatif.calendars import make_periods, schedule
 from whatif.domain.timeframe import MINUTE_US
-from whatif.workflow import others as module
-from whatif.workflow.others import Grid, other_returns
-from whatif.workflow.trials import OtherTrial, Place
+from whatif.results import others as module
+from whatif.results.others import Grid, other_returns
+from whatif.results.store import ResultStore
+from whatif.results.trials import OtherTrial, Place
 
 RESOLVED = SimpleNamespace(study=SimpleNamespace(calendar=SimpleNamespace(exchange="XNYS")))
+STORE = ResultStore(None, RESOLVED)
 SESSIONS = schedule("XNYS", date(2023, 1, 3), date(2023, 1, 31))
 """Twenty sessions."""
 
@@ -38,7 +40,7 @@ def grid(first: int, stop: int, period: str = "session") -> Grid:
 def lake(monkeypatch, rows: list[tuple[str, str, Place, list[float]]], snapshots: list[int] | None = None):
     """Let `returns` hold some rows, each of a batch of its own."""
 
-    def stream(_location, _table, columns, _filter):
+    def stream(_store, _table, columns, _filter):
         for k, (config_id, symbol, where, returns) in enumerate(rows):
             row = {
                 "config_id": [config_id],
@@ -52,7 +54,7 @@ def lake(monkeypatch, rows: list[tuple[str, str, Place, list[float]]], snapshots
             }
             yield from pa.table({name: row[name] for name in columns}).to_batches()
 
-    monkeypatch.setattr(module, "stream_rows", stream)
+    monkeypatch.setattr(ResultStore, "stream", stream)
 
 
 def trial(config_id: str, *places: Place, study: str = "sweep", symbol: str = "A") -> OtherTrial:
@@ -60,7 +62,7 @@ def trial(config_id: str, *places: Place, study: str = "sweep", symbol: str = "A
 
 
 def read(of: Grid, *trials: OtherTrial):
-    return other_returns(None, RESOLVED, of, trials)
+    return other_returns(STORE, of, trials)
 
 
 def test_windows_that_overlap_share_the_sessions_that_both_have(monkeypatch) -> None:
@@ -146,7 +148,7 @@ def test_of_very_many_a_seeded_sample_is_read_whatever_their_order(monkeypatch) 
     lake(monkeypatch, rows[::-1])
     assert np.array_equal(read(grid(0, 4), *trials[::-1]).returns, found.returns)
     assert not np.array_equal(
-        other_returns(None, RESOLVED, grid(0, 4), trials, seed=1).returns, found.returns
+        other_returns(STORE, grid(0, 4), trials, seed=1).returns, found.returns
     )
 
 
@@ -159,6 +161,6 @@ def test_an_account_that_lost_everything_is_seen_up_to_there(monkeypatch) -> Non
 
 
 def test_nothing_tried_elsewhere_reads_nothing(monkeypatch) -> None:
-    monkeypatch.setattr(module, "stream_rows", lambda *_: pytest.fail("nothing is to be read"))
+    monkeypatch.setattr(ResultStore, "stream", lambda *_: pytest.fail("nothing is to be read"))
     found = read(grid(0, 4))
     assert (found.returns.shape, found.stand_for, found.unseen_why) == ((4, 0), 0, "")

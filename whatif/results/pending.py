@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from whatif.lake.results import RESULTS, RETURNS
-from whatif.pins import LakeLocation
 from whatif.pins.filters import all_of, equal, starts_with
-from whatif.runner.plan import Pending
-from whatif.runner.thinning import ALL_UP_TO
-from whatif.runner.watch import STOPPED, is_tried_again
+from whatif.results.stopped import STOPPED, is_tried_again
+from whatif.results.store import ResultStore
+from whatif.results.study import ResolvedStudy
+from whatif.results.work import Pending
 from whatif.search.configuration import Configuration
 from whatif.splits import Window
-from whatif.workflow.resolve import Resolved
-from whatif.workflow.stored import Slot, read_rows, stored_keys, stream_rows
+
+ALL_UP_TO = 10_000
+"""Configurations up to which a study keeps all returns."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,7 @@ class Again:
     failed: bool = False
 
 
-def slot(resolved: Resolved, window: Window) -> Slot:
-    """Return where the study's rows on `window` are."""
-    symbols = tuple("+".join(group) for group in resolved.portfolios)
-    return Slot(resolved.bars.snapshot_id, resolved.data_digest, window, symbols)
-
-
-def keeps_all_returns(resolved: Resolved) -> bool:
+def keeps_all_returns(resolved: ResolvedStudy) -> bool:
     """Whether the study needs the returns of each of its backtests: what joins them does, of any number."""
     if resolved.timeline.ranks_paths:  # ranked by returns that are joined
         return True
@@ -47,8 +42,7 @@ def keeps_all_returns(resolved: Resolved) -> bool:
 
 
 def pending_on(
-    location: LakeLocation,
-    resolved: Resolved,
+    store: ResultStore,
     window: Window,
     configurations: Sequence[Configuration],
     again: Again | None = None,
@@ -57,47 +51,42 @@ def pending_on(
 
     With `again`, those are lacking too that failed and that a run tries again; see `failed_on`.
     """
-    here = slot(resolved, window)
-    rows = read_rows(location, RESULTS, here, ["config_id", "symbol", "status"])
+    rows = store.rows(RESULTS, window, ["config_id", "symbol", "status"])
     keys = list(zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True))
-    done = set(keys) - (set() if again is None else failed_on(location, resolved, window, again))
-    if keeps_all_returns(resolved):
+    done = set(keys) - (set() if again is None else failed_on(store, window, again))
+    if keeps_all_returns(store.resolved):
         # a larger study that shares some of the configurations may have dropped their returns
         good = {key for key, status in zip(keys, rows["status"], strict=True) if status == "ok"}
-        done -= good - stored_keys(location, RETURNS, here)
-    every = {(c.config_id, "+".join(group)) for group in resolved.portfolios for c in configurations}
-    return work_of(resolved, window.name, configurations, every - done), len(every & done)
+        done -= good - store.keys(RETURNS, window)
+    every = {(c.config_id, "+".join(group)) for group in store.resolved.portfolios for c in configurations}
+    return work_of(store.resolved, window.name, configurations, every - done), len(every & done)
 
 
-def failed_on(
-    location: LakeLocation, resolved: Resolved, window: Window, again: Again
-) -> set[tuple[str, str]]:
+def failed_on(store: ResultStore, window: Window, again: Again) -> set[tuple[str, str]]:
     """Return the backtests (config_id, symbol) that are stored as failed and that a run tries again."""
     columns = ["config_id", "symbol", "error"]
     of_those = equal("status", "error") if again.failed else starts_with("error", STOPPED)
-    terms = all_of(slot(resolved, window).matches(), of_those)
+    terms = all_of(store.slot(window).matches(), of_those)
     return {
         (row["config_id"], row["symbol"])
-        for batch in stream_rows(location, RESULTS, columns, terms)
+        for batch in store.stream(RESULTS, columns, terms)
         for row in batch.to_pylist()
         if again.failed or is_tried_again(row["error"], again.time_limit)
     }
 
 
-def sweep_of(
-    location: LakeLocation, resolved: Resolved, again: Again | None = None
-) -> tuple[list[Pending], int]:
+def sweep_of(store: ResultStore, again: Again | None = None) -> tuple[list[Pending], int]:
     """Return what the lake lacks of the backtests that are ranked, and how many of them it holds."""
     pending: list[Pending] = []
     held = 0
-    for window, configurations in ranked_on(resolved).items():
-        missing, there = pending_on(location, resolved, window, configurations, again)
+    for window, configurations in ranked_on(store.resolved).items():
+        missing, there = pending_on(store, window, configurations, again)
         pending += missing
         held += there
     return pending, held
 
 
-def ranked_on(resolved: Resolved) -> dict[Window, tuple[Configuration, ...]]:
+def ranked_on(resolved: ResolvedStudy) -> dict[Window, tuple[Configuration, ...]]:
     """Return the configurations that are ranked on each window: of all folds that rank on it."""
     found: dict[Window, dict[str, Configuration]] = {}
     for fold in resolved.timeline.folds:
@@ -107,7 +96,7 @@ def ranked_on(resolved: Resolved) -> dict[Window, tuple[Configuration, ...]]:
 
 
 def work_of(
-    resolved: Resolved,
+    resolved: ResolvedStudy,
     window: str,
     configurations: Iterable[Configuration],
     backtests: Collection[tuple[str, str]],

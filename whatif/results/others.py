@@ -19,12 +19,11 @@ from whatif.calendars import EPOCH, make_periods, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
 from whatif.lake.results import RETURNS
-from whatif.pins import LakeLocation
 from whatif.pins.filters import all_of, one_of, within
+from whatif.results.store import MOST_IN_FILTER, ResultStore
+from whatif.results.study import ResolvedStudy
+from whatif.results.trials import OtherTrial, Place, Row, microsecond_column
 from whatif.typing import FloatArray, IntArray
-from whatif.workflow.resolve import Resolved
-from whatif.workflow.stored import MOST_IN_FILTER, stream_rows
-from whatif.workflow.trials import OtherTrial, Place, Row, microsecond_column
 
 MOST_OTHERS = 10_000
 MOST_VALUES = 10_000_000
@@ -111,17 +110,13 @@ class Grid:
         return placed if np.isfinite(placed).any() else None
 
 
-def other_returns(
-    location: LakeLocation, resolved: Resolved, grid: Grid, trials: Sequence[OtherTrial], seed: int = 0
-) -> Others:
+def other_returns(store: ResultStore, grid: Grid, trials: Sequence[OtherTrial], seed: int = 0) -> Others:
     """Read what is stored of other studies' trials.
 
     Parameters
     ----------
-    location : LakeLocation
-        Where `returns` is.
-    resolved : Resolved
-        The study.
+    store : ResultStore
+        The study, and where its tables are.
     grid : Grid
         Its periods.
     trials : sequence of OtherTrial
@@ -135,13 +130,13 @@ def other_returns(
     shares with the study's windows. One of several accounts whose trials count once (symbols that are
     pooled) has the mean of their returns.
     """
-    stored = _stored(location, grid, trials)
+    stored = _stored(store, grid, trials)
     known = [trial for trial in trials if any(key in stored for key in trial.backtests)]
     several = max((len(trial.backtests) for trial in known), default=1)
     most = min(MOST_OTHERS, max(1, MOST_VALUES // max(len(grid), 1) // several))
     drawn = sorted(known, key=lambda trial: _draw(seed, trial.key))[:most]
     wanted = {key: stored[key] for trial in drawn for key in trial.backtests if key in stored}
-    series = _series(location, resolved, grid, wanted)
+    series = _series(store, grid, wanted)
     columns, symbols, read = [], [], []
     for trial in drawn:
         there = sorted(key for key in trial.backtests if key in series)
@@ -154,14 +149,14 @@ def other_returns(
     return Others(returns, tuple(symbols), stand_for, why)
 
 
-def _stored(location: LakeLocation, grid: Grid, trials: Sequence[OtherTrial]) -> dict[_Key, _Version]:
+def _stored(store: ResultStore, grid: Grid, trials: Sequence[OtherTrial]) -> dict[_Key, _Version]:
     """Return which backtests have returns, and of several snapshots or slices the one that is taken."""
     places: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for trial in trials:
         for config_id, symbol, place in trial.backtests:
             places[config_id, symbol].append(place)
     found: dict[_Key, _Version] = {}
-    for table in _rows(location, grid, {symbol for _, symbol in places}, ()):
+    for table in _rows(store, grid, {symbol for _, symbol in places}, ()):
         for config_id, symbol, *where, snapshot, digest in zip(
             *(table[name].to_pylist() for name in _COLUMNS), strict=True
         ):
@@ -172,9 +167,7 @@ def _stored(location: LakeLocation, grid: Grid, trials: Sequence[OtherTrial]) ->
     return found
 
 
-def _series(
-    location: LakeLocation, resolved: Resolved, grid: Grid, wanted: Mapping[_Key, _Version]
-) -> dict[_Key, FloatArray]:
+def _series(store: ResultStore, grid: Grid, wanted: Mapping[_Key, _Version]) -> dict[_Key, FloatArray]:
     """Return the returns of some backtests on the grid, of those that can be placed on it."""
     if not wanted:
         return {}
@@ -185,7 +178,7 @@ def _series(
     ids = pa.array(sorted({config_id for config_id, _, _ in wanted}))
     ends: dict[Place, IntArray] = {}
     found: dict[_Key, FloatArray] = {}
-    for table in _rows(location, grid, {symbol for _, symbol, _ in wanted}, ("returns",)):
+    for table in _rows(store, grid, {symbol for _, symbol, _ in wanted}, ("returns",)):
         some = table.filter(pc.is_in(table["config_id"], ids)).combine_chunks()
         returns = some["returns"]
         for row, given in enumerate(zip(*(some[name].to_pylist() for name in _COLUMNS), strict=True)):
@@ -194,7 +187,7 @@ def _series(
                 continue
             own = values.to_numpy(zero_copy_only=False).astype(np.float64)
             for key in keys[given]:
-                placed = _place(resolved, grid, key[2], own, ends)
+                placed = _place(store.resolved, grid, key[2], own, ends)
                 if placed is not None:
                     found[key] = placed
     return found
@@ -206,7 +199,7 @@ _COLUMNS = (
 
 
 def _rows(
-    location: LakeLocation, grid: Grid, symbols: Collection[str], more: Sequence[str]
+    store: ResultStore, grid: Grid, symbols: Collection[str], more: Sequence[str]
 ) -> Iterator[pa.Table]:
     """Yield stored rows whose windows overlap with the grid; instants as microseconds."""
     terms = [
@@ -217,7 +210,7 @@ def _rows(
         return
     if len(symbols) <= MOST_IN_FILTER:
         terms.append(one_of("symbol", sorted(symbols)))
-    for batch in stream_rows(location, RETURNS, [*_COLUMNS, *more], all_of(*terms)):
+    for batch in store.stream(RETURNS, [*_COLUMNS, *more], all_of(*terms)):
         table = pa.Table.from_batches([batch])
         for name in ("window_start", "window_end"):
             at = table.schema.get_field_index(name)
@@ -226,7 +219,7 @@ def _rows(
 
 
 def _place(
-    resolved: Resolved, grid: Grid, place: Place, returns: FloatArray, ends: dict[Place, IntArray]
+    resolved: ResolvedStudy, grid: Grid, place: Place, returns: FloatArray, ends: dict[Place, IntArray]
 ) -> FloatArray | None:
     """Return returns on the grid; None if their periods are not known or none is shared."""
     if place not in ends:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatif.runner.thinning import returns_to_keep
+from whatif.results.retention import returns_to_keep
 
 NAMES = [f"{k:016x}" for k in range(10_001)]
 

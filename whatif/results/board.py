@@ -11,14 +11,12 @@ import pandas as pd
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
-from whatif.pins import LakeLocation
+from whatif.results.store import ResultStore
+from whatif.results.study import ResolvedStudy
 from whatif.search.pooling import mean_returns, pool
 from whatif.search.ranking import rank_rows
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
-from whatif.workflow.pending import slot
-from whatif.workflow.resolve import Resolved
-from whatif.workflow.stored import read_rows
 
 _LEADING = ("rank", "config_id", "symbol")
 
@@ -39,18 +37,18 @@ class Stored:
     returns: Mapping[tuple[str, str], FloatArray]
 
 
-def leaderboard(location: LakeLocation, resolved: Resolved, fold: Fold) -> pd.DataFrame:
+def leaderboard(store: ResultStore, fold: Fold) -> pd.DataFrame:
     """Return the backtests on the validate window of a fold, best first.
 
     One row for each configuration and symbol, or for each configuration if symbols are
     pooled: rank, config_id, symbol, a column for each axis, status, error, metrics,
     benchmark, and what else `results` holds.
     """
-    ids = [c.config_id for c in resolved.configurations(fold)]
-    return ranked(resolved, stored_rows(location, resolved, fold.validate[0], ids))
+    ids = [c.config_id for c in store.resolved.configurations(fold)]
+    return ranked(store.resolved, stored_rows(store, fold.validate[0], ids))
 
 
-def ranked(resolved: Resolved, rows: pd.DataFrame) -> pd.DataFrame:
+def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     """Return result rows ranked, with a column for each axis."""
     # an axis may be called execution; what the row ran with stays beside it as JSON
     board = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
@@ -62,28 +60,24 @@ def ranked(resolved: Resolved, rows: pd.DataFrame) -> pd.DataFrame:
     return board[[*first, *(name for name in board.columns if name not in first)]]
 
 
-def stored_rows(
-    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
-) -> pd.DataFrame:
+def stored_rows(store: ResultStore, window: Window, configurations: Sequence[str]) -> pd.DataFrame:
     """Return what `results` holds of some configurations on a window, symbols joined if they are pooled.
 
     Of a configuration that has not run on all of the symbols yet, there is no pooled row.
     """
-    rows = _rows(location, resolved, window, configurations)
-    if not resolved.pooled or not len(rows):
+    rows = _rows(store, window, configurations)
+    if not store.resolved.pooled or not len(rows):
         return rows
-    return pool(rows, _returns(location, resolved, window, configurations), resolved.periods[window.name])
+    return pool(rows, _returns(store, window, configurations), store.resolved.periods[window.name])
 
 
-def stored(
-    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
-) -> Stored:
+def stored(store: ResultStore, window: Window, configurations: Sequence[str]) -> Stored:
     """Return rows and returns of some configurations on a window, symbols joined if they are pooled."""
-    rows = _rows(location, resolved, window, configurations)
-    returns = _returns(location, resolved, window, configurations)
-    if resolved.pooled and len(rows):
+    rows = _rows(store, window, configurations)
+    returns = _returns(store, window, configurations)
+    if store.resolved.pooled and len(rows):
         good = rows[rows["status"] == "ok"]
-        return Stored(pool(rows, returns, resolved.periods[window.name]), mean_returns(good, returns))
+        return Stored(pool(rows, returns, store.resolved.periods[window.name]), mean_returns(good, returns))
     wanted = set(zip(rows["config_id"], rows["symbol"], strict=True))
     series = {
         (str(c), str(s)): np.asarray(r, dtype=np.float64)
@@ -93,19 +87,15 @@ def stored(
     return Stored(rows, series)
 
 
-def _rows(
-    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
-) -> pd.DataFrame:
-    groups = ["+".join(group) for group in resolved.portfolios]
-    rows = read_rows(location, RESULTS, slot(resolved, window), configurations=configurations)
-    if not resolved.pooled or not len(rows):
+def _rows(store: ResultStore, window: Window, configurations: Sequence[str]) -> pd.DataFrame:
+    groups = ["+".join(group) for group in store.resolved.portfolios]
+    rows = store.rows(RESULTS, window, configurations=configurations)
+    if not store.resolved.pooled or not len(rows):
         return rows
     whole = rows.groupby("config_id")["symbol"].transform("size") == len(groups)
     return rows[whole].sort_values("symbol", key=lambda names: names.map(groups.index), kind="stable")
 
 
-def _returns(
-    location: LakeLocation, resolved: Resolved, window: Window, configurations: Sequence[str]
-) -> pd.DataFrame:
+def _returns(store: ResultStore, window: Window, configurations: Sequence[str]) -> pd.DataFrame:
     columns = ["config_id", "symbol", "returns"]
-    return read_rows(location, RETURNS, slot(resolved, window), columns, configurations)
+    return store.rows(RETURNS, window, columns, configurations)

@@ -1,21 +1,23 @@
-"""Which backtests' trades and equity a study stores, and which of those are not stored yet."""
+"""Retention: of which backtests a study keeps returns, trades and equity, and which are not stored yet."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 import pandas as pd
 
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import EQUITY, TRADES
-from whatif.pins import LakeLocation
-from whatif.runner.plan import Pending
-from whatif.runner.spark import NOTHING, Keep
+from whatif.results.pending import ALL_UP_TO, work_of
+from whatif.results.store import ResultStore
+from whatif.results.study import ResolvedStudy
+from whatif.results.work import NOTHING, Keep, Pending
 from whatif.splits import Window
 from whatif.study import Study
-from whatif.workflow.pending import slot, work_of
-from whatif.workflow.resolve import Resolved
-from whatif.workflow.stored import read_rows, stored_keys
+
+BEST = 2_000
+SAMPLED = 8_000
 
 
 def while_sweeping(study: Study) -> Keep:
@@ -26,7 +28,7 @@ def while_sweeping(study: Study) -> Keep:
     )
 
 
-def after_ranking(resolved: Resolved, board: pd.DataFrame, chosen: str) -> Keep:
+def after_ranking(resolved: ResolvedStudy, board: pd.DataFrame, chosen: str) -> Keep:
     """Return whose series are stored once the ranking is known.
 
     Those of the chosen configuration on all symbols; and as `keep` says, of the N best rows
@@ -45,7 +47,7 @@ def after_ranking(resolved: Resolved, board: pd.DataFrame, chosen: str) -> Keep:
     return Keep(of(resolved.study.keep.trades), of(resolved.study.keep.equity))
 
 
-def both(keeps: Iterable[Keep]) -> Keep:
+def union(keeps: Iterable[Keep]) -> Keep:
     """Return whose series are stored if any of `keeps` says so."""
     trades: frozenset[str] = frozenset()
     equity: frozenset[str] = frozenset()
@@ -55,23 +57,54 @@ def both(keeps: Iterable[Keep]) -> Keep:
     return Keep(trades, equity)
 
 
-def not_stored(location: LakeLocation, resolved: Resolved, window: Window, keep: Keep) -> list[Pending]:
+def not_stored(store: ResultStore, window: Window, keep: Keep) -> list[Pending]:
     """Return the backtests of a window whose series are wanted and not stored: they are run once more."""
-    here = slot(resolved, window)
     trades, equity = (_keys(wanted or frozenset()) for wanted in (keep.trades, keep.equity))
     configurations = sorted({config_id for config_id, _ in trades | equity})
-    rows = read_rows(location, RESULTS, here, ["config_id", "symbol", "status", "trades"], configurations)
+    rows = store.rows(RESULTS, window, ["config_id", "symbol", "status", "trades"], configurations)
     good = rows[rows["status"] == "ok"]
     ran = set(zip(good["config_id"], good["symbol"], strict=True))
     # without a closed trade there is no row to look for
     good = good[good["trades"] > 0]
     traded = set(zip(good["config_id"], good["symbol"], strict=True))
-    lack = (equity & ran) - stored_keys(location, EQUITY, here, configurations)
-    lack |= (trades & traded) - stored_keys(location, TRADES, here, configurations)
+    lack = (equity & ran) - store.keys(EQUITY, window, configurations)
+    lack |= (trades & traded) - store.keys(TRADES, window, configurations)
     wanted = {config_id for config_id, _ in lack}
-    order = [c for c in resolved.every_configuration if c.config_id in wanted]
-    return work_of(resolved, window.name, order, lack)
+    order = [c for c in store.resolved.every_configuration if c.config_id in wanted]
+    return work_of(store.resolved, window.name, order, lack)
 
 
 def _keys(names: frozenset[str]) -> set[tuple[str, str]]:
     return {(config_id, symbol) for config_id, _, symbol in (name.partition("/") for name in names)}
+
+
+def returns_to_keep(
+    ranked: Iterable[str], seed: int = 0, all_up_to: int = ALL_UP_TO, best: int = BEST, sampled: int = SAMPLED
+) -> frozenset[str]:
+    """Return the configurations whose returns are kept.
+
+    Parameters
+    ----------
+    ranked : iterable of str
+        config_id of every configuration, best first; only its first occurrence counts where
+        one stands for several symbols.
+    seed : int
+        Of the sample.
+    all_up_to, best, sampled : int
+        All are kept up to `all_up_to`; above that the `best` first ones and `sampled` others.
+
+    Notes
+    -----
+    The sample is drawn from those that are not among the best, without replacement and each
+    equally likely: by the order of a hash of seed and config_id. So it is the same wherever
+    it is drawn, and whatever the ranking among those that it is drawn from.
+    """
+    distinct = list(dict.fromkeys(ranked))
+    if len(distinct) <= all_up_to:
+        return frozenset(distinct)
+    others = sorted(distinct[best:], key=lambda config_id: _draw(seed, config_id))
+    return frozenset(distinct[:best]) | frozenset(others[:sampled])
+
+
+def _draw(seed: int, config_id: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{config_id}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Reads a study's stored rows, without a JVM."""
+"""The store of results: a study, and its rows in the tables, read without a JVM."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
 from whatif.pins.filters import all_of, equal, one_of, within
 from whatif.pins.read import batches
+from whatif.results.study import ResolvedStudy
 from whatif.splits import Window
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
 
 MOST_IN_FILTER = 200
+
+_KEY = ["config_id", "symbol"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,65 @@ class Slot:
         return None if self.symbols is None else frozenset(self.symbols)
 
 
+@dataclass(frozen=True, eq=False)
+class ResultStore:
+    """The stored results of one study.
+
+    Attributes
+    ----------
+    location : LakeLocation
+        Where the tables are.
+    resolved : ResolvedStudy
+        The study.
+    """
+
+    location: LakeLocation
+    resolved: ResolvedStudy
+
+    def slot(self, window: Window) -> Slot:
+        """Return where the study's rows on `window` are."""
+        resolved = self.resolved
+        symbols = tuple("+".join(group) for group in resolved.portfolios)
+        return Slot(resolved.bars.snapshot_id, resolved.data_digest, window, symbols)
+
+    def rows(
+        self,
+        table: TableSpec,
+        window: Window,
+        columns: Sequence[str] | None = None,
+        configurations: Sequence[str] | None = None,
+        symbols: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the study's rows of `table` on `window`; see `read_rows`."""
+        return read_rows(self.location, table, self.slot(window), columns, configurations, symbols)
+
+    def keys(
+        self, table: TableSpec, window: Window, configurations: Sequence[str] | None = None
+    ) -> set[tuple[str, str]]:
+        """Return (config_id, symbol) of the study's rows of `table` on `window`.
+
+        Rows are looked at as they are read: a table with a row for each bar may be long.
+        """
+        slot = self.slot(window)
+        keys: set[tuple[str, str]] = set()
+        for batch in self.stream(table, _KEY, slot.matches(configurations)):
+            distinct = pa.Table.from_batches([batch]).select(_KEY).group_by(_KEY).aggregate([])
+            keys.update(zip(*(distinct[name].to_pylist() for name in _KEY), strict=True))
+        asked = None if configurations is None else set(configurations)
+        return {key for key in keys if (asked is None or key[0] in asked) and slot.holds(key[1])}
+
+    def stream(
+        self, table: TableSpec, columns: Sequence[str], row_filter: BooleanExpression
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns of all rows of `table` that pass a filter, in parts and no particular order.
+
+        Of any study: what another one tried on the same data is a trial too.
+        """
+        opened = _opened(self.location, table)
+        if opened is not None:
+            yield from batches(opened[0], columns, row_filter)
+
+
 def read_rows(
     location: LakeLocation,
     table: TableSpec,
@@ -86,34 +148,6 @@ def read_rows(
     if own is not None:
         frame = frame[frame["symbol"].isin(own)]
     return frame.reindex(columns=names).reset_index(drop=True)
-
-
-def stream_rows(
-    location: LakeLocation, table: TableSpec, columns: Sequence[str], row_filter: BooleanExpression
-) -> Iterator[pa.RecordBatch]:
-    """Yield columns of all rows of `table` that pass a filter, in parts and no particular order."""
-    opened = _opened(location, table)
-    if opened is not None:
-        yield from batches(opened[0], columns, row_filter)
-
-
-def stored_keys(
-    location: LakeLocation, table: TableSpec, slot: Slot, configurations: Sequence[str] | None = None
-) -> set[tuple[str, str]]:
-    """Return (config_id, symbol) of all rows of `table` in `slot`.
-
-    Rows are looked at as they are read: a table with a row for each bar may be long.
-    """
-    opened = _opened(location, table)
-    keys: set[tuple[str, str]] = set()
-    if opened is None:
-        return keys
-    columns = ["config_id", "symbol"]
-    for batch in batches(opened[0], columns, slot.matches(configurations)):
-        distinct = pa.Table.from_batches([batch]).select(columns).group_by(columns).aggregate([])
-        keys.update(zip(*(distinct[name].to_pylist() for name in columns), strict=True))
-    asked = None if configurations is None else set(configurations)
-    return {key for key in keys if (asked is None or key[0] in asked) and slot.holds(key[1])}
 
 
 def _opened(location: LakeLocation, table: TableSpec) -> tuple[Pin, set[str]] | None:

@@ -1,0 +1,30 @@
+"""The door of a room: names that its `__init__` exports, each loaded when it is first taken (PEP 562)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def door(
+    room: str, names: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` of a package that loads its modules when they are needed.
+
+    Parameters
+    ----------
+    room : str
+        Name of the package.
+    names : mapping of str to str
+        Modules of the package, and what each exports: names with spaces between them. No name may be
+        that of a module in the package, which would stand before it once it is imported.
+    """
+    homes = {name: f"{room}.{module}" for module, text in names.items() for name in text.split()}
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        return getattr(import_module(homes[name]), name)
+
+    return get, lambda: sorted(homes), sorted(homes)

@@ -1,0 +1,39 @@
+"""Results of a study: stored rows, what is still to be run, the ranking, what else was tried on its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.results.board import leaderboard, stored, stored_rows
+    from whatif.results.looks import record_looks
+    from whatif.results.others import Grid, other_returns
+    from whatif.results.panels import Key, returns_panel
+    from whatif.results.paths import path_board, paths_of
+    from whatif.results.pending import Again, failed_on, keeps_all_returns, pending_on, sweep_of
+    from whatif.results.retention import after_ranking, not_stored, returns_to_keep, union, while_sweeping
+    from whatif.results.stopped import stopped_for_memory, stopped_for_time
+    from whatif.results.store import ResultStore, Slot, read_rows
+    from whatif.results.study import ResolvedStudy
+    from whatif.results.trials import Trials, count_looks, count_trials
+    from whatif.results.work import NOTHING, Keep, Pending
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "board": "leaderboard stored stored_rows",
+            "looks": "record_looks",
+            "others": "Grid other_returns",
+            "panels": "Key returns_panel",
+            "paths": "path_board paths_of",
+            "pending": "Again failed_on keeps_all_returns pending_on sweep_of",
+            "retention": "after_ranking not_stored returns_to_keep union while_sweeping",
+            "stopped": "stopped_for_memory stopped_for_time",
+            "store": "ResultStore Slot read_rows",
+            "study": "ResolvedStudy",
+            "trials": "Trials count_looks count_trials",
+            "work": "Keep NOTHING Pending",
+        },
+    )
