@@ -147,9 +147,7 @@ def test_of_very_many_a_seeded_sample_is_read_whatever_their_order(monkeypatch) 
     assert (found.returns.shape, found.stand_for, found.unseen_why) == ((4, 120), 300, "")
     lake(monkeypatch, rows[::-1])
     assert np.array_equal(read(grid(0, 4), *trials[::-1]).returns, found.returns)
-    assert not np.array_equal(
-        other_returns(STORE, grid(0, 4), trials, seed=1).returns, found.returns
-    )
+    assert not np.array_equal(other_returns(STORE, grid(0, 4), trials, seed=1).returns, found.returns)
 
 
 def test_an_account_that_lost_everything_is_seen_up_to_there(monkeypatch) -> None:
