@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from whatif.calendars import schedule
-from whatif.splits import Split, TimeSlice, bounds_of
-from whatif.splits.contract import check_folds
+from whatif.splits import Split, TimeSlice, bounds_of, check_folds
 
 SLICES = (
     ("XNYS", "regular", date(2013, 10, 1), date(2014, 4, 1)),
