@@ -9,9 +9,7 @@ from whatif.errors import LakeError
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES
-from whatif.pins import LakeLocation
-from whatif.pins.current import open_table, table_exists
-from whatif.pins.service import in_words
+from whatif.pins import LakeLocation, in_words, open_table, table_exists
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

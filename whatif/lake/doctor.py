@@ -20,9 +20,20 @@ from typing import TYPE_CHECKING
 from whatif.errors import LakeError
 from whatif.lake.lock import writer_lock
 from whatif.lake.rewrite import at_snapshot, by_this_clock, set_hint, write_next
-from whatif.pins import LakeLocation, open_table, table_exists
-from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
-from whatif.pins.metadata import has_data, hinted_version, load_table, metadata_path, versions_in
+from whatif.pins import (
+    Damage,
+    LakeLocation,
+    described,
+    has_data,
+    hinted_version,
+    load_table,
+    metadata_path,
+    newest_whole,
+    open_table,
+    snapshot_damage,
+    table_exists,
+    versions_in,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.table import StaticTable, Table

@@ -14,8 +14,7 @@ from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
-from whatif.pins import LakeLocation, open_table, table_exists
-from whatif.pins.service import in_words
+from whatif.pins import LakeLocation, in_words, open_table, table_exists
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

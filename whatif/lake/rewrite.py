@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from whatif.errors import LakeError
-from whatif.pins.metadata import HINT, metadata_path, newest_metadata
+from whatif.pins import HINT, metadata_path, newest_metadata
 
 Metadata = dict[str, Any]
 

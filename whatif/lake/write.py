@@ -10,8 +10,7 @@ from uuid import uuid4
 from whatif.errors import LakeError
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
-from whatif.pins import LakeLocation
-from whatif.pins.service import in_words
+from whatif.pins import LakeLocation, in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -19,7 +19,7 @@ from whatif.calendars import EPOCH, make_periods, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
 from whatif.lake.results import RETURNS
-from whatif.pins.filters import all_of, one_of, within
+from whatif.pins import all_of, one_of, within
 from whatif.results.store import MOST_IN_FILTER, ResultStore
 from whatif.results.study import ResolvedStudy
 from whatif.results.trials import OtherTrial, Place, Row, microsecond_column

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from whatif.lake.results import RESULTS, RETURNS
-from whatif.pins.filters import all_of, equal, starts_with
+from whatif.pins import all_of, equal, starts_with
 from whatif.results.stopped import STOPPED, is_tried_again
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy

@@ -11,9 +11,18 @@ import pandas as pd
 import pyarrow as pa
 
 from whatif.lake.spec import TableSpec
-from whatif.pins import LakeLocation, Pin, open_table, read_arrow, table_exists
-from whatif.pins.filters import all_of, equal, one_of, within
-from whatif.pins.read import batches
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    all_of,
+    batches,
+    equal,
+    one_of,
+    open_table,
+    read_arrow,
+    table_exists,
+    within,
+)
 from whatif.results.study import ResolvedStudy
 from whatif.splits import Window
 

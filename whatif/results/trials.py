@@ -15,7 +15,7 @@ import pyarrow as pa
 from whatif.lake.results import RESULTS
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TEST_LOOKS
-from whatif.pins.filters import all_of, equal, within
+from whatif.pins import all_of, equal, within
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy
 from whatif.splits import Window

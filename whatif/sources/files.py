@@ -13,8 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from whatif.errors import SourceError
 from whatif.masking import masked
 from whatif.paths import hidden_character, shown
-from whatif.pins import catalog_properties
-from whatif.pins.service import explained
+from whatif.pins import catalog_properties, explained
 from whatif.sources.walk import Search, is_file
 
 if TYPE_CHECKING:

@@ -13,9 +13,7 @@ import pyarrow as pa
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import LakeError
-from whatif.pins import LakeLocation, Pin, current_pin
-from whatif.pins.filters import all_of, everything, one_of, within
-from whatif.pins.read import batches
+from whatif.pins import LakeLocation, Pin, all_of, batches, current_pin, everything, one_of, within
 
 COLUMNS = (
     "symbol", "timeframe", "exchange", "first", "last",

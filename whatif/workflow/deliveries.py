@@ -10,10 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.errors import LakeError, nearest
-from whatif.pins import LakeLocation, current_pin, table_exists
-from whatif.pins.current import open_table
-from whatif.pins.filters import all_of, equal, everything
-from whatif.pins.read import batches, read_arrow
+from whatif.pins import (
+    LakeLocation,
+    all_of,
+    batches,
+    current_pin,
+    equal,
+    everything,
+    open_table,
+    read_arrow,
+    table_exists,
+)
 
 QUARANTINE_COLUMNS = ("source", "line", "row", "symbol", "ts", "rule", "raw", "ingested_at")
 _SHOWN = 8

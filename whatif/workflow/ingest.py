@@ -22,9 +22,7 @@ from whatif.calendars import known_dates
 from whatif.errors import SourceError
 from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
 from whatif.lake.tables import BARS, BARS_QUARANTINE
-from whatif.pins import LakeLocation
-from whatif.pins.current import open_table, table_exists
-from whatif.pins.service import in_words
+from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import IngestSpec, find_files
 from whatif.sources.chunk import NoRowsError
 from whatif.sources.lean_paths import sort_out

@@ -17,9 +17,7 @@ from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
 from whatif.models.tuning import Tuned, tune
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
-from whatif.pins.filters import equal
-from whatif.pins.read import scan
+from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.runner.plan import ModelPin
 from whatif.search.chains import forward_chains
 from whatif.tracking.models import log_model
