@@ -32,8 +32,7 @@ from whatif.results import Grid
 from whatif.search.ranking import rank_rows
 from whatif.sources.sample import generate
 from whatif.splits import Window
-from whatif.stats import Evidence, Verdict, judge
-from whatif.stats.benchmark import Holding
+from whatif.stats import Evidence, Holding, Verdict, judge
 from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray
 from whatif.workflow.check import Checked, check_study

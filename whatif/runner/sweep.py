@@ -18,7 +18,7 @@ from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search.configuration import Configuration
-from whatif.stats.benchmark import BuyAndHold, Holding
+from whatif.stats import BuyAndHold, Holding
 from whatif.strategies import BacktraderSpec, StrategySpec
 
 

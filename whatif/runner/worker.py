@@ -45,7 +45,7 @@ from whatif.runner.watch import (
     speak_to,
 )
 from whatif.search.configuration import Configuration
-from whatif.stats.benchmark import BuyAndHold, buy_and_hold
+from whatif.stats import BuyAndHold, buy_and_hold
 
 FRAME_ROWS = 250
 FRAME_NUMBERS = 500_000

@@ -6,10 +6,12 @@ it is called: workers import this room for its benchmark only.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.stats.benchmark import BuyAndHold, Holding, buy_and_hold
     from whatif.stats.evidence import Evidence, Thresholds
     from whatif.stats.exposure import net_exposure, over_market
     from whatif.stats.intervals import Interval, difference_interval, objective_interval
@@ -43,93 +45,30 @@ if TYPE_CHECKING:
     from whatif.stats.trials import effective_trials, trial_variance
     from whatif.stats.verdict import Condition, Verdict, Word, all_failed, judge, undecidable
     from whatif.stats.weighing import Figures, Side
-
-_NAMES = {
-    "evidence": ("Evidence", "Thresholds"),
-    "exposure": ("net_exposure", "over_market"),
-    "intervals": ("Interval", "difference_interval", "objective_interval"),
-    "objectives": ("measure", "usable_objective"),
-    "overfitting": ("Overfitting", "probability_of_backtest_overfitting"),
-    "sharpe": (
-        "deflated_sharpe_ratio",
-        "expected_maximum_sharpe",
-        "minimum_track_record_length",
-        "probabilistic_sharpe_ratio",
-    ),
-    "stability": (
-        "Edge",
-        "Neighbourhood",
-        "Plane",
-        "RankCorrelation",
-        "Slice",
-        "Stability",
-        "influence",
-        "rank_correlation",
-        "stability_of_best",
-    ),
-    "superiority": (
-        "ConfidenceSet",
-        "SuperiorAbility",
-        "SuperiorSet",
-        "model_confidence_set",
-        "step_m",
-        "superior_predictive_ability",
-    ),
-    "trials": ("effective_trials", "trial_variance"),
-    "verdict": ("Condition", "Verdict", "Word", "all_failed", "judge", "undecidable"),
-    "weighing": ("Figures", "Side"),
-}
-_HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
-
-__all__ = [
-    "probabilistic_sharpe_ratio",
-    "deflated_sharpe_ratio",
-    "minimum_track_record_length",
-    "expected_maximum_sharpe",
-    "effective_trials",
-    "trial_variance",
-    "Overfitting",
-    "probability_of_backtest_overfitting",
-    "SuperiorAbility",
-    "superior_predictive_ability",
-    "SuperiorSet",
-    "step_m",
-    "ConfidenceSet",
-    "model_confidence_set",
-    "Interval",
-    "objective_interval",
-    "difference_interval",
-    "Stability",
-    "Neighbourhood",
-    "Edge",
-    "Slice",
-    "Plane",
-    "stability_of_best",
-    "influence",
-    "RankCorrelation",
-    "rank_correlation",
-    "measure",
-    "usable_objective",
-    "net_exposure",
-    "over_market",
-    "Evidence",
-    "Thresholds",
-    "judge",
-    "undecidable",
-    "all_failed",
-    "Verdict",
-    "Word",
-    "Condition",
-    "Figures",
-    "Side",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "benchmark": "BuyAndHold Holding buy_and_hold",
+            "evidence": "Evidence Thresholds",
+            "exposure": "net_exposure over_market",
+            "intervals": "Interval difference_interval objective_interval",
+            "objectives": "measure usable_objective",
+            "overfitting": "Overfitting probability_of_backtest_overfitting",
+            "sharpe": (
+                "deflated_sharpe_ratio expected_maximum_sharpe minimum_track_record_length "
+                "probabilistic_sharpe_ratio"
+            ),
+            "stability": (
+                "Edge Neighbourhood Plane RankCorrelation Slice Stability influence "
+                "rank_correlation stability_of_best"
+            ),
+            "superiority": (
+                "ConfidenceSet SuperiorAbility SuperiorSet model_confidence_set step_m "
+                "superior_predictive_ability"
+            ),
+            "trials": "effective_trials trial_variance",
+            "verdict": "Condition Verdict Word all_failed judge undecidable",
+            "weighing": "Figures Side",
+        },
+    )

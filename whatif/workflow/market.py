@@ -13,7 +13,7 @@ from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
 from whatif.search.configuration import Configuration
 from whatif.splits import Window
-from whatif.stats.benchmark import Holding
+from whatif.stats import Holding
 from whatif.typing import FloatArray
 
 
