@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from whatif.calibrate.tally import Row, Share
-from whatif.report.look import LOSS, STRATEGY
+from whatif.report import LOSS, STRATEGY
 
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 46, 52

@@ -99,7 +99,7 @@ def bars(
         table.add_row(*(escape(_cell(value)) for value in row))
     Console().print(table)
     if csv is not None:
-        from whatif.report.formulas import without_formulas
+        from whatif.report import without_formulas
 
         without_formulas(frame).to_csv(csv, index=False)
 

@@ -81,7 +81,7 @@ def leaderboard(
     csv: Annotated[Path | None, typer.Option(help="Write all rows to this file as well.")] = None,
 ) -> None:
     """Print the ranking of the backtests that are stored; runs none."""
-    from whatif.report.terminal import print_leaderboard
+    from whatif.report import print_leaderboard
     from whatif.submit.remote import study_here
     from whatif.workflow.steps import stored_leaderboard
 
@@ -113,7 +113,7 @@ def _run(study: str, output: str | None, options: RunOptions) -> None:
 
 
 def _say_where(result: StudyResult, study: str, output: str | None, console: Console) -> None:
-    from whatif.report.terminal import print_written
+    from whatif.report import print_written
     from whatif.submit.store import is_s3
 
     if not result.files:

@@ -228,8 +228,7 @@ def _result(record: Record, state: State, where: Place, console: Console, shown:
 def _leaderboard(record: Record, console: Console) -> None:
     import pandas as pd
 
-    from whatif.report import ReportData
-    from whatif.report.terminal import print_leaderboard
+    from whatif.report import ReportData, print_leaderboard
     from whatif.study import parse_study
 
     path = Path(record.output) / "leaderboard.parquet"

@@ -18,7 +18,7 @@ def demo(
     edge: Annotated[float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")] = 0.16,
 ) -> None:
     """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
-    from whatif.report.terminal import print_written
+    from whatif.report import print_written
     from whatif.workflow.demo import DemoOptions
     from whatif.workflow.demo import demo as run_demo
 

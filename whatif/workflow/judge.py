@@ -11,7 +11,7 @@ import pandas as pd
 
 from whatif.domain.metrics import LOWER_IS_BETTER
 from whatif.lake.results import RESULTS
-from whatif.report.judgement import Judgement
+from whatif.report import Judgement
 from whatif.results import (
     Grid,
     Key,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.report import ReportData
-from whatif.report.judgement import Judgement
+from whatif.report import Judgement, ReportData
 from whatif.study import Study
 
 
@@ -110,6 +109,6 @@ class StudyResult:
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML file and return its path."""
-        from whatif.report.html import write
+        from whatif.report import write
 
         return write(self.data, path)

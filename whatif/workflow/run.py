@@ -23,11 +23,8 @@ from whatif.lake import writer_lock
 from whatif.lake.maintain import maintain
 from whatif.lake.results import RETURNS
 from whatif.pins import LakeLocation
-from whatif.report import ReportData
-from whatif.report.files import write_files
-from whatif.report.folder import make_own_folder
-from whatif.report.html import write as write_html
-from whatif.report.terminal import Progress, print_answer
+from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
+from whatif.report import write as write_html
 from whatif.results import (
     NOTHING,
     Again,

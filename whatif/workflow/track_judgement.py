@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.report.judgement import Judgement
+from whatif.report import Judgement
 from whatif.stats import Figures, Side
 from whatif.tracking.run import TrackedRun, log
 
