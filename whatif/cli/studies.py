@@ -131,6 +131,6 @@ def _say_where(result: StudyResult, study: str, output: str | None, console: Con
 
 
 def _tracking() -> str:
-    from whatif.tracking.run import tracking_uri
+    from whatif.tracking import tracking_uri
 
     return tracking_uri(LakeLocation.from_environment())

@@ -1,1 +1,34 @@
 """tracking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.tracking.configurations import log_configurations
+    from whatif.tracking.models import log_model
+    from whatif.tracking.run import (
+        TrackedRun,
+        finish,
+        log,
+        log_files,
+        log_tables,
+        start_study_run,
+        tracking_uri,
+        tracking_warning,
+    )
+    from whatif.tracking.tracker import Tracker
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "configurations": "log_configurations",
+            "models": "log_model",
+            "run": (
+                "TrackedRun finish log log_files log_tables start_study_run tracking_uri tracking_warning"
+            ),
+            "tracker": "Tracker",
+        },
+    )

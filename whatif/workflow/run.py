@@ -47,8 +47,7 @@ from whatif.runner.spark import WaveDone, drop_failed, drop_returns, run_waves
 from whatif.runner.waves import total_cost
 from whatif.session import task_slots
 from whatif.study import Study, digest, load_study
-from whatif.tracking.run import TrackedRun, tracking_warning
-from whatif.tracking.tracker import Tracker
+from whatif.tracking import TrackedRun, Tracker, tracking_warning
 from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
 from whatif.workflow.bars import refused_in

@@ -14,9 +14,16 @@ from whatif.domain.rows import KEY_COLUMNS
 from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Plan
-from whatif.tracking.configurations import log_configurations
-from whatif.tracking.run import TrackedRun, finish, log, log_files, log_tables, start_study_run
-from whatif.tracking.tracker import Tracker
+from whatif.tracking import (
+    TrackedRun,
+    Tracker,
+    finish,
+    log,
+    log_configurations,
+    log_files,
+    log_tables,
+    start_study_run,
+)
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whatif.report import Judgement
 from whatif.stats import Figures, Side
-from whatif.tracking.run import TrackedRun, log
+from whatif.tracking import TrackedRun, log
 
 
 def log_judgement(tracked: TrackedRun, judgement: Judgement) -> None:

@@ -20,8 +20,7 @@ from whatif.models.tuning import Tuned, tune
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.runner.plan import ModelPin
 from whatif.search.chains import forward_chains
-from whatif.tracking.models import log_model
-from whatif.tracking.tracker import Tracker
+from whatif.tracking import Tracker, log_model
 from whatif.workflow.resolve import ModelKey, Resolved, Session
 from whatif.workflow.tuned import described, noted, read_noted
 
