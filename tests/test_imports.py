@@ -18,7 +18,7 @@ TRAVELS = (
     "whatif", "whatif.runner.worker", "whatif.runner.plan", "whatif.engines", "whatif.engines.api",
     "whatif.pins", "whatif.strategies", "whatif.indicators", "whatif.study", "whatif.search.grid",
     "whatif.search.windows", "whatif.search.ranking", "whatif.search.pooling", "whatif.search.slices",
-    "whatif.stats.benchmark", "whatif.domain.metrics", "whatif.domain.resample", "whatif.domain.rows",
+    "whatif.stats.benchmark", "whatif.domain.metrics", "whatif.domain.resampling", "whatif.domain.rows",
     "whatif.calendars",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import Overlays
-from whatif.domain.resample import resample
+from whatif.domain.resampling import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine

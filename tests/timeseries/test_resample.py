@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from whatif.domain.bars import PRICE_FIELDS
-from whatif.domain.resample import resample
+from whatif.domain.resampling import resample
 from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import StudyError
 from whatif.lake.tables import BARS

@@ -7,7 +7,7 @@ import pandas as pd
 
 from whatif.domain.bars import Bars
 from whatif.domain.frames import bars_from_frame, timestamps
-from whatif.domain.resample import bar_ends, resample
+from whatif.domain.resampling import bar_ends, resample
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.indicators import evaluate
 from whatif.typing import FloatArray, IntArray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.indicators.evaluate import ArrayCache, evaluate
+from whatif.indicators.evaluation import ArrayCache, evaluate
 from whatif.indicators.expression import Expression
 from whatif.indicators.parser import parse
 from whatif.indicators.registry import INDICATORS, Indicator, get_indicator

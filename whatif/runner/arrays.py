@@ -10,7 +10,7 @@ from typing import Any
 class ArrayStore(MutableMapping[Hashable, Any]):
     """A mapping that forgets what was used longest ago.
 
-    Entries are what `whatif.indicators.evaluate` keeps: the bars and an array, under a key
+    Entries are what `whatif.indicators.evaluation` keeps: the bars and an array, under a key
     that begins with the identity of the bars. An entry keeps its bars alive, so they count
     too, once for all of their arrays.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.bars import Bars
-from whatif.domain.resample import bar_ends
+from whatif.domain.resampling import bar_ends
 
 
 @dataclass(frozen=True)

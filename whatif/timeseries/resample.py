@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.frames import bars_from_frame, timestamps
-from whatif.domain.resample import resample
+from whatif.domain.resampling import resample
 from whatif.domain.timeframe import canonical_timeframe, timeframe_us
 from whatif.errors import StudyError
 from whatif.lake.tables import BARS
@@ -38,7 +38,7 @@ def resample_bars(df: DataFrame, timeframe: str) -> DataFrame:
     -------
     DataFrame
         Columns of `bars` but `source` and `ingested_at`. Prices, volume and vwap as
-        `whatif.domain.resample.resample` says: never across a session's bounds. `trade_count`
+        `whatif.domain.resampling.resample` says: never across a session's bounds. `trade_count`
         is the sum of those that are known, null where none is; `vwap_estimated` says whether
         any of the vwaps was.
 

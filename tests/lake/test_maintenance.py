@@ -10,7 +10,7 @@ import pytest
 
 from whatif.errors import LakeError
 from whatif.lake import TableSpec, append, create_tables
-from whatif.lake.maintain import maintain
+from whatif.lake.maintenance import maintain
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow
 from whatif.workflow.run import _Run
 
