@@ -11,8 +11,7 @@ from pyspark.sql import DataFrame
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH
-from whatif.lake import append, create_tables, read_pinned
-from whatif.lake.tables import PREDICTIONS
+from whatif.lake import PREDICTIONS, append, create_tables, read_pinned
 from whatif.models.random_forest import predict, train
 from whatif.study import parse_study
 from whatif.workflow.resolve import Resolved, resolve_study

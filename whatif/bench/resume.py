@@ -17,7 +17,7 @@ from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting, said
 from whatif.bench.studies import StudyText, write_study
 from whatif.errors import RunError
-from whatif.lake.results import RESULTS
+from whatif.lake import RESULTS
 from whatif.pins import current_pin, everything, open_table, read_arrow, table_exists
 
 KILL_AT = 0.70

@@ -11,8 +11,7 @@ import pandas as pd
 
 from whatif.bench.setting import Setting
 from whatif.bench.sweep import WINDOW, crossovers, sweep_plan
-from whatif.lake import create_tables
-from whatif.lake.results import RESULTS
+from whatif.lake import RESULTS, create_tables
 from whatif.results import Pending, Slot, read_rows
 from whatif.runner.plan import Plan
 from whatif.runner.spark import WaveDone, backtests, run_waves

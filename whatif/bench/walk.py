@@ -11,7 +11,7 @@ from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting, said
 from whatif.calendars import EPOCH
 from whatif.errors import RunError
-from whatif.lake.tables import PREDICTIONS
+from whatif.lake import PREDICTIONS
 from whatif.pins import current_pin, open_table, read_arrow, table_exists
 from whatif.sources import IngestSpec
 from whatif.sources.sample import SampleMarket, default_symbols, sample_schedule, write_sample

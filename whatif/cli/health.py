@@ -16,7 +16,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check every file of the lake, say what is wrong and how to mend it; exit code 1 if something is."""
-    from whatif.lake.doctor import examine, repair
+    from whatif.lake import examine, repair
 
     console, location = Console(), LakeLocation.from_environment()
 

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from whatif.lake.create import create_tables
-from whatif.lake.lock import writer_lock
-from whatif.lake.snapshots import pin, read_pinned
-from whatif.lake.spec import TableSpec
-from whatif.lake.tables import TABLES, features_table
-from whatif.lake.write import append, delete_matching, insert_missing, replace, take_back, upsert
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "TABLES",
-    "TableSpec",
-    "append",
-    "create_tables",
-    "delete_matching",
-    "features_table",
-    "insert_missing",
-    "pin",
-    "read_pinned",
-    "replace",
-    "take_back",
-    "upsert",
-    "writer_lock",
-]
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.lake.create import create_tables
+    from whatif.lake.doctor import examine, repair
+    from whatif.lake.lock import writer_lock
+    from whatif.lake.maintenance import maintain
+    from whatif.lake.processes import user_name
+    from whatif.lake.results import RESULTS, RETURNS
+    from whatif.lake.snapshots import pin, read_pinned
+    from whatif.lake.spec import TableSpec
+    from whatif.lake.tables import (
+        BARS,
+        BARS_QUARANTINE,
+        EQUITY,
+        PREDICTIONS,
+        TABLES,
+        TEST_LOOKS,
+        TRADES,
+        features_table,
+    )
+    from whatif.lake.tags import tag_pin
+    from whatif.lake.write import append, delete_matching, insert_missing, replace, take_back, upsert
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "create": "create_tables",
+            "doctor": "examine repair",
+            "lock": "writer_lock",
+            "maintenance": "maintain",
+            "processes": "user_name",
+            "results": "RESULTS RETURNS",
+            "snapshots": "pin read_pinned",
+            "spec": "TableSpec",
+            "tables": "BARS BARS_QUARANTINE EQUITY PREDICTIONS TABLES TEST_LOOKS TRADES features_table",
+            "tags": "tag_pin",
+            "write": "append delete_matching insert_missing replace take_back upsert",
+        },
+    )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake import RESULTS, RETURNS
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy
 from whatif.search.pooling import mean_returns, pool

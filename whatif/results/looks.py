@@ -10,8 +10,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from whatif.domain.frames import timestamps
-from whatif.lake import append
-from whatif.lake.tables import TEST_LOOKS
+from whatif.lake import TEST_LOOKS, append
 from whatif.results.store import ResultStore
 from whatif.results.work import Pending
 

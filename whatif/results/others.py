@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from whatif.calendars import EPOCH, make_periods, schedule
 from whatif.domain.timeframe import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
-from whatif.lake.results import RETURNS
+from whatif.lake import RETURNS
 from whatif.pins import all_of, one_of, within
 from whatif.results.store import MOST_IN_FILTER, ResultStore
 from whatif.results.study import ResolvedStudy

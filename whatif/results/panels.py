@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from whatif.lake.results import RETURNS
+from whatif.lake import RETURNS
 from whatif.results.store import ResultStore
 from whatif.splits import Window
 from whatif.typing import FloatArray

@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.lake.results import RESULTS
+from whatif.lake import RESULTS
 from whatif.results.board import Stored, ranked, stored
 from whatif.results.pending import ranked_on
 from whatif.results.store import ResultStore

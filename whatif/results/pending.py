@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from whatif.lake.results import RESULTS, RETURNS
+from whatif.lake import RESULTS, RETURNS
 from whatif.pins import all_of, equal, starts_with
 from whatif.results.stopped import STOPPED, is_tried_again
 from whatif.results.store import ResultStore

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from whatif.lake.results import RESULTS
-from whatif.lake.tables import EQUITY, TRADES
+from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.results.pending import ALL_UP_TO, work_of
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy

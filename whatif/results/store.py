@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from whatif.lake.spec import TableSpec
+from whatif.lake import TableSpec
 from whatif.pins import (
     LakeLocation,
     Pin,

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from whatif.lake.results import RESULTS
-from whatif.lake.spec import TableSpec
-from whatif.lake.tables import TEST_LOOKS
+from whatif.lake import RESULTS, TEST_LOOKS, TableSpec
 from whatif.pins import all_of, equal, within
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy

@@ -27,9 +27,7 @@ from whatif.domain.rows import (
     worker_columns,
 )
 from whatif.errors import MachineError, RunError, WhatIfError
-from whatif.lake import TableSpec, delete_matching, insert_missing
-from whatif.lake.results import RESULTS, RETURNS
-from whatif.lake.tables import EQUITY, TRADES
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, delete_matching, insert_missing
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
 from whatif.runner.plan import Plan, WorkItem

@@ -32,14 +32,3 @@ __all__ = [
     "target_percent",
     "to_portable",
 ]
-
-
-def validate_params(spec: AnyStrategy, given: dict[str, object]) -> dict[str, object]:
-    """Return all parameters of a strategy, typed, defaults filled in.
-
-    Raises
-    ------
-    StrategyError
-        Naming key, value, rule and the nearest spelling.
-    """
-    return dict(spec.validate(given))

@@ -13,7 +13,7 @@ from whatif.domain.frames import bars_from_frame, timestamps
 from whatif.domain.resampling import resample
 from whatif.domain.timeframe import canonical_timeframe, timeframe_us
 from whatif.errors import StudyError
-from whatif.lake.tables import BARS
+from whatif.lake import BARS
 
 LEFT_OUT = ("source", "ingested_at")
 """Columns of table `bars` that say where a row came from, which a joined row does not."""

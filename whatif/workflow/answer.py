@@ -12,8 +12,7 @@ import pandas as pd
 from whatif.domain.frames import timestamps
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.lake.results import RESULTS
-from whatif.lake.tables import EQUITY, TRADES
+from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.report import ReportData
 from whatif.results import ResolvedStudy, ResultStore, paths_of
 from whatif.runner.load import load_bars

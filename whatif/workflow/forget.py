@@ -10,8 +10,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
-from whatif.lake import read_pinned, take_back, writer_lock
-from whatif.lake.tables import BARS, BARS_QUARANTINE
+from whatif.lake import BARS, BARS_QUARANTINE, read_pinned, take_back, writer_lock
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
 from whatif.workflow.deliveries import find_delivery, sources_of
 

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING
 
 from whatif.calendars import known_dates
 from whatif.errors import SourceError
-from whatif.lake import append, create_tables, insert_missing, upsert, writer_lock
-from whatif.lake.tables import BARS, BARS_QUARANTINE
+from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_missing, upsert, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import IngestSpec, find_files
 from whatif.sources.chunk import NoRowsError

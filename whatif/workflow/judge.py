@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.metrics import LOWER_IS_BETTER
-from whatif.lake.results import RESULTS
+from whatif.lake import RESULTS
 from whatif.report import Judgement
 from whatif.results import (
     Grid,

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import whatif
-from whatif.lake.processes import user_name
+from whatif.lake import user_name
 from whatif.masking import masked
 
 PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")

@@ -12,7 +12,7 @@ from whatif.domain.periods import Periods
 from whatif.domain.timeframe import timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
-from whatif.lake.tags import tag_pin
+from whatif.lake import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.search.configuration import Configuration

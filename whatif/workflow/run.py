@@ -19,9 +19,7 @@ from rich.console import Console
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import RunError
-from whatif.lake import writer_lock
-from whatif.lake.maintenance import maintain
-from whatif.lake.results import RETURNS
+from whatif.lake import RETURNS, maintain, writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
 from whatif.report import write as write_html

@@ -11,9 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.features.build import build_features
-from whatif.lake import read_pinned
+from whatif.lake import PREDICTIONS, read_pinned
 from whatif.lake import replace as replace_rows
-from whatif.lake.tables import PREDICTIONS
 from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
 from whatif.models.tuning import Tuned, tune

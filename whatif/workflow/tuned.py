@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from whatif.lake.tables import PREDICTIONS
+from whatif.lake import PREDICTIONS
 from whatif.models.tuning import Tuned
 from whatif.pins import LakeLocation, open_table, table_exists
 
