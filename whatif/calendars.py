@@ -14,8 +14,7 @@ import exchange_calendars as xcals
 import numpy as np
 import pandas as pd
 
-from whatif.domain.periods import Periods
-from whatif.domain.timeframe import HOUR_US
+from whatif.domain import HOUR_US, Periods
 from whatif.errors import CalendarError, nearest
 from whatif.exchanges import build_calendar, check_exchange, known_dates, time_zone
 from whatif.typing import BoolArray, IntArray

@@ -12,7 +12,7 @@ import pandas as pd
 from whatif.bench.setting import Setting
 from whatif.bench.sweep import WINDOW
 from whatif.bench.through import StoredSweep, rows_of
-from whatif.domain.rows import BENCHMARK_COLUMNS, METRIC_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_COLUMNS
 from whatif.engines import BacktestTask, run_engine
 from whatif.runner.worker import measure
 from whatif.search.configuration import Configuration

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation, Pin, current_pin, read_bars
 from whatif.sources import IngestSpec

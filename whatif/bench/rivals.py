@@ -18,7 +18,7 @@ import numpy as np
 from whatif.bench.setting import Setting
 from whatif.bench.sweep import EXECUTION, SIZE
 from whatif.conf_files import conf_dir
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 
 PYTHON = "WHATIF_BENCH_PYTHON"
 """Environment variable that names an interpreter for the rivals that this one lacks."""

@@ -10,8 +10,7 @@ import pandas as pd
 from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
-from whatif.domain.bars import Bars
-from whatif.domain.frames import timestamps
+from whatif.domain import Bars, timestamps
 from whatif.engines.api import backtest
 
 CALLS = 20

@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from whatif.bench.market import BenchMarket
 from whatif.calendars import EPOCH, choose_period, make_periods, schedule
-from whatif.domain.execution import Execution
-from whatif.domain.timeframe import MINUTE_US
+from whatif.domain import MINUTE_US, Execution
 from whatif.results import Pending
 from whatif.runner.plan import Plan, WindowPlan
 from whatif.search.configuration import Configuration

@@ -19,10 +19,7 @@ from whatif.calibrate.markets import (
     Size,
     sample_market,
 )
-from whatif.domain.execution import Execution
-from whatif.domain.metrics import sharpe
-from whatif.domain.overlays import Overlays
-from whatif.domain.timeframe import MINUTE_US
+from whatif.domain import MINUTE_US, Execution, Overlays, sharpe
 from whatif.engines.compiled.stage import Part, Stage
 from whatif.engines.market import bars_of_frame
 from whatif.errors import StrategyError

@@ -20,11 +20,7 @@ from whatif.calibrate.markets import (
     sweep_of,
 )
 from whatif.calibrate.outcome import Outcome, flat, key_of
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
-from whatif.domain.metrics import account_metrics, period_rows
-from whatif.domain.resampling import resample
-from whatif.domain.timeframe import MINUTE_US, timeframe_us
+from whatif.domain import MINUTE_US, Bars, Execution, account_metrics, period_rows, resample, timeframe_us
 from whatif.engines.compiled.stage import Part, Stage
 from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError

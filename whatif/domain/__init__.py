@@ -1,1 +1,102 @@
 """domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.domain.bars import PRICE_FIELDS, Bars
+    from whatif.domain.compile import jit, jit_lean, jit_step, usable_in_both
+    from whatif.domain.execution import Execution, execution_from_mapping
+    from whatif.domain.fills import Fills, positions, write_trips
+    from whatif.domain.frames import bars_from_frame, days, microseconds, sessions_of, timestamps
+    from whatif.domain.garbage import without_collecting
+    from whatif.domain.metrics import (
+        LOWER_IS_BETTER,
+        METRIC_KEYS,
+        Account,
+        account_metrics,
+        account_of,
+        compute_metrics,
+        max_drawdown,
+        period_rows,
+        sharpe,
+        sortino,
+    )
+    from whatif.domain.noise import NOISE, noise_of_returns
+    from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
+    from whatif.domain.periods import Periods
+    from whatif.domain.private import exposed, make_private
+    from whatif.domain.resampling import bar_ends, resample
+    from whatif.domain.result import BacktestResult
+    from whatif.domain.rows import (
+        BENCHMARK_COLUMNS,
+        EQUITY_ARRAYS,
+        KEY,
+        KEY_COLUMNS,
+        METRIC_COLUMNS,
+        PLAN_COLUMNS,
+        RESULT_COLUMNS,
+        RETURN_COLUMNS,
+        TRADE_ARRAYS,
+        ddl,
+        row_columns,
+        worker_columns,
+    )
+    from whatif.domain.run import Contract, EngineRun
+    from whatif.domain.statistics import (
+        Tally,
+        fall,
+        level_returns,
+        pick_levels,
+        settled,
+        tally,
+        tally_array,
+        write_returns,
+    )
+    from whatif.domain.sums import exact_sum, exact_sum_in, exact_sum_python, room_for_partials
+    from whatif.domain.symbols import broken_symbol
+    from whatif.domain.timeframe import (
+        DAY_US,
+        HOUR_US,
+        MINUTE_US,
+        canonical_timeframe,
+        duration_us,
+        timeframe_names,
+        timeframe_us,
+    )
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "bars": "Bars PRICE_FIELDS",
+            "compile": "jit jit_lean jit_step usable_in_both",
+            "execution": "Execution execution_from_mapping",
+            "fills": "Fills positions write_trips",
+            "frames": "bars_from_frame days microseconds sessions_of timestamps",
+            "garbage": "without_collecting",
+            "metrics": (
+                "Account LOWER_IS_BETTER METRIC_KEYS account_metrics account_of compute_metrics "
+                "max_drawdown period_rows sharpe sortino"
+            ),
+            "noise": "NOISE noise_of_returns",
+            "overlays": "OVERLAY_NAMES Overlays overlays_from_mapping",
+            "periods": "Periods",
+            "private": "exposed make_private",
+            "resampling": "bar_ends resample",
+            "result": "BacktestResult",
+            "rows": (
+                "BENCHMARK_COLUMNS EQUITY_ARRAYS KEY KEY_COLUMNS METRIC_COLUMNS PLAN_COLUMNS "
+                "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"
+            ),
+            "run": "Contract EngineRun",
+            "statistics": "Tally fall level_returns pick_levels settled tally tally_array write_returns",
+            "sums": "exact_sum exact_sum_in exact_sum_python room_for_partials",
+            "symbols": "broken_symbol",
+            "timeframe": (
+                "DAY_US HOUR_US MINUTE_US canonical_timeframe duration_us timeframe_names timeframe_us"
+            ),
+        },
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun
 from whatif.engines.base import BacktestTask
 from whatif.engines.select import ENGINES, get_engine, run_engine
 

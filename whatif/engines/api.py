@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import choose_period, make_periods, schedule
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution, execution_from_mapping
-from whatif.domain.metrics import compute_metrics
-from whatif.domain.overlays import Overlays, overlays_from_mapping
-from whatif.domain.periods import Periods
-from whatif.domain.result import BacktestResult
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import (
+    DAY_US,
+    BacktestResult,
+    Bars,
+    Execution,
+    Overlays,
+    Periods,
+    compute_metrics,
+    execution_from_mapping,
+    overlays_from_mapping,
+)
 from whatif.engines.base import BacktestTask, check_execution
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from whatif.domain.bars import PRICE_FIELDS, Bars
+from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import EngineError, IndicatorError
 from whatif.indicators import ArrayCache, Expression, evaluate
 from whatif.strategies import StrategySpec

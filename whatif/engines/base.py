@@ -9,10 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
-from whatif.domain.overlays import Overlays
-from whatif.domain.run import EngineRun
+from whatif.domain import Bars, EngineRun, Execution, Overlays
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import AnyStrategy, StrategySpec

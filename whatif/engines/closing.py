@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain.bars import Bars
-from whatif.domain.overlays import Overlays
-from whatif.domain.timeframe import DAY_US, MINUTE_US
+from whatif.domain import DAY_US, MINUTE_US, Bars, Overlays
 from whatif.errors import EngineError
 from whatif.typing import IntArray
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun
 
 _SERIES = ("ts", "cash", "equity", "position", "close")
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from whatif.domain.bars import Bars
-from whatif.domain.frames import bars_from_frame, days, microseconds, sessions_of
+from whatif.domain import Bars, bars_from_frame, days, microseconds, sessions_of
 from whatif.engines.sessions import bar_length, exchange_sessions, utc_sessions
 from whatif.errors import EngineError, nearest
 from whatif.typing import IntArray

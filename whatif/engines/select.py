@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun
 from whatif.engines.base import BacktestTask, Engine
 from whatif.engines.compiled.cover import not_covered
 from whatif.errors import EngineError, nearest

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import EPOCH, Schedule, known_schedule, time_zone
-from whatif.domain.bars import Bars
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import DAY_US, Bars
 from whatif.errors import CalendarError
 from whatif.typing import IntArray
 

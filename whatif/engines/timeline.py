@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import DAY_US, Bars
 from whatif.typing import FloatArray, IntArray
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.engines.base import BacktestTask
 from whatif.engines.compare import differences
 from whatif.engines.select import run_engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain.timeframe import DAY_US, HOUR_US, MINUTE_US
+from whatif.domain import DAY_US, HOUR_US, MINUTE_US
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 WORKING_DAYS, ALL_DAYS = 252.0, 365.0

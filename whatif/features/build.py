@@ -9,8 +9,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from whatif.domain.frames import timestamps
-from whatif.domain.timeframe import timeframe_names
+from whatif.domain import timeframe_names, timestamps
 from whatif.features.compute import features_of_symbol
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace

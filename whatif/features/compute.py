@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from whatif.domain.bars import Bars
-from whatif.domain.frames import bars_from_frame, timestamps
-from whatif.domain.resampling import bar_ends, resample
+from whatif.domain import Bars, bar_ends, bars_from_frame, resample, timestamps
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.indicators import evaluate
 from whatif.typing import FloatArray, IntArray

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from whatif.domain.bars import PRICE_FIELDS
-from whatif.domain.timeframe import DAY_US, duration_us
+from whatif.domain import DAY_US, PRICE_FIELDS, duration_us
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators import INDICATORS, Expression, parse
 from whatif.search.slices import BarSlice

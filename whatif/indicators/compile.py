@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.compile import jit, jit_lean
-from whatif.domain.sums import room_for_partials
+from whatif.domain import jit, jit_lean, room_for_partials
 from whatif.typing import FloatArray
 
 __all__ = ["filling", "jit", "jit_lean"]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from whatif.domain.bars import PRICE_FIELDS, Bars
+from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.expression import Call, Expression, Node, Parameter
 from whatif.indicators.registry import get_indicator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
-from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from whatif.domain.sums import exact_sum, exact_sum_in, exact_sum_python
+from whatif.domain import exact_sum, exact_sum_in, exact_sum_python
 
 __all__ = ["exact_sum", "exact_sum_in", "exact_sum_python"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.rows import KEY, RESULT_COLUMNS, RETURN_COLUMNS
+from whatif.domain import KEY, RESULT_COLUMNS, RETURN_COLUMNS
 from whatif.lake.spec import TableSpec
 
 RESULTS = TableSpec(

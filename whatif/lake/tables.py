@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from whatif.domain.rows import KEY, KEY_COLUMNS
+from whatif.domain import KEY, KEY_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec, columns
 

@@ -15,7 +15,7 @@ from pyspark.ml.regression import RandomForestRegressionModel, RandomForestRegre
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from whatif.domain.frames import timestamps
+from whatif.domain import timestamps
 from whatif.errors import ModelError
 from whatif.models.spec import ModelSpec
 from whatif.splits import Window

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from whatif.calendars import canonical_exchange
-from whatif.domain.timeframe import canonical_timeframe
+from whatif.domain import canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.current import current_pin
 from whatif.pins.filters import bars_filter, of_timeframe

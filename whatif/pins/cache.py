@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, cast
 
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.errors import LakeError
 from whatif.pins.pin import Pin
 from whatif.pins.read import read_bars

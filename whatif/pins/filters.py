@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from whatif.domain.timeframe import timeframe_names
+from whatif.domain import timeframe_names
 from whatif.errors import LakeError, nearest
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.garbage import without_collecting
-from whatif.domain.timeframe import canonical_timeframe
+from whatif.domain import Bars, canonical_timeframe, without_collecting
 from whatif.errors import LakeError, nearest
 from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import bars_filter, everything

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.domain import LOWER_IS_BETTER
 
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"

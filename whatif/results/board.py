@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.lake import RESULTS, RETURNS
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from whatif.domain.frames import timestamps
+from whatif.domain import timestamps
 from whatif.lake import TEST_LOOKS, append
 from whatif.results.store import ResultStore
 from whatif.results.work import Pending

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import EPOCH, make_periods, schedule
-from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
 from whatif.lake import RETURNS
 from whatif.pins import all_of, one_of, within

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.lake import RESULTS
 from whatif.results.board import Stored, ranked, stored
 from whatif.results.pending import ranked_on

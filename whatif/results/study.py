@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from whatif.domain.periods import Periods
+from whatif.domain import Periods
 from whatif.pins import Pin
 from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid

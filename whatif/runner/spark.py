@@ -16,14 +16,14 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from whatif.domain.frames import timestamps
-from whatif.domain.rows import (
+from whatif.domain import (
     EQUITY_ARRAYS,
     KEY,
     PLAN_COLUMNS,
     TRADE_ARRAYS,
     ddl,
     row_columns,
+    timestamps,
     worker_columns,
 )
 from whatif.errors import MachineError, RunError, WhatIfError

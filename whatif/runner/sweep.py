@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from whatif.domain.metrics import Account, period_rows
+from whatif.domain import Account, period_rows
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.base import check_task
 from whatif.engines.compiled.refusal import StepRaisedError

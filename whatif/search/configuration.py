@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from whatif.domain.execution import Execution
-from whatif.domain.overlays import Overlays
+from whatif.domain import Execution, Overlays
 
 if TYPE_CHECKING:
     from whatif.axes import MarketChange

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from whatif.domain.metrics import METRIC_KEYS, max_drawdown, sharpe, sortino
-from whatif.domain.periods import Periods
+from whatif.domain import METRIC_KEYS, Periods, max_drawdown, sharpe, sortino
 from whatif.errors import StudyError
 from whatif.typing import FloatArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.domain import LOWER_IS_BETTER
 from whatif.typing import BoolArray, FloatArray
 
 RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})

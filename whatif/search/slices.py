@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import timeframe_us
 
 
 @dataclass(frozen=True)

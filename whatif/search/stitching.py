@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.metrics import METRIC_KEYS, max_drawdown, sharpe, sortino
-from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, max_drawdown, sharpe, sortino
 from whatif.errors import StudyError
 from whatif.search.pooling import FROM_TRADES
 from whatif.typing import FloatArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from whatif.calendars import schedule
-from whatif.domain.timeframe import duration_us
+from whatif.domain import duration_us
 from whatif.errors import StudyError
 from whatif.splits import Timeline, TimeSlice, bounds_of
 from whatif.study import Study

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import Schedule, time_zone
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import DAY_US
 from whatif.sources.sessions import Tags, local_dates, sessions_around, tag_days
 from whatif.sources.times import Times
 from whatif.typing import BoolArray, IntArray

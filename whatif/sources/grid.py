@@ -7,7 +7,7 @@ from math import gcd
 
 import numpy as np
 
-from whatif.domain.timeframe import HOUR_US, MINUTE_US
+from whatif.domain import HOUR_US, MINUTE_US
 from whatif.sources.sessions import Tags, breaks_of
 from whatif.typing import BoolArray, IntArray
 

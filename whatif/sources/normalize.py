@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from whatif.domain.symbols import broken_symbol
-from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.domain import DAY_US, broken_symbol, timeframe_us
 from whatif.errors import SourceError
 from whatif.sources.chunk import RawChunk
 from whatif.sources.delimited import read_csv

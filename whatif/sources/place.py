@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.domain import DAY_US, timeframe_us
 from whatif.sources.chunk import Layout
 from whatif.sources.days import find_days
 from whatif.sources.grid import find_grid, starts_on

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import SourceError
 from whatif.sources.chunk import Layout, RawChunk
 from whatif.sources.grid import Grid

@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whatif.calendars import Schedule, schedule, sessions_per_year
-from whatif.domain.frames import timestamps
-from whatif.domain.timeframe import MINUTE_US
+from whatif.domain import MINUTE_US, timestamps
 from whatif.errors import SourceError
 from whatif.sources.sample_market import (
     DEFAULT_EDGE,

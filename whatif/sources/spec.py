@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from whatif.calendars import time_zone
-from whatif.domain.symbols import broken_symbol
-from whatif.domain.timeframe import canonical_timeframe
+from whatif.domain import broken_symbol, canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
 from whatif.paths import shown
 from whatif.sources.numbers import NumberStyle, number_style

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import time_zone
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import DAY_US
 from whatif.errors import SourceError
 from whatif.sources.chunk import Layout
 from whatif.sources.hints import UNITS, count_hint, fitting_epoch, time_hint

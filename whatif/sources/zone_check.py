@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import time_zone
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import timeframe_us
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import LEAST_ROWS
 from whatif.sources.sessions import tag_bars

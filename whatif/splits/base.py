@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import timeframe_us
 from whatif.section import Section
 from whatif.splits.edges import Edges
 from whatif.splits.fold import Fold

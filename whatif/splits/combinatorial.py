@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import timeframe_us
 from whatif.errors import StudyError
 from whatif.splits.base import Folds, Split, TimeSlice
 from whatif.splits.edges import Edges

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from whatif.domain.timeframe import duration_us
+from whatif.domain import duration_us
 
 MAX_SESSIONS = 100_000
 """Sessions of a window or an embargo; no calendar holds more."""

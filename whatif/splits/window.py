@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whatif.domain.bars import Bars
-from whatif.domain.resampling import bar_ends
+from whatif.domain import Bars, bar_ends
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.compile import jit_lean
-from whatif.domain.execution import Execution
-from whatif.domain.metrics import period_rows, sharpe
-from whatif.domain.periods import Periods
-from whatif.domain.run import Contract, EngineRun
-from whatif.domain.statistics import (
+from whatif.domain import (
+    Bars,
+    Contract,
+    EngineRun,
+    Execution,
+    Periods,
     fall,
+    jit_lean,
     level_returns,
+    period_rows,
     pick_levels,
+    sharpe,
     tally_array,
     write_returns,
 )

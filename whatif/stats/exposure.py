@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whatif.domain.noise import noise_of_returns
+from whatif.domain import noise_of_returns
 from whatif.errors import StatisticsError
 from whatif.typing import FloatArray
 

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from whatif.domain.noise import NOISE, noise_of_returns
+from whatif.domain import NOISE, noise_of_returns
 from whatif.stats.objectives import constant_columns, log_growth, measure
 from whatif.typing import FloatArray, IntArray
 

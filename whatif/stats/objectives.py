@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from whatif.domain.noise import noise_of_returns
+from whatif.domain import noise_of_returns
 from whatif.errors import StatisticsError, nearest
 from whatif.typing import BoolArray, FloatArray
 
@@ -36,7 +36,7 @@ def usable_objective(objective: str) -> str:
     """
     if objective in RETURN_OBJECTIVES:
         return objective
-    from whatif.domain.metrics import METRIC_KEYS
+    from whatif.domain import METRIC_KEYS
 
     if objective not in METRIC_KEYS:
         raise StatisticsError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.noise import noise_of_returns
+from whatif.domain import noise_of_returns
 from whatif.stats.blocks import block_length, check_reps
 from whatif.stats.sharpe import expected_maximum_sharpe
 from whatif.stats.superiority import over_benchmark

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from whatif.domain.noise import noise_of_returns
+from whatif.domain import noise_of_returns
 from whatif.errors import StatisticsError
 from whatif.stats.blocks import block_length, check_confidence, check_reps
 from whatif.stats.objectives import panel, refuse_missing

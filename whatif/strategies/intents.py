@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from whatif.domain.compile import usable_in_both
+from whatif.domain import usable_in_both
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain.compile import usable_in_both
-from whatif.domain.overlays import Overlays
+from whatif.domain import Overlays, usable_in_both
 from whatif.strategies.intents import (
     BUY,
     CLOSE,

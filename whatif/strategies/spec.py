@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, parse
 from whatif.strategies.constraint import check_constraint, holds

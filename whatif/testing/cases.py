@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
+from whatif.domain import Bars, Execution
 from whatif.engines import BacktestTask
 from whatif.strategies import StrategySpec
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compare import differences
 from whatif.engines.orders import LARGEST_SIZE

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from whatif.domain.bars import PRICE_FIELDS, Bars
-from whatif.domain.execution import Execution
+from whatif.domain import PRICE_FIELDS, Bars, Execution
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.engines.compare import differences
 from whatif.errors import EngineError, LookAheadError, StrategyError

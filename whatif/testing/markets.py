@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.typing import FloatArray
 
 MINUTE_US = 60_000_000

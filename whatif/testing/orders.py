@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
+from whatif.domain import Bars, Execution
 from whatif.strategies import Intent, strategy
 from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
 from whatif.typing import FloatArray

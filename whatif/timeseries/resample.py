@@ -8,10 +8,15 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 
-from whatif.domain.bars import PRICE_FIELDS, Bars
-from whatif.domain.frames import bars_from_frame, timestamps
-from whatif.domain.resampling import resample
-from whatif.domain.timeframe import canonical_timeframe, timeframe_us
+from whatif.domain import (
+    PRICE_FIELDS,
+    Bars,
+    bars_from_frame,
+    canonical_timeframe,
+    resample,
+    timeframe_us,
+    timestamps,
+)
 from whatif.errors import StudyError
 from whatif.lake import BARS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 from whatif.tracking.run import TrackedRun, finish, is_over, log, runs_below, start_child
 
 ALL_UP_TO = 500

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain.frames import timestamps
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.report import ReportData
 from whatif.results import ResolvedStudy, ResultStore, paths_of

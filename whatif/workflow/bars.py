@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from whatif.calendars import EPOCH, canonical_exchange, schedule
-from whatif.domain.timeframe import DAY_US, timeframe_us
+from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import LakeError
 from whatif.pins import LakeLocation, Pin, all_of, batches, current_pin, everything, one_of, within
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from whatif.calendars import choose_period, make_periods
-from whatif.domain.periods import Periods
-from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us, timeframe_us
+from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
 from whatif.engines.base import check_execution
 from whatif.engines.closing import check_flat_by_schedule
 from whatif.engines.compiled.cover import not_covered, refuse

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.results import ResolvedStudy, ResultStore, leaderboard, path_board, stored_rows
 from whatif.search.ranking import choosable
 from whatif.search.undefined import why_undefined

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain.metrics import LOWER_IS_BETTER
+from whatif.domain import LOWER_IS_BETTER
 from whatif.lake import RESULTS
 from whatif.report import Judgement
 from whatif.results import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from whatif.domain.metrics import period_rows
+from whatif.domain import period_rows
 from whatif.results import ResolvedStudy
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan

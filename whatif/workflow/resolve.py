@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from whatif.domain.periods import Periods
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
 from whatif.lake import tag_pin

@@ -16,7 +16,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain import PRICE_FIELDS
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import RunError
 from whatif.lake import RETURNS, maintain, writer_lock

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain.frames import timestamps
+from whatif.domain import timestamps
 from whatif.results import ResolvedStudy, ResultStore, stored
 from whatif.search.stitching import stitch, stitch_equity
 from whatif.splits import Fold

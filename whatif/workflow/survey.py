@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import Schedule, canonical_exchange
-from whatif.domain.timeframe import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
+from whatif.domain import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin, all_of, batches, equal, everything, of_timeframe, one_of, within
 from whatif.search.slices import BarSlice

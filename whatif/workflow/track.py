@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain.rows import KEY_COLUMNS
+from whatif.domain import KEY_COLUMNS
 from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.runner.plan import Plan

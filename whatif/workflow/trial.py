@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.resampling import resample
-from whatif.domain.timeframe import DAY_US
+from whatif.domain import DAY_US, Bars, resample
 from whatif.engines import BacktestTask
 from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
 from whatif.errors import RunError, StrategyError

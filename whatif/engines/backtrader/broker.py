@@ -7,7 +7,7 @@ from typing import Any
 
 import backtrader as bt
 
-from whatif.domain.execution import Execution
+from whatif.domain import Execution
 from whatif.errors import EngineError
 
 _ACCOUNT = "an account that a strategy changes no longer says what the strategy is worth"

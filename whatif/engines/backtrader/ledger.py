@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.fills import Fills, positions
-from whatif.domain.run import Contract, EngineRun
+from whatif.domain import Bars, Contract, EngineRun, Fills, positions
 from whatif.engines.base import instant
 from whatif.engines.timeline import Timeline
 from whatif.typing import IntArray

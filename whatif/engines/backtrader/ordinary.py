@@ -12,9 +12,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
-from whatif.domain.run import Contract, EngineRun
+from whatif.domain import Bars, Contract, EngineRun, Execution
 from whatif.engines.arrays import MINUTE_US
 from whatif.engines.backtrader.broker import SealedBroker, set_up, settings
 from whatif.engines.backtrader.ledger import Ledger

@@ -17,8 +17,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.run import EngineRun
+from whatif.domain import Bars, EngineRun
 from whatif.engines.arrays import session_minutes, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger

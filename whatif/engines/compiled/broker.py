@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whatif.domain.compile import usable_in_both
+from whatif.domain import usable_in_both
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
 
 Costs: TypeAlias = tuple[float, bool, bool]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.compile import jit_lean
-from whatif.domain.fills import write_trips
-from whatif.domain.statistics import write_returns
+from whatif.domain import jit_lean, write_returns, write_trips
 from whatif.typing import FloatArray, IntArray
 
 

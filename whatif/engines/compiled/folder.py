@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from numba.core import caching
 
-from whatif.domain.private import exposed, make_private
+from whatif.domain import exposed, make_private
 from whatif.errors import EngineError, MachineError
 
 _PREFIX = "whatif_kernel_"

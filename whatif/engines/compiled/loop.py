@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain.compile import jit_lean, usable_in_both
-from whatif.domain.statistics import Tally, settled, tally
+from whatif.domain import Tally, jit_lean, settled, tally, usable_in_both
 from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
     Costs,

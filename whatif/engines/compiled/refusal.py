@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numba
 
-from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain import PRICE_FIELDS
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.blank import State
 from whatif.engines.language.plain import WHOLE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.fills import positions
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun, positions
 from whatif.engines.base import BacktestTask, check_task
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepRaisedError

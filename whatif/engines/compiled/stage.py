@@ -10,12 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills
-from whatif.domain.metrics import Account, period_rows
-from whatif.domain.overlays import Overlays
-from whatif.domain.periods import Periods
+from whatif.domain import Account, Bars, Execution, Fills, Overlays, Periods, period_rows
 from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
 from whatif.engines.base import instant
 from whatif.engines.closing import check_flat

@@ -8,9 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from whatif.domain.bars import Bars
-from whatif.domain.execution import Execution
-from whatif.domain.fills import Fills
+from whatif.domain import Bars, Execution, Fills
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.testing.markets import bars_of_prices
 from whatif.testing.orders import script_of, scripted

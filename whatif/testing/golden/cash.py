@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.execution import Execution
+from whatif.domain import Execution
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
 from whatif.testing.golden.case import Fill, Golden, bar, flat
 

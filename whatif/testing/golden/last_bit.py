@@ -5,7 +5,7 @@ Numbers are written as Python prints them, so that each step can be followed in 
 
 from __future__ import annotations
 
-from whatif.domain.execution import Execution
+from whatif.domain import Execution
 from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET_PERCENT
 from whatif.testing.golden.case import Fill, Golden, flat
 
