@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from whatif.indicators.evaluation import ArrayCache, evaluate
-from whatif.indicators.expression import Expression
-from whatif.indicators.parser import parse
-from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
+from typing import TYPE_CHECKING
 
-__all__ = ["INDICATORS", "ArrayCache", "Expression", "Indicator", "evaluate", "get_indicator", "parse"]
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.indicators.compile import jit
+    from whatif.indicators.evaluation import ArrayCache, evaluate
+    from whatif.indicators.expression import Expression
+    from whatif.indicators.parser import parse
+    from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "compile": "jit",
+            "evaluation": "ArrayCache evaluate",
+            "expression": "Expression",
+            "parser": "parse",
+            "registry": "INDICATORS Indicator get_indicator",
+        },
+    )

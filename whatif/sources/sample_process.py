@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.indicators.compile import jit
+from whatif.indicators import jit
 from whatif.sources.sample_market import SampleSymbol
 from whatif.typing import FloatArray
 
