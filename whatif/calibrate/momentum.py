@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from whatif.strategies.intents import Intent, hold, target
-from whatif.strategies.params import Param
-from whatif.strategies.spec import strategy
+from whatif.strategies import Intent, Param, hold, strategy, target
 
 
 @strategy(

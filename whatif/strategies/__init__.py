@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-from whatif.strategies.builtin import BUILTIN
-from whatif.strategies.classic import BacktraderSpec
-from whatif.strategies.intents import Intent, buy, close, hold, sell, target, target_percent
-from whatif.strategies.loading import AnyStrategy, resolve
-from whatif.strategies.params import Param
-from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
-from whatif.strategies.spec import StrategySpec, strategy
-from whatif.strategies.state import State
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "BUILTIN",
-    "AnyStrategy",
-    "BacktraderSpec",
-    "Intent",
-    "Param",
-    "PortableStrategy",
-    "State",
-    "StrategySpec",
-    "buy",
-    "close",
-    "forget_loaded",
-    "from_portable",
-    "hold",
-    "resolve",
-    "sell",
-    "strategy",
-    "target",
-    "target_percent",
-    "to_portable",
-]
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.strategies.builtin import BUILTIN
+    from whatif.strategies.classic import BacktraderSpec
+    from whatif.strategies.helpers import MAX_HELPERS, helpers_of
+    from whatif.strategies.intents import (
+        BUY,
+        CLOSE,
+        HOLD,
+        SELL,
+        TARGET,
+        TARGET_PERCENT,
+        Intent,
+        buy,
+        close,
+        hold,
+        sell,
+        target,
+        target_percent,
+    )
+    from whatif.strategies.loading import AnyStrategy, resolve, strategy_file
+    from whatif.strategies.lookup import resolved
+    from whatif.strategies.origin import is_installed
+    from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
+    from whatif.strategies.params import Param, Value
+    from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
+    from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
+    from whatif.strategies.spec import StrategySpec, strategy
+    from whatif.strategies.state import State
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "builtin": "BUILTIN",
+            "classic": "BacktraderSpec",
+            "helpers": "MAX_HELPERS helpers_of",
+            "intents": (
+                "BUY CLOSE HOLD Intent SELL TARGET TARGET_PERCENT buy close hold sell target target_percent"
+            ),
+            "loading": "AnyStrategy resolve strategy_file",
+            "lookup": "resolved",
+            "origin": "is_installed",
+            "overlays": "OverlayRules apply_overlays delay overlay_memory overlay_rules",
+            "params": "Param Value",
+            "portable": "PortableStrategy forget_loaded from_portable to_portable",
+            "reads": "GLOBAL IMPORT Read reads_of",
+            "spec": "StrategySpec strategy",
+            "state": "State",
+        },
+    )

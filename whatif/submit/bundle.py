@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from whatif.conf_files import jobs_dir
 from whatif.errors import SubmitError
 from whatif.paths import broken_rule, inside, regular_file, shown
-from whatif.strategies.builtin import BUILTIN
-from whatif.strategies.helpers import helpers_of
-from whatif.strategies.loading import strategy_file as strategy_path
+from whatif.strategies import BUILTIN, helpers_of
+from whatif.strategies import strategy_file as strategy_path
 from whatif.study import Study
 
 STUDY_FILE = "study.yaml"

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from whatif.errors import StrategyError, StudyError
 from whatif.paths import bounded_text, inside
-from whatif.strategies.helpers import MAX_HELPERS
+from whatif.strategies import MAX_HELPERS
 from whatif.study import load_study
 from whatif.submit.bundle import HELPERS_FILE, named_file
 from whatif.submit.clients import client

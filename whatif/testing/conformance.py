@@ -11,8 +11,7 @@ from whatif.domain import PRICE_FIELDS, Bars, Execution
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.engines.compare import differences
 from whatif.errors import EngineError, LookAheadError, StrategyError
-from whatif.strategies import Param, StrategySpec
-from whatif.strategies.params import Value
+from whatif.strategies import Param, StrategySpec, Value
 from whatif.testing.compare import is_too_large, within_whole_units
 from whatif.testing.markets import random_bars, random_series, random_shape
 from whatif.testing.orders import random_execution

@@ -13,8 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from whatif.domain import Bars, Execution
-from whatif.strategies import Intent, strategy
-from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, strategy
 from whatif.typing import FloatArray
 
 CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)

@@ -26,9 +26,15 @@ from whatif.search.space import Space
 from whatif.search.stitching import check_stitchable
 from whatif.search.windows import resolve_timeline
 from whatif.splits import Timeline, Window
-from whatif.strategies import AnyStrategy, BacktraderSpec, PortableStrategy, StrategySpec, to_portable
+from whatif.strategies import (
+    AnyStrategy,
+    BacktraderSpec,
+    PortableStrategy,
+    StrategySpec,
+    strategy_file,
+    to_portable,
+)
 from whatif.strategies import resolve as find_strategy
-from whatif.strategies.loading import strategy_file
 from whatif.study import Study
 
 

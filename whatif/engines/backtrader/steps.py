@@ -28,9 +28,21 @@ from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_size
 from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
-from whatif.strategies import State, StrategySpec
-from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent
-from whatif.strategies.overlays import apply_overlays, delay, overlay_memory, overlay_rules
+from whatif.strategies import (
+    BUY,
+    CLOSE,
+    HOLD,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    Intent,
+    State,
+    StrategySpec,
+    apply_overlays,
+    delay,
+    overlay_memory,
+    overlay_rules,
+)
 from whatif.typing import FloatArray, IntArray
 
 _DAY_US = 86_400_000_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from whatif.strategies.intents import Intent, hold
+from whatif.strategies import Intent, hold
 from whatif.typing import FloatArray
 
 OVERLAID = False

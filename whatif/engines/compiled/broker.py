@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from whatif.domain import usable_in_both
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
+from whatif.strategies import BUY, CLOSE, SELL, TARGET
 
 Costs: TypeAlias = tuple[float, bool, bool]
 """Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""

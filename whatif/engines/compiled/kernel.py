@@ -33,10 +33,17 @@ from whatif.engines.language import LANGUAGE
 from whatif.engines.language.plain import in_python
 from whatif.engines.language.translation import Translator
 from whatif.errors import EngineError
-from whatif.strategies import StrategySpec, intents, overlays
-from whatif.strategies.lookup import resolved
-from whatif.strategies.origin import is_installed
-from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
+from whatif.strategies import (
+    GLOBAL,
+    IMPORT,
+    Read,
+    StrategySpec,
+    intents,
+    is_installed,
+    overlays,
+    reads_of,
+    resolved,
+)
 
 _IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step\n"
 _KIND = {bool: "bool", int: "int", float: "float"}

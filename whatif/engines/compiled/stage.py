@@ -35,8 +35,7 @@ from whatif.engines.language.plain import numpys_warnings_off
 from whatif.engines.orders import refused_intent, refused_size
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache, Expression
-from whatif.strategies import StrategySpec
-from whatif.strategies.overlays import OverlayRules, overlay_memory, overlay_rules
+from whatif.strategies import OverlayRules, StrategySpec, overlay_memory, overlay_rules
 from whatif.typing import FloatArray
 
 

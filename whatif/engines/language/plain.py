@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from whatif.strategies.origin import is_installed
+from whatif.strategies import is_installed
 from whatif.typing import FloatArray
 
 EARLY = "a bar before the first one: Python counts on from the end there; declare lookback, or test i first"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whatif.domain import Execution
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET
+from whatif.strategies import BUY, CLOSE, SELL, TARGET
 from whatif.testing.golden.case import Fill, Golden, bar, flat
 
 HUNDRED = flat(100.0)

@@ -6,7 +6,7 @@ Numbers are written as Python prints them, so that each step can be followed in 
 from __future__ import annotations
 
 from whatif.domain import Execution
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET_PERCENT
+from whatif.strategies import BUY, CLOSE, SELL, TARGET_PERCENT
 from whatif.testing.golden.case import Fill, Golden, flat
 
 ONE = flat(1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from whatif.domain import Execution
-from whatif.strategies.intents import BUY, SELL, TARGET
+from whatif.strategies import BUY, SELL, TARGET
 from whatif.testing.golden.case import Fill, Golden, bar, flat
 
 HUNDRED = flat(100.0)
