@@ -1,4 +1,4 @@
-"""domain."""
+"""The nouns of the field: bars, execution, fills, trades, runs, metrics, overlays, resampling."""
 
 from __future__ import annotations
 
