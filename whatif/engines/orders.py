@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whatif.errors import EngineError
-from whatif.strategies.intents import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies import BUY, CLOSE, SELL, TARGET, TARGET_PERCENT
 
 LARGEST_SIZE = 2.0**53
 """Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""

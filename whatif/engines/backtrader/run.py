@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain.run import EngineRun
+from whatif.domain import EngineRun
 from whatif.engines.backtrader.ordinary import run_ordinary
 from whatif.engines.backtrader.steps import run_steps
 from whatif.engines.base import BacktestTask, check_task

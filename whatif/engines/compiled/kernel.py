@@ -23,8 +23,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from whatif.domain.bars import PRICE_FIELDS
-from whatif.domain.compile import jit_step
+from whatif.domain import PRICE_FIELDS, jit_step
 from whatif.engines import orders
 from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles

@@ -21,8 +21,17 @@ from whatif.engines.compiled.broker import (
     order_size,
 )
 from whatif.engines.orders import LARGEST_SIZE
-from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT
-from whatif.strategies.overlays import OverlayRules, apply_overlays, delay
+from whatif.strategies import (
+    BUY,
+    CLOSE,
+    HOLD,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    OverlayRules,
+    apply_overlays,
+    delay,
+)
 from whatif.typing import FloatArray, IntArray
 
 BAD_INTENT, BAD_SIZE, FULL_BOOK = 1, 2, 3
