@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from whatif.axes.market import MarketAxis
-from whatif.domain.bars import PRICE_FIELDS, Bars
+from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import PluginError
 
 

@@ -15,7 +15,7 @@ from whatif.axes.overlay import Overlay
 from whatif.axes.parameter import Parameter
 from whatif.axes.timeframe import Timeframe
 from whatif.axes.values import MAX_POINTS, count_text, count_values, listed
-from whatif.domain.overlays import OVERLAY_NAMES
+from whatif.domain import OVERLAY_NAMES
 from whatif.errors import PluginError, StudyError, nearest
 from whatif.plugins import Seam
 

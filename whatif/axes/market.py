@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from whatif.axes.base import Axis, Settings
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 
 
 class MarketAxis(Axis):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from whatif.axes.base import Axis, Settings
-from whatif.domain.overlays import overlays_from_mapping
+from whatif.domain import overlays_from_mapping
 
 
 class Overlay(Axis):

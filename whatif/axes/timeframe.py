@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from whatif.axes.base import Axis, Settings
-from whatif.domain.timeframe import canonical_timeframe
+from whatif.domain import canonical_timeframe
 
 
 class Timeframe(Axis):

@@ -11,8 +11,7 @@ from typing import cast
 import numpy as np
 
 from whatif.axes import MarketChange
-from whatif.domain.bars import Bars
-from whatif.domain.resampling import resample
+from whatif.domain import Bars, resample
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore

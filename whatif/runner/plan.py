@@ -8,10 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from whatif.axes import MarketChange
-from whatif.domain.execution import Execution
-from whatif.domain.overlays import Overlays
-from whatif.domain.periods import Periods
-from whatif.domain.rows import PLAN_COLUMNS
+from whatif.domain import PLAN_COLUMNS, Execution, Overlays, Periods
 from whatif.pins import Pin
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice

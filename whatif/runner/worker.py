@@ -20,13 +20,19 @@ import numpy as np
 import pandas as pd
 
 from whatif.axes import MarketChange
-from whatif.domain.execution import Execution
-from whatif.domain.frames import timestamps
-from whatif.domain.metrics import account_metrics, account_of
-from whatif.domain.overlays import Overlays
-from whatif.domain.periods import Periods
-from whatif.domain.rows import EQUITY_ARRAYS, METRIC_COLUMNS, TRADE_ARRAYS, worker_columns
-from whatif.domain.run import EngineRun
+from whatif.domain import (
+    EQUITY_ARRAYS,
+    METRIC_COLUMNS,
+    TRADE_ARRAYS,
+    EngineRun,
+    Execution,
+    Overlays,
+    Periods,
+    account_metrics,
+    account_of,
+    timestamps,
+    worker_columns,
+)
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import MachineError, WhatIfError

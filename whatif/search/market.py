@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from whatif.axes import SEAM, MarketAxis, MarketChange, check_changed
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.errors import MachineError, PluginError, StrategyError, StudyError, WhatIfError
-from whatif.strategies.identity import identity_of
+from whatif.strategies import identity_of
 
 _NO_CODE_OF_ITS_OWN = ("whatif", "pydantic", "builtins", "abc", "typing")
 """Packages whose part of a class counts by the version of results."""

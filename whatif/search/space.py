@@ -9,9 +9,7 @@ from itertools import product
 from typing import Any, Protocol
 
 from whatif.axes import Axis, MarketChange, Parameter, Settings, bound
-from whatif.domain.execution import Execution, execution_from_mapping
-from whatif.domain.overlays import Overlays, overlays_from_mapping
-from whatif.domain.timeframe import timeframe_us
+from whatif.domain import Execution, Overlays, execution_from_mapping, overlays_from_mapping, timeframe_us
 from whatif.errors import StudyError
 from whatif.search.market import change_of
 from whatif.study import Study

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from whatif.strategies.builtin import BUILTIN
     from whatif.strategies.classic import BacktraderSpec
     from whatif.strategies.helpers import MAX_HELPERS, helpers_of
+    from whatif.strategies.identity import identity_of
     from whatif.strategies.intents import (
         BUY,
         CLOSE,
@@ -41,6 +42,7 @@ else:
             "builtin": "BUILTIN",
             "classic": "BacktraderSpec",
             "helpers": "MAX_HELPERS helpers_of",
+            "identity": "identity_of",
             "intents": (
                 "BUY CLOSE HOLD Intent SELL TARGET TARGET_PERCENT buy close hold sell target target_percent"
             ),

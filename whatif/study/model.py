@@ -20,10 +20,7 @@ from pydantic import (
 )
 
 from whatif.axes import Axis, any_axes
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.overlays import overlays_from_mapping
-from whatif.domain.symbols import broken_symbol
-from whatif.domain.timeframe import canonical_timeframe, duration_us
+from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
 from whatif.errors import EngineError, nearest
 from whatif.paths import broken_rule, shown
 from whatif.section import Section

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from whatif.axes import Axis, MarketAxis, Settings, any_axes
-from whatif.domain.bars import Bars
+from whatif.domain import Bars
 from whatif.search.market import axis_of, change_bars, change_of
 from whatif.testing.markets import Shape, random_bars
 
