@@ -9,8 +9,8 @@ from whatif.domain.frames import timestamps
 from whatif.lake import create_tables
 from whatif.lake.tables import PREDICTIONS
 from whatif.pins import open_table, read_arrow
+from whatif.resolve.resolved import resolve_study
 from whatif.study import parse_study
-from whatif.workflow.resolve import resolve_study
 from whatif.workflow.train import prepare
 
 from ..markets import put_bars, walk

@@ -11,8 +11,8 @@ from contextlib import suppress
 import pytest
 
 from whatif.errors import WhatIfError
+from whatif.resolve.check import check_study
 from whatif.study import parse_study
-from whatif.workflow.check import check_study
 
 from .mutations import BASES, mutated, written
 

@@ -10,7 +10,7 @@ import pytest
 
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
-from whatif.workflow.resolve import resolve_study
+from whatif.resolve.resolved import resolve_study
 from whatif.workflow.run import RunOptions, run
 
 from .conftest import rows_of, run_twice

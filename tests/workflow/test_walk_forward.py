@@ -10,8 +10,8 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
 from whatif.pins import current_pin
 from whatif.report.terminal import print_answer
+from whatif.resolve.resolved import resolve_study
 from whatif.workflow import train
-from whatif.workflow.resolve import resolve_study
 from whatif.workflow.run import RunOptions, run
 
 from .conftest import at, rows_of, run_twice

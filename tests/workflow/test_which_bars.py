@@ -18,8 +18,8 @@ from whatif.lake import append, create_tables
 from whatif.lake.tables import BARS
 from whatif.pins import LakeLocation, current_pin, read_bars
 from whatif.pins import api as pins_api
+from whatif.resolve.resolved import resolve_study
 from whatif.study import parse_study
-from whatif.workflow.resolve import resolve_study
 
 from ..markets import lake_rows, put_bars, walk
 from .conftest import study_text
@@ -114,7 +114,7 @@ CHOICE = """
 import sys
 from whatif.pins import LakeLocation
 from whatif.study import load_study
-from whatif.workflow.resolve import resolve_study
+from whatif.resolve.resolved import resolve_study
 resolved = resolve_study(load_study(sys.argv[2]), LakeLocation(sys.argv[1]))
 print(resolved.slices["1h"].source_timeframe, resolved.data_digest, resolved.notes[0])
 """

@@ -13,8 +13,8 @@ from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH
 from whatif.lake import PREDICTIONS, append, create_tables, read_pinned
 from whatif.models.random_forest import predict, train
+from whatif.resolve import Resolved, resolve_study
 from whatif.study import parse_study
-from whatif.workflow.resolve import Resolved, resolve_study
 from whatif.workflow.train import prepare_features
 
 BARS = 10_000

@@ -24,6 +24,7 @@ from whatif.domain import MINUTE_US, Bars, Execution, account_metrics, period_ro
 from whatif.engines.compiled.stage import Part, Stage
 from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError
+from whatif.resolve import Checked, check_study
 from whatif.results import Grid
 from whatif.search.ranking import rank_rows
 from whatif.sources.sample import generate
@@ -31,7 +32,6 @@ from whatif.splits import Window
 from whatif.stats import Evidence, Holding, Verdict, judge
 from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray
-from whatif.workflow.check import Checked, check_study
 from whatif.workflow.judge import SEED
 
 

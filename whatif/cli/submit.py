@@ -119,10 +119,10 @@ def cancel(name: Annotated[str, typer.Argument(help="Id, or study.")]) -> None:
 
 
 def _submission(study: Path, where: Place, size: Size, flags: tuple[str, ...], output: Path) -> Submission:
+    from whatif.resolve import check_study
     from whatif.study import load_study
     from whatif.submit.assemble import assemble
     from whatif.submit.bundle import strategy_file
-    from whatif.workflow.check import check_study
 
     loaded = load_study(study)
     strategy_file(loaded)

@@ -12,6 +12,7 @@ import pandas as pd
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.report import ReportData
+from whatif.resolve import windows_said
 from whatif.results import ResolvedStudy, ResultStore, paths_of
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
@@ -19,7 +20,6 @@ from whatif.splits import Fold, Window
 from whatif.workflow.choice import FoldAnswer
 from whatif.workflow.result import Chosen
 from whatif.workflow.stitch import Stitched, fold_table
-from whatif.workflow.windows import windows_said
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""

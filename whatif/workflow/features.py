@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame, SparkSession
 from whatif.errors import StudyError
 from whatif.lake import create_tables, read_pinned, writer_lock
 from whatif.pins import LakeLocation
+from whatif.resolve import resolve_study
 from whatif.session import get_spark
 from whatif.study import Study
-from whatif.workflow.resolve import resolve_study
 from whatif.workflow.train import prepare_features
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
+from whatif.resolve import Session
 from whatif.runner.warm import warm_up
 from whatif.session import get_spark
-from whatif.workflow.resolve import Session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -23,6 +23,15 @@ from whatif.lake import RETURNS, maintain, writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
 from whatif.report import write as write_html
+from whatif.resolve import (
+    Resolved,
+    Session,
+    check_bars,
+    check_study,
+    resolve_study,
+    try_strategy,
+    windows_said,
+)
 from whatif.results import (
     NOTHING,
     Again,
@@ -50,19 +59,15 @@ from whatif.workflow.answer import report_data
 from whatif.workflow.answered import answered
 from whatif.workflow.bars import refused_in
 from whatif.workflow.certify import certify
-from whatif.workflow.check import check_study
 from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
 from whatif.workflow.judge import judge_study
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.provenance import provenance, versions
-from whatif.workflow.resolve import Resolved, Session, check_bars, resolve_study
 from whatif.workflow.result import StudyResult
 from whatif.workflow.stitch import stitched
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
 from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
-from whatif.workflow.trial import try_strategy
-from whatif.workflow.windows import windows_said
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
 MOST_ARRAY_BYTES = 256 * MEBIBYTE

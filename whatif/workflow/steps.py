@@ -9,12 +9,11 @@ from rich.console import Console
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
+from whatif.resolve import check_bars, check_study, resolve_study
 from whatif.results import ResultStore, sweep_of
 from whatif.study import load_study
-from whatif.workflow.check import check_study
 from whatif.workflow.choice import choose_in_folds
 from whatif.workflow.lazy import lazy_session
-from whatif.workflow.resolve import check_bars, resolve_study
 from whatif.workflow.track import tracked_study
 from whatif.workflow.train import Prepared, Say, prepare, prepare_features
 

@@ -13,6 +13,7 @@ import pandas as pd
 from whatif.domain import KEY_COLUMNS
 from whatif.masking import masked
 from whatif.pins import LakeLocation
+from whatif.resolve import Resolved
 from whatif.runner.plan import Plan
 from whatif.tracking import (
     TrackedRun,
@@ -25,7 +26,6 @@ from whatif.tracking import (
     start_study_run,
 )
 from whatif.workflow.provenance import provenance, versions
-from whatif.workflow.resolve import Resolved
 from whatif.workflow.result import Chosen
 from whatif.workflow.stitch import Stitched
 

@@ -17,10 +17,10 @@ from whatif.models.random_forest import predict, train, validation_metrics
 from whatif.models.spec import ModelSpec
 from whatif.models.tuning import Tuned, tune
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
+from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner.plan import ModelPin
 from whatif.search.chains import forward_chains
 from whatif.tracking import Tracker, log_model
-from whatif.workflow.resolve import ModelKey, Resolved, Session
 from whatif.workflow.tuned import described, noted, read_noted
 
 Say = Callable[[str], None]

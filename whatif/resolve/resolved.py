@@ -14,14 +14,14 @@ from whatif.features.spec import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
+from whatif.resolve.check import Checked, bar_slice, check_study
+from whatif.resolve.survey import Survey, coverage, most_bars, survey
 from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid, made_of
 from whatif.search.slices import BarSlice
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
-from whatif.workflow.check import Checked, bar_slice, check_study
-from whatif.workflow.survey import Survey, coverage, most_bars, survey
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,11 +13,11 @@ from whatif.engines import BacktestTask
 from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
 from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
+from whatif.resolve.resolved import Resolved
 from whatif.runner.apart import Signals, can_run_apart, rows_apart
 from whatif.runner.watch import OverLimitError, at_most
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
-from whatif.workflow.resolve import Resolved
 
 _CLOCK_SHARE = 6
 """Time that passes while an exchange is open a sixth of it, and for days that it is closed."""

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from whatif.errors import StudyError
+from whatif.resolve.windows import unused, windows_said
 from whatif.search.windows import resolve_timeline
 from whatif.study import Study
-from whatif.workflow.windows import unused, windows_said
 
 DATES = {
     "validate": [date(2013, 8, 6), date(2013, 9, 3)],

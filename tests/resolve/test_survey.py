@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from whatif.calendars import schedule
+from whatif.resolve.survey import most_bars
 from whatif.search.slices import BarSlice
-from whatif.workflow.survey import most_bars
 
 
 def part(timeframe: str, hours: str = "regular", source: str = "1min") -> BarSlice:

@@ -9,9 +9,9 @@ import pytest
 
 from whatif.engines import BacktestTask
 from whatif.errors import LookAheadError, StrategyError
+from whatif.resolve.trial import try_within
 from whatif.strategies import resolve
 from whatif.testing import random_bars
-from whatif.workflow.trial import try_within
 
 HEAD = """
 import time

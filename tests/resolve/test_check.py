@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import EngineError, IndicatorError, StrategyError, StudyError
+from whatif.resolve.check import check_study
 from whatif.study import load_study
-from whatif.workflow.check import check_study
 
 STUDY = """
 study: s
