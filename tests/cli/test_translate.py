@@ -43,7 +43,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: LakeLocation) -> pd.DataFrame:
         raise error
 
-    monkeypatch.setattr("whatif.workflow.bars.list_bars", fail)
+    monkeypatch.setattr("whatif.lake.holdings.list_bars", fail)
 
 
 @pytest.mark.parametrize(("error", "says"), ERRORS.values(), ids=ERRORS.keys())
@@ -84,7 +84,7 @@ def test_a_list_with_markup_in_its_symbols(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     frame = pd.DataFrame({"symbol": ["[/red]", "\x1b[2JA", "=HYPERLINK(1)", "-1.5"], "bars": [1, 2, 3, 4]})
-    monkeypatch.setattr("whatif.workflow.bars.list_bars", lambda _: frame)
+    monkeypatch.setattr("whatif.lake.holdings.list_bars", lambda _: frame)
     target = tmp_path_factory.mktemp("out") / "bars.csv"
     assert main(["bars", "--csv", str(target)]) == 0
     said = capsys.readouterr().out
@@ -102,7 +102,7 @@ def test_what_the_session_says_of_its_java_is_shown_once(
         logging.getLogger("whatif.session").info("Spark runs on the bundled Java %s", "17.0.9")
         return pd.DataFrame({"symbol": ["A"]})
 
-    monkeypatch.setattr("whatif.workflow.bars.list_bars", listed)
+    monkeypatch.setattr("whatif.lake.holdings.list_bars", listed)
     for _ in range(2):
         assert main(["bars"]) == 0
         assert capsys.readouterr().err == "Spark runs on the bundled Java 17.0.9\n"

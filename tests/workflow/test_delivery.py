@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import LakeError, SourceError
+from whatif.lake.holdings import list_bars
 from whatif.pins import LakeLocation, current_pin, table_exists
 from whatif.pins.api import read_bars
 from whatif.sources import IngestSpec
-from whatif.workflow.bars import list_bars
 from whatif.workflow.ingest import ingest
 
 pytestmark = pytest.mark.spark

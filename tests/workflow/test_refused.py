@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from whatif.errors import LakeError
+from whatif.lake import holdings as bars
+from whatif.lake.holdings import refused_in, refused_rows
 from whatif.pins import LakeLocation
-from whatif.workflow import bars
-from whatif.workflow.bars import refused_in, refused_rows
 
 ROWS = pa.RecordBatch.from_pylist(
     [

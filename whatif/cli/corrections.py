@@ -20,7 +20,7 @@ Source = Annotated[str | None, typer.Option(help="Only rows of this file: its pa
 
 def deliveries(csv: Csv = None) -> None:
     """List the ingests that brought what the lake holds, with the id that 'whatif forget' takes."""
-    from whatif.workflow.deliveries import list_deliveries
+    from whatif.lake import list_deliveries
 
     frame = list_deliveries(LakeLocation.from_environment())
     console = Console()
@@ -50,8 +50,8 @@ def quarantine(
     """
     import pandas as pd
 
+    from whatif.lake import list_refused
     from whatif.sources import RULES
-    from whatif.workflow.deliveries import list_refused
 
     frame = list_refused(LakeLocation.from_environment(), source, symbol, rule)
     console = Console()

@@ -87,7 +87,7 @@ def bars(
     csv: Annotated[Path | None, typer.Option(help="Write the list to this file as well.")] = None,
 ) -> None:
     """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes."""
-    from whatif.workflow.bars import list_bars
+    from whatif.lake import list_bars
 
     frame = list_bars(LakeLocation.from_environment())
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

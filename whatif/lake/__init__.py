@@ -8,7 +8,9 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.lake.create import create_tables
+    from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
     from whatif.lake.doctor import examine, repair
+    from whatif.lake.holdings import list_bars, refused_in
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import maintain
     from whatif.lake.processes import user_name
@@ -32,7 +34,9 @@ else:
         __name__,
         {
             "create": "create_tables",
+            "deliveries": "find_delivery list_deliveries list_refused sources_of",
             "doctor": "examine repair",
+            "holdings": "list_bars refused_in",
             "lock": "writer_lock",
             "maintenance": "maintain",
             "processes": "user_name",

@@ -8,12 +8,15 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.results.board import leaderboard, stored, stored_rows
+    from whatif.results.choice import Chosen, FoldAnswer, choose_in_folds, told
     from whatif.results.looks import record_looks
     from whatif.results.others import Grid, other_returns
     from whatif.results.panels import Key, returns_panel
     from whatif.results.paths import path_board, paths_of
     from whatif.results.pending import Again, failed_on, keeps_all_returns, pending_on, sweep_of
     from whatif.results.retention import after_ranking, not_stored, returns_to_keep, union, while_sweeping
+    from whatif.results.selection import RankedOn, StudySelection, TestResult, select
+    from whatif.results.stitch import Stitched, fold_table, stitched
     from whatif.results.stopped import stopped_for_memory, stopped_for_time
     from whatif.results.store import ResultStore, Slot, read_rows
     from whatif.results.study import ResolvedStudy
@@ -24,12 +27,15 @@ else:
         __name__,
         {
             "board": "leaderboard stored stored_rows",
+            "choice": "Chosen FoldAnswer choose_in_folds told",
             "looks": "record_looks",
             "others": "Grid other_returns",
             "panels": "Key returns_panel",
             "paths": "path_board paths_of",
             "pending": "Again failed_on keeps_all_returns pending_on sweep_of",
             "retention": "after_ranking not_stored returns_to_keep union while_sweeping",
+            "selection": "RankedOn StudySelection TestResult select",
+            "stitch": "Stitched fold_table stitched",
             "stopped": "stopped_for_memory stopped_for_time",
             "store": "ResultStore Slot read_rows",
             "study": "ResolvedStudy",

@@ -13,13 +13,10 @@ from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.report import ReportData
 from whatif.resolve import windows_said
-from whatif.results import ResolvedStudy, ResultStore, paths_of
+from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
 from whatif.splits import Fold, Window
-from whatif.workflow.choice import FoldAnswer
-from whatif.workflow.result import Chosen
-from whatif.workflow.stitch import Stitched, fold_table
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""

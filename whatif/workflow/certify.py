@@ -11,10 +11,10 @@ from whatif.engines import run_engine
 from whatif.engines.compare import differences
 from whatif.errors import RunError
 from whatif.resolve import Resolved
+from whatif.results import FoldAnswer
 from whatif.runner.load import array_store
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import task_of
-from whatif.workflow.choice import FoldAnswer
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
-from whatif.lake import BARS, BARS_QUARANTINE, read_pinned, take_back, writer_lock
+from whatif.lake import BARS, BARS_QUARANTINE, find_delivery, read_pinned, sources_of, take_back, writer_lock
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
-from whatif.workflow.deliveries import find_delivery, sources_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -24,13 +24,13 @@ from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_mis
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import IngestSpec, find_files
 from whatif.sources.chunk import NoRowsError
+from whatif.sources.collisions import check_symbol, numbered_files
+from whatif.sources.jumps import unadjusted
 from whatif.sources.lean_paths import sort_out
 from whatif.sources.normalize import read_file
 from whatif.sources.rules import RULES
 from whatif.sources.spark import parse_files
-from whatif.workflow.collisions import check_symbol, numbered_files
 from whatif.workflow.delivery import canonical, delivery_faults, refused_delivery, told_rows
-from whatif.workflow.splits import unadjusted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -13,10 +13,14 @@ from whatif.domain import LOWER_IS_BETTER
 from whatif.lake import RESULTS
 from whatif.report import Judgement
 from whatif.results import (
+    Chosen,
     Grid,
     Key,
+    RankedOn,
     ResolvedStudy,
     ResultStore,
+    StudySelection,
+    TestResult,
     Trials,
     count_looks,
     count_trials,
@@ -43,9 +47,7 @@ from whatif.stats import (
     usable_objective,
 )
 from whatif.typing import FloatArray, IntArray
-from whatif.workflow.answered import Answered, RankedOn, Told
 from whatif.workflow.market import market_returns
-from whatif.workflow.result import Chosen
 
 MOST_TRIED = 10_000
 LEAST_TRIED = 100
@@ -96,7 +98,7 @@ class Panel:
 def judge_study(
     store: ResultStore,
     plan: Plan,
-    answered: Answered,
+    selection: StudySelection,
     thresholds: Thresholds | None = None,
 ) -> Judgement:
     """Judge what a study chose, from what is stored.
@@ -107,32 +109,32 @@ def judge_study(
         The study, and where its tables are.
     plan : Plan
         Where its bars are.
-    answered : Answered
+    selection : StudySelection
         Ranking, choice and test windows.
     thresholds : Thresholds, optional
         Limits; the defaults if left out.
     """
-    board, chosen = answered.board, answered.chosen
+    board, chosen = selection.board, selection.chosen
     good = board[board["status"] == "ok"]
     own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
-    trials = count_trials(store, [one.window for one in answered.ranked_on], own)
-    looks = count_looks(store, [one.window for one in answered.told])
+    trials = count_trials(store, [one.window for one in selection.ranked_on], own)
+    looks = count_looks(store, [one.window for one in selection.tests])
     counts = (store.resolved.study.trials, trials.own, trials.studies, looks.configurations, looks.openings)
     if chosen is None:
         note = "not available: nothing was chosen"
-        return Judgement(_nothing_chosen(board, answered, thresholds), *counts, correlation_note=note)
-    panel = _panel(store, plan, answered.ranked_on, own, chosen)
+        return Judgement(_nothing_chosen(board, selection, thresholds), *counts, correlation_note=note)
+    panel = _panel(store, plan, selection.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
-        evidence = _evidence(store, plan, panel, answered, chosen)
+        evidence = _evidence(store, plan, panel, selection, chosen)
         evidence = replace(evidence, trials=max(trials.count, 1))
-        evidence = _beside_others(store, evidence, panel, answered, trials)
+        evidence = _beside_others(store, evidence, panel, selection, trials)
         # what other studies tried is compared on validate already, unless its returns are not known
         counted = looks.configurations if evidence.unseen else looks.own
         evidence = replace(evidence, looks=max(counted, 1))
         verdict = judge(evidence, thresholds, SEED)
     else:
         verdict = undecidable(NOT_STORED, thresholds, "Running it with an axis of fewer values.")
-    correlation, note = _correlation(store, good, answered)
+    correlation, note = _correlation(store, good, selection)
     return Judgement(
         verdict,
         *counts,
@@ -143,7 +145,7 @@ def judge_study(
     )
 
 
-def _nothing_chosen(board: pd.DataFrame, answered: Answered, thresholds: Thresholds | None) -> Verdict:
+def _nothing_chosen(board: pd.DataFrame, selection: StudySelection, thresholds: Thresholds | None) -> Verdict:
     """Return the verdict where nothing was chosen: that everything failed, or that nothing can be told."""
     if len(board) and (board["status"] != "ok").all():
         errors = board["error"].fillna("no message").astype(str).value_counts()
@@ -151,7 +153,7 @@ def _nothing_chosen(board: pd.DataFrame, answered: Answered, thresholds: Thresho
         every = f"All {len(board):,} backtests" if len(board) > 1 else "The only backtest"
         why = f"{every} failed, so nothing is known of any configuration. The error{often}: {errors.index[0]}"
         return all_failed(why, thresholds, "Mending what it names, and running the study again.")
-    why = f"{answered.reason[:1].upper()}{answered.reason[1:]}."
+    why = f"{selection.reason[:1].upper()}{selection.reason[1:]}."
     remedy = "A configuration that trades on the validate window and does not fail."
     return undecidable(why, thresholds, remedy)
 
@@ -230,22 +232,24 @@ def _market(resolved: ResolvedStudy, plan: Plan, window: Window, chosen: Chosen,
     return market_returns(plan, resolved, window, resolved.configuration(chosen.config_id), symbols)
 
 
-def _evidence(store: ResultStore, plan: Plan, panel: Panel, answered: Answered, chosen: Chosen) -> Evidence:
-    test, market, failed = None, None, answered.test_failed
-    if answered.told and not failed:
-        test, market, failed = _on_test(store, plan, chosen, answered.told)
+def _evidence(
+    store: ResultStore, plan: Plan, panel: Panel, selection: StudySelection, chosen: Chosen
+) -> Evidence:
+    test, market, failed = None, None, selection.test_failed
+    if selection.tests and not failed:
+        test, market, failed = _on_test(store, plan, chosen, selection.tests)
     return Evidence(
         tried=panel.tried,
         chosen=panel.keys.index((chosen.config_id, chosen.symbol)),
         objective=store.resolved.study.objective,
-        periods_per_year=store.resolved.periods[answered.ranked_on[-1].window.name].per_year,
+        periods_per_year=store.resolved.periods[selection.ranked_on[-1].window.name].per_year,
         markets=panel.markets,
         market_of=panel.market_of,
         test=test,
         test_market=market,
         test_failed=failed,
-        trades=_trades(store, answered.ranked_on, chosen),
-        test_trades=answered.test_trades,
+        trades=_trades(store, selection.ranked_on, chosen),
+        test_trades=selection.test_trades,
     )
 
 
@@ -253,13 +257,13 @@ def _beside_others(
     store: ResultStore,
     evidence: Evidence,
     panel: Panel,
-    answered: Answered,
+    selection: StudySelection,
     trials: Trials,
 ) -> Evidence:
     """Return evidence with the returns of what other studies tried."""
     if not trials.others:
         return replace(evidence, stand_for=trials.own)
-    windows = [one.window for one in answered.ranked_on]
+    windows = [one.window for one in selection.ranked_on]
     grid = Grid(
         starts=tuple(window.start_us for window in windows),
         ends=tuple(store.resolved.periods[window.name].ends for window in windows),
@@ -291,11 +295,11 @@ def _trades(store: ResultStore, ranked_on: Sequence[RankedOn], chosen: Chosen) -
 
 
 def _on_test(
-    store: ResultStore, plan: Plan, chosen: Chosen, told: Sequence[Told]
+    store: ResultStore, plan: Plan, chosen: Chosen, tests: Sequence[TestResult]
 ) -> tuple[FloatArray | None, FloatArray | None, str]:
     """Return returns and market of the test windows, one after the other, or why there are none."""
     returns, markets = [], []
-    for one in told:
+    for one in tests:
         if one.key is None:
             returns.append(np.zeros(len(store.resolved.periods[one.window.name])))
             symbol = chosen.symbol
@@ -328,17 +332,17 @@ def _stability(resolved: ResolvedStudy, board: pd.DataFrame, chosen: Chosen) -> 
 
 
 def _correlation(
-    store: ResultStore, good: pd.DataFrame, answered: Answered
+    store: ResultStore, good: pd.DataFrame, selection: StudySelection
 ) -> tuple[RankCorrelation | None, str]:
     """Return the correlation of ranks on validate and test, of what the test windows were opened for."""
-    if answered.ranks is not None:
-        there, what = rank_correlation(*answered.ranks), "choices, one for each fold"
-    elif not answered.told:
+    if selection.ranks is not None:
+        there, what = rank_correlation(*selection.ranks), "choices, one for each fold"
+    elif not selection.tests:
         return None, "not available: the split has no test window"
-    elif store.resolved.pooled or len(answered.told) > 1:
+    elif store.resolved.pooled or len(selection.tests) > 1:
         return None, ONLY_CHOSEN
     else:
-        found = _seen_on_test(store, good, answered.told[0].window)
+        found = _seen_on_test(store, good, selection.tests[0].window)
         if found is None:
             return None, ONLY_CHOSEN
         there, what = found, "backtests, those that the test window was opened for in whatever run"

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from whatif.report import Judgement, ReportData
+from whatif.results import Chosen
 from whatif.study import Study
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The configuration that the validate window put first.
-
-    Attributes
-    ----------
-    config_id, symbol : str
-        What identifies it; of a pooled ranking, `symbol` is all of them joined by "+".
-    params : mapping
-        All parameters of the strategy.
-    axes : mapping
-        Its value on each axis.
-    validate, test : mapping of str to float
-        Metrics on either window; `test` also has `status` and `error`, and is empty where the split
-        has no test window.
-    """
-
-    config_id: str
-    symbol: str
-    params: Mapping[str, Any]
-    axes: Mapping[str, Any]
-    validate: Mapping[str, Any]
-    test: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from rich.console import Console
 from whatif.domain import PRICE_FIELDS
 from whatif.engines.compiled.folder import keep_kernels_in
 from whatif.errors import RunError
-from whatif.lake import RETURNS, maintain, writer_lock
+from whatif.lake import RETURNS, maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
 from whatif.report import write as write_html
@@ -35,17 +35,22 @@ from whatif.resolve import (
 from whatif.results import (
     NOTHING,
     Again,
+    FoldAnswer,
     Keep,
     Pending,
     ResultStore,
     after_ranking,
+    choose_in_folds,
     failed_on,
     keeps_all_returns,
     not_stored,
     pending_on,
     record_looks,
     returns_to_keep,
+    select,
+    stitched,
     sweep_of,
+    told,
     union,
     while_sweeping,
 )
@@ -56,15 +61,11 @@ from whatif.session import task_slots
 from whatif.study import Study, digest, load_study
 from whatif.tracking import TrackedRun, Tracker, tracking_warning
 from whatif.workflow.answer import report_data
-from whatif.workflow.answered import answered
-from whatif.workflow.bars import refused_in
 from whatif.workflow.certify import certify
-from whatif.workflow.choice import FoldAnswer, choose_in_folds, told
 from whatif.workflow.judge import judge_study
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.result import StudyResult
-from whatif.workflow.stitch import stitched
 from whatif.workflow.track import log_answer, log_stitched, tracked_study
 from whatif.workflow.track_judgement import log_judgement
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
@@ -244,7 +245,7 @@ class _Run:
         walks = resolved.timeline.joins_tests
         whole = stitched(self.store, answers) if walks else None
         data = report_data(self.store, plan, answers, environment, certificate, whole, shown)
-        judgement = judge_study(self.store, plan, answered(resolved, answers))
+        judgement = judge_study(self.store, plan, select(resolved, answers))
         data = replace(data, verdict=judgement)
         if self.options.console is not None:
             print_answer(data, self.options.console)

@@ -10,9 +10,8 @@ from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
 from whatif.resolve import check_bars, check_study, resolve_study
-from whatif.results import ResultStore, sweep_of
+from whatif.results import ResultStore, choose_in_folds, sweep_of
 from whatif.study import load_study
-from whatif.workflow.choice import choose_in_folds
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.track import tracked_study
 from whatif.workflow.train import Prepared, Say, prepare, prepare_features

@@ -14,6 +14,7 @@ from whatif.domain import KEY_COLUMNS
 from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.resolve import Resolved
+from whatif.results import Chosen, Stitched
 from whatif.runner.plan import Plan
 from whatif.tracking import (
     TrackedRun,
@@ -26,8 +27,6 @@ from whatif.tracking import (
     start_study_run,
 )
 from whatif.workflow.provenance import provenance, versions
-from whatif.workflow.result import Chosen
-from whatif.workflow.stitch import Stitched
 
 Say = Callable[[str], None]
 

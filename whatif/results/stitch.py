@@ -11,9 +11,9 @@ import pandas as pd
 
 from whatif.domain import timestamps
 from whatif.results import ResolvedStudy, ResultStore, stored
+from whatif.results.choice import FoldAnswer
 from whatif.search.stitching import stitch, stitch_equity
 from whatif.splits import Fold
-from whatif.workflow.choice import FoldAnswer
 
 
 def _no_series() -> pd.DataFrame:

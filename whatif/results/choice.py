@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,31 @@ from whatif.results import ResolvedStudy, ResultStore, leaderboard, path_board, 
 from whatif.search.ranking import choosable
 from whatif.search.undefined import why_undefined
 from whatif.splits import Fold
-from whatif.workflow.result import Chosen
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The configuration that the validate window put first.
+
+    Attributes
+    ----------
+    config_id, symbol : str
+        What identifies it; of a pooled ranking, `symbol` is all of them joined by "+".
+    params : mapping
+        All parameters of the strategy.
+    axes : mapping
+        Its value on each axis.
+    validate, test : mapping of str to float
+        Metrics on either window; `test` also has `status` and `error`, and is empty where the split
+        has no test window.
+    """
+
+    config_id: str
+    symbol: str
+    params: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    validate: Mapping[str, Any]
+    test: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What a study chose, on what, and what told on it, whatever its split."""
+"""Selection of a study: its ranking, what came first in it, and the results on test windows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 
 from whatif.results import Key, ResolvedStudy, paths_of
+from whatif.results.choice import Chosen, FoldAnswer
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
-from whatif.workflow.choice import FoldAnswer
-from whatif.workflow.result import Chosen
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """What told on data that had no part in the choice: a test window and what was chosen for it.
+class TestResult:
+    """A test window, and what was chosen for it: data that had no part in the choice.
 
     Attributes
     ----------
@@ -49,8 +48,8 @@ class RankedOn:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """What a study chose, on what, and what told on it.
+class StudySelection:
+    """What a study chose, the windows of its ranking, and its test windows.
 
     Attributes
     ----------
@@ -60,12 +59,12 @@ class Answered:
         What came first in it.
     ranked_on : tuple of RankedOn
         Where it was ranked, in time order, no two overlapping.
-    told : tuple of Told
+    tests : tuple of TestResult
         One of a holdout, one for each fold of a walk-forward, in time order; none without a test window.
     test_trades : float
-        Closed trades on all of `told`; NaN if not known.
+        Closed trades on all of `tests`; NaN if not known.
     test_failed : str
-        Why there are no returns on `told`, if so.
+        Why there are no returns on `tests`, if so.
     reason : str
         Why nothing was chosen; "" if something was.
     ranks : tuple of two float64 arrays or None
@@ -75,25 +74,25 @@ class Answered:
     board: pd.DataFrame
     chosen: Chosen | None
     ranked_on: tuple[RankedOn, ...]
-    told: tuple[Told, ...] = ()
+    tests: tuple[TestResult, ...] = ()
     test_trades: float = float("nan")
     test_failed: str = ""
     reason: str = ""
     ranks: tuple[FloatArray, FloatArray] | None = None
 
 
-def answered(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> Answered:
-    """Return what a study answered: of several folds, what the last one chose and all of them told."""
+def select(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> StudySelection:
+    """Return the selection of a study: of several folds, the last one's choice and the tests of all."""
     last = answers[-1]
     tests = [(one, one.fold.test) for one in answers if one.fold.test is not None]
     own = [one.chosen.test for one, _ in tests if one.chosen is not None]
     failed = next((row for row in own if row.get("status", "ok") != "ok"), None)
     several = len(answers) > 1
-    return Answered(
+    return StudySelection(
         board=last.board,
         chosen=last.chosen,
         ranked_on=_ranked_on(resolved, answers),
-        told=tuple(Told(test, _key(one)) for one, test in tests),
+        tests=tuple(TestResult(test, _key(one)) for one, test in tests),
         test_trades=float(sum(float(row.get("trades", np.nan)) for row in own)) if own else float("nan"),
         test_failed="" if failed is None else f"the chosen configuration failed: {failed['error']}",
         reason=last.reason,

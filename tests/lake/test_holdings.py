@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from whatif.errors import LakeError
+from whatif.lake.holdings import COLUMNS, list_bars
 from whatif.pins import LakeLocation
 from whatif.sources import IngestSpec
-from whatif.workflow.bars import COLUMNS, list_bars
 from whatif.workflow.ingest import ingest
 
 
