@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from whatif.features.spec import FeatureSpec
+from whatif.features import FeatureSpec
 from whatif.splits import Window
 from whatif.study import RandomForest, digest
 

@@ -15,7 +15,7 @@ from whatif.engines.closing import check_flat_by_schedule
 from whatif.engines.compiled.cover import not_covered, refuse
 from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
-from whatif.features.spec import check_features, feature_spec
+from whatif.features import check_features, feature_spec
 from whatif.paths import regular_file
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration

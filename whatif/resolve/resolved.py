@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
-from whatif.features.spec import FeatureSpec, feature_spec
+from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
 from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from whatif.features.build import build_features
+from whatif.features import build_features
 from whatif.lake import PREDICTIONS, read_pinned
 from whatif.lake import replace as replace_rows
 from whatif.models.random_forest import predict, train, validation_metrics
