@@ -19,6 +19,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.metrics import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
+from whatif.searches import Grid, Search
 from whatif.splits import Split
 from whatif.splits.kinds import SEAM
 from whatif.study import Study, parse_study
@@ -37,6 +38,7 @@ HEADINGS = {
     "Holdout": "### holdout",
     "WalkForward": "### walk_forward",
     "Combinatorial": "### cpcv",
+    "Grid": "## search",
     "Keep": "## keep",
 }
 """Where the keys of each section stand."""
@@ -44,7 +46,7 @@ HEADINGS = {
 BASE = "study: s\ndata: {symbols: [SPY], start: 2024-01-02, end: 2024-07-01}\ncalendar: {exchange: XNYS}\n"
 BASE += "strategy: {name: sma_crossover}\n"
 
-SECTION_DEFAULTS = {"split": "holdout", "keep": "best"}
+SECTION_DEFAULTS = {"split": "holdout", "search": "grid", "keep": "best"}
 """What the table says where the default is a section."""
 
 
@@ -58,7 +60,7 @@ def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         for field in one.model_fields.values():
             for inner in models_in(field.annotation):
                 # of a seam, what comes along; an axis that does has no keys of its own
-                kinds = SEAM.built_in.values() if inner is Split else [] if inner is Axis else [inner]
+                kinds = {Split: SEAM.built_in.values(), Search: [Grid], Axis: []}.get(inner, [inner])
                 todo += [kind for kind in kinds if kind not in found]
     yield from found
 

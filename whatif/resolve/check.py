@@ -17,6 +17,7 @@ from whatif.engines.compiled.refusal import StepNotCompiledError
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec
 from whatif.paths import regular_file
+from whatif.search.asking import Place
 from whatif.search.chains import forward_chains
 from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid, made_of
@@ -58,8 +59,10 @@ class Checked:
         Lengths of bars that its configurations use.
     space : Space
         The points of its axes.
+    points : tuple of Place
+        Those that are known before anything runs, see `whatif.search.space.Space.points`.
     grid : Grid or None
-        Its configurations; None where they depend on models, and so on the lake.
+        The configurations of these points; None where they depend on models, and so on the lake.
     engine : str
         The broker that runs it: "compiled" or "backtrader".
     not_compiled : str
@@ -73,6 +76,7 @@ class Checked:
     periods: Mapping[str, Periods]
     timeframes: tuple[str, ...]
     space: Space
+    points: tuple[Place, ...]
     grid: Grid | None
     engine: str
     not_compiled: str = ""
@@ -99,11 +103,18 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
+    if study.search.learns and study.split.joins_tests:
+        raise StudyError(
+            f"search.kind = {study.search.kind!r} learns from results, and split.kind = {study.split.kind!r} "
+            "ranks on what earlier folds are told on: take a split with one test window, or a search that "
+            "does not learn, such as grid"
+        )
     space = Space(study, strategy)
     _check_inputs(study, strategy, space)
     check_features(study)  # of a study without models too, which would leave them unread
     # a model is part of a configuration's identity with its features, whose source the lake decides
-    grid = made_of(space, space.points(), lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    points = tuple(space.points())
+    grid = made_of(space, points, lambda name, timeframe: {"model": name, "timeframe": timeframe})
     for execution in dict.fromkeys(c.execution for c in grid.configurations):
         check_execution(strategy, execution)
     _check_overlays(strategy, grid, timeline)
@@ -122,6 +133,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         periods=_periods(study, timeline),
         timeframes=timeframes,
         space=space,
+        points=points,
         grid=None if study.models else grid,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.survey import Survey, coverage, most_bars, survey
+from whatif.search.asking import Place
 from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid, made_of
 from whatif.search.slices import BarSlice
@@ -51,7 +52,8 @@ class Resolved:
         Models by name, timeframe and number of the fold, those that some configuration uses.
     grids : mapping of int to Grid
         Configurations by number of the fold: the same points in the same order, and one grid for
-        all folds where nothing is trained.
+        all folds where nothing is trained. Of a search that learns, examples until it was gone through
+        (`whatif.resolve.rounds.explore`).
     window_bars : mapping of (str, str) to int
         Bars of the first timeframe by symbol and window, for estimates.
     data_digest : str
@@ -94,6 +96,12 @@ class Resolved:
     def grid(self) -> Grid:
         """Configurations of the last fold."""
         return self.grids[self.timeline.last.number]
+
+    @property
+    def count(self) -> int:
+        """How many configurations there are; of a search that learns, how many there could be."""
+        space = self.checked.space
+        return space.searched().size if self.study.search.learns else len(self.grid.configurations)
 
     def configurations(self, fold: Fold) -> tuple[Configuration, ...]:
         """Return the configurations of a fold."""
@@ -181,15 +189,14 @@ def resolve_study(
     slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
     features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
-    grids = _grids(checked, models)
-    used = {(c.model, c.timeframe, c.fold) for grid in grids.values() for c in grid.configurations}
+    used = {(setting.model, setting.timeframe) for setting in checked.space.settings}
     resolved = Resolved(
         checked=checked,
         bars=bars,
         slices=slices,
         features=features,
-        models={key: model for key, model in models.items() if key in used},
-        grids=grids,
+        models={key: model for key, model in models.items() if key[:2] in used},
+        grids=_known_grids(checked, models),
         window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
         data_digest=_data_digest(checked, slices),
         notes=(*(text for _, text in made.values()), *([behind] if behind else [])),
@@ -295,17 +302,28 @@ def _models(
     }
 
 
-def _grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict[int, Grid]:
-    """Return the configurations of each fold: other ones in each, if they trade what a model learnt there."""
-    folds = checked.timeline.every
+def _known_grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict[int, Grid]:
+    """Return the configurations of each fold that are known before anything runs."""
     if checked.grid is not None:
-        return {fold.number: checked.grid for fold in folds}
+        return {fold.number: checked.grid for fold in checked.timeline.every}
+    return grids_of(checked, models, checked.points)
 
-    def identity(fold: Fold, name: str, timeframe: str) -> Mapping[str, Any]:
-        return models[name, timeframe, fold.number].identity
 
-    space = checked.space
-    return {f.number: made_of(space, space.points(), partial(identity, f), f.number) for f in folds}
+def grids_of(
+    checked: Checked, models: Mapping[ModelKey, ModelSpec], points: Sequence[Place]
+) -> dict[int, Grid]:
+    """Return the configurations of some points in each fold: other ones in each, if they trade a model.
+
+    One grid is shared by all folds where nothing is trained.
+    """
+    space, folds = checked.space, checked.timeline.every
+
+    def identity(number: int, name: str, timeframe: str) -> Mapping[str, Any]:
+        return models[name, timeframe, number].identity
+
+    if not models:
+        return dict.fromkeys((fold.number for fold in folds), made_of(space, points, partial(identity, 1)))
+    return {f.number: made_of(space, points, partial(identity, f.number), f.number) for f in folds}
 
 
 def _window_bars(

@@ -39,9 +39,9 @@ def try_strategy(resolved: Resolved) -> None:
         As `whatif.engines.trial.try_step`.
     """
     spec, checked = resolved.strategy, resolved.checked
-    if not isinstance(spec, StrategySpec):
-        return
     configurations = list(resolved.grid.configurations)
+    if not isinstance(spec, StrategySpec) or not configurations:
+        return
     chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MOST_TRIED]]
     window = resolved.timeline.backtested[0]
     for timeframe in dict.fromkeys(configuration.timeframe for configuration in chosen):

@@ -38,7 +38,7 @@ def keeps_all_returns(resolved: ResolvedStudy) -> bool:
     """Whether the study needs the returns of each of its backtests: what joins them does, of any number."""
     if resolved.timeline.ranks_paths:  # ranked by returns that are joined
         return True
-    return resolved.pooled or len(resolved.grid.configurations) <= ALL_UP_TO
+    return resolved.pooled or resolved.count <= ALL_UP_TO
 
 
 def pending_on(

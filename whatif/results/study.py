@@ -62,6 +62,10 @@ class ResolvedStudy(Protocol):
         """Configurations of the last fold."""
 
     @property
+    def count(self) -> int:
+        """How many configurations there are; of a search that learns, how many there could be."""
+
+    @property
     def every_configuration(self) -> Collection[Configuration]:
         """The configurations of all folds, each once."""
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from whatif.errors import StrategyError, StudyError
 from whatif.paths import shown
+from whatif.search.asking import Place
 from whatif.search.configuration import Configuration
-from whatif.search.space import Point, Setting, Space, Strategy
+from whatif.search.space import Setting, Space, Strategy
 from whatif.study import Study, digest
 
 RESULTS_VERSION = 3
@@ -31,15 +32,27 @@ class Grid:
         Points that break the strategy's constraint between parameters.
     reason : str
         Why the first of those was left out; "" if none was.
+    points : tuple of Place
+        The point of each configuration.
     """
 
     configurations: tuple[Configuration, ...]
     left_out: int = 0
     reason: str = ""
+    points: tuple[Place, ...] = ()
+
+    def and_(self, other: Grid) -> Grid:
+        """Return these configurations and others."""
+        return Grid(
+            (*self.configurations, *other.configurations),
+            self.left_out + other.left_out,
+            self.reason or other.reason,
+            (*self.points, *other.points),
+        )
 
 
 def expand(study: Study, strategy: Strategy, model_identity: ModelIdentity, fold: int = 1) -> Grid:
-    """Return the configurations that the axes of `study` span.
+    """Return the configurations that the search of `study` takes of what its axes span.
 
     Parameters
     ----------
@@ -63,9 +76,10 @@ def expand(study: Study, strategy: Strategy, model_identity: ModelIdentity, fold
     return made_of(space, space.points(), model_identity, fold)
 
 
-def made_of(space: Space, points: Iterable[Point], model_identity: ModelIdentity, fold: int = 1) -> Grid:
-    """Return the configurations of some points; see `expand`."""
+def made_of(space: Space, points: Iterable[Place], model_identity: ModelIdentity, fold: int = 1) -> Grid:
+    """Return the configurations of some points; see `expand`. Of a search that learns there may be none."""
     found: list[Configuration] = []
+    kept: list[Place] = []
     left_out, reason = 0, ""
     # once: it looks at all that the strategy can reach
     identity = space.strategy.digest
@@ -80,10 +94,11 @@ def made_of(space: Space, points: Iterable[Point], model_identity: ModelIdentity
             continue
         content = {**setting.identity, "version": RESULTS_VERSION, "strategy": identity, "params": params}
         found.append(_configuration(setting, content, space.shown(point), model_identity, fold))
-    if not found:
+        kept.append(point)
+    if not found and not space.study.search.learns:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
-    _check_distinct(found)
-    return Grid(tuple(found), left_out, reason)
+    check_distinct(found)
+    return Grid(tuple(found), left_out, reason, tuple(kept))
 
 
 def _configuration(
@@ -116,8 +131,14 @@ def _configuration(
     )
 
 
-def _check_distinct(configurations: Iterable[Configuration]) -> None:
-    """Refuse two points that are one configuration, for they would share a row."""
+def check_distinct(configurations: Iterable[Configuration]) -> None:
+    """Refuse two points that are one configuration, for they would share a row.
+
+    Raises
+    ------
+    StudyError
+        Naming both.
+    """
     seen: dict[str, Configuration] = {}
     for configuration in configurations:
         same = seen.setdefault(configuration.config_id, configuration)

@@ -9,13 +9,19 @@ from itertools import product
 from typing import Any, Protocol
 
 from whatif.axes import Axis, MarketChange, Parameter, Settings, bound
-from whatif.domain import Execution, Overlays, execution_from_mapping, overlays_from_mapping, timeframe_us
+from whatif.domain import (
+    LOWER_IS_BETTER,
+    Execution,
+    Overlays,
+    execution_from_mapping,
+    overlays_from_mapping,
+    timeframe_us,
+)
 from whatif.errors import StudyError
+from whatif.search.asking import HeldSearcher, Place
 from whatif.search.market import change_of
+from whatif.searches import SearchSpace
 from whatif.study import Study
-
-Point = tuple[int, ...]
-"""A point of all axes: the place of its value on each of them."""
 
 
 class Strategy(Protocol):
@@ -93,18 +99,48 @@ class Space:
         self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
         self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
         # by place and never by value: 1 and 1.0 are equal, and other configurations
-        self._settings: dict[Point, Setting] = {}
+        self._settings: dict[Place, Setting] = {}
         self._shown = [(axis.name, [axis.shown(value) for value in axis.values]) for _, axis in every]
 
-    def points(self) -> Iterator[Point]:
-        """Yield all points, the last axis varying fastest."""
-        return product(*(range(len(axis.values)) for axis in self.axes.values()))
+    def searched(self) -> SearchSpace:
+        """Return the points as a search sees them."""
+        return SearchSpace(
+            {name: axis.values for name, axis in self.axes.items()},
+            self.study.objective,
+            self.study.objective in LOWER_IS_BETTER,
+        )
 
-    def own(self, point: Point) -> dict[str, Any]:
+    def points(self) -> Iterator[Place]:
+        """Yield what is known before anything runs: all points of a search that does not learn.
+
+        Of one that does, each value of each axis, beside the first and the last ones of the others.
+        """
+        if self.study.search.learns:
+            yield from self._probes()
+            return
+        held = HeldSearcher(self.study.search, self.searched())
+        while asked := held.ask():
+            yield from asked
+
+    def _probes(self) -> Iterator[Place]:
+        last = [len(axis.values) - 1 for axis in self.axes.values()]
+        found = dict.fromkeys(
+            (*corner[:k], value, *corner[k + 1 :])
+            for corner in ([0] * len(last), last)
+            for k in range(len(last))
+            for value in range(last[k] + 1)
+        )
+        yield from found or [()]
+
+    def at(self, point: Place) -> dict[str, Any]:
+        """Return the values of a point, by axis."""
+        return {name: axis.values[k] for (name, axis), k in zip(self.axes.items(), point, strict=True)}
+
+    def own(self, point: Place) -> dict[str, Any]:
         """Return the values of a point on the axes that are parameters of the strategy."""
         return {axis.name: axis.values[point[k]] for k, axis in self._own}
 
-    def shown(self, point: Point) -> dict[str, Any]:
+    def shown(self, point: Place) -> dict[str, Any]:
         """Return what tables show of a point, by axis."""
         return {name: values[k] for (name, values), k in zip(self._shown, point, strict=True)}
 
@@ -114,7 +150,7 @@ class Space:
         places = product(*(range(len(axis.values)) for _, axis in self._others))
         return tuple(self._setting(place) for place in places)
 
-    def setting(self, point: Point) -> Setting:
+    def setting(self, point: Place) -> Setting:
         """Return what a point is made of, but for the parameters of `own`.
 
         Raises
@@ -124,7 +160,7 @@ class Space:
         """
         return self._setting(tuple(point[k] for k, _ in self._others))
 
-    def _setting(self, place: Point) -> Setting:
+    def _setting(self, place: Place) -> Setting:
         found = self._settings.get(place)
         if found is None:
             settings = self._given

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
 from whatif.paths import bounded_text
+from whatif.searches import search_class
 from whatif.splits import split_class
 from whatif.study.model import Study
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
@@ -110,8 +111,11 @@ def _is_branch(part: int | str) -> bool:
 
 def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
     model: type[BaseModel] = Study
-    if path[:1] == ["split"]:
-        model, path = split_class(given.get("split")) or Study, path[1:]
+    if path[:1] in (["split"], ["search"]):
+        kind: type[BaseModel] | None = (
+            split_class(given.get("split")) if path[0] == "split" else search_class(given.get("search"))
+        )
+        model, path = kind or Study, path[1:]
     elif path[:1] == ["axes"] and len(path) > 1:
         model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]
     parts = iter(path)

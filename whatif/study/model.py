@@ -14,8 +14,10 @@ from pydantic import (
     Field,
     PrivateAttr,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -23,6 +25,7 @@ from whatif.axes import Axis, any_axes
 from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
 from whatif.errors import EngineError, nearest
 from whatif.paths import broken_rule, shown
+from whatif.searches import Grid, Search, any_search
 from whatif.section import Section
 from whatif.splits import Holdout, Split, any_split, split_class
 from whatif.study.forest import RandomForest
@@ -167,6 +170,7 @@ class Study(Section):
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
+    search: Annotated[SerializeAsAny[Search], BeforeValidator(any_search)] = Field(default_factory=Grid)
     split: Annotated[SerializeAsAny[Split], BeforeValidator(any_split)] = Field(
         default_factory=lambda: Holdout.model_validate({})
     )
@@ -215,6 +219,12 @@ class Study(Section):
     @field_serializer("axes")
     def _written_axes(self, axes: dict[str, Axis]) -> dict[str, Any]:
         return {name: axis.written for name, axis in axes.items()}
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # of a grid nothing is said: digests of studies are older than other searches
+        made: dict[str, Any] = write(self)
+        return {key: value for key, value in made.items() if key != "search" or self.search != Grid()}
 
     @field_validator("overlays")
     @classmethod

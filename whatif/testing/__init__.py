@@ -28,6 +28,7 @@ from whatif.testing.orders import (
     scripts,
     state_reader,
 )
+from whatif.testing.searches import check_search
 from whatif.testing.splits import check_split
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "bars_of_prices",
     "cases",
     "check_axis",
+    "check_search",
     "check_split",
     "check_strategy",
     "differences",

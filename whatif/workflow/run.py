@@ -28,6 +28,8 @@ from whatif.resolve import (
     Session,
     check_bars,
     check_study,
+    explore,
+    replayed,
     resolve_study,
     try_strategy,
     windows_said,
@@ -201,9 +203,12 @@ class _Run:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
-        pending, resumed = sweep_of(self.store, self._again)
-        if pending and self.options.only_stored:
-            raise self._unfinished(sum(len(p.configurations) for p in pending))
+        learns = self.resolved.study.search.learns
+        pending, resumed = ([], 0) if learns else sweep_of(self.store, self._again)
+        if self.options.only_stored:
+            missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
+            if missing:
+                raise self._unfinished(missing)
         with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
             result = self._answer(tracker, pending, resumed)
         self._maintain()
@@ -225,10 +230,14 @@ class _Run:
             self._say(f"joined the small files of earlier runs: {', '.join(maintained)}")
 
     def _answer(self, tracker: Tracker, pending: Sequence[Pending], resumed: int) -> StudyResult:
-        resolved = self.resolved
-        prepared = prepare(self.session, self.location, resolved, tracker, self._say)
+        prepared = prepare(self.session, self.location, self.resolved, tracker, self._say)
         plan = self._plan(prepared)
-        self._sweep(plan, pending, resumed)
+        computed = _count(pending)
+        if self.resolved.study.search.learns:
+            computed, resumed = self._explore(plan)
+        else:
+            self._sweep(plan, pending, resumed)
+        resolved = self.resolved
         answers = choose_in_folds(self.store)
         for answer in answers:
             self._thin_returns(plan, answer)
@@ -237,7 +246,6 @@ class _Run:
         plan, final = self._final(plan, prepared, answers[-1], tracker)
         answers = self._open(plan, answers)
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
-        computed = sum(len(p.configurations) for p in pending)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
         shown = self.options.report
@@ -259,10 +267,11 @@ class _Run:
 
     def _headline(self) -> str:
         resolved = self.resolved
-        count, groups = len(resolved.grid.configurations), len(resolved.portfolios)
-        text = f"study {resolved.study.study}: {count:,} configurations on {groups:,} "
+        groups = len(resolved.portfolios)
+        most = f"search {resolved.study.search.kind} of at most " if resolved.study.search.learns else ""
+        text = f"study {resolved.study.study}: {most}{resolved.count:,} configurations on {groups:,} "
         text += "shared portfolio" if resolved.study.portfolio == "shared" else f"symbol{'s' * (groups != 1)}"
-        if resolved.grid.left_out:
+        if resolved.grid.left_out and not most:
             text += f"; {resolved.grid.left_out:,} points of the grid left out ({resolved.grid.reason})"
         return text
 
@@ -300,7 +309,7 @@ class _Run:
         if not pending:
             self._say(f"all {resumed:,} backtests are stored already")
             return
-        count = sum(len(p.configurations) for p in pending)
+        count = _count(pending)
         console = self.options.console
         cost = total_cost(pending)
         bar = Progress(count + resumed, cost, done=resumed, console=console) if console else None
@@ -314,6 +323,24 @@ class _Run:
             self._forget_failed(plan, pending)
             with _imported_meanwhile(_TO_JUDGE):
                 run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
+
+    def _explore(self, plan: Plan) -> tuple[int, int]:
+        """Go through a search that learns; return how many backtests were run, and how many were stored."""
+        computed = resumed = rounds = 0
+
+        def evaluate(part: ResultStore) -> bool:
+            nonlocal computed, resumed, rounds
+            pending, there = sweep_of(part, self._again)
+            computed, resumed, rounds = computed + _count(pending), resumed + there, rounds + 1
+            said = f"round {rounds}: {len(part.resolved.grid.configurations):,} configurations"
+            self._say(said if pending else f"{said}, stored already")
+            if pending:
+                self._sweep(plan, pending, there)
+            return True
+
+        self.resolved = explore(self.resolved, self.location, evaluate)
+        self.store = ResultStore(self.location, self.resolved)
+        return computed, resumed
 
     def _thin_returns(self, plan: Plan, answer: FoldAnswer) -> None:
         """Delete the returns that a study of this size does not keep."""
@@ -345,7 +372,7 @@ class _Run:
                 chosen = [resolved.configuration(answer.chosen.config_id)]
                 looks += pending_on(self.store, answer.fold.test, chosen, self._again)[0]
         if (work or looks) and self.options.only_stored:
-            raise self._unfinished(sum(len(p.configurations) for p in [*work, *looks]))
+            raise self._unfinished(_count([*work, *looks]))
         if looks:
             record_looks(self.session(), self.store, looks, self.origin)
         if work or looks:
@@ -463,6 +490,10 @@ def _imported_meanwhile(name: str) -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+def _count(pending: Sequence[Pending]) -> int:
+    return sum(len(part.configurations) for part in pending)
 
 
 def _named(trained: Sequence[str]) -> str:

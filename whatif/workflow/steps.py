@@ -9,8 +9,8 @@ from rich.console import Console
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
-from whatif.resolve import check_bars, check_study, resolve_study
-from whatif.results import ResultStore, choose_in_folds, sweep_of
+from whatif.resolve import check_bars, check_study, replayed, resolve_study
+from whatif.results import ResultStore, choose_in_folds
 from whatif.study import load_study
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.track import tracked_study
@@ -50,10 +50,8 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
     Writes nothing, waits for nobody and starts no JVM.
     """
     study = load_study(path)
-    resolved = resolve_study(study, location)
-    store = ResultStore(location, resolved)
-    board = choose_in_folds(store)[-1].board
-    missing, _ = sweep_of(store)
+    resolved, missing = replayed(resolve_study(study, location), location)
+    board = choose_in_folds(ResultStore(location, resolved))[-1].board
     data = ReportData(
         study=study.study,
         study_text=study.text,
@@ -62,7 +60,7 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
         leaderboard=board,
         axes=tuple(study.axes),
     )
-    return data, sum(len(part.configurations) for part in missing)
+    return data, missing
 
 
 def _say(console: Console) -> Say:

@@ -94,7 +94,7 @@ def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
         "end": study.data.end,
         "objective": study.objective,
         "rank": study.rank,
-        "configurations": len(resolved.grid.configurations),
+        "configurations": resolved.count,
     }
     log(tracked, params=params)
     return tracked
