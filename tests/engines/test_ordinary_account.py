@@ -12,7 +12,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.fills import Fills
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.engines import BacktestTask, run_engine, select
+from whatif.engines import BacktestTask, Engine, run_engine, select
 from whatif.errors import EngineError
 from whatif.stats.benchmark import buy_and_hold
 from whatif.strategies import resolve
@@ -120,19 +120,22 @@ def test_arrays_that_do_not_cover_the_window_are_refused(walk, monkeypatch) -> N
     with pytest.raises(EngineError, match="outside of the window's 30 rows"):
         EngineRun(("X",), good.ts, late, good.equity, good.position, good.close, 0, "mine")
 
-    def ends_early(task, cache):
-        return EngineRun(
-            ("X",),
-            good.ts[:20],
-            Fills.from_rows([]),
-            good.equity[:20],
-            good.position[:, :20],
-            good.close[:, :20],
-            0,
-            "mine",
-        )
+    class EndsEarly(Engine):
+        name = "mine"
 
-    monkeypatch.setattr(select, "get_engine", lambda name: ends_early)
+        def run(self, task, cache=None):
+            return EngineRun(
+                ("X",),
+                good.ts[:20],
+                Fills.from_rows([]),
+                good.equity[:20],
+                good.position[:, :20],
+                good.close[:, :20],
+                0,
+                "mine",
+            )
+
+    monkeypatch.setattr(select, "_AUTOMATIC", (EndsEarly(),))
     with pytest.raises(EngineError, match="20 rows came of a window of 30 bars"):
         run_engine(BacktestTask([bars], resolve(Stops), {}))
 

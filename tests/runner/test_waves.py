@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import backtrader as bt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatif.domain.execution import Execution
+from whatif.domain import Execution
+from whatif.engines import REFERENCE, get_engine
 from whatif.results import Pending
 from whatif.runner.plan import WorkItem
-from whatif.runner.waves import (
-    ITEMS_PER_CORE,
-    MOST_BACKTESTS,
-    WAVE_SECONDS,
-    Pace,
-    take_wave,
-    total_cost,
-    work_items,
-)
+from whatif.runner.waves import MOST_BACKTESTS, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
 from whatif.search.configuration import Configuration
+from whatif.strategies import resolve
 
 
 def configurations(count: int, prefix: str = "c") -> tuple[Configuration, ...]:
@@ -90,7 +85,7 @@ def test_items_never_mix_symbols_and_the_dearest_comes_first(work, cores) -> Non
 def test_one_symbols_configurations_are_spread_evenly() -> None:
     items = work_items([pending("A", 100, 1_000)], cores=2, engine="backtrader")
     sizes = [len(item.configurations) for item in items]
-    assert len(sizes) == 2 * ITEMS_PER_CORE["backtrader"]
+    assert len(sizes) == 2 * REFERENCE.items_per_core
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -127,7 +122,7 @@ class TestPace:
         assert pace.wave_cost(1_000.0, cores=4) == pytest.approx(20_000.0)
 
     def test_it_goes_by_the_last_wave(self) -> None:
-        pace = Pace.first("backtrader")
+        pace = Pace(rate=150_000.0)
         pace.learn_rate(cost=500.0, core_seconds=2.0)
         assert pace.rate == 250.0
         pace.learn_rate(cost=0.0, core_seconds=2.0)
@@ -141,5 +136,9 @@ def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
 
 
 def test_the_compiled_engine_is_expected_to_be_faster() -> None:
-    assert Pace.first("compiled").rate > 100 * Pace.first("backtrader").rate
-    assert Pace.first("backtrader").rate > 5 * Pace.first("backtrader", of_a_class=True).rate
+    class Ordinary(bt.Strategy):
+        pass
+
+    step, ordinary = resolve("sma_crossover"), resolve(Ordinary)
+    assert get_engine("compiled").rate(step) > 100 * REFERENCE.rate(step)
+    assert REFERENCE.rate(step) > 5 * REFERENCE.rate(ordinary)

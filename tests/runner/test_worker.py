@@ -329,7 +329,7 @@ def test_another_snapshot_is_another_market(lake, make_plan) -> None:
 
 def test_the_worker_knows_neither_spark_nor_mlflow() -> None:
     script = (
-        "import sys, whatif.runner.worker, whatif.engines.backtrader.run; "
+        "import sys, whatif.runner.worker; from whatif.engines import load_all; load_all(); "
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'pyspark', 'py4j', 'mlflow'}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

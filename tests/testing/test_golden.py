@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from whatif.engines import run_engine
+from whatif.engines import get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.testing.golden import GOLDEN, Golden, check_golden, golden_differences
 
@@ -17,7 +17,7 @@ each_case = pytest.mark.parametrize("case", GOLDEN, ids=[case.name.replace(" ", 
 
 def refuses(engine: str, case: Golden) -> bool:
     """Return whether an engine refuses a case by name, as the compiled one does shared accounts."""
-    if engine != "compiled" or not case.shares_account:
+    if not get_engine(engine).unsupported(case.task.strategy, case.shares_account):
         return False
     with pytest.raises(EngineError, match="portfolio: shared"):
         run_engine(case.task, engine)

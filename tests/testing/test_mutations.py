@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from whatif.engines import ENGINES
-from whatif.testing.suite import all_differences, first_difference
+from whatif.testing.engines import all_differences, first_difference
 
 from .broker_mutations import BROKER
 from .mutants import Mutation, mutated, verdict
 
-CHECK = "whatif.testing.suite:first_difference"
+CHECK = "whatif.testing.engines:first_difference"
 
 TOY = "def fee(size, price):\n    return abs(size) * 0.5 * price\n"
 TOY_CHECK = """

@@ -12,10 +12,10 @@ import pandas as pd
 from whatif.bench.setting import Setting
 from whatif.bench.sweep import WINDOW
 from whatif.bench.through import StoredSweep, rows_of
-from whatif.domain import BENCHMARK_COLUMNS, METRIC_COLUMNS
-from whatif.engines import BacktestTask, run_engine
-from whatif.runner.worker import measure
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_COLUMNS, compute_metrics
+from whatif.engines import REFERENCE, BacktestTask
 from whatif.search.configuration import Configuration
+from whatif.stats import buy_and_hold
 from whatif.strategies import from_portable
 
 COMPARED = (*METRIC_COLUMNS, *BENCHMARK_COLUMNS, "orders_rejected", "bars")
@@ -59,13 +59,13 @@ def by_backtrader(setting: Setting, sweep: StoredSweep, configuration: Configura
         execution=configuration.execution,
         start=plan.window.start_us,
     )
-    run = run_engine(task, "backtrader")
-    measured = measure(run, task, plan.periods)
+    run = REFERENCE.checked_run(task)
+    benchmark = buy_and_hold(run, task.bars, task.execution, plan.periods)
     return {
-        **measured.metrics,
-        "benchmark_return_pct": measured.benchmark.return_pct,
-        "benchmark_sharpe": measured.benchmark.sharpe,
-        "benchmark_max_drawdown_pct": measured.benchmark.max_drawdown_pct,
+        **compute_metrics(run, task.execution, plan.periods),
+        "benchmark_return_pct": benchmark.return_pct,
+        "benchmark_sharpe": benchmark.sharpe,
+        "benchmark_max_drawdown_pct": benchmark.max_drawdown_pct,
         "orders_rejected": run.margin_rejected,
         "bars": len(run.ts),
     }

@@ -21,11 +21,12 @@ from whatif.bench.market import BenchMarket
 from whatif.bench.setting import Setting, said
 from whatif.bench.standalone import Cluster, run_cluster
 from whatif.bench.studies import StudyText, write_study
+from whatif.engines import get_engine
 from whatif.errors import RunError
 from whatif.results import Pending
 from whatif.runner.plan import Plan
 from whatif.runner.under_way import MOST_AT_ONCE
-from whatif.runner.waves import FIRST_RATES, work_items
+from whatif.runner.waves import work_items
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
@@ -331,6 +332,7 @@ def _sleepers(setting: Setting, backtests: int) -> _Sweep:
     def pending(numbers: Sequence[int]) -> list[Pending]:
         # an honest estimate of the ordinary ones, by the rate that is first assumed of the engine
         some = tuple(configuration(n) for n in numbers)
-        return [Pending((market.bars.symbol,), sweep.WINDOW, some, int(FIRST_RATES[plan.engine] * _ORDINARY))]
+        cost = int(get_engine(plan.engine).rate(strategy) * _ORDINARY)
+        return [Pending((market.bars.symbol,), sweep.WINDOW, some, cost)]
 
     return _Sweep(plan, pending(range(1_000, 1_004)), pending(range(backtests)))

@@ -20,7 +20,7 @@ from whatif.calibrate.markets import (
     sample_market,
 )
 from whatif.domain import MINUTE_US, Execution, Overlays, sharpe
-from whatif.engines.compiled.stage import Part, Stage
+from whatif.engines import RunInputs, WindowInputs, get_engine
 from whatif.engines.market import bars_of_frame
 from whatif.errors import StrategyError
 from whatif.sources.sample import generate, sample_schedule
@@ -118,6 +118,6 @@ def _year(
     (bars,) = bars_of_frame(generate(made, market.name), EXCHANGE)
     start, end = int(bars.ts[0]), int(bars.ts[-1]) + MINUTE_US
     periods = make_periods("session", sample_schedule(made), start, end, MINUTE_US)
-    stage = Stage(spec, bars, 0, len(bars), periods)
-    measured = stage.measure(Part(params, Execution(cash=100_000.0), Overlays(percent_of_equity=SHARE)))
+    measure = get_engine("compiled").open(WindowInputs([bars], spec, periods))
+    measured = measure(RunInputs(params, Execution(cash=100_000.0), Overlays(percent_of_equity=SHARE)))
     return measured.account.returns, periods.per_year

@@ -21,7 +21,7 @@ from whatif.calibrate.markets import (
 )
 from whatif.calibrate.outcome import Outcome, flat, key_of
 from whatif.domain import MINUTE_US, Bars, Execution, account_metrics, period_rows, resample, timeframe_us
-from whatif.engines.compiled.stage import Part, Stage
+from whatif.engines import Measure, RunInputs, WindowInputs, get_engine
 from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError
 from whatif.resolve import Checked, check_study
@@ -110,12 +110,12 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
     validate, test = _windows(study)
     uses = Counter(str(e) for c in grid.configurations for e in spec.bound_inputs(c.params).values())
     once = frozenset(text for text, count in uses.items() if count == 1)
-    stage, periods = _stage(study, spec, bars, validate, once), study.periods[validate.name]
+    measure, periods = _opened(study, spec, bars, validate, once), study.periods[validate.name]
     returns = np.empty((len(periods), len(grid.configurations)))
     rows = []
     for k, configuration in enumerate(grid.configurations):
-        part = Part(configuration.params, configuration.execution, configuration.overlays)
-        account = stage.measure(part).account
+        given = RunInputs(configuration.params, configuration.execution, configuration.overlays)
+        account = measure(given).account
         returns[:, k] = account.returns
         metrics = account_metrics(account, configuration.execution, periods)
         rows.append(
@@ -123,8 +123,8 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
         )
     best = rank_rows(pd.DataFrame(rows), study.study.objective).iloc[0]
     chosen = grid.configurations[int(best["at"])]
-    part = Part(chosen.params, chosen.execution, chosen.overlays)
-    told = _stage(study, spec, bars, test).measure(part).account
+    given = RunInputs(chosen.params, chosen.execution, chosen.overlays)
+    told = _opened(study, spec, bars, test)(given).account
     return Swept(
         returns=returns,
         chosen=int(best["at"]),
@@ -135,13 +135,15 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
     )
 
 
-def _stage(
+def _opened(
     study: Checked, spec: StrategySpec, bars: Bars, window: Window, once: frozenset[str] = frozenset()
-) -> Stage:
+) -> Measure:
     length = timeframe_us(study.study.data.timeframe)
     traded = bars if length == MINUTE_US else resample(bars, length, MINUTE_US)
-    first, stop = window.rows(traded, length)
-    return Stage(spec, traded, first, stop, study.periods[window.name], {}, once)
+    _, stop = window.rows(traded, length)
+    periods = study.periods[window.name]
+    given = WindowInputs([traded.slice(0, stop)], spec, periods, window.start_us, cache={}, once=once)
+    return get_engine("compiled").open(given)
 
 
 def _others(study: Checked, other: Checked, bars: Bars) -> FloatArray:

@@ -21,13 +21,13 @@ from whatif.domain import (
     execution_from_mapping,
     overlays_from_mapping,
 )
-from whatif.engines.base import BacktestTask, check_execution
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
 from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
+from whatif.engines.task import BacktestTask, check_execution, warmup_of
 from whatif.engines.year import WEEK_US, never_closes, sessions_a_year, share_covered, spacing
 from whatif.errors import EngineError
-from whatif.strategies import AnyStrategy, BacktraderSpec, StrategySpec, resolve
+from whatif.strategies import AnyStrategy, StrategySpec, resolve
 from whatif.typing import IntArray
 
 
@@ -59,7 +59,7 @@ def backtest(
     execution : Execution or mapping, optional
         Cash, costs and the broker's switches.
     engine : str
-        "auto" or "backtrader".
+        "auto", "compiled", "backtrader", or `module:Name` of one of your own.
     calendar : str, optional
         Code of an exchange such as "XNYS", for sessions and periods a year.
     start : Timestamp, optional
@@ -109,9 +109,9 @@ def backtest(
 
 
 def _warmup(strategy: AnyStrategy, params: Mapping[str, object], given: int | None) -> int:
-    """Return the bars before the window that a class is fed; a step's indicators see all history."""
+    """Return the bars before the window that a class is fed, as given or as it declares."""
     if given is None:
-        return strategy.warmup(params) if isinstance(strategy, BacktraderSpec) else 0
+        return warmup_of(strategy, params)
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise EngineError(f"warmup = {given!r} must be a whole number of bars, 0 or more")
     return given

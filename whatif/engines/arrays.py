@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Container, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import EngineError, IndicatorError
 from whatif.indicators import ArrayCache, Expression, evaluate
-from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from whatif.strategies import StrategySpec
 
 MINUTE_US = 60_000_000
 

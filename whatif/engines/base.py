@@ -1,162 +1,207 @@
-"""What every engine takes and gives back."""
+"""The seam of engines: what a broker that runs strategies has to say of itself.
+
+An engine declares what it covers, and runs one task, or opens a window for one configuration after the
+other. Those that come along stand in packages beside this module, one class each; one of your own is
+given to `whatif.backtest` as `module:Name`, and tried with `whatif.testing.check_engine`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-import numpy as np
-
-from whatif.domain import Bars, EngineRun, Execution, Overlays
+from whatif.domain import Account, EngineRun, Execution, Overlays, account_of
 from whatif.errors import EngineError
-from whatif.indicators import ArrayCache
-from whatif.strategies import AnyStrategy, StrategySpec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+if TYPE_CHECKING:
+    from whatif.engines.task import BacktestTask, WindowInputs
+    from whatif.indicators import ArrayCache, Expression
+    from whatif.strategies import AnyStrategy
+
+
+class UnsupportedStepError(EngineError):
+    """An engine covers step functions, and cannot run this one."""
 
 
 @dataclass(frozen=True, eq=False)
-class BacktestTask:
-    """One configuration on one symbol, or on several that share an account, in one window.
+class RunInputs:
+    """What one configuration differs in from the others in its window.
 
     Attributes
     ----------
-    bars : sequence of Bars
-        One for each symbol, in the order in which the step is called on a shared timestamp.
-    strategy : StrategySpec or BacktraderSpec
-        What decides.
     params : mapping
-        Complete and validated parameters (`strategy.validate`).
+        Complete and validated parameters.
     execution : Execution
         Cash, costs and the broker's switches.
-    start, end : int, optional
-        The window as a half-open interval of bar starts, microseconds UTC; all bars if absent.
-        Bars before `start` are history, which only indicators see; bars from `end` on are not
-        looked at.
-    warmup : int
-        Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
-        none: their indicators are computed on all history.
-    bar_us : int, optional
-        Length of the bars, microseconds; told from the spacing of each symbol's bars if absent.
     overlays : Overlays
         Exits, sizing and latency laid over a step function's intents.
+    bound : mapping of str to Expression, optional
+        The strategy's inputs with the parameters put in, where they are known already.
     """
 
-    bars: Sequence[Bars]
-    strategy: AnyStrategy
     params: Mapping[str, object] = field(default_factory=dict)
     execution: Execution = field(default_factory=Execution)
-    start: int | None = None
-    end: int | None = None
-    warmup: int = 0
     overlays: Overlays = field(default_factory=Overlays)
-    bar_us: int | None = None
-
-    def rows(self, bars: Bars) -> tuple[int, int]:
-        """Return the half-open range of rows of `bars` that lie in the window."""
-        first = 0 if self.start is None else int(np.searchsorted(bars.ts, self.start))
-        stop = len(bars) if self.end is None else int(np.searchsorted(bars.ts, self.end))
-        return first, max(first, stop)
+    bound: Mapping[str, Expression] | None = None
 
 
-Engine: TypeAlias = Callable[[BacktestTask, ArrayCache | None], EngineRun]
-"""Runs a task; arrays go through the cache, which configurations on the same bars share."""
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What comes of one configuration in an opened window.
+
+    Attributes
+    ----------
+    account : Account
+        What its metrics need to know.
+    rejected : int
+        Orders refused for want of cash.
+    run : EngineRun, optional
+        Fills, cash and equity at every bar, where the engine had to make them.
+    """
+
+    account: Account
+    rejected: int
+    run: EngineRun | None = None
 
 
-def instant(ts: int) -> str:
-    """Return a timestamp in microseconds UTC as text."""
-    return (_EPOCH + timedelta(microseconds=int(ts))).isoformat()
+Measure: TypeAlias = Callable[[RunInputs], Measured]
+"""Runs one configuration in the window that was opened; raises an `EngineError` if it fails."""
 
 
-def check_task(task: BacktestTask) -> None:
-    """Refuse bars that no broker could trade on.
+class Engine(ABC):
+    """A broker that runs a strategy over a window of bars.
+
+    Attributes
+    ----------
+    name : str
+        By which a study asks for it.
+    is_reference : bool
+        Whether the others have to come to its bytes: fills, cash and equity.
+    reuses_windows : bool
+        Whether an opened window runs many configurations fast, and nothing that one of them does reaches
+        the next. The worker opens one for each configuration if not.
+    items_per_core : int
+        Work items for each core in a wave: a task has a price, which fast backtests would feel.
+    """
+
+    name: ClassVar[str]
+    is_reference: ClassVar[bool] = False
+    reuses_windows: ClassVar[bool] = False
+    items_per_core: ClassVar[int] = 4
+
+    @abstractmethod
+    def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
+        """Run one task; arrays go through the cache, which tasks on the same bars share.
+
+        Raises
+        ------
+        EngineError
+            If the engine does not cover the task, the bars cannot be traded on, an input is missing, the
+            strategy raises, or asks for what is no order.
+        """
+
+    def rate(self, strategy: AnyStrategy) -> float:
+        """Return configuration-bars a second on one core, assumed until the first wave has been timed."""
+        return 150_000.0
+
+    def keep_in(self, home: Path) -> None:
+        """Keep what the engine makes for later processes in the lake's home, from here on."""
+        return
+
+    def load(self) -> None:
+        """Import what running a task takes, and checking a study does not."""
+        return
+
+    def unsupported(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
+        """Return in words what of a strategy the engine does not cover; empty if it can run it.
+
+        Parameters
+        ----------
+        strategy : StrategySpec or BacktraderSpec
+            The strategy.
+        shared : bool
+            Whether several symbols share an account.
+        """
+        return []
+
+    def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
+        """Make ready what running a strategy needs, before any bar is there.
+
+        Parameters
+        ----------
+        strategy : StrategySpec or BacktraderSpec
+            A strategy that the engine covers.
+        kinds : iterable of RunInputs
+            One configuration of each kind: with overlays and without, and for each value of a text.
+
+        Raises
+        ------
+        UnsupportedStepError
+            If it cannot be run after all; the line is named.
+        """
+        return
+
+    def open(self, window: WindowInputs) -> Measure:
+        """Make a window ready, and return what runs a configuration in it.
+
+        Raises
+        ------
+        EngineError
+            If the bars cannot be traded on, or the engine does not cover them.
+        """
+
+        def measure(given: RunInputs) -> Measured:
+            run = self.checked_run(window.task(given), window.cache)
+            return Measured(account_of(run, given.execution, window.periods), run.margin_rejected, run)
+
+        return measure
+
+    def checked_run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
+        """Run one task that the engine covers, and hold what it gives back to the contract.
+
+        Raises
+        ------
+        EngineError
+            Whatever the engine refuses; also if what comes of it does not cover the window.
+        """
+        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        found = self.run(task, cache)
+        check_run(self.name, task, found)
+        return found
+
+    def refuse(self, reasons: Iterable[str]) -> None:
+        """Refuse what the engine does not cover; without a reason, do nothing.
+
+        Raises
+        ------
+        EngineError
+            Naming everything.
+        """
+        named = "; ".join(reasons)
+        if named:
+            raise EngineError(f"engine {self.name} does not cover {named}: use engine auto or backtrader")
+
+
+def check_run(name: str, task: BacktestTask, run: EngineRun) -> None:
+    """Raise unless a run is one of the task: its symbols, its window, and the engine that made it.
 
     Raises
     ------
     EngineError
-        If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
-        increase, a price is not a positive finite number, a series that the strategy needs
-        from outside has an infinite value, or no value in the window at all, or a step function is
-        to cheat on open.
+        Naming the engine and the rule.
     """
-    check_cheating(task.strategy, task.execution)
-    if not task.bars:
-        raise EngineError("no bars were given; give the bars of at least one symbol")
-    symbols = [bars.symbol for bars in task.bars]
-    if len(set(symbols)) < len(symbols):
-        raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
-    for bars in task.bars:
-        _check_bars(bars, *task.rows(bars))
-        _check_inputs(task.strategy, bars, *task.rows(bars))
-
-
-def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
-    """Refuse to cheat on open for a step function: it decides at a close, and has no `next_open`.
-
-    Raises
-    ------
-    EngineError
-        Saying so.
-    """
-    if isinstance(strategy, StrategySpec) and execution.coo:
-        raise EngineError(
-            f"execution: coo = True (cheat on open) is for a backtrader.Strategy that orders in next_open; "
-            f"{strategy.name} is a step function, which decides at a bar's close, so that its orders "
-            "fill at the next open in any case: leave coo out"
-        )
-
-
-def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
-    """Refuse settings that could do nothing for a strategy.
-
-    Raises
-    ------
-    EngineError
-        If a step function is to cheat on open, or, as it places market orders only, is given a rule
-        for limit orders.
-    """
-    check_cheating(strategy, execution)
-    if isinstance(strategy, StrategySpec) and not execution.slip_limit:
-        raise EngineError(
-            f"execution: slip_limit = False is about limit orders, and {strategy.name} is a step function, "
-            "which places market orders only: leave it out"
-        )
-
-
-def _check_bars(bars: Bars, first: int, stop: int) -> None:
-    if first == stop:
-        raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
-    if (np.diff(bars.ts[:stop]) <= 0).any():
-        row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
-        raise EngineError(
-            f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them"
-        )
-    for name in ("open", "high", "low", "close"):
-        prices = getattr(bars, name)[:stop]
-        bad = ~(np.isfinite(prices) & (prices > 0.0))
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+    if len(task.bars) == 1:
+        first, stop = task.rows(task.bars[0])
+        if len(run.ts) != stop - first:
             raise EngineError(
-                f"{bars.symbol}: {name} of bar {row} at {instant(bars.ts[row])} is {prices[row]}; "
-                "a price must be a positive finite number: leave the bar out or correct it"
+                f"engine {name}: {len(run.ts)} rows came of a window of {stop - first} bars: an "
+                "engine gives a value for every bar of its window, or says where it ended"
             )
-
-
-def _check_inputs(strategy: AnyStrategy, bars: Bars, first: int, stop: int) -> None:
-    """Refuse a series that could decide nothing, or anything; a single NaN is a missing value."""
-    for name in sorted(strategy.external_inputs() & set(bars.inputs)):
-        values = bars.inputs[name][:stop]
-        infinite = np.isinf(values)
-        if infinite.any():
-            row = int(np.flatnonzero(infinite)[0])
-            raise EngineError(
-                f"{bars.symbol}: input {name!r} of bar {row} at {instant(bars.ts[row])} is {values[row]}; "
-                "it must be finite, or NaN where there is no value"
-            )
-        if np.isnan(values[first:]).all():
-            raise EngineError(
-                f"{bars.symbol}: input {name!r} has no value on any bar of the window, so strategy "
-                f"{strategy.name} could decide nothing; give it values for this time"
-            )
+    symbols = tuple(bars.symbol for bars in task.bars)
+    if run.symbols != symbols:
+        raise EngineError(f"engine {name}: a run of {symbols} is said to be of {run.symbols}")
+    if run.engine != name:
+        raise EngineError(f"engine {name}: its run is said to be made by engine {run.engine!r}")

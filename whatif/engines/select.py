@@ -1,76 +1,123 @@
-"""From an engine's name to the engine."""
+"""The engines that there are, and the choice of one."""
 
 from __future__ import annotations
 
-from whatif.domain import EngineRun
-from whatif.engines.base import BacktestTask, Engine
-from whatif.engines.compiled.cover import not_covered
-from whatif.errors import EngineError, nearest
-from whatif.indicators import ArrayCache
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
 
-ENGINES = ("auto", "backtrader", "compiled")
+from whatif.domain import EngineRun
+from whatif.engines.backtrader.engine import BacktraderEngine
+from whatif.engines.base import Engine, RunInputs, UnsupportedStepError
+from whatif.engines.compiled.engine import CompiledEngine
+from whatif.engines.task import BacktestTask
+from whatif.errors import EngineError, PluginError, nearest
+from whatif.indicators import ArrayCache
+from whatif.plugins import Seam
+from whatif.strategies import AnyStrategy
+
+AUTO = "auto"
+"""Name of the choice: the first engine that covers a strategy."""
+
+REFERENCE: Engine = BacktraderEngine()
+"""The engine whose bytes the others have to come to. It covers everything."""
+
+_AUTOMATIC: tuple[Engine, ...] = (CompiledEngine(), REFERENCE)
+
+SEAM = Seam("whatif.engines", Engine, "engine", {engine.name: type(engine) for engine in _AUTOMATIC})
+
+ENGINES = (AUTO, *sorted(SEAM.built_in))
 """Names of the engines there are."""
 
 
-def check_engine(name: str) -> None:
-    """Refuse the name of no engine.
-
-    Raises
-    ------
-    EngineError
-        Naming the nearest.
-    """
-    if name not in ENGINES:
-        raise EngineError(f"engine {name!r} is unknown; {nearest(name, ENGINES)}")
-
-
+@lru_cache(maxsize=32)
 def get_engine(name: str) -> Engine:
-    """Return the engine called `name`, "backtrader" or "compiled"; "auto" is a choice for each task.
+    """Return the engine of a name: one that comes along, installed, or `module:Name`.
 
     Raises
     ------
     EngineError
         If there is none of this name.
+    PluginError
+        If it cannot be imported, or is no engine.
     """
-    # imported here: both are heavy, and checking a study needs neither
-    if name == "backtrader":
-        from whatif.engines.backtrader.run import run as run_backtrader
-
-        return run_backtrader
-    if name == "compiled":
-        from whatif.engines.compiled.run import run as run_compiled
-
-        return run_compiled
-    check_engine(name)
-    return _run_auto
+    try:
+        engine: Engine = SEAM.find(name)()
+    except PluginError as error:
+        if ":" in name:
+            raise
+        raise EngineError(f"engine {name!r} is unknown; {nearest(name, ENGINES)}") from error
+    except TypeError as error:
+        raise PluginError(f"engine {name!r} cannot be made: {error}") from error
+    return engine
 
 
-def run_engine(task: BacktestTask, engine: str = "auto", cache: ArrayCache | None = None) -> EngineRun:
-    """Run one task with the engine called `engine`.
+def choose_engine(
+    name: str, strategy: AnyStrategy, shared: bool = False, kinds: Iterable[RunInputs] = ()
+) -> tuple[Engine, str]:
+    """Return the engine that runs a strategy, and why not one before it if the choice was left.
+
+    Parameters
+    ----------
+    name : str
+        An engine's, or "auto".
+    strategy : StrategySpec or BacktraderSpec
+        The strategy.
+    shared : bool
+        Whether several symbols share an account.
+    kinds : iterable of RunInputs
+        One configuration of each kind that the engine has to make something ready for.
+
+    Raises
+    ------
+    EngineError
+        If the engine that was named does not cover the strategy.
+    """
+    if name != AUTO:
+        engine = get_engine(name)
+        engine.refuse(engine.unsupported(strategy, shared))
+        engine.prepare(strategy, kinds)
+        return engine, ""
+    against: list[str] = []
+    for engine in _AUTOMATIC:
+        reasons = engine.unsupported(strategy, shared)
+        if not reasons:
+            try:
+                engine.prepare(strategy, kinds)
+            except UnsupportedStepError as error:
+                reasons = [str(error)]
+            else:
+                break
+        against += reasons
+    return engine, "; ".join(against)
+
+
+def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None = None) -> EngineRun:
+    """Run one task with the engine of a name; "auto" takes the first that can.
 
     Raises
     ------
     EngineError
         Whatever the engine refuses; also if what it gives back does not cover the window.
     """
-    found = get_engine(engine)(task, cache)
-    if len(task.bars) == 1:
-        first, stop = task.rows(task.bars[0])
-        if len(found.ts) != stop - first:
-            raise EngineError(
-                f"engine {found.engine}: {len(found.ts)} rows came of a window of {stop - first} bars: an "
-                "engine gives a value for every bar of its window, or says where it ended"
-            )
-    return found
+    if engine != AUTO:
+        return get_engine(engine).checked_run(task, cache)
+    for tried in _AUTOMATIC[:-1]:
+        if not tried.unsupported(task.strategy, len(task.bars) > 1):
+            try:
+                return tried.checked_run(task, cache)
+            except UnsupportedStepError:
+                pass
+    return _AUTOMATIC[-1].checked_run(task, cache)
 
 
-def _run_auto(task: BacktestTask, cache: ArrayCache | None) -> EngineRun:
-    """Run with the compiled broker what it covers, and the rest with Backtrader's."""
-    if not_covered(task.strategy, len(task.bars) > 1):
-        return get_engine("backtrader")(task, cache)
-    from whatif.engines.compiled.refusal import StepNotCompiledError
+def load_all() -> None:
+    """Import what running a task takes, whichever engine may run it."""
+    for engine in _AUTOMATIC:
+        engine.load()
 
-    try:
-        return get_engine("compiled")(task, cache)
-    except StepNotCompiledError:
-        return get_engine("backtrader")(task, cache)
+
+def keep_in(home: str | Path) -> None:
+    """Let the engines of this process keep what they make for later ones in the lake's home."""
+    for engine in _AUTOMATIC:
+        engine.keep_in(Path(home))

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from whatif.domain import DAY_US, Bars
 from whatif.typing import FloatArray, IntArray
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(ts: int) -> str:
+    """Return a timestamp in microseconds UTC as text."""
+    return (_EPOCH + timedelta(microseconds=int(ts))).isoformat()
 
 
 @dataclass(frozen=True, eq=False)

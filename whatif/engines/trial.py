@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import Bars
-from whatif.engines.base import BacktestTask
 from whatif.engines.compare import differences
-from whatif.engines.select import run_engine
+from whatif.engines.select import REFERENCE, get_engine
+from whatif.engines.task import BacktestTask
 from whatif.errors import EngineError, LookAheadError, StrategyError
 from whatif.strategies import StrategySpec
 
@@ -27,14 +27,15 @@ BEFORE = f"the step was tried on up to {TRIAL_BARS} bars before the run, and fai
 def try_step(tasks: Sequence[BacktestTask], engine: str) -> list[str]:
     """Run a step with each of some configurations on some hundred bars, and return what failed of it.
 
-    In Python, and in machine code where that is to run it: then both have to come to the same bytes.
+    In Python by Backtrader's broker, and by the engine that is to run it: both have to come to the same
+    bytes.
 
     Parameters
     ----------
     tasks : sequence of BacktestTask
         One for each configuration, on the first `TRIAL_BARS` bars of a window.
     engine : str
-        "compiled" or "backtrader": what will run it.
+        Name of the engine that will run it.
 
     Returns
     -------
@@ -46,8 +47,8 @@ def try_step(tasks: Sequence[BacktestTask], engine: str) -> list[str]:
     LookAheadError
         If it looks ahead with one of them.
     StrategyError
-        If it raises with all of them, answers with what is no intent, or is not the same in
-        machine code.
+        If it raises with all of them, answers with what is no intent, or is not the same on
+        that engine.
     """
     failed: list[str] = []
     for task in tasks:
@@ -67,16 +68,17 @@ def _is_no_intent(error: EngineError) -> bool:
 
 
 def _compare(task: BacktestTask, engine: str) -> None:
-    plain = run_engine(task, "backtrader")
-    if engine != "compiled":
+    plain = REFERENCE.checked_run(task)
+    chosen = get_engine(engine)
+    if chosen.is_reference:
         return
-    found = differences(plain, run_engine(task, "compiled"))
+    found = differences(plain, chosen.checked_run(task))
     if found:
         shown = ", ".join(f"{name}={value}" for name, value in task.params.items())
         raise StrategyError(
-            f"strategy {task.strategy.name} with {shown or 'no parameters'}: its step is not the same in "
-            f"machine code as in Python ({found[0]}): set engine: backtrader, which runs it in Python, and "
-            "please report the step"
+            f"strategy {task.strategy.name} with {shown or 'no parameters'}: its step is not the same on "
+            f"engine {engine} as in Python ({found[0]}): set engine: backtrader, which runs it in Python, "
+            "and please report the step"
         )
 
 

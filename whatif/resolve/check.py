@@ -10,16 +10,14 @@ import numpy as np
 
 from whatif.calendars import choose_period, make_periods
 from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
-from whatif.engines.base import check_execution
+from whatif.engines import RunInputs, choose_engine
 from whatif.engines.closing import check_flat_by_schedule
-from whatif.engines.compiled.cover import not_covered, refuse
-from whatif.engines.compiled.refusal import StepNotCompiledError
+from whatif.engines.task import check_execution
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec
 from whatif.paths import regular_file
 from whatif.search.asking import Place
 from whatif.search.chains import forward_chains
-from whatif.search.configuration import Configuration
 from whatif.search.grid import Grid, made_of
 from whatif.search.pooling import check_poolable
 from whatif.search.slices import BarSlice
@@ -64,9 +62,9 @@ class Checked:
     grid : Grid or None
         The configurations of these points; None where they depend on models, and so on the lake.
     engine : str
-        The broker that runs it: "compiled" or "backtrader".
+        Name of the engine that runs it.
     not_compiled : str
-        Why the compiled broker does not, where the study left the choice; "" otherwise.
+        Why one before it does not, where the study left the choice; "" otherwise.
     """
 
     study: Study
@@ -122,7 +120,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
     if study.models:
         _check_features(study, timeline, timeframes)
-    engine, reason = choose_engine(study, strategy, grid, runs)
+    engine, reason = _choose_engine(study, strategy, grid, runs)
     return Checked(
         study=study,
         engine=engine,
@@ -138,43 +136,30 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     )
 
 
-def choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, compiles: bool) -> tuple[str, str]:
-    """Return the broker that runs a study, and why it is not the compiled one if the study leaves the choice.
+def _choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, prepares: bool) -> tuple[str, str]:
+    """Return the engine that runs a study, and why it is not one before it if the study leaves the choice.
 
-    Where it `compiles`, the kernel is made here, so that what cannot be is known before any task starts.
+    Where it `prepares`, kernels are made here, so that what cannot be is known before any task starts.
 
     Raises
     ------
     EngineError
-        If the study asks for the compiled broker, and it does not cover the study.
+        If the study asks for an engine that does not cover it.
     """
-    if study.engine == "backtrader":
-        return "backtrader", ""
     shared = study.portfolio == "shared" and len(study.data.symbols) > 1
-    reasons = not_covered(strategy, shared)
-    if study.engine == "compiled":
-        refuse(reasons)
-    if compiles and not reasons:
-        try:
-            _compile(strategy, grid)
-        except StepNotCompiledError as error:
-            if study.engine == "compiled":
-                raise
-            reasons = [str(error)]
-    return ("backtrader", "; ".join(reasons)) if reasons else ("compiled", "")
+    engine, reason = choose_engine(study.engine, strategy, shared, _kinds(grid) if prepares else ())
+    return engine.name, reason
 
 
-def _compile(strategy: AnyStrategy, grid: Grid) -> None:
-    # imported here: numba and the kernels are not needed to refuse a study
-    from whatif.engines.compiled.stage import compile_ahead
-
-    assert isinstance(strategy, StrategySpec)  # the compiled broker covers nothing else
-    kinds: dict[tuple[object, ...], Configuration] = {}
+def _kinds(grid: Grid) -> Iterator[RunInputs]:
+    """Yield one configuration of each kind that an engine has to make something ready for."""
+    seen: set[tuple[object, ...]] = set()
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
-        kinds.setdefault((configuration.overlays.is_on, texts), configuration)
-    for configuration in kinds.values():
-        compile_ahead(strategy, configuration.params, configuration.overlays)
+        kind = (configuration.overlays.is_on, texts)
+        if kind not in seen:
+            seen.add(kind)
+            yield RunInputs(configuration.params, configuration.execution, configuration.overlays)
 
 
 def find_named(study: Study) -> AnyStrategy:

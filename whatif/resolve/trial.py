@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import DAY_US, Bars, resample
-from whatif.engines import BacktestTask
+from whatif.engines import REFERENCE, BacktestTask
 from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
 from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
@@ -56,7 +56,7 @@ def try_strategy(resolved: Resolved) -> None:
         ]
         # what is laid over a step has a kernel of its own
         overlaid = any(configuration.overlays.is_on for configuration in mine)
-        try_within(tasks, "backtrader" if overlaid else checked.engine)
+        try_within(tasks, REFERENCE.name if overlaid else checked.engine)
 
 
 def try_within(tasks: Sequence[BacktestTask], engine: str, seconds: float = TRIAL_SECONDS) -> None:

@@ -68,7 +68,7 @@ class Plan:
     windows : mapping of str to WindowPlan
         Windows by name.
     engine : str
-        "backtrader" or "compiled".
+        Name of the engine that runs it.
     provenance : mapping of str to str
         user, host, command and versions (as JSON), copied into every row.
     cache_bytes : int

@@ -26,6 +26,7 @@ from whatif.domain import (
     timestamps,
     worker_columns,
 )
+from whatif.engines import get_engine
 from whatif.errors import MachineError, RunError, WhatIfError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, delete_matching, insert_missing
 from whatif.pins import LakeLocation
@@ -34,7 +35,7 @@ from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.under_way import Under, UnderWay
 from whatif.runner.watch import STDERR, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
-from whatif.strategies import BacktraderSpec, from_portable
+from whatif.strategies import from_portable
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
@@ -145,7 +146,7 @@ def run_waves(
         return 0
     _check_once(pending)
     plan = replace(plan, log=_log_place(spark, plan.home))
-    pace = Pace.first(plan.engine, isinstance(from_portable(plan.strategy), BacktraderSpec))
+    pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
     with UnderWay[_Wave](spark) as under_way:
         while rest or under_way:

@@ -49,10 +49,11 @@ def _loader() -> Callable[[Frames], Frames]:
         import pyiceberg.io.pyarrow
         import pyiceberg.table  # noqa: F401
 
-        import whatif.engines.backtrader.run
         import whatif.runner.worker  # noqa: F401
+        from whatif.engines import load_all
         from whatif.runner.imports import forget_archives
 
+        load_all()
         try:
             yield from frames
         finally:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from whatif.engines import get_engine
 from whatif.results import Pending
 from whatif.runner.plan import WorkItem
 
@@ -18,15 +19,6 @@ FIRST_STORING = 4.0
 """Seconds that the commits of a wave are thought to take until the first ones are made."""
 
 WAVES_OF_A_SHORT_RUN = 12
-ITEMS_PER_CORE = {"backtrader": 4, "compiled": 2}
-"""Work items for each core in a wave: a task has a price, which fast backtests would feel."""
-
-FIRST_RATES = {"backtrader": 150_000.0, "compiled": 50_000_000.0}
-"""Configuration-bars a second of a step function on one core, assumed until the first wave has been timed."""
-
-FIRST_RATE_OF_A_CLASS = 20_000.0
-"""The same of a `backtrader.Strategy`, which Backtrader runs itself, with its feeds and observers."""
-
 MOST_BACKTESTS = 10_000
 """Backtests in a wave, however fast they are: their rows wait in memory until the wave is stored."""
 
@@ -48,11 +40,6 @@ class Pace:
 
     rate: float
     storing: float = FIRST_STORING
-
-    @classmethod
-    def first(cls, engine: str, of_a_class: bool = False) -> Pace:
-        """Return the pace assumed of an engine, or of a `backtrader.Strategy`, before anything has run."""
-        return cls(FIRST_RATE_OF_A_CLASS if of_a_class else FIRST_RATES[engine])
 
     def learn_rate(self, cost: float, core_seconds: float) -> None:
         """Take a wave that is computed into account.
@@ -115,10 +102,10 @@ def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], l
 def work_items(wave: Sequence[Pending], cores: int, engine: str, keep: bool = False) -> list[WorkItem]:
     """Return the work items of a wave, dearest first.
 
-    About `ITEMS_PER_CORE` for each core, none mixing symbols; each as dear as the others as far as whole
-    configurations allow, so that no core waits long for the last one.
+    About as many for each core as the engine says, none mixing symbols; each as dear as the others as
+    far as whole configurations allow, so that no core waits long for the last one.
     """
-    share = max(total_cost(wave) / (cores * ITEMS_PER_CORE[engine]), 1.0)
+    share = max(total_cost(wave) / (cores * get_engine(engine).items_per_core), 1.0)
     items = [
         WorkItem(pending.symbols, pending.window, chunk, keep, len(chunk) * float(max(pending.bars, 1)))
         for pending in wave

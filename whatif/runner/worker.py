@@ -10,7 +10,7 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,20 +27,17 @@ from whatif.domain import (
     EngineRun,
     Execution,
     Overlays,
-    Periods,
     account_metrics,
-    account_of,
     timestamps,
     worker_columns,
 )
-from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled.folder import keep_kernels_in
+from whatif.engines import get_engine, keep_in
 from whatif.errors import MachineError, WhatIfError
 from whatif.results import stopped_for_memory, stopped_for_time
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
-from whatif.runner.load import array_store, forget, renew
+from whatif.runner.load import forget
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.sweep import Sweep, task_of
+from whatif.runner.sweep import Sweep
 from whatif.runner.watch import (
     LOG,
     OverLimitError,
@@ -51,7 +48,7 @@ from whatif.runner.watch import (
     speak_to,
 )
 from whatif.search.configuration import Configuration
-from whatif.stats import BuyAndHold, buy_and_hold
+from whatif.stats import BuyAndHold
 
 FRAME_ROWS = 250
 FRAME_NUMBERS = 500_000
@@ -87,7 +84,8 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
         If what a backtest needs cannot be read. That is no result: the item is to be tried again.
     """
     if plan.home:
-        keep_kernels_in(plan.home)
+        keep_in(plan.home)
+    get_engine(plan.engine).load()
     speak_to(plan.log)
     _spare_the_collector()
     for frame in frames:
@@ -140,11 +138,8 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
         try:
             signals.began()
             with at_most(plan.time_limit, signals.busy):
-                if plan.engine == "compiled" and not item.keep:
-                    sweep = sweep or Sweep(plan, item)
-                    row |= _swept(sweep, configuration)
-                else:
-                    row |= _measured(plan, item, configuration)
+                sweep = sweep or Sweep(plan, item)
+                row |= _measured(sweep, configuration)
             row["status"] = "ok"
         except MachineError:  # says nothing of the configuration: the item is tried again
             LOG.info("config_id %s on %s: the machine failed", configuration.config_id, row["symbol"])
@@ -260,31 +255,19 @@ def _pins(plan: Plan, model: str | None, timeframe: str, fold: int) -> str:
     return json.dumps(pins, sort_keys=True)
 
 
-def _swept(sweep: Sweep, configuration: Configuration) -> dict[str, Any]:
-    found = sweep.measure(configuration)
-    metrics = account_metrics(found.account, configuration.execution, sweep.window.periods)
-    return _figures(metrics, found.benchmark) | {
+def _measured(sweep: Sweep, configuration: Configuration) -> dict[str, Any]:
+    found, benchmark = sweep.measure(configuration)
+    account, run = found.account, found.run
+    metrics = account_metrics(account, configuration.execution, sweep.window.periods)
+    row = _figures(metrics, benchmark) | {
         "orders_rejected": found.rejected,
-        "bars": found.account.bars,
-        "returns": found.account.returns.tolist(),
+        "bars": account.bars,
+        "returns": account.returns.tolist(),
     }
-
-
-def _measured(plan: Plan, item: WorkItem, configuration: Configuration) -> dict[str, Any]:
-    task = task_of(plan, item, configuration)
-    try:
-        run = run_engine(task, plan.engine, array_store(plan))
-    finally:
-        renew(plan.strategy)
-    measured = measure(run, task, plan.windows[item.window].periods)
-    row = _figures(measured.metrics, measured.benchmark) | {
-        "orders_rejected": run.margin_rejected,
-        "bars": len(run.ts),
-        "engine": run.engine,
-        "notes": "; ".join(run.notes) or None,
-        "returns": measured.returns.tolist(),
-    }
-    return row | (_series(run, measured.benchmark) if item.keep else {})
+    if run is None:
+        return row
+    row |= {"engine": run.engine, "notes": "; ".join(run.notes) or None}
+    return row | (_series(run, benchmark) if sweep.item.keep else {})
 
 
 def _figures(metrics: Mapping[str, float | int | bool], benchmark: BuyAndHold) -> dict[str, Any]:
@@ -294,22 +277,6 @@ def _figures(metrics: Mapping[str, float | int | bool], benchmark: BuyAndHold) -
         "benchmark_sharpe": benchmark.sharpe,
         "benchmark_max_drawdown_pct": benchmark.max_drawdown_pct,
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Metrics of a run, its returns by period, and what holding would have given."""
-
-    metrics: Mapping[str, float | int | bool]
-    returns: np.ndarray
-    benchmark: BuyAndHold
-
-
-def measure(run: EngineRun, task: BacktestTask, periods: Periods) -> Measured:
-    """Return everything that a result row says of a run."""
-    account = account_of(run, task.execution, periods)
-    metrics = account_metrics(account, task.execution, periods)
-    return Measured(metrics, account.returns, buy_and_hold(run, task.bars, task.execution, periods))
 
 
 def _series(run: EngineRun, benchmark: BuyAndHold) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from whatif.testing.axes import check_axis
 from whatif.testing.cases import Case, cases, random_case
 from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
+from whatif.testing.engines import check_engine
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.orders import (
     Script,
@@ -39,6 +40,7 @@ __all__ = [
     "bars_of_prices",
     "cases",
     "check_axis",
+    "check_engine",
     "check_search",
     "check_split",
     "check_strategy",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from whatif.engines import run_engine
+from whatif.engines import REFERENCE, get_engine
 from whatif.engines.compare import differences
 from whatif.errors import RunError
 from whatif.resolve import Resolved
@@ -50,14 +50,14 @@ def certify(plan: Plan, resolved: Resolved, answers: Sequence[FoldAnswer]) -> st
         If fills, orders refused, cash or equity differ anywhere, or a stored result is another one.
     """
     claims = [claim for answer in answers for claim in _claims(resolved, answer)]
-    if plan.engine != "compiled" or not claims:
+    if get_engine(plan.engine).is_reference or not claims:
         return ""
     fills = sum(_compared(plan, resolved, claim) for claim in claims)
     windows = list(dict.fromkeys(claim.window for claim in claims))
     where = " and ".join(windows) if len(windows) <= 2 else f"{len(windows)} windows"
     return (
         f"Certified: Backtrader {version('backtrader')} ran it again on {where}; its "
-        f"{fills:,} fills, cash and equity at every bar equal the compiled engine's to the last bit."
+        f"{fills:,} fills, cash and equity at every bar equal the {plan.engine} engine's to the last bit."
     )
 
 
@@ -77,10 +77,10 @@ def _compared(plan: Plan, resolved: Resolved, claim: _Claim) -> int:
     """Compare both brokers on one account in one window; return how many fills there were."""
     configuration = resolved.configuration(claim.config_id)
     task = task_of(plan, WorkItem(claim.group, claim.window, (configuration,)), configuration)
-    compiled = run_engine(task, "compiled", array_store(plan))
-    found = differences(compiled, run_engine(task, "backtrader", array_store(plan)))
+    run = get_engine(plan.engine).checked_run(task, array_store(plan))
+    found = differences(run, REFERENCE.checked_run(task, array_store(plan)))
     stored = claim.figures.get("pnl_net")
-    final = float(compiled.equity[-1]) - configuration.execution.cash
+    final = float(run.equity[-1]) - configuration.execution.cash
     if not resolved.pooled and stored != final:
         found.append(f"pnl_net: {stored!r} (stored), {final!r} (run again)")
     if found:
@@ -89,4 +89,4 @@ def _compared(plan: Plan, resolved: Resolved, claim: _Claim) -> int:
             f"{claim.window}: {'; '.join(found[:3])}. None of this study's results can be relied on: run it "
             "with engine: backtrader, and please report this"
         )
-    return len(compiled.fills)
+    return len(run.fills)

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from whatif.domain import PRICE_FIELDS
-from whatif.engines.compiled.folder import keep_kernels_in
+from whatif.engines import keep_in
 from whatif.errors import RunError
 from whatif.lake import RETURNS, maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
@@ -163,7 +163,7 @@ def run(
     chosen_options = options or RunOptions()
     # everything that can be refused is, before the lake is locked and Spark starts
     if where.local and where.home.is_dir():
-        keep_kernels_in(where.home)
+        keep_in(where.home)
     checked = check_study(asked)
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):

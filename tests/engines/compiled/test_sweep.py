@@ -11,8 +11,8 @@ import pytest
 from whatif.calendars import make_periods, schedule
 from whatif.domain.metrics import account_of
 from whatif.domain.rows import METRIC_COLUMNS
-from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled.stage import Part, Stage
+from whatif.engines import BacktestTask, RunInputs, run_engine
+from whatif.engines.compiled.stage import Stage
 from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
 from whatif.strategies import resolve
@@ -98,7 +98,7 @@ def test_an_account_measured_while_running_is_that_of_the_run(name: str, kind: s
     stage = Stage(spec, bars, first, stop, periods, {})
     for configuration in draws(name, 9, 8):
         given = (configuration.params, configuration.execution)
-        measured = stage.measure(Part(*given, configuration.overlays))
+        measured = stage.measure(RunInputs(*given, configuration.overlays))
         task = BacktestTask(
             [bars], spec, *given, VALIDATE.start_us, VALIDATE.end_us, overlays=configuration.overlays
         )

@@ -1,6 +1,6 @@
 """Backtrader's own broker, which is the oracle: the only package that imports Backtrader.
 
-`run` is the engine; `steps` calls a step function around `broker`, `ordinary` runs a subclass of
+`engine` says what it covers; `steps` calls a step function around `broker`, `ordinary` runs a subclass of
 `backtrader.Strategy` in Backtrader's Cerebro, and `ledger` writes down what either did. It imports
 nothing of what it checks.
 """

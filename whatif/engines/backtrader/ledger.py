@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import Bars, Contract, EngineRun, Fills, positions
-from whatif.engines.base import instant
-from whatif.engines.timeline import Timeline
+from whatif.engines.timeline import Timeline, instant
 from whatif.typing import IntArray
 
 

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 import numpy as np
@@ -16,11 +16,13 @@ from whatif.domain import Bars, Contract, EngineRun, Execution
 from whatif.engines.arrays import MINUTE_US
 from whatif.engines.backtrader.broker import SealedBroker, set_up, settings
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.base import BacktestTask, instant
-from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, known_at, merge
+from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, instant, known_at, merge
 from whatif.errors import EngineError
 from whatif.strategies import BacktraderSpec
 from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from whatif.engines.task import BacktestTask
 
 _EPOCH = dt.datetime(1970, 1, 1)
 

@@ -12,7 +12,7 @@ import datetime as dt
 import linecache
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 import numpy as np
@@ -21,11 +21,10 @@ from whatif.domain import Bars, EngineRun
 from whatif.engines.arrays import session_minutes, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.base import BacktestTask, instant
 from whatif.engines.closing import check_flat
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_size
-from whatif.engines.timeline import Timeline, merge
+from whatif.engines.timeline import Timeline, instant, merge
 from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
 from whatif.strategies import (
@@ -44,6 +43,9 @@ from whatif.strategies import (
     overlay_rules,
 )
 from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from whatif.engines.task import BacktestTask
 
 _DAY_US = 86_400_000_000
 _EPOCH = dt.datetime(1970, 1, 1)

@@ -18,7 +18,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -32,17 +32,10 @@ from whatif.engines.language import LANGUAGE
 from whatif.engines.language.plain import in_python
 from whatif.engines.language.translation import Translator
 from whatif.errors import EngineError
-from whatif.strategies import (
-    GLOBAL,
-    IMPORT,
-    Read,
-    StrategySpec,
-    intents,
-    is_installed,
-    overlays,
-    reads_of,
-    resolved,
-)
+from whatif.strategies import GLOBAL, IMPORT, Read, intents, is_installed, overlays, reads_of, resolved
+
+if TYPE_CHECKING:
+    from whatif.strategies import StrategySpec
 
 _IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step\n"
 _KIND = {bool: "bool", int: "int", float: "float"}

@@ -7,16 +7,20 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numba
 
 from whatif.domain import PRICE_FIELDS
+from whatif.engines.base import UnsupportedStepError
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.blank import State
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.errors import EngineError, WhatIfError, nearest
-from whatif.strategies import StrategySpec
+
+if TYPE_CHECKING:
+    from whatif.strategies import StrategySpec
 
 _PLACE = re.compile(r'^File "([^"]+)", line (\d+)|\b(?:at|from) (\S.*?) \((\d+)\)$', re.MULTILINE)
 _OWN_FOLDERS = (str(Path(numba.__file__).parent), str(Path(__file__).parents[2]))
@@ -40,7 +44,7 @@ _REMEDY = (
 )
 
 
-class StepNotCompiledError(EngineError):
+class StepNotCompiledError(UnsupportedStepError):
     """A step function uses what numba does not know."""
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numba
 import numpy as np
 
-from whatif.domain import Account, Bars, Execution, Fills, Overlays, Periods, period_rows
+from whatif.domain import (
+    Account,
+    Bars,
+    EngineRun,
+    Execution,
+    Fills,
+    Overlays,
+    Periods,
+    jit_lean,
+    period_rows,
+    positions,
+    write_returns,
+    write_trips,
+)
 from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
-from whatif.engines.base import instant
+from whatif.engines.base import Measured, RunInputs
 from whatif.engines.closing import check_flat
-from whatif.engines.compiled.finish import finish
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import (
     BAD_INTENT,
@@ -33,44 +44,11 @@ from whatif.engines.compiled.loop import (
 from whatif.engines.compiled.refusal import uncompiled
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.engines.orders import refused_intent, refused_size
+from whatif.engines.timeline import instant
 from whatif.errors import EngineError
-from whatif.indicators import ArrayCache, Expression
+from whatif.indicators import ArrayCache
 from whatif.strategies import OverlayRules, StrategySpec, overlay_memory, overlay_rules
-from whatif.typing import FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a sweep keeps of one configuration.
-
-    Attributes
-    ----------
-    account : Account
-        What its metrics need to know.
-    rejected : int
-        Orders refused for want of cash.
-    """
-
-    account: Account
-    rejected: int
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one run differs in from the other runs on a stage.
-
-    Attributes
-    ----------
-    params, execution, overlays
-        The configuration.
-    bound : mapping of str to Expression or None
-        The strategy's inputs with the parameters put in, where they are known already.
-    """
-
-    params: Mapping[str, Any]
-    execution: Execution
-    overlays: Overlays
-    bound: Mapping[str, Expression] | None = None
+from whatif.typing import FloatArray, IntArray
 
 
 class Stage:
@@ -129,12 +107,12 @@ class Stage:
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
 
-    def play(self, part: Part, series: bool = False) -> tuple[Outcome, Book]:
+    def play(self, given: RunInputs, series: bool = False) -> tuple[Outcome, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
 
         Parameters
         ----------
-        part : Part
+        given : RunInputs
             The configuration.
         series : bool
             Whether the book holds equity and cash at each bar's close.
@@ -145,13 +123,13 @@ class Stage:
             If the step cannot be compiled, raises, or returns what is no intent; an input is missing,
             or `flat_before_close` comes too late on these bars.
         """
-        spec, given = self.spec, part.params
-        self._check_overlays(part.overlays)
-        kernel = kernel_of(self.identified, given, part.overlays.is_on)
+        spec, params = self.spec, given.params
+        self._check_overlays(given.overlays)
+        kernel = kernel_of(self.identified, params, given.overlays.is_on)
         arrays = step_arrays(
-            spec, given, self.bars, self.stop, self._cache, self._once, part.bound, self._prices
+            spec, params, self.bars, self.stop, self._cache, self._once, given.bound, self._prices
         )
-        arguments = self.arguments(kernel, part, arrays, series)
+        arguments = self.arguments(kernel, given, arrays, series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(spec), numpys_warnings_off():
             outcome: Outcome = kernel.run(*arguments)
@@ -174,13 +152,13 @@ class Stage:
             self._flat.add(key)
 
     def arguments(
-        self, kernel: Kernel, part: Part, arrays: Iterable[FloatArray], series: bool = False
+        self, kernel: Kernel, given: RunInputs, arrays: Iterable[FloatArray], series: bool = False
     ) -> tuple[Any, ...]:
         """Return what a kernel is called with, the book last."""
         count = self.stop - self.first
         book = self._book._replace(
             scratch=np.zeros(self.spec.scratch),
-            memory=overlay_memory(part.overlays),
+            memory=overlay_memory(given.overlays),
             equity=np.empty(count if series else 0),
             cash=np.empty(count if series else 0),
         )
@@ -189,15 +167,15 @@ class Stage:
             self.stop,
             self.spec.lookback,
             tuple(arrays),
-            tuple(part.params[name] for name in kernel.numbers),
+            tuple(given.params[name] for name in kernel.numbers),
             self.clock,
-            broker_of(part.execution),
-            _rules(part.overlays),
+            broker_of(given.execution),
+            _rules(given.overlays),
             self.ends,
             book,
         )
 
-    def measure(self, part: Part) -> Measured:
+    def measure(self, given: RunInputs) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
 
         Raises
@@ -205,10 +183,10 @@ class Stage:
         EngineError
             As `play`.
         """
-        outcome, book = self.play(part)
+        outcome, book = self.play(given)
         trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
         fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
-        closed = finish(book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values)
+        closed = _finish(book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values)
         count = self.stop - self.first
         account = Account(
             final=outcome.final,
@@ -226,7 +204,59 @@ class Stage:
         return Measured(account, outcome.rejected)
 
 
-def fills_of(outcome: Outcome, book: Book) -> Fills:
+def finish_python(
+    row: IntArray,
+    executions: FloatArray,
+    count: int,
+    levels: FloatArray,
+    returns: FloatArray,
+    trips: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+) -> int:
+    """Write what a sweep measures once the loop is done; return how many round trips were closed.
+
+    Parameters
+    ----------
+    row, executions : int64 array (f,) and float64 array (6, f)
+        Executions of one symbol, as `write_trips` takes them; the first `count` are read.
+    levels : float64 array (k + 1,)
+        Cash, and equity at each period's end.
+    returns : float64 array (k,)
+        Written to, see `write_returns`.
+    trips : float64 array (8, count)
+        Written to, see `write_trips`.
+    fees, values : float64 arrays (count,)
+        Written to: commission and value of each execution.
+    """
+    for k in range(count):
+        fees[k] = executions[3, k] + executions[4, k]
+        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k])
+    write_returns(levels, returns)
+    return write_trips(row, executions, count, trips)
+
+
+_finish = jit_lean(finish_python)
+
+
+def run_of(stage: Stage, outcome: Outcome, book: Book) -> EngineRun:
+    """Return a run with its series; fills are copied out of the book, which the next run overwrites."""
+    bars, first, stop = stage.bars, stage.first, stage.stop
+    fills = _fills_of(outcome, book)
+    return EngineRun(
+        symbols=(bars.symbol,),
+        ts=stage.ts,
+        fills=fills,
+        equity=book.equity,
+        position=positions(fills, 1, stop - first),
+        close=bars.close[None, first:stop].copy(),
+        margin_rejected=outcome.rejected,
+        engine="compiled",
+        cash=book.cash,
+    )
+
+
+def _fills_of(outcome: Outcome, book: Book) -> Fills:
     """Return a copy of the executions in a book."""
     count = outcome.fills
     return Fills(
@@ -276,6 +306,6 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     stage = Stage(spec, bars, 0, 0)
     kernel = kernel_of(stage.identified, params, overlays.is_on)
     series = [read_only(none)] * len(kernel.series)
-    arguments = stage.arguments(kernel, Part(params, Execution(), overlays), series)
+    arguments = stage.arguments(kernel, RunInputs(params, Execution(), overlays), series)
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))

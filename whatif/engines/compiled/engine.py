@@ -1,0 +1,117 @@
+"""The compiled engine: what it covers, one task after the other, and many in one window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from whatif.domain import EngineRun
+from whatif.engines.base import Engine, Measure, Measured, RunInputs
+from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
+from whatif.indicators import ArrayCache
+from whatif.strategies import AnyStrategy, StrategySpec
+
+
+class CompiledEngine(Engine):
+    """What Backtrader's broker does with market orders on one symbol, in machine code."""
+
+    name = "compiled"
+    reuses_windows = True
+    items_per_core = 2
+
+    def rate(self, strategy: AnyStrategy) -> float:
+        """Return configuration-bars a second on one core, assumed until the first wave has been timed."""
+        return 50_000_000.0
+
+    def unsupported(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
+        """Return why it cannot run a strategy: no step function, or an account of several symbols."""
+        reasons = []
+        if not isinstance(strategy, StrategySpec):
+            reasons.append(f"{strategy.name} is an ordinary backtrader.Strategy, not a step function")
+        if shared:
+            reasons.append("portfolio: shared (several symbols in one account)")
+        return reasons
+
+    def load(self) -> None:
+        """Import numba's compiler and the loop."""
+        import whatif.engines.compiled.stage  # noqa: F401
+
+    def keep_in(self, home: Path) -> None:
+        """Keep machine code in the folder `kernels` of the lake's home, unless another one is named."""
+        from whatif.engines.compiled.folder import keep_kernels_in
+
+        keep_kernels_in(home)
+
+    def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
+        """Compile a strategy's kernels, or find them on disk.
+
+        Raises
+        ------
+        UnsupportedStepError
+            If numba cannot compile the step; the line is named.
+        EngineError
+            If no folder for kernels can be written to.
+        """
+        # imported here, and below: numba and the kernels are not needed to refuse a study
+        from whatif.engines.compiled.stage import compile_ahead
+
+        assert isinstance(strategy, StrategySpec)  # it covers nothing else
+        for given in kinds:
+            compile_ahead(strategy, given.params, given.overlays)
+
+    def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
+        """Run one task, of one symbol.
+
+        Raises
+        ------
+        EngineError
+            If the bars cannot be traded on, an input is missing, the step cannot be compiled, raises,
+            or returns what is no intent.
+        """
+        from whatif.engines.backtrader.steps import run_steps
+        from whatif.engines.compiled.refusal import StepRaisedError
+        from whatif.engines.compiled.stage import Stage, run_of
+
+        check_task(task)
+        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        assert isinstance(task.strategy, StrategySpec)
+        first, stop = task.rows(task.bars[0])
+        stage = Stage(task.strategy, task.bars[0], first, stop, cache=cache)
+        try:
+            outcome, book = stage.play(RunInputs(task.params, task.execution, task.overlays), series=True)
+        except StepRaisedError:
+            # machine code does not say on which bar; the same step in Python does
+            run_steps(task, task.strategy, cache)
+            raise
+        return run_of(stage, outcome, book)
+
+    def open(self, window: WindowInputs) -> Measure:
+        """Make a window ready, and return what runs a configuration in it, without its series.
+
+        Raises
+        ------
+        EngineError
+            If the bars cannot be traded on, or the engine does not cover them.
+        """
+        if window.series:
+            return super().open(window)
+        from whatif.engines.compiled.refusal import StepRaisedError
+        from whatif.engines.compiled.stage import Stage
+
+        task = window.task(RunInputs())
+        check_task(task)
+        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        spec, bars = task.strategy, task.bars[0]
+        assert isinstance(spec, StrategySpec)
+        stage = Stage(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)
+
+        def measure(given: RunInputs) -> Measured:
+            check_cheating(spec, given.execution)
+            try:
+                return stage.measure(given)
+            except StepRaisedError:
+                # alone, and by an engine that says on which bar
+                self.run(window.task(given), window.cache)
+                raise
+
+        return measure

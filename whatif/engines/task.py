@@ -1,0 +1,202 @@
+"""The task that every engine takes: one configuration in one window, and what no broker could trade on."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whatif.domain import Bars, Execution, Overlays, Periods
+from whatif.engines.timeline import instant
+from whatif.errors import EngineError
+from whatif.indicators import ArrayCache
+from whatif.strategies import AnyStrategy, BacktraderSpec, StrategySpec
+
+if TYPE_CHECKING:
+    from whatif.engines.base import RunInputs
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestTask:
+    """One configuration on one symbol, or on several that share an account, in one window.
+
+    Attributes
+    ----------
+    bars : sequence of Bars
+        One for each symbol, in the order in which the step is called on a shared timestamp.
+    strategy : StrategySpec or BacktraderSpec
+        What decides.
+    params : mapping
+        Complete and validated parameters (`strategy.validate`).
+    execution : Execution
+        Cash, costs and the broker's switches.
+    start, end : int, optional
+        The window as a half-open interval of bar starts, microseconds UTC; all bars if absent.
+        Bars before `start` are history, which only indicators see; bars from `end` on are not
+        looked at.
+    warmup : int
+        Bars before the window that an ordinary Backtrader strategy is fed. Step functions need
+        none: their indicators are computed on all history.
+    bar_us : int, optional
+        Length of the bars, microseconds; told from the spacing of each symbol's bars if absent.
+    overlays : Overlays
+        Exits, sizing and latency laid over a step function's intents.
+    """
+
+    bars: Sequence[Bars]
+    strategy: AnyStrategy
+    params: Mapping[str, object] = field(default_factory=dict)
+    execution: Execution = field(default_factory=Execution)
+    start: int | None = None
+    end: int | None = None
+    warmup: int = 0
+    overlays: Overlays = field(default_factory=Overlays)
+    bar_us: int | None = None
+
+    def rows(self, bars: Bars) -> tuple[int, int]:
+        """Return the half-open range of rows of `bars` that lie in the window."""
+        first = 0 if self.start is None else int(np.searchsorted(bars.ts, self.start))
+        stop = len(bars) if self.end is None else int(np.searchsorted(bars.ts, self.end))
+        return first, max(first, stop)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowInputs:
+    """What all configurations have in common that run on the same bars in one window.
+
+    Attributes
+    ----------
+    bars, strategy, start, end, bar_us
+        As in `BacktestTask`.
+    periods : Periods
+        Over which returns are measured.
+    cache : mutable mapping, optional
+        Where arrays are kept that configurations share.
+    once : container of str
+        Inputs, by their text, that one configuration alone uses: they are not worth keeping.
+    series : bool
+        Whether trades, and equity at each bar's close, are asked for too.
+    """
+
+    bars: Sequence[Bars]
+    strategy: AnyStrategy
+    periods: Periods
+    start: int | None = None
+    end: int | None = None
+    bar_us: int | None = None
+    cache: ArrayCache | None = None
+    once: Container[str] = ()
+    series: bool = False
+
+    def task(self, given: RunInputs) -> BacktestTask:
+        """Return one configuration in this window, for itself."""
+        return BacktestTask(
+            bars=self.bars,
+            strategy=self.strategy,
+            params=given.params,
+            execution=given.execution,
+            start=self.start,
+            end=self.end,
+            warmup=warmup_of(self.strategy, given.params),
+            overlays=given.overlays,
+            bar_us=self.bar_us,
+        )
+
+
+def warmup_of(strategy: AnyStrategy, params: Mapping[str, object]) -> int:
+    """Return the bars before a window that a strategy is fed; a step's indicators see all history."""
+    return strategy.warmup(params) if isinstance(strategy, BacktraderSpec) else 0
+
+
+def check_task(task: BacktestTask) -> None:
+    """Refuse bars that no broker could trade on.
+
+    Raises
+    ------
+    EngineError
+        If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
+        increase, a price is not a positive finite number, a series that the strategy needs
+        from outside has an infinite value, or no value in the window at all, or a step function is
+        to cheat on open.
+    """
+    check_cheating(task.strategy, task.execution)
+    if not task.bars:
+        raise EngineError("no bars were given; give the bars of at least one symbol")
+    symbols = [bars.symbol for bars in task.bars]
+    if len(set(symbols)) < len(symbols):
+        raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
+    for bars in task.bars:
+        _check_bars(bars, *task.rows(bars))
+        _check_inputs(task.strategy, bars, *task.rows(bars))
+
+
+def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
+    """Refuse to cheat on open for a step function: it decides at a close, and has no `next_open`.
+
+    Raises
+    ------
+    EngineError
+        Saying so.
+    """
+    if isinstance(strategy, StrategySpec) and execution.coo:
+        raise EngineError(
+            f"execution: coo = True (cheat on open) is for a backtrader.Strategy that orders in next_open; "
+            f"{strategy.name} is a step function, which decides at a bar's close, so that its orders "
+            "fill at the next open in any case: leave coo out"
+        )
+
+
+def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
+    """Refuse settings that could do nothing for a strategy.
+
+    Raises
+    ------
+    EngineError
+        If a step function is to cheat on open, or, as it places market orders only, is given a rule
+        for limit orders.
+    """
+    check_cheating(strategy, execution)
+    if isinstance(strategy, StrategySpec) and not execution.slip_limit:
+        raise EngineError(
+            f"execution: slip_limit = False is about limit orders, and {strategy.name} is a step function, "
+            "which places market orders only: leave it out"
+        )
+
+
+def _check_bars(bars: Bars, first: int, stop: int) -> None:
+    if first == stop:
+        raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
+    if (np.diff(bars.ts[:stop]) <= 0).any():
+        row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
+        raise EngineError(
+            f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them"
+        )
+    for name in ("open", "high", "low", "close"):
+        prices = getattr(bars, name)[:stop]
+        bad = ~(np.isfinite(prices) & (prices > 0.0))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise EngineError(
+                f"{bars.symbol}: {name} of bar {row} at {instant(bars.ts[row])} is {prices[row]}; "
+                "a price must be a positive finite number: leave the bar out or correct it"
+            )
+
+
+def _check_inputs(strategy: AnyStrategy, bars: Bars, first: int, stop: int) -> None:
+    """Refuse a series that could decide nothing, or anything; a single NaN is a missing value."""
+    for name in sorted(strategy.external_inputs() & set(bars.inputs)):
+        values = bars.inputs[name][:stop]
+        infinite = np.isinf(values)
+        if infinite.any():
+            row = int(np.flatnonzero(infinite)[0])
+            raise EngineError(
+                f"{bars.symbol}: input {name!r} of bar {row} at {instant(bars.ts[row])} is {values[row]}; "
+                "it must be finite, or NaN where there is no value"
+            )
+        if np.isnan(values[first:]).all():
+            raise EngineError(
+                f"{bars.symbol}: input {name!r} has no value on any bar of the window, so strategy "
+                f"{strategy.name} could decide nothing; give it values for this time"
+            )

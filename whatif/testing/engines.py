@@ -1,0 +1,123 @@
+"""A check of an engine against Backtrader's answers, and against what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from whatif.domain import Bars, Periods, account_of
+from whatif.engines import REFERENCE, BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
+from whatif.engines.base import Engine
+from whatif.errors import EngineError
+from whatif.testing.cases import random_case
+from whatif.testing.compare import is_too_large, task_differences
+from whatif.testing.golden import GOLDEN, golden_differences
+from whatif.testing.orders import scripted, state_reader
+
+
+def check_engine(engine: str, cases: int = 50) -> None:
+    """Raise unless an engine is Backtrader's broker in all that it covers, to the last bit.
+
+    Parameters
+    ----------
+    engine : str
+        Its name, or `module:Name`.
+    cases : int
+        Random cases after the golden ones.
+
+    Raises
+    ------
+    AssertionError
+        With the first thing that is wrong: a golden number, a run that is not Backtrader's, an answer of an
+        opened window that is not that of the run, or what the engine says it does not cover and runs.
+    """
+    wrong = first_difference(engine, cases)
+    if wrong:
+        raise AssertionError(f"engine {engine}: {wrong}")
+
+
+def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
+    """Yield for each case in which an engine errs, or differs from Backtrader, what is wrong.
+
+    Parameters
+    ----------
+    engine : str
+        The engine to examine.
+    cases : int
+        Random cases after the golden ones.
+    """
+    found = get_engine(engine)
+    for golden in GOLDEN:
+        if found.unsupported(golden.task.strategy, golden.shares_account):
+            yield from _runs_all_the_same(found, golden.task)
+            continue
+        wrong = golden_differences(golden, run_engine(golden.task, engine))
+        if wrong:
+            yield f"{golden.name}: {'; '.join(wrong)}"
+    for seed in range(cases):
+        task = random_case(seed).task(state_reader if seed % 2 else scripted)
+        different = task_differences(task, REFERENCE.name, engine)
+        if different:
+            yield f"random_case({seed}): {'; '.join(different)}"
+    for seed in range(cases // 10):
+        yield from _opened_differently(found, seed)
+
+
+def first_difference(engine: str = "compiled", cases: int = 200) -> str:
+    """Return the first thing that is wrong with an engine, or ""."""
+    return next(all_differences(engine, cases), "")
+
+
+def _runs_all_the_same(engine: Engine, task: BacktestTask) -> Iterator[str]:
+    """Yield what an engine runs, or does not name, of that which it says it does not cover."""
+    reasons = engine.unsupported(task.strategy, len(task.bars) > 1)
+    try:
+        engine.run(task)
+    except EngineError as error:
+        missing = [reason for reason in reasons if reason not in str(error)]
+        if missing:
+            yield f"it refuses what it does not cover, and does not say {missing[0]!r}: {error}"
+    else:
+        yield f"it does not cover {'; '.join(reasons)}, and runs it: it has to refuse it by name"
+
+
+def _opened_differently(engine: Engine, seed: int) -> Iterator[str]:
+    """Yield where a window that was opened once gives another account than a run for itself."""
+    case = random_case(seed)
+    task = case.task(scripted)
+    periods = _periods(task.bars[0])
+    measure = engine.open(WindowInputs(task.bars, task.strategy, periods))
+    dear = replace(case.execution, cash=case.execution.cash / 3.0)
+    # the first one again at the end: what came between must not reach it
+    for execution in (case.execution, dear, case.execution):
+        try:
+            run = engine.checked_run(replace(task, execution=execution))
+            found = measure(RunInputs(execution=execution))
+        except EngineError as error:
+            if is_too_large(error):
+                return
+            raise
+        expected = account_of(run, execution, periods)
+        pairs: list[tuple[str, Any, Any]] = [("orders refused", run.margin_rejected, found.rejected)]
+        pairs += [
+            (f.name, getattr(expected, f.name), getattr(found.account, f.name)) for f in fields(expected)
+        ]
+        for name, one, other in pairs:
+            if _bytes(one) != _bytes(other):
+                yield (
+                    f"random_case({seed}), {execution}: {name} is {one} of a run, and {other} in a "
+                    "window that was opened for several"
+                )
+
+
+def _periods(bars: Bars) -> Periods:
+    """Return three periods that end at bars, the last one behind them all."""
+    at = [len(bars) // 3, 2 * len(bars) // 3]
+    return Periods("bar", np.array([*bars.ts[at], bars.ts[-1] + 1], dtype=np.int64), 252.0)
+
+
+def _bytes(value: Any) -> bytes:
+    return np.asarray(value, dtype=np.float64).tobytes()
