@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import Any
 
 from whatif.errors import PluginError, nearest
@@ -80,7 +81,7 @@ class Seam:
         if name in self.built_in:
             return self.built_in[name]
         if ":" in name:
-            return self._checked(name, _imported(name, self.noun), "the study")
+            return self._checked(name, _imported(name, self.noun))
         for plugin in self.installed():
             if plugin.name == name:
                 return plugin.kind
@@ -128,13 +129,36 @@ class Seam:
                 origins[name] = origin
                 yield Plugin(name, kind, origin)
 
-    def _checked(self, name: str, kind: Any, origin: str) -> type[Any]:
+    def _checked(self, name: str, kind: Any, origin: str = "") -> type[Any]:
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
             raise PluginError(
-                f"{self.noun} {name!r} of {origin} is no class derived from "
+                f"{self.noun} {name!r}{f' of {origin}' if origin else ''} is no class derived from "
                 f"{self.base.__module__}.{self.base.__qualname__}"
             )
         return kind
+
+
+def classes_in(package: str, base: type[Any]) -> dict[str, type[Any]]:
+    """Return what comes along in a package: of each module the class that it defines, by the module's name.
+
+    Parameters
+    ----------
+    package : str
+        Name of a package, each of whose modules defines one class derived from `base`.
+    base : type
+        What they derive from.
+    """
+    found = {}
+    for entry in iter_modules(import_module(package).__path__):
+        defined = vars(import_module(f"{package}.{entry.name}")).values()
+        (found[entry.name],) = (
+            thing
+            for thing in defined
+            if isinstance(thing, type)
+            and issubclass(thing, base)
+            and thing.__module__ == f"{package}.{entry.name}"
+        )
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -12,7 +12,7 @@ import pytest
 from whatif.errors import SourceError
 from whatif.sources import IngestSpec
 from whatif.sources.chunk import NoRowsError
-from whatif.sources.normalize import read_file
+from whatif.sources.delivery import read_file
 
 NY = {"symbol": "S", "exchange": "XNYS", "timezone": "America/New_York"}
 HEADER = "ts,open,high,low,close,volume"

@@ -16,7 +16,7 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import BoundedStream, check_parquet, open_archive, text_of
-from whatif.sources.normalize import read_file
+from whatif.sources.delivery import read_file
 from whatif.sources.spec import IngestSpec
 
 SPEC = IngestSpec(symbol="X", exchange="XNYS", timezone="UTC")

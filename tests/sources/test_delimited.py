@@ -12,7 +12,7 @@ import pytest
 from whatif.errors import SourceError
 from whatif.sources import IngestSpec, parse_mapping
 from whatif.sources.delimited import read_csv
-from whatif.sources.normalize import read_file
+from whatif.sources.delivery import read_file
 
 HEADER = "ts,open,high,low,close,volume"
 ROW = "2013-10-07T13:30:00Z,10,10.5,9.9,10.2,100"

@@ -10,7 +10,9 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources import find_files, walk
-from whatif.sources.files import kind_of, open_binary
+from whatif.sources.kinds import file_kind
+from whatif.sources.kinds.csv import Csv
+from whatif.sources.opening import open_binary
 
 
 @pytest.fixture
@@ -53,9 +55,9 @@ def test_nothing_found(folder: Path, path: str) -> None:
 
 def test_a_name_that_says_nothing() -> None:
     with pytest.raises(SourceError, match="--format"):
-        kind_of("/data/bars.dat", "auto")
-    assert kind_of("/data/bars.dat", "csv") == "csv"
-    assert kind_of("/data/BARS.CSV.GZ", "auto") == "csv"
+        file_kind("/data/bars.dat", "auto")
+    assert file_kind("/data/bars.dat", "csv") is Csv
+    assert file_kind("/data/BARS.CSV.GZ", "auto") is Csv
 
 
 def test_gzip_is_unpacked(tmp_path: Path) -> None:

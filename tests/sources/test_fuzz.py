@@ -19,7 +19,7 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources import RULES, IngestSpec
-from whatif.sources.normalize import read_file
+from whatif.sources.delivery import read_file
 
 NEW_YORK = ZoneInfo("America/New_York")
 

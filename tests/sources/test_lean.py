@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import SourceError
-from whatif.sources.lean import lean_layout
+from whatif.sources.delivery import read_file
+from whatif.sources.kinds.lean import lean_layout
 from whatif.sources.lean_paths import contract_of, sort_out
-from whatif.sources.normalize import read_file
 from whatif.sources.spec import IngestSpec
 
 ROW = "33300000,950000,950000,939000,948500,1730100"
@@ -61,7 +61,7 @@ def test_the_path_says_price_clock_and_calendar(
 def test_a_zip_of_several_expiries_is_one_symbol_a_contract(tmp_path: Path) -> None:
     members = {f"20131007_es_minute_trade_2013{m:02}.csv": f"0,{m},{m},{m},{m},9" for m in (9, 12)}
     zipped = put(tmp_path, "future/cme/minute/es/20131007_trade.zip", members)
-    sources, notes = sort_out([zipped], IngestSpec())
+    sources, notes = sort_out([zipped], [zipped], IngestSpec())
     assert notes == ()
     found = {str(bar["symbol"]): bar["close"] for source in sources for bar in bars(source)}
     assert found == {"ES 201309": 9.0, "ES 201312": 12.0}
@@ -73,14 +73,14 @@ def test_a_root_stands_for_its_one_contract_and_says_so(tmp_path: Path) -> None:
     one = put(
         tmp_path, "future/cme/minute/es/20131007_trade.zip", {"20131007_es_minute_trade_201312.csv": ROW}
     )
-    assert sort_out([one], IngestSpec()) == (
+    assert sort_out([one], [one], IngestSpec()) == (
         (one,),
         ("ES is the contract ES 201312, the only one that came",),
     )
     other = put(
         tmp_path, "future/cme/minute/es/20131216_trade.zip", {"20131216_es_minute_trade_201403.csv": ROW}
     )
-    sources, _ = sort_out([one, other], IngestSpec())
+    sources, _ = sort_out([one, other], [one, other], IngestSpec())
     assert [contract_of(source) for source in sources] == ["ES 201312", "ES 201403"]
 
 
@@ -90,7 +90,7 @@ def test_options_are_contracts_in_ten_thousandths(tmp_path: Path) -> None:
         tmp_path, "option/usa/minute/aapl/20140606_trade_american.zip",
         {member: "34200000,120800,125600,120800,125000,404"},
     )  # fmt: skip
-    (source,), _ = sort_out([zipped], IngestSpec())
+    (source,), _ = sort_out([zipped], [zipped], IngestSpec())
     (bar,) = bars(source)
     assert (bar["symbol"], bar["high"], bar["exchange"]) == ("AAPL 20140621 C 645", 12.56, "XNYS")
 
@@ -108,7 +108,7 @@ def test_what_is_not_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
         put(tmp_path, "equity/mars/daily/rock.zip"),
         str(tmp_path / "equity/usa/factor_files/aapl.csv"),
     ]
-    sources, notes = sort_out(files, IngestSpec())
+    sources, notes = sort_out(files, files[:-1], IngestSpec())
     assert sources == (good,)
     text = "\n".join(notes)
     for reason in (
@@ -121,19 +121,20 @@ def test_what_is_not_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
 def test_nothing_but_quotes_is_refused(tmp_path: Path) -> None:
     quotes = put(tmp_path, "forex/oanda/daily/eurusd.zip")
     with pytest.raises(SourceError, match=r"(?s)no file of the delivery holds bars.*quotes.*eurusd"):
-        sort_out([quotes], IngestSpec(exchange="24/7", timezone="UTC"))
+        sort_out([quotes], [quotes], IngestSpec(exchange="24/7", timezone="UTC"))
 
 
 def test_options_that_cannot_hold_for_all(tmp_path: Path) -> None:
     spy = put(tmp_path, "equity/usa/daily/spy.zip")
     coin = put(tmp_path, "crypto/coinbase/daily/btcusd_trade.zip")
     with pytest.raises(SourceError, match="would hold for all"):
-        sort_out([spy, coin], IngestSpec(exchange="XNYS"))
+        sort_out([spy, coin], [spy, coin], IngestSpec(exchange="XNYS"))
+    both = [coin, put(tmp_path, "crypto/bitfinex/daily/btcusd_trade.zip")]
     with pytest.raises(SourceError, match="BTCUSD is in crypto/bitfinex and in crypto/coinbase"):
-        sort_out([coin, put(tmp_path, "crypto/bitfinex/daily/btcusd_trade.zip")], IngestSpec())
+        sort_out(both, both, IngestSpec())
     with pytest.raises(SourceError, match="--symbol QQQ: Lean's files name their symbols"):
-        sort_out([spy], IngestSpec(symbol="QQQ"))
-    assert sort_out([spy], IngestSpec(symbol="SPY"))[0] == (spy,)
+        sort_out([spy], [spy], IngestSpec(symbol="QQQ"))
+    assert sort_out([spy], [spy], IngestSpec(symbol="SPY"))[0] == (spy,)
 
 
 def test_a_market_without_known_hours_takes_the_users(tmp_path: Path) -> None:
@@ -148,4 +149,4 @@ def test_a_market_without_known_hours_takes_the_users(tmp_path: Path) -> None:
 
 def test_files_that_are_not_leans_are_left_alone(tmp_path: Path) -> None:
     files = [str(tmp_path / "alternative" / "a.csv"), str(tmp_path / "b.parquet")]
-    assert sort_out(files, IngestSpec()) == (tuple(files), ())
+    assert sort_out(files, [], IngestSpec()) == (tuple(files), ())

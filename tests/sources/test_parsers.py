@@ -17,9 +17,10 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources import RULES, IngestSpec
-from whatif.sources.lean import read_lean
-from whatif.sources.normalize import STAGED, read_file
-from whatif.sources.parquet import read_parquet
+from whatif.sources.delivery import read_file
+from whatif.sources.kinds import parquet
+from whatif.sources.kinds.lean import read_lean
+from whatif.sources.normalize import STAGED
 
 # ms since midnight in New York, prices, volume; the first is the open of the session of 7 October 2013
 GOOD = [
@@ -131,9 +132,10 @@ def test_a_bar_end_stamp_is_moved_to_the_start(tmp_path: Path) -> None:
     assert (row["ts"], row["hours"]) == (utc("2013-10-07 19:59"), "regular")
 
 
-def test_chunks_are_bounded_and_numbered_through(tmp_path: Path) -> None:
+def test_chunks_are_bounded_and_numbered_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, spec = write_parquet(tmp_path, GOOD)
-    assert [chunk.row.tolist() for chunk in read_parquet(source, spec, chunk_rows=2)] == [[1, 2], [3]]
+    monkeypatch.setattr(parquet, "CHUNK_ROWS", 2)
+    assert [batch["row"].to_pylist() for batch in read_file(source, spec)] == [[1, 2], [3]]
     source, spec = write_lean(tmp_path, GOOD)
     assert [chunk.row.tolist() for chunk in read_lean(source, spec, chunk_rows=2)] == [[1, 2], [3]]
 

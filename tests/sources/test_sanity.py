@@ -17,7 +17,7 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources import IngestSpec
-from whatif.sources.normalize import read_file
+from whatif.sources.delivery import read_file
 
 NY = IngestSpec(symbol="S", exchange="XNYS", timezone="America/New_York")
 UTC_NY = IngestSpec(symbol="S", exchange="XNYS", timezone="UTC")

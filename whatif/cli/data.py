@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from whatif.errors import SourceError
 from whatif.paths import visible
 from whatif.pins import LakeLocation
 
+if TYPE_CHECKING:
+    from whatif.sources import Source
+
 
 def ingest(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders or globs: CSV, Parquet, Lean zips.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs: CSV, Parquet, Lean zips; or one source.")
+    ],
     file_format: Annotated[
-        str, typer.Option("--format", help="auto, csv, parquet or lean; auto goes by the file's name.")
+        str, typer.Option("--format", help="csv, parquet, lean, module:Name; auto goes by the file's name.")
     ] = "auto",
     symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
     exchange: Annotated[
@@ -27,8 +34,12 @@ def ingest(
         str | None,
         typer.Option(help="IANA zone of the stamps, such as Europe/Berlin, unless they carry an offset."),
     ] = None,
-    timeframe: Annotated[str, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d.")] = "1min",
-    stamps: Annotated[str, typer.Option(help="start or end: which end of its bar a stamp marks.")] = "start",
+    timeframe: Annotated[
+        str | None, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; 1min if left out.")
+    ] = None,
+    stamps: Annotated[
+        str | None, typer.Option(help="start or end: which end of its bar a stamp marks; start if left out.")
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option("--map", help="Column of the table = column(s) of the file, such as ts=Date+Time."),
@@ -47,6 +58,10 @@ def ingest(
     symbol_from: Annotated[
         str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")
     ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="NAME=VALUE of a source that is none of files, such as symbols=SPY."),
+    ] = None,
     accept: Annotated[
         bool,
         typer.Option("--accept", help="Take files of which much is refused or looks misread."),
@@ -55,28 +70,30 @@ def ingest(
         bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
     ] = False,
 ) -> None:
-    """Read files of bars into the lake. The same file twice adds nothing."""
-    from whatif.sources import IngestSpec, parse_mapping
-    from whatif.workflow.ingest import ingest as ingest_files
+    """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
+    from whatif.sources import IngestSpec, make_source, named_source, parse_mapping, parse_options
+    from whatif.workflow.ingest import ingest as ingest_bars
 
-    spec = IngestSpec(
-        format=file_format,
-        symbol=symbol,
-        exchange=exchange,
-        timezone=timezone,
-        timeframe=timeframe,
-        stamps=stamps,
-        columns=parse_mapping(mapping or ()),
-        header=tuple(name.strip() for name in columns.split(",")) if columns else (),
-        delimiter=delimiter,
-        time_format=time_format,
-        decimal=decimal,
-        thousands=thousands,
-        symbol_from=symbol_from,
-        accept=accept,
-    )
+    texts = {
+        "symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe,
+        "stamps": stamps, "delimiter": delimiter, "time_format": time_format, "decimal": decimal,
+        "thousands": thousands, "symbol_from": symbol_from,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in texts.items() if value is not None}
+    kind, own = named_source(paths), parse_options(options or ())
+    what: Sequence[str] | Source = paths
+    if kind is None:
+        if own:
+            raise SourceError(f"--option {next(iter(own))} is for other sources than files: leave it out")
+        named = parse_mapping(mapping or ())
+        header = tuple(name.strip() for name in columns.split(",")) if columns else ()
+        spec = IngestSpec(format=file_format, columns=named, header=header, accept=accept, **given)
+    else:
+        if mapping or columns or file_format != "auto":
+            raise SourceError(f"--map, --columns and --format are for files, and {paths[0]} reads none")
+        what, spec = make_source(kind, {**given, **own}), IngestSpec(accept=accept)
     console = Console()
-    report = ingest_files(paths, spec, LakeLocation.from_environment(), dry_run=dry_run)
+    report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run)
     console.print(report.summary(), highlight=False, markup=False, soft_wrap=True)
     if report.faults:
         raise typer.Exit(1)

@@ -13,7 +13,12 @@ from rich.table import Table
 from whatif.paths import visible
 from whatif.plugins import BrokenPlugin, Seam
 
-SEAMS = ("whatif.axes.kinds:SEAM", "whatif.searches.kinds:SEAM", "whatif.splits.kinds:SEAM")
+SEAMS = (
+    "whatif.axes.kinds:SEAM",
+    "whatif.searches.kinds:SEAM",
+    "whatif.sources.kinds:SEAM",
+    "whatif.splits.kinds:SEAM",
+)
 """Where each seam is, as module:name."""
 
 

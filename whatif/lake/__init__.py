@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         BARS,
         BARS_QUARANTINE,
         EQUITY,
+        FORGOTTEN,
         PREDICTIONS,
         TABLES,
         TEST_LOOKS,
@@ -43,7 +44,8 @@ else:
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned",
             "spec": "TableSpec",
-            "tables": "BARS BARS_QUARANTINE EQUITY PREDICTIONS TABLES TEST_LOOKS TRADES features_table",
+            "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
+            "features_table",
             "tags": "tag_pin",
             "write": "append delete_matching insert_missing replace take_back upsert",
         },

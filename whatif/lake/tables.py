@@ -23,6 +23,9 @@ BARS = TableSpec(
 )
 """Bars; `ts` is the start, `hours` "regular" or "extended", volume in units, prices per unit."""
 
+FORGOTTEN = "whatif.forgotten."
+"""How properties of the table of bars begin that say what was taken back, and when."""
+
 BARS_QUARANTINE = TableSpec(
     name="bars_quarantine",
     columns=columns("""

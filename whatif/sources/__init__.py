@@ -1,9 +1,35 @@
-"""Files of bars, in: parsers, rules, sessions. Parsing itself imports no pyspark."""
+"""Sources of bars: the seam, those that come along, rules and sessions. Reading itself imports no pyspark."""
 
 from __future__ import annotations
 
-from whatif.sources.files import find_files
-from whatif.sources.rules import RULES
-from whatif.sources.spec import IngestSpec, parse_mapping
+from typing import TYPE_CHECKING
 
-__all__ = ["RULES", "IngestSpec", "find_files", "parse_mapping"]
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.sources.base import Source
+    from whatif.sources.chunk import Chunk, Layout, NoRowsError
+    from whatif.sources.contract import checked_chunks, checked_parts
+    from whatif.sources.delivery import Part, file_parts, read_part, source_parts, try_first
+    from whatif.sources.file_source import FileSource
+    from whatif.sources.files import find_files
+    from whatif.sources.limits import broken_limits
+    from whatif.sources.named import make_source, named_source, parse_options
+    from whatif.sources.rules import RULES
+    from whatif.sources.spec import IngestSpec, parse_mapping
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "base": "Source",
+            "chunk": "Chunk Layout NoRowsError",
+            "contract": "checked_chunks checked_parts",
+            "delivery": "Part file_parts read_part source_parts try_first",
+            "file_source": "FileSource",
+            "files": "find_files",
+            "limits": "broken_limits",
+            "named": "make_source named_source parse_options",
+            "rules": "RULES",
+            "spec": "IngestSpec parse_mapping",
+        },
+    )

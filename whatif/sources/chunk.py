@@ -1,30 +1,36 @@
-"""Rows as a source has them, before anything is believed."""
+"""Chunks: rows as a source has them, before they are checked."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from whatif.errors import SourceError
 from whatif.sources.numbers import POINTS, NumberStyle
 from whatif.typing import IntArray
 
+COLUMNS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")
+"""Columns that a source may have."""
+
 
 class NoRowsError(SourceError):
-    """A file has a header, or a schema, and no rows."""
+    """A part has no rows: of a file, a header or a schema alone."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is the same for all rows of one file.
+    """What is the same for all rows of a chunk.
 
     Attributes
     ----------
     source : str
-        The file, as an absolute path or URI.
+        Name of the part that they came from; of a file, its absolute path or URI.
     timeframe, exchange, stamps : str
         As in `IngestSpec`.
     symbol : str or None
@@ -77,19 +83,22 @@ class LineNumbers:
 
 
 @dataclass(frozen=True, eq=False)
-class RawChunk:
-    """A bounded number of rows of one file.
+class Chunk:
+    """A bounded number of rows of one part.
 
     Attributes
     ----------
     layout : Layout
         What they share.
-    row : int64 array (n,)
-        Number of each row in its file; the first data row is 1.
-    columns : DataFrame (n rows)
-        Table columns that the file has (`ts`, `open`, …), values as in the file.
-    raw : callable
-        Position in the chunk → JSON of what the file has there.
+    batch : RecordBatch (n rows)
+        Columns of the table, `COLUMNS`, as far as the source has them; `symbol` may be left out if the
+        layout names it. Prices per unit, volume in units.
+    checkpoint : str or None
+        What `Source.read` takes to go on behind this chunk.
+    row : int64 array (n,) or None
+        Number of each row in its part, from 1 on; None has them counted.
+    raw : callable or None
+        Position in the chunk → JSON of what the source has there; None takes it from the batch.
     misfits : tuple of (int, str)
         Number and JSON of rows that have the wrong number of fields.
     lines : LineNumbers or None
@@ -97,12 +106,29 @@ class RawChunk:
     """
 
     layout: Layout
-    row: IntArray
-    columns: pd.DataFrame
-    raw: Callable[[int], str]
+    batch: pa.RecordBatch
+    checkpoint: str | None = None
+    row: IntArray | None = None
+    raw: Callable[[int], str] | None = None
     misfits: tuple[tuple[int, str], ...] = ()
     lines: LineNumbers | None = None
 
     def __len__(self) -> int:
         """Return the number of rows, misfits not counted."""
-        return len(self.row)
+        return int(self.batch.num_rows)
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """Return the columns of the batch as pandas has them (n rows)."""
+        names = self.batch.schema.names
+        return pd.DataFrame({name: self.batch.column(k).to_pandas() for k, name in enumerate(names)})
+
+    def numbers(self) -> IntArray:
+        """Return the number of each row; the first is 1 if the source numbers none."""
+        return np.arange(1, len(self) + 1, dtype=np.int64) if self.row is None else self.row
+
+    def text(self, i: int) -> str:
+        """Return JSON of what the source has at a position of the chunk."""
+        if self.raw is not None:
+            return self.raw(i)
+        return json.dumps(self.batch.slice(i, 1).to_pylist()[0], default=str)

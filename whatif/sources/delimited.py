@@ -12,13 +12,13 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import text_of
-from whatif.sources.chunk import Layout, LineNumbers, NoRowsError, RawChunk
+from whatif.sources.chunk import Chunk, Layout, LineNumbers, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
-from whatif.sources.files import open_binary
+from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
 
 CHUNK_ROWS = 50_000
@@ -60,7 +60,7 @@ class _Lines:
             raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
 
 
-def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[RawChunk]:
+def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """Yield the rows of a CSV file.
 
     Parameters
@@ -84,7 +84,7 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
         yield from _chunks(lines, spec, chunk_rows)
 
 
-def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[RawChunk]:
+def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]:
     source = lines.source
     text = iter(lines)
     first_line, stated, before = _first_line(text, spec)
@@ -136,9 +136,7 @@ def _as_one_field(line: str) -> str:
     return '"' + line.rstrip("\r\n").replace('"', '""') + '"\n'
 
 
-def read_rows(
-    layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int
-) -> Iterator[RawChunk]:
+def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int) -> Iterator[Chunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
     lines = _Lines(layout.source, text, delimiter=",")
     records = _records(layout.source, csv.reader(iter(lines)), lines)
@@ -153,7 +151,7 @@ def _batches(
     records: Iterator[list[str]],
     lines: _Lines,
     chunk_rows: int,
-) -> Iterator[RawChunk]:
+) -> Iterator[Chunk]:
     done = 0
     while batch := list(islice(records, chunk_rows)):
         if done == 0:
@@ -173,7 +171,7 @@ def _chunk(
     batch: list[list[str]],
     done: int,
     numbers: LineNumbers,
-) -> RawChunk:
+) -> Chunk:
     width = len(names)
     fit = [len(record) == width for record in batch]
     row = np.arange(done + 1, done + len(batch) + 1, dtype=np.int64)
@@ -186,11 +184,11 @@ def _chunk(
             for i, (record, good) in enumerate(zip(batch, fit, strict=True))
             if not good
         )
-    columns = {target: pd.Series(_column(rows, where), dtype="str") for target, where in at.items()}
-    return RawChunk(
+    columns = [pa.array(_column(rows, where), pa.large_string()) for where in at.values()]
+    return Chunk(
         layout=layout,
         row=row[np.asarray(fit)],
-        columns=pd.DataFrame(columns),
+        batch=pa.record_batch(columns, names=list(at)),
         raw=lambda i: json.dumps(dict(zip(names, rows[i], strict=True))),
         misfits=misfits,
         lines=numbers,

@@ -1,36 +1,22 @@
-"""Find and open files, on a disk or in an object store."""
+"""The files that a delivery names, on a disk or in an object store."""
 
 from __future__ import annotations
 
 import glob
-import gzip
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import Any
 
 from whatif.errors import SourceError
 from whatif.masking import masked
 from whatif.paths import hidden_character, shown
-from whatif.pins import catalog_properties, explained
+from whatif.sources.kinds import file_kinds
+from whatif.sources.opening import explanation, file_system
 from whatif.sources.walk import Search, is_file
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
-
 _SCHEMES = ("s3", "file", "hdfs", "viewfs")
-
-_KINDS = {
-    ".zip": "lean",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".txt": "csv",
-    ".tsv": "csv",
-    ".csv.gz": "csv",
-    ".txt.gz": "csv",
-}
 
 
 def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ...]:
@@ -44,13 +30,14 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
     paths : sequence of str or Path
         Files, globs, folders (searched to any depth), or URIs such as s3://bucket/key.
     kind : str
-        "csv", "parquet" or "lean" takes only such files from folders; "auto" takes all three.
+        A format: only such files are taken from folders; with "auto" those of every format.
 
     Raises
     ------
     SourceError
         If a path names no file, or folders without an end.
     """
+    endings = tuple(ending for format_ in file_kinds(kind).values() for ending in format_.endings)
     found: dict[str, None] = {}
     search = Search()
     for path in map(str, paths):
@@ -59,11 +46,11 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
                 f"{shown(masked(path))}: the address carries a key, and addresses are stored with the bars: "
                 "leave it out, and give it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
             )
-        files = _remote_files(path, kind, search) if "://" in path else _local_files(path, kind, search)
+        files = _remote_files(path, endings, search) if "://" in path else _local_files(path, endings, search)
         if not files:
             raise SourceError(
                 f"{path}: no such file, or no file of bars in it: name files, folders or globs of "
-                f"{', '.join(_KINDS)} files"
+                f"{', '.join(endings)} files"
             )
         found.update(dict.fromkeys(sorted(files, key=_natural)))
     if not found:
@@ -76,64 +63,7 @@ def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def kind_of(path: str, kind: str) -> str:
-    """Return "csv", "parquet" or "lean": as given, or by the file's name (of a `ZIP::NAME`, the zip's).
-
-    Raises
-    ------
-    SourceError
-        If the name says nothing.
-    """
-    if kind != "auto":
-        return kind
-    path = path.partition("::")[0]
-    for ending, known in _KINDS.items():
-        if path.lower().endswith(ending):
-            return known
-    if path.lower().endswith((".feather", ".arrow", ".ipc", ".h5", ".hdf5", ".pkl", ".xlsx", ".xls")):
-        raise SourceError(
-            f"{path}: files of this kind are not read: write it as CSV or Parquet, as with "
-            "pandas.read_feather(…).to_parquet(…)"
-        )
-    raise SourceError(f"{path}: the file's name does not say its format: give it, as in --format csv")
-
-
-def open_binary(path: str) -> IO[bytes]:
-    """Open a file for reading; `.gz` is unpacked.
-
-    Raises
-    ------
-    SourceError
-        If it does not exist or may not be read.
-    """
-    try:
-        packed = path.lower().endswith(".gz")
-        if "://" in path:
-            system, inner = _file_system(path)
-            stream = cast(IO[bytes], system.open_input_file(inner))
-            return cast(IO[bytes], gzip.open(stream, "rb")) if packed else stream
-        return cast(IO[bytes], gzip.open(path, "rb")) if packed else open(path, "rb")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {_why(error)}") from error
-
-
-def _file_system(path: str) -> tuple[FileSystem, str]:
-    """Return the file system of a URI, and the path in it; S3 where the catalog looks for it."""
-    from pyarrow import fs
-
-    properties = catalog_properties()
-    endpoint = properties.get("s3.endpoint")
-    if endpoint and path.startswith("s3://"):
-        region = properties.get("s3.region") or properties.get("client.region")
-        return fs.S3FileSystem(endpoint_override=endpoint, region=region), path.removeprefix("s3://")
-    return cast("tuple[FileSystem, str]", fs.FileSystem.from_uri(path))
-
-
-def _why(error: OSError) -> str:
-    return explained(error) or str(error.strerror or error)
-
-
-def _local_files(path: str, kind: str, search: Search) -> list[str]:
+def _local_files(path: str, endings: tuple[str, ...], search: Search) -> list[str]:
     broken = hidden_character(path)
     if broken:
         raise SourceError(f"{shown(path)} holds the character {broken}: give the path of a file or folder")
@@ -143,17 +73,21 @@ def _local_files(path: str, kind: str, search: Search) -> list[str]:
     if there.is_file():
         return [os.path.abspath(there)]
     if there.is_dir():
-        return _files_below(os.path.abspath(there), kind, search)
+        return _files_below(os.path.abspath(there), endings, search)
     if not glob.has_magic(str(there)):
         return []
     matches = [m for m in search.matching(str(there)) if Path(m).is_file() or Path(m).is_dir()]
-    return [f for match in matches for f in _local_files(match, kind, search)]
+    return [f for match in matches for f in _local_files(match, endings, search)]
 
 
-def _files_below(folder: str, kind: str, search: Search) -> list[str]:
+def _files_below(folder: str, endings: tuple[str, ...], search: Search) -> list[str]:
     files = []
     for entry in search.below(folder):
-        if entry.name.startswith((".", "_")) or not _is_kind(entry.name, kind) or not is_file(entry):
+        if (
+            entry.name.startswith((".", "_"))
+            or not entry.name.lower().endswith(endings)
+            or not is_file(entry)
+        ):
             continue
         if not entry.path.isprintable() and (broken := hidden_character(entry.path)):
             raise SourceError(
@@ -163,35 +97,35 @@ def _files_below(folder: str, kind: str, search: Search) -> list[str]:
     return files
 
 
-def _remote_files(path: str, kind: str, search: Search) -> list[str]:
+def _remote_files(path: str, endings: tuple[str, ...], search: Search) -> list[str]:
     from pyarrow import fs
 
     scheme = path.split("://", 1)[0]
     if scheme not in _SCHEMES:
         raise SourceError(_unknown_address(path))
     if scheme == "file":
-        return _files_of_address(path, kind, search)
+        return _files_of_address(path, endings, search)
     try:
-        system, inner = _file_system(path)
+        system, inner = file_system(path)
         info = system.get_file_info(inner)
         if info.type == fs.FileType.File:
             return [path]
         selector: Any = fs.FileSelector(inner, allow_not_found=True, recursive=True)
         infos = [i for i in system.get_file_info(selector) if i.type == fs.FileType.File]
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {_why(error)}") from error
+        raise SourceError(f"{path}: cannot be read: {explanation(error)}") from error
     except (ValueError, NotImplementedError) as error:  # Arrow knows no such scheme, or it is no address
         raise SourceError(_unknown_address(path)) from error
-    return [f"{scheme}://{i.path}" for i in infos if _is_kind(i.path, kind)]
+    return [f"{scheme}://{i.path}" for i in infos if i.path.lower().endswith(endings)]
 
 
-def _files_of_address(path: str, kind: str, search: Search) -> list[str]:
+def _files_of_address(path: str, endings: tuple[str, ...], search: Search) -> list[str]:
     """Return the files that a file:// address names, by their addresses."""
     try:
-        inner = _file_system(path)[1]
+        inner = file_system(path)[1]
     except ValueError as error:
         raise SourceError(_unknown_address(path)) from error
-    return [f"file://{name}" for name in _local_files(glob.escape(inner), kind, search)]
+    return [f"file://{name}" for name in _local_files(glob.escape(inner), endings, search)]
 
 
 def _unknown_address(path: str) -> str:
@@ -207,8 +141,3 @@ def _is_no_store(path: Path) -> bool:
         return path.exists() and not (path.is_file() or path.is_dir())
     except OSError:
         return False
-
-
-def _is_kind(path: str, kind: str) -> bool:
-    known = next((known for ending, known in _KINDS.items() if path.lower().endswith(ending)), None)
-    return known is not None and kind in ("auto", known)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import open_archive
-from whatif.sources.files import kind_of, open_binary
+from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
 
 SCALED = 10_000.0
@@ -153,18 +153,21 @@ def contract_of(source: str) -> str | None:
     return None if future is None else f"{said.symbol} {future['expiry']}"
 
 
-def sort_out(files: Sequence[str], spec: IngestSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def sort_out(
+    files: Sequence[str], zips: Sequence[str], spec: IngestSpec
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the sources to read of a delivery, and notes on the files of Lean's that are not read.
 
-    A zip of several contracts is a source for each of them. Files that are not Lean's are returned as
-    they are, but for those that lie beside the bars in Lean's folder.
+    `zips` are those of the files that may be Lean's. A zip of several contracts is a source for each of
+    them. Files that are not Lean's are returned as they are, but for those that lie beside the bars in
+    Lean's folder.
 
     Raises
     ------
     SourceError
         If nothing is left to read, options would hold for several markets, or a symbol is in two.
     """
-    said = {file: lean_path(file) for file in files if kind_of(file, spec.format) == "lean"}
+    said = {file: lean_path(file) for file in zips}
     if not any(said.values()):
         return tuple(files), ()
     kept: list[str] = []

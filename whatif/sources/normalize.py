@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from whatif.domain import DAY_US, broken_symbol, timeframe_us
-from whatif.errors import SourceError
-from whatif.sources.chunk import RawChunk
-from whatif.sources.delimited import read_csv
-from whatif.sources.files import kind_of
-from whatif.sources.lean import read_lean
+from whatif.sources.chunk import Chunk
 from whatif.sources.numbers import read_counts, read_numbers
-from whatif.sources.parquet import read_parquet
 from whatif.sources.place import place
 from whatif.sources.review import FileReview
 from whatif.sources.rules import NOISE, RULES, broken_price_rules
 from whatif.sources.sessions import Tags
-from whatif.sources.spec import IngestSpec
 from whatif.sources.times import read_times
 from whatif.typing import BoolArray, FloatArray, IntArray
 
-_READERS = {"csv": read_csv, "parquet": read_parquet, "lean": read_lean}
 _PRICES = ("open", "high", "low", "close")
 _TS = pa.timestamp("us", tz="UTC")
 
@@ -54,7 +45,11 @@ STAGED = pa.schema(
         ("exchange", pa.string()),
     ]
 )
-"""Columns of a parsed row; `kind` is "bar", "refused", "file" (as a whole: `raw` says why) or "empty"."""
+"""Columns of a parsed row.
+
+`kind` is "bar" or "refused"; or the row stands for a part as a whole: "file" is refused (`raw` says why),
+"empty" has no rows, and "checkpoint" is where to go on (`raw`) behind so many rows (`row`).
+"""
 
 STAGED_DDL = """
     kind string, source string, row bigint, line bigint, rule string, raw string, symbol string, ts timestamp,
@@ -65,22 +60,7 @@ STAGED_DDL = """
 """The same as Spark takes a schema."""
 
 
-def read_file(source: str, spec: IngestSpec) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows in order, parsed, tagged and judged, in batches of bounded size.
-
-    Raises
-    ------
-    SourceError
-        If the file as a whole cannot be read as bars, or, after its last row, if most rows cannot be
-        what the options say that they are.
-    """
-    review = FileReview(accept=spec.accept)
-    for chunk in _READERS[kind_of(source, spec.format)](source, spec):
-        yield normalize(chunk, review)
-    review.finish()
-
-
-def normalize(chunk: RawChunk, review: FileReview | None = None) -> pa.RecordBatch:
+def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
     """Return one row for each row of `chunk` (misfits too), columns `STAGED`; counted in `review`."""
     review = review or FileReview()
     review.layout = layout = chunk.layout
@@ -109,7 +89,7 @@ def normalize(chunk: RawChunk, review: FileReview | None = None) -> pa.RecordBat
     return pa.Table.from_batches([bars, _refused_misfits(chunk)]).combine_chunks().to_batches()[0]
 
 
-def _numbers(chunk: RawChunk, review: FileReview) -> tuple[dict[str, FloatArray], BoolArray]:
+def _numbers(chunk: Chunk, review: FileReview) -> tuple[dict[str, FloatArray], BoolArray]:
     columns, n, style = chunk.columns, len(chunk), chunk.layout.numbers
     bad = np.zeros(n, dtype=bool)
     values = {"volume": np.zeros(n), "vwap": np.full(n, np.nan), "trade_count": np.full(n, np.nan)}
@@ -125,7 +105,7 @@ def _numbers(chunk: RawChunk, review: FileReview) -> tuple[dict[str, FloatArray]
     return values, bad
 
 
-def _codes(chunk: RawChunk) -> IntArray | None:
+def _codes(chunk: Chunk) -> IntArray | None:
     """Return symbols as numbers; None if all rows are of one."""
     if "symbol" not in chunk.columns:
         return None
@@ -133,7 +113,7 @@ def _codes(chunk: RawChunk) -> IntArray | None:
     return None if len(names) <= 1 else codes.astype(np.int64)
 
 
-def _missing_symbol(chunk: RawChunk) -> BoolArray:
+def _missing_symbol(chunk: Chunk) -> BoolArray:
     if "symbol" not in chunk.columns:
         return np.zeros(len(chunk), dtype=bool)
     symbol = chunk.columns["symbol"]
@@ -152,7 +132,7 @@ def _first_rule(broken: dict[str, BoolArray], n: int) -> np.ndarray:
 
 
 def _batch(
-    chunk: RawChunk,
+    chunk: Chunk,
     ts: IntArray,
     known_time: BoolArray,
     tags: Tags,
@@ -168,12 +148,12 @@ def _batch(
         typical = (values["high"] + values["low"] + values["close"]) / 3
     raw = np.full(n, None, dtype=object)
     for i in np.flatnonzero(refused):
-        raw[i] = chunk.raw(int(i))
+        raw[i] = chunk.text(int(i))
     columns = {
         "kind": np.where(refused, "refused", "bar"),
         "source": pa.repeat(layout.source, n),
-        "row": chunk.row,
-        "line": pa.nulls(n, pa.int64()) if chunk.lines is None else chunk.lines.of(chunk.row),
+        "row": chunk.numbers(),
+        "line": pa.nulls(n, pa.int64()) if chunk.lines is None else chunk.lines.of(chunk.numbers()),
         "rule": rule,
         "raw": raw,
         "symbol": _symbols(chunk),
@@ -192,7 +172,7 @@ def _batch(
     return pa.record_batch([_array(columns[f.name], f.type) for f in STAGED], schema=STAGED)
 
 
-def _symbols(chunk: RawChunk) -> pa.Array:
+def _symbols(chunk: Chunk) -> pa.Array:
     if "symbol" not in chunk.columns:
         return pa.repeat(pa.scalar(chunk.layout.symbol, pa.string()), len(chunk))
     return pa.array(chunk.columns["symbol"].astype("str").str.strip(), type=pa.string(), from_pandas=True)
@@ -209,7 +189,7 @@ def _array(values: object, kind: pa.DataType) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values, type=kind)
 
 
-def _refused_misfits(chunk: RawChunk) -> pa.RecordBatch:
+def _refused_misfits(chunk: Chunk) -> pa.RecordBatch:
     row_numbers = np.array([row for row, _ in chunk.misfits], dtype=np.int64)
     lines = [None] * len(row_numbers) if chunk.lines is None else chunk.lines.of(row_numbers).tolist()
     rows = [
@@ -228,11 +208,6 @@ def _refused_misfits(chunk: RawChunk) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=STAGED)
 
 
-def refused_file(source: str, error: SourceError) -> pa.RecordBatch:
-    """Return the one row that says that a file as a whole is refused."""
-    return pa.RecordBatch.from_pylist([{"kind": "file", "source": source, "raw": str(error)}], schema=STAGED)
-
-
-def empty_file(source: str) -> pa.RecordBatch:
-    """Return the one row that says that a file has no rows."""
-    return pa.RecordBatch.from_pylist([{"kind": "empty", "source": source}], schema=STAGED)
+def whole_part(kind: str, part: str, raw: str | None = None, row: int | None = None) -> pa.RecordBatch:
+    """Return the one row that stands for a part as a whole: see `STAGED`."""
+    return pa.RecordBatch.from_pylist([{"kind": kind, "source": part, "raw": raw, "row": row}], schema=STAGED)

@@ -1,4 +1,4 @@
-"""One look at each file as a whole: whether its rows are what the options say that they are."""
+"""Review of each part as a whole: whether its rows are what the options say that they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import SourceError
-from whatif.sources.chunk import Layout, RawChunk
+from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.grid import Grid
 from whatif.sources.limits import ACCEPT, MOST, exceeds
 from whatif.sources.numbers import grouped, may_be_grouped, with_commas
@@ -56,7 +56,7 @@ class FileReview:
     example: dict[str, tuple[int, str]] = field(default_factory=dict)
     grouped: dict[str, bool] = field(default_factory=dict)
 
-    def count(self, chunk: RawChunk, rule: np.ndarray) -> None:
+    def count(self, chunk: Chunk, rule: np.ndarray) -> None:
         """Count the rows of a chunk and the rules that they break."""
         self.layout = chunk.layout
         self.rows += len(chunk) + len(chunk.misfits)
@@ -68,7 +68,7 @@ class FileReview:
             self.broken[name] += count
         for name in set(rule[refused]) - set(self.example):
             at = int(np.flatnonzero(rule == name)[0])
-            self.example[name] = (int(chunk.row[at]), chunk.raw(at))
+            self.example[name] = (int(chunk.numbers()[at]), chunk.text(at))
 
     def look_at_numbers(self, columns: pd.DataFrame, values: dict[str, FloatArray]) -> None:
         """Notice dots that stand between thousands.

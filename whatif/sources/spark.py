@@ -1,14 +1,17 @@
-"""Parse files on Spark: one task takes whole files, any number of tasks at a time."""
+"""Parts read on Spark: one task takes whole parts, any number of tasks at a time."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
+from whatif.sources.base import Source
 from whatif.sources.chunk import NoRowsError
-from whatif.sources.normalize import STAGED_DDL, empty_file, read_file, refused_file
-from whatif.sources.spec import IngestSpec
+from whatif.sources.delivery import Part, read_part
+from whatif.sources.kinds import SEAM
+from whatif.sources.normalize import STAGED_DDL, whole_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,29 +19,48 @@ if TYPE_CHECKING:
 
 MOST_TASKS = 64
 
+_ITEMS = "source string, reader int, checkpoint string, rows bigint"
 
-def parse_files(spark: SparkSession, files: Sequence[str], spec: IngestSpec) -> DataFrame:
-    """Return one row for each row of `files`, columns `STAGED`, and one for each refused file.
+
+def parse_parts(spark: SparkSession, parts: Sequence[Part], accept: bool) -> DataFrame:
+    """Return one row for each row of `parts`, columns `STAGED`, and one for each refused part.
 
     Parameters
     ----------
     spark : SparkSession
         The session.
-    files : sequence of str
-        Paths or URIs that every worker can open.
-    spec : IngestSpec
-        What the user says about them; it goes along to the workers.
+    parts : sequence of Part
+        What every worker can read.
+    accept : bool
+        Whether to take parts that look misread.
     """
+    readers: list[Source] = []
+    items = []
+    for part in parts:
+        if not any(part.source is reader for reader in readers):
+            readers.append(part.source)
+            _send_along(type(part.source))
+        number = next(k for k, reader in enumerate(readers) if reader is part.source)
+        items.append((part.name, number, part.checkpoint, part.rows))
 
     def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for source in batch.column(0).to_pylist():
+            for item in batch.to_pylist():
+                part = Part(item["source"], readers[item["reader"]], item["checkpoint"], item["rows"])
                 try:
-                    yield from read_file(source, spec)
+                    yield from read_part(part, accept)
                 except NoRowsError:  # a quiet day's file has a header only
-                    yield empty_file(source)
+                    yield whole_part("empty", part.name)
                 except SourceError as error:
-                    yield refused_file(source, error)
+                    yield whole_part("file", part.name, str(error))
 
-    items = spark.createDataFrame([(file,) for file in files], "source string")
-    return items.repartition(min(len(files), MOST_TASKS)).mapInArrow(parse, STAGED_DDL)
+    rows = spark.createDataFrame(items, _ITEMS)
+    return rows.repartition(min(len(parts), MOST_TASKS)).mapInArrow(parse, STAGED_DDL)
+
+
+def _send_along(kind: type[Source]) -> None:
+    """Let a source's module travel by its content, if it is no part of what is installed on workers."""
+    from pyspark import cloudpickle
+
+    if not any(plugin.kind is kind for plugin in SEAM.every()) and kind.__module__ in sys.modules:
+        cloudpickle.register_pickle_by_value(sys.modules[kind.__module__])

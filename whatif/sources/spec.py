@@ -13,7 +13,6 @@ from whatif.sources.numbers import NumberStyle, number_style
 from whatif.sources.patterns import check_time_format
 from whatif.sources.zones import check_timezone
 
-FORMATS = ("auto", "csv", "parquet", "lean")
 STAMPS = ("start", "end")
 TARGETS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0}
@@ -27,7 +26,7 @@ class IngestSpec:
     Attributes
     ----------
     format : str
-        "csv", "parquet", "lean", or "auto": by the file's name.
+        "csv", "parquet", "lean", one of a user's own, or "auto": by the file's name.
     symbol : str, optional
         The symbol of all rows, where no column names it. Lean files name it in their path.
     exchange : str, optional
@@ -75,7 +74,10 @@ class IngestSpec:
     accept: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("format", self.format, FORMATS)
+        if self.format != "auto":
+            from whatif.sources.kinds import file_kinds
+
+            file_kinds(self.format)
         _one_of("stamps", self.stamps, STAMPS)
         for target in self.columns:
             _one_of("column", target, TARGETS)

@@ -30,6 +30,7 @@ from whatif.testing.orders import (
     state_reader,
 )
 from whatif.testing.searches import check_search
+from whatif.testing.sources import check_source
 from whatif.testing.splits import check_split
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "check_axis",
     "check_engine",
     "check_search",
+    "check_source",
     "check_split",
     "check_strategy",
     "differences",

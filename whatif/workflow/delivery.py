@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from whatif.calendars import exchange_aliases
 from whatif.errors import SourceError
-from whatif.sources.limits import broken_limits
+from whatif.sources import broken_limits
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -29,7 +29,7 @@ def delivery_faults(came: int, refused: Mapping[str, int], corrected: int) -> li
         Rows that would overwrite bars with other values.
     """
     faults = broken_limits(came, refused, corrected)
-    if not faults and sum(refused.values()) == came:
+    if not faults and came and sum(refused.values()) == came:
         rules = ", ".join(f"{count:,} {rule}" for rule, count in sorted(refused.items()))
         faults = [f"no row of {came:,} can be landed: {rules}"]
     return faults

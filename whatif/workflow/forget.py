@@ -10,15 +10,20 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
-from whatif.lake import BARS, BARS_QUARANTINE, find_delivery, read_pinned, sources_of, take_back, writer_lock
+from whatif.lake import (
+    BARS,
+    BARS_QUARANTINE,
+    FORGOTTEN,
+    find_delivery,
+    read_pinned,
+    sources_of,
+    take_back,
+    writer_lock,
+)
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-
-
-FORGOTTEN = "whatif.forgotten."
-"""How properties of the table begin that say what was taken back."""
 
 
 @dataclass(frozen=True)

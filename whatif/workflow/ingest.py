@@ -1,9 +1,11 @@
-"""Files of bars into the lake.
+"""Bars into the lake, from files or from any other source.
 
 Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, folders, globs),
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
 `--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`, `--decimal`,
 `--thousands`, `--symbol-from file`, `--accept`, `--dry-run`; see `IngestSpec` for what each means.
+In place of paths a source may be named (`my_sources:Service`), with `--option NAME=VALUE` for each of its
+own settings.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,11 @@ from whatif.calendars import known_dates
 from whatif.errors import SourceError
 from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_missing, upsert, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
-from whatif.sources import IngestSpec, find_files
-from whatif.sources.chunk import NoRowsError
+from whatif.sources import RULES, IngestSpec, Part, Source, file_parts, source_parts, try_first
+from whatif.sources.checkpoints import checkpoints_of, store_checkpoints
 from whatif.sources.collisions import check_symbol, numbered_files
 from whatif.sources.jumps import unadjusted
-from whatif.sources.lean_paths import sort_out
-from whatif.sources.normalize import read_file
-from whatif.sources.rules import RULES
-from whatif.sources.spark import parse_files
+from whatif.sources.spark import parse_parts
 from whatif.workflow.delivery import canonical, delivery_faults, refused_delivery, told_rows
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ class IngestReport:
     Attributes
     ----------
     files : int
-        Files read.
+        Files, or other parts of a source, that were read.
     came : int
         Rows in them: the sum of `landed`, `already_there`, `corrected` and the refused.
     landed : int
@@ -112,13 +110,13 @@ class IngestReport:
 
 
 def ingest(
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path] | Source,
     spec: IngestSpec | None = None,
     location: LakeLocation | None = None,
     spark: SparkSession | None = None,
     dry_run: bool = False,
 ) -> IngestReport:
-    """Read files of bars into the lake. The same file twice adds nothing.
+    """Read bars into the lake, from files or another source. The same bars twice add nothing.
 
     A delivery is refused, and nothing written, if more than 1 % of its rows cannot be read as bars,
     more than 5 % lie outside the exchange's sessions, more than 1 % would overwrite bars with other
@@ -126,10 +124,11 @@ def ingest(
 
     Parameters
     ----------
-    paths : sequence of str or Path
-        Files, folders (searched to any depth), globs or URIs.
+    paths : sequence of str or Path, or Source
+        Files, folders (searched to any depth), globs or URIs; or a source that is none of files. One that
+        gives checkpoints is read from where the last ingest with the same options ended.
     spec : IngestSpec, optional
-        How to read them.
+        How to read files; of another source `accept` alone.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
@@ -140,8 +139,10 @@ def ingest(
     Raises
     ------
     SourceError
-        If a file as a whole cannot be read, or too much of the delivery is refused or would overwrite
-        bars; nothing has been written then.
+        If a file or a source as a whole cannot be read, a source breaks its contract, or too much of the
+        delivery is refused or would overwrite bars; nothing has been written then.
+    PluginError
+        If a format cannot be imported.
     LakeError
         If the disk is full; the tables stay at their last snapshots.
     LakeLockedError
@@ -150,10 +151,10 @@ def ingest(
     began = time.monotonic()
     spec = spec or IngestSpec()
     location = location or LakeLocation.from_environment()
-    files, notes = sort_out(find_files(paths, spec.format), spec)
-    _try_first(files, spec)
+    parts, notes = _parts(paths, spec, location)
+    try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
-    lock = writer_lock(location, f"ingest of {len(files)} files, first {files[0]}")
+    lock = writer_lock(location, f"ingest of {len(parts)} files, first {parts[0].name}")
     with nullcontext() if dry_run else lock:
         if spark is None:
             from whatif.session import get_spark
@@ -161,15 +162,15 @@ def ingest(
             spark = get_spark(location, "whatif ingest")
         if not dry_run:
             create_tables(spark, location, (BARS, BARS_QUARANTINE))
-        staged = parse_files(spark, files, spec).persist()
+        staged = parse_parts(spark, parts, spec.accept).persist()
         try:
             at = None if dry_run else datetime.now(UTC)
             with in_words(location.described):
-                counts = _land(spark, location, staged, at, files, spec)
+                counts = _land(spark, location, staged, at, parts, spec)
         finally:
             staged.unpersist()
     return IngestReport(
-        files=len(files),
+        files=len(parts),
         snapshot_id=_snapshot_id(location),
         seconds=time.monotonic() - began,
         dry_run=dry_run,
@@ -177,14 +178,17 @@ def ingest(
     )
 
 
-def _try_first(files: Sequence[str], spec: IngestSpec) -> None:
-    """Read the first rows of the first file, all of a small one: most mistakes show there."""
-    try:
-        for _ in islice(read_file(files[0], spec), 2):
-            pass
-    except NoRowsError:
-        if len(files) == 1:
-            raise
+def _parts(
+    paths: Sequence[str | Path] | Source, spec: IngestSpec, location: LakeLocation
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Return what is to be read, and notes on what is not."""
+    if not isinstance(paths, Source):
+        return file_parts(paths, spec)
+    if spec != IngestSpec(accept=spec.accept):
+        raise SourceError(
+            f"a spec says how files are read, and {paths.label} is no file: give it options of its own"
+        )
+    return source_parts(paths, checkpoints_of(location, paths)), ()
 
 
 def _land(
@@ -192,20 +196,21 @@ def _land(
     location: LakeLocation,
     staged: DataFrame,
     at: datetime | None,
-    files: Sequence[str],
+    parts: Sequence[Part],
     spec: IngestSpec,
 ) -> dict:  # type: ignore[type-arg]
     """Judge the rows and write them, `at` an instant; without one, say what would be."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    extent = _extent(staged)
+    extent = _extent(staged, resumed=any(part.checkpoint is not None for part in parts))
     bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw")
+    names = [part.name for part in parts]
     bars = bars.withColumn("ingested_at", F.lit(at).cast("timestamp"))
-    judged = _judge(spark, location, numbered_files(spark, bars, files), extent).persist()
+    judged = _judge(spark, location, numbered_files(spark, bars, names), extent).persist()
     try:
         status = {row["status"]: row["count"] for row in judged.groupBy("status").count().collect()}
         refused = {row["rule"]: row["count"] for row in extent if row["kind"] == "refused"}
-        if status.get("duplicate") and spec.symbol is not None and len(files) > 1:
+        if status.get("duplicate") and spec.symbol is not None and len(parts) > 1:
             check_symbol(judged, spec.symbol)
         if status.get("duplicate"):
             refused["duplicate"] = status["duplicate"]
@@ -220,6 +225,8 @@ def _land(
             if refused:
                 _quarantine(spark, location, staged, judged, at)
             _write_bars(spark, location, judged, status, extent)
+            if any(row["kind"] == "checkpoint" for row in extent):
+                store_checkpoints(spark, location, parts[0].source, _checkpoints(staged), at)
     finally:
         judged.unpersist()
     return {
@@ -244,8 +251,17 @@ def _unknown_dates(staged: DataFrame) -> tuple[str, ...]:
     )
 
 
-def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
-    """Return counts, times, symbols and timeframes by kind and rule; raise for a refused file."""
+def _checkpoints(staged: DataFrame) -> dict[str, tuple[str, int]]:
+    """Return for each part where the next ingest goes on, and how many rows came until there."""
+    rows = staged.where("kind = 'checkpoint'").select("source", "raw", "row").collect()
+    return {row["source"]: (row["raw"], row["row"]) for row in rows}
+
+
+def _extent(staged: DataFrame, resumed: bool) -> list:  # type: ignore[type-arg]
+    """Return counts, times, symbols and timeframes by kind and rule; raise for a refused part.
+
+    Of a delivery that is `resumed` it is no fault that nothing new came.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
     rows: list = (  # type: ignore[type-arg]
@@ -264,7 +280,7 @@ def _extent(staged: DataFrame) -> list:  # type: ignore[type-arg]
         count = next(row["count"] for row in rows if row["kind"] == "file")
         more = f"\n… and {count - 3} more files" if count > 3 else ""
         raise SourceError("\n".join(row["raw"] for row in errors[:3]) + more + "\nnothing was written")
-    if not any(row["kind"] in ("bar", "refused") for row in rows):
+    if not resumed and not any(row["kind"] in ("bar", "refused") for row in rows):
         raise SourceError("no file has rows: name files with rows; nothing was written")
     return rows
 

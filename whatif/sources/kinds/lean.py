@@ -9,21 +9,40 @@ trades are not.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError
 from whatif.sources.bounded import open_archive, open_member, text_of
-from whatif.sources.chunk import Layout, RawChunk
+from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.delimited import CHUNK_ROWS, read_rows
-from whatif.sources.files import open_binary
-from whatif.sources.lean_paths import MEMBER, PRICE_UNITS, TIMEFRAMES, contract_of, lean_path
+from whatif.sources.file_source import FileSource
+from whatif.sources.lean_paths import MEMBER, PRICE_UNITS, TIMEFRAMES, contract_of, lean_path, sort_out
+from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 
 
-def read_lean(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[RawChunk]:
+class Lean(FileSource):
+    """Zipped trade bars of QuantConnect Lean, by the paths of its data folder."""
+
+    endings: ClassVar[tuple[str, ...]] = (".zip",)
+
+    def read_file(self, path: str) -> Iterator[Chunk]:
+        """Yield the rows of a zip, or of one file in it: `ZIP::NAME`."""
+        return read_lean(path, self.spec)
+
+    @classmethod
+    def sort_out(
+        cls, files: Sequence[str], own: Sequence[str], spec: IngestSpec
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the parts of a delivery: bars of trades alone, zips of contracts opened."""
+        return sort_out(files, own, spec)
+
+
+def read_lean(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """Yield the rows of one of Lean's zip files, or of one file in it: `ZIP::NAME`.
 
     Raises

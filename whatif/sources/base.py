@@ -1,0 +1,68 @@
+"""The seam of sources: what a place that bars come from has to say of itself.
+
+A source is a section of options. Its class gives the keys, names the parts that are read apart from each
+other, and reads each of them in chunks. Those that come along stand in `whatif.sources.kinds`, one in each
+module; one of your own is found by entry point (`whatif.sources`) or by `module:Name` as what
+`whatif ingest` is given, and tried with `whatif.testing.check_source`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from whatif.section import Section
+from whatif.sources.chunk import Chunk
+
+
+class Source(Section):
+    """A place that bars come from, and the keys of its options.
+
+    Attributes
+    ----------
+    as_written : bool
+        Whether columns hold what somebody wrote, in any order: text, local stamps. Such a source says in
+        its layouts how they are to be read. Of all others, columns are typed and stamps are instants.
+    """
+
+    as_written: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """What the source is called in messages and in the lake."""
+        kind = type(self)
+        package, _, module = kind.__module__.rpartition(".")
+        return module if package == "whatif.sources.kinds" else f"{kind.__module__}:{kind.__qualname__}"
+
+    @abstractmethod
+    def parts(self) -> Sequence[str]:
+        """Return the names of what is read, each on its own and at any time: files, symbols, shards.
+
+        A name is the `source` that the lake keeps with each row, so it holds no key, and stands for the
+        same rows each time. Where parts have other values for one bar, the later one stands.
+
+        Raises
+        ------
+        SourceError
+            If there is none.
+        """
+
+    @abstractmethod
+    def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+        """Yield the rows of a part, the stamps of each symbol in order; called in a task of Spark.
+
+        The same part and checkpoint give the same rows, and perhaps more behind them.
+
+        Parameters
+        ----------
+        part : str
+            Its name.
+        checkpoint : str or None
+            That of the last chunk that has landed: what follows it is wanted. None wants all.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be read; nothing of the delivery lands then.
+        """

@@ -1,0 +1,108 @@
+"""Sources whose parts are files: one class for each format."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
+
+import pandas as pd
+import pyarrow as pa
+
+from whatif.sources.base import Source
+from whatif.sources.chunk import Chunk, Layout, NoRowsError
+from whatif.sources.columns import layout_of, resolve_columns
+from whatif.sources.spec import IngestSpec
+
+
+class FileSource(Source):
+    """Files of one format.
+
+    Attributes
+    ----------
+    endings : tuple of str
+        How names of such files end, in small letters.
+    files : tuple of str
+        Absolute paths or URIs.
+    spec : IngestSpec
+        What the user says about them.
+    """
+
+    as_written: ClassVar[bool] = True
+    endings: ClassVar[tuple[str, ...]] = ()
+
+    files: tuple[str, ...] = ()
+    spec: IngestSpec = IngestSpec()
+
+    def parts(self) -> Sequence[str]:
+        """Return the files."""
+        return self.files
+
+    def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+        """Yield the rows of a file; it is read whole."""
+        return self.read_file(part)
+
+    @abstractmethod
+    def read_file(self, path: str) -> Iterator[Chunk]:
+        """Yield the rows of a file.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be read as one of this format.
+        """
+
+    @classmethod
+    def sort_out(
+        cls, files: Sequence[str], own: Sequence[str], spec: IngestSpec
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the parts of a delivery that holds files of this format, and notes on what is left out.
+
+        Parameters
+        ----------
+        files : sequence of str
+            All files, in the order of the delivery.
+        own : sequence of str
+            Those of this format.
+        spec : IngestSpec
+            What the user says about them.
+        """
+        return tuple(files), ()
+
+    def chunks(self, path: str, names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterator[Chunk]:
+        """Yield batches with a file's own columns as chunks; the table's are found by name and the spec.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        names : sequence of str
+            Its columns.
+        batches : iterable of RecordBatch
+            Its rows, with these columns.
+
+        Raises
+        ------
+        SourceError
+            If a column is missing, or there are no rows.
+        """
+        at, layout, empty = resolve_columns(path, names, self.spec), layout_of(path, self.spec), True
+        for batch in batches:
+            if batch.num_rows:
+                empty = False
+                yield _chunk(layout, at, batch)
+        if empty:
+            raise NoRowsError(f"{path}: has no rows: name a file with rows")
+
+
+def _chunk(layout: Layout, at: dict[str, tuple[int, ...]], batch: pa.RecordBatch) -> Chunk:
+    columns = [batch.column(k[0]) if len(k) == 1 else _joined(batch, k) for k in at.values()]
+    whole = Chunk(layout, batch)
+    return Chunk(layout, pa.record_batch(columns, names=list(at)), raw=whole.text)
+
+
+def _joined(batch: pa.RecordBatch, where: tuple[int, ...]) -> pa.Array:
+    text: pd.Series = batch.column(where[0]).to_pandas().astype("str")
+    for k in where[1:]:
+        text = text + " " + batch.column(k).to_pandas().astype("str")
+    return pa.Array.from_pandas(text)

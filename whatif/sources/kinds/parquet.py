@@ -1,0 +1,45 @@
+"""Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whatif.errors import SourceError
+from whatif.sources.bounded import check_parquet
+from whatif.sources.chunk import Chunk
+from whatif.sources.file_source import FileSource
+from whatif.sources.opening import open_binary
+
+CHUNK_ROWS = 50_000
+
+
+class Parquet(FileSource):
+    """Parquet files, also with the index of pandas."""
+
+    endings: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+    def read_file(self, path: str) -> Iterator[Chunk]:
+        """Yield the rows of a file.
+
+        Raises
+        ------
+        SourceError
+            If it is not Parquet, is empty or half-written, or a column is missing.
+        """
+        with open_binary(path) as stream:
+            try:
+                file = pq.ParquetFile(stream)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise SourceError(
+                    f"{path}: is not Parquet, or half-written ({error}): fetch it again, or give its format"
+                ) from error
+            check_parquet(path, file.metadata, stream.seek(0, 2))
+            batches = file.iter_batches(batch_size=CHUNK_ROWS)
+            try:
+                yield from self.chunks(path, file.schema_arrow.names, batches)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise SourceError(f"{path}: is damaged ({error}): fetch it again") from error
