@@ -41,7 +41,7 @@ def whatif(
 ) -> Run:  # fmt: skip
     """Return a function that runs a command in the fake account, and returns all that it printed."""
     clients = {"s3": s3, "emr-serverless": emr, "glue": glue_service, "logs": NoLogs()}
-    monkeypatch.setattr("whatif.submit.assemble.aws_client", lambda service, region: clients[service])
+    monkeypatch.setattr("whatif.submit.assembly.aws_client", lambda service, region: clients[service])
     monkeypatch.setattr("whatif.submit.follow.FIRST_POLL_SECONDS", 0.0)
     monkeypatch.setattr("whatif.submit.follow.LAST_POLL_SECONDS", 0.0)
     s3.put_object(Bucket="quant-artifacts", Key="whatif/environment.tar.gz", Body=b"packed")

@@ -14,7 +14,7 @@ import pytest
 
 from whatif.errors import SessionError, SubmitError
 from whatif.study import load_study
-from whatif.submit.assemble import Place, Size, Spark, assemble
+from whatif.submit.assembly import Place, Size, Spark, assemble
 from whatif.submit.attend import birth, read_state
 from whatif.submit.requests import Job
 from whatif.submit.runner import Phase, State

@@ -11,7 +11,7 @@ import pytest
 from whatif.errors import SubmitError
 from whatif.study import load_study
 from whatif.submit import bundle, submission
-from whatif.submit.assemble import Place, Size, assemble
+from whatif.submit.assembly import Place, Size, assemble
 from whatif.submit.follow import Watch
 from whatif.submit.records import Records
 from whatif.submit.settings import Prices, SubmitSettings

@@ -28,7 +28,7 @@ Output = Annotated[
 
 def features(study: Study, latest: Latest = False) -> None:
     """Compute the study's features and label, and store them."""
-    from whatif.submit.remote import study_here
+    from whatif.submit import study_here
     from whatif.workflow.steps import build_study_features
 
     console = Console()
@@ -41,7 +41,7 @@ def features(study: Study, latest: Latest = False) -> None:
 
 def train(study: Study, latest: Latest = False) -> None:
     """Train the study's models and store their predictions."""
-    from whatif.submit.remote import study_here
+    from whatif.submit import study_here
     from whatif.workflow.steps import train_study_models
 
     console = Console()
@@ -82,7 +82,7 @@ def leaderboard(
 ) -> None:
     """Print the ranking of the backtests that are stored; runs none."""
     from whatif.report import print_leaderboard
-    from whatif.submit.remote import study_here
+    from whatif.submit import study_here
     from whatif.workflow.steps import stored_leaderboard
 
     with study_here(study) as path:
@@ -103,7 +103,7 @@ def report(study: Study, output: Output = None) -> None:
 
 
 def _run(study: str, output: str | None, options: RunOptions) -> None:
-    from whatif.submit.remote import output_here, study_here
+    from whatif.submit import output_here, study_here
     from whatif.workflow.run import run as run_study
 
     console, location = Console(), LakeLocation.from_environment()
@@ -114,7 +114,7 @@ def _run(study: str, output: str | None, options: RunOptions) -> None:
 
 def _say_where(result: StudyResult, study: str, output: str | None, console: Console) -> None:
     from whatif.report import print_written
-    from whatif.submit.store import is_s3
+    from whatif.submit import is_s3
 
     if not result.files:
         raise typer.Exit(1)

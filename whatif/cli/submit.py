@@ -17,12 +17,7 @@ from whatif.masking import masked, masked_values
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
-    from whatif.submit.assemble import Place, Size, Spark
-    from whatif.submit.follow import Watch
-    from whatif.submit.records import Record, Records
-    from whatif.submit.runner import Runner, State
-    from whatif.submit.submission import Submission
-    from whatif.submit.target import Target
+    from whatif.submit import Place, Record, Records, Runner, Size, Spark, State, Submission, Target, Watch
 
 Settings = Annotated[
     Path | None, typer.Option("--settings", help="YAML file of the account; conf/submit.yaml if left out.")
@@ -49,10 +44,7 @@ def submit(
     ] = False,
 ) -> None:
     """Run a study on EMR Serverless, Glue or a cluster, follow it, and fetch leaderboard and report."""
-    from whatif.submit.assemble import Size
-    from whatif.submit.records import Records
-    from whatif.submit.settings import settings_path
-    from whatif.submit.submission import Wishes, start
+    from whatif.submit import Records, Size, Wishes, settings_path, start
 
     where = _place(target, settings, dry_run)
     folder = output or where.home / "reports" / _name_of(study)
@@ -80,8 +72,7 @@ def status(
     ] = None,
 ) -> None:
     """Show how submitted studies are doing; one that has succeeded is fetched."""
-    from whatif.submit.follow import describe
-    from whatif.submit.records import Records
+    from whatif.submit import Records, describe
 
     console = Console()
     records = Records(LakeLocation.from_environment().home)
@@ -103,7 +94,7 @@ def status(
 
 def cancel(name: Annotated[str, typer.Argument(help="Id, or study.")]) -> None:
     """Stop a submitted study; what is stored stays stored."""
-    from whatif.submit.records import Records
+    from whatif.submit import Records
 
     console = Console()
     records = Records(LakeLocation.from_environment().home)
@@ -121,8 +112,7 @@ def cancel(name: Annotated[str, typer.Argument(help="Id, or study.")]) -> None:
 def _submission(study: Path, where: Place, size: Size, flags: tuple[str, ...], output: Path) -> Submission:
     from whatif.resolve import check_study
     from whatif.study import load_study
-    from whatif.submit.assemble import assemble
-    from whatif.submit.bundle import strategy_file
+    from whatif.submit import assemble, strategy_file
 
     loaded = load_study(study)
     strategy_file(loaded)
@@ -138,9 +128,7 @@ def _name_of(study: Path) -> str:
 
 
 def _place(target: str, settings: Path | None, dry_run: bool) -> Place:
-    from whatif.submit.assemble import Place
-    from whatif.submit.settings import check_set, load_settings, settings_path, with_placeholders
-    from whatif.submit.target import parse_target
+    from whatif.submit import Place, check_set, load_settings, parse_target, settings_path, with_placeholders
 
     parsed = parse_target(target)
     path = settings_path(settings)
@@ -154,9 +142,7 @@ def _place(target: str, settings: Path | None, dry_run: bool) -> Place:
 
 def _place_of(record: Record) -> Place:
     """Return where a record was submitted to; to look at it, Spark is not needed here."""
-    from whatif.submit.assemble import Place
-    from whatif.submit.settings import check_set, load_settings
-    from whatif.submit.target import parse_target
+    from whatif.submit import Place, check_set, load_settings, parse_target
 
     target, path = parse_target(record.target), Path(record.settings)
     settings = load_settings(path)
@@ -165,7 +151,7 @@ def _place_of(record: Record) -> Place:
 
 
 def _runner(where: Place) -> Runner:
-    from whatif.submit.assemble import runner_of
+    from whatif.submit import runner_of
 
     return runner_of(where)
 
@@ -175,14 +161,13 @@ def _spark(target: Target) -> Spark | None:
     if target.remote:
         return None
     from whatif.session import find_iceberg_jar, find_java, find_spark_submit
-    from whatif.submit.assemble import Spark
+    from whatif.submit import Spark
 
     return Spark(str(find_spark_submit()), str(find_java()), str(find_iceberg_jar()))
 
 
 def _end(record: Record, where: Place, console: Console) -> None:
-    from whatif.submit.records import Records
-    from whatif.submit.submission import finish
+    from whatif.submit import Records, finish
 
     runner = _runner(where)
     with console.status("", spinner="dots") as live:
@@ -201,7 +186,7 @@ def _end(record: Record, where: Place, console: Console) -> None:
 
 
 def _watch(console: Console, tick: Callable[[str], None], remote: bool) -> Watch:
-    from whatif.submit.follow import LAST_POLL_SECONDS, NEAR_POLL_SECONDS, Watch
+    from whatif.submit import LAST_POLL_SECONDS, NEAR_POLL_SECONDS, Watch
 
     longest = LAST_POLL_SECONDS if remote else NEAR_POLL_SECONDS
     return Watch(lambda text: _say(console, text), tick, longest=longest)
@@ -209,9 +194,7 @@ def _watch(console: Console, tick: Callable[[str], None], remote: bool) -> Watch
 
 def _result(record: Record, state: State, where: Place, console: Console, shown: bool = False) -> None:
     """Fetch what a run left and show it, if it is not `shown` yet; a run that failed is exit code 1."""
-    from whatif.submit.runner import Phase
-    from whatif.submit.store import Store
-    from whatif.submit.submission import fetch
+    from whatif.submit import Phase, Store, fetch
 
     if state.phase is not Phase.SUCCEEDED:
         _say(console, "next: the same whatif submit starts it again; what is stored is not computed twice")

@@ -68,8 +68,7 @@ from whatif.workflow.judge import judge_study
 from whatif.workflow.lazy import lazy_session
 from whatif.workflow.provenance import provenance, versions
 from whatif.workflow.result import StudyResult
-from whatif.workflow.track import log_answer, log_stitched, tracked_study
-from whatif.workflow.track_judgement import log_judgement
+from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
 from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
 
 LEAST_ARRAY_BYTES = 40 * MEBIBYTE
