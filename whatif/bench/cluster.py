@@ -112,25 +112,14 @@ def measure(setting: Setting) -> Measurement:
     failed = sum(r["failed"] for r in (*rates, *year, *ordinary))
     one, two = (_median(rates, name) for name in ("one", "two"))
     configurations = len(_periods(setting)[0]) * len(_periods(setting)[1])
+    gain_goal = Goal("at least", 1.8)
     return Measurement(
         name="cluster",
         title=f"standalone cluster, {configurations} configurations in Backtrader's broker",
         figures=(
-            Figure("ratio", "rate on 2 executors / on 1", ratio, "x", Goal("at least", 1.8)),
-            Figure(
-                "ratio_year",
-                "the same on a year of minutes",
-                _median(year, "ratio"),
-                "x",
-                Goal("at least", 1.8),
-            ),
-            Figure(
-                "ratio_ordinary",
-                "the same of a bt.Strategy",
-                _median(ordinary, "ratio"),
-                "x",
-                Goal("at least", 1.8),
-            ),
+            Figure("ratio", "rate on 2 executors / on 1", ratio, "x", gain_goal),
+            Figure("ratio_year", "the same on a year of minutes", _median(year, "ratio"), "x", gain_goal),
+            Figure("ratio_ordinary", "the same of a bt.Strategy", _median(ordinary, "ratio"), "x", gain_goal),
             Figure(
                 "overhead", "one configuration, command to leaderboard", small[0], "s", Goal("under", 25.0)
             ),
