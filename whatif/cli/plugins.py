@@ -15,6 +15,7 @@ from whatif.plugins import BrokenPlugin, Seam
 
 SEAMS = (
     "whatif.axes.kinds:SEAM",
+    "whatif.engines.select:SEAM",
     "whatif.searches.kinds:SEAM",
     "whatif.sources.kinds:SEAM",
     "whatif.splits.kinds:SEAM",
