@@ -82,8 +82,8 @@ def test_flaw_02_chronology_is_never_that_of_arrival() -> None:
 
 @pytest.mark.spark
 def test_flaw_03_no_fold_is_random_and_no_neighbour_leaks(spark) -> None:
-    from whatif.models.random_forest import training_rows
-    from whatif.models.spec import model_spec
+    from whatif.training.fit import training_rows
+    from whatif.training.spec import model_spec
 
     bars = minutes(200)
     frame = feature_frame(bars, spec(200)).dropna()
@@ -104,8 +104,8 @@ def test_flaw_03_no_fold_is_random_and_no_neighbour_leaks(spark) -> None:
 
 @pytest.mark.spark
 def test_flaw_07_a_prediction_is_one_batch_not_a_job_for_each_bar(spark) -> None:
-    from whatif.models.random_forest import predict, train
-    from whatif.models.spec import model_spec
+    from whatif.training.fit import predict, train
+    from whatif.training.spec import model_spec
 
     frame = feature_frame(minutes(390), spec(390))
     features = spark.createDataFrame(frame, DDL)
@@ -173,8 +173,8 @@ def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_p
 @pytest.mark.spark
 def test_flaw_25_no_label_reaches_over_the_boundary(spark) -> None:
     """Forty percent of 1,000 bars train, and a label reads five bars ahead."""
-    from whatif.models.random_forest import training_rows
-    from whatif.models.spec import model_spec
+    from whatif.training.fit import training_rows
+    from whatif.training.spec import model_spec
 
     bars = minutes(1_000)
     frame = feature_frame(bars, spec(1_000))

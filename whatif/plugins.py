@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import isabstract
 from pkgutil import iter_modules
 from typing import Any
+
+from pydantic_core import PydanticCustomError, ValidationError
 
 from whatif.errors import PluginError, nearest
 
@@ -135,7 +138,55 @@ class Seam:
                 f"{self.noun} {name!r}{f' of {origin}' if origin else ''} is no class derived from "
                 f"{self.base.__module__}.{self.base.__qualname__}"
             )
+        if isabstract(kind):
+            missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+            raise PluginError(
+                f"{self.noun} {name!r}{f' of {origin}' if origin else ''} does not define {missing}"
+            )
         return kind
+
+
+@dataclass(frozen=True)
+class SectionSeam(Seam):
+    """A seam whose implementations are sections of the study, each known by its key `kind`.
+
+    Attributes
+    ----------
+    default : str
+        What a section is that names no kind.
+    """
+
+    default: str
+
+    def class_of(self, given: Any) -> type[Any] | None:
+        """Return the class of a section as it was written; None if there is none of its kind."""
+        try:
+            return self.find(self._kind(given))
+        except PluginError:
+            return None
+
+    def section(self, given: Any) -> Any:
+        """Return the section that was written, checked.
+
+        Raises
+        ------
+        ValueError
+            If it is none, as pydantic collects it.
+        """
+        if isinstance(given, self.base):
+            return given
+        if not isinstance(given, Mapping):
+            raise ValueError(f"must be a mapping of keys, such as {{kind: {self.default}}}; got {given!r}")
+        try:
+            found = self.find(self._kind(given))
+        except PluginError as error:
+            unknown = PydanticCustomError("unknown_kind", "{why}", {"why": str(error)})
+            line = {"type": unknown, "loc": ("kind",), "input": given["kind"]}
+            raise ValidationError.from_exception_data(self.noun, [line]) from None  # type: ignore[list-item]
+        return found.model_validate(given)
+
+    def _kind(self, given: Any) -> str:
+        return str(given.get("kind", self.default)) if isinstance(given, Mapping) else self.default
 
 
 def classes_in(package: str, base: type[Any]) -> dict[str, type[Any]]:

@@ -19,9 +19,9 @@ from whatif.domain.execution import Execution
 from whatif.domain.metrics import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
+from whatif.models.kinds import SEAM as MODELS
 from whatif.searches import Grid, Search
-from whatif.splits import Split
-from whatif.splits.kinds import SEAM
+from whatif.splits.kinds import SEAM as SPLITS
 from whatif.study import Study, parse_study
 from whatif.yaml_text import load_yaml
 
@@ -46,6 +46,10 @@ HEADINGS = {
 BASE = "study: s\ndata: {symbols: [SPY], start: 2024-01-02, end: 2024-07-01}\ncalendar: {exchange: XNYS}\n"
 BASE += "strategy: {name: sma_crossover}\n"
 
+BUILT_IN = {seam.base: list(seam.built_in.values()) for seam in (MODELS, SPLITS)}
+"""Of seams, what comes along; an axis that does has no keys of its own."""
+BUILT_IN |= {Search: [Grid], Axis: []}
+
 SECTION_DEFAULTS = {"split": "holdout", "search": "grid", "keep": "best"}
 """What the table says where the default is a section."""
 
@@ -60,7 +64,7 @@ def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         for field in one.model_fields.values():
             for inner in models_in(field.annotation):
                 # of a seam, what comes along; an axis that does has no keys of its own
-                kinds = {Split: SEAM.built_in.values(), Search: [Grid], Axis: []}.get(inner, [inner])
+                kinds = BUILT_IN.get(inner, [inner])
                 todo += [kind for kind in kinds if kind not in found]
     yield from found
 

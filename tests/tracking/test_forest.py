@@ -9,8 +9,9 @@ from urllib.parse import urlparse
 
 import pytest
 
+from whatif.models import Fitted, RandomForest, spark_ml
 from whatif.pins import LakeLocation
-from whatif.tracking.models import FOREST_TAG, NOT_ATTACHED, _log_forest
+from whatif.tracking.models import MODEL_TAG, NOT_ATTACHED, _log_fitted
 from whatif.tracking.run import start_study_run
 
 
@@ -34,13 +35,18 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("parts", [(), ("stages/1_Forest/data/part-0.snappy.parquet",)])
-def test_only_a_whole_forest_is_attached(mlflow_home: LakeLocation, parts: tuple[str, ...]) -> None:
+def test_only_a_whole_forest_is_attached(
+    mlflow_home: LakeLocation, parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_ml, "_pipeline", lambda fitted: Elsewhere(parts))
     run = start_study_run(mlflow_home, "s", "d", {})
     trained: Any = SimpleNamespace(
-        pipeline=Elsewhere(parts), spec=SimpleNamespace(columns=("x",), target="return")
+        kind=RandomForest(),
+        fitted=Fitted(("x",), None, 1),
+        spec=SimpleNamespace(columns=("x",), target="return"),
     )
-    _log_forest(run, trained)
+    _log_fitted(run, trained)
     there = [artifact.path for artifact in run.client.list_artifacts(run.run_id)]
     tags = run.client.get_run(run.run_id).data.tags
     assert there == (["model"] if parts else [])
-    assert tags.get(FOREST_TAG) == (None if parts else NOT_ATTACHED)
+    assert tags.get(MODEL_TAG) == (None if parts else NOT_ATTACHED)

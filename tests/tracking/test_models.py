@@ -9,16 +9,16 @@ import mlflow
 import pandas as pd
 import pytest
 
-from whatif.models.random_forest import Trained, train
-from whatif.models.spec import model_spec
 from whatif.pins import LakeLocation
 from whatif.splits.window import Window
 from whatif.study import RandomForest
 from whatif.tracking.models import log_model
 from whatif.tracking.run import TrackedRun, is_over, runs_below, start_child, start_study_run
+from whatif.training.fit import Trained, train
+from whatif.training.spec import model_spec
 
 from ..markets import us
-from ..models.test_random_forest import DDL, FEATURES, at
+from ..training.test_fit import DDL, FEATURES, at
 
 pytestmark = pytest.mark.spark
 

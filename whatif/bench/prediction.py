@@ -12,9 +12,9 @@ from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH
 from whatif.lake import PREDICTIONS, append, create_tables, read_pinned
-from whatif.models.random_forest import predict, train
 from whatif.resolve import Resolved, resolve_study
 from whatif.study import parse_study
+from whatif.training import predict, train
 from whatif.workflow.train import prepare_features
 
 BARS = 10_000
@@ -46,7 +46,7 @@ def measure(setting: Setting) -> Measurement:
     wanted = _QUICK_BARS if setting.options.quick else BARS
     resolved, features = _prepare(setting)
     (spec,) = resolved.models.values()
-    setting.say(f"prediction: training {spec.forest.trees} trees")
+    setting.say(f"prediction: training {TREES} trees")
     trained = train(features, spec)
     start = int(setting.market.bars.ts[-wanted])
 
@@ -76,7 +76,7 @@ def measure(setting: Setting) -> Measurement:
             "stored": stored,
             "computed": bare,
             "bars": predicted,
-            "trained_on": trained.rows,
+            "trained_on": trained.fitted.rows,
             "features": spec.columns,
         },
     )

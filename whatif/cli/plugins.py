@@ -16,6 +16,7 @@ from whatif.plugins import BrokenPlugin, Seam
 SEAMS = (
     "whatif.axes.kinds:SEAM",
     "whatif.engines.select:SEAM",
+    "whatif.models.kinds:SEAM",
     "whatif.searches.kinds:SEAM",
     "whatif.sources.kinds:SEAM",
     "whatif.splits.kinds:SEAM",

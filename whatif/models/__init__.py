@@ -1,1 +1,27 @@
-"""models."""
+"""Kinds of models: the seam, the one that comes along, and two bases that others are written on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.models.arrays import ArrayModel
+    from whatif.models.base import Fitted, ModelKind, Tune
+    from whatif.models.contract import check_fitted, check_frame, check_rows
+    from whatif.models.kinds import any_model, model_class
+    from whatif.models.random_forest import RandomForest
+    from whatif.models.spark_ml import SparkModel
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "arrays": "ArrayModel",
+            "base": "Fitted ModelKind Tune",
+            "contract": "check_fitted check_frame check_rows",
+            "kinds": "any_model model_class",
+            "random_forest": "RandomForest",
+            "spark_ml": "SparkModel",
+        },
+    )

@@ -240,7 +240,7 @@ def _check_labels(study: Study, timeline: Timeline, timeframe: str) -> None:
 
 def _tuned_on(study: Study, timeline: Timeline, timeframe: str) -> Iterator[tuple[Window, ...]]:
     """Yield the windows that models learn from, and look at, to choose their own parameters."""
-    folds = sorted({forest.tune.folds for forest in study.models.values() if forest.tune is not None})
+    folds = sorted({model.tune.folds for model in study.models.values() if model.tune is not None})
     for fold in timeline.every:
         for count in folds:
             for chain in forward_chains(timeline.schedule, fold.train, count, timeframe_us(timeframe)):

@@ -12,7 +12,6 @@ from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
-from whatif.models.spec import ModelSpec, model_spec
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.survey import Survey, coverage, most_bars, survey
@@ -23,6 +22,7 @@ from whatif.search.slices import BarSlice
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
+from whatif.training import ModelSpec, model_spec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -294,10 +294,10 @@ def _models(
     target = study.label.target if study.label else "return"
     combined = timeline.folds if timeline.ranks_paths else ()
     return {
-        (name, timeframe, fold.number): model_spec(name, forest, spec, target, fold.train, fold in combined)
+        (name, timeframe, fold.number): model_spec(name, kind, spec, target, fold.train, fold in combined)
         for fold in timeline.every
         if fold.train
-        for name, forest in study.models.items()
+        for name, kind in study.models.items()
         for timeframe, spec in features.items()
     }
 

@@ -52,9 +52,18 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
 _UNSAID = "__dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ __firstlineno__"
 _LEFT_OUT = {*_UNSAID.split(), "__static_attributes__", "__orig_bases__", "__parameters__", "_abc_impl"}
 """Names of a class that say nothing of what it does; dataclasses keep what they need elsewhere."""
+_OF_SECTIONS = (
+    "__pydantic_",
+    "__signature__",
+    "__class_vars__",
+    "__private_attr",
+    "__abstract",
+    "model_config",
+)
+"""Beginnings of names that pydantic gives a section of a study, whose keys count by their values."""
 
 
-def identity_of(name: str, *things: Any) -> str:
+def identity_of(name: str, *things: Any, noun: str = "strategy") -> str:
     """Return a digest of some values and of all that they can reach.
 
     Parameters
@@ -63,6 +72,8 @@ def identity_of(name: str, *things: Any) -> str:
         The strategy's, for what is refused.
     *things : Any
         The step function or class, and what is declared of it.
+    noun : str
+        What it is, for what is refused.
 
     Raises
     ------
@@ -70,7 +81,7 @@ def identity_of(name: str, *things: Any) -> str:
         If something that is reached has no value that could tell this strategy's results from
         another's; it is named.
     """
-    walk = _Walk(name, strict=not any(isinstance(thing, type) for thing in things))
+    walk = _Walk(name, strict=not any(isinstance(thing, type) for thing in things), noun=noun)
     try:
         return walk.root(things).hex()
     finally:
@@ -86,10 +97,13 @@ class _Walk:
         The strategy's.
     strict : bool
         Whether it is a step, which is called for each bar.
+    noun : str
+        What it is.
     """
 
-    def __init__(self, name: str, strict: bool) -> None:
+    def __init__(self, name: str, strict: bool, noun: str) -> None:
         self._name = name
+        self._noun = noun
         self._strict = strict
         self._known: dict[int, bytes] = {}
         self._open: dict[int, int] = {}
@@ -234,10 +248,11 @@ class _Walk:
         return f"class {named}".encode() if named else self._class(cls, where)
 
     def _class(self, cls: type, where: str) -> bytes:
-        parts = [cls.__name__.encode(), self.value(type(cls), where)]
+        section = _is_section(cls)
+        parts = [cls.__name__.encode(), *([] if section else [self.value(type(cls), where)])]
         parts += [self.value(base, where) for base in cls.__bases__]
         for key in sorted(vars(cls)):
-            if key not in _LEFT_OUT:
+            if key not in _LEFT_OUT and not (section and key.startswith(_OF_SECTIONS)):
                 value = vars(cls)[key]
                 parts += [key.encode(), self._member(cls, value, f"{cls.__name__}.{key}")]
         return _joined("class", parts)
@@ -355,9 +370,9 @@ class _Walk:
 
     def _refused(self, where: str, what: str) -> StrategyError:
         return StrategyError(
-            f"strategy {self._name}: {where} is {what}; a strategy's results must follow from its code and "
-            "values alone: give it as a parameter, as a column of the bars, or as numbers and arrays that "
-            "are worked out when the file is loaded"
+            f"{self._noun} {self._name}: {where} is {what}; a {self._noun}'s results must follow from its "
+            "code and values alone: give it as a parameter, as a column of the bars, or as numbers and "
+            "arrays that are worked out when the file is loaded"
         )
 
 
@@ -383,6 +398,10 @@ def _alike(values: list[Any] | tuple[Any, ...]) -> bytes | None:
 
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
+
+
+def _is_section(cls: type) -> bool:
+    return any((base.__module__, base.__name__) == ("whatif.section", "Section") for base in cls.__mro__)
 
 
 def _is_described(value: Any) -> bool:

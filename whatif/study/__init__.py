@@ -1,8 +1,8 @@
 """The YAML contract between an author and the engine."""
 
+from whatif.models import RandomForest
 from whatif.splits import Combinatorial, Holdout, WalkForward
 from whatif.study.digest import canonical, digest
-from whatif.study.forest import RandomForest
 from whatif.study.load import load_study, parse_study
 from whatif.study.model import (
     CalendarSection,

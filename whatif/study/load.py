@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
+from whatif.models import model_class
 from whatif.paths import bounded_text
 from whatif.searches import search_class
 from whatif.splits import split_class
@@ -118,6 +119,8 @@ def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
         model, path = kind or Study, path[1:]
     elif path[:1] == ["axes"] and len(path) > 1:
         model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]
+    elif path[:1] == ["models"] and len(path) > 1:
+        model, path = model_class(given["models"].get(path[1])) or Study, path[2:]
     parts = iter(path)
     for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)

@@ -24,11 +24,11 @@ from pydantic import (
 from whatif.axes import Axis, any_axes
 from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
 from whatif.errors import EngineError, nearest
+from whatif.models import ModelKind, any_model
 from whatif.paths import broken_rule, shown
 from whatif.searches import Grid, Search, any_search
 from whatif.section import Section
 from whatif.splits import Holdout, Split, any_split, split_class
-from whatif.study.forest import RandomForest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -165,7 +165,9 @@ class Study(Section):
     calendar: CalendarSection
     features: Annotated[tuple[str, ...], Field(strict=False)] = ()
     label: Label | None = None
-    models: dict[Name, RandomForest] = Field(default_factory=dict)
+    models: dict[Name, Annotated[SerializeAsAny[ModelKind], BeforeValidator(any_model)]] = Field(
+        default_factory=dict
+    )
     strategy: StrategySection
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)

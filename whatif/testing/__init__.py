@@ -20,6 +20,7 @@ from whatif.testing.compare import assert_same, task_differences, within_whole_u
 from whatif.testing.conformance import check_strategy
 from whatif.testing.engines import check_engine
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
+from whatif.testing.models import check_model
 from whatif.testing.orders import (
     Script,
     executions,
@@ -42,6 +43,7 @@ __all__ = [
     "cases",
     "check_axis",
     "check_engine",
+    "check_model",
     "check_search",
     "check_source",
     "check_split",

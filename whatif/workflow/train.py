@@ -13,14 +13,13 @@ from pyspark.sql import functions as F  # noqa: N812
 from whatif.features import build_features
 from whatif.lake import PREDICTIONS, read_pinned
 from whatif.lake import replace as replace_rows
-from whatif.models.random_forest import predict, train, validation_metrics
-from whatif.models.spec import ModelSpec
-from whatif.models.tuning import Tuned, tune
+from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner.plan import ModelPin
 from whatif.search.chains import forward_chains
 from whatif.tracking import Tracker, log_model
+from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
 from whatif.workflow.tuned import described, noted, read_noted
 
 Say = Callable[[str], None]
@@ -120,7 +119,7 @@ def prepare(
     metrics: dict[str, Mapping[str, float]] = {}
     if todo:
         features = prepare_features(session(), location, resolved, say)
-        trainings = sum(len(resolved.models[key].forest.candidates) for key in todo)
+        trainings = sum(len(resolved.models[key].kind.candidates) for key in todo)
         with _feature_rows(session(), location, features, trainings) as rows:
             for key in todo:
                 work = Work(session(), location, resolved, rows[key[1]], tracker, say)
@@ -137,7 +136,7 @@ def _tuned_of(location: LakeLocation, resolved: Resolved, keys: Sequence[ModelKe
     own = {
         named(resolved, key): resolved.models[key].digest(resolved.bars.snapshot_id)
         for key in keys
-        if resolved.models[key].forest.tune is not None
+        if resolved.models[key].kind.tune is not None
     }
     notes = read_noted(location, set(own.values()))
     return {name: described(notes[digest]) for name, digest in own.items() if digest in notes}
@@ -188,11 +187,11 @@ def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
 
 def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
     """Choose the model's own parameters inside its train window, if the study leaves them open."""
-    if spec.forest.tune is None:
+    if spec.kind.tune is None:
         return None
     part = spec.features.bars
     schedule = work.resolved.timeline.schedule
-    chains = forward_chains(schedule, spec.train, spec.forest.tune.folds, part.bar_us)
+    chains = forward_chains(schedule, spec.train, spec.kind.tune.folds, part.bar_us)
     return tune(work.features, spec, chains)
 
 
@@ -215,12 +214,13 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     snapshot = resolved.bars.snapshot_id
     fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
     tuned = _tuned(work, spec)
-    trained = train(work.features, spec if tuned is None else replace(spec, forest=tuned.forest))
+    trained = train(work.features, spec if tuned is None else replace(spec, kind=tuned.kind))
     trained = replace(trained, spec=spec)
     seconds = time.perf_counter() - started
     start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
     scored = predict(work.features, trained, start, snapshot).persist()
     try:
+        check_rows(trained.kind, rows_to_predict(work.features, spec, start), scored)
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
         if work.tracker is not None:
             digest = spec.digest(snapshot)
@@ -231,7 +231,7 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
         replace_rows(work.spark, work.location, PREDICTIONS, scored, noted(digest, tuned), own)
     finally:
         scored.unpersist()
-    text = f"model {named(resolved, key)}: {trained.rows:,} rows"
+    text = f"model {named(resolved, key)}: {trained.fitted.rows:,} rows"
     if metrics:
         text += (
             f", skill against the naive forecast {metrics['skill']:+.4f}, "

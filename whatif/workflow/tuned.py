@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from whatif.lake import PREDICTIONS
-from whatif.models.tuning import Tuned
 from whatif.pins import LakeLocation, open_table, table_exists
+from whatif.training import Tuned
 
 TUNED = "whatif.tuned"
 """Snapshot property of `predictions`: JSON of the model's digest, what was chosen and what was tried."""

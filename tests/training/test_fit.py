@@ -10,11 +10,12 @@ from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
 from whatif.features.compute import feature_frame
 from whatif.features.spec import FeatureSpec
-from whatif.models.random_forest import Trained, predict, train, training_rows, validation_metrics
-from whatif.models.spec import ModelSpec, model_spec
 from whatif.search.slices import BarSlice
 from whatif.splits.window import Window
 from whatif.study import RandomForest
+from whatif.training.fit import Trained, predict, train, training_rows
+from whatif.training.spec import ModelSpec, model_spec
+from whatif.training.validation import validation_metrics
 
 from ..markets import us, walk
 
@@ -95,26 +96,26 @@ def test_rows_are_purged_by_the_end_of_their_label(spark) -> None:
 
 def test_the_number_of_rows_by_hand(rows: pd.DataFrame, forest: Trained) -> None:
     own = rows[complete(rows) & rows["label_return"].notna()]
-    assert forest.rows == int((own["label_end"] <= at(TRAIN.end_us)).sum())
-    assert sum(forest.importances) == pytest.approx(1.0)
-    assert len(forest.importances) == 3
+    assert forest.fitted.rows == int((own["label_end"] <= at(TRAIN.end_us)).sum())
+    assert sum(forest.fitted.importances) == pytest.approx(1.0)
+    assert len(forest.fitted.importances) == 3
 
 
 def test_the_same_rows_give_the_same_forest(spark, rows: pd.DataFrame, forest: Trained) -> None:
     """Again, and from rows in another order in other partitions."""
-    forests = [train(on_spark(spark, rows, n), spec()).model.toDebugString for n in (2, 5)]
+    forests = [train(on_spark(spark, rows, n), spec()).fitted.model.toDebugString for n in (2, 5)]
     body = [
-        "\n".join(text.splitlines()[1:]) for text in (forest.model.toDebugString, *forests)
+        "\n".join(text.splitlines()[1:]) for text in (forest.fitted.model.toDebugString, *forests)
     ]  # the first line has a name of its own
     assert body[0] == body[1] == body[2]
     assert "If (feature" in body[0]
-    other = train(on_spark(spark, rows), spec(seed=8)).model.toDebugString
+    other = train(on_spark(spark, rows), spec(seed=8)).fitted.model.toDebugString
     assert "\n".join(other.splitlines()[1:]) != body[0]
 
 
 def test_parameters_reach_the_forest(spark, rows: pd.DataFrame) -> None:
     forest = {"bins": 8, "min_leaf": 9, "feature_subset": "all", "seed": 3}
-    model = train(on_spark(spark, rows), spec(**forest)).model
+    model = train(on_spark(spark, rows), spec(**forest)).fitted.model
     assert model.getNumTrees == 3
     found = {p.name: model.getOrDefault(p) for p in model.params if model.hasDefault(p) or model.isSet(p)}
     wanted = {
@@ -132,7 +133,7 @@ def test_a_model_of_some_features(spark, rows: pd.DataFrame) -> None:
     assert one.columns == ("close", "roc_3")
     # sma(5) is missing everywhere, and this model does not mind
     trained = train(on_spark(spark, rows.assign(sma_5=np.nan)), one)
-    assert trained.model.numFeatures == 2
+    assert trained.fitted.model.numFeatures == 2
     with pytest.raises(
         ModelError, match=r"model 'rf' has no row to train on in train \[2013-10-04T13:30Z, .*lengthen"
     ):
@@ -210,4 +211,4 @@ def test_a_forest_that_sees_the_answer_is_right(spark) -> None:
         frame[["close"]], frame["label_return"]
     )
     np.testing.assert_allclose(got["prediction"], theirs.predict(frame[["close"]]), atol=1e-12)
-    assert trained.importances == (0.0, 0.0, 1.0)
+    assert trained.fitted.importances == (0.0, 0.0, 1.0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from whatif.features import FeatureSpec
+from whatif.models import ModelKind
 from whatif.splits import Window
-from whatif.study import RandomForest, digest
+from whatif.study import digest
+from whatif.training.code import code_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class ModelSpec:
     ----------
     name : str
         What the study calls it; has no part in the digest.
-    forest : RandomForest
+    kind : ModelKind
         The variant's parameters as authored.
     features : FeatureSpec
         Where rows and label come from.
@@ -29,27 +31,30 @@ class ModelSpec:
         Rows may train only if they lie in one of these windows, and their label's bar ends by its end.
     everywhere : bool
         Whether all bars outside `train` are predicted; only those behind it otherwise.
+    code : str
+        Digest of the kind's code; "" for one that comes along.
     """
 
     name: str
-    forest: RandomForest
+    kind: ModelKind
     features: FeatureSpec
     columns: tuple[str, ...]
     target: str
     train: tuple[Window, ...]
     everywhere: bool = False
+    code: str = ""
 
     @property
     def identity(self) -> dict[str, object]:
         """What a configuration that uses this model depends on, apart from the market."""
-        forest = self.forest.model_dump(exclude={"target", "features"})
         bounds = [[window.start_us, window.end_us] for window in self.train]
         return {
-            "forest": forest,
+            **self.kind.identity,
             "features": asdict(self.features),
             "columns": list(self.columns),
             "target": self.target,
             "train": bounds if self.everywhere else bounds[0],
+            **({"code": self.code} if self.code else {}),
         }
 
     def digest(self, bars_snapshot: int) -> str:
@@ -64,14 +69,21 @@ class ModelSpec:
 
 def model_spec(
     name: str,
-    forest: RandomForest,
+    kind: ModelKind,
     features: FeatureSpec,
     default_target: str,
     train: Window | tuple[Window, ...],
     everywhere: bool = False,
 ) -> ModelSpec:
-    """Return the resolved model `name` of a study."""
+    """Return the resolved model `name` of a study.
+
+    Raises
+    ------
+    ModelError
+        If the code of its kind reaches what has no value.
+    """
     windows = (train,) if isinstance(train, Window) else train
     column_of = features.column_of()
-    chosen = features.columns if forest.features is None else tuple(column_of[f] for f in forest.features)
-    return ModelSpec(name, forest, features, chosen, forest.target or default_target, windows, everywhere)
+    chosen = features.columns if kind.features is None else tuple(column_of[f] for f in kind.features)
+    target = kind.target or default_target
+    return ModelSpec(name, kind, features, chosen, target, windows, everywhere, code_of(type(kind)))

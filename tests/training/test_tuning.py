@@ -11,14 +11,14 @@ import pytest
 from whatif.calendars import schedule
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
-from whatif.models.spec import ModelSpec, model_spec
-from whatif.models.tuning import tune
 from whatif.search.chains import Chain, forward_chains
 from whatif.splits.window import Window
 from whatif.study import RandomForest
+from whatif.training.spec import ModelSpec, model_spec
+from whatif.training.tuning import tune
 
 from ..markets import us
-from .test_random_forest import DDL, FEATURES, TRAIN, at
+from .test_fit import DDL, FEATURES, TRAIN, at
 
 pytestmark = pytest.mark.spark
 
@@ -56,8 +56,8 @@ def test_the_combination_with_the_least_error(spark) -> None:
     np.testing.assert_allclose(errors[[0, 1, 3]], 1.0, atol=0.1)
     np.testing.assert_allclose(errors[2], 0.0, atol=1e-12)
     assert found.chosen.params == {"depth": 1, "min_leaf": 1}
-    assert (found.forest.depth, found.forest.min_leaf, found.forest.seed) == (1, 1, 7)
-    assert found.forest.tune is None
+    assert (found.kind.depth, found.kind.min_leaf, found.kind.seed) == (1, 1, 7)
+    assert found.kind.tune is None
 
 
 def test_the_first_of_equals(spark) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from whatif.errors import ModelError
-from whatif.models.random_forest import error_on, train
-from whatif.models.spec import ModelSpec
+from whatif.models import ModelKind
 from whatif.search.chains import Chain
-from whatif.study.forest import TUNABLE, RandomForest
+from whatif.training.fit import train
+from whatif.training.spec import ModelSpec
+from whatif.training.validation import error_on
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Tried:
 class Tuned:
     """What was chosen, and everything that was tried for it, in the order of the lists."""
 
-    forest: RandomForest
+    kind: ModelKind
     chosen: Tried
     tried: tuple[Tried, ...]
 
@@ -57,7 +58,7 @@ def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned
     features : DataFrame
         Rows of a features table.
     spec : ModelSpec
-        The model; some of its forest's parameters are lists.
+        The model; some of its parameters are lists.
     chains : sequence of Chain
         Folds of its train window.
 
@@ -66,12 +67,12 @@ def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned
     ModelError
         If a fold has no row to learn from or to look at.
     """
-    lists = [name for name in TUNABLE if isinstance(getattr(spec.forest, name), tuple)]
+    candidates = spec.kind.candidates
     tried = []
-    for forest in spec.forest.candidates:
+    for candidate in candidates:
         errors = []
         for number, chain in enumerate(chains, 1):
-            own = replace(spec, forest=forest, train=chain.train)
+            own = replace(spec, kind=candidate, train=chain.train)
             error = error_on(features, train(features, own), chain.validate)
             if np.isnan(error):
                 raise ModelError(
@@ -79,6 +80,6 @@ def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned
                     f"{chain.validate[0]}: take fewer folds or a longer train window"
                 )
             errors.append(error)
-        tried.append(Tried({name: getattr(forest, name) for name in lists}, tuple(errors)))
+        tried.append(Tried({name: getattr(candidate, name) for name in spec.kind.lists}, tuple(errors)))
     best = min(range(len(tried)), key=lambda k: tried[k].mean)
-    return Tuned(spec.forest.candidates[best], tried[best], tuple(tried))
+    return Tuned(candidates[best], tried[best], tuple(tried))

@@ -1,0 +1,200 @@
+"""The seam of models: what a kind of model has to say of itself.
+
+A model is a section of the study. Its class gives the keys, learns from rows of a features table, and
+predicts others. Kinds that come along stand in modules beside this one; one of your own is found by
+entry point (`whatif.models`) or by `module:Name` as the model's `kind`, and tried with
+`whatif.testing.check_model`. A study is read without Spark, so a kind imports what it learns with inside of
+its methods.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from whatif.section import Section
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MAX_CANDIDATES = 1_000
+"""Combinations of parameters that one model may choose among."""
+
+
+class Tune(Section):
+    """How a model's own parameters are chosen: on so many folds of its train window, in time order."""
+
+    folds: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a model learnt, and from what.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Feature columns, in the order in which it learnt from them.
+    model : Any
+        The kind's own object; None if there was no row to learn from.
+    rows : int
+        Rows that it learnt from.
+    importances : tuple of float, or None
+        How much each column counts, in the order of `columns`, where the kind knows it.
+    """
+
+    columns: tuple[str, ...]
+    model: Any
+    rows: int
+    importances: tuple[float, ...] | None = None
+
+
+class ModelKind(Section):
+    """A kind of model, and the keys of its section.
+
+    `whatif.models.SparkModel` and `whatif.models.ArrayModel` do most of it for estimators of Spark ML,
+    and for what learns from arrays of numpy.
+
+    Attributes
+    ----------
+    kind : str
+        Name by which a study asks for it.
+    features : tuple of str, or None
+        Those of the study's features that it learns from; None for all of them.
+    target : str or None
+        What it learns, "return" or "level"; None for what the study's label says.
+    tune : Tune or None
+        How one value is chosen of each parameter that is a list.
+    tunable : tuple of str
+        Keys that may be lists of values to choose among, declared such as `depth: int | tuple[int, ...]`.
+    """
+
+    kind: str
+    features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
+    target: Literal["return", "level"] | None = None
+    tune: Tune | None = None
+
+    tunable: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def fit(self, rows: DataFrame, columns: tuple[str, ...]) -> Fitted:
+        """Return what is learnt from rows.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            `symbol`, `ts`, the feature columns, and `label` in the target's unit; doubles, none of them
+            missing. They lie in a fixed number of partitions by a hash of symbol and ts, sorted in each, so
+            that the same rows come in the same order wherever they are. There may be none: `Fitted.rows`
+            is 0 then, and the engine says so.
+        columns : tuple of str
+            The feature columns, in order.
+        """
+
+    @abstractmethod
+    def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
+        """Return the rows with a column `prediction` added: a finite double in the target's unit for each.
+
+        A row's prediction depends on that row's features alone.
+
+        Parameters
+        ----------
+        fitted : Fitted
+            What `fit` returned, or `load`.
+        rows : DataFrame
+            `symbol`, `ts` and the feature columns, none of them missing, and maybe further columns of
+            numbers, which are kept as they are.
+        """
+
+    @abstractmethod
+    def save(self, fitted: Fitted, folder: Path) -> Mapping[str, Mapping[str, Any]]:
+        """Write what was learnt to files of a folder, and return how MLflow reads them.
+
+        Returns
+        -------
+        mapping
+            Options of MLflow's flavours by name, such as "python_function"; empty if nothing was written
+            that could be read again.
+        """
+
+    @abstractmethod
+    def load(self, folder: Path) -> Fitted:
+        """Return what `save` wrote."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes this variant another model on the same rows: its keys by value.
+
+        It becomes part of `model_digest` and of each `config_id` that trades the model.
+        """
+        return {"model": self.parameters}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its keys by value, but for which rows and columns it learns from."""
+        return self.model_dump(exclude={"target", "features"})
+
+    @property
+    def candidates(self) -> tuple[Self, ...]:
+        """The variants that it stands for, the last parameter varying fastest; itself if there is one."""
+        if self.tune is None:
+            return (self,)
+        lists = {name: getattr(self, name) for name in self.lists}
+        points = (dict(zip(lists, point, strict=True)) for point in product(*lists.values()))
+        return tuple(self.model_copy(update={**point, "tune": None}) for point in points)
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The parameters that are lists of values to choose among."""
+        return tuple(name for name in self.tunable if isinstance(getattr(self, name), tuple))
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _list(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name not in ("features", *cls.tunable):
+            return value
+        value = tuple(value) if isinstance(value, list) else value
+        if isinstance(value, tuple) and (not value or len(set(map(repr, value))) < len(value)):
+            raise ValueError(f"{list(value)} must hold at least one value, and each once")
+        return value
+
+    @model_validator(mode="after")
+    def _tuned(self) -> Self:
+        several = self.lists
+        if self.tune is not None and not several:
+            lists = f"give a list for one of {', '.join(self.tunable)}, or " if self.tunable else ""
+            raise ValueError(f"tune has nothing to choose: {lists}remove tune")
+        if several and self.tune is None:
+            raise ValueError(
+                f"{several[0]} holds several values, and the model does not say how one is chosen: add "
+                "tune: {folds: 3}, or declare a model for each value and name them on the axis model"
+            )
+        count = prod(len(getattr(self, name)) for name in several)
+        if count > MAX_CANDIDATES:
+            raise ValueError(
+                f"{count:,} combinations would be trained on each fold, more than "
+                f"{MAX_CANDIDATES:,}: give fewer values"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_tune(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `tune` out where there is none, so that names made of the content stay what they were."""
+        content: dict[str, Any] = dump(self)
+        if content.get("tune") is None:
+            content.pop("tune", None)
+        return content

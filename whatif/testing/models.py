@@ -1,0 +1,124 @@
+"""A check of a kind of model of one's own against what every kind has to keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.models import Fitted, ModelKind, check_fitted, check_frame, check_rows
+from whatif.typing import FloatArray
+
+COLUMNS = ("slope", "bend", "noise")
+ROWS = 600
+_SCHEMA = "symbol string, ts timestamp, slope double, bend double, noise double, label double"
+
+
+def check_model(
+    kind: type[ModelKind],
+    spark: Any,
+    keys: Mapping[str, Any] | None = None,
+    name: str = "own",
+    tolerance: float = 0.0,
+) -> None:
+    """Raise unless a kind of model keeps to the contract of `ModelKind` on rows that are made for it.
+
+    Parameters
+    ----------
+    kind : type
+        The class.
+    spark : SparkSession
+        A session to work on.
+    keys : mapping, optional
+        Keys of its section, such as {"penalty": 0.1}; without `kind`.
+    name : str
+        What a study would give as `kind`.
+    tolerance : float
+        How far predictions may differ, as a fraction, between two models learnt from the same rows.
+
+    Raises
+    ------
+    ModelError
+        If what it learns or predicts breaks the contract.
+    AssertionError
+        If the same rows teach it something else, a prediction depends on other rows, what it saved reads back
+        otherwise, or a section does not survive being written and read.
+    """
+    model = kind.model_validate({"kind": name, **(keys or {})})
+    written = kind.model_validate(model.model_dump(by_alias=True))
+    assert written == model, f"{name}: {written!r} was read back of {model!r}"
+    for variant in model.candidates:
+        _check(variant, spark, name, tolerance)
+
+
+def _check(model: ModelKind, spark: Any, name: str, tolerance: float) -> None:
+    made = _rows()
+    rows = spark.createDataFrame(made, _SCHEMA)
+    taught, asked = _spread(rows), rows.drop("label")
+    fitted = _fitted(model, taught)
+    assert fitted.rows == ROWS, f"{name}: it says that it learnt from {fitted.rows} rows of {ROWS}"
+    first = _predictions(model, fitted, asked)
+    again = _fitted(model, _spread(rows.orderBy("noise").repartition(3)))
+    _alike(
+        _predictions(model, again, asked), first, tolerance, f"{name}: the same rows teach it another model"
+    )
+    few = asked.where("noise > 0")
+    _alike(
+        _predictions(model, fitted, few),
+        first[made["noise"].to_numpy() > 0],
+        0.0,
+        f"{name}: a prediction depends on what else is asked",
+    )
+    with TemporaryDirectory() as folder:
+        assert model.save(fitted, Path(folder)), f"{name}: it names no flavour in which MLflow reads it"
+        loaded = model.load(Path(folder))
+        check_fitted(model, loaded, COLUMNS)
+        _alike(_predictions(model, loaded, asked), first, 0.0, f"{name}: what it saved predicts otherwise")
+    assert len(_predictions(model, fitted, asked.limit(0))) == 0
+    assert _fitted(model, taught.limit(0)).rows == 0, f"{name}: of no row, Fitted.rows is 0"
+
+
+def _rows() -> pd.DataFrame:
+    """Return rows of two symbols, whose label follows from two of three columns, with some noise."""
+    rng = np.random.default_rng(16)
+    slope, bend, noise = rng.normal(size=(3, ROWS))
+    return pd.DataFrame(
+        {
+            "symbol": np.repeat(["A", "B"], ROWS // 2),
+            "ts": pd.Timestamp("2024-03-01 14:30", tz="UTC") + pd.to_timedelta(np.arange(ROWS), "min"),
+            **dict(zip(COLUMNS, (slope, bend, noise), strict=True)),
+            "label": 0.01 * slope - 0.02 * np.maximum(bend, 0.0) + 0.001 * rng.normal(size=ROWS),
+        }
+    )
+
+
+def _spread(rows: Any) -> Any:
+    """Return rows as the engine gives them to `fit`."""
+    return rows.repartition(4, "symbol", "ts").sortWithinPartitions("symbol", "ts")
+
+
+def _fitted(model: ModelKind, rows: Any) -> Fitted:
+    fitted = model.fit(rows, COLUMNS)
+    check_fitted(model, fitted, COLUMNS)
+    return fitted
+
+
+def _predictions(model: ModelKind, fitted: Fitted, asked: Any) -> FloatArray:
+    """Return what it predicts, checked, by symbol and time; a further column has to come through."""
+    given = model.predict(fitted, asked.selectExpr("*", "slope * 2 beside"))
+    check_frame(model, given)
+    check_rows(model, asked, given)
+    collected = given.select("symbol", "ts", "slope", "beside", "prediction").toPandas()
+    frame: pd.DataFrame = collected.sort_values(["symbol", "ts"], ignore_index=True)
+    assert (frame["beside"] == frame["slope"] * 2).all(), "a column beside the features came out changed"
+    return frame["prediction"].to_numpy("float64")
+
+
+def _alike(found: Any, wanted: Any, tolerance: float, said: str) -> None:
+    scale = float(np.abs(wanted).max(initial=0.0))
+    furthest = float(np.abs(found - wanted).max(initial=0.0))
+    assert furthest <= tolerance * scale, f"{said}: predictions differ by up to {furthest:g} of {scale:g}"

@@ -1,0 +1,23 @@
+"""Training: models learn from features, choose their parameters, predict, and are measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.training.fit import Trained, predict, rows_to_predict, train
+    from whatif.training.spec import ModelSpec, model_spec
+    from whatif.training.tuning import Tuned, tune
+    from whatif.training.validation import validation_metrics
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "fit": "Trained predict rows_to_predict train",
+            "spec": "ModelSpec model_spec",
+            "tuning": "Tuned tune",
+            "validation": "validation_metrics",
+        },
+    )
