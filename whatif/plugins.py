@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from inspect import isabstract
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 from pydantic_core import PydanticCustomError, ValidationError
@@ -224,12 +227,26 @@ def _entries(group: str) -> tuple[tuple[str, str, str], ...]:
 def _imported(value: str, noun: str) -> Any:
     module, _, name = value.partition(":")
     try:
-        found: Any = import_module(module)
+        found: Any = _module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except Exception as error:
         raise PluginError(
-            f"{noun} {value!r} cannot be imported: {type(error).__name__}: {error}; install it, or correct "
-            "the name (module:Name)"
+            f"{noun} {value!r} cannot be imported: {type(error).__name__}: {error}; install it, run where "
+            "its file lies, or correct the name (module:Name)"
         ) from error
     return found
+
+
+def _module(name: str) -> ModuleType:
+    """Return a module that is installed, or lies in the working folder, which is looked through last."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        here = os.getcwd()
+        if error.name != name.partition(".")[0] or here in sys.path:
+            raise
+        # a console script's path holds its own folder and not this one
+        sys.path.append(here)
+        invalidate_caches()
+        return import_module(name)

@@ -96,6 +96,20 @@ def test_it_is_found_by_module_and_by_entry_point(own, monkeypatch, kind: str) -
     ]  # fmt: skip
 
 
+def test_a_file_in_the_working_folder_is_found_by_its_name(tmp_path: Path, monkeypatch) -> None:
+    """As a console script looks for it, whose path holds its own folder instead."""
+    (tmp_path / "own_splits_of_a_folder.py").write_text(
+        "from whatif.splits import Holdout\nclass Mine(Holdout):\n    kind: str\n"
+    )
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(Path.cwd()))])
+    with pytest.raises(StudyError, match="install it, run where its file lies, or correct the name"):
+        parse_study(STUDY.format(split="kind: 'own_splits_of_a_folder:Mine'"))
+    monkeypatch.chdir(tmp_path)
+    found = parse_study(STUDY.format(split="kind: 'own_splits_of_a_folder:Mine'"))
+    assert type(found.split).__name__ == "Mine"
+    assert sys.path[-1] == str(tmp_path)  # it stands before nothing
+
+
 @pytest.mark.parametrize(
     ("split", "said"),
     [
