@@ -63,13 +63,13 @@ def test_the_check_passes_an_engine_that_is_right(engine) -> None:
 
 
 def test_the_check_sees_an_engine_that_is_wrong(monkeypatch) -> None:
-    from whatif.engines import backtrader
+    import backtrader
 
-    class Dear(backtrader.bt.brokers.BackBroker):
+    class Dear(backtrader.brokers.BackBroker):
         def _slip_up(self, pmax, price, doslip=True, lim=False):
             return None if price is None else price * 1.01
 
-    monkeypatch.setattr(backtrader.bt.brokers, "BackBroker", Dear)
+    monkeypatch.setattr(backtrader.brokers, "BackBroker", Dear)
 
     assert sum(1 for _ in all_differences("backtrader", cases=0)) > 20
 
