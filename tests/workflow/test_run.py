@@ -14,7 +14,7 @@ import pytest
 from whatif.cli import main
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.rows import BENCHMARK_COLUMNS, KEY
-from whatif.engines import get_engine
+from whatif.engines import REFERENCE
 from whatif.errors import RunError
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
@@ -204,18 +204,14 @@ class TestCertification:
         )
 
     def test_a_broker_that_errs_in_the_last_bit_fails_the_run(self, go, monkeypatch) -> None:
-        def wrong(task, cache=None):
-            run = get_engine("backtrader")(task, cache)
-            equity = run.equity.copy()
-            equity[len(equity) // 2] = np.nextafter(equity[len(equity) // 2], np.inf)
-            return replace(run, equity=equity)
+        class Wrong:
+            def checked_run(self, task, cache=None):
+                run = REFERENCE.checked_run(task, cache)
+                equity = run.equity.copy()
+                equity[len(equity) // 2] = np.nextafter(equity[len(equity) // 2], np.inf)
+                return replace(run, equity=equity)
 
-        real = certify.run_engine
-        monkeypatch.setattr(
-            certify,
-            "run_engine",
-            lambda task, name, cache: wrong(task) if name == "backtrader" else real(task, name, cache),
-        )
+        monkeypatch.setattr(certify, "REFERENCE", Wrong())
         with pytest.raises(RunError, match=r"the brokers disagree on the chosen configuration .* equity"):
             go(engine="compiled")
 
