@@ -199,6 +199,33 @@ def test_what_changes_bars_names_a_configuration_and_travels() -> None:
     assert change_bars(other.market, bars).close.tobytes() == bars.close.tobytes()
 
 
+TEXT = """
+from typing import ClassVar
+from whatif.axes import MarketAxis
+
+class Flat(MarketAxis):
+    'An axis.'
+    values: tuple[float, ...]
+    FACTOR: ClassVar[float] = {factor}
+
+    def is_off(self, value):
+        return {off}
+
+    def change_bars(self, value, bars):
+        return bars if value * self.FACTOR else bars
+"""
+
+
+def test_a_constant_of_the_class_and_what_it_derives_from_count() -> None:
+    def code(factor: str = "2.0", off: str = "value == 0.0") -> str:
+        module = ModuleType("edited")
+        exec(TEXT.format(factor=factor, off=off), vars(module))
+        return code_of(module.Flat)
+
+    assert code() == code()
+    assert len({code(), code(factor="3.0"), code(off="super().is_off(value)")}) == 3
+
+
 def test_edited_code_is_another_configuration_and_is_refused_on_a_worker(monkeypatch) -> None:
     (before,) = configurations("'own_axes:Faulty': ['']")[0].market
     monkeypatch.setattr(Faulty, "change_bars", lambda self, value, bars: bars)

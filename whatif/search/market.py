@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,6 @@ from whatif.axes import SEAM, MarketAxis, MarketChange, check_changed
 from whatif.domain import Bars
 from whatif.errors import MachineError, PluginError, StrategyError, StudyError, WhatIfError
 from whatif.strategies import identity_of
-
-_NO_CODE_OF_ITS_OWN = ("whatif", "pydantic", "builtins", "abc", "typing")
-"""Packages whose part of a class counts by the version of results."""
 
 
 def change_of(axis: MarketAxis, value: Any) -> MarketChange:
@@ -93,24 +89,17 @@ def axis_of(change: MarketChange) -> MarketAxis:
 
 @lru_cache(maxsize=64)
 def code_of(kind: type[MarketAxis]) -> str:
-    """Return a digest of what a class adds to those that come along, and of all that it can reach.
+    """Return a digest of all that the code of an axis can reach, what the class itself holds included.
 
     Raises
     ------
     PluginError
         If something that it reaches has no value.
     """
-    functions = {
-        f"{base.__qualname__}.{name}": one
-        for base in kind.__mro__
-        if base.__module__.partition(".")[0] not in _NO_CODE_OF_ITS_OWN
-        for name, one in vars(base).items()
-        if isinstance(one, (FunctionType, classmethod, staticmethod, property)) and not name.startswith("__")
-    }
     try:
-        return identity_of(kind.__qualname__, type(kind.__name__, (), functions))[:16]
+        return identity_of(f"{kind.__module__}:{kind.__qualname__}", kind, noun="axis")[:16]
     except StrategyError as error:
-        raise PluginError(f"axis {kind.__qualname__}: {error}") from error
+        raise PluginError(str(error)) from error
 
 
 def _read(change: MarketChange) -> MarketAxis:
