@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whatif.models import any_model
+from whatif.models import SEAM
 from whatif.search.grid import expand
 from whatif.splits import Window
 from whatif.study import parse_study
@@ -45,7 +45,7 @@ LATER = Window("train-2", us("2013-10-10T13:30"), us("2013-10-11T13:30"))
 def test_predictions_are_found_by_the_digests_of_before(
     given: dict[str, Any], target: str, train: tuple[Window, ...], everywhere: bool, digest: str
 ) -> None:
-    assert model_spec("any", any_model(given), FEATURES, target, train, everywhere).digest(42) == digest
+    assert model_spec("any", SEAM.section(given), FEATURES, target, train, everywhere).digest(42) == digest
 
 
 STUDY = """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from whatif.models.arrays import ArrayModel
     from whatif.models.base import Fitted, ModelKind, Tune
     from whatif.models.contract import check_fitted, check_frame, check_rows
-    from whatif.models.kinds import any_model, model_class
+    from whatif.models.kinds import SEAM
     from whatif.models.random_forest import RandomForest
     from whatif.models.spark_ml import SparkModel
 else:
@@ -20,7 +20,7 @@ else:
             "arrays": "ArrayModel",
             "base": "Fitted ModelKind Tune",
             "contract": "check_fitted check_frame check_rows",
-            "kinds": "any_model model_class",
+            "kinds": "SEAM",
             "random_forest": "RandomForest",
             "spark_ml": "SparkModel",
         },

@@ -8,14 +8,14 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.searches.base import Evaluation, Point, Search, Searcher, SearchSpace
-    from whatif.searches.kinds import any_search, search_class
+    from whatif.searches.kinds import SEAM
     from whatif.searches.walk import Grid
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "base": "Evaluation Point Search SearchSpace Searcher",
-            "kinds": "any_search search_class",
+            "kinds": "SEAM",
             "walk": "Grid",
         },
     )

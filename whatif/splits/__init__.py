@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whatif.splits.contract import check_folds
     from whatif.splits.fold import Fold
     from whatif.splits.holdout import Holdout
-    from whatif.splits.kinds import any_split, split_class
+    from whatif.splits.kinds import SEAM
     from whatif.splits.timeline import Timeline
     from whatif.splits.walk_forward import WalkForward
     from whatif.splits.window import Window, instant_text
@@ -27,7 +27,7 @@ else:
             "contract": "check_folds",
             "fold": "Fold",
             "holdout": "Holdout",
-            "kinds": "any_split split_class",
+            "kinds": "SEAM",
             "timeline": "Timeline",
             "walk_forward": "WalkForward",
             "window": "Window instant_text",

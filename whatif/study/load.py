@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
-from whatif.models import model_class
+from whatif.models import SEAM as MODELS
 from whatif.paths import bounded_text
-from whatif.searches import search_class
-from whatif.splits import split_class
+from whatif.searches import SEAM as SEARCHES
+from whatif.splits import SEAM as SPLITS
 from whatif.study.model import Study
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
 
@@ -113,14 +113,12 @@ def _is_branch(part: int | str) -> bool:
 def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
     model: type[BaseModel] = Study
     if path[:1] in (["split"], ["search"]):
-        kind: type[BaseModel] | None = (
-            split_class(given.get("split")) if path[0] == "split" else search_class(given.get("search"))
-        )
-        model, path = kind or Study, path[1:]
+        seam = SPLITS if path[0] == "split" else SEARCHES
+        model, path = seam.class_of(given.get(path[0])) or Study, path[1:]
     elif path[:1] == ["axes"] and len(path) > 1:
         model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]
     elif path[:1] == ["models"] and len(path) > 1:
-        model, path = model_class(given["models"].get(path[1])) or Study, path[2:]
+        model, path = MODELS.class_of(given["models"].get(path[1])) or Study, path[2:]
     parts = iter(path)
     for part in parts:
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)

@@ -24,11 +24,14 @@ from pydantic import (
 from whatif.axes import Axis, any_axes
 from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
 from whatif.errors import EngineError, nearest
-from whatif.models import ModelKind, any_model
+from whatif.models import SEAM as MODELS
+from whatif.models import ModelKind
 from whatif.paths import broken_rule, shown
-from whatif.searches import Grid, Search, any_search
+from whatif.searches import SEAM as SEARCHES
+from whatif.searches import Grid, Search
 from whatif.section import Section
-from whatif.splits import Holdout, Split, any_split, split_class
+from whatif.splits import SEAM as SPLITS
+from whatif.splits import Holdout, Split
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -165,15 +168,15 @@ class Study(Section):
     calendar: CalendarSection
     features: Annotated[tuple[str, ...], Field(strict=False)] = ()
     label: Label | None = None
-    models: dict[Name, Annotated[SerializeAsAny[ModelKind], BeforeValidator(any_model)]] = Field(
+    models: dict[Name, Annotated[SerializeAsAny[ModelKind], BeforeValidator(MODELS.section)]] = Field(
         default_factory=dict
     )
     strategy: StrategySection
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    search: Annotated[SerializeAsAny[Search], BeforeValidator(any_search)] = Field(default_factory=Grid)
-    split: Annotated[SerializeAsAny[Split], BeforeValidator(any_split)] = Field(
+    search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(default_factory=Grid)
+    split: Annotated[SerializeAsAny[Split], BeforeValidator(SPLITS.section)] = Field(
         default_factory=lambda: Holdout.model_validate({})
     )
     objective: str = "sharpe"
@@ -192,7 +195,7 @@ class Study(Section):
         if not isinstance(given, Mapping):
             return given
         split = given.get("split") or {}
-        kind = split_class(split) if isinstance(split, Mapping) else None
+        kind = SPLITS.class_of(split) if isinstance(split, Mapping) else None
         return given if kind is None else {**given, "split": kind.completed(split, bool(given.get("models")))}
 
     @property
