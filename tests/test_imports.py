@@ -56,6 +56,12 @@ def test_the_bare_package_is_light_and_knows_its_names() -> None:
         whatif.nonsense  # noqa: B018
 
 
+def test_a_worker_looks_up_engines_and_axes_without_pydantic() -> None:
+    loaded = modules_after("import whatif.runner.worker")
+    assert "whatif" in loaded
+    assert not loaded & {"pydantic", "pydantic_core", *HEAVY}
+
+
 def test_the_probe_sees_what_is_loaded() -> None:
     """The test above could otherwise pass for want of sight."""
     assert "mlflow" in modules_after("import whatif.tracking.run")

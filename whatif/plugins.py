@@ -14,8 +14,6 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
-from pydantic_core import PydanticCustomError, ValidationError
-
 from whatif.errors import PluginError, nearest
 
 
@@ -183,6 +181,9 @@ class SectionSeam(Seam):
         try:
             found = self.find(self._kind(given))
         except PluginError as error:
+            # imported here: workers look up engines and axes, and need no pydantic
+            from pydantic_core import PydanticCustomError, ValidationError
+
             unknown = PydanticCustomError("unknown_kind", "{why}", {"why": str(error)})
             line = {"type": unknown, "loc": ("kind",), "input": given["kind"]}
             raise ValidationError.from_exception_data(self.noun, [line]) from None  # type: ignore[list-item]
