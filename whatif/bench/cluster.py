@@ -18,7 +18,7 @@ from typing import Any
 from whatif.bench import on_cluster, sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.market import BenchMarket
-from whatif.bench.setting import Setting, said
+from whatif.bench.setting import Setting, said, wait_for
 from whatif.bench.standalone import Cluster, run_cluster
 from whatif.bench.studies import StudyText, write_study
 from whatif.engines import get_engine
@@ -235,13 +235,7 @@ def run_on(
         With the end of what it said, if it fails.
     """
     started = time.perf_counter()
-    process = cluster.start(script, arguments, home, conf)
-    try:
-        code = process.wait()
-    finally:
-        process.kill()
-    if code != 0:
-        raise RunError(f"a driver on the cluster ended with code {code}: {said(home)}")
+    wait_for(cluster.start(script, arguments, home, conf), "a driver on the cluster", home)
     return time.perf_counter() - started
 
 

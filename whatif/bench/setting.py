@@ -147,17 +147,28 @@ class Setting:
         """
         where = home or self.location.home
         process = self.start_child(arguments, where, python, variables)
-        try:
-            code = process.wait()
-        finally:
-            process.kill()
-        if code != 0:
-            raise RunError(f"a child process of the benchmark ended with code {code}: {said(where)}")
+        wait_for(process, "a child process of the benchmark", where)
 
     def close(self) -> None:
         """Stop the session, if it was started here."""
         if self._own_session is not None:
             self._own_session.stop()
+
+
+def wait_for(process: subprocess.Popen[bytes], what: str, home: Path) -> None:
+    """Wait for the end of a child process on the lake in `home`.
+
+    Raises
+    ------
+    RunError
+        With the end of what it said, if it fails.
+    """
+    try:
+        code = process.wait()
+    finally:
+        process.kill()
+    if code != 0:
+        raise RunError(f"{what} ended with code {code}: {said(home)}")
 
 
 def said(home: Path) -> str:
