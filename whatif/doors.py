@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any
 
 
 def door(
-    room: str, names: Mapping[str, str]
+    room: str, names: Mapping[str, str], by_name: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return `__getattr__`, `__dir__` and `__all__` of a package that loads its modules when they are needed.
 
@@ -19,6 +19,8 @@ def door(
     names : mapping of str to str
         Modules of the package, and what each exports: names with spaces between them. No name may be
         that of a module in the package, which would stand before it once it is imported.
+    by_name : collection of str
+        Modules whose names `from room import *` leaves out, as they load what a light use can do without.
     """
     homes = {name: f"{room}.{module}" for module, text in names.items() for name in text.split()}
 
@@ -27,4 +29,5 @@ def door(
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         return getattr(import_module(homes[name]), name)
 
-    return get, lambda: sorted(homes), sorted(homes)
+    starred = sorted(name for module, text in names.items() if module not in by_name for name in text.split())
+    return get, lambda: sorted(homes), starred

@@ -71,4 +71,5 @@ else:
             "verdict": "Condition Verdict Word all_failed judge undecidable",
             "weighing": "Figures Side",
         },
+        by_name=("benchmark",),
     )
