@@ -30,9 +30,9 @@ def test_continued_lines_are_one_instruction() -> None:
 
 def test_the_base_image_is_that_of_the_release_everything_else_names() -> None:
     (base,) = arguments_of("FROM")
-    label = re.fullmatch(rf"public\.ecr\.aws/emr-serverless/spark/({LABEL})\$\{{BASE\}}", base)
+    label = re.fullmatch(rf"public\.ecr\.aws/emr-serverless/spark/({LABEL})@\$\{{BASE_DIGEST\}}", base)
     assert label is not None, base
-    assert arguments_of("ARG") == ["BASE=:latest"]
+    assert arguments_of("ARG") == ["BASE_DIGEST"], "a default would be an image that AWS has patched since"
     conf = (ROOT / "conf" / "spark" / "emr-serverless.conf").read_text(encoding="utf-8")
     assert set(re.findall(LABEL, conf)) == {label[1]}
     for template in (ROOT / "infra").glob("*.yaml"):
