@@ -16,8 +16,8 @@ from whatif.domain.frames import bars_from_frame
 from whatif.domain.timeframe import MINUTE_US
 from whatif.features.compute import feature_frame, forward_vwap
 from whatif.features.spec import FeatureSpec
+from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
-from whatif.search.windows import resolve_timeline
 from whatif.splits.window import Window
 from whatif.study import RandomForest, parse_study
 

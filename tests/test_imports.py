@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TRAVELS = (
     "whatif", "whatif.runner.worker", "whatif.runner.plan", "whatif.engines", "whatif.engines.api",
     "whatif.pins", "whatif.strategies", "whatif.indicators", "whatif.study", "whatif.search.grid",
-    "whatif.search.windows", "whatif.search.ranking", "whatif.search.pooling", "whatif.search.slices",
+    "whatif.search.ranking", "whatif.search.pooling", "whatif.search.slices",
     "whatif.stats.benchmark", "whatif.domain.metrics", "whatif.domain.resampling", "whatif.domain.rows",
     "whatif.calendars",
 )  # fmt: skip

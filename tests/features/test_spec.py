@@ -6,8 +6,8 @@ import pytest
 
 from whatif.errors import IndicatorError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
+from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
-from whatif.search.windows import resolve_timeline
 from whatif.study import parse_study
 
 

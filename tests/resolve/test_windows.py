@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from whatif.errors import StudyError
-from whatif.resolve.windows import unused, windows_said
-from whatif.search.windows import resolve_timeline
+from whatif.resolve.windows import resolve_timeline, unused, windows_said
 from whatif.study import Study
 
 DATES = {

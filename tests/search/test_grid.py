@@ -12,10 +12,10 @@ from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.errors import EngineError, StrategyError, StudyError
 from whatif.features.spec import feature_spec
+from whatif.resolve.windows import resolve_timeline
 from whatif.search import grid as grid_module
 from whatif.search.grid import Grid, expand
 from whatif.search.slices import BarSlice
-from whatif.search.windows import resolve_timeline
 from whatif.strategies import Intent, Param, StrategySpec, hold, resolve, strategy
 from whatif.study import Study, digest, parse_study
 from whatif.training.spec import model_spec

@@ -8,8 +8,8 @@ import pytest
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.errors import StudyError
+from whatif.search.ranking import why_undefined
 from whatif.search.stitching import check_stitchable, stitch, stitch_equity
-from whatif.search.undefined import why_undefined
 
 ROW = {
     "pnl_gross": 120.0, "pnl_net": 100.0, "costs": 20.0, "trades": 2, "win_rate": 0.5, "exposure": 0.5,

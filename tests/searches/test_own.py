@@ -18,8 +18,8 @@ from whatif import plugins
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.errors import PluginError, StudyError
 from whatif.resolve import check_study
+from whatif.resolve.rounds import go_through
 from whatif.search.grid import expand, made_of
-from whatif.search.rounds import go_through
 from whatif.search.space import Space
 from whatif.searches import Evaluation, Grid, Point, Search, Searcher, SearchSpace
 from whatif.searches.kinds import SEAM

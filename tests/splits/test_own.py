@@ -12,7 +12,7 @@ import pytest
 
 from whatif import plugins
 from whatif.errors import PluginError, StudyError
-from whatif.search.windows import resolve_timeline
+from whatif.resolve.windows import resolve_timeline
 from whatif.splits import Combinatorial, Fold, Folds, Holdout, Split, TimeSlice, WalkForward, Window
 from whatif.splits.kinds import SEAM
 from whatif.study import parse_study

@@ -10,7 +10,7 @@ import pytest
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import CalendarError, StudyError
-from whatif.search.windows import resolve_timeline
+from whatif.resolve.windows import resolve_timeline
 from whatif.splits import Timeline
 from whatif.splits.window import Window
 from whatif.study import parse_study

@@ -14,7 +14,7 @@ from whatif.bench.sweep import WINDOW
 from whatif.bench.through import StoredSweep, rows_of
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_COLUMNS, compute_metrics
 from whatif.engines import REFERENCE, BacktestTask
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.stats import buy_and_hold
 from whatif.strategies import from_portable
 

@@ -27,7 +27,7 @@ from whatif.results import Pending
 from whatif.runner.plan import Plan
 from whatif.runner.under_way import MOST_AT_ONCE
 from whatif.runner.waves import work_items
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
 

@@ -11,8 +11,7 @@ from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain import MINUTE_US, Execution
 from whatif.results import Pending
 from whatif.runner.plan import Plan, WindowPlan
-from whatif.search.configuration import Configuration
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest

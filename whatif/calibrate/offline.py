@@ -26,7 +26,7 @@ from whatif.engines.market import bars_of_frame
 from whatif.errors import RunError
 from whatif.resolve import Checked, check_study
 from whatif.results import Grid
-from whatif.search.ranking import rank_rows
+from whatif.search import rank_rows
 from whatif.sources.sample import generate
 from whatif.splits import Window
 from whatif.stats import Evidence, Holding, Verdict, judge

@@ -14,7 +14,7 @@ from whatif.features.compute import features_of_symbol
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, table_exists
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice
 
 BARS_SNAPSHOT = "whatif.bars-snapshot"
 """Snapshot property of a derived table: the bars that it was made from."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from whatif.domain import DAY_US, PRICE_FIELDS, duration_us
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators import INDICATORS, Expression, parse
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice
 from whatif.splits import Timeline
 from whatif.study import Study, digest
 

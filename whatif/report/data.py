@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.report.columns import METRICS
 from whatif.report.judgement import Judgement
-from whatif.search.ranking import never_traded
+from whatif.search import never_traded
 
 WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""

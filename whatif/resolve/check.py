@@ -16,14 +16,17 @@ from whatif.engines.task import check_execution
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec
 from whatif.paths import regular_file
-from whatif.search.asking import Place
-from whatif.search.chains import forward_chains
-from whatif.search.grid import Grid, made_of
-from whatif.search.pooling import check_poolable
-from whatif.search.slices import BarSlice
-from whatif.search.space import Space
-from whatif.search.stitching import check_stitchable
-from whatif.search.windows import resolve_timeline
+from whatif.resolve.windows import resolve_timeline
+from whatif.search import (
+    BarSlice,
+    Grid,
+    Place,
+    Space,
+    check_poolable,
+    check_stitchable,
+    forward_chains,
+    made_of,
+)
 from whatif.splits import Timeline, Window
 from whatif.strategies import (
     AnyStrategy,

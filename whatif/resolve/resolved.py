@@ -15,10 +15,7 @@ from whatif.lake import tag_pin
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.survey import Survey, coverage, most_bars, survey
-from whatif.search.asking import Place
-from whatif.search.configuration import Configuration
-from whatif.search.grid import Grid, made_of
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice, Configuration, Grid, Place, made_of
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest

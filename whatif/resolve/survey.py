@@ -16,7 +16,7 @@ from whatif.calendars import Schedule, canonical_exchange
 from whatif.domain import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin, all_of, batches, equal, everything, of_timeframe, one_of, within
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice
 from whatif.splits import Timeline, Window
 from whatif.study import Study
 from whatif.typing import IntArray

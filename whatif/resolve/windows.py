@@ -1,20 +1,52 @@
-"""What a study's windows are, in lines for a reader: their dates, their bars, and what is unused."""
+"""Windows of a study, and lines that describe them: dates, bars, and what no window uses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
-from whatif.calendars import Schedule
+from whatif.calendars import Schedule, schedule
+from whatif.domain import duration_us
 from whatif.engines.sessions import date_of
+from whatif.errors import StudyError
 from whatif.results import ResolvedStudy
-from whatif.splits import Fold, Timeline, Window
+from whatif.splits import Fold, Timeline, TimeSlice, Window, bounds_of
+from whatif.study import Study
 from whatif.typing import IntArray
 
 LEAST_SHARE = 0.005
 """Share of the slice's trading time under which it is not worth saying that it is unused."""
+
+
+def resolve_timeline(study: Study) -> Timeline:
+    """Return the folds of `study` as instants.
+
+    Raises
+    ------
+    StudyError
+        If the slice or a window holds no session.
+    """
+    sessions = schedule(study.calendar.exchange, study.data.start, study.data.end - timedelta(days=1))
+    if not len(sessions):
+        raise StudyError(
+            f"data.start {study.data.start} to data.end {study.data.end} (left out) holds no session of "
+            f"{study.calendar.exchange}: choose dates on which the exchange trades"
+        )
+    start_us, end_us = bounds_of(sessions, study.calendar.hours)
+    time = TimeSlice(
+        exchange=study.calendar.exchange,
+        hours=study.calendar.hours,
+        timeframe=study.data.timeframe,
+        start=study.data.start,
+        end=study.data.end,
+        label_us=duration_us(study.label.horizon) if study.label is not None and study.models else 0,
+        schedule=sessions,
+        start_us=start_us,
+        end_us=end_us,
+    )
+    return Timeline.of(study.split, time)
 
 
 def windows_said(resolved: ResolvedStudy) -> tuple[str, ...]:

@@ -12,8 +12,7 @@ from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.lake import RESULTS, RETURNS
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy
-from whatif.search.pooling import mean_returns, pool
-from whatif.search.ranking import rank_rows
+from whatif.search import mean_returns, pool, rank_rows
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 

@@ -10,8 +10,7 @@ import pandas as pd
 
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.results import ResolvedStudy, ResultStore, leaderboard, path_board, stored_rows
-from whatif.search.ranking import choosable
-from whatif.search.undefined import why_undefined
+from whatif.search import choosable, why_undefined
 from whatif.splits import Fold
 
 

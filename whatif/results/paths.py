@@ -14,7 +14,7 @@ from whatif.results.board import Stored, ranked, stored
 from whatif.results.pending import ranked_on
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy
-from whatif.search.stitching import stitch
+from whatif.search import stitch
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 

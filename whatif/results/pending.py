@@ -11,7 +11,7 @@ from whatif.results.stopped import STOPPED, is_tried_again
 from whatif.results.store import ResultStore
 from whatif.results.study import ResolvedStudy
 from whatif.results.work import Pending
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.splits import Window
 
 ALL_UP_TO = 10_000

@@ -12,7 +12,7 @@ import pandas as pd
 from whatif.domain import timestamps
 from whatif.results import ResolvedStudy, ResultStore, stored
 from whatif.results.choice import FoldAnswer
-from whatif.search.stitching import stitch, stitch_equity
+from whatif.search import stitch, stitch_equity
 from whatif.splits import Fold
 
 

@@ -7,9 +7,7 @@ from typing import Any, Protocol
 
 from whatif.domain import Periods
 from whatif.pins import Pin
-from whatif.search.configuration import Configuration
-from whatif.search.grid import Grid
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice, Configuration, Grid
 from whatif.splits import Fold, Timeline
 from whatif.study import Study
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.arrays import ArrayStore
 from whatif.runner.plan import ModelPin, Plan
 from whatif.runner.watch import out_of_memory
-from whatif.search.configuration import Configuration
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
 
@@ -123,7 +122,7 @@ def _with_window(
     bars = known.source.slice(0, int(np.searchsorted(known.source.ts, window.end_us, "left")))
     if market and len(bars):
         # imported here: what is installed of others is needed by those who name it
-        from whatif.search.market import change_bars
+        from whatif.search import change_bars
 
         bars = change_bars(market, bars)
     if part.resampled:

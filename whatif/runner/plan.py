@@ -10,8 +10,7 @@ from typing import Any
 from whatif.axes import MarketChange
 from whatif.domain import PLAN_COLUMNS, Execution, Overlays, Periods
 from whatif.pins import Pin
-from whatif.search.configuration import Configuration
-from whatif.search.slices import BarSlice
+from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import PortableStrategy
 

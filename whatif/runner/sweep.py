@@ -14,7 +14,7 @@ from whatif.errors import WhatIfError
 from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.stats import BuyAndHold, Holding, buy_and_hold
 from whatif.strategies import AnyStrategy, StrategySpec
 

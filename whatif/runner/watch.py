@@ -13,7 +13,7 @@ from types import FrameType
 
 from whatif.engines import get_engine
 from whatif.runner.plan import Plan, WorkItem
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 
 LOG = logging.getLogger("whatif.worker")
 

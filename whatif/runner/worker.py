@@ -47,7 +47,7 @@ from whatif.runner.watch import (
     say_item,
     speak_to,
 )
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.stats import BuyAndHold
 
 FRAME_ROWS = 250

@@ -1,1 +1,35 @@
-"""search."""
+"""A study's axes to configurations, its slice of bars, and how results are ranked and joined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.search.asking import ASKED_AT_ONCE, HeldSearcher, Place
+    from whatif.search.chains import Chain, forward_chains
+    from whatif.search.configuration import Configuration
+    from whatif.search.grid import Grid, check_distinct, made_of
+    from whatif.search.market import axis_of, change_bars, change_of
+    from whatif.search.pooling import check_poolable, mean_returns, pool
+    from whatif.search.ranking import choosable, never_traded, rank_rows, rankable, why_undefined
+    from whatif.search.slices import BarSlice
+    from whatif.search.space import Space
+    from whatif.search.stitching import check_stitchable, stitch, stitch_equity
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "asking": "ASKED_AT_ONCE HeldSearcher Place",
+            "chains": "Chain forward_chains",
+            "configuration": "Configuration",
+            "grid": "Grid check_distinct made_of",
+            "market": "axis_of change_bars change_of",
+            "pooling": "check_poolable mean_returns pool",
+            "ranking": "choosable never_traded rank_rows rankable why_undefined",
+            "slices": "BarSlice",
+            "space": "Space",
+            "stitching": "check_stitchable stitch stitch_equity",
+        },
+    )

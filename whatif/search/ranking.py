@@ -1,4 +1,4 @@
-"""Orders backtests by the study's objective."""
+"""Ranking of backtests by the study's objective, and why there is none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})
 
 LARGEST_RATIO = 1e6
 """Size above which a ratio is no result of trading: what it divides by is next to nothing."""
+
+MAX_NAMED = 3
+"""Backtests that a message names."""
 
 
 def rankable(rows: pd.DataFrame, objective: str) -> FloatArray:
@@ -77,3 +80,52 @@ def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
     ranked = rows.iloc[order].reset_index(drop=True)
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     return ranked
+
+
+def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
+    """Return why no backtest can be chosen: which failed, which did not trade, and what else.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        config_id, symbol, status, error, trades, open_at_end and the objective.
+    objective : str
+        The metric that ranks.
+    where : str
+        The window, for the message.
+    """
+    if not len(rows):
+        return f"nothing can be chosen on {where}: no backtest is stored"
+    failed = rows[rows["status"] != "ok"]
+    idle = rows[never_traded(rows)]
+    ran = rows[(rows["status"] == "ok") & ~never_traded(rows)]
+    other = ran[ran[objective].isna()]
+    beyond = ran[ran[objective].notna()]
+    parts = []
+    if len(idle):
+        parts.append(f"{len(idle):,} made no trade ({_named(idle)})")
+    if len(failed):
+        first = str(failed["error"].iloc[0])
+        parts.append(f"{len(failed):,} failed ({_named(failed)}; the first with: {first})")
+    if len(other):
+        parts.append(
+            f"{len(other):,} traded, but have too few periods, trades or differences between returns for "
+            f"{objective} ({_named(other)})"
+        )
+    if len(beyond):
+        parts.append(
+            f"{len(beyond):,} lost next to nothing or did not vary: {objective} is infinite or beyond "
+            f"{LARGEST_RATIO:,.0f}, which does not rank ({_named(beyond)})"
+        )
+    known = bool(rows[objective].notna().any())
+    none = "ranks none of" if known else "has no value for any of"
+    return (
+        f"nothing can be chosen on {where}: {objective} {none} {len(rows):,} backtests: "
+        f"{'; '.join(parts)}. Take a longer window, shorter periods, or parameters that trade"
+    )
+
+
+def _named(rows: pd.DataFrame) -> str:
+    pairs = zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True)
+    names = [f"{config_id} on {symbol}" for config_id, symbol in pairs]
+    return ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")

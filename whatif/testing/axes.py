@@ -10,7 +10,7 @@ import numpy as np
 
 from whatif.axes import Axis, MarketAxis, Settings, any_axes
 from whatif.domain import Bars
-from whatif.search.market import axis_of, change_bars, change_of
+from whatif.search import axis_of, change_bars, change_of
 from whatif.testing.markets import Shape, random_bars
 
 MARKETS = ((1, 700, Shape()), (2, 120, Shape(price=0.5, step=0.02, session_bars=30)), (3, 5, Shape()))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from whatif.axes import text_of
-from whatif.search.asking import ASKED_AT_ONCE, HeldSearcher, Place
+from whatif.search import ASKED_AT_ONCE, HeldSearcher, Place
 from whatif.searches import Evaluation, Search, SearchSpace
 
 SPACES: tuple[Mapping[str, tuple[Any, ...]], ...] = (

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 from whatif.errors import ModelError
 from whatif.models import ModelKind
-from whatif.search.chains import Chain
+from whatif.search import Chain
 from whatif.training.fit import train
 from whatif.training.spec import ModelSpec
 from whatif.training.validation import error_on

@@ -31,7 +31,7 @@ from whatif.results import (
     stored_rows,
 )
 from whatif.runner.plan import Plan
-from whatif.search.ranking import rankable
+from whatif.search import rankable
 from whatif.splits import Window
 from whatif.stats import (
     Evidence,

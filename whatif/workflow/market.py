@@ -11,7 +11,7 @@ from whatif.domain import period_rows
 from whatif.results import ResolvedStudy
 from whatif.runner.load import load_bars
 from whatif.runner.plan import Plan
-from whatif.search.configuration import Configuration
+from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.stats import Holding
 from whatif.typing import FloatArray

@@ -17,7 +17,7 @@ from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner.plan import ModelPin
-from whatif.search.chains import forward_chains
+from whatif.search import forward_chains
 from whatif.tracking import Tracker, log_model
 from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
 from whatif.workflow.tuned import described, noted, read_noted
