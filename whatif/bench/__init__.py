@@ -1,4 +1,17 @@
-"""Speed and memory, as figures beside their goals; `whatif.bench.suite` runs them.
+"""Speed and memory, as figures beside their goals.
 
-Imports nothing, since the memory probe runs in a process that must stay small.
+Names are loaded when they are first used (PEP 562): the memory probe runs in a process that must stay
+small.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.bench.setting import BenchOptions
+    from whatif.bench.suite import bench
+else:
+    __getattr__, __dir__, __all__ = door(__name__, {"setting": "BenchOptions", "suite": "bench"})

@@ -52,8 +52,8 @@ def bench(
     cores: Annotated[int, typer.Option(min=1, help="Cores to run on; the goals are for 2.")] = 2,
 ) -> None:
     """Measure speed and memory and print each figure beside its goal; a missed goal is no error."""
-    from whatif.bench.setting import BenchOptions
-    from whatif.bench.suite import bench as run_bench
+    from whatif.bench import BenchOptions
+    from whatif.bench import bench as run_bench
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     path = output or LakeLocation.from_environment().home / "bench.json"
@@ -88,8 +88,7 @@ def calibrate(
     ] = False,
 ) -> None:
     """Run studies of markets whose truth is known, and say how often each verdict is given."""
-    from whatif.calibrate.edges import edges_text, measure_edges
-    from whatif.calibrate.markets import parse_counts
+    from whatif.calibrate import edges_text, measure_edges, parse_counts
 
     console = Console()
     counts = parse_counts(markets)
@@ -100,8 +99,8 @@ def calibrate(
     if edges:
         say(edges_text(measure_edges(say=say)))
         return
-    from whatif.calibrate.campaign import CalibrateOptions
-    from whatif.calibrate.campaign import calibrate as run_calibration
+    from whatif.calibrate import CalibrateOptions
+    from whatif.calibrate import calibrate as run_calibration
 
     options = CalibrateOptions(counts, seed_set, quick, output, processes, offline)
     found = run_calibration(LakeLocation.from_environment(), options, console)

@@ -1,4 +1,4 @@
-"""tracking."""
+"""MLflow: one run for each study, child runs of its configurations, trained models."""
 
 from __future__ import annotations
 
