@@ -24,9 +24,7 @@ from whatif.bench.studies import StudyText, write_study
 from whatif.engines import get_engine
 from whatif.errors import RunError
 from whatif.results import Pending
-from whatif.runner.plan import Plan
-from whatif.runner.under_way import MOST_AT_ONCE
-from whatif.runner.waves import work_items
+from whatif.runner import MOST_AT_ONCE, Plan, work_items
 from whatif.search import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest

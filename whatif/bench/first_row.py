@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from whatif.runner.worker import evaluate
+from whatif.runner import evaluate
 
 
 def main(request: str, answer: str) -> None:

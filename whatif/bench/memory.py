@@ -11,8 +11,7 @@ from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.results import Pending
-from whatif.runner.plan import Plan
-from whatif.runner.waves import work_items
+from whatif.runner import Plan, work_items
 
 FEW = (25, 40)
 MANY = (100, 100)

@@ -16,9 +16,7 @@ from whatif.errors import SessionError
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
 from whatif.results import Pending
-from whatif.runner import under_way
-from whatif.runner.plan import Plan
-from whatif.runner.spark import WaveDone, run_waves
+from whatif.runner import Plan, WaveDone, run_waves
 from whatif.session import get_spark, task_slots
 
 WAIT_SECONDS = 60.0
@@ -31,22 +29,26 @@ def main(request: str, answer: str) -> None:
     a cluster that works has behind it.
     """
     plan, warm, pending, cores, at_once = pickle.loads(Path(request).read_bytes())
-    under_way.MOST_AT_ONCE = at_once
     location = LakeLocation.from_environment()
     spark = get_spark(location)
     create_tables(spark, location)
     _wait_for(spark, cores)
-    _run(spark, location, replace(plan, data_digest=f"{plan.data_digest}-warm"), warm, cores)
-    found = _run(spark, location, plan, pending, cores)
+    _run(spark, location, replace(plan, data_digest=f"{plan.data_digest}-warm"), warm, cores, at_once)
+    found = _run(spark, location, plan, pending, cores, at_once)
     Path(answer).write_text(json.dumps(found), encoding="utf-8")
 
 
 def _run(
-    spark: SparkSession, location: LakeLocation, plan: Plan, pending: Sequence[Pending], cores: int
+    spark: SparkSession,
+    location: LakeLocation,
+    plan: Plan,
+    pending: Sequence[Pending],
+    cores: int,
+    at_once: int,
 ) -> dict[str, float]:
     waves: list[WaveDone] = []
     started = time.perf_counter()
-    failed = run_waves(spark, location, plan, pending, lambda: cores, report=waves.append)
+    failed = run_waves(spark, location, plan, pending, lambda: cores, report=waves.append, at_once=at_once)
     seconds = time.perf_counter() - started
     backtests = sum(wave.backtests for wave in waves)
     return {"seconds": seconds, "waves": len(waves), "failed": failed, "backtests": backtests}

@@ -13,7 +13,7 @@ from pathlib import Path
 from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
-from whatif.runner.waves import work_items
+from whatif.runner import work_items
 
 _FAST = (5, 10, 20, 40)
 _SLOW = (60, 120, 240, 480)

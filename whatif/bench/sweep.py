@@ -10,7 +10,7 @@ from whatif.bench.market import BenchMarket
 from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain import MINUTE_US, Execution
 from whatif.results import Pending
-from whatif.runner.plan import Plan, WindowPlan
+from whatif.runner import Plan, WindowPlan
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import resolve, to_portable

@@ -13,9 +13,7 @@ from whatif.bench.setting import Setting
 from whatif.bench.sweep import WINDOW, crossovers, sweep_plan
 from whatif.lake import RESULTS, create_tables
 from whatif.results import Pending, Slot, read_rows
-from whatif.runner.plan import Plan
-from whatif.runner.spark import WaveDone, backtests, run_waves
-from whatif.runner.waves import work_items
+from whatif.runner import Plan, WaveDone, backtests, run_waves, work_items
 from whatif.session import task_slots
 
 _runs = count(1)

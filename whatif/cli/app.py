@@ -23,7 +23,7 @@ from whatif.errors import MachineError, SubmitError, WhatIfError
 from whatif.masking import masked
 from whatif.paths import visible
 from whatif.pins import LakeLocation
-from whatif.runner.warm import warm_up
+from whatif.runner import warm_up
 from whatif.session import launched, start_ahead
 
 COLLECTOR = (50_000, 20, 50)

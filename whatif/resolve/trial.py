@@ -14,8 +14,7 @@ from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_
 from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
 from whatif.resolve.resolved import Resolved
-from whatif.runner.apart import Signals, can_run_apart, rows_apart
-from whatif.runner.watch import OverLimitError, at_most
+from whatif.runner import OverLimitError, Signals, at_most, can_run_apart, rows_apart
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
 

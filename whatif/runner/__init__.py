@@ -1,1 +1,35 @@
-"""runner."""
+"""Runner: a study's backtests as work items, computed by Spark's workers in waves and stored as rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.runner.apart import Signals, can_run_apart, rows_apart
+    from whatif.runner.load import array_store, load_bars
+    from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
+    from whatif.runner.spark import WaveDone, backtests, drop_failed, drop_returns, run_waves
+    from whatif.runner.sweep import task_of
+    from whatif.runner.under_way import MOST_AT_ONCE
+    from whatif.runner.warm import warm_up
+    from whatif.runner.watch import OverLimitError, at_most
+    from whatif.runner.waves import total_cost, work_items
+    from whatif.runner.worker import evaluate
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "apart": "Signals can_run_apart rows_apart",
+            "load": "array_store load_bars",
+            "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
+            "spark": "WaveDone backtests drop_failed drop_returns run_waves",
+            "sweep": "task_of",
+            "under_way": "MOST_AT_ONCE",
+            "warm": "warm_up",
+            "watch": "OverLimitError at_most",
+            "waves": "total_cost work_items",
+            "worker": "evaluate",
+        },
+    )

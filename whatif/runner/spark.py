@@ -32,7 +32,7 @@ from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, delete_matc
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.under_way import Under, UnderWay
+from whatif.runner.under_way import MOST_AT_ONCE, Under, UnderWay
 from whatif.runner.watch import STDERR, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 from whatif.strategies import from_portable
@@ -113,6 +113,7 @@ def run_waves(
     slots: Callable[[], int],
     keep: Keep = NOTHING,
     report: Callable[[WaveDone], None] = lambda _: None,
+    at_once: int = MOST_AT_ONCE,
 ) -> int:
     """Run all pending backtests and store their rows; return how many failed.
 
@@ -132,6 +133,8 @@ def run_waves(
         Whose series are stored.
     report : callable
         Takes each wave that is stored.
+    at_once : int
+        Waves that may be computed at once.
 
     Raises
     ------
@@ -148,7 +151,7 @@ def run_waves(
     plan = replace(plan, log=_log_place(spark, plan.home))
     pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
-    with UnderWay[_Wave](spark) as under_way:
+    with UnderWay[_Wave](spark, at_once) as under_way:
         while rest or under_way:
             done = under_way.next_done(bool(rest)) if under_way else None
             if done is not None:

@@ -80,11 +80,14 @@ class UnderWay(Generic[T]):
     ----------
     spark : SparkSession
         The session; of one that has no context (Spark Connect) only times are known.
+    at_once : int
+        Waves that may be under way at once.
     """
 
-    def __init__(self, spark: SparkSession) -> None:
+    def __init__(self, spark: SparkSession, at_once: int = MOST_AT_ONCE) -> None:
         self._context = _context(spark)
-        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="wave")
+        self._at_once = at_once
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="wave")
         self._flying: list[Under[T]] = []
 
     def __enter__(self) -> UnderWay[T]:
@@ -123,7 +126,7 @@ class UnderWay(Generic[T]):
         now = time.perf_counter()
         # the last one counts: what began before it is overdue already
         last = self._flying[-1]
-        if len(self._flying) >= MOST_AT_ONCE or now - last.began < _allowed(last.expected):
+        if len(self._flying) >= self._at_once or now - last.began < _allowed(last.expected):
             return False
         return all(self._has_begun(one) for one in self._flying)
 

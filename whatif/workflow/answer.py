@@ -14,8 +14,7 @@ from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.report import ReportData
 from whatif.resolve import windows_said
 from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
-from whatif.runner.load import load_bars
-from whatif.runner.plan import Plan
+from whatif.runner import Plan, load_bars
 from whatif.splits import Fold, Window
 
 MOST_SYMBOLS_DRAWN = 8

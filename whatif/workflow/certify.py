@@ -12,9 +12,7 @@ from whatif.engines.compare import differences
 from whatif.errors import RunError
 from whatif.resolve import Resolved
 from whatif.results import FoldAnswer
-from whatif.runner.load import array_store
-from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.sweep import task_of
+from whatif.runner import Plan, WorkItem, array_store, task_of
 
 
 @dataclass(frozen=True)

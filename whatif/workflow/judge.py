@@ -30,7 +30,7 @@ from whatif.results import (
     returns_to_keep,
     stored_rows,
 )
-from whatif.runner.plan import Plan
+from whatif.runner import Plan
 from whatif.search import rankable
 from whatif.splits import Window
 from whatif.stats import (

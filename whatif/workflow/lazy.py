@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
 from whatif.resolve import Session
-from whatif.runner.warm import warm_up
+from whatif.runner import warm_up
 from whatif.session import get_spark
 
 if TYPE_CHECKING:

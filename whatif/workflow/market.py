@@ -9,8 +9,7 @@ import numpy as np
 
 from whatif.domain import period_rows
 from whatif.results import ResolvedStudy
-from whatif.runner.load import load_bars
-from whatif.runner.plan import Plan
+from whatif.runner import Plan, load_bars
 from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.stats import Holding

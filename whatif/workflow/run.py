@@ -56,9 +56,16 @@ from whatif.results import (
     union,
     while_sweeping,
 )
-from whatif.runner.plan import MEBIBYTE, Plan, WindowPlan
-from whatif.runner.spark import WaveDone, drop_failed, drop_returns, run_waves
-from whatif.runner.waves import total_cost
+from whatif.runner import (
+    MEBIBYTE,
+    Plan,
+    WaveDone,
+    WindowPlan,
+    drop_failed,
+    drop_returns,
+    run_waves,
+    total_cost,
+)
 from whatif.session import task_slots
 from whatif.study import Study, digest, load_study
 from whatif.tracking import TrackedRun, Tracker, tracking_warning

@@ -16,7 +16,7 @@ from whatif.pins import LakeLocation
 from whatif.report import Judgement
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
-from whatif.runner.plan import Plan
+from whatif.runner import Plan
 from whatif.stats import Figures, Side
 from whatif.tracking import (
     TrackedRun,

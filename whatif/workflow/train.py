@@ -16,7 +16,7 @@ from whatif.lake import replace as replace_rows
 from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
-from whatif.runner.plan import ModelPin
+from whatif.runner import ModelPin
 from whatif.search import forward_chains
 from whatif.tracking import Tracker, log_model
 from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
