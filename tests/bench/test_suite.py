@@ -174,7 +174,7 @@ def test_the_probe_counts_its_own_memory_only() -> None:
     code = "from whatif.bench.probe import peak_mb; print(peak_mb())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert peak_mb() > ballast.nbytes / 2**20
-    assert 20 < float(told) < peak_mb() - 100
+    assert 5 < float(told) < peak_mb() - 100
 
 
 def test_the_probe_needs_no_spark() -> None:

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from whatif.bench import on_cluster, sweep
+from whatif.bench import probe, sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.market import BenchMarket
 from whatif.bench.setting import Setting, said, wait_for
@@ -210,10 +210,10 @@ def _timed(
 ) -> dict[str, Any]:
     """Let a driver run a sweep on so many executors and say how long it took."""
     home = setting.location.home
-    request, answer = home / "on_cluster.pickle", home / "on_cluster.json"
+    request, answer = home / "sweep.pickle", home / "sweep.json"
     request.write_bytes(pickle.dumps((given.plan, given.warm, given.pending, cores, at_once)))
     conf = {"spark.cores.max": str(cores), "spark.executor.cores": "1"}
-    run_on(cluster, Path(on_cluster.__file__), (request, answer), home, conf)
+    run_on(cluster, Path(probe.__file__), ("sweep", request, answer), home, conf)
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found
 
@@ -279,7 +279,7 @@ def _seconds(setting: Setting, plan: Plan, items: list[str], processes: int) -> 
     for home in homes:
         home.mkdir(exist_ok=True)
         (home / "request").write_bytes(pickle.dumps((plan, items)))
-        command: list[str | Path] = ["-m", "whatif.bench.probe", home / "request", home / "answer"]
+        command: list[str | Path] = ["-m", "whatif.bench.probe", "worker", home / "request", home / "answer"]
         started.append(setting.start_child(command, home))
     for process, home in zip(started, homes, strict=True):
         if process.wait() != 0:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from whatif.bench import once, sweep
+from whatif.bench import probe, sweep
 from whatif.bench.cluster import EXECUTORS, run_on
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
@@ -63,10 +63,10 @@ def measure(setting: Setting) -> Measurement:
 
 
 def _run(setting: Setting, cluster: Cluster, text: StudyText) -> dict[str, Any]:
-    """Run a study by spark-submit; return what `once` says, with `seconds` and `memory`."""
+    """Run a study by spark-submit; return what it counted, with `seconds` and `memory`."""
     home = setting.location.home
     setting.say(f"driver: {text.name}, {text.engine} engine")
     study, answer = write_study(setting, text), home / "driver.json"
-    seconds = run_on(cluster, Path(once.__file__), (study, answer), home)
+    seconds = run_on(cluster, Path(probe.__file__), ("study", study, answer), home)
     found = json.loads(answer.read_text(encoding="utf-8"))
     return {**found, "seconds": seconds, "memory": found["python_mb"] + found["jvm_mb"]}

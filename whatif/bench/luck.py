@@ -43,6 +43,6 @@ def _probe(setting: Setting, name: str, periods: int, configurations: int) -> di
     setting.say(f"luck: {name}")
     answer = setting.location.home / f"luck-{name}.json"
     size = [str(periods), str(configurations)]
-    setting.run_child(["-m", "whatif.bench.luck_probe", name, *size, answer])
+    setting.run_child(["-m", "whatif.bench.probe", "statistic", name, *size, answer])
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found

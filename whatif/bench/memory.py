@@ -62,6 +62,6 @@ def probe(setting: Setting, plan: Plan, pending: Sequence[Pending]) -> dict[str,
     items = [item.to_json() for item in work_items(pending, setting.options.cores, plan.engine)]
     request, answer = home / "probe.pickle", home / "probe.json"
     request.write_bytes(pickle.dumps((plan, items)))
-    setting.run_child(["-m", "whatif.bench.probe", request, answer])
+    setting.run_child(["-m", "whatif.bench.probe", "worker", request, answer])
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found

@@ -93,8 +93,8 @@ def measure(setting: Setting) -> Measurement:
 
 
 def _command(setting: Setting, study: Path) -> tuple[list[str | Path], Path]:
-    answer = setting.location.home / "once.json"
-    return ["-m", "whatif.bench.once", study, answer], answer
+    answer = setting.location.home / "study.json"
+    return ["-m", "whatif.bench.probe", "study", study, answer], answer
 
 
 def _run(setting: Setting, study: Path) -> tuple[float, dict[str, Any]]:

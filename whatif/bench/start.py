@@ -81,7 +81,7 @@ def _start(setting: Setting, folder: Path) -> Start:
     request.write_bytes(pickle.dumps((plan, [item.to_json()])))
     variables = compiled_code_in(folder)
     started = time.time()
-    setting.run_child(["-m", "whatif.bench.first_row", request, answer], variables=variables)
+    setting.run_child(["-m", "whatif.bench.probe", "worker", request, answer], variables=variables)
     found = json.loads(answer.read_text(encoding="utf-8"))
     return Start(found["first_at"] - started, found["imported_at"] - started, found["failed"])
 

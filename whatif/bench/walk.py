@@ -57,7 +57,7 @@ def measure(setting: Setting) -> Measurement:
     kept = _run_and_kill(setting, study, models // 3)
     killed = time.perf_counter() - started
     answer = setting.location.home / "walk.json"
-    setting.run_child(["-m", "whatif.bench.once", study, answer])
+    setting.run_child(["-m", "whatif.bench.probe", "study", study, answer])
     whole = time.perf_counter() - started
     found = json.loads(answer.read_text(encoding="utf-8"))
     trained, distinct = _trained(setting)
@@ -99,7 +99,7 @@ def _study(setting: Setting, sessions: int, windows: int, thresholds: int) -> Pa
 def _run_and_kill(setting: Setting, study: Path, wanted: int) -> int:
     """Start the study and kill its driver once so many models are stored; return how many are."""
     answer = setting.location.home / "walk-killed.json"
-    command: list[str | Path] = ["-m", "whatif.bench.once", study, answer]
+    command: list[str | Path] = ["-m", "whatif.bench.probe", "study", study, answer]
     process = setting.start_child(command, setting.location.home)
     try:
         while _trained(setting)[0] < wanted:
