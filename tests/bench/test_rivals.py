@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from whatif.bench import compiled, luck, memory, rivals, single, start, sweep
-from whatif.bench.again import COMPARED, differing, draw, same
+from whatif.bench import compiled, luck, rivals, single, start, sweep
+from whatif.bench.compiled import COMPARED, differing, draw, same
 from whatif.bench.rivals import BACKTESTING, OPTSTRATEGY, VECTORBT, Rival, RivalRun
 from whatif.bench.setting import BenchOptions, Setting
-from whatif.bench.through import StoredSweep, store
+from whatif.bench.sweep import StoredSweep, store
 from whatif.conf_files import conf_dir
 from whatif.domain.rows import METRIC_COLUMNS
 from whatif.pins import LakeLocation
@@ -230,7 +230,7 @@ def test_a_stored_sweep_is_compared_with_backtrader(
     elsewhere = store(setting, "other", "backtrader", (4,), (30,))
     mixed = StoredSweep(elsewhere.plan, done.pending, 1.0, 1, 0)
     assert set(differing(setting, mixed, chosen)) == {c.config_id for c in chosen}
-    assert memory.probe(setting, done.plan, done.pending)["rows"] == 4
+    assert sweep.run_worker(setting, done.plan, done.pending)["rows"] == 4
     found = start.measure(setting)
     assert found.figure("failed").value == 0
     assert 0 < found.figure("imports").value < found.figure("warm").value

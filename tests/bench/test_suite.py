@@ -17,11 +17,10 @@ import pytest
 from rich.console import Console
 
 from whatif.bench import crossover, market, suite
-from whatif.bench.figures import BenchReport, Figure, Goal, Measurement
+from whatif.bench.figures import BenchReport, Figure, Goal, Measurement, print_report, write_report
 from whatif.bench.probe import peak_mb
 from whatif.bench.setting import BenchOptions, Setting
-from whatif.bench.table import print_report, write_report
-from whatif.bench.through import store
+from whatif.bench.sweep import store
 from whatif.cli import main
 from whatif.errors import RunError, SourceError
 from whatif.pins import LakeLocation

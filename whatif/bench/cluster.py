@@ -18,8 +18,8 @@ from typing import Any
 from whatif.bench import probe, sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.market import BenchMarket
-from whatif.bench.setting import Setting, said, wait_for
-from whatif.bench.standalone import Cluster, run_cluster
+from whatif.bench.setting import Setting, said
+from whatif.bench.standalone import EXECUTORS, Cluster, run_cluster
 from whatif.bench.studies import StudyText, write_study
 from whatif.engines import get_engine
 from whatif.errors import RunError
@@ -28,8 +28,6 @@ from whatif.runner import MOST_AT_ONCE, Plan, work_items
 from whatif.search import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
-
-EXECUTORS = 2
 
 _FAST, _SLOW = range(5, 45, 5), range(50, 850, 100)
 _QUICK_FAST, _QUICK_SLOW = range(5, 15, 5), range(50, 250, 100)
@@ -81,6 +79,8 @@ _NOTES = (
     "waves that wait do so for their last task; the least possible: all of it shared by two cores",
 )
 
+_Rounds = Sequence[Mapping[str, float]]
+
 _runs = count(1)
 
 
@@ -106,30 +106,14 @@ def measure(setting: Setting) -> Measurement:
         small = [_small_study(setting, cluster, k) for k in repeats]
         slow = _slow_one(setting, cluster)
     plain = [_two_processes(setting, k) for k in repeats]
-    ratio, gain = (statistics.median(values) for values in ([r["ratio"] for r in rates], plain))
-    failed = sum(r["failed"] for r in (*rates, *year, *ordinary))
-    one, two = (_median(rates, name) for name in ("one", "two"))
     configurations = len(_periods(setting)[0]) * len(_periods(setting)[1])
-    gain_goal = Goal("at least", 1.8)
     return Measurement(
         name="cluster",
         title=f"standalone cluster, {configurations} configurations in Backtrader's broker",
         figures=(
-            Figure("ratio", "rate on 2 executors / on 1", ratio, "x", gain_goal),
-            Figure("ratio_year", "the same on a year of minutes", _median(year, "ratio"), "x", gain_goal),
-            Figure("ratio_ordinary", "the same of a bt.Strategy", _median(ordinary, "ratio"), "x", gain_goal),
-            Figure(
-                "overhead", "one configuration, command to leaderboard", small[0], "s", Goal("under", 25.0)
-            ),
-            Figure("failed", "backtests that failed", failed, "", Goal("exactly", 0)),
-            Figure("plain", "two plain processes / one", gain, "x"),
-            Figure("of_plain", "of what two plain processes gain", 100.0 * ratio / gain, "%"),
-            Figure("seconds_one", "sweep on 1 executor", one, "s"),
-            Figure("seconds_two", "sweep on 2 executors", two, "s"),
-            Figure("year_one", "year on 1 executor", _median(year, "one"), "s"),
-            Figure("year_two", "year on 2 executors", _median(year, "two"), "s"),
-            Figure("ordinary_one", "bt.Strategy on 1 executor", _median(ordinary, "one"), "s"),
-            Figure("ordinary_two", "bt.Strategy on 2 executors", _median(ordinary, "two"), "s"),
+            *_goals(rates, year, ordinary, small),
+            *_plain_processes(rates, plain),
+            *_seconds_of_sweeps(rates, year, ordinary),
             Figure("overhead_again", "one configuration, later ones", statistics.median(small), "s"),
             Figure("slow_waiting", "one slow configuration, waves that wait", slow["waiting"], "s"),
             Figure("slow", "one slow configuration, as it is", slow["now"], "s"),
@@ -147,7 +131,39 @@ def measure(setting: Setting) -> Measurement:
     )
 
 
-def _median(rounds: Sequence[Mapping[str, float]], name: str) -> float:
+def _goals(rates: _Rounds, year: _Rounds, ordinary: _Rounds, small: Sequence[float]) -> list[Figure]:
+    """Return the figures that have a goal."""
+    failed = sum(r["failed"] for r in (*rates, *year, *ordinary))
+    gain = Goal("at least", 1.8)
+    return [
+        Figure("ratio", "rate on 2 executors / on 1", _median(rates, "ratio"), "x", gain),
+        Figure("ratio_year", "the same on a year of minutes", _median(year, "ratio"), "x", gain),
+        Figure("ratio_ordinary", "the same of a bt.Strategy", _median(ordinary, "ratio"), "x", gain),
+        Figure("overhead", "one configuration, command to leaderboard", small[0], "s", Goal("under", 25.0)),
+        Figure("failed", "backtests that failed", failed, "", Goal("exactly", 0)),
+    ]
+
+
+def _plain_processes(rates: _Rounds, plain: Sequence[float]) -> list[Figure]:
+    ratio, gain = _median(rates, "ratio"), statistics.median(plain)
+    return [
+        Figure("plain", "two plain processes / one", gain, "x"),
+        Figure("of_plain", "of what two plain processes gain", 100.0 * ratio / gain, "%"),
+    ]
+
+
+def _seconds_of_sweeps(rates: _Rounds, year: _Rounds, ordinary: _Rounds) -> list[Figure]:
+    return [
+        Figure("seconds_one", "sweep on 1 executor", _median(rates, "one"), "s"),
+        Figure("seconds_two", "sweep on 2 executors", _median(rates, "two"), "s"),
+        Figure("year_one", "year on 1 executor", _median(year, "one"), "s"),
+        Figure("year_two", "year on 2 executors", _median(year, "two"), "s"),
+        Figure("ordinary_one", "bt.Strategy on 1 executor", _median(ordinary, "one"), "s"),
+        Figure("ordinary_two", "bt.Strategy on 2 executors", _median(ordinary, "two"), "s"),
+    ]
+
+
+def _median(rounds: _Rounds, name: str) -> float:
     return statistics.median(found[name] for found in rounds)
 
 
@@ -213,28 +229,9 @@ def _timed(
     request, answer = home / "sweep.pickle", home / "sweep.json"
     request.write_bytes(pickle.dumps((given.plan, given.warm, given.pending, cores, at_once)))
     conf = {"spark.cores.max": str(cores), "spark.executor.cores": "1"}
-    run_on(cluster, Path(probe.__file__), ("sweep", request, answer), home, conf)
+    cluster.run(Path(probe.__file__), ("sweep", request, answer), home, conf)
     found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return found
-
-
-def run_on(
-    cluster: Cluster,
-    script: Path,
-    arguments: Sequence[str | Path],
-    home: Path,
-    conf: Mapping[str, str] | None = None,
-) -> float:
-    """Submit a script, wait for its end, and return the seconds that took.
-
-    Raises
-    ------
-    RunError
-        With the end of what it said, if it fails.
-    """
-    started = time.perf_counter()
-    wait_for(cluster.start(script, arguments, home, conf), "a driver on the cluster", home)
-    return time.perf_counter() - started
 
 
 def _small_study(setting: Setting, cluster: Cluster, k: int) -> float:

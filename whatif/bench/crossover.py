@@ -11,8 +11,7 @@ from typing import Any
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.rivals import OPTSTRATEGY, RivalRun, run_rival
 from whatif.bench.setting import Setting
-from whatif.bench.sweep import EXECUTION
-from whatif.bench.through import StoredSweep, compute, rows_of, store
+from whatif.bench.sweep import EXECUTION, StoredSweep, compute, rows_of, store
 from whatif.errors import RunError
 
 ENGINE = "backtrader"

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from whatif.bench import probe, sweep
-from whatif.bench.cluster import EXECUTORS, run_on
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
-from whatif.bench.standalone import Cluster, run_cluster
+from whatif.bench.standalone import EXECUTORS, Cluster, run_cluster
 from whatif.bench.studies import StudyText, write_study
 
 _FULL = (range(2, 252), range(252, 652))
@@ -67,6 +66,6 @@ def _run(setting: Setting, cluster: Cluster, text: StudyText) -> dict[str, Any]:
     home = setting.location.home
     setting.say(f"driver: {text.name}, {text.engine} engine")
     study, answer = write_study(setting, text), home / "driver.json"
-    seconds = run_on(cluster, Path(probe.__file__), ("study", study, answer), home)
+    seconds = cluster.run(Path(probe.__file__), ("study", study, answer), home)
     found = json.loads(answer.read_text(encoding="utf-8"))
     return {**found, "seconds": seconds, "memory": found["python_mb"] + found["jvm_mb"]}

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections.abc import Sequence
 from typing import Any
 
 from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
-from whatif.results import Pending
-from whatif.runner import Plan, work_items
 
 FEW = (25, 40)
 MANY = (100, 100)
@@ -53,15 +48,4 @@ def _peak(setting: Setting, fast: int, slow: int) -> dict[str, Any]:
     setting.say(f"memory: a worker with {fast * slow:,} configurations")
     plan = sweep.sweep_plan(market, "memory", sweep.COMPILED, len(market.bars) - _WINDOW_BARS)
     periods = range(5, 5 + fast), range(110, 110 + 5 * slow, 5)
-    return probe(setting, plan, sweep.crossovers(market, *periods, _WINDOW_BARS))
-
-
-def probe(setting: Setting, plan: Plan, pending: Sequence[Pending]) -> dict[str, Any]:
-    """Evaluate everything in one worker without Spark; return its counts and its memory in MB."""
-    home = setting.location.home
-    items = [item.to_json() for item in work_items(pending, setting.options.cores, plan.engine)]
-    request, answer = home / "probe.pickle", home / "probe.json"
-    request.write_bytes(pickle.dumps((plan, items)))
-    setting.run_child(["-m", "whatif.bench.probe", "worker", request, answer])
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
+    return sweep.run_worker(setting, plan, sweep.crossovers(market, *periods, _WINDOW_BARS))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyspark
 
 import whatif
+from whatif.bench.setting import wait_for
 from whatif.conf_files import conf_dir, read_spark_conf
 from whatif.errors import SessionError
 from whatif.session import find_iceberg_jar, find_java
@@ -23,6 +24,9 @@ from whatif.session import find_iceberg_jar, find_java
 SPARK_HOME = Path(pyspark.__file__).parent
 CODE = Path(whatif.__file__).resolve().parent.parent
 """Folder that holds the package, which drivers and executors import it from."""
+
+EXECUTORS = 2
+"""Workers that benchmarks start."""
 
 START_SECONDS = 300.0
 _NOT_FOR_CHILDREN = ("SPARK_", "PYSPARK_", "WHATIF_", "MLFLOW_")
@@ -101,6 +105,24 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 env={**self.environment, "WHATIF_HOME": str(home), "COLUMNS": "120"},
             )
+
+    def run(
+        self,
+        script: Path,
+        arguments: Sequence[str | Path],
+        home: Path,
+        conf: Mapping[str, str] | None = None,
+    ) -> float:
+        """Submit a script, wait for its end, and return the seconds that took.
+
+        Raises
+        ------
+        RunError
+            With the end of what it said, if it fails.
+        """
+        started = time.perf_counter()
+        wait_for(self.start(script, arguments, home, conf), "a driver on the cluster", home)
+        return time.perf_counter() - started
 
 
 @contextmanager

@@ -17,9 +17,8 @@ from typing import Any
 
 from rich.console import Console
 
-from whatif.bench.figures import BenchReport, Measurement
+from whatif.bench.figures import BenchReport, Measurement, print_report, write_report
 from whatif.bench.setting import BenchOptions, Setting
-from whatif.bench.table import print_report, write_report
 from whatif.errors import RunError, nearest
 from whatif.pins import LakeLocation
 from whatif.workflow.provenance import versions

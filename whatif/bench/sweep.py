@@ -1,17 +1,27 @@
-"""A crossover sweep over the market's bars, as the runner takes it."""
+"""Crossover sweeps over the market's bars, run and timed: through Spark, stored or not, and by one worker."""
 
 from __future__ import annotations
 
+import json
+import pickle
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pandas as pd
 
 from whatif.bench.market import BenchMarket
+from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain import MINUTE_US, Execution
-from whatif.results import Pending
-from whatif.runner import Plan, WindowPlan
+from whatif.lake import RESULTS, create_tables
+from whatif.results import Pending, Slot, read_rows
+from whatif.runner import Plan, WaveDone, WindowPlan, backtests, run_waves, work_items
 from whatif.search import BarSlice, Configuration
+from whatif.session import task_slots
 from whatif.splits import Window
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
@@ -23,6 +33,8 @@ EXECUTION = Execution(cash=100_000.0, commission=0.0001, slippage=0.00005)
 WINDOW = "validate"
 COMPILED = "compiled"
 """The engine that everything but the crossover is measured with."""
+
+_runs = count(1)
 
 
 def sweep_plan(market: BenchMarket, name: str, engine: str, first_row: int = 0) -> Plan:
@@ -62,3 +74,74 @@ def _configuration(fast: int, slow: int) -> Configuration:
     params = strategy.validate({"fast": fast, "slow": slow, "size": SIZE})
     identity = {"strategy": strategy.digest, "params": params, "execution": asdict(EXECUTION)}
     return Configuration(digest(identity), params, None, "1min", EXECUTION)
+
+
+@dataclass(frozen=True)
+class StoredSweep:
+    """A sweep whose rows are in `results`.
+
+    Attributes
+    ----------
+    plan : Plan
+        What was run.
+    pending : list of Pending
+        All its configurations.
+    seconds : float
+        Wall time from pending configurations to stored rows.
+    waves : int
+        Spark jobs that it took.
+    failed : int
+        Backtests that failed.
+    """
+
+    plan: Plan
+    pending: list[Pending]
+    seconds: float
+    waves: int
+    failed: int
+
+
+def store(setting: Setting, name: str, engine: str, fast: Sequence[int], slow: Sequence[int]) -> StoredSweep:
+    """Run all pairs of periods as `whatif run` does, under a name of their own."""
+    market, spark, location = setting.market, setting.spark, setting.location
+    create_tables(spark, location)
+    plan = _fresh(sweep_plan(market, name, engine))
+    pending = crossovers(market, fast, slow, len(market.bars))
+    waves: list[WaveDone] = []
+    started = time.perf_counter()
+    failed = run_waves(spark, location, plan, pending, lambda: task_slots(spark), report=waves.append)
+    return StoredSweep(plan, pending, time.perf_counter() - started, len(waves), failed)
+
+
+def compute(setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[int]) -> float:
+    """Run all pairs of periods through Spark without storing their rows; return seconds."""
+    market, spark = setting.market, setting.spark
+    plan = _fresh(sweep_plan(market, "not stored", engine))
+    items = work_items(crossovers(market, fast, slow, len(market.bars)), task_slots(spark), engine)
+    started = time.perf_counter()
+    backtests(spark, plan, items).write.format("noop").mode("overwrite").save()
+    return time.perf_counter() - started
+
+
+def rows_of(setting: Setting, sweep: StoredSweep, columns: Sequence[str]) -> pd.DataFrame:
+    """Return columns of the stored rows of a sweep, indexed by config_id."""
+    plan = sweep.plan
+    slot = Slot(plan.bars.snapshot_id, plan.data_digest, plan.windows[WINDOW].window)
+    names = [name for name in columns if name != "config_id"]
+    return read_rows(setting.location, RESULTS, slot, ["config_id", *names]).set_index("config_id")
+
+
+def run_worker(setting: Setting, plan: Plan, pending: Sequence[Pending]) -> dict[str, Any]:
+    """Evaluate everything in one worker without Spark; return its counts and its memory in MB."""
+    home = setting.location.home
+    items = [item.to_json() for item in work_items(pending, setting.options.cores, plan.engine)]
+    request, answer = home / "probe.pickle", home / "probe.json"
+    request.write_bytes(pickle.dumps((plan, items)))
+    setting.run_child(["-m", "whatif.bench.probe", "worker", request, answer])
+    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
+
+
+def _fresh(plan: Plan) -> Plan:
+    """Return the plan with another bound on kept arrays: a worker then lets go of all it has."""
+    return replace(plan, array_bytes=plan.array_bytes + 64 * next(_runs))
