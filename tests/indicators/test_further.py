@@ -6,17 +6,7 @@ import numpy as np
 import pytest
 import talib
 
-from whatif.indicators.deviation import (
-    bollinger_bottom,
-    bollinger_mid,
-    bollinger_top,
-    power,
-    power_python,
-    stddev,
-)
-from whatif.indicators.extremes import highest, highest_python, lowest, lowest_python
-from whatif.indicators.moving import smma, smma_python, smooth, smooth_python, wma, wma_python
-from whatif.indicators.oscillators import (
+from whatif.indicators.momentum import (
     atr,
     atr_python,
     macd,
@@ -27,6 +17,19 @@ from whatif.indicators.oscillators import (
     macd_signal_python,
     rsi,
     rsi_python,
+)
+from whatif.indicators.moving import smma, smma_python, smooth, smooth_python, wma, wma_python
+from whatif.indicators.spread import (
+    bollinger_bottom,
+    bollinger_mid,
+    bollinger_top,
+    highest,
+    highest_python,
+    lowest,
+    lowest_python,
+    power,
+    power_python,
+    stddev,
 )
 
 NAN = np.nan

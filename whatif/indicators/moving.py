@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from whatif.domain import exact_sum, exact_sum_in
 from whatif.indicators.compile import filling, jit, jit_lean
-from whatif.indicators.sums import exact_sum, exact_sum_in
 from whatif.typing import FloatArray
 
 _UNIT = 2.0**-52

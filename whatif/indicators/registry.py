@@ -8,12 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from whatif.errors import IndicatorError, nearest
-from whatif.indicators.change import roc, roc100
-from whatif.indicators.cross import crossover
-from whatif.indicators.deviation import bollinger_bottom, bollinger_mid, bollinger_top, stddev
-from whatif.indicators.extremes import highest, lowest
+from whatif.indicators.momentum import atr, crossover, macd, macd_histogram, macd_signal, roc, roc100, rsi
 from whatif.indicators.moving import ema, sma, smma, wma
-from whatif.indicators.oscillators import atr, macd, macd_histogram, macd_signal, rsi
+from whatif.indicators.spread import (
+    bollinger_bottom,
+    bollinger_mid,
+    bollinger_top,
+    highest,
+    lowest,
+    stddev,
+)
 from whatif.typing import FloatArray
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatif.indicators.sums import exact_sum, exact_sum_python
+from whatif.domain import exact_sum, exact_sum_python
 
 MODERATE = st.floats(min_value=-1e300, max_value=1e300, allow_nan=False)
 

@@ -1,10 +1,12 @@
-"""Momentum and range: MACD, RSI, average true range."""
+"""Momentum and range: MACD, RSI, average true range, rates of change, crossings of two series."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from whatif.indicators.compile import jit
+from whatif.indicators.compile import filling, jit, jit_lean
 from whatif.indicators.moving import ema, smma
 from whatif.typing import FloatArray
 
@@ -161,3 +163,97 @@ def atr_python(high: FloatArray, low: FloatArray, close: FloatArray, period: int
 
 
 atr = jit(atr_python)
+
+
+def roc_python(source: FloatArray, period: int) -> FloatArray:
+    """Change over `period` bars as a fraction of the earlier value.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Bars between the two values, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `ROC`: ``(value - earlier) / earlier``.
+
+    Notes
+    -----
+    *Timing*: row t uses rows t - period and t. NaN for the first `period` rows, where either
+    value is NaN, and where the earlier value is zero (Backtrader raises there).
+    """
+    n = len(source)
+    result = np.full(n, np.nan)
+    for t in range(period, n):
+        earlier = source[t - period]
+        if earlier != 0.0:
+            result[t] = (source[t] - earlier) / earlier
+    return result
+
+
+roc = jit(roc_python)
+
+
+def roc100_python(source: FloatArray, period: int) -> FloatArray:
+    """Change over `period` bars in percent: Backtrader's `ROC100`, TA-Lib's `ROC`.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Bars between the two values, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        ``100.0 * roc(source, period)``; timing and NaN as there.
+    """
+    return 100.0 * roc(source, period)
+
+
+roc100 = jit(roc100_python)
+
+
+def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
+    """Mark the rows where `first` crosses `second`: 1.0 upwards, -1.0 downwards, else 0.0.
+
+    Parameters
+    ----------
+    first, second : float64 array (n,)
+        Any two series on the same rows.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to Backtrader's `CrossOver`: a cross is a change of sign since the last
+        difference that was not zero, so touching and turning back is none.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN where either series is NaN and on the first row after
+    that, which only seeds the remembered difference.
+    """
+    # side of the last difference that was not zero; 0 after a first one that was, 2 before any
+    side = 2
+    for t in range(len(first)):
+        difference = first[t] - second[t]
+        if difference > 0.0:
+            result[t] = math.nan if side == 2 else (1.0 if side == -1 else 0.0)
+            side = 1
+        elif difference < 0.0:
+            result[t] = math.nan if side == 2 else (-1.0 if side == 1 else 0.0)
+            side = -1
+        elif difference == 0.0:
+            result[t] = math.nan if side == 2 else 0.0
+            side = 0 if side == 2 else side
+        else:
+            result[t] = math.nan
+            side = 2
+
+
+crossover_python = filling(_cross)
+crossover = filling(jit_lean(_cross))
