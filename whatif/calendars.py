@@ -20,12 +20,12 @@ from whatif.exchanges import build_calendar, check_exchange, known_dates, time_z
 from whatif.typing import BoolArray, IntArray
 
 __all__ = [
-    "EPOCH", "LEAST_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases",
+    "EPOCH", "MIN_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases",
     "known_dates", "known_schedule", "make_periods", "schedule", "sessions_per_year", "time_zone",
 ]  # fmt: skip
 
 EPOCH = date(1970, 1, 1)
-LEAST_PERIODS = 160
+MIN_PERIODS = 160
 """Periods that the validate window must keep for a period length to be chosen."""
 
 _built: dict[tuple[str, date, date], xcals.ExchangeCalendar] = {}
@@ -205,7 +205,7 @@ def choose_period(validate: Schedule, start_us: int, end_us: int, bar_us: int) -
     for kind in ("session", "hour"):
         if kind == "hour" and bar_us >= HOUR_US:
             continue
-        if len(_period_ends(validate, _step_us(kind, bar_us), start_us, end_us)) >= LEAST_PERIODS:
+        if len(_period_ends(validate, _step_us(kind, bar_us), start_us, end_us)) >= MIN_PERIODS:
             return kind
     return "bar"
 

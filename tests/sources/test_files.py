@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import SourceError
-from whatif.sources import find_files, walk
+from whatif.sources import files as files_module
+from whatif.sources import find_files
 from whatif.sources.kinds import file_kind
 from whatif.sources.kinds.csv import Csv
 from whatif.sources.opening import open_binary
@@ -161,7 +162,7 @@ def test_what_a_glob_of_any_depth_names(folder: Path) -> None:
 def test_folders_without_an_end_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
-    monkeypatch.setattr(walk, "MAX_ENTRIES", 20)
+    monkeypatch.setattr(files_module, "MAX_ENTRIES", 20)
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
         for k in range(7):

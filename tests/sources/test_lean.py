@@ -10,8 +10,7 @@ import pytest
 
 from whatif.errors import SourceError
 from whatif.sources.delivery import read_file
-from whatif.sources.kinds.lean import lean_layout
-from whatif.sources.lean_paths import contract_of, sort_out
+from whatif.sources.kinds.lean import contract_of, lean_layout, sort_out
 from whatif.sources.spec import IngestSpec
 
 ROW = "33300000,950000,950000,939000,948500,1730100"

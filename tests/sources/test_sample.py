@@ -14,16 +14,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from whatif.errors import CalendarError, SourceError
-from whatif.sources import sample_process
+from whatif.sources import sample as sample_module
 from whatif.sources.sample import (
+    STEPS,
+    Draws,
+    Rule,
     SampleMarket,
     SampleSymbol,
+    Scale,
     default_symbols,
+    draw_session,
+    empty_walk,
     expected_returns,
+    fill_session,
     generate,
     write_sample,
 )
-from whatif.sources.sample_process import STEPS, Draws, Rule, Scale, draw_session, empty_walk, fill_session
 
 NAMES = ("EDGE", "NOISE", "DRIFT", "FAINT")
 SMALL = SampleMarket(sessions=3)
@@ -153,7 +159,7 @@ def test_compiled_and_plain_kernel_agree() -> None:
     compiled, plain = empty_walk(200), empty_walk(200)
     rule = Rule(10_000.0, 1e-6, 0.2, 20)
     fill_session(compiled, 0, draws, rule)
-    sample_process._fill_session(plain, 0, draws, rule)
+    sample_module._fill_session(plain, 0, draws, rule)
     for name in ("open", "high", "low", "close"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(plain, name))
     np.testing.assert_allclose(compiled.expected, plain.expected, rtol=1e-12)
@@ -223,7 +229,7 @@ def test_rounding_by_chance_keeps_the_expectation() -> None:
 def test_a_sessions_variance_is_the_stated_one() -> None:
     """At the long-run level: a fifth overnight, the rest over 390 minutes; 210 of them on a half day."""
     symbol, scale = SampleSymbol("X", 100.0, 0.3), Scale(0.02, 390, 0.2, 0.0)
-    level = sample_process.DAY_DISPERSION**2
+    level = sample_module.DAY_DISPERSION**2
     full = draw_session(np.random.default_rng(0), symbol, scale, level, 390)
     half = draw_session(np.random.default_rng(0), symbol, scale, level, 210)
     assert full.gap_variance == pytest.approx(0.2 * 0.02**2)

@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 from whatif.domain import Bars
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation, Pin, current_pin, read_bars
-from whatif.sources import IngestSpec
-from whatif.sources.sample import SampleMarket, generate
+from whatif.sources import IngestSpec, SampleMarket, generate
 from whatif.workflow.ingest import ingest
 
 if TYPE_CHECKING:

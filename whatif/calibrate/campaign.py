@@ -26,8 +26,7 @@ from whatif.calibrate.tally import Row, goals, markdown, tally
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
-from whatif.sources import IngestSpec
-from whatif.sources.sample import write_sample
+from whatif.sources import IngestSpec, write_sample
 from whatif.study import digest
 from whatif.workflow.ingest import ingest
 from whatif.workflow.provenance import versions

@@ -23,7 +23,7 @@ from whatif.domain import MINUTE_US, Execution, Overlays, sharpe
 from whatif.engines import RunInputs, WindowInputs, get_engine
 from whatif.engines.market import bars_of_frame
 from whatif.errors import StrategyError
-from whatif.sources.sample import generate, sample_schedule
+from whatif.sources import generate, sample_schedule
 from whatif.strategies import StrategySpec, resolve
 from whatif.typing import FloatArray
 

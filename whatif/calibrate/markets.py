@@ -10,7 +10,7 @@ import yaml
 
 from whatif.calendars import EPOCH
 from whatif.errors import RunError, nearest
-from whatif.sources.sample import SampleMarket, SampleSymbol, sample_schedule
+from whatif.sources import SampleMarket, SampleSymbol, sample_schedule
 from whatif.study import Study, parse_study
 
 EXCHANGE = "XNYS"

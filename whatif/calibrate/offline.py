@@ -27,7 +27,7 @@ from whatif.errors import RunError
 from whatif.resolve import Checked, check_study
 from whatif.results import Grid
 from whatif.search import rank_rows
-from whatif.sources.sample import generate
+from whatif.sources import generate
 from whatif.splits import Window
 from whatif.stats import Evidence, Holding, Verdict, judge
 from whatif.strategies import StrategySpec

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE_MS = 60_000
 """Iceberg takes a commit whose time is up to a minute before the one it follows."""
 
-LEAST_FREE_BYTES = 1024**3
+MIN_FREE_BYTES = 1024**3
 SHOWN = 5
 """Damaged files of a table that are named; the rest are counted."""
 
@@ -140,7 +140,7 @@ def _home_findings(location: LakeLocation) -> Iterator[Finding]:
             )
             return
     free = shutil.disk_usage(home).free
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         yield Finding(
             str(home), f"the disk has {free / 1024**2:,.0f} MB left", "make room before the next run"
         )

@@ -86,7 +86,7 @@ _REMEDIES = (
     ),
 )
 
-_MOST_SAID = 300
+_MAX_LENGTH = 300
 
 
 def explained(error: BaseException) -> str | None:
@@ -96,7 +96,7 @@ def explained(error: BaseException) -> str | None:
         found = re.search(pattern, text)
         if found:
             begin = text.rfind("\n", 0, found.start()) + 1
-            said = text[begin:].partition("\n")[0].strip(" :")[:_MOST_SAID]
+            said = text[begin:].partition("\n")[0].strip(" :")[:_MAX_LENGTH]
             return f"{remedy} (it said: {said})"
     return None
 

@@ -174,7 +174,7 @@ def find_named(study: Study) -> AnyStrategy:
     return find_strategy(name, Path())
 
 
-LEAST_RETURNS = 2
+MIN_RETURNS = 2
 """Periods without which a ratio of mean and deviation has no value."""
 
 PROBABILITIES = ("prob_long", "prob_short")
@@ -292,9 +292,9 @@ def _check_periods(study: Study, timeline: Timeline, periods: Mapping[str, Perio
         return
     for window in timeline.ranked:
         count = len(periods[window.name])
-        if count < LEAST_RETURNS:
+        if count < MIN_RETURNS:
             raise StudyError(
-                f"objective {study.objective!r} needs {LEAST_RETURNS} periods and {window} has {count} "
+                f"objective {study.objective!r} needs {MIN_RETURNS} periods and {window} has {count} "
                 f"({periods[window.name].kind}): lengthen the window, or choose a shorter period"
             )
 

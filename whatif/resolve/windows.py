@@ -16,7 +16,7 @@ from whatif.splits import Fold, Timeline, TimeSlice, Window, bounds_of
 from whatif.study import Study
 from whatif.typing import IntArray
 
-LEAST_SHARE = 0.005
+MIN_SHARE = 0.005
 """Share of the slice's trading time under which it is not worth saying that it is unused."""
 
 
@@ -73,7 +73,7 @@ def unused(timeline: Timeline, learns: bool) -> Iterator[str]:
     used = timeline.windows if learns else timeline.backtested
     left = _left_over(timeline.schedule, used)
     share = float(left.sum() / timeline.schedule.trading_us.sum())
-    if share < LEAST_SHARE:
+    if share < MIN_SHARE:
         return
     idle = timeline.schedule.session[left > 0]
     train = "" if learns or not any(fold.train for fold in timeline.every) else _NOTHING_LEARNS

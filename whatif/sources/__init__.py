@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from whatif.sources.delivery import Part, file_parts, read_part, source_parts, try_first
     from whatif.sources.file_source import FileSource
     from whatif.sources.files import find_files
+    from whatif.sources.kinds import make_source, named_source, parse_options
     from whatif.sources.limits import broken_limits
-    from whatif.sources.named import make_source, named_source, parse_options
     from whatif.sources.rules import RULES
+    from whatif.sources.sample import generate, sample_schedule, write_sample
+    from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
+    from whatif.sources.spark import (
+        check_symbol,
+        checkpoints_of,
+        numbered_files,
+        parse_parts,
+        store_checkpoints,
+        unadjusted,
+    )
     from whatif.sources.spec import IngestSpec, parse_mapping
 else:
     __getattr__, __dir__, __all__ = door(
@@ -27,9 +37,12 @@ else:
             "delivery": "Part file_parts read_part source_parts try_first",
             "file_source": "FileSource",
             "files": "find_files",
+            "kinds": "make_source named_source parse_options",
             "limits": "broken_limits",
-            "named": "make_source named_source parse_options",
             "rules": "RULES",
+            "sample": "generate sample_schedule write_sample",
+            "sample_market": "SampleMarket SampleSymbol default_symbols",
+            "spark": "check_symbol checkpoints_of numbered_files parse_parts store_checkpoints unadjusted",
             "spec": "IngestSpec parse_mapping",
         },
     )

@@ -1,4 +1,4 @@
-"""The seam of sources: what a place that bars come from has to say of itself.
+"""The seam of sources: the base class of every place that bars come from.
 
 A source is a section of options. Its class gives the keys, names the parts that are read apart from each
 other, and reads each of them in chunks. Those that come along stand in `whatif.sources.kinds`, one in each

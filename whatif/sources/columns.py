@@ -1,4 +1,4 @@
-"""Which column of a file holds what."""
+"""Columns of a file: which one holds which field of a bar."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from whatif.sources.spec import IngestSpec
 CHUNK_ROWS = 50_000
 _DELIMITERS = ",;\t|"
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_LEAST_COLUMNS = 5
+_MIN_COLUMNS = 5
 _FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Parquet", b"%PDF": "a PDF",
             b"\x28\xb5\x2f\xfd": "compressed with zstd (zstd -d unpacks it)", b"BZh": "compressed with bzip2",
             b"\xfd7zX": "compressed with xz", b"ARRO": "Feather (write it as Parquet)",
@@ -119,7 +119,7 @@ def _first_line(lines: Iterator[str], spec: IngestSpec) -> tuple[str | None, str
 def _is_header(comment: str, spec: IngestSpec) -> bool:
     """Tell whether a line that begins with # names columns."""
     delimiter = spec.delimiter or max(_DELIMITERS, key=comment.count)
-    return comment.count(delimiter) >= _LEAST_COLUMNS - 1
+    return comment.count(delimiter) >= _MIN_COLUMNS - 1
 
 
 def _closed(line: str, delimiter: str) -> str:

@@ -1,4 +1,4 @@
-"""How much of a delivery may be refused or corrected before all of it is, unless the user accepts it."""
+"""Limits of what may be refused or corrected of a delivery before all of it is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from whatif.sources.rules import RULES
 
-LEAST_ROWS = 3
+MIN_ROWS = 3
 """A share counts from so many rows on: one bad row of ten is a bad row, not a bad file."""
 
 MISREAD = (
@@ -22,7 +22,7 @@ MISREAD = (
 OUTSIDE = ("no_session", "outside_calendar", "ambiguous_time", "nonexistent_time")
 """Rules that rows break together if exchange or time zone are not those of the file."""
 
-MISREAD_SHARE, OUTSIDE_SHARE, CORRECTED_SHARE, MOST = 0.01, 0.05, 0.01, 0.5
+MISREAD_SHARE, OUTSIDE_SHARE, CORRECTED_SHARE, REFUSED_SHARE = 0.01, 0.05, 0.01, 0.5
 
 ACCEPT = "--accept takes the file all the same"
 
@@ -48,8 +48,8 @@ def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0) -> 
     if exceeds(sum(outside.values()), came, OUTSIDE_SHARE):
         found.append(_sentence("lie outside the exchange's sessions", outside, came, OUTSIDE_SHARE))
     for rule, count in others.items():
-        if exceeds(count, came, MOST):
-            found.append(_sentence("break a rule", {rule: count}, came, MOST))
+        if exceeds(count, came, REFUSED_SHARE):
+            found.append(_sentence("break a rule", {rule: count}, came, REFUSED_SHARE))
     if exceeds(corrected, came, CORRECTED_SHARE):
         found.append(
             f"{corrected:,} of {came:,} rows ({corrected / came:.1%}; at most {CORRECTED_SHARE:.0%}) would "
@@ -60,7 +60,7 @@ def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0) -> 
 
 def exceeds(count: int, of: int, share: float) -> bool:
     """Tell whether `count` is more than a share, and not just a few rows of a small file."""
-    return count >= LEAST_ROWS and count > share * of
+    return count >= MIN_ROWS and count > share * of
 
 
 def _sentence(what: str, rules: Mapping[str, int], came: int, share: float) -> str:

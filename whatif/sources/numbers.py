@@ -1,4 +1,4 @@
-"""From text to floats, correctly rounded."""
+"""Numbers written as text, as floats that are correctly rounded."""
 
 from __future__ import annotations
 

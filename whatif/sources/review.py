@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from whatif.domain import DAY_US, timeframe_us
+from whatif.calendars import time_zone
+from whatif.domain import timeframe_us
 from whatif.errors import SourceError
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.grid import Grid
-from whatif.sources.limits import ACCEPT, MOST, exceeds
+from whatif.sources.limits import ACCEPT, MIN_ROWS, REFUSED_SHARE, exceeds
 from whatif.sources.numbers import grouped, may_be_grouped, with_commas
 from whatif.sources.rules import RULES
+from whatif.sources.sessions import tag_bars
 from whatif.sources.spacing import FirstRows, spacing_fault
-from whatif.sources.zone_check import zone_fault
-from whatif.typing import BoolArray, FloatArray, IntArray
-
-_LOOKED_AT = 20_000
-"""Rows that spacing and sessions are told from: 51 sessions of New York's minutes."""
+from whatif.typing import FloatArray, IntArray
 
 _TEXTS = ("open", "high", "low", "close", "volume")
 
@@ -117,45 +115,13 @@ class FileReview:
                 "--thousands . or --decimal ."
             )
         for rule, count in self.broken.most_common():
-            if exceeds(count, self.rows, MOST):
+            if exceeds(count, self.rows, REFUSED_SHARE):
                 row, raw = self.example[rule]
                 return (
                     f"{count:,} of {self.rows:,} rows break the rule {rule} ({RULES[rule]}); "
                     f"first row {row}: {raw[:200]}"
                 )
         return None
-
-
-def overlapping(
-    symbol: np.ndarray | None, ts: IntArray, usable: BoolArray, length_us: int, cut: BoolArray
-) -> BoolArray:
-    """Return which bars begin before the one before it of the same symbol has ended.
-
-    Parameters
-    ----------
-    symbol : int64 array (n,) or None
-        Codes of symbols; None if all rows are of one.
-    ts : int64 array (n,)
-        Starts, microseconds UTC; the same start twice is no overlap but the bar again.
-    usable : bool array (n,)
-        Rows to look at.
-    length_us : int
-        Length of a bar.
-    cut : bool array (n,)
-        Bars that begin a session, or go on after its break: they may be shorter, or cut the one before.
-    """
-    rows = np.flatnonzero(usable)
-    if symbol is not None:
-        rows = rows[np.lexsort((ts[rows], symbol[rows]))]
-    elif (np.diff(ts[rows]) < 0).any():
-        rows = rows[np.argsort(ts[rows], kind="stable")]
-    gap = np.diff(ts[rows])
-    near = (gap > 0) & (gap < length_us) & ~cut[rows[1:]] & ~cut[rows[:-1]]
-    if symbol is not None:
-        near &= symbol[rows[1:]] == symbol[rows[:-1]]
-    found = np.zeros(len(ts), dtype=bool)
-    found[rows[1:][near]] = True
-    return found
 
 
 def _check_style(source: str, name: str, column: pd.Series) -> None:
@@ -169,20 +135,93 @@ def _check_style(source: str, name: str, column: pd.Series) -> None:
         )
 
 
-def first_rows(
-    stamps: IntArray, starts: IntArray, known: BoolArray, symbol: np.ndarray | None, volume: FloatArray,
-    date_only: bool, layout: Layout,
-) -> FirstRows:  # fmt: skip
-    """Return the first rows of a file that have a time, for `spacing_fault` and `zone_fault`."""
-    rows = np.flatnonzero(known)[:_LOOKED_AT]
-    codes = np.zeros(len(rows), dtype=np.int64) if symbol is None else symbol[rows]
-    order = np.lexsort((stamps[rows], codes))
-    return FirstRows(
-        stamps=stamps[rows][order],
-        starts=starts[rows][order],
-        symbol=codes[order],
-        volume=np.nan_to_num(volume[rows][order], nan=0.0, posinf=0.0),
-        date_only=date_only,
-        rows=min(len(known), _LOOKED_AT),
-        daily=timeframe_us(layout.timeframe) == DAY_US,
+_ZONES = (
+    "UTC", "America/New_York", "America/Chicago", "America/Los_Angeles", "America/Sao_Paulo", "Europe/London",
+    "Europe/Berlin", "Europe/Athens", "Europe/Moscow", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo",
+    "Australia/Sydney",
+)  # fmt: skip
+_BETTER = 0.25
+_MAX_SHARE = 0.5
+
+
+def zone_fault(first: FirstRows, layout: Layout, unseen: int) -> str | None:
+    """Return what sessions say against the zone or the end of the stamps, or None.
+
+    Parameters
+    ----------
+    first : FirstRows
+        Rows of the file.
+    layout : Layout
+        Its timeframe, zone, exchange and end of stamps.
+    unseen : int
+        Rows of the file that are not among the first; above 0 the last session may go on.
+    """
+    if first.daily or layout.exchange == "24/7" or len(first.starts) < MIN_ROWS:
+        return None
+    return _wrong_end(first, layout, unseen > 0) or _wrong_zone(first, layout)
+
+
+def _wrong_zone(first: FirstRows, layout: Layout) -> str | None:
+    """Refuse a zone under which most of what was traded lies outside sessions, if another fits far better."""
+    length = timeframe_us(layout.timeframe)
+    weight = first.volume if first.volume.sum() > 0 else np.ones(len(first.starts))
+    inside = _share(first.starts, length, layout.exchange, weight)
+    if inside >= _MAX_SHARE:
+        return None
+    zone = layout.timezone or "UTC"
+    local = (
+        pd.DatetimeIndex(first.starts.astype("datetime64[us]"), tz="UTC").tz_convert(zone).tz_localize(None)
     )
+    shares: dict[str, float] = {}
+    for other in dict.fromkeys((time_zone(layout.exchange), *_ZONES)):
+        moved = local.tz_localize(other, ambiguous="NaT", nonexistent="NaT").tz_convert("UTC")
+        good = ~np.asarray(moved.isna())
+        ts = moved[good].as_unit("us").asi8
+        shares[other] = _share(ts, length, layout.exchange, weight[good]) if len(ts) else 0.0
+    best = max(shares, key=lambda name: shares[name])
+    if best == zone or shares[best] < inside + _BETTER:
+        return None
+    what = f"in {zone}" if layout.timezone else "with their offsets"
+    remedy = f"give --timezone {best}"
+    if layout.timezone is None:
+        remedy = (
+            f"if they are times of {best} that were marked as UTC, give --time-format "
+            f"'%Y-%m-%dT%H:%M:%SZ' --timezone {best}"
+        )
+    return (
+        f"{1 - inside:.0%} of what was traded lies outside the regular sessions of {layout.exchange} if "
+        "stamps are "
+        f"read {what}, and {1 - shares[best]:.0%} as times of {best}: {remedy}"
+    )
+
+
+def _wrong_end(first: FirstRows, layout: Layout, cut: bool) -> str | None:
+    """Refuse starts that look like ends of bars, or ends that look like starts, in most sessions."""
+    length = timeframe_us(layout.timeframe)
+    ts = np.sort(first.starts)
+    tags = tag_bars(ts, length, layout.exchange)
+    ts, session = ts[tags.found], tags.session[tags.found]
+    opens, closes = tags.session_open[tags.found], tags.session_close[tags.found]
+    if cut and len(session):
+        whole = session < session.max()
+        ts, session, opens, closes = ts[whole], session[whole], opens[whole], closes[whole]
+    days, begin = np.unique(session, return_index=True)
+    if not len(days):
+        return None
+    earliest = np.minimum.reduceat(ts, begin) - opens[begin]
+    latest = np.maximum.reduceat(ts, begin) - closes[begin]
+    several = np.diff(np.append(begin, len(ts))) >= MIN_ROWS
+    if layout.stamps == "start":
+        odd = several & (earliest > 0) & (earliest <= length) & (latest == 0)
+        words, other = "last bar begins at the close, and none at the open", "end"
+    else:
+        odd = several & (earliest == -length) & (latest >= -2 * length) & (latest + length < 0)
+        words, other = "first bar ends at the open, and none at the close", "start"
+    if not odd.sum() > _MAX_SHARE * len(days):
+        return None
+    return f"in {int(odd.sum()):,} of {len(days):,} sessions the {words}: did you mean --stamps {other}?"
+
+
+def _share(ts: IntArray, length: int, exchange: str, weight: FloatArray) -> float:
+    total = float(weight.sum())
+    return float(weight[tag_bars(ts, length, exchange).regular].sum()) / total if total > 0 else 0.0

@@ -1,4 +1,4 @@
-"""What a sample market is made of, and what is true about it."""
+"""Sample markets: their symbols, and what is true about each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether bars are as far apart as their timeframe says."""
+"""Spacing of bars in time: against the timeframe that was stated, and overlaps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from whatif.calendars import time_zone
 from whatif.domain import DAY_US, HOUR_US, MINUTE_US, timeframe_us
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 _NAMES = {
     **{n * MINUTE_US: f"{n}min" for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)},
     **{n * HOUR_US: f"{n}h" for n in (1, 2, 3, 4, 6, 8, 12)},
 }
-_LEAST_GAPS = 4
-_LEAST_DAYS = 5
+_LOOKED_AT = 20_000
+"""Rows that spacing and sessions are told from: 51 sessions of New York's minutes."""
+
+_MIN_GAPS = 4
+_MIN_DAYS = 5
 _LONGEST_DAY_GAP = 6 * DAY_US
 _ODDS = 1_000.0
 
@@ -89,7 +92,7 @@ def spacing_fault(first: FirstRows, layout: Layout, misplaced: int, rows: int) -
 
 
 def _longer_than_days(gaps: IntArray) -> str | None:
-    usual = int(np.median(gaps)) if len(gaps) >= _LEAST_GAPS else 0
+    usual = int(np.median(gaps)) if len(gaps) >= _MIN_GAPS else 0
     if usual < _LONGEST_DAY_GAP:
         return None
     return (
@@ -142,7 +145,7 @@ def _are_days(first: FirstRows, layout: Layout) -> bool:
         clock = utc.tz_convert(zone).tz_localize(None).as_unit("us").asi8 % DAY_US
         if not clock.any():
             return True
-        if len(first.gaps) >= _LEAST_DAYS and (clock == clock[0]).all():
+        if len(first.gaps) >= _MIN_DAYS and (clock == clock[0]).all():
             return True
     return False
 
@@ -153,7 +156,7 @@ def _usual_gap(gaps: IntArray, length_us: int) -> int | None:
     Bars that are missing at random leave the timeframe itself as the most frequent distance. That n
     distances are all multiples of k bars by accident has a chance of k ** -n; it must be under 1 in 1,000.
     """
-    if len(gaps) < _LEAST_GAPS:
+    if len(gaps) < _MIN_GAPS:
         return None
     usual = _mode(gaps)
     if usual <= length_us or usual not in _NAMES:
@@ -181,3 +184,54 @@ def _length(us: int) -> str:
 
 def _time(us: int) -> str:
     return str(np.datetime64(int(us), "us"))[11:].removesuffix(".000000")
+
+
+def overlapping(
+    symbol: np.ndarray | None, ts: IntArray, usable: BoolArray, length_us: int, cut: BoolArray
+) -> BoolArray:
+    """Return which bars begin before the one before it of the same symbol has ended.
+
+    Parameters
+    ----------
+    symbol : int64 array (n,) or None
+        Codes of symbols; None if all rows are of one.
+    ts : int64 array (n,)
+        Starts, microseconds UTC; the same start twice is no overlap but the bar again.
+    usable : bool array (n,)
+        Rows to look at.
+    length_us : int
+        Length of a bar.
+    cut : bool array (n,)
+        Bars that begin a session, or go on after its break: they may be shorter, or cut the one before.
+    """
+    rows = np.flatnonzero(usable)
+    if symbol is not None:
+        rows = rows[np.lexsort((ts[rows], symbol[rows]))]
+    elif (np.diff(ts[rows]) < 0).any():
+        rows = rows[np.argsort(ts[rows], kind="stable")]
+    gap = np.diff(ts[rows])
+    near = (gap > 0) & (gap < length_us) & ~cut[rows[1:]] & ~cut[rows[:-1]]
+    if symbol is not None:
+        near &= symbol[rows[1:]] == symbol[rows[:-1]]
+    found = np.zeros(len(ts), dtype=bool)
+    found[rows[1:][near]] = True
+    return found
+
+
+def first_rows(
+    stamps: IntArray, starts: IntArray, known: BoolArray, symbol: np.ndarray | None, volume: FloatArray,
+    date_only: bool, layout: Layout,
+) -> FirstRows:  # fmt: skip
+    """Return the first rows of a file that have a time, for `spacing_fault` and `zone_fault`."""
+    rows = np.flatnonzero(known)[:_LOOKED_AT]
+    codes = np.zeros(len(rows), dtype=np.int64) if symbol is None else symbol[rows]
+    order = np.lexsort((stamps[rows], codes))
+    return FirstRows(
+        stamps=stamps[rows][order],
+        starts=starts[rows][order],
+        symbol=codes[order],
+        volume=np.nan_to_num(volume[rows][order], nan=0.0, posinf=0.0),
+        date_only=date_only,
+        rows=min(len(known), _LOOKED_AT),
+        daily=timeframe_us(layout.timeframe) == DAY_US,
+    )

@@ -1,4 +1,4 @@
-"""What the user says about files of bars."""
+"""Options of an ingest of files, as the user gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From stamps as files have them to microseconds UTC."""
+"""Time stamps as files have them, as microseconds UTC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from whatif.calendars import time_zone
 from whatif.domain import DAY_US
 from whatif.errors import SourceError
 from whatif.sources.chunk import Layout
-from whatif.sources.hints import UNITS, count_hint, fitting_epoch, time_hint
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.sources.patterns import (
     ISO_AWARE,
@@ -22,7 +21,11 @@ from whatif.sources.patterns import (
     ISO_LOCAL,
     OFFSET_END,
     TIME_OF_DAY,
+    UNITS,
+    count_hint,
+    fitting_epoch,
     format_patterns,
+    time_hint,
 )
 from whatif.sources.spec import EPOCH_FORMATS
 from whatif.sources.zones import localized_by_name

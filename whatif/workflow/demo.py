@@ -11,8 +11,7 @@ from rich.console import Console
 from whatif.calendars import EPOCH
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
-from whatif.sources import IngestSpec
-from whatif.sources.sample import SampleMarket, default_symbols, sample_schedule, write_sample
+from whatif.sources import IngestSpec, SampleMarket, default_symbols, sample_schedule, write_sample
 from whatif.study import parse_study
 from whatif.workflow.ingest import ingest
 from whatif.workflow.result import StudyResult

@@ -23,11 +23,21 @@ from whatif.calendars import known_dates
 from whatif.errors import SourceError
 from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_missing, upsert, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
-from whatif.sources import RULES, IngestSpec, Part, Source, file_parts, source_parts, try_first
-from whatif.sources.checkpoints import checkpoints_of, store_checkpoints
-from whatif.sources.collisions import check_symbol, numbered_files
-from whatif.sources.jumps import unadjusted
-from whatif.sources.spark import parse_parts
+from whatif.sources import (
+    RULES,
+    IngestSpec,
+    Part,
+    Source,
+    check_symbol,
+    checkpoints_of,
+    file_parts,
+    numbered_files,
+    parse_parts,
+    source_parts,
+    store_checkpoints,
+    try_first,
+    unadjusted,
+)
 from whatif.workflow.delivery import canonical, delivery_faults, refused_delivery, told_rows
 
 if TYPE_CHECKING:

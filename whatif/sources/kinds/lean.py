@@ -1,15 +1,22 @@
 """QuantConnect Lean's zipped trade bars: minute, hour and daily.
 
 A minute's file holds milliseconds since local midnight, an hour's and a day's `YYYYMMDD HH:MM`; then
-open, high, low, close and volume, without a header. Stamps are the bar's start. Where, in what unit and
-by which clock is what `lean_paths` reads from the path. Extended hours are included, minutes without
-trades are not.
+open, high, low, close and volume, without a header. Stamps are the bar's start. Extended hours are
+included, minutes without trades are not.
+
+Paths say where, in what unit and by which clock: `Data/TYPE/MARKET/minute/SYMBOL/YYYYMMDD_trade.zip`,
+`Data/TYPE/MARKET/hour|daily/SYMBOL.zip` or `…/SYMBOL_trade.zip`. Rules by type and market are those of
+Lean's own readmes and of its market-hours-database: prices of equities and options are in 1/10,000, all
+others as they are.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from whatif.calendars import canonical_exchange
@@ -18,9 +25,253 @@ from whatif.sources.bounded import open_archive, open_member, text_of
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.delimited import CHUNK_ROWS, read_rows
 from whatif.sources.file_source import FileSource
-from whatif.sources.lean_paths import MEMBER, PRICE_UNITS, TIMEFRAMES, contract_of, lean_path, sort_out
 from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
+
+SCALED = 10_000.0
+MEMBER = "::"
+"""Stands between a zip and the one file in it that is meant."""
+
+PRICE_UNITS = {
+    "equity": SCALED,
+    "option": SCALED,
+    "indexoption": SCALED,
+    "index": 1.0,
+    "future": 1.0,
+    "crypto": 1.0,
+    "cryptofuture": 1.0,
+}
+"""What a price is divided by, of the types whose trades can be read."""
+
+MARKETS = {
+    ("equity", "usa"): ("XNYS", "America/New_York"),
+    ("option", "usa"): ("XNYS", "America/New_York"),
+    ("indexoption", "usa"): ("XNYS", "America/New_York"),
+    ("index", "usa"): ("XNYS", "America/New_York"),
+    ("equity", "india"): ("XBOM", "Asia/Kolkata"),
+    ("future", "cme"): ("CMES", "UTC"),
+    ("future", "cbot"): ("CMES", "UTC"),
+    ("future", "nymex"): ("CMES", "UTC"),
+    ("future", "comex"): ("CMES", "UTC"),
+    ("future", "cfe"): ("XCBF", "UTC"),
+    ("future", "ice"): ("IEPA", "UTC"),
+}
+"""Calendar and time zone of the stamps by security type and market; crypto is 24/7, UTC."""
+
+TIMEFRAMES = {"minute": "1min", "hour": "1h", "daily": "1d"}
+CONTRACTS = ("future", "option", "indexoption")
+"""Types whose zips hold a file for each contract."""
+
+_TYPES = "equity|option|indexoption|index|future|futureoption|forex|cfd|crypto|cryptofuture"
+_PATH = re.compile(
+    rf"/(?P<kind>{_TYPES})/(?P<market>[^/]+)/(?P<resolution>tick|second|minute|hour|daily)/(?P<rest>.+)\.zip$",
+    re.IGNORECASE,
+)
+_WITHIN_A_DAY = re.compile(r"(?P<symbol>[^/]+)/(?P<day>\d{8})_(?P<ticks>[a-z]+)(_\w+)?$", re.IGNORECASE)
+_LONGER = re.compile(
+    r"(?P<symbol>[^/]+?)(_\d{4})?(_(?P<ticks>trade|quote|openinterest)(_\w+)?)?$", re.IGNORECASE
+)
+_FUTURE = re.compile(r"_trade_(?P<expiry>\d{6,8})\.csv$", re.IGNORECASE)
+_OPTION = re.compile(
+    r"_trade_[a-z]+_(?P<right>call|put)_(?P<strike>\d+)_(?P<expiry>\d{8})\.csv$", re.IGNORECASE
+)
+_BESIDE = re.compile(
+    r"/(factor_files|map_files|margins|universes|shortable|fundamental|symbol-properties|market-hours|"
+    r"interest-rate|alternative)/",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class LeanPath:
+    """What a path says.
+
+    Attributes
+    ----------
+    kind, market : str
+        Security type and market, such as "equity" and "usa"; small letters.
+    resolution : str
+        "minute", "hour", "daily", "second" or "tick".
+    symbol : str
+        In capitals.
+    ticks : str
+        "trade", "quote" or "openinterest".
+    day : str or None
+        YYYYMMDD, where a file holds one.
+    """
+
+    kind: str
+    market: str
+    resolution: str
+    symbol: str
+    ticks: str
+    day: str | None = None
+
+    def unread(self, spec: IngestSpec) -> str | None:
+        """Return why such a file is not read, or None."""
+        if self.kind in ("forex", "cfd") or self.ticks == "quote":
+            return "quotes: bid and ask, and no trades"
+        if self.ticks == "openinterest":
+            return "open interest, and no trades"
+        if self.resolution not in TIMEFRAMES:
+            return "shorter than a minute"
+        if self.kind not in PRICE_UNITS:
+            return f"security type {self.kind} is not supported"
+        if self.place(spec) is None:
+            return f"market {self.kind}/{self.market} has no known hours: give --exchange and --timezone"
+        return None
+
+    def place(self, spec: IngestSpec) -> tuple[str, str] | None:
+        """Return exchange and time zone: as the user says, else the market's; None if neither does."""
+        around_the_clock = ("24/7", "UTC") if self.kind in ("crypto", "cryptofuture") else None
+        known = MARKETS.get((self.kind, self.market), around_the_clock)
+        exchange = spec.exchange or (known[0] if known else None)
+        timezone = spec.timezone or (known[1] if known else None)
+        return None if exchange is None or timezone is None else (exchange, timezone)
+
+
+def lean_path(source: str) -> LeanPath | None:
+    """Return what a path says, or None if it is none of Lean's."""
+    found = _PATH.search(source.replace("\\", "/").partition(MEMBER)[0])
+    if found is None:
+        return None
+    resolution = found["resolution"].lower()
+    longer = resolution in ("hour", "daily")
+    rest = (_LONGER if longer else _WITHIN_A_DAY).match(found["rest"])
+    if rest is None:
+        return None
+    return LeanPath(
+        kind=found["kind"].lower(),
+        market=found["market"].lower(),
+        resolution=resolution,
+        symbol=rest["symbol"].upper(),
+        ticks=(rest["ticks"] or "trade").lower(),
+        day=None if longer else rest["day"],
+    )
+
+
+def contract_of(source: str) -> str | None:
+    """Return the symbol of a contract from the name of its file in a zip: root, expiry, right and strike."""
+    path, _, member = source.partition(MEMBER)
+    said = lean_path(path)
+    if said is None or not member:
+        return None
+    if option := _OPTION.search(member):
+        strike = int(option["strike"]) / SCALED
+        return f"{said.symbol} {option['expiry']} {option['right'][0].upper()} {strike:g}"
+    future = _FUTURE.search(member)
+    return None if future is None else f"{said.symbol} {future['expiry']}"
+
+
+def sort_out(
+    files: Sequence[str], zips: Sequence[str], spec: IngestSpec
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the sources to read of a delivery, and notes on the files of Lean's that are not read.
+
+    `zips` are those of the files that may be Lean's. A zip of several contracts is a source for each of
+    them. Files that are not Lean's are returned as they are, but for those that lie beside the bars in
+    Lean's folder.
+
+    Raises
+    ------
+    SourceError
+        If nothing is left to read, options would hold for several markets, or a symbol is in two.
+    """
+    said = {file: lean_path(file) for file in zips}
+    if not any(said.values()):
+        return tuple(files), ()
+    kept: list[str] = []
+    skipped: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        path = said.get(file)
+        if path is not None and (reason := path.unread(spec)) is not None:
+            skipped[reason].append(file)
+        elif path is None and _BESIDE.search(file.replace("\\", "/")):
+            skipped["not bars"].append(file)
+        else:
+            kept.append(file)
+    notes = _notes(skipped)
+    if not kept:
+        raise SourceError("no file of the delivery holds bars of trades:\n  " + "\n  ".join(notes))
+    paths = [path for file in kept if (path := said.get(file)) is not None]
+    _check_one_market(paths, spec)
+    sources, contracts = _contracts(kept, said)
+    return sources, (*notes, *contracts)
+
+
+def _notes(skipped: dict[str, list[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{len(files):,} file{'s' * (len(files) != 1)} skipped ({reason}), first {files[0]}"
+        for reason, files in skipped.items()
+    )
+
+
+def _check_one_market(paths: Iterable[LeanPath], spec: IngestSpec) -> None:
+    markets: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        markets[path.symbol].add(f"{path.kind}/{path.market}")
+    every = sorted(set().union(*markets.values()))
+    if len(every) > 1 and (spec.exchange or spec.timezone):
+        raise SourceError(
+            f"the delivery holds {', '.join(every)}, and --exchange and --timezone would hold for all: "
+            "leave them out, or ingest one market at a time"
+        )
+    if spec.symbol is not None and set(markets) - {spec.symbol.strip().upper()}:
+        raise SourceError(
+            f"--symbol {spec.symbol}: Lean's files name their symbols in their paths "
+            f"({', '.join(sorted(markets)[:4])}): leave it out"
+        )
+    for symbol, places in sorted(markets.items()):
+        if len(places) > 1:
+            raise SourceError(
+                f"symbol {symbol} is in {' and in '.join(sorted(places))}, whose bars would take each "
+                "other's place: ingest one market into a lake"
+            )
+
+
+def _contracts(
+    files: Sequence[str], said: dict[str, LeanPath | None]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return sources with zips of contracts opened, and notes on symbols that stand for one contract."""
+    members = {
+        file: _members(file)
+        for file in files
+        if (path := said.get(file)) is not None and path.kind in CONTRACTS
+    }
+    contracts: dict[str, set[str]] = defaultdict(set)
+    for file, names in members.items():
+        for name in names:
+            symbol = contract_of(f"{file}{MEMBER}{name}")
+            if symbol is None:
+                raise SourceError(
+                    f"{file}: {name} in it is not named as Lean names contracts: fetch it again"
+                )
+            contracts[symbol.partition(" ")[0]].add(symbol)
+    sources: list[str] = []
+    for file in files:
+        path = said.get(file)
+        if (
+            file not in members
+            or path is None
+            or (path.kind == "future" and len(contracts[path.symbol]) == 1)
+        ):
+            sources.append(file)
+        else:
+            sources += [f"{file}{MEMBER}{name}" for name in members[file]]
+    alone = sorted({path.symbol for file in members if (path := said[file]) and file in sources})
+    notes = [
+        f"{root} is the contract {next(iter(contracts[root]))}, the only one that came" for root in alone
+    ]
+    return tuple(sources), tuple(notes)
+
+
+def _members(file: str) -> list[str]:
+    try:
+        with open_binary(file) as stream, open_archive(file, stream) as archive:
+            return sorted(archive.namelist())
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise SourceError(f"{file}: is not a zip, or half-written ({error}): fetch it again") from error
+
 
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 
