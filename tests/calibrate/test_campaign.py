@@ -29,7 +29,7 @@ from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.search.grid import expand
 from whatif.sources.sample import generate
-from whatif.stats import Word
+from whatif.stats import VerdictKind
 from whatif.strategies import StrategySpec, resolve
 from whatif.testing import check_strategy
 
@@ -212,7 +212,7 @@ class TestOutcomes:
         given = Figures(
             math.nan, np.float64(0.25), (1.0, 2.0), Interval(3.0, 4.0), {"dsr": "why"}, np.zeros(99)
         )
-        verdict = SimpleNamespace(verdict=SimpleNamespace(word=Word.EDGE, figures=given))
+        verdict = SimpleNamespace(verdict=SimpleNamespace(word=VerdictKind.EDGE, figures=given))
         word, figures = verdict_of(SimpleNamespace(verdict=verdict))  # type: ignore[arg-type]
         assert word == EDGE
         assert figures == {

@@ -17,7 +17,7 @@ from whatif.stats import (
     Evidence,
     RankCorrelation,
     Thresholds,
-    Word,
+    VerdictKind,
     all_failed,
     judge,
     stability_of_best,
@@ -71,7 +71,12 @@ def test_the_panel_comes_first_and_shows_the_figures(make, edge, periods) -> Non
     data = judged_study(make, edge=edge, periods=periods)
     verdict, text = data.verdict.verdict, printed(data)
     word = verdict.word.value
-    assert word == {(0.004, 250): Word.EDGE, (0.0, 250): Word.LUCK, (0.004, 40): Word.UNKNOWN}[edge, periods]
+    assert (
+        word
+        == {(0.004, 250): VerdictKind.EDGE, (0.0, 250): VerdictKind.LUCK, (0.004, 40): VerdictKind.UNKNOWN}[
+            edge, periods
+        ]
+    )
     assert text.index(word[0].upper() + word[1:]) < text.index("Leaderboard of")
     lines = [line.strip("│ \n") for line in text.splitlines()]
     test = next(line for line in lines if line.startswith("test "))
@@ -111,7 +116,7 @@ def test_reasons_stand_in_the_paragraph(make) -> None:
 def test_what_luck_would_show_does_not_contradict_an_edge(make) -> None:
     """The ratio to expect of the best by luck may be above the winner's, where differences are no luck."""
     data = judged_study(make, edge=0.004)
-    assert data.verdict.verdict.word is Word.EDGE
+    assert data.verdict.verdict.word is VerdictKind.EDGE
     figures = data.verdict.verdict.figures
     for luck, explained in ((figures.validate.objective.estimate + 0.1, True), (0.1, False)):
         verdict = dataclasses.replace(

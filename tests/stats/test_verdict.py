@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whatif.errors import StatisticsError
-from whatif.stats import Evidence, Thresholds, Word, all_failed, judge, undecidable
+from whatif.stats import Evidence, Thresholds, VerdictKind, all_failed, judge, undecidable
 
 FAST = Thresholds(reps=300)
 
@@ -51,13 +51,13 @@ def failed(verdict, part: str) -> bool:
 
 def test_noise_is_luck() -> None:
     words = [judge(swept(seed), FAST).word for seed in range(8)]
-    assert words == [Word.LUCK] * 8
+    assert words == [VerdictKind.LUCK] * 8
 
 
 @pytest.mark.parametrize(("drift", "side"), [(0.003, 1.0), (-0.003, -1.0)])
 def test_a_drift_is_no_edge_whichever_way_it_is_ridden(drift, side) -> None:
     verdicts = [judge(swept(seed, drift=drift, side=side, test=400), FAST) for seed in range(6)]
-    assert [verdict.word for verdict in verdicts] == [Word.LUCK] * 6
+    assert [verdict.word for verdict in verdicts] == [VerdictKind.LUCK] * 6
     # though zero is beaten on both windows by most
     assert sum(not failed(v, "over zero") and not failed(v, "Probabilistic") for v in verdicts) >= 4
 
@@ -65,7 +65,7 @@ def test_a_drift_is_no_edge_whichever_way_it_is_ridden(drift, side) -> None:
 def test_a_strong_edge_is_supported() -> None:
     for seed in range(4):
         verdict = judge(swept(seed, edge=0.004), FAST)
-        assert verdict.word is Word.EDGE
+        assert verdict.word is VerdictKind.EDGE
         assert verdict.figures.dsr > 0.95
         assert verdict.figures.pbo < 0.05
         assert verdict.rests_on == "validate and test"
@@ -76,60 +76,60 @@ def test_an_edge_on_validate_that_is_gone_on_test_is_luck() -> None:
     evidence = swept(1, edge=0.004)
     gone = dataclasses.replace(evidence, test=np.random.default_rng(5).normal(0.0, 0.01, 120))
     verdict = judge(gone, FAST)
-    assert verdict.word is Word.LUCK
+    assert verdict.word is VerdictKind.LUCK
     assert failed(verdict, "Probabilistic Sharpe ratio on test")
     assert any("On validate alone" in reason for reason in verdict.reasons)
 
 
 def test_too_few_periods_are_too_little() -> None:
     verdict = judge(swept(edge=0.004, periods=59), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert verdict.reasons == ("Periods on validate: 59, needed: at least 60.",)
     assert "at least 60 on validate and 20 on test" in verdict.changes[0]
     verdict = judge(swept(edge=0.004, test=19), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert verdict.reasons == ("Periods on test: 19, needed: at least 20.",)
-    assert judge(swept(edge=0.004, periods=60, test=20), FAST).word is not Word.UNKNOWN
+    assert judge(swept(edge=0.004, periods=60, test=20), FAST).word is not VerdictKind.UNKNOWN
 
 
 @pytest.mark.parametrize("periods", [2, 3, 5, 12])
 def test_fewer_periods_than_blocks_leave_out_what_they_must(periods) -> None:
     verdict = judge(swept(periods=periods, test=periods), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert math.isnan(verdict.figures.pbo)
     assert f"{periods} periods are too few" in verdict.figures.missing["pbo"]
 
 
 def test_one_period_is_too_little_for_any_ratio() -> None:
     verdict = judge(swept(periods=1, test=1), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert verdict.figures is None
     assert "1 period(s)" in verdict.reasons[0]
 
 
 def test_few_trades_are_too_little() -> None:
     verdict = judge(swept(edge=0.004, trades=9.0), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert verdict.reasons == ("Closed trades on validate: 9, needed: at least 10.",)
 
 
 def test_one_that_never_trades_is_too_little() -> None:
     tried = np.zeros((250, 3))
     still = judge(swept(tried=tried, chosen=0, trades=0.0, test=120), FAST)
-    assert still.word is Word.UNKNOWN
+    assert still.word is VerdictKind.UNKNOWN
     assert failed(still, "Superior predictive ability on validate")
     assert still.figures.idle == 3
     assert math.isnan(still.figures.dsr)
     # or not on the test window
     evidence = swept(edge=0.004)
     verdict = judge(dataclasses.replace(evidence, test=np.zeros(120)), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert verdict.reasons == ("Sharpe ratio on test: it never traded there, needed: a value.",)
 
 
 def test_a_test_window_that_failed_is_too_little() -> None:
     verdict = judge(swept(edge=0.004, test=None, test_failed="ZeroDivisionError"), FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert "ZeroDivisionError" in verdict.reasons[0]
 
 
@@ -144,7 +144,7 @@ def test_a_single_configuration_says_what_it_rests_on() -> None:
         ),
         FAST,
     )  # fmt: skip
-    assert verdict.word is Word.EDGE
+    assert verdict.word is VerdictKind.EDGE
     assert verdict.rests_on == "validate and test, one configuration"
     assert "none was picked over others" in verdict.figures.missing["pbo"]
     assert verdict.figures.effective_trials == 1.0
@@ -156,16 +156,16 @@ def test_a_single_configuration_says_what_it_rests_on() -> None:
 
 def test_without_a_test_window_it_rests_on_validate_alone() -> None:
     verdict = judge(swept(edge=0.004, test=None), FAST)
-    assert verdict.word is Word.EDGE
+    assert verdict.word is VerdictKind.EDGE
     assert verdict.rests_on == "the validate window alone"
     assert {"Deflated", "Probability"} <= {c.what.split()[0] for c in verdict.edge}
     assert "test window" in verdict.changes[-1]
-    assert judge(swept(test=None), FAST).word is Word.LUCK
+    assert judge(swept(test=None), FAST).word is VerdictKind.LUCK
 
 
 def test_without_a_market_it_compares_with_zero_and_says_so() -> None:
     verdict = judge(swept(edge=0.004, markets=None, test_market=None), FAST)
-    assert verdict.word is Word.EDGE
+    assert verdict.word is VerdictKind.EDGE
     assert math.isnan(verdict.figures.spa_market)
     (none,) = [c for c in verdict.edge if c.held is None]
     assert "no market to hold" in none.found
@@ -239,7 +239,7 @@ def test_an_edge_stays_one_after_a_sweep_of_another_family() -> None:
     evidence = edge_beside_crossovers(1, edge=0.006)
     alone = judge(dataclasses.replace(evidence, trials=3, others=None), FAST)
     verdict = judge(evidence, FAST)
-    assert (alone.word, verdict.word) == (Word.EDGE, Word.EDGE)
+    assert (alone.word, verdict.word) == (VerdictKind.EDGE, VerdictKind.EDGE)
     figures = verdict.figures
     assert figures.validate.objective.estimate > 6.0
     assert (figures.trials, figures.compared, figures.others) == (4803, 3, 4800)
@@ -252,7 +252,7 @@ def test_an_edge_stays_one_after_a_sweep_of_another_family() -> None:
 
 def test_noise_stays_luck_after_a_sweep_of_another_family() -> None:
     words = [judge(edge_beside_crossovers(10 + seed, edge=0.0), FAST).word for seed in range(3)]
-    assert words == [Word.LUCK] * 3
+    assert words == [VerdictKind.LUCK] * 3
 
 
 def test_a_family_that_loses_by_its_costs_does_not_raise_what_luck_shows() -> None:
@@ -261,7 +261,7 @@ def test_a_family_that_loses_by_its_costs_does_not_raise_what_luck_shows() -> No
     fair, worse = (
         judge(dataclasses.replace(evidence, others=others), FAST) for others in (evidence.others, ruinous)
     )
-    assert worse.word is Word.EDGE
+    assert worse.word is VerdictKind.EDGE
     ratios = ruinous.mean(axis=0) / ruinous.std(axis=0)
     assert ratios.max() < -1.0
     assert worse.figures.expected_maximum_sharpe == pytest.approx(fair.figures.expected_maximum_sharpe)
@@ -272,9 +272,9 @@ def test_trials_without_returns_are_neither_luck_nor_edge_in_silence() -> None:
     weak = edge_beside_crossovers(1, edge=0.0016, looks=1, others=None, unseen_why="4,800 of sweep")
     weak = dataclasses.replace(weak, test=weak.test + 0.002)
     alone = judge(dataclasses.replace(weak, trials=3), FAST)
-    assert alone.word is Word.EDGE
+    assert alone.word is VerdictKind.EDGE
     verdict = judge(weak, FAST)
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     figures = verdict.figures
     assert (figures.unseen, figures.trials) == (4800, 4803)
     assert figures.spa_zero == alone.figures.spa_zero
@@ -285,18 +285,18 @@ def test_trials_without_returns_are_neither_luck_nor_edge_in_silence() -> None:
     assert any("stores them" in change for change in verdict.changes)
     # what is strong enough for any of them stays an edge, and what fails elsewhere stays luck
     strong = dataclasses.replace(weak, tried=weak.tried + 0.006, test=weak.test + 0.006)
-    assert judge(strong, FAST).word is Word.EDGE
+    assert judge(strong, FAST).word is VerdictKind.EDGE
     gone = dataclasses.replace(weak, test=-weak.test)
-    assert judge(gone, FAST).word is Word.LUCK
+    assert judge(gone, FAST).word is VerdictKind.LUCK
 
 
 def test_without_a_test_window_the_deflated_ratio_has_to_stand_unseen_trials() -> None:
     weak = edge_beside_crossovers(1, edge=0.0024, others=None, test=None, test_market=None)
     weak = dataclasses.replace(weak, tried=weak.tried[:, :1], chosen=0, trials=4801)
-    assert judge(dataclasses.replace(weak, trials=1), FAST).word is Word.EDGE
+    assert judge(dataclasses.replace(weak, trials=1), FAST).word is VerdictKind.EDGE
     verdict = judge(weak, FAST)
     assert verdict.figures.worst["dsr"] < 0.95 <= verdict.figures.dsr
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
 
 
 def test_looks_make_the_test_window_harder() -> None:
@@ -318,11 +318,11 @@ def test_a_ruined_account_is_left_out_or_luck() -> None:
     other = 0 if evidence.chosen else 1
     tried[100:, other] = np.nan
     verdict = judge(dataclasses.replace(evidence, tried=tried), FAST)
-    assert verdict.word is Word.EDGE
+    assert verdict.word is VerdictKind.EDGE
     assert (verdict.figures.ruined, verdict.figures.compared, verdict.figures.trials) == (1, 39, 40)
     tried[100:, evidence.chosen] = np.nan
     verdict = judge(dataclasses.replace(evidence, tried=tried), FAST)
-    assert verdict.word is Word.LUCK
+    assert verdict.word is VerdictKind.LUCK
     assert "lost everything" in verdict.reasons[0]
 
 
@@ -364,7 +364,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
 
 def test_nothing_chosen_is_undecidable() -> None:
     verdict = undecidable("sharpe has no value for any of 3 backtests.", remedy="Trade.")
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert (verdict.reasons, verdict.changes) == (
         ("sharpe has no value for any of 3 backtests.",),
         ("Trade.",),
@@ -372,7 +372,7 @@ def test_nothing_chosen_is_undecidable() -> None:
 
 
 def test_the_words_are_these() -> None:
-    assert [str(word) for word in Word] == [
+    assert [str(word) for word in VerdictKind] == [
         "an edge the data supports",
         "not distinguishable from luck",
         "too little data to tell",
@@ -382,7 +382,7 @@ def test_the_words_are_these() -> None:
 
 def test_what_failed_is_not_too_little_data() -> None:
     verdict = all_failed("All 3 backtests failed: ZeroDivisionError (mine.py, line 7).", remedy="Mend it.")
-    assert verdict.word is Word.FAILED
+    assert verdict.word is VerdictKind.FAILED
     assert (verdict.reasons, verdict.changes, verdict.figures) == (
         ("All 3 backtests failed: ZeroDivisionError (mine.py, line 7).",),
         ("Mend it.",),

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from whatif.lake.results import RETURNS
-from whatif.stats import Word
+from whatif.stats import VerdictKind
 from whatif.tracking.run import tracking_uri
 from whatif.workflow.judge import ONLY_CHOSEN
 from whatif.workflow.run import RunOptions, run
@@ -28,7 +28,7 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     judgement = result.verdict
     assert judgement is result.data.verdict
     figures, verdict = judgement.verdict.figures, judgement.verdict
-    assert verdict.word in tuple(Word)
+    assert verdict.word in tuple(VerdictKind)
     # four configurations on two symbols, each ranked for itself
     assert (figures.trials, judgement.own_trials, judgement.studies, figures.compared) == (8, 8, 1, 8)
     assert 1.0 <= figures.effective_trials <= 8.0
@@ -123,7 +123,7 @@ def test_nothing_chosen_is_too_little_and_says_why(go) -> None:
     }, strategy={"name": "sma_crossover", "params": {"size": 0.0}})  # fmt: skip
     verdict = result.verdict.verdict
     assert result.best is None
-    assert verdict.word is Word.UNKNOWN
+    assert verdict.word is VerdictKind.UNKNOWN
     assert "2 made no trade (" in verdict.reasons[0]
 
 

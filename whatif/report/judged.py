@@ -9,9 +9,14 @@ from whatif.report.columns import MISSING, format_metric, format_number, metric
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
 from whatif.report.words import count, parameters, quantity
-from whatif.stats import Condition, Figures, Side, Word
+from whatif.stats import Condition, VerdictKind, VerdictStatistics, WindowStatistics
 
-STYLES = {Word.EDGE: "green", Word.LUCK: "yellow", Word.UNKNOWN: "cyan", Word.FAILED: "red"}
+STYLES = {
+    VerdictKind.EDGE: "green",
+    VerdictKind.LUCK: "yellow",
+    VerdictKind.UNKNOWN: "cyan",
+    VerdictKind.FAILED: "red",
+}
 """Colour of a verdict: luck is no error, and an edge no triumph; what failed is one."""
 
 _NAMES = {
@@ -60,7 +65,7 @@ def changes(judgement: Judgement) -> str:
     return f"What would change it: {found[:1].lower()}{found[1:]}" if found else ""
 
 
-def lines(figures: Figures) -> list[Line]:
+def lines(figures: VerdictStatistics) -> list[Line]:
     """Return validate, and test if there is one."""
     sides = [("validate", figures.validate)]
     if figures.test is not None:
@@ -68,14 +73,14 @@ def lines(figures: Figures) -> list[Line]:
     return [_line(name, side, figures.objective) for name, side in sides]
 
 
-def heads(figures: Figures) -> list[str]:
+def heads(figures: VerdictStatistics) -> list[str]:
     """Return the headings of `lines`, the window's first."""
     label = metric(figures.objective).label
     share = f"{figures.validate.objective.confidence:.0%}".replace("%", " %")
     return ["window", label, f"{share} interval", "market", "over market", "PSR", "periods", "trades"]
 
 
-def statistics(judgement: Judgement, figures: Figures) -> list[tuple[str, str]]:
+def statistics(judgement: Judgement, figures: VerdictStatistics) -> list[tuple[str, str]]:
     """Return the statistics over everything tried, by name."""
     over = "" if math.isnan(figures.dsr_market) else f"; over the market {_share(figures.dsr_market)}"
     return [
@@ -128,7 +133,7 @@ def notes(judgement: Judgement) -> list[str]:
     return said
 
 
-def _chosen(data: ReportData, figures: Figures) -> str:
+def _chosen(data: ReportData, figures: VerdictStatistics) -> str:
     where = data.chosen.get("symbol")
     held = f" ({parameters(data.parameters)})" if data.parameters else ""
     lead = f"Configuration {data.chosen.get('config_id', MISSING)}{f' on {where}' if where else ''}{held}"
@@ -138,7 +143,7 @@ def _chosen(data: ReportData, figures: Figures) -> str:
     return f"{lead} came first of {figures.trials:,} tried on these data, {independent}."
 
 
-def _validate(figures: Figures, word: Word) -> str:
+def _validate(figures: VerdictStatistics, word: VerdictKind) -> str:
     side, key = figures.validate, figures.objective
     text = f"On validate its {_label(key)} is {quantity(key, side.objective.estimate)}{_beside(side, key)}"
     luck = figures.expected_maximum_sharpe
@@ -147,7 +152,7 @@ def _validate(figures: Figures, word: Word) -> str:
             f"; the best of as many independent ones that are worth nothing would show about "
             f"{format_number(luck, 'ratio')}"
         )
-        if word is Word.EDGE and luck >= side.objective.estimate:
+        if word is VerdictKind.EDGE and luck >= side.objective.estimate:
             text += (
                 ", no less, which speaks against it but does not decide: superior ability over everything "
                 "tried does, and the test window, which had no part in the choice"
@@ -155,7 +160,7 @@ def _validate(figures: Figures, word: Word) -> str:
     return f"{text}."
 
 
-def _test(judgement: Judgement, figures: Figures, side: Side) -> str:
+def _test(judgement: Judgement, figures: VerdictStatistics, side: WindowStatistics) -> str:
     key, interval = figures.objective, side.objective
     value, between = quantity(key, interval.estimate), ""
     if not math.isnan(interval.low):
@@ -164,7 +169,7 @@ def _test(judgement: Judgement, figures: Figures, side: Side) -> str:
     return f"On test, {opened(judgement)}, it is {value}{between}{_beside(side, key)}."
 
 
-def _beside(side: Side, key: str) -> str:
+def _beside(side: WindowStatistics, key: str) -> str:
     if math.isnan(side.market):
         return ""
     return (
@@ -176,13 +181,14 @@ def _beside(side: Side, key: str) -> str:
 def _why(judgement: Judgement) -> str:
     verdict = judgement.verdict
     lead = f"The verdict rests on {verdict.rests_on}"
-    lead += {Word.EDGE: ".", Word.LUCK: ". What an edge would have to show and this does not:"}.get(
-        verdict.word, ". What is missing:"
-    )
+    lead += {
+        VerdictKind.EDGE: ".",
+        VerdictKind.LUCK: ". What an edge would have to show and this does not:",
+    }.get(verdict.word, ". What is missing:")
     return " ".join([lead, *verdict.reasons])
 
 
-def _line(name: str, side: Side, key: str) -> Line:
+def _line(name: str, side: WindowStatistics, key: str) -> Line:
     over = side.excess
     return Line(
         window=name,
@@ -204,16 +210,16 @@ def _share(value: float) -> str:
     return MISSING if math.isnan(value) else f"{value:.3f}"
 
 
-def _value(figures: Figures, name: str, value: float) -> str:
+def _value(figures: VerdictStatistics, name: str, value: float) -> str:
     return f"not defined: {figures.missing.get(name, 'no variance')}" if math.isnan(value) else _share(value)
 
 
-def _superior(figures: Figures) -> str:
+def _superior(figures: VerdictStatistics) -> str:
     zero = f"{_share(figures.spa_zero)} over zero"
     return zero if math.isnan(figures.spa_market) else f"{zero}, {_share(figures.spa_market)} over the market"
 
 
-def _trials(judgement: Judgement, figures: Figures) -> str:
+def _trials(judgement: Judgement, figures: VerdictStatistics) -> str:
     text = f"{figures.trials:,}, effectively {figures.effective_trials:,.1f}"
     if judgement.scope == "study":
         return f"{text}; of this study alone, as it asks (trials: study)"

@@ -13,7 +13,7 @@ from rich.text import Text
 from whatif.report import judged, surroundings
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
-from whatif.stats import Figures
+from whatif.stats import VerdictStatistics
 
 MOST_WIDTH = 100
 BORDERS = 4
@@ -37,7 +37,7 @@ def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> N
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
 
 
-def _fitting(figures: Figures, console: Console) -> Table:
+def _fitting(figures: VerdictStatistics, console: Console) -> Table:
     """Return the table of windows with as many columns as fit: the last ones give way, the first never."""
     room = min(console.width, MOST_WIDTH) - BORDERS
     heads = judged.heads(figures)
@@ -49,7 +49,7 @@ def _fitting(figures: Figures, console: Console) -> Table:
     return table
 
 
-def _windows(figures: Figures, columns: int) -> Table:
+def _windows(figures: VerdictStatistics, columns: int) -> Table:
     table = _grid()
     for k, head in enumerate(judged.heads(figures)[:columns]):
         table.add_column(head, justify="right" if k else "left", no_wrap=True)
@@ -58,7 +58,7 @@ def _windows(figures: Figures, columns: int) -> Table:
     return table
 
 
-def _statistics(judgement: Judgement, figures: Figures) -> Table:
+def _statistics(judgement: Judgement, figures: VerdictStatistics) -> Table:
     table = _grid()
     table.show_header = False
     table.add_column(no_wrap=True)

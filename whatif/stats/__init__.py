@@ -12,10 +12,9 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.stats.benchmark import BuyAndHold, Holding, buy_and_hold
+    from whatif.stats.bootstrap import Interval, difference_interval, objective_interval
     from whatif.stats.evidence import Evidence, Thresholds
-    from whatif.stats.exposure import net_exposure, over_market
-    from whatif.stats.intervals import Interval, difference_interval, objective_interval
-    from whatif.stats.objectives import measure, usable_objective
+    from whatif.stats.measures import measure, net_exposure, over_market, usable_objective
     from whatif.stats.overfitting import Overfitting, probability_of_backtest_overfitting
     from whatif.stats.sharpe import (
         deflated_sharpe_ratio,
@@ -43,17 +42,16 @@ if TYPE_CHECKING:
         superior_predictive_ability,
     )
     from whatif.stats.trials import effective_trials, trial_variance
-    from whatif.stats.verdict import Condition, Verdict, Word, all_failed, judge, undecidable
-    from whatif.stats.weighing import Figures, Side
+    from whatif.stats.verdict import Condition, Verdict, VerdictKind, all_failed, judge, undecidable
+    from whatif.stats.verdict_statistics import VerdictStatistics, WindowStatistics
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "benchmark": "BuyAndHold Holding buy_and_hold",
+            "bootstrap": "Interval difference_interval objective_interval",
             "evidence": "Evidence Thresholds",
-            "exposure": "net_exposure over_market",
-            "intervals": "Interval difference_interval objective_interval",
-            "objectives": "measure usable_objective",
+            "measures": "measure net_exposure over_market usable_objective",
             "overfitting": "Overfitting probability_of_backtest_overfitting",
             "sharpe": (
                 "deflated_sharpe_ratio expected_maximum_sharpe minimum_track_record_length "
@@ -68,8 +66,8 @@ else:
                 "superior_predictive_ability"
             ),
             "trials": "effective_trials trial_variance",
-            "verdict": "Condition Verdict Word all_failed judge undecidable",
-            "weighing": "Figures Side",
+            "verdict": "Condition Verdict VerdictKind all_failed judge undecidable",
+            "verdict_statistics": "VerdictStatistics WindowStatistics",
         },
         by_name=("benchmark",),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whatif.domain import noise_of_returns
-from whatif.stats.blocks import block_length, check_reps
+from whatif.stats.bootstrap import block_length, check_reps
 from whatif.stats.sharpe import expected_maximum_sharpe
 from whatif.stats.superiority import over_benchmark
 from whatif.typing import BoolArray, FloatArray

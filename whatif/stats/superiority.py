@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from whatif.domain import noise_of_returns
 from whatif.errors import StatisticsError
-from whatif.stats.blocks import block_length, check_confidence, check_reps
-from whatif.stats.objectives import panel, refuse_missing
+from whatif.stats.bootstrap import block_length, check_confidence, check_reps
+from whatif.stats.measures import panel, refuse_missing
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 _PAIRS = 25_000_000

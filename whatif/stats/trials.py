@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from whatif.stats.objectives import constant_columns, measure, panel
+from whatif.stats.measures import constant_columns, measure, panel
 from whatif.typing import FloatArray
 
 

@@ -10,13 +10,13 @@ from enum import StrEnum
 import numpy as np
 
 from whatif.stats.evidence import Evidence, Thresholds
-from whatif.stats.weighing import Figures, Side, weigh
+from whatif.stats.verdict_statistics import VerdictStatistics, WindowStatistics, compute_statistics
 
 UNSEEN = "Trials without returns to compare"
 """The condition that fails where they alone would decide."""
 
 
-class Word(StrEnum):
+class VerdictKind(StrEnum):
     """What a verdict comes to."""
 
     EDGE = "an edge the data supports"
@@ -56,16 +56,16 @@ class Verdict:
 
     Attributes
     ----------
-    word : Word
+    word : VerdictKind
         One of four.
     rests_on : str
         Which data it rests on.
     enough, edge : tuple of Condition
         Whether there is enough data to tell, and what an edge has to show; all of `enough` must
-        hold for any verdict but `Word.UNKNOWN`, and all of both for `Word.EDGE`.
+        hold for any verdict but `VerdictKind.UNKNOWN`, and all of both for `VerdictKind.EDGE`.
     reasons, changes : tuple of str
         Sentences: why this word, and what would change it.
-    figures : Figures or None
+    figures : VerdictStatistics or None
         Every statistic; None where nothing was chosen or its account lost everything.
     thresholds : Thresholds
         The limits.
@@ -73,13 +73,13 @@ class Verdict:
         Of the bootstraps.
     """
 
-    word: Word
+    word: VerdictKind
     rests_on: str
     enough: tuple[Condition, ...]
     edge: tuple[Condition, ...]
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
-    figures: Figures | None
+    figures: VerdictStatistics | None
     thresholds: Thresholds
     seed: int = 0
 
@@ -124,18 +124,18 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
         return undecidable(f"{len(evidence.tried)} period(s) on validate: no ratio is defined.", limits)
     ruined = _ruined(evidence)
     if ruined:
-        return Verdict(Word.LUCK, ruined[0], (), (), (ruined[1],), (), None, limits, seed)
-    figures = weigh(evidence, limits, seed)
+        return Verdict(VerdictKind.LUCK, ruined[0], (), (), (ruined[1],), (), None, limits, seed)
+    figures = compute_statistics(evidence, limits, seed)
     enough = tuple(_enough(evidence, figures, limits))
     edge = tuple(_edge(evidence, figures, limits))
     if all(condition.held is not False for condition in (*enough, *edge)):
         enough = (*enough, *_unsettled(evidence, figures, limits))
     if any(condition.held is False for condition in enough):
-        word = Word.UNKNOWN
+        word = VerdictKind.UNKNOWN
     elif all(condition.held is not False for condition in edge):
-        word = Word.EDGE
+        word = VerdictKind.EDGE
     else:
-        word = Word.LUCK
+        word = VerdictKind.LUCK
     return Verdict(
         word=word,
         rests_on=_rests_on(evidence, figures),
@@ -152,7 +152,7 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
 def undecidable(reason: str, thresholds: Thresholds | None = None, remedy: str = "") -> Verdict:
     """Return the verdict on a study of which nothing can be measured."""
     return Verdict(
-        word=Word.UNKNOWN,
+        word=VerdictKind.UNKNOWN,
         rests_on="nothing that could be measured",
         enough=(),
         edge=(),
@@ -165,7 +165,7 @@ def undecidable(reason: str, thresholds: Thresholds | None = None, remedy: str =
 
 def all_failed(reason: str, thresholds: Thresholds | None = None, remedy: str = "") -> Verdict:
     """Return the verdict on a study of which every backtest failed: nothing is wrong with the data."""
-    return replace(undecidable(reason, thresholds, remedy), word=Word.FAILED)
+    return replace(undecidable(reason, thresholds, remedy), word=VerdictKind.FAILED)
 
 
 def _ruined(evidence: Evidence) -> tuple[str, str] | None:
@@ -176,12 +176,12 @@ def _ruined(evidence: Evidence) -> tuple[str, str] | None:
     return None
 
 
-def _rests_on(evidence: Evidence, figures: Figures) -> str:
+def _rests_on(evidence: Evidence, figures: VerdictStatistics) -> str:
     base = "validate and test" if evidence.test is not None else "the validate window alone"
     return f"{base}, one configuration" if figures.compared - figures.idle < 2 else base
 
 
-def _enough(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+def _enough(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[Condition]:
     """Yield what must hold for anything to be told."""
     yield _at_least("Periods on validate", figures.validate.periods, limits.validate_periods)
     if evidence.test is not None:
@@ -199,7 +199,7 @@ def _enough(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterabl
         yield Condition("Sharpe ratio on test", found, "a value", False)
 
 
-def _unsettled(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+def _unsettled(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[Condition]:
     """Yield what decides only by trials whose returns are not known."""
     named = [
         ("spa_zero", "superior predictive ability over zero, p-value", limits.spa, False),
@@ -228,13 +228,13 @@ def _at_least(what: str, found: float, needed: int) -> Condition:
     return Condition(what, f"{found:,.0f}", f"at least {needed}", bool(found >= needed))
 
 
-def _defined(what: str, value: float, figures: Figures, name: str) -> Condition:
+def _defined(what: str, value: float, figures: VerdictStatistics, name: str) -> Condition:
     known = not math.isnan(value)
     found = "defined" if known else figures.missing.get(name, "undefined")
     return Condition(what, found, "a value", known)
 
 
-def _edge(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[Condition]:
+def _edge(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[Condition]:
     """Yield what an edge has to show; a value that is missing fails."""
     spa = "Superior predictive ability on validate"
     yield _p_value(f"{spa} over zero, p-value", figures.spa_zero, limits.spa)
@@ -255,7 +255,7 @@ def _edge(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[
             yield _p_value("Probability of backtest overfitting", figures.pbo, limits.pbo)
 
 
-def _on_test(test: Side, looks: int, limits: Thresholds) -> Iterable[Condition]:
+def _on_test(test: WindowStatistics, looks: int, limits: Thresholds) -> Iterable[Condition]:
     opened = f", {looks} looks at which count" if looks > 1 else ""
     needed = 1.0 - (1.0 - limits.psr) / looks
     yield _ratio(f"Probabilistic Sharpe ratio on test{opened}", test.psr, needed)
@@ -286,17 +286,17 @@ def _number(value: float) -> str:
 
 
 def _reasons(
-    word: Word,
+    word: VerdictKind,
     enough: tuple[Condition, ...],
     edge: tuple[Condition, ...],
-    figures: Figures,
+    figures: VerdictStatistics,
     limits: Thresholds,
 ) -> Iterable[str]:
     """Yield why the verdict is what it is, and which statistics contradict it."""
-    if word is Word.UNKNOWN:
+    if word is VerdictKind.UNKNOWN:
         yield from (f"{c.sentence}." for c in enough if c.held is False)
         return
-    if word is Word.LUCK:
+    if word is VerdictKind.LUCK:
         yield from (f"{c.sentence}." for c in edge if c.held is False)
     else:
         yield f"All {sum(c.held is True for c in edge)} conditions for an edge hold."
@@ -307,27 +307,27 @@ def _reasons(
         doubts.append(f"deflated Sharpe ratio{over} {dsr:.2f}, under {limits.dsr:.2f}")
     if figures.pbo > limits.pbo:
         doubts.append(f"probability of backtest overfitting {figures.pbo:.2f}, over {limits.pbo:.2f}")
-    if word is Word.EDGE and doubts:
+    if word is VerdictKind.EDGE and doubts:
         yield f"What speaks against it, though it does not decide: {' and '.join(doubts)}."
-    if word is Word.LUCK and not doubts and figures.test is not None and not math.isnan(dsr):
+    if word is VerdictKind.LUCK and not doubts and figures.test is not None and not math.isnan(dsr):
         also = "" if math.isnan(figures.pbo) else f" and probability of overfitting ({figures.pbo:.2f})"
         yield f"On validate alone, deflated Sharpe ratio ({dsr:.2f}){also} would speak for an edge."
 
 
 def _changes(
-    word: Word,
+    word: VerdictKind,
     evidence: Evidence,
     enough: tuple[Condition, ...],
     edge: tuple[Condition, ...],
-    figures: Figures,
+    figures: VerdictStatistics,
     limits: Thresholds,
 ) -> Iterable[str]:
     """Yield what would have to be otherwise for another word."""
-    if word is Word.UNKNOWN:
+    if word is VerdictKind.UNKNOWN:
         yield from _more_data(evidence, enough, limits)
         return
     where = "test" if figures.test is not None else "validate"
-    if word is Word.EDGE:
+    if word is VerdictKind.EDGE:
         yield from _lost(evidence, figures, limits)
         return
     if math.isfinite(figures.record_periods):
@@ -363,7 +363,7 @@ def _more_data(evidence: Evidence, enough: tuple[Condition, ...], limits: Thresh
         yield "A configuration that runs on the test window; the error stands in the report."
 
 
-def _lost(evidence: Evidence, figures: Figures, limits: Thresholds) -> Iterable[str]:
+def _lost(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[str]:
     """Yield how much more trying would make an edge indistinguishable again."""
     worst = float(np.fmax(figures.spa_zero, figures.spa_market))
     if 0.0 < worst < limits.spa:

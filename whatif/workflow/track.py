@@ -17,7 +17,7 @@ from whatif.report import Judgement
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
 from whatif.runner import Plan
-from whatif.stats import Figures, Side
+from whatif.stats import VerdictStatistics, WindowStatistics
 from whatif.tracking import (
     TrackedRun,
     Tracker,
@@ -133,7 +133,7 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _statistics(figures: Figures) -> dict[str, float]:
+def _statistics(figures: VerdictStatistics) -> dict[str, float]:
     return {
         "verdict.dsr": figures.dsr,
         "verdict.dsr_market": figures.dsr_market,
@@ -149,7 +149,7 @@ def _statistics(figures: Figures) -> dict[str, float]:
     }
 
 
-def _side(name: str, side: Side) -> dict[str, float]:
+def _side(name: str, side: WindowStatistics) -> dict[str, float]:
     figures = {
         "psr": side.psr,
         "objective": side.objective.estimate,

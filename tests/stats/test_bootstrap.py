@@ -1,4 +1,4 @@
-"""Bootstrap intervals against theory and arch's own."""
+"""Length of a bootstrap's blocks, and intervals by it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,47 @@ import math
 
 import numpy as np
 import pytest
-from arch.bootstrap import StationaryBootstrap
+from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from whatif.errors import StatisticsError
-from whatif.stats import difference_interval, intervals, objective_interval
+from whatif.stats import bootstrap, difference_interval, objective_interval
+from whatif.stats.bootstrap import block_length
 
 RETURNS = np.random.default_rng(0).normal(0.0005, 0.01, 1000)
+
+
+def persistent(periods: int = 500, memory: float = 0.8) -> np.ndarray:
+    """Return an autoregressive series."""
+    series = np.random.default_rng(0).normal(size=periods)
+    for t in range(1, periods):
+        series[t] += memory * series[t - 1]
+    return series
+
+
+def test_optimal_rounded_up() -> None:
+    series = persistent()
+    optimal = float(optimal_block_length(series)["stationary"].iloc[0])
+    assert optimal < block_length(series) < optimal + 1.0
+    assert block_length(series) > block_length(persistent(memory=0.0)) >= 1
+
+
+def test_the_root_where_there_is_no_optimum() -> None:
+    assert block_length(np.zeros(100)) == 10
+    assert block_length(np.random.default_rng(1).normal(size=9)) == 3
+    assert block_length(np.array([0.1, 0.2])) == 2
+
+
+def test_what_is_given_is_taken() -> None:
+    assert block_length(np.zeros(100), 7) == 7
+    with pytest.raises(StatisticsError, match="block=101: from 1 to the number of periods, 100"):
+        block_length(np.zeros(100), 101)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_short_series_have_a_length(seed: int) -> None:
+    series = np.random.default_rng(seed).normal(size=20 + seed)
+    assert 1 <= block_length(series) <= len(series)
+    assert 1 <= block_length(np.round(series / 2.0)) <= len(series)
 
 
 def annual_sharpe(returns: np.ndarray) -> float:
@@ -39,7 +74,7 @@ def test_width_as_the_standard_error_says() -> None:
 
 def test_slabs_of_replications_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     one = objective_interval(RETURNS, "sortino", 252.0, reps=100)
-    monkeypatch.setattr(intervals, "_AT_ONCE", 7 * len(RETURNS))
+    monkeypatch.setattr(bootstrap, "_AT_ONCE", 7 * len(RETURNS))
     assert objective_interval(RETURNS, "sortino", 252.0, reps=100) == one
 
 

@@ -1,4 +1,4 @@
-"""Every statistic of a verdict, each with why it is undefined where it is."""
+"""Statistics of a verdict, each with the reason where it is undefined."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whatif.errors import StatisticsError
+from whatif.stats.bootstrap import Interval, objective_interval
 from whatif.stats.evidence import Evidence, Thresholds
-from whatif.stats.exposure import net_exposure, over_market, partly_over_market
-from whatif.stats.intervals import Interval, objective_interval
-from whatif.stats.objectives import constant_columns, measure, usable_objective
+from whatif.stats.measures import (
+    constant_columns,
+    measure,
+    net_exposure,
+    over_market,
+    partly_over_market,
+    usable_objective,
+)
 from whatif.stats.overfitting import probability_of_backtest_overfitting
 from whatif.stats.sharpe import (
     deflated_sharpe_ratio,
@@ -46,7 +52,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Side:
+class WindowStatistics:
     """The chosen configuration on one window.
 
     Attributes
@@ -85,16 +91,16 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Figures:
+class VerdictStatistics:
     """The statistics behind a verdict; NaN where undefined, with the reason in `missing`.
 
     Attributes
     ----------
     objective : str
         Which objective they use: that of the study, or "sharpe" where returns do not tell it.
-    validate : Side
+    validate : WindowStatistics
         Where the configuration was chosen.
-    test : Side or None
+    test : WindowStatistics or None
         Where it was not.
     dsr, dsr_market : float
         Deflated Sharpe ratio of its returns, and of those over the market.
@@ -102,8 +108,6 @@ class Figures:
         Annualised ratio to expect of the best of as many independent ones that are worth nothing.
     pbo : float
         Probability of backtest overfitting.
-    pbo_blocks : int
-        Blocks it was measured on; 0 if it was not.
     spa_zero, spa_market : float
         P-values of superior predictive ability over zero, and over the market: of the study's best
         against the maximum over all trials that returns are known of, other studies' among them.
@@ -129,13 +133,12 @@ class Figures:
     """
 
     objective: str
-    validate: Side
-    test: Side | None
+    validate: WindowStatistics
+    test: WindowStatistics | None
     dsr: float
     dsr_market: float
     expected_maximum_sharpe: float
     pbo: float
-    pbo_blocks: int
     spa_zero: float
     spa_market: float
     trials: int
@@ -151,7 +154,7 @@ class Figures:
     worst: Mapping[str, float] = field(default_factory=dict)
 
 
-def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
+def compute_statistics(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> VerdictStatistics:
     """Compute every statistic that a verdict looks at.
 
     Parameters
@@ -194,12 +197,12 @@ def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
     dsr, dsr_market = _deflated(validate.own, zero), _deflated(validate.over, market)
     if math.isnan(dsr):
         missing["dsr"] = "the chosen configuration's returns do not vary"
-    pbo, blocks = _overfitting(tried, evidence.objective, missing)
+    pbo = _overfitting(tried, evidence.objective, missing)
     record = _record(test or validate, thresholds)
     worst = _worst(evidence.unseen, validate, zero, market)
     if evidence.unseen:
         missing["trials"] = evidence.unseen_why or "their returns are not known"
-    return Figures(
+    return VerdictStatistics(
         objective=usable_objective(evidence.objective),
         validate=validate,
         test=test,
@@ -207,7 +210,6 @@ def weigh(evidence: Evidence, thresholds: Thresholds, seed: int = 0) -> Figures:
         dsr_market=dsr_market,
         expected_maximum_sharpe=_luck(zero) * math.sqrt(evidence.periods_per_year),
         pbo=pbo,
-        pbo_blocks=blocks,
         spa_zero=NAN if zero is None else zero.p_value,
         spa_market=NAN if market is None else market.p_value,
         trials=evidence.seen + evidence.unseen,
@@ -247,7 +249,7 @@ def _side(
     thresholds: Thresholds,
     seed: int,
     looks: int = 1,
-) -> Side:
+) -> WindowStatistics:
     own, per_year, used = moments(returns), evidence.periods_per_year, usable_objective(evidence.objective)
     beta, held, alpha, excess, over = NAN, NAN, NAN, None, None
     if market is not None:
@@ -258,7 +260,7 @@ def _side(
         over = moments(left)
         confidence = 1.0 - (1.0 - thresholds.confidence) / looks
         excess = objective_interval(left, "sharpe", per_year, confidence, thresholds.reps, seed)
-    return Side(
+    return WindowStatistics(
         periods=len(returns),
         trades=trades,
         objective=objective_interval(
@@ -344,7 +346,9 @@ def _deflated(of: Moments | None, tested: Snooping | None, unseen: int = 0) -> f
     return deflated_sharpe_ratio(of.sharpe, of.n, trials, tested.variance, of.skew, of.kurtosis)
 
 
-def _worst(unseen: int, validate: Side, zero: Snooping | None, market: Snooping | None) -> dict[str, float]:
+def _worst(
+    unseen: int, validate: WindowStatistics, zero: Snooping | None, market: Snooping | None
+) -> dict[str, float]:
     """Return what unseen trials, each independent of all others, would make of what they bear on."""
     found: dict[str, float] = {}
     if unseen:
@@ -355,20 +359,20 @@ def _worst(unseen: int, validate: Side, zero: Snooping | None, market: Snooping 
     return found
 
 
-def _overfitting(tried: FloatArray, objective: str, missing: dict[str, str]) -> tuple[float, int]:
+def _overfitting(tried: FloatArray, objective: str, missing: dict[str, str]) -> float:
     if tried.shape[1] < 2:
         missing["pbo"] = "one configuration was tried, so none was picked over others"
-        return NAN, 0
+        return NAN
     # at least four periods a block, or a block says nothing
     blocks = min(16 if tried.shape[1] <= MANY else 12, len(tried) // 4 // 2 * 2)
     if blocks < 4:
         missing["pbo"] = f"{len(tried)} periods are too few: four blocks of four are the least"
-        return NAN, 0
+        return NAN
     try:
-        return float(probability_of_backtest_overfitting(tried, blocks, objective)), blocks
+        return float(probability_of_backtest_overfitting(tried, blocks, objective))
     except StatisticsError as error:
         missing["pbo"] = str(error)
-        return NAN, 0
+        return NAN
 
 
 def joined(gains: FloatArray, most: int = MOST_PERIODS) -> FloatArray:
@@ -384,7 +388,7 @@ def joined(gains: FloatArray, most: int = MOST_PERIODS) -> FloatArray:
     return np.asarray(gains[-groups * together :].reshape(groups, together, -1).sum(axis=1))
 
 
-def _record(side: Side, thresholds: Thresholds) -> float:
+def _record(side: WindowStatistics, thresholds: Thresholds) -> float:
     lengths = [
         minimum_track_record_length(of.sharpe, 0.0, of.skew, of.kurtosis, thresholds.psr)
         for of in (side.own, side.over)

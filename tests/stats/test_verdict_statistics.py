@@ -1,4 +1,4 @@
-"""What is weighed for a verdict."""
+"""The statistics of a verdict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from whatif.stats import Evidence, Thresholds, over_market, superior_predictive_ability
-from whatif.stats.weighing import joined, weigh
+from whatif.stats.verdict_statistics import compute_statistics, joined
 
 
 def test_few_periods_stay_as_they_are() -> None:
@@ -43,7 +43,7 @@ def test_a_study_alone_has_the_p_values_of_arch(ruined: bool) -> None:
         given[90:, 9] = np.nan
         tried = np.delete(tried, 9, axis=1)
     evidence = Evidence(given, 3, "sharpe", 252.0, market[:, None], trials=30)
-    found = weigh(evidence, Thresholds(reps=400), seed=2)
+    found = compute_statistics(evidence, Thresholds(reps=400), seed=2)
     assert found.spa_zero == superior_predictive_ability(tried, 0.0, 400, 2).consistent
     assert found.spa_market == superior_predictive_ability(over_market(tried, market), 0.0, 400, 2).consistent
     assert 0.0 < found.spa_market < 1.0
