@@ -10,7 +10,7 @@ import pytest
 
 from whatif.errors import StatisticsError
 from whatif.stats import effective_trials, expected_maximum_sharpe, superior_predictive_ability
-from whatif.stats.snooping import MOST_REPS, snooping
+from whatif.stats.snooping import MAX_REPS, snooping
 from whatif.typing import FloatArray
 
 PERIODS = 163
@@ -190,7 +190,7 @@ def test_few_columns_do_not_say_how_more_would_differ() -> None:
 def test_a_sample_of_very_many_has_the_replications_that_it_needs() -> None:
     own = np.hstack([skilled(19.0), noise(15, 17)])
     found = snooping(own, stand_for=16 * 4000)
-    assert 1000 < found.reps <= MOST_REPS
+    assert 1000 < found.reps <= MAX_REPS
     # that none of them reaches it is seen, not assumed from a floor of 1 / 1001
     assert found.p_value <= 0.2
 

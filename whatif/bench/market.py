@@ -30,7 +30,7 @@ FILE = Path("estx50", "2006-01-02-volume-min-001.csv")
 """Where that file is in the folder WHATIF_TEST_DATA."""
 
 _SAMPLE_SYMBOL = "NOISE"
-_LEAST_MINUTES = 360
+_MIN_SESSION_MINUTES = 360
 """Fewer than a session has on average, early closes included."""
 
 _ESTX50 = IngestSpec(
@@ -111,7 +111,7 @@ def _first_lines(file: Path, folder: Path, limit: int) -> Path:
 
 
 def _sample(folder: Path, limit: int) -> Path:
-    frame = generate(SampleMarket(sessions=limit // _LEAST_MINUTES + 1), _SAMPLE_SYMBOL).head(limit)
+    frame = generate(SampleMarket(sessions=limit // _MIN_SESSION_MINUTES + 1), _SAMPLE_SYMBOL).head(limit)
     path = folder / "bars.parquet"
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
     return path

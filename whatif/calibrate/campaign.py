@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SHELF = 25
 """Markets of a kind that share a lake: few enough that its tables stay small, many for one ingest."""
 
-MOST_PROCESSES = 4
+MAX_PROCESSES = 4
 """Most that are started unasked: each holds a JVM."""
 
 
@@ -58,7 +58,7 @@ class CalibrateOptions:
         Folder of table, picture and JSON; that of the seed set in the lake's home if None.
     processes : int
         Processes that share the markets, each with a Spark session of its own; 0 for one on each core,
-        `MOST_PROCESSES` at most. What each market gives does not depend on it.
+        `MAX_PROCESSES` at most. What each market gives does not depend on it.
     offline : bool
         Judge the returns of the compiled engine at once, without lake and Spark: the same figures.
     """
@@ -219,7 +219,7 @@ def _processes(asked: int) -> int:
     """Return how many processes judge markets; under spark-submit it is this one, whose JVM is there."""
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return 1
-    return asked or min(os.cpu_count() or 1, MOST_PROCESSES)
+    return asked or min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
 class _Offline(_Campaign):

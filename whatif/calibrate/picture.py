@@ -10,7 +10,7 @@ from whatif.report import LOSS, STRATEGY
 
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 46, 52
-_MOST = 9.0
+_MAX_SHARPE = 9.0
 """Sharpe ratio at the right end of the axis."""
 _GREY = "#8b919b"
 _FONT = 'font-family="system-ui, -apple-system, \'Segoe UI\', Roboto, sans-serif" font-size="12"'
@@ -81,7 +81,7 @@ def _point(at: float, share: Share, colour: str) -> str:
 
 
 def _x(sharpe: float) -> float:
-    return _LEFT + 12 + (_WIDTH - _LEFT - _RIGHT - 12) * sharpe / _MOST
+    return _LEFT + 12 + (_WIDTH - _LEFT - _RIGHT - 12) * sharpe / _MAX_SHARPE
 
 
 def _y(share: float) -> float:

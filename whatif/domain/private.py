@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 
 
 def make_private(folder: Path) -> None:
@@ -95,7 +95,7 @@ def _is_own_group(group: int) -> bool:
 
 def _passed(place: Path) -> Iterator[Path]:
     """Yield each folder that the way to a place goes through, those of links included, it itself last."""
-    for _ in range(_MOST_LINKS):
+    for _ in range(_MAX_LINKS):
         for one in [*reversed(place.parents), place]:
             if one.is_symlink():
                 place = one.parent / os.readlink(one) / place.relative_to(one)
@@ -103,4 +103,4 @@ def _passed(place: Path) -> Iterator[Path]:
             yield one
         else:
             return
-    raise OSError(f"more than {_MOST_LINKS} links")
+    raise OSError(f"more than {_MAX_LINKS} links")

@@ -11,7 +11,7 @@ from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
 
-MOST_BOUND = 512
+MAX_BOUND = 512
 """Expressions with their numbers put in that are kept: a sweep uses some again and again, most once."""
 
 
@@ -163,7 +163,7 @@ def _series(node: Node) -> Iterator[str]:
             yield from _series(source)
 
 
-@lru_cache(maxsize=MOST_BOUND, typed=True)
+@lru_cache(maxsize=MAX_BOUND, typed=True)
 def _bound_to(expression: Expression, *values: object) -> Expression:
     """Return an expression with its parameters, by name in order, replaced by `values`."""
     return Expression(_bind(expression.node, dict(zip(expression._names, values, strict=True))))
@@ -177,7 +177,7 @@ def _bind(node: Node, params: Mapping[str, object]) -> Node:
     return _bound(node.indicator, sources, *numbers)
 
 
-@lru_cache(maxsize=MOST_BOUND, typed=True)
+@lru_cache(maxsize=MAX_BOUND, typed=True)
 def _bound(indicator: str, sources: tuple[Node, ...], *numbers: int | float) -> Call:
     """Return the call with these sources and numbers, the same each time: its text is made once."""
     return Call(indicator, sources, numbers)

@@ -22,9 +22,9 @@ from whatif.report.figures import (
 from whatif.report.heatmap import levels
 from whatif.report.timeline import Timeline
 
-MOST_ROWS = 20_000
-MOST_SYMBOLS = 24
-MOST_ERRORS = 200
+MAX_ROWS = 20_000
+MAX_SYMBOLS = 24
+MAX_ERRORS = 200
 _BEST_ROWS = 2_000
 _POINTS = 60_000
 """Points of all lines of all symbols together, about."""
@@ -33,7 +33,7 @@ _POINTS = 60_000
 def board_payload(data: ReportData) -> dict[str, Any]:
     """Return the leaderboard by columns: numbers as base64 float64, text as levels and int32 codes.
 
-    Above `MOST_ROWS` rows the best 2,000 and every k-th of all are kept; `sample` marks the latter, from
+    Above `MAX_ROWS` rows the best 2,000 and every k-th of all are kept; `sample` marks the latter, from
     which medians are taken.
     """
     board = data.leaderboard.reset_index(drop=True)
@@ -56,7 +56,7 @@ def board_payload(data: ReportData) -> dict[str, Any]:
 
 def figures_payload(data: ReportData) -> dict[str, Any]:
     """Return equity, drawdown and price figures of each symbol with the times of their points."""
-    shown = [symbol for symbol in data.symbols if _has_series(data, symbol)][:MOST_SYMBOLS]
+    shown = [symbol for symbol in data.symbols if _has_series(data, symbol)][:MAX_SYMBOLS]
     points = int(np.clip(_POINTS / max(1, 2 * len(shown)), 300, 4000))
     return {symbol: _symbol(data, symbol, points) for symbol in shown}
 
@@ -83,9 +83,9 @@ def to_script(value: Any) -> str:
 
 
 def _kept(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    if n <= MOST_ROWS:
+    if n <= MAX_ROWS:
         return np.arange(n), np.ones(n, dtype=bool)
-    step = -(-n // (MOST_ROWS - _BEST_ROWS))
+    step = -(-n // (MAX_ROWS - _BEST_ROWS))
     kept = np.union1d(np.arange(_BEST_ROWS), np.arange(0, n, step))
     return kept, kept % step == 0
 
@@ -94,7 +94,7 @@ def _few_errors(rows: pd.DataFrame) -> pd.Series:
     if "error" not in rows:
         return pd.Series([""] * len(rows))
     errors = rows["error"].fillna("").astype(str).str.slice(0, 500)
-    frequent = errors.value_counts().index[:MOST_ERRORS]
+    frequent = errors.value_counts().index[:MAX_ERRORS]
     return errors.where(errors.isin(frequent), "another error: see leaderboard.csv")
 
 

@@ -17,16 +17,16 @@ from whatif.report.thinning import change_points, thin_bars, thin_lines
 from whatif.report.timeline import Timeline, to_us
 from whatif.typing import FloatArray, IntArray
 
-MOST_POINTS = 4000
-MOST_CANDLES = 2000
-MOST_TRADES = 1500
+MAX_POINTS = 4000
+MAX_CANDLES = 2000
+MAX_TRADES = 1500
 
 
 def equity_figure(
     equity: pd.DataFrame,
     symbol: str | None = None,
     timeline: Timeline | None = None,
-    most_points: int = MOST_POINTS,
+    most_points: int = MAX_POINTS,
 ) -> go.Figure:
     """Draw the account against the market held long, all windows side by side.
 
@@ -66,7 +66,7 @@ def drawdown_figure(
     equity: pd.DataFrame,
     symbol: str | None = None,
     timeline: Timeline | None = None,
-    most_points: int = MOST_POINTS,
+    most_points: int = MAX_POINTS,
 ) -> go.Figure:
     """Draw how far account and buy-and-hold are below their earlier peaks, in percent, by window.
 
@@ -92,7 +92,7 @@ def trades_figure(
     symbol: str | None = None,
     equity: pd.DataFrame | None = None,
     timeline: Timeline | None = None,
-    most_candles: int = MOST_CANDLES,
+    most_candles: int = MAX_CANDLES,
 ) -> go.Figure:
     """Draw prices with entries and exits, and the position below.
 
@@ -177,7 +177,7 @@ def heatmap_figure(
     return figure.update_layout(hovermode="closest")
 
 
-def stitched_figure(series: pd.DataFrame, most_points: int = MOST_POINTS) -> go.Figure:
+def stitched_figure(series: pd.DataFrame, most_points: int = MAX_POINTS) -> go.Figure:
     """Draw the account over the test windows of all folds joined, and where each fold begins.
 
     Parameters
@@ -285,8 +285,8 @@ def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: in
 
 def _add_trades(figure: go.Figure, trades: pd.DataFrame, axis: Timeline) -> int:
     closed = trades[trades["window"].isin(axis.windows)].dropna(subset=["opened_at", "closed_at"])
-    if len(closed) > MOST_TRADES:
-        closed = closed.loc[closed["pnl_net"].abs().nlargest(MOST_TRADES).index]
+    if len(closed) > MAX_TRADES:
+        closed = closed.loc[closed["pnl_net"].abs().nlargest(MAX_TRADES).index]
     if closed.empty:
         return 0
     parts = []
@@ -303,5 +303,5 @@ def _add_position(figure: go.Figure, held: pd.DataFrame, axis: Timeline) -> None
     for _, part, x in _windows(held, axis):
         values = _floats(part, "position")
         keep = change_points(values)
-        keep = keep if len(keep) <= MOST_POINTS else thin_lines([values], MOST_POINTS)
+        keep = keep if len(keep) <= MAX_POINTS else thin_lines([values], MAX_POINTS)
         figure.add_trace(look.position(x[keep], values[keep]), row=2, col=1)

@@ -11,7 +11,7 @@ from whatif.errors import WhatIfError, nearest
 from whatif.report.columns import axis_key, axis_label, metric
 from whatif.typing import FloatArray, IntArray
 
-MOST_LEVELS = 120
+MAX_LEVELS = 120
 """A hundred by a hundred is what people sweep, and a screen can show."""
 BINS = 20
 
@@ -53,7 +53,7 @@ class HeatGrid:
     counts: IntArray
 
 
-def levels(column: pd.Series, most: int | None = MOST_LEVELS) -> Levels:
+def levels(column: pd.Series, most: int | None = MAX_LEVELS) -> Levels:
     """Code an axis; more than `most` different numbers are cut into 20 bins of about equal counts."""
     keys = [axis_key(value) for value in column]
     labels = {key: axis_label(value) for key, value in zip(keys, column, strict=True)}

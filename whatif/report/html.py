@@ -20,8 +20,8 @@ from whatif.report import words
 from whatif.report.columns import METRICS, Metric, axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
 from whatif.report.embed import (
-    MOST_ROWS,
-    MOST_SYMBOLS,
+    MAX_ROWS,
+    MAX_SYMBOLS,
     board_payload,
     figures_payload,
     spread_payload,
@@ -89,9 +89,9 @@ def render(data: ReportData) -> str:
         environment=list(_flat(data.environment)),
         glossary=[metric(key) for key in METRICS if key in data.leaderboard or key in data.comparison],
         drawn=drawn,
-        symbols_left_out=max(0, len(data.symbols) - MOST_SYMBOLS),
+        symbols_left_out=max(0, len(data.symbols) - MAX_SYMBOLS),
         merged=_merged(drawn),
-        sampled=len(data.leaderboard) > MOST_ROWS,
+        sampled=len(data.leaderboard) > MAX_ROWS,
         top=TOP,
         payload=Markup(to_script(payload)),
         plotly_js=Markup(plotly),

@@ -15,7 +15,7 @@ from whatif.report.words import count, quantity
 from whatif.stats import Stability
 from whatif.typing import FloatArray
 
-MOST_CELLS = 25
+MAX_CELLS = 25
 """Values of an axis that a table shows; of more, those nearest to the chosen one."""
 
 
@@ -94,7 +94,7 @@ def sheets(judgement: Judgement, objective: str) -> list[Sheet]:
     """Return planes through the chosen configuration that are small enough for a table."""
     shown = []
     for plane in judgement.stability.planes if judgement.stability is not None else ():
-        if max(plane.objective.shape) > MOST_CELLS or judgement.stability is None:
+        if max(plane.objective.shape) > MAX_CELLS or judgement.stability is None:
             continue
         heights = _heights(plane.objective, objective)
         width = plane.objective.shape[1]
@@ -140,8 +140,8 @@ def _heights(values: FloatArray, objective: str) -> FloatArray:
 
 
 def _near(best: int, number: int) -> Sequence[int]:
-    first = min(max(best - MOST_CELLS // 2, 0), max(number - MOST_CELLS, 0))
-    return range(first, min(first + MOST_CELLS, number))
+    first = min(max(best - MAX_CELLS // 2, 0), max(number - MAX_CELLS, 0))
+    return range(first, min(first + MAX_CELLS, number))
 
 
 def _cell(value: Any, height: Any, chosen: bool, objective: str) -> Cell:

@@ -33,7 +33,7 @@ _SHORT = {
     "benchmark_max_drawdown_pct": "hold dd %",
 }
 _COMPARED = ("return_pct", "max_drawdown_pct", "trades")
-_MOST_SYMBOLS = 20
+_MAX_SYMBOLS = 20
 
 
 def print_answer(data: ReportData, console: Console) -> None:
@@ -115,14 +115,14 @@ def _comparison(data: ReportData) -> Table:
     for key in keys:
         table.add_column(escape(_head(key)), justify="right", no_wrap=True)
     symbols = [s for s in data.symbols if (data.comparison["symbol"] == s).any()]
-    for symbol in symbols[:_MOST_SYMBOLS]:
+    for symbol in symbols[:_MAX_SYMBOLS]:
         for name, who in product(WINDOWS, ("strategy", "buy_and_hold")):
             figures = [format_metric(key, words.figure_of(data, symbol, name, who, key)) for key in keys]
             own = who == "strategy"
             lead = [symbol if own and name == WINDOWS[0] else "", name if own else "", who.replace("_", "-")]
             table.add_row(*(escape(visible(cell)) for cell in [*lead, *figures]), style="" if own else "dim")
-    if len(symbols) > _MOST_SYMBOLS:
-        table.caption = f"{len(symbols) - _MOST_SYMBOLS} more symbols stand in the report"
+    if len(symbols) > _MAX_SYMBOLS:
+        table.caption = f"{len(symbols) - _MAX_SYMBOLS} more symbols stand in the report"
     return table
 
 

@@ -15,7 +15,7 @@ from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
 from whatif.stats import VerdictStatistics
 
-MOST_WIDTH = 100
+MAX_WIDTH = 100
 BORDERS = 4
 """Columns that the panel takes for itself."""
 
@@ -33,13 +33,13 @@ def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> N
     for edge in surroundings.edges(judgement):
         parts += [Text(), Text(edge, style="yellow")]
     title = Text(judged.headline(judgement), style=f"bold {style}")
-    width = min(console.width, MOST_WIDTH)
+    width = min(console.width, MAX_WIDTH)
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
 
 
 def _fitting(figures: VerdictStatistics, console: Console) -> Table:
     """Return the table of windows with as many columns as fit: the last ones give way, the first never."""
-    room = min(console.width, MOST_WIDTH) - BORDERS
+    room = min(console.width, MAX_WIDTH) - BORDERS
     heads = judged.heads(figures)
     unbounded = console.options.update(width=10_000)
     for columns in range(len(heads), 2, -1):

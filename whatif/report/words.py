@@ -12,7 +12,7 @@ from whatif.report.columns import METRICS, MISSING, axis_label, format_metric, f
 from whatif.report.data import ReportData
 from whatif.report.heatmap import levels
 
-MOST_NAMED = 6
+MAX_NAMED = 6
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -65,7 +65,7 @@ def parameters(values: Mapping[str, Any]) -> str:
 def axis_summary(data: ReportData, axis: str) -> str:
     """Write how many values an axis has, and which or from where to where."""
     labels = levels(data.leaderboard[axis], most=None).labels
-    if len(labels) <= MOST_NAMED:
+    if len(labels) <= MAX_NAMED:
         return f"{axis}: {'; '.join(labels)}"
     return f"{axis}: {len(labels)} values, {labels[0]} to {labels[-1]}"
 

@@ -13,7 +13,7 @@ from whatif.errors import StatisticsError
 from whatif.stats.measures import measure, usable_objective
 from whatif.typing import FloatArray, IntArray
 
-_FEWEST = 20
+_MIN_PERIODS = 20
 """Periods under which autocorrelations say nothing about a block's length."""
 
 _AT_ONCE = 4_000_000
@@ -54,7 +54,7 @@ def block_length(series: FloatArray, given: int | None = None) -> int:
         if not 1 <= given <= periods:
             raise StatisticsError(f"block={given}: from 1 to the number of periods, {periods}")
         return int(given)
-    optimal = _optimal(series) if periods >= _FEWEST else math.nan
+    optimal = _optimal(series) if periods >= _MIN_PERIODS else math.nan
     if not math.isfinite(optimal):
         optimal = math.sqrt(periods)
     return min(max(math.ceil(optimal), 1), periods)

@@ -22,7 +22,7 @@ from whatif.stats.measures import (
 )
 from whatif.typing import FloatArray, IntArray
 
-MOST_BLOCKS = 20
+MAX_BLOCKS = 20
 """184,756 splits; two more blocks would make four times as many."""
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
@@ -92,7 +92,7 @@ def probability_of_backtest_overfitting(
     returns : float64 array (periods, configurations)
         Simple returns per period of every configuration tried, periods in time order.
     blocks : int
-        Even, 2 to `MOST_BLOCKS`; 16 make 12,870 splits.
+        Even, 2 to `MAX_BLOCKS`; 16 make 12,870 splits.
     objective : str
         A metric's key; see `usable_objective` for what stands in for those that returns do not tell.
 
@@ -171,8 +171,8 @@ def probability_of_backtest_overfitting(
 
 
 def _check_blocks(blocks: int, periods: int) -> None:
-    if blocks % 2 or not 2 <= blocks <= MOST_BLOCKS:
-        raise StatisticsError(f"blocks={blocks}: an even number from 2 to {MOST_BLOCKS}; 16 is usual")
+    if blocks % 2 or not 2 <= blocks <= MAX_BLOCKS:
+        raise StatisticsError(f"blocks={blocks}: an even number from 2 to {MAX_BLOCKS}; 16 is usual")
     if periods < max(blocks, 4):
         raise StatisticsError(
             f"{periods} periods in {blocks} blocks: at least one period a block and two a half are needed; "

@@ -14,7 +14,7 @@ from whatif.stats.sharpe import expected_maximum_sharpe
 from whatif.stats.superiority import over_benchmark
 from whatif.typing import BoolArray, FloatArray
 
-MOST_REPS = 20_000
+MAX_REPS = 20_000
 """Replications that a p-value is resolved with at most."""
 
 _AT_ONCE = 8_000_000
@@ -79,7 +79,7 @@ def snooping(
     unseen : int
         Further trials of which nothing is known but that they were made.
     reps : int
-        Bootstrap replications; more are drawn, up to `MOST_REPS`, where a sample stands for so many
+        Bootstrap replications; more are drawn, up to `MAX_REPS`, where a sample stands for so many
         that the p-value could not fall below `limit`.
     seed : int
         Of the bootstrap.
@@ -127,7 +127,7 @@ def snooping(
     columns = own.shape[1] + (0 if others is None else others.shape[1])
     found = _replicate(scores, reps, seed)
     times = max(1.0, stand_for / columns) ** found.growth
-    needed = min(MOST_REPS, math.ceil(4.0 * times / limit))
+    needed = min(MAX_REPS, math.ceil(4.0 * times / limit))
     if needed > reps:
         found = _replicate(scores, needed, seed)
     p, effective = found.p_value, found.effective

@@ -34,7 +34,7 @@ NAN = float("nan")
 MANY = 2_000
 """Configurations above which overfitting is measured on 12 blocks (924 splits), not 16 (12,870)."""
 
-MOST_PERIODS = 5_000
+MAX_PERIODS = 5_000
 """Periods above which what is compared joins them, see `joined`."""
 
 _SLAB = 1024
@@ -375,7 +375,7 @@ def _overfitting(tried: FloatArray, objective: str, missing: dict[str, str]) -> 
         return NAN
 
 
-def joined(gains: FloatArray, most: int = MOST_PERIODS) -> FloatArray:
+def joined(gains: FloatArray, most: int = MAX_PERIODS) -> FloatArray:
     """Return gains over periods joined by twos, threes and so on, so that there are `most` at the most.
 
     Bootstraps over all columns take time and memory with the periods. Joining leaves the mean of all as

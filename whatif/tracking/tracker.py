@@ -17,7 +17,7 @@ REQUEST_RETRIES = 2
 """What a tracking server that does not answer may cost, unless MLflow's own variables say otherwise: three
 requests of 20 seconds, and the pauses between them."""
 
-SAID_AT_MOST = 300
+MAX_FAILURE_TEXT = 300
 
 
 class Tracker:
@@ -62,7 +62,7 @@ class Tracker:
 
     def _fail(self, error: Exception) -> None:
         text = masked(" ".join(str(error).split())) or type(error).__name__
-        self.failure = text if len(text) <= SAID_AT_MOST else f"{text[:SAID_AT_MOST]} …"
+        self.failure = text if len(text) <= MAX_FAILURE_TEXT else f"{text[:MAX_FAILURE_TEXT]} …"
         self._say(
             f"MLflow failed, and tracking of this run ends here: {self.failure}\n"
             "The answer does not depend on it. Mend what it says ('whatif doctor' checks a database in the "
