@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatif.calendars import Schedule, choose_period, make_periods, schedule, sessions_per_year, time_zone
+from whatif.calendars import Schedule, choose_period, make_periods, schedule, sessions_per_year
 from whatif.domain.periods import Periods
 from whatif.domain.timeframe import DAY_US, HOUR_US, MINUTE_US
 from whatif.errors import CalendarError
+from whatif.exchanges import time_zone
 
 
 def us(text: str) -> int:

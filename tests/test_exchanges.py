@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.calendars import known_schedule, schedule, sessions_per_year, time_zone
+from whatif.calendars import known_schedule, schedule, sessions_per_year
 from whatif.errors import CalendarError
-from whatif.exchanges import EARLIEST, LATEST, build_calendar, known_dates
+from whatif.exchanges import EARLIEST, LATEST, build_calendar, known_dates, time_zone
 from whatif.sources.sessions import tag_bars, tag_days
 
 NAMES = tuple(xcals.get_calendar_names(include_aliases=False))

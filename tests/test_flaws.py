@@ -14,8 +14,7 @@ import pytest
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.frames import bars_from_frame
 from whatif.domain.timeframe import MINUTE_US
-from whatif.features.compute import feature_frame, forward_vwap
-from whatif.features.spec import FeatureSpec
+from whatif.features.spec import FeatureSpec, feature_frame, forward_vwap
 from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
 from whatif.splits.window import Window

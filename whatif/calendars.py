@@ -16,12 +16,12 @@ import pandas as pd
 
 from whatif.domain import HOUR_US, Periods
 from whatif.errors import CalendarError, nearest
-from whatif.exchanges import build_calendar, check_exchange, known_dates, time_zone
+from whatif.exchanges import build_calendar, check_exchange, known_dates
 from whatif.typing import BoolArray, IntArray
 
 __all__ = [
     "EPOCH", "MIN_PERIODS", "Schedule", "canonical_exchange", "choose_period", "exchange_aliases",
-    "known_dates", "known_schedule", "make_periods", "schedule", "sessions_per_year", "time_zone",
+    "known_schedule", "make_periods", "schedule", "sessions_per_year",
 ]  # fmt: skip
 
 EPOCH = date(1970, 1, 1)

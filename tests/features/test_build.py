@@ -10,8 +10,7 @@ from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
 from whatif.features import build
 from whatif.features.build import BARS_SNAPSHOT, build_features
-from whatif.features.compute import feature_frame
-from whatif.features.spec import FeatureSpec
+from whatif.features.spec import FeatureSpec, feature_frame
 from whatif.lake import read_pinned
 from whatif.pins import Pin, open_table, read_arrow, read_bars
 from whatif.search.slices import BarSlice

@@ -8,8 +8,7 @@ import pytest
 
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
-from whatif.features.compute import feature_frame, features_of_symbol, forward_vwap
-from whatif.features.spec import FeatureSpec
+from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol, forward_vwap
 from whatif.indicators import evaluate, parse
 from whatif.indicators.registry import INDICATORS
 from whatif.search.slices import BarSlice

@@ -15,7 +15,7 @@ import pytest
 
 from whatif import plugins
 from whatif.errors import ModelError, PluginError, StudyError
-from whatif.features.compute import feature_frame
+from whatif.features.spec import feature_frame
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import PREDICTIONS
 from whatif.models import ArrayModel, Fitted, ModelKind, RandomForest
@@ -24,7 +24,7 @@ from whatif.models.kinds import SEAM
 from whatif.resolve import resolve_study
 from whatif.study import Study, parse_study
 from whatif.testing import check_model
-from whatif.training.code import code_of
+from whatif.training.spec import code_of
 from whatif.workflow.run import RunOptions, run
 
 from ..markets import put_bars, walk

@@ -57,7 +57,7 @@ def test_a_failed_load_keeps_nothing() -> None:
 
 def test_bars_are_told_apart_by_everything_that_determines_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
-    monkeypatch.setattr("whatif.pins.cache.read_bars", lambda *key: calls.append(key) or array(1))
+    monkeypatch.setattr("whatif.pins.read.read_bars", lambda *key: calls.append(key) or array(1))
     cache = PinnedCache(100)
     variants = [
         (Pin("bars", 1, "m"), "SPY", "1min", 0, 9, "regular"),

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from whatif.calendars import schedule
-from whatif.resolve.survey import most_bars
+from whatif.resolve.windows import most_bars
 from whatif.search.slices import BarSlice
 
 

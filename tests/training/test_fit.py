@@ -8,8 +8,7 @@ import pytest
 
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
-from whatif.features.compute import feature_frame
-from whatif.features.spec import FeatureSpec
+from whatif.features.spec import FeatureSpec, feature_frame
 from whatif.search.slices import BarSlice
 from whatif.splits.window import Window
 from whatif.study import RandomForest

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import EPOCH, Schedule, known_schedule, time_zone
+from whatif.calendars import EPOCH, Schedule, known_schedule
 from whatif.domain import DAY_US, Bars
 from whatif.errors import CalendarError
+from whatif.exchanges import time_zone
 from whatif.typing import IntArray
 
 

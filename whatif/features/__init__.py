@@ -1,4 +1,4 @@
-"""features."""
+"""Features and labels of symbols, and the tables that keep them."""
 
 from __future__ import annotations
 

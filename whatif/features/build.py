@@ -10,8 +10,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import timeframe_names, timestamps
-from whatif.features.compute import features_of_symbol
-from whatif.features.spec import LABEL_COLUMNS, FeatureSpec
+from whatif.features.spec import LABEL_COLUMNS, FeatureSpec, features_of_symbol
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, table_exists
 from whatif.search import BarSlice

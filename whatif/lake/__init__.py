@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from whatif.lake.maintenance import maintain
     from whatif.lake.processes import user_name
     from whatif.lake.results import RESULTS, RETURNS
-    from whatif.lake.snapshots import pin, read_pinned
+    from whatif.lake.snapshots import pin, read_pinned, tag_pin
     from whatif.lake.spec import TableSpec
     from whatif.lake.tables import (
         BARS,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         TRADES,
         features_table,
     )
-    from whatif.lake.tags import tag_pin
     from whatif.lake.write import append, delete_matching, insert_missing, replace, take_back, upsert
 else:
     __getattr__, __dir__, __all__ = door(
@@ -42,11 +41,10 @@ else:
             "maintenance": "maintain",
             "processes": "user_name",
             "results": "RESULTS RETURNS",
-            "snapshots": "pin read_pinned",
+            "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "tags": "tag_pin",
             "write": "append delete_matching insert_missing replace take_back upsert",
         },
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
 from whatif.lake.lock import writer_lock
-from whatif.lake.rewrite import at_snapshot, by_this_clock, set_hint, write_next
+from whatif.lake.maintenance import at_snapshot, by_this_clock, set_hint, write_next
 from whatif.pins import (
     Damage,
     LakeLocation,

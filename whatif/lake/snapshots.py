@@ -1,9 +1,10 @@
-"""Pin a table, and read it as Spark sees it at a pin."""
+"""Snapshots of tables: pinned, read by Spark as they were, and kept by a tag."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whatif.lake.lock import writer_lock
 from whatif.pins import LakeLocation, Pin, current_pin
 
 if TYPE_CHECKING:
@@ -25,3 +26,26 @@ def pin(spark: SparkSession, location: LakeLocation, table: str) -> Pin:
 def read_pinned(spark: SparkSession, location: LakeLocation, pinned: Pin) -> DataFrame:
     """Return the rows of a pin as a DataFrame."""
     return spark.read.option("snapshot-id", str(pinned.snapshot_id)).table(location.identifier(pinned.table))
+
+
+def tag_pin(spark: SparkSession, location: LakeLocation, pin: Pin, tag: str) -> None:
+    """Let `tag` name the pinned snapshot, whatever it named before.
+
+    A tag keeps its snapshot from being expired; `whatif.pins.tagged_pin` finds it again.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        The session.
+    location : LakeLocation
+        Where the lake is.
+    pin : Pin
+        Table and snapshot.
+    tag : str
+        Letters, digits, ".", "-" and "_".
+    """
+    with writer_lock(location, f"tag {pin.table}"):
+        spark.sql(
+            f"ALTER TABLE {location.identifier(pin.table)} CREATE OR REPLACE TAG `{tag}` "
+            f"AS OF VERSION {pin.snapshot_id}"
+        )

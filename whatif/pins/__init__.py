@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.pins.cache import PinnedCache
     from whatif.pins.current import current_pin, find_pin, open_table, table_exists, tagged_pin
     from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
     from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, starts_with, within
@@ -22,22 +21,19 @@ if TYPE_CHECKING:
         versions_in,
     )
     from whatif.pins.pin import Pin
-    from whatif.pins.predictions import read_predictions
-    from whatif.pins.read import batches, read_arrow, read_bars, scan
+    from whatif.pins.read import PinnedCache, batches, read_arrow, read_bars, read_predictions, scan
     from whatif.pins.service import explained, in_words
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "cache": "PinnedCache",
             "current": "current_pin find_pin open_table table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of equal everything of_timeframe one_of starts_with within",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata versions_in",
             "pin": "Pin",
-            "predictions": "read_predictions",
-            "read": "batches read_arrow read_bars scan",
+            "read": "PinnedCache batches read_arrow read_bars read_predictions scan",
             "service": "explained in_words",
         },
     )

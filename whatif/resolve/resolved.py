@@ -14,7 +14,7 @@ from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
 from whatif.resolve.check import Checked, bar_slice, check_study
-from whatif.resolve.survey import Survey, coverage, most_bars, survey
+from whatif.resolve.windows import Survey, coverage, most_bars, survey
 from whatif.search import BarSlice, Configuration, Grid, Place, made_of
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import time_zone
 from whatif.domain import timeframe_us
 from whatif.errors import SourceError
+from whatif.exchanges import time_zone
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.grid import Grid
 from whatif.sources.limits import ACCEPT, MIN_ROWS, REFUSED_SHARE, exceeds

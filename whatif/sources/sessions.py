@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import Schedule, known_dates, known_schedule, time_zone
+from whatif.calendars import Schedule, known_schedule
 from whatif.domain import DAY_US
+from whatif.exchanges import known_dates, time_zone
 from whatif.sources.times import Times
 from whatif.typing import BoolArray, IntArray
 

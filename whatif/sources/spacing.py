@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whatif.calendars import time_zone
 from whatif.domain import DAY_US, HOUR_US, MINUTE_US, timeframe_us
+from whatif.exchanges import time_zone
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.typing import BoolArray, FloatArray, IntArray

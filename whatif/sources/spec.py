@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from whatif.calendars import time_zone
 from whatif.domain import broken_symbol, canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
+from whatif.exchanges import time_zone
 from whatif.paths import shown
 from whatif.sources.numbers import NumberStyle, number_style
 from whatif.sources.patterns import check_time_format

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whatif.calendars import time_zone
 from whatif.domain import DAY_US
 from whatif.errors import SourceError
+from whatif.exchanges import time_zone
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.sources.patterns import (

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from whatif.calendars import Schedule, time_zone
+from whatif.calendars import Schedule
+from whatif.exchanges import time_zone
 
 
 def bounds_of(sessions: Schedule, hours: str) -> tuple[int, int]:

@@ -1,14 +1,15 @@
-"""What a trained model is made of, and the digest that names it."""
+"""Specifications of trained models, and the digests that name them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from whatif.errors import ModelError, StrategyError
 from whatif.features import FeatureSpec
 from whatif.models import ModelKind
 from whatif.splits import Window
+from whatif.strategies import identity_of
 from whatif.study import digest
-from whatif.training.code import code_of
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,19 @@ def model_spec(
     chosen = features.columns if kind.features is None else tuple(column_of[f] for f in kind.features)
     target = kind.target or default_target
     return ModelSpec(name, kind, features, chosen, target, windows, everywhere, code_of(type(kind)))
+
+
+def code_of(kind: type[ModelKind]) -> str:
+    """Return a digest of all that the code of a kind can reach; "" for one that comes along.
+
+    Raises
+    ------
+    ModelError
+        If it reaches what has no value, such as an open file or a clock; it is named.
+    """
+    if kind.__module__.startswith("whatif."):
+        return ""
+    try:
+        return identity_of(f"{kind.__module__}:{kind.__qualname__}", kind, noun="model kind")
+    except StrategyError as error:
+        raise ModelError(str(error)) from error

@@ -19,8 +19,8 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.calendars import known_dates
 from whatif.errors import SourceError
+from whatif.exchanges import known_dates
 from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_missing, upsert, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
