@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.lake.create import create_tables
+    from whatif.lake.create import create_tables, set_properties
     from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
@@ -28,12 +28,20 @@ if TYPE_CHECKING:
         TRADES,
         features_table,
     )
-    from whatif.lake.write import append, delete_matching, insert_missing, replace, take_back, upsert
+    from whatif.lake.write import (
+        append,
+        append_rows,
+        delete_matching,
+        insert_missing,
+        replace,
+        take_back,
+        upsert,
+    )
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "create": "create_tables",
+            "create": "create_tables set_properties",
             "deliveries": "find_delivery list_deliveries list_refused sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
@@ -45,6 +53,6 @@ else:
             "spec": "TableSpec",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append delete_matching insert_missing replace take_back upsert",
+            "write": "append append_rows delete_matching insert_missing replace take_back upsert",
         },
     )

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
+from whatif.lake.local_tables import add_column_locally, create_local, set_local_properties
 from whatif.lake.lock import writer_lock
+from whatif.lake.processes import user_name
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import TABLES
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
@@ -41,8 +43,19 @@ _SORTED_APART = {
 }
 
 
-def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[TableSpec] = TABLES) -> None:
+def create_tables(
+    spark: SparkSession | None, location: LakeLocation, tables: Iterable[TableSpec] = TABLES
+) -> None:
     """Create the tables that do not exist, and add columns and settings that existing ones lack.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        The session, which only a catalog service needs.
+    location : LakeLocation
+        Where the lake is.
+    tables : iterable of TableSpec, optional
+        Tables to create.
 
     Raises
     ------
@@ -57,23 +70,48 @@ def create_tables(spark: SparkSession, location: LakeLocation, tables: Iterable[
         if spec not in absent:
             table = open_table(location, spec.name)
             _add_columns(spark, location, spec, table)
-            _bound_metadata(spark, location, spec, table)
+            _bound_metadata(location, spec, table)
     if not absent:
         return
     with in_words(location.described), writer_lock(location, "create tables"):
-        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {location.catalog}.{location.namespace}")
+        if spark is not None and not location.local:
+            spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {location.catalog}.{location.namespace}")
         for spec in absent:
             _create(spark, location, spec)
 
 
-def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
+def set_properties(
+    spark: SparkSession | None, location: LakeLocation, table: str, properties: Mapping[str, str]
+) -> None:
+    """Set properties of a table in one commit; others stay.
+
+    Parameters
+    ----------
+    spark, location
+        As in `create_tables`.
+    table : str
+        Name of the table.
+    properties : mapping of str to str
+        Values by name.
+    """
+    with in_words(location.described), writer_lock(location, f"set properties of {table}"):
+        if spark is None or location.local:
+            set_local_properties(location, table, properties)
+        else:
+            spark.sql(f"ALTER TABLE {location.identifier(table)} SET TBLPROPERTIES ({_listed(properties)})")
+
+
+def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec) -> None:
+    properties = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
+    if spark is None or location.local:
+        ordered = {"write.distribution-mode": "range"} if spec.sort_order and not spec.sorted_apart else {}
+        create_local(location, spec, {"owner": user_name()} | _BOUNDED | ordered | properties)
+        return
     name = location.identifier(spec.name)
     partitioned = f"PARTITIONED BY ({', '.join(spec.partitioning)})" if spec.partitioning else ""
-    bounded = _BOUNDED if location.local else {}
-    properties = _listed(_PROPERTIES | bounded | (_SORTED_APART if spec.sorted_apart else {}))
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS {name} ({spec.ddl}) USING iceberg {partitioned} "
-        f"TBLPROPERTIES ({properties})"
+        f"TBLPROPERTIES ({_listed(properties)})"
     )
     if spec.sort_order:
         how = "LOCALLY ORDERED" if spec.sorted_apart else "ORDERED"
@@ -81,18 +119,18 @@ def _create(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> Non
 
 
 def _listed(properties: Mapping[str, str]) -> str:
-    return ", ".join(f"'{key}'='{value}'" for key, value in properties.items())
+    values = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in properties.items()}
+    return ", ".join(f"'{key}'='{value}'" for key, value in values.items())
 
 
-def _bound_metadata(spark: SparkSession, location: LakeLocation, spec: TableSpec, table: Table) -> None:
+def _bound_metadata(location: LakeLocation, spec: TableSpec, table: Table) -> None:
     """Give a table that an older version made the bounds of metadata; what someone has set stays."""
     missing = {key: value for key, value in _BOUNDED.items() if key not in table.properties}
     if missing and location.local:
-        with in_words(location.described), writer_lock(location, f"set properties of {spec.name}"):
-            spark.sql(f"ALTER TABLE {location.identifier(spec.name)} SET TBLPROPERTIES ({_listed(missing)})")
+        set_properties(None, location, spec.name, missing)
 
 
-def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec, table: Table) -> None:
+def _add_columns(spark: SparkSession | None, location: LakeLocation, spec: TableSpec, table: Table) -> None:
     there = {field.name: str(field.field_type) for field in table.schema().fields}
     for column, kind in spec.columns:
         if column in there:
@@ -103,4 +141,7 @@ def _add_columns(spark: SparkSession, location: LakeLocation, spec: TableSpec, t
                 "older version of whatif; drop it or use another WHATIF_HOME"
             )
         with writer_lock(location, f"add column {column} to {spec.name}"):
-            spark.sql(f"ALTER TABLE {location.identifier(spec.name)} ADD COLUMN `{column}` {kind}")
+            if spark is None or location.local:
+                add_column_locally(location, spec, column, kind)
+            else:
+                spark.sql(f"ALTER TABLE {location.identifier(spec.name)} ADD COLUMN `{column}` {kind}")

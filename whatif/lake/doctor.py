@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError
+from whatif.lake.local_tables import set_hint
 from whatif.lake.lock import writer_lock
-from whatif.lake.maintenance import at_snapshot, by_this_clock, set_hint, write_next
+from whatif.lake.maintenance import at_snapshot, by_this_clock, write_next
 from whatif.pins import (
     Damage,
     LakeLocation,

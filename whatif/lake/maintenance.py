@@ -7,20 +7,19 @@ which the next one has to look through. Metadata is put right without a JVM, whe
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from whatif.errors import LakeError
+from whatif.lake.local_tables import metadata_version, publish
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
-from whatif.pins import HINT, LakeLocation, in_words, metadata_path, newest_metadata, open_table, table_exists
+from whatif.pins import LakeLocation, in_words, newest_metadata, open_table, table_exists
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -146,28 +145,9 @@ def write_next(folder: Path, change: Callable[[Metadata], Metadata]) -> int:
     after = change(json.loads(json.dumps(before)))
     written = min(before["last-updated-ms"], after["last-updated-ms"])
     log = [*after.get("metadata-log", []), {"timestamp-ms": written, "metadata-file": str(newest)}]
-    version = int(newest.name[1:].split(".", 1)[0]) + 1
-    target = metadata_path(folder, version)
-    staged = target.with_name(f"{uuid4().hex}.staged")
-    staged.write_text(json.dumps(after | {"metadata-log": log}), encoding="utf-8")
-    try:
-        os.link(staged, target)
-    except FileExistsError as error:
-        raise LakeError(f"{target} was written meanwhile: run the same command again") from error
-    finally:
-        staged.unlink()
-    set_hint(folder, version)
+    version = metadata_version(newest) + 1
+    publish(folder, version, json.dumps(after | {"metadata-log": log}))
     return version
-
-
-def set_hint(folder: Path, version: int) -> None:
-    """Let a table's version hint name a version."""
-    hint = folder / "metadata" / HINT
-    staged = hint.with_name(f"{uuid4().hex}.staged")
-    staged.write_text(str(version), encoding="utf-8")
-    # the checksum of the old hint would make Hadoop refuse the new one
-    hint.with_name(f".{HINT}.crc").unlink(missing_ok=True)
-    staged.replace(hint)
 
 
 def at_snapshot(metadata: Metadata, snapshot_id: int) -> Metadata:

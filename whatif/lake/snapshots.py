@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whatif.lake.local_tables import tag_locally
 from whatif.lake.lock import writer_lock
 from whatif.pins import LakeLocation, Pin, current_pin
 
@@ -28,15 +29,15 @@ def read_pinned(spark: SparkSession, location: LakeLocation, pinned: Pin) -> Dat
     return spark.read.option("snapshot-id", str(pinned.snapshot_id)).table(location.identifier(pinned.table))
 
 
-def tag_pin(spark: SparkSession, location: LakeLocation, pin: Pin, tag: str) -> None:
+def tag_pin(spark: SparkSession | None, location: LakeLocation, pin: Pin, tag: str) -> None:
     """Let `tag` name the pinned snapshot, whatever it named before.
 
     A tag keeps its snapshot from being expired; `whatif.pins.tagged_pin` finds it again.
 
     Parameters
     ----------
-    spark : SparkSession
-        The session.
+    spark : SparkSession or None
+        The session, which only a catalog service needs.
     location : LakeLocation
         Where the lake is.
     pin : Pin
@@ -45,6 +46,9 @@ def tag_pin(spark: SparkSession, location: LakeLocation, pin: Pin, tag: str) -> 
         Letters, digits, ".", "-" and "_".
     """
     with writer_lock(location, f"tag {pin.table}"):
+        if spark is None or location.local:
+            tag_locally(location, pin.table, pin.snapshot_id, tag)
+            return
         spark.sql(
             f"ALTER TABLE {location.identifier(pin.table)} CREATE OR REPLACE TAG `{tag}` "
             f"AS OF VERSION {pin.snapshot_id}"

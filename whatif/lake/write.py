@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pandas as pd
+
 from whatif.errors import LakeError
+from whatif.lake.local_tables import append_locally
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, in_words
@@ -51,6 +54,27 @@ def append(
         writer = writer.option(f"snapshot-property.{key}", value)
     with in_words(location.described), writer_lock(location, f"append to {table.name}"):
         writer.append()
+
+
+def append_rows(
+    spark: SparkSession | None, location: LakeLocation, table: TableSpec, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Append a few rows of this process in one atomic commit.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        The session, which only a catalog service needs.
+    location, table
+        As in `append`.
+    rows : sequence of mapping
+        A value for each column; instants tz-aware.
+    """
+    if spark is None or location.local:
+        with in_words(location.described), writer_lock(location, f"append to {table.name}"):
+            append_locally(location, table, rows)
+    else:
+        append(spark, location, table, spark.createDataFrame(pd.DataFrame(rows), table.ddl))
 
 
 def replace(

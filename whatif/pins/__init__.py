@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from whatif.pins.current import current_pin, find_pin, open_table, table_exists, tagged_pin
     from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
     from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, starts_with, within
+    from whatif.pins.integrity import (
+        CHECKSUM_CHUNK,
+        CHECKSUM_HEADER,
+        checksum_file,
+        checksums,
+        local_path,
+    )
     from whatif.pins.location import LakeLocation, catalog_properties
     from whatif.pins.metadata import (
         HINT,
@@ -30,6 +37,7 @@ else:
             "current": "current_pin find_pin open_table table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of equal everything of_timeframe one_of starts_with within",
+            "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata versions_in",
             "pin": "Pin",

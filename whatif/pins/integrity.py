@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from pyiceberg.io import FileIO
 
 _MAGIC = b"crc\0"
+CHECKSUM_CHUNK = 512
+"""Bytes to a checksum where whatif writes files, as Hadoop's default."""
+
+CHECKSUM_HEADER = _MAGIC + struct.pack(">i", CHECKSUM_CHUNK)
+"""How a checksum file begins that whatif writes."""
 _READ = 16 * 1024 * 1024
 
 
@@ -88,9 +93,8 @@ def checksum_fault(path: Path) -> str:
 
 def _checksums(path: Path) -> tuple[int, np.ndarray] | None:
     """Return bytes to a checksum and the checksums that Hadoop stored, or None where it stored none."""
-    beside = path.with_name(f".{path.name}.crc")
     try:
-        stored = beside.read_bytes()
+        stored = checksum_file(path).read_bytes()
     except OSError:
         return None
     if len(stored) < 8 or stored[:4] != _MAGIC:
@@ -99,6 +103,17 @@ def _checksums(path: Path) -> tuple[int, np.ndarray] | None:
     if chunk <= 0 or (len(stored) - 8) % 4:
         return None
     return chunk, np.frombuffer(stored, dtype=">u4", offset=8)
+
+
+def checksums(data: bytes) -> bytes:
+    """Return the checksums of bytes, one for each `CHECKSUM_CHUNK`, as they follow the header."""
+    starts = range(0, len(data), CHECKSUM_CHUNK)
+    return b"".join(struct.pack(">I", zlib.crc32(data[at : at + CHECKSUM_CHUNK])) for at in starts)
+
+
+def checksum_file(path: Path) -> Path:
+    """Return where the checksums of a file of the local lake are."""
+    return path.with_name(f".{path.name}.crc")
 
 
 def file_fault(io: FileIO, location: str, size: int | None = None, decode: bool = True) -> str:

@@ -204,7 +204,7 @@ def resolve_study(
         trial(resolved)
     # last, so that a study that is refused leaves no pin behind
     if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
-        tag_pin(session(), location, bars, _tag(asked))
+        tag_pin(None if location.local else session(), location, bars, _tag(asked))
     return resolved
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from pyspark.sql import SparkSession
 
 from whatif.domain import timestamps
-from whatif.lake import TEST_LOOKS, append
+from whatif.lake import TEST_LOOKS, append_rows
 from whatif.results.store import ResultStore
 from whatif.results.work import Pending
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 def record_looks(
-    spark: SparkSession,
+    session: Callable[[], SparkSession],
     store: ResultStore,
     pending: Sequence[Pending],
     origin: Mapping[str, str],
@@ -43,4 +45,4 @@ def record_looks(
         for part in pending
         for configuration in part.configurations
     ]
-    append(spark, store.location, TEST_LOOKS, spark.createDataFrame(pd.DataFrame(rows), TEST_LOOKS.ddl))
+    append_rows(None if store.location.local else session(), store.location, TEST_LOOKS, rows)

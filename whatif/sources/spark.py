@@ -17,7 +17,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from whatif.errors import SourceError
-from whatif.lake import BARS, FORGOTTEN
+from whatif.lake import BARS, FORGOTTEN, set_properties
 from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.sources.base import Source
 from whatif.sources.chunk import NoRowsError
@@ -240,9 +240,7 @@ def store_checkpoints(
         "snapshot": history[0],
         "parts": {**before, **landed},
     }
-    text = json.dumps(stored).replace("\\", "\\\\").replace("'", "\\'")
-    name = location.identifier(BARS.name)
-    spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('{_property(source)}' = '{text}')")
+    set_properties(spark, location, BARS.name, {_property(source): json.dumps(stored)})
 
 
 def _property(source: Source) -> str:

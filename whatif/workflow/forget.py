@@ -16,6 +16,7 @@ from whatif.lake import (
     FORGOTTEN,
     find_delivery,
     read_pinned,
+    set_properties,
     sources_of,
     take_back,
     writer_lock,
@@ -186,8 +187,7 @@ def _taken_back(spark: SparkSession, location: LakeLocation, what: _What) -> For
 def _remember(spark: SparkSession, location: LakeLocation, what: _What) -> None:
     """Note on the table what is taken back, so that no later one restores its values."""
     name = f"{FORGOTTEN}{what.until:%Y%m%d%H%M%S%f}"
-    text = what.to_json().replace("\\", "\\\\").replace("'", "\\'")
-    spark.sql(f"ALTER TABLE {location.identifier(BARS.name)} SET TBLPROPERTIES ('{name}' = '{text}')")
+    set_properties(spark, location, BARS.name, {name: what.to_json()})
 
 
 def _forgotten(location: LakeLocation) -> list[_What]:

@@ -380,7 +380,7 @@ class _Run:
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(_count([*work, *looks]))
         if looks:
-            record_looks(self.session(), self.store, looks, self.origin)
+            record_looks(self.session, self.store, looks, self.origin)
         if work or looks:
             self._forget_failed(plan, looks)
             run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, union(keeps))

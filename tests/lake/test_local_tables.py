@@ -1,0 +1,179 @@
+"""Tables of the local lake that PyIceberg makes and writes, beside those that Spark does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.exceptions import CommitFailedException
+
+from whatif.errors import LakeError
+from whatif.lake import (
+    TABLES,
+    TEST_LOOKS,
+    TableSpec,
+    append_rows,
+    create_tables,
+    insert_missing,
+    set_properties,
+    tag_pin,
+)
+from whatif.lake.local_tables import FolderCatalog
+from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
+from whatif.pins.integrity import checksum_fault
+
+PAIRS = TableSpec(
+    "pairs", (("k", "string"), ("n", "int"), ("v", "array<double>")), key=("k", "n"), sort_order=("k", "n")
+)
+
+ARROW = pa.schema({"k": pa.string(), "n": pa.int32(), "v": pa.list_(pa.float64())})
+
+
+@pytest.fixture
+def lake(tmp_path) -> LakeLocation:
+    return LakeLocation(tmp_path / "home")
+
+
+def rows(location: LakeLocation) -> list[tuple[object, ...]]:
+    table = read_arrow(current_pin(location, "pairs"), ["k", "n", "v"])
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_all_tables_are_made_and_again_changes_nothing(lake) -> None:
+    create_tables(None, lake)
+    before = {spec.name: open_table(lake, spec.name).metadata_location for spec in TABLES}
+    create_tables(None, lake)
+    for spec in TABLES:
+        table = open_table(lake, spec.name)
+        assert table.metadata_location == before[spec.name]
+        assert [field.name for field in table.schema().fields] == list(spec.column_names)
+        assert all(not field.required for field in table.schema().fields)
+
+
+def test_the_elements_of_lists_are_numbered_after_all_columns(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    fields = open_table(lake, "pairs").schema().fields
+    assert [field.field_id for field in fields] == [1, 2, 3]
+    assert fields[2].field_type.element_id == 4
+
+
+def test_rows_are_appended_in_the_order_of_the_table(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    append_rows(None, lake, PAIRS, [{"k": "b", "n": 1, "v": [2.5]}, {"k": "a", "n": 7, "v": None}])
+    append_rows(None, lake, PAIRS, [{"k": "c", "n": 2, "v": []}])
+    assert sorted(rows(lake), key=str) == [("a", 7, None), ("b", 1, [2.5]), ("c", 2, [])]
+    (first, *_) = sorted(
+        (lake.table_folder("pairs") / "data").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns
+    )
+    assert pa.parquet.read_table(first)["k"].to_pylist() == ["a", "b"]
+
+
+def test_a_value_of_another_type_is_no_row(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    with pytest.raises(pa.ArrowInvalid):
+        append_rows(None, lake, PAIRS, [{"k": "b", "n": "one", "v": None}])
+    assert open_table(lake, "pairs").current_snapshot() is None
+
+
+def test_every_file_has_the_checksums_that_hadoop_verifies(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    append_rows(None, lake, PAIRS, [{"k": str(k), "n": k, "v": [float(k)] * 100} for k in range(50)])
+    files = [
+        path
+        for path in lake.table_folder("pairs").rglob("*")
+        if path.suffix in (".parquet", ".avro", ".json")
+    ]
+    assert len(files) == 5  # data, manifest, list of manifests, two of metadata
+    for path in files:
+        assert path.with_name(f".{path.name}.crc").is_file()
+        assert checksum_fault(path) == ""
+        flipped = bytearray(path.read_bytes())
+        flipped[len(flipped) // 2] ^= 1
+        path.write_bytes(flipped)
+        assert "does not match its checksum" in checksum_fault(path)
+
+
+def test_a_tag_follows_what_it_is_told(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    pins = []
+    for k in range(2):
+        append_rows(None, lake, PAIRS, [{"k": "a", "n": k, "v": None}])
+        pins.append(current_pin(lake, "pairs"))
+        tag_pin(None, lake, pins[-1], "mine")
+        assert tagged_pin(lake, "pairs", "mine").snapshot_id == pins[-1].snapshot_id
+    tag_pin(None, lake, pins[0], "mine")
+    assert tagged_pin(lake, "pairs", "mine").snapshot_id == pins[0].snapshot_id
+
+
+def test_a_column_and_a_property_are_added(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    append_rows(None, lake, PAIRS, [{"k": "a", "n": 1, "v": None}])
+    wider = replace(PAIRS, columns=(*PAIRS.columns, ("note", "string")))
+    create_tables(None, lake, [wider])
+    set_properties(None, lake, "pairs", {"whatif.x": "it's \\ one"})
+    append_rows(None, lake, wider, [{"k": "b", "n": 1, "v": None, "note": "new"}])
+    found = read_arrow(current_pin(lake, "pairs"), ["k", "note"]).to_pylist()
+    assert sorted(found, key=str) == [{"k": "a", "note": None}, {"k": "b", "note": "new"}]
+    assert open_table(lake, "pairs").properties["whatif.x"] == "it's \\ one"
+
+
+def test_old_metadata_goes(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    set_properties(None, lake, "pairs", {"write.metadata.previous-versions-max": "3"})
+    for k in range(8):
+        set_properties(None, lake, "pairs", {"whatif.k": str(k)})
+    files = sorted(p.name for p in (lake.table_folder("pairs") / "metadata").glob("v*.json"))
+    assert len(files) == 4
+    assert files[-1] == "v9.metadata.json" or "v10.metadata.json" in files
+
+
+def test_of_two_writers_the_second_begins_anew_and_nothing_is_lost(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    first, second = (FolderCatalog(lake).load_table(("whatif", "pairs")) for _ in range(2))
+    for number, table in enumerate((first, second)):
+        table.append(pa.Table.from_pylist([{"k": "a", "n": number, "v": None}], schema=ARROW))
+    assert sorted(rows(lake)) == [("a", 0, None), ("a", 1, None)]
+
+
+def test_a_version_that_is_there_is_never_replaced(lake, monkeypatch) -> None:
+    create_tables(None, lake, [PAIRS])
+    table = FolderCatalog(lake).load_table(("whatif", "pairs"))
+    stale = Path(table.metadata_location)
+    set_properties(None, lake, "pairs", {"whatif.k": "1"})
+    there = stale.with_name("v2.metadata.json").read_bytes()
+    monkeypatch.setattr("whatif.lake.local_tables.newest_metadata", lambda _: stale)
+    with pytest.raises(CommitFailedException, match=r"v2\.metadata\.json was written meanwhile"):
+        set_properties(None, lake, "pairs", {"whatif.k": "2"})
+    assert stale.with_name("v2.metadata.json").read_bytes() == there
+
+
+def test_a_table_that_is_not_there_is_named(lake) -> None:
+    with pytest.raises(LakeError, match=r"whatif\.pairs does not exist"):
+        set_properties(None, lake, "pairs", {})
+
+
+def test_types_that_no_table_has_are_refused(lake) -> None:
+    with pytest.raises(LakeError, match="'decimal'"):
+        create_tables(None, lake, [TableSpec("pairs", (("k", "decimal"),))])
+    assert not list(lake.table_folder("pairs").rglob("*.json"))
+
+
+@pytest.mark.spark
+def test_spark_and_pyiceberg_write_one_table_in_turn(spark, lake_home) -> None:
+    create_tables(None, lake_home, [PAIRS, TEST_LOOKS])
+    append_rows(None, lake_home, PAIRS, [{"k": "a", "n": 1, "v": [1.5]}])
+    frame = spark.createDataFrame([("a", 1, [9.0]), ("b", 1, None)], "k string, n int, v array<double>")
+    insert_missing(spark, lake_home, PAIRS, frame)
+    append_rows(None, lake_home, PAIRS, [{"k": "c", "n": 1, "v": []}])
+    seen = spark.table(lake_home.identifier("pairs")).orderBy("k").collect()
+    assert [tuple(row) for row in seen] == [("a", 1, [1.5]), ("b", 1, None), ("c", 1, [])]
+    assert sorted(rows(lake_home), key=str) == [("a", 1, [1.5]), ("b", 1, None), ("c", 1, [])]
+    instant = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    look = dict.fromkeys(TEST_LOOKS.column_names, "x")
+    look |= dict.fromkeys(("looked_at", "window_start", "window_end"), instant)
+    append_rows(None, lake_home, TEST_LOOKS, [look])
+    (row,) = spark.table(lake_home.identifier("test_looks")).selectExpr("unix_micros(looked_at) us").collect()
+    assert row["us"] == int(instant.timestamp() * 1_000_000)

@@ -1,0 +1,337 @@
+"""Tables of the local lake, made and changed by PyIceberg: no JVM is started for them.
+
+PyIceberg commits to them as Iceberg's Hadoop catalog does. Spark and PyIceberg write the same tables, one
+after the other: whoever writes holds the writer's lock (`whatif.lake.lock`), and a metadata version that is
+there already is never replaced. Files get the checksum files beside them that Hadoop's local file system
+writes and reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow as pa
+from pyarrow.fs import LocalFileSystem
+from pyiceberg.catalog.noop import NoopCatalog
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.metadata import TableMetadataUtil, new_table_metadata
+from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.table.update import update_table_metadata
+from pyiceberg.transforms import IdentityTransform, MonthTransform
+from pyiceberg.types import (
+    BooleanType,
+    DateType,
+    DoubleType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+
+from whatif.errors import LakeError
+from whatif.pins import (
+    CHECKSUM_CHUNK,
+    CHECKSUM_HEADER,
+    HINT,
+    LakeLocation,
+    checksum_file,
+    checksums,
+    local_path,
+    metadata_path,
+    newest_metadata,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.io import OutputStream
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.update import TableRequirement, TableUpdate
+    from pyiceberg.typedef import Identifier
+
+    from whatif.lake.spec import TableSpec
+
+_TYPES: dict[str, IcebergType] = {
+    "bigint": LongType(),
+    "boolean": BooleanType(),
+    "date": DateType(),
+    "double": DoubleType(),
+    "int": IntegerType(),
+    "string": StringType(),
+    "timestamp": TimestamptzType(),
+}
+_ARRAY = re.compile(r"array<(\w+)>")
+_MONTHS = re.compile(r"months\((\w+)\)")
+
+
+def create_local(location: LakeLocation, spec: TableSpec, properties: Mapping[str, str]) -> None:
+    """Create a table as Spark's CREATE TABLE would: same field numbers, partitions and sort order."""
+    schema = _schema(spec)
+    columns = {field.name: field.field_id for field in schema.fields}
+    partitions = [
+        _partition(text, columns, number) for number, text in enumerate(spec.partitioning, start=1000)
+    ]
+    order = [SortField(columns[name], IdentityTransform()) for name in spec.sort_order]
+    FolderCatalog(location).create(
+        spec.name,
+        schema,
+        PartitionSpec(*partitions),
+        SortOrder(*order, order_id=1 if order else 0),
+        properties,
+    )
+
+
+def add_column_locally(location: LakeLocation, spec: TableSpec, column: str, kind: str) -> None:
+    """Add an optional column at the end; rows that are there have no value of it."""
+    with _opened(location, spec.name).update_schema() as schema:
+        schema.add_column(column, _type(spec, kind))
+
+
+def set_local_properties(location: LakeLocation, name: str, properties: Mapping[str, str]) -> None:
+    """Set properties of a table; others stay."""
+    with _opened(location, name).transaction() as change:
+        change.set_properties(dict(properties))
+
+
+def tag_locally(location: LakeLocation, name: str, snapshot_id: int, tag: str) -> None:
+    """Let a tag name a snapshot of a table, whatever it named before."""
+    with _opened(location, name).manage_snapshots() as change:
+        change.create_tag(snapshot_id, tag)
+
+
+def append_locally(location: LakeLocation, spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows, ordered as the table is, in one commit."""
+    order = [(name, "ascending") for name in spec.sort_order]
+    table = _opened(location, spec.name)
+    columns = {name: [row[name] for row in rows] for name in spec.column_names}
+    given = pa.Table.from_pydict(columns, schema=table.schema().as_arrow())
+    with warnings.catch_warnings():
+        # of the table's settings PyIceberg knows the size of files, and not that of row groups
+        warnings.filterwarnings("ignore", message="Parquet writer option", category=UserWarning)
+        table.append(given.sort_by(order) if order else given)
+
+
+def _opened(location: LakeLocation, name: str) -> Table:
+    return FolderCatalog(location).load_table((location.namespace, name))
+
+
+def _schema(spec: TableSpec) -> Schema:
+    """Return the columns, all optional, numbered as Spark does: those within others after all the others."""
+    fields = []
+    further = len(spec.columns)
+    for number, (name, kind) in enumerate(spec.columns, start=1):
+        array = _ARRAY.fullmatch(kind)
+        if array:
+            further += 1
+            found: IcebergType = ListType(further, _type(spec, array[1]), element_required=False)
+        else:
+            found = _type(spec, kind)
+        fields.append(NestedField(number, name, found, required=False))
+    return Schema(*fields)
+
+
+def _partition(text: str, columns: Mapping[str, int], number: int) -> PartitionField:
+    months = _MONTHS.fullmatch(text)
+    if months:
+        return PartitionField(columns[months[1]], number, MonthTransform(), f"{months[1]}_month")
+    return PartitionField(columns[text], number, IdentityTransform(), text)
+
+
+def _type(spec: TableSpec, kind: str) -> IcebergType:
+    if kind not in _TYPES:
+        raise LakeError(f"table {spec.name}: a column cannot be of type {kind!r}; use {', '.join(_TYPES)}")
+    return _TYPES[kind]
+
+
+class FolderCatalog(NoopCatalog):
+    """Tables of one namespace of the local lake, each in its folder.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        The local lake.
+    """
+
+    def __init__(self, location: LakeLocation) -> None:
+        super().__init__(location.catalog, warehouse=str(location.warehouse))
+        self.location = location
+
+    def load_table(self, identifier: str | Identifier) -> Table:
+        """Return a table as it stands now, ready to be written to.
+
+        Raises
+        ------
+        LakeError
+            If there is none, or its newest metadata cannot be found.
+        """
+        name = self.table_name_from(identifier)
+        path = newest_metadata(self.location.table_folder(name))
+        if path is None:
+            where = self.location.warehouse
+            raise LakeError(f"table {self.location.namespace}.{name} does not exist in {where}: create it")
+        return self._table(name, TableMetadataUtil.parse_raw(path.read_text(encoding="utf-8")), path)
+
+    def create(
+        self,
+        name: str,
+        schema: Schema,
+        partitions: PartitionSpec,
+        order: SortOrder,
+        properties: Mapping[str, str],
+    ) -> None:
+        """Create a table.
+
+        Raises
+        ------
+        LakeError
+            If it was made meanwhile.
+        """
+        folder = self.location.table_folder(name)
+        metadata = new_table_metadata(schema, partitions, order, str(folder), dict(properties))
+        (folder / "metadata").mkdir(parents=True, exist_ok=True)
+        publish(folder, 1, _json(metadata))
+
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        """Commit changes to a table as its next metadata version.
+
+        Raises
+        ------
+        CommitFailedException
+            If the table is no longer what the changes require, or another writer wrote that version.
+            PyIceberg begins anew then, on the table as it stands.
+        """
+        name = self.table_name_from(table.name())
+        current = self.load_table(table.name())
+        for requirement in requirements:
+            requirement.validate(current.metadata)
+        metadata = update_table_metadata(
+            current.metadata, updates, metadata_location=current.metadata_location
+        )
+        version = metadata_version(Path(current.metadata_location)) + 1
+        try:
+            path = publish(self.location.table_folder(name), version, _json(metadata))
+        except LakeError as error:
+            raise CommitFailedException(str(error)) from error
+        # the names that its JSON has are those that mypy knows
+        return CommitTableResponse.model_validate({"metadata": metadata, "metadata-location": str(path)})
+
+    def _table(self, name: str, metadata: TableMetadata, path: Path) -> Table:
+        return Table((self.location.namespace, name), metadata, str(path), SummedFileIO(), self)
+
+
+class SummedFileIO(PyArrowFileIO):
+    """Files of this machine, each written with Hadoop's checksum file beside it."""
+
+    def new_output(self, location: str) -> PyArrowFile:
+        """Return a file to be written."""
+        path = local_path(location)
+        if path is None:
+            raise LakeError(f"{location} is no file of this machine, where the local lake is")
+        return _SummedFile(location, str(path), LocalFileSystem())
+
+
+class _SummedFile(PyArrowFile):
+    def create(self, overwrite: bool = False) -> OutputStream:
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        return _SummedStream(super().create(overwrite), Path(self._path))
+
+
+class _SummedStream:
+    """A file that is written from its beginning to its end, and its checksums."""
+
+    def __init__(self, stream: OutputStream, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._sums = bytearray(CHECKSUM_HEADER)
+        self._rest = b""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return bool(self._stream.closed)  # type: ignore[attr-defined]
+
+    def write(self, data: Any) -> int:
+        """Write bytes at the end, and return how many."""
+        text = bytes(data)
+        self._stream.write(text)
+        whole = self._rest + text
+        end = len(whole) - len(whole) % CHECKSUM_CHUNK
+        self._sums += checksums(whole[:end])
+        self._rest = whole[end:]
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: what is written is looked at once the file is closed."""
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return int(self._stream.tell())
+
+    def close(self) -> None:
+        """Close the file, and write its checksum file."""
+        if self.closed:
+            return
+        self._stream.close()
+        checksum_file(self._path).write_bytes(self._sums + checksums(self._rest))
+
+    def __enter__(self) -> _SummedStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _json(metadata: TableMetadata) -> str:
+    text: str = metadata.model_dump_json(exclude_none=True)
+    return text
+
+
+def metadata_version(path: Path) -> int:
+    """Return the version that the name of a metadata file says."""
+    return int(path.name[1:].split(".", 1)[0])
+
+
+def publish(folder: Path, version: int, text: str) -> Path:
+    """Write a version of a table's metadata, all or nothing, and let the hint name it; return its path.
+
+    Raises
+    ------
+    LakeError
+        If another writer was faster.
+    """
+    target = metadata_path(folder, version)
+    staged = target.with_name(f"{uuid4().hex}.staged")
+    data = text.encode()
+    staged.write_bytes(data)
+    try:
+        os.link(staged, target)
+    except FileExistsError as error:
+        raise LakeError(f"{target} was written meanwhile: run the same command again") from error
+    finally:
+        staged.unlink()
+    checksum_file(target).write_bytes(CHECKSUM_HEADER + checksums(data))
+    set_hint(folder, version)
+    return target
+
+
+def set_hint(folder: Path, version: int) -> None:
+    """Let a table's version hint name a version."""
+    hint = folder / "metadata" / HINT
+    staged = hint.with_name(f"{uuid4().hex}.staged")
+    staged.write_text(str(version), encoding="utf-8")
+    # the checksum of the old hint would make Hadoop refuse the new one
+    hint.with_name(f".{HINT}.crc").unlink(missing_ok=True)
+    staged.replace(hint)
