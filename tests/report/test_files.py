@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
 
-from whatif.report.files import write_files
+import pandas as pd
+import pytest
+
+from whatif.report.files import make_own_folder, without_formulas, write_files
 
 
 def test_both_forms_hold_the_same_numbers(make, tmp_path):
@@ -48,3 +51,47 @@ def test_nothing_traded(make, tmp_path):
     data = make.study()
     empty = make.study(trades=data.trades.iloc[:0])
     assert pd.read_parquet(write_files(empty, tmp_path)["trades.parquet"]).empty
+
+
+def test_the_same_study_replaces_its_report(tmp_path: Path) -> None:
+    folder, moved = make_own_folder(tmp_path, "mine", "a" * 64)
+    assert (folder, moved) == (tmp_path / "mine", None)
+    (folder / "report.html").write_text("first")
+    assert make_own_folder(tmp_path, "mine", "a" * 64) == (folder, None)
+    assert (folder / "report.html").read_text() == "first"
+
+
+def test_another_study_of_the_name_does_not_overwrite_it(tmp_path: Path) -> None:
+    """The folder of the name holds the newest; what was there stays beside it, once for each study."""
+    for turn, digest in enumerate(["a" * 64, "b" * 64, "a" * 64, "b" * 64]):
+        folder, moved = make_own_folder(tmp_path, "mine", digest)
+        assert moved == (None if not turn else tmp_path / f"mine-{'ba'[turn % 2] * 8}"), turn
+        assert not (folder / "report.html").exists()
+        (folder / "report.html").write_text(digest[0])
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-aaaaaaaa", "mine-bbbbbbbb"}
+    assert (tmp_path / "mine" / "report.html").read_text() == "b"
+    assert (tmp_path / "mine-aaaaaaaa" / "report.html").read_text() == "a"
+
+
+def test_a_folder_of_nobody_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".study").write_text("../../outside")
+    folder, moved = make_own_folder(tmp_path, "mine", "a" * 64)
+    assert (folder, moved) == (tmp_path / "mine", None)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", '=HYPERLINK("x")', "+A1", "-A1", "@SUM(A1)", "\t=1", " =1", "-1+cmd|x"]
+)
+def test_what_a_spreadsheet_would_run(text: str) -> None:
+    for frame in (pd.DataFrame({"a": [text, "b"]}), pd.DataFrame({"a": [text, 5]}, dtype=object)):
+        assert without_formulas(frame)["a"].iloc[0] == "'" + text
+    assert list(without_formulas(pd.DataFrame({text: [1]})).columns) == ["'" + text]
+
+
+def test_everything_else_stays() -> None:
+    frame = pd.DataFrame(
+        {"a": ["SPY", "-1.5", "+2e-4", "", None], "b": [-1.5, 2.0, 3.0, 4.0, float("nan")], "c": range(5)},
+        index=[5, 6, 7, 8, 9],
+    )
+    pd.testing.assert_frame_equal(without_formulas(frame), frame)

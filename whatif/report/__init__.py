@@ -8,24 +8,22 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.report.data import ReportData
-    from whatif.report.files import write_files
-    from whatif.report.folder import make_own_folder
-    from whatif.report.formulas import without_formulas
+    from whatif.report.files import make_own_folder, without_formulas, write_files
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
-    from whatif.report.look import LOSS, STRATEGY
-    from whatif.report.terminal import Progress, print_answer, print_leaderboard, print_written
+    from whatif.report.progress import Progress
+    from whatif.report.terminal import print_answer, print_leaderboard, print_written
+    from whatif.report.theme import LOSS, STRATEGY
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "data": "ReportData",
-            "files": "write_files",
-            "folder": "make_own_folder",
-            "formulas": "without_formulas",
+            "files": "make_own_folder without_formulas write_files",
             "html": "write",
             "judgement": "Judgement",
-            "look": "LOSS STRATEGY",
-            "terminal": "Progress print_answer print_leaderboard print_written",
+            "progress": "Progress",
+            "terminal": "print_answer print_leaderboard print_written",
+            "theme": "LOSS STRATEGY",
         },
     )

@@ -1,4 +1,4 @@
-"""What a report is made of: the one value that this room takes."""
+"""Data of a report: the one value that this room takes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReportData:
         "per_symbol" or "pooled".
     leaderboard : pandas.DataFrame
         One row per backtest on the validate window, the best first: `rank`, `config_id`, `symbol`, one
-        column per name in `axes`, `status` ("ok" or "failed"), `error`, then metrics by their keys, then
+        column per name in `axes`, `status` ("ok" or "error"), `error`, then metrics by their keys, then
         `benchmark_return_pct`, `benchmark_sharpe` and `benchmark_max_drawdown_pct` of the market held long
         with all of the cash. NaN where a metric is undefined or the backtest failed.
     axes : tuple of str

@@ -10,11 +10,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from whatif.errors import WhatIfError
-from whatif.report import look
+from whatif.report import theme
 from whatif.report.columns import metric as metric_of
 from whatif.report.heatmap import heat_grid
-from whatif.report.thinning import change_points, thin_bars, thin_lines
-from whatif.report.timeline import Timeline, to_us
+from whatif.report.timeline import Timeline, change_points, thin_bars, thin_lines, to_us
 from whatif.typing import FloatArray, IntArray
 
 MAX_POINTS = 4000
@@ -52,14 +51,14 @@ def equity_figure(
     """
     rows = _of_symbol(equity, symbol)
     axis = timeline or Timeline.of(rows)
-    figure = look.figure("Account, money")
+    figure = theme.figure("Account, money")
     for name, part, x in _windows(rows, axis):
         own, hold = _floats(part, "equity"), _floats(part, "benchmark")
         keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
-        figure.add_trace(look.line(x[keep], own[keep], "strategy", _when(part, keep), first))
-        figure.add_trace(look.line(x[keep], hold[keep], "benchmark", None, first))
-    return look.on_timeline(figure, axis)
+        figure.add_trace(theme.line(x[keep], own[keep], "strategy", _when(part, keep), first))
+        figure.add_trace(theme.line(x[keep], hold[keep], "benchmark", None, first))
+    return theme.on_timeline(figure, axis)
 
 
 def drawdown_figure(
@@ -74,16 +73,16 @@ def drawdown_figure(
     """
     rows = _of_symbol(equity, symbol)
     axis = timeline or Timeline.of(rows)
-    figure = look.figure("Below peak, %")
+    figure = theme.figure("Below peak, %")
     for name, part, x in _windows(rows, axis):
         own, hold = _below_peak(_floats(part, "equity")), _below_peak(_floats(part, "benchmark"))
         keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
-        strategy = look.line(x[keep], own[keep], "strategy", _when(part, keep), first)
-        figure.add_trace(look.in_percent(strategy, filled=True))
-        figure.add_trace(look.in_percent(look.line(x[keep], hold[keep], "benchmark", None, first)))
+        strategy = theme.line(x[keep], own[keep], "strategy", _when(part, keep), first)
+        figure.add_trace(theme.in_percent(strategy, filled=True))
+        figure.add_trace(theme.in_percent(theme.line(x[keep], hold[keep], "benchmark", None, first)))
     figure.update_yaxes(rangemode="tozero")
-    return look.on_timeline(figure, axis)
+    return theme.on_timeline(figure, axis)
 
 
 def trades_figure(
@@ -122,14 +121,14 @@ def trades_figure(
     held = _same_symbol(equity, rows) if equity is not None and "position" in equity else None
     axis = timeline or Timeline.of(rows)
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.82, 0.18], vertical_spacing=0.04)
-    look.dress(figure, "Price")
+    theme.dress(figure, "Price")
     merged = _add_candles(figure, rows, axis, most_candles)
     shown = _add_trades(figure, closed, axis)
     if held is not None:
         _add_position(figure, held, axis)
     figure.update_layout(meta={"merged": merged, "trades_shown": shown, "trades": len(closed)})
     figure.update_yaxes(title_text="Position", row=2, col=1, nticks=4)
-    return look.on_timeline(figure, axis)
+    return theme.on_timeline(figure, axis)
 
 
 def heatmap_figure(
@@ -160,20 +159,20 @@ def heatmap_figure(
     """
     grid = heat_grid(leaderboard, x, y, metric, aggregate)
     shown = metric_of(metric)
-    figure = look.figure("")
+    figure = theme.figure("")
     limit = float(np.nanmax(np.abs(grid.values))) if np.isfinite(grid.values).any() else 1.0
     figure.add_trace(
         go.Heatmap(
             x=grid.x, y=grid.y, z=grid.values, customdata=grid.counts,
-            colorscale=look.DIVERGING if shown.signed else look.SEQUENTIAL,
+            colorscale=theme.DIVERGING if shown.signed else theme.SEQUENTIAL,
             zmin=-limit if shown.signed else None, zmax=limit if shown.signed else None,
             colorbar={"title": {"text": shown.heading}, "thickness": 12, "outlinewidth": 0},
             hovertemplate="%{x}<br>%{y}<br>%{z:.4g}<br>%{customdata} backtests<extra></extra>",
             xgap=0 if len(grid.x) > 40 else 1, ygap=0 if len(grid.y) > 40 else 1,
         )
     )  # fmt: skip
-    figure.update_xaxes(type="category", title_text=look.escaped(x), showgrid=False)
-    figure.update_yaxes(type="category", title_text=look.escaped(y or ""), showgrid=False)
+    figure.update_xaxes(type="category", title_text=theme.escaped(x), showgrid=False)
+    figure.update_yaxes(type="category", title_text=theme.escaped(y or ""), showgrid=False)
     return figure.update_layout(hovermode="closest")
 
 
@@ -190,12 +189,12 @@ def stitched_figure(series: pd.DataFrame, most_points: int = MAX_POINTS) -> go.F
     equity = _floats(series, "equity")
     keep = thin_lines([equity], most_points)
     when = pd.DatetimeIndex(series["ts"])
-    figure = look.figure("Account, money")
-    line = look.line(when[keep].to_numpy(), equity[keep], "strategy", None, False)
+    figure = theme.figure("Account, money")
+    line = theme.line(when[keep].to_numpy(), equity[keep], "strategy", None, False)
     figure.add_trace(line.update(hovertemplate="%{y:,.2f}", name="test windows joined"))
     folds = series["fold"].to_numpy()
     for begin in when[np.flatnonzero(np.diff(folds, prepend=folds[:1] - 1))]:
-        figure.add_vline(x=begin, line={"color": look.GRID, "width": 1})
+        figure.add_vline(x=begin, line={"color": theme.GRID, "width": 1})
     return figure
 
 
@@ -213,12 +212,12 @@ def distribution_figure(leaderboard: pd.DataFrame, metric: str, marked: float | 
     """
     values = pd.to_numeric(leaderboard[metric], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     values = values[np.isfinite(values)]
-    figure = look.figure("Backtests")
+    figure = theme.figure("Backtests")
     if len(values):
         counts, edges = np.histogram(values, bins=min(60, max(8, int(len(values) ** 0.5))))
         figure.add_trace(
             go.Bar(
-                x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=look.BENCHMARK,
+                x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=theme.BENCHMARK,
                 marker_line_width=0, opacity=0.6, name="backtests", showlegend=False,
                 customdata=np.column_stack([edges[:-1], edges[1:]]),
                 hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y} backtests<extra></extra>",
@@ -226,7 +225,7 @@ def distribution_figure(leaderboard: pd.DataFrame, metric: str, marked: float | 
         )  # fmt: skip
     if marked is not None and np.isfinite(marked):
         side = "top left" if len(values) and marked > np.median(values) else "top right"
-        figure.add_vline(x=marked, line={"color": look.STRATEGY, "width": 2},
+        figure.add_vline(x=marked, line={"color": theme.STRATEGY, "width": 2},
                          annotation_text="first in rank ", annotation_position=side)  # fmt: skip
     figure.update_xaxes(title_text=metric_of(metric).heading)
     return figure.update_layout(hovermode="closest", bargap=0.05)
@@ -277,7 +276,7 @@ def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: in
         candles, merged = thin_bars(part, most)
         largest = max(largest, merged)
         x = axis.positions(name, to_us(candles["ts"])).astype(np.float64) + (merged - 1) / 2
-        figure.add_trace(look.candles(x, candles, _when(candles)), row=1, col=1)
+        figure.add_trace(theme.candles(x, candles, _when(candles)), row=1, col=1)
     if largest > 1:
         figure.update_layout(title_text=f"each candle covers up to {largest} bars")
     return largest
@@ -294,7 +293,7 @@ def _add_trades(figure: go.Figure, trades: pd.DataFrame, axis: Timeline) -> int:
         opened, shut = (axis.positions(str(name), to_us(rows[c])) for c in ("opened_at", "closed_at"))
         parts.append(rows.assign(opened=opened, shut=shut))
     placed = pd.concat(parts)
-    for trace in look.trade_traces(placed):
+    for trace in theme.trade_traces(placed):
         figure.add_trace(trace, row=1, col=1)
     return len(placed)
 
@@ -304,4 +303,4 @@ def _add_position(figure: go.Figure, held: pd.DataFrame, axis: Timeline) -> None
         values = _floats(part, "position")
         keep = change_points(values)
         keep = keep if len(keep) <= MAX_POINTS else thin_lines([values], MAX_POINTS)
-        figure.add_trace(look.position(x[keep], values[keep]), row=2, col=1)
+        figure.add_trace(theme.position(x[keep], values[keep]), row=2, col=1)

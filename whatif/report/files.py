@@ -1,16 +1,28 @@
-"""The tables of a finished study as files beside the report."""
+"""Files of a finished study beside its report: the folder, and tables as CSV and Parquet."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from whatif.report.columns import axis_key
-from whatif.report.data import ReportData
-from whatif.report.formulas import without_formulas
+
+if TYPE_CHECKING:
+    from whatif.report.data import ReportData
+
+MARKER = ".study"
+"""File in a folder of a report that says which study's it is."""
+
+_SHOWN = 8
+
+_FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
+_NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
 def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -73,3 +85,58 @@ def _put(path: Path, save: Callable[..., object]) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def make_own_folder(reports: Path, study: str, digest: str) -> tuple[Path, Path | None]:
+    """Return the folder for a study's report, and where one of another study of this name was moved to.
+
+    Parameters
+    ----------
+    reports : Path
+        Folder of all reports.
+    study : str
+        Name of the study, and of its folder: it always holds the newest report of this name.
+    digest : str
+        Of all that the study asks. A report of the same study is replaced; one of a study of this name
+        that asks something else is kept as ``<study>-<its digest>``, in place of an older one of it.
+
+    Returns
+    -------
+    Path, Path or None
+        The folder, which is there; and where the other one's is now, None if there was none.
+    """
+    folder, moved = reports / study, None
+    other = _digest_in(folder)
+    if other and other != digest:
+        moved = reports / f"{study}-{other[:_SHOWN]}"
+        shutil.rmtree(moved, ignore_errors=True)
+        folder.replace(moved)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text(digest, encoding="utf-8")
+    return folder, moved
+
+
+def _digest_in(folder: Path) -> str:
+    try:
+        found = (folder / MARKER).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return found if found.isalnum() else ""
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `frame` with an apostrophe before each text, also a column's name, that would be a formula.
+
+    Numbers stay as they are, also those that stand as text.
+    """
+    columns = {
+        _as_text(name): column.map(_as_text) if pd.api.types.is_string_dtype(column.dtype) else column
+        for name, column in frame.items()
+    }
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _as_text(value: object) -> object:
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value):
+        return f"'{value}"
+    return value

@@ -1,4 +1,4 @@
-"""What was judged of a study: the verdict, and what a reader needs beside it."""
+"""Verdict on a study, with what a reader needs beside it."""
 
 from __future__ import annotations
 

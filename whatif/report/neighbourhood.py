@@ -1,4 +1,4 @@
-"""What surrounds the chosen configuration, in sentences and small tables."""
+"""Neighbourhood of the chosen configuration, in sentences and small tables."""
 
 from __future__ import annotations
 

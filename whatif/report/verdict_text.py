@@ -1,4 +1,4 @@
-"""A judgement in words and short tables, for terminal and page."""
+"""Verdict in sentences and short tables, for terminal and page."""
 
 from __future__ import annotations
 

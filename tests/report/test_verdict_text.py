@@ -1,4 +1,4 @@
-"""The verdict on paper: panel, page, surroundings."""
+"""The verdict on paper: panel, page, neighbourhood."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from whatif.report import html, judged, surroundings, words
+from whatif.report import html, neighbourhood, verdict_text, words
 from whatif.report.judgement import Judgement
 from whatif.report.terminal import print_answer
 from whatif.stats import (
@@ -104,7 +104,7 @@ def test_the_panel_fits_the_terminal_and_100_columns(make, width) -> None:
 
 def test_reasons_stand_in_the_paragraph(make) -> None:
     data = judged_study(make)
-    text = judged.paragraph(data, data.verdict)
+    text = verdict_text.paragraph(data, data.verdict)
     for reason in data.verdict.verdict.reasons:
         assert reason in text
     assert data.chosen["config_id"] in text
@@ -122,7 +122,7 @@ def test_what_luck_would_show_does_not_contradict_an_edge(make) -> None:
         verdict = dataclasses.replace(
             data.verdict.verdict, figures=dataclasses.replace(figures, expected_maximum_sharpe=luck)
         )
-        said = judged.paragraph(data, dataclasses.replace(data.verdict, verdict=verdict))
+        said = verdict_text.paragraph(data, dataclasses.replace(data.verdict, verdict=verdict))
         assert "the best of as many independent ones that are worth nothing would show about" in said
         assert ("speaks against it but does not decide" in said) is explained
 
@@ -152,7 +152,7 @@ def test_where_trials_come_from_is_said() -> None:
     made = judgement()
     figures = made.verdict.figures
     trials = {
-        name: dict(judged.statistics(dataclasses.replace(made, **fields), figures))["Trials"]
+        name: dict(verdict_text.statistics(dataclasses.replace(made, **fields), figures))["Trials"]
         for name, fields in (
             ("one", {}), ("many", {"studies": 3}), ("own", {"scope": "study"}),
         )
@@ -164,9 +164,9 @@ def test_where_trials_come_from_is_said() -> None:
 
 def test_openings_are_counted_in_words() -> None:
     made = judgement()
-    assert judged.opened(made) == "opened once, for 1 configuration"
+    assert verdict_text.opened(made) == "opened once, for 1 configuration"
     more = dataclasses.replace(made, looks=2, openings=3)
-    assert judged.opened(more) == "opened 3 times, for 2 configurations"
+    assert verdict_text.opened(more) == "opened 3 times, for 2 configurations"
 
 
 def test_the_page_has_verdict_stability_and_how(make) -> None:
@@ -178,8 +178,8 @@ def test_the_page_has_verdict_stability_and_how(make) -> None:
     for part in ("Hansen (2005)", "Probability of backtest overfitting", "at least 60", "Jensen (1968)"):
         assert part in page
     # the chosen cell is marked once in each strip and sheet
-    strips = surroundings.strips(data.verdict, "sharpe")
-    sheets = surroundings.sheets(data.verdict, "sharpe")
+    strips = neighbourhood.strips(data.verdict, "sharpe")
+    sheets = neighbourhood.sheets(data.verdict, "sharpe")
     assert [s.axis for s in strips] == ["fast", "slow", "commission"]
     assert len(sheets) == 1
     assert page.count(' here">') == len(strips) + len(sheets)
@@ -198,18 +198,18 @@ def test_surroundings_in_words(make) -> None:
     made = judgement(
         stability=flat, correlation=RankCorrelation(0.5, 4, 0.5), correlation_note="of 4 backtests"
     )
-    neighbours, influence, ranks = surroundings.sentences(made, "sharpe")
+    neighbours, influence, ranks = neighbourhood.sentences(made, "sharpe")
     assert "The 1 neighbour one step away has a median Sharpe of 1.90, 95.0 % of the 2.00 here." in neighbours
     assert "fast 100.0 %" in influence
     assert "0.50 (Spearman), of 4 backtests" in ranks
-    assert surroundings.edges(made) == [
+    assert neighbourhood.edges(made) == [
         "fast = 15 is the highest value that was tried: better ones may lie beyond."
     ]
-    (strip,) = surroundings.strips(made, "sharpe")
+    (strip,) = neighbourhood.strips(made, "sharpe")
     assert [(c.text, c.height, c.chosen) for c in strip.cells] == [
         ("1.00", 0.0, False), ("1.90", 0.9, False), ("2.00", 1.0, True),
     ]  # fmt: skip
-    assert surroundings.sheets(made, "sharpe") == []
+    assert neighbourhood.sheets(made, "sharpe") == []
     assert "fast = 15" in printed(dataclasses.replace(make.study(), verdict=made))
 
 
@@ -217,14 +217,14 @@ def test_a_long_axis_shows_what_is_near() -> None:
     values = list(range(100))
     heights = [-abs(value - 40.0) for value in values]
     one = stability_of_best({"n": values}, [{"n": value} for value in values], heights)
-    (strip,) = surroundings.strips(judgement(stability=one), "sharpe")
+    (strip,) = neighbourhood.strips(judgement(stability=one), "sharpe")
     assert (strip.labels[0], strip.labels[-1], strip.left_out) == ("28", "52", 75)
     assert [cell.chosen for cell in strip.cells].index(True) == 12
 
 
 def test_lower_is_better_turns_the_colours() -> None:
     one = stability_of_best({"n": [1, 2]}, [{"n": 1}, {"n": 2}], [5.0, 3.0], lower_is_better=True)
-    (strip,) = surroundings.strips(judgement(stability=one), "max_drawdown_pct")
+    (strip,) = neighbourhood.strips(judgement(stability=one), "max_drawdown_pct")
     assert [(cell.height, cell.chosen) for cell in strip.cells] == [(0.0, False), (1.0, True)]
 
 

@@ -1,4 +1,4 @@
-"""Colours, axes and traces that all figures share; readable on white and on black."""
+"""Theme of all figures: colours, axes and traces, readable on white and on black."""
 
 from __future__ import annotations
 
