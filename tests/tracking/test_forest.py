@@ -11,7 +11,7 @@ import pytest
 
 from whatif.models import Fitted, RandomForest, spark_ml
 from whatif.pins import LakeLocation
-from whatif.tracking.models import MODEL_TAG, NOT_ATTACHED, _log_fitted
+from whatif.tracking.child_runs import MODEL_TAG, NOT_ATTACHED, _log_fitted
 from whatif.tracking.run import start_study_run
 
 

@@ -12,7 +12,7 @@ import pytest
 from whatif.pins import LakeLocation
 from whatif.splits.window import Window
 from whatif.study import RandomForest
-from whatif.tracking.models import log_model
+from whatif.tracking.child_runs import log_model
 from whatif.tracking.run import TrackedRun, is_over, runs_below, start_child, start_study_run
 from whatif.training.fit import Trained, train
 from whatif.training.spec import model_spec

@@ -15,8 +15,8 @@ import pytest
 
 from whatif.domain.metrics import METRIC_KEYS
 from whatif.pins import LakeLocation, Pin
-from whatif.tracking import configurations, run
-from whatif.tracking.configurations import log_configurations
+from whatif.tracking import child_runs, run
+from whatif.tracking.child_runs import log_configurations
 from whatif.tracking.run import (
     TrackedRun,
     finish,
@@ -271,9 +271,9 @@ class TestConfigurations:
         self, parent: TrackedRun, monkeypatch: pytest.MonkeyPatch, rows: int, children: int
     ) -> None:
         """500 and 100 in earnest; the rule is the same at 8 and 4."""
-        assert (configurations.ALL_UP_TO, configurations.BEST_ABOVE) == (500, 100)
-        monkeypatch.setattr(configurations, "ALL_UP_TO", 8)
-        monkeypatch.setattr(configurations, "BEST_ABOVE", 4)
+        assert (child_runs.ALL_UP_TO, child_runs.BEST_ABOVE) == (500, 100)
+        monkeypatch.setattr(child_runs, "ALL_UP_TO", 8)
+        monkeypatch.setattr(child_runs, "BEST_ABOVE", 4)
         assert log_configurations(parent, board(rows)) == children
         names = {r.data.params.get("fast") for r in runs(parent)} - {None}
         assert names == {str(k) for k in range(children)}

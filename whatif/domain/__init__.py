@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from whatif.domain.compile import jit, jit_lean, jit_step, usable_in_both
     from whatif.domain.execution import Execution, execution_from_mapping
     from whatif.domain.fills import Fills, positions, write_trips
-    from whatif.domain.frames import bars_from_frame, days, microseconds, sessions_of, timestamps
+    from whatif.domain.frames import (
+        BacktestResult,
+        bars_from_frame,
+        days,
+        microseconds,
+        sessions_of,
+        timestamps,
+    )
     from whatif.domain.garbage import without_collecting
     from whatif.domain.metrics import (
         LOWER_IS_BETTER,
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from whatif.domain.periods import Periods
     from whatif.domain.private import exposed, make_private
     from whatif.domain.resampling import bar_ends, resample
-    from whatif.domain.result import BacktestResult
     from whatif.domain.rows import (
         BENCHMARK_COLUMNS,
         EQUITY_ARRAYS,
@@ -75,7 +81,7 @@ else:
             "compile": "jit jit_lean jit_step usable_in_both",
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",
-            "frames": "bars_from_frame days microseconds sessions_of timestamps",
+            "frames": "BacktestResult bars_from_frame days microseconds sessions_of timestamps",
             "garbage": "without_collecting",
             "metrics": (
                 "Account LOWER_IS_BETTER METRIC_KEYS account_metrics account_of compute_metrics "
@@ -86,7 +92,6 @@ else:
             "periods": "Periods",
             "private": "exposed make_private",
             "resampling": "bar_ends resample",
-            "result": "BacktestResult",
             "rows": (
                 "BENCHMARK_COLUMNS EQUITY_ARRAYS KEY KEY_COLUMNS METRIC_COLUMNS PLAN_COLUMNS "
                 "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"

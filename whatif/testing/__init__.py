@@ -15,15 +15,17 @@ except ImportError as error:
 
 from whatif.engines.compare import differences
 from whatif.testing.axes import check_axis
-from whatif.testing.cases import Case, cases, random_case
 from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
 from whatif.testing.engines import check_engine
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.models import check_model
 from whatif.testing.orders import (
+    Case,
     Script,
+    cases,
     executions,
+    random_case,
     random_script,
     script_of,
     scripted,

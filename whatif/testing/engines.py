@@ -12,10 +12,9 @@ from whatif.domain import Bars, Periods, account_of
 from whatif.engines import REFERENCE, BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.engines.base import Engine
 from whatif.errors import EngineError
-from whatif.testing.cases import random_case
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
-from whatif.testing.orders import scripted, state_reader
+from whatif.testing.orders import random_case, scripted, state_reader
 
 
 def check_engine(engine: str, cases: int = 50) -> None:

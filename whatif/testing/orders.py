@@ -1,4 +1,4 @@
-"""Random intents and broker settings, and step functions that play intents from a script.
+"""Random intents, broker settings and cases of them, and step functions that play intents from a script.
 
 A script is two input series of the bars: `code`, one of those of `whatif.strategies.intents`,
 and `amount`. What a step returns for a bar is then known before the run.
@@ -13,7 +13,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from whatif.domain import Bars, Execution
-from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, strategy
+from whatif.engines import BacktestTask
+from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, StrategySpec, strategy
+from whatif.testing.markets import PRICES, markets, random_bars, random_shape
 from whatif.typing import FloatArray
 
 CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
@@ -197,3 +199,45 @@ def executions(price: float = 100.0) -> st.SearchStrategy[Execution]:
 
 def _execution(cash: float, commission: dict[str, Any], slip: dict[str, Any], switches: Any) -> Execution:
     return Execution(cash=cash, **commission, **slip, **switches)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One market, what is asked of the broker on each of its bars, and the broker's settings.
+
+    Attributes
+    ----------
+    bars : Bars
+        The market.
+    script : Script
+        Intents by bar.
+    execution : Execution
+        The broker's settings.
+    """
+
+    bars: Bars
+    script: Script
+    execution: Execution
+
+    def task(self, step: StrategySpec = scripted) -> BacktestTask:
+        """Return the task in which `step` plays the script."""
+        return BacktestTask([self.script.on(self.bars)], step, {}, self.execution)
+
+
+def random_case(seed: int, max_bars: int = 80) -> Case:
+    """Return a case drawn from all kinds, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    price = float(rng.choice(PRICES))
+    n = int(rng.integers(2, max_bars + 1))
+    return Case(
+        random_bars(seed, n, random_shape(rng, price)),
+        random_script(seed + 1, n),
+        random_execution(rng, price),
+    )
+
+
+def cases(max_bars: int = 80) -> st.SearchStrategy[Case]:
+    """Return a strategy of cases; prices and money are of one magnitude, the sizes of any."""
+    return st.sampled_from(PRICES).flatmap(
+        lambda price: st.builds(Case, markets(price, max_bars), scripts(max_bars), executions(price))
+    )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.tracking.configurations import log_configurations
-    from whatif.tracking.models import log_model
+    from whatif.tracking.child_runs import log_configurations, log_model
     from whatif.tracking.run import (
         TrackedRun,
         finish,
@@ -24,8 +23,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "configurations": "log_configurations",
-            "models": "log_model",
+            "child_runs": "log_configurations log_model",
             "run": (
                 "TrackedRun finish log log_files log_tables start_study_run tracking_uri tracking_warning"
             ),
