@@ -13,17 +13,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from whatif.calibrate import campaign, edges, markets
-from whatif.calibrate.markets import FULL, KINDS, Market, Size, is_planted, kind_named
-from whatif.calibrate.outcome import (
+from whatif.calibrate import campaign, markets, offline
+from whatif.calibrate.markets import FULL, KINDS, SWEPT, Market, Size, is_planted
+from whatif.calibrate.outcomes import (
+    EDGE,
+    LUCK,
+    TOO_LITTLE,
     Outcome,
     append_outcome,
+    goals,
     key_of,
+    markdown,
     read_outcomes,
+    tally,
     verdict_of,
+    wilson,
 )
 from whatif.calibrate.picture import power_svg
-from whatif.calibrate.tally import EDGE, LUCK, TOO_LITTLE, goals, markdown, tally, wilson
 from whatif.cli import job, main
 from whatif.errors import RunError
 from whatif.pins import LakeLocation
@@ -33,11 +39,12 @@ from whatif.stats import VerdictKind
 from whatif.strategies import StrategySpec, resolve
 from whatif.testing import check_strategy
 
+KIND = {kind.name: kind for kind in (*KINDS, *SWEPT)}
 TINY = Size(sessions=12, horizons=(5, 20), thresholds=(0.0,))
 
 
 def outcome(kind: str, number: int, word: str, planted: bool = False) -> Outcome:
-    name = f"{kind_named(kind).prefix}{number:03d}"
+    name = f"{KIND[kind].prefix}{number:03d}"
     return Outcome(f"k-{name}", name, kind, 1, word, planted, {}, {}, {}, {}, 1.0)
 
 
@@ -66,7 +73,7 @@ class TestMarkets:
             markets.markets_of({"noise": 1, "drift": 0, "planted": 0}, "threshold")
         first = {
             name: generate(markets.sample_market([Market(KINDS[0], 0, seed)], TINY), "N000")["close"]
-            for name, seed in {**markets.SEEDS, "edges": edges.SEED}.items()
+            for name, seed in {**markets.SEEDS, "edges": offline.EDGE_SEED}.items()
         }
         # signs, since tails are fat: 4,679 of them have a standard error of 0.015
         signs = [np.sign(np.diff(series.to_numpy())) for series in first.values()]
@@ -75,7 +82,7 @@ class TestMarkets:
     def test_a_markets_study_has_a_thousand_configurations_of_which_260_are_of_the_planted_family(
         self,
     ) -> None:
-        study = markets.study_of(Market(kind_named("sharpe6"), 7, 1), FULL)
+        study = markets.study_of(Market(KIND["sharpe6"], 7, 1), FULL)
         strategy = resolve(study.strategy.name)
         grid = expand(study, strategy, lambda name, timeframe: {"model": name})
         assert (study.study, study.data.symbols) == ("P6-007", ("P6-007",))
@@ -100,7 +107,7 @@ class TestMarkets:
         )
         assert sweep.study != own.study
         # the same market but for the sweep
-        six = kind_named("sharpe6")
+        six = KIND["sharpe6"]
         assert (asked[2].kind.edge, asked[2].kind.sharpe) == (six.edge, six.sharpe)
         assert key_of(asked[2], FULL) != key_of(Market(six, 0, asked[2].seed), FULL)
         assert key_of(asked[2], FULL) != key_of(asked[2], replace(FULL, fast=(2, 3)))
@@ -247,8 +254,8 @@ class TestOutcomes:
 
 class TestEdges:
     def test_the_table_of_measured_edges(self, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-        monkeypatch.setattr(edges, "_sharpe", lambda kind, repeat: kind.edge * 100 + repeat)
-        measured = edges.measure_edges(2)
+        monkeypatch.setattr(offline, "_sharpe", lambda kind, repeat: kind.edge * 100 + repeat)
+        measured = offline.measure_edges(2)
         assert [one.kind.name for one in measured] == ["sharpe2", "sharpe4", "sharpe6", "sharpe8"]
         assert measured[0].mean == pytest.approx(100 * measured[0].kind.edge + 0.5)
         assert measured[0].sharper == pytest.approx(100 * measured[0].kind.edge)
@@ -260,7 +267,7 @@ class TestEdges:
     @pytest.mark.timeout(3600)
     def test_a_planted_edge_earns_the_sharpe_ratio_it_is_named_after(self) -> None:
         """200 simulated years: the standard error is 0.07, a fraction of it after taking the noise out."""
-        for one in edges.measure_edges(10):
+        for one in offline.measure_edges(10):
             assert one.sharper == pytest.approx(one.kind.sharpe, abs=0.1)
             assert one.mean == pytest.approx(one.kind.sharpe, abs=4 * one.error)
 

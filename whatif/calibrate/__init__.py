@@ -8,14 +8,14 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.calibrate.campaign import CalibrateOptions, calibrate
-    from whatif.calibrate.edges import edges_text, measure_edges
     from whatif.calibrate.markets import parse_counts
+    from whatif.calibrate.offline import edges_text, measure_edges
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "campaign": "CalibrateOptions calibrate",
-            "edges": "edges_text measure_edges",
             "markets": "parse_counts",
+            "offline": "edges_text measure_edges",
         },
     )

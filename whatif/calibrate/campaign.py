@@ -20,9 +20,18 @@ from rich.console import Console
 from whatif.calibrate import markets as made
 from whatif.calibrate.markets import Market, Size
 from whatif.calibrate.offline import judge_offline, offline_key
-from whatif.calibrate.outcome import Outcome, append_outcome, key_of, outcome_of, read_outcomes
+from whatif.calibrate.outcomes import (
+    Outcome,
+    Row,
+    append_outcome,
+    goals,
+    key_of,
+    markdown,
+    outcome_of,
+    read_outcomes,
+    tally,
+)
 from whatif.calibrate.picture import power_svg
-from whatif.calibrate.tally import Row, goals, markdown, tally
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation
 from whatif.session import get_spark

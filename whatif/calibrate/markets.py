@@ -168,15 +168,6 @@ class Market:
         )
 
 
-def kind_named(name: str) -> Kind:
-    """Return the kind called `name`; raises RunError if there is none."""
-    for kind in (*KINDS, *SWEPT):
-        if kind.name == name:
-            return kind
-    known = [kind.name for kind in (*KINDS, *SWEPT)]
-    raise RunError(f"kind of market {name!r} is unknown: {nearest(name, known)}")
-
-
 def parse_counts(text: str) -> dict[str, int]:
     """Return how many markets there are of each group: ``noise=100,drift=100,planted=50``.
 

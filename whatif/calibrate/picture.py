@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from whatif.calibrate.tally import Row, Share
+from whatif.calibrate.outcomes import Row, Share
 from whatif.report import LOSS, STRATEGY
 
 _WIDTH, _HEIGHT = 640, 380
