@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatif.domain.bars import PRICE_FIELDS, Bars
-from whatif.domain.resampling import bar_ends, resample
+from whatif.domain.bars import PRICE_FIELDS, Bars, bar_ends
+from whatif.domain.resampling import resample
 from whatif.domain.timeframe import DAY_US, HOUR_US, MINUTE_US
 
 

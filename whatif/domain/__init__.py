@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.domain.bars import PRICE_FIELDS, Bars
+    from whatif.domain.bars import PRICE_FIELDS, Bars, bar_ends
     from whatif.domain.compile import jit, jit_lean, jit_step, usable_in_both
     from whatif.domain.execution import Execution, execution_from_mapping
     from whatif.domain.fills import Fills, positions, write_trips
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from whatif.domain.overlays import OVERLAY_NAMES, Overlays, overlays_from_mapping
     from whatif.domain.periods import Periods
     from whatif.domain.private import exposed, make_private
-    from whatif.domain.resampling import bar_ends, resample
+    from whatif.domain.resampling import resample
     from whatif.domain.rows import (
         BENCHMARK_COLUMNS,
         EQUITY_ARRAYS,
@@ -77,7 +77,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars PRICE_FIELDS",
+            "bars": "Bars PRICE_FIELDS bar_ends",
             "compile": "jit jit_lean jit_step usable_in_both",
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",
@@ -91,7 +91,7 @@ else:
             "overlays": "OVERLAY_NAMES Overlays overlays_from_mapping",
             "periods": "Periods",
             "private": "exposed make_private",
-            "resampling": "bar_ends resample",
+            "resampling": "resample",
             "rows": (
                 "BENCHMARK_COLUMNS EQUITY_ARRAYS KEY KEY_COLUMNS METRIC_COLUMNS PLAN_COLUMNS "
                 "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"

@@ -89,3 +89,13 @@ class Bars:
         """Bytes held by the arrays."""
         own = sum(getattr(self, f.name).nbytes for f in fields(self) if f.name not in ("symbol", "inputs"))
         return int(own + sum(series.nbytes for series in self.inputs.values()))
+
+
+def bar_ends(bars: Bars, bar_us: int) -> IntArray:
+    """Return the instant at which each bar is complete, microseconds UTC.
+
+    A bar inside regular hours ends at its session's close at the latest; a bar of a
+    whole session ends there.
+    """
+    ends = bars.ts + bar_us
+    return np.where(bars.ts < bars.session_close, np.minimum(ends, bars.session_close), ends)

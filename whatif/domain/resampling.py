@@ -11,16 +11,6 @@ from whatif.domain.timeframe import DAY_US
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 
-def bar_ends(bars: Bars, bar_us: int) -> IntArray:
-    """Return the instant at which each bar is complete, microseconds UTC.
-
-    A bar inside regular hours ends at its session's close at the latest; a bar of a
-    whole session ends there.
-    """
-    ends = bars.ts + bar_us
-    return np.where(bars.ts < bars.session_close, np.minimum(ends, bars.session_close), ends)
-
-
 def resample(bars: Bars, bar_us: int, source_us: int, inputs: Mapping[str, np.ufunc] | None = None) -> Bars:
     """Return `bars` of `source_us` joined into bars of `bar_us` microseconds.
 
