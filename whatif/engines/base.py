@@ -8,13 +8,14 @@ given to `whatif.backtest` as `module:Name`, and tried with `whatif.testing.chec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from whatif.domain import Account, EngineRun, Execution, Overlays, account_of
 from whatif.errors import EngineError
+from whatif.strategies import StrategySpec
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask, WindowInputs
@@ -85,12 +86,17 @@ class Engine(ABC):
         the next. The worker opens one for each configuration if not.
     items_per_core : int
         Work items for each core in a wave: a task has a price, which fast backtests would feel.
+    order_fields : collection of str, optional
+        Fields of a step's `Order`, beyond code and amount, that it acts on; orders that fill another are
+        refused on their bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
+        that may answer with an `Order` is then refused, or falls to the next engine.
     """
 
     name: ClassVar[str]
     is_reference: ClassVar[bool] = False
     reuses_windows: ClassVar[bool] = False
     items_per_core: ClassVar[int] = 4
+    order_fields: ClassVar[Collection[str] | None] = None
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
@@ -126,6 +132,19 @@ class Engine(ABC):
             Whether several symbols share an account.
         """
         return []
+
+    def reasons_against(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
+        """Return what of a strategy the engine does not cover, its orders among it; empty if it can run it.
+
+        Parameters
+        ----------
+        strategy, shared
+            As `unsupported` takes them.
+        """
+        reasons = self.unsupported(strategy, shared)
+        if self.order_fields is None and isinstance(strategy, StrategySpec) and strategy.answers_orders:
+            return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
+        return reasons
 
     def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
         """Make ready what running a strategy needs, before any bar is there.
@@ -167,7 +186,7 @@ class Engine(ABC):
         EngineError
             Whatever the engine refuses; also if what comes of it does not cover the window.
         """
-        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        self.refuse(self.reasons_against(task.strategy, len(task.bars) > 1))
         found = self.run(task, cache)
         check_run(self.name, task, found)
         return found

@@ -75,12 +75,12 @@ def choose_engine(
     """
     if name != AUTO:
         engine = get_engine(name)
-        engine.refuse(engine.unsupported(strategy, shared))
+        engine.refuse(engine.reasons_against(strategy, shared))
         engine.prepare(strategy, kinds)
         return engine, ""
     against: list[str] = []
     for engine in _AUTOMATIC:
-        reasons = engine.unsupported(strategy, shared)
+        reasons = engine.reasons_against(strategy, shared)
         if not reasons:
             try:
                 engine.prepare(strategy, kinds)
@@ -103,7 +103,7 @@ def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None 
     if engine != AUTO:
         return get_engine(engine).checked_run(task, cache)
     for tried in _AUTOMATIC[:-1]:
-        if not tried.unsupported(task.strategy, len(task.bars) > 1):
+        if not tried.reasons_against(task.strategy, len(task.bars) > 1):
             try:
                 return tried.checked_run(task, cache)
             except UnsupportedStepError:

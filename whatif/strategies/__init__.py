@@ -15,12 +15,16 @@ if TYPE_CHECKING:
         BUY,
         CLOSE,
         HOLD,
+        ORDER_FIELDS,
         SELL,
         TARGET,
         TARGET_PERCENT,
+        Answer,
         Intent,
+        Order,
         buy,
         close,
+        fields_filled,
         hold,
         sell,
         target,
@@ -44,7 +48,8 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "BUY CLOSE HOLD Intent SELL TARGET TARGET_PERCENT buy close hold sell target target_percent"
+                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL TARGET TARGET_PERCENT buy close "
+                "fields_filled hold sell target target_percent"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",

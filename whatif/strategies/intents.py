@@ -1,17 +1,53 @@
 """What a step function may ask the broker for.
 
 An intent is a pair (code, amount), so that the same step function runs in Python and in a
-compiled loop. Nothing is remembered between bars.
+compiled loop; an `Order` has room for more. Nothing is remembered between bars.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+from typing import NamedTuple, TypeAlias
 
 from whatif.domain import usable_in_both
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""
+
+NO_PRICE = math.nan
+
+
+class Order(NamedTuple):
+    """An intent with room for what an order may say beside its size; what is empty says nothing.
+
+    Attributes
+    ----------
+    code, amount : int, float
+        As in an `Intent`: the side, or the position aimed at, and how much.
+    price : float
+        Money a unit at which the order begins to act or limits itself; NaN for the market.
+    second : float
+        A second price: the limit behind a trigger, or the distance that a trigger trails at; NaN for none.
+    valid : int
+        Bars that the order lives; 0 until it is filled or cancelled.
+    group : int
+        Number that ties orders together, such as a bracket's, or those of which one fill cancels the
+        others; 0 for none.
+    """
+
+    code: int
+    amount: float
+    price: float = NO_PRICE
+    second: float = NO_PRICE
+    valid: int = 0
+    group: int = 0
+
+
+Answer: TypeAlias = Intent | Order
+"""What a step returns."""
+
+ORDER_FIELDS = Order._fields[2:]
+"""Fields of an order beyond code and amount; an engine says which of them it acts on."""
 
 HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT = range(6)
 
@@ -50,3 +86,11 @@ def close() -> Intent:
 def target_percent(fraction: float) -> Intent:
     """Ask for a position worth `fraction` of the account: Backtrader's `order_target_percent`."""
     return (TARGET_PERCENT, float(fraction))
+
+
+@usable_in_both
+def fields_filled(order: Order) -> int:
+    """Return which of `ORDER_FIELDS` an order fills, the first as bit 0; 0 if it says what a pair does."""
+    _, _, price, second, valid, group = order
+    prices = (1 if price == price else 0) + (2 if second == second else 0)
+    return prices + (4 if valid != 0 else 0) + (8 if group != 0 else 0)

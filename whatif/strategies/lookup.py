@@ -51,6 +51,22 @@ def _import(function: types.FunctionType, name: str) -> tuple[bool, Any]:
         return False, None
 
 
+def reaches(
+    function: types.FunctionType, thing: Any, seen: frozenset[types.FunctionType] = frozenset()
+) -> bool:
+    """Return whether a function, or one that it reads and that is no installed module's, reads a thing."""
+    known = seen | {function}
+    for read in reads_of(function.__code__):
+        there, value, _ = resolved(function, read)
+        inner = getattr(value, "py_func", value)
+        if there and value is thing:
+            return True
+        followed = isinstance(inner, types.FunctionType) and inner not in known and not is_of_library(inner)
+        if there and followed and reaches(inner, thing, known):
+            return True
+    return False
+
+
 def _builtins_of(function: types.FunctionType) -> Mapping[str, Any]:
     known: Any = vars(types.FunctionType)["__builtins__"].__get__(function)
     return known if isinstance(known, Mapping) else vars(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any, TypeAlias
 
 from whatif.domain import PRICE_FIELDS
@@ -12,12 +12,13 @@ from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, parse
 from whatif.strategies.constraint import check_constraint, holds
 from whatif.strategies.identity import identity_of
-from whatif.strategies.intents import Intent
+from whatif.strategies.intents import Answer, Order
+from whatif.strategies.lookup import reaches
 from whatif.strategies.params import Param, Value, check_names
 from whatif.strategies.source import digest_of, helpers_with, source_of
 
-Step: TypeAlias = Callable[[int, Any, Any, Any], Intent]
-"""(bar index, arrays, parameters, position state) -> intent."""
+Step: TypeAlias = Callable[[int, Any, Any, Any], Answer]
+"""(bar index, arrays, parameters, position state) -> intent, or order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,11 @@ class StrategySpec:
         declared = (dict(self.params), {name: str(one) for name, one in self.inputs.items()})
         rules = (self.constraint, self.lookback, self.scratch)
         return identity_of(self.name, self.step, text, declared, rules)
+
+    @property
+    def answers_orders(self) -> bool:
+        """Whether the step, or a plain function that it calls, may answer with an `Order`."""
+        return isinstance(self.step, FunctionType) and reaches(self.step, Order)
 
     @property
     def defaults(self) -> dict[str, Value]:

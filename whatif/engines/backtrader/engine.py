@@ -14,6 +14,7 @@ class BacktraderEngine(Engine):
 
     name = "backtrader"
     is_reference = True
+    order_fields = ()
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second: a class of Backtrader's runs with its feeds and observers."""

@@ -23,7 +23,7 @@ from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.closing import check_flat
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
-from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_size
+from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_order, refused_size
 from whatif.engines.timeline import Timeline, instant, merge
 from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
@@ -35,10 +35,12 @@ from whatif.strategies import (
     TARGET,
     TARGET_PERCENT,
     Intent,
+    Order,
     State,
     StrategySpec,
     apply_overlays,
     delay,
+    fields_filled,
     overlay_memory,
     overlay_rules,
 )
@@ -258,11 +260,15 @@ def _loop(
             seat = seats[k]
             state = seat.look(row, broker)
             try:
-                code, amount = step(row, seat.arrays, params, state)
+                answer = step(row, seat.arrays, params, state)
+                is_order = answer.__class__ is Order
+                code, amount = answer[:2] if is_order else answer
             except (Exception, SystemExit) as error:
                 raise _step_failed(spec, seat, row, error) from error
             if seat.cursor.refused:
                 raise _step_failed(spec, seat, row, IndexError(seat.cursor.refused))
+            if is_order and fields_filled(answer):
+                raise refused_order(_where(spec, seat, row), fields_filled(answer))
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
                 _check_intent(spec, seat, row, code, amount)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from whatif.strategies import Intent, hold
+from whatif.strategies import hold
 from whatif.typing import FloatArray
 
 OVERLAID = False
 """Whether a layer of overlays lies between the step and the broker."""
+
+ORDERS = False
+"""Whether the step answers with an `Order`, and not with a pair."""
 
 
 class State(NamedTuple):
@@ -43,6 +46,6 @@ def params_of(values: tuple[Any, ...]) -> Any:
     return values
 
 
-def step(i: int, x: Any, p: Any, s: State) -> Intent:
+def step(i: int, x: Any, p: Any, s: State) -> Any:
     """Do nothing."""
     return hold()

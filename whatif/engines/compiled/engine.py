@@ -18,6 +18,7 @@ class CompiledEngine(Engine):
     name = "compiled"
     reuses_windows = True
     items_per_core = 2
+    order_fields = ()
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

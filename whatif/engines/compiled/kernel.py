@@ -29,15 +29,18 @@ from whatif.engines.compiled import blank, broker, loop
 from whatif.engines.compiled.attempt import FirstThatCompiles
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
+from whatif.engines.language.order_answers import as_order
 from whatif.engines.language.plain import in_python
-from whatif.engines.language.translation import Translator
+from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
 from whatif.errors import EngineError
 from whatif.strategies import GLOBAL, IMPORT, Read, intents, is_installed, overlays, reads_of, resolved
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
 
-_IMPORT = "from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step\n"
+_IMPORT = (
+    "from whatif.engines.compiled.blank import ORDERS, OVERLAID, State, arrays_of, params_of, seen_of, step\n"
+)
 _KIND = {bool: "bool", int: "int", float: "float"}
 
 STEPS: dict[str, Callable[..., Any]] = {}
@@ -98,7 +101,8 @@ def _kernel(
 ) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name in names if name not in dict(texts))
-    text = kernel_text(series, names, dict(texts), overlaid)
+    orders = strategy.spec.answers_orders
+    text = kernel_text(series, names, dict(texts), overlaid, orders)
     makers = [functools.partial(_loop, strategy, text, lean) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
@@ -110,7 +114,7 @@ def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
     text = _text_of(text, lean)
     digest = _digest(text, strategy.identity)
     if digest not in STEPS:
-        STEPS[digest] = compiled_step(strategy.spec.step, lean)
+        STEPS[digest] = compiled_step(strategy.spec.step, lean, strategy.spec.answers_orders)
     run: Callable[..., Any] = _module(text, digest).run_bars
     return run
 
@@ -120,9 +124,9 @@ def _text_of(text: str, lean: bool) -> str:
 
 
 def kernel_text(
-    series: tuple[str, ...], names: tuple[str, ...], texts: Mapping[str, str], overlaid: bool
+    series: tuple[str, ...], names: tuple[str, ...], texts: Mapping[str, str], overlaid: bool, orders: bool
 ) -> str:
-    """Return the source of a kernel's module, all but its step."""
+    """Return the source of a kernel's module, all but its step, which may answer with `orders`."""
     numbers = [name for name in names if name not in texts]
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
     seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
@@ -136,6 +140,7 @@ from numba.extending import register_jitable
 from whatif.engines.compiled.kernel import STEPS
 from whatif.engines.language.series import upto
 
+ORDERS = {orders}
 OVERLAID = {overlaid}
 State = namedtuple("State", {tuple(blank.State._fields)!r})
 Arrays = namedtuple("Arrays", {series!r})
@@ -181,14 +186,17 @@ _SOURCES = (
 )
 
 
-def compiled_step(step: Callable[..., Any], lean: bool = True) -> Callable[..., Any]:
+def compiled_step(step: Callable[..., Any], lean: bool = True, orders: bool = False) -> Callable[..., Any]:
     """Return a step as a compiled function, with the plain functions it calls compiled too.
 
     What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
+    One of `orders` answers with an `Order` always, also where it returns a pair.
     """
     if numba.config.DISABLE_JIT:
-        return in_python(step)
-    return jit_step(_Prepared(lean).function(step), lean, Translator)
+        plain = in_python(step)
+        return (lambda *given: as_order(plain(*given))) if orders else plain
+    own, helpers = (OrderTranslator, OrderHelperTranslator) if orders else (Translator, Translator)
+    return jit_step(_Prepared(lean, helpers).function(step), lean, own)
 
 
 class _Prepared:
@@ -198,10 +206,12 @@ class _Prepared:
     ----------
     lean : bool
         Whether its functions make no array.
+    translator : type
+        What compiles the functions that the step calls.
     """
 
-    def __init__(self, lean: bool) -> None:
-        self._lean = lean
+    def __init__(self, lean: bool, translator: type) -> None:
+        self._lean, self._translator = lean, translator
         self._done: dict[int, Any] = {}
 
     def function(self, function: Callable[..., Any]) -> types.FunctionType:
@@ -225,7 +235,7 @@ class _Prepared:
         if isinstance(inner, types.FunctionType) and not _is_ours(inner):
             if id(value) not in self._done:
                 self._done[id(value)] = inner  # of one that calls itself, numba knows what to do
-                self._done[id(value)] = jit_step(self.function(inner), self._lean, Translator)
+                self._done[id(value)] = jit_step(self.function(inner), self._lean, self._translator)
             return self._done[id(value)]
         if isinstance(value, types.ModuleType) and not is_installed(value):
             return self._module(value, attributes, clones)

@@ -10,7 +10,7 @@ import math
 from typing import Any, NamedTuple, TypeAlias
 
 from whatif.domain import Tally, jit_lean, settled, tally, usable_in_both
-from whatif.engines.compiled.blank import OVERLAID, State, arrays_of, params_of, seen_of, step
+from whatif.engines.compiled.blank import ORDERS, OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
     Costs,
     Slippage,
@@ -31,13 +31,13 @@ from whatif.strategies import (
     OverlayRules,
     apply_overlays,
     delay,
+    fields_filled,
 )
 from whatif.typing import FloatArray, IntArray
 
-BAD_INTENT, BAD_SIZE, FULL_BOOK = 1, 2, 3
+BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER = 1, 2, 3, 4
 """Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
-size, or there were more executions than the book has room for."""
-
+size, or there were more executions than the book has room for, or an order fills fields beyond its size."""
 
 CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
 """Rows of a book's executions."""
@@ -111,7 +111,7 @@ class Outcome(NamedTuple):
     failed, at : int
         0, or why and on which row the run ended early.
     code, amount : int, float
-        The intent that it ended with.
+        The intent that it ended with; of an order with fields filled, which ones, in place of the code.
     """
 
     final: float
@@ -165,6 +165,49 @@ def stretch(
                 peak, trough, deepest, below, longest, total, value
             )
     return value, (peak, trough, deepest, below, longest, total)
+
+
+@usable_in_both
+def is_intent(code: int, amount: float) -> bool:
+    """Return whether a code is one of the intents, and the amount one that it may have."""
+    if code == HOLD:
+        return True
+    known = code in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
+    return known and math.isfinite(amount) and (amount >= 0.0 or code not in (BUY, SELL))
+
+
+@usable_in_both
+def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> None:
+    """Write an order that waits, of which `rest` is not filled, to place `at` of a book."""
+    book.order_size[at] = order
+    book.order_rest[at] = rest
+    book.order_close[at] = close
+
+
+@usable_in_both
+def write_execution(
+    book: Book,
+    at: int,
+    row: int,
+    closed: float,
+    opened: float,
+    price: float,
+    closed_fee: float,
+    opened_fee: float,
+) -> None:
+    """Write an execution on a row of the window to place `at` of a book."""
+    book.row[at] = row
+    book.executions[CLOSED, at] = closed
+    book.executions[OPENED, at] = opened
+    book.executions[PRICE, at] = price
+    book.executions[CLOSED_FEE, at] = closed_fee
+    book.executions[OPENED_FEE, at] = opened_fee
+
+
+@usable_in_both
+def failed_outcome(failed: int, at: int, code: int, amount: float) -> Outcome:
+    """Return the outcome of a run that ended early."""
+    return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, failed, at, code, amount)
 
 
 def run_bars_python(
@@ -231,9 +274,7 @@ def run_bars_python(
                 at = fill_price(order, at, x.high[i], x.low[i], slippage)
                 rest = book.order_rest[k]
                 if math.isnan(at):
-                    book.order_size[kept] = order
-                    book.order_rest[kept] = rest
-                    book.order_close[kept] = book.order_close[k]
+                    keep_order(book, kept, order, rest, book.order_close[k])
                     kept += 1
                     continue
                 cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
@@ -244,19 +285,12 @@ def run_bars_python(
                     rejected += 1
                 elif rest != 0.0:
                     # the parts of a reversal need not add up to its size; the order lives on
-                    book.order_size[kept] = order
-                    book.order_rest[kept] = rest
-                    book.order_close[kept] = book.order_close[k]
+                    keep_order(book, kept, order, rest, book.order_close[k])
                     kept += 1
                 if closed != 0.0 or opened != 0.0:
                     if fills == len(book.row):
-                        return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, FULL_BOOK, i, 0, 0.0)
-                    book.row[fills] = i - first
-                    book.executions[CLOSED, fills] = closed
-                    book.executions[OPENED, fills] = opened
-                    book.executions[PRICE, fills] = at
-                    book.executions[CLOSED_FEE, fills] = closed_fee
-                    book.executions[OPENED_FEE, fills] = opened_fee
+                        return failed_outcome(FULL_BOOK, i, 0, 0.0)
+                    write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
                     fills += 1
                 if opened != 0.0 and size == opened:
                     opened_row = i
@@ -267,27 +301,23 @@ def run_bars_python(
         # two short loops are faster than a long one: the step is asked until it wants something, and
         # then what the account was worth on those bars is added up
         begin = i
-        code, amount, held = HOLD, 0.0, 0
+        code, amount, held, filled = HOLD, 0.0, 0, 0
         while True:
             if i >= lookback:
                 now = value
                 if size != 0.0:
                     now = account_value(cash, size, price, x.close[i], costs)
                     held = i - opened_row
-                state = State(
-                    size,
-                    price,
-                    held,
-                    cash,
-                    now,
-                    waiting,
-                    clock.minute[i],
-                    clock.to_close[i],
-                    book.scratch,
-                )
-                code, asked = step(i, seen_of(series, i), p, state)
+                minute, to_close = clock.minute[i], clock.to_close[i]
+                state = State(size, price, held, cash, now, waiting, minute, to_close, book.scratch)
+                answer = step(i, seen_of(series, i), p, state)
+                if ORDERS:
+                    filled = fields_filled(answer)
+                    code, asked, _, _, _, _ = answer
+                else:
+                    code, asked = answer
                 amount = float(asked)
-            if code != HOLD or OVERLAID or i + 1 >= halt:
+            if code != HOLD or filled != 0 or OVERLAID or i + 1 >= halt:
                 break
             i += 1
         position = (cash, size, price, value)
@@ -298,12 +328,10 @@ def run_bars_python(
             for k in range(begin, i + 1):
                 book.equity[k - first] = worth_at(x.close[k], position, costs)
                 book.cash[k - first] = cash
-        if code != HOLD and not (
-            code in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
-            and math.isfinite(amount)
-            and (amount >= 0.0 or code not in (BUY, SELL))
-        ):
-            return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, BAD_INTENT, i, code, amount)
+        if filled != 0:
+            return failed_outcome(BAD_ORDER, i, filled, amount)
+        if not is_intent(code, amount):
+            return failed_outcome(BAD_INTENT, i, code, amount)
         close = x.close[i]
         if OVERLAID and i >= lookback:
             code, amount = apply_overlays(
@@ -313,11 +341,9 @@ def run_bars_python(
         if code != HOLD:
             order = order_size(code, amount, size, price, value, close, costs)
             if not abs(order) <= LARGEST_SIZE:
-                return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, BAD_SIZE, i, code, order)
+                return failed_outcome(BAD_SIZE, i, code, order)
             if order != 0.0:
-                book.order_size[waiting] = order
-                book.order_rest[waiting] = order
-                book.order_close[waiting] = close
+                keep_order(book, waiting, order, order, close)
                 waiting += 1
                 unchecked = True
         i += 1

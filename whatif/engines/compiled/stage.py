@@ -29,6 +29,7 @@ from whatif.engines.closing import check_flat
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import (
     BAD_INTENT,
+    BAD_ORDER,
     BAD_SIZE,
     CLOSED,
     CLOSED_FEE,
@@ -43,7 +44,7 @@ from whatif.engines.compiled.loop import (
 )
 from whatif.engines.compiled.refusal import uncompiled
 from whatif.engines.language.plain import numpys_warnings_off
-from whatif.engines.orders import refused_intent, refused_size
+from whatif.engines.orders import refused_intent, refused_order, refused_size
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -139,6 +140,8 @@ class Stage:
             where = f"strategy {spec.name}: {self.bars.symbol}, {at}"
             if outcome.failed == BAD_INTENT:
                 raise refused_intent(where, outcome.code, outcome.amount)
+            if outcome.failed == BAD_ORDER:
+                raise refused_order(where, outcome.code)
             if outcome.failed == BAD_SIZE:
                 raise refused_size(where, outcome.amount)
             raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")

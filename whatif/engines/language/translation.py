@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import types as python_types
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whol
 from whatif.engines.language.math_functions import MATH
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
 from whatif.engines.language.numpy_functions import NUMPY, REDUCTIONS
+from whatif.engines.language.order_answers import as_order, made_order
 from whatif.engines.language.python_functions import BUILTINS, OF_MANY, OF_TWO
 from whatif.engines.language.series import SeriesType
+from whatif.strategies import Order, buy, close, hold, sell, target, target_percent
 
 REFUSED = "not the same in machine code: "
 """How a refusal begins, which `whatif.engines.compiled.refusal` shows."""
@@ -55,6 +58,7 @@ class _Translate(FunctionPass):  # type: ignore[misc]  # numba has no types
     """Put the known operations in the place of numba's."""
 
     _name = "whatif_translate"
+    _orders = False
 
     def __init__(self) -> None:
         FunctionPass.__init__(self)
@@ -64,16 +68,51 @@ class _Translate(FunctionPass):  # type: ignore[misc]  # numba has no types
         if state.func_id.code.co_exceptiontable:
             refuse("try, which machine code handles otherwise; test before what would raise", code.loc)
         for block in code.blocks.values():
-            block.body = [new for old in block.body for new in _Statement(code, block, old).translated()]
+            block.body = [
+                new for old in block.body for new in _Statement(code, block, old, self._orders).translated()
+            ]
+        code._definitions = build_definitions(code.blocks)
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _TranslateToOrders(_Translate):
+    """The same, and make orders of the intents that are asked for: a type is the same on every path."""
+
+    _name = "whatif_translate_to_orders"
+    _orders = True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _ReturnOrders(FunctionPass):  # type: ignore[misc]  # numba has no types
+    """Make an order of a pair that a step returns."""
+
+    _name = "whatif_return_orders"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        code = state.func_ir
+        for block in code.blocks.values():
+            end = block.terminator
+            if isinstance(end, ir.Return):
+                make, order = (ir.Var(block.scope, mk_unique_var("$order"), end.loc) for _ in range(2))
+                called = ir.Expr.call(make, [end.value], (), end.loc)
+                block.body[-1:] = [
+                    ir.Assign(ir.Global(as_order.__name__, as_order, end.loc), make, end.loc),
+                    ir.Assign(called, order, end.loc),
+                    ir.Return(order, end.loc),
+                ]
         code._definitions = build_definitions(code.blocks)
         return True
 
 
 class _Statement:
-    """One statement, and what it becomes."""
+    """One statement, and what it becomes; intents become `orders`."""
 
-    def __init__(self, code: Any, block: Any, statement: Any) -> None:
-        self.code, self.block, self.statement = code, block, statement
+    def __init__(self, code: Any, block: Any, statement: Any, orders: bool) -> None:
+        self.code, self.block, self.statement, self.orders = code, block, statement, orders
         self.before: list[Any] = []
 
     def translated(self) -> Iterator[Any]:
@@ -169,10 +208,12 @@ class _Statement:
         if held is round and len(value.args) + len(value.kws) > 1:
             refuse("round to digits; write round(a * 100.0) / 100.0", value.loc)
         found = _stands_for(held)
+        if self.orders and any(held is one for one in _INTENTS):
+            return self._call(as_order, [self._var(value, value.loc)], value.loc)
         if any(found is one for one in _REDUCING):
             if len(value.args) != 1 or {name for name, _ in value.kws} - {"ddof"}:
                 refuse(f"{_called(held, '')} with further arguments", value.loc)
-        elif found is not held and value.kws:
+        elif found is not held and value.kws and held is not Order:
             refuse(f"{_called(held, '')} with keywords", value.loc)
         return value
 
@@ -197,6 +238,7 @@ class _Statement:
 
 
 _SEVERAL = (min, max)
+_INTENTS = (hold, target, buy, sell, close, target_percent)
 _REDUCING = tuple(REDUCTIONS.values())
 _NOTHING = object()
 _WORDS = {
@@ -218,7 +260,7 @@ def _stands_for(value: Any) -> Any:
         return value
     if isinstance(value, np.ndarray):
         return value if value.dtype in (np.float64, np.int64, np.bool_) and value.ndim == 1 else None
-    for table in (BUILTINS, MATH, NUMPY):
+    for table in (BUILTINS, MATH, NUMPY, {Order: made_order}):
         if _is_in(value, table):
             return table[value]
     if any(value is kept for kept in (*_AS_IT_IS, *_SEVERAL)):
@@ -346,10 +388,25 @@ def _is_known(kind: Any) -> bool:
 class Translator(compiler.CompilerBase):  # type: ignore[misc]  # numba has no types
     """Numba's compiler with the translation in it."""
 
+    _translation: tuple[Any, ...] = (_Translate,)
+
     def define_pipelines(self) -> list[Any]:
         """Return numba's own passes, the translation after closures, the look at types after inference."""
         passes = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_Translate, InlineClosureLikes)
+        for before, one in pairwise((InlineClosureLikes, *self._translation)):
+            passes.add_pass_after(one, before)
         passes.add_pass_after(_CheckTypes, NopythonTypeInference)
         passes.finalize()
         return [passes]
+
+
+class OrderHelperTranslator(Translator):
+    """The compiler of a function that helps a step to answer with an `Order`."""
+
+    _translation = (_TranslateToOrders,)
+
+
+class OrderTranslator(Translator):
+    """The compiler of a step that may answer with an `Order`, and then always does."""
+
+    _translation = (_TranslateToOrders, _ReturnOrders)
