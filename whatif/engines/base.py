@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from whatif.domain import Account, EngineRun, Execution, Overlays, account_of
 from whatif.errors import EngineError
-from whatif.strategies import StrategySpec
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask, WindowInputs
@@ -142,7 +141,7 @@ class Engine(ABC):
             As `unsupported` takes them.
         """
         reasons = self.unsupported(strategy, shared)
-        if self.order_fields is None and isinstance(strategy, StrategySpec) and strategy.answers_orders:
+        if self.order_fields is None and strategy.answers_orders:
             return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
         return reasons
 

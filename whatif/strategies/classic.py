@@ -44,6 +44,11 @@ class BacktraderSpec:
         return identity_of(self.name, self.cls, digest_of(self.source, self.name), helpers_with(self.cls))
 
     @property
+    def answers_orders(self) -> bool:
+        """Whether a step may answer with an `Order`: a class places its own."""
+        return False
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """The parameters' defaults."""
         return dict(self.cls.params._getpairs())  # type: ignore[attr-defined]
