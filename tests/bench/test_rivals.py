@@ -19,7 +19,7 @@ from whatif.bench.rivals import BACKTESTING, OPTSTRATEGY, VECTORBT, Rival, Rival
 from whatif.bench.setting import BenchOptions, Setting
 from whatif.bench.sweep import StoredSweep, store
 from whatif.conf_files import conf_dir
-from whatif.domain.rows import METRIC_COLUMNS
+from whatif.domain import METRIC_COLUMNS
 from whatif.pins import LakeLocation
 
 from ..markets import walk

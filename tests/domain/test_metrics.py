@@ -8,19 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from whatif.domain import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.execution import Execution
 from whatif.domain.fills import Fills
 from whatif.domain.metrics import (
-    LOWER_IS_BETTER,
-    METRIC_KEYS,
     account_metrics,
     account_of,
     compute_metrics,
     max_drawdown,
     period_returns,
+    profit_metrics,
     sharpe,
     sortino,
-    trade_metrics,
 )
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
@@ -187,7 +186,7 @@ def test_trades_by_hand() -> None:
     prices = [10.0, 14.0, 10.0, 9.0, 10.0, 10.0]
     rows = [(k, 0, -(k % 2), (k + 1) % 2, price, 0.0, 0.0, 1.0) for k, price in enumerate(prices)]
 
-    measured = trade_metrics(run_of([1.0] * 6, rows).trades)
+    measured = profit_metrics(run_of([1.0] * 6, rows).trades.pnl_net)
 
     assert measured["trades"] == 3
     assert measured["win_rate"] == pytest.approx(2 / 3)
@@ -199,7 +198,7 @@ def test_trades_by_hand() -> None:
 def test_equal_trades_have_no_sqn() -> None:
     rows = [(k, 0, -(k % 2), (k + 1) % 2, 10.0 + k % 2, 0.0, 0.0, 1.0) for k in range(6)]
 
-    measured = trade_metrics(run_of([1.0] * 6, rows).trades)
+    measured = profit_metrics(run_of([1.0] * 6, rows).trades.pnl_net)
 
     assert math.isnan(measured["sqn"])
     assert measured["profit_factor"] == math.inf

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatif.domain.execution import Execution
-from whatif.domain.metrics import max_drawdown, trade_metrics
+from whatif.domain.metrics import max_drawdown, profit_metrics
 from whatif.engines import BacktestTask, run_engine
 from whatif.strategies import buy, close, hold, resolve, sell, strategy, target, target_percent
 
@@ -92,7 +92,7 @@ def test_sma_crossover_on_all_real_bars(estx50, plain, execution) -> None:
     assert len(run.fills) > 900
     drawdown = reference.analysis["drawdown"]["max"]
     assert max_drawdown(run.equity) == (drawdown["drawdown"], drawdown["len"])
-    measured = trade_metrics(run.trades)
+    measured = profit_metrics(run.trades.pnl_net)
     trades = reference.analysis["trades"]
     assert measured["trades"] == trades["total"]["closed"]
     assert measured["win_rate"] == trades["won"]["total"] / trades["total"]["closed"]

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import whatif
+from whatif.domain import METRIC_KEYS
 from whatif.domain.execution import Execution
-from whatif.domain.metrics import METRIC_KEYS
 from whatif.errors import CalendarError, EngineError, StrategyError
 from whatif.strategies import hold, strategy, target
 

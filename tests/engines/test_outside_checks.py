@@ -11,7 +11,7 @@ import pytest
 
 from whatif.domain.execution import Execution
 from whatif.domain.fills import Trades
-from whatif.domain.metrics import max_drawdown, sharpe, sortino, trade_metrics
+from whatif.domain.metrics import max_drawdown, profit_metrics, sharpe, sortino
 from whatif.engines import BacktestTask, run_engine
 from whatif.strategies import buy, close, hold, resolve, strategy, target
 from whatif.strategies.intents import BUY, SELL
@@ -122,7 +122,7 @@ def test_2_the_same_as_futures(year_2006) -> None:
     assert FINAL_CASH == [11794.999999999984]
     assert math.fsum(run.trades.pnl_net) == pytest.approx(2123.1000000000004, rel=1e-14)
     assert max_drawdown(run.equity) == (22.48435685583248, 158)
-    assert trade_metrics(run.trades)["sqn"] == 0.9125503164393756
+    assert profit_metrics(run.trades.pnl_net)["sqn"] == 0.9125503164393756
 
 
 def played_run(build_bars, engine, opens, orders, **costs):
@@ -270,12 +270,12 @@ def test_5_statistics_of_its_equity_curve(reference) -> None:
 
 def test_5_statistics_of_its_trades(reference) -> None:
     net = reference.trades["PnL"].to_numpy()
-    measured = trade_metrics(trades_with(net))
+    measured = profit_metrics(trades_with(net).pnl_net)
 
     # its SQN takes the sample deviation, ours (Backtrader's) that of the population
     assert measured["sqn"] * math.sqrt(65 / 66) == pytest.approx(1.0766187357, rel=1e-9)
     # its profit factor adds up returns, ours money: the same function on its returns
-    returned = trade_metrics(trades_with(reference.trades["ReturnPct"].to_numpy()))
+    returned = profit_metrics(trades_with(reference.trades["ReturnPct"].to_numpy()).pnl_net)
     assert returned["profit_factor"] == pytest.approx(2.1679459743, rel=1e-9)
     assert measured["trades"] == 66
     assert measured["win_rate"] == pytest.approx(reference.stats["Win Rate [%]"] / 100.0, rel=1e-12)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import whatif
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 
 
 def market(n: int = 400, freq: str = "min", **inputs: np.ndarray) -> pd.DataFrame:

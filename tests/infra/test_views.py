@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from whatif.domain.rows import BENCHMARK_COLUMNS, METRIC_COLUMNS, RESULT_COLUMNS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_COLUMNS
+from whatif.domain.rows import RESULT_COLUMNS
 from whatif.lake.tables import TABLES
 
 from .templates import Stack

@@ -5,9 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS
-from whatif.report.columns import METRICS, axis_label, format_metric, format_number
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, METRICS
+from whatif.report.columns import axis_label, format_metric, format_number
 from whatif.report.heatmap import levels
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from whatif.domain import METRIC_KEYS
 from whatif.domain.bars import PRICE_FIELDS
-from whatif.domain.metrics import METRIC_KEYS
 from whatif.domain.overlays import Overlays
 from whatif.domain.resampling import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 from whatif.domain.periods import Periods
 from whatif.errors import StudyError
 from whatif.search.pooling import check_poolable, pool

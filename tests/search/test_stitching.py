@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 from whatif.errors import StudyError
 from whatif.search.ranking import why_undefined
 from whatif.search.stitching import check_stitchable, stitch, stitch_equity

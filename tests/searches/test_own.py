@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from whatif import plugins
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 from whatif.errors import PluginError, StudyError
 from whatif.resolve import check_study
 from whatif.resolve.rounds import go_through

@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from whatif.axes import SEAM as AXES
 from whatif.axes import Axis
+from whatif.domain import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.execution import Execution
-from whatif.domain.metrics import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
 from whatif.models.kinds import SEAM as MODELS

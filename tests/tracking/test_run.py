@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from whatif.domain.metrics import METRIC_KEYS
+from whatif.domain import METRIC_KEYS
 from whatif.pins import LakeLocation, Pin
 from whatif.tracking import child_runs, run
 from whatif.tracking.child_runs import log_configurations

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from whatif.domain.rows import NOT_RESULT
 from whatif.lake import TableSpec
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
 from whatif.session import get_spark
@@ -21,6 +20,9 @@ from whatif.workflow.result import StudyResult
 from whatif.workflow.run import RunOptions, run
 
 from ..markets import changed_after, put_bars, walk
+
+NOT_RESULT = ("worker", "wall_seconds", "finished_at", "user", "host", "command", "versions")
+"""Columns that may differ between two runs of the same backtest."""
 
 WINDOWS = {
     "train": ["2013-10-04", "2013-10-07"],

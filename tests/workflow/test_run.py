@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from whatif.cli import main
-from whatif.domain.metrics import METRIC_KEYS
-from whatif.domain.rows import BENCHMARK_COLUMNS, KEY
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
+from whatif.domain.rows import KEY
 from whatif.engines import REFERENCE
 from whatif.errors import RunError
 from whatif.lake.results import RESULTS, RETURNS

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
         timestamps,
     )
     from whatif.domain.garbage import without_collecting
-    from whatif.domain.metrics import (
+    from whatif.domain.metric_table import (
+        BENCHMARK_COLUMNS,
         LOWER_IS_BETTER,
+        METRIC_COLUMNS,
         METRIC_KEYS,
+        METRICS,
+        Metric,
+    )
+    from whatif.domain.metrics import (
         Account,
         account_metrics,
         account_of,
@@ -38,11 +44,9 @@ if TYPE_CHECKING:
     from whatif.domain.private import exposed, make_private
     from whatif.domain.resampling import resample
     from whatif.domain.rows import (
-        BENCHMARK_COLUMNS,
         EQUITY_ARRAYS,
         KEY,
         KEY_COLUMNS,
-        METRIC_COLUMNS,
         PLAN_COLUMNS,
         RESULT_COLUMNS,
         RETURN_COLUMNS,
@@ -83,9 +87,9 @@ else:
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days microseconds sessions_of timestamps",
             "garbage": "without_collecting",
+            "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (
-                "Account LOWER_IS_BETTER METRIC_KEYS account_metrics account_of compute_metrics "
-                "max_drawdown period_rows sharpe sortino"
+                "Account account_metrics account_of compute_metrics max_drawdown period_rows sharpe sortino"
             ),
             "noise": "NOISE noise_of_returns",
             "overlays": "OVERLAY_NAMES Overlays overlays_from_mapping",
@@ -93,7 +97,7 @@ else:
             "private": "exposed make_private",
             "resampling": "resample",
             "rows": (
-                "BENCHMARK_COLUMNS EQUITY_ARRAYS KEY KEY_COLUMNS METRIC_COLUMNS PLAN_COLUMNS "
+                "EQUITY_ARRAYS KEY KEY_COLUMNS PLAN_COLUMNS "
                 "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"
             ),
             "run": "Contract EngineRun",

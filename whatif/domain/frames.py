@@ -104,7 +104,7 @@ class BacktestResult:
     equity : Series
         float64 by ts (UTC): the broker's value at every bar's close.
     metrics : mapping
-        One value for each of `whatif.domain.metrics.METRIC_KEYS`.
+        One value for each of `whatif.domain.METRIC_KEYS`.
     run : EngineRun
         The same as plain arrays.
     notes : tuple of str

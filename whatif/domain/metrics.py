@@ -1,4 +1,4 @@
-"""What a backtest is measured by."""
+"""Metrics of one backtest, from its fills, equity and positions."""
 
 from __future__ import annotations
 
@@ -8,37 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from whatif.domain.execution import Execution
-from whatif.domain.fills import Trades
 from whatif.domain.noise import noise_of
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
 from whatif.domain.statistics import figures, level_returns, pick_levels, tally_array
 from whatif.domain.sums import room_for_partials
 from whatif.typing import FloatArray, IntArray
-
-METRIC_KEYS = (
-    "pnl_gross",
-    "pnl_net",
-    "costs",
-    "return_pct",
-    "sharpe",
-    "sortino",
-    "max_drawdown_pct",
-    "max_drawdown_bars",
-    "trades",
-    "win_rate",
-    "profit_factor",
-    "sqn",
-    "exposure",
-    "turnover",
-    "open_at_end",
-)
-"""Names of all metrics, in table order."""
-
-LOWER_IS_BETTER = frozenset(
-    {"costs", "max_drawdown_pct", "max_drawdown_bars", "exposure", "turnover", "open_at_end"}
-)
-"""Metrics that a ranking minimises; all others it maximises. NaN ranks last either way."""
 
 NAN = float("nan")
 
@@ -99,7 +74,7 @@ def compute_metrics(run: EngineRun, execution: Execution, periods: Periods) -> d
     Returns
     -------
     dict
-        One value for each of `METRIC_KEYS`, see `account_metrics`.
+        One value for each of `whatif.domain.METRIC_KEYS`, see `account_metrics`.
     """
     return account_metrics(account_of(run, execution, periods), execution, periods)
 
@@ -131,7 +106,7 @@ def account_metrics(
     Returns
     -------
     dict
-        One value for each of `METRIC_KEYS`. Money is in the currency of the prices, `*_pct` in
+        One value for each of `whatif.domain.METRIC_KEYS`. Money is in the currency of the prices, `*_pct` in
         percent, `exposure` and `win_rate` are fractions. What cannot be computed is NaN; so is what
         would be divided by rounding (`whatif.domain.noise`).
     """
@@ -215,11 +190,6 @@ def max_drawdown(equity: FloatArray, start: float = -math.inf) -> tuple[float, i
     """
     deepest, longest, _ = tally_array(equity, start)
     return float(deepest), int(longest)
-
-
-def trade_metrics(trades: Trades) -> dict[str, float | int]:
-    """Return what closed trades say: their number, win rate, profit factor and SQN."""
-    return profit_metrics(trades.pnl_net)
 
 
 def profit_metrics(net: FloatArray) -> dict[str, float | int]:

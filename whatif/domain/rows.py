@@ -1,6 +1,8 @@
-"""The columns of one backtest's row, shared by the worker that writes and the tables that keep them."""
+"""Columns of one backtest's row, shared by the worker that writes and the tables that keep them."""
 
 from __future__ import annotations
+
+from whatif.domain.metric_table import BENCHMARK_COLUMNS, METRIC_COLUMNS
 
 KEY = ("bars_snapshot", "data_digest", "config_id", "symbol", "window", "window_start", "window_end")
 """What identifies a backtest: the market, the slice, the configuration, the window."""
@@ -13,30 +15,6 @@ KEY_COLUMNS = {
     "window": "string",
     "window_start": "timestamp",
     "window_end": "timestamp",
-}
-
-METRIC_COLUMNS = {
-    "pnl_gross": "double",
-    "pnl_net": "double",
-    "costs": "double",
-    "return_pct": "double",
-    "sharpe": "double",
-    "sortino": "double",
-    "max_drawdown_pct": "double",
-    "max_drawdown_bars": "bigint",
-    "trades": "bigint",
-    "win_rate": "double",
-    "profit_factor": "double",
-    "sqn": "double",
-    "exposure": "double",
-    "turnover": "double",
-    "open_at_end": "boolean",
-}
-
-BENCHMARK_COLUMNS = {
-    "benchmark_return_pct": "double",
-    "benchmark_sharpe": "double",
-    "benchmark_max_drawdown_pct": "double",
 }
 
 RESULT_COLUMNS = {
@@ -100,9 +78,6 @@ KEPT_COLUMNS = {
     **{f"equity_{name}": kind for name, kind in EQUITY_ARRAYS.items()},
 }
 """The row of one whose series are kept: those too."""
-
-NOT_RESULT = frozenset({"worker", "wall_seconds", "finished_at", "user", "host", "command", "versions"})
-"""Columns that may differ between two runs of the same backtest."""
 
 
 def row_columns(keep: bool) -> dict[str, str]:

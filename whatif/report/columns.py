@@ -1,97 +1,17 @@
-"""What each metric is called, measured in, and how its numbers are written."""
+"""Texts of a report's columns: how numbers of metrics and values of axes are written."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from whatif.domain import LOWER_IS_BETTER
+from whatif.domain import METRICS, Metric
 
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How one metric is shown.
-
-    Attributes
-    ----------
-    key : str
-        Column of the leaderboard.
-    label : str
-        Heading of a column.
-    unit : str
-        Unit in the heading; empty for a ratio.
-    kind : str
-        "ratio", "percent" (points), "fraction" (shown as percent), "money", "count" or "flag".
-    meaning : str
-        One sentence for a reader who meets the metric for the first time.
-    signed : bool
-        Whether zero is the middle of its scale.
-    """
-
-    key: str
-    label: str
-    unit: str
-    kind: str
-    meaning: str
-    signed: bool = False
-
-    @property
-    def less_is_better(self) -> bool:
-        """Whether a ranking by this metric puts the lowest first."""
-        return self.key.removeprefix("benchmark_") in LOWER_IS_BETTER
-
-    @property
-    def heading(self) -> str:
-        """Label with the unit, for places without room for two lines."""
-        return f"{self.label}, {self.unit}" if self.unit else self.label
-
-
-_ALL = (
-    Metric("sharpe", "Sharpe", "a year", "ratio",
-           "Mean over standard deviation of the returns per period, scaled to a year; risk-free rate 0.",
-           signed=True),
-    Metric("sortino", "Sortino", "a year", "ratio",
-           "As Sharpe, but only returns below zero count as risk.", signed=True),
-    Metric("return_pct", "Return", "%", "percent",
-           "Change of the account over the window, after all costs; not scaled to a year.", signed=True),
-    Metric("max_drawdown_pct", "Max drawdown", "%", "percent",
-           "Deepest fall of the account from an earlier peak, as a share of that peak."),
-    Metric("max_drawdown_bars", "Longest drawdown", "bars", "count",
-           "Most bars that the account stayed below an earlier peak."),
-    Metric("pnl_net", "Net profit", "money", "money",
-           "Profit after commission and slippage, in the currency of the prices.", signed=True),
-    Metric("pnl_gross", "Gross profit", "money", "money",
-           "Profit before costs, in the currency of the prices.", signed=True),
-    Metric("costs", "Costs", "money", "money", "What trading cost, in the currency of the prices."),
-    Metric("trades", "Trades", "", "count", "Closed round trips."),
-    Metric("win_rate", "Winners", "%", "fraction", "Share of closed trades that lost nothing, after costs."),
-    Metric("profit_factor", "Profit factor", "", "ratio",
-           "Sum of the winners over the sum of the losers; ∞ without a loser."),
-    Metric("sqn", "SQN", "", "ratio",
-           "System quality number: mean over standard deviation of net trade profits,"
-           " times the root of their number.", signed=True),
-    Metric("exposure", "Exposure", "% of bars", "fraction", "Share of bars with an open position."),
-    Metric("turnover", "Turnover", "× account", "ratio",
-           "Value of everything bought and sold over the account's mean value."),
-    Metric("open_at_end", "Open at end", "", "flag",
-           "Whether a position was still open when the window ended; it is valued at the last close."),
-    Metric("benchmark_sharpe", "Hold Sharpe", "a year", "ratio",
-           "Sharpe of the market held long with all of the cash, over the same window.", signed=True),
-    Metric("benchmark_return_pct", "Hold return", "%", "percent",
-           "Return of the market held long with all of the cash, over the same window.", signed=True),
-    Metric("benchmark_max_drawdown_pct", "Hold max drawdown", "%", "percent",
-           "Deepest fall of the market held long with all of the cash."),
-)  # fmt: skip
-
-METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
-"""Metrics by key, in the order of display."""
 
 
 def metric(key: str) -> Metric:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.report.columns import METRICS
+from whatif.domain import METRICS
 from whatif.report.judgement import Judgement
 from whatif.search import never_traded
 

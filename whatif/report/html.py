@@ -17,8 +17,9 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from whatif.domain import METRICS, Metric
 from whatif.report import neighbourhood, verdict_text, words
-from whatif.report.columns import METRICS, Metric, axis_label, format_metric, metric
+from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
 from whatif.report.embed import (
     MAX_ROWS,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.report.columns import METRICS, MISSING, axis_label, format_metric, format_number, metric
+from whatif.domain import METRICS
+from whatif.report.columns import MISSING, axis_label, format_metric, format_number, metric
 from whatif.report.data import ReportData
 from whatif.report.heatmap import levels
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from whatif.calendars import make_periods, schedule
+from whatif.domain import METRIC_COLUMNS
 from whatif.domain.metrics import account_of
-from whatif.domain.rows import METRIC_COLUMNS
 from whatif.engines import BacktestTask, RunInputs, run_engine
 from whatif.engines.compiled.stage import Stage
 from whatif.runner.plan import WorkItem
