@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.indicators.compile import jit
     from whatif.indicators.evaluation import ArrayCache, evaluate
     from whatif.indicators.expression import Expression
     from whatif.indicators.parser import parse
@@ -16,7 +15,6 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "compile": "jit",
             "evaluation": "ArrayCache evaluate",
             "expression": "Expression",
             "parser": "parse",

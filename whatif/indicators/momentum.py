@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from whatif.indicators.compile import filling, jit, jit_lean
-from whatif.indicators.moving import ema, smma
+from whatif.domain import jit, jit_lean
+from whatif.indicators.moving import ema, filling, smma
 from whatif.typing import FloatArray
 
 

@@ -1,17 +1,37 @@
-"""Moving averages."""
+"""Moving averages, and the making of an indicator out of a kernel that fills an array."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from whatif.domain import exact_sum, exact_sum_in
-from whatif.indicators.compile import filling, jit, jit_lean
+from whatif.domain import exact_sum, exact_sum_in, jit, jit_lean, room_for_partials
 from whatif.typing import FloatArray
 
 _UNIT = 2.0**-52
 """Twice the unit roundoff: bounds one rounding with room to spare."""
+
+
+def filling(kernel: Callable[..., None], *, room: bool = False) -> Callable[..., FloatArray]:
+    """Return the indicator that `kernel` computes into an array which it is given last, and fills whole.
+
+    Machine code that makes no array itself takes half as long to compile. With `room` the kernel
+    is given room for an exact sum's partials after that.
+    """
+
+    def filled(source: FloatArray, *others: Any) -> FloatArray:
+        result = np.empty(len(source))
+        if room:
+            kernel(source, *others, result, room_for_partials())
+        else:
+            kernel(source, *others, result)
+        return result
+
+    filled.__doc__ = kernel.__doc__
+    return filled
 
 
 def _average(source: FloatArray, period: int, result: FloatArray, partials: FloatArray) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from whatif.indicators.compile import jit
+from whatif.domain import jit
 from whatif.indicators.moving import sma
 from whatif.typing import FloatArray
 

@@ -25,9 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whatif.calendars import Schedule, schedule, sessions_per_year
-from whatif.domain import MINUTE_US, timestamps
+from whatif.domain import MINUTE_US, jit, timestamps
 from whatif.errors import SourceError
-from whatif.indicators import jit
 from whatif.sources.sample_market import (
     DEFAULT_EDGE,
     DEFAULT_HORIZON,
