@@ -15,10 +15,11 @@ from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.frames import bars_from_frame
 from whatif.domain.timeframe import MINUTE_US
 from whatif.features.spec import FeatureSpec, feature_frame, forward_vwap
+from whatif.models import RandomForest
 from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
-from whatif.splits.window import Window
-from whatif.study import RandomForest, parse_study
+from whatif.splits.fold import Window
+from whatif.study import parse_study
 
 from .markets import frame_of, lake_rows, put_bars, us, walk
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module, invalidate_caches
@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from inspect import isabstract
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from whatif.errors import PluginError, nearest
 
@@ -193,8 +193,10 @@ class SectionSeam(Seam):
         return str(given.get("kind", self.default)) if isinstance(given, Mapping) else self.default
 
 
-def classes_in(package: str, base: type[Any]) -> dict[str, type[Any]]:
-    """Return what comes along in a package: of each module the class that it defines, by the module's name.
+def classes_in(package: str, base: type[Any], but: Collection[str] = ()) -> dict[str, type[Any]]:
+    """Return what comes along in a package, in order of its modules: of each the class that it defines.
+
+    A class is known by its key `kind`, if that says one name, else by its module's name.
 
     Parameters
     ----------
@@ -202,18 +204,29 @@ def classes_in(package: str, base: type[Any]) -> dict[str, type[Any]]:
         Name of a package, each of whose modules defines one class derived from `base`.
     base : type
         What they derive from.
+    but : collection of str
+        Modules that are left out.
     """
     found = {}
     for entry in iter_modules(import_module(package).__path__):
-        defined = vars(import_module(f"{package}.{entry.name}")).values()
-        (found[entry.name],) = (
-            thing
-            for thing in defined
-            if isinstance(thing, type)
-            and issubclass(thing, base)
-            and thing.__module__ == f"{package}.{entry.name}"
-        )
+        module = f"{package}.{entry.name}"
+        if entry.name not in but:
+            (kind,) = (
+                thing
+                for thing in vars(import_module(module)).values()
+                if isinstance(thing, type) and issubclass(thing, base) and thing.__module__ == module
+            )
+            found[_said_kind(kind) or entry.name] = kind
     return found
+
+
+def _said_kind(kind: type[Any]) -> str | None:
+    """Return the default of a section's key `kind`, or the one value that it takes; None if it takes any."""
+    field = getattr(kind, "model_fields", {}).get("kind")
+    if field is None:
+        return None
+    said = (field.default,) if isinstance(field.default, str) else get_args(field.annotation)
+    return said[0] if len(said) == 1 else None
 
 
 @lru_cache(maxsize=16)

@@ -17,8 +17,8 @@ import pytest
 
 from whatif import plugins
 from whatif.axes import SEAM, Axis, MarketAxis, Settings
-from whatif.axes.model import Model
-from whatif.axes.timeframe import Timeframe
+from whatif.axes.kinds.model import Model
+from whatif.axes.kinds.timeframe import Timeframe
 from whatif.domain.bars import Bars
 from whatif.errors import MachineError, PluginError, StudyError
 from whatif.search.grid import expand

@@ -23,7 +23,7 @@ from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, Plan, WindowPlan, WorkItem
 from whatif.search.configuration import Configuration
 from whatif.search.slices import BarSlice
-from whatif.splits.window import Window
+from whatif.splits.fold import Window
 from whatif.strategies import resolve, to_portable
 
 from ..markets import FIRST, LAST, lake_rows, us

@@ -23,7 +23,7 @@ from whatif.errors import EngineError, MachineError, RunError
 from whatif.runner import load, worker
 from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
 from whatif.runner.worker import describe
-from whatif.splits.window import Window
+from whatif.splits.fold import Window
 from whatif.strategies import resolve
 
 from ..markets import changed_after, us, walk

@@ -10,7 +10,7 @@ from whatif.calendars import schedule
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import StudyError
 from whatif.search.chains import forward_chains
-from whatif.splits.window import Window
+from whatif.splits.fold import Window
 
 from ..markets import us
 

@@ -9,7 +9,7 @@ import pytest
 
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import StudyError
-from whatif.splits.combinatorial import combinations
+from whatif.splits.kinds.combinatorial import combinations
 
 from .test_walk_forward import OCTOBER
 from .test_windows import LEAN, shown, timeline

@@ -12,7 +12,7 @@ from whatif.domain.timeframe import DAY_US, MINUTE_US
 from whatif.errors import CalendarError, StudyError
 from whatif.resolve.windows import resolve_timeline
 from whatif.splits import Timeline
-from whatif.splits.window import Window
+from whatif.splits.fold import Window
 from whatif.study import parse_study
 
 LEAN = "start: 2013-10-04, end: 2013-10-12"

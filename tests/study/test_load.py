@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import StudyError
-from whatif.study import Combinatorial, Study, WalkForward, load_study, parse_study
+from whatif.splits import Combinatorial, WalkForward
+from whatif.study import Study, load_study, parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

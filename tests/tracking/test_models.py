@@ -9,9 +9,9 @@ import mlflow
 import pandas as pd
 import pytest
 
+from whatif.models import RandomForest
 from whatif.pins import LakeLocation
-from whatif.splits.window import Window
-from whatif.study import RandomForest
+from whatif.splits.fold import Window
 from whatif.tracking.child_runs import log_model
 from whatif.tracking.run import TrackedRun, is_over, runs_below, start_child, start_study_run
 from whatif.training.fit import Trained, train

@@ -9,9 +9,9 @@ import pytest
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
 from whatif.features.spec import FeatureSpec, feature_frame
+from whatif.models import RandomForest
 from whatif.search.slices import BarSlice
-from whatif.splits.window import Window
-from whatif.study import RandomForest
+from whatif.splits.fold import Window
 from whatif.training.fit import Trained, predict, train, training_rows
 from whatif.training.spec import ModelSpec, model_spec
 from whatif.training.validation import validation_metrics

@@ -11,9 +11,9 @@ import pytest
 from whatif.calendars import schedule
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
+from whatif.models import RandomForest
 from whatif.search.chains import Chain, forward_chains
-from whatif.splits.window import Window
-from whatif.study import RandomForest
+from whatif.splits.fold import Window
 from whatif.training.spec import ModelSpec, model_spec
 from whatif.training.tuning import tune
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from whatif.axes.base import Axis, Settings
     from whatif.axes.change import MarketChange
     from whatif.axes.kinds import SEAM, any_axes, axis_class, bound
+    from whatif.axes.kinds.parameter import Parameter
     from whatif.axes.market import MarketAxis, check_changed
-    from whatif.axes.parameter import Parameter
     from whatif.axes.values import text_of
 else:
     __getattr__, __dir__, __all__ = door(
@@ -21,7 +21,7 @@ else:
             "change": "MarketChange",
             "kinds": "SEAM any_axes axis_class bound",
             "market": "MarketAxis check_changed",
-            "parameter": "Parameter",
+            "kinds.parameter": "Parameter",
             "values": "text_of",
         },
     )

@@ -1,9 +1,9 @@
-"""The seam of axes: what a thing that varies has to say of itself.
+"""The seam of axes: the base class of all that varies between configurations.
 
 An axis has a name, which is its column in the results, and the values that it takes. Its class says what a
-value changes of a configuration, and how it is shown. Those that come along stand in modules beside this
-one; one of your own is found by entry point (`whatif.axes`) or by `module:Name`, as the key of an axis or
-as its `kind`, and tried with `whatif.testing.check_axis`.
+value changes of a configuration, and how it is shown. Those that come along stand in `whatif.axes.kinds`;
+one of your own is found by entry point (`whatif.axes`) or by `module:Name`, as the key of an axis or as its
+`kind`, and tried with `whatif.testing.check_axis`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whatif.models.base import Fitted, ModelKind, Tune
     from whatif.models.contract import check_fitted, check_frame, check_rows
     from whatif.models.kinds import SEAM
-    from whatif.models.random_forest import RandomForest
+    from whatif.models.kinds.random_forest import RandomForest
     from whatif.models.spark_ml import SparkModel
 else:
     __getattr__, __dir__, __all__ = door(
@@ -21,7 +21,7 @@ else:
             "base": "Fitted ModelKind Tune",
             "contract": "check_fitted check_frame check_rows",
             "kinds": "SEAM",
-            "random_forest": "RandomForest",
+            "kinds.random_forest": "RandomForest",
             "spark_ml": "SparkModel",
         },
     )

@@ -1,8 +1,8 @@
-"""The seam of models: what a kind of model has to say of itself.
+"""The seam of models: the base class of all kinds of models.
 
 A model is a section of the study. Its class gives the keys, learns from rows of a features table, and
-predicts others. Kinds that come along stand in modules beside this one; one of your own is found by
-entry point (`whatif.models`) or by `module:Name` as the model's `kind`, and tried with
+predicts others. Kinds that come along stand in `whatif.models.kinds`; one of your own is found by entry
+point (`whatif.models`) or by `module:Name` as the model's `kind`, and tried with
 `whatif.testing.check_model`. A study is read without Spark, so a kind imports what it learns with inside of
 its methods.
 """

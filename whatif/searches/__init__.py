@@ -9,13 +9,13 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.searches.base import Evaluation, Point, Search, Searcher, SearchSpace
     from whatif.searches.kinds import SEAM
-    from whatif.searches.walk import Grid
+    from whatif.searches.kinds.grid import Grid
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "base": "Evaluation Point Search SearchSpace Searcher",
             "kinds": "SEAM",
-            "walk": "Grid",
+            "kinds.grid": "Grid",
         },
     )

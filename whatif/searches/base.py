@@ -1,7 +1,7 @@
-"""The seam of searches: which points of a study's axes are evaluated, and in what order.
+"""The seam of searches: the base class of all ways to choose points of a study's axes.
 
 A search is a section of the study. Its class gives the keys, and starts a searcher, which is asked for
-points and told what they gave. Those that come along stand in modules beside this one; one of your own is
+points and told what they gave. Those that come along stand in `whatif.searches.kinds`; one of your own is
 found by entry point (`whatif.searches`) or by `module:Name` as the study's `search.kind`, and tried with
 `whatif.testing.check_search`.
 """

@@ -1,9 +1,9 @@
-"""The seam of splits: what a way to split a study's time has to say of itself.
+"""The seam of splits: the base class of all ways to split a study's time.
 
-A split is a section of the study. Its class gives the keys, and makes of a slice of time the folds
-that configurations are trained, ranked and told on. Those that come along stand in modules beside this
-one; one of your own is found by entry point (`whatif.splits`) or by `module:Name` as the study's
-`split.kind`, and tried with `whatif.testing.check_split`.
+A split is a section of the study. Its class gives the keys, and makes of a slice of time the folds that
+configurations are trained, ranked and told on. Those that come along stand in `whatif.splits.kinds`; one of
+your own is found by entry point (`whatif.splits`) or by `module:Name` as the study's `split.kind`, and
+tried with `whatif.testing.check_split`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 from whatif.errors import StudyError
 from whatif.splits.base import Folds, Split, TimeSlice
-from whatif.splits.fold import Fold
-from whatif.splits.window import Window
+from whatif.splits.fold import Fold, Window
 
 
 def check_folds(split: Split, made: Folds, time: TimeSlice) -> None:

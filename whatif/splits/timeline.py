@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from whatif.calendars import Schedule
 from whatif.splits.base import Split, TimeSlice
 from whatif.splits.contract import check_folds
-from whatif.splits.fold import Fold
-from whatif.splits.window import Window
+from whatif.splits.fold import Fold, Window
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,31 +1,21 @@
-"""The YAML contract between an author and the engine."""
+"""Studies as their authors write them: keys, types, rules, and digests of their content."""
 
-from whatif.models import RandomForest
-from whatif.splits import Combinatorial, Holdout, WalkForward
-from whatif.study.digest import canonical, digest
-from whatif.study.load import load_study, parse_study
-from whatif.study.model import (
-    CalendarSection,
-    DataSlice,
-    Keep,
-    Label,
-    StrategySection,
-    Study,
-)
+from __future__ import annotations
 
-__all__ = [
-    "CalendarSection",
-    "Combinatorial",
-    "DataSlice",
-    "Holdout",
-    "Keep",
-    "Label",
-    "RandomForest",
-    "StrategySection",
-    "Study",
-    "WalkForward",
-    "canonical",
-    "digest",
-    "load_study",
-    "parse_study",
-]
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.study.digests import canonical, digest
+    from whatif.study.load import load_study, parse_study
+    from whatif.study.model import CalendarSection, DataSlice, Keep, Label, StrategySection, Study
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "digests": "canonical digest",
+            "load": "load_study parse_study",
+            "model": "CalendarSection DataSlice Keep Label StrategySection Study",
+        },
+    )

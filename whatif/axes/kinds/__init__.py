@@ -1,4 +1,4 @@
-"""The axes that a study can name, and how one is told from its name."""
+"""Axes that come along, one class in each module, and the axis that a name or a section means."""
 
 from __future__ import annotations
 
@@ -9,27 +9,19 @@ from typing import Any
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from whatif.axes.base import Axis
-from whatif.axes.execution import Execution
-from whatif.axes.model import Model
-from whatif.axes.overlay import Overlay
-from whatif.axes.parameter import Parameter
-from whatif.axes.timeframe import Timeframe
+from whatif.axes.kinds.overlay import Overlay
+from whatif.axes.kinds.parameter import Parameter
 from whatif.axes.values import MAX_POINTS, count_text, count_values, listed
 from whatif.domain import OVERLAY_NAMES
 from whatif.errors import PluginError, StudyError, nearest
-from whatif.plugins import Seam
+from whatif.plugins import Seam, classes_in
 
 SEAM = Seam(
     "whatif.axes",
     Axis,
     "axis",
-    {
-        "parameter": Parameter,
-        "model": Model,
-        "execution": Execution,
-        "timeframe": Timeframe,
-        **dict.fromkeys(OVERLAY_NAMES, Overlay),
-    },
+    # an overlay's axis has the overlay's own name
+    {**classes_in(__name__, Axis, but=("overlay",)), **dict.fromkeys(OVERLAY_NAMES, Overlay)},
 )
 
 

@@ -14,9 +14,8 @@ from whatif.domain import timeframe_us
 from whatif.errors import StudyError
 from whatif.splits.base import Folds, Split, TimeSlice
 from whatif.splits.edges import Edges
-from whatif.splits.fold import Fold
+from whatif.splits.fold import Fold, Window
 from whatif.splits.lengths import Embargo, embargo_length_us
-from whatif.splits.window import Window
 from whatif.typing import IntArray
 
 MAX_SPLITS = 5_000
