@@ -43,6 +43,6 @@ def test_a_module_is_loaded_when_its_name_is_taken() -> None:
     code = (
         "import sys, whatif.results; assert 'whatif.results.pending' not in sys.modules\n"
         "from whatif.results import Again; assert 'whatif.results.pending' in sys.modules\n"
-        "assert 'whatif.results.looks' not in sys.modules"
+        "assert 'whatif.results.trials' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

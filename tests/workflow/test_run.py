@@ -371,7 +371,7 @@ def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market,
     axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
     small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
     monkeypatch.setattr("whatif.results.pending.ALL_UP_TO", 6)
-    monkeypatch.setattr("whatif.workflow.run.returns_to_keep", small)
+    monkeypatch.setattr("whatif.results.retention.returns_to_keep", small)
     result = go(axes=axes)
     board = result.leaderboard()
     returns = rows_of(market, RETURNS)
@@ -396,7 +396,7 @@ def test_what_one_study_drops_another_on_other_symbols_keeps(go, market, monkeyp
     kept = keys_of(rows_of(market, RETURNS))
     monkeypatch.setattr("whatif.results.pending.ALL_UP_TO", 6)
     small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
-    monkeypatch.setattr("whatif.workflow.run.returns_to_keep", small)
+    monkeypatch.setattr("whatif.results.retention.returns_to_keep", small)
     result = go(axes=axes, data={**STUDY["data"], "symbols": ["A"]})
     assert (result.computed, result.resumed) == (10, 0)
     returns = rows_of(market, RETURNS)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         delete_matching,
         insert_missing,
         replace,
+        sql_text,
         take_back,
         upsert,
     )
@@ -53,6 +54,6 @@ else:
             "spec": "TableSpec",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append append_rows delete_matching insert_missing replace take_back upsert",
+            "write": "append append_rows delete_matching insert_missing replace sql_text take_back upsert",
         },
     )

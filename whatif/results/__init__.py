@@ -7,39 +7,40 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.results.board import leaderboard, stored, stored_rows
+    from whatif.results.board import leaderboard, path_board, paths_of, stored, stored_rows
     from whatif.results.choice import Chosen, FoldAnswer, choose_in_folds, told
-    from whatif.results.looks import record_looks
     from whatif.results.others import Grid, other_returns
     from whatif.results.panels import Key, returns_panel
-    from whatif.results.paths import path_board, paths_of
-    from whatif.results.pending import Again, failed_on, keeps_all_returns, pending_on, sweep_of
-    from whatif.results.retention import after_ranking, not_stored, returns_to_keep, union, while_sweeping
+    from whatif.results.pending import Again, drop_failed, keeps_all_returns, pending_on, sweep_of
+    from whatif.results.retention import (
+        after_ranking,
+        drop_returns,
+        not_stored,
+        returns_to_keep,
+        union,
+        while_sweeping,
+    )
     from whatif.results.selection import RankedOn, StudySelection, TestResult, select
     from whatif.results.stitch import Stitched, fold_table, stitched
     from whatif.results.stopped import stopped_for_memory, stopped_for_time
-    from whatif.results.store import ResultStore, Slot, read_rows
-    from whatif.results.study import ResolvedStudy
-    from whatif.results.trials import Trials, count_looks, count_trials
+    from whatif.results.store import ResolvedStudy, ResultStore, Slot, read_rows
+    from whatif.results.trials import Trials, count_looks, count_trials, record_looks
     from whatif.results.work import NOTHING, Keep, Pending
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "board": "leaderboard stored stored_rows",
+            "board": "leaderboard path_board paths_of stored stored_rows",
             "choice": "Chosen FoldAnswer choose_in_folds told",
-            "looks": "record_looks",
             "others": "Grid other_returns",
             "panels": "Key returns_panel",
-            "paths": "path_board paths_of",
-            "pending": "Again failed_on keeps_all_returns pending_on sweep_of",
-            "retention": "after_ranking not_stored returns_to_keep union while_sweeping",
+            "pending": "Again drop_failed keeps_all_returns pending_on sweep_of",
+            "retention": "after_ranking drop_returns not_stored returns_to_keep union while_sweeping",
             "selection": "RankedOn StudySelection TestResult select",
             "stitch": "Stitched fold_table stitched",
             "stopped": "stopped_for_memory stopped_for_time",
-            "store": "ResultStore Slot read_rows",
-            "study": "ResolvedStudy",
-            "trials": "Trials count_looks count_trials",
+            "store": "ResolvedStudy ResultStore Slot read_rows",
+            "trials": "Trials count_looks count_trials record_looks",
             "work": "Keep NOTHING Pending",
         },
     )

@@ -20,8 +20,7 @@ from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
 from whatif.lake import RETURNS
 from whatif.pins import all_of, one_of, within
-from whatif.results.store import MOST_IN_FILTER, ResultStore
-from whatif.results.study import ResolvedStudy
+from whatif.results.store import MOST_IN_FILTER, ResolvedStudy, ResultStore
 from whatif.results.trials import OtherTrial, Place, Row, microsecond_column
 from whatif.typing import FloatArray, IntArray
 

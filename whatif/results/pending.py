@@ -1,18 +1,21 @@
-"""What of a study is still to be run."""
+"""Pending backtests: those that a study lacks, and those that failed and are run again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from whatif.lake import RESULTS, RETURNS
+from whatif.lake import RESULTS, RETURNS, sql_text
 from whatif.pins import all_of, equal, starts_with
 from whatif.results.stopped import STOPPED, is_tried_again
-from whatif.results.store import ResultStore
-from whatif.results.study import ResolvedStudy
+from whatif.results.store import ResolvedStudy, ResultStore
 from whatif.results.work import Pending
 from whatif.search import Configuration
 from whatif.splits import Window
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ALL_UP_TO = 10_000
 """Configurations up to which a study keeps all returns."""
@@ -73,6 +76,21 @@ def failed_on(store: ResultStore, window: Window, again: Again) -> set[tuple[str
         for row in batch.to_pylist()
         if again.failed or is_tried_again(row["error"], again.time_limit)
     }
+
+
+def drop_failed(
+    session: Callable[[], SparkSession], store: ResultStore, pending: Iterable[Pending], again: Again
+) -> None:
+    """Delete the rows of those pending backtests that failed before: no row is ever changed."""
+    windows = {window.name: window for window in store.resolved.timeline.backtested}
+    work = [(windows[part.window], part) for part in pending]
+    failed = {window: failed_on(store, window, again) for window in {window for window, _ in work}}
+    for window, part in work:
+        symbol = "+".join(part.symbols)
+        mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in failed[window]}
+        if mine:
+            condition = f"symbol = {sql_text(symbol)} AND status = 'error'"
+            store.delete(session(), RESULTS, window, mine, condition)
 
 
 def sweep_of(store: ResultStore, again: Again | None = None) -> tuple[list[Pending], int]:

@@ -1,19 +1,22 @@
-"""Retention: of which backtests a study keeps returns, trades and equity, and which are not stored yet."""
+"""Retention: which returns, trades and equity a study keeps, which of them lack, and which go."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from whatif.lake import EQUITY, RESULTS, TRADES
-from whatif.results.pending import ALL_UP_TO, work_of
-from whatif.results.store import ResultStore
-from whatif.results.study import ResolvedStudy
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, sql_text
+from whatif.results.pending import ALL_UP_TO, keeps_all_returns, work_of
+from whatif.results.store import ResolvedStudy, ResultStore
 from whatif.results.work import NOTHING, Keep, Pending
 from whatif.splits import Window
 from whatif.study import Study
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 BEST = 2_000
 SAMPLED = 8_000
@@ -75,6 +78,38 @@ def not_stored(store: ResultStore, window: Window, keep: Keep) -> list[Pending]:
 
 def _keys(names: frozenset[str]) -> set[tuple[str, str]]:
     return {(config_id, symbol) for config_id, _, symbol in (name.partition("/") for name in names)}
+
+
+def drop_returns(
+    session: Callable[[], SparkSession], store: ResultStore, window: Window, ranked: Sequence[str]
+) -> int | None:
+    """Delete the returns on a window that a study of this size does not keep.
+
+    Parameters
+    ----------
+    session : callable
+        Gives Spark, which is asked for only if something is deleted.
+    store : ResultStore
+        The study.
+    window : Window
+        The window.
+    ranked : sequence of str
+        config_id of every configuration, best first.
+
+    Returns
+    -------
+    int or None
+        Configurations whose returns stay; None if nothing was deleted.
+    """
+    if keeps_all_returns(store.resolved):
+        return None
+    mine = set(ranked)
+    surplus = ({config_id for config_id, _ in store.keys(RETURNS, window)} & mine) - returns_to_keep(ranked)
+    if not surplus:
+        return None
+    symbols = ", ".join(sql_text("+".join(group)) for group in store.resolved.portfolios)
+    store.delete(session(), RETURNS, window, surplus, f"symbol IN ({symbols})")
+    return len(mine) - len(surplus)
 
 
 def returns_to_keep(

@@ -1,16 +1,18 @@
-"""The store of results: a study, and its rows in the tables, read without a JVM."""
+"""The store of results: what the tables have to know of a study, and its rows, read without a JVM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from whatif.lake import TableSpec
+from whatif.domain import Periods, timestamps
+from whatif.lake import TableSpec, delete_matching
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -23,15 +25,82 @@ from whatif.pins import (
     table_exists,
     within,
 )
-from whatif.results.study import ResolvedStudy
-from whatif.splits import Window
+from whatif.search import BarSlice, Configuration, Grid
+from whatif.splits import Fold, Timeline, Window
+from whatif.study import Study
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
+    from pyspark.sql import SparkSession
 
 MOST_IN_FILTER = 200
 
 _KEY = ["config_id", "symbol"]
+
+
+class ResolvedStudy(Protocol):
+    """A study joined with its time, its configurations and the bars that it runs on."""
+
+    @property
+    def study(self) -> Study:
+        """The study as authored."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Its folds as instants."""
+
+    @property
+    def bars(self) -> Pin:
+        """The snapshot that it runs on."""
+
+    @property
+    def data_digest(self) -> str:
+        """Digest of the slice that results depend on."""
+
+    @property
+    def slices(self) -> Mapping[str, BarSlice]:
+        """Bars by timeframe."""
+
+    @property
+    def models(self) -> Mapping[tuple[str, str, int], Any]:
+        """What it trains, by name, timeframe and number of the fold."""
+
+    @property
+    def periods(self) -> Mapping[str, Periods]:
+        """Periods of each window that backtests run in."""
+
+    @property
+    def window_bars(self) -> Mapping[tuple[str, str], int]:
+        """Bars of the first timeframe by symbol and window, for estimates."""
+
+    @property
+    def portfolios(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of symbols that share an account: one each, or all together."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a row of the ranking stands for several accounts."""
+
+    @property
+    def grid(self) -> Grid:
+        """Configurations of the last fold."""
+
+    @property
+    def count(self) -> int:
+        """How many configurations there are; of a search that learns, how many there could be."""
+
+    @property
+    def every_configuration(self) -> Collection[Configuration]:
+        """The configurations of all folds, each once."""
+
+    def configuration(self, config_id: str) -> Configuration:
+        """Return the configuration of this id, of whatever fold."""
+
+    def configurations(self, fold: Fold) -> tuple[Configuration, ...]:
+        """Return the configurations of a fold."""
+
+    def names_in(self, fold: Fold) -> Mapping[str, str]:
+        """Return what each configuration of the last fold is called in another, whose models differ."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +185,27 @@ class ResultStore:
             keys.update(zip(*(distinct[name].to_pylist() for name in _KEY), strict=True))
         asked = None if configurations is None else set(configurations)
         return {key for key in keys if (asked is None or key[0] in asked) and slot.holds(key[1])}
+
+    def delete(
+        self,
+        spark: SparkSession,
+        table: TableSpec,
+        window: Window,
+        configurations: Iterable[str],
+        condition: str,
+    ) -> None:
+        """Delete rows of some configurations on `window`, of those that SQL says of columns of `table`."""
+        start, end = (
+            f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([window.start_us, window.end_us]))
+        )
+        resolved = self.resolved
+        where = (
+            f"bars_snapshot = {resolved.bars.snapshot_id} AND data_digest = '{resolved.data_digest}' "
+            f"AND `window` = '{window.name}' AND window_start = {start} AND window_end = {end} "
+            f"AND {condition}"
+        )
+        frame = pd.DataFrame({"config_id": sorted(configurations)})
+        delete_matching(spark, self.location, table, spark.createDataFrame(frame, "config_id string"), where)
 
     def stream(
         self, table: TableSpec, columns: Sequence[str], row_filter: BooleanExpression

@@ -1,25 +1,26 @@
-"""Counts what was tried on the same data, in any study, and how often its test window was opened.
-
-Starts no JVM.
-"""
+"""Trials on the same data, in any study, and looks at its test window: counted without a JVM, and noted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
-from whatif.lake import RESULTS, TEST_LOOKS, TableSpec
+from whatif.domain import timestamps
+from whatif.lake import RESULTS, TEST_LOOKS, TableSpec, append_rows
 from whatif.pins import all_of, equal, within
-from whatif.results.store import ResultStore
-from whatif.results.study import ResolvedStudy
+from whatif.results.store import ResolvedStudy, ResultStore
+from whatif.results.work import Pending
 from whatif.splits import Window
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
+    from pyspark.sql import SparkSession
 
 Row = tuple[str, ...]
 
@@ -213,3 +214,34 @@ def microsecond_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_timestamp(column.type):
         return column
     return column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+
+
+def record_looks(
+    session: Callable[[], SparkSession],
+    store: ResultStore,
+    pending: Sequence[Pending],
+    origin: Mapping[str, str],
+) -> None:
+    """Add a row to `test_looks` for each backtest that is about to be run on a test window."""
+    bounds = {
+        fold.test.name: timestamps(np.array([fold.test.start_us, fold.test.end_us]))
+        for fold in store.resolved.timeline.every
+        if fold.test is not None
+    }
+    rows = [
+        {
+            "study": store.resolved.study.study,
+            "data_digest": store.resolved.data_digest,
+            "looked_at": datetime.now(UTC),
+            "user": origin["user"],
+            "host": origin["host"],
+            "config_id": configuration.config_id,
+            "symbol": "+".join(part.symbols),
+            "window_start": bounds[part.window][0],
+            "window_end": bounds[part.window][1],
+            "command": origin["command"],
+        }
+        for part in pending
+        for configuration in part.configurations
+    ]
+    append_rows(None if store.location.local else session(), store.location, TEST_LOOKS, rows)

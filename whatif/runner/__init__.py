@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from whatif.runner.apart import Signals, can_run_apart, rows_apart
     from whatif.runner.load import array_store, load_bars
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
-    from whatif.runner.spark import WaveDone, backtests, drop_failed, drop_returns, run_waves
+    from whatif.runner.spark import WaveDone, backtests, run_waves
     from whatif.runner.sweep import task_of
     from whatif.runner.under_way import MOST_AT_ONCE
     from whatif.runner.warm import warm_up
@@ -24,7 +24,7 @@ else:
             "apart": "Signals can_run_apart rows_apart",
             "load": "array_store load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
-            "spark": "WaveDone backtests drop_failed drop_returns run_waves",
+            "spark": "WaveDone backtests run_waves",
             "sweep": "task_of",
             "under_way": "MOST_AT_ONCE",
             "warm": "warm_up",

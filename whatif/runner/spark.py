@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -23,12 +22,11 @@ from whatif.domain import (
     TRADE_ARRAYS,
     ddl,
     row_columns,
-    timestamps,
     worker_columns,
 )
 from whatif.engines import get_engine
 from whatif.errors import MachineError, RunError, WhatIfError
-from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, delete_matching, insert_missing
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
 from whatif.runner.plan import Plan, WorkItem
@@ -287,63 +285,6 @@ def store(
         for one in storing:
             one.result()
     insert_missing(spark, location, RESULTS, few, mine, distinct=True)
-
-
-def drop_returns(
-    spark: SparkSession,
-    location: LakeLocation,
-    plan: Plan,
-    window: str,
-    configurations: Iterable[str],
-    symbols: Iterable[str],
-) -> None:
-    """Delete the returns of some configurations on some symbols, as rows name them, in one window."""
-    mine = f"symbol IN ({', '.join(_quoted(symbol) for symbol in symbols)})"
-    _delete(spark, location, RETURNS, plan, window, configurations, mine)
-
-
-def drop_failed(
-    spark: SparkSession,
-    location: LakeLocation,
-    plan: Plan,
-    where: tuple[str, str],
-    configurations: Iterable[str],
-) -> None:
-    """Delete the results of some configurations that were stopped or failed, so that they run again.
-
-    `where` is a window's name, and a symbol or symbols joined by "+".
-    """
-    window, symbol = where[0], _quoted(where[1])
-    failed = f"symbol = {symbol} AND status = 'error'"
-    _delete(spark, location, RESULTS, plan, window, configurations, failed)
-
-
-def _delete(
-    spark: SparkSession,
-    location: LakeLocation,
-    table: TableSpec,
-    plan: Plan,
-    window: str,
-    configurations: Iterable[str],
-    further: str,
-) -> None:
-    bounds = plan.windows[window].window
-    start, end = (
-        f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([bounds.start_us, bounds.end_us]))
-    )
-    condition = (
-        f"bars_snapshot = {plan.bars.snapshot_id} AND data_digest = '{plan.data_digest}' "
-        f"AND `window` = '{window}' AND window_start = {start} AND window_end = {end} AND {further}"
-    )
-    frame = pd.DataFrame({"config_id": sorted(configurations)})
-    values = spark.createDataFrame(frame, "config_id string")
-    delete_matching(spark, location, table, values, condition)
-
-
-def _quoted(text: str) -> str:
-    """Return a literal of Spark's SQL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _name() -> Column:

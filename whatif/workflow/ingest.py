@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
 from whatif.exchanges import known_dates
-from whatif.lake import BARS, BARS_QUARANTINE, append, create_tables, insert_missing, upsert, writer_lock
+from whatif.lake import (
+    BARS,
+    BARS_QUARANTINE,
+    append,
+    create_tables,
+    insert_missing,
+    sql_text,
+    upsert,
+    writer_lock,
+)
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
@@ -324,10 +333,10 @@ def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[
         return None
     terms = [
         f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
-        f"{prefix}timeframe IN ({_literals(row['timeframes'])})",
+        f"{prefix}timeframe IN ({', '.join(map(sql_text, sorted(row['timeframes'])))})",
     ]
     if len(row["symbols"]) <= _MOST_SYMBOLS_IN_FILTER:
-        terms.append(f"{prefix}symbol IN ({_literals(row['symbols'])})")
+        terms.append(f"{prefix}symbol IN ({', '.join(map(sql_text, sorted(row['symbols'])))})")
     return " AND ".join(terms)
 
 
@@ -373,8 +382,3 @@ def _snapshot_id(location: LakeLocation) -> int | None:
         return None
     snapshot = open_table(location, BARS.name).current_snapshot()
     return None if snapshot is None else snapshot.snapshot_id
-
-
-def _literals(values: Sequence[str]) -> str:
-    escaped = (value.replace("\\", "\\\\").replace("'", "\\'") for value in sorted(values))
-    return ", ".join(f"'{value}'" for value in escaped)

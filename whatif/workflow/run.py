@@ -19,7 +19,7 @@ from rich.console import Console
 from whatif.domain import PRICE_FIELDS
 from whatif.engines import keep_in
 from whatif.errors import RunError
-from whatif.lake import RETURNS, maintain, refused_in, writer_lock
+from whatif.lake import maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
 from whatif.report import write as write_html
@@ -43,12 +43,11 @@ from whatif.results import (
     ResultStore,
     after_ranking,
     choose_in_folds,
-    failed_on,
-    keeps_all_returns,
+    drop_failed,
+    drop_returns,
     not_stored,
     pending_on,
     record_looks,
-    returns_to_keep,
     select,
     stitched,
     sweep_of,
@@ -61,8 +60,6 @@ from whatif.runner import (
     Plan,
     WaveDone,
     WindowPlan,
-    drop_failed,
-    drop_returns,
     run_waves,
     total_cost,
 )
@@ -246,7 +243,10 @@ class _Run:
         resolved = self.resolved
         answers = choose_in_folds(self.store)
         for answer in answers:
-            self._thin_returns(plan, answer)
+            ranked = answer.board["config_id"].astype(str).tolist()
+            kept = drop_returns(self.session, self.store, answer.fold.validate[0], ranked)
+            if kept is not None:
+                self._say(f"returns: kept of {kept:,} configurations")
             if answer.reason:
                 self._say(answer.reason)
         plan, final = self._final(plan, prepared, answers[-1], tracker)
@@ -326,7 +326,7 @@ class _Run:
                     bar.advance(done.backtests, done.cost, done.failed)
 
             keep = while_sweeping(self.resolved.study)
-            self._forget_failed(plan, pending)
+            self._drop_failed(pending)
             with _imported_meanwhile(_TO_JUDGE):
                 run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
 
@@ -347,19 +347,6 @@ class _Run:
         self.resolved = explore(self.resolved, self.location, evaluate)
         self.store = ResultStore(self.location, self.resolved)
         return computed, resumed
-
-    def _thin_returns(self, plan: Plan, answer: FoldAnswer) -> None:
-        """Delete the returns that a study of this size does not keep."""
-        if keeps_all_returns(self.resolved):
-            return
-        validate, board = answer.fold.validate[0], answer.board
-        stored = {config_id for config_id, _ in self.store.keys(RETURNS, validate)}
-        mine = set(board["config_id"].astype(str))
-        surplus = (stored & mine) - returns_to_keep(board["config_id"].astype(str))
-        if surplus:
-            symbols = ["+".join(group) for group in self.resolved.portfolios]
-            drop_returns(self.session(), self.location, plan, validate.name, surplus, symbols)
-            self._say(f"returns: kept of {len(mine) - len(surplus):,} configurations")
 
     def _open(self, plan: Plan, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
         """Store the series the study asks for, and run the chosen configurations on their test windows."""
@@ -382,7 +369,7 @@ class _Run:
         if looks:
             record_looks(self.session, self.store, looks, self.origin)
         if work or looks:
-            self._forget_failed(plan, looks)
+            self._drop_failed(looks)
             run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, union(keeps))
         return told(self.store, answers)
 
@@ -392,19 +379,9 @@ class _Run:
         options = self.options
         return None if options.only_stored else Again(options.time_limit, options.retry_failed)
 
-    def _forget_failed(self, plan: Plan, pending: Sequence[Pending]) -> None:
-        """Delete the rows of those pending backtests that failed before: no row is ever changed."""
-        if self._again is None:
-            return
-        failed = {
-            name: failed_on(self.store, plan.windows[name].window, self._again)
-            for name in {part.window for part in pending}
-        }
-        for part in pending:
-            symbol = "+".join(part.symbols)
-            mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in failed[part.window]}
-            if mine:
-                drop_failed(self.session(), self.location, plan, (part.window, symbol), mine)
+    def _drop_failed(self, pending: Sequence[Pending]) -> None:
+        if self._again is not None:
+            drop_failed(self.session, self.store, pending, self._again)
 
     def _ask_slots(self) -> int:
         """Return how many tasks can run at once now, and remember the most that there were."""
