@@ -140,7 +140,7 @@ def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_p
     """Change every bar of the test window: the same ranking and the same choice, another test figure."""
     from whatif.lake.tables import BARS
     from whatif.lake.write import upsert
-    from whatif.workflow.run import RunOptions, run
+    from whatif.workflow import RunOptions, run
 
     bars = walk("SPY", 11, minutes=90)
     put_bars(spark, lake_home, [bars])

@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
     from whatif.study import Study, load_study
-    from whatif.workflow.result import StudyResult
-    from whatif.workflow.run import run
+    from whatif.workflow import StudyResult, run
 
 _HOMES = {
     "backtest": "whatif.engines.api",
     "load_study": "whatif.study",
     "read_bars": "whatif.pins.api",
-    "run": "whatif.workflow.run",
+    "run": "whatif.workflow",
     "Study": "whatif.study",
-    "StudyResult": "whatif.workflow.result",
+    "StudyResult": "whatif.workflow",
 }
 
 __all__ = ["Study", "StudyResult", "backtest", "load_study", "read_bars", "run"]

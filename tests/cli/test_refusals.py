@@ -48,7 +48,7 @@ def _no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a JVM would have been started")
 
     monkeypatch.setattr(session, "get_spark", start)
-    monkeypatch.setattr("whatif.workflow.lazy.get_spark", start)
+    monkeypatch.setattr("whatif.workflow.steps.get_spark", start)
 
 
 @pytest.fixture
@@ -393,7 +393,7 @@ class TestTheCommandLine:
             raise MachineError("bars of A could not be read: OSError: [Errno 5]")
 
         (tmp_path / "study.yaml").write_text(STUDY)
-        monkeypatch.setattr("whatif.workflow.run.load_study", fail)
+        monkeypatch.setattr("whatif.workflow.study.load_study", fail)
         assert main(["run", str(tmp_path / "study.yaml")]) == 1
         assert "error: bars of A could not be read" in capsys.readouterr().err
 
@@ -402,6 +402,6 @@ class TestTheCommandLine:
             raise KeyboardInterrupt
 
         (tmp_path / "study.yaml").write_text(STUDY)
-        monkeypatch.setattr("whatif.workflow.run.load_study", interrupt)
+        monkeypatch.setattr("whatif.workflow.study.load_study", interrupt)
         assert main(["run", str(tmp_path / "study.yaml")]) == 130
         assert "the same command goes on from there" in " ".join(capsys.readouterr().err.split())

@@ -26,7 +26,7 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TRADES
 from whatif.pins import LakeLocation
 from whatif.session import find_iceberg_jar, find_java
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from ..markets import put_bars, walk
 from ..workflow.conftest import plain_rows, rows_of, study_text

@@ -38,7 +38,7 @@ from pathlib import Path
 
 from whatif.pins import LakeLocation
 from whatif.runner import waves
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 home, study, cost = sys.argv[1:]
 if float(cost):

@@ -11,7 +11,7 @@ from whatif.lake import TableSpec
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TRADES
 from whatif.pins import LakeLocation
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from ..markets import put_bars, walk
 from ..workflow.conftest import plain_rows, rows_of, study_text

@@ -11,7 +11,7 @@ from whatif.errors import LakeError
 from whatif.lake.holdings import COLUMNS, list_bars
 from whatif.pins import LakeLocation
 from whatif.sources import IngestSpec
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 
 def test_no_lake(lake_home: LakeLocation) -> None:

@@ -12,7 +12,7 @@ from whatif.errors import LakeError
 from whatif.lake import TableSpec, append, create_tables
 from whatif.lake.maintenance import maintain
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow
-from whatif.workflow.run import _Run
+from whatif.workflow.study import _Run
 
 PAIRS = TableSpec("pairs", (("k", "string"), ("n", "int")), key=("k", "n"))
 AT_ONCE = timedelta(0)
@@ -86,7 +86,7 @@ def test_an_answer_stands_though_files_cannot_be_joined(
     def fail(*_: object) -> list[str]:
         raise error
 
-    monkeypatch.setattr("whatif.workflow.run.maintain", fail)
+    monkeypatch.setattr("whatif.workflow.study.maintain", fail)
     heard: list[str] = []
     run = SimpleNamespace(
         most_slots=2, session=lambda: None, location=LakeLocation(tmp_path), _warn=heard.append

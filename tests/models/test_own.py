@@ -25,7 +25,7 @@ from whatif.resolve import resolve_study
 from whatif.study import Study, parse_study
 from whatif.testing import check_model
 from whatif.training.spec import code_of
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from ..markets import put_bars, walk
 from ..workflow.conftest import rows_of

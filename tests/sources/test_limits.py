@@ -6,7 +6,7 @@ import pytest
 
 from whatif.sources.limits import MISREAD, OUTSIDE, broken_limits
 from whatif.sources.rules import RULES
-from whatif.workflow.delivery import delivery_faults
+from whatif.workflow.deliveries import delivery_faults
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,7 @@ from whatif.sources.kinds import SEAM
 from whatif.sources.kinds.csv import Csv
 from whatif.sources.kinds.parquet import Parquet
 from whatif.testing import check_source
-from whatif.workflow.forget import forget
-from whatif.workflow.ingest import ingest
-from whatif.workflow.run import run
+from whatif.workflow import forget, ingest, run
 
 
 class Walk(Source):
@@ -334,7 +332,7 @@ def test_a_study_on_its_bars_runs_to_its_answer(
         landed(4, Faulty(symbols=("Y", "Z"), rule="backwards"))
     assert current_pin(lake_home, "bars") == before
     with monkeypatch.context() as killed:
-        killed.setattr("whatif.workflow.ingest.store_checkpoints", lambda *_: None)
+        killed.setattr("whatif.workflow.ingestion.store_checkpoints", lambda *_: None)
         assert landed(5) == (780, 780, 0)
     assert landed(5) == (780, 0, 780)
     forget(lake_home, symbol="A", spark=spark)

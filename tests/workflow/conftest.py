@@ -16,8 +16,7 @@ from whatif.lake import TableSpec
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
 from whatif.session import get_spark
 from whatif.study import Study, load_study
-from whatif.workflow.result import StudyResult
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, StudyResult, run
 
 from ..markets import changed_after, put_bars, walk
 

@@ -11,7 +11,7 @@ import pytest
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
 from whatif.resolve.resolved import resolve_study
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from .conftest import rows_of, run_twice
 from .test_walk_forward import FORESTS as WALKING
@@ -54,7 +54,7 @@ def test_forests(go, market, monkeypatch, make_study) -> None:
     assert result.verdict.verdict.figures.compared == 4
     assert any("the first of 2 paths" in note for note in result.verdict.notes)
 
-    monkeypatch.setattr("whatif.workflow.lazy.get_spark", no_spark)
+    monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))
     assert (again.computed, again.resumed) == (0, 24)
     pd.testing.assert_frame_equal(again.leaderboard(), result.leaderboard())

@@ -12,7 +12,7 @@ from whatif.lake.holdings import list_bars
 from whatif.pins import LakeLocation, current_pin, table_exists
 from whatif.pins.api import read_bars
 from whatif.sources import IngestSpec
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 pytestmark = pytest.mark.spark
 

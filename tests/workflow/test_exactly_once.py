@@ -17,7 +17,7 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from ..markets import put_bars, walk
 from .conftest import plain_rows, rows_of
@@ -33,7 +33,7 @@ from pathlib import Path
 
 from whatif.pins import LakeLocation
 from whatif.runner import spark as runner, waves
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 home, study, moment = sys.argv[1:]
 waves.Pace.wave_cost = lambda self, remaining, cores: 900.0  # four backtests

@@ -11,7 +11,7 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
 from whatif.runner import spark as runner
 from whatif.runner.waves import Pace
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run
 
 from .conftest import plain_rows, rows_of
 

@@ -12,8 +12,7 @@ from whatif.errors import LakeError, SourceError
 from whatif.lake.deliveries import list_deliveries, list_refused
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars
 from whatif.sources import IngestSpec
-from whatif.workflow.forget import forget
-from whatif.workflow.ingest import ingest
+from whatif.workflow import forget, ingest
 
 pytestmark = pytest.mark.spark
 

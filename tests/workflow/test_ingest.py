@@ -18,7 +18,7 @@ from whatif.errors import LakeError, SourceError
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, read_bars, table_exists
 from whatif.session import get_spark
 from whatif.sources import IngestSpec
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 pytestmark = pytest.mark.spark
 
@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_table_at_its_last_snapshot(spark, small_disk: Pa
 KILLED = """
 import sys
 from whatif.sources import IngestSpec
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 ingest([sys.argv[1]], IngestSpec(symbol="NOISE", exchange="24/7", timezone="UTC"))
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 from whatif.pins import current_pin, read_bars
 from whatif.sources import IngestSpec
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 pytestmark = pytest.mark.spark
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from whatif.lake.results import RETURNS
 from whatif.stats import VerdictKind
 from whatif.tracking.run import tracking_uri
+from whatif.workflow import RunOptions, run
 from whatif.workflow.judge import ONLY_CHOSEN
-from whatif.workflow.run import RunOptions, run
 
 from .conftest import rows_of
 

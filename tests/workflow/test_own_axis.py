@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from whatif.lake.results import RESULTS
-from whatif.workflow.result import StudyResult
+from whatif.workflow import StudyResult
 
 from .conftest import rows_of
 

@@ -10,9 +10,8 @@ import pytest
 
 from whatif.errors import PluginError, RunError
 from whatif.lake.results import RESULTS
-from whatif.workflow import run as run_module
-from whatif.workflow.run import RunOptions, run
-from whatif.workflow.steps import stored_leaderboard
+from whatif.workflow import RunOptions, run, stored_leaderboard
+from whatif.workflow import study as run_module
 
 from .conftest import rows_of
 

@@ -20,8 +20,7 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
 from whatif.pins import current_pin
 from whatif.results.retention import returns_to_keep
-from whatif.workflow import certify
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, origin, run
 
 from ..markets import put_bars, walk
 from .conftest import STUDY, at, rows_of, run_twice
@@ -97,7 +96,7 @@ class TestSteps:
         assert {f.name for f in files} >= {"leaderboard.csv", "trades.csv", "equity.csv"}
 
         # what is stored is read without Spark: run, report and leaderboard
-        monkeypatch.setattr("whatif.workflow.lazy.get_spark", no_spark)
+        monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
         before = {spec: current_pin(market, spec.name) for spec in (RESULTS, RETURNS, EQUITY, TEST_LOOKS)}
         path = write_study()
         again = run(path, location=market, options=RunOptions(track=False))
@@ -211,7 +210,7 @@ class TestCertification:
                 equity[len(equity) // 2] = np.nextafter(equity[len(equity) // 2], np.inf)
                 return replace(run, equity=equity)
 
-        monkeypatch.setattr(certify, "REFERENCE", Wrong())
+        monkeypatch.setattr(origin, "REFERENCE", Wrong())
         with pytest.raises(RunError, match=r"the brokers disagree on the chosen configuration .* equity"):
             go(engine="compiled")
 

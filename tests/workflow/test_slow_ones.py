@@ -11,8 +11,7 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.runner import spark as runner
 from whatif.runner import under_way
 from whatif.runner.waves import Pace
-from whatif.workflow.run import RunOptions, run
-from whatif.workflow.steps import stored_leaderboard
+from whatif.workflow import RunOptions, run, stored_leaderboard
 
 from .conftest import plain_rows, rows_of
 

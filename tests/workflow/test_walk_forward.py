@@ -11,8 +11,7 @@ from whatif.lake.tables import PREDICTIONS, TEST_LOOKS
 from whatif.pins import current_pin
 from whatif.report.terminal import print_answer
 from whatif.resolve.resolved import resolve_study
-from whatif.workflow import train
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, run, train
 
 from .conftest import at, rows_of, run_twice
 
@@ -94,7 +93,7 @@ def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_st
     assert judged.figures.validate.trades == validated[validated["config_id"].isin(own)]["trades"].sum()
 
     # again: nothing is trained, and nothing needs Spark
-    monkeypatch.setattr("whatif.workflow.lazy.get_spark", no_spark)
+    monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
     before = current_pin(market, "predictions")
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))
     assert (again.computed, again.resumed) == (0, 24)

@@ -15,7 +15,7 @@ from whatif.domain import Bars
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation, Pin, current_pin, read_bars
 from whatif.sources import IngestSpec, SampleMarket, generate
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

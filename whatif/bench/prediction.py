@@ -15,7 +15,7 @@ from whatif.lake import PREDICTIONS, append, create_tables, read_pinned
 from whatif.resolve import Resolved, resolve_study
 from whatif.study import parse_study
 from whatif.training import predict, train
-from whatif.workflow.train import prepare_features
+from whatif.workflow import prepare_features
 
 BARS = 10_000
 TREES = 50

@@ -94,7 +94,7 @@ def study(path: str) -> dict[str, Any]:
     from rich.console import Console
 
     from whatif.pins import LakeLocation
-    from whatif.workflow.run import RunOptions, run
+    from whatif.workflow import RunOptions, run
 
     result = run(path, location=LakeLocation.from_environment(), options=RunOptions(console=Console()))
     return {

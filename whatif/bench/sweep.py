@@ -25,7 +25,7 @@ from whatif.session import task_slots
 from whatif.splits import Window
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
-from whatif.workflow.provenance import provenance
+from whatif.workflow import provenance
 
 STRATEGY = "sma_crossover"
 SIZE = 1.0

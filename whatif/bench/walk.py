@@ -14,7 +14,7 @@ from whatif.errors import RunError
 from whatif.lake import PREDICTIONS
 from whatif.pins import current_pin, open_table, read_arrow, table_exists
 from whatif.sources import IngestSpec, SampleMarket, default_symbols, sample_schedule, write_sample
-from whatif.workflow.ingest import ingest
+from whatif.workflow import ingest
 
 MODELS = 3
 _STUDY = """\

@@ -37,9 +37,7 @@ from whatif.pins import LakeLocation
 from whatif.session import get_spark
 from whatif.sources import IngestSpec, write_sample
 from whatif.study import digest
-from whatif.workflow.ingest import ingest
-from whatif.workflow.provenance import versions
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow import RunOptions, ingest, run, versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

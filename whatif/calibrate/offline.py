@@ -49,7 +49,7 @@ from whatif.splits import Window
 from whatif.stats import Evidence, Holding, Verdict, judge
 from whatif.strategies import StrategySpec, resolve
 from whatif.typing import FloatArray
-from whatif.workflow.judge import SEED
+from whatif.workflow import SEED
 
 EDGE_SEED = 555_000
 """Of the markets that edges are measured on, apart from those of calibration."""

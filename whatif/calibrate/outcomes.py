@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from whatif.calibrate.markets import KINDS, SWEPT, Kind, Market, Size, is_planted, study_of, sweep_of
 from whatif.stats import VerdictKind
 from whatif.study import digest
-from whatif.workflow.provenance import versions
+from whatif.workflow import versions
 
 if TYPE_CHECKING:
-    from whatif.workflow.result import StudyResult
+    from whatif.workflow import StudyResult
 
 EDGE, LUCK, TOO_LITTLE = (kind.value for kind in (VerdictKind.EDGE, VerdictKind.LUCK, VerdictKind.UNKNOWN))
 _Z = 1.959963984540054

@@ -82,7 +82,7 @@ def forget(
     ] = False,
 ) -> None:
     """Take an ingest back, as a new snapshot: remove its bars, and restore those that it corrected."""
-    from whatif.workflow.forget import forget as take_back
+    from whatif.workflow import forget as take_back
 
     found = take_back(LakeLocation.from_environment(), symbol, source, delivery, dry_run=dry_run)
     console = Console()

@@ -72,7 +72,7 @@ def ingest(
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
     from whatif.sources import IngestSpec, make_source, named_source, parse_mapping, parse_options
-    from whatif.workflow.ingest import ingest as ingest_bars
+    from whatif.workflow import ingest as ingest_bars
 
     texts = {
         "symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe,

@@ -13,8 +13,7 @@ from whatif.masking import masked
 from whatif.pins import LakeLocation
 
 if TYPE_CHECKING:
-    from whatif.workflow.result import StudyResult
-    from whatif.workflow.run import RunOptions
+    from whatif.workflow import RunOptions, StudyResult
 
 Study = Annotated[str, typer.Argument(help="The study's YAML file, or its s3:// address.")]
 Latest = Annotated[
@@ -29,7 +28,7 @@ Output = Annotated[
 def features(study: Study, latest: Latest = False) -> None:
     """Compute the study's features and label, and store them."""
     from whatif.submit import study_here
-    from whatif.workflow.steps import build_study_features
+    from whatif.workflow import build_study_features
 
     console = Console()
     with study_here(study) as path:
@@ -42,7 +41,7 @@ def features(study: Study, latest: Latest = False) -> None:
 def train(study: Study, latest: Latest = False) -> None:
     """Train the study's models and store their predictions."""
     from whatif.submit import study_here
-    from whatif.workflow.steps import train_study_models
+    from whatif.workflow import train_study_models
 
     console = Console()
     with study_here(study) as path:
@@ -66,7 +65,7 @@ def run(
     ] = False,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
-    from whatif.workflow.run import RunOptions
+    from whatif.workflow import RunOptions
 
     _run(
         study,
@@ -83,7 +82,7 @@ def leaderboard(
     """Print the ranking of the backtests that are stored; runs none."""
     from whatif.report import print_leaderboard
     from whatif.submit import study_here
-    from whatif.workflow.steps import stored_leaderboard
+    from whatif.workflow import stored_leaderboard
 
     with study_here(study) as path:
         data, missing = stored_leaderboard(path, LakeLocation.from_environment())
@@ -97,14 +96,14 @@ def leaderboard(
 
 def report(study: Study, output: Output = None) -> None:
     """Write the report of a finished study again; runs no sweep."""
-    from whatif.workflow.run import RunOptions
+    from whatif.workflow import RunOptions
 
     _run(study, output, RunOptions(track=False, only_stored=True))
 
 
 def _run(study: str, output: str | None, options: RunOptions) -> None:
     from whatif.submit import output_here, study_here
-    from whatif.workflow.run import run as run_study
+    from whatif.workflow import run as run_study
 
     console, location = Console(), LakeLocation.from_environment()
     with study_here(study) as path, output_here(output) as folder:

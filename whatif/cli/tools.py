@@ -19,8 +19,8 @@ def demo(
 ) -> None:
     """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
     from whatif.report import print_written
-    from whatif.workflow.demo import DemoOptions
-    from whatif.workflow.demo import demo as run_demo
+    from whatif.workflow import DemoOptions
+    from whatif.workflow import demo as run_demo
 
     console = Console()
     outer = LakeLocation.from_environment()

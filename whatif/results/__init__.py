@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.results.board import leaderboard, path_board, paths_of, stored, stored_rows
-    from whatif.results.choice import Chosen, FoldAnswer, choose_in_folds, told
+    from whatif.results.board import (
+        Chosen,
+        FoldAnswer,
+        choose_in_folds,
+        leaderboard,
+        path_board,
+        paths_of,
+        stored,
+        stored_rows,
+        told,
+    )
     from whatif.results.others import Grid, other_returns
     from whatif.results.panels import Key, returns_panel
     from whatif.results.pending import Again, drop_failed, keeps_all_returns, pending_on, sweep_of
@@ -30,8 +39,8 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "board": "leaderboard path_board paths_of stored stored_rows",
-            "choice": "Chosen FoldAnswer choose_in_folds told",
+            "board": "Chosen FoldAnswer choose_in_folds leaderboard path_board paths_of stored stored_rows "
+            "told",
             "others": "Grid other_returns",
             "panels": "Key returns_panel",
             "pending": "Again drop_failed keeps_all_returns pending_on sweep_of",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from whatif.lake import RESULTS, RETURNS, sql_text
 from whatif.pins import all_of, equal, starts_with
 from whatif.results.stopped import STOPPED, is_tried_again
-from whatif.results.store import ResolvedStudy, ResultStore
+from whatif.results.store import ResolvedStudy, ResultStore, ranked_on
 from whatif.results.work import Pending
 from whatif.search import Configuration
 from whatif.splits import Window
@@ -102,15 +102,6 @@ def sweep_of(store: ResultStore, again: Again | None = None) -> tuple[list[Pendi
         pending += missing
         held += there
     return pending, held
-
-
-def ranked_on(resolved: ResolvedStudy) -> dict[Window, tuple[Configuration, ...]]:
-    """Return the configurations that are ranked on each window: of all folds that rank on it."""
-    found: dict[Window, dict[str, Configuration]] = {}
-    for fold in resolved.timeline.folds:
-        for window in fold.validate:
-            found.setdefault(window, {}).update((c.config_id, c) for c in resolved.configurations(fold))
-    return {window: tuple(by_id.values()) for window, by_id in found.items()}
 
 
 def work_of(

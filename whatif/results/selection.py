@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.results import Key, ResolvedStudy, paths_of
-from whatif.results.choice import Chosen, FoldAnswer
+from whatif.results.board import Chosen, FoldAnswer
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 

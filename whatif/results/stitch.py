@@ -11,7 +11,7 @@ import pandas as pd
 
 from whatif.domain import timestamps
 from whatif.results import ResolvedStudy, ResultStore, stored
-from whatif.results.choice import FoldAnswer
+from whatif.results.board import FoldAnswer
 from whatif.search import stitch, stitch_equity
 from whatif.splits import Fold
 

@@ -219,6 +219,15 @@ class ResultStore:
             yield from batches(opened[0], columns, row_filter)
 
 
+def ranked_on(resolved: ResolvedStudy) -> dict[Window, tuple[Configuration, ...]]:
+    """Return the configurations that are ranked on each window: of all folds that rank on it."""
+    found: dict[Window, dict[str, Configuration]] = {}
+    for fold in resolved.timeline.folds:
+        for window in fold.validate:
+            found.setdefault(window, {}).update((c.config_id, c) for c in resolved.configurations(fold))
+    return {window: tuple(by_id.values()) for window, by_id in found.items()}
+
+
 def read_rows(
     location: LakeLocation,
     table: TableSpec,

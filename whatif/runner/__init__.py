@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whatif.runner.load import array_store, load_bars
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.spark import WaveDone, backtests, run_waves
-    from whatif.runner.sweep import task_of
+    from whatif.runner.sweep import market_returns, task_of
     from whatif.runner.under_way import MOST_AT_ONCE
     from whatif.runner.warm import warm_up
     from whatif.runner.watch import OverLimitError, at_most
@@ -25,7 +25,7 @@ else:
             "load": "array_store load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
             "spark": "WaveDone backtests run_waves",
-            "sweep": "task_of",
+            "sweep": "market_returns task_of",
             "under_way": "MOST_AT_ONCE",
             "warm": "warm_up",
             "watch": "OverLimitError at_most",

@@ -1,22 +1,29 @@
-"""A work item's configurations, one after the other in the windows that its engine opens."""
+"""Sweep of a work item's configurations, in windows that its engine opens, and of the market that is held."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from whatif.domain import period_rows
+import numpy as np
+
+from whatif.domain import Bars, Execution, Periods, period_rows
 from whatif.engines import BacktestTask, Measure, Measured, RunInputs, WindowInputs, get_engine
 from whatif.errors import WhatIfError
 from whatif.indicators import Expression
 from whatif.runner.load import array_store, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
+from whatif.splits import Window
 from whatif.stats import BuyAndHold, Holding, buy_and_hold
 from whatif.strategies import AnyStrategy, StrategySpec
+from whatif.typing import FloatArray
+
+if TYPE_CHECKING:
+    from whatif.results import ResolvedStudy
 
 
 class Sweep:
@@ -79,17 +86,56 @@ class Sweep:
             return buy_and_hold(found.run, window.bars, execution, periods)
         if (key, execution) not in self._holdings:
             (bars,) = window.bars
-            first, stop = window.task(RunInputs()).rows(bars)
-            holding = Holding(
-                float(bars.open[first]),
-                float(bars.high[first]),
-                bars.close[first:stop],
-                period_rows(bars.ts[first:stop], periods),
-                execution,
-                periods,
-            )
-            self._holdings[key, execution] = holding.at(1.0)
+            rows = window.task(RunInputs()).rows(bars)
+            self._holdings[key, execution] = _held(bars, rows, execution, periods)
         return self._holdings[key, execution]
+
+
+def market_returns(
+    plan: Plan, resolved: ResolvedStudy, window: Window, configuration: Configuration, symbols: Sequence[str]
+) -> FloatArray:
+    """Return what holding some symbols with all of the account gives in each period of a window.
+
+    The same market as `whatif.stats.benchmark.buy_and_hold` has, so that a page holds one of it.
+
+    Parameters
+    ----------
+    plan : Plan
+        Where the bars are.
+    resolved : ResolvedStudy
+        The study.
+    window : Window
+        The window.
+    configuration : Configuration
+        Its timeframe says which bars, its execution what the one purchase costs.
+    symbols : sequence of str
+        Held in equal shares: bought once in a shared portfolio; of separate accounts that are pooled,
+        made equal again after each period, as their returns are.
+
+    Returns
+    -------
+    float64 array (periods,)
+        Simple returns, the first from the cash before the purchase; 0 where a symbol has no bar yet.
+    """
+    periods = resolved.periods[window.name]
+    bar_us = resolved.slices[configuration.timeframe].bar_us
+    plain = replace(configuration, model=None)  # bars alone, no predictions
+    held = np.empty((len(symbols), len(periods)))
+    for k, symbol in enumerate(symbols):
+        bars = load_bars(plan, symbol, window.name, plain)
+        first, _ = window.rows(bars, bar_us)
+        held[k] = _held(bars, (first, len(bars)), configuration.execution, periods).returns
+    if resolved.study.portfolio != "shared":
+        return np.asarray(held.mean(axis=0))
+    levels = np.cumprod(np.column_stack([np.ones(len(symbols)), 1.0 + held]), axis=1).mean(axis=0)
+    return np.asarray(levels[1:] / levels[:-1] - 1.0)
+
+
+def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Periods) -> BuyAndHold:
+    first, stop = rows
+    opened, high = float(bars.open[first]), float(bars.high[first])
+    ends = period_rows(bars.ts[first:stop], periods)
+    return Holding(opened, high, bars.close[first:stop], ends, execution, periods).at(1.0)
 
 
 def window_of(plan: Plan, item: WorkItem, configuration: Configuration) -> WindowInputs:

@@ -1,9 +1,10 @@
-"""Makes the report's data out of stored rows: comparison, series, what the choices say."""
+"""Answer to a study: the report's data out of stored rows, and the result that a caller gets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ import pandas as pd
 
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
-from whatif.report import ReportData
+from whatif.pins import LakeLocation
+from whatif.report import Judgement, ReportData, make_own_folder, write_files
+from whatif.report import write as write_html
 from whatif.resolve import windows_said
 from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
 from whatif.runner import Plan, load_bars
 from whatif.splits import Fold, Window
+from whatif.study import Study, digest
 
 MOST_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
@@ -226,3 +230,90 @@ def _pins(plan: Plan) -> list[dict[str, Any]]:
         if asdict(model.pin) not in pins:
             pins.append(asdict(model.pin))
     return pins
+
+
+def own_folder(location: LakeLocation, study: Study) -> tuple[Path, Path | None]:
+    """Return the folder of a study's report, and where that of another study of its name has gone, if so."""
+    asked = digest(repr(study.model_dump(by_alias=True, exclude={"description"})))
+    return make_own_folder(location.home / "reports", study.study, asked)
+
+
+def write_answer(data: ReportData, folder: Path) -> tuple[Path, ...]:
+    """Write report and files into a folder, which is made; return what was written, the report first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = write_html(data, folder / "report.html")
+    return (page, *write_files(data, folder).values())
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """What a finished study says.
+
+    Attributes
+    ----------
+    study : Study
+        What was asked.
+    best : Chosen or None
+        The first of the ranking, of the last of several folds; None if no backtest has a value of the
+        objective.
+    data : ReportData
+        Everything that the report shows.
+    files : tuple of Path
+        What was written, the report first.
+    run_id : str
+        The study's run in MLflow; "" if it was not tracked.
+    computed, resumed, failed : int
+        Backtests of the sweep that ran now, that were stored already, and that failed.
+    """
+
+    study: Study
+    best: Chosen | None
+    data: ReportData
+    files: tuple[Path, ...] = ()
+    run_id: str = ""
+    computed: int = 0
+    resumed: int = 0
+    failed: int = 0
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return one row for each backtest on the validate window, best first."""
+        return self.data.leaderboard.copy()
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """The chosen configuration and the market held long, by symbol and window."""
+        return self.data.comparison
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """What each fold of a walk-forward study chose, and how that did; empty for one fold."""
+        return self.data.folds
+
+    @property
+    def stitched(self) -> Mapping[str, Any]:
+        """Metrics of the test windows of all folds joined; empty for one fold."""
+        return self.data.stitched
+
+    @property
+    def stitched_equity(self) -> pd.DataFrame:
+        """Returns and equity of the test windows of all folds joined, by period."""
+        return self.data.stitched_equity
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """Closed trades of the chosen configuration, by symbol and window."""
+        return self.data.trades
+
+    @property
+    def equity(self) -> pd.DataFrame:
+        """Equity of the chosen configuration and of buy-and-hold, by symbol and window."""
+        return self.data.equity
+
+    @property
+    def verdict(self) -> Judgement | None:
+        """Whether the data support an edge: `.verdict.word`, `.verdict.figures`, and what surrounds it."""
+        return self.data.verdict
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report as one self-contained HTML file and return its path."""
+        return write_html(self.data, path)

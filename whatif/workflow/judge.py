@@ -30,7 +30,7 @@ from whatif.results import (
     returns_to_keep,
     stored_rows,
 )
-from whatif.runner import Plan
+from whatif.runner import Plan, market_returns
 from whatif.search import rankable
 from whatif.splits import Window
 from whatif.stats import (
@@ -47,7 +47,6 @@ from whatif.stats import (
     usable_objective,
 )
 from whatif.typing import FloatArray, IntArray
-from whatif.workflow.market import market_returns
 
 MOST_TRIED = 10_000
 LEAST_TRIED = 100

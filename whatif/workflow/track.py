@@ -28,7 +28,7 @@ from whatif.tracking import (
     log_tables,
     start_study_run,
 )
-from whatif.workflow.provenance import provenance, versions
+from whatif.workflow.origin import provenance, versions
 
 Say = Callable[[str], None]
 

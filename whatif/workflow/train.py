@@ -1,30 +1,35 @@
-"""Features, models and predictions that a study needs, made where they are not there yet."""
+"""What a study's backtests need: features, models and predictions, made where they lack, and the plan."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features
 from whatif.lake import PREDICTIONS, read_pinned
 from whatif.lake import replace as replace_rows
 from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
-from whatif.runner import ModelPin
+from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan
 from whatif.search import forward_chains
 from whatif.tracking import Tracker, log_model
 from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
-from whatif.workflow.tuned import described, noted, read_noted
 
 Say = Callable[[str], None]
 
 MOST_NAMED = 6
+
+MIN_ARRAY_BYTES = 40 * MEBIBYTE
+MAX_ARRAY_BYTES = 256 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,43 @@ class Prepared:
 
 
 NOTHING_PREPARED = Prepared({}, {}, (), {})
+
+
+def plan_of(
+    resolved: Resolved,
+    prepared: Prepared,
+    location: LakeLocation,
+    origin: Mapping[str, str],
+    time_limit: float,
+) -> Plan:
+    """Return what a worker has to know of a study whose predictions are stored."""
+    windows = {
+        window.name: WindowPlan(window, resolved.periods[window.name])
+        for window in resolved.timeline.backtested
+    }
+    return Plan(
+        study=resolved.study.study,
+        data_digest=resolved.data_digest,
+        bars=resolved.bars,
+        slices=resolved.slices,
+        models=prepared.models,
+        strategy=resolved.portable,
+        strategy_name=resolved.study.strategy.name,
+        windows=windows,
+        engine=resolved.checked.engine,
+        home=str(location.home) if location.local else "",
+        provenance=origin,
+        array_bytes=_array_bytes(resolved),
+        time_limit=time_limit,
+    )
+
+
+def _array_bytes(resolved: Resolved) -> int:
+    """Room for the bars and some 128 arrays of their length, within bounds."""
+    windows = {window for _, window in resolved.window_bars}
+    groups = resolved.portfolios
+    most = max(sum(resolved.window_bars[s, w] for s in group for w in windows) for group in groups)
+    return min(max(most * 8 * (len(PRICE_FIELDS) + 4 + 128), MIN_ARRAY_BYTES), MAX_ARRAY_BYTES)
 
 
 def models_stored(location: LakeLocation, resolved: Resolved, keys: Collection[ModelKey]) -> bool:
@@ -245,3 +287,34 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
 
 def _took(started: float) -> str:
     return f"{time.perf_counter() - started:.1f} s"
+
+
+TUNED = "whatif.tuned"
+"""Snapshot property of `predictions`: JSON of the model's digest, what was chosen and what was tried."""
+
+
+def noted(digest: str, tuned: Tuned | None) -> dict[str, str]:
+    """Return what the commit of a model's predictions says of its parameters."""
+    if tuned is None:
+        return {}
+    tried = [{**one.params, "rmse": list(one.rmse)} for one in tuned.tried]
+    return {TUNED: json.dumps({"model_digest": digest, "chosen": tuned.chosen.params, "tried": tried})}
+
+
+def read_noted(location: LakeLocation, digests: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what was noted of some models, by digest. Starts no JVM."""
+    found: dict[str, dict[str, Any]] = {}
+    if not digests or not table_exists(location, PREDICTIONS.name):
+        return found
+    for snapshot in open_table(location, PREDICTIONS.name).metadata.snapshots:
+        text = (snapshot.summary.additional_properties if snapshot.summary else {}).get(TUNED)
+        note = json.loads(text) if text else {}
+        if note.get("model_digest") in digests:
+            found[note["model_digest"]] = note
+    return found
+
+
+def described(note: Mapping[str, Any]) -> str:
+    """Return in words what was chosen, of what."""
+    chosen = ", ".join(f"{name} = {value}" for name, value in note["chosen"].items())
+    return f"{chosen}, of {len(note['tried'])} tried on time-ordered folds of its train window"

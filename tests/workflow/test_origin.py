@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from whatif.workflow import provenance
+from whatif.workflow import origin
 
 
 def test_a_spark_that_was_not_installed_but_is_running_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,11 +19,11 @@ def test_a_spark_that_was_not_installed_but_is_running_is_recorded(monkeypatch: 
             raise PackageNotFoundError(package)
         return f"{package}-1"
 
-    monkeypatch.setattr(provenance, "version", version)
+    monkeypatch.setattr(origin, "version", version)
     monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace(__version__="3.5.6-amzn-2"))
     monkeypatch.delitem(sys.modules, "mlflow", raising=False)
 
-    found = provenance.versions.__wrapped__()
+    found = origin.versions.__wrapped__()
 
     assert found["pyspark"] == "3.5.6-amzn-2"
     assert found["numpy"] == "numpy-1"
@@ -32,4 +32,4 @@ def test_a_spark_that_was_not_installed_but_is_running_is_recorded(monkeypatch: 
 
 def test_passwords_in_the_command_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/x/whatif", "run", "s.yaml", "--at", "http://u:hunter2@host"])
-    assert provenance.provenance()["command"] == "whatif run s.yaml --at http://***@host"
+    assert origin.provenance()["command"] == "whatif run s.yaml --at http://***@host"

@@ -1,18 +1,72 @@
-"""Runs the chosen configurations again by Backtrader's broker and compares to the last bit."""
+"""Origin of results: who ran what with which versions, and the check of the choice by Backtrader's broker."""
 
 from __future__ import annotations
 
+import json
+import platform
+import shlex
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import whatif
 from whatif.engines import REFERENCE, get_engine
 from whatif.engines.compare import differences
 from whatif.errors import RunError
-from whatif.resolve import Resolved
-from whatif.results import FoldAnswer
+from whatif.lake import user_name
+from whatif.masking import masked
 from whatif.runner import Plan, WorkItem, array_store, task_of
+
+if TYPE_CHECKING:
+    from whatif.results import FoldAnswer, ResolvedStudy
+
+PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")
+
+
+def provenance() -> dict[str, str]:
+    """Return user, host, command and versions (JSON) of this process, as results record them, keys masked."""
+    return {
+        "user": user_name(),
+        "host": socket.gethostname(),
+        "command": masked(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        "versions": json.dumps(versions(), sort_keys=True),
+    }
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Return versions of whatif (in a checkout with its commit), Python and what results depend on."""
+    found = {"whatif": whatif.__version__, "python": platform.python_version()}
+    commit = _commit()
+    if commit:
+        found["commit"] = commit
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            # a platform's own Spark is on the path without having been installed
+            own = getattr(sys.modules.get(package), "__version__", None)
+            if own is not None:
+                found[package] = own
+    return found
+
+
+def _commit() -> str:
+    folder = Path(whatif.__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -25,14 +79,14 @@ class _Claim:
     figures: Mapping[str, Any]
 
 
-def certify(plan: Plan, resolved: Resolved, answers: Sequence[FoldAnswer]) -> str:
+def certify(plan: Plan, resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> str:
     """Return the sentence that says that both brokers agree on the chosen configurations.
 
     Parameters
     ----------
     plan : Plan
         What the sweep ran with.
-    resolved : Resolved
+    resolved : ResolvedStudy
         The study.
     answers : sequence of FoldAnswer
         What it chose in each fold, with its figures on validate and test.
@@ -59,7 +113,7 @@ def certify(plan: Plan, resolved: Resolved, answers: Sequence[FoldAnswer]) -> st
     )
 
 
-def _claims(resolved: Resolved, answer: FoldAnswer) -> Iterator[_Claim]:
+def _claims(resolved: ResolvedStudy, answer: FoldAnswer) -> Iterator[_Claim]:
     chosen, fold = answer.chosen, answer.fold
     if chosen is None:
         return
@@ -71,7 +125,7 @@ def _claims(resolved: Resolved, answer: FoldAnswer) -> Iterator[_Claim]:
             yield from (_Claim(chosen.config_id, window.name, group, told) for group in groups)
 
 
-def _compared(plan: Plan, resolved: Resolved, claim: _Claim) -> int:
+def _compared(plan: Plan, resolved: ResolvedStudy, claim: _Claim) -> int:
     """Compare both brokers on one account in one window; return how many fills there were."""
     configuration = resolved.configuration(claim.config_id)
     task = task_of(plan, WorkItem(claim.group, claim.window, (configuration,)), configuration)

@@ -1,4 +1,4 @@
-"""Runs a study: from the pinned bars to the ranked answer."""
+"""Run of a study: from its pinned bars to the ranked answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from typing import Any
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from whatif.domain import PRICE_FIELDS
 from whatif.engines import keep_in
 from whatif.errors import RunError
 from whatif.lake import maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
-from whatif.report import Progress, ReportData, make_own_folder, print_answer, write_files
-from whatif.report import write as write_html
+from whatif.report import Progress, ReportData, print_answer
 from whatif.resolve import (
     Resolved,
     Session,
@@ -56,27 +54,20 @@ from whatif.results import (
     while_sweeping,
 )
 from whatif.runner import (
-    MEBIBYTE,
     Plan,
     WaveDone,
-    WindowPlan,
     run_waves,
     total_cost,
 )
 from whatif.session import task_slots
-from whatif.study import Study, digest, load_study
+from whatif.study import Study, load_study
 from whatif.tracking import TrackedRun, Tracker, tracking_warning
-from whatif.workflow.answer import report_data
-from whatif.workflow.certify import certify
+from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study
-from whatif.workflow.lazy import lazy_session
-from whatif.workflow.provenance import provenance, versions
-from whatif.workflow.result import StudyResult
+from whatif.workflow.origin import certify, provenance, versions
+from whatif.workflow.steps import lazy_session
 from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
-from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, prepare
-
-LEAST_ARRAY_BYTES = 40 * MEBIBYTE
-MOST_ARRAY_BYTES = 256 * MEBIBYTE
+from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, plan_of, prepare
 
 _TO_JUDGE = "arch.bootstrap"
 """A module that takes a second to import, and is needed once backtests have run."""
@@ -234,7 +225,7 @@ class _Run:
 
     def _answer(self, tracker: Tracker, pending: Sequence[Pending], resumed: int) -> StudyResult:
         prepared = prepare(self.session, self.location, self.resolved, tracker, self._say)
-        plan = self._plan(prepared)
+        plan = plan_of(self.resolved, prepared, self.location, self.origin, self.options.time_limit)
         computed = _count(pending)
         if self.resolved.study.search.learns:
             computed, resumed = self._explore(plan)
@@ -288,28 +279,6 @@ class _Run:
     def _unfinished(self, missing: int) -> RunError:
         name = self.resolved.study.study
         return RunError(f"study {name} has {missing:,} backtests still to run: 'whatif run' it first")
-
-    def _plan(self, prepared: Prepared) -> Plan:
-        resolved = self.resolved
-        windows = {
-            window.name: WindowPlan(window, resolved.periods[window.name])
-            for window in resolved.timeline.backtested
-        }
-        return Plan(
-            study=resolved.study.study,
-            data_digest=resolved.data_digest,
-            bars=resolved.bars,
-            slices=resolved.slices,
-            models=prepared.models,
-            strategy=resolved.portable,
-            strategy_name=resolved.study.strategy.name,
-            windows=windows,
-            engine=resolved.checked.engine,
-            home=str(self.location.home) if self.location.local else "",
-            provenance=self.origin,
-            array_bytes=_array_bytes(resolved),
-            time_limit=self.options.time_limit,
-        )
 
     def _sweep(self, plan: Plan, pending: Sequence[Pending], resumed: int) -> None:
         if not pending:
@@ -419,21 +388,15 @@ class _Run:
             "versions": versions(),
         }
 
-    def _own_folder(self) -> Path:
-        study = self.resolved.study
-        asked = digest(repr(study.model_dump(by_alias=True, exclude={"description"})))
-        folder, moved = make_own_folder(self.location.home / "reports", study.study, asked)
-        if moved is not None:
-            self._say(f"the report of another study of this name is now in {moved}")
-        return folder
-
     def _write(self, data: ReportData) -> tuple[Path, ...]:
         """Write report and files; none, and a word on it, where the disk is full or the folder closed."""
         try:
-            folder = self.options.output or self._own_folder()
-            folder.mkdir(parents=True, exist_ok=True)
-            page = write_html(data, folder / "report.html")
-            return (page, *write_files(data, folder).values())
+            folder = self.options.output
+            if folder is None:
+                folder, moved = own_folder(self.location, self.resolved.study)
+                if moved is not None:
+                    self._say(f"the report of another study of this name is now in {moved}")
+            return write_answer(data, folder)
         except OSError as error:
             self._warn(
                 f"the report could not be written: {error}\n"
@@ -483,11 +446,3 @@ def _named(trained: Sequence[str]) -> str:
     if len(trained) > MOST_NAMED:
         return f"{len(trained)}, from {trained[0]} to {trained[-1]}"
     return ", ".join(trained) or "none"
-
-
-def _array_bytes(resolved: Resolved) -> int:
-    """Room for the bars and some 128 arrays of their length, within bounds."""
-    windows = {window for _, window in resolved.window_bars}
-    groups = resolved.portfolios
-    most = max(sum(resolved.window_bars[s, w] for s in group for w in windows) for group in groups)
-    return min(max(most * 8 * (len(PRICE_FIELDS) + 4 + 128), LEAST_ARRAY_BYTES), MOST_ARRAY_BYTES)

@@ -47,7 +47,7 @@ from whatif.sources import (
     try_first,
     unadjusted,
 )
-from whatif.workflow.delivery import canonical, delivery_faults, refused_delivery, told_rows
+from whatif.workflow.deliveries import canonical, delivery_faults, refused_delivery, told_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

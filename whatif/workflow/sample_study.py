@@ -13,9 +13,9 @@ from whatif.pins import LakeLocation
 from whatif.session import get_spark
 from whatif.sources import IngestSpec, SampleMarket, default_symbols, sample_schedule, write_sample
 from whatif.study import parse_study
-from whatif.workflow.ingest import ingest
-from whatif.workflow.result import StudyResult
-from whatif.workflow.run import RunOptions, run
+from whatif.workflow.answer import StudyResult
+from whatif.workflow.ingestion import ingest
+from whatif.workflow.study import RunOptions, run
 
 STUDY = """\
 # The sample market: is the edge that was planted in one symbol found, and none where there is none?
