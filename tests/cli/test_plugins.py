@@ -9,7 +9,7 @@ import pytest
 
 from whatif import plugins
 from whatif.cli import main
-from whatif.cli.plugins import SEAMS, _seam
+from whatif.cli.tools import SEAMS, _seam
 from whatif.splits import Holdout
 
 

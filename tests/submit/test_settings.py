@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import SubmitError
+from whatif.submit.assembly import emr_sizes, glue_sizes, memory_gb, spark_sizes
 from whatif.submit.settings import (
     SubmitSettings,
     check_set,
@@ -15,7 +16,6 @@ from whatif.submit.settings import (
     settings_path,
     with_placeholders,
 )
-from whatif.submit.sizes import emr_sizes, glue_sizes, memory_gb, spark_sizes
 from whatif.submit.target import Target, parse_target
 
 

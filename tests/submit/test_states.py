@@ -12,10 +12,9 @@ from botocore.session import get_session
 
 from whatif.errors import SubmitError
 from whatif.submit import emr_serverless, glue
-from whatif.submit.cost import cost, cost_text
 from whatif.submit.emr_serverless import EmrServerless
 from whatif.submit.explain import TRIES
-from whatif.submit.follow import Watch, elapsed_text, follow
+from whatif.submit.follow import Watch, cost, cost_text, elapsed_text, follow
 from whatif.submit.glue import Glue
 from whatif.submit.requests import Job
 from whatif.submit.runner import Phase

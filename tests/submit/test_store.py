@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from whatif.errors import StrategyError, StudyError, SubmitError
-from whatif.submit import remote
-from whatif.submit.remote import output_here, study_here
+from whatif.submit import bundle
+from whatif.submit.bundle import output_here, study_here
 from whatif.submit.store import Store, split_uri
 
 from .conftest import STRATEGY, STUDY, refusal
@@ -24,7 +24,7 @@ def store(s3: Any) -> Store:
 
 @pytest.fixture
 def far_side(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(remote, "_store", lambda: store)
+    monkeypatch.setattr(bundle, "_store", lambda: store)
     return store
 
 

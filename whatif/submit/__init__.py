@@ -8,10 +8,9 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.submit.assembly import Place, Size, Spark, assemble, runner_of
-    from whatif.submit.bundle import strategy_file
+    from whatif.submit.bundle import output_here, strategy_file, study_here
     from whatif.submit.follow import LAST_POLL_SECONDS, NEAR_POLL_SECONDS, Watch, describe
     from whatif.submit.records import Record, Records
-    from whatif.submit.remote import output_here, study_here
     from whatif.submit.runner import Phase, Runner, State
     from whatif.submit.settings import check_set, load_settings, settings_path, with_placeholders
     from whatif.submit.store import Store, is_s3
@@ -22,10 +21,9 @@ else:
         __name__,
         {
             "assembly": "Place Size Spark assemble runner_of",
-            "bundle": "strategy_file",
+            "bundle": "output_here strategy_file study_here",
             "follow": "LAST_POLL_SECONDS NEAR_POLL_SECONDS Watch describe",
             "records": "Record Records",
-            "remote": "output_here study_here",
             "runner": "Phase Runner State",
             "settings": "check_set load_settings settings_path with_placeholders",
             "store": "Store is_s3",

@@ -1,13 +1,12 @@
-"""Watches a run until it is over."""
+"""Follows a run until it is over, and says what it has cost by the user's own prices."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from whatif.submit.cost import cost_text
 from whatif.submit.runner import Runner, State
 from whatif.submit.settings import Prices
 
@@ -94,3 +93,36 @@ def elapsed_text(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
+
+
+_WORDS = {
+    "vcpu_hour": "vCPU-hours",
+    "memory_gb_hour": "GB-hours of memory",
+    "storage_gb_hour": "GB-hours of storage",
+    "dpu_hour": "DPU-hours",
+}
+
+
+def cost(hours: Mapping[str, float], prices: Prices) -> float | None:
+    """Return the sum of hours times price; None if there are no hours, or one of them has no price.
+
+    Parameters
+    ----------
+    hours : mapping of str to float
+        By key of the price table.
+    prices : Prices
+        For one hour each, in the table's currency.
+    """
+    found = {key: getattr(prices, key) for key, amount in hours.items() if amount}
+    if not found or None in found.values():
+        return None
+    return float(sum(hours[key] * price for key, price in found.items()))
+
+
+def cost_text(hours: Mapping[str, float], prices: Prices) -> str:
+    """Return hours, and what they cost where the user has said so; "" without hours."""
+    used = ", ".join(f"{amount:.3f} {_WORDS[key]}" for key, amount in hours.items() if amount)
+    total = cost(hours, prices)
+    if total is None:
+        return used
+    return f"{used} = {total:.2f} {prices.currency or '(currency not set)'}"

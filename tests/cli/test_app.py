@@ -13,8 +13,8 @@ import sqlalchemy.exc
 from py4j.protocol import Py4JError
 from pyiceberg.exceptions import NoSuchTableError
 
-from whatif.cli import data, main
-from whatif.cli.translate import in_words
+from whatif.cli import lake, main
+from whatif.cli.app import _in_words
 from whatif.errors import StudyError
 from whatif.pins import LakeLocation
 
@@ -63,7 +63,7 @@ def test_faults_of_whatif_and_the_wish_to_see_keep_the_traceback(monkeypatch: py
     fail_with(KeyError("x"), monkeypatch)
     with pytest.raises(KeyError):
         main(["bars"])
-    assert in_words(KeyError("x")) is None
+    assert _in_words(KeyError("x")) is None
     monkeypatch.setenv("WHATIF_TRACEBACK", "1")
     fail_with(MemoryError(), monkeypatch)
     with pytest.raises(MemoryError):
@@ -92,7 +92,7 @@ def test_a_list_with_markup_in_its_symbols(
     assert "\x1b[2J" not in said
     assert "'=HYPERLINK(1),3" in target.read_text()
     assert "\n-1.5,4" in target.read_text()
-    assert data._cell(1234) == "1,234"
+    assert lake._cell(1234) == "1,234"
 
 
 def test_what_the_session_says_of_its_java_is_shown_once(

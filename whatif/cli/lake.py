@@ -1,0 +1,262 @@
+"""Commands for the lake: bars in, listed and taken back, what was refused, and what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from whatif.errors import SourceError
+from whatif.paths import visible
+from whatif.pins import LakeLocation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from whatif.sources import IngestSpec
+    from whatif.sources import Source as BarSource
+
+
+def ingest(
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs: CSV, Parquet, Lean zips; or one source.")
+    ],
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv, parquet, lean, module:Name; auto goes by the file's name.")
+    ] = "auto",
+    symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="Calendar: XNYS, XEUR, 24/7 …; needed, except for Lean files.")
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="IANA zone of the stamps, such as Europe/Berlin, unless they carry an offset."),
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; 1min if left out.")
+    ] = None,
+    stamps: Annotated[
+        str | None, typer.Option(help="start or end: which end of its bar a stamp marks; start if left out.")
+    ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Column of the table = column(s) of the file, such as ts=Date+Time."),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Names of the file's columns, a,b,c, instead of its header.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="One character; found by itself if left out.")] = None,
+    time_format: Annotated[
+        str | None, typer.Option(help="strptime format, or epoch_s, epoch_ms, epoch_us, epoch_ns.")
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal sign of numbers: . or ,")] = None,
+    thousands: Annotated[
+        str | None, typer.Option(help="What stands between thousands: . , ' _ or a blank.")
+    ] = None,
+    symbol_from: Annotated[
+        str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="NAME=VALUE of a source that is none of files, such as symbols=SPY."),
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Take files of which much is refused or looks misread."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
+    ] = False,
+) -> None:
+    """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
+    from whatif.workflow import ingest as ingest_bars
+
+    texts = {
+        "symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe,
+        "stamps": stamps, "delimiter": delimiter, "time_format": time_format, "decimal": decimal,
+        "thousands": thousands, "symbol_from": symbol_from,
+    }  # fmt: skip
+    given = {name: value for name, value in texts.items() if value is not None}
+    of_files = _OfFiles(file_format, tuple(mapping or ()), columns)
+    what, spec = _what_to_read(paths, of_files, given, options or (), accept)
+    console = Console()
+    report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run)
+    _say(console, report.summary())
+    if report.faults:
+        raise typer.Exit(1)
+    _say(console, "next: whatif bars")
+
+
+@dataclass(frozen=True)
+class _OfFiles:
+    """Options of `whatif ingest` that no other source takes."""
+
+    file_format: str
+    mapping: tuple[str, ...]
+    columns: str | None
+
+
+def _what_to_read(
+    paths: list[str], of_files: _OfFiles, given: dict[str, Any], options: Sequence[str], accept: bool
+) -> tuple[Sequence[str] | BarSource, IngestSpec]:
+    """Return files or a source, and how they are read."""
+    from whatif.sources import IngestSpec, make_source, named_source, parse_mapping, parse_options
+
+    kind, own = named_source(paths), parse_options(options)
+    if kind is None:
+        if own:
+            raise SourceError(f"--option {next(iter(own))} is for other sources than files: leave it out")
+        named = parse_mapping(of_files.mapping)
+        names = of_files.columns
+        header = tuple(name.strip() for name in names.split(",")) if names else ()
+        spec = IngestSpec(format=of_files.file_format, columns=named, header=header, accept=accept, **given)
+        return paths, spec
+    if of_files.mapping or of_files.columns or of_files.file_format != "auto":
+        raise SourceError(f"--map, --columns and --format are for files, and {paths[0]} reads none")
+    return make_source(kind, {**given, **own}), IngestSpec(accept=accept)
+
+
+def bars(
+    csv: Annotated[Path | None, typer.Option(help="Write the list to this file as well.")] = None,
+) -> None:
+    """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes."""
+    from whatif.lake import list_bars
+
+    frame = list_bars(LakeLocation.from_environment())
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in frame.columns:
+        numeric = frame[name].dtype.kind in "iuf"
+        heading = {"extended_bars": "extended", "missing_minutes": "missing"}.get(name, name)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(escape(_cell(value)) for value in row))
+    Console().print(table)
+    if csv is not None:
+        from whatif.report import without_formulas
+
+        without_formulas(frame).to_csv(csv, index=False)
+
+
+def _cell(value: object) -> str:
+    if hasattr(value, "strftime"):
+        return str(value.strftime("%Y-%m-%d"))
+    return f"{value:,}" if isinstance(value, int) or hasattr(value, "item") else visible(str(value))
+
+
+Csv = Annotated[Path | None, typer.Option(help="Write the list to this file as well.")]
+Symbol = Annotated[str | None, typer.Option(help="Only rows of this symbol.")]
+Source = Annotated[str | None, typer.Option(help="Only rows of this file: its path, or the end of it.")]
+
+
+def deliveries(csv: Csv = None) -> None:
+    """List the ingests that brought what the lake holds, with the id that 'whatif forget' takes."""
+    from whatif.lake import list_deliveries
+
+    frame = list_deliveries(LakeLocation.from_environment())
+    console = Console()
+    for row in frame.to_dict("records"):
+        first, symbol = row["first_file"], row["first_symbol"]
+        files = first if row["files"] == 1 else f"{row['files']:,} files, first {first}"
+        symbols = symbol if row["symbols"] == 1 else f"{row['symbols']:,} symbols"
+        _say(
+            console,
+            f"{row['delivery']}  {row['bars']:,} bars, {row['refused']:,} refused  {symbols}  {files}",
+        )
+    if frame.empty:
+        _say(console, "the lake holds no delivery: 'whatif ingest' brings one")
+    _write(frame, csv)
+
+
+def quarantine(
+    source: Source = None,
+    symbol: Symbol = None,
+    rule: Annotated[str | None, typer.Option(help="Only rows that broke this rule.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 50,
+    csv: Csv = None,
+) -> None:
+    """Show the rows that were refused: file, line, rule, and what stood there.
+
+    Of a file that is no text the row, of which the first is 1.
+    """
+    import pandas as pd
+
+    from whatif.lake import list_refused
+    from whatif.sources import RULES
+
+    frame = list_refused(LakeLocation.from_environment(), source, symbol, rule)
+    console = Console()
+    if frame.empty:
+        _say(
+            console,
+            "no row is in quarantine" + (" of what was asked for" if source or symbol or rule else ""),
+        )
+    for name, count in frame["rule"].value_counts().items():
+        _say(console, f"{count:,} {name} (rule: {RULES.get(str(name), 'of an older version')})")
+    for row in frame.head(top).to_dict("records"):
+        place = f"row {row['row']}" if pd.isna(row["line"]) else f"line {row['line']}"
+        _say(console, f"{row['source']}: {place}: {row['rule']}: {row['raw']}")
+    if len(frame) > top:
+        _say(console, f"… and {len(frame) - top:,} more: --top, or --csv FILE for all")
+    _write(frame, csv)
+
+
+def forget(
+    symbol: Symbol = None,
+    source: Source = None,
+    delivery: Annotated[
+        str | None,
+        typer.Option(help="Only what this ingest brought: its id, as 'whatif deliveries' lists it."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and write nothing.")
+    ] = False,
+) -> None:
+    """Take an ingest back, as a new snapshot: remove its bars, and restore those that it corrected."""
+    from whatif.workflow import forget as take_back
+
+    found = take_back(LakeLocation.from_environment(), symbol, source, delivery, dry_run=dry_run)
+    console = Console()
+    _say(console, found.summary())
+    _say(console, "dry run: nothing was written" if dry_run else "next: whatif bars")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _write(frame: pd.DataFrame, path: Path | None) -> None:
+    if path is not None:
+        frame.to_csv(path, index=False)
+
+
+def doctor(
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; nothing is deleted, but set aside.")
+    ] = False,
+) -> None:
+    """Check every file of the lake, say what is wrong and how to mend it; exit code 1 if something is."""
+    from whatif.lake import examine, repair
+
+    console, location = Console(), LakeLocation.from_environment()
+    findings = examine(location)
+    if not findings:
+        _say(console, f"{location.described} is sound")
+        return
+    if mend:
+        for done in repair(location, findings):
+            _say(console, f"mended: {done}")
+        findings = examine(location)
+        if not findings:
+            _say(console, f"{location.described} is sound now; run the command that failed again")
+            return
+    for finding in findings:
+        _say(console, f"{finding.where}: {finding.problem}\n  remedy: {finding.remedy}")
+    if not mend and any(finding.repair is not None for finding in findings):
+        _say(console, "next: whatif doctor --repair")
+    raise typer.Exit(1)
