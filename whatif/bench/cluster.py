@@ -1,4 +1,4 @@
-"""A standalone cluster on this machine: what a second executor brings, and what a small study costs."""
+"""Benchmark of a cluster on this machine: what a second executor brings, and what a small study costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A large sweep by the compiled engine through Spark, against three other backtesters."""
+"""Benchmark of a large sweep by the compiled engine through Spark, against three other backtesters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner with Backtrader's broker against Backtrader's own parallel optimiser."""
+"""Benchmark of the runner with Backtrader's broker against Backtrader's own parallel optimiser."""
 
 from __future__ import annotations
 

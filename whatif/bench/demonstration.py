@@ -1,4 +1,4 @@
-"""`whatif demo` in a fresh home, as a user runs it after installation."""
+"""Benchmark of `whatif demo` in a fresh home, as a user runs it after installation."""
 
 from __future__ import annotations
 

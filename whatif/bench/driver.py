@@ -1,4 +1,4 @@
-"""What a driver needs for a very large study: ranking, verdict and report included."""
+"""Benchmark of a driver's memory for a very large study, with ranking, verdict and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statistics that look at everything tried, at the size of a large study."""
+"""Benchmark of the statistics over everything tried, at the size of a large study."""
 
 from __future__ import annotations
 

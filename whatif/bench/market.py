@@ -1,4 +1,4 @@
-"""The bars that benchmarks run on."""
+"""Bars that benchmarks run on."""
 
 from __future__ import annotations
 

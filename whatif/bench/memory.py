@@ -1,4 +1,4 @@
-"""A worker's peak memory, for few and for many configurations."""
+"""Benchmark of a worker's peak memory, for few and for many configurations."""
 
 from __future__ import annotations
 

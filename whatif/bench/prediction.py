@@ -1,4 +1,4 @@
-"""Batch prediction by a forest of Spark ML, as the study's models do it."""
+"""Benchmark of batch prediction by a forest of Spark ML, as a study's models do it."""
 
 from __future__ import annotations
 

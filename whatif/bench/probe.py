@@ -1,4 +1,4 @@
-"""The program of the benchmarks' child processes: `python -m whatif.bench.probe WHAT REQUEST… ANSWER`.
+"""Program of the benchmarks' child processes: `python -m whatif.bench.probe WHAT REQUEST… ANSWER`.
 
 Each part imports what it needs when it is called: a worker is measured without Spark, and imports count
 as part of its start.

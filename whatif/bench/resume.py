@@ -1,4 +1,4 @@
-"""A run that is killed at 70 %, and what it takes to finish it."""
+"""Benchmark of a run that is killed at 70 %, and what it takes to finish it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the rivals' programs on the same bars and periods, each in a process of its own."""
+"""Rivals: other backtesters, run on the same bars and periods, each in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all benchmarks share: a throw-away lake, a session, bars, and child processes."""
+"""Setting that all benchmarks share: a throw-away lake, a session, bars, and child processes."""
 
 from __future__ import annotations
 

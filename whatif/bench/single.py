@@ -1,4 +1,4 @@
-"""One backtest by a single call, without Spark."""
+"""Benchmark of one backtest by a single call, without Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A standalone Spark cluster on loopback: a master and workers, each a process of this machine."""
+"""Standalone Spark cluster on loopback: a master and workers, each a process of this machine."""
 
 from __future__ import annotations
 

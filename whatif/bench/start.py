@@ -1,4 +1,4 @@
-"""How long a fresh worker takes to its first result, with and without compiled code on disk."""
+"""Benchmark of a fresh worker up to its first result, with and without compiled code on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other in a lake that is thrown away."""
+"""Suite of the benchmarks, run one after the other in a lake that is thrown away."""
 
 from __future__ import annotations
 

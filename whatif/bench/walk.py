@@ -1,4 +1,4 @@
-"""A walk-forward study of forests on a year of minutes, killed in the middle and taken up again."""
+"""Benchmark of a walk-forward study of forests on a year of minutes, killed in the middle and resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often each verdict is given on markets whose truth is known."""
+"""Calibration: how often each verdict is given on markets whose truth is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the studies of all markets and says how often each verdict was given."""
+"""Campaign of a calibration: runs the studies of all markets and writes how often each verdict was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The markets of a calibration: what is true about each, and the study that is asked about it."""
+"""Markets of a calibration: what is true about each, and the study that is asked about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategy that calibration sweeps: follow the last bars' return, or go against it."""
+"""Strategy that a calibration sweeps: follow the last bars' return, or go against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Power against edge as an SVG, drawn without a browser."""
+"""Picture of power against edge as an SVG, drawn without a browser."""
 
 from __future__ import annotations
 

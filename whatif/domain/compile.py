@@ -1,4 +1,4 @@
-"""The alias that turns a plain Python kernel into machine code."""
+"""Compiler of plain Python kernels: the aliases of numba's that the engine uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How orders become money: cash, costs and the broker's switches."""
+"""Execution settings of the broker: cash, costs and switches."""
 
 from __future__ import annotations
 

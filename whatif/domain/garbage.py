@@ -1,4 +1,4 @@
-"""Work that makes many objects and little garbage, without the collector that looks through them all."""
+"""Pause of Python's cyclic garbage collector around work that makes many objects and little garbage."""
 
 from __future__ import annotations
 

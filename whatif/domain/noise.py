@@ -1,4 +1,4 @@
-"""The tolerance under which a spread, a loss or an account is rounding and not a value.
+"""Tolerance under which a spread, a loss or an account is rounding and not a value.
 
 Plain arithmetic on numbers or arrays; `whatif.domain.statistics` lets compiled kernels call it.
 """

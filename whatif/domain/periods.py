@@ -1,4 +1,4 @@
-"""The periods over which returns are measured."""
+"""Periods over which returns are measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of one's own: what is kept there is run, so nobody else may write to it.
+"""Private folders: what is kept there is run, so nobody else may write to it.
 
 The rule is that of ssh for its keys. The folder belongs to this user and only this user may write to
 it; each folder on the way to it, links followed, belongs to this user or to root, and others may

@@ -1,4 +1,4 @@
-"""Longer bars out of shorter ones, never across a session's bounds."""
+"""Resampling of bars into longer ones, never across a session's bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one backtest leaves behind, before it is measured."""
+"""Run of one backtest as an engine leaves it, before it is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a symbol may be: one line of visible characters."""
+"""Rules of a symbol: one line of visible characters."""
 
 from __future__ import annotations
 

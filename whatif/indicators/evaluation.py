@@ -1,4 +1,4 @@
-"""From an indicator expression and bars to numbers."""
+"""Evaluation of indicator expressions on bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From text to an indicator expression."""
+"""Parser of indicator expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which indicators there are, what they take, and how many bars they need."""
+"""Registry of the indicators: kernels, parameters, and the bars that each needs before its first value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer on paper: HTML page, terminal tables, figures and files, all from one `ReportData`."""
+"""Report of a study: HTML page, terminal tables, figures and files, all from one `ReportData`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leaderboard and the figures as compact JSON for the page's own script."""
+"""Leaderboard and figures as compact JSON for the page's own script."""
 
 from __future__ import annotations
 

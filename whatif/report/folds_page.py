@@ -1,4 +1,4 @@
-"""The folds of a walk-forward study as a table, for terminal and page."""
+"""Table of the folds of a walk-forward study, for terminal and page."""
 
 from __future__ import annotations
 

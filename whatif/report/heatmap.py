@@ -1,4 +1,4 @@
-"""A metric over two axes: levels, bins and the value of each cell."""
+"""Heat map of a metric over two axes: levels, bins and the value of each cell."""
 
 from __future__ import annotations
 

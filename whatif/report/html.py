@@ -1,4 +1,4 @@
-"""One HTML file that holds the whole answer and loads nothing."""
+"""HTML page that holds the whole answer and loads nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a long run is, how fast, and how long it will still take."""
+"""Progress of a long run: what is done, how fast, and an estimate of what is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The question and the answer in plain sentences; nothing here claims an edge."""
+"""Sentences of the question and the answer; nothing here claims an edge."""
 
 from __future__ import annotations
 

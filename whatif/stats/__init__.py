@@ -1,4 +1,4 @@
-"""How likely a result is luck: statistics over all configurations that were tried.
+"""Statistics over all configurations that were tried: how likely a result is luck.
 
 Names are loaded when they are first used (PEP 562), and what a function needs (arch, scipy) when
 it is called: workers import this room for its benchmark only.

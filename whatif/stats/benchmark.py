@@ -1,4 +1,4 @@
-"""The one benchmark: what holding the market with all of the account would have given."""
+"""Benchmark: what holding the market with all of the account would have given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verdict is made from: the returns of everything tried, and the limits set beforehand."""
+"""Evidence of a verdict: the returns of everything tried, and the limits set beforehand."""
 
 from __future__ import annotations
 

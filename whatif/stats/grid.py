@@ -1,4 +1,4 @@
-"""Points of a grid by the places of their values on its axes."""
+"""Grid of an objective's measured points, by the places of their values on its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a Sharpe ratio says, given how long, how skewed and the best of how many it is.
+"""Inference on a Sharpe ratio, given the length and shape of its returns and the number of trials.
 
 Sharpe ratios are per observation (not annualised), kurtosis is 3 for a normal distribution.
 """

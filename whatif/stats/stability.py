@@ -1,4 +1,4 @@
-"""Whether the best configuration stands on a plateau or on a peak, and whether ranks last."""
+"""Stability of the best configuration: its neighbours, slices and planes, and whether ranks last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of many configurations at once: does the best beat a benchmark, which do, which are best.
+"""Tests of many configurations at once: whether the best beats a benchmark, which do, which are best.
 
 Thin doors to `arch.bootstrap`, by the stationary bootstrap of Politis and Romano (1994), "The
 Stationary Bootstrap", Journal of the American Statistical Association 89(428).

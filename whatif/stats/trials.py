@@ -1,4 +1,4 @@
-"""How many independent trials a sweep amounts to, and how much their Sharpe ratios differ."""
+"""Number of independent trials that a sweep amounts to, and the variance of their Sharpe ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on a study: does the data support an edge, or could it be luck, or can it not tell."""
+"""Verdict on a study: an edge that the data supports, luck, or too little data to tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What proves that two engines are one: random markets and orders, golden cases, comparison by bytes.
+"""Conformance suites of every kind of plug-in: random markets and orders, golden cases, comparison by bytes.
 
 `check_strategy` runs a strategy of one's own on every engine. Needs hypothesis, which only tests
 install.

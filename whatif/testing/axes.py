@@ -1,4 +1,4 @@
-"""A check of an axis of one's own against what every axis has to keep to."""
+"""Check of an axis of one's own against what every axis has to keep to."""
 
 from __future__ import annotations
 

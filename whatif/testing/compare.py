@@ -1,4 +1,4 @@
-"""Two runs, compared to the last bit."""
+"""Comparison of two runs to the last bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One strategy on two engines, with random parameters, markets and broker settings."""
+"""Conformance of one strategy on all engines, with random parameters, markets and broker settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of an engine against Backtrader's answers, and against what it says of itself."""
+"""Check of an engine against Backtrader's answers, and against what it says of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of a kind of model of one's own against what every kind has to keep to."""
+"""Check of a kind of model of one's own against what every kind has to keep to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of a search of one's own against what every search has to keep to."""
+"""Check of a search of one's own against what every search has to keep to."""
 
 from __future__ import annotations
 

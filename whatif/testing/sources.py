@@ -1,4 +1,4 @@
-"""A check of a source of one's own against what every source has to keep to."""
+"""Check of a source of one's own against what every source has to keep to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of a split of one's own against what every split has to keep to."""
+"""Check of a split of one's own against what every split has to keep to."""
 
 from __future__ import annotations
 

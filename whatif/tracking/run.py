@@ -1,4 +1,4 @@
-"""One MLflow run for each study, the same one when the study is resumed.
+"""MLflow run of a study, the same one when the study is resumed.
 
 Everything is logged by the driver through `MlflowClient`; no global state is set.
 """

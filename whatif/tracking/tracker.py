@@ -1,4 +1,4 @@
-"""Logging to MLflow that cannot fail a run: the first error is said, and the rest is left out."""
+"""Tracker that logs to MLflow and cannot fail a run: the first error is said, the rest left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases worked by hand: small bars, a script of intents, and every number that must come out.
+"""Golden cases worked by hand: small bars, a script of intents, and every number that must come out.
 
 They follow what Backtrader 1.9.78.123 does with market orders, quirks included. A step gives one
 intent for each bar of each symbol, and so these of its quirks cannot be met and have no case:

@@ -1,4 +1,4 @@
-"""What a golden case is, and how an engine is held against it."""
+"""Golden case, and the check of an engine against it."""
 
 from __future__ import annotations
 

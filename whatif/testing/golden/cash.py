@@ -1,4 +1,4 @@
-"""What an account can pay for: the check at submission, the check at execution, shorts, commission."""
+"""Golden cases of cash: the check at submission, the check at execution, shorts, commission."""
 
 from __future__ import annotations
 

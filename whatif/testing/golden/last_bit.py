@@ -1,4 +1,4 @@
-"""Where floats round: the same sums in another order would give other bits.
+"""Golden cases of rounding: the same sums in another order would give other bits.
 
 Numbers are written as Python prints them, so that each step can be followed in an interpreter.
 """

@@ -1,4 +1,4 @@
-"""What intents become, how positions add up, the last bar, and the last bit."""
+"""Golden cases of orders: what intents become, how positions add up, the last bar."""
 
 from __future__ import annotations
 

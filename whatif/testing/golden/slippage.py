@@ -1,4 +1,4 @@
-"""The price of a market order: open or earlier close, slippage, and what happens outside the bar."""
+"""Golden cases of a market order's price: open or earlier close, slippage, and prices outside the bar."""
 
 from __future__ import annotations
 
