@@ -140,7 +140,7 @@ def test_a_large_study_is_stood_for_by_the_returns_that_it_kept(monkeypatch) -> 
 def test_of_very_many_a_seeded_sample_is_read_whatever_their_order(monkeypatch) -> None:
     where = place(0, 4)
     rows = [(f"c{k}", "A", where, [0.01 * k, 0.0, 0.1, 0.2]) for k in range(300)]
-    monkeypatch.setattr(module, "MOST_OTHERS", 120)
+    monkeypatch.setattr(module, "MAX_OTHERS", 120)
     lake(monkeypatch, rows)
     trials = [trial(f"c{k}", where) for k in range(300)]
     found = read(grid(0, 4), *trials)

@@ -18,7 +18,7 @@ from whatif.errors import EngineError, RunError
 from whatif.results.stopped import is_tried_again, stopped_for_memory, stopped_for_time
 from whatif.runner import apart, watch
 from whatif.runner.plan import WorkItem
-from whatif.runner.watch import OverLimitError, at_most
+from whatif.runner.watch import OverLimitError, time_limit
 
 from ..markets import walk
 from .conftest import configuration, evaluate
@@ -115,14 +115,14 @@ class TestTime:
         before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
         left, interval = signal.setitimer(signal.ITIMER_REAL, 500.0)
         try:
-            with pytest.raises(OverLimitError), at_most(0.01):
+            with pytest.raises(OverLimitError), time_limit(0.01):
                 time.sleep(5.0)
             assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
-            with at_most(60.0):
+            with time_limit(60.0):
                 pass
             assert 490.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 500.0
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            with at_most(60.0):
+            with time_limit(60.0):
                 pass
             assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
         finally:
@@ -138,7 +138,7 @@ class TestTime:
             except BaseException:
                 time.sleep(5.0)
 
-        with pytest.raises(OverLimitError), at_most(0.05):
+        with pytest.raises(OverLimitError), time_limit(0.05):
             deaf()
 
     def test_an_import_is_not_cut_in_two(self, tmp_path, monkeypatch) -> None:
@@ -153,7 +153,7 @@ class TestTime:
             assert slow_to_import.whole
             time.sleep(5.0)
 
-        with pytest.raises(OverLimitError), at_most(0.1):
+        with pytest.raises(OverLimitError), time_limit(0.1):
             work()
         assert sys.modules["slow_to_import"].whole
 
@@ -161,7 +161,7 @@ class TestTime:
         ended = []
 
         def work() -> None:
-            with at_most(0.01):
+            with time_limit(0.01):
                 time.sleep(0.1)
             ended.append(True)
 
@@ -221,7 +221,7 @@ class TestLog:
     def test_failures_beyond_a_few_have_no_traceback(
         self, lake, make_plan, odd, tmp_path, monkeypatch
     ) -> None:
-        monkeypatch.setattr("whatif.runner.worker.MOST_TRACEBACKS", 1)
+        monkeypatch.setattr("whatif.runner.worker.MAX_TRACEBACKS", 1)
         log = tmp_path / "workers.log"
         plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], odd, log=str(log))
         many = tuple(configuration(f"c{k}", mode=2) for k in range(4))

@@ -13,7 +13,7 @@ from whatif.domain import Execution
 from whatif.engines import REFERENCE, get_engine
 from whatif.results import Pending
 from whatif.runner.plan import WorkItem
-from whatif.runner.waves import MOST_BACKTESTS, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
+from whatif.runner.waves import MAX_BACKTESTS, WAVE_SECONDS, Pace, take_wave, total_cost, work_items
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve
 
@@ -132,7 +132,7 @@ class TestPace:
 def test_a_wave_of_fast_backtests_is_bounded_by_their_number() -> None:
     wave, rest = take_wave([pending("A", 60_000, 10)], 1e12)
 
-    assert (len(wave[0].configurations), len(rest[0].configurations)) == (MOST_BACKTESTS, 50_000)
+    assert (len(wave[0].configurations), len(rest[0].configurations)) == (MAX_BACKTESTS, 50_000)
 
 
 def test_the_compiled_engine_is_expected_to_be_faster() -> None:

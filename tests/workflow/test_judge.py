@@ -137,8 +137,8 @@ def test_a_study_without_a_test_window_rests_on_validate(go) -> None:
 
 
 def test_of_very_many_returns_the_best_and_a_sample_are_compared(go, monkeypatch) -> None:
-    monkeypatch.setattr("whatif.workflow.judge.LEAST_TRIED", 3)
-    monkeypatch.setattr("whatif.workflow.judge.MOST_RETURNS", 1)
+    monkeypatch.setattr("whatif.workflow.judge.MIN_TRIED", 3)
+    monkeypatch.setattr("whatif.workflow.judge.MAX_RETURNS", 1)
     result = go()
     judged = result.verdict
     assert judged.verdict.figures.compared == 3

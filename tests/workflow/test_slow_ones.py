@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from whatif.lake.results import RESULTS, RETURNS
+from whatif.runner import in_flight
 from whatif.runner import spark as runner
-from whatif.runner import under_way
 from whatif.runner.waves import Pace
 from whatif.workflow import RunOptions, run, stored_leaderboard
 
@@ -39,7 +39,7 @@ def slow(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 def test_others_are_stored_before_the_slow_one_ends(spark, market, make_study, slow, monkeypatch) -> None:
     """Waves of four; the slow one is in the first, which is not stored first, and every row is there once."""
     monkeypatch.setattr(Pace, "wave_cost", lambda self, left, cores: 900.0)
-    monkeypatch.setattr(under_way, "SECONDS_ALLOWED", 0.5)
+    monkeypatch.setattr(in_flight, "SECONDS_ALLOWED", 0.5)
     order: list[set[int]] = []
     real = runner.store
 

@@ -24,7 +24,7 @@ from whatif.bench.studies import StudyText, write_study
 from whatif.engines import get_engine
 from whatif.errors import RunError
 from whatif.results import Pending
-from whatif.runner import MOST_AT_ONCE, Plan, work_items
+from whatif.runner import MAX_AT_ONCE, Plan, work_items
 from whatif.search import Configuration
 from whatif.strategies import resolve, to_portable
 from whatif.study import digest
@@ -222,7 +222,7 @@ def _ordinary(setting: Setting) -> _Sweep:
 
 
 def _timed(
-    setting: Setting, cluster: Cluster, given: _Sweep, cores: int, at_once: int = MOST_AT_ONCE
+    setting: Setting, cluster: Cluster, given: _Sweep, cores: int, at_once: int = MAX_AT_ONCE
 ) -> dict[str, Any]:
     """Let a driver run a sweep on so many executors and say how long it took."""
     home = setting.location.home

@@ -14,7 +14,7 @@ from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_
 from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
 from whatif.resolve.resolved import Resolved
-from whatif.runner import OverLimitError, Signals, at_most, can_run_apart, rows_apart
+from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
 
@@ -85,7 +85,7 @@ def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
         signals.began()
         ended = True
         try:
-            with at_most(seconds, signals.busy):
+            with time_limit(seconds, signals.busy):
                 try_step(tasks, engine)
         except OverLimitError:
             ended = False

@@ -20,18 +20,18 @@ from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import WhatIfError
 from whatif.lake import RETURNS
 from whatif.pins import all_of, one_of, within
-from whatif.results.store import MOST_IN_FILTER, ResolvedStudy, ResultStore
+from whatif.results.store import MAX_IN_FILTER, ResolvedStudy, ResultStore
 from whatif.results.trials import OtherTrial, Place, Row, microsecond_column
 from whatif.typing import FloatArray, IntArray
 
-MOST_OTHERS = 10_000
-MOST_VALUES = 10_000_000
+MAX_OTHERS = 10_000
+MAX_VALUES = 10_000_000
 """Trials compared, and their periods; of more, a seeded sample."""
 
-FEWEST_OF_A_STUDY = 100
+MIN_OF_A_STUDY = 100
 """Trials with returns that may stand for the others of their study, which kept those of a sample."""
 
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _Key = tuple[str, str, Place]
 _Version = tuple[int, str]
 
@@ -132,7 +132,7 @@ def other_returns(store: ResultStore, grid: Grid, trials: Sequence[OtherTrial], 
     stored = _stored(store, grid, trials)
     known = [trial for trial in trials if any(key in stored for key in trial.backtests)]
     several = max((len(trial.backtests) for trial in known), default=1)
-    most = min(MOST_OTHERS, max(1, MOST_VALUES // max(len(grid), 1) // several))
+    most = min(MAX_OTHERS, max(1, MAX_VALUES // max(len(grid), 1) // several))
     drawn = sorted(known, key=lambda trial: _draw(seed, trial.key))[:most]
     wanted = {key: stored[key] for trial in drawn for key in trial.backtests if key in stored}
     series = _series(store, grid, wanted)
@@ -207,7 +207,7 @@ def _rows(
     ]
     if not symbols:
         return
-    if len(symbols) <= MOST_IN_FILTER:
+    if len(symbols) <= MAX_IN_FILTER:
         terms.append(one_of("symbol", sorted(symbols)))
     for batch in store.stream(RETURNS, [*_COLUMNS, *more], all_of(*terms)):
         table = pa.Table.from_batches([batch])
@@ -264,14 +264,14 @@ def _stand_for(
     for study, count in sorted(of.items()):
         # what was drawn and could not be read tells how many of those that were not drawn can
         there = round(kept[study] * came[study] / tried[study]) if tried[study] else 0
-        whole = there == kept[study] and there >= FEWEST_OF_A_STUDY
+        whole = there == kept[study] and there >= MIN_OF_A_STUDY
         represented = count if whole else there
         total += represented
         if represented < count:
             how = "on other periods" if kept[study] > there else "no returns are stored"
             unseen.append(f"{count - represented:,} of study {study}: {how}")
-    shown = "; ".join(unseen[:_MOST_NAMED])
-    return total, shown + (f"; and {len(unseen) - _MOST_NAMED} more studies" * (len(unseen) > _MOST_NAMED))
+    shown = "; ".join(unseen[:_MAX_NAMED])
+    return total, shown + (f"; and {len(unseen) - _MAX_NAMED} more studies" * (len(unseen) > _MAX_NAMED))
 
 
 def _draw(seed: int, key: Row) -> bytes:

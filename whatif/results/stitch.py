@@ -1,4 +1,4 @@
-"""What a walk-forward study says as a whole: its folds, and the test windows joined."""
+"""Walk-forward result: what each fold chose, and the test windows joined."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import SparkSession
 
-MOST_IN_FILTER = 200
+MAX_IN_FILTER = 200
 
 _KEY = ["config_id", "symbol"]
 
@@ -123,10 +123,10 @@ class Slot:
             within("window_start", self.window.start_us, self.window.start_us + 1),
             within("window_end", self.window.end_us, self.window.end_us + 1),
         ]
-        if configurations is not None and len(configurations) <= MOST_IN_FILTER:
+        if configurations is not None and len(configurations) <= MAX_IN_FILTER:
             terms.append(one_of("config_id", configurations))
         own = self.symbols if symbols is None else symbols
-        if own is not None and len(own) <= MOST_IN_FILTER:
+        if own is not None and len(own) <= MAX_IN_FILTER:
             terms.append(one_of("symbol", own))
         return all_of(*terms)
 

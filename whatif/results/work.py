@@ -1,4 +1,4 @@
-"""Backtests that a study lacks, and those of them whose series are stored."""
+"""Pending work: backtests that a study lacks, and whose series are stored."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.runner.apart import Signals, can_run_apart, rows_apart
+    from whatif.runner.in_flight import MAX_AT_ONCE
     from whatif.runner.load import array_store, load_bars
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.spark import WaveDone, backtests, run_waves
     from whatif.runner.sweep import market_returns, task_of
-    from whatif.runner.under_way import MOST_AT_ONCE
     from whatif.runner.warm import warm_up
-    from whatif.runner.watch import OverLimitError, at_most
+    from whatif.runner.watch import OverLimitError, time_limit
     from whatif.runner.waves import total_cost, work_items
     from whatif.runner.worker import evaluate
 else:
@@ -26,9 +26,9 @@ else:
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
             "spark": "WaveDone backtests run_waves",
             "sweep": "market_returns task_of",
-            "under_way": "MOST_AT_ONCE",
+            "in_flight": "MAX_AT_ONCE",
             "warm": "warm_up",
-            "watch": "OverLimitError at_most",
+            "watch": "OverLimitError time_limit",
             "waves": "total_cost work_items",
             "worker": "evaluate",
         },

@@ -1,4 +1,4 @@
-"""Runs backtests in a process of their own, which can be ended while machine code runs in it.
+"""Child processes for backtests, which can be ended while machine code runs in them.
 
 An alarm is seen between two steps of Python, and a compiled loop takes none. So a run with a time limit
 computes its rows in a child of the worker; what says nothing for too long is killed, gets a row that

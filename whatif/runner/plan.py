@@ -1,4 +1,4 @@
-"""What a worker is told: once for all work items, and for each one."""
+"""Plan and work items: what a worker is told once for all items, and for each one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends work items to Spark and brings rows home, wave by wave."""
+"""Waves on Spark: work items sent to workers, and their rows stored."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from whatif.errors import MachineError, RunError, WhatIfError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
+from whatif.runner.in_flight import MAX_AT_ONCE, Wave, WavesInFlight
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.under_way import MOST_AT_ONCE, Under, UnderWay
 from whatif.runner.watch import STDERR, where_workers_say
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
 from whatif.strategies import from_portable
@@ -41,7 +41,7 @@ ITEMS_PER_FILE = 64
 _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name__}: (.+)")
 """The line of a worker's traceback that says what its machine could not do."""
 
-MOST_LOG_BYTES = 20_000_000
+MAX_LOG_BYTES = 20_000_000
 """Size from which the next run begins the workers' log on one machine anew."""
 
 
@@ -85,7 +85,7 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
 
 
 @dataclass(frozen=True)
-class _Wave:
+class _CutWave:
     """A wave and what it is cut into."""
 
     cost: float
@@ -111,7 +111,7 @@ def run_waves(
     slots: Callable[[], int],
     keep: Keep = NOTHING,
     report: Callable[[WaveDone], None] = lambda _: None,
-    at_once: int = MOST_AT_ONCE,
+    at_once: int = MAX_AT_ONCE,
 ) -> int:
     """Run all pending backtests and store their rows; return how many failed.
 
@@ -149,21 +149,21 @@ def run_waves(
     plan = replace(plan, log=_log_place(spark, plan.home))
     pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
-    with UnderWay[_Wave](spark, at_once) as under_way:
-        while rest or under_way:
-            done = under_way.next_done(bool(rest)) if under_way else None
+    with WavesInFlight[_CutWave](spark, at_once) as in_flight:
+        while rest or in_flight:
+            done = in_flight.next_done(bool(rest)) if in_flight else None
             if done is not None:
                 found, cost = _computed(done, plan.log), done.wave.cost
                 pace.learn_rate(cost, found.seconds * done.wave.cores if done.alone else found.working)
-            if rest and under_way.has_room():
+            if rest and in_flight.has_room():
                 wave, rest = _next_wave(rest, pace, slots(), plan.engine, keep.anything)
                 compute = partial(_compute, spark, plan, wave.items)
-                under_way.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
+                in_flight.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
             if done is None:
                 continue
             pace.storing = _store_wave(spark, location, plan, done.wave, found, keep)
             failed += found.counts["error"]
-            left = total_cost(rest) + sum(wave.cost for wave in under_way.waves)
+            left = total_cost(rest) + sum(wave.cost for wave in in_flight.waves)
             seconds = found.seconds + pace.storing
             report(WaveDone(found.counts.total(), found.counts["error"], cost, left, seconds))
     return failed
@@ -171,9 +171,9 @@ def run_waves(
 
 def _next_wave(
     rest: Sequence[Pending], pace: Pace, cores: int, engine: str, keep: bool
-) -> tuple[_Wave, list[Pending]]:
+) -> tuple[_CutWave, list[Pending]]:
     taken, rest = take_wave(rest, pace.wave_cost(total_cost(rest), cores))
-    return _Wave(total_cost(taken), work_items(taken, cores, engine, keep), cores), rest
+    return _CutWave(total_cost(taken), work_items(taken, cores, engine, keep), cores), rest
 
 
 def _log_place(spark: SparkSession, home: str) -> str:
@@ -187,7 +187,7 @@ def _log_place(spark: SparkSession, home: str) -> str:
         return ""
     path = Path(home) / "logs" / "workers.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.write_bytes(b"")
     return str(path)
 
@@ -214,7 +214,7 @@ def _compute(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> _Com
     return _Computed(rows, Counter(row["status"] for row in found), working, time.perf_counter() - started)
 
 
-def _computed(done: Under[_Wave], log: str) -> _Computed:
+def _computed(done: Wave[_CutWave], log: str) -> _Computed:
     """Return what a wave gave, or say that Spark gave up on it."""
     try:
         found: _Computed = done.result()
@@ -226,7 +226,7 @@ def _computed(done: Under[_Wave], log: str) -> _Computed:
 
 
 def _store_wave(
-    spark: SparkSession, location: LakeLocation, plan: Plan, wave: _Wave, found: _Computed, keep: Keep
+    spark: SparkSession, location: LakeLocation, plan: Plan, wave: _CutWave, found: _Computed, keep: Keep
 ) -> float:
     """Store a wave that is computed; return the seconds that it took."""
     started = time.perf_counter()

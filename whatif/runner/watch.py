@@ -1,4 +1,4 @@
-"""What a worker says of its work, and the limits that it keeps."""
+"""Log of a worker's progress, and the limits of time and memory that it keeps."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def say_configuration(plan: Plan, item: WorkItem, configuration: Configuration, 
 
 
 @contextmanager
-def at_most(seconds: float, busy: Callable[[], None] = lambda: None) -> Iterator[None]:
+def time_limit(seconds: float, busy: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Stop what the block does after so many seconds of wall time; 0 is no limit.
 
     By an alarm, which only a process's main thread gets, as that of Spark's workers. Python sees it

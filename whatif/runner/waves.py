@@ -1,4 +1,4 @@
-"""Cuts pending backtests into waves, and a wave into work items."""
+"""Waves of pending backtests, their pace, and the work items that they are cut into."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whatif.results import Pending
 from whatif.runner.plan import WorkItem
 
 WAVE_SECONDS = 60.0
-SHORTEST_WAVE_SECONDS = 4.0
+MIN_WAVE_SECONDS = 4.0
 STORING_SHARE = 2.0
 """A wave computes at least this many times as long as the commits of the one before took beside it."""
 
@@ -19,7 +19,7 @@ FIRST_STORING = 4.0
 """Seconds that the commits of a wave are thought to take until the first ones are made."""
 
 WAVES_OF_A_SHORT_RUN = 12
-MOST_BACKTESTS = 10_000
+MAX_BACKTESTS = 10_000
 """Backtests in a wave, however fast they are: their rows wait in memory until the wave is stored."""
 
 
@@ -66,7 +66,7 @@ class Pace:
         a rate with the commits in it would shrink waves, and shrunken waves the rate.
         """
         seconds = self.seconds(remaining, cores) / WAVES_OF_A_SHORT_RUN
-        shortest = max(SHORTEST_WAVE_SECONDS, STORING_SHARE * self.storing)
+        shortest = max(MIN_WAVE_SECONDS, STORING_SHARE * self.storing)
         return self.rate * cores * min(WAVE_SECONDS, max(shortest, seconds))
 
 
@@ -79,10 +79,10 @@ def take_wave(pending: Sequence[Pending], cost: float) -> tuple[list[Pending], l
     """Split `pending` into the next wave, of about `cost` configuration-bars, and the rest.
 
     Symbols stay together, so that a worker reads few of them in one wave. The wave holds
-    at least one backtest and at most `MOST_BACKTESTS`; a rest of less than half a wave joins it.
+    at least one backtest and at most `MAX_BACKTESTS`; a rest of less than half a wave joins it.
     """
     backtests = sum(len(p.configurations) for p in pending)
-    cost = min(cost, total_cost(pending) * MOST_BACKTESTS / max(backtests, 1))
+    cost = min(cost, total_cost(pending) * MAX_BACKTESTS / max(backtests, 1))
     if total_cost(pending) <= 1.5 * cost:
         return list(pending), []
     wave: list[Pending] = []

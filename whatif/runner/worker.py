@@ -41,11 +41,11 @@ from whatif.runner.sweep import Sweep
 from whatif.runner.watch import (
     LOG,
     OverLimitError,
-    at_most,
     out_of_memory,
     say_configuration,
     say_item,
     speak_to,
+    time_limit,
 )
 from whatif.search import Configuration
 from whatif.stats import BuyAndHold
@@ -56,7 +56,7 @@ FRAME_NUMBERS = 500_000
 
 _FOLDERS_OF_OTHERS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"))
 
-MOST_TRACEBACKS = 10
+MAX_TRACEBACKS = 10
 """Failures of a work item that are logged with a traceback; each of them is a row."""
 
 
@@ -137,7 +137,7 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
         row = shared | _identity(configuration, mine)
         try:
             signals.began()
-            with at_most(plan.time_limit, signals.busy):
+            with time_limit(plan.time_limit, signals.busy):
                 sweep = sweep or Sweep(plan, item)
                 row |= _measured(sweep, configuration)
             row["status"] = "ok"
@@ -146,7 +146,7 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
             raise
         except (Exception, SystemExit, OverLimitError) as error:  # whatever a strategy raises becomes a row
             failures += 1
-            traced = failures <= MOST_TRACEBACKS
+            traced = failures <= MAX_TRACEBACKS
             LOG.info("config_id %s on %s failed", configuration.config_id, row["symbol"], exc_info=traced)
             row |= {"status": "error", "error": _error(plan, error)}
             if out_of_memory(error) or isinstance(error, OverLimitError):

@@ -1,4 +1,4 @@
-"""Runs one command, writes down how it ends, and stops it when told to.
+"""Keeper of one command: runs it, writes down how it ends, and stops it when told to.
 
 Used as `python -m whatif.submit.attend STATE LOG COMMAND…`: a process of its own, so that a run
 goes on when the terminal that started it is closed.

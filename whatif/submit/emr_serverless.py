@@ -1,4 +1,4 @@
-"""Runs jobs on Amazon EMR Serverless."""
+"""Runner of jobs on Amazon EMR Serverless."""
 
 from __future__ import annotations
 

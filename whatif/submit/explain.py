@@ -1,4 +1,4 @@
-"""What AWS says when it refuses, in words that say what to do; and patience where waiting helps."""
+"""Messages for what AWS refuses, with a remedy each, and retries where waiting helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follows a run until it is over, and says what it has cost by the user's own prices."""
+"""Follower of a run until it is over, with its cost by the user's own prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs jobs on AWS Glue."""
+"""Runner of jobs on AWS Glue."""
 
 from __future__ import annotations
 

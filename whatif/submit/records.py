@@ -1,4 +1,4 @@
-"""What this machine has submitted: one small JSON file each, in the lake's home."""
+"""Records of what this machine has submitted: one small JSON file each, in the lake's home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests that start a job, exactly as they are sent: settings and a job in, plain values out."""
+"""Requests that start a job, exactly as they are sent: settings and a job in, plain values out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a place that runs jobs has to be able to do."""
+"""Protocol of a runner: what a place that runs jobs has to be able to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an account offers to jobs: `conf/submit.yaml`."""
+"""Settings of an account for jobs: `conf/submit.yaml`."""
 
 from __future__ import annotations
 

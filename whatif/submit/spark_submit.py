@@ -1,4 +1,4 @@
-"""Runs jobs by spark-submit: on a standalone cluster, or on this machine."""
+"""Runner of jobs by spark-submit: on a standalone cluster, or on this machine."""
 
 from __future__ import annotations
 

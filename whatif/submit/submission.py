@@ -1,4 +1,4 @@
-"""Joins it: look for the same thing, upload, start, follow, fetch."""
+"""Submission of a study: look for the same one, upload, start, follow, fetch."""
 
 from __future__ import annotations
 

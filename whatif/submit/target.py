@@ -1,4 +1,4 @@
-"""Where a study can be sent."""
+"""Targets that a study can be sent to."""
 
 from __future__ import annotations
 

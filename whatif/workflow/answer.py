@@ -21,10 +21,10 @@ from whatif.runner import Plan, load_bars
 from whatif.splits import Fold, Window
 from whatif.study import Study, digest
 
-MOST_SYMBOLS_DRAWN = 8
+MAX_SYMBOLS_DRAWN = 8
 """Symbols whose bars and equity the report draws, the chosen one first."""
 
-MOST_BARS_DRAWN = 2_000_000
+MAX_BARS_DRAWN = 2_000_000
 """Bars of all of them above which fewer are drawn, so that the driver holds no market; the chosen one is."""
 
 
@@ -163,7 +163,7 @@ def _named(resolved: ResolvedStudy, chosen: Chosen) -> dict[str, Any]:
 
 def _drawn(resolved: ResolvedStudy, chosen: Chosen, windows: Mapping[str, Window]) -> list[tuple[str, ...]]:
     groups = sorted(resolved.portfolios, key=lambda group: "+".join(group) != chosen.symbol)
-    return _within_bound(groups[:MOST_SYMBOLS_DRAWN], resolved, windows)
+    return _within_bound(groups[:MAX_SYMBOLS_DRAWN], resolved, windows)
 
 
 def _within_bound(
@@ -174,7 +174,7 @@ def _within_bound(
     bars = 0
     for group in groups:
         bars += sum(resolved.window_bars[group[0], window.name] for window in windows.values())
-        if found and bars > MOST_BARS_DRAWN:
+        if found and bars > MAX_BARS_DRAWN:
             break
         found.append(group)
     return found

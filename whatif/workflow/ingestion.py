@@ -1,4 +1,4 @@
-"""Bars into the lake, from files or from any other source.
+"""Ingestion of bars into the lake, from files or from any other source.
 
 Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, folders, globs),
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
@@ -58,7 +58,7 @@ COMPARED = (
 )  # fmt: skip
 """Columns that make a bar with a known key a correction; where it came from does not."""
 
-_MOST_SYMBOLS_IN_FILTER = 500
+_MAX_SYMBOLS_IN_FILTER = 500
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[
         f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
         f"{prefix}timeframe IN ({', '.join(map(sql_text, sorted(row['timeframes'])))})",
     ]
-    if len(row["symbols"]) <= _MOST_SYMBOLS_IN_FILTER:
+    if len(row["symbols"]) <= _MAX_SYMBOLS_IN_FILTER:
         terms.append(f"{prefix}symbol IN ({', '.join(map(sql_text, sorted(row['symbols'])))})")
     return " AND ".join(terms)
 

@@ -1,4 +1,4 @@
-"""Judges a study's answer: gathers what is stored of everything tried, and asks for a verdict."""
+"""Judgement of a study's answer: gathers what is stored of everything tried, and asks for a verdict."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ from whatif.stats import (
 )
 from whatif.typing import FloatArray, IntArray
 
-MOST_TRIED = 10_000
-LEAST_TRIED = 100
-MOST_RETURNS = 10_000_000
+MAX_TRIED = 10_000
+MIN_TRIED = 100
+MAX_RETURNS = 10_000_000
 """Columns compared, and periods times columns; of more, the best fifth and a seeded sample of the others."""
 
-MOST_MARKETS = 64
+MAX_MARKETS = 64
 """Symbols whose bars are read to hold them."""
 
-MOST_COMPARISONS = 100_000_000
+MAX_COMPARISONS = 100_000_000
 """Points of a grid times values of its axes, above which the surroundings are not looked at."""
 
 SEED = 0
@@ -166,11 +166,11 @@ def _panel(
 ) -> Panel:
     notes = []
     symbols = list(dict.fromkeys(symbol for _, symbol in own))
-    if len(symbols) > MOST_MARKETS:
-        near = set(symbols[:MOST_MARKETS])
+    if len(symbols) > MAX_MARKETS:
+        near = set(symbols[:MAX_MARKETS])
         own = [key for key in own if key[1] in near]
         notes.append(
-            f"Compared were the configurations on {MOST_MARKETS} of {len(symbols):,} symbols, those ranked "
+            f"Compared were the configurations on {MAX_MARKETS} of {len(symbols):,} symbols, those ranked "
             "best; the p-values allow for all."
         )
     names = ["/".join(key) for key in own]
@@ -200,7 +200,7 @@ def _panel(
 
 def _most_tried(periods: int) -> int:
     """Return how many configurations are compared: each bootstrap copies the returns of all of them."""
-    return min(MOST_TRIED, max(LEAST_TRIED, MOST_RETURNS // max(periods, 1)))
+    return min(MAX_TRIED, max(MIN_TRIED, MAX_RETURNS // max(periods, 1)))
 
 
 def _tried(
@@ -227,7 +227,7 @@ def _market(resolved: ResolvedStudy, plan: Plan, window: Window, chosen: Chosen,
     groups = [group for group in resolved.portfolios if resolved.pooled or "+".join(group) == joined]
     symbols = [symbol for group in groups for symbol in group]
     # of very many, evenly spaced ones stand for all
-    symbols = symbols[:: -(-len(symbols) // MOST_MARKETS)]
+    symbols = symbols[:: -(-len(symbols) // MAX_MARKETS)]
     return market_returns(plan, resolved, window, resolved.configuration(chosen.config_id), symbols)
 
 
@@ -321,7 +321,7 @@ def _stability(resolved: ResolvedStudy, board: pd.DataFrame, chosen: Chosen) -> 
     values: dict[str, list[Any]] = {name: [] for name in resolved.study.axes}
     for name, found in values.items():
         found.extend({repr(axes[name]): axes[name] for axes in axes_of.values()}.values())
-    if not values or len(points) * sum(map(len, values.values())) > MOST_COMPARISONS:
+    if not values or len(points) * sum(map(len, values.values())) > MAX_COMPARISONS:
         return None
     objective = resolved.study.objective
     ran = np.where(rows["status"] == "ok", rankable(rows, objective), np.nan)

@@ -1,4 +1,4 @@
-"""The main job on a sample market whose truth is known."""
+"""Demo: a study of a sample market whose truth is known."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ from whatif.workflow.judge import judge_study
 from whatif.workflow.origin import certify, provenance, versions
 from whatif.workflow.steps import lazy_session
 from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
-from whatif.workflow.train import MOST_NAMED, NOTHING_PREPARED, Prepared, models_stored, plan_of, prepare
+from whatif.workflow.train import MAX_NAMED, NOTHING_PREPARED, Prepared, models_stored, plan_of, prepare
 
 _TO_JUDGE = "arch.bootstrap"
 """A module that takes a second to import, and is needed once backtests have run."""
@@ -443,6 +443,6 @@ def _count(pending: Sequence[Pending]) -> int:
 
 
 def _named(trained: Sequence[str]) -> str:
-    if len(trained) > MOST_NAMED:
+    if len(trained) > MAX_NAMED:
         return f"{len(trained)}, from {trained[0]} to {trained[-1]}"
     return ", ".join(trained) or "none"

@@ -1,4 +1,4 @@
-"""What a study leaves in MLflow."""
+"""MLflow log of a study: its run, its configurations, its verdict and its files."""
 
 from __future__ import annotations
 

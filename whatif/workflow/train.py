@@ -1,4 +1,4 @@
-"""What a study's backtests need: features, models and predictions, made where they lack, and the plan."""
+"""Preparation of a study: features, models and predictions made where they lack, and the sweep's plan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, t
 
 Say = Callable[[str], None]
 
-MOST_NAMED = 6
+MAX_NAMED = 6
 
 MIN_ARRAY_BYTES = 40 * MEBIBYTE
 MAX_ARRAY_BYTES = 256 * MEBIBYTE
@@ -193,7 +193,7 @@ def named(resolved: Resolved, key: ModelKey) -> str:
 
 def _stored(resolved: Resolved, keys: Sequence[ModelKey]) -> str:
     names = [named(resolved, key) for key in keys]
-    shown = ", ".join(names) if len(names) <= MOST_NAMED else f"{names[0]} and {len(names) - 1:,} more"
+    shown = ", ".join(names) if len(names) <= MAX_NAMED else f"{names[0]} and {len(names) - 1:,} more"
     return f"model {shown}: predictions are stored"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatif.runner.arrays import ArrayStore
+from whatif.runner.load import ArrayStore
 
 
 @dataclass(eq=False)

@@ -15,10 +15,10 @@ from whatif.domain.execution import Execution
 from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.results import Pending
+from whatif.runner import in_flight
 from whatif.runner import spark as runner
-from whatif.runner import under_way
+from whatif.runner.in_flight import MAX_AT_ONCE, WavesInFlight
 from whatif.runner.plan import Plan
-from whatif.runner.under_way import MOST_AT_ONCE, UnderWay
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable
 
@@ -69,8 +69,8 @@ class Connect:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_way, "SECONDS_ALLOWED", 0.0)
-    monkeypatch.setattr(under_way, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(in_flight, "SECONDS_ALLOWED", 0.0)
+    monkeypatch.setattr(in_flight, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def session(context: Context) -> Any:
 
 def test_an_overdue_wave_that_leaves_cores_idle_gets_company(hurried, held) -> None:
     context = Context()
-    with UnderWay[str](session(context)) as waves:
+    with WavesInFlight[str](session(context)) as waves:
         assert waves.has_room()
         waves.start("slow", 8, 0.05, held.wait)
         assert not waves.has_room(), "it is not overdue yet"
@@ -101,7 +101,7 @@ def test_an_overdue_wave_that_leaves_cores_idle_gets_company(hurried, held) -> N
         slow = waves.next_done(more=False)
         assert slow is not None
         assert (slow.wave, slow.alone, bool(waves)) == ("slow", False, False)
-    assert context.pools == {under_way.POOL}
+    assert context.pools == {in_flight.POOL}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_overdue_wave_that_leaves_cores_idle_gets_company(hurried, held) -> N
     ],
 )
 def test_a_wave_with_tasks_to_begin_stays_alone_however_late(hurried, held, context) -> None:
-    with UnderWay[str](session(context)) as waves:
+    with WavesInFlight[str](session(context)) as waves:
         waves.start("slow", 8, 0.0, held.wait)
         assert not waves.has_room()
         held.set()
@@ -123,7 +123,7 @@ def test_a_wave_with_tasks_to_begin_stays_alone_however_late(hurried, held, cont
 
 
 def test_without_more_to_run_a_wave_is_waited_for(hurried) -> None:
-    with UnderWay[str](session(Context())) as waves:
+    with WavesInFlight[str](session(Context())) as waves:
         waves.start("last", 8, 0.0, lambda: threading.Event().wait(0.2))
         done = waves.next_done(more=False)
         assert done is not None
@@ -131,8 +131,8 @@ def test_without_more_to_run_a_wave_is_waited_for(hurried) -> None:
 
 
 def test_waves_at_once_are_bounded(hurried, held) -> None:
-    with UnderWay[int](session(Context())) as waves:
-        for k in range(MOST_AT_ONCE):
+    with WavesInFlight[int](session(Context())) as waves:
+        for k in range(MAX_AT_ONCE):
             assert waves.has_room()
             waves.start(k, 8, -1.0, held.wait)
         assert not waves.has_room()
@@ -143,7 +143,7 @@ def test_what_is_left_running_is_cancelled(hurried, held) -> None:
     context = Context()
 
     def interrupted() -> None:
-        with UnderWay[str](session(context)) as waves:
+        with WavesInFlight[str](session(context)) as waves:
             waves.start("slow", 8, 0.0, held.wait)
             held.set()
             raise KeyboardInterrupt
@@ -154,7 +154,7 @@ def test_what_is_left_running_is_cancelled(hurried, held) -> None:
 
 
 def test_a_session_without_a_context_goes_by_the_time(hurried, held) -> None:
-    with UnderWay[str](Connect()) as waves:  # type: ignore[arg-type]
+    with WavesInFlight[str](Connect()) as waves:  # type: ignore[arg-type]
         waves.start("slow", 8, 0.0, held.wait)
         assert waves.has_room()
         held.set()

@@ -1,4 +1,4 @@
-"""Waves that are being computed: the next one begins as soon as cores have nothing left to begin.
+"""Waves in flight: the next one begins as soon as cores have nothing left to begin.
 
 A wave waits for its last task, and a configuration may cost many times its estimate. While it
 runs, the other cores would idle for as long as it takes; a wave that is overdue and has no task
@@ -27,7 +27,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MOST_AT_ONCE = 8
+MAX_AT_ONCE = 8
 """Waves that may be under way at once: rows of all of them are lost by a kill."""
 
 OVERDUE = 1.25
@@ -43,13 +43,13 @@ T = TypeVar("T")
 
 
 @dataclass(eq=False)
-class Under(Generic[T]):
+class Wave(Generic[T]):
     """A wave under way.
 
     Attributes
     ----------
     wave : T
-        What was given to `UnderWay.start`.
+        What was given to `WavesInFlight.start`.
     tasks : int
         Spark tasks that compute it.
     expected : float
@@ -71,7 +71,7 @@ class Under(Generic[T]):
         return self.future.result()
 
 
-class UnderWay(Generic[T]):
+class WavesInFlight(Generic[T]):
     """The waves under way, each computed by a thread and as a Spark job group of its own.
 
     Leaving the block cancels what is still running.
@@ -84,13 +84,13 @@ class UnderWay(Generic[T]):
         Waves that may be under way at once.
     """
 
-    def __init__(self, spark: SparkSession, at_once: int = MOST_AT_ONCE) -> None:
+    def __init__(self, spark: SparkSession, at_once: int = MAX_AT_ONCE) -> None:
         self._context = _context(spark)
         self._at_once = at_once
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="wave")
-        self._flying: list[Under[T]] = []
+        self._flying: list[Wave[T]] = []
 
-    def __enter__(self) -> UnderWay[T]:
+    def __enter__(self) -> WavesInFlight[T]:
         return self
 
     def __exit__(
@@ -117,7 +117,7 @@ class UnderWay(Generic[T]):
             other.alone = False
         group = f"whatif-wave-{uuid4().hex}"
         future = self._threads.submit(self._compute, group, compute)
-        self._flying.append(Under(wave, tasks, expected, not self._flying, future, group))
+        self._flying.append(Wave(wave, tasks, expected, not self._flying, future, group))
 
     def has_room(self) -> bool:
         """Whether another wave should begin: none is under way, or all that are leave cores idle."""
@@ -130,7 +130,7 @@ class UnderWay(Generic[T]):
             return False
         return all(self._has_begun(one) for one in self._flying)
 
-    def next_done(self, more: bool) -> Under[T] | None:
+    def next_done(self, more: bool) -> Wave[T] | None:
         """Wait for a wave to end and return it; None if another should begin, and there is `more`."""
         while True:
             ended = wait([one.future for one in self._flying], _POLL_SECONDS, FIRST_COMPLETED).done
@@ -147,7 +147,7 @@ class UnderWay(Generic[T]):
             self._context.setLocalProperty("spark.scheduler.pool", POOL)
         return compute()
 
-    def _has_begun(self, one: Under[T]) -> bool:
+    def _has_begun(self, one: Wave[T]) -> bool:
         """Whether all tasks of a wave have begun, so that cores that get free stay free."""
         if self._context is None or one.future.done():
             return True
