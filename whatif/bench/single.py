@@ -11,7 +11,7 @@ from whatif.bench import sweep
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.domain import Bars, timestamps
-from whatif.engines.api import backtest
+from whatif.engines import backtest
 
 CALLS = 20
 

@@ -38,8 +38,7 @@ from whatif.domain import (
     sharpe,
     timeframe_us,
 )
-from whatif.engines import Measure, RunInputs, WindowInputs, get_engine
-from whatif.engines.market import bars_of_frame
+from whatif.engines import Measure, RunInputs, WindowInputs, bars_of_frame, get_engine
 from whatif.errors import RunError, StrategyError
 from whatif.resolve import Checked, check_study
 from whatif.results import Grid

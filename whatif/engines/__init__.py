@@ -8,7 +8,12 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.domain import EngineRun
+    from whatif.engines.api import backtest
     from whatif.engines.base import Engine, Measure, Measured, RunInputs
+    from whatif.engines.closing import check_flat_by_schedule
+    from whatif.engines.compare import differences
+    from whatif.engines.market import bars_of_frame
+    from whatif.engines.orders import LARGEST_SIZE
     from whatif.engines.select import (
         ENGINES,
         REFERENCE,
@@ -18,13 +23,29 @@ if TYPE_CHECKING:
         load_all,
         run_engine,
     )
-    from whatif.engines.task import BacktestTask, WindowInputs
+    from whatif.engines.sessions import date_of
+    from whatif.engines.task import BacktestTask, WindowInputs, check_execution
+    from whatif.engines.trial import (
+        MAX_TRIED,
+        TRIAL_BARS,
+        TRIAL_FAILED,
+        outermost,
+        try_step,
+        with_drawn_inputs,
+    )
 
 __getattr__, __dir__, __all__ = door(
     __name__,
     {
+        "api": "backtest",
         "base": "Engine Measure Measured RunInputs",
+        "closing": "check_flat_by_schedule",
+        "compare": "differences",
+        "market": "bars_of_frame",
+        "orders": "LARGEST_SIZE",
         "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",
-        "task": "BacktestTask WindowInputs",
+        "sessions": "date_of",
+        "task": "BacktestTask WindowInputs check_execution",
+        "trial": "MAX_TRIED TRIAL_BARS TRIAL_FAILED outermost try_step with_drawn_inputs",
     },
 )

@@ -17,11 +17,11 @@ from whatif.strategies import StrategySpec
 TRIAL_BARS = 300
 """Bars that a step is tried on."""
 
-MOST_TRIED = 6
+MAX_TRIED = 6
 """Configurations that a step is tried with."""
 
 
-BEFORE = f"the step was tried on up to {TRIAL_BARS} bars before the run, and fails"
+TRIAL_FAILED = f"the step was tried on up to {TRIAL_BARS} bars before the run, and fails"
 
 
 def try_step(tasks: Sequence[BacktestTask], engine: str) -> list[str]:
@@ -55,11 +55,11 @@ def try_step(tasks: Sequence[BacktestTask], engine: str) -> list[str]:
         try:
             _compare(task, engine)
         except LookAheadError as error:
-            raise LookAheadError(f"{BEFORE}: {error}") from error
+            raise LookAheadError(f"{TRIAL_FAILED}: {error}") from error
         except EngineError as error:
             failed.append(str(error))
             if _is_no_intent(error) or len(failed) == len(tasks):
-                raise StrategyError(f"{BEFORE}: {error}") from error
+                raise StrategyError(f"{TRIAL_FAILED}: {error}") from error
     return failed
 
 

@@ -10,9 +10,7 @@ import numpy as np
 
 from whatif.calendars import choose_period, make_periods
 from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
-from whatif.engines import RunInputs, choose_engine
-from whatif.engines.closing import check_flat_by_schedule
-from whatif.engines.task import check_execution
+from whatif.engines import RunInputs, check_execution, check_flat_by_schedule, choose_engine
 from whatif.errors import StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec
 from whatif.paths import regular_file

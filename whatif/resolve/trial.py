@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import DAY_US, Bars, resample
-from whatif.engines import REFERENCE, BacktestTask
-from whatif.engines.trial import BEFORE, MOST_TRIED, TRIAL_BARS, outermost, try_step, with_drawn_inputs
+from whatif.engines import (
+    MAX_TRIED,
+    REFERENCE,
+    TRIAL_BARS,
+    TRIAL_FAILED,
+    BacktestTask,
+    outermost,
+    try_step,
+    with_drawn_inputs,
+)
 from whatif.errors import RunError, StrategyError
 from whatif.pins import read_bars
 from whatif.resolve.resolved import Resolved
@@ -41,7 +49,7 @@ def try_strategy(resolved: Resolved) -> None:
     configurations = list(resolved.grid.configurations)
     if not isinstance(spec, StrategySpec) or not configurations:
         return
-    chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MOST_TRIED]]
+    chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MAX_TRIED]]
     window = resolved.timeline.backtested[0]
     for timeframe in dict.fromkeys(configuration.timeframe for configuration in chosen):
         mine = [configuration for configuration in chosen if configuration.timeframe == timeframe]
@@ -73,8 +81,9 @@ def try_within(tasks: Sequence[BacktestTask], engine: str, seconds: float = TRIA
         return
     if not _ended(tasks, engine, seconds) and not _ended([_of_few_bars(tasks[0])], engine, seconds):
         raise StrategyError(
-            f"{BEFORE}: strategy {tasks[0].strategy.name} takes longer than {seconds:g} s for {_FEW_BARS} "
-            "bars: look for a loop in it that never ends, or that goes over all bars at each of them"
+            f"{TRIAL_FAILED}: strategy {tasks[0].strategy.name} takes longer than {seconds:g} s for "
+            f"{_FEW_BARS} bars: look for a loop in it that never ends, or that goes over all bars at each "
+            "of them"
         )
 
 
@@ -95,8 +104,8 @@ def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
         (row,) = rows_apart(1, make, lambda *_: {"ended": False}, seconds)
     except RunError as error:
         raise StrategyError(
-            f"{BEFORE}: strategy {tasks[0].strategy.name} ends its own process, or needs more memory than "
-            f"there is: {error}"
+            f"{TRIAL_FAILED}: strategy {tasks[0].strategy.name} ends its own process, or needs more memory "
+            f"than there is: {error}"
         ) from error
     return bool(row["ended"])
 

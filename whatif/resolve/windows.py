@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from whatif.calendars import Schedule, canonical_exchange, schedule
 from whatif.domain import DAY_US, canonical_timeframe, duration_us, timeframe_names, timeframe_us
-from whatif.engines.sessions import date_of
+from whatif.engines import date_of
 from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import Pin, all_of, batches, equal, everything, of_timeframe, one_of, within
 from whatif.results import ResolvedStudy

@@ -13,7 +13,7 @@ except ImportError as error:
         "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis"
     ) from error
 
-from whatif.engines.compare import differences
+from whatif.engines import differences
 from whatif.testing.axes import check_axis
 from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy

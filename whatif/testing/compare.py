@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whatif.domain import EngineRun
-from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compare import differences
-from whatif.engines.orders import LARGEST_SIZE
+from whatif.engines import LARGEST_SIZE, BacktestTask, differences, run_engine
 from whatif.errors import EngineError
 
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from whatif.domain import PRICE_FIELDS, Bars, Execution
-from whatif.engines import BacktestTask, EngineRun, run_engine
-from whatif.engines.compare import differences
+from whatif.engines import BacktestTask, EngineRun, differences, run_engine
 from whatif.errors import EngineError, LookAheadError, StrategyError
 from whatif.strategies import Param, StrategySpec, Value
 from whatif.testing.compare import is_too_large, within_whole_units

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import Bars, Periods, account_of
-from whatif.engines import REFERENCE, BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
-from whatif.engines.base import Engine
+from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences

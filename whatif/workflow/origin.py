@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import whatif
-from whatif.engines import REFERENCE, get_engine
-from whatif.engines.compare import differences
+from whatif.engines import REFERENCE, differences, get_engine
 from whatif.errors import RunError
 from whatif.lake import user_name
 from whatif.masking import masked

@@ -33,7 +33,7 @@ from whatif.engines.language.order_answers import as_order
 from whatif.engines.language.plain import in_python
 from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
 from whatif.errors import EngineError
-from whatif.strategies import GLOBAL, IMPORT, Read, intents, is_installed, overlays, reads_of, resolved
+from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, resolved
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -179,8 +179,7 @@ def _digest(text: str, identity: str) -> str:
 _SOURCES = (
     broker,
     orders,
-    intents,
-    overlays,
+    *(sys.modules[f"whatif.strategies.{name}"] for name in ("intents", "overlays")),
     *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),
     *(sys.modules[f"whatif.engines.language.{name}"] for name in LANGUAGE),
 )
