@@ -140,7 +140,7 @@ def jit_step(step: _F, lean: bool, translator: type) -> _F:
     return compiled
 
 
-def usable_in_both(function: _F) -> _F:
+def inlinable(function: _F) -> _F:
     """Leave a function as it is for Python, and let compiled kernels call it."""
     marked: _F = register_jitable(**_FROM_PYTHON)(function)
     return marked

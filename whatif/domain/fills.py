@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.compile import jit_lean, usable_in_both
+from whatif.domain.compile import inlinable, jit_lean
 from whatif.typing import FloatArray, IntArray
 
 
@@ -96,7 +96,7 @@ class Trades:
         return len(self.symbol)
 
 
-@usable_in_both
+@inlinable
 def write_trips(row: IntArray, executions: FloatArray, count: int, trips: FloatArray) -> int:
     """Write the closed round trips of one symbol's first `count` executions; return how many.
 

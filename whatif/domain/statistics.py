@@ -9,25 +9,25 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from whatif.domain.compile import jit_lean, usable_in_both
+from whatif.domain.compile import inlinable, jit_lean
 from whatif.domain.noise import noise_of, noise_of_returns
 from whatif.domain.sums import exact_total
 from whatif.typing import FloatArray, IntArray
 
 for _shared in (noise_of, noise_of_returns):
-    usable_in_both(_shared)
+    inlinable(_shared)
 
 Tally: TypeAlias = tuple[float, float, float, int, int, float]
 """Peak, trough since then, deepest fall in percent, bars below the peak now and at most, sum of equity."""
 
 
-@usable_in_both
+@inlinable
 def fall(peak: float, trough: float) -> float:
     """Return the fall from `peak` to `trough` in percent of the peak, as Backtrader's `DrawDown`."""
     return 100.0 * (peak - trough) / peak
 
 
-@usable_in_both
+@inlinable
 def tally(
     peak: float, trough: float, deepest: float, below: int, longest: int, total: float, equity: float
 ) -> Tally:
@@ -52,7 +52,7 @@ def tally(
     return peak, trough, deepest, below, longest, total
 
 
-@usable_in_both
+@inlinable
 def settled(peak: float, trough: float, deepest: float, below: int, longest: int) -> tuple[float, int]:
     """Return the deepest fall in percent and the longest stay below a peak, the last ones included."""
     if trough < peak:
@@ -92,7 +92,7 @@ def pick_levels_python(equity: FloatArray, last: IntArray, cash: float, levels: 
 pick_levels = jit_lean(pick_levels_python)
 
 
-@usable_in_both
+@inlinable
 def write_returns(levels: FloatArray, returns: FloatArray) -> None:
     """Write the simple returns between levels (k + 1,) into `returns` (k,).
 

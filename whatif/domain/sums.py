@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whatif.domain.compile import jit, jit_lean, usable_in_both
+from whatif.domain.compile import inlinable, jit, jit_lean
 from whatif.typing import FloatArray
 
 _UNIT = 2.0**-52
@@ -96,7 +96,7 @@ def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, 
 exact_sum = jit(exact_sum_python)
 
 
-@usable_in_both
+@inlinable
 def exact_total(values: FloatArray, count: int, partials: FloatArray) -> float:
     """Sum the first `count` values exactly and round once; equal to `math.fsum` as bytes.
 

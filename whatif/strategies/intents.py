@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, TypeAlias
 
-from whatif.domain import usable_in_both
+from whatif.domain import inlinable
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""
@@ -52,43 +52,43 @@ ORDER_FIELDS = Order._fields[2:]
 HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT = range(6)
 
 
-@usable_in_both
+@inlinable
 def hold() -> Intent:
     """Leave everything as it is."""
     return (HOLD, 0.0)
 
 
-@usable_in_both
+@inlinable
 def target(size: float) -> Intent:
     """Ask for the position to become `size` (signed): Backtrader's `order_target_size`."""
     return (TARGET, float(size))
 
 
-@usable_in_both
+@inlinable
 def buy(size: float) -> Intent:
     """Buy `size` units (not negative) at the market."""
     return (BUY, float(size))
 
 
-@usable_in_both
+@inlinable
 def sell(size: float) -> Intent:
     """Sell `size` units (not negative) at the market."""
     return (SELL, float(size))
 
 
-@usable_in_both
+@inlinable
 def close() -> Intent:
     """Leave the position: Backtrader's `close`."""
     return (CLOSE, 0.0)
 
 
-@usable_in_both
+@inlinable
 def target_percent(fraction: float) -> Intent:
     """Ask for a position worth `fraction` of the account: Backtrader's `order_target_percent`."""
     return (TARGET_PERCENT, float(fraction))
 
 
-@usable_in_both
+@inlinable
 def fields_filled(order: Order) -> int:
     """Return which of `ORDER_FIELDS` an order fills, the first as bit 0; 0 if it says what a pair does."""
     _, _, price, second, valid, group = order

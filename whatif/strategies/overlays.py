@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain import Overlays, usable_in_both
+from whatif.domain import Overlays, inlinable
 from whatif.strategies.intents import (
     BUY,
     CLOSE,
@@ -65,7 +65,7 @@ def overlay_memory(overlays: Overlays) -> FloatArray:
     return np.zeros(2 * overlays.latency)
 
 
-@usable_in_both
+@inlinable
 def units_for_share(share: float, value: float, close: float) -> float:
     """Return how many whole units at `close` are worth `share` of an account: Backtrader's `getsize`.
 
@@ -88,7 +88,7 @@ def units_for_share(share: float, value: float, close: float) -> float:
     return float(int(units)) if units < _WHOLE_FROM else units
 
 
-@usable_in_both
+@inlinable
 def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, rules: OverlayRules) -> bool:
     """Return whether an open position has reached its stop, its target or its age.
 
@@ -110,7 +110,7 @@ def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, 
     return close >= entry_price * (1.0 + rules.stop_loss) or close <= entry_price * (1.0 - rules.take_profit)
 
 
-@usable_in_both
+@inlinable
 def apply_overlays(
     code: int,
     amount: float,
@@ -175,7 +175,7 @@ def apply_overlays(
     return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, close))
 
 
-@usable_in_both
+@inlinable
 def delay(code: int, amount: float, row: int, latency: int, memory: FloatArray) -> Intent:
     """Keep an intent for `latency` bars and return the one that is due.
 

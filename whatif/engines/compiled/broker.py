@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whatif.domain import usable_in_both
+from whatif.domain import inlinable
 from whatif.strategies import BUY, CLOSE, SELL, TARGET
 
 Costs: TypeAlias = tuple[float, bool, bool]
@@ -21,7 +21,7 @@ Slippage: TypeAlias = tuple[float, float, bool, bool, bool]
 """Fraction, money for each unit, and the switches slip_open, slip_match and slip_out."""
 
 
-@usable_in_both
+@inlinable
 def moved(size: float, price: float, order: float, at: float) -> tuple[float, float, float, float]:
     """Return size, average price, and the units opened and closed, after `order` at price `at`.
 
@@ -39,7 +39,7 @@ def moved(size: float, price: float, order: float, at: float) -> tuple[float, fl
     return new, at, new, -size
 
 
-@usable_in_both
+@inlinable
 def fee(size: float, at: float, costs: Costs) -> float:
     """Return the commission of `size` units at price `at`."""
     commission, fixed, _ = costs
@@ -48,13 +48,13 @@ def fee(size: float, at: float, costs: Costs) -> float:
     return abs(size) * commission * at
 
 
-@usable_in_both
+@inlinable
 def worth(size: float, at: float, costs: Costs) -> float:
     """Return what `size` units cost at price `at`; of a short negative, unless shorting costs cash."""
     return size * at if costs[2] else abs(size) * at
 
 
-@usable_in_both
+@inlinable
 def cash_after_check(cash: float, size: float, price: float, order: float, at: float, costs: Costs) -> float:
     """Return the cash that would be left if `order` were filled at `at`, the close of its own bar.
 
@@ -70,7 +70,7 @@ def cash_after_check(cash: float, size: float, price: float, order: float, at: f
     return cash
 
 
-@usable_in_both
+@inlinable
 def executed(
     cash: float, size: float, price: float, order: float, at: float, costs: Costs
 ) -> tuple[float, float, float, float, float, float, float, bool]:
@@ -115,7 +115,7 @@ def executed(
     return cash, size, price, closed, opened, closed_fee, opened_fee, refused
 
 
-@usable_in_both
+@inlinable
 def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
     """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
     fraction, money, slip_open, slip_match, slip_out = slippage
@@ -146,7 +146,7 @@ def fill_price(order: float, at: float, high: float, low: float, slippage: Slipp
     return math.nan
 
 
-@usable_in_both
+@inlinable
 def held_value(size: float, price: float, close: float, costs: Costs) -> float:
     """Return a position's worth as `getvalue` of its data; of a short negative, if it raised cash."""
     if costs[2] or size >= 0.0:
@@ -156,7 +156,7 @@ def held_value(size: float, price: float, close: float, costs: Costs) -> float:
     return value
 
 
-@usable_in_both
+@inlinable
 def account_value(cash: float, size: float, price: float, close: float, costs: Costs) -> float:
     """Return cash and position at the bar's close, summed as Backtrader sums them."""
     value = held_value(size, price, close, costs)
@@ -168,7 +168,7 @@ def account_value(cash: float, size: float, price: float, close: float, costs: C
     return cash + value
 
 
-@usable_in_both
+@inlinable
 def whole_units(price: float, money: float) -> float:
     """Return how many whole units `money` buys: Python's ``int(money // price)`` for positive numbers."""
     rest = np.fmod(money, price)
@@ -177,7 +177,7 @@ def whole_units(price: float, money: float) -> float:
     return whole + 1.0 if quotient - whole > 0.5 else whole
 
 
-@usable_in_both
+@inlinable
 def order_size(
     code: int, amount: float, size: float, price: float, value: float, close: float, costs: Costs
 ) -> float:

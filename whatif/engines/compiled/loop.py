@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain import Tally, jit_lean, settled, tally, usable_in_both
+from whatif.domain import Tally, inlinable, jit_lean, settled, tally
 from whatif.engines.compiled.blank import ORDERS, OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
     Costs,
@@ -128,14 +128,14 @@ class Outcome(NamedTuple):
     amount: float
 
 
-@usable_in_both
+@inlinable
 def worth_at(close: float, position: Position, costs: Costs) -> float:
     """Return what the account is worth at a bar's close."""
     cash, size, price, value = position
     return value if size == 0.0 else account_value(cash, size, price, close, costs)
 
 
-@usable_in_both
+@inlinable
 def stretch(
     closes: FloatArray,
     begin: int,
@@ -167,7 +167,7 @@ def stretch(
     return value, (peak, trough, deepest, below, longest, total)
 
 
-@usable_in_both
+@inlinable
 def is_intent(code: int, amount: float) -> bool:
     """Return whether a code is one of the intents, and the amount one that it may have."""
     if code == HOLD:
@@ -176,7 +176,7 @@ def is_intent(code: int, amount: float) -> bool:
     return known and math.isfinite(amount) and (amount >= 0.0 or code not in (BUY, SELL))
 
 
-@usable_in_both
+@inlinable
 def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> None:
     """Write an order that waits, of which `rest` is not filled, to place `at` of a book."""
     book.order_size[at] = order
@@ -184,7 +184,7 @@ def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> 
     book.order_close[at] = close
 
 
-@usable_in_both
+@inlinable
 def write_execution(
     book: Book,
     at: int,
@@ -204,7 +204,7 @@ def write_execution(
     book.executions[OPENED_FEE, at] = opened_fee
 
 
-@usable_in_both
+@inlinable
 def failed_outcome(failed: int, at: int, code: int, amount: float) -> Outcome:
     """Return the outcome of a run that ended early."""
     return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, failed, at, code, amount)
