@@ -14,7 +14,7 @@ import exchange_calendars as xcals
 import numpy as np
 import pandas as pd
 
-from whatif.domain import HOUR_US, Periods
+from whatif.domain import HOUR_US, Periods, days, microseconds
 from whatif.errors import CalendarError, nearest
 from whatif.exchanges import build_calendar, check_exchange, known_dates
 from whatif.typing import BoolArray, IntArray
@@ -119,14 +119,15 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
         raise CalendarError(f"calendar {exchange}: last date {last} is before first date {first}; swap them")
     frame = _covering(exchange, first, last).schedule
     dates = pd.DatetimeIndex(frame.index)
-    frame = frame[(dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))]
-    close_us = _microseconds(frame["close"])
+    inside = (dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))
+    frame = frame[inside]
+    close_us = microseconds(frame["close"])
     whole = frame["break_start"].isna().to_numpy()
-    break_start, break_end = _microseconds(frame["break_start"]), _microseconds(frame["break_end"])
+    break_start, break_end = microseconds(frame["break_start"]), microseconds(frame["break_end"])
     return Schedule(
         exchange=exchange,
-        session=pd.DatetimeIndex(frame.index).as_unit("s").asi8 // 86_400,
-        open_us=_microseconds(frame["open"]),
+        session=days(dates[inside]),
+        open_us=microseconds(frame["open"]),
         close_us=close_us,
         break_start_us=np.where(whole, close_us, break_start),
         break_us=np.where(whole, 0, break_end - break_start),
@@ -259,10 +260,6 @@ def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
     first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
     sessions, years = _whole_years(window.exchange, first, last)
     return sum(len(ends) for ends in _session_ends(sessions, _step_us(kind, bar_us))) / years
-
-
-def _microseconds(column: pd.Series) -> IntArray:
-    return pd.DatetimeIndex(column).as_unit("us").asi8
 
 
 def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:

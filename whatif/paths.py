@@ -6,6 +6,9 @@ import os
 import re
 import stat
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -162,6 +165,21 @@ def bounded_text(path: Path, what: str, max_bytes: int, error: type[WhatIfError]
         raise error(f"{what} {path} cannot be read: {reason}") from reason
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write a file to: it takes its place when all is written.
+
+    So whoever reads `path` sees the old file or the new one, and never a part.
+    """
+    part = path.with_name(f".{sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 def visible(text: str, keep: str = "") -> str:
     """Return `text` with what acts on a screen, or shows nothing, written out; the characters `keep` stay."""
     if text.isascii() and text.isprintable():
@@ -176,6 +194,11 @@ def shown(text: str, most: int = 120) -> str:
     """Return `text` as a quoted literal of bounded length, without characters that act on a screen."""
     literal = ascii(text[:most]) if hidden_character(text[:most]) else repr(text[:most])
     return literal if len(text) <= most else f"{literal}…"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, or its first `most` characters and … if there are more."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _resolved(path: Path, what: str, error: type[WhatIfError]) -> Path:

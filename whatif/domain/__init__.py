@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         BacktestResult,
         bars_from_frame,
         days,
+        instant_us,
         microseconds,
         sessions_of,
         timestamps,
@@ -85,7 +86,7 @@ else:
             "compile": "jit jit_lean jit_step inlinable",
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",
-            "frames": "BacktestResult bars_from_frame days microseconds sessions_of timestamps",
+            "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "garbage": "without_collecting",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (

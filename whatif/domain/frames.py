@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 
 
-def microseconds(series: pd.Series) -> IntArray:
+def microseconds(series: pd.Series | pd.DatetimeIndex) -> IntArray:
     """Return timestamps (UTC, tz-aware or naive) as int64 microseconds since 1970-01-01 UTC."""
     stamps = pd.DatetimeIndex(series)
     if stamps.tz is not None:
@@ -27,7 +27,12 @@ def microseconds(series: pd.Series) -> IntArray:
     return np.asarray(stamps.as_unit("us").asi8, dtype=np.int64)
 
 
-def days(series: pd.Series) -> IntArray:
+def instant_us(stamp: pd.Timestamp) -> int:
+    """Return a timestamp (UTC or naive, else by its zone) as microseconds since 1970-01-01 UTC."""
+    return int(stamp.as_unit("us").asm8.astype(np.int64))
+
+
+def days(series: pd.Series | pd.DatetimeIndex) -> IntArray:
     """Return dates as int64 days since 1970-01-01."""
     stamps = pd.DatetimeIndex(pd.to_datetime(series))
     return np.asarray(stamps.as_unit("s").asi8 // DAY_S, dtype=np.int64)

@@ -19,6 +19,7 @@ from whatif.domain import (
     Periods,
     compute_metrics,
     execution_from_mapping,
+    instant_us,
     overlays_from_mapping,
 )
 from whatif.engines.market import bars_of_frame
@@ -133,7 +134,7 @@ def _microseconds(start: pd.Timestamp) -> int:
     stamp = pd.Timestamp(start)
     if stamp.tzinfo is None:
         raise EngineError(f"start {start!r} has no time zone; use pd.Timestamp(..., tz='UTC')")
-    return int(stamp.as_unit("us").asm8.astype(np.int64))
+    return instant_us(stamp)
 
 
 def _periods(bars: list[Bars], calendar: str | None, rows: IntArray | None = None) -> Periods:

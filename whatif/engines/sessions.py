@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
-import pandas as pd
 
 from whatif.calendars import EPOCH, Schedule, known_schedule
-from whatif.domain import DAY_US, Bars
+from whatif.domain import DAY_US, Bars, microseconds, timestamps
 from whatif.errors import CalendarError
 from whatif.exchanges import time_zone
 from whatif.typing import IntArray
@@ -36,8 +35,8 @@ def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, 
     CalendarError
         If the exchange is unknown, or has no session on a bar's date.
     """
-    local = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC").tz_convert(time_zone(exchange))
-    dates = local.tz_localize(None).as_unit("us").asi8 // DAY_US
+    local = timestamps(ts).tz_convert(time_zone(exchange))
+    dates = microseconds(local.tz_localize(None)) // DAY_US
     known = known_schedule(exchange, date_of(dates.min()), date_of(dates.max() + 1))
     index = _session_of(ts, dates, known) if len(known) else np.full(len(ts), -1)
     if (index < 0).any():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from whatif.lake.processes import user_name
     from whatif.lake.results import RESULTS, RETURNS
     from whatif.lake.snapshots import pin, read_pinned, tag_pin
-    from whatif.lake.spec import TableSpec
+    from whatif.lake.spec import TableSpec, sql_text
     from whatif.lake.tables import (
         BARS,
         BARS_QUARANTINE,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         delete_matching,
         insert_missing,
         replace,
-        sql_text,
         take_back,
         upsert,
     )
@@ -51,9 +50,9 @@ else:
             "processes": "user_name",
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned tag_pin",
-            "spec": "TableSpec",
+            "spec": "TableSpec sql_text",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append append_rows delete_matching insert_missing replace sql_text take_back upsert",
+            "write": "append append_rows delete_matching insert_missing replace take_back upsert",
         },
     )

@@ -9,7 +9,7 @@ from whatif.errors import LakeError
 from whatif.lake.local_tables import add_column_locally, create_local, set_local_properties
 from whatif.lake.lock import writer_lock
 from whatif.lake.processes import user_name
-from whatif.lake.spec import TableSpec
+from whatif.lake.spec import TableSpec, sql_text
 from whatif.lake.tables import TABLES
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 
@@ -119,8 +119,7 @@ def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec)
 
 
 def _listed(properties: Mapping[str, str]) -> str:
-    values = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in properties.items()}
-    return ", ".join(f"'{key}'='{value}'" for key, value in values.items())
+    return ", ".join(f"'{key}'={sql_text(value)}" for key, value in properties.items())
 
 
 def _bound_metadata(location: LakeLocation, spec: TableSpec, table: Table) -> None:

@@ -33,6 +33,7 @@ from whatif.pins import (
     open_table,
     snapshot_damage,
     table_exists,
+    time_of_ms,
     versions_in,
 )
 
@@ -222,7 +223,7 @@ def _newest_readable(folder: Path, versions: list[int]) -> tuple[StaticTable | N
 def _clock_findings(folder: Path, opened: StaticTable) -> Iterator[Finding]:
     ahead = opened.metadata.last_updated_ms - int(time.time() * 1000)
     if ahead > CLOCK_TOLERANCE_MS:
-        until = datetime.fromtimestamp(opened.metadata.last_updated_ms / 1000, UTC)
+        until = time_of_ms(opened.metadata.last_updated_ms)
         yield Finding(
             folder.name,
             f"it was last written by a clock that was ahead, and cannot be written before {until:%F %T} UTC",

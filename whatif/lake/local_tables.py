@@ -42,6 +42,7 @@ from pyiceberg.types import (
 )
 
 from whatif.errors import LakeError
+from whatif.paths import written_whole
 from whatif.pins import (
     CHECKSUM_CHUNK,
     CHECKSUM_HEADER,
@@ -330,8 +331,7 @@ def publish(folder: Path, version: int, text: str) -> Path:
 def set_hint(folder: Path, version: int) -> None:
     """Let a table's version hint name a version."""
     hint = folder / "metadata" / HINT
-    staged = hint.with_name(f"{uuid4().hex}.staged")
-    staged.write_text(str(version), encoding="utf-8")
-    # the checksum of the old hint would make Hadoop refuse the new one
-    hint.with_name(f".{HINT}.crc").unlink(missing_ok=True)
-    staged.replace(hint)
+    with written_whole(hint) as part:
+        part.write_text(str(version), encoding="utf-8")
+        # the checksum of the old hint would make Hadoop refuse the new one
+        hint.with_name(f".{HINT}.crc").unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from whatif.errors import LakeError, LakeLockedError
 from whatif.lake.processes import ProcessMark, mark, own_jvm, user_name
 from whatif.masking import masked
+from whatif.paths import written_whole
 from whatif.pins import LakeLocation
 
 _held: dict[Path, FileLock] = {}
@@ -115,10 +116,9 @@ def _sign(holder: Path, command: str, outermost: bool) -> None:
     elif jvm is None or signed["jvm"] == jvm.to_json():
         return
     _signed[holder] = signed | {"jvm": jvm.to_json() if jvm else None}
-    with suppress(OSError):  # a full disk must not keep anyone from the lock
-        staged = holder.with_suffix(".staged")
-        staged.write_text(json.dumps(_signed[holder]))
-        staged.replace(holder)
+    # a full disk must not keep anyone from the lock
+    with suppress(OSError), written_whole(holder) as part:
+        part.write_text(json.dumps(_signed[holder]))
 
 
 def _end_orphan(home: Path, holder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a table looks like."""
+"""Specifications of tables, and text as a literal of Spark's SQL."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def columns(ddl: str) -> tuple[tuple[str, str], ...]:
     """Return the columns of "name type, name type"; a type must not hold a comma."""
     pairs = (part.strip().split(None, 1) for part in ddl.split(",") if part.strip())
     return tuple((name, kind.strip()) for name, kind in pairs)
+
+
+def sql_text(text: str) -> str:
+    """Return a text as a literal of Spark's SQL, in quotes."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

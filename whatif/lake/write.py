@@ -279,12 +279,6 @@ def begin_anew(statement: Callable[[], object], table: str, refresh: Callable[[]
     ) from conflict
 
 
-def sql_text(text: str) -> str:
-    """Return a text as a literal of Spark's SQL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _key(table: TableSpec) -> tuple[str, ...]:
     if not table.key:
         raise LakeError(f"table {table.name} has no key, so rows cannot be merged into it: append them")

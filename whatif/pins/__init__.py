@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         load_table,
         metadata_path,
         newest_metadata,
+        time_of_ms,
         versions_in,
     )
     from whatif.pins.pin import Pin
@@ -39,7 +40,8 @@ else:
             "filters": "all_of equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
-            "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata versions_in",
+            "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata "
+            "time_of_ms versions_in",
             "pin": "Pin",
             "read": "PinnedCache batches read_arrow read_bars read_predictions scan",
             "service": "explained in_words",

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from whatif.calendars import canonical_exchange
-from whatif.domain import canonical_timeframe
+from whatif.domain import canonical_timeframe, instant_us
 from whatif.errors import LakeError, nearest
 from whatif.pins.current import current_pin
 from whatif.pins.filters import bars_filter, of_timeframe
@@ -94,7 +94,7 @@ def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
 
 
 def _us(moment: Moment | None) -> int | None:
-    return None if moment is None else int(_timestamp(moment).as_unit("us").value // 1000)
+    return None if moment is None else instant_us(_timestamp(moment))
 
 
 def _timestamp(moment: Moment) -> pd.Timestamp:

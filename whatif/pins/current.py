@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError, nearest
 from whatif.pins.location import LakeLocation, catalog_properties
-from whatif.pins.metadata import load_table, newest_metadata
+from whatif.pins.metadata import load_table, newest_metadata, time_of_ms
 from whatif.pins.pin import Pin
 from whatif.pins.service import in_words
 
@@ -100,9 +100,7 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     history = opened.history()
     past = [entry for entry in history if entry.timestamp_ms <= moment]
     if not past:
-        first = (
-            datetime.fromtimestamp(history[0].timestamp_ms / 1000, UTC).isoformat() if history else "never"
-        )
+        first = time_of_ms(history[0].timestamp_ms).isoformat() if history else "never"
         raise LakeError(
             f"table {table} had no snapshot at {as_of.isoformat()}: its first is of {first}; "
             "ask for a later time"

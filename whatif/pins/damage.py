@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeDamagedError, LakeError, WhatIfError
 from whatif.pins.integrity import file_fault, stored_fault
+from whatif.pins.metadata import time_of_ms
 from whatif.pins.service import DAMAGED, explained
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def damaged(
 
 def described(snapshot: Snapshot) -> str:
     """Return a snapshot's name and time, for messages."""
-    moment = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+    moment = time_of_ms(snapshot.timestamp_ms)
     return f"snapshot {snapshot.snapshot_id} of {moment:%Y-%m-%d %H:%M:%S} UTC"
 
 

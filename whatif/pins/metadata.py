@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 HINT = "version-hint.text"
 _METADATA = re.compile(r"v(\d+)\.metadata\.json")
 _REPAIR = "run 'whatif doctor --repair', which goes on from the newest file that can be read"
+
+
+def time_of_ms(ms: int) -> datetime:
+    """Return a time of a table's metadata, milliseconds since 1970-01-01 UTC; tz-aware."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def load_table(table: str, location: str, properties: Mapping[str, str] | None = None) -> StaticTable:

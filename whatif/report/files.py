@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from whatif.paths import written_whole
 from whatif.report.columns import axis_key
 
 if TYPE_CHECKING:
@@ -78,12 +79,8 @@ def _one_type(column: pd.Series) -> pd.Series:
 
 
 def _put(path: Path, save: Callable[..., object]) -> Path:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as part:
         save(part, index=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

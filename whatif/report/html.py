@@ -18,6 +18,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from whatif.domain import METRICS, Metric
+from whatif.paths import written_whole
 from whatif.report import neighbourhood, verdict_text, words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData
@@ -149,12 +150,8 @@ def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
     """Write the report to `path`, whole or not at all, and return where it is."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with written_whole(target) as part:
         part.write_text(render(data), encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin
+from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin, time_of_ms
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
 from whatif.search import BarSlice, Configuration, Grid, Place, made_of
@@ -278,7 +277,7 @@ def _changed_since(location: LakeLocation, bars: Pin) -> str:
     ]
     if not later:
         return ""
-    moment = datetime.fromtimestamp(pinned.timestamp_ms / 1000, UTC)
+    moment = time_of_ms(pinned.timestamp_ms)
     return (
         f"the lake's bars were written to {len(later):,} time{'s' * (len(later) != 1)} since this study's "
         f"were pinned ({moment:%Y-%m-%d %H:%M} UTC): it keeps to those; --latest takes the newest"

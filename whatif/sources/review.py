@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from whatif.domain import timeframe_us
+from whatif.domain import timeframe_us, timestamps
 from whatif.errors import SourceError
 from whatif.exchanges import time_zone
 from whatif.sources.chunk import Chunk, Layout
@@ -169,9 +169,7 @@ def _wrong_zone(first: FirstRows, layout: Layout) -> str | None:
     if inside >= _MAX_SHARE:
         return None
     zone = layout.timezone or "UTC"
-    local = (
-        pd.DatetimeIndex(first.starts.astype("datetime64[us]"), tz="UTC").tz_convert(zone).tz_localize(None)
-    )
+    local = timestamps(first.starts).tz_convert(zone).tz_localize(None)
     shares: dict[str, float] = {}
     for other in dict.fromkeys((time_zone(layout.exchange), *_ZONES)):
         moved = local.tz_localize(other, ambiguous="NaT", nonexistent="NaT").tz_convert("UTC")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.calendars import Schedule, known_schedule
-from whatif.domain import DAY_US
+from whatif.domain import DAY_US, microseconds, timestamps
 from whatif.exchanges import known_dates, time_zone
 from whatif.sources.times import Times
 from whatif.typing import BoolArray, IntArray
@@ -112,10 +112,8 @@ def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
 
 def local_dates(ts: IntArray, exchange: str) -> IntArray:
     """Return the dates of instants in the exchange's zone, days since 1970-01-01."""
-    utc = pd.DatetimeIndex(ts.astype("datetime64[us]"), tz="UTC")
-    local = utc.tz_convert(time_zone(exchange)).tz_localize(None)
-    days: IntArray = np.floor_divide(local.as_unit("us").asi8, _DAY_US)
-    return days
+    local = timestamps(ts).tz_convert(time_zone(exchange)).tz_localize(None)
+    return microseconds(local) // DAY_US
 
 
 def sessions_around(exchange: str, days: IntArray) -> Schedule:

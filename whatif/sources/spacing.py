@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from whatif.domain import DAY_US, HOUR_US, MINUTE_US, timeframe_us
+from whatif.domain import DAY_US, HOUR_US, MINUTE_US, timeframe_us, timestamps
 from whatif.exchanges import time_zone
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
@@ -140,7 +139,7 @@ def _are_days(first: FirstRows, layout: Layout) -> bool:
         return True
     if len(first.stamps) < 2 or not len(first.gaps) or first.gaps.min() < 23 * HOUR_US:
         return False
-    utc = pd.DatetimeIndex(first.stamps.astype("datetime64[us]"), tz="UTC")
+    utc = timestamps(first.stamps)
     for zone in dict.fromkeys(["UTC", layout.timezone or "UTC", time_zone(layout.exchange)]):
         clock = utc.tz_convert(zone).tz_localize(None).as_unit("us").asi8 % DAY_US
         if not clock.any():

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from whatif.calendars import Schedule
+from whatif.domain import instant_us
 from whatif.exchanges import time_zone
 
 
@@ -27,8 +28,4 @@ def bounds_of(sessions: Schedule, hours: str) -> tuple[int, int]:
     zone = ZoneInfo(time_zone(sessions.exchange))
     midnight = pd.Timestamp(int(sessions.session[0]) * 86_400, unit="s").tz_localize(zone)
     after = pd.Timestamp((int(sessions.session[-1]) + 1) * 86_400, unit="s").tz_localize(zone)
-    return min(first, _us(midnight)), max(last, _us(after))
-
-
-def _us(stamp: pd.Timestamp) -> int:
-    return int(stamp.as_unit("us").asm8.astype("int64"))
+    return min(first, instant_us(midnight)), max(last, instant_us(after))

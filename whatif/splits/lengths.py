@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from whatif.domain import duration_us
+from whatif.paths import shortened
 
 MAX_SESSIONS = 100_000
 """Sessions of a window or an embargo; no calendar holds more."""
@@ -15,8 +16,7 @@ MAX_SESSIONS = 100_000
 
 def _shown(value: Any) -> str:
     """Return a value as a message shows it: texts in quotes, nothing at length."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return shortened(repr(value), 80)
 
 
 def _length(value: Any) -> Any:

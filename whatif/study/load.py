@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
 from whatif.models import SEAM as MODELS
-from whatif.paths import bounded_text
+from whatif.paths import bounded_text, shortened
 from whatif.searches import SEAM as SEARCHES
 from whatif.splits import SEAM as SPLITS
 from whatif.study.model import Study
@@ -68,11 +68,10 @@ def _explain_all(items: list[Any], given: Mapping[Any, Any]) -> list[str]:
         head, message = _explain(item, path, given)
         if message not in lines.setdefault(head, []):
             lines[head].append(message)
-    return [_cut(f"{_cut(head)}{', or '.join(messages)}") for head, messages in lines.items()]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
+    return [
+        shortened(f"{shortened(head, MAX_LINE)}{', or '.join(messages)}", MAX_LINE)
+        for head, messages in lines.items()
+    ]
 
 
 def _path(loc: tuple[int | str, ...]) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from whatif.masking import masked
+from whatif.paths import written_whole
 
 GRACE_SECONDS = 20.0
 
@@ -81,9 +82,8 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def write_state(path: Path, known: dict[str, Any]) -> None:
     """Replace the file as a whole."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(known), encoding="utf-8")
-    part.replace(path)
+    with written_whole(path) as part:
+        part.write_text(json.dumps(known), encoding="utf-8")
 
 
 def _stop(child: subprocess.Popen[bytes], stopped: list[int]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from whatif.errors import SubmitError
+from whatif.paths import written_whole
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,8 @@ class Records:
     def save(self, record: Record) -> None:
         """Write a record, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{record.identity}.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
-        part.replace(path)
+        with written_whole(self.folder / f"{record.identity}.json") as part:
+            part.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
 
     def seen(self, record: Record, state: str) -> Record:
         """Note the last state of a record, and return the record that says so."""

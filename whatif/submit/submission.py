@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatif.errors import SubmitError
+from whatif.paths import written_whole
 from whatif.submit.bundle import Bundle
 from whatif.submit.follow import Watch, follow
 from whatif.submit.records import Record, Records
@@ -170,9 +171,8 @@ def _written(path: Path, content: bytes) -> bool:
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+    with written_whole(path) as part:
+        part.write_bytes(content)
     return True
 
 

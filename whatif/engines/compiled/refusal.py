@@ -18,6 +18,7 @@ from whatif.engines.compiled.blank import State
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.errors import EngineError, WhatIfError, nearest
+from whatif.paths import shortened
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -194,5 +195,4 @@ _TYPES = (
 def _short(reason: str) -> str:
     for pattern, words in _TYPES:
         reason = pattern.sub(words, reason)
-    reason = reason.strip(" .:;")
-    return reason if len(reason) <= 200 else reason[:200] + "…"
+    return shortened(reason.strip(" .:;"), 200)
