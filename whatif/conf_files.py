@@ -1,4 +1,4 @@
-"""Where the files of configuration are, and how Spark's are read."""
+"""Configuration files: where they are, and how Spark's are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error a user can meet, in one tree.
+"""Errors that a user can meet, in one tree.
 
 A message says what was given, the rule it broke, and the remedy.
 """

@@ -1,4 +1,4 @@
-"""Text without the passwords and keys that addresses and settings in it carry."""
+"""Masking of passwords and keys in addresses and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that descend from one of this machine: which there are, and their end."""
+"""Processes that descend from one of this machine: a list of them, and how they are ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all parts of a study have in common."""
+"""Base class of all sections of a study."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from whatif.axes import Axis, Settings, any_axes
+from whatif.axes import Axis, Settings, read_axes
 from whatif.runner.load import load_bars
 from whatif.runner.plan import WorkItem
 from whatif.search.configuration import Configuration
@@ -36,7 +36,7 @@ def shock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Axis:
     exec(code[1], module.__dict__)
     monkeypatch.setitem(sys.modules, "my_axes", module)
     section = {"kind": "my_axes:PriceShock", "at": datetime.fromisoformat(f"{AT}+00:00")}
-    return any_axes({"shock": section | {"values": [0, -0.05, 0.05, -0.5, -2.0]}})["shock"]
+    return read_axes({"shock": section | {"values": [0, -0.05, 0.05, -0.5, -2.0]}})["shock"]
 
 
 def shocked(axis: Axis, value: float, name: str = "", **params: Any) -> Configuration:

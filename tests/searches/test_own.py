@@ -18,8 +18,8 @@ from whatif import plugins
 from whatif.domain import METRIC_KEYS
 from whatif.errors import PluginError, StudyError
 from whatif.resolve import check_study
-from whatif.resolve.rounds import go_through
-from whatif.search.grid import expand, made_of
+from whatif.resolve.rounds import run_rounds
+from whatif.search.grid import expand, make_grid
 from whatif.search.space import Space
 from whatif.searches import Evaluation, Grid, Point, Search, Searcher, SearchSpace
 from whatif.searches.kinds import SEAM
@@ -133,7 +133,7 @@ def gone_through(search: str, spec: Any = None, stop_after: int = 100) -> Any:
             return None
         return [(1, rows([c.config_id for c in found], [float(c.params["fast"]) for c in found]))]
 
-    whole = go_through(space, lambda points: {1: made_of(space, points, lambda *_: {})}, evaluate)
+    whole = run_rounds(space, lambda points: {1: make_grid(space, points, lambda *_: {})}, evaluate)
     return whole[1], rounds
 
 

@@ -1,4 +1,4 @@
-"""What varies from configuration to configuration: the seam of axes, and those that come along."""
+"""Axes, along which configurations vary: the seam, and those that come along."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.axes.base import Axis, Settings
     from whatif.axes.change import MarketChange
-    from whatif.axes.kinds import SEAM, any_axes, axis_class, bound
+    from whatif.axes.kinds import SEAM, axis_class, bound, read_axes
     from whatif.axes.kinds.parameter import Parameter
     from whatif.axes.market import MarketAxis, check_changed
     from whatif.axes.values import text_of
@@ -19,7 +19,7 @@ else:
         {
             "base": "Axis Settings",
             "change": "MarketChange",
-            "kinds": "SEAM any_axes axis_class bound",
+            "kinds": "SEAM read_axes axis_class bound",
             "market": "MarketAxis check_changed",
             "kinds.parameter": "Parameter",
             "values": "text_of",

@@ -1,4 +1,4 @@
-"""One change of the bars, as it travels to a worker."""
+"""Changes of the bars, as they are sent to workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes of markets that did not happen: bars are changed before anything is computed of them."""
+"""Market axes: bars are changed before anything is computed of them; and the contract of such changes."""
 
 from __future__ import annotations
 

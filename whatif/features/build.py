@@ -1,4 +1,4 @@
-"""Computes features for all symbols at once and keeps them in Iceberg."""
+"""Tables of features: computed for all symbols at once, and kept in Iceberg."""
 
 from __future__ import annotations
 

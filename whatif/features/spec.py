@@ -1,4 +1,4 @@
-"""Features and label of one symbol: what they are made of, and how they are computed anywhere."""
+"""Features and label of a symbol: their specification and their computation, on Spark and off it."""
 
 from __future__ import annotations
 

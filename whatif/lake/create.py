@@ -1,4 +1,4 @@
-"""Create tables, and add columns that a newer version of whatif brought."""
+"""Creation of tables, and of columns that a newer version of whatif brought."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examination of a lake: what is damaged, what still works, and repairs that lose as little as can be.
+"""Examination and repair of a lake: what is damaged, what still works, and what is lost least.
 
 Starts no JVM. A repair never deletes: what cannot be read is set aside in the folder `damaged` of the home.
 """

@@ -1,4 +1,4 @@
-"""What bars the lake holds: the table behind `whatif bars`. Starts no JVM."""
+"""Holdings of bars by symbol and timeframe: the table of `whatif bars`. Starts no JVM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One writer at a time on the local lake, and none that outlives its right to write.
+"""Lock of the local lake: one writer at a time, and none that outlives its right to write.
 
 The operating system frees the lock with the process that holds it. The JVM that commits for that process may
 outlive it: stopped, waiting for a disk, or busy. So whoever takes the lock next ends it first.

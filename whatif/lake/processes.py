@@ -1,4 +1,4 @@
-"""Processes of this machine that may write to a lake: which one it is, whether it lives, and its end."""
+"""Processes that may write to a lake: their identity, whether they live, and how they are ended."""
 
 from __future__ import annotations
 

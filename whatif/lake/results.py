@@ -1,4 +1,4 @@
-"""The tables that a sweep writes: one row for each backtest."""
+"""Tables of results: one row for each backtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every table of the lake (Iceberg v2; all timestamps UTC)."""
+"""Tables of the lake, but for those of results (Iceberg v2; all timestamps UTC)."""
 
 from __future__ import annotations
 

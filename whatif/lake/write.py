@@ -1,4 +1,4 @@
-"""Ways to write rows: append, add what is missing, correct what differs."""
+"""Writes to tables: append rows, add missing ones, correct those that differ."""
 
 from __future__ import annotations
 

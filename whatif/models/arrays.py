@@ -1,4 +1,4 @@
-"""A base for kinds of models that learn from arrays of numpy, on the driver."""
+"""Base class of models that learn from arrays of numpy, on the driver."""
 
 from __future__ import annotations
 

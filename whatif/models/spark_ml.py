@@ -1,4 +1,4 @@
-"""A base for kinds of models that Spark ML has: one estimator on a vector of features."""
+"""Base class of models of Spark ML: one estimator on a vector of features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the snapshot that a table stands at, now or at a moment, without a JVM."""
+"""Pins of a table's current snapshot, or of the one at a moment, without a JVM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row filters of PyIceberg, by the comparisons that readers here need."""
+"""Row filters of PyIceberg for bars and predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the lake is."""
+"""Location of the lake: a local folder, or a catalog service and its bucket."""
 
 from __future__ import annotations
 

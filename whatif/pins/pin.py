@@ -1,4 +1,4 @@
-"""What a worker needs to read exactly the same rows again."""
+"""Pins: a table's snapshot, by which a worker reads exactly the same rows again."""
 
 from __future__ import annotations
 

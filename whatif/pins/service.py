@@ -1,4 +1,4 @@
-"""What a catalog service, an object store or a disk refused, in words that say what to do."""
+"""Errors of a catalog service, an object store or a disk, explained with a remedy."""
 
 from __future__ import annotations
 

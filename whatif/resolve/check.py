@@ -1,4 +1,4 @@
-"""Refuses what needs no lake to be seen, before a lock is taken or Spark starts."""
+"""Checks of a study that need no lake, before a lock is taken or Spark starts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from whatif.resolve.windows import resolve_timeline
 from whatif.search import (
     BarSlice,
     Grid,
-    Place,
+    PointIndex,
     Space,
     check_poolable,
     check_stitchable,
     forward_chains,
-    made_of,
+    make_grid,
 )
 from whatif.splits import Timeline, Window
 from whatif.strategies import (
@@ -58,7 +58,7 @@ class Checked:
         Lengths of bars that its configurations use.
     space : Space
         The points of its axes.
-    points : tuple of Place
+    points : tuple of PointIndex
         Those that are known before anything runs, see `whatif.search.space.Space.points`.
     grid : Grid or None
         The configurations of these points; None where they depend on models, and so on the lake.
@@ -75,7 +75,7 @@ class Checked:
     periods: Mapping[str, Periods]
     timeframes: tuple[str, ...]
     space: Space
-    points: tuple[Place, ...]
+    points: tuple[PointIndex, ...]
     grid: Grid | None
     engine: str
     not_compiled: str = ""
@@ -113,7 +113,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     check_features(study)  # of a study without models too, which would leave them unread
     # a model is part of a configuration's identity with its features, whose source the lake decides
     points = tuple(space.points())
-    grid = made_of(space, points, lambda name, timeframe: {"model": name, "timeframe": timeframe})
+    grid = make_grid(space, points, lambda name, timeframe: {"model": name, "timeframe": timeframe})
     for execution in dict.fromkeys(c.execution for c in grid.configurations):
         check_execution(strategy, execution)
     _check_overlays(strategy, grid, timeline)

@@ -1,4 +1,4 @@
-"""From the study as authored to the study as it runs."""
+"""Resolution of a study: pins, feature tables, models, and the identity of each configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from whatif.lake import tag_pin
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin, time_of_ms
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
-from whatif.search import BarSlice, Configuration, Grid, Place, made_of
+from whatif.search import BarSlice, Configuration, Grid, PointIndex, make_grid
 from whatif.splits import Fold, Timeline
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
@@ -306,7 +306,7 @@ def _known_grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict
 
 
 def grids_of(
-    checked: Checked, models: Mapping[ModelKey, ModelSpec], points: Sequence[Place]
+    checked: Checked, models: Mapping[ModelKey, ModelSpec], points: Sequence[PointIndex]
 ) -> dict[int, Grid]:
     """Return the configurations of some points in each fold: other ones in each, if they trade a model.
 
@@ -318,8 +318,8 @@ def grids_of(
         return models[name, timeframe, number].identity
 
     if not models:
-        return dict.fromkeys((fold.number for fold in folds), made_of(space, points, partial(identity, 1)))
-    return {f.number: made_of(space, points, partial(identity, f.number), f.number) for f in folds}
+        return dict.fromkeys((fold.number for fold in folds), make_grid(space, points, partial(identity, 1)))
+    return {f.number: make_grid(space, points, partial(identity, f.number), f.number) for f in folds}
 
 
 def _window_bars(

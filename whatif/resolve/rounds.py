@@ -15,10 +15,10 @@ from whatif.errors import StudyError
 from whatif.pins import LakeLocation
 from whatif.resolve.resolved import Resolved, grids_of
 from whatif.results import ResultStore, stored_rows, sweep_of
-from whatif.search import Grid, HeldSearcher, Place, Space, check_distinct, rankable
+from whatif.search import CheckedSearcher, Grid, PointIndex, Space, check_distinct, rankable
 from whatif.searches import Evaluation
 
-TOLD_COLUMNS = ("symbol", "window", "status", "error", *METRIC_KEYS)
+EVALUATION_COLUMNS = ("symbol", "window", "status", "error", *METRIC_KEYS)
 """What a search is told of each backtest."""
 
 Grids = Mapping[int, Grid]
@@ -39,7 +39,7 @@ def explore(resolved: Resolved, location: LakeLocation, evaluate: Callable[[Resu
     Raises
     ------
     StudyError, PluginError
-        As `go_through`.
+        As `run_rounds`.
     """
 
     def rows_of(grids: Grids) -> Iterator[tuple[int, pd.DataFrame]] | None:
@@ -47,7 +47,7 @@ def explore(resolved: Resolved, location: LakeLocation, evaluate: Callable[[Resu
         return _rows(store) if evaluate(store) else None
 
     make = partial(grids_of, resolved.checked, resolved.models)
-    return replace(resolved, grids=go_through(resolved.checked.space, make, rows_of))
+    return replace(resolved, grids=run_rounds(resolved.checked.space, make, rows_of))
 
 
 def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]:
@@ -73,9 +73,9 @@ def _rows(store: ResultStore) -> Iterator[tuple[int, pd.DataFrame]]:
             yield fold.number, stored_rows(store, window, ids)
 
 
-def go_through(
+def run_rounds(
     space: Space,
-    make: Callable[[Sequence[Place]], Grids],
+    make: Callable[[Sequence[PointIndex]], Grids],
     evaluate: Callable[[Grids], Iterable[tuple[int, pd.DataFrame]] | None],
 ) -> dict[int, Grid]:
     """Return the configurations that the search of a study asks for, round by round.
@@ -99,7 +99,7 @@ def go_through(
         If it raises.
     """
     search = space.study.search
-    held = HeldSearcher(search, space.searched())
+    held = CheckedSearcher(search, space.searched())
     whole: dict[int, Grid] = {}
     while asked := held.ask():
         grids = make(asked)
@@ -118,18 +118,20 @@ def go_through(
 
 
 def _evaluations(
-    space: Space, grids: Grids, asked: Sequence[Place], found: Iterable[tuple[int, pd.DataFrame]]
+    space: Space, grids: Grids, asked: Sequence[PointIndex], found: Iterable[tuple[int, pd.DataFrame]]
 ) -> list[Evaluation]:
     """Return what is stored of the points of a round, in the order in which they were asked for."""
     places = {
         number: {c.config_id: place for c, place in zip(grid.configurations, grid.points, strict=True)}
         for number, grid in grids.items()
     }
-    told: dict[Place, dict[tuple[str, ...], tuple[Mapping[str, Any], float]]] = {place: {} for place in asked}
+    told: dict[PointIndex, dict[tuple[str, ...], tuple[Mapping[str, Any], float]]] = {
+        place: {} for place in asked
+    }
     for number, rows in found:
         values = rankable(rows, space.study.objective) if len(rows) else ()
         for record, value in zip(rows.to_dict("records"), values, strict=True):
-            row = {name: record[name] for name in TOLD_COLUMNS}
+            row = {name: record[name] for name in EVALUATION_COLUMNS}
             # folds without models share backtests
             key = (row["window"], row["symbol"], record["config_id"])
             told[places[number][record["config_id"]]][key] = row, float(value)
@@ -137,7 +139,7 @@ def _evaluations(
 
 
 def _evaluation(
-    space: Space, place: Place, rows: Mapping[tuple[str, ...], tuple[Mapping[str, Any], float]]
+    space: Space, place: PointIndex, rows: Mapping[tuple[str, ...], tuple[Mapping[str, Any], float]]
 ) -> Evaluation:
     ordered = [rows[key] for key in sorted(rows)]
     values = [value for _, value in ordered]

@@ -1,4 +1,4 @@
-"""The trial of a study's step on some hundred of its bars, before Spark starts."""
+"""Trial of a study's step on some hundred of its bars, before Spark starts."""
 
 from __future__ import annotations
 

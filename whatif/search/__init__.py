@@ -1,4 +1,4 @@
-"""A study's axes to configurations, its slice of bars, and how results are ranked and joined."""
+"""Configurations of a study's axes, its slice of bars, and the ranking and joining of results."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.search.asking import ASKED_AT_ONCE, HeldSearcher, Place
     from whatif.search.chains import Chain, forward_chains
     from whatif.search.configuration import Configuration
-    from whatif.search.grid import Grid, check_distinct, made_of
+    from whatif.search.contract import MAX_ASKED, CheckedSearcher, PointIndex
+    from whatif.search.grid import Grid, check_distinct, make_grid
     from whatif.search.market import axis_of, change_bars, change_of
     from whatif.search.pooling import check_poolable, mean_returns, pool
     from whatif.search.ranking import choosable, never_traded, rank_rows, rankable, why_undefined
@@ -21,10 +21,10 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "asking": "ASKED_AT_ONCE HeldSearcher Place",
+            "contract": "MAX_ASKED CheckedSearcher PointIndex",
             "chains": "Chain forward_chains",
             "configuration": "Configuration",
-            "grid": "Grid check_distinct made_of",
+            "grid": "Grid check_distinct make_grid",
             "market": "axis_of change_bars change_of",
             "pooling": "check_poolable mean_returns pool",
             "ranking": "choosable never_traded rank_rows rankable why_undefined",

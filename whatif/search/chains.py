@@ -1,4 +1,4 @@
-"""Time-ordered folds inside a train window: learn from what came before, look at what came next."""
+"""Forward chains: time-ordered folds inside a train window, for tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One point of a study's axes, as a worker is given it."""
+"""Configurations: points of a study's axes, as workers are given them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the axes of a study to its configurations."""
+"""Grid of a study's configurations, and the identity of each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from whatif.errors import StrategyError, StudyError
 from whatif.paths import shown
-from whatif.search.asking import Place
 from whatif.search.configuration import Configuration
+from whatif.search.contract import PointIndex
 from whatif.search.space import Setting, Space, Strategy
 from whatif.study import Study, digest
 
@@ -32,14 +32,14 @@ class Grid:
         Points that break the strategy's constraint between parameters.
     reason : str
         Why the first of those was left out; "" if none was.
-    points : tuple of Place
+    points : tuple of PointIndex
         The point of each configuration.
     """
 
     configurations: tuple[Configuration, ...]
     left_out: int = 0
     reason: str = ""
-    points: tuple[Place, ...] = ()
+    points: tuple[PointIndex, ...] = ()
 
     def and_(self, other: Grid) -> Grid:
         """Return these configurations and others."""
@@ -73,13 +73,15 @@ def expand(study: Study, strategy: Strategy, model_identity: ModelIdentity, fold
         If a parameter is unknown, mistyped or out of bounds.
     """
     space = Space(study, strategy)
-    return made_of(space, space.points(), model_identity, fold)
+    return make_grid(space, space.points(), model_identity, fold)
 
 
-def made_of(space: Space, points: Iterable[Place], model_identity: ModelIdentity, fold: int = 1) -> Grid:
+def make_grid(
+    space: Space, points: Iterable[PointIndex], model_identity: ModelIdentity, fold: int = 1
+) -> Grid:
     """Return the configurations of some points; see `expand`. Of a search that learns there may be none."""
     found: list[Configuration] = []
-    kept: list[Place] = []
+    kept: list[PointIndex] = []
     left_out, reason = 0, ""
     # once: it looks at all that the strategy can reach
     identity = space.strategy.digest

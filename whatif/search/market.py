@@ -1,4 +1,4 @@
-"""Changes of the bars: made of an axis' value on the driver, and applied on a worker."""
+"""Market changes: made of an axis' value on the driver, and applied to bars on a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joins the backtests of one configuration on several symbols into one row."""
+"""Pooling of a configuration's backtests on several symbols into one row."""
 
 from __future__ import annotations
 

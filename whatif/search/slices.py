@@ -1,4 +1,4 @@
-"""Which bars a study works on."""
+"""Slices of bars that a study works on."""
 
 from __future__ import annotations
 

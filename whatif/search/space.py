@@ -1,4 +1,4 @@
-"""The points of a study's axes, and what each of them is made of."""
+"""Space of points that a study's axes span, and the settings of each point."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from whatif.domain import (
     timeframe_us,
 )
 from whatif.errors import StudyError
-from whatif.search.asking import HeldSearcher, Place
+from whatif.search.contract import CheckedSearcher, PointIndex
 from whatif.search.market import change_of
 from whatif.searches import SearchSpace
 from whatif.study import Study
@@ -99,7 +99,7 @@ class Space:
         self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
         self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
         # by place and never by value: 1 and 1.0 are equal, and other configurations
-        self._settings: dict[Place, Setting] = {}
+        self._settings: dict[PointIndex, Setting] = {}
         self._shown = [(axis.name, [axis.shown(value) for value in axis.values]) for _, axis in every]
 
     def searched(self) -> SearchSpace:
@@ -110,7 +110,7 @@ class Space:
             self.study.objective in LOWER_IS_BETTER,
         )
 
-    def points(self) -> Iterator[Place]:
+    def points(self) -> Iterator[PointIndex]:
         """Yield what is known before anything runs: all points of a search that does not learn.
 
         Of one that does, each value of each axis, beside the first and the last ones of the others.
@@ -118,11 +118,11 @@ class Space:
         if self.study.search.learns:
             yield from self._probes()
             return
-        held = HeldSearcher(self.study.search, self.searched())
+        held = CheckedSearcher(self.study.search, self.searched())
         while asked := held.ask():
             yield from asked
 
-    def _probes(self) -> Iterator[Place]:
+    def _probes(self) -> Iterator[PointIndex]:
         last = [len(axis.values) - 1 for axis in self.axes.values()]
         found = dict.fromkeys(
             (*corner[:k], value, *corner[k + 1 :])
@@ -132,15 +132,15 @@ class Space:
         )
         yield from found or [()]
 
-    def at(self, point: Place) -> dict[str, Any]:
+    def at(self, point: PointIndex) -> dict[str, Any]:
         """Return the values of a point, by axis."""
         return {name: axis.values[k] for (name, axis), k in zip(self.axes.items(), point, strict=True)}
 
-    def own(self, point: Place) -> dict[str, Any]:
+    def own(self, point: PointIndex) -> dict[str, Any]:
         """Return the values of a point on the axes that are parameters of the strategy."""
         return {axis.name: axis.values[point[k]] for k, axis in self._own}
 
-    def shown(self, point: Place) -> dict[str, Any]:
+    def shown(self, point: PointIndex) -> dict[str, Any]:
         """Return what tables show of a point, by axis."""
         return {name: values[k] for (name, values), k in zip(self._shown, point, strict=True)}
 
@@ -150,7 +150,7 @@ class Space:
         places = product(*(range(len(axis.values)) for _, axis in self._others))
         return tuple(self._setting(place) for place in places)
 
-    def setting(self, point: Place) -> Setting:
+    def setting(self, point: PointIndex) -> Setting:
         """Return what a point is made of, but for the parameters of `own`.
 
         Raises
@@ -160,7 +160,7 @@ class Space:
         """
         return self._setting(tuple(point[k] for k, _ in self._others))
 
-    def _setting(self, place: Place) -> Setting:
+    def _setting(self, place: PointIndex) -> Setting:
         found = self._settings.get(place)
         if found is None:
             settings = self._given

@@ -1,4 +1,4 @@
-"""Joins the backtests of consecutive windows into one, equity carried over and positions not."""
+"""Stitching of consecutive windows' backtests into one; equity is carried over, positions are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grid that bars shorter than a day sit on: counted from midnight, or from their session's open."""
+"""Grids of bars shorter than a day: counted from midnight, or from their session's open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules that a row must keep; one that breaks a rule goes to quarantine under its name.
+"""Rules for rows of bars; a row that breaks one goes to quarantine under the rule's name.
 
 The order is that in which rules are tried: a row is refused under the first it breaks.
 """

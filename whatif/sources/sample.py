@@ -1,4 +1,4 @@
-"""A seeded market of 1-minute bars with a known truth.
+"""Sample bars: a seeded market of minutes with a known truth.
 
 Synthetic: made to see whether an engine finds an edge that is there and finds none where
 none is. `SampleMarket` says what is made, `SampleMarket.truth` what is true about it.

@@ -1,4 +1,4 @@
-"""Bounds of a slice of sessions."""
+"""Bounds of a slice of sessions in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instants at which windows made of whole sessions begin and end."""
+"""Edges of sessions: the instants at which windows of whole sessions begin and end."""
 
 from __future__ import annotations
 

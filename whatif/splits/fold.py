@@ -1,4 +1,4 @@
-"""Windows and folds: intervals of time that are trained, chosen on and told on."""
+"""Windows and folds: intervals of time for training, validation and test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study's slice of time and its folds."""
+"""Timeline of a study: its slice of time, and the folds in it."""
 
 from __future__ import annotations
 

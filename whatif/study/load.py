@@ -1,4 +1,4 @@
-"""Reads a study from YAML, and refuses what cannot be run."""
+"""Parser of studies in YAML, which refuses what cannot be run."""
 
 from __future__ import annotations
 

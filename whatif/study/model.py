@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from whatif.axes import Axis, any_axes
+from whatif.axes import Axis, read_axes
 from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
 from whatif.errors import EngineError, nearest
 from whatif.models import SEAM as MODELS
@@ -219,7 +219,7 @@ class Study(Section):
     @field_validator("axes", mode="before")
     @classmethod
     def _axes(cls, given: Any) -> Any:
-        return any_axes(given) if isinstance(given, Mapping) else given
+        return read_axes(given) if isinstance(given, Mapping) else given
 
     @field_serializer("axes")
     def _written_axes(self, axes: dict[str, Axis]) -> dict[str, Any]:

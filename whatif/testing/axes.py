@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.axes import Axis, MarketAxis, Settings, any_axes
+from whatif.axes import Axis, MarketAxis, Settings, read_axes
 from whatif.domain import Bars
 from whatif.search import axis_of, change_bars, change_of
 from whatif.testing.markets import Shape, random_bars
@@ -46,8 +46,8 @@ def check_axis(
         instant depends on later ones.
     """
     name = f"{kind.__module__}:{kind.__qualname__}"
-    (axis,) = any_axes({"own": {"kind": name, "values": list(values), **(keys or {})}}).values()
-    (again,) = any_axes({"own": axis.written}).values()
+    (axis,) = read_axes({"own": {"kind": name, "values": list(values), **(keys or {})}}).values()
+    (again,) = read_axes({"own": axis.written}).values()
     assert again == axis, f"{name}: {axis!r} was read back as {again!r}"
     given = Settings({}, {}, {}, "1min")
     for value in axis.values:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from whatif.axes import text_of
-from whatif.search import ASKED_AT_ONCE, HeldSearcher, Place
+from whatif.search import MAX_ASKED, CheckedSearcher, PointIndex
 from whatif.searches import Evaluation, Search, SearchSpace
 
 SPACES: tuple[Mapping[str, tuple[Any, ...]], ...] = (
@@ -55,19 +55,19 @@ def check_search(
     for axes in spaces:
         for lower in (False, True):
             space = SearchSpace(axes, "pnl_net", lower)
-            for n in (ASKED_AT_ONCE, 3):
+            for n in (MAX_ASKED, 3):
                 asked = _asked(search, space, n, told=search.learns)
                 again = _asked(search, space, n, told=True)
                 said = f"{kind.__name__} on {space.size:,} points, {n:,} at once"
                 assert asked == again, f"{said}: the same told gives other points"
 
 
-def _asked(search: Search, space: SearchSpace, n: int, told: bool) -> list[list[Place]]:
+def _asked(search: Search, space: SearchSpace, n: int, told: bool) -> list[list[PointIndex]]:
     """Return the rounds of a search, as it would go in a process of its own."""
     random.seed()
     np.random.seed()
-    held, axes = HeldSearcher(search, space), space.axes
-    rounds: list[list[Place]] = []
+    held, axes = CheckedSearcher(search, space), space.axes
+    rounds: list[list[PointIndex]] = []
     while asked := held.ask(n):
         rounds.append(asked)
         if told:

@@ -1,4 +1,4 @@
-"""Longer bars on Spark, by the rule that workers and features follow."""
+"""Resampling of bars on Spark, by the rule that workers and features follow."""
 
 from __future__ import annotations
 

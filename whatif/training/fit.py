@@ -1,4 +1,4 @@
-"""Learning and predicting: a model on its train window, applied to what did not train it."""
+"""Training of a model on its train windows, and its predictions of all other bars."""
 
 from __future__ import annotations
 

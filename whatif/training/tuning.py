@@ -1,4 +1,4 @@
-"""Chooses a model's own parameters inside its train window."""
+"""Tuning of a model's own parameters, inside its train window."""
 
 from __future__ import annotations
 

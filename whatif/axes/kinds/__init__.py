@@ -25,7 +25,7 @@ SEAM = Seam(
 )
 
 
-def any_axes(given: Mapping[Any, Any]) -> dict[Any, Axis]:
+def read_axes(given: Mapping[Any, Any]) -> dict[Any, Axis]:
     """Return the axes that a section describes, by name.
 
     What an axis is, is told by its own key `kind`, or by its name if that is `module:Name` or one that no

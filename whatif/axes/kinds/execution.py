@@ -1,4 +1,4 @@
-"""Costs and the broker's switches as an axis."""
+"""Axis of execution: costs and the broker's switches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model as an axis: whose forecast is traded."""
+"""Axis of models: the one whose forecast is traded."""
 
 from __future__ import annotations
 

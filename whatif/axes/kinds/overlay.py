@@ -1,4 +1,4 @@
-"""A rule laid over the strategy as an axis: an exit, sizing, or latency."""
+"""Axis of an overlay: an exit, sizing, or latency laid over the strategy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A parameter of the strategy as an axis: what any name is that the strategy declares."""
+"""Axis of a strategy's parameter, under the name that the strategy declares."""
 
 from __future__ import annotations
 

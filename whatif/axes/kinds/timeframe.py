@@ -1,4 +1,4 @@
-"""The length of bars as an axis."""
+"""Axis of timeframes: the length of bars."""
 
 from __future__ import annotations
 

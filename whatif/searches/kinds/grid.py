@@ -1,4 +1,4 @@
-"""The grid: all points, one after the other."""
+"""Grid search: all points, one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet files."""
+"""Parquet: files of columns, also with the index of pandas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A holdout: train, validate and test, one after the other in time."""
+"""Holdout split: train, validate and test, one after the other in time."""
 
 from __future__ import annotations
 

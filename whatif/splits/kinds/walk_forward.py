@@ -1,4 +1,4 @@
-"""Walk-forward: train, choose on what follows, apply to what follows that, move on."""
+"""Walk-forward split: train, choose on the next sessions, test on those after them, and move on."""
 
 from __future__ import annotations
 

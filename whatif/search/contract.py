@@ -1,4 +1,4 @@
-"""Contract of searches: what each one asks for is a point of the axes, and comes once."""
+"""Contract of searches: the points that one asks for lie on the axes, and come once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from whatif.axes import text_of
 from whatif.errors import PluginError, StudyError, WhatIfError
 from whatif.searches import Evaluation, Point, Search, SearchSpace
 
-Place = tuple[int, ...]
+PointIndex = tuple[int, ...]
 """A point by the place of its value on each axis."""
 
-ASKED_AT_ONCE = 10_000
+MAX_ASKED = 10_000
 """Points that a search is asked for at most; the same on any machine, so that it asks for the same ones."""
 
 
-class HeldSearcher:
+class CheckedSearcher:
     """A searcher whose points are checked.
 
     Parameters
@@ -42,9 +42,9 @@ class HeldSearcher:
         self._by_text = [
             {text_of(value): k for k, value in enumerate(values)} for values in space.axes.values()
         ]
-        self._seen: set[Place] = set()
+        self._seen: set[PointIndex] = set()
 
-    def ask(self, n: int = ASKED_AT_ONCE) -> list[Place]:
+    def ask(self, n: int = MAX_ASKED) -> list[PointIndex]:
         """Return the places of what is asked for next; none if the search is over.
 
         Raises
@@ -76,7 +76,7 @@ class HeldSearcher:
         """
         self._guarded("tell", lambda: self._searcher.tell(results))
 
-    def _place(self, point: Point) -> Place:
+    def _place(self, point: Point) -> PointIndex:
         if not isinstance(point, Mapping) or point.keys() != self._axes.keys():
             raise self._broken(
                 f"{point!r} is no point, a mapping with a value for each of {list(self._axes)}"
