@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from whatif.calendars import schedule
 from whatif.errors import StudyError
-from whatif.resolve.windows import resolve_timeline, unused, windows_said
+from whatif.resolve.windows import most_bars, resolve_timeline, unused, windows_said
+from whatif.search.slices import BarSlice
 from whatif.study import Study
 
 DATES = {
@@ -101,3 +103,32 @@ def test_the_first_and_the_last_of_many_folds() -> None:
 def test_a_train_share_beside_dates_is_still_refused() -> None:
     with pytest.raises((StudyError, ValueError), match="all fractions or all pairs"):
         study(split={"train": 0.5, **DATES})
+
+
+def part(timeframe: str, hours: str = "regular", source: str = "1min") -> BarSlice:
+    return BarSlice(("A",), source, timeframe, "XNYS", hours, 0, 1)
+
+
+# October 2013: 23 sessions of 390 minutes
+OCTOBER = schedule("XNYS", date(2013, 10, 1), date(2013, 10, 31))
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "most"),
+    [("1min", 8_970), ("5min", 23 * 78), ("1h", 23 * 7), ("30min", 23 * 13), ("1d", 23)],
+)
+def test_complete_sessions_give_as_many_as_fit(timeframe: str, most: int) -> None:
+    assert most_bars(23 * 390, part(timeframe), OCTOBER) == most
+
+
+def test_no_more_bars_come_out_than_went_in() -> None:
+    assert most_bars(10, part("5min"), OCTOBER) == 10
+
+
+def test_extended_hours_have_more_room() -> None:
+    assert most_bars(10**6, part("1h", hours="extended"), OCTOBER) >= 23 * 24
+    assert most_bars(10**6, part("1d", hours="extended"), OCTOBER) >= 23
+
+
+def test_bars_that_are_not_joined_are_those_found() -> None:
+    assert most_bars(123, part("1d", source="1d"), OCTOBER) == 123

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from whatif.domain import METRIC_KEYS
 from whatif.errors import StudyError
-from whatif.search.ranking import why_undefined
 from whatif.search.stitching import check_stitchable, stitch, stitch_equity
 
 ROW = {
@@ -47,40 +45,3 @@ def test_an_objective_that_needs_every_trade() -> None:
     check_stitchable("sharpe")
     with pytest.raises(StudyError, match="objective 'sqn' cannot rank paths"):
         check_stitchable("sqn")
-
-
-def test_why_nothing_can_be_chosen() -> None:
-    rows = pd.DataFrame(
-        {
-            "config_id": ["a", "b", "c", "d"],
-            "symbol": "SPY",
-            "status": ["ok", "ok", "error", "ok"],
-            "error": [None, None, "ValueError: no", None],
-            "trades": [0, 0, np.nan, 3],
-            "open_at_end": [False, False, None, False],
-            "sharpe": np.nan,
-        }
-    )
-    said = why_undefined(rows, "sharpe", "validate-02")
-    assert "sharpe has no value for any of 4 backtests" in said
-    assert "2 made no trade (a on SPY, b on SPY)" in said
-    assert "1 failed (c on SPY; the first with: ValueError: no)" in said
-    assert "1 traded, but have too few periods" in said
-    assert "(d on SPY)" in said
-
-
-def test_why_values_that_do_not_rank_are_not_chosen() -> None:
-    rows = pd.DataFrame(
-        {
-            "config_id": ["a", "b"],
-            "symbol": "SPY",
-            "status": "ok",
-            "error": None,
-            "trades": [0, 3],
-            "open_at_end": False,
-            "profit_factor": [np.nan, np.inf],
-        }
-    )
-    said = why_undefined(rows, "profit_factor", "validate")
-    assert "profit_factor ranks none of 2 backtests: 1 made no trade (a on SPY)" in said
-    assert "1 lost next to nothing or did not vary: profit_factor is infinite or beyond 1,000,000" in said

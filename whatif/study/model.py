@@ -28,10 +28,10 @@ from whatif.models import SEAM as MODELS
 from whatif.models import ModelKind
 from whatif.paths import broken_rule, shown
 from whatif.searches import SEAM as SEARCHES
-from whatif.searches import Grid, Search
+from whatif.searches import Search
 from whatif.section import Section
 from whatif.splits import SEAM as SPLITS
-from whatif.splits import Holdout, Split
+from whatif.splits import Split
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -175,9 +175,11 @@ class Study(Section):
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(default_factory=Grid)
+    search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(
+        default_factory=lambda: SEARCHES.section({})
+    )
     split: Annotated[SerializeAsAny[Split], BeforeValidator(SPLITS.section)] = Field(
-        default_factory=lambda: Holdout.model_validate({})
+        default_factory=lambda: SPLITS.section({})
     )
     objective: str = "sharpe"
     period: Literal["auto", "session", "hour", "bar"] = "auto"
@@ -229,7 +231,11 @@ class Study(Section):
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # of a grid nothing is said: digests of studies are older than other searches
         made: dict[str, Any] = write(self)
-        return {key: value for key, value in made.items() if key != "search" or self.search != Grid()}
+        return {
+            key: value
+            for key, value in made.items()
+            if key != "search" or self.search != SEARCHES.section({})
+        }
 
     @field_validator("overlays")
     @classmethod
