@@ -34,7 +34,7 @@ def working(start: str, count: int, tz: str = "UTC") -> pd.DatetimeIndex:
 
 
 def with_a_saturday(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    friday = int(np.flatnonzero(days.dayofweek == 4)[40])
+    friday = int(np.flatnonzero(days.day_of_week == 4)[40])
     return days[:friday].append(days[friday : friday + 1] + pd.Timedelta(days=1)).append(days[friday + 1 :])
 
 

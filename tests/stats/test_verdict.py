@@ -29,7 +29,8 @@ def swept(
     returns = held * market[:, None]
     returns[:, 3] += edge + (rng.normal(0.0, 0.0005, length) if edge else 0.0)
     tried = returns[:periods]
-    chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
     fields = {
         "tried": tried,
         "chosen": chosen,
@@ -226,7 +227,8 @@ def edge_beside_crossovers(seed: int, edge: float, costs: float = 0.0, **more) -
     flips = np.where(rng.random((250, 3)) < 0.1, -1.0, 1.0)
     own = held * flips * market[:, None] + edge
     tried = own[:163]
-    chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chosen = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0)))
     fields = {
         "tried": tried, "chosen": chosen, "objective": "sharpe", "periods_per_year": 252.0,
         "markets": market[:163, None], "test": own[163:, chosen], "test_market": market[163:],

@@ -20,6 +20,11 @@ def _empty(*columns: str) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in columns})
 
 
+def texts(column: pd.Series, missing: str) -> pd.Series:
+    """Return a column as texts, `missing` where it holds nothing; an empty one may be of any type."""
+    return column.astype(object).where(column.notna(), missing).astype(str)
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """One finished study, ready to be shown.

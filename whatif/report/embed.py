@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from whatif.report.columns import axis_label, metric
-from whatif.report.data import ReportData
+from whatif.report.data import ReportData, texts
 from whatif.report.figures import (
     distribution_figure,
     drawdown_figure,
@@ -93,7 +93,7 @@ def _kept(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 def _few_errors(rows: pd.DataFrame) -> pd.Series:
     if "error" not in rows:
         return pd.Series([""] * len(rows))
-    errors = rows["error"].fillna("").astype(str).str.slice(0, 500)
+    errors = texts(rows["error"], "").str.slice(0, 500)
     frequent = errors.value_counts().index[:MAX_ERRORS]
     return errors.where(errors.isin(frequent), "another error: see leaderboard.csv")
 

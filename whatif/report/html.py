@@ -21,7 +21,7 @@ from whatif.domain import METRICS, Metric
 from whatif.paths import written_whole
 from whatif.report import neighbourhood, verdict_text, words
 from whatif.report.columns import axis_label, format_metric, metric
-from whatif.report.data import WINDOWS, ReportData
+from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.embed import (
     MAX_ROWS,
     MAX_SYMBOLS,
@@ -252,7 +252,7 @@ def _errors(data: ReportData) -> list[tuple[str, int, str]]:
     failed = data.failed
     if failed.empty:
         return []
-    text = failed["error"].fillna("no message").astype(str).str.slice(0, 2000)
+    text = texts(failed["error"], "no message").str.slice(0, 2000)
     grouped = failed.assign(error=text).groupby("error", sort=False)["config_id"].agg(["size", "first"])
     grouped = grouped.sort_values("size", ascending=False, kind="stable").head(50)
     return [(str(error), int(row["size"]), str(row["first"])) for error, row in grouped.iterrows()]

@@ -18,7 +18,7 @@ from rich.text import Text
 from whatif.paths import visible
 from whatif.report import neighbourhood, verdict_text, words
 from whatif.report.columns import axis_label, format_metric, metric
-from whatif.report.data import WINDOWS, ReportData
+from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.judgement import Judgement
 from whatif.stats import VerdictStatistics
@@ -167,7 +167,7 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
     idle = f"; {words.idle(data)}" if data.idle else ""
     console.print(Text(f"{more}{idle}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
-        error = data.failed["error"].fillna("no message").astype(str).value_counts()
+        error = texts(data.failed["error"], "no message").value_counts()
         console.print(
             Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
         )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.domain import METRICS
 from whatif.report.columns import MISSING, axis_label, format_metric, format_number, metric
-from whatif.report.data import ReportData
+from whatif.report.data import ReportData, texts
 from whatif.report.heatmap import levels
 
 MAX_NAMED = 6
@@ -179,7 +179,7 @@ def _no_answer(data: ReportData) -> str:
     total = len(data.leaderboard)
     if not total:
         return "There is no answer: no backtest was made."
-    errors = data.failed["error"].fillna("no message").astype(str).value_counts()
+    errors = texts(data.failed["error"], "no message").value_counts()
     often = format_number(float(errors.iloc[0]), "count")
     failed = f"all {count(total, 'backtest')} failed" if total > 1 else "the only backtest failed"
     return f"There is no answer: {failed}. Most frequent error ({often} times): {errors.index[0]}"
