@@ -62,11 +62,11 @@ class Schedule:
 
     @property
     def trading_us(self) -> IntArray:
-        """Trading time of each session in microseconds, breaks left out."""
+        """Trading time of each session, (k,), microseconds, breaks left out."""
         return self.close_us - self.open_us - self.break_us
 
     def traded_between(self, start_us: int, end_us: int) -> IntArray:
-        """Return the trading time of each session inside [start_us, end_us), microseconds, without breaks."""
+        """Return the trading time of each session in [start_us, end_us), (k,), microseconds, no breaks."""
         whole = _overlap(self.open_us, self.close_us, start_us, end_us)
         return whole - _overlap(self.break_start_us, self.break_start_us + self.break_us, start_us, end_us)
 
@@ -75,7 +75,7 @@ class Schedule:
         return self.take((self.close_us > start_us) & (self.open_us < end_us))
 
     def take(self, rows: slice | BoolArray) -> Schedule:
-        """Return the sessions that `rows` selects."""
+        """Return the sessions that `rows` selects: a slice, or a mask (k,)."""
         return Schedule(
             self.exchange,
             self.session[rows],

@@ -212,7 +212,7 @@ def read_bars(
 
 
 def latest_rows(table: pa.Table) -> IntArray:
-    """Return, in order of symbol (if there) and ts, the row of each bar that was ingested last.
+    """Return, in order of symbol (if there) and ts, the row of each bar that was ingested last, (k,).
 
     Of rows ingested at once, the one stays whose timeframe has the name that is used now.
     """
@@ -225,17 +225,17 @@ def latest_rows(table: pa.Table) -> IntArray:
 
 
 def microseconds(column: pa.ChunkedArray) -> IntArray:
-    """Return a timestamp column as int64 microseconds since 1970-01-01 UTC."""
+    """Return a timestamp column as int64 microseconds since 1970-01-01 UTC, (n,)."""
     return np.asarray(column.cast("int64").to_numpy(), dtype=np.int64)
 
 
 def days(column: pa.ChunkedArray) -> IntArray:
-    """Return a date column as int64 days since 1970-01-01."""
+    """Return a date column as int64 days since 1970-01-01, (n,)."""
     return np.asarray(column.cast("int32").to_numpy(), dtype=np.int64)
 
 
 def floats(column: pa.ChunkedArray) -> FloatArray:
-    """Return a double column as float64, null as NaN."""
+    """Return a double column as float64, (n,), null as NaN."""
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 

@@ -75,7 +75,7 @@ class LineNumbers:
     blanks: list[int] = field(default_factory=list)
 
     def of(self, row: IntArray) -> IntArray:
-        """Return the line of each row, of which the first is 1."""
+        """Return the line of each row, (n,), of which the first is 1."""
         blanks = np.array(self.blanks, dtype=np.int64)
         passed = np.searchsorted(blanks - np.arange(len(blanks)), row, side="right")
         found: IntArray = self.before + row + passed
@@ -124,7 +124,7 @@ class Chunk:
         return pd.DataFrame({name: self.batch.column(k).to_pandas() for k, name in enumerate(names)})
 
     def numbers(self) -> IntArray:
-        """Return the number of each row; the first is 1 if the source numbers none."""
+        """Return the number of each row, (n,); the first is 1 if the source numbers none."""
         return np.arange(1, len(self) + 1, dtype=np.int64) if self.row is None else self.row
 
     def text(self, i: int) -> str:

@@ -63,7 +63,7 @@ def find_grid(ts: IntArray, tags: Tags, length_us: int, exchange: str, ends: boo
 
 
 def starts_on(ts: IntArray, tags: Tags, grid: Grid, exchange: str, ends: bool) -> tuple[IntArray, BoolArray]:
-    """Return the starts of bars, and which stamps mark a bar of the grid.
+    """Return the starts of bars, (n,), and which stamps mark a bar of the grid, (n,).
 
     A bar that begins at the session's open, or where its break ends, is of any grid: the first bar by
     the clock may be cut there. One that ends at the close, or where the break begins, likewise.

@@ -97,7 +97,7 @@ def read_numbers(column: pd.Series, style: NumberStyle | None = None) -> tuple[F
 
 
 def read_counts(column: pd.Series, style: NumberStyle | None = None) -> tuple[FloatArray, BoolArray]:
-    """Return whole numbers (NaN where missing) and which rows are neither one nor missing."""
+    """Return whole numbers, (n,), NaN where missing, and which rows are neither one nor missing, (n,)."""
     values, bad = read_numbers(column, style)
     with np.errstate(invalid="ignore"):
         part = ~np.isnan(values) & ((values != np.floor(values)) | (values < 0) | (values > _MAX_COUNT))

@@ -151,7 +151,7 @@ def session_generator(seed: int, name: str, day: int) -> np.random.Generator:
 
 
 def smile(minutes: int, edge_height: float) -> FloatArray:
-    """Return a U-shape over a session, mean 1.
+    """Return a U-shape over a session, (minutes,), mean 1.
 
     The open adds `edge_height` times the middle's level to it, the close half as much; both
     fade over 7 % of the session.

@@ -36,7 +36,7 @@ class Tags:
     session_close: IntArray
 
     def of(self, rows: BoolArray) -> Tags:
-        """Return the tags of some bars."""
+        """Return the tags of the bars that a mask, (n,), selects."""
         return Tags(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
@@ -71,7 +71,7 @@ def tag_bars(ts: IntArray, length_us: int, exchange: str) -> Tags:
 
 
 def tag_days(days: IntArray, exchange: str) -> Tags:
-    """Tag bars of whole sessions by their trading dates, days since 1970-01-01."""
+    """Tag bars of whole sessions by their trading dates, (n,), days since 1970-01-01."""
     sessions = sessions_around(exchange, days)
     known = _known(exchange, days)
     if not len(sessions):
@@ -111,13 +111,13 @@ def _index_of(sessions: Schedule, days: IntArray) -> IntArray:
 
 
 def local_dates(ts: IntArray, exchange: str) -> IntArray:
-    """Return the dates of instants in the exchange's zone, days since 1970-01-01."""
+    """Return the dates of instants, (n,) microseconds UTC, in the exchange's zone: days since 1970-01-01."""
     local = timestamps(ts).tz_convert(time_zone(exchange)).tz_localize(None)
     return microseconds(local) // DAY_US
 
 
 def sessions_around(exchange: str, days: IntArray) -> Schedule:
-    """Return the sessions of the years around `days`.
+    """Return the sessions of the years around `days`, (n,) days since 1970-01-01.
 
     A stray date far outside what the calendar knows must not cost the rest its sessions,
     so a range that is too long or refused is asked for year by year.
@@ -155,7 +155,7 @@ def _joined(exchange: str, parts: list[Schedule]) -> Schedule:
 
 
 def breaks_of(tags: Tags, exchange: str) -> tuple[IntArray, IntArray]:
-    """Return for each bar when its session's midday break begins and ends; twice the open if it has none."""
+    """Return when the midday break of each bar's session begins and ends, (n,) each; if none, the open."""
     sessions = sessions_around(exchange, tags.session)
     if not len(sessions) or not sessions.break_us.any():
         return tags.session_open, tags.session_open
@@ -170,7 +170,7 @@ _SECOND_US = 1_000_000
 
 
 def find_days(times: Times, exchange: str, ends: bool) -> tuple[Tags, BoolArray]:
-    """Return the sessions of daily bars, and which stamps tell none although there is one on their date.
+    """Return the sessions of daily bars, and which stamps, (n,), tell none although their date has one.
 
     A date as written is that session's. An instant is the session's in whose zone it is midnight of
     the date or the open, or lies between the two, or the close; with `ends` it lies from the close

@@ -57,7 +57,7 @@ class FirstRows:
 
     @property
     def gaps(self) -> IntArray:
-        """Return the distances between bars of a symbol that follow each other, above 0."""
+        """Return the distances between neighbouring bars of a symbol, (k,), microseconds above 0."""
         gaps: IntArray = np.diff(self.stamps)[np.diff(self.symbol) == 0]
         above: IntArray = gaps[gaps > 0]
         return above
@@ -221,7 +221,7 @@ def first_rows(
     stamps: IntArray, starts: IntArray, known: BoolArray, symbol: np.ndarray | None, volume: FloatArray,
     date_only: bool, layout: Layout,
 ) -> FirstRows:  # fmt: skip
-    """Return the first rows of a file that have a time, for `spacing_fault` and `zone_fault`."""
+    """Return the first of n rows that have a time, for `spacing_fault` and `zone_fault`; arrays are (n,)."""
     rows = np.flatnonzero(known)[:_LOOKED_AT]
     codes = np.zeros(len(rows), dtype=np.int64) if symbol is None else symbol[rows]
     order = np.lexsort((stamps[rows], codes))

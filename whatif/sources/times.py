@@ -68,7 +68,7 @@ class Times:
 
     @property
     def known(self) -> BoolArray:
-        """Return which rows have a time."""
+        """Return which rows have a time, (n,)."""
         known: BoolArray = ~np.any(list(self.broken.values()), axis=0)
         return known
 

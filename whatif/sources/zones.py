@@ -43,7 +43,7 @@ def check_timezone(name: str) -> None:
 
 
 def localized_by_name(text: pd.Series, time_format: str) -> tuple[pd.Series, BoolArray]:
-    """Return stamps that end in a zone's name as naive UTC (NaT where unknown), and that all carry a zone."""
+    """Return stamps that end in a zone's name as naive UTC, (n,), NaT where unknown, and that all have it."""
     words = text.str.extract(r"^(.*?)\s*([A-Za-z][A-Za-z0-9_/+-]*)$")
     plain = time_format.removesuffix("%Z").rstrip()
     local = pd.to_datetime(words[0], format=plain, errors="coerce")
