@@ -9,7 +9,7 @@ from whatif.domain import DAY_US, MINUTE_US, Bars, Overlays
 from whatif.errors import EngineError
 from whatif.typing import IntArray
 
-MOST_LATE = 0.1
+MAX_LATE = 0.1
 """Share of sessions whose bars may end too early for it: data have gaps."""
 
 _SESSIONS = 60
@@ -30,7 +30,7 @@ def check_flat(bars: Bars, first: int, stop: int, overlays: Overlays) -> None:
     Raises
     ------
     EngineError
-        If in more than `MOST_LATE` of the sessions that others follow too few bars begin so late
+        If in more than `MAX_LATE` of the sessions that others follow too few bars begin so late
         that the order fills in the same session; the message says how many minutes would do.
     """
     if overlays.flat_before_close is not None:
@@ -87,9 +87,9 @@ def _check(name: str, ts: IntArray, session: IntArray, close_us: IntArray, overl
         ]
     )
     late = least > minutes
-    if late.mean() <= MOST_LATE:
+    if late.mean() <= MAX_LATE:
         return
-    usual = np.sort(least)[int((1.0 - MOST_LATE) * (len(least) - 1))]
+    usual = np.sort(least)[int((1.0 - MAX_LATE) * (len(least) - 1))]
     remedy = (
         f"give at least {usual}, or use shorter bars"
         if usual < DAY_US // MINUTE_US

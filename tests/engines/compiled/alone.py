@@ -11,7 +11,7 @@ import numba
 import pytest
 
 from whatif.engines import BacktestTask, run_engine
-from whatif.engines.compiled.attempt import FirstThatCompiles
+from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.kernel import STEPS, compiled_step
 from whatif.engines.compiled.refusal import uncompiled
 from whatif.strategies import StrategySpec, strategy, target
@@ -24,7 +24,7 @@ def compile_alone(spec: StrategySpec) -> None:
     # the kernel's parameters are a tuple of this name
     kind = namedtuple("Params", list(params))
     row, seen, _, state = _types(tuple(spec.inputs))
-    alone = FirstThatCompiles([partial(compiled_step, spec.step, lean=False)])
+    alone = CompileWithFallback([partial(compiled_step, spec.step, lean=False)])
     with uncompiled(spec):
         alone.compile((row, seen, numba.typeof(kind(**params)), state))
 

@@ -12,7 +12,7 @@ from whatif.calendars import make_periods, schedule
 from whatif.domain import METRIC_COLUMNS
 from whatif.domain.metrics import account_of
 from whatif.engines import BacktestTask, RunInputs, run_engine
-from whatif.engines.compiled.stage import Stage
+from whatif.engines.compiled.window import PreparedWindow
 from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
 from whatif.strategies import resolve
@@ -95,10 +95,10 @@ def test_an_account_measured_while_running_is_that_of_the_run(name: str, kind: s
     inside = schedule("XNYS", FIRST, LAST).between(VALIDATE.start_us, VALIDATE.end_us)
     periods = make_periods(kind, inside, VALIDATE.start_us, VALIDATE.end_us, 60_000_000)
     first, stop = np.searchsorted(bars.ts, [VALIDATE.start_us, VALIDATE.end_us]).tolist()
-    stage = Stage(spec, bars, first, stop, periods, {})
+    prepared = PreparedWindow(spec, bars, first, stop, periods, {})
     for configuration in draws(name, 9, 8):
         given = (configuration.params, configuration.execution)
-        measured = stage.measure(RunInputs(*given, configuration.overlays))
+        measured = prepared.measure(RunInputs(*given, configuration.overlays))
         task = BacktestTask(
             [bars], spec, *given, VALIDATE.start_us, VALIDATE.end_us, overlays=configuration.overlays
         )

@@ -121,7 +121,7 @@ class _Feed:
         return self.cursor.row + 1
 
 
-class _Desk:
+class _OrderPlacer:
     """Places orders by Backtrader's own methods, without its strategy's clock and lines."""
 
     buy = bt.Strategy.buy
@@ -150,7 +150,7 @@ class _Desk:
         return 0.0 if order is None else float(order.size)
 
 
-class _Seat:
+class _SymbolState:
     """One symbol of a step run: its feed, the step's arrays and its state."""
 
     def __init__(self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None) -> None:
@@ -176,7 +176,7 @@ class _Seat:
         self.latency = task.overlays.latency
         self.memory = overlay_memory(task.overlays)
 
-    def look(self, row: int, broker: bt.brokers.BackBroker) -> State:
+    def at_close(self, row: int, broker: bt.brokers.BackBroker) -> State:
         """Write the position and account at the close of bar `row` into the state."""
         state = self.state
         feed = self.feed
@@ -222,82 +222,89 @@ def run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) 
     bars = list(task.bars)
     timeline = merge(bars, [task.rows(one) for one in bars], task.bar_us)
     broker = make_broker(task.execution)
-    desk = _Desk(broker)
-    seats = [_Seat(task, spec, k, cache) for k in range(len(bars))]
+    placer = _OrderPlacer(broker)
+    symbols = [_SymbolState(task, spec, k, cache) for k in range(len(bars))]
     ledger = Ledger()
     try:
         with numpys_warnings_off():
-            _loop(spec, step_params(task.params), timeline, seats, desk, ledger)
+            _loop(spec, step_params(task.params), timeline, symbols, placer, ledger)
         return ledger.to_run(bars, timeline)
     finally:
-        # orders know the desk, the desk the broker, the broker its orders
-        del desk.broker
+        # orders know the placer, the placer the broker, the broker its orders
+        del placer.broker
 
 
 def _loop(
-    spec: StrategySpec, params: Any, timeline: Timeline, seats: list[_Seat], desk: _Desk, ledger: Ledger
+    spec: StrategySpec,
+    params: Any,
+    timeline: Timeline,
+    symbols: list[_SymbolState],
+    placer: _OrderPlacer,
+    ledger: Ledger,
 ) -> None:
-    broker = desk.broker
+    broker = placer.broker
     step, lookback = in_python(spec.step), spec.lookback
-    seat_of = {seat.feed: seat for seat in seats}
+    symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
-    overlaid = seats[0].overlaid
+    overlaid = symbols[0].overlaid
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
-            seats[k].feed.cursor.row = row
+            symbols[k].feed.cursor.row = row
         # a flat account without orders is worth its cash: the broker would change nothing
         if in_market or broker.submitted or broker.pending:
             broker.next()
             if broker.notifs:
-                _settle(broker, seat_of, ledger, at)
+                _settle(broker, symbol_of, ledger, at)
                 in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
         cash.append(broker.cash)
         for k, row in arrivals:
             if row < lookback:
                 continue
-            seat = seats[k]
-            state = seat.look(row, broker)
+            symbol = symbols[k]
+            state = symbol.at_close(row, broker)
             try:
-                answer = step(row, seat.arrays, params, state)
+                answer = step(row, symbol.arrays, params, state)
                 is_order = answer.__class__ is Order
                 code, amount = answer[:2] if is_order else answer
             except (Exception, SystemExit) as error:
-                raise _step_failed(spec, seat, row, error) from error
-            if seat.cursor.refused:
-                raise _step_failed(spec, seat, row, IndexError(seat.cursor.refused))
+                raise _step_failed(spec, symbol, row, error) from error
+            if symbol.cursor.refused:
+                raise _step_failed(spec, symbol, row, IndexError(symbol.cursor.refused))
             if is_order and fields_filled(answer):
-                raise refused_order(_where(spec, seat, row), fields_filled(answer))
+                raise refused_order(_where(spec, symbol, row), fields_filled(answer))
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
-                _check_intent(spec, seat, row, code, amount)
+                _check_intent(spec, symbol, row, code, amount)
             if overlaid:
-                code, amount = seat.overlay(row, code, float(amount) if code else 0.0)
+                code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
-                size = desk.place(seat.feed, code, float(amount))
+                size = placer.place(symbol.feed, code, float(amount))
                 if not abs(size) <= LARGEST_SIZE:
-                    raise refused_size(_where(spec, seat, row), size)
+                    raise refused_size(_where(spec, symbol, row), size)
 
 
-def _settle(broker: bt.brokers.BackBroker, seat_of: Mapping[_Feed, _Seat], ledger: Ledger, at: int) -> None:
+def _settle(
+    broker: bt.brokers.BackBroker, symbol_of: Mapping[_Feed, _SymbolState], ledger: Ledger, at: int
+) -> None:
     """Record the broker's notifications and note which positions are new."""
     while broker.notifs:
         order = broker.notifs.popleft()
-        seat = seat_of[order.data]
+        symbol = symbol_of[order.data]
         for bit in order.executed.iterpending():
             if bit.opened and bit.psize == bit.opened:
-                seat.opened_row = seat.feed.cursor.row
-        ledger.note(order, at, seat.index)
+                symbol.opened_row = symbol.feed.cursor.row
+        ledger.note(order, at, symbol.index)
 
 
-def _where(spec: StrategySpec, seat: _Seat, row: int) -> str:
-    return f"strategy {spec.name}: {seat.feed._name}, bar {row} at {instant(seat.ts[row])}"
+def _where(spec: StrategySpec, symbol: _SymbolState, row: int) -> str:
+    return f"strategy {spec.name}: {symbol.feed._name}, bar {row} at {instant(symbol.ts[row])}"
 
 
-def _step_failed(spec: StrategySpec, seat: _Seat, row: int, error: BaseException) -> EngineError:
-    where = _where(spec, seat, row)
-    refused = seat.cursor.refused
+def _step_failed(spec: StrategySpec, symbol: _SymbolState, row: int, error: BaseException) -> EngineError:
+    where = _where(spec, symbol, row)
+    refused = symbol.cursor.refused
     if refused:
         return LookAheadError(f"{where}: the step reads {refused}{_line(spec, error)}")
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
@@ -326,10 +333,10 @@ def _line(spec: StrategySpec, error: BaseException) -> str:
     return f" (line {found} of {code.co_filename}: {text})"
 
 
-def _check_intent(spec: StrategySpec, seat: _Seat, row: int, code: int, amount: float) -> None:
+def _check_intent(spec: StrategySpec, symbol: _SymbolState, row: int, code: int, amount: float) -> None:
     try:
         if code in _CODES and math.isfinite(amount) and not (code in (BUY, SELL) and amount < 0):
             return
     except (TypeError, ValueError):  # no numbers
         pass
-    raise refused_intent(_where(spec, seat, row), code, amount)
+    raise refused_intent(_where(spec, symbol, row), code, amount)

@@ -14,7 +14,7 @@ class RefusedByNumbaError(Exception):
     """What numba says of a step that it cannot compile, in all its words."""
 
 
-class FirstThatCompiles:
+class CompileWithFallback:
     """The first of several makings of a loop that numba can compile, found when it is called.
 
     What cannot be compiled is not tried again in this process.

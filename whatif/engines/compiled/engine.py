@@ -35,7 +35,7 @@ class CompiledEngine(Engine):
 
     def load(self) -> None:
         """Import numba's compiler and the loop."""
-        import whatif.engines.compiled.stage  # noqa: F401
+        import whatif.engines.compiled.window  # noqa: F401
 
     def keep_in(self, home: Path) -> None:
         """Keep machine code in the folder `kernels` of the lake's home, unless another one is named."""
@@ -54,7 +54,7 @@ class CompiledEngine(Engine):
             If no folder for kernels can be written to.
         """
         # imported here, and below: numba and the kernels are not needed to refuse a study
-        from whatif.engines.compiled.stage import compile_ahead
+        from whatif.engines.compiled.window import compile_ahead
 
         assert isinstance(strategy, StrategySpec)  # it covers nothing else
         for given in kinds:
@@ -71,20 +71,20 @@ class CompiledEngine(Engine):
         """
         from whatif.engines.backtrader.steps import run_steps
         from whatif.engines.compiled.refusal import StepRaisedError
-        from whatif.engines.compiled.stage import Stage, run_of
+        from whatif.engines.compiled.window import PreparedWindow, run_of
 
         check_task(task)
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         assert isinstance(task.strategy, StrategySpec)
         first, stop = task.rows(task.bars[0])
-        stage = Stage(task.strategy, task.bars[0], first, stop, cache=cache)
+        prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
         try:
-            outcome, book = stage.play(RunInputs(task.params, task.execution, task.overlays), series=True)
+            outcome, book = prepared.run(RunInputs(task.params, task.execution, task.overlays), series=True)
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
             run_steps(task, task.strategy, cache)
             raise
-        return run_of(stage, outcome, book)
+        return run_of(prepared, outcome, book)
 
     def open(self, window: WindowInputs) -> Measure:
         """Make a window ready, and return what runs a configuration in it, without its series.
@@ -97,19 +97,19 @@ class CompiledEngine(Engine):
         if window.series:
             return super().open(window)
         from whatif.engines.compiled.refusal import StepRaisedError
-        from whatif.engines.compiled.stage import Stage
+        from whatif.engines.compiled.window import PreparedWindow
 
         task = window.task(RunInputs())
         check_task(task)
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)
-        stage = Stage(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)
+        prepared = PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)
 
         def measure(given: RunInputs) -> Measured:
             check_cheating(spec, given.execution)
             try:
-                return stage.measure(given)
+                return prepared.measure(given)
             except StepRaisedError:
                 # alone, and by an engine that says on which bar
                 self.run(window.task(given), window.cache)

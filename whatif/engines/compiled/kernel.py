@@ -25,8 +25,8 @@ import numpy as np
 
 from whatif.domain import PRICE_FIELDS, jit_step
 from whatif.engines import orders
-from whatif.engines.compiled import blank, broker, loop
-from whatif.engines.compiled.attempt import FirstThatCompiles
+from whatif.engines.compiled import broker, loop, step_placeholder
+from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
 from whatif.engines.language.order_answers import as_order
@@ -38,9 +38,16 @@ from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, reso
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
 
-_IMPORT = (
-    "from whatif.engines.compiled.blank import ORDERS, OVERLAID, State, arrays_of, params_of, seen_of, step\n"
+_IMPORT = """from whatif.engines.compiled.step_placeholder import (
+    ORDERS,
+    OVERLAID,
+    State,
+    arrays_of,
+    params_of,
+    seen_of,
+    step,
 )
+"""
 _KIND = {bool: "bool", int: "int", float: "float"}
 
 STEPS: dict[str, Callable[..., Any]] = {}
@@ -62,7 +69,7 @@ class Kernel:
         Names of the parameters it takes, in order; the others are part of its text.
     """
 
-    run: FirstThatCompiles
+    run: CompileWithFallback
     series: tuple[str, ...]
     numbers: tuple[str, ...]
 
@@ -106,7 +113,7 @@ def _kernel(
     makers = [functools.partial(_loop, strategy, text, lean) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
-    return Kernel(FirstThatCompiles(makers), series, numbers)
+    return Kernel(CompileWithFallback(makers), series, numbers)
 
 
 def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
@@ -142,7 +149,7 @@ from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
-State = namedtuple("State", {tuple(blank.State._fields)!r})
+State = namedtuple("State", {tuple(step_placeholder.State._fields)!r})
 Arrays = namedtuple("Arrays", {series!r})
 Params = namedtuple("Params", {names!r})
 step = STEPS[__name__.rpartition("_")[2]]

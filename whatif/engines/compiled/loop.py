@@ -1,7 +1,7 @@
 """One configuration over one window: the loop that becomes machine code.
 
 `kernel` writes this module's text to a file of its own for each strategy, with the strategy's
-step in place of the one imported from `blank`. It must therefore stand for itself.
+step in place of the one imported from `step_placeholder`. It must therefore stand for itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from typing import Any, NamedTuple, TypeAlias
 
 from whatif.domain import Tally, inlinable, jit_lean, settled, tally
-from whatif.engines.compiled.blank import ORDERS, OVERLAID, State, arrays_of, params_of, seen_of, step
 from whatif.engines.compiled.broker import (
     Costs,
     Slippage,
@@ -19,6 +18,15 @@ from whatif.engines.compiled.broker import (
     executed,
     fill_price,
     order_size,
+)
+from whatif.engines.compiled.step_placeholder import (
+    ORDERS,
+    OVERLAID,
+    State,
+    arrays_of,
+    params_of,
+    seen_of,
+    step,
 )
 from whatif.engines.orders import LARGEST_SIZE
 from whatif.strategies import (

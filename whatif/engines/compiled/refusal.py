@@ -14,7 +14,7 @@ import numba
 from whatif.domain import PRICE_FIELDS
 from whatif.engines.base import UnsupportedStepError
 from whatif.engines.compiled.attempt import RefusedByNumbaError
-from whatif.engines.compiled.blank import State
+from whatif.engines.compiled.step_placeholder import State
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.errors import EngineError, WhatIfError, nearest

@@ -28,7 +28,7 @@ LARGEST_WHOLE = 2**53
 """Whole numbers of a compiled step stay within this, where each one is a float too; beyond, it raises."""
 
 _FLOAT, _WHOLE, _TRUTH = types.float64, types.int64, types.boolean
-_MOST_FACTORS = 64
+_MAX_FACTORS = 64
 
 
 def kept_whole(context: Any, builder: Any, value: Any) -> Any:
@@ -222,7 +222,7 @@ def _choose_power(context: Any, one: Any, other: Any) -> Any:
     if is_whole(one) and is_whole(other):
         # an integer or a fraction, by the exponent's sign: known where that stands in the text
         factors = getattr(other, "literal_value", -1)
-        if isinstance(factors, int) and 0 <= factors <= _MOST_FACTORS:
+        if isinstance(factors, int) and 0 <= factors <= _MAX_FACTORS:
             # by the signature numba tells one from another, so the exponent stays in it
             return _WHOLE(_WHOLE, other), _product_of(factors)
         return None

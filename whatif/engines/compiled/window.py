@@ -52,7 +52,7 @@ from whatif.strategies import OverlayRules, StrategySpec, overlay_memory, overla
 from whatif.typing import FloatArray, IntArray
 
 
-class Stage:
+class PreparedWindow:
     """A strategy on one symbol's bars in one window, with the room that one run after the other writes to.
 
     Parameters
@@ -108,7 +108,7 @@ class Stage:
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
 
-    def play(self, given: RunInputs, series: bool = False) -> tuple[Outcome, Book]:
+    def run(self, given: RunInputs, series: bool = False) -> tuple[Outcome, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
 
         Parameters
@@ -184,12 +184,14 @@ class Stage:
         Raises
         ------
         EngineError
-            As `play`.
+            As `run`.
         """
-        outcome, book = self.play(given)
+        outcome, book = self.run(given)
         trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
         fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
-        closed = _finish(book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values)
+        closed = _round_trips(
+            book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values
+        )
         count = self.stop - self.first
         account = Account(
             final=outcome.final,
@@ -207,7 +209,7 @@ class Stage:
         return Measured(account, outcome.rejected)
 
 
-def finish_python(
+def round_trips_python(
     row: IntArray,
     executions: FloatArray,
     count: int,
@@ -239,16 +241,16 @@ def finish_python(
     return write_trips(row, executions, count, trips)
 
 
-_finish = jit_lean(finish_python)
+_round_trips = jit_lean(round_trips_python)
 
 
-def run_of(stage: Stage, outcome: Outcome, book: Book) -> EngineRun:
+def run_of(prepared: PreparedWindow, outcome: Outcome, book: Book) -> EngineRun:
     """Return a run with its series; fills are copied out of the book, which the next run overwrites."""
-    bars, first, stop = stage.bars, stage.first, stage.stop
+    bars, first, stop = prepared.bars, prepared.first, prepared.stop
     fills = _fills_of(outcome, book)
     return EngineRun(
         symbols=(bars.symbol,),
-        ts=stage.ts,
+        ts=prepared.ts,
         fills=fills,
         equity=book.equity,
         position=positions(fills, 1, stop - first),
@@ -306,9 +308,9 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     nothing = np.zeros(0, dtype=np.int64)
     none = np.zeros(0)
     bars = Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing)
-    stage = Stage(spec, bars, 0, 0)
-    kernel = kernel_of(stage.identified, params, overlays.is_on)
+    prepared = PreparedWindow(spec, bars, 0, 0)
+    kernel = kernel_of(prepared.identified, params, overlays.is_on)
     series = [read_only(none)] * len(kernel.series)
-    arguments = stage.arguments(kernel, RunInputs(params, Execution(), overlays), series)
+    arguments = prepared.arguments(kernel, RunInputs(params, Execution(), overlays), series)
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
