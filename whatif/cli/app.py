@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import logging
 import os
@@ -25,9 +24,7 @@ from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.runner import warm_up
 from whatif.session import launched, start_ahead
-
-COLLECTOR = (50_000, 20, 50)
-"""Thresholds of the garbage collector: with Python's own a sixth of the time of imports is spent in it."""
+from whatif.startup import collect_seldom
 
 FAILED = 1
 REFUSED = 2
@@ -125,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     errors = Console(stderr=True)
-    gc.set_threshold(*COLLECTOR)
+    collect_seldom()
     try:
         with _session_heard():
             code = typer.main.get_command(app).main(args=given, prog_name="whatif", standalone_mode=False)

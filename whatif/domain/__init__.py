@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         sessions_of,
         timestamps,
     )
-    from whatif.domain.garbage import without_collecting
     from whatif.domain.metric_table import (
         BENCHMARK_COLUMNS,
         LOWER_IS_BETTER,
@@ -87,7 +86,6 @@ else:
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
-            "garbage": "without_collecting",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (
                 "Account account_metrics account_of compute_metrics max_drawdown period_rows sharpe sortino"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any, TypeVar
 from zipfile import ZipFile
 from zipimport import zipimporter
 
-from whatif.domain.garbage import pause_collecting, resume_collecting, without_collecting
-from whatif.domain.private import exposed, make_private
+import numba
+from numba import types
+from numba.core import caching, event
+from numba.core.registry import cpu_target
+from numba.extending import overload, register_jitable
 
-with without_collecting():
-    import numba
-    from numba import types
-    from numba.core import caching, event
-    from numba.core.registry import cpu_target
-    from numba.extending import overload, register_jitable
+from whatif.domain.private import exposed, make_private
+from whatif.startup import import_arrays_of_numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -28,37 +26,18 @@ _FROM_PYTHON = {"no_cfunc_wrapper": True}
 
 
 class _Locked(event.Listener):  # type: ignore[misc]  # numba has no types
-    """What happens while numba compiles or loads, which is whenever it holds its lock."""
+    """What happens before numba first compiles or loads, which is when it takes its lock."""
 
     def __init__(self) -> None:
         self._first = True
 
     def on_start(self, _event: event.Event) -> None:
-        pause_collecting()
         if self._first:
             self._first = False
-            _import_without_scipy()
+            import_arrays_of_numba()
 
     def on_end(self, _event: event.Event) -> None:
-        resume_collecting()
-
-
-def _import_without_scipy() -> None:
-    """Import numba's functions on arrays without scipy's, which take as long as the rest.
-
-    On import it asks whether there is a BLAS by importing one. It asks again where a step calls what
-    needs one, and imports it then.
-    """
-    from numba.np import linalg
-
-    ask = getattr(linalg, "ensure_blas", None)
-    if ask is None or importlib.util.find_spec("scipy") is None:
-        return
-    linalg.ensure_blas = lambda: None
-    try:
-        import numba.np.arraymath  # noqa: F401
-    finally:
-        linalg.ensure_blas = ask
+        """Do nothing: a listener has to have both."""
 
 
 @lru_cache(maxsize=8)

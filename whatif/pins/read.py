@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 
-from whatif.domain import Bars, canonical_timeframe, without_collecting
+from whatif.domain import Bars, canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.damage import check_manifests, planned, reading
 from whatif.pins.filters import all_of, bars_filter, equal, everything, within
@@ -18,6 +18,7 @@ from whatif.pins.location import catalog_properties
 from whatif.pins.metadata import load_table, newest_metadata
 from whatif.pins.pin import Pin
 from whatif.pins.service import in_words
+from whatif.startup import without_collecting
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

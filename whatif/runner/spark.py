@@ -305,8 +305,8 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.Dat
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
 
-        from whatif.runner.imports import forget_archives
         from whatif.runner.worker import evaluate
+        from whatif.startup import forget_archives
 
         context = TaskContext.get()
         try:

@@ -51,7 +51,7 @@ def _loader() -> Callable[[Frames], Frames]:
 
         import whatif.runner.worker  # noqa: F401
         from whatif.engines import load_all
-        from whatif.runner.imports import forget_archives
+        from whatif.startup import forget_archives
 
         load_all()
         try:

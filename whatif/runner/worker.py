@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socket
@@ -12,7 +11,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,7 @@ from whatif.runner.watch import (
     time_limit,
 )
 from whatif.search import Configuration
+from whatif.startup import freeze_imports
 from whatif.stats import BuyAndHold
 
 FRAME_ROWS = 250
@@ -87,7 +87,7 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
         keep_in(plan.home)
     get_engine(plan.engine).load()
     speak_to(plan.log)
-    _spare_the_collector()
+    freeze_imports()
     for frame in frames:
         for text in frame["item"]:
             item = WorkItem.from_json(text)
@@ -95,12 +95,6 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
             apart = plan.time_limit > 0 and can_run_apart()
             rows = _rows_apart(plan, item, attempt) if apart else _rows(plan, item, attempt)
             yield from _frames(rows, worker_columns(item.keep))
-
-
-@cache
-def _spare_the_collector() -> None:
-    """Keep what is imported by now, some million objects, from being looked through again and again."""
-    gc.freeze()
 
 
 def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,7 @@ from whatif.results import (
 from whatif.runner import Plan, market_returns
 from whatif.search import rankable
 from whatif.splits import Window
+from whatif.startup import imported_meanwhile
 from whatif.stats import (
     Evidence,
     RankCorrelation,
@@ -92,6 +94,11 @@ class Panel:
     markets: FloatArray
     market_of: IntArray
     notes: tuple[str, ...]
+
+
+def ready_to_judge() -> AbstractContextManager[None]:
+    """Return a block in which what a verdict needs is imported, while this process waits for others."""
+    return imported_meanwhile("arch.bootstrap")
 
 
 def judge_study(

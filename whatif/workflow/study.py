@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -63,14 +61,11 @@ from whatif.session import task_slots
 from whatif.study import Study, load_study
 from whatif.tracking import TrackedRun, Tracker, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
-from whatif.workflow.judge import judge_study
+from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.origin import certify, provenance, versions
 from whatif.workflow.steps import lazy_session
 from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
 from whatif.workflow.train import MAX_NAMED, NOTHING_PREPARED, Prepared, models_stored, plan_of, prepare
-
-_TO_JUDGE = "arch.bootstrap"
-"""A module that takes a second to import, and is needed once backtests have run."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +291,7 @@ class _Run:
 
             keep = while_sweeping(self.resolved.study)
             self._drop_failed(pending)
-            with _imported_meanwhile(_TO_JUDGE):
+            with ready_to_judge():
                 run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
 
     def _explore(self, plan: Plan) -> tuple[int, int]:
@@ -420,22 +415,6 @@ class _Run:
         self._say(text)
         if self.options.console is None:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-
-@contextmanager
-def _imported_meanwhile(name: str) -> Iterator[None]:
-    """Import a module while this process waits for others; whoever needs it says what is wrong with it."""
-
-    def load() -> None:
-        with suppress(Exception):
-            import_module(name)
-
-    thread = Thread(target=load, name="import", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def _count(pending: Sequence[Pending]) -> int:
