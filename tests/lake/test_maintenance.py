@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from whatif.errors import LakeError
-from whatif.lake import TableSpec, append, create_tables
+from whatif.lake import TableSpec, append, append_rows, create_tables, examine, tag_pin
 from whatif.lake.maintenance import maintain
-from whatif.pins import LakeLocation, current_pin, open_table, read_arrow
+from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
 from whatif.workflow.study import _Run
 
 PAIRS = TableSpec("pairs", (("k", "string"), ("n", "int")), key=("k", "n"))
@@ -39,21 +39,64 @@ def metadata_files(location: LakeLocation) -> int:
 def test_files_are_joined_and_old_snapshots_go_when_many_commits_were_made(spark, lake_home) -> None:
     create_tables(spark, lake_home, [PAIRS])
     put(spark, lake_home, *range(4))
-    assert maintain(spark, lake_home, [PAIRS], commits=5) == []
+    assert maintain(lake_home, [PAIRS], commits=5) == []
     assert data_files(lake_home) == 4
-    assert maintain(spark, lake_home, [PAIRS], commits=4, kept=2, kept_for=AT_ONCE) == ["pairs"]
+    assert maintain(lake_home, [PAIRS], commits=4, kept=2, kept_for=AT_ONCE) == ["pairs"]
     table = open_table(lake_home, "pairs")
     # what was joined, and what stood before: its files are still there
     assert len(table.metadata.snapshots) == 2
     assert [task.file.record_count for task in table.scan().plan_files()] == [4]
     assert numbers(lake_home) == [0, 1, 2, 3]
     # counted anew from here
-    assert maintain(spark, lake_home, [PAIRS], commits=1) == []
+    assert maintain(lake_home, [PAIRS], commits=1) == []
     put(spark, lake_home, 4)
-    assert maintain(spark, lake_home, [PAIRS], commits=1, kept=1) == ["pairs"]
+    assert maintain(lake_home, [PAIRS], commits=1, kept=1) == ["pairs"]
     # an hour has not passed: whoever reads an older snapshot reads on
     assert len(open_table(lake_home, "pairs").metadata.snapshots) == 4
     assert numbers(lake_home) == [0, 1, 2, 3, 4]
+
+
+def files_of(location: LakeLocation) -> set[str]:
+    """Return the files of the table's folder that are no metadata of the table, checksum files too."""
+    folder = location.table_folder("pairs")
+    return {path.name for kind in ("parquet", "avro", "crc") for path in folder.rglob(f"*.{kind}")} - {
+        f".{path.name}.crc" for path in folder.rglob("*.json")
+    }
+
+
+def test_what_python_wrote_is_joined_and_no_file_is_left_behind(lake_home) -> None:
+    create_tables(None, lake_home, [PAIRS])
+    for n in range(5):
+        append_rows(None, lake_home, PAIRS, [{"k": "b", "n": n}, {"k": "a", "n": 10 + n}])
+    append_rows(None, lake_home, PAIRS, [{"k": "c", "n": 9}])
+    pinned = current_pin(lake_home, "pairs")
+    assert maintain(lake_home, [PAIRS], commits=7) == []
+    assert maintain(lake_home, [PAIRS], commits=6, kept=3, kept_for=AT_ONCE) == ["pairs"]
+    table = open_table(lake_home, "pairs")
+    expected = [0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14]
+    assert numbers(lake_home) == expected
+    assert len(table.metadata.snapshots) == 3
+    (task,) = table.scan().plan_files()
+    assert task.file.record_count == 11
+    # a snapshot that is left reads its files, which are still there
+    assert numbers(lake_home, pinned) == expected
+    assert maintain(lake_home, [PAIRS], commits=0, kept=1, kept_for=AT_ONCE) == ["pairs"]
+    assert len(open_table(lake_home, "pairs").metadata.snapshots) == 1
+    assert numbers(lake_home) == expected
+    # one file of rows, a manifest of it and one of what it replaced, their list, and the checksums of each
+    assert len(files_of(lake_home)) == 8
+    assert examine(lake_home) == []
+
+
+def test_a_tag_keeps_its_snapshot(lake_home) -> None:
+    create_tables(None, lake_home, [PAIRS])
+    append_rows(None, lake_home, PAIRS, [{"k": "a", "n": 0}])
+    first = current_pin(lake_home, "pairs")
+    tag_pin(None, lake_home, first, "mine")
+    append_rows(None, lake_home, PAIRS, [{"k": "a", "n": 1}])
+    assert maintain(lake_home, [PAIRS], commits=2, kept=1, kept_for=AT_ONCE) == ["pairs"]
+    assert numbers(lake_home) == [0, 1]
+    assert numbers(lake_home, tagged_pin(lake_home, "pairs", "mine")) == [0]
 
 
 @pytest.mark.spark
@@ -88,8 +131,6 @@ def test_an_answer_stands_though_files_cannot_be_joined(
 
     monkeypatch.setattr("whatif.workflow.study.maintain", fail)
     heard: list[str] = []
-    run = SimpleNamespace(
-        most_slots=2, session=lambda: None, location=LakeLocation(tmp_path), _warn=heard.append
-    )
+    run = SimpleNamespace(most_slots=2, location=LakeLocation(tmp_path), _warn=heard.append)
     _Run._maintain(run)
     assert heard == [f"files of results could not be joined: {said}. The answer stands; a later run tries it"]

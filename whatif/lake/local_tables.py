@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -117,10 +118,16 @@ def append_locally(location: LakeLocation, spec: TableSpec, rows: Sequence[Mappi
     table = _opened(location, spec.name)
     columns = {name: [row[name] for row in rows] for name in spec.column_names}
     given = pa.Table.from_pydict(columns, schema=table.schema().as_arrow())
-    with warnings.catch_warnings():
-        # of the table's settings PyIceberg knows the size of files, and not that of row groups
-        warnings.filterwarnings("ignore", message="Parquet writer option", category=UserWarning)
+    with quiet():
         table.append(given.sort_by(order) if order else given)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep back what PyIceberg says of settings of a table that it does not know: the size of row groups."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Parquet writer option", category=UserWarning)
+        yield
 
 
 def _opened(location: LakeLocation, name: str) -> Table:

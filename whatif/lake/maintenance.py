@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import metadata_version, publish
+from whatif.lake.local_tables import FolderCatalog, metadata_version, publish, quiet
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
-from whatif.pins import LakeLocation, in_words, newest_metadata, open_table, table_exists
+from whatif.pins import (
+    LakeLocation,
+    checksum_file,
+    in_words,
+    local_path,
+    newest_metadata,
+    open_table,
+    table_exists,
+)
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
-    from pyspark.sql import SparkSession
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
 
-COMMITS = 60
+COMMITS = 12
 """Commits to a table after which its files are joined."""
+
+JOINED = "whatif.joined"
+"""What the summary of a snapshot says that joined files."""
+
+JOINED_BYTES = 32 * 1024 * 1024
+"""About how much of a table's files is joined at once, and held in memory decoded."""
 
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
@@ -39,7 +53,6 @@ MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE)
 
 
 def maintain(
-    spark: SparkSession,
     location: LakeLocation,
     tables: Sequence[TableSpec] = MAINTAINED,
     commits: int = COMMITS,
@@ -52,8 +65,6 @@ def maintain(
 
     Parameters
     ----------
-    spark : SparkSession
-        The session.
     location : LakeLocation
         Where the lake is.
     tables : sequence of TableSpec, optional
@@ -81,8 +92,9 @@ def maintain(
     for spec in tables:
         if table_exists(location, spec.name) and _commits_since(open_table(location, spec.name)) >= commits:
             with in_words(location.described), writer_lock(location, f"join files of {spec.name}"):
-                _join_files(spark, location, spec)
-                _expire_snapshots(spark, location, spec, kept, kept_for)
+                table = FolderCatalog(location).load_table((location.namespace, spec.name))
+                _join_files(table, spec)
+                _expire_snapshots(table, kept, kept_for)
             done.append(spec.name)
     return done
 
@@ -91,33 +103,81 @@ def _commits_since(table: Table) -> int:
     """Return how many commits were made to a table since its files were joined."""
     newest = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
     for count, snapshot in enumerate(newest):
-        if snapshot.summary is not None and snapshot.summary.operation.value == "replace":
+        summary = snapshot.summary
+        # an older version joined files by Spark, whose commits say "replace"
+        if summary is not None and (summary.operation.value == "replace" or summary.get(JOINED)):
             return count
     return len(newest)
 
 
-def _join_files(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
-    spark.sql(
-        f"CALL {location.catalog}.system.rewrite_data_files(table => '{location.namespace}.{spec.name}', "
-        "options => map('min-input-files', '2'))"
-    )
+def _join_files(table: Table, spec: TableSpec) -> None:
+    """Write the rows of small files into few, in order, in one commit for some 32 MB of them."""
+    from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files
+
+    order = [(name, "ascending") for name in spec.sort_order]
+    for files in _small(table):
+        scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
+        rows = scan.to_table(files)
+        rows = rows.sort_by(order) if order else rows
+        with (
+            quiet(),
+            table.transaction() as change,
+            change.update_snapshot({JOINED: "true"}).overwrite() as made,
+        ):
+            for file in files:
+                made.delete_data_file(file.file)
+            for written in _dataframe_to_data_files(change.table_metadata, rows, table.io, made.commit_uuid):
+                made.append_data_file(written)
 
 
-def _expire_snapshots(
-    spark: SparkSession, location: LakeLocation, spec: TableSpec, kept: int, kept_for: timedelta
-) -> None:
-    """Drop snapshots, and the files that only they name, by Iceberg's own API.
+def _small(table: Table) -> Iterator[list[FileScanTask]]:
+    """Yield files to join: those well below the size of a table's files, of which no row is deleted."""
+    whole = int(table.properties.get("write.target-file-size-bytes", JOINED_BYTES))
+    some: list[FileScanTask] = []
+    size = 0
+    for task in table.scan().plan_files():
+        bytes_there = task.file.file_size_in_bytes
+        if task.delete_files or bytes_there > 0.75 * whole:
+            continue
+        some.append(task)
+        size += bytes_there
+        if size > JOINED_BYTES:
+            yield some
+            some, size = [], 0
+    if len(some) > 1:
+        yield some
 
-    The SQL procedure finds the files by jobs of Spark, for 6 seconds where this takes 0.2.
-    """
-    jvm: Any = getattr(spark, "_jvm", None)
-    if jvm is None:  # Spark Connect: the server's JVM is out of reach
-        return
+
+def _expire_snapshots(table: Table, kept: int, kept_for: timedelta) -> None:
+    """Drop snapshots, and then the files that only they name."""
+    metadata = table.metadata
     before = int((datetime.now(UTC) - kept_for).timestamp() * 1000)
-    table = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
-        spark._jsparkSession, location.identifier(spec.name)
-    )
-    table.expireSnapshots().expireOlderThan(before).retainLast(kept).commit()
+    newest = sorted(metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
+    named = {reference.snapshot_id for reference in metadata.refs.values()}
+    gone = [s for s in newest[kept:] if s.timestamp_ms <= before and s.snapshot_id not in named]
+    if not gone:
+        return
+    left = {snapshot.snapshot_id for snapshot in gone}
+    stay = [snapshot for snapshot in newest if snapshot.snapshot_id not in left]
+    unused = _files(table, gone) - _files(table, stay)
+    table.maintenance.expire_snapshots().by_ids([snapshot.snapshot_id for snapshot in gone]).commit()
+    for file in unused:
+        path = local_path(file)
+        if path is not None:
+            path.unlink(missing_ok=True)
+            checksum_file(path).unlink(missing_ok=True)
+
+
+def _files(table: Table, snapshots: Sequence[Snapshot]) -> set[str]:
+    """Return all files that snapshots are made of: lists, manifests, data."""
+    manifests = {m.manifest_path: m for s in snapshots for m in s.manifests(table.io)}
+    data = {
+        entry.data_file.file_path
+        for manifest in manifests.values()
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+    }
+    return {snapshot.manifest_list for snapshot in snapshots} | set(manifests) | data
 
 
 Metadata = dict[str, Any]

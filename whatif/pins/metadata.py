@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,11 @@ def load_table(table: str, location: str, properties: Mapping[str, str] | None =
     if fault and fault != "is missing":
         raise _unreadable(table, location, fault)
     try:
-        return StaticTable.from_metadata(location, dict(properties or {}))
+        path = local_path(location)
+        if path is None or not path.is_file():
+            return StaticTable.from_metadata(location, dict(properties or {}))
+        about = path.stat()
+        return _table_at(location, (about.st_size, about.st_mtime_ns, about.st_ino))
     except PermissionError as error:
         raise LakeError(
             f"table {table}: {location} may not be read: {error}; give this user the right to read the lake"
@@ -63,6 +68,14 @@ def load_table(table: str, location: str, properties: Mapping[str, str] | None =
             raise
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise _unreadable(table, location, f"is no metadata of a table ({said})") from error
+
+
+@lru_cache(maxsize=64)
+def _table_at(path: str, identity: tuple[int, ...]) -> StaticTable:
+    """Return what a metadata file of this machine describes; it is parsed once, while it stays as it is."""
+    from pyiceberg.table import StaticTable
+
+    return StaticTable.from_metadata(path)
 
 
 def versions_in(folder: Path) -> list[int]:

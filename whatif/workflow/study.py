@@ -204,11 +204,11 @@ class _Run:
         return result
 
     def _maintain(self) -> None:
-        """Join the small files that many runs left, where Spark has run anyway."""
+        """Join the small files that many runs left, where something was run."""
         if not self.most_slots:
             return
         try:
-            maintained = maintain(self.session(), self.location)
+            maintained = maintain(self.location)
         except Exception as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             self._warn(
