@@ -7,7 +7,7 @@ import pytest
 
 from whatif.errors import StrategyError
 from whatif.strategies import Param, hold, resolve, strategy
-from whatif.strategies.constraint import check_constraint, holds
+from whatif.strategies.params import check_constraint, holds
 
 
 @pytest.mark.parametrize(

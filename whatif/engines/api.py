@@ -24,9 +24,18 @@ from whatif.domain import (
 )
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
-from whatif.engines.sessions import date_of, seen_sessions, uncut, whole_days
+from whatif.engines.sessions import (
+    WEEK_US,
+    date_of,
+    never_closes,
+    seen_sessions,
+    sessions_a_year,
+    share_covered,
+    spacing,
+    uncut,
+    whole_days,
+)
 from whatif.engines.task import BacktestTask, check_execution, warmup_of
-from whatif.engines.year import WEEK_US, never_closes, sessions_a_year, share_covered, spacing
 from whatif.errors import EngineError
 from whatif.strategies import AnyStrategy, StrategySpec, resolve
 from whatif.typing import IntArray

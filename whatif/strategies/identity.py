@@ -22,8 +22,7 @@ from typing import Any
 
 from whatif.errors import StrategyError
 from whatif.strategies.lookup import first_frozen, is_of_library, resolved
-from whatif.strategies.origin import is_installed, known_name, version_of
-from whatif.strategies.outside import unfit
+from whatif.strategies.origin import is_installed, known_name, unfit, version_of
 from whatif.strategies.reads import FREE, PRESENT, Read, body_of, reads_of
 
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {

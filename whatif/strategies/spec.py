@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, parse
-from whatif.strategies.constraint import check_constraint, holds
 from whatif.strategies.identity import identity_of
 from whatif.strategies.intents import Answer, Order
 from whatif.strategies.lookup import reaches
-from whatif.strategies.params import Param, Value, check_names
+from whatif.strategies.params import Param, Value, check_constraint, check_names, holds
 from whatif.strategies.source import digest_of, helpers_with, source_of
 
 Step: TypeAlias = Callable[[int, Any, Any, Any], Answer]

@@ -6,7 +6,7 @@ refuse it by name and line.
 """
 
 LANGUAGE = (
-    "kinds", "libm", "math_functions", "numbers", "numpy_functions", "order_answers", "plain",
-    "python_functions", "series", "translation",
+    "functions", "kinds", "libm", "numbers", "numpy_functions", "order_answers", "plain", "series",
+    "translation",
 )  # fmt: skip
 """The modules that machine code is made by."""

@@ -21,12 +21,11 @@ from numba.core.ir_utils import build_definitions, get_definition, guard, mk_uni
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.untyped_passes import InlineClosureLikes
 
+from whatif.engines.language.functions import BUILTINS, MATH, OF_MANY, OF_TWO
 from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whole
-from whatif.engines.language.math_functions import MATH
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
 from whatif.engines.language.numpy_functions import NUMPY, REDUCTIONS
 from whatif.engines.language.order_answers import as_order, made_order
-from whatif.engines.language.python_functions import BUILTINS, OF_MANY, OF_TWO
 from whatif.engines.language.series import SeriesType
 from whatif.strategies import Order, buy, close, hold, sell, target, target_percent
 
