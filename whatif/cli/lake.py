@@ -21,6 +21,34 @@ if TYPE_CHECKING:
 
     from whatif.sources import IngestSpec
     from whatif.sources import Source as BarSource
+Exchange = Annotated[
+    str | None, typer.Option(help="Calendar: XNYS, XEUR, 24/7 …; needed, except for Lean files.")
+]
+Timezone = Annotated[
+    str | None,
+    typer.Option(help="IANA zone of the stamps, such as Europe/Berlin, unless they carry an offset."),
+]
+Timeframe = Annotated[str | None, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; 1min if left out.")]
+Stamps = Annotated[
+    str | None, typer.Option(help="start or end: which end of its bar a stamp marks; start if left out.")
+]
+Mapping = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="Column of the table = column(s) of the file, such as ts=Date+Time."),
+]
+Columns = Annotated[
+    str | None, typer.Option(help="Names of the file's columns, a,b,c, instead of its header.")
+]
+TimeFormat = Annotated[
+    str | None, typer.Option(help="strptime format, or epoch_s, epoch_ms, epoch_us, epoch_ns.")
+]
+SymbolFrom = Annotated[
+    str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE of a source that is none of files, such as symbols=SPY."),
+]
 
 
 def ingest(
@@ -31,41 +59,20 @@ def ingest(
         str, typer.Option("--format", help="csv, parquet, lean, module:Name; auto goes by the file's name.")
     ] = "auto",
     symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
-    exchange: Annotated[
-        str | None, typer.Option(help="Calendar: XNYS, XEUR, 24/7 …; needed, except for Lean files.")
-    ] = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="IANA zone of the stamps, such as Europe/Berlin, unless they carry an offset."),
-    ] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; 1min if left out.")
-    ] = None,
-    stamps: Annotated[
-        str | None, typer.Option(help="start or end: which end of its bar a stamp marks; start if left out.")
-    ] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="Column of the table = column(s) of the file, such as ts=Date+Time."),
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="Names of the file's columns, a,b,c, instead of its header.")
-    ] = None,
+    exchange: Exchange = None,
+    timezone: Timezone = None,
+    timeframe: Timeframe = None,
+    stamps: Stamps = None,
+    mapping: Mapping = None,
+    columns: Columns = None,
     delimiter: Annotated[str | None, typer.Option(help="One character; found by itself if left out.")] = None,
-    time_format: Annotated[
-        str | None, typer.Option(help="strptime format, or epoch_s, epoch_ms, epoch_us, epoch_ns.")
-    ] = None,
+    time_format: TimeFormat = None,
     decimal: Annotated[str | None, typer.Option(help="Decimal sign of numbers: . or ,")] = None,
     thousands: Annotated[
         str | None, typer.Option(help="What stands between thousands: . , ' _ or a blank.")
     ] = None,
-    symbol_from: Annotated[
-        str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", help="NAME=VALUE of a source that is none of files, such as symbols=SPY."),
-    ] = None,
+    symbol_from: SymbolFrom = None,
+    options: Options = None,
     accept: Annotated[
         bool,
         typer.Option("--accept", help="Take files of which much is refused or looks misread."),
