@@ -94,3 +94,10 @@ def nearest(given: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid: {', '.join(names)}"
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error is for want of memory, or is caused by one that is."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__
+    return error is not None

@@ -48,7 +48,7 @@ def _no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a JVM would have been started")
 
     monkeypatch.setattr(session, "get_spark", start)
-    monkeypatch.setattr("whatif.workflow.steps.get_spark", start)
+    monkeypatch.setattr("whatif.workflow.train.get_spark", start)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_forests(go, market, monkeypatch, make_study) -> None:
     assert result.verdict.verdict.figures.compared == 4
     assert any("the first of 2 paths" in note for note in result.verdict.notes)
 
-    monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
+    monkeypatch.setattr("whatif.workflow.train.get_spark", no_spark)
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))
     assert (again.computed, again.resumed) == (0, 24)
     pd.testing.assert_frame_equal(again.leaderboard(), result.leaderboard())

@@ -96,7 +96,7 @@ class TestSteps:
         assert {f.name for f in files} >= {"leaderboard.csv", "trades.csv", "equity.csv"}
 
         # what is stored is read without Spark: run, report and leaderboard
-        monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
+        monkeypatch.setattr("whatif.workflow.train.get_spark", no_spark)
         before = {spec: current_pin(market, spec.name) for spec in (RESULTS, RETURNS, EQUITY, TEST_LOOKS)}
         path = write_study()
         again = run(path, location=market, options=RunOptions(track=False))

@@ -93,7 +93,7 @@ def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_st
     assert judged.figures.validate.trades == validated[validated["config_id"].isin(own)]["trades"].sum()
 
     # again: nothing is trained, and nothing needs Spark
-    monkeypatch.setattr("whatif.workflow.steps.get_spark", no_spark)
+    monkeypatch.setattr("whatif.workflow.train.get_spark", no_spark)
     before = current_pin(market, "predictions")
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))
     assert (again.computed, again.resumed) == (0, 24)

@@ -12,10 +12,11 @@ from whatif.domain import Bars, Execution, Overlays, Periods
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
-from whatif.strategies import AnyStrategy, BacktraderSpec, StrategySpec
+from whatif.strategies import BacktraderSpec, StrategySpec
 
 if TYPE_CHECKING:
     from whatif.engines.base import RunInputs
+    from whatif.strategies import AnyStrategy
 
 
 @dataclass(frozen=True, eq=False)

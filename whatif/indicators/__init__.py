@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.indicators.evaluation import ArrayCache, evaluate
-    from whatif.indicators.expression import Expression
-    from whatif.indicators.parser import parse
+    from whatif.indicators.expression import ArrayCache, Expression, evaluate, parse
     from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "evaluation": "ArrayCache evaluate",
-            "expression": "Expression",
-            "parser": "parse",
+            "expression": "ArrayCache Expression evaluate parse",
             "registry": "INDICATORS Indicator get_indicator",
         },
     )

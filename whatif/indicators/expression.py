@@ -1,15 +1,30 @@
-"""Indicator expressions such as ``sma(vwap, 20)`` as values."""
+"""Indicator expressions such as ``sma(vwap, 20)``: parsed from text, as values, and evaluated on bars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import ast
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from itertools import accumulate
+from typing import Any, TypeAlias
 
-from whatif.domain import PRICE_FIELDS
+import numpy as np
+
+from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
+from whatif.paths import shown
+from whatif.typing import FloatArray
+
+ArrayCache: TypeAlias = MutableMapping[Hashable, Any]
+"""Arrays that configurations share; an entry keeps the bars it was computed from alive."""
+
+MAX_LENGTH = 2_000
+"""Longest expression, characters."""
+
+MAX_DEPTH = 30
+"""Indicators inside of each other."""
 
 MAX_BOUND = 512
 """Expressions with their numbers put in that are kept: a sweep uses some again and again, most once."""
@@ -202,3 +217,149 @@ def _warmup(node: Node) -> int:
             raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
     own = get_indicator(node.indicator).warmup(*node.numbers)
     return own + max(_warmup(source) for source in node.sources)
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Expression:
+    """Parse an indicator expression.
+
+    Parameters
+    ----------
+    text : str
+        A series (``vwap``) or an indicator of series and numbers (``sma(vwap, 20)``,
+        ``crossover(sma(fast), sma(slow))``). In the place of a series, a name is a series of
+        the bars or an input from outside; in the place of a number, a strategy's parameter.
+
+    Returns
+    -------
+    Expression
+
+    Raises
+    ------
+    IndicatorError
+        If the text is no such expression, is too long or nested too deep, an indicator is unknown, a
+        period is not a positive integer, or a factor not a number of at least 0.
+    """
+    _check_size(text)
+    try:
+        return Expression(_parsed(ast.parse(text.strip(), mode="eval").body, text))
+    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as error:
+        raise IndicatorError(
+            f"{shown(text)} is not an indicator expression; write for instance sma(20)"
+        ) from error
+
+
+def _check_size(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise IndicatorError(
+            f"{shown(text)} has {len(text):,} characters, more than {MAX_LENGTH:,}: name a shorter expression"
+        )
+    depth = max(accumulate(("([{".find(c) >= 0) - (")]}".find(c) >= 0) for c in text), default=0)
+    if depth > MAX_DEPTH:
+        raise IndicatorError(
+            f"{shown(text)} nests {depth} levels deep, more than {MAX_DEPTH}: name a shorter expression"
+        )
+
+
+def _parsed(tree: ast.expr, text: str) -> Node:
+    if isinstance(tree, ast.Name):
+        return Series(tree.id)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return _parsed_call(tree, get_indicator(tree.func.id), text)
+    raise IndicatorError(
+        f"{text!r}: {ast.unparse(tree)!r} is neither a series nor an indicator; "
+        "write for instance sma(vwap, 20)"
+    )
+
+
+def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
+    given = tree.args
+    count = len(indicator.sources)
+    omitted = indicator.may_omit_sources and len(given) == len(indicator.parameters)
+    if tree.keywords or not (omitted or len(given) == count + len(indicator.parameters)):
+        raise IndicatorError(f"{text!r}: {ast.unparse(tree)!r} does not fit; write {indicator.usage}")
+    named = [] if omitted else given[:count]
+    numbers = given[len(named) :]
+    return Call(
+        indicator.name,
+        tuple(_parsed(arg, text) for arg in named) or default_sources(indicator),
+        tuple(_parsed_number(indicator, k, arg, text) for k, arg in enumerate(numbers)),
+    )
+
+
+def _parsed_number(indicator: Indicator, index: int, tree: ast.expr, text: str) -> int | float | Parameter:
+    if isinstance(tree, ast.Name):
+        return Parameter(tree.id)
+    try:
+        value = ast.literal_eval(tree)
+    except ValueError:
+        value = ast.unparse(tree)
+    return indicator.number(index, value, text)
+
+
+def evaluate(
+    expression: Expression, bars: Bars, cache: ArrayCache | None = None, keep: bool = True
+) -> FloatArray:
+    """Compute an expression on bars.
+
+    Parameters
+    ----------
+    expression : Expression
+        With all its parameters bound.
+    bars : Bars
+        Bars of one symbol, n rows, and the inputs the expression names.
+    cache : mutable mapping, optional
+        Where the arrays of the expression and of its parts are kept, for these very bars.
+    keep : bool
+        Whether the expression's own array is kept; those of its parts are.
+
+    Returns
+    -------
+    float64 array (n,)
+        Read-only where it is a series of the bars itself. NaN until warm.
+
+    Notes
+    -----
+    *Timing*: row t depends on bars up to t only.
+
+    Raises
+    ------
+    IndicatorError
+        If a series is not among the bars' own or their inputs, or a parameter is not bound.
+    """
+    return _evaluate(expression.node, bars, {} if cache is None else cache, keep)
+
+
+def _evaluate(node: Node, bars: Bars, cache: ArrayCache, keep: bool = True) -> FloatArray:
+    if not isinstance(node, Call):
+        return _array_of(node.name, bars)
+    key = (id(bars), str(node))
+    found = cache.get(key)
+    if found is not None:
+        array: FloatArray = found[1]
+        return array
+    array = _apply(node, bars, cache)
+    if keep:
+        cache[key] = (bars, array)
+    return array
+
+
+def _apply(node: Call, bars: Bars, cache: ArrayCache) -> FloatArray:
+    for number in node.numbers:
+        if isinstance(number, Parameter):
+            raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
+    sources = [np.ascontiguousarray(_evaluate(source, bars, cache)) for source in node.sources]
+    array = get_indicator(node.indicator).kernel(*sources, *node.numbers)
+    array.flags.writeable = False
+    return array
+
+
+def _array_of(name: str, bars: Bars) -> FloatArray:
+    if name in PRICE_FIELDS:
+        array: FloatArray = getattr(bars, name)
+        return array
+    if name not in bars.inputs:
+        raise IndicatorError(
+            f"{bars.symbol}: there is no series {name!r}; {nearest(name, [*PRICE_FIELDS, *bars.inputs])}"
+        )
+    return bars.inputs[name]

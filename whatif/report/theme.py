@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from whatif.report.timeline import Timeline
 from whatif.typing import FloatArray
+
+if TYPE_CHECKING:
+    from whatif.report.timeline import Timeline
 
 STRATEGY = "#3b7dd8"
 BENCHMARK = "#8b919b"

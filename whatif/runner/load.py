@@ -13,10 +13,9 @@ import numpy as np
 
 from whatif.axes import MarketChange
 from whatif.domain import Bars, resample
-from whatif.errors import MachineError, RunError, StrategyError, WhatIfError
+from whatif.errors import MachineError, RunError, StrategyError, WhatIfError, out_of_memory
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.plan import ModelPin, Plan
-from whatif.runner.watch import out_of_memory
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
@@ -215,7 +214,7 @@ def forget() -> None:
 class ArrayStore(MutableMapping[Hashable, Any]):
     """A mapping that forgets what was used longest ago.
 
-    Entries are what `whatif.indicators.evaluation` keeps: the bars and an array, under a key
+    Entries are what `whatif.indicators.evaluate` keeps: the bars and an array, under a key
     that begins with the identity of the bars. An entry keeps its bars alive, so they count
     too, once for all of their arrays.
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whatif.axes import MarketChange
 from whatif.domain import PLAN_COLUMNS, Execution, Overlays, Periods
 from whatif.pins import Pin
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
-from whatif.strategies import PortableStrategy
+
+if TYPE_CHECKING:
+    from whatif.strategies import PortableStrategy
 
 MEBIBYTE = 1024 * 1024
 

@@ -136,10 +136,3 @@ def _must_not_be_cut(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error is for want of memory, or is caused by one that is."""
-    while error is not None and not isinstance(error, MemoryError):
-        error = error.__cause__
-    return error is not None

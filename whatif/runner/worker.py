@@ -31,7 +31,7 @@ from whatif.domain import (
     worker_columns,
 )
 from whatif.engines import get_engine, keep_in
-from whatif.errors import MachineError, WhatIfError
+from whatif.errors import MachineError, WhatIfError, out_of_memory
 from whatif.results import stopped_for_memory, stopped_for_time
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.load import forget
@@ -40,7 +40,6 @@ from whatif.runner.sweep import Sweep
 from whatif.runner.watch import (
     LOG,
     OverLimitError,
-    out_of_memory,
     say_configuration,
     say_item,
     speak_to,

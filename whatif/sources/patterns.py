@@ -11,6 +11,9 @@ import pandas as pd
 from whatif.errors import SourceError
 from whatif.paths import shown
 
+EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0}
+"""Time formats that count from 1970-01-01 UTC, and microseconds in their unit (0: below one)."""
+
 _DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})"
 _TIME = r"(?:\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?|\d{4}(?:\d{2}(?:\.\d{1,9})?)?)"
 _HOURS = r"(?:\+\d{2}|-(?:0[1-9]|1\d))"

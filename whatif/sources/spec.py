@@ -10,13 +10,11 @@ from whatif.errors import CalendarError, SourceError, StudyError, nearest
 from whatif.exchanges import time_zone
 from whatif.paths import shown
 from whatif.sources.numbers import NumberStyle, number_style
-from whatif.sources.patterns import check_time_format
+from whatif.sources.patterns import EPOCH_FORMATS, check_time_format
 from whatif.sources.zones import check_timezone
 
 STAMPS = ("start", "end")
 TARGETS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")
-EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0}
-"""Time formats that count from 1970-01-01 UTC, and microseconds in their unit (0: below one)."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from whatif.exchanges import time_zone
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.sources.patterns import (
+    EPOCH_FORMATS,
     ISO_AWARE,
     ISO_HOURS,
     ISO_LOCAL,
@@ -27,7 +28,6 @@ from whatif.sources.patterns import (
     format_patterns,
     time_hint,
 )
-from whatif.sources.spec import EPOCH_FORMATS
 from whatif.sources.zones import localized_by_name
 from whatif.typing import BoolArray, FloatArray, IntArray
 

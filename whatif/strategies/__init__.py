@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Answer,
         Intent,
         Order,
+        State,
         buy,
         close,
         fields_filled,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
     from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
     from whatif.strategies.spec import StrategySpec, strategy
-    from whatif.strategies.state import State
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -48,7 +48,7 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL TARGET TARGET_PERCENT buy close "
+                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL State TARGET TARGET_PERCENT buy close "
                 "fields_filled hold sell target target_percent"
             ),
             "loading": "AnyStrategy resolve strategy_file",
@@ -59,6 +59,5 @@ else:
             "portable": "PortableStrategy forget_loaded from_portable to_portable",
             "reads": "GLOBAL IMPORT Read reads_of",
             "spec": "StrategySpec strategy",
-            "state": "State",
         },
     )

@@ -1,4 +1,4 @@
-"""What a step function may ask the broker for.
+"""What a step function sees of its account, and what it may ask the broker for.
 
 An intent is a pair (code, amount), so that the same step function runs in Python and in a
 compiled loop; an `Order` has room for more. Nothing is remembered between bars.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from whatif.domain import inlinable
+from whatif.typing import FloatArray
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""
@@ -94,3 +97,52 @@ def fields_filled(order: Order) -> int:
     _, _, price, second, valid, group = order
     prices = (1 if price == price else 0) + (2 if second == second else 0)
     return prices + (4 if valid != 0 else 0) + (8 if group != 0 else 0)
+
+
+class State:
+    """Position and account at a bar's close; the engine writes it, the step reads it.
+
+    Attributes
+    ----------
+    size : float
+        Units held, negative when short.
+    entry_price : float
+        Average price of the position; 0.0 when flat.
+    bars_held : int
+        Bars since the one on which the position was opened; 0 on that bar and when flat.
+    cash : float
+        Cash of the account.
+    value : float
+        Cash and positions at this bar's close.
+    pending : int
+        Orders in this symbol that the broker still holds.
+    minute : int
+        Whole minutes from the session's regular open to the bar's start; negative before it.
+    minutes_to_close : int
+        Whole minutes from the bar's start to the session's regular close.
+    scratch : float64 array
+        Values of the step's own, zeros at the start of the window.
+    """
+
+    __slots__ = (
+        "bars_held",
+        "cash",
+        "entry_price",
+        "minute",
+        "minutes_to_close",
+        "pending",
+        "scratch",
+        "size",
+        "value",
+    )
+
+    def __init__(self, cash: float, scratch: int) -> None:
+        self.size: float = 0.0
+        self.entry_price: float = 0.0
+        self.bars_held: int = 0
+        self.cash: float = cash
+        self.value: float = cash
+        self.pending: int = 0
+        self.minute: int = 0
+        self.minutes_to_close: int = 0
+        self.scratch: FloatArray = np.zeros(scratch)

@@ -97,7 +97,7 @@ def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, 
     close : float
         The bar's close.
     size, entry_price, bars_held : float, float, int
-        The position, as `whatif.strategies.state.State` has it; `size` is not 0.
+        The position, as `whatif.strategies.State` has it; `size` is not 0.
     rules : OverlayRules
         What is on.
     """
@@ -146,7 +146,7 @@ def apply_overlays(
     close : float
         Close of the bar on which the step decided.
     size, entry_price, bars_held, value, minutes_to_close : float, float, int, float, int
-        Position, account and clock at that close, as `whatif.strategies.state.State` has them.
+        Position, account and clock at that close, as `whatif.strategies.State` has them.
     rules : OverlayRules
         What is on.
 

@@ -30,7 +30,7 @@ class StrategySpec:
         The step function's name.
     step : callable
         ``step(i, x, p, s)``: bar index, arrays (the bars' own and the inputs, float64 by name),
-        parameters, position state (`whatif.strategies.state.State`). It reads its arrays and does
+        parameters, position state (`whatif.strategies.State`). It reads its arrays and does
         not write to them. It reads single bars and slices, up to bar `i`: a later one, a negative
         index or the length of a series raises. It means what Python means by it, on floats, whole
         numbers and truth values: no number of numpy's reaches it. What can be compiled to the same

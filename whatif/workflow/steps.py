@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from whatif.errors import StudyError
-from whatif.lake import create_tables, read_pinned, writer_lock
+from whatif.lake import read_pinned, writer_lock
 from whatif.pins import LakeLocation, Pin
 from whatif.report import ReportData
-from whatif.resolve import Session, check_bars, check_study, replayed, resolve_study
+from whatif.resolve import check_bars, check_study, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
-from whatif.runner import warm_up
-from whatif.session import get_spark
 from whatif.study import Study, load_study
 from whatif.workflow.track import tracked_study
-from whatif.workflow.train import Prepared, Say, prepare, prepare_features
+from whatif.workflow.train import Prepared, Say, lazy_session, prepare, prepare_features
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-
-def lazy_session(location: LakeLocation, spark: SparkSession | None = None) -> Session:
-    """Return a function that gives the session on a lake whose tables exist.
-
-    What is stored is read without Spark, so a study that is complete never starts a JVM. Workers
-    of a session that is started here begin to start too.
-    """
-
-    @cache
-    def session() -> SparkSession:
-        started = spark or get_spark(location)
-        if spark is None:
-            warm_up(started)
-        create_tables(started, location)
-        return started
-
-    return session
 
 
 def build_study_features(
@@ -105,10 +84,10 @@ def study_features(
         If the study declares no models, for then nothing needs features.
     """
     where = location or LakeLocation.from_environment()
-    session = spark or get_spark(where)
     with writer_lock(where, f"features of study {study.study}"):
-        create_tables(session, where)
-        pins = prepare_features(session, where, resolve_study(study, where, lambda: session))
+        lazy = lazy_session(where, spark)
+        session = lazy()
+        pins = prepare_features(session, where, resolve_study(study, where, lazy))
     if study.data.timeframe not in pins:
         raise StudyError(f"study {study.study} has no models, so it has no features table: declare a model")
     return read_pinned(session, where, pins[study.data.timeframe])

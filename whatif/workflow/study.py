@@ -63,9 +63,16 @@ from whatif.tracking import TrackedRun, Tracker, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.origin import certify, provenance, versions
-from whatif.workflow.steps import lazy_session
 from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
-from whatif.workflow.train import MAX_NAMED, NOTHING_PREPARED, Prepared, models_stored, plan_of, prepare
+from whatif.workflow.train import (
+    MAX_NAMED,
+    NOTHING_PREPARED,
+    Prepared,
+    lazy_session,
+    models_stored,
+    plan_of,
+    prepare,
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,13 +15,14 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features
-from whatif.lake import PREDICTIONS, read_pinned
+from whatif.lake import PREDICTIONS, create_tables, read_pinned
 from whatif.lake import replace as replace_rows
 from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
-from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan
+from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, warm_up
 from whatif.search import forward_chains
+from whatif.session import get_spark
 from whatif.tracking import Tracker, log_model
 from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
 
@@ -58,6 +60,24 @@ class Prepared:
 
 
 NOTHING_PREPARED = Prepared({}, {}, (), {})
+
+
+def lazy_session(location: LakeLocation, spark: SparkSession | None = None) -> Session:
+    """Return a function that gives the session on a lake whose tables exist.
+
+    What is stored is read without Spark, so a study that is complete never starts a JVM. Workers
+    of a session that is started here begin to start too.
+    """
+
+    @cache
+    def session() -> SparkSession:
+        started = spark or get_spark(location)
+        if spark is None:
+            warm_up(started)
+        create_tables(started, location)
+        return started
+
+    return session
 
 
 def plan_of(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 import numpy as np
 
-from whatif.domain import Bars, Contract, EngineRun, Execution
-from whatif.engines.arrays import MINUTE_US
+from whatif.domain import MINUTE_US, Bars, Contract, EngineRun, Execution
 from whatif.engines.backtrader.broker import SealedBroker, set_up, settings
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, instant, known_at, merge

@@ -18,7 +18,7 @@ ORDERS = False
 
 
 class State(NamedTuple):
-    """What a step sees of position and account, see `whatif.strategies.state.State`."""
+    """What a step sees of position and account, see `whatif.strategies.State`."""
 
     size: float
     entry_price: float
