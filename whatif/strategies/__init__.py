@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         HOLD,
         ORDER_FIELDS,
         SELL,
+        STATE_FIELDS,
         TARGET,
         TARGET_PERCENT,
         Answer,
@@ -48,8 +49,8 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL State TARGET TARGET_PERCENT buy close "
-                "fields_filled hold sell target target_percent"
+                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL STATE_FIELDS State TARGET "
+                "TARGET_PERCENT buy close fields_filled hold sell target target_percent"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",

@@ -99,6 +99,12 @@ def fields_filled(order: Order) -> int:
     return prices + (4 if valid != 0 else 0) + (8 if group != 0 else 0)
 
 
+STATE_FIELDS = (
+    "size", "entry_price", "bars_held", "cash", "value", "pending", "minute", "minutes_to_close", "scratch",
+)  # fmt: skip
+"""Names of a `State`'s values, in the order in which machine code holds them."""
+
+
 class State:
     """Position and account at a bar's close; the engine writes it, the step reads it.
 
@@ -124,17 +130,7 @@ class State:
         Values of the step's own, zeros at the start of the window.
     """
 
-    __slots__ = (
-        "bars_held",
-        "cash",
-        "entry_price",
-        "minute",
-        "minutes_to_close",
-        "pending",
-        "scratch",
-        "size",
-        "value",
-    )
+    __slots__ = STATE_FIELDS
 
     def __init__(self, cash: float, scratch: int) -> None:
         self.size: float = 0.0

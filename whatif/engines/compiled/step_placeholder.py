@@ -5,9 +5,10 @@ This one holds an empty strategy, so that `loop` is a module like any other.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
-from whatif.strategies import hold
+from whatif.strategies import STATE_FIELDS, hold
 from whatif.typing import FloatArray
 
 OVERLAID = False
@@ -17,18 +18,10 @@ ORDERS = False
 """Whether the step answers with an `Order`, and not with a pair."""
 
 
-class State(NamedTuple):
-    """What a step sees of position and account, see `whatif.strategies.State`."""
-
-    size: float
-    entry_price: float
-    bars_held: int
-    cash: float
-    value: float
-    pending: int
-    minute: int
-    minutes_to_close: int
-    scratch: FloatArray
+# mypy would have the fields written here once more
+_make: Any = namedtuple
+State = _make("State", STATE_FIELDS)
+"""What a step sees of position and account, see `whatif.strategies.State`."""
 
 
 def arrays_of(series: tuple[FloatArray, ...]) -> Any:
@@ -46,6 +39,6 @@ def params_of(values: tuple[Any, ...]) -> Any:
     return values
 
 
-def step(i: int, x: Any, p: Any, s: State) -> Any:
+def step(i: int, x: Any, p: Any, s: Any) -> Any:
     """Do nothing."""
     return hold()
