@@ -12,7 +12,7 @@ from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, sql_text
 from whatif.results.pending import ALL_UP_TO, keeps_all_returns, work_of
 from whatif.results.store import ResolvedStudy, ResultStore
 from whatif.results.work import NOTHING, Keep, Pending
-from whatif.splits import Window
+from whatif.splits import Fold, Window
 from whatif.study import Study
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def _keys(names: frozenset[str]) -> set[tuple[str, str]]:
 
 
 def drop_returns(
-    session: Callable[[], SparkSession], store: ResultStore, window: Window, ranked: Sequence[str]
+    session: Callable[[], SparkSession], store: ResultStore, fold: Fold, ranked: Sequence[str]
 ) -> int | None:
-    """Delete the returns on a window that a study of this size does not keep.
+    """Delete the returns on a fold's validate window that a study of this size does not keep.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def drop_returns(
         Gives Spark, which is asked for only if something is deleted.
     store : ResultStore
         The study.
-    window : Window
-        The window.
+    fold : Fold
+        The fold. Of one without a validate window, such as joined paths, all returns are kept.
     ranked : sequence of str
         config_id of every configuration, best first.
 
@@ -103,7 +103,7 @@ def drop_returns(
     """
     if keeps_all_returns(store.resolved):
         return None
-    mine = set(ranked)
+    mine, window = set(ranked), fold.validate[0]
     surplus = ({config_id for config_id, _ in store.keys(RETURNS, window)} & mine) - returns_to_keep(ranked)
     if not surplus:
         return None

@@ -237,7 +237,7 @@ class _Run:
         answers = choose_in_folds(self.store)
         for answer in answers:
             ranked = answer.board["config_id"].astype(str).tolist()
-            kept = drop_returns(self.session, self.store, answer.fold.validate[0], ranked)
+            kept = drop_returns(self.session, self.store, answer.fold, ranked)
             if kept is not None:
                 self._say(f"returns: kept of {kept:,} configurations")
             if answer.reason:
