@@ -259,7 +259,7 @@ def test_a_study_with_it_runs_to_its_answer(spark, market, own, tmp_path: Path) 
     assert (result.computed, result.failed) == (2 * 2, 0)
     assert result.best.test["status"] == "ok"
     again = run(asked, spark, market, RunOptions(report=False, track=False))
-    assert (again.computed, again.data.environment["models trained"]) == (0, "none")
+    assert (again.computed, again.data.origin.environment["models trained"]) == (0, "none")
 
     # what is stored is the function of the arrays, as bytes
     spec = resolve_study(asked, market).models["mine", "1min", 1]

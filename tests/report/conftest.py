@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.report.data import ReportData
+from whatif.report.data import ChosenSeries, Origin, Ranking, ReportData
 
 METRICS = (
     "pnl_gross",
@@ -181,9 +184,9 @@ def study(
     axes: dict[str, list] | None = None,
     symbols: tuple[str, ...] = ("SYN_EDGE", "SYN_NOISE"),
     failed: int = 3,
-    **changes,
+    **changes: Mapping[str, Any],
 ) -> ReportData:
-    """A whole made-up study; `changes` replace fields of the result."""
+    """A whole made-up study; `changes` replace fields of its parts, as in `changed`."""
     axes = (
         {"fast": [5, 8, 10, 12, 15, 20], "slow": [30, 40, 50, 60, 80, 100, 120], "commission": [0.0, 0.0005]}
         if axes is None
@@ -209,36 +212,27 @@ def study(
     compared.loc[compared["who"] != "strategy", ["trades", "win_rate", "profit_factor", "sqn", "costs"]] = (
         np.nan
     )
-    fields = {
-        "study": "crossover-sample",
-        "study_text": "study: crossover-sample\ndata:  {symbols: [SYN_EDGE, SYN_NOISE], timeframe: 1min}\n"
+    origin = Origin(
+        study="crossover-sample",
+        study_text="study: crossover-sample\ndata:  {symbols: [SYN_EDGE, SYN_NOISE], timeframe: 1min}\n"
         "axes:\n  fast: [5, 8, 10]\nobjective: sharpe\n",
-        "objective": "sharpe",
-        "rank": "per_symbol",
-        "leaderboard": board,
-        "axes": tuple(axes),
-        "chosen": chosen,
-        "comparison": compared,
-        "equity": equity,
-        "trades": trades,
-        "bars": bars,
-        "notes": (
+        notes=(
             "The data is synthetic: SYN_EDGE carries a planted edge of Sharpe 4.0, SYN_NOISE is a martingale,"
             " in which nothing can be predicted.",
         ),
-        "pins": [
+        pins=[
             {
                 "table": "lake.whatif.bars",
                 "snapshot_id": 5530912384401234567,
                 "metadata_location": "file:/tmp/lake/whatif/bars/metadata/v3.metadata.json",
             }
         ],
-        "windows": {
+        windows={
             "train": ("2024-02-01T14:30Z", "2024-03-04T14:30Z"),
             "validate": ("2024-03-04T14:30Z", "2024-03-12T13:30Z"),
             "test": ("2024-03-12T13:30Z", "2024-03-20T13:30Z"),
         },
-        "environment": {
+        environment={
             "whatif": "0.1.0",
             "versions": {"python": "3.11.2", "pyspark": "3.5.9", "backtrader": "1.9.78"},
             "user": "quant",
@@ -250,8 +244,16 @@ def study(
             "ok": len(board) - failed,
             "failed": failed,
         },
-    }
-    return ReportData(**{**fields, **changes})
+    )
+    ranking = Ranking("sharpe", "per_symbol", board, tuple(axes))
+    whole = ReportData(origin, ranking, ChosenSeries(chosen, compared, equity, trades, bars))
+    return changed(whole, **changes)
+
+
+def changed(data: ReportData, **parts: Mapping[str, Any]) -> ReportData:
+    """The study with other fields in its parts: `changed(data, ranking={"axes": ()})`."""
+    new = {name: dataclasses.replace(getattr(data, name), **fields) for name, fields in parts.items()}
+    return dataclasses.replace(data, **new)
 
 
 @pytest.fixture(scope="session")
@@ -259,6 +261,7 @@ def make() -> SimpleNamespace:
     """Return the builders of this module."""
     return SimpleNamespace(
         study=study,
+        changed=changed,
         bars_of=bars_of,
         traded=traded,
         leaderboard=leaderboard,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import math
@@ -95,7 +94,7 @@ def test_numbers_are_written_as_python_writes_them(ask, make):
 def test_the_map_shows_what_python_computes(ask, make, aggregate, metric):
     data = make.study(failed=30)
     got, _ = ask(html.render(data), f"return whatifCells('fast', 'slow', '{metric}', '{aggregate}')")
-    grid = heat_grid(data.leaderboard, "fast", "slow", metric, aggregate)
+    grid = heat_grid(data.ranking.leaderboard, "fast", "slow", metric, aggregate)
     np.testing.assert_allclose(np.array(got["values"], dtype=float), grid.values, rtol=1e-15)
     np.testing.assert_array_equal(got["counts"], grid.counts)
 
@@ -125,7 +124,7 @@ def test_sorting_and_filtering(ask, make):
         return { drawdowns, direction, found, failed: column(head.length - 1), shown };
         """,
     )
-    expected = data.leaderboard["max_drawdown_pct"].dropna().sort_values().head(100)
+    expected = data.ranking.leaderboard["max_drawdown_pct"].dropna().sort_values().head(100)
     assert rows["direction"] == "ascending"
     assert rows["drawdowns"] == [format_number(v, "percent") for v in expected]
     assert rows["found"] == [["SYN_EDGE"] * 2, ["5"] * 2, ["100"] * 2]
@@ -170,7 +169,7 @@ def test_zoom_moves_all_charts_and_relabels_time(ask, make):
     assert got["before"][0] == "4 Mar<br>2024"
     # position 400 is the eleventh minute of the second session, 14:40 UTC
     assert got["ticks"][0] == "14:40<br>5 Mar"
-    bars = make.study().bars.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400:501]
+    bars = make.study().series.bars.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400:501]
     assert got["height"][0] < bars["low"].min() < bars["high"].max() < got["height"][1]
     assert got["height"][1] - got["height"][0] < 3 * (bars["high"].max() - bars["low"].min())
     assert got["after"][0] < 0
@@ -180,12 +179,15 @@ def test_hostile_names_do_nothing(ask, make):
     name = "</script><img src=x onerror=\"document.title='gone'\"><b>"
     data = make.study(symbols=("A",), failed=3)
     frames = {
-        n: getattr(data, n).assign(symbol=name)
-        for n in ("comparison", "equity", "trades", "bars", "leaderboard")
+        n: getattr(data.series, n).assign(symbol=name) for n in ("comparison", "equity", "trades", "bars")
     }
-    frames["leaderboard"] = frames["leaderboard"].rename(columns={"fast": name})
-    hostile = make.study(study=name, axes=None, **frames)
-    hostile = dataclasses.replace(hostile, axes=(name, "slow"), chosen={**data.chosen, "symbol": name})
+    board = data.ranking.leaderboard.assign(symbol=name).rename(columns={"fast": name})
+    hostile = make.changed(
+        data,
+        origin={"study": name},
+        ranking={"leaderboard": board, "axes": (name, "slow")},
+        series={**frames, "chosen": {**data.series.chosen, "symbol": name}},
+    )
     got, console = ask(
         html.render(hostile),
         "document.querySelector('#board thead th button').click();"
@@ -215,7 +217,7 @@ def test_hovering_tells_time_and_value(ask, make):
         "await new Promise((r) => setTimeout(r, 800));"
         "return document.querySelector('#plot-equity .hoverlayer').textContent",
     )
-    shown = data.equity.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400]
+    shown = data.series.equity.query("symbol == 'SYN_EDGE' and window == 'validate'").iloc[400]
     assert f"{shown['ts']:%a %d %b %Y %H:%M} UTC" in texts
     assert f"strategy {shown['equity']:,.2f}" in texts
     assert f"buy-and-hold {shown['benchmark']:,.2f}" in texts

@@ -15,7 +15,11 @@ def test_both_forms_hold_the_same_numbers(make, tmp_path):
     assert set(written) == {
         f"{n}.{e}" for n in ("leaderboard", "comparison", "trades", "equity") for e in ("csv", "parquet")
     }
-    for name, frame in (("leaderboard", data.leaderboard), ("equity", data.equity), ("trades", data.trades)):
+    for name, frame in (
+        ("leaderboard", data.ranking.leaderboard),
+        ("equity", data.series.equity),
+        ("trades", data.series.trades),
+    ):
         stored = pd.read_parquet(written[f"{name}.parquet"])
         text = pd.read_csv(written[f"{name}.csv"])
         assert list(stored.columns) == list(text.columns) == list(frame.columns)
@@ -49,7 +53,7 @@ def test_writing_again_replaces(make, tmp_path):
 
 def test_nothing_traded(make, tmp_path):
     data = make.study()
-    empty = make.study(trades=data.trades.iloc[:0])
+    empty = make.study(series={"trades": data.series.trades.iloc[:0]})
     assert pd.read_parquet(write_files(empty, tmp_path)["trades.parquet"]).empty
 
 

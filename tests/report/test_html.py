@@ -14,7 +14,7 @@ import pytest
 
 from whatif.report import html
 from whatif.report.columns import format_metric
-from whatif.report.data import ReportData
+from whatif.report.data import Origin, Ranking, ReportData
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">&amp;{{ 7*7 }}'
 MEGABYTE = 1_000_000
@@ -119,7 +119,7 @@ def test_the_leaderboard_shows_the_numbers_of_the_data(page, data):
     assert len(rows) == 100
     columns = html._columns(data)
     assert head[:5] == ["Rank", "Symbol", "fast", "slow", "commission"]
-    for shown, row in zip(rows, data.leaderboard.to_dict("records"), strict=False):
+    for shown, row in zip(rows, data.ranking.leaderboard.to_dict("records"), strict=False):
         assert shown[:4] == [
             format_metric("trades", row["rank"]),
             row["symbol"],
@@ -132,7 +132,7 @@ def test_the_leaderboard_shows_the_numbers_of_the_data(page, data):
 
 
 def test_the_first_row_by_hand(page, data):
-    best = data.leaderboard.iloc[0]
+    best = data.ranking.leaderboard.iloc[0]
     assert f"{best['sharpe']:.2f}" in page.tables["board"][1]
     assert f"{best['costs']:.2f}" in page.tables["board"][1]
     assert f"{best['exposure'] * 100:.1f}" in page.tables["board"][1]
@@ -142,7 +142,8 @@ def test_validate_and_test_stand_side_by_side_for_each_symbol(page, data):
     for symbol in ("SYN_EDGE", "SYN_NOISE"):
         name = next(caption for caption in page.tables if caption.startswith(symbol))
         rows = {row[0]: row[1:] for row in page.tables[name]}
-        figures = data.comparison[data.comparison["symbol"] == symbol].set_index(["window", "who"])
+        compared = data.series.comparison
+        figures = compared[compared["symbol"] == symbol].set_index(["window", "who"])
         order = [(w, who) for w in ("validate", "test") for who in ("strategy", "buy_and_hold")]
         assert rows["Return %"] == [
             format_metric("return_pct", figures.loc[key, "return_pct"]) for key in order
@@ -154,7 +155,11 @@ def test_validate_and_test_stand_side_by_side_for_each_symbol(page, data):
 
 def test_the_top_says_what_the_data_is_and_that_luck_is_not_accounted_for(page, data):
     text = page.text
-    assert text.index(data.notes[0]) < text.index("The question") < text.index("ranks first of 165 backtests")
+    assert (
+        text.index(data.origin.notes[0])
+        < text.index("The question")
+        < text.index("ranks first of 165 backtests")
+    )
     assert "It is the best of 165 tried" in text
     assert "No correction for luck has been made yet" in text
 
@@ -169,7 +174,7 @@ def test_the_origin_is_told(page, data):
     run = dict(page.tables["Environment of the run"])
     assert run["versions · pyspark"] == "3.5.9"
     assert run["started"] == "2024-04-01 09:00 UTC"
-    assert " ".join(data.study_text.split()) in page.text
+    assert " ".join(data.origin.study_text.split()) in page.text
 
 
 def test_failures_are_counted_by_error(make):
@@ -182,20 +187,23 @@ def test_failures_are_counted_by_error(make):
 
 def test_what_a_user_names_is_text_and_never_markup(make):
     data = make.study(symbols=("A",), failed=3)
-    board = data.leaderboard.assign(
-        symbol=HOSTILE, error=data.leaderboard["error"].where(lambda e: e.isna(), HOSTILE)
+    board = data.ranking.leaderboard.assign(
+        symbol=HOSTILE, error=data.ranking.leaderboard["error"].where(lambda e: e.isna(), HOSTILE)
     )
     board = board.rename(columns={"fast": HOSTILE})
     frames = {
-        name: getattr(data, name).assign(symbol=HOSTILE)
+        name: getattr(data.series, name).assign(symbol=HOSTILE)
         for name in ("comparison", "equity", "trades", "bars")
     }
-    hostile = dataclasses.replace(
-        data, study=HOSTILE, study_text=HOSTILE, notes=(HOSTILE,), leaderboard=board, **frames,
-        axes=(HOSTILE, *data.axes[1:]), chosen={**data.chosen, "symbol": HOSTILE, HOSTILE: HOSTILE},
+    chosen = {**data.series.chosen, "symbol": HOSTILE, HOSTILE: HOSTILE}
+    origin = Origin(
+        HOSTILE, HOSTILE, notes=(HOSTILE,), environment={HOSTILE: HOSTILE},
         pins=[{"table": HOSTILE, "snapshot_id": HOSTILE, "metadata_location": HOSTILE}],
-        environment={HOSTILE: HOSTILE}, windows={HOSTILE: ("2024-01-01", "2024-01-02")},
+        windows={HOSTILE: ("2024-01-01", "2024-01-02")},
     )  # fmt: skip
+    ranking = {"leaderboard": board, "axes": (HOSTILE, *data.ranking.axes[1:])}
+    hostile = make.changed(data, ranking=ranking, series={**frames, "chosen": chosen})
+    hostile = dataclasses.replace(hostile, origin=origin)
     text = html.render(hostile)
     page = Page(text)
     _nothing_failed(page)
@@ -224,15 +232,7 @@ def test_a_single_configuration_has_no_map(make):
 
 
 def test_all_rows_failed(make):
-    data = make.study(failed=168)
-    bare = ReportData(
-        study="all-failed",
-        study_text="",
-        objective="sharpe",
-        rank="per_symbol",
-        leaderboard=data.leaderboard,
-        axes=data.axes,
-    )
+    bare = ReportData(Origin("all-failed", ""), make.study(failed=168).ranking)
     page = Page(html.render(bare))
     _nothing_failed(page)
     assert "There is no answer: all 168 backtests failed" in page.text
@@ -241,8 +241,8 @@ def test_all_rows_failed(make):
 
 
 def test_an_empty_leaderboard(make):
-    data = make.study()
-    empty = ReportData("nothing", "", "sharpe", "pooled", data.leaderboard.iloc[:0], data.axes)
+    board = make.study().ranking.leaderboard
+    empty = ReportData(Origin("nothing", ""), Ranking("sharpe", "pooled", board.iloc[:0], ("fast", "slow")))
     page = Page(html.render(empty))
     _nothing_failed(page)
     assert "no backtest was made" in page.text
@@ -250,8 +250,8 @@ def test_an_empty_leaderboard(make):
 
 def test_nan_and_infinity_are_shown_as_such(make):
     data = make.study()
-    board = data.leaderboard.assign(profit_factor=np.inf, sortino=np.nan)
-    text = html.render(dataclasses.replace(data, leaderboard=board))
+    board = data.ranking.leaderboard.assign(profit_factor=np.inf, sortino=np.nan)
+    text = html.render(make.changed(data, ranking={"leaderboard": board}))
     page = Page(text)
     head, first = page.tables["board"][:2]
     assert first[head.index("Profit factor")] == "∞"
@@ -261,12 +261,12 @@ def test_nan_and_infinity_are_shown_as_such(make):
 
 def test_integers_and_flags_as_the_tables_store_them(make):
     data = make.study()
-    board = data.leaderboard.assign(
-        trades=data.leaderboard["trades"].astype("Int64"),
-        open_at_end=data.leaderboard["open_at_end"].astype("boolean"),
-        rank=data.leaderboard["rank"].astype("Int64"),
+    board = data.ranking.leaderboard.assign(
+        trades=data.ranking.leaderboard["trades"].astype("Int64"),
+        open_at_end=data.ranking.leaderboard["open_at_end"].astype("boolean"),
+        rank=data.ranking.leaderboard["rank"].astype("Int64"),
     )
-    page = Page(html.render(dataclasses.replace(data, leaderboard=board)))
+    page = Page(html.render(make.changed(data, ranking={"leaderboard": board})))
     head, first = page.tables["board"][:2]
     assert first[head.index("Trades")] == f"{board['trades'].iloc[0]:,}"
     assert first[head.index("Open at end")] in ("yes", "no")
@@ -284,7 +284,7 @@ def test_cost_assumptions_as_an_axis(make):
 
 def test_no_trades_at_all(make):
     data = make.study()
-    page = Page(html.render(dataclasses.replace(data, trades=data.trades.iloc[:0])))
+    page = Page(html.render(make.changed(data, series={"trades": data.series.trades.iloc[:0]})))
     _nothing_failed(page)
     assert page.payload["symbols"]["SYN_EDGE"]["price"]["layout"]["meta"]["trades"] == 0
 
@@ -293,7 +293,7 @@ def test_ten_thousand_rows_stay_small(make):
     axes = {"fast": list(range(2, 102)), "slow": list(range(110, 210))}
     data = make.study(axes=axes, symbols=("A",), failed=40)
     text = html.render(data)
-    assert len(data.leaderboard) == 10_000
+    assert len(data.ranking.leaderboard) == 10_000
     assert len(text) < 9 * MEGABYTE  # of which plotly.js is 4.8
     page = Page(text)
     assert len(page.tables["board"]) == 101
@@ -316,7 +316,7 @@ def test_two_hundred_thousand_bars_stay_small(make):
     windows = {"validate": ("2020-01-06", 257), "test": ("2021-02-01", 257)}
     bars = make.bars_of("A", windows, 1)
     trades, equity = make.traded(bars, 2)
-    data = make.study(symbols=("A",), bars=bars, trades=trades, equity=equity)
+    data = make.study(symbols=("A",), series={"bars": bars, "trades": trades, "equity": equity})
     text = html.render(data)
     assert len(bars) > 200_000
     assert len(text) < 7 * MEGABYTE
@@ -329,7 +329,7 @@ def test_every_number_of_the_leaderboard_is_in_the_payload(page, data):
 
     sharpe = next(m for m in page.payload["board"]["metrics"] if m["key"] == "sharpe")
     values = np.frombuffer(base64.b64decode(sharpe["values"]), dtype="<f8")
-    np.testing.assert_array_equal(values, data.leaderboard["sharpe"].to_numpy(dtype=float))
+    np.testing.assert_array_equal(values, data.ranking.leaderboard["sharpe"].to_numpy(dtype=float))
 
 
 def test_tables_are_accessible(page):
@@ -351,17 +351,17 @@ def test_writing_is_whole_or_not_at_all(tmp_path, data, monkeypatch):
 
 
 def test_symbols_the_frames_hold_but_the_comparison_does_not(make):
-    data = make.study(comparison=pd.DataFrame({"symbol": [], "window": [], "who": []}))
+    data = make.study(series={"comparison": pd.DataFrame({"symbol": [], "window": [], "who": []})})
     page = Page(html.render(data))
     _nothing_failed(page)
     assert list(page.payload["symbols"]) == ["SYN_EDGE", "SYN_NOISE"]
 
 
 def test_a_pooled_ranking_names_no_single_symbol(make):
-    data = make.study(rank="pooled")
-    chosen = {name: value for name, value in data.chosen.items() if name != "symbol"}
-    board = data.leaderboard.assign(symbol="SYN_EDGE, SYN_NOISE")
-    page = Page(html.render(dataclasses.replace(data, chosen=chosen, leaderboard=board)))
+    data = make.study(ranking={"rank": "pooled"})
+    chosen = {name: value for name, value in data.series.chosen.items() if name != "symbol"}
+    board = data.ranking.leaderboard.assign(symbol="SYN_EDGE, SYN_NOISE")
+    page = Page(html.render(make.changed(data, ranking={"leaderboard": board}, series={"chosen": chosen})))
     _nothing_failed(page)
     assert "Symbols are pooled" in page.text
     assert f"Configuration {chosen['config_id']} with fast = 15" in page.text

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 
 import pytest
 from rich.console import Console
 
-from whatif.report.data import ReportData
+from whatif.report.data import Origin, Ranking, ReportData
 from whatif.report.terminal import print_answer, print_written
 
 
@@ -36,10 +35,12 @@ def test_it_prints_files_and_next_steps():
 def test_its_tables_show_the_numbers_of_the_data(make):
     data = make.study()
     lines = _printed(data).splitlines()
-    best = data.leaderboard.iloc[0]
+    best = data.ranking.leaderboard.iloc[0]
     row = next(line for line in lines if best["config_id"] in line and not line.startswith("Config"))
     assert row.split()[:6] == ["1", "SYN_EDGE", "15", "60", "0", f"{best['sharpe']:.2f}"]
-    test = data.comparison.query("symbol == 'SYN_NOISE' and window == 'test' and who == 'strategy'").iloc[0]
+    test = data.series.comparison.query(
+        "symbol == 'SYN_NOISE' and window == 'test' and who == 'strategy'"
+    ).iloc[0]
     expected = ["test", "strategy", *(f"{test[k]:.2f}".replace("-", "−") for k in ("sharpe", "return_pct"))]
     assert any(line.split()[:4] == expected for line in lines)
 
@@ -60,11 +61,15 @@ def test_long_paths_are_not_broken(make):
 
 def test_names_are_not_read_as_markup(make):
     data = make.study(symbols=("A",), failed=0)
-    frames = {
-        name: getattr(data, name).assign(symbol="[bold]A[/bold]") for name in ("leaderboard", "comparison")
-    }
-    data = dataclasses.replace(
-        data, study="[red]x", chosen={**data.chosen, "symbol": "[bold]A[/bold]"}, notes=("[link]",), **frames
+    name = "[bold]A[/bold]"
+    data = make.changed(
+        data,
+        origin={"study": "[red]x", "notes": ("[link]",)},
+        ranking={"leaderboard": data.ranking.leaderboard.assign(symbol=name)},
+        series={
+            "chosen": {**data.series.chosen, "symbol": name},
+            "comparison": data.series.comparison.assign(symbol=name),
+        },
     )
     text = _printed(data)
     assert "[bold]A[/bold]" in text
@@ -75,16 +80,17 @@ def test_names_are_not_read_as_markup(make):
 def test_what_rows_say_beside_their_figures(make):
     data = make.study(symbols=("A",), failed=0)
     assert "note" not in _printed(data)
-    notes = [None] * len(data.leaderboard)
+    notes = [None] * len(data.ranking.leaderboard)
     notes[3:5], notes[7] = ["the strategy ended the run"] * 2, "the strategy sets the commission"
-    said = _printed(dataclasses.replace(data, leaderboard=data.leaderboard.assign(notes=notes)))
+    board = data.ranking.leaderboard.assign(notes=notes)
+    said = _printed(make.changed(data, ranking={"leaderboard": board}))
 
     assert "most frequent note (2 times): the strategy ended the run" in said
 
 
 def test_all_failed_and_nothing_at_all(make):
-    board = make.study(failed=168).leaderboard
-    bare = ReportData("all-failed", "", "sharpe", "per_symbol", board, ("fast", "slow"))
+    board = make.study(failed=168).ranking.leaderboard
+    bare = ReportData(Origin("all-failed", ""), Ranking("sharpe", "per_symbol", board, ("fast", "slow")))
     assert "There is no answer: all 168 backtests failed" in _printed(bare)
     assert "with --retry-failed" in _printed(bare)
-    assert "no backtest was made" in _printed(dataclasses.replace(bare, leaderboard=board.iloc[:0]))
+    assert "no backtest was made" in _printed(make.changed(bare, ranking={"leaderboard": board.iloc[:0]}))

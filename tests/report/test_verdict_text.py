@@ -49,10 +49,11 @@ def judgement(edge: float = 0.0, seed: int = 0, periods: int = 250, **more) -> J
 
 def around(data):
     """Return what surrounds the best row of a leaderboard."""
-    rows = data.leaderboard[data.leaderboard["symbol"] == data.chosen["symbol"]]
+    board, names = data.ranking.leaderboard, list(data.ranking.axes)
+    rows = board[board["symbol"] == data.series.chosen["symbol"]]
     rows = rows[rows["status"] == "ok"]
-    axes = {name: sorted(set(rows[name])) for name in data.axes}
-    return stability_of_best(axes, rows[list(data.axes)].to_dict("records"), rows["sharpe"].to_numpy())
+    axes = {name: sorted(set(rows[name])) for name in names}
+    return stability_of_best(axes, rows[names].to_dict("records"), rows["sharpe"].to_numpy())
 
 
 def judged_study(make, **more):
@@ -107,7 +108,7 @@ def test_reasons_stand_in_the_paragraph(make) -> None:
     text = verdict_text.paragraph(data, data.verdict)
     for reason in data.verdict.verdict.reasons:
         assert reason in text
-    assert data.chosen["config_id"] in text
+    assert data.series.chosen["config_id"] in text
     side = data.verdict.verdict.figures.validate
     assert f"for the market held long (beta {side.beta:.2f}".replace("-", "−") in text
     assert "validate and test" in text

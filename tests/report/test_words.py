@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import numpy as np
@@ -12,12 +11,12 @@ from whatif.report import words
 
 def test_the_answer_names_the_configuration_and_both_windows_beside_hold(make):
     data = make.study()
-    figures = data.comparison.set_index(["symbol", "window", "who"])["sharpe"]
-    symbol = data.chosen["symbol"]
+    figures = data.series.comparison.set_index(["symbol", "window", "who"])["sharpe"]
+    symbol = data.series.chosen["symbol"]
     first, validate, test = words.answer(data)
-    assert data.chosen["config_id"] in first
+    assert data.series.chosen["config_id"] in first
     assert "fast = 15" in first
-    assert f"{len(data.ranked)} backtests" in first
+    assert f"{len(data.ranking.ranked)} backtests" in first
     for text, window in ((validate, "validate"), (test, "test")):
         own, hold = figures[symbol, window, "strategy"], figures[symbol, window, "buy_and_hold"]
         own_text, hold_text = (f"{value:.2f}".replace("-", "−") for value in (own, hold))
@@ -35,7 +34,7 @@ def test_the_best_of_many_is_said_to_be_that(make):
 
 @pytest.mark.parametrize("failed", [0, 3, 168])
 def test_nothing_claims_an_edge(make, failed):
-    data = make.study(failed=failed, notes=())
+    data = make.study(failed=failed, origin={"notes": ()})
     text = " ".join([words.question(data), *words.answer(data), words.caution(data)]).lower()
     assert not re.search(
         r"\b(edge|skill|alpha|outperform\w*|beats?|profitable|significant\w*|proves?)\b", text
@@ -57,7 +56,7 @@ def test_a_single_configuration_is_not_the_best_of_many(make):
 
 def test_an_undefined_figure_is_called_so(make):
     data = make.study()
-    data = dataclasses.replace(data, comparison=data.comparison.assign(sharpe=np.nan))
+    data = make.changed(data, series={"comparison": data.series.comparison.assign(sharpe=np.nan)})
     assert "Sharpe undefined, beside undefined for the market held long" in words.answer(data)[1]
 
 

@@ -80,7 +80,7 @@ def test_a_model_is_never_traded_where_it_learnt(go, market, make_study) -> None
 def test_without_a_model_each_fold_is_run_once(go, market) -> None:
     result = go(split=SPLIT)
     assert result.computed == 3 * 4 * 2
-    assert any("one path, since nothing is trained" in note for note in result.data.notes)
+    assert any("one path, since nothing is trained" in note for note in result.data.origin.notes)
     assert set(result.comparison["window"]) == {"validate", "test"}
 
 

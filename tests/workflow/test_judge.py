@@ -41,7 +41,7 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     assert figures.validate.periods == 2 * 390
     assert np.isfinite([figures.pbo, figures.dsr, figures.spa_zero, figures.spa_market]).all()
     # market: hand arithmetic from the bars that the report draws; minutes without one bring nothing
-    bars = result.data.bars.query("symbol == @best.symbol and window == 'test'").set_index("ts")
+    bars = result.data.series.bars.query("symbol == @best.symbol and window == 'test'").set_index("ts")
     days = [pd.date_range(f"2013-10-{day} 13:30", periods=390, freq="min", tz="UTC") for day in (10, 11)]
     closes = bars["close"].reindex(days[0].append(days[1])).ffill()
     # bought once with all of the cash, for a commission of a ten thousandth

@@ -180,8 +180,8 @@ class TestCertification:
         result = go(engine="compiled")
 
         assert set(result.leaderboard()["engine"]) == {"compiled"}
-        assert "Backtrader 1.9.78.123 ran it again on validate and test" in result.data.certificate
-        assert "to the last bit" in result.data.certificate
+        assert "Backtrader 1.9.78.123 ran it again on validate and test" in result.data.origin.certificate
+        assert "to the last bit" in result.data.origin.certificate
 
     def test_backtraders_own_sweep_gives_the_same_numbers_and_needs_none(self, go, market) -> None:
         go(engine="compiled")
@@ -191,7 +191,7 @@ class TestCertification:
         after = rows_of(market, RESULTS)
         after = after[after["data_digest"] != before["data_digest"].iloc[0]]
 
-        assert early.data.certificate == ""
+        assert early.data.origin.certificate == ""
         assert set(before["engine"]) == {"compiled"}
         assert set(after["engine"]) == {"backtrader"}
         names = ["config_id", "symbol", "window"]

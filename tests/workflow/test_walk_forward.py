@@ -172,7 +172,7 @@ def test_a_fold_without_a_choice_stays_in_cash(go, tmp_path) -> None:
     assert list(result.folds["config_id"].iloc[1:]) == ["", ""]
     assert result.best is None
     assert (result.stitched_equity["returns"] == 0.0).all()
-    assert any("Nothing could be chosen in fold 2, 3" in note for note in result.data.notes)
+    assert any("Nothing could be chosen in fold 2, 3" in note for note in result.data.origin.notes)
 
 
 @pytest.mark.slow
@@ -181,11 +181,11 @@ def test_a_forest_tunes_itself_in_each_train_window(go, market, make_study) -> N
     changes = {**FORESTS, "models": models, "axes": {"threshold": [0.00001]}}
     split = {"kind": "walk_forward", "train": 3, "validate": 1, "test": 1}
     result = go(**{**changes, "split": split})
-    tuned = result.data.environment["tuned"]
+    tuned = result.data.origin.environment["tuned"]
     assert list(tuned) == ["small, fold 1", "small, fold 2"]
     assert all("of 2 tried on time-ordered folds" in text for text in tuned.values())
     assert all(text.startswith("trees = ") for text in tuned.values())
     # and is remembered with what it predicts
     again = go(**{**changes, "split": split})
-    assert again.data.environment["models trained"] == "none"
-    assert again.data.environment["tuned"] == tuned
+    assert again.data.origin.environment["models trained"] == "none"
+    assert again.data.origin.environment["tuned"] == tuned

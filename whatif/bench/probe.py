@@ -101,7 +101,7 @@ def study(path: str) -> dict[str, Any]:
         "computed": result.computed,
         "resumed": result.resumed,
         "failed": result.failed,
-        "rows": len(result.data.leaderboard),
+        "rows": len(result.data.ranking.leaderboard),
         "verdict": result.verdict.verdict.word if result.verdict else "",
         "python_mb": peak_mb(),
         "jvm_mb": _jvm_mb(),

@@ -91,7 +91,7 @@ def leaderboard(
     if missing:
         console.print(f"{missing:,} backtests are not run yet: whatif run {study}", highlight=False)
     if csv is not None:
-        data.leaderboard.to_csv(csv, index=False)
+        data.ranking.leaderboard.to_csv(csv, index=False)
 
 
 def report(study: Study, output: Output = None) -> None:

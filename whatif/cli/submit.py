@@ -211,22 +211,15 @@ def _result(record: Record, state: State, where: Place, console: Console, shown:
 def _leaderboard(record: Record, console: Console) -> None:
     import pandas as pd
 
-    from whatif.report import ReportData, print_leaderboard
+    from whatif.report import Origin, Ranking, ReportData, print_leaderboard
     from whatif.study import parse_study
 
     path = Path(record.output) / "leaderboard.parquet"
     if not path.is_file():
         return
     study = parse_study(record.study_text)
-    data = ReportData(
-        study=study.study,
-        study_text=study.text,
-        objective=study.objective,
-        rank=study.rank,
-        leaderboard=pd.read_parquet(path),
-        axes=tuple(study.axes),
-    )
-    print_leaderboard(data, console)
+    ranking = Ranking(study.objective, study.rank, pd.read_parquet(path), tuple(study.axes))
+    print_leaderboard(ReportData(Origin(study.study, study.text), ranking), console)
 
 
 def _tell(record: Record, found: bool, uploaded: int, console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.report.data import ReportData
+    from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
     from whatif.report.files import make_own_folder, without_formulas, write_files
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
@@ -18,7 +18,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "data": "ReportData",
+            "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "files": "make_own_folder without_formulas write_files",
             "html": "write",
             "judgement": "Judgement",

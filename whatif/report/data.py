@@ -1,4 +1,4 @@
-"""Data of a report: the one value that this room takes."""
+"""Data of a report, in parts: origin, ranking, chosen series, joined folds and verdict."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WINDOWS = ("validate", "test")
 """The windows a report shows, in the order of time."""
 
 
-def _empty(*columns: str) -> pd.DataFrame:
-    return pd.DataFrame({name: [] for name in columns})
+def _empty(columns: str) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in columns.split()})
 
 
 def texts(column: pd.Series, missing: str) -> pd.Series:
@@ -26,15 +26,11 @@ def texts(column: pd.Series, missing: str) -> pd.Series:
 
 
 @dataclass(frozen=True, eq=False)
-class ReportData:
-    """One finished study, ready to be shown.
+class Ranking:
+    """Leaderboard of a study, and what it was ranked by.
 
     Attributes
     ----------
-    study : str
-        The study's name.
-    study_text : str
-        The study file, as it was read.
     objective : str
         Key of the metric that ranks; measured on the validate window.
     rank : str
@@ -46,81 +42,12 @@ class ReportData:
         with all of the cash. NaN where a metric is undefined or the backtest failed.
     axes : tuple of str
         The axis columns of the leaderboard, in the study's order; empty for a single configuration.
-    chosen : mapping
-        `config_id`, `symbol` and the parameters of the best configuration; empty when every backtest failed.
-    comparison : pandas.DataFrame
-        The chosen configuration on each symbol: `symbol`, `window`, `who` ("strategy" or "buy_and_hold"),
-        metrics by their keys.
-    equity : pandas.DataFrame
-        `symbol`, `window`, `ts` (UTC, start of the bar), `equity` and `benchmark` (money, at the bar's
-        close), `position` (signed size).
-    trades : pandas.DataFrame
-        Closed trades: `symbol`, `window`, `opened_at`, `closed_at` (UTC), `size` (signed), `entry_price`,
-        `exit_price`, `pnl`, `pnl_net`.
-    bars : pandas.DataFrame
-        `symbol`, `window`, `ts` (UTC), `open`, `high`, `low`, `close`.
-    notes : tuple of str
-        What a reader must know first, such as that the data is synthetic.
-    pins : sequence of mapping
-        `table`, `snapshot_id`, `metadata_location` of each table that was read.
-    windows : mapping
-        Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
-    windows_said : tuple of str
-        A line for each window with its dates and bars, and what of the slice is unused.
-    certificate : str
-        What a second broker, running the chosen configuration again, said of the first; "" if none did.
-    folds : pandas.DataFrame
-        One row for each fold of a walk-forward study: `fold`, bounds of its windows, `config_id` and `symbol`
-        of what it chose, a column for each axis, `validate` and `test` (the objective on either window),
-        `test_return_pct`, `test_trades`, `note`; empty for a study of one fold. Everything else here is of
-        the last fold.
-    stitched : mapping
-        Metrics of the test windows of all folds joined; empty if there is one fold.
-    stitched_equity : pandas.DataFrame
-        `fold`, `ts` (UTC, end of the period), `returns` and `equity` of the test windows joined.
-    verdict : Judgement or None
-        Whether this is an edge or luck, and why; None if nobody judged.
-    environment : mapping
-        Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
     """
 
-    study: str
-    study_text: str
     objective: str
     rank: str
     leaderboard: pd.DataFrame
     axes: tuple[str, ...] = ()
-    certificate: str = ""
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-    comparison: pd.DataFrame = field(default_factory=lambda: _empty("symbol", "window", "who"))
-    equity: pd.DataFrame = field(
-        default_factory=lambda: _empty("symbol", "window", "ts", "equity", "benchmark", "position")
-    )
-    trades: pd.DataFrame = field(
-        default_factory=lambda: _empty(
-            "symbol",
-            "window",
-            "opened_at",
-            "closed_at",
-            "size",
-            "entry_price",
-            "exit_price",
-            "pnl",
-            "pnl_net",
-        )
-    )
-    bars: pd.DataFrame = field(
-        default_factory=lambda: _empty("symbol", "window", "ts", "open", "high", "low", "close")
-    )
-    notes: tuple[str, ...] = ()
-    pins: Sequence[Mapping[str, Any]] = ()
-    windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    windows_said: tuple[str, ...] = ()
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    folds: pd.DataFrame = field(default_factory=lambda: _empty("fold"))
-    stitched: Mapping[str, Any] = field(default_factory=dict)
-    stitched_equity: pd.DataFrame = field(default_factory=lambda: _empty("fold", "ts", "returns", "equity"))
-    verdict: Judgement | None = None
 
     @property
     def ranked(self) -> pd.DataFrame:
@@ -143,6 +70,38 @@ class ReportData:
         keys = [key for key in METRICS if key in self.leaderboard.columns]
         return sorted(keys, key=lambda key: key != self.objective)
 
+
+@dataclass(frozen=True, eq=False)
+class ChosenSeries:
+    """Chosen configuration with its figures, account, trades and bars; empty where nothing was chosen.
+
+    Attributes
+    ----------
+    chosen : mapping
+        `config_id`, `symbol` and the parameters of the best configuration; empty when every backtest failed.
+    comparison : pandas.DataFrame
+        The chosen configuration on each symbol: `symbol`, `window`, `who` ("strategy" or "buy_and_hold"),
+        metrics by their keys.
+    equity : pandas.DataFrame
+        `symbol`, `window`, `ts` (UTC, start of the bar), `equity` and `benchmark` (money, at the bar's
+        close), `position` (signed size).
+    trades : pandas.DataFrame
+        Closed trades: `symbol`, `window`, `opened_at`, `closed_at` (UTC), `size` (signed), `entry_price`,
+        `exit_price`, `pnl`, `pnl_net`.
+    bars : pandas.DataFrame
+        `symbol`, `window`, `ts` (UTC), `open`, `high`, `low`, `close`.
+    """
+
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    comparison: pd.DataFrame = field(default_factory=lambda: _empty("symbol window who"))
+    equity: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts equity benchmark position"))
+    trades: pd.DataFrame = field(
+        default_factory=lambda: _empty(
+            "symbol window opened_at closed_at size entry_price exit_price pnl pnl_net"
+        )
+    )
+    bars: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts open high low close"))
+
     @property
     def symbols(self) -> list[str]:
         """Symbols of comparison, equity and bars; the chosen one first, then in order of appearance."""
@@ -154,3 +113,83 @@ class ReportData:
     def parameters(self) -> dict[str, Any]:
         """The chosen configuration's parameters, without what names it."""
         return {k: v for k, v in self.chosen.items() if k not in ("config_id", "symbol")}
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedFolds:
+    """Folds of a walk-forward study with their test windows joined; empty for a study of one fold.
+
+    Attributes
+    ----------
+    folds : pandas.DataFrame
+        One row for each fold: `fold`, bounds of its windows, `config_id` and `symbol` of what it chose, a
+        column for each axis, `validate` and `test` (the objective on either window), `test_return_pct`,
+        `test_trades`, `note`.
+    figures : mapping
+        Metrics of the test windows of all folds joined, by their keys.
+    equity : pandas.DataFrame
+        `fold`, `ts` (UTC, end of the period), `returns` and `equity` of the test windows joined.
+    """
+
+    folds: pd.DataFrame = field(default_factory=lambda: _empty("fold"))
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    equity: pd.DataFrame = field(default_factory=lambda: _empty("fold ts returns equity"))
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Study file, pinned tables, windows and run that a report rests on.
+
+    Attributes
+    ----------
+    study : str
+        The study's name.
+    study_text : str
+        The study file, as it was read.
+    notes : tuple of str
+        What a reader must know first, such as that the data is synthetic.
+    pins : sequence of mapping
+        `table`, `snapshot_id`, `metadata_location` of each table that was read.
+    windows : mapping
+        Name to (start, end), half-open, UTC; anything pandas reads as a timestamp, or int64 microseconds.
+    windows_said : tuple of str
+        A line for each window with its dates and bars, and what of the slice is unused.
+    environment : mapping
+        Versions, user, host, command, started, finished, engine, counts; nested mappings are flattened.
+    certificate : str
+        What a second broker, running the chosen configuration again, said of the first; "" if none did.
+    """
+
+    study: str
+    study_text: str
+    notes: tuple[str, ...] = ()
+    pins: Sequence[Mapping[str, Any]] = ()
+    windows: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    windows_said: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    certificate: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """One finished study, ready to be shown; of several folds, all but `joined` is of the last.
+
+    Attributes
+    ----------
+    origin : Origin
+        Study file, pinned tables, windows and run.
+    ranking : Ranking
+        The leaderboard, and what it was ranked by.
+    series : ChosenSeries
+        What was chosen, with its figures, account, trades and bars.
+    joined : JoinedFolds
+        The folds of a walk-forward study, and their test windows joined.
+    verdict : Judgement or None
+        Whether this is an edge or luck, and why; None if nobody judged.
+    """
+
+    origin: Origin
+    ranking: Ranking
+    series: ChosenSeries = field(default_factory=ChosenSeries)
+    joined: JoinedFolds = field(default_factory=JoinedFolds)
+    verdict: Judgement | None = None

@@ -36,7 +36,7 @@ def board_payload(data: ReportData) -> dict[str, Any]:
     Above `MAX_ROWS` rows the best 2,000 and every k-th of all are kept; `sample` marks the latter, from
     which medians are taken.
     """
-    board = data.leaderboard.reset_index(drop=True)
+    board = data.ranking.leaderboard.reset_index(drop=True)
     kept, sample = _kept(len(board))
     rows = board.iloc[kept]
     texts = {name: _codes(rows[name]) for name in ("symbol", "status") if name in rows}
@@ -44,34 +44,35 @@ def board_payload(data: ReportData) -> dict[str, Any]:
     return {
         "total": len(board),
         "rows": len(rows),
-        "objective": data.objective,
+        "objective": data.ranking.objective,
         "sample": _pack(sample.astype(np.int32)),
         "rank": _numbers(rows["rank"]) if "rank" in rows else None,
         "ids": rows["config_id"].astype(str).tolist(),
         "texts": texts,
-        "axes": [{"name": axis, **_codes(rows[axis]), "bins": _bins(rows[axis])} for axis in data.axes],
-        "metrics": [_metric(rows, key) for key in data.metrics],
+        "axes": [{"name": a, **_codes(rows[a]), "bins": _bins(rows[a])} for a in data.ranking.axes],
+        "metrics": [_metric(rows, key) for key in data.ranking.metrics],
     }
 
 
 def figures_payload(data: ReportData) -> dict[str, Any]:
     """Return equity, drawdown and price figures of each symbol with the times of their points."""
-    shown = [symbol for symbol in data.symbols if _has_series(data, symbol)][:MAX_SYMBOLS]
+    shown = [symbol for symbol in data.series.symbols if _has_series(data, symbol)][:MAX_SYMBOLS]
     points = int(np.clip(_POINTS / max(1, 2 * len(shown)), 300, 4000))
     return {symbol: _symbol(data, symbol, points) for symbol in shown}
 
 
 def spread_payload(data: ReportData) -> dict[str, Any] | None:
     """Return the figure of how the objective spreads over all backtests; None for fewer than five."""
-    if data.objective not in data.leaderboard or len(data.ranked) < 5:
+    objective, ranked = data.ranking.objective, data.ranking.ranked
+    if objective not in ranked or len(ranked) < 5:
         return None
-    best = pd.to_numeric(data.ranked[data.objective], errors="coerce").iloc[0]
-    return _figure(distribution_figure(data.ranked, data.objective, float(best)))
+    best = pd.to_numeric(ranked[objective], errors="coerce").iloc[0]
+    return _figure(distribution_figure(ranked, objective, float(best)))
 
 
 def stitched_payload(data: ReportData) -> dict[str, Any] | None:
     """Return the figure of the test windows of all folds joined; None if there are none."""
-    return _figure(stitched_figure(data.stitched_equity)) if len(data.stitched_equity) else None
+    return _figure(stitched_figure(data.joined.equity)) if len(data.joined.equity) else None
 
 
 def to_script(value: Any) -> str:
@@ -128,12 +129,11 @@ def _pack(array: np.ndarray[Any, Any]) -> str:
 
 
 def _has_series(data: ReportData, symbol: str) -> bool:
-    return bool((data.equity["symbol"] == symbol).any() or (data.bars["symbol"] == symbol).any())
+    return any((frame["symbol"] == symbol).any() for frame in (data.series.equity, data.series.bars))
 
 
 def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:
-    equity = data.equity[data.equity["symbol"] == symbol]
-    bars = data.bars[data.bars["symbol"] == symbol]
+    equity, bars = (frame[frame["symbol"] == symbol] for frame in (data.series.equity, data.series.bars))
     axis = Timeline.of(*(frame for frame in (equity, bars) if len(frame)))
     drawn: dict[str, Any] = {"timeline": _timeline(axis, points)}
     if len(equity):
@@ -141,7 +141,8 @@ def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:
         drawn["drawdown"] = _figure(drawdown_figure(equity, symbol, axis, points))
     if len(bars):
         held = equity if len(equity) else None
-        drawn["price"] = _figure(trades_figure(bars, data.trades, symbol, held, axis, min(2000, points)))
+        price = trades_figure(bars, data.series.trades, symbol, held, axis, min(2000, points))
+        drawn["price"] = _figure(price)
     return drawn
 
 

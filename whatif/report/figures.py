@@ -100,7 +100,7 @@ def trades_figure(
     bars : pandas.DataFrame
         `symbol`, `window`, `ts`, `open`, `high`, `low`, `close`.
     trades : pandas.DataFrame
-        Closed trades (see `ReportData.trades`); may be empty.
+        Closed trades (see `ChosenSeries.trades`); may be empty.
     symbol : str, optional
         Which symbol; may be left out where the frame holds one only.
     equity : pandas.DataFrame, optional

@@ -46,13 +46,13 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     frames = {
-        "leaderboard": data.leaderboard,
-        "comparison": data.comparison,
-        "trades": data.trades,
-        "equity": data.equity,
+        "leaderboard": data.ranking.leaderboard,
+        "comparison": data.series.comparison,
+        "trades": data.series.trades,
+        "equity": data.series.equity,
     }
-    if len(data.folds):
-        frames |= {"folds": data.folds, "stitched": data.stitched_equity}
+    if len(data.joined.folds):
+        frames |= {"folds": data.joined.folds, "stitched": data.joined.equity}
     written: dict[str, Path] = {}
     for name, frame in frames.items():
         plain = _plain(frame)

@@ -11,7 +11,7 @@ from whatif.report.data import ReportData
 
 def fold_heads(data: ReportData) -> list[str]:
     """Return the heads of the columns; the last three hold numbers: the objective twice, and the return."""
-    return ["fold", "test from", "to", "symbol", *data.axes, "validate", "test", "return %"]
+    return ["fold", "test from", "to", "symbol", *data.ranking.axes, "validate", "test", "return %"]
 
 
 def fold_rows(data: ReportData) -> list[Sequence[str]]:
@@ -22,10 +22,10 @@ def fold_rows(data: ReportData) -> list[Sequence[str]]:
             words.day(row.get("test_start")),
             words.day(row.get("test_end")),
             str(row["symbol"]) or "nothing",
-            *(axis_label(row[axis]) for axis in data.axes),
-            format_metric(data.objective, row["validate"]),
-            format_metric(data.objective, row["test"]),
+            *(axis_label(row[axis]) for axis in data.ranking.axes),
+            format_metric(data.ranking.objective, row["validate"]),
+            format_metric(data.ranking.objective, row["test"]),
             format_metric("return_pct", row["test_return_pct"]),
         )
-        for row in data.folds.to_dict("records")
+        for row in data.joined.folds.to_dict("records")
     ]

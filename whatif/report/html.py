@@ -106,6 +106,7 @@ def render(data: ReportData) -> str:
         whose digests it names. Names, errors and the study file are escaped.
     """
     drawn = figures_payload(data)
+    shown = {*data.ranking.leaderboard, *data.series.comparison}
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
     payload["stitched"] = stitched_payload(data)
     plotly, script = _template("style.js") + _plotly(), _template("report.js")
@@ -115,25 +116,25 @@ def render(data: ReportData) -> str:
         verdict=verdict_view(data),
         fold_heads=fold_heads(data),
         fold_rows=fold_rows(data),
-        stitched_text=words.stitched(data) if len(data.folds) else "",
+        stitched_text=words.stitched(data) if len(data.joined.folds) else "",
         answer=words.answer(data),
         question=words.question(data),
         caution=words.caution(data),
         idle=words.idle(data),
-        axes=[words.axis_summary(data, axis) for axis in data.axes],
+        axes=[words.axis_summary(data, axis) for axis in data.ranking.axes],
         tiles=_tiles(data),
         comparison=_comparison(data),
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),
         errors=_errors(data),
-        windows=[(name, words.instant(a), words.instant(b)) for name, (a, b) in data.windows.items()],
-        environment=list(_flat(data.environment)),
-        glossary=[metric(key) for key in METRICS if key in data.leaderboard or key in data.comparison],
+        windows=[(name, words.instant(a), words.instant(b)) for name, (a, b) in data.origin.windows.items()],
+        environment=list(_flat(data.origin.environment)),
+        glossary=[metric(key) for key in METRICS if key in shown],
         drawn=drawn,
-        symbols_left_out=max(0, len(data.symbols) - MAX_SYMBOLS),
+        symbols_left_out=max(0, len(data.series.symbols) - MAX_SYMBOLS),
         merged=_merged(drawn),
-        sampled=len(data.leaderboard) > MAX_ROWS,
+        sampled=len(data.ranking.leaderboard) > MAX_ROWS,
         top=TOP,
         payload=Markup(to_script(payload)),
         plotly_js=Markup(plotly),
@@ -181,8 +182,8 @@ def _plotly() -> str:
 
 def _tiles(data: ReportData) -> list[dict[str, Any]]:
     """Return the objective, return, drawdown and trades of the chosen configuration, by window."""
-    symbol = data.chosen.get("symbol")
-    if data.ranked.empty or not (data.comparison["symbol"] == symbol).any():
+    symbol = data.series.chosen.get("symbol")
+    if data.ranking.ranked.empty or not (data.series.comparison["symbol"] == symbol).any():
         return []
     return [
         {
@@ -195,20 +196,20 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
                 for name in WINDOWS
             ],
         }
-        for key in dict.fromkeys((data.objective, *_SUMMARY))
+        for key in dict.fromkeys((data.ranking.objective, *_SUMMARY))
     ]
 
 
 def _comparison(data: ReportData) -> list[dict[str, Any]]:
     """Return one table per symbol: a row per metric; strategy and buy-and-hold on validate, then test."""
-    keys = [key for key in METRICS if key in data.comparison and not key.startswith("benchmark_")]
-    keys.sort(key=lambda key: key != data.objective)
-    symbols = [s for s in data.symbols if (data.comparison["symbol"] == s).any()]
+    keys = [key for key in METRICS if key in data.series.comparison and not key.startswith("benchmark_")]
+    keys.sort(key=lambda key: key != data.ranking.objective)
+    symbols = [s for s in data.series.symbols if (data.series.comparison["symbol"] == s).any()]
     pairs = [(name, who) for name in WINDOWS for who in ("strategy", "buy_and_hold")]
     return [
         {
             "symbol": symbol,
-            "chosen": symbol == data.chosen.get("symbol"),
+            "chosen": symbol == data.series.chosen.get("symbol"),
             "rows": [(metric(k), [words.figure_of(data, symbol, n, w, k) for n, w in pairs]) for k in keys],
         }
         for symbol in symbols
@@ -217,12 +218,12 @@ def _comparison(data: ReportData) -> list[dict[str, Any]]:
 
 def _summary(data: ReportData) -> dict[str, Any]:
     """Return the table of all symbols: objective and return against buy-and-hold, drawdown, trades."""
-    keys = list(dict.fromkeys((data.objective, *_SUMMARY)))
+    keys = list(dict.fromkeys((data.ranking.objective, *_SUMMARY)))
     cells = [(k, w) for k in keys for w in _who(k)]
     rows = [
         (s, [[(k, words.figure_of(data, s, name, w, k)) for k, w in cells] for name in WINDOWS])
-        for s in data.symbols
-        if (data.comparison["symbol"] == s).any()
+        for s in data.series.symbols
+        if (data.series.comparison["symbol"] == s).any()
     ]
     return {"columns": [(metric(k), w) for k, w in cells], "rows": rows}
 
@@ -233,23 +234,23 @@ def _who(key: str) -> tuple[str, ...]:
 
 def _columns(data: ReportData) -> list[tuple[Metric, bool]]:
     """Return the leaderboard's metrics and whether each belongs to the short table, which comes first."""
-    wanted = dict.fromkeys((data.objective, f"benchmark_{data.objective}", *_COMPACT))
-    short = [key for key in wanted if key in data.metrics]
+    wanted = dict.fromkeys((data.ranking.objective, f"benchmark_{data.ranking.objective}", *_COMPACT))
+    short = [key for key in wanted if key in data.ranking.metrics]
     return [(metric(key), True) for key in short] + [
-        (metric(k), False) for k in data.metrics if k not in wanted
+        (metric(k), False) for k in data.ranking.metrics if k not in wanted
     ]
 
 
 def _board_rows(data: ReportData) -> list[dict[str, Any]]:
     return [
         {str(name): value for name, value in row.items()}
-        for row in data.leaderboard.head(TOP).to_dict("records")
+        for row in data.ranking.leaderboard.head(TOP).to_dict("records")
     ]
 
 
 def _errors(data: ReportData) -> list[tuple[str, int, str]]:
     """Return failures by message: how often, and one configuration that shows it; the most frequent first."""
-    failed = data.failed
+    failed = data.ranking.failed
     if failed.empty:
         return []
     text = texts(failed["error"], "no message").str.slice(0, 2000)
@@ -294,8 +295,8 @@ def verdict_view(data: ReportData) -> dict[str, Any] | None:
         "sources": SOURCES,
         "seed": verdict.seed,
         "reps": verdict.thresholds.reps,
-        "neighbourhood": neighbourhood.sentences(judgement, data.objective),
+        "neighbourhood": neighbourhood.sentences(judgement, data.ranking.objective),
         "edges": neighbourhood.edges(judgement),
-        "strips": neighbourhood.strips(judgement, data.objective),
-        "sheets": neighbourhood.sheets(judgement, data.objective),
+        "strips": neighbourhood.strips(judgement, data.ranking.objective),
+        "sheets": neighbourhood.sheets(judgement, data.ranking.objective),
     }

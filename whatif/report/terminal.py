@@ -42,17 +42,17 @@ BORDERS = 4
 def print_answer(data: ReportData, console: Console) -> None:
     """Print the verdict, leaderboard, comparison and the answer."""
     console.print()
-    for note in data.notes:
+    for note in data.origin.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
     if data.verdict is not None:
         print_verdict(data, data.verdict, console)
         console.print()
-    if len(data.folds):
+    if len(data.joined.folds):
         console.print(_folds(data))
         console.print(Text(words.stitched(data), style="bold"))
         console.print()
     print_leaderboard(data, console)
-    if len(data.comparison):
+    if len(data.series.comparison):
         console.print()
         console.print(_comparison(data))
     console.print()
@@ -76,8 +76,9 @@ def print_leaderboard(data: ReportData, console: Console, top: int = TOP) -> Non
 
 def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     """Return the first rows with as many metrics as fit; rank, symbol and axes are never what gives way."""
-    held = f"benchmark_{data.objective}"
-    keys = [key for key in dict.fromkeys((data.objective, held, *_BOARD)) if key in data.leaderboard]
+    objective, board = data.ranking.objective, data.ranking.leaderboard
+    wanted = dict.fromkeys((objective, f"benchmark_{objective}", *_BOARD))
+    keys = [key for key in wanted if key in board]
     unbounded = console.options.update(width=10_000)
     named = True
     while True:
@@ -91,19 +92,20 @@ def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
 
 
 def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) -> Table:
-    table = _table(f"Leaderboard of {data.study}, validate window")
+    table = _table(f"Leaderboard of {data.origin.study}, validate window")
     table.add_column("rank", justify="right")
-    for name in ("symbol", *data.axes):
-        right = name in data.axes and pd.api.types.is_numeric_dtype(data.leaderboard[name])
+    axes = data.ranking.axes
+    for name in ("symbol", *axes):
+        right = name in axes and pd.api.types.is_numeric_dtype(data.ranking.leaderboard[name])
         table.add_column(escape(name), justify="right" if right else "left", overflow="fold", min_width=3)
     for key in keys:
         table.add_column(escape(_head(key)), justify="right", no_wrap=True)
     if named:
         table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
-    chosen = (data.chosen.get("config_id"), data.chosen.get("symbol"))
-    for row in data.ranked.head(top).to_dict("records"):
+    chosen = (data.series.chosen.get("config_id"), data.series.chosen.get("symbol"))
+    for row in data.ranking.ranked.head(top).to_dict("records"):
         cells = [format_metric("trades", row.get("rank")), str(row.get("symbol", ""))]
-        cells += [axis_label(row[axis]) for axis in data.axes]
+        cells += [axis_label(row[axis]) for axis in axes]
         cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])] * named
         first = (row["config_id"], row.get("symbol")) == chosen
         table.add_row(*(escape(visible(cell)) for cell in cells), style="bold" if first else "")
@@ -111,13 +113,13 @@ def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) ->
 
 
 def _comparison(data: ReportData) -> Table:
-    keys = list(dict.fromkeys((data.objective, *_COMPARED)))
+    keys = list(dict.fromkeys((data.ranking.objective, *_COMPARED)))
     table = _table("The chosen configuration, and the market held long (buy-and-hold)")
     for name in ("symbol", "window", "who"):
         table.add_column(name)
     for key in keys:
         table.add_column(escape(_head(key)), justify="right", no_wrap=True)
-    symbols = [s for s in data.symbols if (data.comparison["symbol"] == s).any()]
+    symbols = [s for s in data.series.symbols if (data.series.comparison["symbol"] == s).any()]
     for symbol in symbols[:_MAX_SYMBOLS]:
         for name, who in product(WINDOWS, ("strategy", "buy_and_hold")):
             figures = [format_metric(key, words.figure_of(data, symbol, name, who, key)) for key in keys]
@@ -130,15 +132,15 @@ def _comparison(data: ReportData) -> Table:
 
 
 def _folds(data: ReportData) -> Table:
-    name = _head(data.objective)
-    table = _table(f"Folds of {data.study}: {name} on validate, where each chose, and on test")
+    name = _head(data.ranking.objective)
+    table = _table(f"Folds of {data.origin.study}: {name} on validate, where each chose, and on test")
     heads = fold_heads(data)
     for head in heads:
-        left = head in ("symbol", *data.axes)
+        left = head in ("symbol", *data.ranking.axes)
         table.add_column(
             escape(head),
             justify="left" if left else "right",
-            no_wrap=head not in data.axes,
+            no_wrap=head not in data.ranking.axes,
             overflow="fold",
             min_width=3,
         )
@@ -162,12 +164,12 @@ def _head(key: str) -> str:
 
 
 def _print_counts(data: ReportData, console: Console, top: int) -> None:
-    ran, failed = len(data.ranked), len(data.failed)
+    ran, failed = len(data.ranking.ranked), len(data.ranking.failed)
     more = f"the first {top} of {ran:,}" if ran > top else words.count(ran, "backtest")
-    idle = f"; {words.idle(data)}" if data.idle else ""
+    idle = f"; {words.idle(data)}" if data.ranking.idle else ""
     console.print(Text(f"{more}{idle}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
-        error = texts(data.failed["error"], "no message").value_counts()
+        error = texts(data.ranking.failed["error"], "no message").value_counts()
         console.print(
             Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
         )
@@ -179,9 +181,9 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
 
 def _most_frequent_note(data: ReportData) -> list[str]:
     """Return what the rows say beside their figures: that a strategy ended its run, or set its own costs."""
-    if "notes" not in data.ranked:
+    if "notes" not in data.ranking.ranked:
         return []
-    said = data.ranked["notes"].dropna().astype(str).value_counts()
+    said = data.ranking.ranked["notes"].dropna().astype(str).value_counts()
     return [f"most frequent note ({int(said.iloc[0]):,} times): {said.index[0]}"] if len(said) else []
 
 

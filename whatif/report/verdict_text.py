@@ -134,9 +134,11 @@ def notes(judgement: Judgement) -> list[str]:
 
 
 def _chosen(data: ReportData, figures: VerdictStatistics) -> str:
-    where = data.chosen.get("symbol")
-    held = f" ({parameters(data.parameters)})" if data.parameters else ""
-    lead = f"Configuration {data.chosen.get('config_id', MISSING)}{f' on {where}' if where else ''}{held}"
+    where = data.series.chosen.get("symbol")
+    held = f" ({parameters(data.series.parameters)})" if data.series.parameters else ""
+    lead = (
+        f"Configuration {data.series.chosen.get('config_id', MISSING)}{f' on {where}' if where else ''}{held}"
+    )
     if figures.trials == 1:
         return f"{lead} is the only one tried on these data, so none was picked over others."
     independent = f"about {figures.effective_trials:,.0f} independent ones"

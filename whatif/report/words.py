@@ -37,24 +37,24 @@ def day(moment: Any) -> str:
 
 def stitched(data: ReportData) -> str:
     """Say what the test windows of all folds gave together."""
-    if not data.stitched:
+    if not data.joined.figures:
         return "What the test windows gave together is not known."
     figures = [
-        f"{_in_text(key)} {quantity(key, data.stitched[key])}"
-        for key in dict.fromkeys((data.objective, "return_pct", "max_drawdown_pct"))
+        f"{_in_text(key)} {quantity(key, data.joined.figures[key])}"
+        for key in dict.fromkeys((data.ranking.objective, "return_pct", "max_drawdown_pct"))
     ]
-    trades = data.stitched["trades"]
+    trades = data.joined.figures["trades"]
     return (
-        f"The test windows of {count(len(data.folds), 'fold')} joined, equity carried over and positions "
-        f"not: {'; '.join(figures)}; {count(int(trades), 'closed trade')}."
+        f"The test windows of {count(len(data.joined.folds), 'fold')} joined, equity carried over and "
+        f"positions not: {'; '.join(figures)}; {count(int(trades), 'closed trade')}."
     )
 
 
 def window(data: ReportData, name: str) -> str:
     """Write a window's name with its dates, where they are known."""
-    if name not in data.windows:
+    if name not in data.origin.windows:
         return f"the {name} window"
-    start, end = data.windows[name]
+    start, end = data.origin.windows[name]
     return f"the {name} window ({instant(start)} to {instant(end)})"
 
 
@@ -65,7 +65,7 @@ def parameters(values: Mapping[str, Any]) -> str:
 
 def axis_summary(data: ReportData, axis: str) -> str:
     """Write how many values an axis has, and which or from where to where."""
-    labels = levels(data.leaderboard[axis], most=None).labels
+    labels = levels(data.ranking.leaderboard[axis], most=None).labels
     if len(labels) <= MAX_NAMED:
         return f"{axis}: {'; '.join(labels)}"
     return f"{axis}: {len(labels)} values, {labels[0]} to {labels[-1]}"
@@ -73,47 +73,48 @@ def axis_summary(data: ReportData, axis: str) -> str:
 
 def question(data: ReportData) -> str:
     """Say what was asked."""
-    board = data.leaderboard
+    board = data.ranking.leaderboard
     configurations = board["config_id"].nunique()
     symbols = board["symbol"].nunique() if "symbol" in board else 0
     rule = (
         "Each symbol is ranked for itself, so configurations on every symbol count as tried"
-        if data.rank == "per_symbol"
+        if data.ranking.rank == "per_symbol"
         else "Symbols are pooled: one figure for each configuration"
     )
     return (
         f"Which of {count(configurations, 'configuration')}, on {count(symbols, 'symbol')}, has the best "
-        f"{metric(data.objective).label} on {window(data, 'validate')}? {rule}."
+        f"{metric(data.ranking.objective).label} on {window(data, 'validate')}? {rule}."
     )
 
 
 def idle(data: ReportData) -> str:
     """Say how many backtests never traded, and where they rank."""
-    return f"{data.idle:,} never traded, and {'ranks' if data.idle == 1 else 'rank'} after those that did"
+    number = data.ranking.idle
+    return f"{number:,} never traded, and {'ranks' if number == 1 else 'rank'} after those that did"
 
 
 def answer(data: ReportData) -> list[str]:
     """Say which configuration came first and how it did, beside buy-and-hold; empty promises none."""
-    if data.ranked.empty:
+    tried, chosen = len(data.ranking.ranked), data.series.chosen
+    if not tried:
         return [_no_answer(data)]
-    if not data.chosen:
-        return [f"There is no answer: of {count(len(data.ranked), 'backtest')} that ran, none can be chosen."]
-    name, where = data.chosen.get("config_id", MISSING), data.chosen.get("symbol")
-    held = f" with {parameters(data.parameters)}" if data.parameters else ""
+    if not chosen:
+        return [f"There is no answer: of {count(tried, 'backtest')} that ran, none can be chosen."]
+    name, where = chosen.get("config_id", MISSING), chosen.get("symbol")
+    held = f" with {parameters(data.series.parameters)}" if data.series.parameters else ""
     first = f"Configuration {name}{f' on {where}' if where else ''}{held}"
-    tried = len(data.ranked)
     said = [
         f"{first} ranks first of {count(tried, 'backtest')}."
         if tried > 1
         else f"{first} is the only one that ran."
     ]
     said += [text for text in (_figures(data, "validate"), _figures(data, "test")) if text]
-    return [*said, data.certificate] if data.certificate else said
+    return [*said, data.origin.certificate] if data.origin.certificate else said
 
 
 def caution(data: ReportData) -> str:
     """Say why the first place means little by itself."""
-    tried = len(data.ranked)
+    tried = len(data.ranking.ranked)
     if tried == 0:
         return "Nothing ran, so nothing can be said about any configuration."
     if tried == 1 and data.verdict is not None:
@@ -137,7 +138,7 @@ def caution(data: ReportData) -> str:
 
 def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> float:
     """Return one figure of the comparison; NaN where it is not there."""
-    rows = data.comparison
+    rows = data.series.comparison
     if key not in rows:
         return float("nan")
     found = rows[(rows["symbol"] == symbol) & (rows["window"] == name) & (rows["who"] == who)]
@@ -145,14 +146,14 @@ def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> f
 
 
 def _figures(data: ReportData, name: str) -> str:
-    symbol = data.chosen.get("symbol")
-    if not ((data.comparison["symbol"] == symbol) & (data.comparison["window"] == name)).any():
+    symbol, compared = data.series.chosen.get("symbol"), data.series.comparison
+    if not ((compared["symbol"] == symbol) & (compared["window"] == name)).any():
         return ""
     lead = f"On {window(data, name)}"
     if name == "test":
         lead += ", which had no part in the choice"
     parts: list[str] = []
-    for key in dict.fromkeys((data.objective, "return_pct")):
+    for key in dict.fromkeys((data.ranking.objective, "return_pct")):
         own, hold = (
             quantity(key, figure_of(data, symbol, name, who, key)) for who in ("strategy", "buy_and_hold")
         )
@@ -176,10 +177,10 @@ def quantity(key: str, value: Any) -> str:
 
 
 def _no_answer(data: ReportData) -> str:
-    total = len(data.leaderboard)
+    total = len(data.ranking.leaderboard)
     if not total:
         return "There is no answer: no backtest was made."
-    errors = texts(data.failed["error"], "no message").value_counts()
+    errors = texts(data.ranking.failed["error"], "no message").value_counts()
     often = format_number(float(errors.iloc[0]), "count")
     failed = f"all {count(total, 'backtest')} failed" if total > 1 else "the only backtest failed"
     return f"There is no answer: {failed}. Most frequent error ({often} times): {errors.index[0]}"

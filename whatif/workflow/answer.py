@@ -13,7 +13,16 @@ import pandas as pd
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.pins import LakeLocation
-from whatif.report import Judgement, ReportData, make_own_folder, write_files
+from whatif.report import (
+    ChosenSeries,
+    JoinedFolds,
+    Judgement,
+    Origin,
+    Ranking,
+    ReportData,
+    make_own_folder,
+    write_files,
+)
 from whatif.report import write as write_html
 from whatif.resolve import windows_said
 from whatif.results import Chosen, FoldAnswer, ResolvedStudy, ResultStore, Stitched, fold_table, paths_of
@@ -73,42 +82,59 @@ def report_data(
 
     Without `series`, only what the answer needs of it.
     """
-    last = answers[-1]
-    chosen = last.chosen
-    shown = shown_windows(last.fold)
-    common = {
-        "study": store.resolved.study.study,
-        "study_text": store.resolved.study.text,
-        "objective": store.resolved.study.objective,
-        "rank": store.resolved.study.rank,
-        "leaderboard": last.board,
-        "axes": tuple(store.resolved.study.axes),
-        "notes": tuple(filter(None, _notes(store.resolved, answers, whole))),
-        "pins": _pins(plan),
-        "windows_said": windows_said(store.resolved),
-        "windows": {name: _bounds(window) for name, window in _windows(last.fold).items()},
-        "environment": environment,
-        "certificate": certificate,
-    }
-    if whole is not None:
-        common |= {
-            "folds": fold_table(store.resolved, answers),
-            "stitched": whole.figures,
-            "stitched_equity": whole.series,
-        }
-    if chosen is None:
-        return ReportData(**common)  # type: ignore[arg-type]
-    common["chosen"] = _named(store.resolved, chosen)
-    common["comparison"] = _compared(store, last, shown)
-    if not series:
-        return ReportData(**common)  # type: ignore[arg-type]
-    groups = _drawn(store.resolved, chosen, shown)
+    study, last = store.resolved.study, answers[-1]
     return ReportData(
-        **common,  # type: ignore[arg-type]
+        origin=_origin(store.resolved, plan, answers, environment, certificate, whole),
+        ranking=Ranking(study.objective, study.rank, last.board, tuple(study.axes)),
+        series=_chosen_series(store, plan, last, series),
+        joined=_joined_folds(store.resolved, answers, whole),
+    )
+
+
+def _origin(
+    resolved: ResolvedStudy,
+    plan: Plan,
+    answers: Sequence[FoldAnswer],
+    environment: Mapping[str, Any],
+    certificate: str,
+    whole: Stitched | None,
+) -> Origin:
+    return Origin(
+        study=resolved.study.study,
+        study_text=resolved.study.text,
+        notes=tuple(filter(None, _notes(resolved, answers, whole))),
+        pins=_pins(plan),
+        windows={name: _bounds(window) for name, window in _windows(answers[-1].fold).items()},
+        windows_said=windows_said(resolved),
+        environment=environment,
+        certificate=certificate,
+    )
+
+
+def _chosen_series(store: ResultStore, plan: Plan, last: FoldAnswer, series: bool) -> ChosenSeries:
+    chosen = last.chosen
+    if chosen is None:
+        return ChosenSeries()
+    shown = shown_windows(last.fold)
+    named, compared = _named(store.resolved, chosen), _compared(store, last, shown)
+    if not series:
+        return ChosenSeries(named, compared)
+    groups = _drawn(store.resolved, chosen, shown)
+    return ChosenSeries(
+        chosen=named,
+        comparison=compared,
         equity=_series(store, chosen, groups, shown, "equity"),
         trades=_series(store, chosen, groups, shown, "trades"),
         bars=_bars(store.resolved, plan, chosen, groups, shown),
     )
+
+
+def _joined_folds(
+    resolved: ResolvedStudy, answers: Sequence[FoldAnswer], whole: Stitched | None
+) -> JoinedFolds:
+    if whole is None:
+        return JoinedFolds()
+    return JoinedFolds(fold_table(resolved, answers), whole.figures, whole.series)
 
 
 def shown_windows(fold: Fold) -> dict[str, Window]:
@@ -122,8 +148,9 @@ def _windows(fold: Fold) -> dict[str, Window]:
     return train | shown_windows(fold)
 
 
-def _bounds(window: Window) -> tuple[pd.Timestamp, ...]:
-    return tuple(timestamps(np.array([window.start_us, window.end_us])))
+def _bounds(window: Window) -> tuple[pd.Timestamp, pd.Timestamp]:
+    start, end = timestamps(np.array([window.start_us, window.end_us]))
+    return start, end
 
 
 def _notes(resolved: ResolvedStudy, answers: Sequence[FoldAnswer], whole: Stitched | None) -> list[str]:
@@ -277,37 +304,37 @@ class StudyResult:
 
     def leaderboard(self) -> pd.DataFrame:
         """Return one row for each backtest on the validate window, best first."""
-        return self.data.leaderboard.copy()
+        return self.data.ranking.leaderboard.copy()
 
     @property
     def comparison(self) -> pd.DataFrame:
         """The chosen configuration and the market held long, by symbol and window."""
-        return self.data.comparison
+        return self.data.series.comparison
 
     @property
     def folds(self) -> pd.DataFrame:
         """What each fold of a walk-forward study chose, and how that did; empty for one fold."""
-        return self.data.folds
+        return self.data.joined.folds
 
     @property
     def stitched(self) -> Mapping[str, Any]:
         """Metrics of the test windows of all folds joined; empty for one fold."""
-        return self.data.stitched
+        return self.data.joined.figures
 
     @property
     def stitched_equity(self) -> pd.DataFrame:
         """Returns and equity of the test windows of all folds joined, by period."""
-        return self.data.stitched_equity
+        return self.data.joined.equity
 
     @property
     def trades(self) -> pd.DataFrame:
         """Closed trades of the chosen configuration, by symbol and window."""
-        return self.data.trades
+        return self.data.series.trades
 
     @property
     def equity(self) -> pd.DataFrame:
         """Equity of the chosen configuration and of buy-and-hold, by symbol and window."""
-        return self.data.equity
+        return self.data.series.equity
 
     @property
     def verdict(self) -> Judgement | None:

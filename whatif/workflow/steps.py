@@ -10,7 +10,7 @@ from rich.console import Console
 from whatif.errors import StudyError
 from whatif.lake import read_pinned, writer_lock
 from whatif.pins import LakeLocation, Pin
-from whatif.report import ReportData
+from whatif.report import Origin, Ranking, ReportData
 from whatif.resolve import check_bars, check_study, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
 from whatif.study import Study, load_study
@@ -56,15 +56,8 @@ def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, 
     study = load_study(path)
     resolved, missing = replayed(resolve_study(study, location), location)
     board = choose_in_folds(ResultStore(location, resolved))[-1].board
-    data = ReportData(
-        study=study.study,
-        study_text=study.text,
-        objective=study.objective,
-        rank=study.rank,
-        leaderboard=board,
-        axes=tuple(study.axes),
-    )
-    return data, missing
+    ranking = Ranking(study.objective, study.rank, board, tuple(study.axes))
+    return ReportData(Origin(study.study, study.text), ranking), missing
 
 
 def _say(console: Console) -> Say:
