@@ -68,7 +68,7 @@ def test_half_of_the_grid_in_two_rounds(market, go, make_study, write_study, sea
     assert swept == [4, 4]
     first = rows_of(market, RESULTS)
     data, missing = stored_leaderboard(path, market)
-    assert (len(data.leaderboard), missing) == (2, 4)
+    assert (len(data.ranking.leaderboard), missing) == (2, 4)
 
     result = go(**changes)
     assert (result.computed, result.resumed, result.failed) == (4, 4, 0)
