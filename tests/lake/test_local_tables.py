@@ -127,6 +127,8 @@ def test_old_metadata_goes(lake) -> None:
         set_properties(None, lake, "pairs", {"whatif.k": str(k)})
     files = sorted(p.name for p in (lake.table_folder("pairs") / "metadata").glob("v*.json"))
     assert len(files) == 4
+    sums = (lake.table_folder("pairs") / "metadata").glob(".v*.crc")
+    assert sorted(path.name for path in sums) == sorted(f".{name}.crc" for name in files)
     assert files[-1] == "v9.metadata.json" or "v10.metadata.json" in files
 
 

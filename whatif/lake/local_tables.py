@@ -57,7 +57,7 @@ from whatif.pins import (
 )
 
 if TYPE_CHECKING:
-    from pyiceberg.io import OutputStream
+    from pyiceberg.io import InputFile, OutputFile, OutputStream
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
     from pyiceberg.typedef import Identifier
@@ -249,6 +249,13 @@ class SummedFileIO(PyArrowFileIO):
         if path is None:
             raise LakeError(f"{location} is no file of this machine, where the local lake is")
         return _SummedFile(location, str(path), LocalFileSystem())
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Delete a file, and its checksum file."""
+        super().delete(location)
+        path = local_path(location if isinstance(location, str) else location.location)
+        if path is not None:
+            checksum_file(path).unlink(missing_ok=True)
 
 
 class _SummedFile(PyArrowFile):

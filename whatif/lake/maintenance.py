@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,7 @@ from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import (
     LakeLocation,
-    checksum_file,
     in_words,
-    local_path,
     newest_metadata,
     open_table,
     table_exists,
@@ -163,10 +162,8 @@ def _expire_snapshots(table: Table, kept: int, kept_for: timedelta) -> None:
     unused = _files(table, gone) - _files(table, stay)
     table.maintenance.expire_snapshots().by_ids([snapshot.snapshot_id for snapshot in gone]).commit()
     for file in unused:
-        path = local_path(file)
-        if path is not None:
-            path.unlink(missing_ok=True)
-            checksum_file(path).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            table.io.delete(file)
 
 
 def _files(table: Table, snapshots: Sequence[Snapshot]) -> set[str]:
