@@ -22,7 +22,7 @@ from whatif.lake import (
     tag_pin,
 )
 from whatif.lake.local_tables import FolderCatalog
-from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
+from whatif.pins import LakeLocation, Pin, current_pin, open_table, read_arrow, tagged_pin
 from whatif.pins.integrity import checksum_fault
 
 PAIRS = TableSpec(
@@ -155,6 +155,19 @@ def test_a_version_that_is_there_is_never_replaced(lake, monkeypatch) -> None:
 def test_a_table_that_is_not_there_is_named(lake) -> None:
     with pytest.raises(LakeError, match=r"whatif\.pairs does not exist"):
         set_properties(None, lake, "pairs", {})
+
+
+def test_without_a_session_nothing_is_written_beside_a_catalog_service(lake) -> None:
+    service = replace(lake, local=False)
+    row = dict.fromkeys(PAIRS.column_names)
+    for write in (
+        lambda: set_properties(None, service, "pairs", {"whatif.x": "1"}),
+        lambda: tag_pin(None, service, Pin("pairs", 1, "somewhere"), "mine"),
+        lambda: append_rows(None, service, PAIRS, [row]),
+    ):
+        with pytest.raises(LakeError, match="catalog lake is a service: give a Spark session"):
+            write()
+    assert not lake.home.exists()
 
 
 def test_types_that_no_table_has_are_refused(lake) -> None:

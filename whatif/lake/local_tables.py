@@ -169,9 +169,16 @@ class FolderCatalog(NoopCatalog):
     ----------
     location : LakeLocation
         The local lake.
+
+    Raises
+    ------
+    LakeError
+        If the tables are in a catalog service, which Spark alone writes to.
     """
 
     def __init__(self, location: LakeLocation) -> None:
+        if not location.local:
+            raise LakeError(f"{location.described} is a service: give a Spark session, which writes to it")
         super().__init__(location.catalog, warehouse=str(location.warehouse))
         self.location = location
 
