@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from whatif.errors import LakeError
-from whatif.lake import TableSpec, append, append_rows, create_tables, examine, tag_pin
+from whatif.lake import TableSpec, append, append_rows, create_tables, examine, set_properties, tag_pin
 from whatif.lake.maintenance import maintain
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
 from whatif.workflow.study import _Run
@@ -86,6 +87,28 @@ def test_what_python_wrote_is_joined_and_no_file_is_left_behind(lake_home) -> No
     # one file of rows, a manifest of it and one of what it replaced, their list, and the checksums of each
     assert len(files_of(lake_home)) == 8
     assert examine(lake_home) == []
+
+
+def test_what_was_joined_is_not_joined_again(lake_home) -> None:
+    create_tables(None, lake_home, [PAIRS])
+    set_properties(None, lake_home, "pairs", {"write.target-file-size-bytes": "20000"})
+    draw = random.Random(5)
+    # texts that are alike take many times the room in memory that they take in a file
+    for part in range(8):
+        rows = [{"k": f"the same long text {part}", "n": draw.randrange(2**31)} for _ in range(1500)]
+        append_rows(None, lake_home, PAIRS, rows)
+
+    def sizes() -> dict[str, int]:
+        tasks = open_table(lake_home, "pairs").scan().plan_files()
+        return {task.file.file_path: task.file.file_size_in_bytes for task in tasks}
+
+    before = sizes()
+    maintain(lake_home, [PAIRS], commits=8)
+    joined = sizes()
+    assert len(joined) < len(before) / 2
+    assert sum(size < 15_000 for size in joined.values()) <= 1
+    maintain(lake_home, [PAIRS], commits=0)
+    assert sizes() == joined
 
 
 def test_a_tag_keeps_its_snapshot(lake_home) -> None:

@@ -41,6 +41,8 @@ JOINED = "whatif.joined"
 JOINED_BYTES = 32 * 1024 * 1024
 """About how much of a table's files is joined at once, and held in memory decoded."""
 
+_SIZE = "write.target-file-size-bytes"
+
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
 
@@ -119,6 +121,10 @@ def _join_files(table: Table, spec: TableSpec) -> None:
         scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
         rows = scan.to_table(files)
         rows = rows.sort_by(order) if order else rows
+        # PyIceberg measures rows in memory: files would stay small, and be joined again and again
+        inflated = rows.nbytes / sum(file.file.file_size_in_bytes for file in files)
+        size = {_SIZE: str(int(_file_bytes(table) * inflated))}
+        metadata = table.metadata.model_copy(update={"properties": {**table.properties, **size}})
         with (
             quiet(),
             table.transaction() as change,
@@ -126,18 +132,18 @@ def _join_files(table: Table, spec: TableSpec) -> None:
         ):
             for file in files:
                 made.delete_data_file(file.file)
-            for written in _dataframe_to_data_files(change.table_metadata, rows, table.io, made.commit_uuid):
+            for written in _dataframe_to_data_files(metadata, rows, table.io, made.commit_uuid):
                 made.append_data_file(written)
 
 
 def _small(table: Table) -> Iterator[list[FileScanTask]]:
     """Yield files to join: those well below the size of a table's files, of which no row is deleted."""
-    whole = int(table.properties.get("write.target-file-size-bytes", JOINED_BYTES))
+    limit = 0.75 * _file_bytes(table)
     some: list[FileScanTask] = []
     size = 0
     for task in table.scan().plan_files():
         bytes_there = task.file.file_size_in_bytes
-        if task.delete_files or bytes_there > 0.75 * whole:
+        if task.delete_files or bytes_there > limit:
             continue
         some.append(task)
         size += bytes_there
@@ -146,6 +152,11 @@ def _small(table: Table) -> Iterator[list[FileScanTask]]:
             some, size = [], 0
     if len(some) > 1:
         yield some
+
+
+def _file_bytes(table: Table) -> int:
+    """Return how large a table's files should be, at most what is joined at once."""
+    return min(int(table.properties.get(_SIZE, JOINED_BYTES)), JOINED_BYTES)
 
 
 def _expire_snapshots(table: Table, kept: int, kept_for: timedelta) -> None:
