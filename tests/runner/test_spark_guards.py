@@ -12,7 +12,7 @@ from whatif.errors import MachineError, RunError
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
 from whatif.runner.plan import WorkItem
-from whatif.runner.spark import _gave_up, run_waves
+from whatif.runner.spark import _gave_up, _held_rows, run_waves
 from whatif.search.configuration import Configuration
 from whatif.session import task_slots
 
@@ -30,6 +30,15 @@ def test_a_backtest_that_is_pending_twice_is_refused() -> None:
 
 def test_nothing_pending_needs_no_spark() -> None:
     assert run_waves(None, LakeLocation(Path("none")), None, [], lambda: 2) == 0  # type: ignore[arg-type]
+
+
+def test_of_few_configurations_no_files_of_others_are_opened() -> None:
+    plan = SimpleNamespace(bars=SimpleNamespace(snapshot_id=7), data_digest="d")
+    market = "t.bars_snapshot = 7 AND t.data_digest = 'd'"
+    few = [WorkItem(("A",), w, pending("b", "a").configurations) for w in ("validate", "test")]
+    assert _held_rows(plan, few) == f"{market} AND t.config_id IN ('a', 'b')"  # type: ignore[arg-type]
+    many = [WorkItem(("A",), "validate", pending(*map(str, range(201))).configurations)]
+    assert _held_rows(plan, many) == market  # type: ignore[arg-type]
 
 
 def test_what_spark_could_not_do_is_said_in_one_line() -> None:

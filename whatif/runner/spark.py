@@ -26,9 +26,9 @@ from whatif.domain import (
 )
 from whatif.engines import get_engine
 from whatif.errors import MachineError, RunError, WhatIfError
-from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing, sql_text
 from whatif.pins import LakeLocation
-from whatif.results import NOTHING, Keep, Pending
+from whatif.results import MAX_IN_FILTER, NOTHING, Keep, Pending
 from whatif.runner.in_flight import MAX_AT_ONCE, Wave, WavesInFlight
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.watch import STDERR, where_workers_say
@@ -231,7 +231,7 @@ def _store_wave(
     """Store a wave that is computed; return the seconds that it took."""
     started = time.perf_counter()
     try:
-        store(spark, location, plan, found.rows, keep, max(1, len(wave.items) // ITEMS_PER_FILE))
+        store(spark, location, plan, wave.items, found.rows, keep)
     except WhatIfError:
         raise
     except Exception as error:
@@ -258,17 +258,21 @@ def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> RunE
 
 
 def store(
-    spark: SparkSession, location: LakeLocation, plan: Plan, rows: DataFrame, keep: Keep, files: int = 1
+    spark: SparkSession,
+    location: LakeLocation,
+    plan: Plan,
+    items: Sequence[WorkItem],
+    rows: DataFrame,
+    keep: Keep,
 ) -> None:
-    """Store worker rows: what each table lacks, series side by side, `results` last.
+    """Store the rows of work items: what each table lacks, series side by side, `results` last.
 
-    Rows of a wave are few, so they are written as so many `files`; the series of all
+    Rows of a wave are few, so they are written as few files; the series of all
     backtests are not, and are left as spread as they are.
     """
-    few = rows.coalesce(files)
+    few = rows.coalesce(max(1, len(items) // ITEMS_PER_FILE))
     good = few.where(F.col("status") == "ok")
-    # literals, so that files of other markets and slices are not even opened
-    mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
+    mine = _held_rows(plan, items)
     series = [(RETURNS, good)]
     for table, prefix, arrays, number, wanted in (
         (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
@@ -285,6 +289,19 @@ def store(
         for one in storing:
             one.result()
     insert_missing(spark, location, RESULTS, few, mine, distinct=True)
+
+
+def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
+    """Return SQL that holds for what a table `t` may hold of work items already.
+
+    Of literals, so that files of other markets and slices are not even opened, nor of few configurations
+    those of others: a lake's tables hold the series of every study on the same bars.
+    """
+    mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
+    ids = {configuration.config_id for item in items for configuration in item.configurations}
+    if len(ids) > MAX_IN_FILTER:
+        return mine
+    return f"{mine} AND t.config_id IN ({', '.join(sql_text(name) for name in sorted(ids))})"
 
 
 def _name() -> Column:
