@@ -167,7 +167,7 @@ class TestRunWaves:
     def stored(self, monkeypatch: pytest.MonkeyPatch, hurried: None) -> list[list[str]]:
         found: list[list[str]] = []
 
-        def store(_: Any, __: Any, ___: Any, rows: Any, *____: Any) -> None:
+        def store(_: Any, __: Any, ___: Any, ____: Any, rows: Any, _____: Any) -> None:
             found.append(rows.ids)
 
         monkeypatch.setattr(runner, "store", store)
