@@ -125,6 +125,13 @@ def inlinable(function: _F) -> _F:
     return marked
 
 
+def inlinable_lean(function: _F) -> _F:
+    """Do as `inlinable` for what makes no array; it becomes a piece of each kernel that calls it."""
+    options = {"error_model": "numpy", "forceinline": True, **_FROM_PYTHON}
+    marked: _F = register_jitable(_nrt=False, **options)(function)
+    return marked
+
+
 @overload(float)
 def _float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares the two signatures
     """Let machine code do ``float(a > b)``, which numba leaves out."""

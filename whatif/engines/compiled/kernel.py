@@ -127,7 +127,7 @@ def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
 
 
 def _text_of(text: str, lean: bool) -> str:
-    return text if lean else text.replace("jit_lean", "jit")
+    return text if lean else text.replace("jit_lean", "jit").replace("inlinable_lean", "inlinable")
 
 
 def kernel_text(

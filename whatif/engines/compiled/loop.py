@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain import Tally, inlinable, jit_lean, settled, tally
+from whatif.domain import Tally, inlinable, inlinable_lean, jit_lean, settled, tally
 from whatif.engines.compiled.broker import (
     Costs,
     Slippage,
@@ -103,6 +103,33 @@ class Book(NamedTuple):
     cash: FloatArray
 
 
+class Account(NamedTuple):
+    """Cash, signed size, average entry price, and the row on which the position was opened."""
+
+    cash: float
+    size: float
+    price: float
+    opened_row: int
+
+
+class OrderCount(NamedTuple):
+    """Orders that wait, whether the newest is unchecked, executions, and orders refused for want of cash."""
+
+    waiting: int
+    unchecked: bool
+    fills: int
+    rejected: int
+
+
+class Asked(NamedTuple):
+    """What a step answered: code and amount, bars since the entry, and which fields beyond size it fills."""
+
+    code: int
+    amount: float
+    held: int
+    filled: int
+
+
 class Outcome(NamedTuple):
     """What a run ended with.
 
@@ -143,7 +170,7 @@ def worth_at(close: float, position: Position, costs: Costs) -> float:
     return value if size == 0.0 else account_value(cash, size, price, close, costs)
 
 
-@inlinable
+@inlinable_lean
 def stretch(
     closes: FloatArray,
     begin: int,
@@ -184,7 +211,7 @@ def is_intent(code: int, amount: float) -> bool:
     return known and math.isfinite(amount) and (amount >= 0.0 or code not in (BUY, SELL))
 
 
-@inlinable
+@inlinable_lean
 def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> None:
     """Write an order that waits, of which `rest` is not filled, to place `at` of a book."""
     book.order_size[at] = order
@@ -192,7 +219,7 @@ def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> 
     book.order_close[at] = close
 
 
-@inlinable
+@inlinable_lean
 def write_execution(
     book: Book,
     at: int,
@@ -212,10 +239,175 @@ def write_execution(
     book.executions[OPENED_FEE, at] = opened_fee
 
 
+@inlinable_lean
+def keep_curve(
+    book: Book, begin: int, end: int, first: int, closes: FloatArray, position: Position, costs: Costs
+) -> None:
+    """Write value and cash at the closes of the rows `begin` to `end`, if the book has room for them."""
+    if len(book.equity) > 0:
+        for k in range(begin, end):
+            book.equity[k - first] = worth_at(closes[k], position, costs)
+            book.cash[k - first] = position[0]
+
+
+@inlinable_lean
+def mark_periods(period: int, row: int, ends: IntArray, levels: FloatArray, value: float) -> int:
+    """Write equity to the periods from `period` on that end before a row; return the next period."""
+    while period < len(ends) and ends[period] <= row:
+        period += 1
+        levels[period] = value
+    return period
+
+
+@inlinable_lean
+def fill_orders(
+    i: int,
+    first: int,
+    bar: tuple[float, float, float],
+    account: Account,
+    orders: OrderCount,
+    broker: Broker,
+    book: Book,
+) -> tuple[bool, Account, OrderCount]:
+    """Check cash for the newest order that waits if that is to do, and fill what fills on row `i`.
+
+    Parameters
+    ----------
+    bar : tuple of float
+        Its open, high and low.
+
+    Returns
+    -------
+    bool, Account, OrderCount
+        Whether the book had room for all executions; account and orders after them.
+    """
+    cash, size, price, opened_row = account
+    waiting, unchecked, fills, rejected = orders
+    bar_open, high, low = bar
+    if unchecked and broker.checksubmit:
+        last = waiting - 1
+        order, at = book.order_size[last], book.order_close[last]
+        if not cash_after_check(cash, size, price, order, at, broker.costs) >= 0.0:
+            rejected += 1
+            waiting = last
+    kept = 0
+    for k in range(waiting):
+        order, rest = book.order_size[k], book.order_rest[k]
+        at = fill_price(order, book.order_close[k] if broker.coc else bar_open, high, low, broker.slippage)
+        if math.isnan(at):
+            keep_order(book, kept, order, rest, book.order_close[k])
+            kept += 1
+            continue
+        cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
+            cash, size, price, rest, at, broker.costs
+        )
+        rest -= closed + opened
+        if refused:
+            rejected += 1
+        elif rest != 0.0:
+            # the parts of a reversal need not add up to its size; the order lives on
+            keep_order(book, kept, order, rest, book.order_close[k])
+            kept += 1
+        if closed != 0.0 or opened != 0.0:
+            if fills == len(book.row):
+                return False, account, orders
+            write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
+            fills += 1
+        if opened != 0.0 and size == opened:
+            opened_row = i
+    return True, Account(cash, size, price, opened_row), OrderCount(kept, False, fills, rejected)
+
+
+@inlinable_lean
+def ask_step(
+    i: int,
+    halt: int,
+    lookback: int,
+    series: tuple[FloatArray, ...],
+    values: tuple[Any, ...],
+    clock: Clock,
+    account: Account,
+    value: float,
+    waiting: int,
+    costs: Costs,
+    scratch: FloatArray,
+) -> tuple[int, Asked]:
+    """Ask the step from row `i` on, until it wants something, overlays want a look, or `halt` is next.
+
+    Returns
+    -------
+    int, Asked
+        The row that was asked last, and what was answered there.
+    """
+    x = arrays_of(series)
+    p = params_of(values)
+    cash, size, price, opened_row = account
+    code, amount, held, filled = HOLD, 0.0, 0, 0
+    while True:
+        if i >= lookback:
+            now = value
+            if size != 0.0:
+                now = account_value(cash, size, price, x.close[i], costs)
+                held = i - opened_row
+            minute, to_close = clock.minute[i], clock.to_close[i]
+            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
+            answer = step(i, seen_of(series, i), p, state)
+            if ORDERS:
+                filled = fields_filled(answer)
+                code, asked, _, _, _, _ = answer
+            else:
+                code, asked = answer
+            amount = float(asked)
+        if code != HOLD or filled != 0 or OVERLAID or i + 1 >= halt:
+            return i, Asked(code, amount, held, filled)
+        i += 1
+
+
 @inlinable
 def failed_outcome(failed: int, at: int, code: int, amount: float) -> Outcome:
     """Return the outcome of a run that ended early."""
     return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, failed, at, code, amount)
+
+
+@inlinable_lean
+def place_order(
+    i: int,
+    lookback: int,
+    close: float,
+    to_close: int,
+    asked: Asked,
+    account: Account,
+    value: float,
+    orders: OrderCount,
+    costs: Costs,
+    rules: OverlayRules,
+    book: Book,
+) -> tuple[int, int, float, OrderCount]:
+    """Keep the order that a step's answer makes of itself or by the overlays, if it makes one.
+
+    Returns
+    -------
+    int, int, float, OrderCount
+        0, or why the run ends here; with code and amount to say of it; and the orders after it.
+    """
+    code, amount, held, filled = asked
+    if filled != 0:
+        return BAD_ORDER, filled, amount, orders
+    if not is_intent(code, amount):
+        return BAD_INTENT, code, amount, orders
+    _, size, price, _ = account
+    if OVERLAID and i >= lookback:
+        code, amount = apply_overlays(code, amount, close, size, price, held, value, to_close, rules)
+        code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
+    if code != HOLD:
+        order = order_size(code, amount, size, price, value, close, costs)
+        if not abs(order) <= LARGEST_SIZE:
+            return BAD_SIZE, code, order, orders
+        if order != 0.0:
+            waiting, _, fills, rejected = orders
+            keep_order(book, waiting, order, order, close)
+            orders = OrderCount(waiting + 1, True, fills, rejected)
+    return 0, code, amount, orders
 
 
 def run_bars_python(
@@ -250,116 +442,45 @@ def run_bars_python(
         Scratch and memory hold zeros; everything else is overwritten.
     """
     x = arrays_of(series)
-    p = params_of(values)
-    costs, slippage = broker.costs, broker.slippage
-    cash, value = broker.cash, broker.cash
-    size, price = 0.0, 0.0
-    opened_row, waiting, unchecked = 0, 0, False
-    fills, rejected, bars_held = 0, 0, 0
+    costs = broker.costs
+    account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, 0, 0)
+    value, bars_held = broker.cash, 0
     so_far = (broker.cash, broker.cash, 0.0, 0, 0, 0.0)
-    keeps = len(book.equity) > 0
-    book.levels[0] = cash
-    period, periods = 0, len(ends)
-    i = first
+    book.levels[0] = value
+    period, i = 0, first
     while i < stop:
         # what happens on few bars stands outside of the inner loop: periods end, orders are filled
-        while period < periods and ends[period] + first <= i:
-            period += 1
-            book.levels[period] = value
-        halt = ends[period] + first if period < periods else stop
-        if waiting > 0:
-            if unchecked and broker.checksubmit:
-                last = waiting - 1
-                order, at = book.order_size[last], book.order_close[last]
-                if not cash_after_check(cash, size, price, order, at, costs) >= 0.0:
-                    rejected += 1
-                    waiting = last
-            unchecked = False
-            kept = 0
-            for k in range(waiting):
-                order = book.order_size[k]
-                at = book.order_close[k] if broker.coc else x.open[i]
-                at = fill_price(order, at, x.high[i], x.low[i], slippage)
-                rest = book.order_rest[k]
-                if math.isnan(at):
-                    keep_order(book, kept, order, rest, book.order_close[k])
-                    kept += 1
-                    continue
-                cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-                    cash, size, price, rest, at, costs
-                )
-                rest -= closed + opened
-                if refused:
-                    rejected += 1
-                elif rest != 0.0:
-                    # the parts of a reversal need not add up to its size; the order lives on
-                    keep_order(book, kept, order, rest, book.order_close[k])
-                    kept += 1
-                if closed != 0.0 or opened != 0.0:
-                    if fills == len(book.row):
-                        return failed_outcome(FULL_BOOK, i, 0, 0.0)
-                    write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
-                    fills += 1
-                if opened != 0.0 and size == opened:
-                    opened_row = i
-            waiting = kept
-            value = account_value(cash, size, price, x.close[i], costs)
-        if waiting > 0:
+        period = mark_periods(period, i - first, ends, book.levels, value)
+        halt = ends[period] + first if period < len(ends) else stop
+        if orders.waiting > 0:
+            bar = (x.open[i], x.high[i], x.low[i])
+            fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book)
+            if not fits:
+                return failed_outcome(FULL_BOOK, i, 0, 0.0)
+            value = account_value(account.cash, account.size, account.price, x.close[i], costs)
+        if orders.waiting > 0:
             halt = i + 1
         # two short loops are faster than a long one: the step is asked until it wants something, and
         # then what the account was worth on those bars is added up
         begin = i
-        code, amount, held, filled = HOLD, 0.0, 0, 0
-        while True:
-            if i >= lookback:
-                now = value
-                if size != 0.0:
-                    now = account_value(cash, size, price, x.close[i], costs)
-                    held = i - opened_row
-                minute, to_close = clock.minute[i], clock.to_close[i]
-                state = State(size, price, held, cash, now, waiting, minute, to_close, book.scratch)
-                answer = step(i, seen_of(series, i), p, state)
-                if ORDERS:
-                    filled = fields_filled(answer)
-                    code, asked, _, _, _, _ = answer
-                else:
-                    code, asked = answer
-                amount = float(asked)
-            if code != HOLD or filled != 0 or OVERLAID or i + 1 >= halt:
-                break
-            i += 1
-        position = (cash, size, price, value)
+        i, asked = ask_step(
+            i, halt, lookback, series, values, clock, account, value, orders.waiting, costs, book.scratch
+        )
+        position = (account.cash, account.size, account.price, value)
         value, so_far = stretch(x.close, begin, i + 1, position, costs, so_far)
-        if size != 0.0:
+        if account.size != 0.0:
             bars_held += i + 1 - begin
-        if keeps:
-            for k in range(begin, i + 1):
-                book.equity[k - first] = worth_at(x.close[k], position, costs)
-                book.cash[k - first] = cash
-        if filled != 0:
-            return failed_outcome(BAD_ORDER, i, filled, amount)
-        if not is_intent(code, amount):
-            return failed_outcome(BAD_INTENT, i, code, amount)
-        close = x.close[i]
-        if OVERLAID and i >= lookback:
-            code, amount = apply_overlays(
-                code, amount, close, size, price, held, value, clock.to_close[i], rules
-            )
-            code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
-        if code != HOLD:
-            order = order_size(code, amount, size, price, value, close, costs)
-            if not abs(order) <= LARGEST_SIZE:
-                return failed_outcome(BAD_SIZE, i, code, order)
-            if order != 0.0:
-                keep_order(book, waiting, order, order, close)
-                waiting += 1
-                unchecked = True
+        keep_curve(book, begin, i + 1, first, x.close, position, costs)
+        failed, code, amount, orders = place_order(
+            i, lookback, x.close[i], clock.to_close[i], asked, account, value, orders, costs, rules, book
+        )
+        if failed != 0:
+            return failed_outcome(failed, i, code, amount)
         i += 1
-    while period < periods:
-        period += 1
-        book.levels[period] = value
+    mark_periods(period, stop - first, ends, book.levels, value)
     peak, trough, deepest, below, longest, equity_sum = so_far
     deepest, longest = settled(peak, trough, deepest, below, longest)
+    size, fills, rejected = account.size, orders.fills, orders.rejected
     return Outcome(value, size, fills, rejected, deepest, longest, equity_sum, bars_held, 0, 0, 0, 0.0)
 
 
