@@ -92,7 +92,7 @@ class Bars:
 
 
 def bar_ends(bars: Bars, bar_us: int) -> IntArray:
-    """Return the instant at which each bar is complete, microseconds UTC.
+    """Return the instant at which each bar is complete, int64 array (n,), microseconds since 1970-01-01 UTC.
 
     A bar inside regular hours ends at its session's close at the latest; a bar of a
     whole session ends there.

@@ -20,7 +20,7 @@ DAY_S = 86_400
 
 
 def microseconds(series: pd.Series | pd.DatetimeIndex) -> IntArray:
-    """Return timestamps (UTC, tz-aware or naive) as int64 microseconds since 1970-01-01 UTC."""
+    """Return timestamps (UTC, tz-aware or naive) as microseconds since 1970-01-01 UTC, int64 array (n,)."""
     stamps = pd.DatetimeIndex(series)
     if stamps.tz is not None:
         stamps = stamps.tz_convert("UTC")
@@ -33,18 +33,26 @@ def instant_us(stamp: pd.Timestamp) -> int:
 
 
 def days(series: pd.Series | pd.DatetimeIndex) -> IntArray:
-    """Return dates as int64 days since 1970-01-01."""
+    """Return dates as days since 1970-01-01, int64 array (n,)."""
     stamps = pd.DatetimeIndex(pd.to_datetime(series))
     return np.asarray(stamps.as_unit("s").asi8 // DAY_S, dtype=np.int64)
 
 
 def timestamps(ts: IntArray) -> pd.DatetimeIndex:
-    """Return int64 microseconds since 1970-01-01 UTC as tz-aware timestamps."""
+    """Return microseconds since 1970-01-01 UTC, int64 array (n,), as tz-aware timestamps."""
     return pd.DatetimeIndex(np.asarray(ts, dtype="datetime64[us]")).tz_localize("UTC")
 
 
 def sessions_of(frame: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray]:
-    """Return the columns session, session_open and session_close as days and microseconds."""
+    """Return the columns session, session_open and session_close.
+
+    Returns
+    -------
+    session : int64 array (n,)
+        Days since 1970-01-01.
+    session_open, session_close : int64 array (n,)
+        Microseconds since 1970-01-01 UTC.
+    """
     return (
         days(frame["session"]),
         microseconds(frame["session_open"]),
@@ -69,8 +77,9 @@ def bars_from_frame(
         The symbol that all rows belong to.
     inputs : iterable of str
         Further float columns to carry along by name.
-    sessions : tuple of three int64 arrays, optional
-        Session, its open and its close of each row, in place of the columns.
+    sessions : tuple of three int64 arrays (n,), optional
+        Session, its open and its close of each row, as `sessions_of` returns them, in place of the
+        columns.
     """
     ts = microseconds(frame["ts"])
     ordered = bool((ts[1:] > ts[:-1]).all())

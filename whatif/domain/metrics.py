@@ -168,12 +168,28 @@ def period_returns(equity: FloatArray, ts: IntArray, periods: Periods, cash: flo
 
 
 def sharpe(returns: FloatArray, per_year: float) -> float:
-    """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN without a spread but rounding."""
+    """Return mean / std(ddof=1) * sqrt(per_year), risk-free rate 0; NaN without a spread but rounding.
+
+    Parameters
+    ----------
+    returns : float64 array (k,)
+        Simple return of each period. NaN under two of them, and where one is not finite.
+    per_year : float
+        Periods in a year.
+    """
     return _figures(returns, per_year)[0]
 
 
 def sortino(returns: FloatArray, per_year: float) -> float:
-    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN without a loss but rounding."""
+    """Return mean / sqrt(mean(min(r, 0)^2)) * sqrt(per_year); NaN without a loss but rounding.
+
+    Parameters
+    ----------
+    returns : float64 array (k,)
+        Simple return of each period. NaN under two of them, and where one is not finite.
+    per_year : float
+        Periods in a year.
+    """
     return _figures(returns, per_year)[1]
 
 
@@ -196,7 +212,12 @@ def profit_metrics(net: FloatArray) -> dict[str, float | int]:
     """Return what the net profits of closed trades say: number, win rate, profit factor, SQN.
 
     A trade wins if its net profit is not negative (Backtrader's rule) but for rounding, here of the
-    largest of them. SQN is Backtrader's: sqrt(n) * mean / population deviation of the net profits.
+    largest of them. SQN is Backtrader's: sqrt(c) * mean / population deviation of the net profits.
+
+    Parameters
+    ----------
+    net : float64 array (c,)
+        Net profit of each closed trade.
     """
     _, _, rate, factor, sqn, _, _ = _figures(_NONE, 1.0, net)
     return {"trades": len(net), "win_rate": rate, "profit_factor": factor, "sqn": sqn}

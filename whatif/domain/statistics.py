@@ -106,7 +106,7 @@ def write_returns(levels: FloatArray, returns: FloatArray) -> None:
 
 
 def returns_python(levels: FloatArray, returns: FloatArray) -> None:
-    """Do as `write_returns`."""
+    """Do as `write_returns`: read `levels` (k + 1,), and write into `returns` (k,)."""
     write_returns(levels, returns)
 
 

@@ -15,7 +15,7 @@ PARTIALS = 64
 
 
 def room_for_partials() -> FloatArray:
-    """Return the room in which a sum keeps what it could not add yet."""
+    """Return the room in which a sum keeps what it could not add yet, float64 array (PARTIALS,)."""
     return np.empty(PARTIALS)
 
 
@@ -89,7 +89,7 @@ exact_sum_in = jit_lean(exact_sum_in_python)
 
 
 def exact_sum_python(values: FloatArray, start: int, stop: int) -> tuple[float, float]:
-    """Sum as `exact_sum_in`, in room of its own."""
+    """Sum `values` (n,) from `start` to `stop` as `exact_sum_in`, in room of its own."""
     return exact_sum_in(values, start, stop, np.empty(PARTIALS))
 
 
@@ -100,10 +100,17 @@ exact_sum = jit(exact_sum_python)
 def exact_total(values: FloatArray, count: int, partials: FloatArray) -> float:
     """Sum the first `count` values exactly and round once; equal to `math.fsum` as bytes.
 
-    `partials` is room as `exact_sum_in` takes it.
-
     A double-double runs along with a bound on its error. Rounding is monotone: if both ends of
     that interval round to the same double, so does the exact sum; else it is summed exactly.
+
+    Parameters
+    ----------
+    values : float64 array (n,)
+        Finite values.
+    count : int
+        How many of them, at most n.
+    partials : float64 array (PARTIALS,)
+        Room as `exact_sum_in` takes it; overwritten.
     """
     high = 0.0
     low = 0.0

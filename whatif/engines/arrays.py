@@ -67,7 +67,18 @@ def step_arrays(
 
 
 def read_only(array: _Array) -> _Array:
-    """Return a read-only, contiguous view: machine code is made for one kind of array."""
+    """Return a read-only, contiguous view: machine code is made for one kind of array.
+
+    Parameters
+    ----------
+    array : float64 or int64 array (n,)
+        Left as it is.
+
+    Returns
+    -------
+    float64 or int64 array (n,)
+        `array` itself if it is read-only and contiguous already, a view of a copy if it is not contiguous.
+    """
     if not array.flags.writeable and array.flags.c_contiguous:
         return array
     view = np.ascontiguousarray(array).view()
@@ -81,7 +92,13 @@ def step_params(params: Mapping[str, object]) -> Any:
 
 
 def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
-    """Return whole minutes since the session's open, and until its close, at each bar's start."""
+    """Return whole minutes since the session's open, and until its close, at each bar's start.
+
+    Returns
+    -------
+    minute, to_close : int64 array (n,)
+        Rounded down; `minute` is negative before the open, `to_close` after the close.
+    """
     minute = (bars.ts - bars.session_open) // MINUTE_US
     to_close = (bars.session_close - bars.ts) // MINUTE_US
     return np.asarray(minute, dtype=np.int64), np.asarray(to_close, dtype=np.int64)

@@ -15,7 +15,13 @@ from whatif.typing import BoolArray, FloatArray, IntArray
 
 
 def bar_length(ts: IntArray) -> int:
-    """Return the usual distance between bars in microseconds; from half a day on, a whole day."""
+    """Return the usual distance between bars in microseconds; from half a day on, a whole day.
+
+    Parameters
+    ----------
+    ts : int64 array (n,)
+        Start of each bar, microseconds UTC, in any order; under two bars, the distance is a day.
+    """
     if len(ts) < 2:
         return DAY_US
     steps = np.diff(ts)
@@ -29,6 +35,20 @@ def exchange_sessions(ts: IntArray, exchange: str) -> tuple[IntArray, IntArray, 
     """Return session, open and close of each bar by an exchange's calendar.
 
     A bar outside regular hours belongs to the session of its date in the exchange's time zone.
+
+    Parameters
+    ----------
+    ts : int64 array (n,)
+        Start of each bar, microseconds UTC.
+    exchange : str
+        Whose calendar.
+
+    Returns
+    -------
+    session : int64 array (n,)
+        Days since 1970-01-01.
+    session_open, session_close : int64 array (n,)
+        Microseconds since 1970-01-01 UTC.
 
     Raises
     ------
@@ -58,7 +78,20 @@ def _session_of(ts: IntArray, dates: IntArray, known: Schedule) -> IntArray:
 
 
 def utc_sessions(ts: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Return session, open and close of each bar, a session being a UTC date."""
+    """Return session, open and close of each bar, a session being a UTC date.
+
+    Parameters
+    ----------
+    ts : int64 array (n,)
+        Start of each bar, microseconds UTC.
+
+    Returns
+    -------
+    session : int64 array (n,)
+        Days since 1970-01-01.
+    session_open, session_close : int64 array (n,)
+        Microseconds since 1970-01-01 UTC.
+    """
     session = ts // DAY_US
     return session, session * DAY_US, (session + 1) * DAY_US
 

@@ -121,6 +121,18 @@ def bar_rows(bars: list[Bars], lengths: list[int]) -> list[IntArray]:
     one of its own. It ends after its length, or where the symbol's next bar starts, if that comes
     first; one of several days, where the next one starts. A day whose session closes earlier ends
     there, unless shorter bars go on after the close: whether the day holds those nobody knows.
+
+    Parameters
+    ----------
+    bars : list of Bars
+        One for each symbol.
+    lengths : list of int
+        Length of each symbol's bars, microseconds, see `bar_lengths`.
+
+    Returns
+    -------
+    list of int64 array (n,)
+        For each symbol, of n bars, microseconds UTC.
     """
     shortest = min(lengths)
     found = []

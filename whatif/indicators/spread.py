@@ -62,7 +62,24 @@ def stddev(source: FloatArray, period: int) -> FloatArray:
 
 
 def bollinger_mid(source: FloatArray, period: int) -> FloatArray:
-    """Return the line between Bollinger's bands: `sma`, Backtrader's line `mid`."""
+    """Return the line between Bollinger's bands: `sma`, Backtrader's line `mid`.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Length of the window in bars, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Equal as bytes to line `mid` of Backtrader's `BollingerBands`.
+
+    Notes
+    -----
+    *Timing* and NaN as in `sma`.
+    """
     return sma(source, period)
 
 

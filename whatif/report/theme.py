@@ -83,7 +83,21 @@ def on_timeline(fig: go.Figure, axis: Timeline) -> go.Figure:
 
 
 def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> go.Scatter:
-    """Return a line of the account or of buy-and-hold; `when` as "2024-03-04 14:30", UTC."""
+    """Return a line of the account or of buy-and-hold.
+
+    Parameters
+    ----------
+    x : float64 or datetime64 array (n,)
+        Positions on the time axis, or times.
+    y : float64 array (n,)
+        Values, in money or percent; the line has a gap where one is NaN.
+    who : str
+        "strategy" or "benchmark".
+    when : list of n str, optional
+        Time of each point as "2024-03-04 14:30", UTC.
+    first : bool
+        Whether the legend names it.
+    """
     strategy = who == "strategy"
     head = f"<b>{_TIME}</b><br>" if strategy else ""
     return go.Scatter(
@@ -100,7 +114,17 @@ def in_percent(trace: go.Scatter, filled: bool = False) -> go.Scatter:
 
 
 def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> go.Candlestick:
-    """Return candles at positions `x`."""
+    """Return candles.
+
+    Parameters
+    ----------
+    x : float64 array (n,)
+        Positions on the time axis.
+    bars : pandas.DataFrame
+        `open`, `high`, `low`, `close`; n rows.
+    when : list of n str
+        Time of each candle as "2024-03-04 14:30", UTC.
+    """
     prices: dict[str, Any] = {c: bars[c].to_numpy(dtype=float) for c in ("open", "high", "low", "close")}
     return go.Candlestick(
         x=x, **prices, customdata=when, name="price", showlegend=False,
@@ -147,7 +171,7 @@ def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size
 
 
 def position(x: FloatArray, y: FloatArray) -> go.Scatter:
-    """Return the size held, as a step line."""
+    """Return the size held, `y` (n,), at positions `x` (n,) of the time axis, as a step line."""
     return go.Scatter(
         x=x, y=y, mode="lines", name="position", showlegend=False,
         line={"color": STRATEGY, "width": 1, "shape": "hv"}, fill="tozeroy", fillcolor=_SHADE,

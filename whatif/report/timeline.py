@@ -20,7 +20,7 @@ _NIGHT_US = 3 * _HOUR_US
 
 
 def to_us(stamps: pd.Series) -> IntArray:
-    """Return a column of UTC timestamps as int64 microseconds since 1970."""
+    """Return a column of UTC timestamps as microseconds since 1970, int64 array (n,)."""
     utc = pd.to_datetime(stamps, utc=True).astype("datetime64[us, UTC]")
     return np.asarray(utc.astype("int64"), dtype=np.int64)
 
@@ -65,7 +65,20 @@ class Timeline:
         )
 
     def positions(self, window: str, ts_us: IntArray) -> IntArray:
-        """Return where times stand on the axis: the bar that holds each of them."""
+        """Return where times stand on the axis: the bar that holds each of them.
+
+        Parameters
+        ----------
+        window : str
+            Name of the window that they are in.
+        ts_us : int64 array (n,)
+            Microseconds UTC, in any order.
+
+        Returns
+        -------
+        int64 array (n,)
+            Positions; a time before the window's first bar stands on that one.
+        """
         place = self.windows.index(window)
         stamps = self.stamps[place]
         index = np.clip(np.searchsorted(stamps, ts_us, side="right") - 1, 0, len(stamps) - 1)
@@ -83,7 +96,13 @@ class Timeline:
         return (-0.5 - room, spans[-1][2] + 0.5 + room) if spans else (0.0, 1.0)
 
     def sessions(self) -> tuple[IntArray, IntArray]:
-        """Return position and time of the first bar of each session."""
+        """Return position and time of the first bar of each session.
+
+        Returns
+        -------
+        positions, times : int64 array (k,)
+            Of k sessions, left to right; times in microseconds UTC.
+        """
         parts = [
             (session_starts(s) + o, s[session_starts(s)])
             for s, o in zip(self.stamps, self.offsets, strict=True)
@@ -110,6 +129,16 @@ def session_starts(stamps: IntArray) -> IntArray:
 
     A session starts after a gap of three hours or more, or, where trading goes on for more than a day
     without one, with the first bar of a UTC date.
+
+    Parameters
+    ----------
+    stamps : int64 array (n,)
+        Start of each bar, microseconds UTC, increasing.
+
+    Returns
+    -------
+    int64 array (k,)
+        Increasing indices.
     """
     if not len(stamps):
         return np.zeros(0, np.int64)
@@ -185,7 +214,18 @@ def thin_bars(bars: pd.DataFrame, most: int) -> tuple[pd.DataFrame, int]:
 
 
 def change_points(values: FloatArray) -> IntArray:
-    """Return the indices at which a step line changes, with the first and the last one."""
+    """Return the indices at which a step line changes, with the first and the last one.
+
+    Parameters
+    ----------
+    values : float64 array (n,)
+        Height of the line; NaN counts as a change, also after NaN.
+
+    Returns
+    -------
+    int64 array (k,)
+        Increasing indices.
+    """
     if not len(values):
         return np.zeros(0, np.int64)
     changed = np.append(True, values[1:] != values[:-1])

@@ -64,6 +64,11 @@ def mean_returns(rows: pd.DataFrame, returns: pd.DataFrame) -> dict[tuple[str, s
         config_id and symbol, in the symbols' order.
     returns : DataFrame
         As for `pool`. A configuration that lacks a symbol is left out.
+
+    Returns
+    -------
+    dict of (str, str) to float64 array (k,)
+        One mean for each of the window's k periods; NaN where the return of any symbol is.
     """
     series = _by_backtest(returns)
     found = {}

@@ -45,8 +45,8 @@ def stitch(
     ----------
     rows : sequence of mapping
         Metrics of each window that was traded, in time order, as `results` has them.
-    returns : sequence of float64 array
-        Per-period returns of each window, those in cash included.
+    returns : sequence of float64 array (k,)
+        Per-period returns of each window, those in cash included; k may differ between windows.
     per_year : float
         Periods in a year.
 

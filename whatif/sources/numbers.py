@@ -134,6 +134,13 @@ def may_be_grouped(column: pd.Series, values: FloatArray) -> bool:
     """Tell whether every value with a dot could be thousands, as 1.234 and 12.500, and some value has one.
 
     A value such as 0.125, 1234.500 or 1.5 shows that dots are decimal signs.
+
+    Parameters
+    ----------
+    column : Series (n,)
+        Text.
+    values : float64 array (n,)
+        The same, read with dots as decimal signs; NaN where missing or no number.
     """
     with np.errstate(invalid="ignore"):
         part = values[np.isfinite(values) & (values != np.floor(values))]

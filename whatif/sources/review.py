@@ -55,7 +55,15 @@ class FileReview:
     grouped: dict[str, bool] = field(default_factory=dict)
 
     def count(self, chunk: Chunk, rule: np.ndarray) -> None:
-        """Count the rows of a chunk and the rules that they break."""
+        """Count the rows of a chunk and the rules that they break.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Its n rows, and those with a wrong number of fields.
+        rule : object array (n,)
+            Name of the rule that each row breaks; None where it breaks none.
+        """
         self.layout = chunk.layout
         self.rows += len(chunk) + len(chunk.misfits)
         if chunk.misfits:
@@ -70,6 +78,13 @@ class FileReview:
 
     def look_at_numbers(self, columns: pd.DataFrame, values: dict[str, FloatArray]) -> None:
         """Notice dots that stand between thousands.
+
+        Parameters
+        ----------
+        columns : pandas.DataFrame
+            n rows as they are in the file.
+        values : dict of str to float64 array (n,)
+            The numbers read from them by column; NaN where missing or no number.
 
         Raises
         ------

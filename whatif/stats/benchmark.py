@@ -130,7 +130,18 @@ class Holding:
 
 
 def falls(close: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return each highest close so far, and the lowest close from there to the next."""
+    """Return each highest close so far, and the lowest close from there to the next.
+
+    Parameters
+    ----------
+    close : float64 array (m,)
+        Closes of the window, at least one.
+
+    Returns
+    -------
+    peaks, troughs : float64 array (p,)
+        In time order; the first peak is the first close.
+    """
     first = np.flatnonzero(np.concatenate(([True], close[1:] > np.fmax.accumulate(close)[:-1])))
     return close[first], np.fmin.reduceat(close, first)
 

@@ -81,7 +81,18 @@ def measure(returns: FloatArray, objective: str, per_year: float = 1.0) -> Float
 
 
 def log_growth(returns: FloatArray) -> FloatArray:
-    """Return ln(1 + r); minus infinity where everything, or more, is lost."""
+    """Return ln(1 + r); minus infinity where everything, or more, is lost.
+
+    Parameters
+    ----------
+    returns : float64 array of any shape
+        Simple returns per period.
+
+    Returns
+    -------
+    float64 array of the same shape
+        NaN where a return is.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.log1p(returns)
     return np.asarray(np.where(returns <= -1.0, -np.inf, growth), dtype=np.float64)
@@ -111,6 +122,11 @@ def panel(returns: npt.ArrayLike, fewest: int = 1) -> FloatArray:
 
 def refuse_missing(matrix: FloatArray) -> None:
     """Refuse a matrix that holds NaN or infinity, naming the first column that does.
+
+    Parameters
+    ----------
+    matrix : float64 array (periods, configurations)
+        Returns.
 
     Raises
     ------
@@ -186,7 +202,9 @@ def over_market(returns: FloatArray, market: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    returns, market
+    returns : float64 array (periods,) or (periods, configurations)
+        As in `net_exposure`.
+    market : float64 array (periods,)
         As in `net_exposure`.
 
     Returns

@@ -227,7 +227,13 @@ def compute_statistics(evidence: Evidence, thresholds: Thresholds, seed: int = 0
 
 
 def moments(returns: FloatArray) -> Moments:
-    """Return the Sharpe ratio per period (ddof=1), skewness and kurtosis (3 for a normal) of returns."""
+    """Return the Sharpe ratio per period (ddof=1), skewness and kurtosis (3 for a normal) of returns.
+
+    Parameters
+    ----------
+    returns : float64 array (periods,)
+        Simple returns per period. All three are NaN where `measure` gives no Sharpe ratio.
+    """
     ratio = float(measure(returns, "sharpe"))
     if not math.isfinite(ratio):
         return Moments(NAN, len(returns), NAN, NAN)
@@ -380,6 +386,18 @@ def joined(gains: FloatArray, most: int = MAX_PERIODS) -> FloatArray:
 
     Bootstraps over all columns take time and memory with the periods. Joining leaves the mean of all as
     it is, and with it what is tested; the first periods that do not fill a group are left out.
+
+    Parameters
+    ----------
+    gains : float64 array (periods, configurations)
+        NaN makes the whole group NaN.
+    most : int
+        Periods to keep, at most.
+
+    Returns
+    -------
+    float64 array (groups, configurations)
+        Sums of the groups; `gains` itself if there are no more periods than `most`.
     """
     together = -(-len(gains) // most)
     if together < 2:

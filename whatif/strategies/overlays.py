@@ -61,7 +61,13 @@ def overlay_rules(overlays: Overlays) -> OverlayRules:
 
 
 def overlay_memory(overlays: Overlays) -> FloatArray:
-    """Return what `delay` remembers at the start of a window: as many holds as there are bars of latency."""
+    """Return what `delay` remembers at the start of a window: as many holds as there are bars of latency.
+
+    Returns
+    -------
+    float64 array (2 * latency,)
+        Zeros.
+    """
     return np.zeros(2 * overlays.latency)
 
 

@@ -181,6 +181,11 @@ def stretch(
 ) -> tuple[float, Tally]:
     """Take the rows `begin` to `end` into account, on which nothing was filled.
 
+    Parameters
+    ----------
+    closes : float64 array (n,)
+        Closes by row of the series.
+
     Returns
     -------
     float, Tally
@@ -243,7 +248,13 @@ def write_execution(
 def keep_curve(
     book: Book, begin: int, end: int, first: int, closes: FloatArray, position: Position, costs: Costs
 ) -> None:
-    """Write value and cash at the closes of the rows `begin` to `end`, if the book has room for them."""
+    """Write value and cash at the closes of the rows `begin` to `end`, if the book has room for them.
+
+    Parameters
+    ----------
+    closes : float64 array (n,)
+        Closes by row of the series; the window begins with row `first`.
+    """
     if len(book.equity) > 0:
         for k in range(begin, end):
             book.equity[k - first] = worth_at(closes[k], position, costs)
@@ -252,7 +263,15 @@ def keep_curve(
 
 @inlinable_lean
 def mark_periods(period: int, row: int, ends: IntArray, levels: FloatArray, value: float) -> int:
-    """Write equity to the periods from `period` on that end before a row; return the next period."""
+    """Write equity to the periods from `period` on that end before a row; return the next period.
+
+    Parameters
+    ----------
+    ends : int64 array (k,)
+        Bars of the window that start before each period's end.
+    levels : float64 array (k + 1,)
+        Written to: equity at each period's end, after the initial cash.
+    """
     while period < len(ends) and ends[period] <= row:
         period += 1
         levels[period] = value
@@ -333,6 +352,13 @@ def ask_step(
     scratch: FloatArray,
 ) -> tuple[int, Asked]:
     """Ask the step from row `i` on, until it wants something, overlays want a look, or `halt` is next.
+
+    Parameters
+    ----------
+    series : tuple of float64 arrays (n,)
+        What the step reads as ``x.name``.
+    scratch : float64 array (s,)
+        The values of its own that the step may keep, as many as it declares.
 
     Returns
     -------

@@ -25,12 +25,12 @@ State = _make("State", STATE_FIELDS)
 
 
 def arrays_of(series: tuple[FloatArray, ...]) -> Any:
-    """Return the series by the names under which the step reads them."""
+    """Return the series, a tuple of float64 arrays (n,), by the names under which the step reads them."""
     return series
 
 
 def seen_of(series: tuple[FloatArray, ...], row: int) -> Any:
-    """Return the series as the step sees them on a bar: nothing after it."""
+    """Return the series, a tuple of float64 arrays (n,), as the step sees them on a bar: nothing after it."""
     return series
 
 

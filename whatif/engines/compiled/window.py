@@ -157,7 +157,19 @@ class PreparedWindow:
     def arguments(
         self, kernel: Kernel, given: RunInputs, arrays: Iterable[FloatArray], series: bool = False
     ) -> tuple[Any, ...]:
-        """Return what a kernel is called with, the book last."""
+        """Return what a kernel is called with, the book last.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            The strategy's own loop.
+        given : RunInputs
+            The configuration.
+        arrays : iterable of float64 arrays (stop,)
+            What the step reads as ``x.name``, in the order of `kernel.series`.
+        series : bool
+            Whether the book has room for equity and cash at each bar's close.
+        """
         count = self.stop - self.first
         book = self._book._replace(
             scratch=np.zeros(self.spec.scratch),

@@ -51,7 +51,7 @@ def _made(_context: Any, values: Any, row: Any) -> Any:
 
 
 def upto(values: FloatArray, row: int) -> Any:
-    """Return a series as the step sees it on bar `row`."""
+    """Return a series, float64 array (n,), as the step sees it on bar `row`."""
     cursor = Cursor()
     cursor.row = row
     return Series(values, cursor)
