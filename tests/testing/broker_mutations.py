@@ -69,8 +69,8 @@ _ORDER_OF_THINGS = (
     ),
     (
         "cheating on the close is forgotten",
-        "book.order_close[k] if broker.coc else x.open[i]",
-        "x.open[i]",
+        "book.order_close[k] if broker.coc else bar_open",
+        "bar_open",
     ),
     ("waiting orders are checked again", "if unchecked and broker.checksubmit:", "if broker.checksubmit:"),
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
@@ -81,29 +81,29 @@ _ORDER_OF_THINGS = (
     ("the first bar is skipped", "if i >= lookback:\n", "if i > lookback:\n"),
     (
         "a refusal at execution is not counted",
-        "if refused:\n                    rejected += 1",
-        "if refused:\n                    rejected += 0",
+        "if refused:\n            rejected += 1",
+        "if refused:\n            rejected += 0",
     ),
     ("high and low are swapped", "x.high[i], x.low[i]", "x.low[i], x.high[i]"),
     (
-        "an order that waits takes its next bar's close",
-        "book.order_close[k]\n                    kept += 1\n                    continue",
-        "x.close[i]\n                    kept += 1\n                    continue",
+        "an order that waits takes its next bar's open",
+        "book.order_close[k])\n            kept += 1\n            continue",
+        "bar_open)\n            kept += 1\n            continue",
     ),
     (
         "the step sees no waiting orders",
-        "waiting,\n                    clock.minute[i]",
-        "0,\n                    clock.minute[i]",
+        "now, waiting, minute",
+        "now, 0, minute",
     ),
     (
-        "the step sees the cash it began with",
-        "held,\n                    cash,",
-        "held,\n                    broker.cash,",
+        "the step sees its account's value as its cash",
+        "held, cash, now",
+        "held, now, now",
     ),
     (
         "minutes are swapped",
-        "clock.minute[i],\n                    clock.to_close[i],",
-        "clock.to_close[i],\n                    clock.minute[i],",
+        "minute, to_close = clock",
+        "to_close, minute = clock",
     ),
     ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
     ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
@@ -119,7 +119,11 @@ _ORDER_OF_THINGS = (
         "now = value",
     ),
     ("a stretch ends a bar too soon", "begin, i + 1, position", "begin, i, position"),
-    ("the book's cash is the first one", "book.cash[k - first] = cash", "book.cash[k - first] = broker.cash"),
+    (
+        "the book's cash is the account's value",
+        "book.cash[k - first] = position[0]",
+        "book.cash[k - first] = position[3]",
+    ),
 )
 
 BROKER: tuple[Mutation, ...] = (

@@ -12,6 +12,7 @@ from whatif.testing.engines import all_differences, first_difference
 from .broker_mutations import BROKER
 from .mutants import Mutation, mutated, verdict
 
+REPOSITORY = Path(__file__).parents[2]
 CHECK = "whatif.testing.engines:first_difference"
 
 TOY = "def fee(size, price):\n    return abs(size) * 0.5 * price\n"
@@ -56,6 +57,12 @@ def test_the_harness_on_a_toy(toy, tmp_path, old, new, expected) -> None:
 def test_a_mutation_changes_exactly_one_place(old) -> None:
     with pytest.raises(ValueError, match="times, not once"):
         mutated(Mutation("toy", "toy", old, "x"), TOY)
+
+
+@pytest.mark.parametrize("mutation", BROKER, ids=[mutation.name.replace(" ", "-") for mutation in BROKER])
+def test_what_is_changed_of_the_broker_is_there_once(mutation) -> None:
+    source = Path(REPOSITORY, *mutation.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    assert mutated(mutation, source) != source
 
 
 def test_the_check_passes_an_engine_that_is_right(engine) -> None:
