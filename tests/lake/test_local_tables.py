@@ -21,8 +21,18 @@ from whatif.lake import (
     set_properties,
     tag_pin,
 )
-from whatif.lake.local_tables import FolderCatalog
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, read_arrow, tagged_pin
+from whatif.lake.local_tables import FolderCatalog, delete_locally, insert_missing_locally
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    current_pin,
+    equal,
+    everything,
+    one_of,
+    open_table,
+    read_arrow,
+    tagged_pin,
+)
 from whatif.pins.integrity import checksum_fault
 
 PAIRS = TableSpec(
@@ -69,6 +79,32 @@ def test_rows_are_appended_in_the_order_of_the_table(lake) -> None:
         (lake.table_folder("pairs") / "data").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns
     )
     assert pa.parquet.read_table(first)["k"].to_pylist() == ["a", "b"]
+
+
+def table(*values: tuple[str, int, list[float] | None]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip("knv", row, strict=True)) for row in values], schema=ARROW)
+
+
+def test_only_what_is_missing_is_inserted_and_nothing_changes(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    insert_missing_locally(lake, PAIRS, table(("b", 1, [2.0]), ("a", 1, None)), everything())
+    before = open_table(lake, "pairs").current_snapshot().snapshot_id
+    insert_missing_locally(lake, PAIRS, table(("a", 1, [9.0]), ("a", 2, [3.0])), equal("k", "a"))
+    assert sorted(rows(lake), key=str) == [("a", 1, None), ("a", 2, [3.0]), ("b", 1, [2.0])]
+    after = open_table(lake, "pairs").current_snapshot()
+    assert after.parent_snapshot_id == before
+    insert_missing_locally(lake, PAIRS, table(("a", 1, [9.0])), everything())
+    assert open_table(lake, "pairs").current_snapshot().snapshot_id == after.snapshot_id
+
+
+def test_rows_are_deleted(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    delete_locally(lake, "pairs", everything())
+    append_rows(None, lake, PAIRS, [{"k": k, "n": 1, "v": [1.0]} for k in "abc"])
+    delete_locally(lake, "pairs", one_of("k", ["a", "c", "z"]))
+    assert rows(lake) == [("b", 1, [1.0])]
+    delete_locally(lake, "pairs", equal("k", "z"))
+    assert rows(lake) == [("b", 1, [1.0])]
 
 
 def test_a_value_of_another_type_is_no_row(lake) -> None:

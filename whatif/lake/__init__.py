@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
+    from whatif.lake.local_tables import delete_locally, insert_missing_locally
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import maintain
     from whatif.lake.processes import user_name
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         append,
         append_rows,
         delete_matching,
+        delete_rows,
         insert_missing,
         replace,
         take_back,
@@ -45,6 +47,7 @@ else:
             "deliveries": "find_delivery list_deliveries list_refused sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
+            "local_tables": "delete_locally insert_missing_locally",
             "lock": "writer_lock",
             "maintenance": "maintain",
             "processes": "user_name",
@@ -53,6 +56,6 @@ else:
             "spec": "TableSpec sql_text",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append append_rows delete_matching insert_missing replace take_back upsert",
+            "write": "append append_rows delete_matching delete_rows insert_missing replace take_back upsert",
         },
     )

@@ -57,6 +57,7 @@ from whatif.pins import (
 )
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import InputFile, OutputFile, OutputStream
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -112,21 +113,68 @@ def tag_locally(location: LakeLocation, name: str, snapshot_id: int, tag: str) -
         change.create_tag(snapshot_id, tag)
 
 
-def append_locally(location: LakeLocation, spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> None:
+def append_locally(
+    location: LakeLocation, spec: TableSpec, rows: pa.Table | Sequence[Mapping[str, Any]]
+) -> None:
     """Append rows, ordered as the table is, in one commit."""
-    order = [(name, "ascending") for name in spec.sort_order]
     table = _opened(location, spec.name)
-    columns = {name: [row[name] for row in rows] for name in spec.column_names}
-    given = pa.Table.from_pydict(columns, schema=table.schema().as_arrow())
+    if not isinstance(rows, pa.Table):
+        columns = {name: [row[name] for row in rows] for name in spec.column_names}
+        rows = pa.Table.from_pydict(columns, schema=table.schema().as_arrow())
+    _append(table, spec, rows)
+
+
+def insert_missing_locally(
+    location: LakeLocation, spec: TableSpec, rows: pa.Table, near: BooleanExpression
+) -> None:
+    """Append those rows whose key the table does not hold yet, in one commit; none if there are none.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    spec : TableSpec
+        The table.
+    rows : pa.Table
+        Rows with the table's columns; no key comes twice, and none is null.
+    near : BooleanExpression
+        What all rows of the table pass that could have one of those keys.
+    """
+    table = _opened(location, spec.name)
+    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
+    if table.current_snapshot() is not None:
+        keys = given.select(list(spec.key))
+        held = table.scan(row_filter=near, selected_fields=spec.key).to_arrow().cast(keys.schema)
+        if held.num_rows:
+            # by position, since a join takes no lists along
+            numbered = keys.append_column("position", pa.array(range(keys.num_rows), pa.int64()))
+            new = numbered.join(held, list(spec.key), join_type="left anti")
+            given = given.take(new["position"].combine_chunks().sort())
+    if given.num_rows:
+        _append(table, spec, given)
+
+
+def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:
+    """Delete the rows that pass a filter, in one commit."""
+    table = _opened(location, name)
+    if table.current_snapshot() is not None:
+        with quiet():
+            table.delete(rows)
+
+
+def _append(table: Table, spec: TableSpec, rows: pa.Table) -> None:
+    order = [(name, "ascending") for name in spec.sort_order]
+    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
     with quiet():
         table.append(given.sort_by(order) if order else given)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep back what PyIceberg says of settings of a table that it does not know: the size of row groups."""
+    """Keep back what PyIceberg says of settings that it does not know, and of nothing to delete."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Parquet writer option", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Delete operation did not match", category=UserWarning)
         yield
 
 

@@ -10,12 +10,13 @@ from uuid import uuid4
 import pandas as pd
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import append_locally
+from whatif.lake.local_tables import append_locally, delete_locally
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, in_words
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import Column, DataFrame, SparkSession
 
 ATTEMPTS = 10
@@ -129,6 +130,12 @@ def insert_missing(
     # the lock keeps other writers out of the local lake, and nothing has to be looked for
     checked = "" if location.local else f"{_CHECKED} "
     _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
+
+
+def delete_rows(location: LakeLocation, table: TableSpec, rows: BooleanExpression) -> None:
+    """Delete the rows of the local lake that pass a filter, in one atomic commit, without a JVM."""
+    with in_words(location.described), writer_lock(location, f"delete from {table.name}"):
+        delete_locally(location, table.name, rows)
 
 
 def delete_matching(

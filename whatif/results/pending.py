@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whatif.lake import RESULTS, RETURNS, sql_text
+from whatif.lake import RESULTS, RETURNS
 from whatif.pins import all_of, equal, starts_with
 from whatif.results.stopped import STOPPED, is_tried_again
 from whatif.results.store import ResolvedStudy, ResultStore, ranked_on
@@ -89,8 +89,7 @@ def drop_failed(
         symbol = "+".join(part.symbols)
         mine = {c.config_id for c in part.configurations if (c.config_id, symbol) in failed[window]}
         if mine:
-            condition = f"symbol = {sql_text(symbol)} AND status = 'error'"
-            store.delete(session(), RESULTS, window, mine, condition)
+            store.delete(session, RESULTS, window, mine, {"symbol": [symbol], "status": ["error"]})
 
 
 def sweep_of(store: ResultStore, again: Again | None = None) -> tuple[list[Pending], int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, sql_text
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES
 from whatif.results.pending import ALL_UP_TO, keeps_all_returns, work_of
 from whatif.results.store import ResolvedStudy, ResultStore
 from whatif.results.work import NOTHING, Keep, Pending
@@ -88,7 +88,7 @@ def drop_returns(
     Parameters
     ----------
     session : callable
-        Gives Spark, which is asked for only if something is deleted.
+        Gives Spark, which is asked for only if something is deleted in a catalog service.
     store : ResultStore
         The study.
     fold : Fold
@@ -107,8 +107,8 @@ def drop_returns(
     surplus = ({config_id for config_id, _ in store.keys(RETURNS, window)} & mine) - returns_to_keep(ranked)
     if not surplus:
         return None
-    symbols = ", ".join(sql_text("+".join(group)) for group in store.resolved.portfolios)
-    store.delete(session(), RETURNS, window, surplus, f"symbol IN ({symbols})")
+    symbols = ["+".join(group) for group in store.resolved.portfolios]
+    store.delete(session, RETURNS, window, surplus, {"symbol": symbols})
     return len(mine) - len(surplus)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from whatif.domain import Periods, timestamps
-from whatif.lake import TableSpec, delete_matching
+from whatif.lake import TableSpec, delete_matching, delete_rows, sql_text
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -188,24 +188,33 @@ class ResultStore:
 
     def delete(
         self,
-        spark: SparkSession,
+        session: Callable[[], SparkSession],
         table: TableSpec,
         window: Window,
-        configurations: Iterable[str],
-        condition: str,
+        configurations: Collection[str],
+        among: Mapping[str, Collection[str]],
     ) -> None:
-        """Delete rows of some configurations on `window`, of those that SQL says of columns of `table`."""
+        """Delete rows of some configurations on `window` whose columns have one of the values in `among`.
+
+        By Spark on a catalog service, by PyIceberg on a local lake.
+        """
+        resolved, names = self.resolved, sorted(configurations)
+        if self.location.local:
+            mine = Slot(resolved.bars.snapshot_id, resolved.data_digest, window).matches()
+            terms = [one_of(column, sorted(values)) for column, values in among.items()]
+            delete_rows(self.location, table, all_of(mine, one_of("config_id", names), *terms))
+            return
         start, end = (
             f"TIMESTAMP '{t.isoformat()}'" for t in timestamps(np.array([window.start_us, window.end_us]))
         )
-        resolved = self.resolved
         where = (
             f"bars_snapshot = {resolved.bars.snapshot_id} AND data_digest = '{resolved.data_digest}' "
-            f"AND `window` = '{window.name}' AND window_start = {start} AND window_end = {end} "
-            f"AND {condition}"
+            f"AND `window` = '{window.name}' AND window_start = {start} AND window_end = {end}"
         )
-        frame = pd.DataFrame({"config_id": sorted(configurations)})
-        delete_matching(spark, self.location, table, spark.createDataFrame(frame, "config_id string"), where)
+        for column, values in among.items():
+            where += f" AND {column} IN ({', '.join(map(sql_text, sorted(values)))})"
+        frame = session().createDataFrame(pd.DataFrame({"config_id": names}), "config_id string")
+        delete_matching(session(), self.location, table, frame, where)
 
     def stream(
         self, table: TableSpec, columns: Sequence[str], row_filter: BooleanExpression
