@@ -60,6 +60,7 @@ setup(
         "exchange_calendars>=4.10",
         "filelock>=3.16",
         "jinja2>=3.1",
+        "joblib>=1.4",
         "mlflow>=3.10.2,<4",
         "numba>=0.61",
         "numpy>=2,<3",

@@ -226,6 +226,13 @@ def catalog_conf(location: LakeLocation) -> dict[str, str]:
     }
 
 
+def session_runs() -> bool:
+    """Whether this process has a Spark session, which somebody else may have started."""
+    pyspark = sys.modules.get("pyspark")
+    context = getattr(pyspark, "SparkContext", None)
+    return bool(getattr(context, "_active_spark_context", None) or os.environ.get("SPARK_REMOTE"))
+
+
 def _running() -> SparkSession | None:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession

@@ -355,6 +355,25 @@ KILLED = (
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
 seconds, and by what. 62 moments in all."""
 
+SPARK_ONLY = ("pyspark.java_gateway", "whatif.session", "whatif.runner.spark", "whatif.workflow.train")
+LOCAL_RUN = (
+    ("whatif.runner.local:get_reusable_executor", 0.0, "2"),
+    ("whatif.runner.local:get_reusable_executor", 0.5, "2"),
+    ("whatif.runner.local:compute", 1.5, "2+2"),
+    ("whatif.runner.local:insert_missing_locally", 0.0, "2"),
+    ("whatif.runner.local:insert_missing_locally", 0.05, "15"),
+    *(moment for moment in RUN if not moment[0].startswith(SPARK_ONLY)),
+)
+LOCAL_KILLED = (
+    ("whatif.workflow.runners:create_tables", 0.02, "9"),
+    ("whatif.runner.local:get_reusable_executor", 0.3, "9"),
+    ("whatif.runner.local:compute", 1.0, "9"),
+    ("whatif.runner.local:compute", 2.0, "9"),
+    *(("whatif.runner.local:insert_missing_locally", delay, "9") for delay in (0.0, 0.03, 0.06, 0.1, 0.2)),
+    *(moment for moment in KILLED if not moment[0].startswith(SPARK_ONLY)),
+)
+"""The same by the local runner."""
+
 
 def tables(home: Path) -> dict[str, list[str]]:
     location = LakeLocation(home)
@@ -364,9 +383,15 @@ def tables(home: Path) -> dict[str, list[str]]:
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.timeout(7_200)
+@pytest.mark.parametrize(
+    ("runner", "stopped_run", "killed_run"),
+    [("spark", RUN, KILLED), ("local", LOCAL_RUN, LOCAL_KILLED)],
+    ids=["spark", "local"],
+)
 def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
-    stop_at, tmp_path: Path, monkeypatch
+    stop_at, tmp_path: Path, monkeypatch, runner: str, stopped_run, killed_run
 ) -> None:
+    """Of either runner, to what Spark's gives undisturbed."""
     market = SampleMarket(sessions=14, symbols=default_symbols()[1:3])
     files = [str(path) for path in write_sample(market, tmp_path / "sample")]
     study = tmp_path / "study.yaml"
@@ -380,16 +405,17 @@ def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
 
     undisturbed, home = tmp_path / "undisturbed", tmp_path / "home"
     whole(undisturbed, *ingest)
-    whole(undisturbed, "run", str(study))
+    whole(undisturbed, "run", str(study), "--runner", "spark")
+    monkeypatch.setenv("WHATIF_RUNNER", runner)
     expected = tables(undisturbed)
 
     faults: list[tuple[object, ...]] = []
     stopped_home, killed_home = tmp_path / "stopped", tmp_path / "killed"
     for home, arguments, moments in (
         (stopped_home, ingest, INGEST),
-        (stopped_home, ["run", str(study)], RUN),
+        (stopped_home, ["run", str(study)], stopped_run),
         (killed_home, ingest, ()),
-        (killed_home, ["run", str(study)], KILLED),
+        (killed_home, ["run", str(study)], killed_run),
     ):
         monkeypatch.setenv("WHATIF_HOME", str(home))
         for where, seconds, numbers in moments:

@@ -16,9 +16,11 @@ from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.results import Pending
 from whatif.runner import in_flight
-from whatif.runner import spark as runner
+from whatif.runner import run as runner
 from whatif.runner.in_flight import MAX_AT_ONCE, WavesInFlight
 from whatif.runner.plan import Plan
+from whatif.runner.run import Computed
+from whatif.runner.spark import SparkRunner
 from whatif.search.configuration import Configuration
 from whatif.strategies import resolve, to_portable
 
@@ -167,27 +169,28 @@ class TestRunWaves:
     def stored(self, monkeypatch: pytest.MonkeyPatch, hurried: None) -> list[list[str]]:
         found: list[list[str]] = []
 
-        def store(_: Any, __: Any, ___: Any, ____: Any, rows: Any, _____: Any) -> None:
-            found.append(rows.ids)
+        def store(_: Any, __: Any, ___: Any, rows: Any, ____: Any) -> None:
+            found.append(rows)
 
-        monkeypatch.setattr(runner, "store", store)
+        monkeypatch.setattr(SparkRunner, "store", store)
+        monkeypatch.setattr(SparkRunner, "release", lambda _, rows: None)
         return found
 
     def computed(self, monkeypatch: pytest.MonkeyPatch, during: Callable[[list[str]], None]) -> None:
-        def compute(_: Any, __: Plan, items: Any) -> Any:
+        def compute(_: Any, __: Plan, items: Any) -> Computed:
             ids = [c.config_id for item in items for c in item.configurations]
             during(ids)
-            rows = SimpleNamespace(ids=ids, unpersist=lambda: None)
-            return runner._Computed(rows, Counter(ok=len(ids)), 0.1 * len(ids), 0.1)  # type: ignore[arg-type]
+            return Computed(ids, Counter(ok=len(ids)), 0.1 * len(ids), 0.1)
 
-        monkeypatch.setattr(runner, "_compute", compute)
+        monkeypatch.setattr(SparkRunner, "compute", compute)
         monkeypatch.setattr(runner.Pace, "wave_cost", lambda self, left, cores: 100.0 * cores)
 
     def run(self, made_plan: Plan, slots: Callable[[], int], count: int = 12) -> list[runner.WaveDone]:
         some = tuple(Configuration(f"c{k:02}", {}, None, "1min", Execution()) for k in range(count))
         reports: list[runner.WaveDone] = []
         work = [Pending(("A",), "validate", some, 100)]
-        runner.run_waves(Connect(), NOWHERE, made_plan, work, slots, report=reports.append)  # type: ignore[arg-type]
+        spark = SparkRunner(Connect(), NOWHERE, slots)  # type: ignore[arg-type]
+        runner.run_waves(spark, made_plan, work, report=reports.append)
         return reports
 
     @pytest.fixture
@@ -213,7 +216,7 @@ class TestRunWaves:
             computing[int(ids[0][1:]) // 4].set()
 
         self.computed(monkeypatch, during)
-        real = runner.store
+        real = SparkRunner.store
 
         def store(*arguments: Any) -> None:
             later = computing[len(stored) + 1 :]
@@ -221,7 +224,7 @@ class TestRunWaves:
             assert not any(one.is_set() for one in later[1:]), "more waves than one would be lost by a kill"
             real(*arguments)
 
-        monkeypatch.setattr(runner, "store", store)
+        monkeypatch.setattr(SparkRunner, "store", store)
         self.run(made_plan, lambda: 4)
         assert [len(ids) for ids in stored] == [4, 4, 4]
 
@@ -236,8 +239,8 @@ class TestRunWaves:
 
         self.computed(monkeypatch, during)
         monkeypatch.setattr(runner.Pace, "seconds", lambda self, cost, cores: 0.01)
-        real = runner.store
-        monkeypatch.setattr(runner, "store", lambda *a: (real(*a), len(stored) >= 5 and held.set()))
+        real = SparkRunner.store
+        monkeypatch.setattr(SparkRunner, "store", lambda *a: (real(*a), len(stored) >= 5 and held.set()))
         reports = self.run(made_plan, lambda: 2)
         assert len(stored) == 6
         assert "c00" in stored[-1]

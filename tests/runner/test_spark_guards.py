@@ -11,8 +11,10 @@ from whatif.domain.execution import Execution
 from whatif.errors import MachineError, RunError
 from whatif.pins import LakeLocation
 from whatif.results import NOTHING, Keep, Pending
+from whatif.runner.local import LocalRunner
 from whatif.runner.plan import WorkItem
-from whatif.runner.spark import _gave_up, _held_rows, run_waves
+from whatif.runner.run import run_waves
+from whatif.runner.spark import _gave_up, _held_rows
 from whatif.search.configuration import Configuration
 from whatif.session import task_slots
 
@@ -25,11 +27,11 @@ def pending(*names: str, symbol: str = "A") -> Pending:
 def test_a_backtest_that_is_pending_twice_is_refused() -> None:
     work = [pending("a", "b"), pending("a", symbol="B"), pending("b")]
     with pytest.raises(RunError, match=r"backtest \(\('A',\), 'validate', 'b'\) is pending twice"):
-        run_waves(None, LakeLocation(Path("none")), None, work, lambda: 2)  # type: ignore[arg-type]
+        run_waves(LocalRunner(LakeLocation(Path("none"))), None, work)  # type: ignore[arg-type]
 
 
-def test_nothing_pending_needs_no_spark() -> None:
-    assert run_waves(None, LakeLocation(Path("none")), None, [], lambda: 2) == 0  # type: ignore[arg-type]
+def test_nothing_pending_starts_nothing() -> None:
+    assert run_waves(LocalRunner(LakeLocation(Path("none"))), None, []) == 0  # type: ignore[arg-type]
 
 
 def test_of_few_configurations_no_files_of_others_are_opened() -> None:

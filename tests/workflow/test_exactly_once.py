@@ -60,7 +60,7 @@ def backtests(*given):
 
 
 runner.insert_missing, runner.backtests = insert_missing, backtests
-run(Path(study), location=LakeLocation(Path(home)), options=RunOptions(track=False))
+run(Path(study), location=LakeLocation(Path(home)), options=RunOptions(track=False, runner="spark"))
 """
 
 AXES = {"fast": [3, 4, 5, 6], "slow": [15, 20, 25]}

@@ -135,11 +135,12 @@ def _run(
     cores: int,
     at_once: int,
 ) -> dict[str, float]:
-    from whatif.runner import WaveDone, run_waves
+    from whatif.runner import SparkRunner, WaveDone, run_waves
 
     waves: list[WaveDone] = []
     started = time.perf_counter()
-    failed = run_waves(spark, location, plan, pending, lambda: cores, report=waves.append, at_once=at_once)
+    runner = SparkRunner(spark, location, lambda: cores, at_once)
+    failed = run_waves(runner, plan, pending, report=waves.append)
     seconds = time.perf_counter() - started
     backtests = sum(wave.backtests for wave in waves)
     return {"seconds": seconds, "waves": len(waves), "failed": failed, "backtests": backtests}

@@ -19,7 +19,7 @@ from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain import MINUTE_US, Execution
 from whatif.lake import RESULTS, create_tables
 from whatif.results import Pending, Slot, read_rows
-from whatif.runner import Plan, WaveDone, WindowPlan, backtests, run_waves, work_items
+from whatif.runner import Plan, SparkRunner, WaveDone, WindowPlan, backtests, run_waves, work_items
 from whatif.search import BarSlice, Configuration
 from whatif.session import task_slots
 from whatif.splits import Window
@@ -108,8 +108,9 @@ def store(setting: Setting, name: str, engine: str, fast: Sequence[int], slow: S
     plan = _fresh(sweep_plan(market, name, engine))
     pending = crossovers(market, fast, slow, len(market.bars))
     waves: list[WaveDone] = []
+    runner = SparkRunner(spark, location, lambda: task_slots(spark))
     started = time.perf_counter()
-    failed = run_waves(spark, location, plan, pending, lambda: task_slots(spark), report=waves.append)
+    failed = run_waves(runner, plan, pending, report=waves.append)
     return StoredSweep(plan, pending, time.perf_counter() - started, len(waves), failed)
 
 

@@ -63,6 +63,13 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run again the backtests that are stored as failed.")
     ] = False,
+    runner: Annotated[
+        str,
+        typer.Option(
+            envvar="WHATIF_RUNNER",
+            help="What runs backtests: local (processes of this machine, no JVM), spark, or auto.",
+        ),
+    ] = "auto",
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.workflow import RunOptions
@@ -70,7 +77,13 @@ def run(
     _run(
         study,
         output,
-        RunOptions(latest=latest, track=track, time_limit=time_limit, retry_failed=retry_failed),
+        RunOptions(
+            latest=latest,
+            track=track,
+            time_limit=time_limit,
+            retry_failed=retry_failed,
+            runner=runner.strip() or "auto",
+        ),
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from whatif.results.selection import RankedOn, StudySelection, TestResult, select
     from whatif.results.stitch import Stitched, fold_table, stitched
-    from whatif.results.stopped import stopped_for_memory, stopped_for_time
+    from whatif.results.stopped import stopped_for_memory, stopped_for_time, stopped_with_process
     from whatif.results.store import MAX_IN_FILTER, ResolvedStudy, ResultStore, Slot, read_rows
     from whatif.results.trials import Trials, count_looks, count_trials, record_looks
     from whatif.results.work import NOTHING, Keep, Pending
@@ -47,7 +47,7 @@ else:
             "retention": "after_ranking drop_returns not_stored returns_to_keep union while_sweeping",
             "selection": "RankedOn StudySelection TestResult select",
             "stitch": "Stitched fold_table stitched",
-            "stopped": "stopped_for_memory stopped_for_time",
+            "stopped": "stopped_for_memory stopped_for_time stopped_with_process",
             "store": "MAX_IN_FILTER ResolvedStudy ResultStore Slot read_rows",
             "trials": "Trials count_looks count_trials record_looks",
             "work": "Keep NOTHING Pending",

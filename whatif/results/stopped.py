@@ -13,6 +13,16 @@ _NO_MEMORY = (
     "or spark.executor.pyspark.memory of all that share an executor); the next run tries it again"
 )
 
+_PROCESS = (
+    "its process ended each time that it was tried ({said}): for want of memory, or by something in the "
+    "strategy that ends or breaks a process; the next run tries it again"
+)
+
+
+def stopped_with_process(said: str) -> str:
+    """Return the error of a backtest that ended the process it ran in, with what is known of that."""
+    return STOPPED + _PROCESS.format(said=said)
+
 
 def stopped_for_time(seconds: float) -> str:
     """Return the error of a backtest that took too long."""

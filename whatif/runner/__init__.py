@@ -1,4 +1,4 @@
-"""Runner: a study's backtests as work items, computed by Spark's workers in waves and stored as rows."""
+"""Runner: backtests as work items, computed in waves by Spark or by processes of this machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from whatif.runner.apart import Signals, can_run_apart, rows_apart
     from whatif.runner.in_flight import MAX_AT_ONCE
     from whatif.runner.load import array_store, load_bars
+    from whatif.runner.local import LocalRunner
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
-    from whatif.runner.spark import WaveDone, backtests, run_waves
+    from whatif.runner.run import Runner, WaveDone, run_waves
+    from whatif.runner.spark import SparkRunner, backtests
     from whatif.runner.sweep import market_returns, task_of
     from whatif.runner.warm import warm_up
     from whatif.runner.watch import OverLimitError, time_limit
@@ -24,7 +26,9 @@ else:
             "apart": "Signals can_run_apart rows_apart",
             "load": "array_store load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
-            "spark": "WaveDone backtests run_waves",
+            "local": "LocalRunner",
+            "run": "Runner WaveDone run_waves",
+            "spark": "SparkRunner backtests",
             "sweep": "market_returns task_of",
             "in_flight": "MAX_AT_ONCE",
             "warm": "warm_up",

@@ -78,14 +78,23 @@ class WavesInFlight(Generic[T]):
 
     Parameters
     ----------
-    spark : SparkSession
-        The session; of one that has no context (Spark Connect) only times are known.
+    spark : SparkSession or None
+        The session, if it is Spark that computes; of one that has no context (Spark Connect) only times
+        are known.
     at_once : int
         Waves that may be under way at once.
+    cancel : callable
+        Ends what is computed outside of Spark, if the block is left before that is done.
     """
 
-    def __init__(self, spark: SparkSession, at_once: int = MAX_AT_ONCE) -> None:
-        self._context = _context(spark)
+    def __init__(
+        self,
+        spark: SparkSession | None,
+        at_once: int = MAX_AT_ONCE,
+        cancel: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._context = None if spark is None else _context(spark)
+        self._cancel = cancel
         self._at_once = at_once
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="wave")
         self._flying: list[Wave[T]] = []
@@ -101,6 +110,8 @@ class WavesInFlight(Generic[T]):
             with suppress(Exception):
                 if self._context is not None:
                     self._context.cancelJobGroup(one.group)
+        if self._flying:
+            self._cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def __bool__(self) -> bool:

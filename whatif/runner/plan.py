@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whatif.axes import MarketChange
@@ -137,6 +137,13 @@ class WorkItem:
     configurations: tuple[Configuration, ...]
     keep: bool = False
     cost: float = 0.0
+
+    def halves(self) -> tuple[WorkItem, WorkItem]:
+        """Return the item as two, each with half of the configurations."""
+        middle = len(self.configurations) // 2
+        parts = self.configurations[:middle], self.configurations[middle:]
+        first, second = (replace(self, configurations=part, cost=self.cost / 2) for part in parts)
+        return first, second
 
     def to_json(self) -> str:
         """Return the item as text, which is what travels."""

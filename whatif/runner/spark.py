@@ -1,4 +1,4 @@
-"""Waves on Spark: work items sent to workers, and their rows stored."""
+"""Spark runner: work items computed by Spark's workers, and their rows stored by Spark."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,48 +22,20 @@ from whatif.domain import (
     row_columns,
     worker_columns,
 )
-from whatif.engines import get_engine
-from whatif.errors import MachineError, RunError, WhatIfError
+from whatif.errors import MachineError, RunError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing, sql_text
 from whatif.pins import LakeLocation
-from whatif.results import MAX_IN_FILTER, NOTHING, Keep, Pending
-from whatif.runner.in_flight import MAX_AT_ONCE, Wave, WavesInFlight
+from whatif.results import MAX_IN_FILTER, Keep
+from whatif.runner.in_flight import MAX_AT_ONCE
 from whatif.runner.plan import Plan, WorkItem
+from whatif.runner.run import Computed, log_file
 from whatif.runner.watch import STDERR, where_workers_say
-from whatif.runner.waves import Pace, take_wave, total_cost, work_items
-from whatif.strategies import from_portable
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
 
 _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name__}: (.+)")
 """The line of a worker's traceback that says what its machine could not do."""
-
-MAX_LOG_BYTES = 20_000_000
-"""Size from which the next run begins the workers' log on one machine anew."""
-
-
-@dataclass(frozen=True)
-class WaveDone:
-    """What a finished wave reports.
-
-    Attributes
-    ----------
-    backtests, failed : int
-        Rows of this wave, and those among them with an error.
-    cost : float
-        Configuration-bars of this wave.
-    remaining : float
-        Configuration-bars that are left.
-    seconds : float
-        Wall time of the wave, with its commit.
-    """
-
-    backtests: int
-    failed: int
-    cost: float
-    remaining: float
-    seconds: float
 
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
@@ -84,161 +54,68 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
     )
 
 
-@dataclass(frozen=True)
-class _CutWave:
-    """A wave and what it is cut into."""
+@dataclass
+class SparkRunner:
+    """Waves as Spark jobs: one task for each work item, rows kept by executors until they are stored.
 
-    cost: float
-    items: Sequence[WorkItem]
-    cores: int
-
-
-@dataclass(frozen=True)
-class _Computed:
-    """A wave's rows before they are stored: on the executors, counted, with what they took."""
-
-    rows: DataFrame
-    counts: Counter[str]
-    working: float
-    seconds: float
-
-
-def run_waves(
-    spark: SparkSession,
-    location: LakeLocation,
-    plan: Plan,
-    pending: Sequence[Pending],
-    slots: Callable[[], int],
-    keep: Keep = NOTHING,
-    report: Callable[[WaveDone], None] = lambda _: None,
-    at_once: int = MAX_AT_ONCE,
-) -> int:
-    """Run all pending backtests and store their rows; return how many failed.
-
-    Each wave is one Spark job, followed by its commits: series first, `results` last. The next
-    wave is computed while they are made, so that executors do not wait for the driver. A
-    backtest counts as done when `results` holds it, so whatever is interrupted is computed
-    again and stored once.
-
-    Parameters
+    Attributes
     ----------
-    spark, location, plan, pending
-        Where, what all backtests share, and which ones.
-    slots : callable
-        Tells how many tasks can run at once; asked for each wave, since executors come late and
-        are lost.
-    keep : Keep
-        Whose series are stored.
-    report : callable
-        Takes each wave that is stored.
+    spark : SparkSession
+        The session.
+    location : LakeLocation
+        Where the lake is; its tables exist.
+    ask_slots : callable
+        Tells how many tasks can run at once now: executors come late and are lost.
     at_once : int
         Waves that may be computed at once.
-
-    Raises
-    ------
-    RunError
-        If a backtest is pending twice; or if Spark gives up on a wave: a worker process died
-        each time it was tried, or nothing more could be written.
-    MachineError
-        If what backtests of a wave need could not be read, each time that it was tried. No row of that
-        wave is stored.
     """
-    if not pending:
-        return 0
-    _check_once(pending)
-    plan = replace(plan, log=_log_place(spark, plan.home))
-    pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
-    rest, failed = list(pending), 0
-    with WavesInFlight[_CutWave](spark, at_once) as in_flight:
-        while rest or in_flight:
-            done = in_flight.next_done(bool(rest)) if in_flight else None
-            if done is not None:
-                found, cost = _computed(done, plan.log), done.wave.cost
-                pace.learn_rate(cost, found.seconds * done.wave.cores if done.alone else found.working)
-            if rest and in_flight.has_room():
-                wave, rest = _next_wave(rest, pace, slots(), plan.engine, keep.anything)
-                compute = partial(_compute, spark, plan, wave.items)
-                in_flight.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
-            if done is None:
-                continue
-            pace.storing = _store_wave(spark, location, plan, done.wave, found, keep)
-            failed += found.counts["error"]
-            left = total_cost(rest) + sum(wave.cost for wave in in_flight.waves)
-            seconds = found.seconds + pace.storing
-            report(WaveDone(found.counts.total(), found.counts["error"], cost, left, seconds))
-    return failed
 
+    spark: SparkSession
+    location: LakeLocation
+    ask_slots: Callable[[], int]
+    at_once: int = MAX_AT_ONCE
 
-def _next_wave(
-    rest: Sequence[Pending], pace: Pace, cores: int, engine: str, keep: bool
-) -> tuple[_CutWave, list[Pending]]:
-    taken, rest = take_wave(rest, pace.wave_cost(total_cost(rest), cores))
-    return _CutWave(total_cost(taken), work_items(taken, cores, engine, keep), cores), rest
+    def slots(self) -> int:
+        """Return how many tasks can run at once now."""
+        return self.ask_slots()
 
+    def log_place(self, home: str) -> str:
+        """Return where workers say what they are at: a file of the lake on one machine, else standard error.
 
-def _log_place(spark: SparkSession, home: str) -> str:
-    """Return where workers say what they are at: a file of the lake on one machine, else standard error.
+        On one machine a worker's standard error is the user's terminal.
+        """
+        if not str(self.spark.conf.get("spark.master", "") or "").startswith("local"):
+            return STDERR
+        return log_file(home)
 
-    On one machine a worker's standard error is the user's terminal.
-    """
-    if not str(spark.conf.get("spark.master", "") or "").startswith("local"):
-        return STDERR
-    if not home:
-        return ""
-    path = Path(home) / "logs" / "workers.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.write_bytes(b"")
-    return str(path)
+    def compute(self, plan: Plan, items: Sequence[WorkItem]) -> Computed:
+        """Compute the rows of a wave, which stay on the executors until they are stored."""
+        started = time.perf_counter()
+        rows = backtests(self.spark, plan, items).persist()
+        try:
+            # two values for each backtest of a wave come to the driver, and no more
+            found = rows.select("status", "wall_seconds").collect()
+        except BaseException:
+            rows.unpersist()
+            raise
+        working = sum(row["wall_seconds"] for row in found)
+        counts = Counter(row["status"] for row in found)
+        return Computed(rows, counts, working, time.perf_counter() - started)
 
+    def store(self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep) -> None:
+        """Store the rows of a wave."""
+        store(self.spark, self.location, plan, items, rows, keep)
 
-def _check_once(pending: Sequence[Pending]) -> None:
-    """Make sure of what the tables rely on: that no backtest would give two rows."""
-    keys = [(p.symbols, p.window, c.config_id) for p in pending for c in p.configurations]
-    if len(set(keys)) < len(keys):
-        twice, _ = Counter(keys).most_common(1)[0]
-        raise RunError(f"backtest {twice} is pending twice: every backtest runs once")
-
-
-def _compute(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> _Computed:
-    """Compute the rows of a wave, which stay on the executors until they are stored."""
-    started = time.perf_counter()
-    rows = backtests(spark, plan, items).persist()
-    try:
-        # two values for each backtest of a wave come to the driver, and no more
-        found = rows.select("status", "wall_seconds").collect()
-    except BaseException:
+    def release(self, rows: DataFrame) -> None:
+        """Let executors forget the rows of a wave."""
         rows.unpersist()
-        raise
-    working = sum(row["wall_seconds"] for row in found)
-    return _Computed(rows, Counter(row["status"] for row in found), working, time.perf_counter() - started)
 
+    def failure(self, error: Exception, items: Sequence[WorkItem], log: str) -> RunError:
+        """Return what is said of a wave that could not be computed or stored."""
+        return _gave_up(error, items, log)
 
-def _computed(done: Wave[_CutWave], log: str) -> _Computed:
-    """Return what a wave gave, or say that Spark gave up on it."""
-    try:
-        found: _Computed = done.result()
-    except WhatIfError:
-        raise
-    except Exception as error:
-        raise _gave_up(error, done.wave.items, log) from error
-    return found
-
-
-def _store_wave(
-    spark: SparkSession, location: LakeLocation, plan: Plan, wave: _CutWave, found: _Computed, keep: Keep
-) -> float:
-    """Store a wave that is computed; return the seconds that it took."""
-    started = time.perf_counter()
-    try:
-        store(spark, location, plan, wave.items, found.rows, keep)
-    except WhatIfError:
-        raise
-    except Exception as error:
-        raise _gave_up(error, wave.items, plan.log) from error
-    finally:
-        found.rows.unpersist()
-    return time.perf_counter() - started
+    def cancel(self) -> None:
+        """Do nothing: jobs are cancelled with the waves that they belong to."""
 
 
 def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> RunError:

@@ -32,7 +32,7 @@ from whatif.domain import (
 )
 from whatif.engines import get_engine, keep_in
 from whatif.errors import MachineError, WhatIfError, out_of_memory
-from whatif.results import stopped_for_memory, stopped_for_time
+from whatif.results import stopped_for_memory, stopped_for_time, stopped_with_process
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
 from whatif.runner.load import forget
 from whatif.runner.plan import Plan, WorkItem
@@ -104,19 +104,39 @@ def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, 
 
     def stopped(place: int, seconds: float) -> dict[str, Any]:
         configuration = item.configurations[place]
-        pins = _pins(plan, configuration.model, configuration.timeframe, configuration.fold)
-        row = _shared(plan, item) | _identity(configuration, pins)
-        LOG.info("config_id %s on %s was ended with its process", configuration.config_id, row["symbol"])
-        return row | {
-            "status": "error",
-            "error": stopped_for_time(plan.time_limit),
-            "wall_seconds": seconds,
-            "finished_at": datetime.now(UTC),
-        }
+        LOG.info("config_id %s on %s was ended with its process", configuration.config_id, item.symbols)
+        return _dead(plan, item, configuration, stopped_for_time(plan.time_limit), seconds)
 
     worker = _worker()
     for row in rows_apart(len(item.configurations), make, stopped, plan.time_limit):
         yield row | {"worker": worker}
+
+
+def rows_of_dead(plan: Plan, item: WorkItem, said: str) -> pd.DataFrame:
+    """Return the rows of an item whose process ended each time that it was tried, as `evaluate` would.
+
+    Parameters
+    ----------
+    plan, item
+        What was run.
+    said : str
+        What is known of how the process ended.
+    """
+    error = stopped_with_process(said)
+    rows = [_dead(plan, item, configuration, error) for configuration in item.configurations]
+    return pd.DataFrame(rows, columns=list(worker_columns(item.keep)))
+
+
+def _dead(
+    plan: Plan, item: WorkItem, configuration: Configuration, error: str, seconds: float | None = None
+) -> dict[str, Any]:
+    """Return the row of a backtest whose process is gone."""
+    pins = _pins(plan, configuration.model, configuration.timeframe, configuration.fold)
+    return (
+        _shared(plan, item)
+        | _identity(configuration, pins)
+        | {"status": "error", "error": error, "wall_seconds": seconds, "finished_at": datetime.now(UTC)}
+    )
 
 
 def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) -> Iterator[dict[str, Any]]:

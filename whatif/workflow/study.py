@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,16 +53,17 @@ from whatif.results import (
 )
 from whatif.runner import (
     Plan,
+    Runner,
     WaveDone,
     run_waves,
     total_cost,
 )
-from whatif.session import task_slots
 from whatif.study import Study, load_study
 from whatif.tracking import TrackedRun, Tracker, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.origin import certify, provenance, versions
+from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
 from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
 from whatif.workflow.train import (
     MAX_NAMED,
@@ -102,6 +103,9 @@ class RunOptions:
         time, or without limit, tries those rows again.
     retry_failed : bool
         Run the backtests again that are stored as failed, instead of counting them as done.
+    runner : str
+        "local": processes of this machine compute and PyIceberg stores, without a JVM; "spark"; "auto":
+        local for a short run on a local lake without a session, see `whatif.workflow.runners`.
     """
 
     latest: bool = False
@@ -113,8 +117,10 @@ class RunOptions:
     certify: bool = True
     time_limit: float = 0.0
     retry_failed: bool = False
+    runner: str = field(default_factory=runner_asked)
 
     def __post_init__(self) -> None:
+        check_runner(self.runner)
         if not self.time_limit >= 0:
             raise RunError(f"time limit {self.time_limit:g} s: give a number of seconds, or 0 for none")
 
@@ -164,18 +170,24 @@ def run(
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):
         session = lazy_session(where, spark)
+        given = spark is not None
         writing = None if chosen_options.only_stored else session
         resolved = resolve_study(
             checked, where, writing, chosen_options.latest, None if writing is None else try_strategy
         )
-        return _Run(session, where, resolved, chosen_options).answer()
+        return _Run(session, where, resolved, chosen_options, given).answer()
 
 
 class _Run:
     """One run of one resolved study, step by step."""
 
     def __init__(
-        self, session: Session, location: LakeLocation, resolved: Resolved, options: RunOptions
+        self,
+        session: Session,
+        location: LakeLocation,
+        resolved: Resolved,
+        options: RunOptions,
+        has_session: bool,
     ) -> None:
         self.session = session
         self.location = location
@@ -185,6 +197,8 @@ class _Run:
         self.origin = provenance()
         self.started = datetime.now(UTC)
         self.most_slots = 0
+        self.has_session = has_session
+        self._runner: Runner | None = None
 
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
@@ -290,16 +304,18 @@ class _Run:
         console = self.options.console
         cost = total_cost(pending)
         bar = Progress(count + resumed, cost, done=resumed, console=console) if console else None
+        runner = self._chosen_runner(pending)
         with bar or nullcontext():
 
             def report(done: WaveDone) -> None:
+                self._note_slots(done)
                 if bar is not None:
                     bar.advance(done.backtests, done.cost, done.failed)
 
             keep = while_sweeping(self.resolved.study)
             self._drop_failed(pending)
             with ready_to_judge():
-                run_waves(self.session(), self.location, plan, pending, self._ask_slots, keep, report)
+                run_waves(runner, plan, pending, keep, report)
 
     def _explore(self, plan: Plan) -> tuple[int, int]:
         """Go through a search that learns; return how many backtests were run, and how many were stored."""
@@ -321,7 +337,7 @@ class _Run:
 
     def _open(self, plan: Plan, answers: Sequence[FoldAnswer]) -> list[FoldAnswer]:
         """Store the series the study asks for, and run the chosen configurations on their test windows."""
-        resolved, where = self.resolved, self.location
+        resolved = self.resolved
         work: list[Pending] = []
         looks: list[Pending] = []
         keeps: list[Keep] = []
@@ -340,8 +356,9 @@ class _Run:
         if looks:
             record_looks(self.session, self.store, looks, self.origin)
         if work or looks:
+            runner = self._chosen_runner([*work, *looks])
             self._drop_failed(looks)
-            run_waves(self.session(), where, plan, [*work, *looks], self._ask_slots, union(keeps))
+            run_waves(runner, plan, [*work, *looks], union(keeps), self._note_slots)
         return told(self.store, answers)
 
     @property
@@ -354,11 +371,16 @@ class _Run:
         if self._again is not None:
             drop_failed(self.session, self.store, pending, self._again)
 
-    def _ask_slots(self) -> int:
-        """Return how many tasks can run at once now, and remember the most that there were."""
-        now = task_slots(self.session())
-        self.most_slots = max(now, self.most_slots)
-        return now
+    def _note_slots(self, done: WaveDone) -> None:
+        self.most_slots = max(done.slots, self.most_slots)
+
+    def _chosen_runner(self, pending: Sequence[Pending]) -> Runner:
+        """Return what runs backtests: chosen once for a run, when it is known what is missing."""
+        if self._runner is None:
+            asked = RunnerQuestion(self.options.runner, self.location, self.resolved, self.has_session)
+            self._runner, said = choose_runner(asked, pending, self.session)
+            self._say(said)
+        return self._runner
 
     def _final(
         self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracker: Tracker

@@ -1,0 +1,169 @@
+"""Work items computed by processes of this machine: rows as one worker gives them, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from whatif.domain.rows import PLAN_COLUMNS, row_columns
+from whatif.errors import MachineError
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, create_tables
+from whatif.pins import Pin, current_pin, read_arrow
+from whatif.results import Keep
+from whatif.runner import local
+from whatif.runner.plan import WorkItem
+
+from ..markets import walk
+from .conftest import configuration, evaluate
+
+NOT_RESULT = ("worker", "wall_seconds", "finished_at")
+
+DEADLY = """
+import os
+from whatif.strategies import Param, hold, strategy, target
+
+@strategy(params={"mode": Param(0)})
+def deadly(i, x, p, s):
+    if p.mode == 1:
+        os._exit(9)
+    return target(10.0)
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _ended():
+    yield
+    local.end()
+
+
+def crossovers(count: int) -> tuple:
+    return tuple(
+        configuration(f"c{k}", fast=2 + k, slow=20, size=50.0, enter_at_once=False) for k in range(count)
+    )
+
+
+def computed(plan, items, processes: int = 2) -> pd.DataFrame:
+    tables = [rows for _, rows in local.compute(plan, items, processes)]
+    return pa.concat_tables(tables).to_pandas().sort_values(["symbol", "config_id"], ignore_index=True)
+
+
+def same(rows: pd.DataFrame) -> pd.DataFrame:
+    kept = rows.drop(columns=[name for name in (*NOT_RESULT, *PLAN_COLUMNS) if name in rows.columns])
+    return kept.sort_values(["symbol", "config_id"], ignore_index=True)
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], engine=engine)
+    items = [WorkItem((s,), "validate", crossovers(3), keep) for s in "AB"]
+    rows = computed(plan, items)
+    assert list(rows.columns) == list(row_columns(keep))
+    assert set(rows["study"]) == {"made"}
+    expected = evaluate(plan, *items)
+    # as a stream of Arrow, which is how they travel
+    sent = local._table(expected, keep).to_pandas()
+    pd.testing.assert_frame_equal(same(rows), same(sent), check_exact=True)
+
+
+def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    plan = make_plan(
+        lake.put_bars([walk("A", 1), walk("B", 2)]),
+        ["A", "B"],
+        str(tmp_path / "deadly.py"),
+        engine="backtrader",
+    )
+    modes = tuple(configuration(f"m{k}", mode=int(k == 2)) for k in range(5))
+    rows = computed(plan, [WorkItem((s,), "validate", modes) for s in "AB"])
+    failed = rows[rows["status"] == "error"]
+    assert list(zip(failed["symbol"], failed["config_id"], strict=True)) == [("A", "m2"), ("B", "m2")]
+    assert failed["error"].str.contains("its process ended each time").all()
+    assert len(rows) == 10
+    assert (rows["status"] == "ok").sum() == 8
+
+
+def test_what_cannot_be_read_is_tried_again_and_then_said(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    gone = replace(plan, bars=Pin("bars", plan.bars.snapshot_id, plan.bars.metadata_location + ".gone"))
+    with pytest.raises(MachineError):
+        computed(gone, [WorkItem(("A",), "validate", crossovers(1))])
+
+
+ENDLESS = """
+from whatif.strategies import Param, hold, strategy
+
+@strategy(params={"mode": Param(0)})
+def endless(i, x, p, s):
+    while p.mode == 1:
+        pass
+    return hold()
+"""
+
+
+def test_a_time_limit_holds(lake, make_plan, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    pin = lake.put_bars([walk("A", 1)])
+    plan = make_plan(pin, ["A"], str(tmp_path / "endless.py"), engine="backtrader")
+    modes = tuple(configuration(f"m{k}", mode=int(k == 1)) for k in range(3))
+    rows = computed(replace(plan, time_limit=1.0), [WorkItem(("A",), "validate", modes)])
+    assert list(rows["status"]) == ["ok", "error", "ok"]
+    assert rows["error"][1].startswith("stopped: ")
+
+
+def test_an_error_ends_what_nobody_waits_for(lake, make_plan, lake_home) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    runner = local.LocalRunner(lake_home, 2)
+    ok = [WorkItem(("A",), "validate", crossovers(1))]
+    runner.compute(plan, ok)
+    first = local._pool(2).submit(os.getpid).result()
+    with pytest.raises(KeyError):
+        runner.compute(plan, [WorkItem(("A",), "no such window", crossovers(1))])
+    assert not Path(f"/proc/{first}").exists()
+    assert runner.compute(plan, ok).counts == {"ok": 1}
+
+
+def test_processes_end_when_this_one_is_gone(lake) -> None:
+    pid = os.fork()
+    if not pid:  # a process of its own, whose pool is left behind
+        ran = local._pool(1).submit(os.getpid).result()
+        Path(lake.catalog.properties["warehouse"].removeprefix("file://")).mkdir(exist_ok=True)
+        (Path(lake.catalog.properties["warehouse"].removeprefix("file://")) / "pid").write_text(str(ran))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    child = int((Path(lake.catalog.properties["warehouse"].removeprefix("file://")) / "pid").read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("it still runs")
+
+
+def test_rows_are_stored_once(lake, make_plan, lake_home) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    create_tables(None, lake_home, (RESULTS, RETURNS, TRADES, EQUITY))
+    ((_, rows),) = local.compute(plan, [WorkItem(("A",), "validate", crossovers(3), keep=True)], 1)
+    keep = Keep(trades=None, equity=frozenset({"c1/A"}))
+    for _ in range(2):
+        local.store(lake_home, plan, rows, keep)
+    stored = {
+        t.name: read_arrow(current_pin(lake_home, t.name), list(t.column_names)).to_pandas()
+        for t in (RESULTS, RETURNS, TRADES, EQUITY)
+    }
+    assert sorted(stored["results"]["config_id"]) == ["c0", "c1", "c2"]
+    assert [len(r) for r in stored["returns"]["returns"]] == [
+        rows["returns"][k].as_py().__len__() for k in range(3)
+    ]
+    frame = rows.to_pandas()
+    assert len(stored["trades"]) == sum(len(one) for one in frame["trades_size"])
+    first = stored["trades"][stored["trades"]["config_id"] == "c0"].sort_values("trade_no")
+    assert list(first["trade_no"]) == list(range(len(first)))
+    assert list(first["pnl"]) == list(frame["trades_pnl"][0])
+    assert set(stored["equity"]["config_id"]) == {"c1"}
+    assert list(stored["equity"].sort_values("ts")["equity"]) == list(frame["equity_equity"][1])

@@ -1,0 +1,283 @@
+"""Local runner: work items computed by processes of this machine, without a JVM, and stored as rows."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
+
+from whatif.domain import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, TRADE_ARRAYS, row_columns, worker_columns
+from whatif.errors import MachineError, RunError
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, insert_missing_locally, writer_lock
+from whatif.pins import LakeLocation, all_of, equal, in_words, one_of
+from whatif.results import MAX_IN_FILTER, Keep
+from whatif.runner.plan import Plan, WorkItem
+from whatif.runner.run import Computed, log_file
+from whatif.runner.watch import where_workers_say
+from whatif.runner.worker import evaluate, rows_of_dead
+
+ATTEMPTS = 3
+"""Times that an item is tried whose data could not be read."""
+
+IDLE_SECONDS = 300
+"""How long processes wait for more work before they end."""
+
+_PARENT_SECONDS = 0.5
+_ENDED = threading.Event()
+_TYPES = {
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "double": pa.float64(),
+    "int": pa.int32(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+@dataclass
+class LocalRunner:
+    """Waves computed by a pool of processes, one for each core, and stored by PyIceberg.
+
+    The processes start with the first wave, and stay for the next run of this program.
+
+    Attributes
+    ----------
+    location : LakeLocation
+        The local lake; its tables exist.
+    processes : int
+        How many compute at once; one for each core that this process may use, if left out.
+    """
+
+    location: LakeLocation
+    processes: int = field(default_factory=lambda: cores())
+    spark: None = None
+    at_once: int = 1
+
+    def slots(self) -> int:
+        """Return how many work items are computed at once."""
+        return self.processes
+
+    def log_place(self, home: str) -> str:
+        """Return the file where processes say what they are at."""
+        return log_file(home)
+
+    def compute(self, plan: Plan, items: Sequence[WorkItem]) -> Computed:
+        """Compute the rows of a wave, which stay in this process until they are stored."""
+        started = time.perf_counter()
+        try:
+            rows = pa.concat_tables(table for _, table in compute(plan, items, self.processes))
+        except BaseException:
+            end()  # nobody waits for the other items
+            raise
+        working = pc.sum(rows["wall_seconds"]).as_py() or 0.0
+        counts = Counter(rows["status"].to_pylist())
+        return Computed(rows, counts, working, time.perf_counter() - started)
+
+    def store(self, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep) -> None:
+        """Store the rows of a wave."""
+        store(self.location, plan, rows, keep)
+
+    def release(self, rows: pa.Table) -> None:
+        """Do nothing: rows go with the last name that they have."""
+
+    def failure(self, error: Exception, items: Sequence[WorkItem], log: str) -> RunError:
+        """Return what is said of a wave that could not be computed or stored."""
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        symbols = sorted({"+".join(item.symbols) for item in items})
+        shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
+        return RunError(
+            f"a wave of backtests of {shown} could not be computed or stored: {said[:500]}. What earlier "
+            f"waves stored stays{where_workers_say(log)}; the same command goes on from there"
+        )
+
+    def cancel(self) -> None:
+        """End the processes at once."""
+        end()
+
+
+def cores() -> int:
+    """Return how many processes compute at once: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[tuple[WorkItem, pa.Table]]:
+    """Yield work items and their rows, as they end; columns as in `row_columns`.
+
+    A process that dies takes the others with it. What was under way is then tried item by item, so that
+    the one that kills its process is found, and halved until one configuration is left, whose row says it.
+    What comes of an item that is cut in two is yielded in two parts.
+
+    Raises
+    ------
+    MachineError
+        If what a backtest needs could not be read, `ATTEMPTS` times.
+    """
+    _ENDED.clear()
+    sent = pickle.dumps(plan, pickle.HIGHEST_PROTOCOL)
+    suspects: list[WorkItem] = []
+    tried = dict.fromkeys(range(len(items)), 0)
+    waiting = dict(enumerate(items))
+    while waiting:
+        futures = {
+            _pool(processes).submit(_work, sent, item.to_json(), tried[number]): number
+            for number, item in waiting.items()
+        }
+        try:
+            for future in as_completed(futures):
+                number = futures[future]
+                tried[number] += 1
+                table = _result(future, tried[number])
+                if table is not None:
+                    yield waiting.pop(number), _whole(plan, table)
+        except BrokenProcessPool as error:
+            _refuse_ended(error)
+            suspects = list(waiting.values())
+            waiting.clear()
+    while suspects:
+        item = suspects.pop()
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                table = _result(_pool(1).submit(_work, sent, item.to_json(), attempt), attempt)
+                if table is not None:
+                    yield item, _whole(plan, table)
+                    break
+        except BrokenProcessPool as error:
+            _refuse_ended(error)
+            if len(item.configurations) > 1:
+                suspects += item.halves()
+            else:
+                yield item, _whole(plan, _table(rows_of_dead(plan, item, str(error)), item.keep))
+
+
+def store(location: LakeLocation, plan: Plan, rows: pa.Table, keep: Keep) -> None:
+    """Store rows: what each table lacks, series first, `results` last."""
+    near = [equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest)]
+    ids = set(rows["config_id"].to_pylist())
+    if len(ids) <= MAX_IN_FILTER:
+        near.append(one_of("config_id", sorted(ids)))
+    good = rows.filter(pc.equal(rows["status"], "ok"))
+    parts: list[tuple[TableSpec, pa.Table]] = [(RETURNS, good)]
+    for table, prefix, arrays, number, wanted in (
+        (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
+        (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
+    ):
+        if wanted is None or wanted:
+            kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
+            parts.append((table, _exploded(kept, prefix, list(arrays), number)))
+    with in_words(location.described), writer_lock(location, "store backtests"):
+        for table, part in (*parts, (RESULTS, rows)):
+            insert_missing_locally(location, table, part, all_of(*near))
+
+
+def end() -> None:
+    """End the processes at once, whatever they are at."""
+    _ENDED.set()
+    get_reusable_executor(reuse=True, timeout=IDLE_SECONDS).shutdown(wait=True, kill_workers=True)
+
+
+def _refuse_ended(error: Exception) -> None:
+    """Try nothing again of what was ended on purpose."""
+    if _ENDED.is_set():
+        raise RunError("the processes of this run were ended") from error
+
+
+def _pool(processes: int) -> Any:
+    return get_reusable_executor(
+        max_workers=processes, timeout=IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),)
+    )
+
+
+def _begin(parent: int) -> None:
+    """Leave Ctrl-C to the process that started this one, and end when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
+
+
+def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
+    """Return the rows of an item; None if its data could not be read and it is to be tried again."""
+    try:
+        return pa.ipc.open_stream(future.result()).read_all()
+    except MachineError:
+        if attempt >= ATTEMPTS:
+            raise
+        return None
+
+
+def _work(sent: bytes, text: str, attempt: int) -> bytes:
+    """Compute an item in a process of the pool, and return its rows as an Arrow stream."""
+    plan = _plan(sent)
+    keep = WorkItem.from_json(text).keep
+    frames = list(evaluate(plan, iter([pd.DataFrame({"item": [text]})]), attempt))
+    table = pa.concat_tables([_table(frame, keep) for frame in frames] or [_schema(keep).empty_table()])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+@lru_cache(maxsize=2)
+def _plan(sent: bytes) -> Plan:
+    plan: Plan = pickle.loads(sent)
+    return plan
+
+
+def _schema(keep: bool) -> pa.Schema:
+    return _fields(worker_columns(keep))
+
+
+def _fields(columns: Mapping[str, str]) -> pa.Schema:
+    return pa.schema([(name, _type(kind)) for name, kind in columns.items()])
+
+
+def _type(kind: str) -> pa.DataType:
+    inner = kind.removeprefix("array<").removesuffix(">")
+    return pa.list_(_TYPES[inner]) if inner != kind else _TYPES[kind]
+
+
+def _table(frame: pd.DataFrame, keep: bool) -> pa.Table:
+    return pa.Table.from_pandas(frame, schema=_schema(keep), preserve_index=False).replace_schema_metadata()
+
+
+def _whole(plan: Plan, rows: pa.Table) -> pa.Table:
+    """Return rows with the columns that are the same in all of a plan."""
+    columns = row_columns("trades_size" in rows.column_names)
+    same = plan.columns
+    arrays = [
+        pa.array([same[name]] * rows.num_rows, _type(kind)) if name in PLAN_COLUMNS else rows[name]
+        for name, kind in columns.items()
+    ]
+    return pa.Table.from_arrays(arrays, schema=_fields(columns))
+
+
+def _names(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(rows["config_id"], rows["symbol"], "/")
+
+
+def _exploded(rows: pa.Table, prefix: str, names: list[str], number: str | None) -> pa.Table:
+    """Return a row for each element of arrays `prefix_name`, numbered from 0 if `number` names a column."""
+    lists = rows[f"{prefix}_{names[0]}"].combine_chunks()
+    parents = pc.list_parent_indices(lists)
+    columns: dict[str, Any] = {name: rows[name].take(parents) for name in KEY}
+    if number is not None:
+        lengths = pc.list_value_length(lists).fill_null(0).to_pylist()
+        columns[number] = pa.array([k for length in lengths for k in range(length)], pa.int32())
+    return pa.table(columns | {name: pc.list_flatten(rows[f"{prefix}_{name}"]) for name in names})
