@@ -234,12 +234,11 @@ def session_runs() -> bool:
 
 
 def _running() -> SparkSession | None:
-    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     session = SparkSession.getActiveSession()
     # a thread that has not used Spark yet has no active session of its own
-    if session is None and (SparkContext._active_spark_context or os.environ.get("SPARK_REMOTE")):
+    if session is None and session_runs():
         session = SparkSession.builder.getOrCreate()
     return session
 
