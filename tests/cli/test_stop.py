@@ -360,8 +360,8 @@ LOCAL_RUN = (
     ("whatif.runner.local:get_reusable_executor", 0.0, "2"),
     ("whatif.runner.local:get_reusable_executor", 0.5, "2"),
     ("whatif.runner.local:compute", 1.5, "2+2"),
-    ("whatif.runner.local:insert_missing_locally", 0.0, "2"),
-    ("whatif.runner.local:insert_missing_locally", 0.05, "15"),
+    ("whatif.runner.local:insert_missing_rows", 0.0, "2"),
+    ("whatif.runner.local:insert_missing_rows", 0.05, "15"),
     *(moment for moment in RUN if not moment[0].startswith(SPARK_ONLY)),
 )
 LOCAL_KILLED = (
@@ -369,7 +369,7 @@ LOCAL_KILLED = (
     ("whatif.runner.local:get_reusable_executor", 0.3, "9"),
     ("whatif.runner.local:compute", 1.0, "9"),
     ("whatif.runner.local:compute", 2.0, "9"),
-    *(("whatif.runner.local:insert_missing_locally", delay, "9") for delay in (0.0, 0.03, 0.06, 0.1, 0.2)),
+    *(("whatif.runner.local:insert_missing_rows", delay, "9") for delay in (0.0, 0.03, 0.06, 0.1, 0.2)),
     *(moment for moment in KILLED if not moment[0].startswith(SPARK_ONLY)),
 )
 """The same by the local runner."""

@@ -49,7 +49,7 @@ def crossovers(count: int) -> tuple:
 
 
 def computed(plan, items, processes: int = 2) -> pd.DataFrame:
-    tables = [rows for _, rows in local.compute(plan, items, processes)]
+    tables = list(local.compute(plan, items, processes))
     return pa.concat_tables(tables).to_pandas().sort_values(["symbol", "config_id"], ignore_index=True)
 
 
@@ -148,10 +148,11 @@ def test_processes_end_when_this_one_is_gone(lake) -> None:
 def test_rows_are_stored_once(lake, make_plan, lake_home) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
     create_tables(None, lake_home, (RESULTS, RETURNS, TRADES, EQUITY))
-    ((_, rows),) = local.compute(plan, [WorkItem(("A",), "validate", crossovers(3), keep=True)], 1)
+    items = [WorkItem(("A",), "validate", crossovers(3), keep=True)]
+    (rows,) = local.compute(plan, items, 1)
     keep = Keep(trades=None, equity=frozenset({"c1/A"}))
     for _ in range(2):
-        local.store(lake_home, plan, rows, keep)
+        local.store(lake_home, plan, items, rows, keep)
     stored = {
         t.name: read_arrow(current_pin(lake_home, t.name), list(t.column_names)).to_pandas()
         for t in (RESULTS, RETURNS, TRADES, EQUITY)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
-    from whatif.lake.local_tables import delete_locally, insert_missing_locally
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import maintain
     from whatif.lake.processes import user_name
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
         delete_matching,
         delete_rows,
         insert_missing,
+        insert_missing_rows,
         replace,
         take_back,
         upsert,
@@ -47,7 +47,6 @@ else:
             "deliveries": "find_delivery list_deliveries list_refused sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
-            "local_tables": "delete_locally insert_missing_locally",
             "lock": "writer_lock",
             "maintenance": "maintain",
             "processes": "user_name",
@@ -56,6 +55,7 @@ else:
             "spec": "TableSpec sql_text",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append append_rows delete_matching delete_rows insert_missing replace take_back upsert",
+            "write": "append append_rows delete_matching delete_rows insert_missing insert_missing_rows "
+            "replace take_back upsert",
         },
     )

@@ -113,15 +113,11 @@ def tag_locally(location: LakeLocation, name: str, snapshot_id: int, tag: str) -
         change.create_tag(snapshot_id, tag)
 
 
-def append_locally(
-    location: LakeLocation, spec: TableSpec, rows: pa.Table | Sequence[Mapping[str, Any]]
-) -> None:
+def append_locally(location: LakeLocation, spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append rows, ordered as the table is, in one commit."""
     table = _opened(location, spec.name)
-    if not isinstance(rows, pa.Table):
-        columns = {name: [row[name] for row in rows] for name in spec.column_names}
-        rows = pa.Table.from_pydict(columns, schema=table.schema().as_arrow())
-    _append(table, spec, rows)
+    columns = {name: [row[name] for row in rows] for name in spec.column_names}
+    _append(table, spec, pa.Table.from_pydict(columns, schema=table.schema().as_arrow()))
 
 
 def insert_missing_locally(
@@ -164,9 +160,8 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
 
 def _append(table: Table, spec: TableSpec, rows: pa.Table) -> None:
     order = [(name, "ascending") for name in spec.sort_order]
-    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
     with quiet():
-        table.append(given.sort_by(order) if order else given)
+        table.append(rows.sort_by(order) if order else rows)
 
 
 @contextmanager

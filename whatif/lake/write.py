@@ -10,12 +10,13 @@ from uuid import uuid4
 import pandas as pd
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import append_locally, delete_locally
+from whatif.lake.local_tables import append_locally, delete_locally, insert_missing_locally
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, in_words
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -130,6 +131,24 @@ def insert_missing(
     # the lock keeps other writers out of the local lake, and nothing has to be looked for
     checked = "" if location.local else f"{_CHECKED} "
     _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
+
+
+def insert_missing_rows(
+    location: LakeLocation, table: TableSpec, rows: pa.Table, near: BooleanExpression
+) -> None:
+    """Insert rows whose key the local lake's table does not hold yet, in one atomic commit, without a JVM.
+
+    Parameters
+    ----------
+    location, table
+        As in `append`.
+    rows : pa.Table
+        Rows with the table's columns; no key comes twice.
+    near : BooleanExpression
+        What all rows of the table pass that could have one of those keys, to read fewer files.
+    """
+    with in_words(location.described), writer_lock(location, f"insert into {table.name}"):
+        insert_missing_locally(location, table, rows, near)
 
 
 def delete_rows(location: LakeLocation, table: TableSpec, rows: BooleanExpression) -> None:

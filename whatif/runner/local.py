@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
 
-from whatif.domain import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, TRADE_ARRAYS, row_columns, worker_columns
+from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
-from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec, insert_missing_locally, writer_lock
-from whatif.pins import LakeLocation, all_of, equal, in_words, one_of
-from whatif.results import MAX_IN_FILTER, Keep
+from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing_rows
+from whatif.pins import LakeLocation, all_of, equal, one_of
+from whatif.results import Keep
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.run import Computed, log_file
+from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import where_workers_say
 from whatif.runner.worker import evaluate, rows_of_dead
 
@@ -47,6 +47,11 @@ _TYPES = {
 }
 
 
+def cores() -> int:
+    """Return how many processes compute at once: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass
 class LocalRunner:
     """Waves computed by a pool of processes, one for each core, and stored by PyIceberg.
@@ -62,7 +67,7 @@ class LocalRunner:
     """
 
     location: LakeLocation
-    processes: int = field(default_factory=lambda: cores())
+    processes: int = field(default_factory=cores)
     spark: None = None
     at_once: int = 1
 
@@ -78,7 +83,7 @@ class LocalRunner:
         """Compute the rows of a wave, which stay in this process until they are stored."""
         started = time.perf_counter()
         try:
-            rows = pa.concat_tables(table for _, table in compute(plan, items, self.processes))
+            rows = pa.concat_tables(compute(plan, items, self.processes))
         except BaseException:
             end()  # nobody waits for the other items
             raise
@@ -88,7 +93,7 @@ class LocalRunner:
 
     def store(self, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep) -> None:
         """Store the rows of a wave."""
-        store(self.location, plan, rows, keep)
+        store(self.location, plan, items, rows, keep)
 
     def release(self, rows: pa.Table) -> None:
         """Do nothing: rows go with the last name that they have."""
@@ -96,8 +101,7 @@ class LocalRunner:
     def failure(self, error: Exception, items: Sequence[WorkItem], log: str) -> RunError:
         """Return what is said of a wave that could not be computed or stored."""
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        symbols = sorted({"+".join(item.symbols) for item in items})
-        shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
+        shown = symbols_said(items)
         return RunError(
             f"a wave of backtests of {shown} could not be computed or stored: {said[:500]}. What earlier "
             f"waves stored stays{where_workers_say(log)}; the same command goes on from there"
@@ -108,17 +112,11 @@ class LocalRunner:
         end()
 
 
-def cores() -> int:
-    """Return how many processes compute at once: one for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[tuple[WorkItem, pa.Table]]:
-    """Yield work items and their rows, as they end; columns as in `row_columns`.
+def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[pa.Table]:
+    """Yield the rows of work items, as they end; columns as in `row_columns`.
 
     A process that dies takes the others with it. What was under way is then tried item by item, so that
     the one that kills its process is found, and halved until one configuration is left, whose row says it.
-    What comes of an item that is cut in two is yielded in two parts.
 
     Raises
     ------
@@ -132,7 +130,7 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[t
     waiting = dict(enumerate(items))
     while waiting:
         futures = {
-            _pool(processes).submit(_work, sent, item.to_json(), tried[number]): number
+            _pool(processes).submit(_work, sent, item.to_json(), item.keep, tried[number]): number
             for number, item in waiting.items()
         }
         try:
@@ -141,7 +139,8 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[t
                 tried[number] += 1
                 table = _result(future, tried[number])
                 if table is not None:
-                    yield waiting.pop(number), _whole(plan, table)
+                    del waiting[number]
+                    yield _whole(plan, table)
         except BrokenProcessPool as error:
             _refuse_ended(error)
             suspects = list(waiting.values())
@@ -150,36 +149,31 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[t
         item = suspects.pop()
         try:
             for attempt in range(1, ATTEMPTS + 1):
-                table = _result(_pool(1).submit(_work, sent, item.to_json(), attempt), attempt)
+                table = _result(_pool(1).submit(_work, sent, item.to_json(), item.keep, attempt), attempt)
                 if table is not None:
-                    yield item, _whole(plan, table)
+                    yield _whole(plan, table)
                     break
         except BrokenProcessPool as error:
             _refuse_ended(error)
             if len(item.configurations) > 1:
                 suspects += item.halves()
             else:
-                yield item, _whole(plan, _table(rows_of_dead(plan, item, str(error)), item.keep))
+                yield _whole(plan, _table(rows_of_dead(plan, item, str(error)), item.keep))
 
 
-def store(location: LakeLocation, plan: Plan, rows: pa.Table, keep: Keep) -> None:
+def store(location: LakeLocation, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep) -> None:
     """Store rows: what each table lacks, series first, `results` last."""
     near = [equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest)]
-    ids = set(rows["config_id"].to_pylist())
-    if len(ids) <= MAX_IN_FILTER:
-        near.append(one_of("config_id", sorted(ids)))
+    ids = ids_to_look_for(items)
+    if ids is not None:
+        near.append(one_of("config_id", ids))
     good = rows.filter(pc.equal(rows["status"], "ok"))
     parts: list[tuple[TableSpec, pa.Table]] = [(RETURNS, good)]
-    for table, prefix, arrays, number, wanted in (
-        (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
-        (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
-    ):
-        if wanted is None or wanted:
-            kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
-            parts.append((table, _exploded(kept, prefix, list(arrays), number)))
-    with in_words(location.described), writer_lock(location, "store backtests"):
-        for table, part in (*parts, (RESULTS, rows)):
-            insert_missing_locally(location, table, part, all_of(*near))
+    for table, prefix, arrays, number, wanted in kept_series(keep):
+        kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
+        parts.append((table, _exploded(kept, prefix, arrays, number)))
+    for table, part in (*parts, (RESULTS, rows)):
+        insert_missing_rows(location, table, part, all_of(*near))
 
 
 def end() -> None:
@@ -222,10 +216,9 @@ def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
         return None
 
 
-def _work(sent: bytes, text: str, attempt: int) -> bytes:
+def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
     """Compute an item in a process of the pool, and return its rows as an Arrow stream."""
     plan = _plan(sent)
-    keep = WorkItem.from_json(text).keep
     frames = list(evaluate(plan, iter([pd.DataFrame({"item": [text]})]), attempt))
     table = pa.concat_tables([_table(frame, keep) for frame in frames] or [_schema(keep).empty_table()])
     sink = pa.BufferOutputStream()

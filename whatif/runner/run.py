@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from whatif.domain import EQUITY_ARRAYS, TRADE_ARRAYS
 from whatif.engines import get_engine
 from whatif.errors import RunError, WhatIfError
-from whatif.results import NOTHING, Keep, Pending
+from whatif.lake import EQUITY, TRADES, TableSpec
+from whatif.results import MAX_IN_FILTER, NOTHING, Keep, Pending
 from whatif.runner.in_flight import Wave, WavesInFlight
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.waves import Pace, take_wave, total_cost, work_items
@@ -183,6 +185,39 @@ def run_waves(
             total, wrong = found.counts.total(), found.counts["error"]
             report(WaveDone(total, wrong, cost, left, seconds, done.wave.cores))
     return failed
+
+
+def kept_series(keep: Keep) -> Iterator[tuple[TableSpec, str, list[str], str | None, frozenset[str] | None]]:
+    """Yield the tables of series that take rows of a wave.
+
+    Yields
+    ------
+    TableSpec, str, list of str, str or None, frozenset of str or None
+        The table, the prefix and the names of the arrays that become its rows, its column that numbers
+        them, and which backtests it takes, as ``config_id/symbol``; None for all.
+    """
+    for table, prefix, arrays, number, wanted in (
+        (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
+        (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
+    ):
+        if wanted is None or wanted:
+            yield table, prefix, list(arrays), number, wanted
+
+
+def ids_to_look_for(items: Sequence[WorkItem]) -> list[str] | None:
+    """Return the configurations whose rows a table may hold already; None if they are too many for a filter.
+
+    With them, files of other configurations are not even opened: a lake's tables hold the series of every
+    study on the same bars.
+    """
+    ids = {configuration.config_id for item in items for configuration in item.configurations}
+    return sorted(ids) if len(ids) <= MAX_IN_FILTER else None
+
+
+def symbols_said(items: Sequence[WorkItem]) -> str:
+    """Return the first symbols of work items, for a message."""
+    symbols = sorted({"+".join(item.symbols) for item in items})
+    return ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
 
 
 def log_file(home: str) -> str:

@@ -14,21 +14,19 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import (
-    EQUITY_ARRAYS,
     KEY,
     PLAN_COLUMNS,
-    TRADE_ARRAYS,
     ddl,
     row_columns,
     worker_columns,
 )
 from whatif.errors import MachineError, RunError
-from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, insert_missing, sql_text
+from whatif.lake import RESULTS, RETURNS, insert_missing, sql_text
 from whatif.pins import LakeLocation
-from whatif.results import MAX_IN_FILTER, Keep
+from whatif.results import Keep
 from whatif.runner.in_flight import MAX_AT_ONCE
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.run import Computed, log_file
+from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import STDERR, where_workers_say
 
 ITEMS_PER_FILE = 64
@@ -125,12 +123,10 @@ def _gave_up(error: Exception, items: Sequence[WorkItem], log: str = "") -> RunE
         return MachineError(told[1].strip())
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = next((line for line in lines if "SparkException" in line or "Exception:" in line), lines[0])
-    symbols = sorted({"+".join(item.symbols) for item in items})
-    shown = ", ".join(symbols[:3]) + (" …" if len(symbols) > 3 else "")
     return RunError(
-        f"Spark gave up on a wave of backtests of {shown}: {said[:500]}. What earlier waves stored stays; "
-        f"the log is in logs/spark.log of the lake's home{where_workers_say(log)}; the same command goes on "
-        "from there"
+        f"Spark gave up on a wave of backtests of {symbols_said(items)}: {said[:500]}. What earlier waves "
+        "stored stays; the log is in logs/spark.log of the lake's home"
+        f"{where_workers_say(log)}; the same command goes on from there"
     )
 
 
@@ -151,13 +147,9 @@ def store(
     good = few.where(F.col("status") == "ok")
     mine = _held_rows(plan, items)
     series = [(RETURNS, good)]
-    for table, prefix, arrays, number, wanted in (
-        (TRADES, "trades", TRADE_ARRAYS, "trade_no", keep.trades),
-        (EQUITY, "equity", EQUITY_ARRAYS, None, keep.equity),
-    ):
-        if wanted is None or wanted:
-            kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
-            series.append((table, _exploded(kept, prefix, list(arrays), number)))
+    for table, prefix, arrays, number, wanted in kept_series(keep):
+        kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
+        series.append((table, _exploded(kept, prefix, arrays, number)))
     with ThreadPoolExecutor(len(series), thread_name_prefix="store") as threads:
         storing = [
             threads.submit(insert_missing, spark, location, table, frame, mine, distinct=True)
@@ -171,14 +163,11 @@ def store(
 def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
     """Return SQL that holds for what a table `t` may hold of work items already.
 
-    Of literals, so that files of other markets and slices are not even opened, nor of few configurations
-    those of others: a lake's tables hold the series of every study on the same bars.
+    Of literals, so that files of other markets and slices are not even opened.
     """
     mine = f"t.bars_snapshot = {plan.bars.snapshot_id} AND t.data_digest = '{plan.data_digest}'"
-    ids = {configuration.config_id for item in items for configuration in item.configurations}
-    if len(ids) > MAX_IN_FILTER:
-        return mine
-    return f"{mine} AND t.config_id IN ({', '.join(sql_text(name) for name in sorted(ids))})"
+    ids = ids_to_look_for(items)
+    return mine if ids is None else f"{mine} AND t.config_id IN ({', '.join(map(sql_text, ids))})"
 
 
 def _name() -> Column:
