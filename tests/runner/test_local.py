@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pytest
+from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from whatif.domain.rows import PLAN_COLUMNS, row_columns
 from whatif.errors import MachineError
@@ -127,6 +129,22 @@ def test_an_error_ends_what_nobody_waits_for(lake, make_plan, lake_home) -> None
         runner.compute(plan, [WorkItem(("A",), "no such window", crossovers(1))])
     assert not Path(f"/proc/{first}").exists()
     assert runner.compute(plan, ok).counts == {"ok": 1}
+
+
+def test_what_is_cancelled_is_not_tried_again(lake, make_plan, lake_home, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], str(tmp_path / "endless.py"), engine="backtrader")
+    runner = local.LocalRunner(lake_home, 1)
+    worker = local._pool(1).submit(os.getpid).result()
+    with ThreadPoolExecutor(1) as threads:
+        items = [WorkItem(("A",), "validate", (configuration("m0", mode=1),))]
+        waiting = threads.submit(runner.compute, plan, items)
+        time.sleep(2.0)
+        assert not waiting.done()
+        runner.cancel()
+        with pytest.raises(ShutdownExecutorError):
+            waiting.result(20)
+    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_processes_end_when_this_one_is_gone(lake) -> None:

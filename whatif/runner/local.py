@@ -36,7 +36,6 @@ IDLE_SECONDS = 300
 """How long processes wait for more work before they end."""
 
 _PARENT_SECONDS = 0.5
-_ENDED = threading.Event()
 _TYPES = {
     "bigint": pa.int64(),
     "boolean": pa.bool_(),
@@ -123,7 +122,6 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[p
     MachineError
         If what a backtest needs could not be read, `ATTEMPTS` times.
     """
-    _ENDED.clear()
     sent = pickle.dumps(plan, pickle.HIGHEST_PROTOCOL)
     suspects: list[WorkItem] = []
     tried = dict.fromkeys(range(len(items)), 0)
@@ -141,8 +139,7 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[p
                 if table is not None:
                     del waiting[number]
                     yield _whole(plan, table)
-        except BrokenProcessPool as error:
-            _refuse_ended(error)
+        except BrokenProcessPool:
             suspects = list(waiting.values())
             waiting.clear()
     while suspects:
@@ -154,7 +151,6 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[p
                     yield _whole(plan, table)
                     break
         except BrokenProcessPool as error:
-            _refuse_ended(error)
             if len(item.configurations) > 1:
                 suspects += item.halves()
             else:
@@ -177,15 +173,8 @@ def store(location: LakeLocation, plan: Plan, items: Sequence[WorkItem], rows: p
 
 
 def end() -> None:
-    """End the processes at once, whatever they are at."""
-    _ENDED.set()
+    """End the processes at once, whatever they are at; who waits for them gets a `ShutdownExecutorError`."""
     get_reusable_executor(reuse=True, timeout=IDLE_SECONDS).shutdown(wait=True, kill_workers=True)
-
-
-def _refuse_ended(error: Exception) -> None:
-    """Try nothing again of what was ended on purpose."""
-    if _ENDED.is_set():
-        raise RunError("the processes of this run were ended") from error
 
 
 def _pool(processes: int) -> Any:
