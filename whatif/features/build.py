@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import timeframe_names, timestamps
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec, features_of_symbol
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, table_exists
 from whatif.search import BarSlice
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 BARS_SNAPSHOT = "whatif.bars-snapshot"
 """Snapshot property of a derived table: the bars that it was made from."""
@@ -41,6 +43,9 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:
     """Return the rows of the bars table that the slice is made of, as of the pin."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F  # noqa: N812
+
     names = timeframe_names(part.source_timeframe)
     start, end = (t.to_pydatetime() for t in timestamps(np.array([part.start_us, part.end_us])))
     rows = read_pinned(spark, location, pin).where(

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import (
     KEY,
@@ -29,6 +28,9 @@ from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import STDERR, where_workers_say
 
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
 
@@ -38,6 +40,8 @@ _OF_THE_MACHINE = re.compile(rf"{MachineError.__module__}\.{MachineError.__name_
 
 def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> DataFrame:
     """Return the rows of all backtests in `items`: one task for each item, columns as in `row_columns`."""
+    from pyspark.sql import functions as F  # noqa: N812
+
     texts = pd.DataFrame({"item": [item.to_json() for item in items]})
     # from one partition, round robin gives every task exactly one item
     frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
@@ -143,6 +147,8 @@ def store(
     Rows of a wave are few, so they are written as few files; the series of all
     backtests are not, and are left as spread as they are.
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     few = rows.coalesce(max(1, len(items) // ITEMS_PER_FILE))
     good = few.where(F.col("status") == "ok")
     mine = _held_rows(plan, items)
@@ -171,11 +177,15 @@ def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
 
 
 def _name() -> Column:
+    from pyspark.sql import functions as F  # noqa: N812
+
     return F.concat_ws("/", "config_id", "symbol")
 
 
 def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None) -> DataFrame:
     """One row for each element of the arrays `prefix_name`, numbered from 0 if `number` names a column."""
+    from pyspark.sql import functions as F  # noqa: N812
+
     zipped = F.arrays_zip(*(F.col(f"{prefix}_{name}").alias(name) for name in names))
     explode = F.posexplode(zipped).alias(number or "position_in_array", "element")
     flat = rows.select(*KEY, explode)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 
 from whatif.domain import METRIC_KEYS
 from whatif.tracking.run import TrackedRun, finish, is_over, log, runs_below, start_child
 
 if TYPE_CHECKING:
+    from mlflow.models import Model
+
     from whatif.training import Trained, Tuned
 
 MODEL_TAG = "whatif.model"
@@ -84,6 +84,9 @@ def log_model(
 
 def _description(run: TrackedRun, trained: Trained, flavors: Mapping[str, Mapping[str, Any]]) -> Model:
     """Return what MLflow needs to know to load the model."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
     schema = Schema([ColSpec(DataType.double, column) for column in trained.spec.columns])
     model = Model(artifact_path="model", run_id=run.run_id, signature=ModelSignature(inputs=schema))
     for name, options in flavors.items():

@@ -13,19 +13,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag
-from mlflow.tracking import MlflowClient
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
 
-# says nothing that a user can act on, each time a data base is opened
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
 
 IDENTITY_TAG = "whatif.identity"
 KIND_TAG = "whatif.kind"
@@ -89,7 +85,7 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
         Code version, pins, user, host, command.
     """
     uri = tracking_uri(location)
-    client = MlflowClient(tracking_uri=uri)
+    client = _client(uri)
     experiment_id = _experiment(client, study, uri, location)
     found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
     if found:
@@ -168,6 +164,8 @@ def log(
     Passwords and keys in texts are masked. A metric that is NaN or infinite is left out, since a
     tracking server may refuse it.
     """
+    from mlflow.entities import Metric, Param, RunTag
+
     now = int(time.time() * 1000)
     numbers = [
         Metric(name, float(value), now, 0)
@@ -183,6 +181,8 @@ def log(
 
 def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> None:
     """Record the Iceberg tables that the run read, each by its snapshot."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
     inputs = [
         DatasetInput(
             dataset=Dataset(
@@ -218,6 +218,8 @@ def log_files(run: TrackedRun, files: Sequence[Path], folder: str | None = None)
 
 def _artifact_folder(run: TrackedRun) -> Path | None:
     """Return the folder of a run's artifacts, or None if a server or a bucket keeps them."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
     uri = str(run.client.get_run(run.run_id).info.artifact_uri)
     return Path(local_file_uri_to_path(uri)) if urlsplit(uri).scheme in ("", "file") else None
 
@@ -240,6 +242,15 @@ def _linked(file: Path, folder: Path) -> bool:
 def finish(run: TrackedRun, status: str = "FINISHED") -> None:
     """Close the run."""
     run.client.set_terminated(run.run_id, status=status)
+
+
+def _client(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    # says nothing that a user can act on, each time a data base is opened
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri)
 
 
 def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from whatif.domain import timestamps
 from whatif.errors import ModelError
 from whatif.models import Fitted, ModelKind, check_fitted, check_frame
 from whatif.splits import Window
 from whatif.training.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
 
 TRAIN_PARTITIONS = 8
 """Fixed, so that a model does not depend on the cores it was trained on."""
@@ -53,11 +55,15 @@ def training_rows(features: DataFrame, spec: ModelSpec) -> DataFrame:
 
 def labelled_in(windows: Sequence[Window]) -> Column:
     """Return the condition that a row of features lies in one of `windows`, and its label too."""
+    from pyspark.sql import functions as F  # noqa: N812
+
     ends = ((window, F.lit(_instant(window.end_us))) for window in windows)
     return reduce(or_, (_starts_in(window) & (F.col("label_end") <= end) for window, end in ends))
 
 
 def _starts_in(window: Window) -> Column:
+    from pyspark.sql import functions as F  # noqa: N812
+
     start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
     return (F.col("ts") >= start) & (F.col("ts") < end)
 
@@ -73,6 +79,8 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
     ModelError
         If no row is left to train on, or the kind breaks its contract.
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     rows = (
         training_rows(features, spec)
         .select("symbol", "ts", *spec.columns, F.col(spec.label_column).alias("label"))
@@ -95,6 +103,8 @@ def rows_to_predict(features: DataFrame, spec: ModelSpec, start_us: int) -> Data
 
     A bar with a feature missing is left out.
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     rows = features.where(F.col("ts") >= F.lit(_instant(start_us))).dropna(subset=list(spec.columns))
     if spec.everywhere:
         rows = rows.where(~reduce(or_, (_starts_in(window) for window in spec.train)))
@@ -111,6 +121,8 @@ def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot:
     ModelError
         If what the kind gives lacks a column, or one is of another type.
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     spec = trained.spec
     scored = trained.kind.predict(trained.fitted, rows_to_predict(features, spec, start_us))
     check_frame(trained.kind, scored)

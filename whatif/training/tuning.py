@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.sql import DataFrame
 
 from whatif.errors import ModelError
 from whatif.models import ModelKind
@@ -15,6 +14,9 @@ from whatif.search import Chain
 from whatif.training.fit import train
 from whatif.training.spec import ModelSpec
 from whatif.training.validation import error_on
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from typing import TYPE_CHECKING
 
 from whatif.models import check_frame
 from whatif.splits import Window
 from whatif.training.fit import Trained, labelled_in
 from whatif.training.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 
 def error_on(features: DataFrame, trained: Trained, windows: Sequence[Window]) -> float:
     """Return the root mean squared error on the labelled rows of `windows`; NaN without a row."""
+    from pyspark.sql import functions as F  # noqa: N812
+
     spec = trained.spec
     rows = features.dropna(subset=[*spec.columns, spec.label_column]).where(labelled_in(windows))
     rows = rows.select("symbol", "ts", *spec.columns, F.col(spec.label_column).alias("label"))
@@ -38,6 +41,8 @@ def validation_metrics(
         and realised return, and `hit_rate` (share of rows whose predicted direction came true,
         rows that did not move left out).
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     rows = (
         features.where(labelled_in((windows,) if isinstance(windows, Window) else windows))
         .join(predictions.select("symbol", "ts", "prediction"), ["symbol", "ts"])

@@ -8,10 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
-
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from typing import TYPE_CHECKING, Any
 
 from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features
@@ -25,6 +22,9 @@ from whatif.search import forward_chains
 from whatif.session import get_spark
 from whatif.tracking import Tracker, log_model
 from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 Say = Callable[[str], None]
 
@@ -271,6 +271,8 @@ class Work:
 
 def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     """Train a model in its fold, store its predictions, and return how it did on the validate window."""
+    from pyspark.sql import functions as F  # noqa: N812
+
     started = time.perf_counter()
     resolved, spec = work.resolved, work.resolved.models[key]
     snapshot = resolved.bars.snapshot_id
