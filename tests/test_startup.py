@@ -1,8 +1,15 @@
-"""The collector is held for a while, and goes on as it was."""
+"""The collector is held for a while, and goes on as it was; a package's own code waits until it is needed."""
 
 import gc
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
 
-from whatif.startup import without_collecting
+import pytest
+
+from whatif.startup import defer_package, without_collecting
 
 
 def test_the_collector_is_held_until_the_outermost_work_is_done() -> None:
@@ -23,3 +30,70 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+OWN = """
+from pathlib import Path
+from {name}.part import VALUE
+from {name} import other
+
+__version__ = "1.2"
+with Path(__file__).with_name("ran").open("a") as ran:
+    ran.write("x")
+both = VALUE + other.VALUE
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A package of two modules that notes each run of its own code in a file `ran`."""
+    name = "whatif_test_deferred"
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "__init__.py").write_text(OWN.format(name=name))
+    (folder / "part.py").write_text("VALUE = 1\n")
+    (folder / "other.py").write_text("VALUE = 2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield name
+    for one in [one for one in sys.modules if one.split(".")[0] == name]:
+        del sys.modules[one]
+
+
+def times_run(name: str) -> int:
+    ran = Path(sys.modules[name].__file__ or "").with_name("ran")
+    return len(ran.read_text()) if ran.exists() else 0
+
+
+def test_a_module_of_a_deferred_package_comes_without_the_package(package: str) -> None:
+    defer_package(package)
+    assert import_module(f"{package}.part").VALUE == 1
+    assert sys.modules[package].part.VALUE == 1
+    assert times_run(package) == 0
+    assert f"{package}.other" not in sys.modules
+
+
+@pytest.mark.parametrize(("name", "value"), [("both", 3), ("__version__", "1.2")])
+def test_a_deferred_package_gives_whatever_an_import_gives(package: str, name: str, value: object) -> None:
+    defer_package(package)
+    import_module(f"{package}.part")
+    assert getattr(import_module(package), name) == value
+    assert (sys.modules[package].both, times_run(package)) == (3, 1)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = sys.modules[package].nonsense
+    assert times_run(package) == 1
+
+
+def test_threads_that_ask_at_once_run_a_package_once(package: str) -> None:
+    defer_package(package)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: getattr(sys.modules[package], "both"), range(32)))  # noqa: B009
+    assert (found, times_run(package)) == ([3] * 32, 1)
+
+
+def test_a_package_that_is_imported_or_missing_stays_as_it_is(package: str) -> None:
+    there = import_module(package)
+    defer_package(package)
+    assert sys.modules[package] is there
+    assert times_run(package) == 1
+    defer_package("whatif_test_not_there")
+    assert "whatif_test_not_there" not in sys.modules

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread
+from typing import Any
 
 _COLLECTOR = (50_000, 20, 50)
 
@@ -93,11 +94,52 @@ def forget_archives() -> None:
             sys.path_importer_cache.pop(path, None)
 
 
+def defer_package(name: str) -> None:
+    """Let modules of a package be imported without the package's own code, until that is asked for something.
+
+    The package's `__init__` runs when a name is first taken that is neither there nor a module of it, so
+    whoever takes one gets what `import` gives. Nothing happens to a package that is imported already, or is
+    not installed. Gain: 2.2 of 2.5 s of `arch.bootstrap`, whose package imports volatility models and with
+    them matplotlib, statsmodels and scipy's statistics.
+
+    Parameters
+    ----------
+    name : str
+        Name of the package; packages that it lies in are imported.
+    """
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    package, loader = importlib.util.module_from_spec(spec), spec.loader
+    turn, running = RLock(), False
+
+    def get(attribute: str) -> Any:
+        nonlocal running
+        missing = AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        if attribute.startswith("__") and attribute not in ("__all__", "__version__"):
+            raise missing
+        with turn:
+            if running:  # the package's own code asks, and has not come to that name
+                raise missing
+            if package.__dict__.get("__getattr__") is get:
+                running = True
+                try:
+                    loader.exec_module(package)
+                finally:
+                    running = False
+            if package.__dict__.get("__getattr__") is get:
+                del package.__dict__["__getattr__"]
+        return getattr(package, attribute)
+
+    package.__dict__["__getattr__"] = get
+    sys.modules.setdefault(name, package)
+
+
 @contextmanager
 def imported_meanwhile(name: str) -> Iterator[None]:
     """Import a module while this process waits for others; whoever needs it says what is wrong with it.
 
-    Gain: 1.1 s of `arch.bootstrap`, which a verdict needs, while a sweep runs.
+    Gain: 0.3 s of arch's bootstraps, which a verdict needs, while a sweep runs.
     """
 
     def load() -> None:

@@ -28,6 +28,7 @@ def test_every_name_is_there() -> None:
         ),
         # numba brings scipy
         ("import whatif.stats.benchmark", {"arch", "statsmodels", "pyspark", "mlflow"}),
+        ("import whatif.stats.resampling", {"matplotlib", "statsmodels", "pyspark", "mlflow"}),
     ],
 )
 def test_libraries_wait_until_they_are_needed(code: str, light: set[str]) -> None:
@@ -36,3 +37,16 @@ def test_libraries_wait_until_they_are_needed(code: str, light: set[str]) -> Non
     loaded = set(json.loads(done.stdout))
     assert "whatif" in loaded
     assert not loaded & light
+
+
+def test_the_bootstraps_of_arch_leave_the_rest_of_it_whole() -> None:
+    """Whoever takes arch's volatility models or scipy's statistics later gets them."""
+    code = (
+        "import sys; from whatif.stats.resampling import SPA; "
+        "assert 'scipy.stats._stats_py' not in sys.modules; "
+        "from arch import arch_model; import arch; from scipy.stats import norm; import scipy; "
+        "assert arch.bootstrap.SPA is SPA; assert arch.__version__; assert callable(arch_model); "
+        "assert scipy.stats.norm is norm; print(norm.cdf(0.0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.5"

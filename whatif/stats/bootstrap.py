@@ -87,7 +87,7 @@ def check_confidence(confidence: float) -> None:
 def _optimal(series: FloatArray) -> float:
     if (series == series[0]).all():
         return math.nan
-    from arch.bootstrap import optimal_block_length
+    from whatif.stats.resampling import optimal_block_length
 
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(optimal_block_length(series)["stationary"].iloc[0])
@@ -248,7 +248,7 @@ def _replicate(
 
 def _indices(periods: int, block: int, reps: int, seed: int) -> Iterator[IntArray]:
     """Yield resampled rows, (some, periods), until there were `reps` of them."""
-    from arch.bootstrap import StationaryBootstrap
+    from whatif.stats.resampling import StationaryBootstrap
 
     drawn = StationaryBootstrap(block, np.arange(periods), seed=seed).bootstrap(reps)
     some = max(1, _AT_ONCE // periods)

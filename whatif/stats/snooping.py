@@ -319,7 +319,7 @@ def _long_run(values: FloatArray, block: int) -> FloatArray:
 
 def _drawn(periods: int, block: int, reps: int, at_once: int, seed: int) -> Iterator[FloatArray]:
     """Yield how often each period was drawn, (some replications, periods), until there were `reps`."""
-    from arch.bootstrap import StationaryBootstrap
+    from whatif.stats.resampling import StationaryBootstrap
 
     drawn = StationaryBootstrap(block, np.arange(periods), seed=seed).bootstrap(reps)
     for start in range(0, reps, at_once):

@@ -153,7 +153,7 @@ def superior_predictive_ability(
     Hansen (2005), "A Test for Superior Predictive Ability", Journal of Business & Economic
     Statistics 23(4).
     """
-    from arch.bootstrap import SPA
+    from whatif.stats.resampling import SPA
 
     check_reps(reps)
     scaled, kept, dropped = over_benchmark(returns, benchmark)
@@ -210,7 +210,7 @@ def step_m(
     Romano and Wolf (2005), "Stepwise Multiple Testing as Formalized Data Snooping",
     Econometrica 73(4).
     """
-    from arch.bootstrap import SPA
+    from whatif.stats.resampling import SPA
 
     check_reps(reps)
     if not 0.0 < size < 1.0:
@@ -278,7 +278,7 @@ def model_confidence_set(
     ----------
     Hansen, Lunde and Nason (2011), "The Model Confidence Set", Econometrica 79(2).
     """
-    from arch.bootstrap import MCS
+    from whatif.stats.resampling import MCS
 
     check_reps(reps)
     check_confidence(confidence)

@@ -98,7 +98,7 @@ class Panel:
 
 def ready_to_judge() -> AbstractContextManager[None]:
     """Return a block in which what a verdict needs is imported, while this process waits for others."""
-    return imported_meanwhile("arch.bootstrap")
+    return imported_meanwhile("whatif.stats.resampling")
 
 
 def judge_study(
