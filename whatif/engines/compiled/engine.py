@@ -53,11 +53,14 @@ class CompiledEngine(Engine):
         EngineError
             If no folder for kernels can be written to.
         """
-        # imported here, and below: numba and the kernels are not needed to refuse a study
+        assert isinstance(strategy, StrategySpec)  # it covers nothing else
+        asked = list(kinds)
+        if not asked:
+            return
+        # imported here, and below: numba and the kernels are not needed to refuse or to rank a study
         from whatif.engines.compiled.window import compile_ahead
 
-        assert isinstance(strategy, StrategySpec)  # it covers nothing else
-        for given in kinds:
+        for given in asked:
             compile_ahead(strategy, given.params, given.overlays)
 
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
