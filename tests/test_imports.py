@@ -24,12 +24,37 @@ TRAVELS = (
 
 HEAVY = ("pyspark", "py4j", "mlflow")
 
+UNUSED = {
+    # what a help page or a refused argument waits for
+    "import whatif.cli.app": {
+        "numpy", "pandas", "pyarrow", "pyiceberg", "numba", "pydantic", "exchange_calendars", "sqlalchemy",
+        "arch", "scipy.special", "plotly", "backtrader", "joblib", "concurrent.futures", "asyncio",
+    },
+    # whatif bars
+    "from whatif.lake import list_bars": {
+        "pyiceberg", "numba", "pydantic", "sqlalchemy", "arch", "scipy", "plotly", "backtrader", "joblib",
+    },
+    # whatif leaderboard
+    "from whatif.workflow import stored_leaderboard; from whatif.report import print_leaderboard": {
+        "sqlalchemy", "arch", "scipy.special", "plotly", "jinja2", "backtrader", "joblib", "asyncio",
+        "whatif.engines.compiled.window",
+    },
+    # whatif run, before it is known whether there is something to run or to log
+    "from whatif.workflow import run": {
+        "sqlalchemy", "arch", "scipy.special", "backtrader", "matplotlib", "statsmodels", "sklearn",
+        "whatif.engines.compiled.window",
+    },
+    # its verdict
+    "from whatif.stats import judge; import whatif.stats.resampling": {
+        "matplotlib", "statsmodels", "scipy.stats._stats_py", "sqlalchemy", "plotly", "sklearn",
+    },
+}  # fmt: skip
+"""What a command does not load, beside `HEAVY`, by the code that it begins with."""
+
 
 def modules_after(code: str) -> set[str]:
-    """Return the top-level modules that a fresh interpreter has loaded after `code`."""
-    script = (
-        f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
-    )
+    """Return the modules that a fresh interpreter has loaded after `code`."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=False
     )
@@ -42,6 +67,13 @@ def test_nothing_that_travels_brings_in_spark_or_mlflow() -> None:
     loaded = modules_after("\n".join(f"import {name}" for name in (*TRAVELS, "pyiceberg.table")))
     assert {"whatif", "numpy", "pyiceberg"} <= loaded
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("code", UNUSED)
+def test_a_command_loads_no_library_that_it_does_not_use(code: str) -> None:
+    loaded = modules_after(code)
+    assert {"whatif", *(name.split()[1] for name in code.split("; "))} <= loaded
+    assert not loaded & {*HEAVY, *UNUSED[code]}
 
 
 @pytest.mark.parametrize("name", ["load_study", "backtest", "read_bars", "Study"])
