@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +24,18 @@ gc.set_threshold(100_000, 20, 20)
 # every JVM that a test starts lives for seconds: the optimizing compiler would only take its cores away
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
+# a kernel takes seconds to compile and is named by all that it depends on: all processes of all runs share
+# them, also those of Spark and of a pool, which would else keep them in the lake of one test
+os.environ.setdefault("WHATIF_KERNELS", str(Path(tempfile.gettempdir(), f"whatif-kernels-{os.getuid()}")))
+
+KEPT = ("WHATIF_TEST_DATA", "WHATIF_KERNELS")
+"""Variables of the run that tests see."""
+
 
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's lake and settings out of the tests, and the tests out of the user's."""
-    for name in [n for n in os.environ if n.startswith("WHATIF_") and n != "WHATIF_TEST_DATA"]:
+    for name in [n for n in os.environ if n.startswith("WHATIF_") and n not in KEPT]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("WHATIF_HOME", str(tmp_path / "whatif-home"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,5 +43,6 @@ def standalone(folder: Path, environment: Mapping[str, str]) -> Iterator[Cluster
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Start the cluster, and stop it when the tests are over."""
     folder = tmp_path_factory.mktemp("cluster")
-    with standalone(folder, environment_of(folder)) as running:
+    shared = {"WHATIF_KERNELS": os.environ["WHATIF_KERNELS"]}
+    with standalone(folder, {**environment_of(folder), **shared}) as running:
         yield running

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from whatif.engines.compiled.folder import kernel_folder
+
 BEHIND = """
 import numpy as np
 from whatif.domain.compile import jit_lean
@@ -26,6 +28,11 @@ except IndexError:
 else:
     print("read on")
 """
+
+
+def test_kernels_go_where_the_run_says() -> None:
+    """Their names do not tell whether they have checks, so this tier must not find those of another one."""
+    assert kernel_folder() == Path(os.environ["WHATIF_KERNELS"])
 
 
 @pytest.mark.parametrize(("checks", "said"), [("1", "refused"), ("0", "read on")])
