@@ -12,8 +12,8 @@ from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.engines.compare import differences
 from whatif.engines.compiled.refusal import StepNotCompiledError
-from whatif.engines.trial import try_step
 from whatif.errors import EngineError, LookAheadError, StrategyError
+from whatif.resolve.trial import try_step
 from whatif.strategies import Param, StrategySpec, buy, hold, strategy, target
 from whatif.testing import check_strategy, random_bars
 

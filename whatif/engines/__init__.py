@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     )
     from whatif.engines.sessions import date_of
     from whatif.engines.task import BacktestTask, WindowInputs, check_execution
-    from whatif.engines.trial import (
-        MAX_TRIED,
-        TRIAL_BARS,
-        TRIAL_FAILED,
-        outermost,
-        try_step,
-        with_drawn_inputs,
-    )
 
 __getattr__, __dir__, __all__ = door(
     __name__,
@@ -46,6 +38,5 @@ __getattr__, __dir__, __all__ = door(
         "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",
         "sessions": "date_of",
         "task": "BacktestTask WindowInputs check_execution",
-        "trial": "MAX_TRIED TRIAL_BARS TRIAL_FAILED outermost try_step with_drawn_inputs",
     },
 )
