@@ -68,7 +68,7 @@ setup(
         "plotly>=6",
         "pyarrow>=20",
         "pydantic>=2.10,<3",
-        "pyiceberg>=0.12,<0.13",
+        "pyiceberg[pyiceberg-core]>=0.12,<0.13",
         "pyyaml>=6",
         "rich>=13",
         "scikit-learn>=1.6",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from whatif.study import Study, load_study
 from whatif.workflow import RunOptions, StudyResult, run
 
 from ..markets import changed_after, put_bars, walk
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 NOT_RESULT = ("worker", "wall_seconds", "finished_at", "user", "host", "command", "versions")
 """Columns that may differ between two runs of the same backtest."""
@@ -38,6 +41,16 @@ STUDY = {
     "execution": {"cash": 100_000.0, "commission": 0.0001},
     "period": "hour",
 }
+
+
+@pytest.fixture(params=["local", pytest.param("spark", marks=pytest.mark.spark)])
+def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SparkSession | None:
+    """Return who reads and writes bars: Spark, or nobody but this process."""
+    if request.param == "spark":
+        found: SparkSession = request.getfixturevalue("spark")
+        return found
+    monkeypatch.setenv("WHATIF_RUNNER", "local")
+    return None
 
 
 def study_text(**changes: Any) -> str:

@@ -80,6 +80,10 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
     ] = False,
+    runner: Annotated[
+        str | None,
+        typer.Option(help="local: by this process, no JVM; spark; auto: by what there is to read."),
+    ] = None,
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
     from whatif.workflow import ingest as ingest_bars
@@ -93,7 +97,7 @@ def ingest(
     of_files = _OfFiles(file_format, tuple(mapping or ()), columns)
     what, spec = _what_to_read(paths, of_files, given, options or (), accept)
     console = Console()
-    report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run)
+    report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run, runner=runner)
     _say(console, report.summary())
     if report.faults:
         raise typer.Exit(1)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from whatif.lake.write import (
         append,
+        append_arrow,
         append_rows,
         delete_matching,
         delete_rows,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         replace,
         take_back,
         upsert,
+        upsert_arrow,
     )
 else:
     __getattr__, __dir__, __all__ = door(
@@ -55,7 +57,7 @@ else:
             "spec": "TableSpec sql_text",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
-            "write": "append append_rows delete_matching delete_rows insert_missing insert_missing_rows "
-            "replace take_back upsert",
+            "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
+            "insert_missing_rows replace take_back upsert upsert_arrow",
         },
     )

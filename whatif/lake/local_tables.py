@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow.fs import LocalFileSystem
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan, PyArrowFile, PyArrowFileIO, _dataframe_to_data_files
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table import CommitTableResponse, FileScanTask, Table
 from pyiceberg.table.metadata import TableMetadataUtil, new_table_metadata
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.table.update import update_table_metadata
@@ -49,11 +51,14 @@ from whatif.pins import (
     CHECKSUM_HEADER,
     HINT,
     LakeLocation,
+    all_of,
     checksum_file,
     checksums,
     local_path,
     metadata_path,
     newest_metadata,
+    one_of,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -140,14 +145,92 @@ def insert_missing_locally(
     given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
     if table.current_snapshot() is not None:
         keys = given.select(list(spec.key))
-        held = table.scan(row_filter=near, selected_fields=spec.key).to_arrow().cast(keys.schema)
+        held = _keys_in(table, keys, near)
         if held.num_rows:
-            # by position, since a join takes no lists along
-            numbered = keys.append_column("position", pa.array(range(keys.num_rows), pa.int64()))
-            new = numbered.join(held, list(spec.key), join_type="left anti")
-            given = given.take(new["position"].combine_chunks().sort())
+            given = _without(given, held)
     if given.num_rows:
         _append(table, spec, given)
+
+
+def append_table_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
+    """Append rows, ordered as the table is, in one commit."""
+    table = _opened(location, spec.name)
+    _append(table, spec, rows.select(list(spec.column_names)).cast(table.schema().as_arrow()))
+
+
+def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
+    """Put rows in the place of those with the same keys, and append the others, in one commit.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    spec : TableSpec
+        The table.
+    rows : pa.Table
+        Rows with the table's columns; no key comes twice, and none is null.
+    """
+    table = _opened(location, spec.name)
+    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
+    if table.current_snapshot() is None:
+        _append(table, spec, given)
+        return
+    keys = given.select(list(spec.key))
+    replaced = keys.join(_keys_in(table, keys, _around(keys)), list(spec.key), join_type="left semi")
+    if not replaced.num_rows:
+        _append(table, spec, given)
+        return
+    touched = list(table.scan(row_filter=_around(replaced)).plan_files())
+    everything_of = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
+    stays = _without(everything_of.to_table(touched).cast(given.schema), keys)
+    _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])))
+
+
+def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table) -> None:
+    """Write rows in the place of files of a table, in one snapshot: no reader sees them gone."""
+    with (
+        quiet(),
+        table.transaction() as change,
+        change.update_snapshot().overwrite(commit_uuid=uuid4()) as snapshot,
+    ):
+        for file in files:
+            snapshot.delete_data_file(file.file)
+        for written in _dataframe_to_data_files(change.table_metadata, rows, table.io, snapshot.commit_uuid):
+            snapshot.append_data_file(written)
+
+
+_MAX_NAMED = 200
+"""Values that a filter names one by one; more are a range."""
+
+
+def _around(keys: pa.Table) -> BooleanExpression:
+    """Return a filter that every one of some keys passes."""
+    terms: list[BooleanExpression] = []
+    for name in keys.column_names:
+        column = keys[name]
+        if pa.types.is_timestamp(column.type):
+            bounds = pc.min_max(column.cast(pa.int64())).as_py()
+            terms.append(within(name, bounds["min"], bounds["max"] + 1))
+            continue
+        values = pc.unique(column)
+        if len(values) <= _MAX_NAMED:
+            terms.append(one_of(name, values.to_pylist()))
+    return all_of(*terms)
+
+
+def _keys_in(table: Table, keys: pa.Table, near: BooleanExpression) -> pa.Table:
+    """Return the keys of the table's rows that pass a filter, as those given are."""
+    held = table.scan(row_filter=near, selected_fields=tuple(keys.column_names)).to_arrow()
+    return held.select(keys.column_names).cast(keys.schema)
+
+
+def _without(rows: pa.Table, keys: pa.Table) -> pa.Table:
+    """Return the rows whose key is none of some; in their order."""
+    # by position, since a join takes no lists along
+    own = rows.select(keys.column_names)
+    numbered = own.append_column("position", pa.array(range(own.num_rows), pa.int64()))
+    left = numbered.join(keys, keys.column_names, join_type="left anti")
+    return rows.take(left["position"].combine_chunks().sort())
 
 
 def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:
@@ -159,9 +242,13 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
 
 
 def _append(table: Table, spec: TableSpec, rows: pa.Table) -> None:
-    order = [(name, "ascending") for name in spec.sort_order]
     with quiet():
-        table.append(rows.sort_by(order) if order else rows)
+        table.append(_ordered(spec, rows))
+
+
+def _ordered(spec: TableSpec, rows: pa.Table) -> pa.Table:
+    order = [(name, "ascending") for name in spec.sort_order]
+    return rows.sort_by(order) if order else rows
 
 
 @contextmanager

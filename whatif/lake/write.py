@@ -10,7 +10,13 @@ from uuid import uuid4
 import pandas as pd
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import append_locally, delete_locally, insert_missing_locally
+from whatif.lake.local_tables import (
+    append_locally,
+    append_table_locally,
+    delete_locally,
+    insert_missing_locally,
+    upsert_locally,
+)
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, in_words
@@ -149,6 +155,36 @@ def insert_missing_rows(
     """
     with in_words(location.described), writer_lock(location, f"insert into {table.name}"):
         insert_missing_locally(location, table, rows, near)
+
+
+def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> None:
+    """Append rows to the local lake's table in one atomic commit, without a JVM.
+
+    Parameters
+    ----------
+    location, table
+        As in `append`.
+    rows : pa.Table
+        Rows with the table's columns.
+    """
+    with in_words(location.described), writer_lock(location, f"append to {table.name}"):
+        append_table_locally(location, table, rows)
+
+
+def upsert_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> None:
+    """Put rows in the place of those of the local lake with the same keys, and append the others.
+
+    In one atomic commit, without a JVM.
+
+    Parameters
+    ----------
+    location, table
+        As in `append`.
+    rows : pa.Table
+        Rows with the table's columns; no key comes twice.
+    """
+    with in_words(location.described), writer_lock(location, f"merge into {table.name}"):
+        upsert_locally(location, table, rows)
 
 
 def delete_rows(location: LakeLocation, table: TableSpec, rows: BooleanExpression) -> None:

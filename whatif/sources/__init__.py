@@ -10,23 +10,25 @@ if TYPE_CHECKING:
     from whatif.sources.base import Source
     from whatif.sources.chunk import Chunk, Layout, NoRowsError
     from whatif.sources.contract import checked_chunks, checked_parts
-    from whatif.sources.delivery import Part, file_parts, read_part, source_parts, try_first
+    from whatif.sources.delivery import Part, file_parts, read_part, size_of_part, source_parts, try_first
     from whatif.sources.file_source import FileSource
     from whatif.sources.files import find_files
     from whatif.sources.kinds import make_source, named_source, parse_options
     from whatif.sources.limits import broken_limits
+    from whatif.sources.local import LocalDelivery, TooManyRowsError
     from whatif.sources.rules import RULES
     from whatif.sources.sample import generate, sample_schedule, write_sample
     from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
-    from whatif.sources.spark import (
+    from whatif.sources.spark import SparkDelivery
+    from whatif.sources.spec import IngestSpec, parse_mapping
+    from whatif.sources.staged import (
+        RowGroup,
+        StagedDelivery,
         check_symbol,
         checkpoints_of,
-        numbered_files,
-        parse_parts,
         store_checkpoints,
         unadjusted,
     )
-    from whatif.sources.spec import IngestSpec, parse_mapping
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -34,15 +36,17 @@ else:
             "base": "Source",
             "chunk": "Chunk Layout NoRowsError",
             "contract": "checked_chunks checked_parts",
-            "delivery": "Part file_parts read_part source_parts try_first",
+            "delivery": "Part file_parts read_part size_of_part source_parts try_first",
             "file_source": "FileSource",
             "files": "find_files",
             "kinds": "make_source named_source parse_options",
             "limits": "broken_limits",
+            "local": "LocalDelivery TooManyRowsError",
             "rules": "RULES",
             "sample": "generate sample_schedule write_sample",
             "sample_market": "SampleMarket SampleSymbol default_symbols",
-            "spark": "check_symbol checkpoints_of numbered_files parse_parts store_checkpoints unadjusted",
+            "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
+            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of store_checkpoints unadjusted",
         },
     )

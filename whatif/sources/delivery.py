@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from whatif.errors import SourceError
 from whatif.sources.base import Source
 from whatif.sources.chunk import NoRowsError
 from whatif.sources.contract import checked_chunks, checked_parts
+from whatif.sources.file_source import FileSource
 from whatif.sources.files import find_files
 from whatif.sources.kinds import file_kind, file_kinds
 from whatif.sources.normalize import normalize, whole_part
@@ -39,6 +41,19 @@ class Part:
     source: Source
     checkpoint: str | None = None
     rows: int = 0
+
+
+_PLAIN = (".csv", ".txt", ".tsv")
+_UNPACKED_BY = 8
+"""How much larger files of other endings are when they are read: packed text, columns."""
+
+
+def size_of_part(part: Part) -> int:
+    """Return about how many bytes a part has as text; 0 if it is no file of this machine."""
+    path = Path(part.name)
+    if not isinstance(part.source, FileSource) or not path.is_file():
+        return 0
+    return path.stat().st_size * (1 if path.suffix.lower() in _PLAIN else _UNPACKED_BY)
 
 
 def file_parts(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[tuple[Part, ...], tuple[str, ...]]:
@@ -108,6 +123,16 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
         yield whole_part("empty", part.name)
     if checkpoint is not None:
         yield whole_part("checkpoint", part.name, checkpoint, rows)
+
+
+def read_or_refuse(part: Part, accept: bool) -> Iterator[pa.RecordBatch]:
+    """Yield a part's rows; one that cannot be read gives a row that says why."""
+    try:
+        yield from read_part(part, accept)
+    except NoRowsError:  # a quiet day's file has a header only
+        yield whole_part("empty", part.name)
+    except SourceError as error:
+        yield whole_part("file", part.name, str(error))
 
 
 def try_first(parts: Sequence[Part], accept: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -294,6 +295,17 @@ def _refused_misfits(chunk: Chunk) -> pa.RecordBatch:
         for (row, raw), line in zip(chunk.misfits, lines, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, schema=STAGED)
+
+
+def duplicate_texts(rows: pa.Table | pa.RecordBatch) -> pa.Array:
+    """Return JSON of what bars hold, for those that came twice; (n,)."""
+    names = ["symbol", "ts", *_PRICES, "volume"]
+    texts = []
+    for row in rows.select(names).to_pylist():
+        held = {name: value for name, value in row.items() if value is not None}
+        held["ts"] = row["ts"].strftime("%Y-%m-%dT%H:%M:%S.") + f"{row['ts'].microsecond // 1000:03}Z"
+        texts.append(json.dumps(held, separators=(",", ":")))
+    return pa.array(texts, pa.string())
 
 
 def whole_part(kind: str, part: str, raw: str | None = None, row: int | None = None) -> pa.RecordBatch:

@@ -1,37 +1,52 @@
-"""Deliveries on Spark: parts that are read by tasks, checks across their bars, and checkpoints of sources.
-
-Checkpoints say how far each part of a source has landed, and are kept on the table of bars. They are
-written after the bars, so that they never say more than what is there: what a killed ingest has landed
-without its checkpoint is read again, and adds nothing.
-"""
+"""Deliveries on Spark: parts are read by tasks, and rows judged and written as a frame."""
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from hashlib import sha256
-from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import UTC, datetime
+from functools import cached_property, reduce
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from whatif.errors import SourceError
-from whatif.lake import BARS, FORGOTTEN, set_properties
-from whatif.pins import LakeLocation, open_table, table_exists
+from whatif.calendars import exchange_aliases
+from whatif.lake import (
+    BARS,
+    BARS_QUARANTINE,
+    append,
+    create_tables,
+    insert_missing,
+    set_properties,
+    sql_text,
+    upsert,
+)
+from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources.base import Source
-from whatif.sources.chunk import NoRowsError
-from whatif.sources.delivery import Part, read_part
+from whatif.sources.delivery import Part, read_or_refuse
 from whatif.sources.kinds import SEAM
-from whatif.sources.normalize import STAGED_DDL, whole_part
+from whatif.sources.normalize import STAGED_DDL, duplicate_texts
+from whatif.sources.staged import (
+    COMPARED,
+    DAYS_APART,
+    FACTOR,
+    MAX_PAIRS,
+    PRICES,
+    DifferingFiles,
+    PriceJump,
+    RefusedRow,
+    RowGroup,
+    StagedDelivery,
+    SymbolBars,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 MAX_TASKS = 64
 
 _ITEMS = "source string, reader int, checkpoint string, rows bigint"
+_MAX_SYMBOLS_IN_FILTER = 500
 
 
 def parse_parts(spark: SparkSession, parts: Sequence[Part], accept: bool) -> DataFrame:
@@ -59,12 +74,7 @@ def parse_parts(spark: SparkSession, parts: Sequence[Part], accept: bool) -> Dat
         for batch in batches:
             for item in batch.to_pylist():
                 part = Part(item["source"], readers[item["reader"]], item["checkpoint"], item["rows"])
-                try:
-                    yield from read_part(part, accept)
-                except NoRowsError:  # a quiet day's file has a header only
-                    yield whole_part("empty", part.name)
-                except SourceError as error:
-                    yield whole_part("file", part.name, str(error))
+                yield from read_or_refuse(part, accept)
 
     rows = spark.createDataFrame(items, _ITEMS)
     return rows.repartition(min(len(parts), MAX_TASKS)).mapInArrow(parse, STAGED_DDL)
@@ -78,54 +88,222 @@ def _send_along(kind: type[Source]) -> None:
         cloudpickle.register_pickle_by_value(sys.modules[kind.__module__])
 
 
-FACTOR = 1.8
-"""Ratio of a close and the next session's open from which on it is noted: 2 for 1, with a day's move."""
-
-DAYS_APART = 7
-"""Sessions further apart than this are no neighbours: prices may have moved."""
-
-_SHOWN = 3
-
-
-def unadjusted(bars: DataFrame) -> tuple[str, ...]:
-    """Return notes on symbols whose price changes by a factor between two sessions.
+class SparkDelivery(StagedDelivery):
+    """A delivery as a frame of Spark.
 
     Parameters
     ----------
-    bars : DataFrame
-        Bars of one delivery: `symbol, timeframe, ts, session, open, close`.
+    spark : SparkSession
+        The session.
+    location : LakeLocation
+        Where the lake is.
+    parts : sequence of Part
+        What is read.
+    accept : bool
+        Whether to take parts that look misread.
     """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
 
-    ends = bars.groupBy("symbol", "timeframe", "session").agg(
-        F.min_by("open", "ts").alias("open"), F.max_by("close", "ts").alias("close")
-    )
-    before = Window.partitionBy("symbol", "timeframe").orderBy("session")
-    steps = ends.select(
-        "symbol", "session", "open",
-        F.lag("close").over(before).alias("was"), F.lag("session").over(before).alias("last"),
-    )  # fmt: skip
-    factor = F.greatest(F.col("was") / F.col("open"), F.col("open") / F.col("was"))
-    near = F.datediff("session", "last") <= DAYS_APART
-    found = steps.withColumn("factor", factor).where(near & (F.col("factor") >= FACTOR))
-    rows = found.orderBy("symbol", "session").limit(_SHOWN + 1).collect()
-    notes = [
-        f"{row['symbol']}: the close {row['was']:g} of {row['last']} is followed by the open "
-        f"{row['open']:g} of {row['session']}, a factor of {row['factor']:.3g} overnight; prices are not "
-        "adjusted for splits, it seems"
-        for row in rows[:_SHOWN]
-    ]
-    return (*notes, "… and further jumps of that kind") if len(rows) > _SHOWN else tuple(notes)
+    def __init__(
+        self, spark: SparkSession, location: LakeLocation, parts: Sequence[Part], accept: bool
+    ) -> None:
+        self._spark = spark
+        self._location = location
+        self._names = [part.name for part in parts]
+        self._staged = parse_parts(spark, parts, accept).persist()
+
+    def release(self) -> None:
+        """Let the frames go."""
+        self._staged.unpersist()
+        if "_judged" in self.__dict__:
+            self._judged.unpersist()
+
+    @cached_property
+    def _extent(self) -> list:  # type: ignore[type-arg]
+        """Counts, times, symbols and timeframes by kind and rule."""
+        from pyspark.sql import functions as F  # noqa: N812
+
+        groups = self._staged.groupBy("kind", "rule").agg(
+            F.count(F.lit(1)).alias("count"),
+            F.min("ts").cast("string").alias("first"),
+            F.max("ts").cast("string").alias("last"),
+            F.collect_set("symbol").alias("symbols"),
+            F.collect_set("timeframe").alias("timeframes"),
+        )
+        with in_words(self._location.described):
+            return list(groups.collect())
+
+    @property
+    def _bars(self) -> DataFrame:
+        return self._staged.where("kind = 'bar'").drop("kind", "rule", "raw")
+
+    @cached_property
+    def _judged(self) -> DataFrame:
+        """The bars with `status`: new, same, changed or duplicate."""
+        return self._with_status(_numbered_files(self._spark, self._bars, self._names)).persist()
+
+    @cached_property
+    def _status(self) -> dict[str, int]:
+        counted = self._judged.groupBy("status").count().collect()
+        return {row["status"]: row["count"] for row in counted}
+
+    def create_tables(self) -> None:
+        """Create the tables of bars and their quarantine."""
+        create_tables(self._spark, self._location, (BARS, BARS_QUARANTINE))
+
+    def groups(self) -> Sequence[RowGroup]:
+        """Return how many rows of each kind and rule came."""
+        return [RowGroup(row["kind"], row["rule"], row["count"]) for row in self._extent]
+
+    def part_errors(self, most: int) -> Sequence[str]:
+        """Return why parts as a whole cannot be read."""
+        rows = self._staged.where("kind = 'file'").select("raw").orderBy("source").limit(most).collect()
+        return [row["raw"] for row in rows]
+
+    def refused_rows(self, most: int) -> Sequence[RefusedRow]:
+        """Return the first rows that break a rule."""
+        rows = self._staged.where("kind = 'refused'").orderBy("source", "row").limit(most).collect()
+        return [
+            RefusedRow(row["source"], row["row"], row["line"], row["rule"], str(row["raw"])) for row in rows
+        ]
+
+    def symbols(self, most: int) -> Sequence[SymbolBars]:
+        """Return the bars by symbol, timeframe and exchange."""
+        from pyspark.sql import functions as F  # noqa: N812
+
+        keys = ("symbol", "timeframe", "exchange")
+        groups = self._bars.groupBy(*keys).agg(
+            F.count(F.lit(1)).alias("count"),
+            F.sum(F.expr("IF(hours = 'regular', 1, 0)")).alias("regular"),
+            F.unix_micros(F.min("ts")).alias("first"),
+            F.unix_micros(F.max("ts")).alias("last"),
+        )
+        return [
+            SymbolBars(row["symbol"], row["timeframe"], row["exchange"], row["count"], row["regular"],
+                       instant(row["first"]), instant(row["last"]))
+            for row in groups.orderBy(*keys).limit(most).collect()
+        ]  # fmt: skip
+
+    def exchanges_breaking(self, rule: str) -> Sequence[str]:
+        """Return the exchanges of the rows that break a rule."""
+        rows = self._staged.where(f"rule = {sql_text(rule)}").select("exchange").distinct().collect()
+        return sorted(str(row["exchange"]) for row in rows)
+
+    def checkpoints(self) -> Mapping[str, tuple[str, int]]:
+        """Return for each part where the next ingest goes on."""
+        rows = self._staged.where("kind = 'checkpoint'").select("source", "raw", "row").collect()
+        return {row["source"]: (row["raw"], row["row"]) for row in rows}
+
+    def judge(self) -> Mapping[str, int]:
+        """Return how many bars are new, same, changed or duplicate."""
+        return self._status
+
+    def differing_files(self) -> Sequence[DifferingFiles]:
+        """Return files that have other values for one bar."""
+        from pyspark.sql import functions as F  # noqa: N812
+
+        keys = ["symbol", "timeframe", "ts"]
+        twice = self._judged.select(*keys, "source", "nth", *PRICES)
+        renamed = [F.col(name).alias(f"{name}_stands") for name in PRICES]
+        stands = twice.where("nth = 1").select(*keys, F.col("source").alias("by"), *renamed)
+        differ = " OR ".join(f"NOT ({name} <=> {name}_stands)" for name in PRICES)
+        pairs = (
+            twice.where("nth > 1").join(stands, keys).where(f"source != by AND ({differ})")
+            .groupBy("source", "by").count()
+            .orderBy(F.desc("count"), "source", "by").limit(MAX_PAIRS).collect()
+        )  # fmt: skip
+        return [DifferingFiles(row["source"], row["by"], row["count"]) for row in pairs]
+
+    def bars_of_files(self) -> Mapping[str, int]:
+        """Return how many bars came from each file."""
+        return {row["source"]: row["count"] for row in self._judged.groupBy("source").count().collect()}
+
+    def jumps(self, most: int) -> Sequence[PriceJump]:
+        """Return the first prices that change by a factor between sessions."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as F  # noqa: N812
+
+        ends = self._bars.groupBy("symbol", "timeframe", "session").agg(
+            F.min_by("open", "ts").alias("open"), F.max_by("close", "ts").alias("close")
+        )
+        before = Window.partitionBy("symbol", "timeframe").orderBy("session")
+        steps = ends.select(
+            "symbol", "timeframe", "session", "open",
+            F.lag("close").over(before).alias("was"), F.lag("session").over(before).alias("last"),
+        )  # fmt: skip
+        factor = F.greatest(F.col("was") / F.col("open"), F.col("open") / F.col("was"))
+        near = F.datediff("session", "last") <= DAYS_APART
+        found = steps.where(near & (factor >= FACTOR)).orderBy("symbol", "session", "timeframe").limit(most)
+        return [
+            PriceJump(row["symbol"], row["last"], row["was"], row["session"], row["open"])
+            for row in found.collect()
+        ]
+
+    def quarantine(self, at: datetime) -> None:
+        """Put the refused rows and the duplicates into quarantine."""
+        columns = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
+        twice = self._judged.where("status = 'duplicate'").mapInArrow(_duplicates, _DUPLICATES_DDL)
+        rows = self._staged.where("kind = 'refused'").select(*columns).unionByName(twice.select(*columns))
+        known = self._spark.table(self._location.identifier(BARS_QUARANTINE.name))
+        known = known.select("source", "row", "rule", "raw")
+        fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti")
+        fresh = fresh.withColumn("ingested_at", _instant(at))
+        if not fresh.isEmpty():
+            upsert(self._spark, self._location, BARS_QUARANTINE, fresh, ("rule", "raw"))
+
+    def write(self, at: datetime) -> None:
+        """Write the bars that are new or changed, in one commit."""
+        spark, location, judged = self._spark, self._location, self._judged
+        judged = judged.withColumn("ingested_at", _instant(at))
+        near = _known_range(self._extent, "t.") or "true"
+        if self._status.get("changed"):
+            upsert(spark, location, BARS, judged.where("status IN ('new', 'changed')"), COMPARED, near)
+        elif self._status.get("new") and location.local:
+            append(spark, location, BARS, judged.where("status = 'new'"))
+        elif self._status.get("new"):  # another ingest may have landed some of them since they were judged
+            insert_missing(spark, location, BARS, judged.where("status = 'new'"), near, distinct=True)
+
+    def note(self, properties: Mapping[str, str]) -> None:
+        """Set properties of the table of bars."""
+        set_properties(self._spark, self._location, BARS.name, properties)
+
+    def _with_status(self, bars: DataFrame) -> DataFrame:
+        from pyspark.sql import Window
+        from pyspark.sql import functions as F  # noqa: N812
+
+        nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy(F.desc("file_no"), "row"))
+        numbered = bars.withColumn("nth", nth).alias("s")
+        condition = _known_range(self._extent)
+        if condition is None or not _has_bars(self._location):
+            return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
+        held = self._spark.table(self._location.identifier(BARS.name)).where(condition)
+        known = held.select(*BARS.key, *COMPARED)
+        known = known.withColumn("exchange", _canonical(F.col("exchange"))).alias("t")
+        on = reduce(lambda a, b: a & b, (F.col(f"s.{key}") == F.col(f"t.{key}") for key in BARS.key))
+        same = " AND ".join(f"s.`{name}` <=> t.`{name}`" for name in COMPARED)
+        status = F.expr(
+            "CASE WHEN s.nth > 1 THEN 'duplicate' WHEN t.symbol IS NULL THEN 'new' "
+            f"WHEN {same} THEN 'same' ELSE 'changed' END"
+        )
+        return numbered.join(known, on, "left").select("s.*", status.alias("status"))
 
 
-MAX_DIFFERENT = 0.5
-"""Share of a file's bars above which another file that differs on them is taken for another symbol's."""
+_DUPLICATES_DDL = """
+    source string, row bigint, line bigint, symbol string, ts timestamp, timeframe string, raw string,
+    rule string
+"""
 
-_PRICES = ("open", "high", "low", "close", "volume")
+
+def _duplicates(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that quarantine keeps of duplicates."""
+    import pyarrow as pa
+
+    for batch in batches:
+        rows = batch.select(["source", "row", "line", "symbol", "ts", "timeframe"])
+        rows = rows.append_column("raw", duplicate_texts(batch))
+        yield rows.append_column("rule", pa.repeat("duplicate", len(rows)))
 
 
-def numbered_files(spark: SparkSession, bars: DataFrame, files: Sequence[str]) -> DataFrame:
+def _numbered_files(spark: SparkSession, bars: DataFrame, files: Sequence[str]) -> DataFrame:
     """Return the bars with `file_no`, the place of their file in the delivery."""
     from pyspark.sql import functions as F  # noqa: N812
 
@@ -135,127 +313,39 @@ def numbered_files(spark: SparkSession, bars: DataFrame, files: Sequence[str]) -
     return bars.join(F.broadcast(places), "source", "left")
 
 
-def check_symbol(numbered: DataFrame, symbol: str) -> None:
-    """Refuse one `--symbol` for files that are of several.
+def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[type-arg]
+    """Return SQL that holds for every bar that came; its literals prune partitions and files."""
+    row = next((row for row in extent if row["kind"] == "bar"), None)
+    if row is None:
+        return None
+    terms = [
+        f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
+        f"{prefix}timeframe IN ({', '.join(map(sql_text, sorted(row['timeframes'])))})",
+    ]
+    if len(row["symbols"]) <= _MAX_SYMBOLS_IN_FILTER:
+        terms.append(f"{prefix}symbol IN ({', '.join(map(sql_text, sorted(row['symbols'])))})")
+    return " AND ".join(terms)
 
-    Parameters
-    ----------
-    numbered : DataFrame
-        Bars of the delivery with `file_no` and `nth`, 1 for the row that stands of those of one bar.
-    symbol : str
-        The symbol that was given.
 
-    Raises
-    ------
-    SourceError
-        If two files differ on bars, and their names are plain words (AAPL and MSFT), or they do on more
-        than half of the larger one.
-    """
+def _canonical(exchange: Column) -> Column:
+    """Return exchanges by their one name, whatever alias a row was ingested with."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    keys = ["symbol", "timeframe", "ts"]
-    twice = numbered.select(*keys, "source", "nth", *_PRICES)
-    stands = twice.where("nth = 1").select(*keys, F.col("source").alias("by"), *_renamed())
-    differ = " OR ".join(f"NOT ({name} <=> {name}_stands)" for name in _PRICES)
-    pairs = (
-        twice.where("nth > 1").join(stands, keys).where(f"source != by AND ({differ})")
-        .groupBy("source", "by").agg(F.count(F.lit(1)).alias("count"), F.min("ts").alias("first"))
-        .orderBy(F.desc("count"), "source", "by").limit(100).collect()
-    )  # fmt: skip
-    if not pairs:
-        return
-    rows = {row["source"]: row["count"] for row in numbered.groupBy("source").count().collect()}
-    for pair in pairs:
-        first, second = sorted((pair["source"], pair["by"]))
-        if pair["count"] > MAX_DIFFERENT * max(rows[first], rows[second]) or _are_words(
-            first, second, symbol
-        ):
-            raise SourceError(
-                f"--symbol {symbol}: two files have other values for the same bars of {symbol}, "
-                f"{pair['count']:,} of them: {first} and {second}; give each its own symbol "
-                "(--symbol-from file), or, if one corrects the other, ingest one after the other\n"
-                "nothing was written"
-            )
+    names = F.create_map(*(F.lit(word) for word in chain.from_iterable(exchange_aliases().items())))
+    return F.coalesce(names[exchange], exchange)
 
 
-def _renamed() -> list:  # type: ignore[type-arg]
+def _instant(at: datetime) -> Column:
     from pyspark.sql import functions as F  # noqa: N812
 
-    return [F.col(name).alias(f"{name}_stands") for name in _PRICES]
+    return F.lit(at).cast("timestamp")
 
 
-def _are_words(first: str, second: str, symbol: str) -> bool:
-    """Tell whether two files are named after different things, and not as parts of one."""
-    names = [PurePath(path).name.partition(".")[0].lower() for path in (first, second)]
-    words = all(re.fullmatch(r"[a-z]+", name) for name in names)
-    return words and not any(a.startswith(b) for a, b in (names, names[::-1])) and symbol.lower() not in names
+def _has_bars(location: LakeLocation) -> bool:
+    name = BARS.name
+    return table_exists(location, name) and open_table(location, name).current_snapshot() is not None
 
 
-Checkpoints: TypeAlias = Mapping[str, tuple[str, int]]
-"""Part → checkpoint, and rows that came before it."""
-
-_PREFIX = "whatif.checkpoints."
-
-
-def checkpoints_of(location: LakeLocation, source: Source) -> Checkpoints:
-    """Return where a source with these options goes on; nothing if it begins anew.
-
-    It does after bars were taken back, and where the table was put back to an older snapshot.
-    """
-    if not table_exists(location, BARS.name):
-        return {}
-    table = open_table(location, BARS.name)
-    text = table.properties.get(_property(source))
-    if text is None:
-        return {}
-    stored = json.loads(text)
-    latest = max((name for name in table.properties if name.startswith(FORGOTTEN)), default="")
-    if latest > FORGOTTEN + stored["at"] or stored["snapshot"] not in _history(location):
-        return {}
-    return {part: (checkpoint, rows) for part, (checkpoint, rows) in stored["parts"].items()}
-
-
-def store_checkpoints(
-    spark: SparkSession, location: LakeLocation, source: Source, landed: Checkpoints, at: datetime
-) -> None:
-    """Note how far a source has landed, if that is further than what is noted.
-
-    Parameters
-    ----------
-    spark, location
-        The session, and where the lake is.
-    source : Source
-        What was read.
-    landed : mapping of str to (str, int)
-        Part → checkpoint behind its rows that have landed, and how many rows came before it.
-    at : datetime
-        When the delivery began to be written; tz-aware.
-    """
-    before = checkpoints_of(location, source)
-    if not landed or all(before.get(part) == place for part, place in landed.items()):
-        return
-    history = _history(location)
-    stored = {
-        "at": at.strftime("%Y%m%d%H%M%S%f"),
-        "snapshot": history[0],
-        "parts": {**before, **landed},
-    }
-    set_properties(spark, location, BARS.name, {_property(source): json.dumps(stored)})
-
-
-def _property(source: Source) -> str:
-    """Return the property of a source with its options, which may hold a key: a digest of them."""
-    options = json.dumps(source.model_dump(mode="json"), sort_keys=True)
-    return f"{_PREFIX}{source.label}.{sha256(options.encode()).hexdigest()[:16]}"
-
-
-def _history(location: LakeLocation) -> list[int | None]:
-    """Return the snapshots that the table's newest one is made of, itself first; [None] before the first."""
-    metadata = open_table(location, BARS.name).metadata
-    parents = {snapshot.snapshot_id: snapshot.parent_snapshot_id for snapshot in metadata.snapshots}
-    found: list[int | None] = []
-    at = metadata.current_snapshot_id
-    while at is not None and at in parents:
-        found.append(at)
-        at = parents[at]
-    return found or [None]
+def instant(us: int) -> datetime:
+    """Return an instant, microseconds UTC, as a tz-aware datetime."""
+    return datetime.fromtimestamp(us // 1_000_000, UTC).replace(microsecond=us % 1_000_000)

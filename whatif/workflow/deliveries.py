@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from whatif.calendars import exchange_aliases
 from whatif.errors import LakeError, SourceError
 from whatif.lake import (
     BARS,
@@ -24,7 +22,7 @@ from whatif.lake import (
     writer_lock,
 )
 from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
-from whatif.sources import broken_limits
+from whatif.sources import StagedDelivery, broken_limits
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -52,7 +50,7 @@ def delivery_faults(came: int, refused: Mapping[str, int], corrected: int) -> li
     return faults
 
 
-def refused_delivery(faults: Sequence[str], staged: DataFrame) -> SourceError:
+def refused_delivery(faults: Sequence[str], staged: StagedDelivery) -> SourceError:
     """Return the error that refuses a delivery, with the first rows that are to blame."""
     shown = "".join(f"\n  {line}" for line in _refused_rows(staged, _ROWS_SHOWN))
     return SourceError(
@@ -64,47 +62,24 @@ def refused_delivery(faults: Sequence[str], staged: DataFrame) -> SourceError:
     )
 
 
-def told_rows(staged: DataFrame) -> Iterator[str]:
+def told_rows(staged: StagedDelivery) -> Iterator[str]:
     """Yield what a dry run found: bars by symbol, then the first refused rows."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    groups = (
-        staged.where("kind = 'bar'")
-        .groupBy("symbol", "timeframe", "exchange")
-        .agg(
-            F.count(F.lit(1)).alias("count"),
-            F.sum(F.expr("IF(hours = 'regular', 1, 0)")).alias("regular"),
-            F.min("ts").cast("string").alias("first"),
-            F.max("ts").cast("string").alias("last"),
-        )
-        .orderBy("symbol", "timeframe", "exchange")
-        .limit(_SYMBOLS_SHOWN + 1)
-        .collect()
-    )
-    for row in groups[:_SYMBOLS_SHOWN]:
+    groups = staged.symbols(_SYMBOLS_SHOWN + 1)
+    for bars in groups[:_SYMBOLS_SHOWN]:
         yield (
-            f"{row['symbol']} {row['timeframe']} {row['exchange']}: {row['count']:,} bars from "
-            f"{row['first']} to "
-            f"{row['last']} UTC, {row['regular']:,} of them in regular hours"
+            f"{bars.symbol} {bars.timeframe} {bars.exchange}: {bars.count:,} bars from "
+            f"{bars.first.replace(tzinfo=None)} to {bars.last.replace(tzinfo=None)} UTC, "
+            f"{bars.regular:,} of them in regular hours"
         )
     if len(groups) > _SYMBOLS_SHOWN:
         yield "… and more symbols"
     yield from _refused_rows(staged, _SYMBOLS_SHOWN)
 
 
-def canonical(exchange: Column) -> Column:
-    """Return exchanges by their one name, whatever alias a row was ingested with."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    names = F.create_map(*(F.lit(word) for word in chain.from_iterable(exchange_aliases().items())))
-    return F.coalesce(names[exchange], exchange)
-
-
-def _refused_rows(staged: DataFrame, most: int) -> Iterator[str]:
-    rows = staged.where("kind = 'refused'").orderBy("source", "row").limit(most).collect()
-    for row in rows:
-        place = f"row {row['row']}" if row["line"] is None else f"line {row['line']}"
-        yield f"{row['source']} {place}: {row['rule']}: {str(row['raw'])[:_CHARACTERS_SHOWN]}"
+def _refused_rows(staged: StagedDelivery, most: int) -> Iterator[str]:
+    for row in staged.refused_rows(most):
+        place = f"row {row.row}" if row.line is None else f"line {row.line}"
+        yield f"{row.source} {place}: {row.rule}: {row.raw[:_CHARACTERS_SHOWN]}"
 
 
 @dataclass(frozen=True)

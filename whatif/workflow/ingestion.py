@@ -13,52 +13,46 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
 from whatif.exchanges import known_dates
-from whatif.lake import (
-    BARS,
-    BARS_QUARANTINE,
-    append,
-    create_tables,
-    insert_missing,
-    sql_text,
-    upsert,
-    writer_lock,
-)
+from whatif.lake import BARS, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
     IngestSpec,
+    LocalDelivery,
     Part,
+    RowGroup,
     Source,
+    SparkDelivery,
+    StagedDelivery,
+    TooManyRowsError,
     check_symbol,
     checkpoints_of,
     file_parts,
-    numbered_files,
-    parse_parts,
+    size_of_part,
     source_parts,
     store_checkpoints,
     try_first,
     unadjusted,
 )
-from whatif.workflow.deliveries import canonical, delivery_faults, refused_delivery, told_rows
+from whatif.workflow.deliveries import delivery_faults, refused_delivery, told_rows
+from whatif.workflow.where import check_runner, reason_for_spark, runner_asked
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-COMPARED = (
-    "session", "session_open", "session_close", "hours", "open", "high", "low", "close", "volume",
-    "vwap", "trade_count", "vwap_estimated", "exchange",
-)  # fmt: skip
-"""Columns that make a bar with a known key a correction; where it came from does not."""
 
-_MAX_SYMBOLS_IN_FILTER = 500
+MAX_LOCAL_ROWS = 12_000_000
+"""Rows of a delivery that this process holds, some 150 bytes each; more are left to Spark."""
+
+MAX_LOCAL_BYTES = 40 * MAX_LOCAL_ROWS
+"""Files, unpacked, that may have so many rows: a minute of a symbol takes 40 to 80 bytes as text."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +85,8 @@ class IngestReport:
         What an ingest would be refused for; empty unless `dry_run`.
     details : tuple of str
         Of a dry run: what would land, by symbol, and rows that are refused.
+    runner : str
+        What read and wrote the rows, and why.
     """
 
     files: int
@@ -105,6 +101,7 @@ class IngestReport:
     dry_run: bool = False
     faults: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    runner: str = ""
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
@@ -121,6 +118,7 @@ class IngestReport:
         if total and not self.dry_run:
             lines.append("  the refused rows are in bars_quarantine: 'whatif quarantine' shows them")
         lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  runner {self.runner}, {self.seconds:.1f} s"] if self.runner else []
         lines += [f"  {detail}" for detail in self.details]
         if self.dry_run:
             lines += [f"  would be refused: {fault}" for fault in self.faults]
@@ -134,6 +132,7 @@ def ingest(
     location: LakeLocation | None = None,
     spark: SparkSession | None = None,
     dry_run: bool = False,
+    runner: str | None = None,
 ) -> IngestReport:
     """Read bars into the lake, from files or another source. The same bars twice add nothing.
 
@@ -151,9 +150,13 @@ def ingest(
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
-        Started, if left out, once the first file has shown that it can be read.
+        Given, it reads and writes, unless `runner` is local.
     dry_run : bool
         Say what would come of it and write nothing.
+    runner : str, optional
+        "local": this process reads and writes; "spark": Spark does, started once the first file has shown
+        that it can be read; "auto": this process where the lake is local, no session is there and the
+        delivery has no more than `MAX_LOCAL_ROWS`. What WHATIF_RUNNER says, or auto, if left out.
 
     Raises
     ------
@@ -166,35 +169,65 @@ def ingest(
         If the disk is full; the tables stay at their last snapshots.
     LakeLockedError
         If another process is writing to the lake.
+    RunError
+        If the runner is none of those, or is local and the lake in a catalog service.
     """
     began = time.monotonic()
     spec = spec or IngestSpec()
     location = location or LakeLocation.from_environment()
     parts, notes = _parts(paths, spec, location)
-    try_first(parts, spec.accept)
+    asked = runner_asked() if runner is None else runner
+    why = _reason_for_spark(asked, location, parts, spark)
+    if why:
+        try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
     lock = writer_lock(location, f"ingest of {len(parts)} files, first {parts[0].name}")
-    with nullcontext() if dry_run else lock:
-        if spark is None:
-            from whatif.session import get_spark
-
-            spark = get_spark(location, "whatif ingest")
-        if not dry_run:
-            create_tables(spark, location, (BARS, BARS_QUARANTINE))
-        staged = parse_parts(spark, parts, spec.accept).persist()
+    with nullcontext() if dry_run else lock, in_words(location.described):
         try:
-            at = None if dry_run else datetime.now(UTC)
-            with in_words(location.described):
-                counts = _land(spark, location, staged, at, parts, spec)
-        finally:
-            staged.unpersist()
-    return IngestReport(
-        files=len(parts),
+            staged = _staged(location, parts, spec, spark, bool(why))
+        except TooManyRowsError as error:
+            if asked == "local":
+                raise
+            why = str(error)
+            staged = _staged(location, parts, spec, spark, True)
+        with staged:
+            came = _land(location, staged, parts, spec, None if dry_run else datetime.now(UTC))
+    return replace(
+        came,
+        notes=(*notes, *came.notes),
         snapshot_id=_snapshot_id(location),
         seconds=time.monotonic() - began,
-        dry_run=dry_run,
-        **{**counts, "notes": (*notes, *counts["notes"])},
+        runner=f"spark ({why})" if why else "local (no JVM)",
     )
+
+
+def _reason_for_spark(
+    asked: str, location: LakeLocation, parts: Sequence[Part], spark: SparkSession | None
+) -> str:
+    """Return why Spark reads a delivery; "" if this process does."""
+    check_runner(asked)
+    reason = reason_for_spark(asked, location, spark is not None)
+    if reason or asked == "local":
+        return reason
+    size = sum(size_of_part(part) for part in parts)
+    return f"files of {size / 1e6:,.0f} MB" if size > MAX_LOCAL_BYTES else ""
+
+
+def _staged(
+    location: LakeLocation,
+    parts: Sequence[Part],
+    spec: IngestSpec,
+    spark: SparkSession | None,
+    by_spark: bool,
+) -> StagedDelivery:
+    """Return the rows of a delivery, held by Spark or by this process."""
+    if not by_spark:
+        return LocalDelivery(location, parts, spec.accept, MAX_LOCAL_ROWS)
+    if spark is None:
+        from whatif.session import get_spark
+
+        spark = get_spark(location, "whatif ingest")
+    return SparkDelivery(spark, location, parts, spec.accept)
 
 
 def _parts(
@@ -211,170 +244,68 @@ def _parts(
 
 
 def _land(
-    spark: SparkSession,
     location: LakeLocation,
-    staged: DataFrame,
-    at: datetime | None,
+    staged: StagedDelivery,
     parts: Sequence[Part],
     spec: IngestSpec,
-) -> dict:  # type: ignore[type-arg]
+    at: datetime | None,
+) -> IngestReport:
     """Judge the rows and write them, `at` an instant; without one, say what would be."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    extent = _extent(staged, resumed=any(part.checkpoint is not None for part in parts))
-    bars = staged.where("kind = 'bar'").drop("kind", "rule", "raw")
-    names = [part.name for part in parts]
-    bars = bars.withColumn("ingested_at", F.lit(at).cast("timestamp"))
-    judged = _judge(spark, location, numbered_files(spark, bars, names), extent).persist()
-    try:
-        status = {row["status"]: row["count"] for row in judged.groupBy("status").count().collect()}
-        refused = {row["rule"]: row["count"] for row in extent if row["kind"] == "refused"}
-        if status.get("duplicate") and spec.symbol is not None and len(parts) > 1:
-            check_symbol(judged, spec.symbol)
-        if status.get("duplicate"):
-            refused["duplicate"] = status["duplicate"]
-        came = sum(row["count"] for row in extent if row["kind"] in ("bar", "refused"))
-        faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
-        if at is None:
-            told = {"faults": tuple(faults), "details": tuple(told_rows(staged))}
-        elif faults:
+    groups = _groups(staged, resumed=any(part.checkpoint is not None for part in parts))
+    if at is not None:
+        staged.create_tables()
+    status = staged.judge()
+    refused = {group.rule: group.count for group in groups if group.kind == "refused" and group.rule}
+    if status.get("duplicate"):
+        if spec.symbol is not None and len(parts) > 1:
+            check_symbol(staged, spec.symbol)
+        refused["duplicate"] = status["duplicate"]
+    came = sum(group.count for group in groups if group.kind in ("bar", "refused"))
+    faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
+    if at is not None:
+        if faults:
             raise refused_delivery(faults, staged)
-        else:
-            told = {}
-            if refused:
-                _quarantine(spark, location, staged, judged, at)
-            _write_bars(spark, location, judged, status, extent)
-            if any(row["kind"] == "checkpoint" for row in extent):
-                store_checkpoints(spark, location, parts[0].source, _checkpoints(staged), at)
-    finally:
-        judged.unpersist()
-    return {
-        **told,
-        "came": came,
-        "landed": status.get("new", 0),
-        "already_there": status.get("same", 0),
-        "corrected": status.get("changed", 0),
-        "refused": refused,
-        "notes": (*(_unknown_dates(staged) if "outside_calendar" in refused else ()), *unadjusted(bars)),
-    }
+        if refused:
+            staged.quarantine(at)
+        staged.write(at)
+        if any(group.kind == "checkpoint" for group in groups):
+            store_checkpoints(staged, location, parts[0].source, at)
+    return IngestReport(
+        files=len(parts),
+        came=came,
+        landed=status.get("new", 0),
+        already_there=status.get("same", 0),
+        corrected=status.get("changed", 0),
+        refused=refused,
+        notes=(*(_unknown_dates(staged) if "outside_calendar" in refused else ()), *unadjusted(staged)),
+        dry_run=at is None,
+        faults=tuple(faults) if at is None else (),
+        details=tuple(told_rows(staged)) if at is None else (),
+    )
 
 
-def _unknown_dates(staged: DataFrame) -> tuple[str, ...]:
+def _unknown_dates(staged: StagedDelivery) -> tuple[str, ...]:
     """Return what the calendars know that some rows lie outside of."""
-    rows = staged.where("rule = 'outside_calendar'").select("exchange").distinct().collect()
-    exchanges = sorted(str(row["exchange"]) for row in rows)
-    ranges = {exchange: known_dates(exchange) for exchange in exchanges}
+    ranges = {exchange: known_dates(exchange) for exchange in staged.exchanges_breaking("outside_calendar")}
     return tuple(
         f"the calendar {exchange} knows {first} to {last}; bars of other dates are outside_calendar"
         for exchange, (first, last) in ranges.items()
     )
 
 
-def _checkpoints(staged: DataFrame) -> dict[str, tuple[str, int]]:
-    """Return for each part where the next ingest goes on, and how many rows came until there."""
-    rows = staged.where("kind = 'checkpoint'").select("source", "raw", "row").collect()
-    return {row["source"]: (row["raw"], row["row"]) for row in rows}
-
-
-def _extent(staged: DataFrame, resumed: bool) -> list:  # type: ignore[type-arg]
-    """Return counts, times, symbols and timeframes by kind and rule; raise for a refused part.
+def _groups(staged: StagedDelivery, resumed: bool) -> Sequence[RowGroup]:
+    """Return what came by kind and rule; raise for a refused part.
 
     Of a delivery that is `resumed` it is no fault that nothing new came.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
-    rows: list = (  # type: ignore[type-arg]
-        staged.groupBy("kind", "rule")
-        .agg(
-            F.count(F.lit(1)).alias("count"),
-            F.min("ts").cast("string").alias("first"),
-            F.max("ts").cast("string").alias("last"),
-            F.collect_set("symbol").alias("symbols"),
-            F.collect_set("timeframe").alias("timeframes"),
-        )
-        .collect()
-    )
-    if any(row["kind"] == "file" for row in rows):
-        errors = staged.where("kind = 'file'").select("raw").orderBy("source").limit(4).collect()
-        count = next(row["count"] for row in rows if row["kind"] == "file")
-        more = f"\n… and {count - 3} more files" if count > 3 else ""
-        raise SourceError("\n".join(row["raw"] for row in errors[:3]) + more + "\nnothing was written")
-    if not resumed and not any(row["kind"] in ("bar", "refused") for row in rows):
+    groups = staged.groups()
+    broken = sum(group.count for group in groups if group.kind == "file")
+    if broken:
+        more = f"\n… and {broken - 3} more files" if broken > 3 else ""
+        raise SourceError("\n".join(staged.part_errors(3)) + more + "\nnothing was written")
+    if not resumed and not any(group.kind in ("bar", "refused") for group in groups):
         raise SourceError("no file has rows: name files with rows; nothing was written")
-    return rows
-
-
-def _judge(spark: SparkSession, location: LakeLocation, bars: DataFrame, extent: list) -> DataFrame:  # type: ignore[type-arg]
-    """Return the bars with `status`: new, same, changed or duplicate."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
-
-    # of one bar the last file's row stands, and in a file the first
-    nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy(F.desc("file_no"), "row"))
-    numbered = bars.withColumn("nth", nth).alias("s")
-    condition = _known_range(extent)
-    if condition is None or _snapshot_id(location) is None:
-        return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
-    known = spark.table(location.identifier(BARS.name)).where(condition).select(*BARS.key, *COMPARED)
-    known = known.withColumn("exchange", canonical(F.col("exchange"))).alias("t")
-    on = reduce(lambda a, b: a & b, (F.col(f"s.{key}") == F.col(f"t.{key}") for key in BARS.key))
-    same = " AND ".join(f"s.`{name}` <=> t.`{name}`" for name in COMPARED)
-    status = F.expr(
-        "CASE WHEN s.nth > 1 THEN 'duplicate' WHEN t.symbol IS NULL THEN 'new' "
-        f"WHEN {same} THEN 'same' ELSE 'changed' END"
-    )
-    return numbered.join(known, on, "left").select("s.*", status.alias("status"))
-
-
-def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[type-arg]
-    """Return SQL that holds for every bar that came; its literals prune partitions and files."""
-    row = next((row for row in extent if row["kind"] == "bar"), None)
-    if row is None:
-        return None
-    terms = [
-        f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
-        f"{prefix}timeframe IN ({', '.join(map(sql_text, sorted(row['timeframes'])))})",
-    ]
-    if len(row["symbols"]) <= _MAX_SYMBOLS_IN_FILTER:
-        terms.append(f"{prefix}symbol IN ({', '.join(map(sql_text, sorted(row['symbols'])))})")
-    return " AND ".join(terms)
-
-
-def _write_bars(
-    spark: SparkSession,
-    location: LakeLocation,
-    judged: DataFrame,
-    status: Mapping[str, int],
-    extent: list,  # type: ignore[type-arg]
-) -> None:
-    """Write what is new or changed, in one commit; nothing at all if nothing is."""
-    if status.get("changed"):
-        rows = judged.where("status IN ('new', 'changed')")
-        upsert(spark, location, BARS, rows, COMPARED, _known_range(extent, "t.") or "true")
-    elif status.get("new") and location.local:
-        append(spark, location, BARS, judged.where("status = 'new'"))
-    elif status.get("new"):  # another ingest may have landed some of them since they were judged
-        known = _known_range(extent, "t.") or "true"
-        insert_missing(spark, location, BARS, judged.where("status = 'new'"), known, distinct=True)
-
-
-def _quarantine(
-    spark: SparkSession, location: LakeLocation, staged: DataFrame, judged: DataFrame, at: datetime
-) -> None:
-    from pyspark.sql import functions as F  # noqa: N812
-
-    columns = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
-    values = "to_json(struct(symbol, ts, open, high, low, close, volume))"
-    twice = judged.where("status = 'duplicate'").withColumns(
-        {"rule": F.lit("duplicate"), "raw": F.expr(values)}
-    )
-    rows = staged.where("kind = 'refused'").select(*columns).unionByName(twice.select(*columns))
-    known = spark.table(location.identifier(BARS_QUARANTINE.name)).select("source", "row", "rule", "raw")
-    fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti").withColumn(
-        "ingested_at", F.lit(at)
-    )
-    if not fresh.isEmpty():
-        upsert(spark, location, BARS_QUARANTINE, fresh, ("rule", "raw"))
+    return groups
 
 
 def _snapshot_id(location: LakeLocation) -> int | None:

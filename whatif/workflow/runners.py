@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whatif.engines import get_engine
-from whatif.errors import RunError
 from whatif.lake import create_tables
 from whatif.pins import LakeLocation
 from whatif.resolve import Resolved, Session
 from whatif.results import Pending
 from whatif.runner import LocalRunner, Runner, SparkRunner, total_cost
-from whatif.session import launched, session_runs, task_slots
+from whatif.session import task_slots
 from whatif.strategies import from_portable
+from whatif.workflow.where import check_runner, reason_for_spark, runner_asked
 
-RUNNER = "WHATIF_RUNNER"
-"""Variable that says which runner is taken where none is named."""
-
-RUNNERS = ("auto", "local", "spark")
+__all__ = ["MAX_LOCAL_SECONDS", "RunnerQuestion", "check_runner", "choose_runner", "runner_asked"]
 
 MAX_LOCAL_SECONDS = 60.0
 """Longest run, as estimated for the cores of this machine, that is not given to Spark."""
@@ -47,24 +43,6 @@ class RunnerQuestion:
     has_session: bool
 
 
-def runner_asked() -> str:
-    """Return the runner that the environment names, "auto" if none."""
-    return os.environ.get(RUNNER, "").strip() or "auto"
-
-
-def check_runner(name: str) -> None:
-    """Refuse a runner that does not exist.
-
-    Raises
-    ------
-    RunError
-    """
-    if name not in RUNNERS:
-        raise RunError(
-            f"runner {name!r}: use {', '.join(RUNNERS[:-1])} or {RUNNERS[-1]} (--runner, {RUNNER})"
-        )
-
-
 def choose_runner(
     question: RunnerQuestion, pending: Sequence[Pending], session: Session
 ) -> tuple[Runner, str]:
@@ -88,31 +66,15 @@ def choose_runner(
         If the local runner is asked for on a lake in a catalog service.
     """
     location, resolved = question.location, question.resolved
-    if question.asked == "local" and not location.local:
-        raise RunError(
-            f"runner local writes to a lake on this machine alone; {location.described} is a service: "
-            "use --runner spark"
-        )
+    reason = reason_for_spark(question.asked, location, question.has_session)
     local = LocalRunner(location)
     engine = get_engine(resolved.checked.engine)
     seconds = total_cost(pending) / (engine.rate(from_portable(resolved.portable)) * local.slots())
-    reason = "asked for" if question.asked == "spark" else _needs_spark(question, seconds)
-    if question.asked == "local" or not reason:
+    if not reason and question.asked == "auto" and seconds > MAX_LOCAL_SECONDS:
+        reason = f"about {seconds:,.0f} s of work on this machine"
+    if not reason:
         create_tables(None, location)
         cores = f"{local.slots()} core{'s' if local.slots() != 1 else ''}"
         return local, f"runner local: about {max(1, round(seconds)):,} s on {cores}, no JVM"
     spark = session()
     return SparkRunner(spark, location, lambda: task_slots(spark)), f"runner spark: {reason}"
-
-
-def _needs_spark(question: RunnerQuestion, seconds: float) -> str:
-    """Return why work goes to Spark where nobody asked for a runner; "" if it need not."""
-    if not question.location.local:
-        return f"{question.location.described} is a service"
-    if question.has_session or session_runs():
-        return "a session is there"
-    if launched():
-        return "spark-submit started this program"
-    if seconds > MAX_LOCAL_SECONDS:
-        return f"about {seconds:,.0f} s of work on this machine"
-    return ""

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from whatif.calendars import EPOCH
 from whatif.pins import LakeLocation
-from whatif.session import get_spark
+from whatif.runner import warm_up
+from whatif.session import start_ahead
 from whatif.sources import IngestSpec, SampleMarket, default_symbols, sample_schedule, write_sample
 from whatif.study import parse_study
 from whatif.workflow.answer import StudyResult
@@ -66,14 +67,15 @@ def demo(location: LakeLocation, options: DemoOptions, console: Console) -> tupl
     files = write_sample(market, folder)
     names = ", ".join(symbol.name for symbol in market.symbols)
     _say(console, f"sample market: {options.sessions} sessions of 1-minute bars of {names} in {folder}")
-    spark = get_spark(location)
-    report = ingest(files, IngestSpec(exchange=market.exchange, timezone="UTC"), location, spark)
+    start_ahead(location, warm_up)  # which the models learn by; it takes as long as what comes before
+    spec = IngestSpec(exchange=market.exchange, timezone="UTC")
+    report = ingest(files, spec, location, runner="local")
     _say(console, report.summary())
     path = folder / "demo.yaml"
     path.write_text(study_text(market), encoding="utf-8")
     study = parse_study(path.read_text(encoding="utf-8"), str(path))
     # the sample of another seed corrects the bars, so the demo always asks about the newest
-    return run(study, spark, location, RunOptions(latest=True, console=console)), path
+    return run(study, location=location, options=RunOptions(latest=True, console=console)), path
 
 
 def study_text(market: SampleMarket) -> str:

@@ -1,0 +1,341 @@
+"""The seam of staged deliveries: rows that were read and not yet written, whoever holds them.
+
+Spark holds them as a frame (`whatif.sources.spark`), this process as Arrow tables (`whatif.sources.local`).
+Both answer the same questions, and write the same rows.
+
+Checkpoints say how far each part of a source has landed, and are kept on the table of bars. They are
+written after the bars, so that they never say more than what is there: what a killed ingest has landed
+without its checkpoint is read again, and adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Self, TypeAlias
+
+from whatif.errors import SourceError
+from whatif.lake import BARS, FORGOTTEN
+from whatif.pins import LakeLocation, open_table, table_exists
+from whatif.sources.base import Source
+
+COMPARED = (
+    "session", "session_open", "session_close", "hours", "open", "high", "low", "close", "volume",
+    "vwap", "trade_count", "vwap_estimated", "exchange",
+)  # fmt: skip
+"""Columns that make a bar with a known key a correction; where it came from does not."""
+
+FACTOR = 1.8
+"""Ratio of a close and the next session's open from which on it is noted: 2 for 1, with a day's move."""
+
+DAYS_APART = 7
+"""Sessions further apart than this are no neighbours: prices may have moved."""
+
+MAX_NOTES = 3
+"""Jumps of a price that are told one by one."""
+
+MAX_DIFFERENT = 0.5
+"""Share of a file's bars above which another file that differs on them is taken for another symbol's."""
+
+MAX_PAIRS = 100
+"""Pairs of files that are looked at."""
+
+PRICES = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a delivery of one kind that break the same rule, or none.
+
+    Attributes
+    ----------
+    kind : str
+        As in `STAGED`.
+    rule : str or None
+        The rule that they break.
+    count : int
+        How many they are.
+    """
+
+    kind: str
+    rule: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that breaks a rule: where it stands, and what it holds as JSON.
+
+    Attributes
+    ----------
+    source : str
+        Name of its part.
+    row : int
+        Its number there, from 1 on.
+    line : int or None
+        Its line, in a text file.
+    rule, raw : str
+        The rule, and the row.
+    """
+
+    source: str
+    row: int
+    line: int | None
+    rule: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class SymbolBars:
+    """Bars of a delivery of one symbol, timeframe and exchange.
+
+    Attributes
+    ----------
+    symbol, timeframe, exchange : str
+        What they share.
+    count, regular : int
+        How many they are, and how many of them lie in regular hours.
+    first, last : datetime
+        First and last start; tz-aware UTC.
+    """
+
+    symbol: str
+    timeframe: str
+    exchange: str
+    count: int
+    regular: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class PriceJump:
+    """A close and the open of the next session that lie a factor apart."""
+
+    symbol: str
+    last: date
+    close: float
+    session: date
+    open: float
+
+    @property
+    def factor(self) -> float:
+        """Return the larger price over the smaller."""
+        return max(self.close / self.open, self.open / self.close)
+
+
+@dataclass(frozen=True)
+class DifferingFiles:
+    """Two files with other values for the same bars.
+
+    Attributes
+    ----------
+    source, stands : str
+        The one whose values do not stand, and the one whose do.
+    count : int
+        On how many bars they differ.
+    """
+
+    source: str
+    stands: str
+    count: int
+
+
+class StagedDelivery(ABC):
+    """Rows that were read from the parts of a delivery, to be judged and written as one.
+
+    Used as a context manager: what is held is let go at its end.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go what is held."""
+
+    @abstractmethod
+    def create_tables(self) -> None:
+        """Create the tables of bars and their quarantine, if they do not exist."""
+
+    @abstractmethod
+    def groups(self) -> Sequence[RowGroup]:
+        """Return how many rows of each kind and rule came."""
+
+    @abstractmethod
+    def part_errors(self, most: int) -> Sequence[str]:
+        """Return why parts as a whole cannot be read, by their names, `most` at the most."""
+
+    @abstractmethod
+    def refused_rows(self, most: int) -> Sequence[RefusedRow]:
+        """Return the first rows that break a rule, by part and number."""
+
+    @abstractmethod
+    def symbols(self, most: int) -> Sequence[SymbolBars]:
+        """Return the bars by symbol, timeframe and exchange, in that order."""
+
+    @abstractmethod
+    def exchanges_breaking(self, rule: str) -> Sequence[str]:
+        """Return the exchanges of the rows that break a rule, in order."""
+
+    @abstractmethod
+    def checkpoints(self) -> Mapping[str, tuple[str, int]]:
+        """Return for each part where the next ingest goes on, and how many rows came until there."""
+
+    @abstractmethod
+    def judge(self) -> Mapping[str, int]:
+        """Return how many bars are new, same, changed or duplicate; those that are none are left out.
+
+        Of one bar the last file's row stands, and in a file the first; the others are duplicates.
+        """
+
+    @abstractmethod
+    def differing_files(self) -> Sequence[DifferingFiles]:
+        """Return files that have other values for one bar, those that differ on most first."""
+
+    @abstractmethod
+    def bars_of_files(self) -> Mapping[str, int]:
+        """Return how many bars came from each file."""
+
+    @abstractmethod
+    def jumps(self, most: int) -> Sequence[PriceJump]:
+        """Return the first prices that change by `FACTOR` between sessions, by symbol and date."""
+
+    @abstractmethod
+    def quarantine(self, at: datetime) -> None:
+        """Put the refused rows and the duplicates into quarantine, those that are not there yet."""
+
+    @abstractmethod
+    def write(self, at: datetime) -> None:
+        """Write the bars that are new or changed, in one commit; none if none are."""
+
+    @abstractmethod
+    def note(self, properties: Mapping[str, str]) -> None:
+        """Set properties of the table of bars; others stay."""
+
+
+def unadjusted(staged: StagedDelivery) -> tuple[str, ...]:
+    """Return notes on symbols whose price changes by a factor between two sessions."""
+    found = staged.jumps(MAX_NOTES + 1)
+    notes = [
+        f"{jump.symbol}: the close {jump.close:g} of {jump.last} is followed by the open "
+        f"{jump.open:g} of {jump.session}, a factor of {jump.factor:.3g} overnight; prices are not "
+        "adjusted for splits, it seems"
+        for jump in found[:MAX_NOTES]
+    ]
+    return (*notes, "… and further jumps of that kind") if len(found) > MAX_NOTES else tuple(notes)
+
+
+def check_symbol(staged: StagedDelivery, symbol: str) -> None:
+    """Refuse one `--symbol` for files that are of several.
+
+    Parameters
+    ----------
+    staged : StagedDelivery
+        The delivery, judged.
+    symbol : str
+        The symbol that was given.
+
+    Raises
+    ------
+    SourceError
+        If two files differ on bars, and their names are plain words (AAPL and MSFT), or they do on more
+        than half of the larger one.
+    """
+    pairs = staged.differing_files()
+    if not pairs:
+        return
+    bars = staged.bars_of_files()
+    for pair in pairs:
+        first, second = sorted((pair.source, pair.stands))
+        if pair.count > MAX_DIFFERENT * max(bars[first], bars[second]) or _are_words(first, second, symbol):
+            raise SourceError(
+                f"--symbol {symbol}: two files have other values for the same bars of {symbol}, "
+                f"{pair.count:,} of them: {first} and {second}; give each its own symbol "
+                "(--symbol-from file), or, if one corrects the other, ingest one after the other\n"
+                "nothing was written"
+            )
+
+
+def _are_words(first: str, second: str, symbol: str) -> bool:
+    """Tell whether two files are named after different things, and not as parts of one."""
+    names = [PurePath(path).name.partition(".")[0].lower() for path in (first, second)]
+    words = all(re.fullmatch(r"[a-z]+", name) for name in names)
+    return words and not any(a.startswith(b) for a, b in (names, names[::-1])) and symbol.lower() not in names
+
+
+Checkpoints: TypeAlias = Mapping[str, tuple[str, int]]
+"""Part → checkpoint, and rows that came before it."""
+
+_PREFIX = "whatif.checkpoints."
+
+
+def checkpoints_of(location: LakeLocation, source: Source) -> Checkpoints:
+    """Return where a source with these options goes on; nothing if it begins anew.
+
+    It does after bars were taken back, and where the table was put back to an older snapshot.
+    """
+    if not table_exists(location, BARS.name):
+        return {}
+    table = open_table(location, BARS.name)
+    text = table.properties.get(_property(source))
+    if text is None:
+        return {}
+    stored = json.loads(text)
+    latest = max((name for name in table.properties if name.startswith(FORGOTTEN)), default="")
+    if latest > FORGOTTEN + stored["at"] or stored["snapshot"] not in _history(location):
+        return {}
+    return {part: (checkpoint, rows) for part, (checkpoint, rows) in stored["parts"].items()}
+
+
+def store_checkpoints(staged: StagedDelivery, location: LakeLocation, source: Source, at: datetime) -> None:
+    """Note how far a source has landed, if that is further than what is noted.
+
+    Parameters
+    ----------
+    staged : StagedDelivery
+        The delivery, which has been written.
+    location : LakeLocation
+        Where the lake is.
+    source : Source
+        What was read.
+    at : datetime
+        When the delivery began to be written; tz-aware.
+    """
+    before, landed = checkpoints_of(location, source), staged.checkpoints()
+    if not landed or all(before.get(part) == place for part, place in landed.items()):
+        return
+    history = _history(location)
+    stored = {
+        "at": at.strftime("%Y%m%d%H%M%S%f"),
+        "snapshot": history[0],
+        "parts": {**before, **landed},
+    }
+    staged.note({_property(source): json.dumps(stored)})
+
+
+def _property(source: Source) -> str:
+    """Return the property of a source with its options, which may hold a key: a digest of them."""
+    options = json.dumps(source.model_dump(mode="json"), sort_keys=True)
+    return f"{_PREFIX}{source.label}.{sha256(options.encode()).hexdigest()[:16]}"
+
+
+def _history(location: LakeLocation) -> list[int | None]:
+    """Return the snapshots that the table's newest one is made of, itself first; [None] before the first."""
+    metadata = open_table(location, BARS.name).metadata
+    parents = {snapshot.snapshot_id: snapshot.parent_snapshot_id for snapshot in metadata.snapshots}
+    found: list[int | None] = []
+    at = metadata.current_snapshot_id
+    while at is not None and at in parents:
+        found.append(at)
+        at = parents[at]
+    return found or [None]
