@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
 
 import pytest
@@ -64,8 +63,7 @@ def test_the_security_configuration_encrypts_what_glue_writes(stacks: dict[str, 
 def test_the_program_takes_these_arguments(
     stacks: dict[str, Stack], monkeypatch: pytest.MonkeyPatch, name: str, command: str
 ) -> None:
-    import_module("whatif.cli")
-    cli = sys.modules["whatif.cli.app"]
+    cli = import_module("whatif.cli.app")
     taken: list[list[str]] = []
     monkeypatch.setattr(cli, "main", lambda arguments: taken.append(arguments) or 0)
     monkeypatch.delenv("WHATIF_CATALOG_PROPERTIES", raising=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from whatif.pins import LakeLocation
 from whatif.runner import local
 from whatif.session import get_spark
 from whatif.strategies import resolve, to_portable
-from whatif.workflow import RunOptions, run, runners
+from whatif.workflow import RunOptions, run, runners, where
 from whatif.workflow.runners import RunnerQuestion, choose_runner
 
 from ..markets import put_bars, walk
@@ -34,30 +35,29 @@ class TestChoice:
 
     @pytest.fixture(autouse=True)
     def _no_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runners, "session_runs", lambda: False)
-        monkeypatch.setattr(runners, "launched", lambda: False)
+        monkeypatch.setattr(where, "session_runs", lambda: False)
+        monkeypatch.setattr(where, "launched", lambda: False)
         monkeypatch.setattr(runners, "create_tables", lambda *_: None)
 
     def said(self, asked: str = "auto", given: bool = False, cost: float = 1e6, service: bool = False) -> str:
-        where = (
-            LakeLocation(Path("none"), catalog="glue", local=False) if service else LakeLocation(Path("none"))
-        )
+        lake = LakeLocation(Path("none"))
+        lake = replace(lake, catalog="glue", local=False) if service else lake
         resolved: Any = SimpleNamespace(
             checked=SimpleNamespace(engine="compiled"), portable=to_portable(resolve("sma_crossover"))
         )
         pending: Any = [SimpleNamespace(configurations=(1,), bars=int(cost))]
-        return choose_runner(RunnerQuestion(asked, where, resolved, given), pending, lambda: None)[1]  # type: ignore[arg-type,return-value]
+        return choose_runner(RunnerQuestion(asked, lake, resolved, given), pending, lambda: None)[1]  # type: ignore[arg-type,return-value]
 
     def test_little_work_on_a_local_lake_starts_no_jvm(self) -> None:
         assert self.said().startswith("runner local: about 1 s on ")
 
     def test_a_session_is_used_where_there_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.said(given=True) == "runner spark: a session is there"
-        monkeypatch.setattr(runners, "session_runs", lambda: True)
+        monkeypatch.setattr(where, "session_runs", lambda: True)
         assert self.said() == "runner spark: a session is there"
 
     def test_what_spark_submit_started_runs_on_spark(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runners, "launched", lambda: True)
+        monkeypatch.setattr(where, "launched", lambda: True)
         assert self.said() == "runner spark: spark-submit started this program"
 
     def test_much_work_goes_to_spark_unless_the_local_one_is_asked_for(self) -> None:
