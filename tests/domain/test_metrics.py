@@ -23,6 +23,7 @@ from whatif.domain.metrics import (
 )
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
+from whatif.domain.statistics import tally_array
 
 DESIGNED = (
     "pnl_gross pnl_net costs return_pct sharpe sortino max_drawdown_pct max_drawdown_bars trades win_rate "
@@ -168,6 +169,47 @@ def test_an_account_of_which_rounding_is_left_has_no_returns() -> None:
 )
 def test_drawdown_by_hand(equity: list[float], percent: float, bars: int) -> None:
     assert max_drawdown(np.array(equity)) == (percent, bars)
+
+
+def bar_by_bar(equity: list[float], start: float) -> tuple[float, int]:
+    """Return drawdown and its length with nothing looked at but one bar after the other."""
+    peak, deepest, below, longest = start, 0.0, 0, 0
+    for value in equity:
+        below = below + 1 if value < peak else 0
+        longest = max(longest, below)
+        peak = value if value > peak else peak
+        if value < peak:
+            deepest = max(deepest, 100.0 * (peak - value) / peak)
+    return deepest, longest
+
+
+@pytest.mark.parametrize("drift", [-0.5, -0.02, 0.0, 0.02, 0.5])
+def test_drawdown_is_that_of_one_bar_after_the_other(drift: float) -> None:
+    rng = np.random.default_rng([7, int(1000 * (drift + 1))])
+    for bars in [*range(0, 200, 7), 63, 64, 65, 128, 1000]:
+        steps = np.round(rng.normal(drift, 1.0, bars))  # so that many are equal
+        equity = 1000.0 + np.cumsum(steps)
+        for start in (1000.0, 1003.0):
+            assert max_drawdown(equity, start) == bar_by_bar(equity.tolist(), start), (bars, start)
+
+
+@pytest.mark.parametrize("at", [0, 31, 63, 64, 100])
+def test_a_peak_of_one_bar_among_many_below_is_seen(at: int) -> None:
+    equity = np.full(130, 90.0)
+    equity[at] = 120.0
+    before, after = at, 129 - at
+    fall = 25.0 if after else 10.0
+    assert max_drawdown(equity, 100.0) == (fall, max(before, after))
+
+
+def test_equity_is_added_up_in_eight_lanes() -> None:
+    # 2**53 + 1 is no double: a lane that holds it forgets a one, another lane does not
+    big = 2.0**53
+    equity = np.array([big, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, -big, 0, 0, 0, 0, 0, 0, 0, 0.25])
+    assert tally_array(equity, 0.0)[2] == 2.25
+    # what is left of a group of eight comes after all lanes, in order
+    assert tally_array(np.array([1.0] + [0.0] * 7 + [big, -big]), 0.0)[2] == 0.0
+    assert tally_array(np.arange(7.0), 0.0)[2] == 21.0
 
 
 def test_drawdown_counts_from_the_cash_at_the_start() -> None:

@@ -57,12 +57,9 @@ if TYPE_CHECKING:
     )
     from whatif.domain.run import Contract, EngineRun
     from whatif.domain.statistics import (
-        Tally,
         fall,
         level_returns,
         pick_levels,
-        settled,
-        tally,
         tally_array,
         write_returns,
     )
@@ -100,7 +97,7 @@ else:
                 "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"
             ),
             "run": "Contract EngineRun",
-            "statistics": "Tally fall level_returns pick_levels settled tally tally_array write_returns",
+            "statistics": "fall level_returns pick_levels tally_array write_returns",
             "sums": "exact_sum exact_sum_in exact_sum_python room_for_partials",
             "symbols": "broken_symbol",
             "timeframe": (

@@ -13,7 +13,7 @@ from whatif.search.contract import PointIndex
 from whatif.search.space import Setting, Space, Strategy
 from whatif.study import Study, digest
 
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""
 
 ModelIdentity = Callable[[str, str], Mapping[str, Any]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain import Tally, inlinable, inlinable_lean, jit_lean, settled, tally
+from whatif.domain import inlinable, inlinable_lean, jit_lean, pick_levels, tally_array
 from whatif.engines.compiled.broker import (
     Costs,
     Slippage,
@@ -87,8 +87,10 @@ class Book(NamedTuple):
         The initial cash, and equity at each period's end.
     scratch, memory : float64 arrays
         Of the step, and of the overlays.
-    equity, cash : float64 arrays (m,) or (0,)
-        Value and cash at each bar's close; left alone if they are empty.
+    equity : float64 array (m,)
+        Value at each bar's close.
+    cash : float64 array (m,) or (0,)
+        Cash at each bar's close; left alone if it is empty.
     """
 
     row: IntArray
@@ -122,12 +124,23 @@ class OrderCount(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a step answered: code and amount, bars since the entry, and which fields beyond size it fills."""
+    """Why the step was asked no further.
 
+    Attributes
+    ----------
+    failed : int
+        0, or why the run ends here.
+    code, amount : int, float
+        What is said of that: the step's answer; of an order that fills fields, which ones, in place of
+        the code; of an order of no usable size, that size in place of the amount.
+    order : float
+        Signed size of the order that is to be kept; 0.0 for none.
+    """
+
+    failed: int
     code: int
     amount: float
-    held: int
-    filled: int
+    order: float
 
 
 class Outcome(NamedTuple):
@@ -163,48 +176,34 @@ class Outcome(NamedTuple):
     amount: float
 
 
-@inlinable
-def worth_at(close: float, position: Position, costs: Costs) -> float:
-    """Return what the account is worth at a bar's close."""
-    cash, size, price, value = position
-    return value if size == 0.0 else account_value(cash, size, price, close, costs)
-
-
 @inlinable_lean
-def stretch(
-    closes: FloatArray,
-    begin: int,
-    end: int,
-    position: Position,
-    costs: Costs,
-    so_far: Tally,
-) -> tuple[float, Tally]:
-    """Take the rows `begin` to `end` into account, on which nothing was filled.
+def mark_equity(
+    closes: FloatArray, equity: FloatArray, cash: FloatArray, position: Position, costs: Costs
+) -> float:
+    """Write what an account is worth at the closes of bars on which nothing is filled.
 
     Parameters
     ----------
-    closes : float64 array (n,)
-        Closes by row of the series.
+    closes, equity : float64 arrays (b,)
+        Closes of those bars, at least one, and what is written to.
+    cash : float64 array (b,) or (0,)
+        Written to as well, if there is room.
 
     Returns
     -------
-    float, Tally
-        Equity at the last one's close, and the tally.
+    float
+        What it is worth at the last of them.
     """
-    cash, size, price, value = position
-    peak, trough, deepest, below, longest, total = so_far
+    held, size, price, value = position
     if size == 0.0:
-        for _ in range(begin, end):
-            peak, trough, deepest, below, longest, total = tally(
-                peak, trough, deepest, below, longest, total, value
-            )
+        for k in range(len(equity)):
+            equity[k] = value
     else:
-        for k in range(begin, end):
-            value = account_value(cash, size, price, closes[k], costs)
-            peak, trough, deepest, below, longest, total = tally(
-                peak, trough, deepest, below, longest, total, value
-            )
-    return value, (peak, trough, deepest, below, longest, total)
+        for k in range(len(equity)):
+            equity[k] = account_value(held, size, price, closes[k], costs)
+    for k in range(len(cash)):
+        cash[k] = held
+    return float(equity[len(equity) - 1])
 
 
 @inlinable
@@ -242,40 +241,6 @@ def write_execution(
     book.executions[PRICE, at] = price
     book.executions[CLOSED_FEE, at] = closed_fee
     book.executions[OPENED_FEE, at] = opened_fee
-
-
-@inlinable_lean
-def keep_curve(
-    book: Book, begin: int, end: int, first: int, closes: FloatArray, position: Position, costs: Costs
-) -> None:
-    """Write value and cash at the closes of the rows `begin` to `end`, if the book has room for them.
-
-    Parameters
-    ----------
-    closes : float64 array (n,)
-        Closes by row of the series; the window begins with row `first`.
-    """
-    if len(book.equity) > 0:
-        for k in range(begin, end):
-            book.equity[k - first] = worth_at(closes[k], position, costs)
-            book.cash[k - first] = position[0]
-
-
-@inlinable_lean
-def mark_periods(period: int, row: int, ends: IntArray, levels: FloatArray, value: float) -> int:
-    """Write equity to the periods from `period` on that end before a row; return the next period.
-
-    Parameters
-    ----------
-    ends : int64 array (k,)
-        Bars of the window that start before each period's end.
-    levels : float64 array (k + 1,)
-        Written to: equity at each period's end, after the initial cash.
-    """
-    while period < len(ends) and ends[period] <= row:
-        period += 1
-        levels[period] = value
-    return period
 
 
 @inlinable_lean
@@ -339,7 +304,7 @@ def fill_orders(
 
 @inlinable_lean
 def ask_step(
-    i: int,
+    begin: int,
     halt: int,
     lookback: int,
     series: tuple[FloatArray, ...],
@@ -349,91 +314,64 @@ def ask_step(
     value: float,
     waiting: int,
     costs: Costs,
-    scratch: FloatArray,
+    rules: OverlayRules,
+    book: Book,
 ) -> tuple[int, Asked]:
-    """Ask the step from row `i` on, until it wants something, overlays want a look, or `halt` is next.
+    """Ask the step from row `begin` on, until an order comes of it or `halt` is next.
 
     Parameters
     ----------
     series : tuple of float64 arrays (n,)
         What the step reads as ``x.name``.
-    scratch : float64 array (s,)
-        The values of its own that the step may keep, as many as it declares.
+    value : float
+        What the account is worth while it holds nothing.
 
     Returns
     -------
     int, Asked
-        The row that was asked last, and what was answered there.
+        The row that was asked last, and what came of it there.
     """
     x = arrays_of(series)
     p = params_of(values)
     cash, size, price, opened_row = account
     code, amount, held, filled = HOLD, 0.0, 0, 0
-    while True:
-        if i >= lookback:
-            now = value
-            if size != 0.0:
-                now = account_value(cash, size, price, x.close[i], costs)
-                held = i - opened_row
-            minute, to_close = clock.minute[i], clock.to_close[i]
-            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
-            answer = step(i, seen_of(series, i), p, state)
-            if ORDERS:
-                filled = fields_filled(answer)
-                code, asked, _, _, _, _ = answer
-            else:
-                code, asked = answer
-            amount = float(asked)
-        if code != HOLD or filled != 0 or OVERLAID or i + 1 >= halt:
-            return i, Asked(code, amount, held, filled)
-        i += 1
+    for i in range(max(begin, lookback), halt):
+        now = value
+        if size != 0.0:
+            now = account_value(cash, size, price, x.close[i], costs)
+            held = i - opened_row
+        minute, to_close = clock.minute[i], clock.to_close[i]
+        state = State(size, price, held, cash, now, waiting, minute, to_close, book.scratch)
+        answer = step(i, seen_of(series, i), p, state)
+        if ORDERS:
+            filled = fields_filled(answer)
+            code, asked, _, _, _, _ = answer
+        else:
+            code, asked = answer
+        if code == HOLD and filled == 0 and not OVERLAID:
+            continue
+        amount = float(asked)
+        if filled != 0:
+            return i, Asked(BAD_ORDER, filled, amount, 0.0)
+        if not is_intent(code, amount):
+            return i, Asked(BAD_INTENT, code, amount, 0.0)
+        if OVERLAID:
+            code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
+            code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
+            if code == HOLD:
+                continue
+        order = order_size(code, amount, size, price, now, x.close[i], costs)
+        if not abs(order) <= LARGEST_SIZE:
+            return i, Asked(BAD_SIZE, code, order, 0.0)
+        if order != 0.0:
+            return i, Asked(0, code, amount, order)
+    return halt - 1, Asked(0, HOLD, 0.0, 0.0)
 
 
 @inlinable
 def failed_outcome(failed: int, at: int, code: int, amount: float) -> Outcome:
     """Return the outcome of a run that ended early."""
     return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, failed, at, code, amount)
-
-
-@inlinable_lean
-def place_order(
-    i: int,
-    lookback: int,
-    close: float,
-    to_close: int,
-    asked: Asked,
-    account: Account,
-    value: float,
-    orders: OrderCount,
-    costs: Costs,
-    rules: OverlayRules,
-    book: Book,
-) -> tuple[int, int, float, OrderCount]:
-    """Keep the order that a step's answer makes of itself or by the overlays, if it makes one.
-
-    Returns
-    -------
-    int, int, float, OrderCount
-        0, or why the run ends here; with code and amount to say of it; and the orders after it.
-    """
-    code, amount, held, filled = asked
-    if filled != 0:
-        return BAD_ORDER, filled, amount, orders
-    if not is_intent(code, amount):
-        return BAD_INTENT, code, amount, orders
-    _, size, price, _ = account
-    if OVERLAID and i >= lookback:
-        code, amount = apply_overlays(code, amount, close, size, price, held, value, to_close, rules)
-        code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
-    if code != HOLD:
-        order = order_size(code, amount, size, price, value, close, costs)
-        if not abs(order) <= LARGEST_SIZE:
-            return BAD_SIZE, code, order, orders
-        if order != 0.0:
-            waiting, _, fills, rejected = orders
-            keep_order(book, waiting, order, order, close)
-            orders = OrderCount(waiting + 1, True, fills, rejected)
-    return 0, code, amount, orders
 
 
 def run_bars_python(
@@ -448,7 +386,7 @@ def run_bars_python(
     ends: IntArray,
     book: Book,
 ) -> Outcome:
-    """Run rows `first` to `stop` and return what came of them; executions are left in `book`.
+    """Run rows `first` to `stop` and return what came of them; executions and equity are left in `book`.
 
     Parameters
     ----------
@@ -471,41 +409,38 @@ def run_bars_python(
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, 0, 0)
     value, bars_held = broker.cash, 0
-    so_far = (broker.cash, broker.cash, 0.0, 0, 0, 0.0)
-    book.levels[0] = value
-    period, i = 0, first
+    i = first
     while i < stop:
-        # what happens on few bars stands outside of the inner loop: periods end, orders are filled
-        period = mark_periods(period, i - first, ends, book.levels, value)
-        halt = ends[period] + first if period < len(ends) else stop
+        # what happens on few bars stands outside of the two loops that go over all of them: the step is
+        # asked until an order comes of it, and then what the account was worth on those bars is written
+        halt = stop
         if orders.waiting > 0:
             bar = (x.open[i], x.high[i], x.low[i])
             fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book)
             if not fits:
                 return failed_outcome(FULL_BOOK, i, 0, 0.0)
             value = account_value(account.cash, account.size, account.price, x.close[i], costs)
-        if orders.waiting > 0:
-            halt = i + 1
-        # two short loops are faster than a long one: the step is asked until it wants something, and
-        # then what the account was worth on those bars is added up
-        begin = i
-        i, asked = ask_step(
-            i, halt, lookback, series, values, clock, account, value, orders.waiting, costs, book.scratch
+            if orders.waiting > 0:
+                halt = i + 1
+        last, asked = ask_step(
+            i, halt, lookback, series, values, clock, account, value, orders.waiting, costs, rules, book
         )
+        if asked.failed != 0:
+            return failed_outcome(asked.failed, last, asked.code, asked.amount)
+        begin, end = i - first, last + 1 - first
         position = (account.cash, account.size, account.price, value)
-        value, so_far = stretch(x.close, begin, i + 1, position, costs, so_far)
-        if account.size != 0.0:
-            bars_held += i + 1 - begin
-        keep_curve(book, begin, i + 1, first, x.close, position, costs)
-        failed, code, amount, orders = place_order(
-            i, lookback, x.close[i], clock.to_close[i], asked, account, value, orders, costs, rules, book
+        value = mark_equity(
+            x.close[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
         )
-        if failed != 0:
-            return failed_outcome(failed, i, code, amount)
-        i += 1
-    mark_periods(period, stop - first, ends, book.levels, value)
-    peak, trough, deepest, below, longest, equity_sum = so_far
-    deepest, longest = settled(peak, trough, deepest, below, longest)
+        bars_held += end - begin if account.size != 0.0 else 0
+        if asked.order != 0.0:
+            waiting, _, fills, rejected = orders
+            keep_order(book, waiting, asked.order, asked.order, x.close[last])
+            orders = OrderCount(waiting + 1, True, fills, rejected)
+        i = last + 1
+    equity = book.equity[: stop - first]
+    pick_levels(equity, ends, broker.cash, book.levels)
+    deepest, longest, equity_sum = tally_array(equity, broker.cash)
     size, fills, rejected = account.size, orders.fills, orders.rejected
     return Outcome(value, size, fills, rejected, deepest, longest, equity_sum, bars_held, 0, 0, 0, 0.0)
 

@@ -38,7 +38,7 @@ _NOISE = re.compile(
 _PART = re.compile(r"<function ask_step .*?specific error:\n(.*?)\nDuring: resolving callee", re.DOTALL)
 """What numba says of the part of the loop that asks the step, indented as of one candidate of several."""
 _NO_INTENT = re.compile(
-    r"failed to unpack (?P<one>.+)|\('wrong tuple length|Can't unify return type .*Outcome\(|"
+    r"failed to unpack (?P<one>.+)|\('wrong tuple length|Can't unify return type .*(Outcome|Asked)\(|"
     r".*'?(NoneType|none)' object is not iterable"
 )
 _REMEDY = (

@@ -101,7 +101,7 @@ class PreparedWindow:
             levels=np.empty(len(ends) + 1),
             scratch=np.empty(0),
             memory=np.empty(0),
-            equity=np.empty(0),
+            equity=np.empty(count),
             cash=np.empty(0),
         )
         self._flat: set[tuple[int | None, int]] = set()
@@ -116,7 +116,7 @@ class PreparedWindow:
         given : RunInputs
             The configuration.
         series : bool
-            Whether the book holds equity and cash at each bar's close.
+            Whether the book holds cash at each bar's close, and equity that the next run leaves alone.
 
         Raises
         ------
@@ -168,13 +168,14 @@ class PreparedWindow:
         arrays : iterable of float64 arrays (stop,)
             What the step reads as ``x.name``, in the order of `kernel.series`.
         series : bool
-            Whether the book has room for equity and cash at each bar's close.
+            Whether the book has room for cash at each bar's close, and for equity that the next run
+            leaves alone.
         """
         count = self.stop - self.first
         book = self._book._replace(
             scratch=np.zeros(self.spec.scratch),
             memory=overlay_memory(given.overlays),
-            equity=np.empty(count if series else 0),
+            equity=np.empty(count) if series else self._book.equity,
             cash=np.empty(count if series else 0),
         )
         return (
