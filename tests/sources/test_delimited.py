@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from whatif.errors import SourceError
-from whatif.sources import IngestSpec, parse_mapping
+from whatif.sources import IngestSpec, Layout, delimited, parse_mapping
+from whatif.sources.chunk import LineNumbers
 from whatif.sources.delimited import read_csv
 from whatif.sources.delivery import read_file
 
@@ -181,3 +186,37 @@ def test_chunks_are_bounded(tmp_path: Path) -> None:
     chunks = list(read_csv(str(path), spec(), chunk_rows=10))
     assert [chunk.row.tolist()[0] for chunk in chunks] == [1, 11, 21]
     assert [len(chunk) for chunk in chunks] == [10, 10, 5]
+
+
+def a_line(ending: str) -> st.SearchStrategy[str]:
+    plain = st.text(alphabet="a1.-' é#\t", max_size=4)
+    quoted = st.text(alphabet="a1, 'é\"", max_size=4).map(lambda text: '"' + text.replace('"', '""') + '"')
+    odd = st.text(alphabet='a",\r ', max_size=4)
+    field = st.one_of(plain, plain, quoted, odd)
+    return st.lists(field, min_size=3, max_size=3).map(lambda fields: ",".join(fields) + ending)
+
+
+@given(
+    lines=st.sampled_from(["\n", "\r\n"]).flatmap(
+        lambda ending: st.lists(a_line(ending), min_size=1, max_size=4)
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_lines_that_arrow_reads_are_read_as_by_pythons_csv(lines: list[str]) -> None:
+    text = io.StringIO("".join(lines), newline="")
+    block = list(text)
+    layout = Layout(source="x.csv", timeframe="1min", exchange="24/7")
+    columns = delimited._Columns(("a", "b", "c"), {"ts": (0, 1), "open": (1,), "close": (2,)}, ",")
+    fast = delimited._plain_chunk(layout, columns, block, 7, LineNumbers())
+    records = list(csv.reader(block))
+    if fast is None:
+        # only lines that somebody wrote oddly are left to Python
+        assert (
+            any(len(record) != 3 for record in records) or '"' in text.getvalue() or len(block) != len(lines)
+        )
+        return
+    assert fast.batch.to_pylist() == [{"ts": f"{a} {b}", "open": b, "close": c} for a, b, c in records]
+    assert fast.numbers().tolist() == [8 + k for k in range(len(block))]
+    assert [json.loads(fast.text(k)) for k in range(len(block))] == [
+        dict(zip("abc", record, strict=True)) for record in records
+    ]

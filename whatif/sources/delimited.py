@@ -8,11 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Any
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions
+from pyarrow.csv import read_csv as read_table
 
 from whatif.errors import SourceError
 from whatif.sources.bounded import text_of
@@ -20,6 +22,7 @@ from whatif.sources.chunk import Chunk, Layout, LineNumbers, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
+from whatif.typing import IntArray
 
 CHUNK_ROWS = 50_000
 _DELIMITERS = ",;\t|"
@@ -38,19 +41,12 @@ class _Lines:
     source: str
     stream: io.TextIOBase
     latest: str = ""
-    delimiter: str | None = None  # once it is known
     numbers: LineNumbers = field(default_factory=LineNumbers)
 
-    def __iter__(self) -> Iterator[str]:
+    def take(self, count: int) -> list[str]:
+        """Return the next lines, `count` at the most; none at the end."""
         try:
-            for line in self.stream:
-                if "\0" in line:
-                    raise SourceError(
-                        f"{self.source}: is not CSV, it has bytes that no text has: name a text file"
-                    )
-                self.latest = line
-                # a quote that is opened and not closed would swallow the lines that follow
-                yield _closed(line, self.delimiter) if '"' in line and self.delimiter else line
+            lines = list(islice(self.stream, count))
         except UnicodeDecodeError as error:
             raise SourceError(
                 f"{self.source}: is not CSV in UTF-8 ({error.reason} at byte {error.start}): "
@@ -58,6 +54,14 @@ class _Lines:
             ) from error
         except (OSError, EOFError) as error:
             raise SourceError(f"{self.source}: cannot be read to its end: {error}") from error
+        if any("\0" in line for line in lines):
+            raise SourceError(f"{self.source}: is not CSV, it has bytes that no text has: name a text file")
+        self.latest = lines[-1] if lines else self.latest
+        return lines
+
+    def __iter__(self) -> Iterator[str]:
+        while lines := self.take(1):
+            yield lines[0]
 
 
 def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
@@ -91,17 +95,12 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]
     if first_line is None:
         raise SourceError(f"{source}: is empty: name a file with a header and rows")
     delimiter = spec.delimiter or stated or max(_DELIMITERS, key=first_line.count)
-    lines.delimiter = delimiter
-    first_line = _closed(first_line, delimiter)
-    (first,) = _records(source, csv.reader([first_line], delimiter=delimiter), lines)
+    (first,) = _records(source, [first_line], delimiter)
     names, first_is_data = _names(source, first, spec)
-    if first_is_data:
-        text = chain([first_line], text)
     lines.numbers.before = before if first_is_data else before + 1
-    records = _records(source, csv.reader(text, delimiter=delimiter), lines)
-    at = resolve_columns(source, names, spec)
+    columns = _Columns(tuple(names), resolve_columns(source, names, spec), delimiter)
     layout = layout_of(source, spec)
-    yield from _batches(layout, names, at, records, lines, chunk_rows)
+    yield from _batches(layout, columns, lines, chunk_rows, [first_line] if first_is_data else [])
 
 
 def _first_line(lines: Iterator[str], spec: IngestSpec) -> tuple[str | None, str | None, int]:
@@ -136,43 +135,144 @@ def _as_one_field(line: str) -> str:
     return '"' + line.rstrip("\r\n").replace('"', '""') + '"\n'
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of a text file.
+
+    Attributes
+    ----------
+    names : tuple of str
+        As the file has them.
+    at : mapping of str to tuple of int
+        Column of the table → those of the file that it is made of.
+    delimiter : str
+        What stands between them.
+    """
+
+    names: tuple[str, ...]
+    at: Mapping[str, tuple[int, ...]]
+    delimiter: str
+
+
 def read_rows(layout: Layout, names: Sequence[str], text: io.TextIOBase, chunk_rows: int) -> Iterator[Chunk]:
     """Yield the rows of comma-separated text without a header; `names` are table columns."""
-    lines = _Lines(layout.source, text, delimiter=",")
-    records = _records(layout.source, csv.reader(iter(lines)), lines)
-    at = {name: (i,) for i, name in enumerate(names)}
-    yield from _batches(layout, names, at, records, lines, chunk_rows)
+    columns = _Columns(tuple(names), {name: (i,) for i, name in enumerate(names)}, ",")
+    yield from _batches(layout, columns, _Lines(layout.source, text), chunk_rows, [])
 
 
 def _batches(
-    layout: Layout,
-    names: Sequence[str],
-    at: Mapping[str, tuple[int, ...]],
-    records: Iterator[list[str]],
-    lines: _Lines,
-    chunk_rows: int,
+    layout: Layout, columns: _Columns, lines: _Lines, chunk_rows: int, begun: list[str]
 ) -> Iterator[Chunk]:
-    done = 0
-    while batch := list(islice(records, chunk_rows)):
-        if done == 0:
-            _check_header(layout.source, names, batch)
-        if len(batch) < chunk_rows:
-            _check_last_row(lines, names, batch[-1])
-        yield _chunk(layout, names, at, batch, done, lines.numbers)
-        done += len(batch)
-    if done == 0:
+    """Yield chunks of as many lines, `begun` first."""
+    rows = taken = 0
+    while block := [*begun, *lines.take(chunk_rows - len(begun))]:
+        begun = []
+        chunk = _plain_chunk(layout, columns, block, rows, lines.numbers)
+        if chunk is None:
+            records = _records(layout.source, block, columns.delimiter)
+            blanks = [k for k, record in enumerate(records, start=taken + 1) if not record]
+            lines.numbers.blanks.extend(blanks)
+            found = [record for record in records if record]
+            if rows == 0 and found:
+                _check_header(layout.source, columns.names, found)
+            if found:
+                _check_last_row(lines, columns.names, found[-1])
+            chunk = _chunk(layout, columns, found, rows, lines.numbers)
+        taken += len(block)
+        rows += len(chunk) + len(chunk.misfits)
+        if len(chunk) or chunk.misfits:
+            yield chunk
+    if rows == 0:
         raise NoRowsError(f"{layout.source}: has no rows: name a file with rows")
 
 
+def _plain_chunk(
+    layout: Layout, columns: _Columns, block: list[str], done: int, numbers: LineNumbers
+) -> Chunk | None:
+    """Return lines as a chunk, read by Arrow; None where one of them is not as plain as this needs.
+
+    Plain lines end alike, have as many delimiters as there are columns, and quote fields as a whole.
+    Arrow and Python's csv read those alike.
+    """
+    text = "".join(block).encode()
+    width = len(columns.names)
+    if not _is_plain(np.frombuffer(text, dtype=np.uint8), len(block), width, ord(columns.delimiter)):
+        return None
+    names = [str(k) for k in range(width)]
+    table = read_table(
+        pa.py_buffer(text),
+        read_options=ReadOptions(column_names=names, block_size=max(len(text), 1)),
+        parse_options=ParseOptions(delimiter=columns.delimiter),
+        convert_options=ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_string()),
+            include_columns=sorted({str(k) for where in columns.at.values() for k in where}),
+            strings_can_be_null=False,
+        ),
+    )
+    arrays = [
+        pc.binary_join_element_wise(
+            *(table[str(k)].combine_chunks() for k in where), pa.scalar(" ", pa.large_string())
+        )
+        if len(where) > 1
+        else table[str(where[0])].combine_chunks()
+        for where in columns.at.values()
+    ]
+    return Chunk(
+        layout=layout,
+        row=np.arange(done + 1, done + len(block) + 1, dtype=np.int64),
+        batch=pa.record_batch(arrays, names=list(columns.at)),
+        raw=lambda i: _as_json(columns, *_records(layout.source, [block[i]], columns.delimiter)),
+        lines=numbers,
+    )
+
+
+_MAX_BLOCK = 256 * 1024 * 1024
+_QUOTE, _NEWLINE, _RETURN = ord('"'), ord("\n"), ord("\r")
+
+
+def _is_plain(text: IntArray, count: int, width: int, delimiter: int) -> bool:
+    """Tell whether bytes are lines that end alike, of `width` fields each, quoted whole or not at all.
+
+    Parameters
+    ----------
+    text : uint8 array (n,)
+        The lines.
+    count, width : int
+        Lines and fields of each.
+    delimiter : int
+        What stands between fields; ASCII.
+    """
+    ends = np.flatnonzero(text == _NEWLINE)
+    returns = np.flatnonzero(text == _RETURN)
+    if len(ends) != count or ends[-1] != len(text) - 1 or delimiter > 127 or len(text) > _MAX_BLOCK:
+        return False
+    if len(returns) and (len(returns) != count or not np.array_equal(returns + 1, ends)):
+        return False
+    if text[0] in (_NEWLINE, _RETURN) or (np.diff(ends) <= 1 + bool(len(returns))).any():
+        return False
+    breaks = np.flatnonzero(text == delimiter)
+    # the last delimiter of line k is number (k + 1) * (width - 1)
+    if not np.array_equal(np.searchsorted(breaks, ends), np.arange(1, count + 1) * (width - 1)):
+        return False
+    quotes = np.flatnonzero(text == _QUOTE)
+    if not len(quotes):
+        return True
+    opens, closes = quotes[::2], quotes[1::2]
+    if len(opens) != len(closes):
+        return False
+    bounds = np.array([delimiter, _NEWLINE, _RETURN], dtype=np.uint8)
+    before = (opens == 0) | np.isin(text[np.maximum(opens - 1, 0)], bounds)
+    behind = np.isin(text[closes + 1], bounds)
+    # nothing that ends a field lies between
+    within = np.searchsorted(breaks, opens) != np.searchsorted(breaks, closes)
+    within |= np.searchsorted(ends, opens) != np.searchsorted(ends, closes)
+    return bool(before.all() and behind.all() and not within.any())
+
+
 def _chunk(
-    layout: Layout,
-    names: Sequence[str],
-    at: Mapping[str, tuple[int, ...]],
-    batch: list[list[str]],
-    done: int,
-    numbers: LineNumbers,
+    layout: Layout, columns: _Columns, batch: list[list[str]], done: int, numbers: LineNumbers
 ) -> Chunk:
-    width = len(names)
+    width = len(columns.names)
     fit = [len(record) == width for record in batch]
     row = np.arange(done + 1, done + len(batch) + 1, dtype=np.int64)
     rows = batch
@@ -184,15 +284,19 @@ def _chunk(
             for i, (record, good) in enumerate(zip(batch, fit, strict=True))
             if not good
         )
-    columns = [pa.array(_column(rows, where), pa.large_string()) for where in at.values()]
+    arrays = [pa.array(_column(rows, where), pa.large_string()) for where in columns.at.values()]
     return Chunk(
         layout=layout,
-        row=row[np.asarray(fit)],
-        batch=pa.record_batch(columns, names=list(at)),
-        raw=lambda i: json.dumps(dict(zip(names, rows[i], strict=True))),
+        row=row[np.asarray(fit, dtype=bool)],
+        batch=pa.record_batch(arrays, names=list(columns.at)),
+        raw=lambda i: _as_json(columns, rows[i]),
         misfits=misfits,
         lines=numbers,
     )
+
+
+def _as_json(columns: _Columns, record: list[str]) -> str:
+    return json.dumps(dict(zip(columns.names, record, strict=True)))
 
 
 def _column(rows: list[list[str]], where: tuple[int, ...]) -> list[str]:
@@ -248,13 +352,12 @@ def _check_last_row(lines: _Lines, names: Sequence[str], row: list[str]) -> None
         )
 
 
-def _records(source: str, reader: Any, lines: _Lines) -> Iterator[list[str]]:
+def _records(source: str, lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """Return the fields of each line; none of a blank one."""
+    # a quote that is opened and not closed would swallow the lines that follow
+    closed = [_closed(line, delimiter) if '"' in line else line for line in lines]
     try:
-        for record in reader:
-            if record:
-                yield record
-            else:
-                lines.numbers.blanks.append(reader.line_num)
+        return list(csv.reader(closed, delimiter=delimiter))
     except csv.Error as error:
         raise SourceError(f"{source}: is not CSV: {error}; name a text file with one row a line") from error
 
