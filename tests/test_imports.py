@@ -37,7 +37,8 @@ UNUSED = {
     # whatif leaderboard
     "from whatif.workflow import stored_leaderboard; from whatif.report import print_leaderboard": {
         "sqlalchemy", "arch", "scipy.special", "plotly", "jinja2", "backtrader", "joblib", "asyncio",
-        "whatif.engines.compiled.window",
+        "whatif.engines.compiled.window", "whatif.workflow.train", "whatif.tracking", "whatif.stats.verdict",
+        "whatif.stats.verdict_statistics",
     },
     # whatif run, before it is known whether there is something to run or to log
     "from whatif.workflow import run": {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from whatif.stats import RankCorrelation, Stability, Verdict
+if TYPE_CHECKING:
+    from whatif.stats import RankCorrelation, Stability, Verdict
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.panel import Panel
@@ -16,12 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from whatif.paths import visible
-from whatif.report import neighbourhood, verdict_text, words
+from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.folds_page import fold_heads, fold_rows
-from whatif.report.judgement import Judgement
-from whatif.stats import VerdictStatistics
 
 TOP = 10
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
@@ -34,10 +32,6 @@ _SHORT = {
 _COMPARED = ("return_pct", "max_drawdown_pct", "trades")
 _MAX_SYMBOLS = 20
 
-MAX_WIDTH = 100
-BORDERS = 4
-"""Columns that the panel takes for itself."""
-
 
 def print_answer(data: ReportData, console: Console) -> None:
     """Print the verdict, leaderboard, comparison and the answer."""
@@ -45,6 +39,9 @@ def print_answer(data: ReportData, console: Console) -> None:
     for note in data.origin.notes:
         console.print(Panel(Text(note), border_style="yellow", title="read this first", title_align="left"))
     if data.verdict is not None:
+        # imported here: a leaderboard is printed without statistics
+        from whatif.report.verdict_panel import print_verdict
+
         print_verdict(data, data.verdict, console)
         console.print()
     if len(data.joined.folds):
@@ -80,15 +77,14 @@ def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     wanted = dict.fromkeys((objective, f"benchmark_{objective}", *_BOARD))
     keys = [key for key in wanted if key in board]
     unbounded = console.options.update(width=10_000)
-    named = True
-    while True:
-        table = _board_with(data, keys, named, top)
-        if Measurement.get(console, unbounded, table).maximum <= console.width or not named:
-            return table
-        if len(keys) > 1:
-            keys.pop()
-        else:
-            named = False  # the answer below names the configuration that matters
+
+    def too_wide(columns: int) -> bool:
+        table = _board_with(data, keys[:columns], True, top)
+        return Measurement.get(console, unbounded, table).maximum > console.width
+
+    fitting = bisect_left(range(1, len(keys) + 1), True, key=too_wide)
+    # where not even one fits, the answer below names the configuration that matters
+    return _board_with(data, keys[: max(fitting, 1)], fitting > 0, top)
 
 
 def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) -> Table:
@@ -194,55 +190,3 @@ def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
     console.print(Text(title, style="bold"))
     for line in lines:
         console.print(Text(f"  {line}"), soft_wrap=True)  # a path or a command must survive copying
-
-
-def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> None:
-    """Print the verdict: a word, one paragraph, one table, and what would change it."""
-    style = verdict_text.STYLES[judgement.verdict.word]
-    parts: list[RenderableType] = [Text(verdict_text.paragraph(data, judgement))]
-    figures = judgement.verdict.figures
-    if figures is not None:
-        parts += [Text(), _fitting(figures, console), Text(), _statistics(judgement, figures)]
-    change = verdict_text.changes(judgement)
-    if change:
-        parts += [Text(), Text(change)]
-    for edge in neighbourhood.edges(judgement):
-        parts += [Text(), Text(edge, style="yellow")]
-    title = Text(verdict_text.headline(judgement), style=f"bold {style}")
-    width = min(console.width, MAX_WIDTH)
-    console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style, width=width))
-
-
-def _fitting(figures: VerdictStatistics, console: Console) -> Table:
-    """Return the table of windows with as many columns as fit: the last ones give way, the first never."""
-    room = min(console.width, MAX_WIDTH) - BORDERS
-    heads = verdict_text.heads(figures)
-    unbounded = console.options.update(width=10_000)
-    for columns in range(len(heads), 2, -1):
-        table = _windows(figures, columns)
-        if Measurement.get(console, unbounded, table).maximum <= room:
-            break
-    return table
-
-
-def _windows(figures: VerdictStatistics, columns: int) -> Table:
-    table = _grid()
-    for k, head in enumerate(verdict_text.heads(figures)[:columns]):
-        table.add_column(head, justify="right" if k else "left", no_wrap=True)
-    for line in verdict_text.lines(figures):
-        table.add_row(*astuple(line)[:columns])
-    return table
-
-
-def _statistics(judgement: Judgement, figures: VerdictStatistics) -> Table:
-    table = _grid()
-    table.show_header = False
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in verdict_text.statistics(judgement, figures):
-        table.add_row(Text(name, style="dim"), Text(value))
-    return table
-
-
-def _grid() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -14,17 +14,20 @@ from whatif.report import Origin, Ranking, ReportData
 from whatif.resolve import check_bars, check_study, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
 from whatif.study import Study, load_study
-from whatif.workflow.track import tracked_study
-from whatif.workflow.train import Prepared, Say, lazy_session, prepare, prepare_features
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from whatif.workflow.train import Prepared, Say
 
 
 def build_study_features(
     path: Path, location: LakeLocation, latest: bool, console: Console
 ) -> dict[str, Pin]:
     """Build the features tables of a study and return their pins by timeframe."""
+    # imported here, and below: a leaderboard trains and logs nothing
+    from whatif.workflow.train import lazy_session, prepare_features
+
     checked = check_study(load_study(path), runs=False)
     check_bars(location)
     with writer_lock(location, f"features of study {checked.study.study}"):
@@ -37,6 +40,9 @@ def build_study_features(
 
 def train_study_models(path: Path, location: LakeLocation, latest: bool, console: Console) -> Prepared:
     """Train the models of a study whose predictions are not stored yet."""
+    from whatif.workflow.track import tracked_study
+    from whatif.workflow.train import lazy_session, prepare
+
     checked = check_study(load_study(path), runs=False)
     check_bars(location)
     with writer_lock(location, f"train study {checked.study.study}"):
@@ -76,6 +82,8 @@ def study_features(
     StudyError
         If the study declares no models, for then nothing needs features.
     """
+    from whatif.workflow.train import lazy_session, prepare_features
+
     where = location or LakeLocation.from_environment()
     with writer_lock(where, f"features of study {study.study}"):
         lazy = lazy_session(where, spark)
