@@ -101,3 +101,24 @@ def test_a_locked_database(mlflow_home: LakeLocation) -> None:
         other.rollback()
     assert len(said) == 1
     assert "locked" in said[0]
+
+
+def test_a_run_that_begins_later_begins_with_what_is_logged_first(mlflow_home: LakeLocation) -> None:
+    said: list[str] = []
+    tracker = Tracker(said.append)
+    tracker.start(begin(mlflow_home), later=True)
+    assert (tracker.waits, tracker.run, tracker.run_id) == (True, None, "")
+    assert tracker.attempt(lambda run: run.run_id) == tracker.run_id != ""
+    assert not tracker.waits
+    first = tracker.run_id
+    assert tracker.attempt(lambda run: run.run_id) == first
+    assert said == []
+
+
+def test_a_run_that_is_kept_never_begins() -> None:
+    tracker = Tracker(lambda text: None)
+    tracker.start(lambda: pytest.fail("begun"), later=True)
+    tracker.keep("abc")
+    assert (tracker.waits, tracker.run_id) == (False, "abc")
+    assert tracker.attempt(lambda run: pytest.fail("called")) is None
+    assert tracker.run_id == "abc"

@@ -140,3 +140,26 @@ def test_failed_rows_are_tried_again_locally(spark, market: LakeLocation, make_s
     flag.touch()
     again = run(study, None, market, RunOptions(**options, retry_failed=True))
     assert (again.computed, again.resumed, again.failed) == (2, 2, 0)
+
+
+@pytest.mark.spark
+def test_what_is_stored_and_logged_is_neither_tried_nor_logged_again(
+    spark, market: LakeLocation, make_study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's client and the trial of the step are not even asked for, until there is something new."""
+
+    def asked(*_: object, **__: object) -> None:
+        pytest.fail("asked for")
+
+    # two windows and no models: what the first run logs is what the second would
+    first = run(make_study(), None, market, RunOptions(runner="local"))
+    assert (first.computed, first.run_id != "") == (8, True)
+    with monkeypatch.context() as patched:
+        patched.setattr("whatif.workflow.track.start_study_run", asked)
+        patched.setattr("whatif.workflow.study.try_strategy", asked)
+        again = run(make_study(), None, market, RunOptions(runner="local"))
+        assert (again.computed, again.resumed, again.run_id) == (0, 8, first.run_id)
+        assert again.leaderboard().equals(first.leaderboard())
+        more = make_study(axes={"fast": [3, 5, 7], "slow": [15, 25]})
+        with pytest.raises(pytest.fail.Exception, match="asked for"):
+            run(more, None, market, RunOptions(runner="local"))

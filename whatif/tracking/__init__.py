@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.tracking.child_runs import log_configurations, log_model
+    from whatif.tracking.child_runs import count_of_children, log_configurations, log_model
+    from whatif.tracking.logged import LoggedAnswer, logged_run
     from whatif.tracking.run import (
+        ANSWER_TAG,
         TrackedRun,
         finish,
         log,
@@ -23,9 +25,11 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "child_runs": "log_configurations log_model",
+            "child_runs": "count_of_children log_configurations log_model",
+            "logged": "LoggedAnswer logged_run",
             "run": (
-                "TrackedRun finish log log_files log_tables start_study_run tracking_uri tracking_warning"
+                "ANSWER_TAG TrackedRun finish log log_files log_tables start_study_run tracking_uri "
+                "tracking_warning"
             ),
             "tracker": "Tracker",
         },

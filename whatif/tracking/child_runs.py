@@ -113,13 +113,18 @@ def _log_fitted(run: TrackedRun, trained: Trained) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def count_of_children(rows: int) -> int:
+    """Return how many rows of a leaderboard of so many get a run of their own."""
+    return rows if rows <= ALL_UP_TO else BEST_ABOVE
+
+
 def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
     """Log a child run for each row of the leaderboard that has none yet; return how many.
 
     All rows up to 500; above that the best 100. A child holds the parameters and the
     metrics of the validate window.
     """
-    rows = leaderboard if len(leaderboard) <= ALL_UP_TO else leaderboard.head(BEST_ABOVE)
+    rows = leaderboard.head(count_of_children(len(leaderboard)))
     known = runs_below(parent, "configuration")
     logged = 0
     for record in rows.to_dict("records"):

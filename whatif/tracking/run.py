@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 IDENTITY_TAG = "whatif.identity"
+ANSWER_TAG = "whatif.answer"
+"""Digest of what was logged of the answer, written once all of it is."""
 KIND_TAG = "whatif.kind"
 PARENT_TAG = "mlflow.parentRunId"
 PARAM_LIMIT = 6000

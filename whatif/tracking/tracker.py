@@ -31,16 +31,35 @@ class Tracker:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        self._begin: Callable[[], TrackedRun] | None = None
+        self._known = ""
         self.run: TrackedRun | None = None
         self.failure = ""
 
     @property
     def run_id(self) -> str:
         """Identifier of the run, or "" if there is none or it is not complete."""
-        return "" if self.run is None or self.failure else self.run.run_id
+        return self._known if self.run is None or self.failure else self.run.run_id
 
-    def start(self, begin: Callable[[], TrackedRun]) -> None:
-        """Begin the run, or take it up again."""
+    @property
+    def waits(self) -> bool:
+        """Whether there is a run to begin, and nothing was logged to it yet."""
+        return self._begin is not None
+
+    def start(self, begin: Callable[[], TrackedRun], later: bool = False) -> None:
+        """Begin the run, or take it up again; `later` with the first that is logged."""
+        self._begin = begin
+        if not later:
+            self._start()
+
+    def keep(self, run_id: str) -> None:
+        """Leave the run that waits to begin as it is: all that there is to log is in it."""
+        self._begin, self._known = None, run_id
+
+    def _start(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            return
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(REQUEST_RETRIES))
         try:
@@ -50,6 +69,7 @@ class Tracker:
 
     def attempt(self, action: Callable[[TrackedRun], T]) -> T | None:
         """Return what `action` does with the run; None if it failed, or if tracking failed before."""
+        self._start()
         if self.run is None or self.failure:
             return None
         try:

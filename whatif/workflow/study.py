@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,12 @@ from whatif.runner import (
     total_cost,
 )
 from whatif.study import Study, load_study
-from whatif.tracking import TrackedRun, Tracker, tracking_warning
+from whatif.tracking import Tracker, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.origin import certify, provenance, versions
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
-from whatif.workflow.track import log_answer, log_judgement, log_stitched, tracked_study
+from whatif.workflow.track import Answered, log_study, tracked_study
 from whatif.workflow.train import (
     MAX_NAMED,
     NOTHING_PREPARED,
@@ -126,6 +126,11 @@ class RunOptions:
         if not self.time_limit >= 0:
             raise RunError(f"time limit {self.time_limit:g} s: give a number of seconds, or 0 for none")
 
+    @property
+    def again(self) -> Again | None:
+        """Which failed backtests are tried again; None where nothing is run."""
+        return None if self.only_stored else Again(self.time_limit, self.retry_failed)
+
 
 def run(
     study: Study | str | Path,
@@ -174,10 +179,16 @@ def run(
         session = lazy_session(where, spark)
         given = spark is not None
         writing = None if chosen_options.only_stored else session
-        resolved = resolve_study(
-            checked, where, writing, chosen_options.latest, None if writing is None else try_strategy
-        )
+        trial = None if writing is None else partial(_try_new, where, chosen_options)
+        resolved = resolve_study(checked, where, writing, chosen_options.latest, trial)
         return _Run(session, where, resolved, chosen_options, given).answer()
+
+
+def _try_new(location: LakeLocation, options: RunOptions, resolved: Resolved) -> None:
+    """Try the study's step, unless all of its backtests are stored: then it was tried before them."""
+    learns = resolved.study.search.learns
+    if learns or sweep_of(ResultStore(location, resolved), options.again)[0]:
+        try_strategy(resolved)
 
 
 class _Run:
@@ -216,12 +227,14 @@ class _Run:
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
         learns = self.resolved.study.search.learns
-        pending, resumed = ([], 0) if learns else sweep_of(self.store, self._again)
+        pending, resumed = ([], 0) if learns else sweep_of(self.store, self.options.again)
         if self.options.only_stored:
             missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
             if missing:
                 raise self._unfinished(missing)
-        with tracked_study(self.location, self.resolved, self._warn, self.options.track) as tracker:
+        # where nothing is run, MLflow may hold all there is to log
+        later, track = not (learns or pending), self.options.track
+        with tracked_study(self.location, self.resolved, self._warn, track, later) as tracker:
             result = self._answer(tracker, pending, resumed)
         self._maintain()
         return result
@@ -273,10 +286,8 @@ class _Run:
         if self.options.console is not None:
             print_answer(data, self.options.console)
         files = self._write(data) if shown else ()
-        tracker.attempt(lambda run: self._log(run, plan, answers[-1], files))
-        tracker.attempt(lambda run: log_judgement(run, judgement))
-        if whole is not None:
-            tracker.attempt(lambda run: log_stitched(run, whole))
+        told_of = Answered(plan, answers[-1].board, answers[-1].chosen, judgement, whole, files)
+        log_study(tracker, self.location, resolved, told_of, self._say)
         chosen, run_id = answers[-1].chosen, tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
 
@@ -325,7 +336,7 @@ class _Run:
 
         def evaluate(part: ResultStore) -> bool:
             nonlocal computed, resumed, rounds
-            pending, there = sweep_of(part, self._again)
+            pending, there = sweep_of(part, self.options.again)
             computed, resumed, rounds = computed + _count(pending), resumed + there, rounds + 1
             said = f"round {rounds}: {len(part.resolved.grid.configurations):,} configurations"
             self._say(said if pending else f"{said}, stored already")
@@ -352,7 +363,7 @@ class _Run:
                 work += not_stored(self.store, window, keeps[-1])
             if answer.fold.test is not None:
                 chosen = [resolved.configuration(answer.chosen.config_id)]
-                looks += pending_on(self.store, answer.fold.test, chosen, self._again)[0]
+                looks += pending_on(self.store, answer.fold.test, chosen, self.options.again)[0]
         if (work or looks) and self.options.only_stored:
             raise self._unfinished(_count([*work, *looks]))
         if looks:
@@ -363,15 +374,9 @@ class _Run:
             run_waves(runner, plan, [*work, *looks], union(keeps), self._note_slots)
         return told(self.store, answers)
 
-    @property
-    def _again(self) -> Again | None:
-        """Which failed backtests are tried again; None where nothing is run."""
-        options = self.options
-        return None if options.only_stored else Again(options.time_limit, options.retry_failed)
-
     def _drop_failed(self, pending: Sequence[Pending]) -> None:
-        if self._again is not None:
-            drop_failed(self.session, self.store, pending, self._again)
+        if self.options.again is not None:
+            drop_failed(self.session, self.store, pending, self.options.again)
 
     def _note_slots(self, done: WaveDone) -> None:
         self.most_slots = max(done.slots, self.most_slots)
@@ -430,12 +435,6 @@ class _Run:
                 "'whatif report' with the study: no backtest is run again."
             )
             return ()
-
-    def _log(self, tracked: TrackedRun, plan: Plan, answer: FoldAnswer, files: Sequence[Path]) -> None:
-        started = time.perf_counter()
-        logged = log_answer(tracked, self.location, plan, answer.board, answer.chosen, files)
-        took = time.perf_counter() - started
-        self._say(f"MLflow: run {tracked.run_id}, {logged} children, {took:.1f} s")
 
     def _say(self, text: str) -> None:
         if self.options.console is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,19 @@ from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
 from whatif.runner import Plan
 from whatif.stats import VerdictStatistics, WindowStatistics
+from whatif.study import digest
 from whatif.tracking import (
+    ANSWER_TAG,
+    LoggedAnswer,
     TrackedRun,
     Tracker,
+    count_of_children,
     finish,
     log,
     log_configurations,
     log_files,
     log_tables,
+    logged_run,
     start_study_run,
 )
 from whatif.workflow.origin import provenance, versions
@@ -35,69 +42,115 @@ Say = Callable[[str], None]
 
 @contextmanager
 def tracked_study(
-    location: LakeLocation, resolved: Resolved, say: Say, track: bool = True
+    location: LakeLocation, resolved: Resolved, say: Say, track: bool = True, later: bool = False
 ) -> Iterator[Tracker]:
     """Give the study's run in MLflow, the same one when it is resumed; close it as the block ends.
 
-    Where MLflow fails, that is said, and the block goes on without it. With `track` false, nothing is logged.
+    Where MLflow fails, that is said, and the block goes on without it. With `track` false, nothing is logged;
+    with `later`, nothing before there is something to log.
     """
     tracker = Tracker(say)
     if track:
-        tracker.start(lambda: _start(location, resolved))
+        tracker.start(lambda: _start(location, resolved), later)
     try:
         yield tracker
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        tracker.attempt(lambda run: finish(run, status))
+        if not tracker.waits:
+            tracker.attempt(lambda run: finish(run, status))
         raise
     tracker.attempt(finish)
 
 
-def log_answer(
-    tracked: TrackedRun,
-    location: LakeLocation,
-    plan: Plan,
-    board: pd.DataFrame,
-    chosen: Chosen | None,
-    files: Sequence[Path],
-) -> int:
-    """Log ranking, tables read, files and the chosen configuration; return how many children are new."""
-    logged = log_configurations(tracked, board)
-    pins = dict.fromkeys([plan.bars, *(model.pin for model in plan.models.values())])
-    log_tables(tracked, list(pins), location)
-    log_files(tracked, files)
-    if chosen is not None:
-        figures = {f"validate.{name}": value for name, value in _numbers(chosen.validate).items()}
-        figures |= {f"test.{name}": value for name, value in _numbers(chosen.test).items()}
-        log(tracked, metrics=figures, tags={"whatif.best": f"{chosen.config_id}/{chosen.symbol}"})
+@dataclass(frozen=True)
+class Answered:
+    """What is logged of an answer.
+
+    Attributes
+    ----------
+    plan : Plan
+        The sweep's, for the tables that were read.
+    board : DataFrame
+        The last fold's ranking.
+    chosen : Chosen or None
+        What came first in it.
+    judgement : Judgement
+        The verdict.
+    whole : Stitched or None
+        The test windows of all folds joined.
+    files : sequence of Path
+        Report and tables.
+    """
+
+    plan: Plan
+    board: pd.DataFrame
+    chosen: Chosen | None
+    judgement: Judgement
+    whole: Stitched | None
+    files: Sequence[Path]
+
+
+def log_study(
+    tracker: Tracker, location: LakeLocation, resolved: Resolved, answered: Answered, say: Say
+) -> None:
+    """Log all of an answer; nothing, and MLflow is not even asked, where a run of a file holds it already."""
+    metrics, tags = _said(answered)
+    keys = [answered.board[name].astype(str).tolist() for name in ("config_id", "symbol", "status")]
+    answer = digest({"metrics": repr(sorted(metrics.items())), "tags": tags, "rows": keys, "of": versions()})
+    names, children = [file.name for file in answered.files], count_of_children(len(answered.board))
+    wanted = LoggedAnswer(resolved.study.study, resolved.identity, answer, children, names)
+    held = logged_run(location, wanted) if tracker.waits else ""
+    if held:
+        tracker.keep(held)
+        say(f"MLflow: run {held}, which holds all of it already")
+        return
+
+    def log_all(run: TrackedRun) -> None:
+        started = time.perf_counter()
+        logged = log_answer(run, location, answered)
+        log(run, metrics=metrics, tags=tags)
+        log(run, tags={ANSWER_TAG: answer})
+        say(f"MLflow: run {run.run_id}, {logged} children, {time.perf_counter() - started:.1f} s")
+
+    tracker.attempt(log_all)
+
+
+def log_answer(tracked: TrackedRun, location: LakeLocation, answered: Answered) -> int:
+    """Log ranking, tables read and files; return how many children are new."""
+    logged = log_configurations(tracked, answered.board)
+    plan = answered.plan
+    log_tables(tracked, list(dict.fromkeys([plan.bars, *(m.pin for m in plan.models.values())])), location)
+    log_files(tracked, answered.files)
     return logged
 
 
-def log_stitched(tracked: TrackedRun, whole: Stitched) -> None:
-    """Log the metrics of the test windows of all folds joined."""
-    log(tracked, metrics={f"stitched.{name}": value for name, value in _numbers(whole.figures).items()})
-
-
-def log_judgement(tracked: TrackedRun, judgement: Judgement) -> None:
-    """Log the statistics of a verdict as metrics, and its word and reasons as tags."""
+def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
+    """Return metrics and tags of the chosen configuration, of the verdict, and of all test windows joined."""
+    chosen, judgement, whole = answered.chosen, answered.judgement, answered.whole
     verdict, stability = judgement.verdict, judgement.stability
     metrics = {
         "verdict.looks": float(judgement.looks),
         "verdict.openings": float(judgement.openings),
         **({} if verdict.figures is None else _statistics(verdict.figures)),
     }
-    if stability is not None:
-        metrics["verdict.neighbours_share"] = stability.neighbours.share
-        metrics["verdict.edges"] = float(len(stability.edges))
-    if judgement.correlation is not None:
-        metrics["verdict.rank_correlation"] = judgement.correlation.rho
     tags = {
         "whatif.verdict": verdict.word.value,
         "whatif.verdict_rests_on": verdict.rests_on,
         "whatif.verdict_reasons": " ".join(verdict.reasons),
         "whatif.trials_of": judgement.scope,
     }
-    log(tracked, metrics=metrics, tags=tags)
+    if stability is not None:
+        metrics["verdict.neighbours_share"] = stability.neighbours.share
+        metrics["verdict.edges"] = float(len(stability.edges))
+    if judgement.correlation is not None:
+        metrics["verdict.rank_correlation"] = judgement.correlation.rho
+    if chosen is not None:
+        metrics |= {f"validate.{name}": value for name, value in _numbers(chosen.validate).items()}
+        metrics |= {f"test.{name}": value for name, value in _numbers(chosen.test).items()}
+        tags["whatif.best"] = f"{chosen.config_id}/{chosen.symbol}"
+    if whole is not None:
+        metrics |= {f"stitched.{name}": value for name, value in _numbers(whole.figures).items()}
+    return metrics, tags
 
 
 def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
