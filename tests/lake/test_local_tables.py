@@ -7,19 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 from whatif.errors import LakeError
 from whatif.lake import (
+    BARS,
     TABLES,
     TEST_LOOKS,
     TableSpec,
+    append_arrow,
     append_rows,
     create_tables,
     insert_missing,
     set_properties,
     tag_pin,
+    upsert_arrow,
 )
 from whatif.lake.local_tables import FolderCatalog, delete_locally, insert_missing_locally
 from whatif.pins import (
@@ -33,7 +37,7 @@ from whatif.pins import (
     read_arrow,
     tagged_pin,
 )
-from whatif.pins.integrity import checksum_fault
+from whatif.pins.integrity import checksum_fault, local_path
 
 PAIRS = TableSpec(
     "pairs", (("k", "string"), ("n", "int"), ("v", "array<double>")), key=("k", "n"), sort_order=("k", "n")
@@ -228,3 +232,46 @@ def test_spark_and_pyiceberg_write_one_table_in_turn(spark, lake_home) -> None:
     append_rows(None, lake_home, TEST_LOOKS, [look])
     (row,) = spark.table(lake_home.identifier("test_looks")).selectExpr("unix_micros(looked_at) us").collect()
     assert row["us"] == int(instant.timestamp() * 1_000_000)
+
+
+def test_a_symbol_is_read_without_the_rows_of_many_others(lake) -> None:
+    create_tables(None, lake)
+    n, kind = 10_000, pa.timestamp("us", tz="UTC")
+    start = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    given: dict[str, object] = {name: pa.nulls(8 * n) for name in BARS.column_names}
+    given["symbol"] = [f"S{k % 8}" for k in range(8 * n)]  # as they come, all symbols at each minute
+    given["ts"] = pa.array([start + k // 8 * 60_000_000 for k in range(8 * n)], pa.int64()).cast(kind)
+    append_arrow(lake, BARS, pa.table(given))
+    (file,) = (task.file.file_path for task in open_table(lake, "bars").scan().plan_files())
+    groups = pq.ParquetFile(local_path(file)).metadata
+    of_symbol = [
+        groups.row_group(k).column(0).statistics.min <= "S3" <= groups.row_group(k).column(0).statistics.max
+        for k in range(groups.num_row_groups)
+    ]
+    assert sum(of_symbol) == 2
+    assert max(groups.row_group(k).num_rows for k in range(groups.num_row_groups)) == 16_384
+
+
+def test_an_older_tables_settings_are_renewed_but_for_what_someone_set(lake) -> None:
+    create_tables(None, lake)
+    size, limit = "write.parquet.row-group-size-bytes", "write.parquet.row-group-limit"
+    set_properties(None, lake, "bars", {size: str(16 * 1024 * 1024), limit: "5000"})
+    create_tables(None, lake)
+    properties = open_table(lake, "bars").properties
+    assert (properties[size], properties[limit]) == (str(1024 * 1024), "5000")
+
+
+def test_an_upsert_is_one_snapshot_and_keeps_all_other_rows(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    append_arrow(
+        lake, PAIRS, pa.table({"k": ["a", "a", "b"], "n": [1, 2, 1], "v": [[1.0], [2.0], [3.0]]}, ARROW)
+    )
+    append_arrow(lake, PAIRS, pa.table({"k": ["c"], "n": [9], "v": [[9.0]]}, ARROW))
+    upsert_arrow(lake, PAIRS, pa.table({"k": ["a", "b"], "n": [2, 7], "v": [[2.5], [7.0]]}, ARROW))
+    assert sorted(rows(lake)) == [
+        ("a", 1, [1.0]), ("a", 2, [2.5]), ("b", 1, [3.0]), ("b", 7, [7.0]), ("c", 9, [9.0]),
+    ]  # fmt: skip
+    assert len(open_table(lake, "pairs").metadata.snapshots) == 3
+    # the file that held none of the replaced rows is the same
+    assert {len(list(open_table(lake, "pairs").scan(snapshot_id=s.snapshot_id).plan_files()))
+            for s in open_table(lake, "pairs").metadata.snapshots} == {1, 2}  # fmt: skip

@@ -23,7 +23,14 @@ _PROPERTIES = {
     "write.target-file-size-bytes": str(128 * 1024 * 1024),
     "write.parquet.row-group-size-bytes": str(16 * 1024 * 1024),
 }
-"""Small row groups, so that one symbol's month touches few of them."""
+
+_BY_SYMBOL = {
+    # rows, as PyIceberg counts: two symbols' months of minutes of New York's sessions
+    "write.parquet.row-group-limit": str(16 * 1024),
+    # what Spark holds of a group while it writes it, packed: some 16,000 bars and more
+    "write.parquet.row-group-size-bytes": str(1024 * 1024),
+}
+"""Small row groups: who reads a symbol decodes the rows of few others."""
 
 _BOUNDED = {
     "write.metadata.delete-after-commit.enabled": "true",
@@ -70,7 +77,7 @@ def create_tables(
         if spec not in absent:
             table = open_table(location, spec.name)
             _add_columns(spark, location, spec, table)
-            _bound_metadata(location, spec, table)
+            _renew_settings(spark, location, spec, table)
     if not absent:
         return
     with in_words(location.described), writer_lock(location, "create tables"):
@@ -103,6 +110,7 @@ def set_properties(
 
 def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec) -> None:
     properties = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
+    properties |= _BY_SYMBOL if spec.by_symbol else {}
     if spark is None or location.local:
         ordered = {"write.distribution-mode": "range"} if spec.sort_order and not spec.sorted_apart else {}
         create_local(location, spec, {"owner": user_name()} | _BOUNDED | ordered | properties)
@@ -122,11 +130,18 @@ def _listed(properties: Mapping[str, str]) -> str:
     return ", ".join(f"'{key}'={sql_text(value)}" for key, value in properties.items())
 
 
-def _bound_metadata(location: LakeLocation, spec: TableSpec, table: Table) -> None:
-    """Give a table that an older version made the bounds of metadata; what someone has set stays."""
-    missing = {key: value for key, value in _BOUNDED.items() if key not in table.properties}
-    if missing and location.local:
-        set_properties(None, location, spec.name, missing)
+def _renew_settings(
+    spark: SparkSession | None, location: LakeLocation, spec: TableSpec, table: Table
+) -> None:
+    """Give a table that an older version made the settings of this one; what someone has set stays."""
+    wanted = (_BOUNDED if location.local else {}) | (_BY_SYMBOL if spec.by_symbol else {})
+    missing = {
+        key: value
+        for key, value in wanted.items()
+        if table.properties.get(key) in (None, _PROPERTIES.get(key)) and table.properties.get(key) != value
+    }
+    if missing:
+        set_properties(spark, location, spec.name, missing)
 
 
 def _add_columns(spark: SparkSession | None, location: LakeLocation, spec: TableSpec, table: Table) -> None:

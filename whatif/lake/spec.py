@@ -29,6 +29,9 @@ class TableSpec:
     sorted_apart : bool
         Each task orders the rows it has and writes them, without an exchange between tasks:
         for tables that get few rows at a time, where the exchange would cost most.
+    by_symbol : bool
+        Rows of one symbol are read apart from the others': files hold them in small groups, whose
+        statistics say which symbols they hold.
     """
 
     name: str
@@ -37,6 +40,7 @@ class TableSpec:
     partitioning: tuple[str, ...] = ()
     sort_order: tuple[str, ...] = ()
     sorted_apart: bool = False
+    by_symbol: bool = False
 
     def __post_init__(self) -> None:
         names = self.column_names

@@ -20,6 +20,7 @@ BARS = TableSpec(
     key=("symbol", "timeframe", "ts"),
     partitioning=("months(ts)",),
     sort_order=("symbol", "ts"),
+    by_symbol=True,
 )
 """Bars; `ts` is the start, `hours` "regular" or "extended", volume in units, prices per unit."""
 
@@ -45,6 +46,7 @@ NEWS_SENTIMENT = TableSpec(
     key=("symbol", "published_at", "url"),
     partitioning=("months(published_at)",),
     sort_order=("symbol", "published_at"),
+    by_symbol=True,
 )
 """News: relevance of the article for the symbol and sentiment score of that symbol in it."""
 
@@ -57,6 +59,7 @@ PREDICTIONS = TableSpec(
     key=("model_digest", "symbol", "ts"),
     partitioning=("model_digest",),
     sort_order=("symbol", "ts"),
+    by_symbol=True,
 )
 """Predictions of a model; the columns that do not apply are null."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.calendars import canonical_exchange
 from whatif.domain import canonical_timeframe, instant_us
@@ -14,7 +16,7 @@ from whatif.pins.current import current_pin
 from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
 from whatif.pins.pin import Pin
-from whatif.pins.read import latest_rows, read_arrow
+from whatif.pins.read import latest_rows, microseconds, read_arrow
 
 COLUMNS = (
     "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
@@ -65,18 +67,46 @@ def read_bars(
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of, location)
     row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
-    table = read_arrow(pin, COLUMNS, row_filter)
-    frame: pd.DataFrame = table.to_pandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
-    if frame.duplicated(["symbol", "ts"]).any():  # one length under two names
+    table = _ordered(read_arrow(pin, COLUMNS, row_filter))
+    if _has_twice(table):  # one length under two names
         table = read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter)
-        frame = table.select(COLUMNS).take(latest_rows(table)).to_pandas()
-    frame["timeframe"] = canonical_timeframe(timeframe)
-    found = set(frame["symbol"].unique())
+        table = table.select(COLUMNS).take(latest_rows(table))
+    found = set(pc.unique(table["symbol"]).to_pylist())
     if not found.issuperset(wanted):
         _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
-    frame["session"] = pd.to_datetime(frame["session"])
-    frame["exchange"] = frame["exchange"].map(canonical_exchange)
+    midnights = table["session"].cast(pa.timestamp("s"))
+    table = table.set_column(table.column_names.index("session"), "session", midnights)
+    frame: pd.DataFrame = table.to_pandas()
+    frame["timeframe"] = canonical_timeframe(timeframe)
+    names = {name: canonical_exchange(name) for name in pc.unique(table["exchange"]).to_pylist()}
+    if any(name != known for name, known in names.items()):
+        frame["exchange"] = frame["exchange"].map(names)
     return frame
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    """Return bars in the order of symbol and ts; most come in it."""
+    if _in_order(table):
+        return table
+    order = [("symbol", "ascending"), ("ts", "ascending")]
+    return table.take(pc.sort_indices(table, sort_keys=order))
+
+
+def _in_order(table: pa.Table) -> bool:
+    ts = microseconds(table["ts"])
+    if len(pc.unique(table["symbol"])) > 1:
+        return False
+    return bool((ts[1:] >= ts[:-1]).all())
+
+
+def _has_twice(table: pa.Table) -> bool:
+    """Tell whether ordered bars have a symbol and ts twice."""
+    ts = microseconds(table["ts"])
+    same = ts[1:] == ts[:-1]
+    if not same.any():
+        return False
+    symbol = table["symbol"].combine_chunks()
+    return bool((same & pc.equal(symbol[1:], symbol[:-1]).to_numpy(zero_copy_only=False)).any())
 
 
 def _pin_at(as_of: Moment | None, location: LakeLocation | None) -> Pin:
