@@ -50,7 +50,8 @@ def run(bars: Bars, spec, params, overlays=Overlays()):  # noqa: B008
     watched = replace(spec, step=noted)
     start = int(bars.ts[20])
     task = BacktestTask([bars], watched, spec.validate(params), costs, start=start, overlays=overlays)
-    return run_engine(task), intents
+    # what notes its intents cannot be compiled: "auto" would try in vain, for seconds, and end here too
+    return run_engine(task, "backtrader"), intents
 
 
 def moves(spec, params, bars: Bars, t: int, overlays=Overlays()) -> bool:  # noqa: B008
