@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -85,14 +85,19 @@ def frame_of(spark: SparkSession, markets: Sequence[Bars], timeframe: str = "1mi
     return spark.createDataFrame(rows.sample(frac=1.0, random_state=1), BARS.ddl)
 
 
-def put_bars(spark: SparkSession, location: LakeLocation, markets: Sequence[Bars]) -> Pin:
-    """Append bars to the lake in one commit and return the pin."""
-    from whatif.lake import append, create_tables, pin
+def put_bars(location: LakeLocation, markets: Sequence[Bars], timeframe: str = "1min", **values: Any) -> Pin:
+    """Append bars to the lake in one commit, without a JVM, and return the pin.
+
+    `values` are those of columns that are the same in all rows, such as "source".
+    """
+    from whatif.lake import append_rows, create_tables, pin
     from whatif.lake.tables import BARS
 
-    create_tables(spark, location, (BARS,))
-    append(spark, location, BARS, frame_of(spark, markets))
-    return pin(spark, location, "bars")
+    create_tables(None, location, (BARS,))
+    rows = pd.concat([lake_rows(bars, timeframe) for bars in markets], ignore_index=True).assign(**values)
+    rows["trade_count"] = None
+    append_rows(None, location, BARS, rows.to_dict("records"))
+    return pin(None, location, "bars")
 
 
 def changed_after(bars: Bars, row: int, fields: Mapping[str, float] | None = None) -> Bars:

@@ -143,7 +143,7 @@ def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_p
     from whatif.workflow import RunOptions, run
 
     bars = walk("SPY", 11, minutes=90)
-    put_bars(spark, lake_home, [bars])
+    put_bars(lake_home, [bars])
     study = parse_study(STUDY)
     options = RunOptions(track=False, output=tmp_path / "report")
     before = run(study, spark, lake_home, options)

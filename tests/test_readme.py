@@ -87,8 +87,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^a-z0-9_ -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.spark
-def test_three_commands_take_a_csv_to_an_answer(spark, lake_home, tmp_path, monkeypatch, capsys) -> None:
+def test_three_commands_take_a_csv_to_an_answer(lake_home, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     market = SampleMarket(sessions=23, symbols=default_symbols()[:1])
     bars = generate(market, "EDGE").drop(columns="symbol")

@@ -126,7 +126,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
 def test_a_study_gives_the_bytes_of_a_local_run(
     spark: Any, lake_home: LakeLocation, bare: Bare, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    put_bars(spark, lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    put_bars(lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     study = tmp_path / "study.yaml"
     study.write_text(study_text(**changes))
     local = run(study, spark, lake_home, RunOptions(track=False))

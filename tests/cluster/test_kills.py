@@ -19,7 +19,6 @@ from whatif.lake import TableSpec
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import LakeLocation
-from whatif.session import get_spark
 
 from ..markets import put_bars, walk
 from ..workflow.conftest import plain_rows, rows_of, study_text
@@ -162,7 +161,7 @@ def homes(spark: Any, tmp_path: Path) -> Iterator[LakeLocation]:
     def made() -> Iterator[LakeLocation]:
         for k in count():
             home = LakeLocation(tmp_path / f"home{k}")
-            put_bars(get_spark(home), home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+            put_bars(home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
             yield home
 
     return made()

@@ -38,7 +38,7 @@ def emptied(spark: Any, location: LakeLocation, tables: tuple[TableSpec, ...]) -
 def test_a_cluster_gives_the_same_bytes_on_the_same_predictions(
     spark: Any, lake_home: LakeLocation, cluster: Cluster, tmp_path: Path
 ) -> None:
-    put_bars(spark, lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    put_bars(lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     study = tmp_path / "study.yaml"
     study.write_text(study_text(**MODELS))
     local = run(study, spark, lake_home, RunOptions(track=False))

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.cluster
 
 
 def test_submit_follows_a_run_on_a_cluster_and_starts_it_once(
-    spark: Any, lake_home: LakeLocation, cluster: Cluster, tmp_path: Path, monkeypatch: Any, capsys: Any
+    lake_home: LakeLocation, cluster: Cluster, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
-    put_bars(spark, lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    put_bars(lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     study = tmp_path / "study.yaml"
     study.write_text(study_text())
     for name, value in {**cluster.environment, "WHATIF_HOME": str(lake_home.home)}.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,10 +36,8 @@ def odd(i, x, p, s):
 """
 
 
-def test_workers_that_die_or_want_too_much(
-    spark: Any, lake_home: LakeLocation, cluster: Cluster, tmp_path: Path
-) -> None:
-    put_bars(spark, lake_home, [walk("A", 1, minutes=120)])
+def test_workers_that_die_or_want_too_much(lake_home: LakeLocation, cluster: Cluster, tmp_path: Path) -> None:
+    put_bars(lake_home, [walk("A", 1, minutes=120)])
     (tmp_path / "odd.py").write_text(ODD.format(marker=str(tmp_path / "died")))
     data = {"symbols": ["A"], "timeframe": "1min", "start": "2013-10-04", "end": "2013-10-12"}
     study = tmp_path / "study.yaml"

@@ -51,7 +51,7 @@ def outside_hours(bars: Bars) -> Bars:
 
 def test_the_table_is_the_function_symbol_by_symbol(spark, lake_home) -> None:
     markets = [walk(symbol, seed, minutes=45) for seed, symbol in enumerate(SYMBOLS)]
-    pin = put_bars(spark, lake_home, [*markets, outside_hours(markets[0]), walk("NOT", 9, minutes=45)])
+    pin = put_bars(lake_home, [*markets, outside_hours(markets[0]), walk("NOT", 9, minutes=45)])
     one = spec()
     made = build_features(spark, lake_home, pin, one)
     values = [*one.columns, "label_level", "label_return"]
@@ -71,7 +71,7 @@ def test_the_table_is_the_function_symbol_by_symbol(spark, lake_home) -> None:
     assert len(open_table(lake_home, one.table).metadata.snapshots) == 1
 
     # more bars: built anew from the new snapshot, and the old one can still be read
-    newer = put_bars(spark, lake_home, [walk("IBM", 1, minutes=45).take(slice(0, 0)), late_bar(markets[1])])
+    newer = put_bars(lake_home, [walk("IBM", 1, minutes=45).take(slice(0, 0)), late_bar(markets[1])])
     rebuilt = build_features(spark, lake_home, newer, one)
     assert rebuilt.snapshot_id != made.snapshot_id
     summary = {s.snapshot_id: s.summary for s in open_table(lake_home, one.table).metadata.snapshots}
@@ -92,7 +92,7 @@ def late_bar(bars: Bars) -> Bars:
 def test_features_of_other_bars_that_were_stored_meanwhile_are_not_taken(
     spark, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pin = put_bars(spark, lake_home, [walk("SPY", 1, minutes=45)])
+    pin = put_bars(lake_home, [walk("SPY", 1, minutes=45)])
     store = build.replace
 
     def beside(session, location, table, rows, properties) -> None:

@@ -19,15 +19,14 @@ def test_no_lake(lake_home: LakeLocation) -> None:
         list_bars(lake_home)
 
 
-@pytest.mark.spark
-def test_gaps_are_counted_by_the_calendar(spark, lake_home, tmp_path: Path) -> None:
+def test_gaps_are_counted_by_the_calendar(lake_home, tmp_path: Path) -> None:
     """Wednesday 27 to Friday 29 November 2013: a full day, Thanksgiving, and a half day (09:30 to 13:00)."""
     rows = [f"2013-11-27T{9 + (30 + n) // 60:02}:{(30 + n) % 60:02}" for n in range(390) if n not in (5, 6)]
     rows += ["2013-11-27T16:05", "2013-11-29T09:30", "2013-11-29T12:59", "2013-11-29T13:00"]
     lines = ["ts,open,high,low,close,volume", *(f"{row},1,1,1,1,1" for row in rows)]
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
     spec = IngestSpec(symbol="SPY", exchange="XNYS", timezone="America/New_York")
-    ingest([tmp_path / "a.csv"], spec, lake_home, spark)
+    ingest([tmp_path / "a.csv"], spec, lake_home)
     table = list_bars(lake_home)
     assert tuple(table.columns) == COLUMNS
     (row,) = table.to_dict("records")
@@ -38,10 +37,9 @@ def test_gaps_are_counted_by_the_calendar(spark, lake_home, tmp_path: Path) -> N
     assert (row["sessions"], row["bars"], row["extended_bars"], row["missing_minutes"]) == (2, 392, 2, 210)
 
 
-@pytest.mark.spark
-def test_a_session_without_any_bar_is_missing_whole(spark, lake_home, tmp_path: Path) -> None:
+def test_a_session_without_any_bar_is_missing_whole(lake_home, tmp_path: Path) -> None:
     lines = [f"2013-10-{day:02},1,1,1,1,1" for day in (7, 8, 10)]
     (tmp_path / "d.csv").write_text("\n".join(["date,open,high,low,close,volume", *lines]) + "\n")
-    ingest([tmp_path / "d.csv"], IngestSpec(symbol="A", exchange="XNYS", timeframe="1d"), lake_home, spark)
+    ingest([tmp_path / "d.csv"], IngestSpec(symbol="A", exchange="XNYS", timeframe="1d"), lake_home)
     (row,) = list_bars(lake_home).to_dict("records")
     assert (row["sessions"], row["bars"], row["missing_minutes"]) == (3, 3, 1)

@@ -248,7 +248,7 @@ MARKETS = [walk(symbol, seed, minutes=120) for seed, symbol in enumerate("AB")]
 
 @pytest.fixture
 def market(spark, lake_home):
-    put_bars(spark, lake_home, MARKETS)
+    put_bars(lake_home, MARKETS)
     return lake_home
 
 

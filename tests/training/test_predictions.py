@@ -35,7 +35,7 @@ split: {train: 0.5, validate: 0.25, test: 0.25, embargo: 5min}
 
 def test_one_commit_for_each_model_and_none_the_second_time(spark, lake_home) -> None:
     markets = [walk(symbol, seed, minutes=60) for seed, symbol in enumerate(("SPY", "IBM"))]
-    put_bars(spark, lake_home, markets)
+    put_bars(lake_home, markets)
     create_tables(spark, lake_home, (PREDICTIONS,))
     resolved = resolve_study(parse_study(STUDY), lake_home)
     prepared = prepare(lambda: spark, lake_home, resolved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ import yaml
 
 from whatif.lake import TableSpec
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, table_exists
-from whatif.session import get_spark
 from whatif.study import Study, load_study
 from whatif.workflow import RunOptions, StudyResult, run
 
@@ -70,7 +70,9 @@ def study_text(**changes: Any) -> str:
 def run_twice(
     study: Study, folder: Path, changed_from: Callable[[LakeLocation], int]
 ) -> tuple[StudyResult, StudyResult]:
-    """Run a study on two symbols, and in another lake on bars changed from an instant on.
+    """Run a study on two symbols, and in another lake on bars changed from an instant on, without a JVM.
+
+    Models are trained by Spark all the same.
 
     `changed_from` is asked for that instant, microseconds UTC, once the first lake is there.
     """
@@ -81,8 +83,9 @@ def run_twice(
         if location != first:
             begin = changed_from(first)
             markets = [changed_after(m, int(np.searchsorted(m.ts, begin)) - 1) for m in markets]
-        put_bars(get_spark(location), location, markets)
-        results.append(run(study, get_spark(location), location, RunOptions(track=False, report=False)))
+        put_bars(location, markets)
+        options = RunOptions(track=False, report=False, runner="local")
+        results.append(run(study, None, location, options))
     one, other = results
     return one, other
 
@@ -110,21 +113,40 @@ def make_study(write_study: Callable[..., Path]) -> Callable[..., Study]:
 
 
 @pytest.fixture
-def market(spark: Any, lake_home: LakeLocation) -> LakeLocation:
+def market(lake_home: LakeLocation) -> LakeLocation:
     """Return a lake with two random walks of six sessions of two hours."""
-    put_bars(spark, lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+    put_bars(lake_home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     return lake_home
 
 
 @pytest.fixture
-def go(spark: Any, market: LakeLocation, make_study: Callable[..., Study]) -> Callable[..., StudyResult]:
-    """Return a function that runs the study with changes, untracked and without a report unless asked."""
+def go(market: LakeLocation, make_study: Callable[..., Study]) -> Callable[..., StudyResult]:
+    """Return a function that runs the study with changes, untracked and without a report unless asked.
 
-    def start(latest: bool = False, report: bool = False, **changes: Any) -> StudyResult:
-        options = RunOptions(track=False, latest=latest, report=report)
-        return run(make_study(**changes), spark, market, options)
+    Processes of this machine compute it, which both runners' equality (`test_runners`) lets stand for Spark.
+    """
+    return partial(_go, make_study, None, market, "local")
 
-    return start
+
+@pytest.fixture
+def go_on_spark(
+    spark: Any, market: LakeLocation, make_study: Callable[..., Study]
+) -> Callable[..., StudyResult]:
+    """Return the function that `go` is, on the Spark session."""
+    return partial(_go, make_study, spark, market, "spark")
+
+
+def _go(
+    make_study: Callable[..., Study],
+    spark: Any,
+    market: LakeLocation,
+    runner: str,
+    latest: bool = False,
+    report: bool = False,
+    **changes: Any,
+) -> StudyResult:
+    options = RunOptions(track=False, latest=latest, report=report, runner=runner)
+    return run(make_study(**changes), spark, market, options)
 
 
 def rows_of(location: LakeLocation, spec: TableSpec) -> pd.DataFrame:

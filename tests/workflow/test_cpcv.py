@@ -1,4 +1,4 @@
-"""Combinatorial studies on Spark: three folds of six sessions' first four fifths, two of them tested on."""
+"""Combinatorial studies: three folds of six sessions' first four fifths, two of them tested on."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from .conftest import rows_of, run_twice
 from .test_walk_forward import FORESTS as WALKING
 from .test_walk_forward import no_spark
 
-pytestmark = pytest.mark.spark
-
 SPLIT = {"kind": "cpcv", "folds": 3, "test_folds": 2, "test": 0.2, "embargo": "5min"}
 FORESTS = {**WALKING, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001]}, "split": SPLIT}
 
 
-def test_forests(go, market, monkeypatch, make_study) -> None:
-    result = go(report=True, **FORESTS)
+@pytest.mark.spark
+def test_forests(go_on_spark, market, monkeypatch, make_study) -> None:
+    result = go_on_spark(report=True, **FORESTS)
     stored = rows_of(market, RESULTS)
     # three splits, each tested on two of three folds, two configurations, two symbols
     assert result.computed == 3 * 2 * 2 * 2
@@ -60,7 +59,8 @@ def test_forests(go, market, monkeypatch, make_study) -> None:
     pd.testing.assert_frame_equal(again.leaderboard(), result.leaderboard())
 
 
-def test_a_model_is_never_traded_where_it_learnt(go, market, make_study) -> None:
+@pytest.mark.spark
+def test_a_model_is_never_traded_where_it_learnt(go, spark, market, make_study) -> None:
     """No prediction of a split lies in its train windows, and each of its test bars has one."""
     go(**FORESTS)
     resolved = resolve_study(make_study(**FORESTS), market)
@@ -90,6 +90,7 @@ def test_pooled(go) -> None:
     assert set(result.leaderboard()["symbol"]) == {"A+B"}
 
 
+@pytest.mark.spark
 def test_bars_of_the_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     study = make_study(**FORESTS)
     one, other = run_twice(

@@ -22,8 +22,6 @@ from whatif.workflow import RunOptions, run
 from ..markets import put_bars, walk
 from .conftest import plain_rows, rows_of
 
-pytestmark = pytest.mark.spark
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 DRIVER = """
@@ -86,12 +84,13 @@ def keys_of(location: LakeLocation, spec: TableSpec) -> set[tuple[object, ...]]:
 DEATHS = ("after returns 2", "during wave 3", "after equity 2")
 
 
+@pytest.mark.spark
 @pytest.mark.slow
 def test_a_driver_that_is_killed_again_and_again(spark, lake_home, tmp_path, write_study) -> None:
     study = write_study(axes=AXES, keep={"trades": 5, "equity": "best"})
     homes = [LakeLocation(tmp_path / name) for name in ("killed", "undisturbed")]
     for home in homes:
-        put_bars(get_spark(home), home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+        put_bars(home, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
     killed, undisturbed = homes
 
     for death in DEATHS:
@@ -143,24 +142,26 @@ def deadly(i, x, p, s):
 """
 
 
-def test_a_worker_that_dies_is_tried_again(go, market, tmp_path) -> None:
+@pytest.mark.spark
+def test_a_worker_that_dies_is_tried_again(go_on_spark, market, tmp_path) -> None:
     marker = tmp_path / "died"
     (tmp_path / "deadly.py").write_text(DEADLY.format(marker=str(marker)))
-    result = go(strategy={"name": "deadly.py"}, axes={"n": [1, 2, 3, 4, 5, 6]})
+    result = go_on_spark(strategy={"name": "deadly.py"}, axes={"n": [1, 2, 3, 4, 5, 6]})
     assert marker.exists()
     assert (result.computed, result.failed) == (12, 0)
     assert len(keys_of(market, RESULTS)) == 12 + 2
 
 
-def test_a_worker_that_always_dies_ends_the_run_and_says_how_to_go_on(go, market, tmp_path) -> None:
+@pytest.mark.spark
+def test_a_worker_that_always_dies_ends_the_run_and_says_how_to_go_on(go_on_spark, market, tmp_path) -> None:
     source = DEADLY.format(marker=str(tmp_path / "never")).replace("marker.touch()", "pass")
     (tmp_path / "deadly.py").write_text(source)
     with pytest.raises(RunError, match="the same command goes on from there") as caught:
-        go(strategy={"name": "deadly.py"}, axes={"n": [1, 2]})
+        go_on_spark(strategy={"name": "deadly.py"}, axes={"n": [1, 2]})
     assert "Spark gave up on a wave of backtests of A, B" in str(caught.value)
     assert len(rows_of(market, RESULTS)) == 0
     # and the session lives
-    assert go(axes={"fast": [3], "slow": [15]}).failed == 0
+    assert go_on_spark(axes={"fast": [3], "slow": [15]}).failed == 0
 
 
 def test_somebody_elses_run_keeps_everyone_else_out(market, write_study) -> None:

@@ -1,4 +1,4 @@
-"""The verdict of a study, from bars to report, on Spark."""
+"""The verdict of a study, from bars to report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from whatif.workflow.judge import ONLY_CHOSEN
 
 from .conftest import rows_of
 
-pytestmark = pytest.mark.spark
 
-
-def test_a_study_is_judged(spark, market, write_study) -> None:
+def test_a_study_is_judged(market, write_study) -> None:
     path = write_study(period="bar")
     console = Console(file=io.StringIO(), width=100)
-    result = run(path, spark, market, RunOptions(console=console))
+    result = run(path, None, market, RunOptions(console=console))
     judgement = result.verdict
     assert judgement is result.data.verdict
     figures, verdict = judgement.verdict.figures, judgement.verdict
@@ -71,7 +69,7 @@ def test_a_study_is_judged(spark, market, write_study) -> None:
     assert logged.metrics["verdict.pbo"] == figures.pbo
     assert logged.metrics["verdict.spa_p"] == figures.spa_zero
     # again, from what is stored: the same verdict, and no further look
-    again = run(path, spark, market, RunOptions(track=False)).verdict
+    again = run(path, None, market, RunOptions(track=False)).verdict
     assert again.verdict == verdict
     assert (again.looks, again.openings) == (1, 1)
 

@@ -29,7 +29,9 @@ class CostFactor(Axis):
 """
 
 
-def test_a_study_that_varies_the_market_and_its_costs(spark, market, go, tmp_path, monkeypatch) -> None:
+def test_a_study_that_varies_the_market_and_its_costs(
+    spark, market, go_on_spark, tmp_path, monkeypatch
+) -> None:
     _, _, below = (Path(__file__).parents[2] / "docs" / "extending.md").read_text().partition("## An axis")
     shock = re.search(r"```python\n(.*?)```", below, re.DOTALL)
     assert shock is not None
@@ -42,8 +44,8 @@ def test_a_study_that_varies_the_market_and_its_costs(spark, market, go, tmp_pat
         "shock": {"kind": "my_axes:PriceShock", "at": at, "values": [0, -0.05]},
         "my_axes:CostFactor": [1, 3],
     }
-    alone: StudyResult = go(axes={"fast": [3, 5]})
-    result: StudyResult = go(axes=axes, report=True)
+    alone: StudyResult = go_on_spark(axes={"fast": [3, 5]})
+    result: StudyResult = go_on_spark(axes=axes, report=True)
     board = result.leaderboard()
     assert (result.computed, result.resumed, result.failed) == (12, 4, 0)
     assert set(board["shock"]) == {0.0, -0.05}
@@ -53,7 +55,7 @@ def test_a_study_that_varies_the_market_and_its_costs(spark, market, go, tmp_pat
     assert set(same["config_id"]) == set(alone.leaderboard()["config_id"])
     by = board.set_index(["symbol", "fast", "shock", "my_axes:CostFactor"])["pnl_net"]
     assert by["A", 3, -0.05, 1.0] != by["A", 3, 0.0, 1.0] > by["A", 3, 0.0, 3.0]
-    assert go(axes=axes).computed == 0
+    assert go_on_spark(axes=axes).computed == 0
     assert len(rows_of(market, RESULTS).drop_duplicates(["config_id", "symbol", "window"])) == len(
         rows_of(market, RESULTS)
     )

@@ -15,8 +15,6 @@ from whatif.workflow import study as run_module
 
 from .conftest import rows_of
 
-pytestmark = pytest.mark.spark
-
 AXES = {"fast": [3, 5], "slow": [15, 20, 25, 30]}
 FAILS = """
 

@@ -1,4 +1,4 @@
-"""A study from bars to answer, on Spark."""
+"""A study from bars to answer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from whatif.workflow import RunOptions, origin, run
 from ..markets import put_bars, walk
 from .conftest import STUDY, at, rows_of, run_twice
 
-pytestmark = pytest.mark.spark
-
 FORESTS = {
     "features": ["roc(1)", "roc(5)"],
     "label": {"horizon": "5min"},
@@ -47,12 +45,13 @@ def no_spark(*_: object, **__: object) -> None:
     raise AssertionError("Spark was asked for")
 
 
+@pytest.mark.spark
 class TestSteps:
     """The main job with a step strategy on two symbols; then the same study again."""
 
     @pytest.fixture
-    def result(self, go):
-        return go(report=True)
+    def result(self, go_on_spark):
+        return go_on_spark(report=True)
 
     def test_the_answer(self, result, market, monkeypatch, write_study, capsys) -> None:
         board = result.leaderboard()
@@ -108,34 +107,35 @@ class TestSteps:
         assert "not run yet" not in capsys.readouterr().out
         assert {spec: current_pin(market, spec.name) for spec in before} == before
 
-    def test_a_value_more_on_an_axis_runs_what_is_new(self, result, go, market) -> None:
-        more = go(axes={"fast": [3, 5, 7], "slow": [15, 25]})
+    def test_a_value_more_on_an_axis_runs_what_is_new(self, result, go_on_spark, market) -> None:
+        more = go_on_spark(axes={"fast": [3, 5, 7], "slow": [15, 25]})
         assert (more.computed, more.resumed) == (4, 8)
         assert len(more.leaderboard()) == 12
         assert set(result.leaderboard()["config_id"]) <= set(more.leaderboard()["config_id"])
         # fewer again: what is stored of others stays out
-        fewer = go(axes={"fast": [5], "slow": [15, 25]})
+        fewer = go_on_spark(axes={"fast": [5], "slow": [15, 25]})
         assert (fewer.computed, fewer.resumed, len(fewer.leaderboard())) == (0, 4, 4)
         assert not rows_of(market, RESULTS).duplicated(list(KEY)).any()
 
-    def test_new_bars_are_seen_when_asked_for(self, result, go, spark, market) -> None:
-        put_bars(spark, market, [walk("C", 3, minutes=120)])
-        same = go()
+    def test_new_bars_are_seen_when_asked_for(self, result, go_on_spark, market) -> None:
+        put_bars(market, [walk("C", 3, minutes=120)])
+        same = go_on_spark()
         assert (same.computed, same.resumed) == (0, 8)
         pd.testing.assert_frame_equal(same.leaderboard(), result.leaderboard())
-        latest = go(latest=True)
+        latest = go_on_spark(latest=True)
         assert (latest.computed, latest.resumed) == (8, 0)
         # and from then on
-        assert go().resumed == 8
+        assert go_on_spark().resumed == 8
         assert rows_of(market, RESULTS)["bars_snapshot"].nunique() == 2
         with pytest.raises(Exception, match="run it with --latest") as caught:
-            go(data={"symbols": ["A", "D"], "start": "2013-10-04", "end": "2013-10-12"})
+            go_on_spark(data={"symbols": ["A", "D"], "start": "2013-10-04", "end": "2013-10-12"})
         assert "D is not in the lake" in str(caught.value)
 
 
+@pytest.mark.spark
 @pytest.mark.slow
-def test_forests(go, market) -> None:
-    result = go(**FORESTS)
+def test_forests(go_on_spark, market) -> None:
+    result = go_on_spark(**FORESTS)
     board = result.leaderboard()
     assert (len(board), result.failed) == (8, 0)
     assert set(board["model"]) == {"small", "level"}
@@ -146,7 +146,7 @@ def test_forests(go, market) -> None:
     digests = {p["model_digest"] for p in _model_pins(market)}
     assert digests == set(predicted["model_digest"])
     before = current_pin(market, "predictions")
-    more = go(**{**FORESTS, "axes": {"model": ["small", "level"], "threshold": [0.00001, 0.0003]}})
+    more = go_on_spark(**{**FORESTS, "axes": {"model": ["small", "level"], "threshold": [0.00001, 0.0003]}})
     assert (more.computed, more.resumed) == (4, 4)
     assert current_pin(market, "predictions") == before
 
@@ -354,6 +354,7 @@ def test_when_everything_fails_there_is_still_a_report(market, write_study, tmp_
     assert len(rows_of(market, RESULTS)) == 4
 
 
+@pytest.mark.spark
 def test_bars_behind_validate_change_nothing_before(spark, lake_home, make_study, tmp_path) -> None:
     """The look-ahead test for the whole engine: forests, features, strategy, ranking."""
     study = make_study(**{**FORESTS, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001]}})

@@ -97,7 +97,7 @@ def test_both_runners_store_the_same_rows(spark, tmp_path: Path, make_study, cha
     stored = {}
     for name in ("spark", "local"):
         where = LakeLocation(tmp_path / name)
-        put_bars(get_spark(where), where, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
+        put_bars(where, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
         options = RunOptions(track=False, runner=name, output=tmp_path / f"report-{name}")
         result = run(study, get_spark(where), where, options)
         assert result.failed == 0

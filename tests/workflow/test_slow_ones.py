@@ -99,8 +99,8 @@ def test_a_time_limit_gives_rows_that_say_so_and_are_tried_again_without(
     assert (plain_rows(market, RESULTS), plain_rows(market, RETURNS)) == stored
 
 
-def test_workers_say_what_they_are_at_in_a_file_of_the_lake(spark, market, go) -> None:
-    result = go(axes={"fast": [3], "slow": [15, 25]}, engine="backtrader")
+def test_workers_say_what_they_are_at_in_a_file_of_the_lake(market, go_on_spark) -> None:
+    result = go_on_spark(axes={"fast": [3], "slow": [15, 25]}, engine="backtrader")
     text = (market.home / "logs" / "workers.log").read_text()
     for config_id in result.leaderboard()["config_id"]:
         assert f"study made: config_id {config_id}, symbol A, window validate" in text

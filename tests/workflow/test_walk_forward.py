@@ -1,4 +1,4 @@
-"""Walk-forward studies on Spark: six sessions, of which each fold takes four."""
+"""Walk-forward studies, whose models Spark trains: six sessions, of which each fold takes four."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from whatif.resolve.resolved import resolve_study
 from whatif.workflow import RunOptions, run, train
 
 from .conftest import at, rows_of, run_twice
-
-pytestmark = pytest.mark.spark
 
 SPLIT = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}
 FORESTS = {
@@ -33,9 +31,10 @@ def no_spark(*_: object, **__: object) -> None:
     raise AssertionError("Spark was asked for")
 
 
+@pytest.mark.spark
 @pytest.mark.slow
-def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_study) -> None:
-    result = go(report=True, **FORESTS)
+def test_forests_are_trained_once_for_each_fold(go_on_spark, market, monkeypatch, make_study) -> None:
+    result = go_on_spark(report=True, **FORESTS)
     predicted = rows_of(market, PREDICTIONS)
     assert predicted["model_digest"].nunique() == 2 * FOLDS
     # train windows begin with sessions 1, 2 and 3 and last two: nothing before their ends is predicted
@@ -103,7 +102,8 @@ def test_forests_are_trained_once_for_each_fold(go, market, monkeypatch, make_st
     pd.testing.assert_frame_equal(again.stitched_equity, result.stitched_equity)
 
 
-def test_a_run_that_is_cut_short_trains_no_model_twice(go, market, monkeypatch) -> None:
+@pytest.mark.spark
+def test_a_run_that_is_cut_short_trains_no_model_twice(go, spark, market, monkeypatch) -> None:
     real, trained = train.train, []
 
     def count(features, spec):
@@ -145,6 +145,7 @@ def test_a_strategy_without_a_model_is_the_same_in_all_folds(go, market, capsys,
     assert {f.name for f in result.files} >= {"folds.csv", "stitched.parquet"}
 
 
+@pytest.mark.spark
 @pytest.mark.slow
 def test_bars_of_a_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     """Each fold's choice, for bars changed from the second fold's test window on."""
@@ -175,8 +176,9 @@ def test_a_fold_without_a_choice_stays_in_cash(go, tmp_path) -> None:
     assert any("Nothing could be chosen in fold 2, 3" in note for note in result.data.origin.notes)
 
 
+@pytest.mark.spark
 @pytest.mark.slow
-def test_a_forest_tunes_itself_in_each_train_window(go, market, make_study) -> None:
+def test_a_forest_tunes_itself_in_each_train_window(go, spark, market, make_study) -> None:
     models = {"small": {"trees": [1, 2], "depth": 2, "seed": 7, "tune": {"folds": 2}}}
     changes = {**FORESTS, "models": models, "axes": {"threshold": [0.00001]}}
     split = {"kind": "walk_forward", "train": 3, "validate": 1, "test": 1}

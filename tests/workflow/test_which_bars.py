@@ -14,17 +14,13 @@ import pytest
 
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import HOUR_US
-from whatif.lake import append, create_tables
-from whatif.lake.tables import BARS
 from whatif.pins import LakeLocation, current_pin, read_bars
 from whatif.pins import api as pins_api
 from whatif.resolve.resolved import resolve_study
 from whatif.study import parse_study
 
-from ..markets import lake_rows, put_bars, walk
+from ..markets import put_bars, walk
 from .conftest import study_text
-
-pytestmark = pytest.mark.spark
 
 
 def hours(bars: Bars, sessions: int, price: float) -> Bars:
@@ -36,10 +32,8 @@ def hours(bars: Bars, sessions: int, price: float) -> Bars:
     return replace(some, open=flat, high=flat, low=flat, close=flat, vwap=flat)
 
 
-def put_hours(spark, location: LakeLocation, bars: Bars, name: str, at: str) -> None:
-    rows = lake_rows(bars, name).assign(ingested_at=pd.Timestamp(at, tz="UTC"))
-    create_tables(spark, location, (BARS,))
-    append(spark, location, BARS, spark.createDataFrame(rows, BARS.ddl))
+def put_hours(location: LakeLocation, bars: Bars, name: str, at: str) -> None:
+    put_bars(location, [bars], name, ingested_at=pd.Timestamp(at, tz="UTC"))
 
 
 def asked(timeframe: str = "1h"):
@@ -47,21 +41,21 @@ def asked(timeframe: str = "1h"):
     return parse_study(study_text(data=data, axes={"fast": [2], "slow": [3]}))
 
 
-def test_patchy_hours_do_not_take_the_place_of_whole_minutes(spark, lake_home) -> None:
+def test_patchy_hours_do_not_take_the_place_of_whole_minutes(lake_home) -> None:
     """Six sessions of minutes make 7 hours each; the hours of one session cover 7."""
     minutes = walk("A", 1)
-    put_bars(spark, lake_home, [minutes])
+    put_bars(lake_home, [minutes])
     assert resolve_study(asked(), lake_home).slices["1h"].source_timeframe == "1min"
-    put_hours(spark, lake_home, hours(minutes, 1, 50.0), "1h", "2024-01-02")
+    put_hours(lake_home, hours(minutes, 1, 50.0), "1h", "2024-01-02")
     resolved = resolve_study(asked(), lake_home)
     assert resolved.slices["1h"].source_timeframe == "1min"
     assert "1h bars: made of the lake's 1min bars, which cover 42 of them (1h " in resolved.notes[0]
 
 
-def test_whole_hours_are_taken_as_they_are(spark, lake_home) -> None:
+def test_whole_hours_are_taken_as_they_are(lake_home) -> None:
     minutes = walk("A", 1)
-    put_bars(spark, lake_home, [replace_session_out(minutes)])
-    put_hours(spark, lake_home, hours(minutes, 6, 50.0), "60min", "2024-01-02")
+    put_bars(lake_home, [replace_session_out(minutes)])
+    put_hours(lake_home, hours(minutes, 6, 50.0), "60min", "2024-01-02")
     resolved = resolve_study(asked("60min"), lake_home)
     assert resolved.slices["1h"].source_timeframe == "1h"
     assert resolved.notes[0].startswith("1h bars: as the lake holds them, which cover")
@@ -73,12 +67,13 @@ def replace_session_out(bars: Bars) -> Bars:
     return bars.take(~gone)
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("first", ["60min", "1h"])
 def test_a_lake_of_two_names_has_each_bar_once_the_one_that_came_last(spark, lake_home, first: str) -> None:
     bars = hours(walk("A", 1), 6, 100.0)
     other = "1h" if first == "60min" else "60min"
-    put_hours(spark, lake_home, bars, first, "2024-01-02")
-    put_hours(spark, lake_home, hours(walk("A", 1), 3, 50.0), other, "2024-01-03")
+    put_hours(lake_home, bars, first, "2024-01-02")
+    put_hours(lake_home, hours(walk("A", 1), 3, 50.0), other, "2024-01-03")
     pin = current_pin(lake_home, "bars")
     halves = len(hours(walk("A", 1), 3, 50.0))
     for name in ("1h", "60min"):
@@ -100,11 +95,11 @@ def test_a_lake_of_two_names_has_each_bar_once_the_one_that_came_last(spark, lak
     assert set(rows["timeframe"]) == {"1h"}
 
 
-def test_a_study_says_that_bars_are_newer_than_its_pin(spark, lake_home) -> None:
-    put_bars(spark, lake_home, [walk("A", 1)])
-    resolve_study(asked("5min"), lake_home, lambda: spark)
+def test_a_study_says_that_bars_are_newer_than_its_pin(lake_home) -> None:
+    put_bars(lake_home, [walk("A", 1)])
+    resolve_study(asked("5min"), lake_home, lambda: None)
     assert not [note for note in resolve_study(asked("5min"), lake_home).notes if "--latest" in note]
-    put_hours(spark, lake_home, hours(walk("A", 1), 1, 50.0), "1h", "2024-01-02")
+    put_hours(lake_home, hours(walk("A", 1), 1, 50.0), "1h", "2024-01-02")
     (note,) = [note for note in resolve_study(asked("5min"), lake_home).notes if "--latest" in note]
     assert note.startswith("the lake's bars were written to 1 time since this study's were pinned (")
     assert not [n for n in resolve_study(asked("5min"), lake_home, latest=True).notes if "--latest" in n]
@@ -120,10 +115,10 @@ print(resolved.slices["1h"].source_timeframe, resolved.data_digest, resolved.not
 """
 
 
-def test_no_choice_depends_on_the_hash_seed(spark, lake_home, tmp_path: Path) -> None:
+def test_no_choice_depends_on_the_hash_seed(lake_home, tmp_path: Path) -> None:
     bars = hours(walk("A", 1), 6, 100.0)
     for k, name in enumerate(("60min", "30min", "1h", "15min")):
-        put_hours(spark, lake_home, bars, name, f"2024-01-0{k + 2}")
+        put_hours(lake_home, bars, name, f"2024-01-0{k + 2}")
     file = tmp_path / "s.yaml"
     file.write_text(asked().text)
     said = {
