@@ -42,8 +42,9 @@ test-bounds: $(STAMP) ## the compiled engine with each index checked
 	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" tests/engines/compiled/test_bounds.py \
 	  tests/engines/test_builtin_agreement.py tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py
 
-test-spark: $(STAMP) ## one local Spark session
-	$(BIN)/pytest -q -m "spark and not slow"
+# a Spark session's driver works alone for most of a test: the other core takes a test of its own
+test-spark: $(STAMP) ## two processes, each with its local Spark session
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 
 test-cluster: $(STAMP) ## a standalone master and two workers on loopback
 	$(BIN)/pytest -q -m "cluster and not slow"
