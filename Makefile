@@ -47,7 +47,7 @@ test-spark: $(STAMP) ## two processes, each with its local Spark session
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 
 test-cluster: $(STAMP) ## a standalone master and two workers on loopback
-	$(BIN)/pytest -q -m "cluster and not slow"
+	$(BIN)/pytest -q -m "cluster and not slow" tests/cluster
 
 test-slow: $(STAMP) ## the rest: slow ones, and those in a headless browser
 	$(BIN)/pytest -q -m "slow or browser"

@@ -32,6 +32,18 @@ KEPT = ("WHATIF_TEST_DATA", "WHATIF_KERNELS")
 """Variables of the run that tests see."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of a cluster elsewhere than in the folder that `make test-cluster` runs."""
+    folder = REPOSITORY / "tests" / "cluster"
+    lost = [
+        item.nodeid
+        for item in items
+        if item.get_closest_marker("cluster") and folder not in item.path.parents
+    ]
+    if lost:
+        raise pytest.UsageError(f"move tests with mark cluster to {folder}: {', '.join(lost)}")
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's lake and settings out of the tests, and the tests out of the user's."""
