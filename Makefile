@@ -19,12 +19,14 @@ help: ## list the targets
 
 install: $(STAMP) ## build .venv from the lock file
 
+# pip would compile 21,000 files on one core; some of them are templates, or for Python 2
 $(STAMP): requirements.lock setup.py whatif/VERSION
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "whatif is locked for Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out
