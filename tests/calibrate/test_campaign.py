@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from whatif.calibrate import campaign, markets, offline
+from whatif.calibrate.campaign import power_svg
 from whatif.calibrate.markets import FULL, KINDS, SWEPT, Market, Size, is_planted
 from whatif.calibrate.outcomes import (
     EDGE,
@@ -29,7 +30,6 @@ from whatif.calibrate.outcomes import (
     verdict_of,
     wilson,
 )
-from whatif.calibrate.picture import power_svg
 from whatif.cli import job, main
 from whatif.errors import RunError
 from whatif.pins import LakeLocation

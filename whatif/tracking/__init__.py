@@ -8,7 +8,6 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.tracking.child_runs import count_of_children, log_configurations, log_model
-    from whatif.tracking.logged import LoggedAnswer, logged_run
     from whatif.tracking.run import (
         ANSWER_TAG,
         TrackedRun,
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
         tracking_uri,
         tracking_warning,
     )
-    from whatif.tracking.tracker import Tracker
+    from whatif.tracking.tracker import LoggedAnswer, Tracker, logged_run
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "child_runs": "count_of_children log_configurations log_model",
-            "logged": "LoggedAnswer logged_run",
             "run": (
                 "ANSWER_TAG TrackedRun finish log log_files log_tables start_study_run tracking_uri "
                 "tracking_warning"
             ),
-            "tracker": "Tracker",
+            "tracker": "LoggedAnswer Tracker logged_run",
         },
     )

@@ -14,8 +14,8 @@ import pytest
 from whatif.domain import METRIC_KEYS
 from whatif.pins import LakeLocation
 from whatif.tracking.child_runs import log_configurations
-from whatif.tracking.logged import LoggedAnswer, logged_run
 from whatif.tracking.run import ANSWER_TAG, TrackedRun, finish, log, log_files, runs_below, start_study_run
+from whatif.tracking.tracker import LoggedAnswer, logged_run
 
 WANTED = LoggedAnswer("a-study", "identity-1", "answer-1", 2, ("report.html", "leaderboard.csv"))
 
