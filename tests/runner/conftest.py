@@ -15,6 +15,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from whatif.calendars import make_periods, schedule
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
+from whatif.domain.rows import worker_columns
 from whatif.domain.timeframe import MINUTE_US
 from whatif.lake.spec import TableSpec
 from whatif.lake.tables import BARS, PREDICTIONS
@@ -121,6 +122,13 @@ def configuration(
 
 
 def evaluate(plan: Plan, *items: WorkItem, attempt: int = 0) -> pd.DataFrame:
-    """Return the rows of all items, sent through text as Spark would."""
-    frames = iter([pd.DataFrame({"item": [item.to_json() for item in items]})])
-    return pd.concat(list(worker.evaluate(plan, frames, attempt)), ignore_index=True)
+    """Return the rows of all items as Python's own values, sent through text as both runners do."""
+    return pd.DataFrame(
+        evaluate_table(plan, *items, attempt=attempt).to_pylist(),
+        columns=list(worker_columns(any(item.keep for item in items))),
+    )
+
+
+def evaluate_table(plan: Plan, *items: WorkItem, attempt: int = 0) -> pa.Table:
+    """Return the rows of all items as they leave a worker."""
+    return pa.Table.from_batches(worker.evaluate(plan, [item.to_json() for item in items], attempt))

@@ -22,7 +22,7 @@ from whatif.runner import local
 from whatif.runner.plan import WorkItem
 
 from ..markets import walk
-from .conftest import configuration, evaluate
+from .conftest import configuration, evaluate_table
 
 NOT_RESULT = ("worker", "wall_seconds", "finished_at")
 
@@ -68,9 +68,7 @@ def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool) 
     rows = computed(plan, items)
     assert list(rows.columns) == list(row_columns(keep))
     assert set(rows["study"]) == {"made"}
-    expected = evaluate(plan, *items)
-    # as a stream of Arrow, which is how they travel
-    sent = local._table(expected, keep).to_pandas()
+    sent = evaluate_table(plan, *items).to_pandas()
     pd.testing.assert_frame_equal(same(rows), same(sent), check_exact=True)
 
 

@@ -20,7 +20,7 @@ from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, 
 from whatif.domain.timeframe import MINUTE_US
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError, MachineError, RunError
-from whatif.runner import load, worker
+from whatif.runner import batches, load, worker
 from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
 from whatif.runner.worker import describe
 from whatif.splits.fold import Window
@@ -143,7 +143,7 @@ def test_series_are_those_of_the_window(lake, make_plan) -> None:
     plan = make_plan(lake.put_bars([market]), ["A"])
     row = evaluate(plan, WorkItem(("A",), "validate", crossovers((3, 9)), keep=True)).iloc[0]
     inside = market.ts[(market.ts >= VALIDATE.start_us) & (market.ts < VALIDATE.end_us)]
-    assert np.asarray(row["equity_ts"], dtype="datetime64[us]").astype(np.int64).tolist() == inside.tolist()
+    assert pd.DatetimeIndex(row["equity_ts"]).as_unit("us").asi8.tolist() == inside.tolist()
     assert {len(row[f"equity_{name}"]) for name in EQUITY_ARRAYS} == {len(inside)}
     assert {len(row[f"trades_{name}"]) for name in TRADE_ARRAYS} == {row["trades"]}
     assert row["trades"] > 3
@@ -232,13 +232,12 @@ def test_rows_are_sent_before_they_grow_too_many(lake, make_plan, monkeypatch) -
     item = WorkItem(("A",), "validate", crossovers(*((3, s) for s in range(4, 11))), keep=True)
 
     def frames() -> list[int]:
-        given = iter([pd.DataFrame({"item": [item.to_json()]})])
-        return [len(frame) for frame in worker.evaluate(plan, given)]
+        return [batch.num_rows for batch in worker.evaluate(plan, [item.to_json()])]
 
-    monkeypatch.setattr(worker, "FRAME_ROWS", 3)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 3)
     assert frames() == [3, 3, 1]
     # two sessions of 367 bars, four series each, and as many trades as there are
-    monkeypatch.setattr(worker, "FRAME_NUMBERS", 2 * 4 * 734)
+    monkeypatch.setattr(batches, "BATCH_NUMBERS", 2 * 4 * 734)
     assert max(frames()) <= 2
     assert sum(frames()) == 7
 

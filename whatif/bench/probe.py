@@ -47,21 +47,19 @@ def main(what: str, *arguments: str) -> None:
 def worker(request: str) -> dict[str, Any]:
     """Evaluate the pickled plan and work items of `request` as a worker does, without Spark.
 
-    The rows are taken and dropped one frame at a time, as Spark takes them. The times of the end of the
+    The rows are taken and dropped one batch at a time, as Spark takes them. The times of the end of the
     imports and of the first rows are in seconds since 1970, so that whoever started this process can tell
     how long it took from there.
     """
-    import pandas as pd
-
     from whatif.runner import evaluate
 
     imported, imports = time.time(), peak_mb()
     plan, items = pickle.loads(Path(request).read_bytes())
     started, first, rows, failed = time.perf_counter(), math.nan, 0, 0
-    for frame in evaluate(plan, iter([pd.DataFrame({"item": items})])):
+    for batch in evaluate(plan, items):
         first = time.time() if math.isnan(first) else first
-        rows += len(frame)
-        failed += int((frame["status"] != "ok").sum())
+        rows += batch.num_rows
+        failed += sum(status != "ok" for status in batch.column("status").to_pylist())
     return {
         "rows": rows,
         "failed": failed,

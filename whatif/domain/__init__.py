@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         account_of,
         compute_metrics,
         max_drawdown,
+        metric_columns,
         period_rows,
         sharpe,
         sortino,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from whatif.domain.run import Contract, EngineRun
     from whatif.domain.statistics import (
         fall,
+        figures,
         level_returns,
         pick_levels,
         tally_array,
@@ -85,7 +87,8 @@ else:
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (
-                "Account account_metrics account_of compute_metrics max_drawdown period_rows sharpe sortino"
+                "Account account_metrics account_of compute_metrics max_drawdown metric_columns period_rows "
+                "sharpe sortino"
             ),
             "noise": "NOISE noise_of_returns",
             "overlays": "OVERLAY_NAMES Overlays overlays_from_mapping",
@@ -97,7 +100,7 @@ else:
                 "RESULT_COLUMNS RETURN_COLUMNS TRADE_ARRAYS ddl row_columns worker_columns"
             ),
             "run": "Contract EngineRun",
-            "statistics": "fall level_returns pick_levels tally_array write_returns",
+            "statistics": "fall figures level_returns pick_levels tally_array write_returns",
             "sums": "exact_sum exact_sum_in exact_sum_python room_for_partials",
             "symbols": "broken_symbol",
             "timeframe": (

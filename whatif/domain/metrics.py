@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
 from whatif.domain.statistics import figures, level_returns, pick_levels, tally_array
 from whatif.domain.sums import room_for_partials
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 NAN = float("nan")
 
@@ -110,11 +111,58 @@ def account_metrics(
         percent, `exposure` and `win_rate` are fractions. What cannot be computed is NaN; so is what
         would be divided by rounding (`whatif.domain.noise`).
     """
-    cash, final, bars = execution.cash, account.final, account.bars
-    mean = account.equity_sum / bars if bars else NAN
-    sharpe, sortino, rate, factor, sqn, costs, traded = _figures(
-        account.returns, periods.per_year, account.net, account.fees, account.values
+    figures = _figures(account.returns, periods.per_year, account.net, account.fees, account.values)
+    columns = metric_columns(
+        cash=np.array([execution.cash], dtype=np.float64),
+        final=np.array([account.final], dtype=np.float64),
+        deepest=np.array([account.deepest]),
+        longest=np.array([account.longest]),
+        equity_sum=np.array([account.equity_sum]),
+        bars=account.bars,
+        bars_held=np.array([account.bars_held]),
+        figures=np.array([figures]),
+        trades=np.array([len(account.net)]),
+        open_at_end=np.array([account.open_at_end]),
     )
+    return {name: values[0].item() for name, values in columns.items()}
+
+
+def metric_columns(
+    *,
+    cash: FloatArray,
+    final: FloatArray,
+    deepest: FloatArray,
+    longest: IntArray,
+    equity_sum: FloatArray,
+    bars: int,
+    bars_held: IntArray,
+    figures: FloatArray,
+    trades: IntArray,
+    open_at_end: BoolArray,
+) -> dict[str, Any]:
+    """Return the metrics of c accounts over the same bars.
+
+    Parameters
+    ----------
+    cash : float64 array (c,)
+        Equity before the first bar.
+    final, deepest, longest, equity_sum, bars_held, open_at_end : arrays (c,)
+        As in `Account`.
+    bars : int
+        Bars of the window.
+    figures : float64 array (c, 7)
+        What `whatif.domain.statistics.figures` returns of each.
+    trades : int64 array (c,)
+        Closed trades.
+
+    Returns
+    -------
+    dict of str to array (c,)
+        As `account_metrics`.
+    """
+    sharpe, sortino, rate, factor, sqn, costs, traded = figures.T
+    mean = equity_sum / bars if bars else np.full(len(cash), NAN)
+    usable = mean > noise_of(cash)
     return {
         "pnl_gross": final - cash + costs,
         "pnl_net": final - cash,
@@ -122,15 +170,15 @@ def account_metrics(
         "return_pct": 100.0 * (final / cash - 1.0),
         "sharpe": sharpe,
         "sortino": sortino,
-        "max_drawdown_pct": account.deepest,
-        "max_drawdown_bars": account.longest,
-        "trades": len(account.net),
+        "max_drawdown_pct": deepest,
+        "max_drawdown_bars": longest,
+        "trades": trades,
         "win_rate": rate,
         "profit_factor": factor,
         "sqn": sqn,
-        "exposure": account.bars_held / bars if bars else NAN,
-        "turnover": traded / mean if mean > noise_of(cash) else NAN,
-        "open_at_end": account.open_at_end,
+        "exposure": bars_held / bars if bars else np.full(len(cash), NAN),
+        "turnover": np.where(usable, traded / np.where(usable, mean, 1.0), NAN),
+        "open_at_end": open_at_end,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from whatif.domain.timeframe import DAY_US, MINUTE_US, duration_us
@@ -82,9 +83,9 @@ class Overlays:
                     f"{count.most:,} ({count.unit}); leave it out to turn it off"
                 )
 
-    @property
+    @cached_property
     def is_on(self) -> bool:
-        """Whether any rule is on."""
+        """Whether any rule is on; a sweep asks for each of its configurations."""
         return bool(self.active)
 
     @property

@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.domain import EngineRun
     from whatif.engines.api import backtest
-    from whatif.engines.base import Engine, Measure, Measured, RunInputs
+    from whatif.engines.base import Engine, Measure, Measured, MeasuredRuns, MeasureRuns, RunInputs
     from whatif.engines.closing import check_flat_by_schedule
     from whatif.engines.compare import differences
     from whatif.engines.market import bars_of_frame
@@ -30,7 +30,7 @@ __getattr__, __dir__, __all__ = door(
     __name__,
     {
         "api": "backtest",
-        "base": "Engine Measure Measured RunInputs",
+        "base": "Engine Measure MeasureRuns Measured MeasuredRuns RunInputs",
         "closing": "check_flat_by_schedule",
         "compare": "differences",
         "market": "bars_of_frame",

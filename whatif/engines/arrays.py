@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
 
 MINUTE_US = 60_000_000
+
+SHARED_BYTES = 4 * 1024 * 1024
+"""Bytes of what one configuration alone uses, for one call: they should stay in the processor's cache."""
 
 _Array = TypeVar("_Array", FloatArray, IntArray)
 
@@ -64,6 +67,85 @@ def step_arrays(
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
         values[name] = read_only(array[:stop])
     return record_type("Arrays", tuple(values))(*values.values())
+
+
+class SharedArrays:
+    """Arrays of a strategy's inputs for the configurations of one call, kept alive for as long as that takes.
+
+    Parameters
+    ----------
+    spec, bars, stop
+        The strategy, history, and the row that it ends before.
+    cache : mutable mapping, optional
+        Where arrays are kept that calls share.
+    once : container of str
+        Inputs, by their text, that one configuration alone uses: they are not kept there.
+    """
+
+    def __init__(
+        self, spec: StrategySpec, bars: Bars, stop: int, cache: ArrayCache | None, once: Container[str]
+    ) -> None:
+        self._spec, self._bars, self._stop = spec, bars, stop
+        self._cache: ArrayCache = {} if cache is None else cache
+        self._once = once
+        # by the expression's place in memory, which is its own for as long as it is kept here
+        self._known: dict[int, tuple[int, FloatArray, Expression]] = {}
+        self._alone = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what one configuration alone uses fills the room."""
+        return self._alone >= SHARED_BYTES
+
+    def clear(self) -> None:
+        """Let go of all arrays."""
+        self._known.clear()
+        self._alone = 0
+
+    def addresses(
+        self, params: Mapping[str, object], bound: Mapping[str, Expression] | None, names: Sequence[str]
+    ) -> Iterator[int]:
+        """Yield where the inputs of these names lie, `stop` values each.
+
+        Parameters
+        ----------
+        params : mapping
+            Parameters of a configuration.
+        bound : mapping of str to Expression, optional
+            The inputs with the parameters put in, where they are known already.
+        names : sequence of str
+            Which of them.
+
+        Raises
+        ------
+        EngineError
+            If the bars do not carry a series that is needed.
+        """
+        bound = self._spec.bound_inputs(params) if bound is None else bound
+        for name in names:
+            expression = bound[name]
+            found = self._known.get(id(expression))
+            yield self._added(name, expression) if found is None else found[0]
+
+    def _added(self, name: str, expression: Expression) -> int:
+        alone = bool(self._once) and str(expression) in self._once
+        try:
+            array = evaluate(expression, self._bars, self._cache, not alone)
+        except IndicatorError as error:
+            raise EngineError(f"strategy {self._spec.name}, input {name!r}: {error}") from error
+        array = read_only(array[: self._stop])
+        self._alone += array.nbytes if alone else 0
+        self._known[id(expression)] = _address_of(array), array, expression
+        return self._known[id(expression)][0]
+
+
+def addresses_of(arrays: Iterable[FloatArray]) -> list[int]:
+    """Return where the values of contiguous arrays, (n,) each, lie; whoever uses that keeps them alive."""
+    return [_address_of(array) for array in arrays]
+
+
+def _address_of(array: FloatArray) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def read_only(array: _Array) -> _Array:

@@ -8,13 +8,16 @@ given to `whatif.backtest` as `module:Name`, and tried with `whatif.testing.chec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from whatif.domain import Account, EngineRun, Execution, Overlays, account_of
+import numpy as np
+
+from whatif.domain import METRIC_COLUMNS, Account, EngineRun, Execution, Overlays, account_of
 from whatif.errors import EngineError
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask, WindowInputs
@@ -66,6 +69,60 @@ class Measured:
     rejected: int
     run: EngineRun | None = None
 
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRuns:
+    """What comes of c configurations in an opened window, without their series; k periods.
+
+    Attributes
+    ----------
+    good : bool array (c,)
+        False for those that are to be run for themselves, which says why they fail; nothing else here
+        is said of them.
+    metrics : mapping of str to array (c,)
+        One for each of `whatif.domain.METRIC_KEYS`.
+    rejected : int64 array (c,)
+        Orders refused for want of cash.
+    returns : float64 array (c, k)
+        Simple return of each period.
+    bars : int
+        Bars of the window.
+    """
+
+    good: BoolArray
+    metrics: Mapping[str, Any]
+    rejected: IntArray
+    returns: FloatArray
+    bars: int
+
+    @classmethod
+    def none_of(cls, count: int, periods: int, bars: int) -> MeasuredRuns:
+        """Return room for configurations of which none has been run yet."""
+        kinds = {"double": np.float64, "bigint": np.int64, "boolean": np.bool_}
+        return cls(
+            good=np.zeros(count, dtype=np.bool_),
+            metrics={name: np.zeros(count, dtype=kinds[kind]) for name, kind in METRIC_COLUMNS.items()},
+            rejected=np.zeros(count, dtype=np.int64),
+            returns=np.zeros((count, periods)),
+            bars=bars,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Periods and bars of the window."""
+        return self.returns.shape[1], self.bars
+
+    def put(self, places: IntArray, other: MeasuredRuns) -> None:
+        """Write what came of the configurations at these places, (o,), of which `other` tells."""
+        self.good[places] = other.good
+        for name, values in other.metrics.items():
+            self.metrics[name][places] = values
+        self.rejected[places] = other.rejected
+        self.returns[places] = other.returns
+
+
+MeasureRuns: TypeAlias = Callable[[Sequence["RunInputs"]], MeasuredRuns]
+"""Runs configurations in the window that was opened, all that do not fail."""
 
 Measure: TypeAlias = Callable[[RunInputs], Measured]
 """Runs one configuration in the window that was opened; raises an `EngineError` if it fails."""
@@ -176,6 +233,21 @@ class Engine(ABC):
             return Measured(account_of(run, given.execution, window.periods), run.margin_rejected, run)
 
         return measure
+
+    def open_for_many(self, window: WindowInputs) -> MeasureRuns | None:
+        """Make a window ready, and return what runs many configurations in it by one call.
+
+        Returns
+        -------
+        callable or None
+            None if the engine runs one after the other, as `open` has it.
+
+        Raises
+        ------
+        EngineError
+            As `open`.
+        """
+        return None
 
     def checked_run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         """Run one task that the engine covers, and hold what it gives back to the contract.

@@ -8,13 +8,12 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
@@ -24,6 +23,7 @@ from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
+from whatif.runner.batches import constant, schema_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import where_workers_say
@@ -36,14 +36,6 @@ IDLE_SECONDS = 300
 """How long processes wait for more work before they end."""
 
 _PARENT_SECONDS = 0.5
-_TYPES = {
-    "bigint": pa.int64(),
-    "boolean": pa.bool_(),
-    "double": pa.float64(),
-    "int": pa.int32(),
-    "string": pa.string(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
 
 
 def cores() -> int:
@@ -154,7 +146,7 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[p
             if len(item.configurations) > 1:
                 suspects += item.halves()
             else:
-                yield _whole(plan, _table(rows_of_dead(plan, item, str(error)), item.keep))
+                yield _whole(plan, pa.Table.from_batches([rows_of_dead(plan, item, str(error))]))
 
 
 def store(location: LakeLocation, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep) -> None:
@@ -208,11 +200,10 @@ def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
 def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
     """Compute an item in a process of the pool, and return its rows as an Arrow stream."""
     plan = _plan(sent)
-    frames = list(evaluate(plan, iter([pd.DataFrame({"item": [text]})]), attempt))
-    table = pa.concat_tables([_table(frame, keep) for frame in frames] or [_schema(keep).empty_table()])
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
+        for batch in evaluate(plan, [text], attempt):
+            writer.write_batch(batch)
     return bytes(sink.getvalue())
 
 
@@ -222,32 +213,15 @@ def _plan(sent: bytes) -> Plan:
     return plan
 
 
-def _schema(keep: bool) -> pa.Schema:
-    return _fields(worker_columns(keep))
-
-
-def _fields(columns: Mapping[str, str]) -> pa.Schema:
-    return pa.schema([(name, _type(kind)) for name, kind in columns.items()])
-
-
-def _type(kind: str) -> pa.DataType:
-    inner = kind.removeprefix("array<").removesuffix(">")
-    return pa.list_(_TYPES[inner]) if inner != kind else _TYPES[kind]
-
-
-def _table(frame: pd.DataFrame, keep: bool) -> pa.Table:
-    return pa.Table.from_pandas(frame, schema=_schema(keep), preserve_index=False).replace_schema_metadata()
-
-
 def _whole(plan: Plan, rows: pa.Table) -> pa.Table:
     """Return rows with the columns that are the same in all of a plan."""
     columns = row_columns("trades_size" in rows.column_names)
     same = plan.columns
     arrays = [
-        pa.array([same[name]] * rows.num_rows, _type(kind)) if name in PLAN_COLUMNS else rows[name]
+        constant(same[name], kind, rows.num_rows) if name in PLAN_COLUMNS else rows[name]
         for name, kind in columns.items()
     ]
-    return pa.Table.from_arrays(arrays, schema=_fields(columns))
+    return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
 def _names(rows: pa.Table) -> pa.ChunkedArray:

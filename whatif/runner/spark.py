@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 
 from whatif.domain import (
     KEY,
@@ -46,7 +47,7 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
     # from one partition, round robin gives every task exactly one item
     frame = spark.createDataFrame(texts, "item string").coalesce(1).repartition(len(items))
     keep = any(item.keep for item in items)
-    rows = frame.mapInPandas(_evaluator(plan), schema=ddl(worker_columns(keep)))
+    rows = frame.mapInArrow(_evaluator(plan), schema=ddl(worker_columns(keep)))
     same = plan.columns
     return rows.select(
         *(
@@ -193,8 +194,8 @@ def _exploded(rows: DataFrame, prefix: str, names: list[str], number: str | None
     return flat.select(*KEY, *([number] if number else []), *fields)
 
 
-def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    def run(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
 
@@ -203,7 +204,8 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.Dat
 
         context = TaskContext.get()
         try:
-            yield from evaluate(plan, frames, 0 if context is None else context.attemptNumber())
+            texts = (text for batch in batches for text in batch.column("item").to_pylist())
+            yield from evaluate(plan, texts, 0 if context is None else context.attemptNumber())
         finally:
             forget_archives()
 

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whatif.domain import Bars, Execution, Periods, period_rows
-from whatif.engines import BacktestTask, Measure, Measured, RunInputs, WindowInputs, get_engine
-from whatif.errors import WhatIfError
+from whatif.engines import (
+    BacktestTask,
+    Measure,
+    Measured,
+    MeasuredRuns,
+    MeasureRuns,
+    RunInputs,
+    WindowInputs,
+    get_engine,
+)
+from whatif.errors import MachineError, WhatIfError, out_of_memory
 from whatif.indicators import Expression
-from whatif.runner.load import array_store, load_bars, renew, strategy_of
+from whatif.runner.load import array_store, forget, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
@@ -43,6 +52,7 @@ class Sweep:
         # series are asked of few backtests, each of which is then run for itself
         self._reuses = get_engine(plan.engine).reuses_windows and not item.keep
         self._opened: dict[Any, tuple[WindowInputs, Measure]] = {}
+        self._for_many: dict[Any, tuple[WindowInputs, MeasureRuns | None]] = {}
         self._holdings: dict[Any, BuyAndHold] = {}
         self._bound = _bound(strategy_of(plan.strategy), item) if self._reuses else {}
         self._once = _used_once(self._bound.values())
@@ -56,7 +66,7 @@ class Sweep:
             Whatever is wrong with it, with the bar on which its step raised.
         """
         bound = self._bound.get(configuration.config_id)
-        key = (configuration.timeframe, configuration.model, configuration.fold, configuration.market)
+        key = _key(configuration)
         if key not in self._opened:
             self._opened[key] = self._open(configuration)
         window, run = self._opened[key]
@@ -68,14 +78,66 @@ class Sweep:
                 renew(self.plan.strategy)
         return found, self._holding(key, configuration, window, found)
 
+    def measure_many(
+        self, configurations: Sequence[Configuration]
+    ) -> tuple[MeasuredRuns, list[BuyAndHold]] | None:
+        """Run configurations by as few calls as their engine can.
+
+        Returns
+        -------
+        MeasuredRuns, list of BuyAndHold
+            What came of them, and what holding would have given, of those that are good; the others
+            fail, or have something that is wrong with it, and `measure` says what. None if the engine
+            runs one after the other.
+
+        Raises
+        ------
+        MachineError
+            If what they need cannot be read.
+        """
+        places: dict[Any, list[int]] = {}
+        for place, configuration in enumerate(configurations):
+            places.setdefault(_key(configuration), []).append(place)
+        whole: MeasuredRuns | None = None
+        held: dict[int, BuyAndHold] = {}
+        for key, mine in places.items():
+            many = [configurations[k] for k in mine]
+            try:
+                window, run = self._opened_for_many(key, many[0])
+                if run is None:
+                    return None
+                found = run([_inputs_of(one, self._bound.get(one.config_id)) for one in many])
+                whole = whole or MeasuredRuns.none_of(len(configurations), *found.shape)
+                whole.put(np.array(mine), found)
+                good = np.flatnonzero(found.good)
+                held |= {mine[k]: self._held(key, window, many[k].execution) for k in good}
+            except MachineError:
+                raise
+            except Exception as error:  # each of them for itself says what is wrong
+                if out_of_memory(error):
+                    forget()
+                    self._for_many.clear()
+        return None if whole is None else (whole, [held[k] for k in sorted(held)])
+
+    def _opened_for_many(
+        self, key: Any, configuration: Configuration
+    ) -> tuple[WindowInputs, MeasureRuns | None]:
+        if key not in self._for_many:
+            window = self._window(configuration)
+            self._for_many[key] = window, get_engine(self.plan.engine).open_for_many(window)
+        return self._for_many[key]
+
     def _open(self, configuration: Configuration) -> tuple[WindowInputs, Measure]:
-        window = replace(
+        window = self._window(configuration)
+        return window, get_engine(self.plan.engine).open(window)
+
+    def _window(self, configuration: Configuration) -> WindowInputs:
+        return replace(
             window_of(self.plan, self.item, configuration),
             cache=array_store(self.plan),
             once=self._once,
             series=self.item.keep,
         )
-        return window, get_engine(self.plan.engine).open(window)
 
     def _holding(
         self, key: Any, configuration: Configuration, window: WindowInputs, found: Measured
@@ -84,11 +146,19 @@ class Sweep:
         execution, periods = configuration.execution, window.periods
         if found.run is not None:
             return buy_and_hold(found.run, window.bars, execution, periods)
+        return self._held(key, window, execution)
+
+    def _held(self, key: Any, window: WindowInputs, execution: Execution) -> BuyAndHold:
         if (key, execution) not in self._holdings:
             (bars,) = window.bars
             rows = window.task(RunInputs()).rows(bars)
-            self._holdings[key, execution] = _held(bars, rows, execution, periods)
+            self._holdings[key, execution] = _held(bars, rows, execution, window.periods)
         return self._holdings[key, execution]
+
+
+def _key(configuration: Configuration) -> tuple[Any, ...]:
+    """Return what configurations have in common that run in one window."""
+    return configuration.timeframe, configuration.model, configuration.fold, configuration.market
 
 
 def market_returns(
@@ -159,13 +229,26 @@ def _inputs_of(configuration: Configuration, bound: Mapping[str, Expression] | N
 
 
 def _bound(spec: AnyStrategy, item: WorkItem) -> dict[str, Mapping[str, Expression]]:
-    """Return the inputs of each configuration by its id, but of those whose row will say what is wrong."""
+    """Return the inputs of each configuration by its id, but of those whose row will say what is wrong.
+
+    Inputs of the same numbers are one object, made once.
+    """
     found: dict[str, Mapping[str, Expression]] = {}
     if not isinstance(spec, StrategySpec):
         return found
+    made: dict[str, dict[Any, Expression]] = {name: {} for name in spec.inputs}
+    inputs = [(name, one, sorted(one.parameters), made[name]) for name, one in spec.inputs.items()]
     for configuration in item.configurations:
-        with suppress(WhatIfError):
-            found[configuration.config_id] = spec.bound_inputs(configuration.params)
+        params = configuration.params
+        mine: dict[str, Expression] = {}
+        with suppress(WhatIfError, KeyError, TypeError):
+            for name, expression, names, known in inputs:
+                # 2 and 2.0 are equal, and not the same number
+                numbers = tuple((type(params[name]), params[name]) for name in names)
+                if numbers not in known:
+                    known[numbers] = expression.bind(params)
+                mine[name] = known[numbers]
+            found[configuration.config_id] = mine
     return found
 
 

@@ -8,7 +8,7 @@ import socket
 import sysconfig
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from whatif.axes import MarketChange
 from whatif.domain import (
@@ -34,6 +35,15 @@ from whatif.engines import get_engine, keep_in
 from whatif.errors import MachineError, WhatIfError, out_of_memory
 from whatif.results import stopped_for_memory, stopped_for_time, stopped_with_process
 from whatif.runner.apart import ALONE, Signals, can_run_apart, rows_apart
+from whatif.runner.batches import (
+    BATCH_NUMBERS,
+    BATCH_ROWS,
+    batch_of,
+    batch_of_runs,
+    batches_of,
+    in_order,
+    parameters_of,
+)
 from whatif.runner.load import forget
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.sweep import Sweep
@@ -49,31 +59,27 @@ from whatif.search import Configuration
 from whatif.startup import freeze_imports
 from whatif.stats import BuyAndHold
 
-FRAME_ROWS = 250
-FRAME_NUMBERS = 500_000
-"""A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
-
 _FOLDERS_OF_OTHERS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"))
 
 MAX_TRACEBACKS = 10
 """Failures of a work item that are logged with a traceback; each of them is a row."""
 
 
-def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> Iterator[pd.DataFrame]:
-    """Run the work items in `frames` and yield their rows.
+def evaluate(plan: Plan, texts: Iterable[str], attempt: int = 0) -> Iterator[pa.RecordBatch]:
+    """Run work items and yield their rows.
 
     Parameters
     ----------
     plan : Plan
         What all items share.
-    frames : iterator of DataFrame
-        Column `item`: a work item as JSON.
+    texts : iterable of str
+        Work items as JSON.
     attempt : int
         How often that was tried before; a worker says more where one has died.
 
     Yields
     ------
-    DataFrame
+    RecordBatch
         Some rows, columns as in `worker_columns`: exactly one for each backtest. A backtest
         that raises is a row with status "error"; it does not stop the others.
 
@@ -87,13 +93,50 @@ def evaluate(plan: Plan, frames: Iterator[pd.DataFrame], attempt: int = 0) -> It
     get_engine(plan.engine).load()
     speak_to(plan.log)
     freeze_imports()
-    for frame in frames:
-        for text in frame["item"]:
-            item = WorkItem.from_json(text)
-            say_item(plan, item, attempt)
-            apart = plan.time_limit > 0 and can_run_apart()
-            rows = _rows_apart(plan, item, attempt) if apart else _rows(plan, item, attempt)
-            yield from _frames(rows, worker_columns(item.keep))
+    for text in texts:
+        item = WorkItem.from_json(text)
+        say_item(plan, item, attempt)
+        if plan.time_limit > 0 and can_run_apart():
+            yield from batches_of(_rows_apart(plan, item, attempt), item.keep)
+        elif plan.time_limit > 0 or attempt or item.keep or not get_engine(plan.engine).reuses_windows:
+            # each for itself: it may be stopped, is told of, or keeps series
+            yield from batches_of(_rows(plan, item, attempt), item.keep)
+        else:
+            yield from _runs(plan, item)
+
+
+def _runs(plan: Plan, item: WorkItem) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an item whose engine runs many configurations by one call."""
+    sweep = Sweep(plan, item)
+    count = max(1, min(BATCH_ROWS, BATCH_NUMBERS // max(1, len(sweep.window.periods))))
+    shared, pins = _shared(plan, item), lru_cache(lambda *key: _pins(plan, *key))
+    for begin in range(0, len(item.configurations), count):
+        started = time.perf_counter()
+        some = item.configurations[begin : begin + count]
+        found = sweep.measure_many(some)
+        if found is None:
+            yield from batches_of(_rows(plan, replace(item, configurations=some), 0), item.keep)
+            continue
+        parts, (runs, holdings) = [], found
+        good, bad = np.flatnonzero(runs.good), np.flatnonzero(~runs.good)
+        if len(good):
+            same = shared | {
+                "status": "ok",
+                "bars": runs.bars,
+                "wall_seconds": (time.perf_counter() - started) / len(some),
+                "finished_at": datetime.now(UTC),
+            }
+            parts.append((good, batch_of_runs(same, _identities(some, pins), runs, holdings, good)))
+        if len(bad):
+            failed = replace(item, configurations=tuple(some[k] for k in bad))
+            parts.append((bad, batch_of(list(_rows(plan, failed, 0)), worker_columns(item.keep))))
+        yield in_order(parts)
+
+
+def _identities(some: Sequence[Configuration], pins: Callable[..., str]) -> dict[str, list[Any]]:
+    """Return what tells configurations apart as columns of `_identity`."""
+    rows = [_identity(one, pins(one.model, one.timeframe, one.fold)) for one in some]
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, Any]]:
@@ -112,7 +155,7 @@ def _rows_apart(plan: Plan, item: WorkItem, attempt: int) -> Iterator[dict[str, 
         yield row | {"worker": worker}
 
 
-def rows_of_dead(plan: Plan, item: WorkItem, said: str) -> pd.DataFrame:
+def rows_of_dead(plan: Plan, item: WorkItem, said: str) -> pa.RecordBatch:
     """Return the rows of an item whose process ended each time that it was tried, as `evaluate` would.
 
     Parameters
@@ -124,7 +167,7 @@ def rows_of_dead(plan: Plan, item: WorkItem, said: str) -> pd.DataFrame:
     """
     error = stopped_with_process(said)
     rows = [_dead(plan, item, configuration, error) for configuration in item.configurations]
-    return pd.DataFrame(rows, columns=list(worker_columns(item.keep)))
+    return batch_of(rows, worker_columns(item.keep))
 
 
 def _dead(
@@ -169,21 +212,6 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
         row["wall_seconds"] = time.perf_counter() - started
         row["finished_at"] = datetime.now(UTC)
         yield row
-
-
-def _frames(rows: Iterable[dict[str, Any]], columns: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-    """Yield rows in frames of a bounded size, so that memory does not grow with a work item."""
-    arrays = [name for name, kind in columns.items() if kind.startswith("array")]
-    waiting: list[dict[str, Any]] = []
-    numbers = 0
-    for row in rows:
-        waiting.append(row)
-        numbers += sum(len(row[name]) for name in arrays if row[name] is not None)
-        if numbers > FRAME_NUMBERS or len(waiting) >= FRAME_ROWS:
-            yield pd.DataFrame(waiting, columns=list(columns))
-            waiting, numbers = [], 0
-    if waiting:
-        yield pd.DataFrame(waiting, columns=list(columns))
 
 
 def _error(plan: Plan, error: BaseException) -> str:
@@ -240,7 +268,7 @@ def _identity(configuration: Configuration, pins: str) -> dict[str, Any]:
         "config_id": configuration.config_id,
         "timeframe": configuration.timeframe,
         "model": configuration.model,
-        "parameters": json.dumps(dict(configuration.params)),
+        "parameters": parameters_of(configuration.params),
         "execution": _settings(configuration.execution, configuration.overlays, configuration.market),
         "pins": pins,
     }

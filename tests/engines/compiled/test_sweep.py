@@ -10,8 +10,9 @@ import pytest
 
 from whatif.calendars import make_periods, schedule
 from whatif.domain import METRIC_COLUMNS
-from whatif.domain.metrics import account_of
-from whatif.engines import BacktestTask, RunInputs, run_engine
+from whatif.domain.metrics import account_metrics, account_of
+from whatif.engines import BacktestTask, RunInputs, arrays, run_engine
+from whatif.engines.compiled import window as window_module
 from whatif.engines.compiled.window import PreparedWindow
 from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
@@ -137,3 +138,49 @@ def test_a_step_that_raises_is_an_error_row_that_names_the_bar(lake, make_plan, 
     assert "A, bar 900 at 2013-10-08T" in rows["compiled"]["error"][0]
     assert "ZeroDivisionError" in rows["compiled"]["error"][0]
     assert pd.isna(rows["compiled"]["error"][1])
+
+
+@pytest.mark.parametrize("room", [0, 40, window_module.SHARED_ROOM])
+def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int) -> None:
+    monkeypatch.setattr(window_module, "SHARED_ROOM", room)
+    monkeypatch.setattr(arrays, "SHARED_BYTES", 3 * 8 * 1000)
+    spec, bars = resolve("sma_crossover"), walk("A", 4)
+    inside = schedule("XNYS", FIRST, LAST).between(VALIDATE.start_us, VALIDATE.end_us)
+    periods = make_periods("hour", inside, VALIDATE.start_us, VALIDATE.end_us, 60_000_000)
+    first, stop = np.searchsorted(bars.ts, [VALIDATE.start_us, VALIDATE.end_us]).tolist()
+    many = [RunInputs(c.params, c.execution, c.overlays) for c in draws("sma_crossover", 21, 20)]
+    # a step function cannot cheat on open, which is said of this one for itself
+    many[7] = replace(many[7], execution=replace(many[7].execution, coo=True))
+    once = {str(one) for given in many for one in spec.bound_inputs(given.params).values()}
+
+    found = PreparedWindow(spec, bars, first, stop, periods, {}, once).measure_runs(many)
+
+    assert np.flatnonzero(~found.good).tolist() == [7]
+    assert found.bars == stop - first
+    for k in np.flatnonzero(found.good):
+        alone = PreparedWindow(spec, bars, first, stop, periods, {}).measure(many[k])
+        assert found.returns[k].tobytes() == alone.account.returns.tobytes()
+        assert found.rejected[k] == alone.rejected
+        for name, value in account_metrics(alone.account, many[k].execution, periods).items():
+            assert as_bytes(found.metrics[name][k]) == as_bytes(value), (name, k)
+
+
+def test_a_step_that_raises_takes_no_other_run_with_it(tmp_path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from whatif.strategies import Param, strategy, target\n\n"
+        "@strategy(params={'at': Param(7), 'size': Param(1.0)})\n"
+        "def own(i, x, p, s):\n    return target(p.size / (i - p.at))\n"
+    )
+    spec, bars = resolve(str(path)), walk("A", 4)
+    # the second raises, the fourth makes an order of no usable size
+    changes = ({"at": 0}, {"at": 30}, {"at": 0}, {"at": 0, "size": 1e300}, {"at": -5})
+    many = [RunInputs(spec.validate(change)) for change in changes]
+
+    found = PreparedWindow(spec, bars, 10, 90).measure_runs(many)
+
+    assert found.good.tolist() == [True, False, True, False, True]
+    for k in (0, 2, 4):
+        alone = PreparedWindow(spec, bars, 10, 90).measure(many[k])
+        assert found.metrics["pnl_net"][k] == alone.account.final - many[k].execution.cash
+        assert found.metrics["trades"][k] == len(alone.account.net)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whatif.domain import EngineRun
-from whatif.engines.base import Engine, Measure, Measured, RunInputs
+from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs
 from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
 from whatif.indicators import ArrayCache
 from whatif.strategies import AnyStrategy, StrategySpec
+
+if TYPE_CHECKING:
+    from whatif.engines.compiled.window import PreparedWindow
 
 
 class CompiledEngine(Engine):
@@ -73,8 +77,9 @@ class CompiledEngine(Engine):
             or returns what is no intent.
         """
         from whatif.engines.backtrader.steps import run_steps
+        from whatif.engines.compiled.measure import run_of
         from whatif.engines.compiled.refusal import StepRaisedError
-        from whatif.engines.compiled.window import PreparedWindow, run_of
+        from whatif.engines.compiled.window import PreparedWindow
 
         check_task(task)
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
@@ -82,12 +87,12 @@ class CompiledEngine(Engine):
         first, stop = task.rows(task.bars[0])
         prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
         try:
-            outcome, book = prepared.run(RunInputs(task.params, task.execution, task.overlays), series=True)
+            found = prepared.run(RunInputs(task.params, task.execution, task.overlays), series=True)
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
             run_steps(task, task.strategy, cache)
             raise
-        return run_of(prepared, outcome, book)
+        return run_of(prepared.bars, first, stop, *found)
 
     def open(self, window: WindowInputs) -> Measure:
         """Make a window ready, and return what runs a configuration in it, without its series.
@@ -100,17 +105,11 @@ class CompiledEngine(Engine):
         if window.series:
             return super().open(window)
         from whatif.engines.compiled.refusal import StepRaisedError
-        from whatif.engines.compiled.window import PreparedWindow
 
-        task = window.task(RunInputs())
-        check_task(task)
-        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
-        spec, bars = task.strategy, task.bars[0]
-        assert isinstance(spec, StrategySpec)
-        prepared = PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)
+        prepared = self._prepared(window)
 
         def measure(given: RunInputs) -> Measured:
-            check_cheating(spec, given.execution)
+            check_cheating(prepared.spec, given.execution)
             try:
                 return prepared.measure(given)
             except StepRaisedError:
@@ -119,3 +118,23 @@ class CompiledEngine(Engine):
                 raise
 
         return measure
+
+    def open_for_many(self, window: WindowInputs) -> MeasureRuns:
+        """Make a window ready, and return what runs many configurations in it, without their series.
+
+        Raises
+        ------
+        EngineError
+            If the bars cannot be traded on, or the engine does not cover them.
+        """
+        return self._prepared(window).measure_runs
+
+    def _prepared(self, window: WindowInputs) -> PreparedWindow:
+        from whatif.engines.compiled.window import PreparedWindow
+
+        task = window.task(RunInputs())
+        check_task(task)
+        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        spec, bars = task.strategy, task.bars[0]
+        assert isinstance(spec, StrategySpec)
+        return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)

@@ -16,7 +16,7 @@ import inspect
 import json
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from whatif.domain import PRICE_FIELDS, jit_step
 from whatif.engines import orders
-from whatif.engines.compiled import broker, loop, step_placeholder
+from whatif.engines.compiled import broker, columns, loop, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
@@ -45,7 +45,9 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
     arrays_of,
     params_of,
     seen_of,
+    series_of,
     step,
+    values_of,
 )
 """
 _KIND = {bool: "bool", int: "int", float: "float"}
@@ -61,7 +63,7 @@ class Kernel:
     Attributes
     ----------
     run : callable
-        `whatif.engines.compiled.loop.run_bars` with this strategy's step; raises `RefusedByNumbaError`
+        `whatif.engines.compiled.loop.run_many` with this strategy's step; raises `RefusedByNumbaError`
         where that cannot be compiled.
     series : tuple of str
         Names of the series it takes, in order.
@@ -122,7 +124,7 @@ def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
     digest = _digest(text, strategy.identity)
     if digest not in STEPS:
         STEPS[digest] = compiled_step(strategy.spec.step, lean, strategy.spec.answers_orders)
-    run: Callable[..., Any] = _module(text, digest).run_bars
+    run: Callable[..., Any] = _module(text, digest).run_many
     return run
 
 
@@ -140,11 +142,14 @@ def kernel_text(
     values = ", ".join(
         repr(texts[name]) if name in texts else f"values[{numbers.index(name)}]" for name in names
     )
+    opened = _tuple(f"view_at(addresses[run, {k}], count)" for k in range(len(series)))
+    cells = _tuple(f"cell(columns[{k}], run)" for k in range(len(numbers)))
     own = f"""from collections import namedtuple
 
 from numba.extending import register_jitable
 
 from whatif.engines.compiled.kernel import STEPS
+from whatif.engines.compiled.columns import cell, view_at
 from whatif.engines.language.series import upto
 
 ORDERS = {orders}
@@ -169,11 +174,26 @@ def seen_of(series, row):
 def params_of(values):
     return Params({values})
 
+
+@register_jitable
+def series_of(addresses, run, count):
+    return {opened}
+
+
+@register_jitable
+def values_of(columns, run):
+    return {cells}
+
 """
     source = inspect.getsource(loop)
     if source.count(_IMPORT) != 1:
         raise EngineError(f"whatif.engines.compiled.loop must hold this line once: {_IMPORT!r}")
     return source.replace(_IMPORT, own)
+
+
+def _tuple(items: Iterable[str]) -> str:
+    """Return items as the text of a tuple."""
+    return f"({' '.join(f'{item},' for item in items)})"
 
 
 def _digest(text: str, identity: str) -> str:
@@ -185,6 +205,7 @@ def _digest(text: str, identity: str) -> str:
 
 _SOURCES = (
     broker,
+    columns,
     orders,
     *(sys.modules[f"whatif.strategies.{name}"] for name in ("intents", "overlays")),
     *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),
@@ -297,5 +318,5 @@ def _module(text: str, digest: str) -> types.ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    keep_private(module.run_bars)
+    keep_private(module.run_many)
     return module

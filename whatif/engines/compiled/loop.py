@@ -26,7 +26,9 @@ from whatif.engines.compiled.step_placeholder import (
     arrays_of,
     params_of,
     seen_of,
+    series_of,
     step,
+    values_of,
 )
 from whatif.engines.orders import LARGEST_SIZE
 from whatif.strategies import (
@@ -71,26 +73,44 @@ class Broker(NamedTuple):
     coc: bool
 
 
-class Book(NamedTuple):
-    """Room that one run after the other writes to; m bars in the window, k periods.
+class Runs(NamedTuple):
+    """What c configurations of a strategy with s series differ in.
 
     Attributes
     ----------
-    row : int64 array (2 m,)
-        Row of each execution, counted from the window's first bar.
-    executions : float64 array (6, 2 m)
+    addresses : int64 array (c, s)
+        Where the values of each series lie, `stop` of them, in the kernel's order: the bars' own first.
+    values : tuple of arrays (c,)
+        Of each parameter, what the step reads as ``p.name``.
+    settings : float64 array (c, SETTINGS)
+        Broker and overlays, see `settings_of`.
+    """
+
+    addresses: IntArray
+    values: tuple[Any, ...]
+    settings: FloatArray
+
+
+class Book(NamedTuple):
+    """Room that one call after the other writes to; m bars in the window, k periods, f executions.
+
+    Attributes
+    ----------
+    row : int64 array (f,)
+        Row of each execution, counted from the window's first bar; one configuration after the other.
+    executions : float64 array (6, f)
         Executions as in `whatif.domain.fills.Fills`, rows as above; the last one is not written to.
     order_size, order_rest, order_close : float64 arrays (m + 1,)
         Orders that wait: signed size, what of it is not filled yet, and close of the bar they were
         made on.
-    levels : float64 array (k + 1,)
-        The initial cash, and equity at each period's end.
     scratch, memory : float64 arrays
         Of the step, and of the overlays.
     equity : float64 array (m,)
-        Value at each bar's close.
+        Value at each bar's close, of the configuration that ran last.
     cash : float64 array (m,) or (0,)
         Cash at each bar's close; left alone if it is empty.
+    at_work : int64 array (1,)
+        The configuration that runs, or ran last.
     """
 
     row: IntArray
@@ -98,11 +118,40 @@ class Book(NamedTuple):
     order_size: FloatArray
     order_rest: FloatArray
     order_close: FloatArray
-    levels: FloatArray
     scratch: FloatArray
     memory: FloatArray
     equity: FloatArray
     cash: FloatArray
+    at_work: IntArray
+
+
+class Outcomes(NamedTuple):
+    """What runs ended with, of c configurations and k periods.
+
+    Attributes
+    ----------
+    money : float64 array (c, 5)
+        Equity and position at the last bar's close, maximum drawdown in percent, equity of all bars
+        added up, and the amount of the intent that a run ended early with.
+    counts : int64 array (c, 7)
+        Executions; orders refused for want of cash; longest stay below a peak in bars; bars at whose
+        close a position was held; 0, or why the run ended early; on which row, and with which code (of
+        an order with fields filled: which ones).
+    levels : float64 array (c, k + 1)
+        The initial cash, and equity at each period's end.
+    """
+
+    money: FloatArray
+    counts: IntArray
+    levels: FloatArray
+
+
+FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
+FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
+"""Columns of `Outcomes`."""
+
+SETTINGS = 17
+"""Numbers that say what broker and overlays do."""
 
 
 class Account(NamedTuple):
@@ -115,7 +164,7 @@ class Account(NamedTuple):
 
 
 class OrderCount(NamedTuple):
-    """Orders that wait, whether the newest is unchecked, executions, and orders refused for want of cash."""
+    """Orders that wait, whether the newest is unchecked, place of the next execution, and orders refused."""
 
     waiting: int
     unchecked: bool
@@ -143,37 +192,21 @@ class Asked(NamedTuple):
     order: float
 
 
-class Outcome(NamedTuple):
-    """What a run ended with.
-
-    Attributes
-    ----------
-    final, size : float
-        Equity and position at the last bar's close.
-    fills, rejected : int
-        Executions, and orders refused for want of cash.
-    deepest, longest, equity_sum : float, int, float
-        Maximum drawdown in percent, longest stay below a peak in bars, equity of all bars added up.
-    bars_held : int
-        Bars at whose close a position was held.
-    failed, at : int
-        0, or why and on which row the run ended early.
-    code, amount : int, float
-        The intent that it ended with; of an order with fields filled, which ones, in place of the code.
-    """
-
-    final: float
-    size: float
-    fills: int
-    rejected: int
-    deepest: float
-    longest: int
-    equity_sum: float
-    bars_held: int
-    failed: int
-    at: int
-    code: int
-    amount: float
+@inlinable_lean
+def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, int]:
+    """Return broker, rules and latency of a configuration from its row of `settings` (c, SETTINGS)."""
+    row = settings[run]
+    costs = (float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0)
+    slippage = (
+        float(row[4]),
+        float(row[5]),
+        float(row[6]) != 0.0,
+        float(row[7]) != 0.0,
+        float(row[8]) != 0.0,
+    )
+    broker = Broker(float(row[0]), costs, slippage, float(row[9]) != 0.0, float(row[10]) != 0.0)
+    rules = OverlayRules(float(row[11]), float(row[12]), int(row[13]), int(row[14]), float(row[15]))
+    return broker, rules, int(row[16])
 
 
 @inlinable_lean
@@ -252,6 +285,7 @@ def fill_orders(
     orders: OrderCount,
     broker: Broker,
     book: Book,
+    limit: int,
 ) -> tuple[bool, Account, OrderCount]:
     """Check cash for the newest order that waits if that is to do, and fill what fills on row `i`.
 
@@ -259,6 +293,8 @@ def fill_orders(
     ----------
     bar : tuple of float
         Its open, high and low.
+    limit : int
+        Place in the book from which on there is no room for executions.
 
     Returns
     -------
@@ -293,7 +329,7 @@ def fill_orders(
             keep_order(book, kept, order, rest, book.order_close[k])
             kept += 1
         if closed != 0.0 or opened != 0.0:
-            if fills == len(book.row):
+            if fills == limit:
                 return False, account, orders
             write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
             fills += 1
@@ -315,6 +351,7 @@ def ask_step(
     waiting: int,
     costs: Costs,
     rules: OverlayRules,
+    latency: int,
     book: Book,
 ) -> tuple[int, Asked]:
     """Ask the step from row `begin` on, until an order comes of it or `halt` is next.
@@ -357,7 +394,7 @@ def ask_step(
             return i, Asked(BAD_INTENT, code, amount, 0.0)
         if OVERLAID:
             code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
-            code, amount = delay(code, amount, i, len(book.memory) // 2, book.memory)
+            code, amount = delay(code, amount, i, latency, book.memory)
             if code == HOLD:
                 continue
         order = order_size(code, amount, size, price, now, x.close[i], costs)
@@ -368,13 +405,8 @@ def ask_step(
     return halt - 1, Asked(0, HOLD, 0.0, 0.0)
 
 
-@inlinable
-def failed_outcome(failed: int, at: int, code: int, amount: float) -> Outcome:
-    """Return the outcome of a run that ended early."""
-    return Outcome(0.0, 0.0, 0, 0, 0.0, 0, 0.0, 0, failed, at, code, amount)
-
-
-def run_bars_python(
+@inlinable_lean
+def run_bars(
     first: int,
     stop: int,
     lookback: int,
@@ -383,31 +415,29 @@ def run_bars_python(
     clock: Clock,
     broker: Broker,
     rules: OverlayRules,
-    ends: IntArray,
+    latency: int,
+    used: int,
     book: Book,
-) -> Outcome:
-    """Run rows `first` to `stop` and return what came of them; executions and equity are left in `book`.
+    money: FloatArray,
+    counts: IntArray,
+) -> None:
+    """Run one configuration over rows `first` to `stop`; executions and equity are left in `book`.
 
     Parameters
     ----------
-    first, stop : int
-        The window as rows of the series.
-    lookback : int
-        Row before which the step is not called.
     series : tuple of float64 arrays (n,)
-        What the step reads as ``x.name``, in the kernel's order: the bars' own first.
+        What the step reads as ``x.name``, in the kernel's order.
     values : tuple
         What it reads as ``p.name``.
-    clock, broker, rules
-        Where each bar is in its session, settings, overlays.
-    ends : int64 array (k,)
-        Bars of the window that start before each period's end.
-    book : Book
-        Scratch and memory hold zeros; everything else is overwritten.
+    used : int
+        Executions in the book, of configurations before this one; there is room for two more a bar.
+    money, counts : float64 array (5,) and int64 array (7,)
+        Written to, rows of `Outcomes`; if the run fails, only of what is said of that.
     """
     x = arrays_of(series)
     costs = broker.costs
-    account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, 0, 0)
+    account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
+    limit = used + 2 * (stop - first)
     value, bars_held = broker.cash, 0
     i = first
     while i < stop:
@@ -416,17 +446,21 @@ def run_bars_python(
         halt = stop
         if orders.waiting > 0:
             bar = (x.open[i], x.high[i], x.low[i])
-            fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book)
+            fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
             if not fits:
-                return failed_outcome(FULL_BOOK, i, 0, 0.0)
+                counts[FAILED], counts[AT] = FULL_BOOK, i
+                return
             value = account_value(account.cash, account.size, account.price, x.close[i], costs)
             if orders.waiting > 0:
                 halt = i + 1
+        waiting = orders.waiting
         last, asked = ask_step(
-            i, halt, lookback, series, values, clock, account, value, orders.waiting, costs, rules, book
+            i, halt, lookback, series, values, clock, account, value, waiting, costs, rules, latency, book
         )
         if asked.failed != 0:
-            return failed_outcome(asked.failed, last, asked.code, asked.amount)
+            counts[FAILED], counts[AT], counts[CODE] = asked.failed, last, asked.code
+            money[AMOUNT] = asked.amount
+            return
         begin, end = i - first, last + 1 - first
         position = (account.cash, account.size, account.price, value)
         value = mark_equity(
@@ -434,15 +468,70 @@ def run_bars_python(
         )
         bars_held += end - begin if account.size != 0.0 else 0
         if asked.order != 0.0:
-            waiting, _, fills, rejected = orders
             keep_order(book, waiting, asked.order, asked.order, x.close[last])
-            orders = OrderCount(waiting + 1, True, fills, rejected)
+            orders = OrderCount(waiting + 1, True, orders.fills, orders.rejected)
         i = last + 1
-    equity = book.equity[: stop - first]
-    pick_levels(equity, ends, broker.cash, book.levels)
-    deepest, longest, equity_sum = tally_array(equity, broker.cash)
-    size, fills, rejected = account.size, orders.fills, orders.rejected
-    return Outcome(value, size, fills, rejected, deepest, longest, equity_sum, bars_held, 0, 0, 0, 0.0)
+    money[FINAL], money[SIZE] = value, account.size
+    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
 
 
-run_bars = jit_lean(run_bars_python)
+def run_many_python(
+    first: int,
+    stop: int,
+    lookback: int,
+    begin: int,
+    runs: Runs,
+    clock: Clock,
+    ends: IntArray,
+    book: Book,
+    outcomes: Outcomes,
+) -> int:
+    """Run configurations one after the other over the same bars, as long as the book has room.
+
+    Parameters
+    ----------
+    first, stop : int
+        The window as rows of the series.
+    lookback : int
+        Row before which the step is not called.
+    begin : int
+        The configuration to begin with.
+    runs : Runs
+        What they differ in.
+    clock : Clock
+        Where each bar is in its session.
+    ends : int64 array (k,)
+        Bars of the window that start before each period's end.
+    book, outcomes
+        Written to, `outcomes` from row `begin` on.
+
+    Returns
+    -------
+    int
+        The configuration to go on with: the number of all if none is left.
+    """
+    used, bars = 0, stop - first
+    equity = book.equity[:bars]
+    for run in range(begin, len(runs.settings)):
+        if used + 2 * bars > len(book.row):
+            return run
+        book.at_work[0] = run
+        for k in range(len(book.scratch)):
+            book.scratch[k] = 0.0
+        for k in range(len(book.memory)):
+            book.memory[k] = 0.0
+        broker, rules, latency = settings_of(runs.settings, run)
+        money, counts = outcomes.money[run], outcomes.counts[run]
+        counts[FILLS], counts[FAILED] = 0, 0
+        series, values = series_of(runs.addresses, run, stop), values_of(runs.values, run)
+        run_bars(
+            first, stop, lookback, series, values, clock, broker, rules, latency, used, book, money, counts
+        )
+        if counts[FAILED] == 0:
+            pick_levels(equity, ends, broker.cash, outcomes.levels[run])
+            money[DEEPEST], counts[LONGEST], money[EQUITY_SUM] = tally_array(equity, broker.cash)
+            used += counts[FILLS]
+    return len(runs.settings)
+
+
+run_many = jit_lean(run_many_python)

@@ -9,7 +9,7 @@ from collections import namedtuple
 from typing import Any
 
 from whatif.strategies import STATE_FIELDS, hold
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 OVERLAID = False
 """Whether a layer of overlays lies between the step and the broker."""
@@ -37,6 +37,16 @@ def seen_of(series: tuple[FloatArray, ...], row: int) -> Any:
 def params_of(values: tuple[Any, ...]) -> Any:
     """Return the parameters by their names."""
     return values
+
+
+def series_of(addresses: IntArray, run: int, count: int) -> Any:
+    """Return the series of a configuration, `count` values each, from their addresses (c, s)."""
+    return ()
+
+
+def values_of(columns: tuple[Any, ...], run: int) -> Any:
+    """Return the parameters of a configuration from their columns, arrays (c,)."""
+    return ()
 
 
 def step(i: int, x: Any, p: Any, s: Any) -> Any:

@@ -2,54 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numba
 import numpy as np
 
 from whatif.domain import (
-    Account,
+    PRICE_FIELDS,
     Bars,
-    EngineRun,
     Execution,
-    Fills,
     Overlays,
     Periods,
-    jit_lean,
     period_rows,
-    positions,
-    write_returns,
-    write_trips,
 )
-from whatif.engines.arrays import price_arrays, read_only, session_minutes, step_arrays
-from whatif.engines.base import Measured, RunInputs
+from whatif.engines.arrays import (
+    SharedArrays,
+    addresses_of,
+    price_arrays,
+    read_only,
+    session_minutes,
+    step_arrays,
+)
+from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat
+from whatif.engines.compiled.columns import column, kind_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import (
+    AMOUNT,
+    AT,
     BAD_INTENT,
     BAD_ORDER,
     BAD_SIZE,
-    CLOSED,
-    CLOSED_FEE,
+    CODE,
+    FAILED,
     MULTIPLIER,
-    OPENED,
-    OPENED_FEE,
-    PRICE,
     Book,
-    Broker,
     Clock,
-    Outcome,
+    Outcomes,
+    Runs,
 )
-from whatif.engines.compiled.refusal import uncompiled
+from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
+from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.engines.orders import refused_intent, refused_order, refused_size
 from whatif.engines.timeline import instant
-from whatif.errors import EngineError
+from whatif.errors import EngineError, WhatIfError
 from whatif.indicators import ArrayCache
-from whatif.strategies import OverlayRules, StrategySpec, overlay_memory, overlay_rules
-from whatif.typing import FloatArray, IntArray
+from whatif.strategies import StrategySpec
+
+SHARED_ROOM = 16_384
+"""Executions that configurations of one call share room for, beside what one of them may need at most."""
 
 
 class PreparedWindow:
@@ -92,23 +96,25 @@ class PreparedWindow:
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         count = stop - first
+        room = 2 * count + SHARED_ROOM
         self._book = Book(
-            row=np.empty(2 * count, dtype=np.int64),
-            executions=np.empty((6, 2 * count)),
+            row=np.empty(room, dtype=np.int64),
+            executions=np.empty((6, room)),
             order_size=np.empty(count + 1),
             order_rest=np.empty(count + 1),
             order_close=np.empty(count + 1),
-            levels=np.empty(len(ends) + 1),
-            scratch=np.empty(0),
+            scratch=np.empty(spec.scratch),
             memory=np.empty(0),
             equity=np.empty(count),
             cash=np.empty(0),
+            at_work=np.zeros(1, dtype=np.int64),
         )
+        self._measure = RunsMeasure(2 * count, len(ends), 1.0 if periods is None else periods.per_year)
         self._flat: set[tuple[int | None, int]] = set()
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
 
-    def run(self, given: RunInputs, series: bool = False) -> tuple[Outcome, Book]:
+    def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
 
         Parameters
@@ -124,28 +130,34 @@ class PreparedWindow:
             If the step cannot be compiled, raises, or returns what is no intent; an input is missing,
             or `flat_before_close` comes too late on these bars.
         """
-        spec, params = self.spec, given.params
         self._check_overlays(given.overlays)
-        kernel = kernel_of(self.identified, params, given.overlays.is_on)
+        kernel = kernel_of(self.identified, given.params, given.overlays.is_on)
         arrays = step_arrays(
-            spec, params, self.bars, self.stop, self._cache, self._once, given.bound, self._prices
+            self.spec, given.params, self.bars, self.stop, self._cache, self._once, given.bound, self._prices
         )
-        arguments = self.arguments(kernel, given, arrays, series)
+        addresses = [addresses_of(arrays)]
+        arguments = self.arguments(kernel, [given], addresses, series)
+        outcomes, book = arguments[-1], arguments[-2]
         # machine code never warns; this is for NUMBA_DISABLE_JIT
-        with uncompiled(spec), numpys_warnings_off():
-            outcome: Outcome = kernel.run(*arguments)
-        book: Book = arguments[-1]
-        if outcome.failed:
-            at = f"bar {outcome.at} at {instant(self.bars.ts[outcome.at])}"
-            where = f"strategy {spec.name}: {self.bars.symbol}, {at}"
-            if outcome.failed == BAD_INTENT:
-                raise refused_intent(where, outcome.code, outcome.amount)
-            if outcome.failed == BAD_ORDER:
-                raise refused_order(where, outcome.code)
-            if outcome.failed == BAD_SIZE:
-                raise refused_size(where, outcome.amount)
-            raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
-        return outcome, book
+        with uncompiled(self.spec), numpys_warnings_off():
+            kernel.run(*arguments)
+        self._refuse_failed(outcomes)
+        return outcomes, book
+
+    def _refuse_failed(self, outcomes: Outcomes) -> None:
+        """Raise what is to be said of a run that ended early."""
+        counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
+        if not counts[FAILED]:
+            return
+        at = f"bar {counts[AT]} at {instant(self.bars.ts[counts[AT]])}"
+        where = f"strategy {self.spec.name}: {self.bars.symbol}, {at}"
+        if counts[FAILED] == BAD_INTENT:
+            raise refused_intent(where, counts[CODE], amount)
+        if counts[FAILED] == BAD_ORDER:
+            raise refused_order(where, counts[CODE])
+        if counts[FAILED] == BAD_SIZE:
+            raise refused_size(where, amount)
+        raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
@@ -155,41 +167,44 @@ class PreparedWindow:
             self._flat.add(key)
 
     def arguments(
-        self, kernel: Kernel, given: RunInputs, arrays: Iterable[FloatArray], series: bool = False
+        self,
+        kernel: Kernel,
+        many: Sequence[RunInputs],
+        addresses: Sequence[Sequence[int]],
+        series: bool = False,
     ) -> tuple[Any, ...]:
-        """Return what a kernel is called with, the book last.
+        """Return what a kernel is called with, book and outcomes last.
 
         Parameters
         ----------
         kernel : Kernel
             The strategy's own loop.
-        given : RunInputs
-            The configuration.
-        arrays : iterable of float64 arrays (stop,)
-            What the step reads as ``x.name``, in the order of `kernel.series`.
+        many : sequence of RunInputs
+            c configurations of that kernel.
+        addresses : sequence of sequences of int
+            Of each of them, where the series lie that the step reads as ``x.name``, in the order of
+            `kernel.series`; `stop` values each.
         series : bool
             Whether the book has room for cash at each bar's close, and for equity that the next run
             leaves alone.
         """
-        count = self.stop - self.first
+        bars, count = self.stop - self.first, len(many)
+        runs = Runs(
+            addresses=np.array(addresses, dtype=np.int64).reshape(count, len(kernel.series)),
+            values=tuple(column([given.params[name] for given in many]) for name in kernel.numbers),
+            settings=settings(many),
+        )
         book = self._book._replace(
-            scratch=np.zeros(self.spec.scratch),
-            memory=overlay_memory(given.overlays),
-            equity=np.empty(count) if series else self._book.equity,
-            cash=np.empty(count if series else 0),
+            memory=np.empty(2 * max((given.overlays.latency for given in many), default=0)),
+            equity=np.empty(bars) if series else self._book.equity,
+            cash=np.empty(bars if series else 0),
         )
-        return (
-            self.first,
-            self.stop,
-            self.spec.lookback,
-            tuple(arrays),
-            tuple(given.params[name] for name in kernel.numbers),
-            self.clock,
-            broker_of(given.execution),
-            _rules(given.overlays),
-            self.ends,
-            book,
+        outcomes = Outcomes(
+            money=np.empty((count, 5)),
+            counts=np.zeros((count, 7), dtype=np.int64),
+            levels=np.empty((count, len(self.ends) + 1)),
         )
+        return (self.first, self.stop, self.spec.lookback, 0, runs, self.clock, self.ends, book, outcomes)
 
     def measure(self, given: RunInputs) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
@@ -199,113 +214,82 @@ class PreparedWindow:
         EngineError
             As `run`.
         """
-        outcome, book = self.run(given)
-        trips, returns = np.empty((8, outcome.fills)), np.empty(len(self.ends))
-        fees, values = np.empty(outcome.fills), np.empty(outcome.fills)
-        closed = _round_trips(
-            book.row, book.executions, outcome.fills, book.levels, returns, trips, fees, values
-        )
-        count = self.stop - self.first
-        account = Account(
-            final=outcome.final,
-            returns=returns,
-            deepest=outcome.deepest,
-            longest=outcome.longest,
-            equity_sum=outcome.equity_sum,
-            bars=count,
-            bars_held=outcome.bars_held,
-            fees=fees,
-            values=values,
-            net=trips[7, :closed],
-            open_at_end=outcome.size != 0.0,
-        )
-        return Measured(account, outcome.rejected)
+        outcomes, book = self.run(given)
+        return measure_one(outcomes, book, self.stop - self.first)
 
+    def measure_runs(self, many: Sequence[RunInputs]) -> MeasuredRuns:
+        """Run configurations by as few calls as their kinds and the room for their arrays allow.
 
-def round_trips_python(
-    row: IntArray,
-    executions: FloatArray,
-    count: int,
-    levels: FloatArray,
-    returns: FloatArray,
-    trips: FloatArray,
-    fees: FloatArray,
-    values: FloatArray,
-) -> int:
-    """Write what a sweep measures once the loop is done; return how many round trips were closed.
+        Returns
+        -------
+        MeasuredRuns
+            Without those that fail, of which `run` says why.
 
-    Parameters
-    ----------
-    row, executions : int64 array (f,) and float64 array (6, f)
-        Executions of one symbol, as `write_trips` takes them; the first `count` are read.
-    levels : float64 array (k + 1,)
-        Cash, and equity at each period's end.
-    returns : float64 array (k,)
-        Written to, see `write_returns`.
-    trips : float64 array (8, count)
-        Written to, see `write_trips`.
-    fees, values : float64 arrays (count,)
-        Written to: commission and value of each execution.
-    """
-    for k in range(count):
-        fees[k] = executions[3, k] + executions[4, k]
-        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k])
-    write_returns(levels, returns)
-    return write_trips(row, executions, count, trips)
+        Raises
+        ------
+        EngineError
+            If the step cannot be compiled.
+        """
+        found = MeasuredRuns.none_of(len(many), len(self.ends), self.stop - self.first)
+        kinds: dict[Any, list[int]] = {}
+        for place, given in enumerate(many):
+            if given.execution.coo:  # a step cannot, which is said of one for itself
+                continue
+            with suppress(WhatIfError):
+                self._check_overlays(given.overlays)
+                kinds.setdefault(kind_of(given), []).append(place)
+        for places in kinds.values():
+            self._measure_kind(many, places, found)
+        return found
 
+    def _measure_kind(self, many: Sequence[RunInputs], places: Sequence[int], found: MeasuredRuns) -> None:
+        """Run configurations of one kernel, and write what comes of them to their places."""
+        one = many[places[0]]
+        kernel = kernel_of(self.identified, one.params, one.overlays.is_on)
+        shared = SharedArrays(self.spec, self.bars, self.stop, self._cache, self._once)
+        prices = addresses_of(self._prices[name] for name in PRICE_FIELDS)
+        names = kernel.series[len(PRICE_FIELDS) :]
+        waiting: list[int] = []
+        addresses: list[list[int]] = []
+        for place in places:
+            try:
+                addresses.append([*prices, *shared.addresses(many[place].params, many[place].bound, names)])
+            except WhatIfError:
+                continue
+            waiting.append(place)
+            if shared.is_full:
+                self._run_many(kernel, [many[k] for k in waiting], addresses, waiting, found)
+                waiting, addresses = [], []
+                shared.clear()
+        if waiting:
+            self._run_many(kernel, [many[k] for k in waiting], addresses, waiting, found)
 
-_round_trips = jit_lean(round_trips_python)
-
-
-def run_of(prepared: PreparedWindow, outcome: Outcome, book: Book) -> EngineRun:
-    """Return a run with its series; fills are copied out of the book, which the next run overwrites."""
-    bars, first, stop = prepared.bars, prepared.first, prepared.stop
-    fills = _fills_of(outcome, book)
-    return EngineRun(
-        symbols=(bars.symbol,),
-        ts=prepared.ts,
-        fills=fills,
-        equity=book.equity,
-        position=positions(fills, 1, stop - first),
-        close=bars.close[None, first:stop].copy(),
-        margin_rejected=outcome.rejected,
-        engine="compiled",
-        cash=book.cash,
-    )
-
-
-def _fills_of(outcome: Outcome, book: Book) -> Fills:
-    """Return a copy of the executions in a book."""
-    count = outcome.fills
-    return Fills(
-        row=book.row[:count].copy(),
-        symbol=np.zeros(count, dtype=np.int64),
-        closed=book.executions[CLOSED, :count].copy(),
-        opened=book.executions[OPENED, :count].copy(),
-        price=book.executions[PRICE, :count].copy(),
-        closed_commission=book.executions[CLOSED_FEE, :count].copy(),
-        opened_commission=book.executions[OPENED_FEE, :count].copy(),
-        multiplier=book.executions[MULTIPLIER, :count].copy(),
-    )
-
-
-@lru_cache(maxsize=256)
-def broker_of(execution: Execution) -> Broker:
-    """Return the broker's settings as the loop takes them."""
-    slippage = (
-        float(execution.slippage),
-        float(execution.slippage_fixed),
-        execution.slip_open,
-        execution.slip_match,
-        execution.slip_out,
-    )
-    costs = (float(execution.commission), execution.commtype == "fixed", execution.shortcash)
-    return Broker(float(execution.cash), costs, slippage, execution.checksubmit, execution.coc)
-
-
-@lru_cache(maxsize=256)
-def _rules(overlays: Overlays) -> OverlayRules:
-    return overlay_rules(overlays)
+    def _run_many(
+        self,
+        kernel: Kernel,
+        many: Sequence[RunInputs],
+        addresses: Sequence[Sequence[int]],
+        places: Sequence[int],
+        found: MeasuredRuns,
+    ) -> None:
+        """Run configurations by one call, or by one more for each that the step raises in."""
+        arguments = self.arguments(kernel, many, addresses)
+        book, outcomes = arguments[-2:]
+        measured = self._measure.room(len(many))
+        begin = 0
+        while begin < len(many):
+            try:
+                with uncompiled(self.spec), numpys_warnings_off():
+                    end = kernel.run(*arguments[:3], begin, *arguments[4:])
+                following = end
+            except StepRaisedError:
+                end = int(book.at_work[0])
+                following = end + 1
+                outcomes.counts[end, FAILED] = BAD_INTENT
+            self._measure(outcomes, book, begin, end, measured)
+            begin = following
+        cash = np.array([given.execution.cash for given in many], dtype=np.float64)
+        found.put(np.array(places), measured_runs(outcomes, measured, cash, self.stop - self.first))
 
 
 def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
@@ -323,7 +307,8 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     bars = Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing)
     prepared = PreparedWindow(spec, bars, 0, 0)
     kernel = kernel_of(prepared.identified, params, overlays.is_on)
-    series = [read_only(none)] * len(kernel.series)
-    arguments = prepared.arguments(kernel, RunInputs(params, Execution(), overlays), series)
+    arguments = prepared.arguments(
+        kernel, [RunInputs(params, Execution(), overlays)], [[0] * len(kernel.series)]
+    )
     with uncompiled(spec):
         kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))

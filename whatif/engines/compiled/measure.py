@@ -1,0 +1,270 @@
+"""What a sweep measures of runs once the loop is done, from executions and equity in its book."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whatif.domain import (
+    Account,
+    Bars,
+    EngineRun,
+    Fills,
+    figures,
+    jit_lean,
+    level_returns,
+    metric_columns,
+    positions,
+    room_for_partials,
+    write_returns,
+    write_trips,
+)
+from whatif.engines.base import Measured, MeasuredRuns
+from whatif.engines.compiled.loop import (
+    BARS_HELD,
+    CLOSED,
+    CLOSED_FEE,
+    DEEPEST,
+    EQUITY_SUM,
+    FAILED,
+    FILLS,
+    FINAL,
+    LONGEST,
+    MULTIPLIER,
+    OPENED,
+    OPENED_FEE,
+    PRICE,
+    REJECTED,
+    SIZE,
+    Book,
+    Outcomes,
+)
+from whatif.typing import FloatArray, IntArray
+
+FIGURES = 8
+"""Numbers of a run: what `whatif.domain.figures` returns, and its closed round trips."""
+
+
+def write_executed_python(
+    row: IntArray,
+    executions: FloatArray,
+    begin: int,
+    count: int,
+    trips: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    net: FloatArray,
+) -> int:
+    """Write what executions cost, traded and gained; return how many round trips were closed.
+
+    Parameters
+    ----------
+    row, executions : int64 array (f,) and float64 array (6, f)
+        Executions of one symbol, as `write_trips` takes them; `count` are read, from place `begin` on.
+    trips : float64 array (8, r)
+        Room for at least `count` of them.
+    fees, values : float64 arrays (r,)
+        Written to: commission and value of each execution.
+    net : float64 array (r,)
+        Written to: net profit of each round trip, oldest close first.
+    """
+    own = executions[:, begin : begin + count]
+    for k in range(count):
+        fees[k] = own[3, k] + own[4, k]
+        values[k] = abs((own[0, k] + own[1, k]) * own[2, k])
+    closed = write_trips(row[begin : begin + count], own, count, trips)
+    for k in range(closed):
+        net[k] = trips[7, k]
+    return closed
+
+
+write_executed = jit_lean(write_executed_python)
+
+
+def measure_runs_python(
+    begin: int,
+    end: int,
+    counts: IntArray,
+    levels: FloatArray,
+    row: IntArray,
+    executions: FloatArray,
+    per_year: float,
+    two: float,
+    trips: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    net: FloatArray,
+    part: FloatArray,
+    partials: FloatArray,
+    returns: FloatArray,
+    measured: FloatArray,
+) -> None:
+    """Measure the runs from `begin` to `end`, whose executions lie in a book one after the other.
+
+    Parameters
+    ----------
+    counts, levels : int64 array (c, 7) and float64 array (c, k + 1)
+        As in `Outcomes`.
+    row, executions : int64 array (f,) and float64 array (6, f)
+        As in `Book`.
+    per_year, two, part, partials
+        As `whatif.domain.figures` takes them.
+    trips, fees, values, net
+        Room, as `write_executed` takes it.
+    returns, measured : float64 arrays (c, k) and (c, FIGURES)
+        Written to: the return of each period, and the figures.
+    """
+    used = 0
+    for run in range(begin, end):
+        if counts[run, FAILED] != 0:
+            continue
+        count = counts[run, FILLS]
+        write_returns(levels[run], returns[run])
+        closed = write_executed(row, executions, used, count, trips, fees, values, net)
+        found = figures(
+            returns[run], per_year, net[:closed], fees[:count], values[:count], two, part, partials
+        )
+        measured[run, 0], measured[run, 1], measured[run, 2], measured[run, 3] = found[:4]
+        measured[run, 4], measured[run, 5], measured[run, 6] = found[4:]
+        measured[run, 7] = closed
+        used += count
+
+
+_measure_runs = jit_lean(measure_runs_python)
+
+
+class RunsMeasure:
+    """Measures runs of one window, in room that one call after the other writes to.
+
+    Parameters
+    ----------
+    most : int
+        Executions of one run at most.
+    periods : int
+        Periods over which returns are measured, k.
+    per_year : float
+        How many of them are in a year.
+    """
+
+    def __init__(self, most: int, periods: int, per_year: float) -> None:
+        self._periods, self._per_year = periods, per_year
+        self._trips = np.empty((8, most))
+        self._fees, self._values, self._net = (np.empty(most) for _ in range(3))
+        self._part, self._partials = np.empty(max(most, periods)), room_for_partials()
+
+    def room(self, count: int) -> tuple[FloatArray, FloatArray]:
+        """Return what is written to: returns (c, k) and figures (c, FIGURES) of `count` runs."""
+        return np.empty((count, self._periods)), np.empty((count, FIGURES))
+
+    def __call__(
+        self, outcomes: Outcomes, book: Book, begin: int, end: int, found: tuple[FloatArray, FloatArray]
+    ) -> None:
+        """Measure the runs from `begin` to `end`, whose executions the book holds."""
+        _measure_runs(
+            begin,
+            end,
+            outcomes.counts,
+            outcomes.levels,
+            book.row,
+            book.executions,
+            self._per_year,
+            2.0,
+            self._trips,
+            self._fees,
+            self._values,
+            self._net,
+            self._part,
+            self._partials,
+            *found,
+        )
+
+
+def measure_one(outcomes: Outcomes, book: Book, bars: int) -> Measured:
+    """Return what the metrics need to know of the one run in a book, over so many bars."""
+    counts, money = outcomes.counts[0].tolist(), outcomes.money[0].tolist()
+    count = counts[FILLS]
+    fees, values, net = (np.empty(count) for _ in range(3))
+    closed = write_executed(book.row, book.executions, 0, count, np.empty((8, count)), fees, values, net)
+    returns = np.empty(outcomes.levels.shape[1] - 1)
+    level_returns(outcomes.levels[0], returns)
+    account = Account(
+        final=money[FINAL],
+        returns=returns,
+        deepest=money[DEEPEST],
+        longest=counts[LONGEST],
+        equity_sum=money[EQUITY_SUM],
+        bars=bars,
+        bars_held=counts[BARS_HELD],
+        fees=fees,
+        values=values,
+        net=net[:closed],
+        open_at_end=money[SIZE] != 0.0,
+    )
+    return Measured(account, counts[REJECTED])
+
+
+def measured_runs(
+    outcomes: Outcomes, measured: tuple[FloatArray, FloatArray], cash: FloatArray, bars: int
+) -> MeasuredRuns:
+    """Return runs with their metrics.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        What c of them ended with.
+    measured : tuple of float64 arrays (c, k) and (c, FIGURES)
+        What was measured of them.
+    cash : float64 array (c,)
+        Their cash at the start.
+    bars : int
+        Bars of the window.
+    """
+    money, counts, (returns, found) = outcomes.money, outcomes.counts, measured
+    good = counts[:, FAILED] == 0
+    # what is not good holds anything
+    with np.errstate(all="ignore"):
+        metrics = metric_columns(
+            cash=cash,
+            final=money[:, FINAL],
+            deepest=money[:, DEEPEST],
+            longest=counts[:, LONGEST],
+            equity_sum=money[:, EQUITY_SUM],
+            bars=bars,
+            bars_held=counts[:, BARS_HELD],
+            figures=found[:, :7],
+            trades=np.where(good, found[:, 7], 0.0).astype(np.int64),
+            open_at_end=money[:, SIZE] != 0.0,
+        )
+    return MeasuredRuns(good, metrics, counts[:, REJECTED], returns, bars)
+
+
+def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) -> EngineRun:
+    """Return the run in a book with its series, over the rows `first` to `stop` of its bars.
+
+    Fills are copied out of the book, which the next run overwrites.
+    """
+    fills = _fills_of(int(outcomes.counts[0, FILLS]), book)
+    return EngineRun(
+        symbols=(bars.symbol,),
+        ts=bars.ts[first:stop],
+        fills=fills,
+        equity=book.equity,
+        position=positions(fills, 1, stop - first),
+        close=bars.close[None, first:stop].copy(),
+        margin_rejected=int(outcomes.counts[0, REJECTED]),
+        engine="compiled",
+        cash=book.cash,
+    )
+
+
+def _fills_of(count: int, book: Book) -> Fills:
+    """Return a copy of the first executions in a book."""
+    return Fills(
+        row=book.row[:count].copy(),
+        symbol=np.zeros(count, dtype=np.int64),
+        closed=book.executions[CLOSED, :count].copy(),
+        opened=book.executions[OPENED, :count].copy(),
+        price=book.executions[PRICE, :count].copy(),
+        closed_commission=book.executions[CLOSED_FEE, :count].copy(),
+        opened_commission=book.executions[OPENED_FEE, :count].copy(),
+        multiplier=book.executions[MULTIPLIER, :count].copy(),
+    )

@@ -1,0 +1,132 @@
+"""Rows of backtests as Arrow record batches, which is how they leave a worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from whatif.domain import worker_columns
+from whatif.engines import MeasuredRuns
+from whatif.stats import BuyAndHold
+from whatif.typing import FloatArray, IntArray
+
+BATCH_ROWS = 250
+BATCH_NUMBERS = 500_000
+"""A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
+
+_TYPES = {
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "double": pa.float64(),
+    "int": pa.int32(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+def type_of(kind: str) -> pa.DataType:
+    """Return the Arrow type of a column of this kind, see `whatif.domain.rows`."""
+    inner = kind.removeprefix("array<").removesuffix(">")
+    return pa.list_(_TYPES[inner]) if inner != kind else _TYPES[kind]
+
+
+def schema_of(columns: Mapping[str, str]) -> pa.Schema:
+    """Return the Arrow schema of columns."""
+    return pa.schema([(name, type_of(kind)) for name, kind in columns.items()])
+
+
+def constant(value: Any, kind: str, count: int) -> pa.Array:
+    """Return a column of this kind that holds one value `count` times."""
+    return (
+        pa.nulls(count, type_of(kind)) if value is None else pa.repeat(pa.scalar(value, type_of(kind)), count)
+    )
+
+
+def batches_of(rows: Iterable[dict[str, Any]], keep: bool) -> Iterator[pa.RecordBatch]:
+    """Yield rows in batches of a bounded size, so that memory does not grow with a work item."""
+    columns = worker_columns(keep)
+    arrays = [name for name, kind in columns.items() if kind.startswith("array")]
+    waiting: list[dict[str, Any]] = []
+    numbers = 0
+    for row in rows:
+        waiting.append(row)
+        numbers += sum(len(row[name]) for name in arrays if row[name] is not None)
+        if numbers > BATCH_NUMBERS or len(waiting) >= BATCH_ROWS:
+            yield batch_of(waiting, columns)
+            waiting, numbers = [], 0
+    if waiting:
+        yield batch_of(waiting, columns)
+
+
+def batch_of(rows: Sequence[dict[str, Any]], columns: Mapping[str, str]) -> pa.RecordBatch:
+    """Return rows as one batch."""
+    frame = pd.DataFrame(rows, columns=list(columns))
+    # without what pandas would want to know of its own types
+    return pa.RecordBatch.from_pandas(
+        frame, schema=schema_of(columns), preserve_index=False
+    ).replace_schema_metadata()
+
+
+def batch_of_runs(
+    same: Mapping[str, Any],
+    own: Mapping[str, Sequence[Any]],
+    found: MeasuredRuns,
+    holdings: Sequence[BuyAndHold],
+    places: IntArray,
+) -> pa.RecordBatch:
+    """Return the rows of configurations that were run by one call, without an object for each.
+
+    Parameters
+    ----------
+    same : mapping of str to object
+        Columns that hold one value in all of them; None where nothing is said.
+    own : mapping of str to sequence
+        Columns of texts, one for each of c configurations.
+    found : MeasuredRuns
+        What came of c configurations.
+    holdings : sequence of BuyAndHold
+        The benchmark of each of the r configurations that are asked for.
+    places : int64 array (r,)
+        Which of the c they are.
+    """
+    held = ("return_pct", "sharpe", "max_drawdown_pct")
+    values: dict[str, Any] = {name: column[places] for name, column in found.metrics.items()}
+    values |= {f"benchmark_{name}": np.array([getattr(one, name) for one in holdings]) for name in held}
+    values |= {"orders_rejected": found.rejected[places]}
+    values |= {name: [column[k] for k in places] for name, column in own.items()}
+    arrays = []
+    for name, kind in worker_columns(False).items():
+        if name == "returns":
+            arrays.append(_lists(found.returns[places]))
+        elif name in values:
+            # what is no number of a metric is missing in a table
+            arrays.append(pa.array(values[name], type_of(kind), from_pandas=True))
+        else:
+            arrays.append(constant(same[name], kind, len(places)))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema_of(worker_columns(False)))
+
+
+def _lists(rows: FloatArray) -> pa.Array:
+    """Return rows (r, k) as lists of numbers; what is no number is missing."""
+    count, length = rows.shape
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(length), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(rows.reshape(-1), pa.float64(), from_pandas=True))
+
+
+def parameters_of(params: Mapping[str, Any]) -> str:
+    """Return parameters as they stand in a row, as JSON."""
+    return json.dumps(dict(params))
+
+
+def in_order(parts: Sequence[tuple[IntArray, pa.RecordBatch]]) -> pa.RecordBatch:
+    """Return batches as one, whose rows stand at the places that are given with each, (r,)."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = np.argsort(np.concatenate([places for places, _ in parts]), kind="stable")
+    (whole,) = pa.Table.from_batches([batch for _, batch in parts]).combine_chunks().to_batches()
+    return whole.take(pa.array(order))
