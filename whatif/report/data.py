@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -108,6 +109,17 @@ class ChosenSeries:
         frames = (self.comparison, self.equity, self.bars)
         seen = dict.fromkeys(str(s) for frame in frames for s in frame["symbol"].unique())
         return sorted(seen, key=lambda symbol: symbol != self.chosen.get("symbol"))
+
+    @cached_property
+    def figures(self) -> Mapping[tuple[str, str, str], Mapping[str, float]]:
+        """Metrics of the comparison by symbol, window and who; NaN where one is not a number."""
+        keys = [key for key in METRICS if key in self.comparison]
+        numbers = {key: pd.to_numeric(self.comparison[key], errors="coerce").to_numpy() for key in keys}
+        found: dict[tuple[str, str, str], dict[str, float]] = {}
+        names = zip(*(self.comparison[name] for name in ("symbol", "window", "who")), strict=True)
+        for row, name in enumerate(names):
+            found.setdefault(name, {key: float(numbers[key][row]) for key in keys})
+        return found
 
     @property
     def parameters(self) -> dict[str, Any]:

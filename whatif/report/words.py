@@ -138,11 +138,7 @@ def caution(data: ReportData) -> str:
 
 def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> float:
     """Return one figure of the comparison; NaN where it is not there."""
-    rows = data.series.comparison
-    if key not in rows:
-        return float("nan")
-    found = rows[(rows["symbol"] == symbol) & (rows["window"] == name) & (rows["who"] == who)]
-    return float(pd.to_numeric(found[key], errors="coerce").iloc[0]) if len(found) else float("nan")
+    return data.series.figures.get((symbol, name, who), {}).get(key, float("nan"))
 
 
 def _figures(data: ReportData, name: str) -> str:
