@@ -184,3 +184,13 @@ def test_rows_are_stored_once(lake, make_plan, lake_home) -> None:
     assert list(first["pnl"]) == list(frame["trades_pnl"][0])
     assert set(stored["equity"]["config_id"]) == {"c1"}
     assert list(stored["equity"].sort_values("ts")["equity"]) == list(frame["equity_equity"][1])
+
+
+def test_long_series_are_written_some_backtests_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "MAX_ELEMENTS", 5)
+    lists = [[1.0, 2.0], [3.0], None, [4.0, 5.0], [], [6.0] * 12, [7.0], [8.0]]
+    rows = pa.table({"n": range(8), "xs": pa.array(lists, pa.list_(pa.float64()))})
+    pieces = list(local._pieces(rows, "xs"))
+    # 2, 3, 3, then 5, 5, then 17, 18, 19 elements have come
+    assert [piece["n"].to_pylist() for piece in pieces] == [[0, 1, 2], [3, 4], [5, 6, 7]]
+    assert list(local._pieces(rows.slice(0, 0), "xs")) == []

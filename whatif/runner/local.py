@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
+from joblib.externals.loky import BrokenProcessPool, get_reusable_executor, process_executor
 
 from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
-from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing_rows
+from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
 from whatif.runner.batches import constant, schema_of
@@ -34,6 +36,12 @@ ATTEMPTS = 3
 
 IDLE_SECONDS = 300
 """How long processes wait for more work before they end."""
+
+MAX_GROWTH = 2 * 1024**3
+"""Bytes that a process may grow by before another takes its place; what it keeps has bounds of its own."""
+
+MAX_ELEMENTS = 1_000_000
+"""Rows of trades or equity that are written at once, unless one backtest alone has more."""
 
 _PARENT_SECONDS = 0.5
 
@@ -156,12 +164,21 @@ def store(location: LakeLocation, plan: Plan, items: Sequence[WorkItem], rows: p
     if ids is not None:
         near.append(one_of("config_id", ids))
     good = rows.filter(pc.equal(rows["status"], "ok"))
-    parts: list[tuple[TableSpec, pa.Table]] = [(RETURNS, good)]
+    insert_missing_rows(location, RETURNS, good, all_of(*near))
     for table, prefix, arrays, number, wanted in kept_series(keep):
         kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
-        parts.append((table, _exploded(kept, prefix, arrays, number)))
-    for table, part in (*parts, (RESULTS, rows)):
-        insert_missing_rows(location, table, part, all_of(*near))
+        for part in _pieces(kept, f"{prefix}_{arrays[0]}"):
+            insert_missing_rows(location, table, _exploded(part, prefix, arrays, number), all_of(*near))
+    insert_missing_rows(location, RESULTS, rows, all_of(*near))
+
+
+def _pieces(rows: pa.Table, lists: str) -> Iterator[pa.Table]:
+    """Yield rows, of which as many at once as have `MAX_ELEMENTS` in a column of lists; one at least."""
+    lengths = pc.list_value_length(rows[lists]).fill_null(0).to_numpy()
+    number = np.cumsum(lengths) // MAX_ELEMENTS
+    bounds = [*np.flatnonzero(np.diff(number, prepend=-1)), len(rows)]
+    for begin, end in pairwise(bounds):
+        yield rows.slice(begin, end - begin)
 
 
 def end() -> None:
@@ -178,6 +195,8 @@ def _pool(processes: int) -> Any:
 def _begin(parent: int) -> None:
     """Leave Ctrl-C to the process that started this one, and end when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # loky takes 300 MB for a leak and begins another process, which has all to import and compile anew
+    process_executor._MAX_MEMORY_LEAK_SIZE = MAX_GROWTH
 
     def watch() -> None:
         while os.getppid() == parent:
