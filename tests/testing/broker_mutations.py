@@ -64,8 +64,8 @@ _ARITHMETIC = (
 _ORDER_OF_THINGS = (
     (
         "a short's value stands still",
-        "    if size == 0.0:\n        for _",
-        "    if size <= 0.0:\n        for _",
+        "    if size == 0.0:\n        for k",
+        "    if size <= 0.0:\n        for k",
     ),
     (
         "cheating on the close is forgotten",
@@ -78,7 +78,7 @@ _ORDER_OF_THINGS = (
     ("a refusal clears all that wait", "waiting = last", "waiting = 0"),
     ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
     ("adding makes a position young", "if opened != 0.0 and size == opened:", "if opened != 0.0:"),
-    ("the first bar is skipped", "if i >= lookback:\n", "if i > lookback:\n"),
+    ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
     (
         "a refusal at execution is not counted",
         "if refused:\n            rejected += 1",
@@ -109,20 +109,20 @@ _ORDER_OF_THINGS = (
     ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
     ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
     (
-        "a short's equity is kept as it was",
-        "return value if size == 0.0 else",
-        "return value if size <= 0.0 else",
+        "the step sees a short's value as it was",
+        "        if size != 0.0:\n            now",
+        "        if size > 0.0:\n            now",
     ),
     (
         "the step sees the value of its last intent",
         "now = account_value(cash, size, price, x.close[i], costs)",
         "now = value",
     ),
-    ("a stretch ends a bar too soon", "begin, i + 1, position", "begin, i, position"),
+    ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
     (
         "the book's cash is the account's value",
-        "book.cash[k - first] = position[0]",
-        "book.cash[k - first] = position[3]",
+        "        cash[k] = held\n",
+        "        cash[k] = value\n",
     ),
 )
 
