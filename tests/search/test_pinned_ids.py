@@ -44,22 +44,22 @@ PINNED = {
     "crossover": (
         CROSS,
         "012cd8dabb432645",
-        ("6a5ef19f506e5419", "512b47fd592ca20c", "6d28d7cf257e3978", "331f10be00340737"),
+        ("360507f96977ffdb", "953a728827dfe22b", "702b1138567314e9", "1a86f78028189a02"),
     ),
     "ranges": (
         CROSS.replace("[5, 10]", "{from: 1, to: 4}").replace("[20, 50]", "{from: 20, to: 30, step: 2}"),
         "cc13c02bf516f8fe",
-        ("5b3af43d01af28e2", "85a69f2c578d42f0", "7000d31e19bb0ecb", "599f82bb030165e3"),
+        ("97c5e2ddcdd6a69e", "48f013e5215d14c3", "b15e078c82a86e0d", "6084d84a24f14ec2"),
     ),
     "everything": (
         EVERYTHING,
         "5f4c35a794261ee0",
-        ("c18f20cf28fd92ea", "4eac4393ca0171d2", "6a2946e7931f3308", "ca5032881077a201"),
+        ("5c8bc964b7da6f95", "88f501d96a1900a4", "ff3b850d481070dc", "2d8a2a8c90d1fd1d"),
     ),
     "models": (
         FORECAST,
         "be6281dfca9f0815",
-        ("67d5ef51a8d912ec", "9b154ecc9aec092f", "dd46955f5b61aa0c", "a6281fd96472d5c1"),
+        ("e02807ce458c78e7", "e1c3794786a07f70", "276e424674f535a1", "065705d99c263843"),
     ),
 }
 """Study, digest of what is written of it, and the first of its configurations."""
