@@ -24,6 +24,7 @@ from whatif.pins import LakeLocation
 from whatif.workflow import versions
 
 BENCHMARKS = {
+    "answer": "whatif.bench.answer",
     "crossover": "whatif.bench.crossover",
     "sweep": "whatif.bench.compiled",
     "start": "whatif.bench.start",
