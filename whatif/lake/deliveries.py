@@ -17,9 +17,9 @@ from whatif.pins import (
     current_pin,
     equal,
     everything,
+    has_rows,
     open_table,
     read_arrow,
-    table_exists,
 )
 
 QUARANTINE_COLUMNS = ("source", "line", "row", "symbol", "ts", "rule", "raw", "ingested_at")
@@ -101,7 +101,7 @@ def list_refused(
         `ts`, `rule`, `raw`, `ingested_at`.
     """
     where = location or LakeLocation.from_environment()
-    if not _has_rows(where, "bars_quarantine"):
+    if not has_rows(where, "bars_quarantine"):
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
     terms = [equal(name, value) for name, value in (("symbol", symbol), ("rule", rule)) if value is not None]
     pin = current_pin(where, "bars_quarantine")
@@ -133,7 +133,7 @@ class _Count:
 
 def _counted(location: LakeLocation, table: str) -> dict[datetime, _Count]:
     counts: dict[datetime, _Count] = {}
-    if not _has_rows(location, table):
+    if not has_rows(location, table):
         return counts
     names = ["ingested_at", "source", "symbol"]
     for batch in batches(current_pin(location, table), names, everything()):
@@ -146,10 +146,6 @@ def _counted(location: LakeLocation, table: str) -> dict[datetime, _Count]:
     return counts
 
 
-def _has_rows(location: LakeLocation, table: str) -> bool:
-    return table_exists(location, table) and open_table(location, table).current_snapshot() is not None
-
-
 def sources_of(location: LakeLocation, asked: str) -> Sequence[str]:
     """Return the files in the lake that a path names.
 
@@ -160,7 +156,7 @@ def sources_of(location: LakeLocation, asked: str) -> Sequence[str]:
     """
     known: set[str] = set()
     for table in ("bars", "bars_quarantine"):
-        if _has_rows(location, table):
+        if has_rows(location, table):
             for batch in batches(current_pin(location, table), ("source",), everything()):
                 known |= set(pc.unique(batch.column("source")).to_pylist())
     found = sorted(path for path in known if is_file(path, asked))

@@ -63,6 +63,11 @@ def table_exists(location: LakeLocation, table: str) -> bool:
         return bool(_catalog(location).table_exists((location.namespace, table)))
 
 
+def has_rows(location: LakeLocation, table: str) -> bool:
+    """Return whether a table exists and something was ever written to it."""
+    return table_exists(location, table) and open_table(location, table).current_snapshot() is not None
+
+
 def open_table(location: LakeLocation, table: str) -> Table:
     """Return PyIceberg's view of a table as it stands now.
 

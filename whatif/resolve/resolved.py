@@ -11,7 +11,7 @@ from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists, tagged_pin, time_of_ms
+from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table, tagged_pin, time_of_ms
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
 from whatif.search import BarSlice, Configuration, Grid, PointIndex, make_grid
@@ -215,7 +215,7 @@ def check_bars(location: LakeLocation) -> None:
     RunError
         If the table is missing or empty.
     """
-    if not table_exists(location, "bars") or open_table(location, "bars").current_snapshot() is None:
+    if not has_rows(location, "bars"):
         raise RunError(f"{location.described} has no bars: run 'whatif ingest' first")
 
 

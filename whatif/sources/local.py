@@ -18,10 +18,9 @@ from whatif.pins import (
     LakeLocation,
     all_of,
     current_pin,
+    has_rows,
     one_of,
-    open_table,
     read_arrow,
-    table_exists,
     within,
 )
 from whatif.sources.delivery import Part, read_or_refuse
@@ -221,7 +220,7 @@ class LocalDelivery(StagedDelivery):
         twice = twice.append_column("rule", pa.repeat("duplicate", len(raw))).append_column("raw", raw)
         rows = pa.concat_tables([_words(self._others_of("refused").select(names)), twice.select(names)])
         told = ["source", "row", "rule", "raw"]
-        if _has_rows(self._location, BARS_QUARANTINE.name):
+        if has_rows(self._location, BARS_QUARANTINE.name):
             known = read_arrow(current_pin(self._location, BARS_QUARANTINE.name), told)
             numbered = rows.select(told).append_column("at", pa.array(range(rows.num_rows), pa.int64()))
             fresh = numbered.join(known.cast(rows.select(told).schema), told, join_type="left anti")
@@ -267,7 +266,7 @@ class LocalDelivery(StagedDelivery):
         """The place in `_STATUS` of each row of `_bars`."""
         bars = self._bars
         status = np.where(bars.stands, _NEW, _DUPLICATE)
-        if not bars.stands.any() or not _has_rows(self._location, BARS.name):
+        if not bars.stands.any() or not has_rows(self._location, BARS.name):
             return status
         held = self._known()
         at, found = _positions(bars, held)
@@ -398,7 +397,3 @@ def _words(rows: pa.Table) -> pa.Table:
 def _stamped(rows: pa.Table, at: datetime) -> pa.Table:
     stamp = pa.repeat(pa.scalar(at, pa.timestamp("us", tz="UTC")), rows.num_rows)
     return rows.append_column("ingested_at", stamp)
-
-
-def _has_rows(location: LakeLocation, name: str) -> bool:
-    return table_exists(location, name) and open_table(location, name).current_snapshot() is not None

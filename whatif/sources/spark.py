@@ -20,7 +20,7 @@ from whatif.lake import (
     sql_text,
     upsert,
 )
-from whatif.pins import LakeLocation, in_words, open_table, table_exists
+from whatif.pins import LakeLocation, has_rows, in_words
 from whatif.sources.base import Source
 from whatif.sources.delivery import Part, read_or_refuse
 from whatif.sources.kinds import SEAM
@@ -273,7 +273,7 @@ class SparkDelivery(StagedDelivery):
         nth = F.row_number().over(Window.partitionBy(*BARS.key).orderBy(F.desc("file_no"), "row"))
         numbered = bars.withColumn("nth", nth).alias("s")
         condition = _known_range(self._extent)
-        if condition is None or not _has_bars(self._location):
+        if condition is None or not has_rows(self._location, BARS.name):
             return numbered.withColumn("status", F.expr("IF(nth > 1, 'duplicate', 'new')"))
         held = self._spark.table(self._location.identifier(BARS.name)).where(condition)
         known = held.select(*BARS.key, *COMPARED)
@@ -339,11 +339,6 @@ def _instant(at: datetime) -> Column:
     from pyspark.sql import functions as F  # noqa: N812
 
     return F.lit(at).cast("timestamp")
-
-
-def _has_bars(location: LakeLocation) -> bool:
-    name = BARS.name
-    return table_exists(location, name) and open_table(location, name).current_snapshot() is not None
 
 
 def instant(us: int) -> datetime:

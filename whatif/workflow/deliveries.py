@@ -21,7 +21,7 @@ from whatif.lake import (
     take_back,
     writer_lock,
 )
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, table_exists
+from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table
 from whatif.sources import StagedDelivery, broken_limits
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def _snapshot_before(location: LakeLocation, at: datetime) -> Pin | str | None:
 
 def _in_quarantine(spark: SparkSession, location: LakeLocation) -> DataFrame:
     name = BARS_QUARANTINE.name
-    if table_exists(location, name) and open_table(location, name).current_snapshot() is not None:
+    if has_rows(location, name):
         return read_pinned(spark, location, current_pin(location, name))
     return spark.createDataFrame([], BARS_QUARANTINE.ddl)
 

@@ -15,7 +15,7 @@ from whatif.features import build_features
 from whatif.lake import PREDICTIONS, create_tables, read_pinned
 from whatif.lake import replace as replace_rows
 from whatif.models import check_rows
-from whatif.pins import LakeLocation, Pin, current_pin, equal, open_table, scan, table_exists
+from whatif.pins import LakeLocation, Pin, current_pin, equal, has_rows, open_table, scan, table_exists
 from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, warm_up
 from whatif.search import forward_chains
@@ -234,9 +234,7 @@ def _feature_rows(
 
 def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
     """Return those models whose predictions are stored. Starts no JVM."""
-    if not table_exists(location, PREDICTIONS.name):
-        return set()
-    if open_table(location, PREDICTIONS.name).current_snapshot() is None:
+    if not has_rows(location, PREDICTIONS.name):
         return set()
     pinned = current_pin(location, PREDICTIONS.name)
     found: set[str] = set()
