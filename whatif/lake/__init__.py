@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
+    from whatif.lake.local_tables import rows_without
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import maintain
     from whatif.lake.processes import user_name
@@ -49,6 +50,7 @@ else:
             "deliveries": "find_delivery list_deliveries list_refused sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
+            "local_tables": "rows_without",
             "lock": "writer_lock",
             "maintenance": "maintain",
             "processes": "user_name",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.fs import LocalFileSystem
@@ -142,12 +143,12 @@ def insert_missing_locally(
         What all rows of the table pass that could have one of those keys.
     """
     table = _opened(location, spec.name)
-    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
+    given = _given(table, spec, rows)
     if table.current_snapshot() is not None:
         keys = given.select(list(spec.key))
         held = _keys_in(table, keys, near)
         if held.num_rows:
-            given = _without(given, held)
+            given = rows_without(given, held)
     if given.num_rows:
         _append(table, spec, given)
 
@@ -155,7 +156,7 @@ def insert_missing_locally(
 def append_table_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
     """Append rows, ordered as the table is, in one commit."""
     table = _opened(location, spec.name)
-    _append(table, spec, rows.select(list(spec.column_names)).cast(table.schema().as_arrow()))
+    _append(table, spec, _given(table, spec, rows))
 
 
 def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
@@ -171,7 +172,7 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> N
         Rows with the table's columns; no key comes twice, and none is null.
     """
     table = _opened(location, spec.name)
-    given = rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
+    given = _given(table, spec, rows)
     if table.current_snapshot() is None:
         _append(table, spec, given)
         return
@@ -182,7 +183,7 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> N
         return
     touched = list(table.scan(row_filter=_around(replaced)).plan_files())
     everything_of = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-    stays = _without(everything_of.to_table(touched).cast(given.schema), keys)
+    stays = rows_without(everything_of.to_table(touched).cast(given.schema), keys)
     _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])))
 
 
@@ -224,13 +225,26 @@ def _keys_in(table: Table, keys: pa.Table, near: BooleanExpression) -> pa.Table:
     return held.select(keys.column_names).cast(keys.schema)
 
 
-def _without(rows: pa.Table, keys: pa.Table) -> pa.Table:
-    """Return the rows whose key is none of some; in their order."""
+def rows_without(rows: pa.Table, keys: pa.Table) -> pa.Table:
+    """Return the rows whose values are none of some.
+
+    Parameters
+    ----------
+    rows : pa.Table
+        Any columns; those kept stay in their order.
+    keys : pa.Table
+        Some of these columns, of the same types: values to leave out.
+    """
     # by position, since a join takes no lists along
     own = rows.select(keys.column_names)
-    numbered = own.append_column("position", pa.array(range(own.num_rows), pa.int64()))
+    numbered = own.append_column("position", pa.array(np.arange(own.num_rows)))
     left = numbered.join(keys, keys.column_names, join_type="left anti")
     return rows.take(left["position"].combine_chunks().sort())
+
+
+def _given(table: Table, spec: TableSpec, rows: pa.Table) -> pa.Table:
+    """Return rows with the table's columns, in its order and of its types."""
+    return rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
 
 
 def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:

@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 
 from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError
-from whatif.lake import BARS, BARS_QUARANTINE, append_arrow, create_tables, set_properties, upsert_arrow
+from whatif.lake import (
+    BARS,
+    BARS_QUARANTINE,
+    append_arrow,
+    create_tables,
+    rows_without,
+    set_properties,
+    upsert_arrow,
+)
 from whatif.pins import (
     LakeLocation,
     all_of,
@@ -222,9 +230,7 @@ class LocalDelivery(StagedDelivery):
         told = ["source", "row", "rule", "raw"]
         if has_rows(self._location, BARS_QUARANTINE.name):
             known = read_arrow(current_pin(self._location, BARS_QUARANTINE.name), told)
-            numbered = rows.select(told).append_column("at", pa.array(range(rows.num_rows), pa.int64()))
-            fresh = numbered.join(known.cast(rows.select(told).schema), told, join_type="left anti")
-            rows = rows.take(fresh["at"].combine_chunks().sort())
+            rows = rows_without(rows, known.cast(rows.select(told).schema))
         if rows.num_rows:
             upsert_arrow(self._location, BARS_QUARANTINE, _stamped(rows, at))
 
