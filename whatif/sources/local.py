@@ -38,6 +38,7 @@ from whatif.sources.staged import (
     DAYS_APART,
     FACTOR,
     MAX_PAIRS,
+    MAX_SYMBOLS_IN_FILTER,
     PRICES,
     DifferingFiles,
     PriceJump,
@@ -54,7 +55,6 @@ _WORDS = ("kind", "source", "rule", "symbol", "timeframe", "hours", "exchange")
 _HELD = pa.schema(
     [pa.field(f.name, pa.dictionary(pa.int32(), pa.string()) if f.name in _WORDS else f.type) for f in STAGED]
 )
-_MAX_SYMBOLS_IN_FILTER = 500
 _JUMP = ["symbol", "timeframe", "session", "open", "close"]
 _STATUS = ("new", "same", "changed", "duplicate")
 _NEW, _SAME, _CHANGED, _DUPLICATE = range(4)
@@ -292,7 +292,7 @@ class LocalDelivery(StagedDelivery):
             within("ts", int(ts.min()), int(ts.max()) + 1),
             one_of("timeframe", sorted(pc.unique(rows["timeframe"]).to_pylist())),
         ]
-        if len(symbols) <= _MAX_SYMBOLS_IN_FILTER:
+        if len(symbols) <= MAX_SYMBOLS_IN_FILTER:
             terms.append(one_of("symbol", sorted(symbols)))
         held = read_arrow(current_pin(self._location, BARS.name), (*BARS.key, *COMPARED), all_of(*terms))
         kinds = {name: rows.schema.field(name).type for name in held.column_names}

@@ -30,6 +30,7 @@ from whatif.sources.staged import (
     DAYS_APART,
     FACTOR,
     MAX_PAIRS,
+    MAX_SYMBOLS_IN_FILTER,
     PRICES,
     DifferingFiles,
     PriceJump,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 MAX_TASKS = 64
 
 _ITEMS = "source string, reader int, checkpoint string, rows bigint"
-_MAX_SYMBOLS_IN_FILTER = 500
 
 
 def parse_parts(spark: SparkSession, parts: Sequence[Part], accept: bool) -> DataFrame:
@@ -322,7 +322,7 @@ def _known_range(extent: list, prefix: str = "") -> str | None:  # type: ignore[
         f"{prefix}ts BETWEEN TIMESTAMP '{row['first']}' AND TIMESTAMP '{row['last']}'",
         f"{prefix}timeframe IN ({', '.join(map(sql_text, sorted(row['timeframes'])))})",
     ]
-    if len(row["symbols"]) <= _MAX_SYMBOLS_IN_FILTER:
+    if len(row["symbols"]) <= MAX_SYMBOLS_IN_FILTER:
         terms.append(f"{prefix}symbol IN ({', '.join(map(sql_text, sorted(row['symbols'])))})")
     return " AND ".join(terms)
 

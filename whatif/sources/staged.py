@@ -46,6 +46,9 @@ MAX_DIFFERENT = 0.5
 MAX_PAIRS = 100
 """Pairs of files that are looked at."""
 
+MAX_SYMBOLS_IN_FILTER = 500
+"""Symbols of a delivery that a filter of the lake's bars names; of more, all symbols are read."""
+
 PRICES = ("open", "high", "low", "close", "volume")
 
 

@@ -76,11 +76,6 @@ def column(values: Sequence[Any]) -> Any:
     return np.array(values, dtype=_TYPES.get(type(values[0]))) if values else np.empty(0)
 
 
-def latency_of(given: RunInputs) -> int:
-    """Return the bars between decision and broker."""
-    return given.overlays.latency
-
-
 def settings(many: Sequence[RunInputs]) -> FloatArray:
     """Return broker and overlays of each configuration, (c, SETTINGS), as `loop.settings_of` reads them."""
     return np.array([_settings(given.execution, given.overlays) for given in many], dtype=np.float64)
