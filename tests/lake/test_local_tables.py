@@ -21,6 +21,7 @@ from whatif.lake import (
     append_rows,
     create_tables,
     insert_missing,
+    local_tables,
     set_properties,
     tag_pin,
     upsert_arrow,
@@ -275,3 +276,23 @@ def test_an_upsert_is_one_snapshot_and_keeps_all_other_rows(lake) -> None:
     # the file that held none of the replaced rows is the same
     assert {len(list(open_table(lake, "pairs").scan(snapshot_id=s.snapshot_id).plan_files()))
             for s in open_table(lake, "pairs").metadata.snapshots} == {1, 2}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("letters", "numbers", "ordered"),
+    [
+        (["a", "a", "b"], [1, 2, 1], True),
+        (["a", "a", "b"], [2, 2, 1], True),
+        (["a", "a", "b"], [2, 1, 3], False),
+        (["a", "b", "a"], [1, 2, 3], False),
+        (["a", None, "b"], [1, 2, 3], False),
+        (["a"], [1], True),
+        ([], [], True),
+    ],
+)
+def test_rows_that_come_in_the_tables_order_are_not_sorted(letters, numbers, ordered) -> None:
+    rows = pa.table({"k": pa.array(letters, pa.string()), "n": pa.array(numbers, pa.int32())})
+    assert local_tables._is_ordered(rows) is ordered
+    assert local_tables._ordered(PAIRS, rows).to_pylist() == sorted(
+        rows.to_pylist(), key=lambda row: (row["k"] is None, row["k"] or "", row["n"])
+    )

@@ -261,8 +261,22 @@ def _append(table: Table, spec: TableSpec, rows: pa.Table) -> None:
 
 
 def _ordered(spec: TableSpec, rows: pa.Table) -> pa.Table:
-    order = [(name, "ascending") for name in spec.sort_order]
-    return rows.sort_by(order) if order else rows
+    if _is_ordered(rows.select(list(spec.sort_order))):
+        return rows
+    return rows.sort_by([(name, "ascending") for name in spec.sort_order])
+
+
+def _is_ordered(columns: pa.Table) -> bool:
+    """Tell whether rows ascend, by the first column and in it by the next; ties and no columns are fine."""
+    tied = np.ones(max(columns.num_rows - 1, 0), dtype=bool)
+    for column in columns.itercolumns():
+        if column.null_count:
+            return False
+        before, after = column.slice(0, len(tied)), column.slice(1)
+        if (tied & pc.greater(before, after).to_numpy()).any():
+            return False
+        tied &= pc.equal(before, after).to_numpy()
+    return True
 
 
 @contextmanager
