@@ -18,7 +18,7 @@ from whatif.errors import LakeError, SourceError
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, read_bars, table_exists
 from whatif.session import get_spark
 from whatif.sources import IngestSpec
-from whatif.workflow import ingest
+from whatif.workflow import ingest, ingestion
 
 HEADER = "Date,Open,High,Low,Close,Volume"
 SPEC = IngestSpec(symbol="SPY", exchange="XNYS", timezone="America/New_York")
@@ -103,6 +103,49 @@ def test_a_copy_under_another_name_adds_no_bar(session, lake_home, tmp_path: Pat
     ingest([write(tmp_path / "a.csv", minute(0))], SPEC, lake_home, session)
     report = ingest([write(tmp_path / "b.csv", minute(0), minute(1))], SPEC, lake_home, session)
     assert (report.landed, report.already_there, report.corrected) == (1, 1, 0)
+
+
+def test_of_one_bar_the_later_file_stands(session, lake_home, tmp_path: Path) -> None:
+    others = [minute(n) for n in range(1, 5)]
+    files = [
+        write(tmp_path / "b2.csv", minute(0, close=10.5), *others),
+        write(tmp_path / "a1.csv", minute(0, close=9.5), *others),
+    ]
+    report = ingest(files, SPEC, lake_home, session)
+    assert (report.landed, dict(report.refused)) == (5, {"duplicate": 5})
+    assert read_bars(current_pin(lake_home, "bars"), "SPY", "1min").close.tolist() == [9.5, *[10.0] * 4]
+    assert {row["source"] for row in quarantine(lake_home)} == {str(files[0])}
+
+
+def test_bars_are_compared_with_their_own(session, lake_home, tmp_path: Path) -> None:
+    prices = {"SPY": 10.25, "IWM": 9.25, "QQQ": 10.75}
+    for symbol, close in prices.items():  # a file of the lake each, in no order
+        file = write(tmp_path / f"{symbol}.csv", *(minute(n, close) for n in range(4)))
+        assert ingest([file], replace(SPEC, symbol=symbol), lake_home, session).landed == 4
+    rows = [f"{symbol},{minute(n, close)}" for n in range(3, -1, -1) for symbol, close in prices.items()]
+    rows[0] = rows[0].replace("10.25", "10.5")
+    again = tmp_path / "again.csv"
+    again.write_text("\n".join([f"symbol,{HEADER}", *rows]) + "\n")
+    report = ingest([again], replace(SPEC, symbol=None, accept=True), lake_home, session)
+    assert (report.landed, report.already_there, report.corrected) == (0, 11, 1)
+
+
+def test_more_rows_than_this_process_may_hold_are_for_spark(
+    lake_home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "MAX_LOCAL_ROWS", 2)
+    file = write(tmp_path / "a.csv", minute(0), minute(1), minute(2))
+    with pytest.raises(SourceError, match="more than 2 rows: give --runner spark"):
+        ingest([file], SPEC, lake_home, runner="local")
+    assert not table_exists(lake_home, "bars")
+    monkeypatch.setattr(ingestion, "SparkDelivery", _asked_for_spark)
+    monkeypatch.setattr("whatif.session.get_spark", lambda *_: None)
+    with pytest.raises(RuntimeError, match="Spark is asked"):
+        ingest([file], SPEC, lake_home, runner="auto")
+
+
+def _asked_for_spark(*_: object) -> None:
+    raise RuntimeError("Spark is asked")
 
 
 def test_a_correction_updates_and_an_old_pin_keeps_the_old_value(session, lake_home, tmp_path: Path) -> None:
