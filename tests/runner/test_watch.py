@@ -238,9 +238,9 @@ class TestLog:
         item = WorkItem(("A",), "validate", modes(0, 3, 4))
         (tmp_path / "given").write_bytes(pickle.dumps((plan, item.to_json())))
         code = (
-            "import pickle, sys, pandas as pd; from whatif.runner.worker import evaluate\n"
+            "import pickle, sys; from whatif.runner.worker import evaluate\n"
             "plan, item = pickle.loads(open(sys.argv[1], 'rb').read())\n"
-            "list(evaluate(plan, iter([pd.DataFrame({'item': [item]})])))"
+            "list(evaluate(plan, [item]))"
         )
         command = [sys.executable, "-c", code, str(tmp_path / "given")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
