@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from whatif.errors import StatisticsError
-from whatif.stats.grid import Grid
+from whatif.stats.stability import Grid
 
 AXES = {"size": [300, 100, 200], "model": ["b", "a"], "costs": [{"fee": 0.0}, {"fee": 0.1}]}
 
