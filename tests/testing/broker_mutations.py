@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutants import Mutation
 
 _BROKER = "whatif.engines.compiled.broker"
+_BOOK = "whatif.engines.compiled.book"
 _LOOP = "whatif.engines.compiled.loop"
 
 _ARITHMETIC = (
@@ -61,7 +62,7 @@ _ARITHMETIC = (
     ),
 )
 
-_ORDER_OF_THINGS = (
+_ON_A_BAR = (
     (
         "a short's value stands still",
         "    if size == 0.0:\n        for k",
@@ -76,20 +77,30 @@ _ORDER_OF_THINGS = (
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
     ("exactly no cash fails the check", "costs) >= 0.0:", "costs) > 0.0:"),
     ("a refusal clears all that wait", "waiting = last", "waiting = 0"),
-    ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
     ("adding makes a position young", "if opened != 0.0 and size == opened:", "if opened != 0.0:"),
-    ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
     (
         "a refusal at execution is not counted",
         "if refused:\n            rejected += 1",
         "if refused:\n            rejected += 0",
     ),
-    ("high and low are swapped", "x.high[i], x.low[i]", "x.low[i], x.high[i]"),
     (
         "an order that waits takes its next bar's open",
         "book.order_close[k])\n            kept += 1\n            continue",
         "bar_open)\n            kept += 1\n            continue",
     ),
+    ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
+    ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
+    (
+        "the book's cash is the account's value",
+        "        cash[k] = held\n",
+        "        cash[k] = value\n",
+    ),
+)
+
+_ORDER_OF_THINGS = (
+    ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
+    ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
+    ("high and low are swapped", "x.high[i], x.low[i]", "x.low[i], x.high[i]"),
     (
         "the step sees no waiting orders",
         "now, waiting, minute",
@@ -105,8 +116,6 @@ _ORDER_OF_THINGS = (
         "minute, to_close = clock",
         "to_close, minute = clock",
     ),
-    ("the rest of a reversal is dropped", "elif rest != 0.0:", "elif rest is None:"),
-    ("the rest of a reversal is the whole order", "rest -= closed + opened", "rest -= 0.0 * opened"),
     ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
     (
         "the step sees a short's value as it was",
@@ -119,15 +128,11 @@ _ORDER_OF_THINGS = (
         "now = value",
     ),
     ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
-    (
-        "the book's cash is the account's value",
-        "        cash[k] = held\n",
-        "        cash[k] = value\n",
-    ),
 )
 
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
+    *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
 )
 """Changes of the compiled broker."""

@@ -25,7 +25,7 @@ import numpy as np
 
 from whatif.domain import PRICE_FIELDS, jit_step
 from whatif.engines import orders
-from whatif.engines.compiled import broker, columns, loop, step_placeholder
+from whatif.engines.compiled import book, broker, columns, loop, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
@@ -204,6 +204,7 @@ def _digest(text: str, identity: str) -> str:
 
 
 _SOURCES = (
+    book,
     broker,
     columns,
     orders,

@@ -19,7 +19,7 @@ from whatif.domain import (
     write_trips,
 )
 from whatif.engines.base import Measured, MeasuredRuns
-from whatif.engines.compiled.loop import (
+from whatif.engines.compiled.book import (
     BARS_HELD,
     CLOSED,
     CLOSED_FEE,

@@ -27,9 +27,7 @@ from whatif.engines.arrays import (
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat
-from whatif.engines.compiled.columns import column, kind_of, settings
-from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
-from whatif.engines.compiled.loop import (
+from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
     BAD_INTENT,
@@ -43,6 +41,8 @@ from whatif.engines.compiled.loop import (
     Outcomes,
     Runs,
 )
+from whatif.engines.compiled.columns import column, kind_of, settings
+from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
 from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
 from whatif.engines.language.plain import numpys_warnings_off

@@ -1,0 +1,321 @@
+"""Book of one run: its settings, the room it writes to, the orders that wait, and what is filled on a bar.
+
+Nothing here depends on a strategy, so that it is compiled once for all of a process's loops.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+from whatif.domain import inlinable, inlinable_lean
+from whatif.engines.compiled.broker import (
+    Costs,
+    Slippage,
+    account_value,
+    cash_after_check,
+    executed,
+    fill_price,
+)
+from whatif.strategies import (
+    BUY,
+    CLOSE,
+    HOLD,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    OverlayRules,
+)
+from whatif.typing import FloatArray, IntArray
+
+BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER = 1, 2, 3, 4
+"""Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
+size, or there were more executions than the book has room for, or an order fills fields beyond its size."""
+
+CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
+"""Rows of a book's executions."""
+
+Position: TypeAlias = tuple[float, float, float, float]
+"""Cash, size, entry price, and what the account was worth when it was last looked at."""
+
+
+class Clock(NamedTuple):
+    """Whole minutes from the session's open to each bar's start, and from there to its close, (n,)."""
+
+    minute: IntArray
+    to_close: IntArray
+
+
+class Broker(NamedTuple):
+    """Settings of the broker: cash at the start, costs, and when and how orders are checked and filled."""
+
+    cash: float
+    costs: Costs
+    slippage: Slippage
+    checksubmit: bool
+    coc: bool
+
+
+class Runs(NamedTuple):
+    """What c configurations of a strategy with s series differ in.
+
+    Attributes
+    ----------
+    addresses : int64 array (c, s)
+        Where the values of each series lie, `stop` of them, in the kernel's order: the bars' own first.
+    values : tuple of arrays (c,)
+        Of each parameter, what the step reads as ``p.name``.
+    settings : float64 array (c, SETTINGS)
+        Broker and overlays, see `settings_of`.
+    """
+
+    addresses: IntArray
+    values: tuple[Any, ...]
+    settings: FloatArray
+
+
+class Book(NamedTuple):
+    """Room that one call after the other writes to; m bars in the window, k periods, f executions.
+
+    Attributes
+    ----------
+    row : int64 array (f,)
+        Row of each execution, counted from the window's first bar; one configuration after the other.
+    executions : float64 array (6, f)
+        Executions as in `whatif.domain.fills.Fills`, rows as above; the last one is not written to.
+    order_size, order_rest, order_close : float64 arrays (m + 1,)
+        Orders that wait: signed size, what of it is not filled yet, and close of the bar they were
+        made on.
+    scratch, memory : float64 arrays
+        Of the step, and of the overlays.
+    equity : float64 array (m,)
+        Value at each bar's close, of the configuration that ran last.
+    cash : float64 array (m,) or (0,)
+        Cash at each bar's close; left alone if it is empty.
+    at_work : int64 array (1,)
+        The configuration that runs, or ran last.
+    """
+
+    row: IntArray
+    executions: FloatArray
+    order_size: FloatArray
+    order_rest: FloatArray
+    order_close: FloatArray
+    scratch: FloatArray
+    memory: FloatArray
+    equity: FloatArray
+    cash: FloatArray
+    at_work: IntArray
+
+
+class Outcomes(NamedTuple):
+    """What runs ended with, of c configurations and k periods.
+
+    Attributes
+    ----------
+    money : float64 array (c, 5)
+        Equity and position at the last bar's close, maximum drawdown in percent, equity of all bars
+        added up, and the amount of the intent that a run ended early with.
+    counts : int64 array (c, 7)
+        Executions; orders refused for want of cash; longest stay below a peak in bars; bars at whose
+        close a position was held; 0, or why the run ended early; on which row, and with which code (of
+        an order with fields filled: which ones).
+    levels : float64 array (c, k + 1)
+        The initial cash, and equity at each period's end.
+    """
+
+    money: FloatArray
+    counts: IntArray
+    levels: FloatArray
+
+
+FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
+FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
+"""Columns of `Outcomes`."""
+
+SETTINGS = 17
+"""Numbers that say what broker and overlays do."""
+
+
+class Account(NamedTuple):
+    """Cash, signed size, average entry price, and the row on which the position was opened."""
+
+    cash: float
+    size: float
+    price: float
+    opened_row: int
+
+
+class OrderCount(NamedTuple):
+    """Orders that wait, whether the newest is unchecked, place of the next execution, and orders refused."""
+
+    waiting: int
+    unchecked: bool
+    fills: int
+    rejected: int
+
+
+class Asked(NamedTuple):
+    """Why the step was asked no further.
+
+    Attributes
+    ----------
+    failed : int
+        0, or why the run ends here.
+    code, amount : int, float
+        What is said of that: the step's answer; of an order that fills fields, which ones, in place of
+        the code; of an order of no usable size, that size in place of the amount.
+    order : float
+        Signed size of the order that is to be kept; 0.0 for none.
+    """
+
+    failed: int
+    code: int
+    amount: float
+    order: float
+
+
+@inlinable_lean
+def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, int]:
+    """Return broker, rules and latency of a configuration from its row of `settings` (c, SETTINGS)."""
+    row = settings[run]
+    costs = (float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0)
+    slippage = (
+        float(row[4]),
+        float(row[5]),
+        float(row[6]) != 0.0,
+        float(row[7]) != 0.0,
+        float(row[8]) != 0.0,
+    )
+    broker = Broker(float(row[0]), costs, slippage, float(row[9]) != 0.0, float(row[10]) != 0.0)
+    rules = OverlayRules(float(row[11]), float(row[12]), int(row[13]), int(row[14]), float(row[15]))
+    return broker, rules, int(row[16])
+
+
+@inlinable_lean
+def mark_equity(
+    closes: FloatArray, equity: FloatArray, cash: FloatArray, position: Position, costs: Costs
+) -> float:
+    """Write what an account is worth at the closes of bars on which nothing is filled.
+
+    Parameters
+    ----------
+    closes, equity : float64 arrays (b,)
+        Closes of those bars, at least one, and what is written to.
+    cash : float64 array (b,) or (0,)
+        Written to as well, if there is room.
+
+    Returns
+    -------
+    float
+        What it is worth at the last of them.
+    """
+    held, size, price, value = position
+    if size == 0.0:
+        for k in range(len(equity)):
+            equity[k] = value
+    else:
+        for k in range(len(equity)):
+            equity[k] = account_value(held, size, price, closes[k], costs)
+    for k in range(len(cash)):
+        cash[k] = held
+    return float(equity[len(equity) - 1])
+
+
+@inlinable
+def is_intent(code: int, amount: float) -> bool:
+    """Return whether a code is one of the intents, and the amount one that it may have."""
+    if code == HOLD:
+        return True
+    known = code in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
+    return known and math.isfinite(amount) and (amount >= 0.0 or code not in (BUY, SELL))
+
+
+@inlinable_lean
+def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> None:
+    """Write an order that waits, of which `rest` is not filled, to place `at` of a book."""
+    book.order_size[at] = order
+    book.order_rest[at] = rest
+    book.order_close[at] = close
+
+
+@inlinable_lean
+def write_execution(
+    book: Book,
+    at: int,
+    row: int,
+    closed: float,
+    opened: float,
+    price: float,
+    closed_fee: float,
+    opened_fee: float,
+) -> None:
+    """Write an execution on a row of the window to place `at` of a book."""
+    book.row[at] = row
+    book.executions[CLOSED, at] = closed
+    book.executions[OPENED, at] = opened
+    book.executions[PRICE, at] = price
+    book.executions[CLOSED_FEE, at] = closed_fee
+    book.executions[OPENED_FEE, at] = opened_fee
+
+
+@inlinable_lean
+def fill_orders(
+    i: int,
+    first: int,
+    bar: tuple[float, float, float],
+    account: Account,
+    orders: OrderCount,
+    broker: Broker,
+    book: Book,
+    limit: int,
+) -> tuple[bool, Account, OrderCount]:
+    """Check cash for the newest order that waits if that is to do, and fill what fills on row `i`.
+
+    Parameters
+    ----------
+    bar : tuple of float
+        Its open, high and low.
+    limit : int
+        Place in the book from which on there is no room for executions.
+
+    Returns
+    -------
+    bool, Account, OrderCount
+        Whether the book had room for all executions; account and orders after them.
+    """
+    cash, size, price, opened_row = account
+    waiting, unchecked, fills, rejected = orders
+    bar_open, high, low = bar
+    if unchecked and broker.checksubmit:
+        last = waiting - 1
+        order, at = book.order_size[last], book.order_close[last]
+        if not cash_after_check(cash, size, price, order, at, broker.costs) >= 0.0:
+            rejected += 1
+            waiting = last
+    kept = 0
+    for k in range(waiting):
+        order, rest = book.order_size[k], book.order_rest[k]
+        at = fill_price(order, book.order_close[k] if broker.coc else bar_open, high, low, broker.slippage)
+        if math.isnan(at):
+            keep_order(book, kept, order, rest, book.order_close[k])
+            kept += 1
+            continue
+        cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
+            cash, size, price, rest, at, broker.costs
+        )
+        rest -= closed + opened
+        if refused:
+            rejected += 1
+        elif rest != 0.0:
+            # the parts of a reversal need not add up to its size; the order lives on
+            keep_order(book, kept, order, rest, book.order_close[k])
+            kept += 1
+        if closed != 0.0 or opened != 0.0:
+            if fills == limit:
+                return False, account, orders
+            write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
+            fills += 1
+        if opened != 0.0 and size == opened:
+            opened_row = i
+    return True, Account(cash, size, price, opened_row), OrderCount(kept, False, fills, rejected)
