@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain import Overlays, inlinable
+from whatif.domain import Overlays, inlinable, inlinable_lean
 from whatif.strategies.intents import (
     BUY,
     CLOSE,
@@ -94,7 +94,7 @@ def units_for_share(share: float, value: float, close: float) -> float:
     return float(int(units)) if units < _WHOLE_FROM else units
 
 
-@inlinable
+@inlinable_lean
 def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, rules: OverlayRules) -> bool:
     """Return whether an open position has reached its stop, its target or its age.
 
@@ -116,7 +116,7 @@ def has_to_leave(close: float, size: float, entry_price: float, bars_held: int, 
     return close >= entry_price * (1.0 + rules.stop_loss) or close <= entry_price * (1.0 - rules.take_profit)
 
 
-@inlinable
+@inlinable_lean
 def apply_overlays(
     code: int,
     amount: float,
@@ -181,7 +181,7 @@ def apply_overlays(
     return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, close))
 
 
-@inlinable
+@inlinable_lean
 def delay(code: int, amount: float, row: int, latency: int, memory: FloatArray) -> Intent:
     """Keep an intent for `latency` bars and return the one that is due.
 
