@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from whatif.errors import StudyError
-from whatif.paths import bounded_text, broken_rule, hidden_character, inside, regular_file, shown
+from whatif.paths import bounded_text, broken_rule, inside, regular_file
+from whatif.texts import hidden_character
 
 HOSTILE = {
     "/etc/x.py": "is absolute",
@@ -119,9 +120,3 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         bounded_text(tmp_path / "text", "thing", 3, StudyError)
     with pytest.raises(FileNotFoundError):
         bounded_text(tmp_path / "none", "thing", 3, StudyError)
-
-
-def test_what_is_shown_is_short_and_acts_on_no_screen() -> None:
-    assert shown("a'b") == '"a\'b"'
-    assert shown("\x1b[2J\u202e") == "'\\x1b[2J\\u202e'"
-    assert shown("x" * 500, 10) == "'xxxxxxxxxx'\u2026"

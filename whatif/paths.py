@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from whatif.errors import WhatIfError
+from whatif.texts import hidden_character, shown
 
 MAX_NAME_BYTES = 255
 """Longest name that file systems keep, in UTF-8."""
@@ -22,14 +23,6 @@ MAX_PATH_BYTES = 4_000
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
-_FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories of what shows no character: controls, direction marks, halves of pairs, line breaks."""
-
-
-def hidden_character(text: str) -> str:
-    """Return the first character of `text` that a screen does not show as one, escaped; "" if none is."""
-    found = next((char for char in text if unicodedata.category(char) in _FORBIDDEN), "")
-    return f"\\u{ord(found):04x}" if found else ""
 
 
 def inside(folder: Path, name: str, what: str, error: type[WhatIfError]) -> Path:
@@ -178,27 +171,6 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-
-
-def visible(text: str, keep: str = "") -> str:
-    """Return `text` with what acts on a screen, or shows nothing, written out; the characters `keep` stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"\\u{ord(char):04x}" if unicodedata.category(char) in _FORBIDDEN and char not in keep else char
-        for char in text
-    )
-
-
-def shown(text: str, most: int = 120) -> str:
-    """Return `text` as a quoted literal of bounded length, without characters that act on a screen."""
-    literal = ascii(text[:most]) if hidden_character(text[:most]) else repr(text[:most])
-    return literal if len(text) <= most else f"{literal}…"
-
-
-def shortened(text: str, most: int) -> str:
-    """Return a text, or its first `most` characters and … if there are more."""
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _resolved(path: Path, what: str, error: type[WhatIfError]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutants import Mutation
 
 _BROKER = "whatif.engines.compiled.broker"
+_ASK = "whatif.engines.compiled.asking"
 _BOOK = "whatif.engines.compiled.book"
 _LOOP = "whatif.engines.compiled.loop"
 
@@ -98,9 +99,19 @@ _ON_A_BAR = (
 )
 
 _ORDER_OF_THINGS = (
+    ("high and low are swapped", "highs[i], lows[i])", "lows[i], highs[i])"),
+    ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
+    ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
+)
+
+_ASKING = (
+    (
+        "minutes are swapped",
+        "minute, to_close = minutes",
+        "to_close, minute = minutes",
+    ),
     ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
     ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
-    ("high and low are swapped", "x.high[i], x.low[i]", "x.low[i], x.high[i]"),
     (
         "the step sees no waiting orders",
         "now, waiting, minute",
@@ -112,12 +123,6 @@ _ORDER_OF_THINGS = (
         "held, now, now",
     ),
     (
-        "minutes are swapped",
-        "minute, to_close = clock",
-        "to_close, minute = clock",
-    ),
-    ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
-    (
         "the step sees a short's value as it was",
         "        if size != 0.0:\n            now",
         "        if size > 0.0:\n            now",
@@ -127,12 +132,12 @@ _ORDER_OF_THINGS = (
         "now = account_value(cash, size, price, x.close[i], costs)",
         "now = value",
     ),
-    ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
 )
 
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
+    *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
 )
 """Changes of the compiled broker."""

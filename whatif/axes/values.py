@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from whatif.paths import shown
+from whatif.texts import shown
 
 MAX_POINTS = 500_000
 """Points of a grid that a driver holds, and so values of an axis; they are counted before any is made."""

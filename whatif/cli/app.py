@@ -20,11 +20,11 @@ import whatif
 from whatif.cli import lake, stop, studies, submit, tools
 from whatif.errors import MachineError, SubmitError, WhatIfError
 from whatif.masking import masked
-from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.runner import warm_up
 from whatif.session import launched, start_ahead
 from whatif.startup import collect_seldom
+from whatif.texts import visible
 
 FAILED = 1
 REFUSED = 2

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from whatif.errors import SourceError
-from whatif.paths import visible
 from whatif.pins import LakeLocation
+from whatif.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd

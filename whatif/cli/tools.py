@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from whatif.paths import visible
 from whatif.pins import LakeLocation
 from whatif.plugins import BrokenPlugin, Seam
+from whatif.texts import visible
 
 
 def demo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from whatif.paths import hidden_character
+from whatif.texts import hidden_character
 
 MAX_SYMBOL = 100
 """Longest symbol, characters."""

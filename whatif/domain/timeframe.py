@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from whatif.errors import StudyError
-from whatif.paths import shown
+from whatif.texts import shown
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US

@@ -139,12 +139,12 @@ class SharedArrays:
         return self._known[id(expression)][0]
 
 
-def addresses_of(arrays: Iterable[FloatArray]) -> list[int]:
+def addresses_of(arrays: Iterable[FloatArray | IntArray]) -> list[int]:
     """Return where the values of contiguous arrays, (n,) each, lie; whoever uses that keeps them alive."""
     return [_address_of(array) for array in arrays]
 
 
-def _address_of(array: FloatArray) -> int:
+def _address_of(array: FloatArray | IntArray) -> int:
     return int(array.__array_interface__["data"][0])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.registry import Indicator, get_indicator
-from whatif.paths import shown
+from whatif.texts import shown
 from whatif.typing import FloatArray
 
 ArrayCache: TypeAlias = MutableMapping[Hashable, Any]

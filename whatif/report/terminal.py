@@ -15,11 +15,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from whatif.paths import visible
 from whatif.report import words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.folds_page import fold_heads, fold_rows
+from whatif.texts import visible
 
 TOP = 10
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from whatif.errors import StrategyError, StudyError
-from whatif.paths import shown
 from whatif.search.configuration import Configuration
 from whatif.search.contract import PointIndex
 from whatif.search.space import Setting, Space, Strategy
 from whatif.study import Study, digest
+from whatif.texts import shown
 
 RESULTS_VERSION = 4
 """Counts changes of any fill or metric; part of every `config_id`, so that no old row is reused."""

@@ -14,10 +14,10 @@ from whatif.calendars import canonical_exchange
 from whatif.domain import canonical_timeframe
 from whatif.errors import SourceError, WhatIfError
 from whatif.masking import masked
-from whatif.paths import hidden_character
 from whatif.sources.base import Source
 from whatif.sources.chunk import COLUMNS, Chunk
 from whatif.sources.spec import check_exchange
+from whatif.texts import hidden_character
 
 _NEEDED = ("ts", "open", "high", "low", "close", "volume")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from whatif.errors import SourceError
 from whatif.masking import masked
-from whatif.paths import hidden_character, shown
 from whatif.sources.kinds import file_kinds
 from whatif.sources.opening import explanation, file_system
+from whatif.texts import hidden_character, shown
 
 MAX_ENTRIES = 200_000
 """Files and folders that the search for one delivery looks at: below a second of a local disk."""

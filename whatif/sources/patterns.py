@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.errors import SourceError
-from whatif.paths import shown
+from whatif.texts import shown
 
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0}
 """Time formats that count from 1970-01-01 UTC, and microseconds in their unit (0: below one)."""

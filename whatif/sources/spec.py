@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from whatif.domain import broken_symbol, canonical_timeframe
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
 from whatif.exchanges import time_zone
-from whatif.paths import shown
 from whatif.sources.numbers import NumberStyle, number_style
 from whatif.sources.patterns import EPOCH_FORMATS, check_time_format
 from whatif.sources.zones import check_timezone
+from whatif.texts import shown
 
 STAMPS = ("start", "end")
 TARGETS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")

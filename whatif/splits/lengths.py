@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from whatif.domain import duration_us
-from whatif.paths import shortened
+from whatif.texts import shortened
 
 MAX_SESSIONS = 100_000
 """Sessions of a window or an embargo; no calendar holds more."""

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
 from whatif.models import SEAM as MODELS
-from whatif.paths import bounded_text, shortened
+from whatif.paths import bounded_text
 from whatif.searches import SEAM as SEARCHES
 from whatif.splits import SEAM as SPLITS
 from whatif.study.model import Study
+from whatif.texts import shortened
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
 
 MAX_LINES, MAX_LINE = 30, 1_000

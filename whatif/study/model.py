@@ -26,12 +26,13 @@ from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, durat
 from whatif.errors import EngineError, nearest
 from whatif.models import SEAM as MODELS
 from whatif.models import ModelKind
-from whatif.paths import broken_rule, shown
+from whatif.paths import broken_rule
 from whatif.searches import SEAM as SEARCHES
 from whatif.searches import Search
 from whatif.section import Section
 from whatif.splits import SEAM as SPLITS
 from whatif.splits import Split
+from whatif.texts import shown
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]

@@ -18,12 +18,13 @@ from tempfile import TemporaryDirectory
 
 from whatif.conf_files import jobs_dir
 from whatif.errors import StrategyError, StudyError, SubmitError
-from whatif.paths import bounded_text, broken_rule, inside, regular_file, shown
+from whatif.paths import bounded_text, broken_rule, inside, regular_file
 from whatif.strategies import BUILTIN, MAX_HELPERS, helpers_of
 from whatif.strategies import strategy_file as strategy_path
 from whatif.study import Study, load_study
 from whatif.submit.clients import client
 from whatif.submit.store import Store, is_s3
+from whatif.texts import shown
 
 STUDY_FILE = "study.yaml"
 HELPERS_FILE = "helpers.json"

@@ -41,7 +41,7 @@ run = run_engine(BacktestTask([bars], spec, spec.validate({})), "compiled")
 stats = []
 for name, module in sys.modules.items():
     if name.startswith("whatif_kernel_"):
-        found = module.run_many.stats
+        found = module.ask_step.stats
         stats.append([name, sum(found.cache_hits.values()), sum(found.cache_misses.values())])
 print(json.dumps({"fills": run.fills.size.tolist(), "stats": stats, "folder": str(folder.kernel_folder())}))
 """

@@ -39,11 +39,25 @@ Position: TypeAlias = tuple[float, float, float, float]
 """Cash, size, entry price, and what the account was worth when it was last looked at."""
 
 
-class Clock(NamedTuple):
-    """Whole minutes from the session's open to each bar's start, and from there to its close, (n,)."""
+class Asking(NamedTuple):
+    """How a strategy's compiled part is called.
 
-    minute: IntArray
-    to_close: IntArray
+    Attributes
+    ----------
+    address : int
+        Where its machine code lies; where numba is told to compile nothing, the function itself.
+    lookback : int
+        Row before which the step is not called.
+    series_at : int
+        Where `Runs.addresses` lie.
+    places_at : int
+        Where the memory lies that its calls share, see `calling`.
+    """
+
+    address: Any
+    lookback: int
+    series_at: int
+    places_at: int
 
 
 class Broker(NamedTuple):
@@ -63,14 +77,11 @@ class Runs(NamedTuple):
     ----------
     addresses : int64 array (c, s)
         Where the values of each series lie, `stop` of them, in the kernel's order: the bars' own first.
-    values : tuple of arrays (c,)
-        Of each parameter, what the step reads as ``p.name``.
     settings : float64 array (c, SETTINGS)
         Broker and overlays, see `settings_of`.
     """
 
     addresses: IntArray
-    values: tuple[Any, ...]
     settings: FloatArray
 
 
@@ -160,6 +171,8 @@ class Asked(NamedTuple):
 
     Attributes
     ----------
+    row : int
+        The row that it was asked on last.
     failed : int
         0, or why the run ends here.
     code, amount : int, float
@@ -169,6 +182,7 @@ class Asked(NamedTuple):
         Signed size of the order that is to be kept; 0.0 for none.
     """
 
+    row: int
     failed: int
     code: int
     amount: float

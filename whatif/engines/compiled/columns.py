@@ -1,68 +1,38 @@
-"""What many configurations of one kernel differ in, as columns of numbers and as addresses of series."""
+"""What many configurations of one kernel differ in, as columns of numbers, read by their addresses."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import lower_builtin, overload, type_callable
-from numba.np.arrayobj import make_array, populate_array
 
 from whatif.domain import Execution, Overlays
 from whatif.engines.base import RunInputs
+from whatif.engines.compiled.calling import (
+    COLUMNS,
+    MEMORY,
+    MEMORY_LENGTH,
+    MINUTE,
+    PLACES,
+    SCRATCH,
+    SCRATCH_LENGTH,
+    STOP,
+    TO_CLOSE,
+)
 from whatif.strategies import overlay_rules
-from whatif.typing import FloatArray
-
-_TYPES: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64}
-_KIND = types.Array(types.float64, 1, "C", readonly=True)
+from whatif.typing import FloatArray, IntArray
 
 
-def view_at(address: int, count: int) -> FloatArray:
-    """Return the `count` values at an address as a read-only float64 array, which does not own them."""
-    values = (ctypes.c_double * count).from_address(int(address))
-    view = np.frombuffer(memoryview(values).cast("B"), dtype=np.float64)
-    view.flags.writeable = False
-    return view
+def cell_text(kind: type, column: int) -> str:
+    """Return the text by which a kernel reads its configuration's number of a type, as Python's own number.
 
-
-@type_callable(view_at)  # type: ignore[untyped-decorator]  # numba has no types
-def _type(_context: Any) -> Any:
-    # numba tells the arguments by their names
-    def typed(address: Any, count: Any) -> Any:
-        whole = isinstance(address, types.Integer) and isinstance(count, types.Integer)
-        return _KIND if whole else None
-
-    return typed
-
-
-@lower_builtin(view_at, types.int64, types.int64)  # type: ignore[untyped-decorator]
-def _emit(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-    array = make_array(_KIND)(context, builder)
-    width = ir.Constant(args[1].type, 8)
-    populate_array(
-        array,
-        data=builder.inttoptr(args[0], context.get_data_type(types.float64).as_pointer()),
-        shape=cgutils.pack_array(builder, [args[1]]),
-        strides=cgutils.pack_array(builder, [width]),
-        itemsize=width,
-        meminfo=None,
-    )
-    return array._getvalue()
-
-
-def cell(column: Any, run: int) -> Any:
-    """Return an element of a column, (c,), as Python's own number: no step sees one of numpy's."""
-    return column[run].item()
-
-
-@overload(cell)
-def _cell(column, run):  # type: ignore[no-untyped-def]  # numba compares the two signatures
-    return lambda column, run: column[run]
+    `columns` there are the addresses of columns (c,), `run` the place of the configuration.
+    """
+    view = "view_at" if kind is float else "whole_at"
+    text = f"{view}(columns[{column}], run + 1)[run]"
+    return f"float({text})" if kind is float else f"int({text}) != 0" if kind is bool else f"int({text})"
 
 
 def kind_of(given: RunInputs) -> tuple[Any, ...]:
@@ -71,13 +41,34 @@ def kind_of(given: RunInputs) -> tuple[Any, ...]:
     return given.overlays.is_on, params
 
 
-def column(values: Sequence[Any]) -> Any:
-    """Return values of one type, bool, int or float, as an array (c,)."""
-    return np.array(values, dtype=_TYPES.get(type(values[0]))) if values else np.empty(0)
+def column(values: Sequence[Any]) -> FloatArray | IntArray:
+    """Return values of one type, bool, int or float, as an array (c,) of what `cell_text` reads."""
+    if type(values[0]) is float:
+        return np.array(values, dtype=np.float64)
+    return np.array(values, dtype=np.int64)
+
+
+def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int) -> IntArray:
+    """Return what the calls of a strategy's compiled part share, (PLACES,).
+
+    Parameters
+    ----------
+    addresses : sequence of int
+        Of the minutes from the session's open to each bar, of those from there to its close, of the
+        step's and of the overlays' memory, and of the addresses of the parameters' columns.
+    scratch, memory : int
+        Length of the step's and of the overlays' memory.
+    stop : int
+        Bars of each series.
+    """
+    places = np.empty(PLACES, dtype=np.int64)
+    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS]] = addresses
+    places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP]] = scratch, memory, stop
+    return places
 
 
 def settings(many: Sequence[RunInputs]) -> FloatArray:
-    """Return broker and overlays of each configuration, (c, SETTINGS), as `loop.settings_of` reads them."""
+    """Return broker and overlays of each configuration, (c, SETTINGS), as `book.settings_of` reads them."""
     return np.array([_settings(given.execution, given.overlays) for given in many], dtype=np.float64)
 
 

@@ -2,7 +2,7 @@
 
 Numba keeps what it compiled beside the file that holds the function, and not at all if the
 function was made inside another one and calls what was given to that. So each strategy gets a
-file of its own: the text of `loop` with the strategy's step, arrays and parameters put in, named
+file of its own: the text of `asking` with the strategy's step, arrays and parameters put in, named
 by a digest of everything that the machine code depends on. It is never rewritten.
 """
 
@@ -25,8 +25,10 @@ import numpy as np
 
 from whatif.domain import PRICE_FIELDS, jit_step
 from whatif.engines import orders
-from whatif.engines.compiled import book, broker, columns, loop, step_placeholder
+from whatif.engines.compiled import asking, book, broker, calling, columns, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
+from whatif.engines.compiled.calling import TYPES, address_of
+from whatif.engines.compiled.columns import cell_text
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
 from whatif.engines.language.order_answers import as_order
@@ -47,10 +49,8 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
     seen_of,
     series_of,
     step,
-    values_of,
 )
 """
-_KIND = {bool: "bool", int: "int", float: "float"}
 
 STEPS: dict[str, Callable[..., Any]] = {}
 """Compiled steps by the digest of their kernel, for the kernel's module to take."""
@@ -58,22 +58,32 @@ STEPS: dict[str, Callable[..., Any]] = {}
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A strategy's own loop.
+    """What is compiled for a strategy.
 
     Attributes
     ----------
-    run : callable
-        `whatif.engines.compiled.loop.run_many` with this strategy's step; raises `RefusedByNumbaError`
-        where that cannot be compiled.
+    asking : CompileWithFallback
+        `whatif.engines.compiled.asking.ask_step` with this strategy's step.
     series : tuple of str
         Names of the series it takes, in order.
     numbers : tuple of str
         Names of the parameters it takes, in order; the others are part of its text.
     """
 
-    run: CompileWithFallback
+    asking: CompileWithFallback
     series: tuple[str, ...]
     numbers: tuple[str, ...]
+
+    @functools.cached_property
+    def address(self) -> Any:
+        """Where the machine code lies, compiled now if it is not on disk, see `calling.address_of`.
+
+        Raises
+        ------
+        RefusedByNumbaError
+            If the step cannot be compiled.
+        """
+        return address_of(self.asking.compile(TYPES))
 
 
 @dataclass(frozen=True)
@@ -100,63 +110,68 @@ def kernel_of(strategy: Identified, params: Mapping[str, object], overlaid: bool
     EngineError
         If no folder can be written to.
     """
-    texts = tuple((name, value) for name, value in params.items() if isinstance(value, str))
-    return _kernel(strategy, tuple(params), texts, overlaid)
+    kinds = tuple((name, v if isinstance(v, str) else type(v)) for name, v in params.items())
+    return _kernel(strategy, kinds, overlaid)
 
 
 @functools.lru_cache(maxsize=256)
-def _kernel(
-    strategy: Identified, names: tuple[str, ...], texts: tuple[tuple[str, str], ...], overlaid: bool
-) -> Kernel:
+def _kernel(strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
-    numbers = tuple(name for name in names if name not in dict(texts))
-    orders = strategy.spec.answers_orders
-    text = kernel_text(series, names, dict(texts), overlaid, orders)
-    makers = [functools.partial(_loop, strategy, text, lean) for lean in (True, False)]
+    numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
+    text = kernel_text(series, dict(kinds), overlaid, strategy.spec.answers_orders)
+    makers = [functools.partial(_asking, strategy, text, lean) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
     return Kernel(CompileWithFallback(makers), series, numbers)
 
 
-def _loop(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
-    """Return a strategy's loop; a `lean` one makes no array, list or text while it runs."""
+def _asking(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
+    """Return a strategy's `ask_step`; a `lean` one makes no array, list or text while it runs."""
     text = _text_of(text, lean)
     digest = _digest(text, strategy.identity)
     if digest not in STEPS:
         STEPS[digest] = compiled_step(strategy.spec.step, lean, strategy.spec.answers_orders)
-    run: Callable[..., Any] = _module(text, digest).run_many
-    return run
+    asking: Callable[..., Any] = _module(text, digest).ask_step
+    return asking
 
 
 def _text_of(text: str, lean: bool) -> str:
     return text if lean else text.replace("jit_lean", "jit").replace("inlinable_lean", "inlinable")
 
 
-def kernel_text(
-    series: tuple[str, ...], names: tuple[str, ...], texts: Mapping[str, str], overlaid: bool, orders: bool
-) -> str:
-    """Return the source of a kernel's module, all but its step, which may answer with `orders`."""
-    numbers = [name for name in names if name not in texts]
+def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: bool, orders: bool) -> str:
+    """Return the source of a kernel's module, all but its step, which may answer with `orders`.
+
+    Parameters
+    ----------
+    series : tuple of str
+        What the step reads as ``x.name``.
+    kinds : mapping of str to type or str
+        Type of each parameter; of one that is text, its value.
+    overlaid, orders : bool
+        Whether there are overlays, and whether the step may answer with an `Order`.
+    """
+    numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
     seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
     values = ", ".join(
-        repr(texts[name]) if name in texts else f"values[{numbers.index(name)}]" for name in names
+        repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
+        for name, kind in kinds.items()
     )
-    opened = _tuple(f"view_at(addresses[run, {k}], count)" for k in range(len(series)))
-    cells = _tuple(f"cell(columns[{k}], run)" for k in range(len(numbers)))
+    opened = _tuple(f"view_at(addresses[{k}], count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
 from numba.extending import register_jitable
 
+from whatif.engines.compiled.calling import view_at
 from whatif.engines.compiled.kernel import STEPS
-from whatif.engines.compiled.columns import cell, view_at
 from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
 State = namedtuple("State", {tuple(step_placeholder.State._fields)!r})
 Arrays = namedtuple("Arrays", {series!r})
-Params = namedtuple("Params", {names!r})
+Params = namedtuple("Params", {tuple(kinds)!r})
 step = STEPS[__name__.rpartition("_")[2]]
 
 
@@ -171,23 +186,20 @@ def seen_of(series, row):
 
 
 @register_jitable
-def params_of(values):
-    return Params({values})
-
-
-@register_jitable
-def series_of(addresses, run, count):
+def series_of(series_at, count):
+    addresses = whole_at(series_at, {len(series)})
     return {opened}
 
 
 @register_jitable
-def values_of(columns, run):
-    return {cells}
+def params_of(columns_at, run):
+    columns = whole_at(columns_at, {len(numbers)})
+    return Params({values})
 
 """
-    source = inspect.getsource(loop)
+    source = inspect.getsource(asking)
     if source.count(_IMPORT) != 1:
-        raise EngineError(f"whatif.engines.compiled.loop must hold this line once: {_IMPORT!r}")
+        raise EngineError(f"whatif.engines.compiled.asking must hold this line once: {_IMPORT!r}")
     return source.replace(_IMPORT, own)
 
 
@@ -206,6 +218,7 @@ def _digest(text: str, identity: str) -> str:
 _SOURCES = (
     book,
     broker,
+    calling,
     columns,
     orders,
     *(sys.modules[f"whatif.strategies.{name}"] for name in ("intents", "overlays")),
@@ -319,5 +332,5 @@ def _module(text: str, digest: str) -> types.ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    keep_private(module.run_many)
+    keep_private(module.ask_step)
     return module

@@ -1,20 +1,11 @@
-"""One configuration over one window: the loop that becomes machine code.
-
-`kernel` writes this module's text to a file of its own for each strategy, with the strategy's
-step in place of the one imported from `step_placeholder`. It must therefore stand for itself.
-"""
+"""Many configurations over one window: the loop around a strategy's compiled part, itself compiled once."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from whatif.domain import inlinable_lean, jit_lean, pick_levels, tally_array
+from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array
 from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
-    BAD_INTENT,
-    BAD_ORDER,
-    BAD_SIZE,
     BARS_HELD,
     CODE,
     DEEPEST,
@@ -27,111 +18,33 @@ from whatif.engines.compiled.book import (
     REJECTED,
     SIZE,
     Account,
-    Asked,
+    Asking,
     Book,
     Broker,
-    Clock,
     OrderCount,
     Outcomes,
     Runs,
     fill_orders,
-    is_intent,
     keep_order,
     mark_equity,
     settings_of,
 )
-from whatif.engines.compiled.broker import Costs, account_value, order_size
-from whatif.engines.compiled.step_placeholder import (
-    ORDERS,
-    OVERLAID,
-    State,
-    arrays_of,
-    params_of,
-    seen_of,
-    series_of,
-    step,
-    values_of,
-)
-from whatif.engines.orders import LARGEST_SIZE
-from whatif.strategies import HOLD, OverlayRules, apply_overlays, delay, fields_filled
+from whatif.engines.compiled.broker import account_value
+from whatif.engines.compiled.calling import ask, view_at
+from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
-
-@inlinable_lean
-def ask_step(
-    begin: int,
-    halt: int,
-    lookback: int,
-    series: tuple[FloatArray, ...],
-    values: tuple[Any, ...],
-    clock: Clock,
-    account: Account,
-    value: float,
-    waiting: int,
-    costs: Costs,
-    rules: OverlayRules,
-    latency: int,
-    book: Book,
-) -> tuple[int, Asked]:
-    """Ask the step from row `begin` on, until an order comes of it or `halt` is next.
-
-    Parameters
-    ----------
-    series : tuple of float64 arrays (n,)
-        What the step reads as ``x.name``.
-    value : float
-        What the account is worth while it holds nothing.
-
-    Returns
-    -------
-    int, Asked
-        The row that was asked last, and what came of it there.
-    """
-    x = arrays_of(series)
-    p = params_of(values)
-    cash, size, price, opened_row = account
-    code, amount, held, filled = HOLD, 0.0, 0, 0
-    for i in range(max(begin, lookback), halt):
-        now = value
-        if size != 0.0:
-            now = account_value(cash, size, price, x.close[i], costs)
-            held = i - opened_row
-        minute, to_close = clock.minute[i], clock.to_close[i]
-        state = State(size, price, held, cash, now, waiting, minute, to_close, book.scratch)
-        answer = step(i, seen_of(series, i), p, state)
-        if ORDERS:
-            filled = fields_filled(answer)
-            code, asked, _, _, _, _ = answer
-        else:
-            code, asked = answer
-        if code == HOLD and filled == 0 and not OVERLAID:
-            continue
-        amount = float(asked)
-        if filled != 0:
-            return i, Asked(BAD_ORDER, filled, amount, 0.0)
-        if not is_intent(code, amount):
-            return i, Asked(BAD_INTENT, code, amount, 0.0)
-        if OVERLAID:
-            code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
-            code, amount = delay(code, amount, i, latency, book.memory)
-            if code == HOLD:
-                continue
-        order = order_size(code, amount, size, price, now, x.close[i], costs)
-        if not abs(order) <= LARGEST_SIZE:
-            return i, Asked(BAD_SIZE, code, order, 0.0)
-        if order != 0.0:
-            return i, Asked(0, code, amount, order)
-    return halt - 1, Asked(0, HOLD, 0.0, 0.0)
+_OPEN, _HIGH, _LOW, _CLOSE = map(PRICE_FIELDS.index, ("open", "high", "low", "close"))
+_WORD = 8
 
 
 @inlinable_lean
 def run_bars(
     first: int,
     stop: int,
-    lookback: int,
-    series: tuple[FloatArray, ...],
-    values: tuple[Any, ...],
-    clock: Clock,
+    run: int,
+    asking: Asking,
+    addresses: IntArray,
     broker: Broker,
     rules: OverlayRules,
     latency: int,
@@ -144,16 +57,20 @@ def run_bars(
 
     Parameters
     ----------
-    series : tuple of float64 arrays (n,)
-        What the step reads as ``x.name``, in the kernel's order.
-    values : tuple
-        What it reads as ``p.name``.
+    run : int
+        Its place among all.
+    asking : Asking
+        How its strategy is asked.
+    addresses : int64 array (s,)
+        Where the values of its series lie, the bars' own first.
     used : int
         Executions in the book, of configurations before this one; there is room for two more a bar.
     money, counts : float64 array (5,) and int64 array (7,)
         Written to, rows of `Outcomes`; if the run fails, only of what is said of that.
     """
-    x = arrays_of(series)
+    opens, highs = view_at(addresses[_OPEN], stop), view_at(addresses[_HIGH], stop)
+    lows, closes = view_at(addresses[_LOW], stop), view_at(addresses[_CLOSE], stop)
+    series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
     limit = used + 2 * (stop - first)
@@ -164,18 +81,20 @@ def run_bars(
         # asked until an order comes of it, and then what the account was worth on those bars is written
         halt = stop
         if orders.waiting > 0:
-            bar = (x.open[i], x.high[i], x.low[i])
+            bar = (opens[i], highs[i], lows[i])
             fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
             if not fits:
                 counts[FAILED], counts[AT] = FULL_BOOK, i
                 return
-            value = account_value(account.cash, account.size, account.price, x.close[i], costs)
+            value = account_value(account.cash, account.size, account.price, closes[i], costs)
             if orders.waiting > 0:
                 halt = i + 1
         waiting = orders.waiting
-        last, asked = ask_step(
-            i, halt, lookback, series, values, clock, account, value, waiting, costs, rules, latency, book
-        )
+        asked = ask(
+            asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
+            account, value, waiting, costs, rules, latency,
+        )  # fmt: skip
+        last = asked.row
         if asked.failed != 0:
             counts[FAILED], counts[AT], counts[CODE] = asked.failed, last, asked.code
             money[AMOUNT] = asked.amount
@@ -183,11 +102,11 @@ def run_bars(
         begin, end = i - first, last + 1 - first
         position = (account.cash, account.size, account.price, value)
         value = mark_equity(
-            x.close[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
+            closes[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
         )
         bars_held += end - begin if account.size != 0.0 else 0
         if asked.order != 0.0:
-            keep_order(book, waiting, asked.order, asked.order, x.close[last])
+            keep_order(book, waiting, asked.order, asked.order, closes[last])
             orders = OrderCount(waiting + 1, True, orders.fills, orders.rejected)
         i = last + 1
     money[FINAL], money[SIZE] = value, account.size
@@ -197,10 +116,9 @@ def run_bars(
 def run_many_python(
     first: int,
     stop: int,
-    lookback: int,
     begin: int,
+    asking: Asking,
     runs: Runs,
-    clock: Clock,
     ends: IntArray,
     book: Book,
     outcomes: Outcomes,
@@ -211,14 +129,12 @@ def run_many_python(
     ----------
     first, stop : int
         The window as rows of the series.
-    lookback : int
-        Row before which the step is not called.
     begin : int
         The configuration to begin with.
+    asking : Asking
+        How their strategy is asked.
     runs : Runs
         What they differ in.
-    clock : Clock
-        Where each bar is in its session.
     ends : int64 array (k,)
         Bars of the window that start before each period's end.
     book, outcomes
@@ -242,10 +158,8 @@ def run_many_python(
         broker, rules, latency = settings_of(runs.settings, run)
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED] = 0, 0
-        series, values = series_of(runs.addresses, run, stop), values_of(runs.values, run)
-        run_bars(
-            first, stop, lookback, series, values, clock, broker, rules, latency, used, book, money, counts
-        )
+        addresses = runs.addresses[run]
+        run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == 0:
             pick_levels(equity, ends, broker.cash, outcomes.levels[run])
             money[DEEPEST], counts[LONGEST], money[EQUITY_SUM] = tally_array(equity, broker.cash)

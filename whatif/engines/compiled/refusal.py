@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 
 import numba
 
-from whatif.domain import PRICE_FIELDS
+from whatif.domain import PRICE_FIELDS, Bars
 from whatif.engines.base import UnsupportedStepError
 from whatif.engines.compiled.attempt import RefusedByNumbaError
+from whatif.engines.compiled.book import AMOUNT, AT, BAD_INTENT, BAD_ORDER, BAD_SIZE, CODE, FAILED, Outcomes
 from whatif.engines.compiled.step_placeholder import State
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
+from whatif.engines.orders import refused_intent, refused_order, refused_size
+from whatif.engines.timeline import instant
 from whatif.errors import EngineError, WhatIfError, nearest
-from whatif.paths import shortened
+from whatif.texts import shortened
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -54,6 +57,35 @@ class StepNotCompiledError(UnsupportedStepError):
 
 class StepRaisedError(EngineError):
     """A step function raised while its compiled loop ran, which does not say on which bar."""
+
+
+def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes) -> None:
+    """Refuse what ended a run early, if something did.
+
+    Parameters
+    ----------
+    spec, bars
+        Strategy, and bars from the beginning of history.
+    outcomes : Outcomes
+        Of that run alone.
+
+    Raises
+    ------
+    EngineError
+        Naming the bar.
+    """
+    counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
+    if not counts[FAILED]:
+        return
+    at = f"bar {counts[AT]} at {instant(bars.ts[counts[AT]])}"
+    where = f"strategy {spec.name}: {bars.symbol}, {at}"
+    if counts[FAILED] == BAD_INTENT:
+        raise refused_intent(where, counts[CODE], amount)
+    if counts[FAILED] == BAD_ORDER:
+        raise refused_order(where, counts[CODE])
+    if counts[FAILED] == BAD_SIZE:
+        raise refused_size(where, amount)
+    raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What `loop` takes from a strategy; a kernel's module has that strategy's own instead.
+"""What `asking` takes from a strategy; a kernel's module has that strategy's own instead.
 
-This one holds an empty strategy, so that `loop` is a module like any other.
+This one holds an empty strategy, so that `asking` is a module like any other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import namedtuple
 from typing import Any
 
 from whatif.strategies import STATE_FIELDS, hold
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import FloatArray
 
 OVERLAID = False
 """Whether a layer of overlays lies between the step and the broker."""
@@ -34,18 +34,13 @@ def seen_of(series: tuple[FloatArray, ...], row: int) -> Any:
     return series
 
 
-def params_of(values: tuple[Any, ...]) -> Any:
-    """Return the parameters by their names."""
-    return values
-
-
-def series_of(addresses: IntArray, run: int, count: int) -> Any:
-    """Return the series of a configuration, `count` values each, from their addresses (c, s)."""
+def series_of(series_at: int, count: int) -> Any:
+    """Return the series of a configuration, `count` values each, by where their addresses (s,) lie."""
     return ()
 
 
-def values_of(columns: tuple[Any, ...], run: int) -> Any:
-    """Return the parameters of a configuration from their columns, arrays (c,)."""
+def params_of(columns_at: int, run: int) -> Any:
+    """Return a configuration's parameters by their names, from the addresses of columns, (p,)."""
     return ()
 
 

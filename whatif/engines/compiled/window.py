@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from whatif.domain import (
     PRICE_FIELDS,
     Bars,
-    Execution,
     Overlays,
     Periods,
     period_rows,
@@ -28,32 +27,56 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.book import (
-    AMOUNT,
-    AT,
     BAD_INTENT,
-    BAD_ORDER,
-    BAD_SIZE,
-    CODE,
     FAILED,
     MULTIPLIER,
+    Asking,
     Book,
-    Clock,
     Outcomes,
     Runs,
 )
-from whatif.engines.compiled.columns import column, kind_of, settings
+from whatif.engines.compiled.columns import column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
+from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
-from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
+from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, uncompiled
 from whatif.engines.language.plain import numpys_warnings_off
-from whatif.engines.orders import refused_intent, refused_order, refused_size
-from whatif.engines.timeline import instant
-from whatif.errors import EngineError, WhatIfError
+from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec
+from whatif.typing import IntArray
 
 SHARED_ROOM = 16_384
 """Executions that configurations of one call share room for, beside what one of them may need at most."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the loop, with what it writes to.
+
+    Attributes
+    ----------
+    first, stop, asking, runs, ends, book, outcomes
+        As `whatif.engines.compiled.loop.run_many` takes them.
+    alive : tuple
+        What lies at the addresses in `asking`, which nothing else keeps.
+    """
+
+    first: int
+    stop: int
+    asking: Asking
+    runs: Runs
+    ends: IntArray
+    book: Book
+    outcomes: Outcomes
+    alive: tuple[Any, ...]
+
+    def run(self, begin: int = 0) -> int:
+        """Run configurations from place `begin` on; return the place to go on with."""
+        following: int = run_many(
+            self.first, self.stop, begin, self.asking, self.runs, self.ends, self.book, self.outcomes
+        )
+        return following
 
 
 class PreparedWindow:
@@ -92,7 +115,7 @@ class PreparedWindow:
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
-        self.clock = Clock(read_only(minute), read_only(to_close))
+        self._clock = (read_only(minute), read_only(to_close))
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         count = stop - first
@@ -136,28 +159,14 @@ class PreparedWindow:
             self.spec, given.params, self.bars, self.stop, self._cache, self._once, given.bound, self._prices
         )
         addresses = [addresses_of(arrays)]
-        arguments = self.arguments(kernel, [given], addresses, series)
-        outcomes, book = arguments[-1], arguments[-2]
+        with uncompiled(self.spec):
+            call = self.call(kernel, [given], addresses, series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(self.spec), numpys_warnings_off():
-            kernel.run(*arguments)
-        self._refuse_failed(outcomes)
+            call.run()
+        outcomes, book = call.outcomes, call.book
+        refuse_failed(self.spec, self.bars, outcomes)
         return outcomes, book
-
-    def _refuse_failed(self, outcomes: Outcomes) -> None:
-        """Raise what is to be said of a run that ended early."""
-        counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
-        if not counts[FAILED]:
-            return
-        at = f"bar {counts[AT]} at {instant(self.bars.ts[counts[AT]])}"
-        where = f"strategy {self.spec.name}: {self.bars.symbol}, {at}"
-        if counts[FAILED] == BAD_INTENT:
-            raise refused_intent(where, counts[CODE], amount)
-        if counts[FAILED] == BAD_ORDER:
-            raise refused_order(where, counts[CODE])
-        if counts[FAILED] == BAD_SIZE:
-            raise refused_size(where, amount)
-        raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
@@ -166,19 +175,19 @@ class PreparedWindow:
             check_flat(self.bars, self.first, self.stop, overlays)
             self._flat.add(key)
 
-    def arguments(
+    def call(
         self,
         kernel: Kernel,
         many: Sequence[RunInputs],
         addresses: Sequence[Sequence[int]],
         series: bool = False,
-    ) -> tuple[Any, ...]:
-        """Return what a kernel is called with, book and outcomes last.
+    ) -> Call:
+        """Return the call of the loop for configurations of one kernel.
 
         Parameters
         ----------
         kernel : Kernel
-            The strategy's own loop.
+            What is compiled for the strategy.
         many : sequence of RunInputs
             c configurations of that kernel.
         addresses : sequence of sequences of int
@@ -187,11 +196,15 @@ class PreparedWindow:
         series : bool
             Whether the book has room for cash at each bar's close, and for equity that the next run
             leaves alone.
+
+        Raises
+        ------
+        RefusedByNumbaError
+            If the step cannot be compiled.
         """
         bars, count = self.stop - self.first, len(many)
         runs = Runs(
             addresses=np.array(addresses, dtype=np.int64).reshape(count, len(kernel.series)),
-            values=tuple(column([given.params[name] for given in many]) for name in kernel.numbers),
             settings=settings(many),
         )
         book = self._book._replace(
@@ -204,7 +217,21 @@ class PreparedWindow:
             counts=np.zeros((count, 7), dtype=np.int64),
             levels=np.empty((count, len(self.ends) + 1)),
         )
-        return (self.first, self.stop, self.spec.lookback, 0, runs, self.clock, self.ends, book, outcomes)
+        columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
+        at = np.array(addresses_of(columns), dtype=np.int64)
+        shared = addresses_of([*self._clock, book.scratch, book.memory, at])
+        places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
+        asking = Asking(kernel.address, self.spec.lookback, *addresses_of([runs.addresses, places]))
+        return Call(
+            self.first,
+            self.stop,
+            asking,
+            runs,
+            self.ends,
+            book,
+            outcomes,
+            (*columns, at, places, self._clock),
+        )
 
     def measure(self, given: RunInputs) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
@@ -273,14 +300,15 @@ class PreparedWindow:
         found: MeasuredRuns,
     ) -> None:
         """Run configurations by one call, or by one more for each that the step raises in."""
-        arguments = self.arguments(kernel, many, addresses)
-        book, outcomes = arguments[-2:]
+        with uncompiled(self.spec):
+            call = self.call(kernel, many, addresses)
+        book, outcomes = call.book, call.outcomes
         measured = self._measure.room(len(many))
         begin = 0
         while begin < len(many):
             try:
                 with uncompiled(self.spec), numpys_warnings_off():
-                    end = kernel.run(*arguments[:3], begin, *arguments[4:])
+                    end = call.run(begin)
                 following = end
             except StepRaisedError:
                 end = int(book.at_work[0])
@@ -302,13 +330,6 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     EngineError
         If no folder for kernels can be written to.
     """
-    nothing = np.zeros(0, dtype=np.int64)
-    none = np.zeros(0)
-    bars = Bars("", nothing, none, none, none, none, none, none, nothing, nothing, nothing)
-    prepared = PreparedWindow(spec, bars, 0, 0)
-    kernel = kernel_of(prepared.identified, params, overlays.is_on)
-    arguments = prepared.arguments(
-        kernel, [RunInputs(params, Execution(), overlays)], [[0] * len(kernel.series)]
-    )
+    kernel = kernel_of(Identified(spec.digest, spec), params, overlays.is_on)
     with uncompiled(spec):
-        kernel.run.compile(tuple(numba.typeof(argument) for argument in arguments))
+        kernel.address  # noqa: B018  # compiled on the way to it

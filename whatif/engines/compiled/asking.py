@@ -1,0 +1,122 @@
+"""Asking a strategy's step, bar after bar, until an order comes of it: what is compiled for each strategy.
+
+`kernel` writes this module's text to a file of its own for each strategy, with the strategy's
+step in place of the one imported from `step_placeholder`. It must therefore stand for itself.
+"""
+
+from __future__ import annotations
+
+from whatif.domain import jit_lean
+from whatif.engines.compiled.book import BAD_INTENT, BAD_ORDER, BAD_SIZE, Account, Asked, is_intent
+from whatif.engines.compiled.broker import Costs, account_value, order_size
+from whatif.engines.compiled.calling import (
+    COLUMNS,
+    MEMORY,
+    MEMORY_LENGTH,
+    MINUTE,
+    PLACES,
+    SCRATCH,
+    SCRATCH_LENGTH,
+    STOP,
+    TO_CLOSE,
+    room_at,
+    whole_at,
+)
+from whatif.engines.compiled.step_placeholder import (
+    ORDERS,
+    OVERLAID,
+    State,
+    arrays_of,
+    params_of,
+    seen_of,
+    series_of,
+    step,
+)
+from whatif.engines.orders import LARGEST_SIZE
+from whatif.strategies import HOLD, OverlayRules, apply_overlays, delay, fields_filled
+
+
+def ask_step_python(
+    begin: int,
+    halt: int,
+    lookback: int,
+    run: int,
+    series_at: int,
+    places_at: int,
+    account: Account,
+    value: float,
+    waiting: int,
+    costs: Costs,
+    rules: OverlayRules,
+    latency: int,
+) -> Asked:
+    """Ask the step from row `begin` on, until an order comes of it or `halt` is next.
+
+    Parameters
+    ----------
+    begin, halt, lookback : int
+        Rows of the series; the step is not called before row `lookback`.
+    run : int
+        Place of the configuration in the columns of parameters.
+    series_at : int
+        Where the addresses of its series lie: what the step reads as ``x.name``.
+    places_at : int
+        Where the call's places lie, see `whatif.engines.compiled.calling.PLACES`.
+    account : Account
+        After the fills of row `begin`.
+    value : float
+        What the account is worth while it holds nothing.
+    waiting : int
+        Orders that the broker holds.
+    costs, rules, latency
+        Of the configuration.
+
+    Returns
+    -------
+    Asked
+        The row that was asked last, and what came of it there.
+    """
+    places = whole_at(places_at, PLACES)
+    stop = places[STOP]
+    series = series_of(series_at, stop)
+    minutes, to_closes = whole_at(places[MINUTE], stop), whole_at(places[TO_CLOSE], stop)
+    scratch = room_at(places[SCRATCH], places[SCRATCH_LENGTH])
+    memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
+    x = arrays_of(series)
+    p = params_of(places[COLUMNS], run)
+    cash, size, price, opened_row = account
+    code, amount, held, filled = HOLD, 0.0, 0, 0
+    for i in range(max(begin, lookback), halt):
+        now = value
+        if size != 0.0:
+            now = account_value(cash, size, price, x.close[i], costs)
+            held = i - opened_row
+        minute, to_close = minutes[i], to_closes[i]
+        state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
+        answer = step(i, seen_of(series, i), p, state)
+        if ORDERS:
+            filled = fields_filled(answer)
+            code, asked, _, _, _, _ = answer
+        else:
+            code, asked = answer
+        if code == HOLD and filled == 0 and not OVERLAID:
+            continue
+        amount = float(asked)
+        if filled != 0:
+            return Asked(i, BAD_ORDER, filled, amount, 0.0)
+        if not is_intent(code, amount):
+            return Asked(i, BAD_INTENT, code, amount, 0.0)
+        if OVERLAID:
+            code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
+            code, amount = delay(code, amount, i, latency, memory)
+            if code == HOLD:
+                continue
+        order = order_size(code, amount, size, price, now, x.close[i], costs)
+        if not abs(order) <= LARGEST_SIZE:
+            return Asked(i, BAD_SIZE, code, order, 0.0)
+        if order != 0.0:
+            return Asked(i, 0, code, amount, order)
+    return Asked(halt - 1, 0, HOLD, 0.0, 0.0)
+
+
+ask_step = jit_lean(ask_step_python)
