@@ -27,6 +27,7 @@ $(STAMP): requirements.lock setup.py whatif/VERSION
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true
+	$(BIN)/python -m whatif.engines.compiled.shipped
 	@touch $@
 
 demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from numba.core import caching
 
 from whatif.domain import exposed, make_private
 from whatif.errors import EngineError, MachineError
+
+SHIPPED = Path(sys.prefix, "share", "whatif", "kernels")
+"""Where an environment keeps kernels that were compiled when it was made, see `shipped`."""
 
 _PREFIX = "whatif_kernel_"
 
@@ -31,9 +35,20 @@ def written(path: Path, text: str) -> Path:
         if path.exists() and path.read_bytes() == text.encode():
             _refuse_exposed(path)
             return path
+        _take_shipped(path)
         with _whole(path) as file:
             file.write(text.encode())
     return path
+
+
+def _take_shipped(path: Path) -> None:
+    """Copy the machine code that came with the environment for a kernel, if it did.
+
+    It is trusted as the packages are: who may write there may write to those.
+    """
+    for file in sorted(Path(SHIPPED, "__pycache__").glob(f"{path.stem}*.nb[ci]")):
+        with _whole(path.parent / "__pycache__" / file.name) as copy:
+            copy.write(file.read_bytes())
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""Kernels of the built-in strategies, compiled when an environment is made.
+
+``python -m whatif.engines.compiled.shipped`` does it. They lie beside the packages that Python runs from
+the environment. Numba knows the processor that each was made for, and compiles anew on another.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from whatif.domain import MINUTE_US, Bars, Execution, Overlays, Periods
+from whatif.engines.base import RunInputs
+from whatif.engines.compiled.folder import SHIPPED
+from whatif.engines.compiled.window import PreparedWindow, compile_ahead
+from whatif.strategies import BUILTIN, StrategySpec, resolve
+
+_OVERLAYS = (Overlays(), Overlays(stop_loss=0.01))
+"""Without overlays, and with one, which makes the same kernel as any."""
+
+
+def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
+    """Compile the kernels of built-in strategies into a folder, in place of what is there.
+
+    The loop around them, which all strategies share, is compiled into the package's own folder.
+
+    Parameters
+    ----------
+    target : Path
+        Where `whatif.engines.compiled.folder` looks for them.
+    names : sequence of str
+        The strategies, first one that needs prices alone.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder, target.name)
+        with ProcessPoolExecutor(os.cpu_count(), initializer=_compile_into, initargs=(made,)) as pool:
+            count = sum(pool.map(_compile, names))
+            pool.submit(_compile_loop, names[0]).result()
+        shutil.rmtree(target, ignore_errors=True)
+        made.replace(target)
+    return count
+
+
+def _compile_into(folder: Path) -> None:
+    os.environ["WHATIF_KERNELS"] = str(folder)
+
+
+def _compile(name: str) -> int:
+    spec = resolve(name)
+    if not isinstance(spec, StrategySpec):
+        return 0
+    for overlays in _OVERLAYS:
+        compile_ahead(spec, spec.defaults, overlays)
+    return len(_OVERLAYS)
+
+
+def _compile_loop(name: str) -> None:
+    """Run a strategy on two bars, which needs all that is compiled once for all strategies."""
+    spec = resolve(name)
+    assert isinstance(spec, StrategySpec)
+    ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
+    bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
+    window = PreparedWindow(spec, bars, 0, 2, Periods("bar", ts + MINUTE_US, 252.0))
+    window.measure_runs([RunInputs(spec.defaults, Execution(), Overlays())])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Ship the kernels, say how many; return an exit code."""
+    if arguments:
+        sys.stderr.write("error: there are no options\n")
+        return 2
+    sys.stdout.write(f"{ship()} kernels in {SHIPPED}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
