@@ -14,7 +14,7 @@ import pytest
 from joblib.externals.loky.process_executor import ShutdownExecutorError
 
 from whatif.domain.rows import PLAN_COLUMNS, row_columns
-from whatif.errors import MachineError
+from whatif.errors import MachineError, RunError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, create_tables
 from whatif.pins import Pin, current_pin, read_arrow
 from whatif.results import Keep
@@ -50,8 +50,13 @@ def crossovers(count: int) -> tuple:
     )
 
 
-def computed(plan, items, processes: int = 2) -> pd.DataFrame:
-    tables = list(local.compute(plan, items, processes))
+@pytest.fixture(params=[False, True], ids=["pool", "forks"])
+def forks(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+def computed(plan, items, forks: bool = False) -> pd.DataFrame:
+    tables = list(local.compute(plan, items, 2, forks))
     return pa.concat_tables(tables).to_pandas().sort_values(["symbol", "config_id"], ignore_index=True)
 
 
@@ -62,17 +67,17 @@ def same(rows: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("engine", ["backtrader", "compiled"])
 @pytest.mark.parametrize("keep", [False, True])
-def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool) -> None:
+def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool, forks: bool) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], engine=engine)
     items = [WorkItem((s,), "validate", crossovers(3), keep) for s in "AB"]
-    rows = computed(plan, items)
+    rows = computed(plan, items, forks)
     assert list(rows.columns) == list(row_columns(keep))
     assert set(rows["study"]) == {"made"}
     sent = evaluate_table(plan, *items).to_pandas()
     pd.testing.assert_frame_equal(same(rows), same(sent), check_exact=True)
 
 
-def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: Path) -> None:
+def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: Path, forks: bool) -> None:
     (tmp_path / "deadly.py").write_text(DEADLY)
     plan = make_plan(
         lake.put_bars([walk("A", 1), walk("B", 2)]),
@@ -81,7 +86,7 @@ def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: 
         engine="backtrader",
     )
     modes = tuple(configuration(f"m{k}", mode=int(k == 2)) for k in range(5))
-    rows = computed(plan, [WorkItem((s,), "validate", modes) for s in "AB"])
+    rows = computed(plan, [WorkItem((s,), "validate", modes) for s in "AB"], forks)
     failed = rows[rows["status"] == "error"]
     assert list(zip(failed["symbol"], failed["config_id"], strict=True)) == [("A", "m2"), ("B", "m2")]
     assert failed["error"].str.contains("its process ended each time").all()
@@ -89,11 +94,11 @@ def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: 
     assert (rows["status"] == "ok").sum() == 8
 
 
-def test_what_cannot_be_read_is_tried_again_and_then_said(lake, make_plan) -> None:
+def test_what_cannot_be_read_is_tried_again_and_then_said(lake, make_plan, forks: bool) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
     gone = replace(plan, bars=Pin("bars", plan.bars.snapshot_id, plan.bars.metadata_location + ".gone"))
     with pytest.raises(MachineError):
-        computed(gone, [WorkItem(("A",), "validate", crossovers(1))])
+        computed(gone, [WorkItem(("A",), "validate", crossovers(1))], forks)
 
 
 ENDLESS = """
@@ -107,12 +112,12 @@ def endless(i, x, p, s):
 """
 
 
-def test_a_time_limit_holds(lake, make_plan, tmp_path: Path) -> None:
+def test_a_time_limit_holds(lake, make_plan, tmp_path: Path, forks: bool) -> None:
     (tmp_path / "endless.py").write_text(ENDLESS)
     pin = lake.put_bars([walk("A", 1)])
     plan = make_plan(pin, ["A"], str(tmp_path / "endless.py"), engine="backtrader")
     modes = tuple(configuration(f"m{k}", mode=int(k == 1)) for k in range(3))
-    rows = computed(replace(plan, time_limit=1.0), [WorkItem(("A",), "validate", modes)])
+    rows = computed(replace(plan, time_limit=1.0), [WorkItem(("A",), "validate", modes)], forks)
     assert list(rows["status"]) == ["ok", "error", "ok"]
     assert rows["error"][1].startswith("stopped: ")
 
@@ -143,6 +148,38 @@ def test_what_is_cancelled_is_not_tried_again(lake, make_plan, lake_home, tmp_pa
         with pytest.raises(ShutdownExecutorError):
             waiting.result(20)
     assert not Path(f"/proc/{worker}").exists()
+
+
+def test_children_that_are_cancelled_are_gone(lake, make_plan, lake_home, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], str(tmp_path / "endless.py"), engine="backtrader")
+
+    def children() -> set[str]:
+        return {
+            pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()
+        }
+
+    before = children()
+    runner = local.LocalRunner(lake_home, 1, short=True)
+    with ThreadPoolExecutor(1) as threads:
+        items = [WorkItem(("A",), "validate", (configuration("m0", mode=1),))]
+        waiting = threads.submit(runner.compute, plan, items)
+        time.sleep(1.0)
+        assert not waiting.done()
+        (child,) = children() - before
+        runner.cancel()
+        with pytest.raises(RunError, match="were ended"):
+            waiting.result(20)
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_process_does_something_else_meanwhile(lake, make_plan, lake_home, forks: bool) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    done: list[int] = []
+    runner = local.LocalRunner(lake_home, 2, short=forks, meanwhile=lambda: done.append(os.getpid()))
+    items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(5)]
+    assert runner.compute(plan, items).counts == {"ok": 5}
+    assert done == [os.getpid()]
 
 
 def test_processes_end_when_this_one_is_gone(lake) -> None:

@@ -46,7 +46,9 @@ class TestChoice:
             checked=SimpleNamespace(engine="compiled"), portable=to_portable(resolve("sma_crossover"))
         )
         pending: Any = [SimpleNamespace(configurations=(1,), bars=int(cost))]
-        return choose_runner(RunnerQuestion(asked, lake, resolved, given), pending, lambda: None)[1]  # type: ignore[arg-type,return-value]
+        return choose_runner(
+            RunnerQuestion(asked, lake, resolved, given), pending, lambda: None, lambda: None
+        )[1]  # type: ignore[arg-type,return-value]
 
     def test_little_work_on_a_local_lake_starts_no_jvm(self) -> None:
         assert self.said().startswith("runner local: about 1 s on ")

@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -97,6 +97,126 @@ def rows_apart(
             done += 1
         elif done < count:
             raise RunError(f"the process of a backtest ended by itself ({child.how})")
+
+
+def answers_apart(
+    tasks: Sequence[Callable[[], bytes]], at_once: int, meanwhile: Callable[[], None]
+) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the answers of tasks, each made in a child process, as they end.
+
+    A child has all that this process has imported and read, so that it begins at once.
+
+    Parameters
+    ----------
+    tasks : sequence of callable
+        What children do.
+    at_once : int
+        How many of them there are at once.
+    meanwhile : callable
+        What this process does when the first of them have begun.
+
+    Yields
+    ------
+    int, bytes or None
+        Place of a task, and its answer; None where its process ended without one.
+
+    Raises
+    ------
+    RunError
+        If `end_all` ended them.
+    """
+    waiting = list(enumerate(tasks))[::-1]
+    working: dict[int, _Work] = {}
+    try:
+        while waiting or working:
+            while waiting and len(working) < at_once:
+                one = _Work(*waiting.pop())
+                working[one.pipe] = one
+            meanwhile()
+            meanwhile = _nothing
+            for pipe in select.select(list(working), [], [])[0]:
+                if working[pipe].has_ended():
+                    yield working.pop(pipe).answer()
+    finally:
+        for one in working.values():
+            one.end()
+
+
+def end_all() -> None:
+    """Kill the children of `answers_apart`, whatever they are at; nobody waits for them any more."""
+    for one in list(_WORKING):
+        one.cancel()
+
+
+_WORKING: set[_Work] = set()
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Work:
+    """A child process at one task."""
+
+    def __init__(self, number: int, task: Callable[[], bytes]) -> None:
+        self._number, self._parts = number, list[bytes]()
+        self.pipe, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            _do(task, writing, parent)
+        self._cancelled = False
+        _WORKING.add(self)
+        os.close(writing)
+
+    def has_ended(self) -> bool:
+        """Take what the child has said by now; return whether that was all."""
+        said = os.read(self.pipe, _CHUNK)
+        self._parts.append(said)
+        return not said
+
+    def answer(self) -> tuple[int, bytes | None]:
+        """Return the number of the task and what the child said; None if it did not end well."""
+        status = self._waited()
+        if self._cancelled:
+            raise RunError("the processes of a wave were ended")
+        return self._number, b"".join(self._parts) if status == 0 else None
+
+    def cancel(self) -> None:
+        """Kill the child, whose answer nobody wants."""
+        self._cancelled = True
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill the child, and take it from the system's table."""
+        self.cancel()
+        self._waited()
+
+    def _waited(self) -> int:
+        os.close(self.pipe)
+        _, status = os.waitpid(self._pid, 0)
+        _WORKING.discard(self)
+        return status
+
+
+_CHUNK = 1 << 20
+
+
+def _do(task: Callable[[], bytes], pipe: int, parent: int) -> None:
+    """Do a task and say its answer; never returns, so that nothing of the parent's is done twice."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's
+        _die_with(parent)
+        left = memoryview(task())
+        while left:
+            left = left[os.write(pipe, left) :]
+        code = 0
+    finally:
+        os._exit(code)
 
 
 class _Child:

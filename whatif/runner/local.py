@@ -8,10 +8,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +25,7 @@ from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
+from whatif.runner.apart import answers_apart, can_run_apart, end_all
 from whatif.runner.batches import constant, schema_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
@@ -51,11 +52,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass
 class LocalRunner:
-    """Waves computed by a pool of processes, one for each core, and stored by PyIceberg.
+    """Waves computed by processes, one for each core, and stored by PyIceberg.
 
-    The processes start with the first wave, and stay for the next run of this program.
+    The processes of a pool start with the first wave, and stay for the next run of this program. Short
+    work is done by children of this process, which have imported what it has, and so begin at once.
 
     Attributes
     ----------
@@ -63,10 +69,16 @@ class LocalRunner:
         The local lake; its tables exist.
     processes : int
         How many compute at once; one for each core that this process may use, if left out.
+    short : bool
+        Whether all of the work takes a few seconds.
+    meanwhile : callable
+        What this process does while the first wave is computed.
     """
 
     location: LakeLocation
     processes: int = field(default_factory=cores)
+    short: bool = False
+    meanwhile: Callable[[], None] = nothing
     spark: None = None
     at_once: int = 1
 
@@ -82,7 +94,8 @@ class LocalRunner:
         """Compute the rows of a wave, which stay in this process until they are stored."""
         started = time.perf_counter()
         try:
-            rows = pa.concat_tables(compute(plan, items, self.processes))
+            forks = self.short and can_run_apart()
+            rows = pa.concat_tables(compute(plan, items, self.processes, forks, self.meanwhile))
         except BaseException:
             end()  # nobody waits for the other items
             raise
@@ -111,11 +124,19 @@ class LocalRunner:
         end()
 
 
-def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[pa.Table]:
+def compute(
+    plan: Plan,
+    items: Sequence[WorkItem],
+    processes: int,
+    forks: bool = False,
+    meanwhile: Callable[[], None] = nothing,
+) -> Iterator[pa.Table]:
     """Yield the rows of work items, as they end; columns as in `row_columns`.
 
-    A process that dies takes the others with it. What was under way is then tried item by item, so that
-    the one that kills its process is found, and halved until one configuration is left, whose row says it.
+    With `forks`, each is tried once by a child of this process; what that does not answer goes to the
+    pool, as all else does. A process of the pool that dies takes the others with it. What was under way
+    is then tried item by item, so that the one that kills its process is found, and halved until one
+    configuration is left, whose row says it.
 
     Raises
     ------
@@ -126,11 +147,21 @@ def compute(plan: Plan, items: Sequence[WorkItem], processes: int) -> Iterator[p
     suspects: list[WorkItem] = []
     tried = dict.fromkeys(range(len(items)), 0)
     waiting = dict(enumerate(items))
+    if forks:
+        tasks = [partial(_answer, plan, item.to_json(), item.keep, 0) for item in items]
+        for number, answer in answers_apart(tasks, processes, meanwhile):
+            tried[number] += 1
+            if answer is not None:
+                del waiting[number]
+                yield _whole(plan, _table(answer))
+        meanwhile = nothing
     while waiting:
         futures = {
             _pool(processes).submit(_work, sent, item.to_json(), item.keep, tried[number]): number
             for number, item in waiting.items()
         }
+        meanwhile()
+        meanwhile = nothing
         try:
             for future in as_completed(futures):
                 number = futures[future]
@@ -183,6 +214,7 @@ def _pieces(rows: pa.Table, lists: str) -> Iterator[pa.Table]:
 
 def end() -> None:
     """End the processes at once, whatever they are at; who waits for them gets a `ShutdownExecutorError`."""
+    end_all()
     get_reusable_executor(reuse=True, timeout=IDLE_SECONDS).shutdown(wait=True, kill_workers=True)
 
 
@@ -209,16 +241,23 @@ def _begin(parent: int) -> None:
 def _result(future: Future[bytes], attempt: int) -> pa.Table | None:
     """Return the rows of an item; None if its data could not be read and it is to be tried again."""
     try:
-        return pa.ipc.open_stream(future.result()).read_all()
+        return _table(future.result())
     except MachineError:
         if attempt >= ATTEMPTS:
             raise
         return None
 
 
+def _table(answer: bytes) -> pa.Table:
+    return pa.ipc.open_stream(answer).read_all()
+
+
 def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
     """Compute an item in a process of the pool, and return its rows as an Arrow stream."""
-    plan = _plan(sent)
+    return _answer(_plan(sent), text, keep, attempt)
+
+
+def _answer(plan: Plan, text: str, keep: bool, attempt: int) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
         for batch in evaluate(plan, [text], attempt):

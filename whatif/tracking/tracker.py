@@ -62,13 +62,14 @@ class Tracker:
         """Begin the run, or take it up again; `later` with the first that is logged."""
         self._begin = begin
         if not later:
-            self._start()
+            self.begin()
 
     def keep(self, run_id: str) -> None:
         """Leave the run that waits to begin as it is: all that there is to log is in it."""
         self._begin, self._known = None, run_id
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Begin the run that waits, if one does."""
         begin, self._begin = self._begin, None
         if begin is None:
             return
@@ -81,7 +82,7 @@ class Tracker:
 
     def attempt(self, action: Callable[[TrackedRun], T]) -> T | None:
         """Return what `action` does with the run; None if it failed, or if tracking failed before."""
-        self._start()
+        self.begin()
         if self.run is None or self.failure:
             return None
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from whatif.engines import get_engine
@@ -19,6 +19,9 @@ __all__ = ["MAX_LOCAL_SECONDS", "RunnerQuestion", "check_runner", "choose_runner
 
 MAX_LOCAL_SECONDS = 60.0
 """Longest run, as estimated for the cores of this machine, that is not given to Spark."""
+
+SHORT_SECONDS = 5.0
+"""Longest run that is done by children of this process; a pool's own would take as long to start."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class RunnerQuestion:
 
 
 def choose_runner(
-    question: RunnerQuestion, pending: Sequence[Pending], session: Session
+    question: RunnerQuestion,
+    pending: Sequence[Pending],
+    session: Session,
+    meanwhile: Callable[[], None],
 ) -> tuple[Runner, str]:
     """Return the runner of a study's backtests, and a line that says which one it is and why.
 
@@ -59,6 +65,8 @@ def choose_runner(
         The backtests that are missing.
     session : callable
         Gives Spark, which is asked for only if it is chosen.
+    meanwhile : callable
+        What this process can do while the local runner computes.
 
     Raises
     ------
@@ -74,6 +82,7 @@ def choose_runner(
         reason = f"about {seconds:,.0f} s of work on this machine"
     if not reason:
         create_tables(None, location)
+        local.short, local.meanwhile = seconds <= SHORT_SECONDS, meanwhile
         cores = f"{local.slots()} core{'s' if local.slots() != 1 else ''}"
         return local, f"runner local: about {max(1, round(seconds)):,} s on {cores}, no JVM"
     spark = session()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -212,6 +212,7 @@ class _Run:
         self.most_slots = 0
         self.has_session = has_session
         self._runner: Runner | None = None
+        self._begin_tracking: Callable[[], None] = lambda: None
 
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
@@ -232,9 +233,12 @@ class _Run:
             missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
             if missing:
                 raise self._unfinished(missing)
-        # where nothing is run, MLflow may hold all there is to log
-        later, track = not (learns or pending), self.options.track
+        # where nothing is run, MLflow may hold all there is to log; else it begins while backtests run
+        local = bool(pending) and self._chosen_runner(pending).spark is None
+        later = not learns and (local or not pending)
+        track = self.options.track
         with tracked_study(self.location, self.resolved, self._warn, track, later) as tracker:
+            self._begin_tracking = tracker.begin
             result = self._answer(tracker, pending, resumed)
         self._maintain()
         return result
@@ -327,7 +331,7 @@ class _Run:
 
             keep = while_sweeping(self.resolved.study)
             self._drop_failed(pending)
-            with ready_to_judge():
+            with ready_to_judge() if runner.spark is not None else nullcontext():
                 run_waves(runner, plan, pending, keep, report)
 
     def _explore(self, plan: Plan) -> tuple[int, int]:
@@ -385,9 +389,15 @@ class _Run:
         """Return what runs backtests: chosen once for a run, when it is known what is missing."""
         if self._runner is None:
             asked = RunnerQuestion(self.options.runner, self.location, self.resolved, self.has_session)
-            self._runner, said = choose_runner(asked, pending, self.session)
+            self._runner, said = choose_runner(asked, pending, self.session, self._meanwhile)
             self._say(said)
         return self._runner
+
+    def _meanwhile(self) -> None:
+        """Begin the run in MLflow and import what a verdict needs, while other processes compute."""
+        self._begin_tracking()
+        with ready_to_judge():
+            pass
 
     def _final(
         self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracker: Tracker
