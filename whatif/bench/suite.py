@@ -27,6 +27,7 @@ BENCHMARKS = {
     "answer": "whatif.bench.answer",
     "crossover": "whatif.bench.crossover",
     "sweep": "whatif.bench.compiled",
+    "kernels": "whatif.bench.kernels",
     "start": "whatif.bench.start",
     "single": "whatif.bench.single",
     "luck": "whatif.bench.luck",
