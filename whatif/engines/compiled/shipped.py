@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,9 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder, target.name)
-        with ProcessPoolExecutor(os.cpu_count(), initializer=_compile_into, initargs=(made,)) as pool:
+        # new processes: what this one has compiled already would not be written
+        context = get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             count = sum(pool.map(_compile, names))
             pool.submit(_compile_loop, names[0]).result()
         shutil.rmtree(target, ignore_errors=True)
