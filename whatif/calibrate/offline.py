@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +37,7 @@ from whatif.domain import (
     sharpe,
     timeframe_us,
 )
-from whatif.engines import Measure, RunInputs, WindowInputs, bars_of_frame, get_engine
+from whatif.engines import RunInputs, WindowInputs, bars_of_frame, get_engine
 from whatif.errors import RunError, StrategyError
 from whatif.resolve import Checked, check_study
 from whatif.results import Grid
@@ -129,25 +128,24 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
     if not isinstance(spec, StrategySpec) or grid is None:
         raise RunError(f"study {study.study.study} is none of a step function without models")
     validate, test = _windows(study)
-    uses = Counter(str(e) for c in grid.configurations for e in spec.bound_inputs(c.params).values())
-    once = frozenset(text for text, count in uses.items() if count == 1)
-    measure, periods = _opened(study, spec, bars, validate, once), study.periods[validate.name]
-    returns = np.empty((len(periods), len(grid.configurations)))
-    rows = []
-    for k, configuration in enumerate(grid.configurations):
-        given = RunInputs(configuration.params, configuration.execution, configuration.overlays)
-        account = measure(given).account
-        returns[:, k] = account.returns
-        metrics = account_metrics(account, configuration.execution, periods)
-        rows.append(
-            {"config_id": configuration.config_id, "symbol": bars.symbol, "status": "ok", **metrics, "at": k}
-        )
+    given = [RunInputs(c.params, c.execution, c.overlays) for c in grid.configurations]
+    window = _window(study, spec, bars, validate, [one.params for one in given])
+    engine = get_engine("compiled")
+    run = engine.open_for_many(window)
+    assert run is not None
+    found = run(given)
+    for k in np.flatnonzero(~found.good):
+        engine.open(window)(given[k])  # which says what is wrong with it
+    rows = [
+        {"config_id": c.config_id, "symbol": bars.symbol, "status": "ok", "at": k}
+        | {name: column[k] for name, column in found.metrics.items()}
+        for k, c in enumerate(grid.configurations)
+    ]
     best = rank_rows(pd.DataFrame(rows), study.study.objective).iloc[0]
     chosen = grid.configurations[int(best["at"])]
-    given = RunInputs(chosen.params, chosen.execution, chosen.overlays)
-    told = _opened(study, spec, bars, test)(given).account
+    told = engine.open(_window(study, spec, bars, test))(given[int(best["at"])]).account
     return Swept(
-        returns=returns,
+        returns=found.returns.T,
         chosen=int(best["at"]),
         params=dict(chosen.params),
         validate=rows[int(best["at"])],
@@ -156,15 +154,14 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
     )
 
 
-def _opened(
-    study: Checked, spec: StrategySpec, bars: Bars, window: Window, once: frozenset[str] = frozenset()
-) -> Measure:
+def _window(
+    study: Checked, spec: StrategySpec, bars: Bars, window: Window, grid: Sequence[Mapping[str, object]] = ()
+) -> WindowInputs:
     length = timeframe_us(study.study.data.timeframe)
     traded = bars if length == MINUTE_US else resample(bars, length, MINUTE_US)
     _, stop = window.rows(traded, length)
     periods = study.periods[window.name]
-    given = WindowInputs([traded.slice(0, stop)], spec, periods, window.start_us, cache={}, once=once)
-    return get_engine("compiled").open(given)
+    return WindowInputs([traded.slice(0, stop)], spec, periods, window.start_us, cache={}, grid=grid)
 
 
 def _others(study: Checked, other: Checked, bars: Bars) -> FloatArray:

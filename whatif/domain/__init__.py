@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         sessions_of,
         timestamps,
     )
+    from whatif.domain.memory import room_at, view_at, whole_at
     from whatif.domain.metric_table import (
         BENCHMARK_COLUMNS,
         LOWER_IS_BETTER,
@@ -82,6 +83,7 @@ else:
         {
             "bars": "Bars PRICE_FIELDS bar_ends",
             "compile": "jit jit_lean jit_step inlinable inlinable_lean",
+            "memory": "room_at view_at whole_at",
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from whatif.domain import PRICE_FIELDS, Bars
-from whatif.errors import EngineError, IndicatorError
-from whatif.indicators import ArrayCache, Expression, evaluate
-from whatif.typing import FloatArray, IntArray
+from whatif.errors import EngineError, IndicatorError, WhatIfError
+from whatif.indicators import ArrayCache, Call, Expression, Node, evaluate, get_indicator
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
 
 MINUTE_US = 60_000_000
 
-SHARED_BYTES = 4 * 1024 * 1024
+SHARED_BYTES = 16 * 1024 * 1024
 """Bytes of what one configuration alone uses, for one call: they should stay in the processor's cache."""
+
+MAX_KNOWN_BYTES = 256 * 1024 * 1024
+"""Bytes of arrays that are held for the configurations of a window, beside those that are kept for all."""
 
 _Array = TypeVar("_Array", FloatArray, IntArray)
 
@@ -42,15 +45,12 @@ def step_arrays(
     bars: Bars,
     stop: int,
     cache: ArrayCache | None,
-    once: Container[str] = (),
-    bound: Mapping[str, Expression] | None = None,
     prices: Mapping[str, FloatArray] | None = None,
 ) -> Any:
     """Return the series that the step reads as ``x.name``: float64 arrays (stop,).
 
     They hold all history and end with the window, so that nothing after it can be read, and cannot
-    be written to. Inputs whose text is in `once` are not kept in the cache. `bound` are the inputs
-    with the parameters put in, and `prices` the bars' own series, where the caller has them already.
+    be written to. `prices` are the bars' own series, where the caller has them already.
 
     Raises
     ------
@@ -60,17 +60,20 @@ def step_arrays(
     # without a cache of the caller's, the inputs still share their parts
     cache = {} if cache is None else cache
     values = dict(price_arrays(bars, stop) if prices is None else prices)
-    for name, expression in (spec.bound_inputs(params) if bound is None else bound).items():
+    for name, expression in spec.bound_inputs(params).items():
         try:
-            array = evaluate(expression, bars, cache, not once or str(expression) not in once)
+            array = evaluate(expression, bars, cache)
         except IndicatorError as error:
             raise EngineError(f"strategy {spec.name}, input {name!r}: {error}") from error
         values[name] = read_only(array[:stop])
     return record_type("Arrays", tuple(values))(*values.values())
 
 
-class SharedArrays:
-    """Arrays of a strategy's inputs for the configurations of one call, kept alive for as long as that takes.
+class GridInputs:
+    """Inputs of a strategy for many configurations, made once for each different choice of their parameters.
+
+    What several configurations share is kept for later ones too, and what most of them have for themselves
+    is not. That is told by all configurations that will be run.
 
     Parameters
     ----------
@@ -78,65 +81,119 @@ class SharedArrays:
         The strategy, history, and the row that it ends before.
     cache : mutable mapping, optional
         Where arrays are kept that calls share.
-    once : container of str
-        Inputs, by their text, that one configuration alone uses: they are not kept there.
+    grid : sequence of mapping
+        Parameters of all configurations that will be run; those of the first call if left out.
     """
 
     def __init__(
-        self, spec: StrategySpec, bars: Bars, stop: int, cache: ArrayCache | None, once: Container[str]
+        self,
+        spec: StrategySpec,
+        bars: Bars,
+        stop: int,
+        cache: ArrayCache | None,
+        grid: Sequence[Mapping[str, object]] = (),
     ) -> None:
-        self._spec, self._bars, self._stop = spec, bars, stop
+        self._spec, self._bars, self._stop, self._grid = spec, bars, stop, grid
+        self._shared: dict[tuple[str, ...], bool] = {}
         self._cache: ArrayCache = {} if cache is None else cache
-        self._once = once
-        # by the expression's place in memory, which is its own for as long as it is kept here
-        self._known: dict[int, tuple[int, FloatArray, Expression]] = {}
-        self._alone = 0
+        self._known: dict[Any, tuple[int, FloatArray]] = {}
+        self._alive: list[FloatArray] = []
+        self._bytes = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether what one configuration alone uses fills the room."""
-        return self._alone >= SHARED_BYTES
-
-    def clear(self) -> None:
-        """Let go of all arrays."""
-        self._known.clear()
-        self._alone = 0
+    def at_once(self) -> int:
+        """Return how many configurations' own arrays fit into `SHARED_BYTES`, one at least."""
+        return max(1, SHARED_BYTES // (8 * max(1, self._stop)))
 
     def addresses(
-        self, params: Mapping[str, object], bound: Mapping[str, Expression] | None, names: Sequence[str]
-    ) -> Iterator[int]:
-        """Yield where the inputs of these names lie, `stop` values each.
+        self, many: Sequence[Mapping[str, object]], names: Sequence[str]
+    ) -> tuple[IntArray, BoolArray]:
+        """Return where the inputs lie, `stop` values each, until the next call.
 
         Parameters
         ----------
-        params : mapping
-            Parameters of a configuration.
-        bound : mapping of str to Expression, optional
-            The inputs with the parameters put in, where they are known already.
+        many : sequence of mapping
+            Parameters of each of c configurations.
         names : sequence of str
-            Which of them.
+            Which s inputs.
 
-        Raises
-        ------
-        EngineError
-            If the bars do not carry a series that is needed.
+        Returns
+        -------
+        addresses : int64 array (c, s)
+            Of each configuration's inputs.
+        good : bool array (c,)
+            False where one of them cannot be made, which says for itself why.
         """
-        bound = self._spec.bound_inputs(params) if bound is None else bound
-        for name in names:
-            expression = bound[name]
-            found = self._known.get(id(expression))
-            yield self._added(name, expression) if found is None else found[0]
+        self._grid = self._grid or many
+        self._alive.clear()
+        if self._bytes > MAX_KNOWN_BYTES:
+            self._known.clear()
+            self._bytes = 0
+        found = np.zeros((len(many), len(names)), dtype=np.int64)
+        for k, name in enumerate(names):
+            found[:, k] = self._of(self._spec.inputs[name].node, many)
+        return found, (found != 0).all(axis=1)
 
-    def _added(self, name: str, expression: Expression) -> int:
-        alone = bool(self._once) and str(expression) in self._once
+    def _of(self, node: Node, many: Sequence[Mapping[str, object]]) -> IntArray:
+        """Return the addresses of an expression's values, (c,); 0 where they cannot be made."""
+        expression = Expression(node)
+        names = tuple(sorted(expression.parameters))
+        chosen = _chosen(many, names)
+        different = {values: k for k, values in enumerate(dict.fromkeys(chosen))}
+        place = np.fromiter((different[values] for values in chosen), np.int64, len(chosen))
+        first = {values: many[k] for k, values in reversed(list(enumerate(chosen)))}
+        keep = self._is_shared(names)
+        kernel = get_indicator(node.indicator).many if isinstance(node, Call) else None
+        if kernel is not None and not keep:
+            assert isinstance(node, Call)
+            return self._made_at_once(node, kernel, [first[values] for values in different])[place]
+        own = [self._address(node, expression, values, first[values], keep) for values in different]
+        return np.array(own, dtype=np.int64)[place]
+
+    def _is_shared(self, names: tuple[str, ...]) -> bool:
+        """Return whether configurations with the same values of these parameters are more than a few."""
+        if names not in self._shared:
+            different = len(set(_chosen(self._grid, names)))
+            self._shared[names] = 2 * different <= len(self._grid) or len(self._grid) == 1
+        return self._shared[names]
+
+    def _made_at_once(
+        self, node: Call, kernel: Callable[..., None], many: Sequence[Mapping[str, object]]
+    ) -> IntArray:
+        sources = [self._of(source, many) for source in node.sources]
+        good = np.logical_and.reduce([one != 0 for one in sources])
+        made = np.empty((int(good.sum()), self._stop))
+        kernel(*(one[good] for one in sources), made)
+        self._alive.append(made)
+        found = np.zeros(len(many), dtype=np.int64)
+        found[good] = _address_of(made) + 8 * self._stop * np.arange(len(made))
+        return found
+
+    def _address(
+        self,
+        node: Node,
+        expression: Expression,
+        values: tuple[object, ...],
+        params: Mapping[str, object],
+        keep: bool,
+    ) -> int:
+        key = node, tuple((type(value), value) for value in values)
+        if key in self._known:
+            return self._known[key][0]
         try:
-            array = evaluate(expression, self._bars, self._cache, not alone)
-        except IndicatorError as error:
-            raise EngineError(f"strategy {self._spec.name}, input {name!r}: {error}") from error
+            array = evaluate(expression.bind(params), self._bars, self._cache, keep)
+        except WhatIfError:
+            return 0
         array = read_only(array[: self._stop])
-        self._alone += array.nbytes if alone else 0
-        self._known[id(expression)] = _address_of(array), array, expression
-        return self._known[id(expression)][0]
+        if keep:
+            self._known[key] = _address_of(array), array
+            self._bytes += array.nbytes
+        else:
+            self._alive.append(array)
+        return _address_of(array)
+
+
+def _chosen(many: Sequence[Mapping[str, object]], names: tuple[str, ...]) -> list[tuple[object, ...]]:
+    return [tuple(params.get(name) for name in names) for params in many]
 
 
 def addresses_of(arrays: Iterable[FloatArray | IntArray]) -> list[int]:

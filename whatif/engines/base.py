@@ -21,7 +21,7 @@ from whatif.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask, WindowInputs
-    from whatif.indicators import ArrayCache, Expression
+    from whatif.indicators import ArrayCache
     from whatif.strategies import AnyStrategy
 
 
@@ -41,14 +41,11 @@ class RunInputs:
         Cash, costs and the broker's switches.
     overlays : Overlays
         Exits, sizing and latency laid over a step function's intents.
-    bound : mapping of str to Expression, optional
-        The strategy's inputs with the parameters put in, where they are known already.
     """
 
     params: Mapping[str, object] = field(default_factory=dict)
     execution: Execution = field(default_factory=Execution)
     overlays: Overlays = field(default_factory=Overlays)
-    bound: Mapping[str, Expression] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,8 +75,8 @@ class WindowInputs:
         Over which returns are measured.
     cache : mutable mapping, optional
         Where arrays are kept that configurations share.
-    once : container of str
-        Inputs, by their text, that one configuration alone uses: they are not worth keeping.
+    grid : sequence of mapping
+        Parameters of all configurations that will be run there, by which is told what is worth keeping.
     series : bool
         Whether trades, and equity at each bar's close, are asked for too.
     """
@@ -88,7 +88,7 @@ class WindowInputs:
     end: int | None = None
     bar_us: int | None = None
     cache: ArrayCache | None = None
-    once: Container[str] = ()
+    grid: Sequence[Mapping[str, object]] = ()
     series: bool = False
 
     def task(self, given: RunInputs) -> BacktestTask:

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from whatif.domain import jit, jit_lean
+from whatif.domain import inlinable_lean, jit, jit_lean, view_at
 from whatif.indicators.moving import ema, filling, smma
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 
 def macd_python(source: FloatArray, fast: int, slow: int) -> FloatArray:
@@ -218,6 +218,7 @@ def roc100_python(source: FloatArray, period: int) -> FloatArray:
 roc100 = jit(roc100_python)
 
 
+@inlinable_lean
 def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
     """Mark the rows where `first` crosses `second`: 1.0 upwards, -1.0 downwards, else 0.0.
 
@@ -257,3 +258,21 @@ def _cross(first: FloatArray, second: FloatArray, result: FloatArray) -> None:
 
 crossover_python = filling(_cross)
 crossover = filling(jit_lean(_cross))
+
+
+def crossings_python(first: IntArray, second: IntArray, result: FloatArray) -> None:
+    """Write into row k of `result` where series k of the first crosses series k of the second.
+
+    Parameters
+    ----------
+    first, second : int64 arrays (c,)
+        Where the series lie, n values each.
+    result : float64 array (c, n)
+        Written to; each row as `crossover` has it.
+    """
+    count = result.shape[1]
+    for k in range(len(first)):
+        _cross(view_at(first[k], count), view_at(second[k], count), result[k])
+
+
+crossings = jit_lean(crossings_python)

@@ -8,7 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from whatif.errors import IndicatorError, nearest
-from whatif.indicators.momentum import atr, crossover, macd, macd_histogram, macd_signal, roc, roc100, rsi
+from whatif.indicators.momentum import (
+    atr,
+    crossings,
+    crossover,
+    macd,
+    macd_histogram,
+    macd_signal,
+    roc,
+    roc100,
+    rsi,
+)
 from whatif.indicators.moving import ema, sma, smma, wma
 from whatif.indicators.spread import (
     bollinger_bottom,
@@ -40,6 +50,10 @@ class Indicator:
     warmup : callable
         From the parameters to the number of rows before the first value, given sources that
         are complete.
+    many : callable, optional
+        Of an indicator without parameters: does the same for c combinations of sources at once. Takes
+        for each source an int64 array (c,) of addresses of n values each, and then a float64 array
+        (c, n), into which it writes.
     """
 
     name: str
@@ -47,6 +61,7 @@ class Indicator:
     sources: tuple[str, ...]
     parameters: tuple[str, ...]
     warmup: Callable[..., int]
+    many: Callable[..., None] | None = None
 
     @property
     def usage(self) -> str:
@@ -167,7 +182,7 @@ INDICATORS: dict[str, Indicator] = {
         Indicator("bollinger_top", bollinger_top, _CLOSE, _BANDS, _before_full_window_and_factor),
         Indicator("bollinger_mid", bollinger_mid, _CLOSE, ("period",), _before_full_window),
         Indicator("bollinger_bottom", bollinger_bottom, _CLOSE, _BANDS, _before_full_window_and_factor),
-        Indicator("crossover", crossover, ("", ""), (), _one_row_to_compare),
+        Indicator("crossover", crossover, ("", ""), (), _one_row_to_compare, crossings),
     )
 }
 """All indicators by name."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +19,12 @@ from whatif.engines import (
     WindowInputs,
     get_engine,
 )
-from whatif.errors import MachineError, WhatIfError, out_of_memory
-from whatif.indicators import Expression
+from whatif.errors import MachineError, out_of_memory
 from whatif.runner.load import array_store, forget, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.stats import BuyAndHold, Holding, buy_and_hold
-from whatif.strategies import AnyStrategy, StrategySpec
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -54,8 +50,6 @@ class Sweep:
         self._opened: dict[Any, tuple[WindowInputs, Measure]] = {}
         self._for_many: dict[Any, tuple[WindowInputs, MeasureRuns | None]] = {}
         self._holdings: dict[Any, BuyAndHold] = {}
-        self._bound = _bound(strategy_of(plan.strategy), item) if self._reuses else {}
-        self._once = _used_once(self._bound.values())
 
     def measure(self, configuration: Configuration) -> tuple[Measured, BuyAndHold]:
         """Run one configuration; return what came of it, and what holding would have given.
@@ -65,13 +59,12 @@ class Sweep:
         WhatIfError
             Whatever is wrong with it, with the bar on which its step raised.
         """
-        bound = self._bound.get(configuration.config_id)
         key = _key(configuration)
         if key not in self._opened:
             self._opened[key] = self._open(configuration)
         window, run = self._opened[key]
         try:
-            found = run(_inputs_of(configuration, bound))
+            found = run(_inputs_of(configuration))
         finally:
             if not self._reuses:
                 self._opened.clear()
@@ -106,7 +99,7 @@ class Sweep:
                 window, run = self._opened_for_many(key, many[0])
                 if run is None:
                     return None
-                found = run([_inputs_of(one, self._bound.get(one.config_id)) for one in many])
+                found = run([_inputs_of(one) for one in many])
                 whole = whole or MeasuredRuns.none_of(len(configurations), *found.shape)
                 whole.put(np.array(mine), found)
                 good = np.flatnonzero(found.good)
@@ -135,7 +128,7 @@ class Sweep:
         return replace(
             window_of(self.plan, self.item, configuration),
             cache=array_store(self.plan),
-            once=self._once,
+            grid=[one.params for one in self.item.configurations],
             series=self.item.keep,
         )
 
@@ -224,35 +217,5 @@ def task_of(plan: Plan, item: WorkItem, configuration: Configuration) -> Backtes
     return window_of(plan, item, configuration).task(_inputs_of(configuration))
 
 
-def _inputs_of(configuration: Configuration, bound: Mapping[str, Expression] | None = None) -> RunInputs:
-    return RunInputs(configuration.params, configuration.execution, configuration.overlays, bound)
-
-
-def _bound(spec: AnyStrategy, item: WorkItem) -> dict[str, Mapping[str, Expression]]:
-    """Return the inputs of each configuration by its id, but of those whose row will say what is wrong.
-
-    Inputs of the same numbers are one object, made once.
-    """
-    found: dict[str, Mapping[str, Expression]] = {}
-    if not isinstance(spec, StrategySpec):
-        return found
-    made: dict[str, dict[Any, Expression]] = {name: {} for name in spec.inputs}
-    inputs = [(name, one, sorted(one.parameters), made[name]) for name, one in spec.inputs.items()]
-    for configuration in item.configurations:
-        params = configuration.params
-        mine: dict[str, Expression] = {}
-        with suppress(WhatIfError, KeyError, TypeError):
-            for name, expression, names, known in inputs:
-                # 2 and 2.0 are equal, and not the same number
-                numbers = tuple((type(params[name]), params[name]) for name in names)
-                if numbers not in known:
-                    known[numbers] = expression.bind(params)
-                mine[name] = known[numbers]
-            found[configuration.config_id] = mine
-    return found
-
-
-def _used_once(bound: Iterable[Mapping[str, Expression]]) -> frozenset[str]:
-    """Return the inputs that one configuration alone uses, which are not worth keeping."""
-    uses = Counter(str(expression) for inputs in bound for expression in inputs.values())
-    return frozenset(text for text, count in uses.items() if count == 1)
+def _inputs_of(configuration: Configuration) -> RunInputs:
+    return RunInputs(configuration.params, configuration.execution, configuration.overlays)

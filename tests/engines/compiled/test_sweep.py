@@ -140,8 +140,9 @@ def test_a_step_that_raises_is_an_error_row_that_names_the_bar(lake, make_plan, 
     assert pd.isna(rows["compiled"]["error"][1])
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
 @pytest.mark.parametrize("room", [0, 40, window_module.SHARED_ROOM])
-def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int) -> None:
+def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int, own: bool) -> None:
     monkeypatch.setattr(window_module, "SHARED_ROOM", room)
     monkeypatch.setattr(arrays, "SHARED_BYTES", 3 * 8 * 1000)
     spec, bars = resolve("sma_crossover"), walk("A", 4)
@@ -151,9 +152,9 @@ def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int) -> 
     many = [RunInputs(c.params, c.execution, c.overlays) for c in draws("sma_crossover", 21, 20)]
     # a step function cannot cheat on open, which is said of this one for itself
     many[7] = replace(many[7], execution=replace(many[7].execution, coo=True))
-    once = {str(one) for given in many for one in spec.bound_inputs(given.params).values()}
+    grid = [given.params for given in many] if own else [many[0].params] * 40
 
-    found = PreparedWindow(spec, bars, first, stop, periods, {}, once).measure_runs(many)
+    found = PreparedWindow(spec, bars, first, stop, periods, {}, grid).measure_runs(many)
 
     assert np.flatnonzero(~found.good).tolist() == [7]
     assert found.bars == stop - first

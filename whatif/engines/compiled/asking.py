@@ -6,7 +6,7 @@ step in place of the one imported from `step_placeholder`. It must therefore sta
 
 from __future__ import annotations
 
-from whatif.domain import jit_lean
+from whatif.domain import jit_lean, room_at, whole_at
 from whatif.engines.compiled.book import BAD_INTENT, BAD_ORDER, BAD_SIZE, Account, Asked, is_intent
 from whatif.engines.compiled.broker import Costs, account_value, order_size
 from whatif.engines.compiled.calling import (
@@ -19,8 +19,6 @@ from whatif.engines.compiled.calling import (
     SCRATCH_LENGTH,
     STOP,
     TO_CLOSE,
-    room_at,
-    whole_at,
 )
 from whatif.engines.compiled.step_placeholder import (
     ORDERS,

@@ -137,4 +137,4 @@ class CompiledEngine(Engine):
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)
-        return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.once)
+        return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.grid)

@@ -163,7 +163,7 @@ def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: boo
 
 from numba.extending import register_jitable
 
-from whatif.engines.compiled.calling import view_at
+from whatif.domain import view_at
 from whatif.engines.compiled.kernel import STEPS
 from whatif.engines.language.series import upto
 
@@ -222,7 +222,7 @@ _SOURCES = (
     columns,
     orders,
     *(sys.modules[f"whatif.strategies.{name}"] for name in ("intents", "overlays")),
-    *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "statistics")),
+    *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "memory", "statistics")),
     *(sys.modules[f"whatif.engines.language.{name}"] for name in LANGUAGE),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array
+from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array, view_at
 from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
@@ -30,7 +30,7 @@ from whatif.engines.compiled.book import (
     settings_of,
 )
 from whatif.engines.compiled.broker import account_value
-from whatif.engines.compiled.calling import ask, view_at
+from whatif.engines.compiled.calling import ask
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 

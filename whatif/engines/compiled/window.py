@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from whatif.domain import (
     period_rows,
 )
 from whatif.engines.arrays import (
-    SharedArrays,
+    GridInputs,
     addresses_of,
     price_arrays,
     read_only,
@@ -94,8 +94,8 @@ class PreparedWindow:
         Over which returns are measured.
     cache : mutable mapping, optional
         Where arrays are kept that runs share.
-    once : container of str
-        Inputs, by their text, that one run alone uses: they are not kept.
+    grid : sequence of mapping
+        Parameters of all configurations that will be run.
     """
 
     def __init__(
@@ -106,12 +106,13 @@ class PreparedWindow:
         stop: int,
         periods: Periods | None = None,
         cache: ArrayCache | None = None,
-        once: Container[str] = (),
+        grid: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self.spec, self.bars, self.first, self.stop = spec, bars, first, stop
         # once for all runs: it looks at all that the step can reach
         self.identified = Identified(spec.digest, spec)
-        self._cache, self._once = cache, once
+        self._cache = cache
+        self._inputs = GridInputs(spec, bars, stop, cache, grid)
         self.ts = bars.ts[first:stop]
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
@@ -155,10 +156,8 @@ class PreparedWindow:
         """
         self._check_overlays(given.overlays)
         kernel = kernel_of(self.identified, given.params, given.overlays.is_on)
-        arrays = step_arrays(
-            self.spec, given.params, self.bars, self.stop, self._cache, self._once, given.bound, self._prices
-        )
-        addresses = [addresses_of(arrays)]
+        arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
+        addresses = np.array([addresses_of(arrays)])
         with uncompiled(self.spec):
             call = self.call(kernel, [given], addresses, series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
@@ -179,7 +178,7 @@ class PreparedWindow:
         self,
         kernel: Kernel,
         many: Sequence[RunInputs],
-        addresses: Sequence[Sequence[int]],
+        addresses: IntArray,
         series: bool = False,
     ) -> Call:
         """Return the call of the loop for configurations of one kernel.
@@ -190,7 +189,7 @@ class PreparedWindow:
             What is compiled for the strategy.
         many : sequence of RunInputs
             c configurations of that kernel.
-        addresses : sequence of sequences of int
+        addresses : int64 array (c, s)
             Of each of them, where the series lie that the step reads as ``x.name``, in the order of
             `kernel.series`; `stop` values each.
         series : bool
@@ -204,7 +203,7 @@ class PreparedWindow:
         """
         bars, count = self.stop - self.first, len(many)
         runs = Runs(
-            addresses=np.array(addresses, dtype=np.int64).reshape(count, len(kernel.series)),
+            addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
         )
         book = self._book._replace(
@@ -273,29 +272,22 @@ class PreparedWindow:
         """Run configurations of one kernel, and write what comes of them to their places."""
         one = many[places[0]]
         kernel = kernel_of(self.identified, one.params, one.overlays.is_on)
-        shared = SharedArrays(self.spec, self.bars, self.stop, self._cache, self._once)
         prices = addresses_of(self._prices[name] for name in PRICE_FIELDS)
         names = kernel.series[len(PRICE_FIELDS) :]
-        waiting: list[int] = []
-        addresses: list[list[int]] = []
-        for place in places:
-            try:
-                addresses.append([*prices, *shared.addresses(many[place].params, many[place].bound, names)])
-            except WhatIfError:
-                continue
-            waiting.append(place)
-            if shared.is_full:
-                self._run_many(kernel, [many[k] for k in waiting], addresses, waiting, found)
-                waiting, addresses = [], []
-                shared.clear()
-        if waiting:
-            self._run_many(kernel, [many[k] for k in waiting], addresses, waiting, found)
+        count = self._inputs.at_once() if names else len(places)
+        for begin in range(0, len(places), count):
+            some = places[begin : begin + count]
+            own, good = self._inputs.addresses([many[place].params for place in some], names)
+            waiting = [place for place, is_good in zip(some, good, strict=True) if is_good]
+            if waiting:
+                addresses = np.hstack([np.tile(prices, (len(waiting), 1)), own[good]])
+                self._run_many(kernel, [many[place] for place in waiting], addresses, waiting, found)
 
     def _run_many(
         self,
         kernel: Kernel,
         many: Sequence[RunInputs],
-        addresses: Sequence[Sequence[int]],
+        addresses: IntArray,
         places: Sequence[int],
         found: MeasuredRuns,
     ) -> None:
