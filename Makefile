@@ -45,7 +45,9 @@ test-bounds: $(STAMP) ## the compiled engine with each index checked
 	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" tests/engines/compiled/test_bounds.py \
 	  tests/engines/test_builtin_agreement.py tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py
 
-# a Spark session's driver works alone for most of a test: the other core takes a test of its own
+# a Spark session's driver works alone for most of a test: the other core takes a test of its own; no test
+# runs long enough for the JVM's second compiler to pay
+test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
 test-spark: $(STAMP) ## two processes, each with its local Spark session
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 

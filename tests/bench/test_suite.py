@@ -198,6 +198,7 @@ def test_bars_that_are_there_already_serve_as_well(
         market.load_market(spark, lake_home, nothing)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_both_sides_of_the_comparison_trade_alike(
     spark: object, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch

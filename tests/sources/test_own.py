@@ -31,7 +31,7 @@ from whatif.sources.kinds import SEAM
 from whatif.sources.kinds.csv import Csv
 from whatif.sources.kinds.parquet import Parquet
 from whatif.testing import check_source
-from whatif.workflow import forget, ingest, run
+from whatif.workflow import RunOptions, forget, ingest, run
 
 
 class Walk(Source):
@@ -320,7 +320,7 @@ def test_a_study_on_its_bars_runs_to_its_answer(
 
     def landed(sessions: int, source: Source = service) -> tuple[int, int, int]:
         (tmp_path / "sessions").write_text(str(sessions))
-        report = ingest(source, location=lake_home, spark=spark)
+        report = ingest(source, location=lake_home, runner="local")
         assert report.came == report.landed + report.already_there
         return report.came, report.landed, report.already_there
 
@@ -341,7 +341,7 @@ def test_a_study_on_its_bars_runs_to_its_answer(
     listed = list_bars(lake_home)
     assert listed[["symbol", "bars", "missing_minutes"]].values.tolist() == [["A", 1950, 0], ["B", 1950, 0]]
     (tmp_path / "study.yaml").write_text(STUDY)
-    result = run(tmp_path / "study.yaml", spark, lake_home)
+    result = run(tmp_path / "study.yaml", None, lake_home, RunOptions(runner="local"))
     assert len(result.leaderboard()) == 4
     assert result.best
 

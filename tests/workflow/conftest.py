@@ -46,6 +46,16 @@ STUDY = {
 @pytest.fixture(params=["local", pytest.param("spark", marks=pytest.mark.spark)])
 def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SparkSession | None:
     """Return who reads and writes bars: Spark, or nobody but this process."""
+    return _session(request, monkeypatch)
+
+
+@pytest.fixture(params=["local", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])])
+def any_session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SparkSession | None:
+    """Return the same, for what both do with the same code until they write: Spark in the slow tier."""
+    return _session(request, monkeypatch)
+
+
+def _session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SparkSession | None:
     if request.param == "spark":
         found: SparkSession = request.getfixturevalue("spark")
         return found

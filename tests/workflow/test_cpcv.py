@@ -90,6 +90,7 @@ def test_pooled(go) -> None:
     assert set(result.leaderboard()["symbol"]) == {"A+B"}
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_bars_of_the_test_window_change_no_choice(lake_home, spark, make_study, tmp_path) -> None:
     study = make_study(**FORESTS)

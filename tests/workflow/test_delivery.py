@@ -47,18 +47,18 @@ def test_much_that_cannot_be_read_refuses_the_delivery(session, lake_home, tmp_p
     assert list_bars(lake_home)[["symbol", "bars", "refused"]].values.tolist() == [["SPY", 97, 3]]
 
 
-def test_many_corrections_refuse_the_delivery(session, lake_home, tmp_path: Path) -> None:
-    ingest([write(tmp_path / "a.csv", 100)], SPEC, lake_home, session)
+def test_many_corrections_refuse_the_delivery(any_session, lake_home, tmp_path: Path) -> None:
+    ingest([write(tmp_path / "a.csv", 100)], SPEC, lake_home, any_session)
     changed = write(tmp_path / "b.csv", 100, close=10.5)
     with pytest.raises(SourceError, match=r"100 of 100 rows.*would overwrite bars"):
-        ingest([changed], SPEC, lake_home, session)
+        ingest([changed], SPEC, lake_home, any_session)
     assert set(closes(lake_home)) == {10.0}
-    assert ingest([changed], replace(SPEC, accept=True), lake_home, session).corrected == 100
+    assert ingest([changed], replace(SPEC, accept=True), lake_home, any_session).corrected == 100
     assert set(closes(lake_home)) == {10.5}
 
 
-def test_a_dry_run_says_all_and_writes_nothing(session, lake_home, tmp_path: Path) -> None:
-    report = ingest([write(tmp_path / "a.csv", 100, bad=3)], SPEC, lake_home, session, dry_run=True)
+def test_a_dry_run_says_all_and_writes_nothing(any_session, lake_home, tmp_path: Path) -> None:
+    report = ingest([write(tmp_path / "a.csv", 100, bad=3)], SPEC, lake_home, any_session, dry_run=True)
     assert not table_exists(lake_home, "bars")
     assert (report.came, report.landed, dict(report.refused)) == (100, 97, {"unparsable_number": 3})
     text = report.summary()
@@ -69,27 +69,27 @@ def test_a_dry_run_says_all_and_writes_nothing(session, lake_home, tmp_path: Pat
     assert "nothing was written" in text
 
 
-def test_a_file_with_a_header_alone_costs_the_others_nothing(session, lake_home, tmp_path: Path) -> None:
+def test_a_file_with_a_header_alone_costs_the_others_nothing(any_session, lake_home, tmp_path: Path) -> None:
     folder = tmp_path / "d"
     folder.mkdir()
     write(folder / "a.csv", 0)
     write(folder / "b.csv", 5)
-    assert ingest([folder], SPEC, lake_home, session).landed == 5
+    assert ingest([folder], SPEC, lake_home, any_session).landed == 5
     (folder / "b.csv").unlink()
     write(folder / "c.csv", 0)
     with pytest.raises(SourceError, match="no file has rows"):
-        ingest([folder], SPEC, lake_home, session)
+        ingest([folder], SPEC, lake_home, any_session)
 
 
-def test_aliases_are_one_exchange(session, lake_home, tmp_path: Path) -> None:
+def test_aliases_are_one_exchange(any_session, lake_home, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", 5)
-    ingest([file], replace(SPEC, exchange="NYSE"), lake_home, session)
+    ingest([file], replace(SPEC, exchange="NYSE"), lake_home, any_session)
     assert set(read_bars("SPY", location=lake_home)["exchange"]) == {"XNYS"}
     # a lake of before, in which rows have another name of the exchange
     rows = read_arrow(current_pin(lake_home, "bars"), BARS.column_names).sort_by("ts").slice(0, 3)
     named = rows.set_column(rows.column_names.index("exchange"), "exchange", pa.array(["NYSE"] * 3))
     upsert_arrow(lake_home, BARS, named)
-    report = ingest([file], SPEC, lake_home, session)
+    report = ingest([file], SPEC, lake_home, any_session)
     assert (report.already_there, report.corrected) == (5, 0)
     assert set(read_bars("SPY", location=lake_home)["exchange"]) == {"XNYS"}
     assert list_bars(lake_home)[["exchange", "bars"]].values.tolist() == [["XNYS", 5]]

@@ -14,8 +14,6 @@ from whatif.pins import LakeLocation, current_pin, open_table, read_bars
 from whatif.sources import IngestSpec
 from whatif.workflow import forget, ingest
 
-pytestmark = pytest.mark.spark
-
 HEADER = "ts,open,high,low,close,volume"
 SPEC = IngestSpec(symbol="D", exchange="XNYS")
 
@@ -32,46 +30,51 @@ def closes(location: LakeLocation, symbol: str = "D") -> list[float]:
     return read_bars(current_pin(location, "bars"), symbol, "1min").close.tolist()
 
 
-def test_the_later_file_of_a_delivery_stands(spark, lake_home, tmp_path: Path) -> None:
+def test_the_later_file_of_a_delivery_stands(lake_home, tmp_path: Path) -> None:
     """Names in order, digits as numbers: 10 comes after 9, whatever the alphabet says."""
     write(tmp_path / "d" / "part 9.csv", ("14:30", 2), ("14:31", 3), ("14:32", 4))
     write(tmp_path / "d" / "part 10.csv", ("14:31", 2.5))
-    report = ingest([tmp_path / "d"], SPEC, lake_home, spark)
+    report = ingest([tmp_path / "d"], SPEC, lake_home, runner="local")
     assert (report.landed, dict(report.refused)) == (3, {"duplicate": 1})
     assert closes(lake_home) == [2.0, 2.5, 4.0]
     (row,) = list_refused(lake_home).itertuples()
     assert (row.source, row.row) == (str(tmp_path / "d" / "part 9.csv"), 2)
-    again = ingest([tmp_path / "d" / "part 10.csv", tmp_path / "d" / "part 9.csv"], SPEC, lake_home, spark)
+    again = ingest(
+        [tmp_path / "d" / "part 10.csv", tmp_path / "d" / "part 9.csv"], SPEC, lake_home, runner="local"
+    )
     assert again.corrected == 1  # the order that is given
     assert closes(lake_home) == [2.0, 3.0, 4.0]
 
 
-def test_one_symbol_for_files_of_several_is_refused(spark, lake_home, tmp_path: Path) -> None:
+def test_one_symbol_for_files_of_several_is_refused(lake_home, tmp_path: Path) -> None:
     minutes = [f"14:{k}" for k in range(30, 40)]
     write(tmp_path / "d" / "AAPL.csv", *[(m, 2) for m in minutes])
     write(tmp_path / "d" / "MSFT.csv", *[(m, 15) for m in minutes[:2]])
     with pytest.raises(SourceError, match=r"(?s)--symbol D: two files have other values for the same bars"):
-        ingest([tmp_path / "d"], SPEC, lake_home, spark)
+        ingest([tmp_path / "d"], SPEC, lake_home, runner="local")
     write(tmp_path / "e" / "1.csv", *[(m, 2) for m in minutes])
     write(tmp_path / "e" / "2.csv", *[(m, 15) for m in minutes])
     with pytest.raises(SourceError, match=r"10 of them.*1\.csv and .*2\.csv"):
-        ingest([tmp_path / "e"], SPEC, lake_home, spark)
+        ingest([tmp_path / "e"], SPEC, lake_home, runner="local")
     write(tmp_path / "e" / "2.csv", *[(m, 2) for m in minutes])  # the same bars twice
-    assert ingest([tmp_path / "e"], SPEC, lake_home, spark).landed == 10
+    assert ingest([tmp_path / "e"], SPEC, lake_home, runner="local").landed == 10
 
 
 @pytest.fixture
-def corrected(spark, lake_home, tmp_path: Path) -> list[str]:
+def corrected(lake_home, tmp_path: Path) -> list[str]:
     """Three deliveries: two bars, one of them corrected with a third, corrected again. Return their ids."""
     first = write(tmp_path / "a.csv", ("14:30", 2), ("14:31", 3))
     first.write_text(first.read_text() + "2024-01-02T14:40:00Z,1,0.5,1,1,5\n")
-    ingest([first], SPEC, lake_home, spark)
-    ingest([write(tmp_path / "b.csv", ("14:31", 4), ("14:32", 5))], SPEC, lake_home, spark)
-    ingest([write(tmp_path / "c.csv", ("14:31", 6))], SPEC, lake_home, spark)
-    ingest([write(tmp_path / "x.csv", ("14:31", 9))], replace(SPEC, symbol="OTHER"), lake_home, spark)
+    ingest([first], SPEC, lake_home, runner="local")
+    ingest([write(tmp_path / "b.csv", ("14:31", 4), ("14:32", 5))], SPEC, lake_home, runner="local")
+    ingest([write(tmp_path / "c.csv", ("14:31", 6))], SPEC, lake_home, runner="local")
+    ingest(
+        [write(tmp_path / "x.csv", ("14:31", 9))], replace(SPEC, symbol="OTHER"), lake_home, runner="local"
+    )
     return list_deliveries(lake_home)["delivery"].tolist()
 
 
+@pytest.mark.spark
 def test_what_there_is_is_listed_and_printed_and_refusals_change_nothing(
     spark, lake_home, corrected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -89,6 +92,7 @@ def _are_listed(lake_home, tmp_path: Path) -> None:
     assert listed["first_symbol"].tolist() == ["D", "D", "D", "OTHER"]
 
 
+@pytest.mark.spark
 def test_a_delivery_is_taken_back_and_what_it_corrected_returns(
     spark, lake_home, corrected: list[str]
 ) -> None:
@@ -105,6 +109,7 @@ def test_a_delivery_is_taken_back_and_what_it_corrected_returns(
     assert closes(lake_home, "OTHER") == [9.0]
 
 
+@pytest.mark.spark
 def test_what_goes_is_not_restored_by_what_goes_too(
     spark, lake_home, tmp_path: Path, corrected: list[str]
 ) -> None:
@@ -116,10 +121,11 @@ def test_what_goes_is_not_restored_by_what_goes_too(
     assert (found.removed, found.restored) == (0, 1)
     assert closes(lake_home) == [2.0, 3.0]
     # what comes anew is not forgotten
-    ingest([tmp_path / "b.csv"], SPEC, lake_home, spark)
+    ingest([tmp_path / "b.csv"], SPEC, lake_home, runner="local")
     assert closes(lake_home) == [2.0, 4.0, 5.0]
 
 
+@pytest.mark.spark
 def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
     dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
     assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)

@@ -88,45 +88,45 @@ def test_counts_add_up_and_nothing_vanishes(session, lake_home, tmp_path: Path) 
     assert "1 high_below_low" in report.summary()
 
 
-def test_the_same_file_twice_adds_nothing(session, lake_home, tmp_path: Path) -> None:
+def test_the_same_file_twice_adds_nothing(any_session, lake_home, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", minute(0), minute(1, low=12), minute(2), minute(2))
-    first = ingest([file], SPEC, lake_home, session)
+    first = ingest([file], SPEC, lake_home, any_session)
     before = [open_table(lake_home, name).metadata_location for name in ("bars", "bars_quarantine")]
-    second = ingest([file], SPEC, lake_home, session)
+    second = ingest([file], SPEC, lake_home, any_session)
     assert (second.came, second.landed, second.already_there, second.corrected) == (4, 0, 2, 0)
     assert second.refused == first.refused == {"high_below_low": 1, "duplicate": 1}
     assert second.snapshot_id == first.snapshot_id
     assert [open_table(lake_home, name).metadata_location for name in ("bars", "bars_quarantine")] == before
 
 
-def test_a_copy_under_another_name_adds_no_bar(session, lake_home, tmp_path: Path) -> None:
-    ingest([write(tmp_path / "a.csv", minute(0))], SPEC, lake_home, session)
-    report = ingest([write(tmp_path / "b.csv", minute(0), minute(1))], SPEC, lake_home, session)
+def test_a_copy_under_another_name_adds_no_bar(any_session, lake_home, tmp_path: Path) -> None:
+    ingest([write(tmp_path / "a.csv", minute(0))], SPEC, lake_home, any_session)
+    report = ingest([write(tmp_path / "b.csv", minute(0), minute(1))], SPEC, lake_home, any_session)
     assert (report.landed, report.already_there, report.corrected) == (1, 1, 0)
 
 
-def test_of_one_bar_the_later_file_stands(session, lake_home, tmp_path: Path) -> None:
+def test_of_one_bar_the_later_file_stands(any_session, lake_home, tmp_path: Path) -> None:
     others = [minute(n) for n in range(1, 5)]
     files = [
         write(tmp_path / "b2.csv", minute(0, close=10.5), *others),
         write(tmp_path / "a1.csv", minute(0, close=9.5), *others),
     ]
-    report = ingest(files, SPEC, lake_home, session)
+    report = ingest(files, SPEC, lake_home, any_session)
     assert (report.landed, dict(report.refused)) == (5, {"duplicate": 5})
     assert read_bars(current_pin(lake_home, "bars"), "SPY", "1min").close.tolist() == [9.5, *[10.0] * 4]
     assert {row["source"] for row in quarantine(lake_home)} == {str(files[0])}
 
 
-def test_bars_are_compared_with_their_own(session, lake_home, tmp_path: Path) -> None:
+def test_bars_are_compared_with_their_own(any_session, lake_home, tmp_path: Path) -> None:
     prices = {"SPY": 10.25, "IWM": 9.25, "QQQ": 10.75}
     for symbol, close in prices.items():  # a file of the lake each, in no order
         file = write(tmp_path / f"{symbol}.csv", *(minute(n, close) for n in range(4)))
-        assert ingest([file], replace(SPEC, symbol=symbol), lake_home, session).landed == 4
+        assert ingest([file], replace(SPEC, symbol=symbol), lake_home, any_session).landed == 4
     rows = [f"{symbol},{minute(n, close)}" for n in range(3, -1, -1) for symbol, close in prices.items()]
     rows[0] = rows[0].replace("10.25", "10.5")
     again = tmp_path / "again.csv"
     again.write_text("\n".join([f"symbol,{HEADER}", *rows]) + "\n")
-    report = ingest([again], replace(SPEC, symbol=None, accept=True), lake_home, session)
+    report = ingest([again], replace(SPEC, symbol=None, accept=True), lake_home, any_session)
     assert (report.landed, report.already_there, report.corrected) == (0, 11, 1)
 
 
@@ -234,12 +234,12 @@ def test_spark_and_this_process_come_to_the_same(spark, tmp_path: Path, monkeypa
     assert {row["rule"] for row in told["local"][1][1]} > {"duplicate", "no_session"}
 
 
-def test_two_symbols_in_one_folder_do_not_mix(session, lake_home, tmp_path: Path) -> None:
+def test_two_symbols_in_one_folder_do_not_mix(any_session, lake_home, tmp_path: Path) -> None:
     # reference-flaws 28: two symbols in one folder came out interleaved and unordered
     for name, close in (("jnj", 9.5), ("intc", 10.5)):
         rows = [f"{name.upper()},{minute(n, close)}" for n in (2, 0, 1)]
         (tmp_path / f"{name}.csv").write_text("\n".join([f"Symbol,{HEADER}", *rows]) + "\n")
-    assert ingest([tmp_path], replace(SPEC, symbol=None, format="csv"), lake_home, session).landed == 6
+    assert ingest([tmp_path], replace(SPEC, symbol=None, format="csv"), lake_home, any_session).landed == 6
     pin = current_pin(lake_home, "bars")
     for name, close in (("JNJ", 9.5), ("INTC", 10.5)):
         bars = read_bars(pin, name, "1min")
@@ -247,10 +247,10 @@ def test_two_symbols_in_one_folder_do_not_mix(session, lake_home, tmp_path: Path
         assert np.diff(bars.ts).tolist() == [60_000_000] * 2
 
 
-def test_weekends_are_no_bars(session, lake_home, tmp_path: Path) -> None:
+def test_weekends_are_no_bars(any_session, lake_home, tmp_path: Path) -> None:
     # reference-flaws 29: calendar days that copy Friday let a Friday signal fill at Friday's open
     days = [f"2013-10-{day:02},10,11,9,10,100" for day in range(4, 12)]
-    report = ingest([write(tmp_path / "d.csv", *days)], replace(SPEC, timeframe="1d"), lake_home, session)
+    report = ingest([write(tmp_path / "d.csv", *days)], replace(SPEC, timeframe="1d"), lake_home, any_session)
     assert (report.landed, dict(report.refused)) == (6, {"no_session": 2})
     bars = read_bars(current_pin(lake_home, "bars"), "SPY", "1d")
     # Friday the 4th is day 15,982; then Monday to Friday
@@ -258,10 +258,10 @@ def test_weekends_are_no_bars(session, lake_home, tmp_path: Path) -> None:
     assert (bars.ts == bars.session_open).all()
 
 
-def test_timeframes_of_one_symbol_live_side_by_side(session, lake_home, tmp_path: Path) -> None:
+def test_timeframes_of_one_symbol_live_side_by_side(any_session, lake_home, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", minute(0), minute(60))
-    ingest([file], SPEC, lake_home, session)
-    assert ingest([file], replace(SPEC, timeframe="1h"), lake_home, session).landed == 2
+    ingest([file], SPEC, lake_home, any_session)
+    assert ingest([file], replace(SPEC, timeframe="1h"), lake_home, any_session).landed == 2
     pin = current_pin(lake_home, "bars")
     assert len(read_bars(pin, "SPY", "1min")) == len(read_bars(pin, "SPY", "1h")) == 2
 
@@ -279,10 +279,10 @@ def test_real_minutes_of_a_european_future(session, lake_home, data_dir: Path) -
     assert (bars.open[0], bars.close[0], bars.volume[0]) == (3602.0, 3599.0, 5699.0)
 
 
-def test_real_minutes_hours_and_days_of_lean(session, lake_home, data_dir: Path) -> None:
+def test_real_minutes_hours_and_days_of_lean(any_session, lake_home, data_dir: Path) -> None:
     usa = data_dir / "lean" / "equity" / "usa"
     paths = [usa / "minute" / "ibm", usa / "hour" / "ibm.zip", usa / "daily" / "ibm.zip"]
-    report = ingest(paths, IngestSpec(), lake_home, session)
+    report = ingest(paths, IngestSpec(), lake_home, any_session)
     # lines in the archives: 2,566 minutes of six days, 40,813 hours, 5,849 days
     assert (report.files, report.came, report.landed) == (8, 49_228, 49_228)
     pin = current_pin(lake_home, "bars")

@@ -102,6 +102,7 @@ def test_forests_are_trained_once_for_each_fold(go_on_spark, market, monkeypatch
     pd.testing.assert_frame_equal(again.stitched_equity, result.stitched_equity)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_run_that_is_cut_short_trains_no_model_twice(go, spark, market, monkeypatch) -> None:
     real, trained = train.train, []
