@@ -16,10 +16,11 @@ from joblib.externals.loky.process_executor import ShutdownExecutorError
 from whatif.domain.rows import PLAN_COLUMNS, row_columns
 from whatif.errors import MachineError, RunError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, create_tables
-from whatif.pins import Pin, current_pin, read_arrow
+from whatif.pins import Pin, current_pin, has_rows, read_arrow
 from whatif.results import Keep
 from whatif.runner import local
 from whatif.runner.plan import WorkItem
+from whatif.runner.run import is_fresh
 
 from ..markets import walk
 from .conftest import configuration, evaluate_table
@@ -198,14 +199,18 @@ def test_processes_end_when_this_one_is_gone(lake) -> None:
     pytest.fail("it still runs")
 
 
-def test_rows_are_stored_once(lake, make_plan, lake_home) -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+def test_rows_are_stored_once(lake, make_plan, lake_home, fresh: bool) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
     create_tables(None, lake_home, (RESULTS, RETURNS, TRADES, EQUITY))
     items = [WorkItem(("A",), "validate", crossovers(3), keep=True)]
     (rows,) = local.compute(plan, items, 1)
     keep = Keep(trades=None, equity=frozenset({"c1/A"}))
-    for _ in range(2):
-        local.store(lake_home, plan, items, rows, keep)
+    for known in (fresh, False):
+        assert is_fresh(lake_home, plan) == (known or (not fresh and not has_rows(lake_home, "results")))
+        local.store(lake_home, plan, items, rows, keep, known)
+    assert not is_fresh(lake_home, plan)
+    assert is_fresh(lake_home, replace(plan, data_digest="of other bars"))
     stored = {
         t.name: read_arrow(current_pin(lake_home, t.name), list(t.column_names)).to_pandas()
         for t in (RESULTS, RETURNS, TRADES, EQUITY)

@@ -154,9 +154,10 @@ def insert_missing_locally(
 
 
 def append_table_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
-    """Append rows, ordered as the table is, in one commit."""
+    """Append rows, ordered as the table is, in one commit; none if there are none."""
     table = _opened(location, spec.name)
-    _append(table, spec, _given(table, spec, rows))
+    if rows.num_rows:
+        _append(table, spec, _given(table, spec, rows))
 
 
 def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.pins.current import current_pin, find_pin, has_rows, open_table, table_exists, tagged_pin
+    from whatif.pins.current import (
+        current_pin,
+        find_pin,
+        has_rows,
+        may_hold,
+        open_table,
+        table_exists,
+        tagged_pin,
+    )
     from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
     from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, starts_with, within
     from whatif.pins.integrity import (
@@ -35,7 +43,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "current": "current_pin find_pin has_rows open_table table_exists tagged_pin",
+            "current": "current_pin find_pin has_rows may_hold open_table table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",

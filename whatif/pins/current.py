@@ -13,6 +13,7 @@ from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
 
@@ -66,6 +67,12 @@ def table_exists(location: LakeLocation, table: str) -> bool:
 def has_rows(location: LakeLocation, table: str) -> bool:
     """Return whether a table exists and something was ever written to it."""
     return table_exists(location, table) and open_table(location, table).current_snapshot() is not None
+
+
+def may_hold(location: LakeLocation, table: str, rows: BooleanExpression) -> bool:
+    """Return whether some file of a table may hold rows that pass a filter, by what its metadata says."""
+    opened = open_table(location, table)
+    return opened.current_snapshot() is not None and any(opened.scan(row_filter=rows).plan_files())
 
 
 def open_table(location: LakeLocation, table: str) -> Table:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from whatif.domain import EQUITY_ARRAYS, TRADE_ARRAYS
 from whatif.engines import get_engine
 from whatif.errors import RunError, WhatIfError
-from whatif.lake import EQUITY, TRADES, TableSpec
+from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, TableSpec
+from whatif.pins import LakeLocation, all_of, equal, may_hold
 from whatif.results import MAX_IN_FILTER, NOTHING, Keep, Pending
 from whatif.runner.in_flight import Wave, WavesInFlight
 from whatif.runner.plan import Plan, WorkItem
@@ -56,11 +57,14 @@ class Runner(Protocol):
     ----------
     spark : SparkSession or None
         The session whose jobs tell how far a wave is; None of a runner without one.
+    location : LakeLocation
+        Where the lake is.
     at_once : int
         Waves that may be computed at once.
     """
 
     spark: SparkSession | None
+    location: LakeLocation
     at_once: int
 
     def slots(self) -> int:
@@ -78,8 +82,11 @@ class Runner(Protocol):
             If what a backtest needs could not be read, each time that it was tried.
         """
 
-    def store(self, plan: Plan, items: Sequence[WorkItem], rows: Any, keep: Keep) -> None:
-        """Store rows that `compute` gave: what each table lacks, series first, `results` last."""
+    def store(self, plan: Plan, items: Sequence[WorkItem], rows: Any, keep: Keep, fresh: bool) -> None:
+        """Store rows that `compute` gave: what each table lacks, series first, `results` last.
+
+        Where the plan is `fresh` they lack all of it, and nothing is looked for.
+        """
 
     def release(self, rows: Any) -> None:
         """Forget rows that `compute` gave."""
@@ -166,6 +173,7 @@ def run_waves(
     plan = replace(plan, log=runner.log_place(plan.home))
     pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
+    fresh = is_fresh(runner.location, plan)
     with WavesInFlight[_CutWave](runner.spark, runner.at_once, runner.cancel) as in_flight:
         while rest or in_flight:
             done = in_flight.next_done(bool(rest)) if in_flight else None
@@ -178,13 +186,23 @@ def run_waves(
                 in_flight.start(wave, len(wave.items), pace.seconds(wave.cost, wave.cores), compute)
             if done is None:
                 continue
-            pace.storing = _store_wave(runner, plan, done.wave, found, keep)
+            pace.storing = _store_wave(runner, plan, done.wave, found, keep, fresh)
             failed += found.counts["error"]
             left = total_cost(rest) + sum(wave.cost for wave in in_flight.waves)
             seconds = found.seconds + pace.storing
             total, wrong = found.counts.total(), found.counts["error"]
             report(WaveDone(total, wrong, cost, left, seconds, done.wave.cores))
     return failed
+
+
+def is_fresh(location: LakeLocation, plan: Plan) -> bool:
+    """Return whether no table can hold a row of a plan, nor get one from others while it is run.
+
+    That is known of a lake on this machine alone, of which a run holds the lock.
+    """
+    near = all_of(equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest))
+    tables = (RESULTS, RETURNS, TRADES, EQUITY)
+    return location.local and not any(may_hold(location, table.name, near) for table in tables)
 
 
 def kept_series(keep: Keep) -> Iterator[tuple[TableSpec, str, list[str], str | None, frozenset[str] | None]]:
@@ -257,11 +275,13 @@ def _computed(runner: Runner, done: Wave[_CutWave], log: str) -> Computed:
     return found
 
 
-def _store_wave(runner: Runner, plan: Plan, wave: _CutWave, found: Computed, keep: Keep) -> float:
+def _store_wave(
+    runner: Runner, plan: Plan, wave: _CutWave, found: Computed, keep: Keep, fresh: bool
+) -> float:
     """Store a wave that is computed; return the seconds that it took."""
     started = time.perf_counter()
     try:
-        runner.store(plan, wave.items, found.rows, keep)
+        runner.store(plan, wave.items, found.rows, keep, fresh)
     except WhatIfError:
         raise
     except Exception as error:

@@ -21,7 +21,7 @@ from whatif.domain import (
     worker_columns,
 )
 from whatif.errors import MachineError, RunError
-from whatif.lake import RESULTS, RETURNS, insert_missing, sql_text
+from whatif.lake import RESULTS, RETURNS, TableSpec, append, insert_missing, sql_text
 from whatif.pins import LakeLocation
 from whatif.results import Keep
 from whatif.runner.in_flight import MAX_AT_ONCE
@@ -105,9 +105,9 @@ class SparkRunner:
         counts = Counter(row["status"] for row in found)
         return Computed(rows, counts, working, time.perf_counter() - started)
 
-    def store(self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep) -> None:
-        """Store the rows of a wave."""
-        store(self.spark, self.location, plan, items, rows, keep)
+    def store(self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep, fresh: bool) -> None:
+        """Store the rows of a wave; appended where the plan is `fresh`."""
+        store(self.spark, self.location, plan, items, rows, keep, fresh)
 
     def release(self, rows: DataFrame) -> None:
         """Let executors forget the rows of a wave."""
@@ -142,8 +142,11 @@ def store(
     items: Sequence[WorkItem],
     rows: DataFrame,
     keep: Keep,
+    fresh: bool,
 ) -> None:
     """Store the rows of work items: what each table lacks, series side by side, `results` last.
+
+    Of a `fresh` plan they lack everything.
 
     Rows of a wave are few, so they are written as few files; the series of all
     backtests are not, and are left as spread as they are.
@@ -152,19 +155,22 @@ def store(
 
     few = rows.coalesce(max(1, len(items) // ITEMS_PER_FILE))
     good = few.where(F.col("status") == "ok")
-    mine = _held_rows(plan, items)
+
+    def insert(table: TableSpec, frame: DataFrame) -> None:
+        if fresh:
+            append(spark, location, table, frame.select(*table.column_names))
+        else:
+            insert_missing(spark, location, table, frame, _held_rows(plan, items), distinct=True)
+
     series = [(RETURNS, good)]
     for table, prefix, arrays, number, wanted in kept_series(keep):
         kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
         series.append((table, _exploded(kept, prefix, arrays, number)))
     with ThreadPoolExecutor(len(series), thread_name_prefix="store") as threads:
-        storing = [
-            threads.submit(insert_missing, spark, location, table, frame, mine, distinct=True)
-            for table, frame in series
-        ]
+        storing = [threads.submit(insert, table, frame) for table, frame in series]
         for one in storing:
             one.result()
-    insert_missing(spark, location, RESULTS, few, mine, distinct=True)
+    insert(RESULTS, few)
 
 
 def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
