@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,21 +157,14 @@ def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
     """
     columns = ("symbol", "timeframe", "exchange", "ts")
     terms = _terms(study, timeline)
-    counts: dict[str, Counter[tuple[str, str]]] = {}
+    edges = np.unique([edge for window in timeline.windows for edge in (window.start_us, window.end_us)])
+    counts: dict[tuple[str, str], IntArray] = {}
     for batch in batches(pin, columns, all_of(*terms)):
         _check_exchange(batch, study)
-        for name, mask in _masks(batch, timeline.windows).items():
-            counts.setdefault(name, Counter()).update(_counted(batch, mask))
-    keys = reduce(set.union, (set(counter) for counter in counts.values()), set[tuple[str, str]]())
-    _check_symbols(pin, study, {symbol for symbol, _ in keys})
-    names = [window.name for window in timeline.windows]
-    found = {
-        key: Found(
-            {name: counts[f"in {name}"][key] for name in names},
-            {name: counts[f"until {name}"][key] for name in names},
-        )
-        for key in sorted(keys)
-    }
+        for key, count in _counted(batch, edges):
+            counts[key] = counts.get(key, 0) + count
+    _check_symbols(pin, study, {symbol for symbol, _ in counts})
+    found = {key: _found(before, edges, timeline.windows) for key, before in sorted(counts.items())}
     return _under_one_name(found, pin, terms, timeline)
 
 
@@ -256,20 +248,27 @@ def _terms(study: Study, timeline: Timeline) -> list[BooleanExpression]:
     return terms
 
 
-def _masks(batch: pa.RecordBatch, windows: tuple[Window, ...]) -> dict[str, pa.Array]:
-    ts = batch.column("ts").cast(pa.int64())
-    masks = {"in slice": pc.is_valid(ts)}
-    for window in windows:
-        before = pc.less(ts, window.end_us)
-        masks[f"until {window.name}"] = before
-        masks[f"in {window.name}"] = pc.and_(before, pc.greater_equal(ts, window.start_us))
-    return masks
+def _counted(batch: pa.RecordBatch, edges: IntArray) -> Iterator[tuple[tuple[str, str], IntArray]]:
+    """Yield symbol, timeframe and how many of their rows lie before each edge, (e,), and in all: (e + 1,)."""
+    columns = [batch.column(name).dictionary_encode() for name in ("symbol", "timeframe")]
+    symbols, timeframes = (column.dictionary.to_pylist() for column in columns)
+    symbol, timeframe = (column.indices.to_numpy().astype(np.int64) for column in columns)
+    between = np.searchsorted(edges, batch.column("ts").cast(pa.int64()).to_numpy(), side="right")
+    spaces = len(edges) + 1
+    place = (symbol * len(timeframes) + timeframe) * spaces + between
+    rows = np.bincount(place, minlength=len(symbols) * len(timeframes) * spaces).reshape(-1, spaces)
+    for key, count in zip(product(symbols, timeframes), np.cumsum(rows, axis=1), strict=True):
+        if count[-1]:
+            yield key, count
 
 
-def _counted(batch: pa.RecordBatch, mask: pa.Array) -> dict[tuple[str, str], int]:
-    rows = pa.table({name: batch.column(name) for name in ("symbol", "timeframe")}).filter(mask)
-    grouped = rows.group_by(["symbol", "timeframe"], use_threads=False).aggregate([([], "count_all")])
-    return {(row["symbol"], row["timeframe"]): row["count_all"] for row in grouped.to_pylist()}
+def _found(before: IntArray, edges: IntArray, windows: Sequence[Window]) -> Found:
+    """Return counts by window from those of the rows before each edge."""
+    count = dict(zip(edges.tolist(), before.tolist(), strict=False))
+    return Found(
+        {window.name: count[window.end_us] - count[window.start_us] for window in windows},
+        {window.name: count[window.end_us] for window in windows},
+    )
 
 
 def _check_exchange(batch: pa.RecordBatch, study: Study) -> None:
