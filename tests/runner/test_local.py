@@ -174,6 +174,15 @@ def test_children_that_are_cancelled_are_gone(lake, make_plan, lake_home, tmp_pa
     assert not Path(f"/proc/{child}").exists()
 
 
+def test_what_a_child_does_not_answer_in_time_goes_to_the_pool(
+    lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    monkeypatch.setattr(local, "CHILD_SECONDS", 0.0)
+    items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(2)]
+    assert local.LocalRunner(lake_home, 2, short=True).compute(plan, items).counts == {"ok": 2}
+
+
 def test_a_process_does_something_else_meanwhile(lake, make_plan, lake_home, forks: bool) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
     done: list[int] = []

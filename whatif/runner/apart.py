@@ -100,7 +100,7 @@ def rows_apart(
 
 
 def answers_apart(
-    tasks: Sequence[Callable[[], bytes]], at_once: int, meanwhile: Callable[[], None]
+    tasks: Sequence[Callable[[], bytes]], at_once: int, meanwhile: Callable[[], None], seconds: float
 ) -> Iterator[tuple[int, bytes | None]]:
     """Yield the answers of tasks, each made in a child process, as they end.
 
@@ -114,6 +114,9 @@ def answers_apart(
         How many of them there are at once.
     meanwhile : callable
         What this process does when the first of them have begun.
+    seconds : float
+        What a child may take before it is killed: what it needs may be held by a thread that a fork
+        leaves behind.
 
     Yields
     ------
@@ -130,13 +133,17 @@ def answers_apart(
     try:
         while waiting or working:
             while waiting and len(working) < at_once:
-                one = _Work(*waiting.pop())
+                one = _Work(*waiting.pop(), seconds)
                 working[one.pipe] = one
             meanwhile()
             meanwhile = _nothing
-            for pipe in select.select(list(working), [], [])[0]:
+            left = min(one.left() for one in working.values())
+            for pipe in select.select(list(working), [], [], left)[0]:
                 if working[pipe].has_ended():
                     yield working.pop(pipe).answer()
+            for one in working.values():
+                if one.left() <= 0.0:
+                    one.kill()
     finally:
         for one in working.values():
             one.end()
@@ -158,8 +165,9 @@ def _nothing() -> None:
 class _Work:
     """A child process at one task."""
 
-    def __init__(self, number: int, task: Callable[[], bytes]) -> None:
+    def __init__(self, number: int, task: Callable[[], bytes], seconds: float) -> None:
         self._number, self._parts = number, list[bytes]()
+        self._until = time.monotonic() + seconds
         self.pipe, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -170,6 +178,10 @@ class _Work:
         self._cancelled = False
         _WORKING.add(self)
         os.close(writing)
+
+    def left(self) -> float:
+        """Return the seconds that are left to it, 0 at least."""
+        return max(0.0, self._until - time.monotonic())
 
     def has_ended(self) -> bool:
         """Take what the child has said by now; return whether that was all."""
@@ -187,6 +199,10 @@ class _Work:
     def cancel(self) -> None:
         """Kill the child, whose answer nobody wants."""
         self._cancelled = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the child, which then has no answer."""
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 

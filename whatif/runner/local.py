@@ -44,6 +44,9 @@ MAX_GROWTH = 2 * 1024**3
 MAX_ELEMENTS = 1_000_000
 """Rows of trades or equity that are written at once, unless one backtest alone has more."""
 
+CHILD_SECONDS = 60.0
+"""What a child may take for an item of short work, before the item goes to the pool."""
+
 _PARENT_SECONDS = 0.5
 
 
@@ -149,7 +152,7 @@ def compute(
     waiting = dict(enumerate(items))
     if forks:
         tasks = [partial(_answer, plan, item.to_json(), item.keep, 0) for item in items]
-        for number, answer in answers_apart(tasks, processes, meanwhile):
+        for number, answer in answers_apart(tasks, processes, meanwhile, CHILD_SECONDS):
             tried[number] += 1
             if answer is not None:
                 del waiting[number]
