@@ -43,9 +43,9 @@ def test_others_are_stored_before_the_slow_one_ends(spark, market, make_study, s
     order: list[set[int]] = []
     real = runner.store
 
-    def store(spark, location, plan, items, rows, keep):
+    def store(spark, location, plan, items, rows, keep, fresh):
         order.append({int(row["parameters"].split('"n": ')[1].split(",")[0]) for row in rows.collect()})
-        real(spark, location, plan, items, rows, keep)
+        real(spark, location, plan, items, rows, keep, fresh)
 
     monkeypatch.setattr(runner, "store", store)
     study = make_study(strategy={"name": slow}, axes={"n": list(range(1, 13))}, data=ONE, engine="backtrader")
