@@ -357,8 +357,8 @@ seconds, and by what. 62 moments in all."""
 
 SPARK_ONLY = ("pyspark.java_gateway", "whatif.session", "whatif.runner.spark", "whatif.workflow.train")
 LOCAL_RUN = (
-    ("whatif.runner.local:get_reusable_executor", 0.0, "2"),
-    ("whatif.runner.local:get_reusable_executor", 0.5, "2"),
+    ("whatif.runner.local:answers_apart", 0.0, "2"),
+    ("whatif.runner.local:answers_apart", 0.5, "2"),
     ("whatif.runner.local:compute", 1.5, "2+2"),
     ("whatif.runner.local:insert_missing_rows", 0.0, "2"),
     ("whatif.runner.local:insert_missing_rows", 0.05, "15"),
@@ -366,7 +366,7 @@ LOCAL_RUN = (
 )
 LOCAL_KILLED = (
     ("whatif.workflow.runners:create_tables", 0.02, "9"),
-    ("whatif.runner.local:get_reusable_executor", 0.3, "9"),
+    ("whatif.runner.local:answers_apart", 0.3, "9"),
     ("whatif.runner.local:compute", 1.0, "9"),
     ("whatif.runner.local:compute", 2.0, "9"),
     *(("whatif.runner.local:insert_missing_rows", delay, "9") for delay in (0.0, 0.03, 0.06, 0.1, 0.2)),

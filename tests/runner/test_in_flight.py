@@ -169,11 +169,12 @@ class TestRunWaves:
     def stored(self, monkeypatch: pytest.MonkeyPatch, hurried: None) -> list[list[str]]:
         found: list[list[str]] = []
 
-        def store(_: Any, __: Any, ___: Any, rows: Any, ____: Any) -> None:
+        def store(_: Any, __: Any, ___: Any, rows: Any, *____: Any) -> None:
             found.append(rows)
 
         monkeypatch.setattr(SparkRunner, "store", store)
         monkeypatch.setattr(SparkRunner, "release", lambda _, rows: None)
+        monkeypatch.setattr(runner, "is_fresh", lambda *_: False)
         return found
 
     def computed(self, monkeypatch: pytest.MonkeyPatch, during: Callable[[list[str]], None]) -> None:

@@ -114,6 +114,7 @@ def insert_missing(
     frame: DataFrame,
     condition: str = "true",
     distinct: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Insert the rows whose key the table does not hold yet, in one atomic commit.
 
@@ -130,7 +131,12 @@ def insert_missing(
         fewer files.
     distinct : bool
         The caller vouches that no key comes twice in `frame`, which saves looking.
+    fresh : bool
+        The caller vouches that the table holds none of the keys, and that nobody else writes one.
     """
+    if fresh and distinct:
+        append(spark, location, table, frame.select(*table.column_names))
+        return
     rows = _in_order(table, frame)
     if not distinct:
         rows = rows.dropDuplicates(list(_key(table)))
@@ -140,7 +146,7 @@ def insert_missing(
 
 
 def insert_missing_rows(
-    location: LakeLocation, table: TableSpec, rows: pa.Table, near: BooleanExpression
+    location: LakeLocation, table: TableSpec, rows: pa.Table, near: BooleanExpression, fresh: bool = False
 ) -> None:
     """Insert rows whose key the local lake's table does not hold yet, in one atomic commit, without a JVM.
 
@@ -152,9 +158,14 @@ def insert_missing_rows(
         Rows with the table's columns; no key comes twice.
     near : BooleanExpression
         What all rows of the table pass that could have one of those keys, to read fewer files.
+    fresh : bool
+        The caller vouches that the table holds none of the keys.
     """
     with in_words(location.described), writer_lock(location, f"insert into {table.name}"):
-        insert_missing_locally(location, table, rows, near)
+        if fresh:
+            append_table_locally(location, table, rows)
+        else:
+            insert_missing_locally(location, table, rows, near)
 
 
 def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> None:

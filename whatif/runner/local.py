@@ -22,7 +22,7 @@ from joblib.externals.loky import BrokenProcessPool, get_reusable_executor, proc
 
 from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
-from whatif.lake import RESULTS, RETURNS, TableSpec, append_arrow, insert_missing_rows
+from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
 from whatif.runner.apart import answers_apart, can_run_apart, end_all
@@ -200,24 +200,18 @@ def store(
     fresh: bool = False,
 ) -> None:
     """Store rows: what each table lacks, which is all of a `fresh` plan; series first, `results` last."""
-
-    def insert(table: TableSpec, some: pa.Table) -> None:
-        if fresh:
-            append_arrow(location, table, some)
-        else:
-            insert_missing_rows(location, table, some, all_of(*near))
-
     near = [equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest)]
     ids = ids_to_look_for(items)
     if ids is not None:
         near.append(one_of("config_id", ids))
     good = rows.filter(pc.equal(rows["status"], "ok"))
-    insert(RETURNS, good)
+    insert_missing_rows(location, RETURNS, good, all_of(*near), fresh)
     for table, prefix, arrays, number, wanted in kept_series(keep):
         kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
         for part in _pieces(kept, f"{prefix}_{arrays[0]}"):
-            insert(table, _exploded(part, prefix, arrays, number))
-    insert(RESULTS, rows)
+            some = _exploded(part, prefix, arrays, number)
+            insert_missing_rows(location, table, some, all_of(*near), fresh)
+    insert_missing_rows(location, RESULTS, rows, all_of(*near), fresh)
 
 
 def _pieces(rows: pa.Table, lists: str) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from whatif.domain import (
     worker_columns,
 )
 from whatif.errors import MachineError, RunError
-from whatif.lake import RESULTS, RETURNS, TableSpec, append, insert_missing, sql_text
+from whatif.lake import RESULTS, RETURNS, insert_missing, sql_text
 from whatif.pins import LakeLocation
 from whatif.results import Keep
 from whatif.runner.in_flight import MAX_AT_ONCE
@@ -155,22 +155,19 @@ def store(
 
     few = rows.coalesce(max(1, len(items) // ITEMS_PER_FILE))
     good = few.where(F.col("status") == "ok")
-
-    def insert(table: TableSpec, frame: DataFrame) -> None:
-        if fresh:
-            append(spark, location, table, frame.select(*table.column_names))
-        else:
-            insert_missing(spark, location, table, frame, _held_rows(plan, items), distinct=True)
-
+    mine = _held_rows(plan, items)
     series = [(RETURNS, good)]
     for table, prefix, arrays, number, wanted in kept_series(keep):
         kept = rows if wanted is None else good.where(_name().isin(sorted(wanted)))
         series.append((table, _exploded(kept, prefix, arrays, number)))
     with ThreadPoolExecutor(len(series), thread_name_prefix="store") as threads:
-        storing = [threads.submit(insert, table, frame) for table, frame in series]
+        storing = [
+            threads.submit(insert_missing, spark, location, table, frame, mine, distinct=True, fresh=fresh)
+            for table, frame in series
+        ]
         for one in storing:
             one.result()
-    insert(RESULTS, few)
+    insert_missing(spark, location, RESULTS, few, mine, distinct=True, fresh=fresh)
 
 
 def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
