@@ -287,12 +287,21 @@ split: {kind: holdout, train: 0.4, validate: 0.4, test: 0.2}
 INGEST = (
     ("pyspark.java_gateway:launch_gateway", 0.3, "2"),
     ("whatif.workflow.ingestion:_land", 0.0, "2"),
-    ("whatif.workflow.ingestion:_write_bars", 0.2, "15"),
+    ("whatif.sources.spark:append", 0.2, "15"),
     ("pyspark.java_gateway:launch_gateway", 1.0, "9"),
     ("whatif.workflow.ingestion:_land", 0.0, "9"),
     ("whatif.workflow.ingestion:_land", 2.0, "9"),
-    ("whatif.workflow.ingestion:_write_bars", 0.0, "9"),
-    ("whatif.workflow.ingestion:_write_bars", 0.6, "9"),
+    ("whatif.sources.spark:append", 0.0, "9"),
+    ("whatif.sources.spark:append", 0.6, "9"),
+)
+LOCAL_INGEST = (
+    ("pyarrow", 0.0, "2"),
+    ("whatif.workflow.ingestion:_land", 0.0, "2"),
+    ("whatif.workflow.ingestion:_land", 0.0, "9"),
+    ("whatif.workflow.ingestion:_land", 0.1, "9"),
+    ("whatif.sources.local:append_arrow", 0.0, "15"),
+    ("whatif.sources.local:append_arrow", 0.0, "9"),
+    ("whatif.sources.local:append_arrow", 0.02, "9"),
 )
 RUN = (
     ("whatif.cli.app", 0.0, "2"),
@@ -317,9 +326,9 @@ RUN = (
     ("whatif.workflow.study:judge_study", 0.1, "2"),
     ("whatif.workflow.answer:write_html", 0.0, "2"),
     ("whatif.workflow.answer:write_files", 0.1, "2"),
-    ("whatif.workflow.study:log_answer", 0.0, "2"),
-    ("whatif.workflow.study:log_answer", 0.3, "2+15"),
-    ("whatif.workflow.study:log_judgement", 0.0, "2"),
+    ("whatif.workflow.study:log_study", 0.0, "2"),
+    ("whatif.workflow.track:log_answer", 0.0, "2"),
+    ("whatif.workflow.track:log_answer", 0.3, "2+15"),
     ("whatif.cli.stop:_leave", 0.0, "2"),
 )
 KILLED = (
@@ -348,12 +357,12 @@ KILLED = (
     ("whatif.workflow.answer:write_html", 0.1, "9"),
     ("whatif.workflow.answer:write_files", 0.0, "9"),
     ("whatif.workflow.answer:write_files", 0.05, "9"),
-    ("whatif.workflow.study:log_answer", 0.0, "9"),
-    ("whatif.workflow.study:log_answer", 0.5, "9"),
-    ("whatif.workflow.study:log_judgement", 0.0, "9"),
+    ("whatif.workflow.study:log_study", 0.0, "9"),
+    ("whatif.workflow.track:log_answer", 0.0, "9"),
+    ("whatif.workflow.track:log_answer", 0.5, "9"),
 )
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
-seconds, and by what. 62 moments in all."""
+seconds, and by what."""
 
 SPARK_ONLY = ("pyspark.java_gateway", "whatif.session", "whatif.runner.spark", "whatif.workflow.train")
 LOCAL_RUN = (
@@ -384,12 +393,12 @@ def tables(home: Path) -> dict[str, list[str]]:
 @pytest.mark.spark
 @pytest.mark.timeout(7_200)
 @pytest.mark.parametrize(
-    ("runner", "stopped_run", "killed_run"),
-    [("spark", RUN, KILLED), ("local", LOCAL_RUN, LOCAL_KILLED)],
+    ("runner", "stopped_ingest", "stopped_run", "killed_run"),
+    [("spark", INGEST, RUN, KILLED), ("local", LOCAL_INGEST, LOCAL_RUN, LOCAL_KILLED)],
     ids=["spark", "local"],
 )
 def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
-    stop_at, tmp_path: Path, monkeypatch, runner: str, stopped_run, killed_run
+    stop_at, tmp_path: Path, monkeypatch, runner: str, stopped_ingest, stopped_run, killed_run
 ) -> None:
     """Of either runner, to what Spark's gives undisturbed."""
     market = SampleMarket(sessions=14, symbols=default_symbols()[1:3])
@@ -412,7 +421,7 @@ def test_a_run_that_is_stopped_everywhere_comes_to_the_same_results(
     faults: list[tuple[object, ...]] = []
     stopped_home, killed_home = tmp_path / "stopped", tmp_path / "killed"
     for home, arguments, moments in (
-        (stopped_home, ingest, INGEST),
+        (stopped_home, ingest, stopped_ingest),
         (stopped_home, ["run", str(study)], stopped_run),
         (killed_home, ingest, ()),
         (killed_home, ["run", str(study)], killed_run),
