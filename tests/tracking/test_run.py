@@ -282,3 +282,25 @@ class TestConfigurations:
 def test_mlflow_knows_tracking_servers_that_sagemaker_keeps() -> None:
     """They are named by an ARN, which is nothing that MLflow knows by itself."""
     assert "arn" in {entry.name for entry in entry_points(group="mlflow.tracking_store")}
+
+
+def test_a_data_base_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the middle of making it, MLflow could never open it again."""
+    from mlflow.store.db import utils
+
+    from whatif.tracking.run import _client
+
+    real = utils._upgrade_db
+    file = tmp_path / "mlflow.db"
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(utils, "_upgrade_db", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        _client(f"sqlite:///{file}")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(utils, "_upgrade_db", real)
+    client = _client(f"sqlite:///{file}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert client.create_experiment("study")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
@@ -252,7 +253,31 @@ def _client(uri: str) -> MlflowClient:
     # says nothing that a user can act on, each time a data base is opened
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    _make_whole(uri)
     return MlflowClient(tracking_uri=uri)
+
+
+def _make_whole(uri: str) -> None:
+    """Make a data base of SQLite that is not there yet, at its place only when it is whole.
+
+    MLflow makes one in many steps, and cannot go on where it was stopped between two of them.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:////") or path.exists() or not path.parent.is_dir():
+        return
+    from mlflow import MlflowClient
+
+    made = path.with_name(
+        f".{path.name}.{uuid4().hex}.part"
+    )  # MLflow keeps what it knows of a file by its name
+    try:
+        store: Any = MlflowClient(tracking_uri=f"sqlite:///{made}")._tracking_client.store
+        store.engine.dispose()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(made, path)
+    finally:
+        with suppress(OSError):
+            made.unlink()
 
 
 def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
