@@ -7,11 +7,10 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba.core import callconv, cgutils, types
-from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 
+from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
-from whatif.engines.compiled.broker import Costs
 from whatif.strategies import OverlayRules
 
 PLACES = 8
@@ -19,15 +18,13 @@ MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP 
 """Places of what calls share: addresses of clock, of the step's and the overlays' memory and of the
 parameters' columns, and the number of bars of each series."""
 
-
 _ASKED = numba.typeof(Asked(0, 0, 0, 0.0, 0.0))
-_COSTS = numba.typeof((0.0, False, False))
 TYPES = (
     *(types.int64,) * 6,
     numba.typeof(Account(0.0, 0.0, 0.0, 0)),
     types.float64,
     types.int64,
-    _COSTS,
+    numba.typeof((0.0, False, False)),
     numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0.0)),
     types.int64,
 )
@@ -39,36 +36,20 @@ def address_of(asking: Any) -> Any:
 
     Raises
     ------
-    TypingError
+    RefusedByNumbaError
         If what the step answers is no intent.
     """
     if not hasattr(asking, "overloads"):
         return asking
     found = asking.overloads[TYPES]
     if found.signature.return_type != _ASKED:
-        raise TypingError(f"Can't unify return type {found.signature.return_type} with {_ASKED}")
+        raise RefusedByNumbaError(f"Can't unify return type {found.signature.return_type} with {_ASKED}")
     return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
 
 
-def ask(
-    asking: Any,
-    begin: int,
-    halt: int,
-    lookback: int,
-    run: int,
-    series_at: int,
-    places_at: int,
-    account: Account,
-    value: float,
-    waiting: int,
-    costs: Costs,
-    rules: OverlayRules,
-    latency: int,
-) -> Asked:
-    """Call `asking.ask_step` of a strategy, which lies at the address `asking`."""
-    found: Asked = asking(
-        begin, halt, lookback, run, series_at, places_at, account, value, waiting, costs, rules, latency
-    )
+def ask(asking: Any, *given: Any) -> Asked:
+    """Call `asking.ask_step` of a strategy, which lies at the address `asking`, with what that takes."""
+    found: Asked = asking(*given)
     return found
 
 
@@ -94,38 +75,5 @@ def _called(_context: Any, asking: Any, given: Any) -> Any:
 
 
 @overload(ask)
-def _ask(  # type: ignore[no-untyped-def]  # numba compares the two signatures
-    asking, begin, halt, lookback, run, series_at, places_at, account, value, waiting, costs, rules, latency
-):
-    def call(  # type: ignore[no-untyped-def]
-        asking,
-        begin,
-        halt,
-        lookback,
-        run,
-        series_at,
-        places_at,
-        account,
-        value,
-        waiting,
-        costs,
-        rules,
-        latency,
-    ):
-        given = (
-            begin,
-            halt,
-            lookback,
-            run,
-            series_at,
-            places_at,
-            account,
-            value,
-            waiting,
-            costs,
-            rules,
-            latency,
-        )
-        return _called(asking, given)
-
-    return call
+def _ask(asking, *given):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+    return lambda asking, *given: _called(asking, given)

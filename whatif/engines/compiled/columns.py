@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -36,9 +36,13 @@ def cell_text(kind: type, column: int) -> str:
 
 
 def kind_of(given: RunInputs) -> tuple[Any, ...]:
-    """Return what configurations must have in common to be run by one call: kernel and types of numbers."""
-    params = tuple((name, v if isinstance(v, str) else type(v)) for name, v in given.params.items())
-    return given.overlays.is_on, params
+    """Return what configurations must have in common to be run by one call: what makes them one kernel."""
+    return given.overlays.is_on, kinds_of(given.params)
+
+
+def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:
+    """Return the name of each parameter with its type; of one that is text, with its value."""
+    return tuple((name, v if isinstance(v, str) else type(v)) for name, v in params.items())
 
 
 def column(values: Sequence[Any]) -> FloatArray | IntArray:

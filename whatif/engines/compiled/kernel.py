@@ -28,7 +28,7 @@ from whatif.engines import orders
 from whatif.engines.compiled import asking, book, broker, calling, columns, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.calling import TYPES, address_of
-from whatif.engines.compiled.columns import cell_text
+from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
 from whatif.engines.language.order_answers import as_order
@@ -110,8 +110,7 @@ def kernel_of(strategy: Identified, params: Mapping[str, object], overlaid: bool
     EngineError
         If no folder can be written to.
     """
-    kinds = tuple((name, v if isinstance(v, str) else type(v)) for name, v in params.items())
-    return _kernel(strategy, kinds, overlaid)
+    return _kernel(strategy, kinds_of(params), overlaid)
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import numba
@@ -39,8 +38,6 @@ _REASONS = (
 _NOISE = re.compile(
     r"Failed in|During: |File |There are \d+ cand|- Resolution failure|This |Please |[- >^]*$"
 )
-_PART = re.compile(r"<function ask_step .*?specific error:\n(.*?)\n *During: resolving callee", re.DOTALL)
-"""What numba says of the part of the loop that asks the step, indented as of one candidate of several."""
 _NO_INTENT = re.compile(
     r"failed to unpack (?P<one>.+)|\('wrong tuple length|Can't unify return type .*(Outcome|Asked)\(|"
     r".*'?(NoneType|none)' object is not iterable"
@@ -111,8 +108,6 @@ def uncompiled(spec: StrategySpec) -> Iterator[None]:
 def _explained(spec: StrategySpec, message: str) -> str:
     """Return the user's own line that numba stumbled over, why, and what to change."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if part := _PART.search(message):
-        message = dedent(part[1])
     message = message[message.rfind(REFUSED) :] if REFUSED in message else message
     file, line = _place(spec, message)
     text = _line(spec, file, line)
