@@ -178,9 +178,18 @@ def test_what_a_child_does_not_answer_in_time_goes_to_the_pool(
     lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
-    monkeypatch.setattr(local, "CHILD_SECONDS", 0.0)
+    real, here = local._answer, os.getpid()
+
+    def hangs_after_a_fork(*given: object) -> bytes:
+        time.sleep(60.0 if os.getppid() == here else 0.0)
+        return real(*given)
+
+    monkeypatch.setattr(local, "_answer", hangs_after_a_fork)
+    monkeypatch.setattr(local, "CHILD_SECONDS", 0.5)
     items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(2)]
+    began = time.monotonic()
     assert local.LocalRunner(lake_home, 2, short=True).compute(plan, items).counts == {"ok": 2}
+    assert time.monotonic() - began < 50.0
 
 
 def test_a_process_does_something_else_meanwhile(lake, make_plan, lake_home, forks: bool) -> None:

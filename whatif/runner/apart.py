@@ -168,16 +168,9 @@ class _Work:
     def __init__(self, number: int, task: Callable[[], bytes], seconds: float) -> None:
         self._number, self._parts = number, list[bytes]()
         self._until = time.monotonic() + seconds
-        self.pipe, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        self._pid = os.fork()
-        if not self._pid:
-            _do(task, writing, parent)
+        self._pid, self.pipe = _forked(partial(_say_answer, task))
         self._cancelled = False
         _WORKING.add(self)
-        os.close(writing)
 
     def left(self) -> float:
         """Return the seconds that are left to it, 0 at least."""
@@ -203,8 +196,7 @@ class _Work:
 
     def kill(self) -> None:
         """Kill the child, which then has no answer."""
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        _kill(self._pid)
 
     def end(self) -> None:
         """Kill the child, and take it from the system's table."""
@@ -221,18 +213,9 @@ class _Work:
 _CHUNK = 1 << 20
 
 
-def _do(task: Callable[[], bytes], pipe: int, parent: int) -> None:
-    """Do a task and say its answer; never returns, so that nothing of the parent's is done twice."""
-    code = 1
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's
-        _die_with(parent)
-        left = memoryview(task())
-        while left:
-            left = left[os.write(pipe, left) :]
-        code = 0
-    finally:
-        os._exit(code)
+def _say_answer(task: Callable[[], bytes], pipe: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's
+    _put(pipe, task())
 
 
 class _Child:
@@ -241,15 +224,7 @@ class _Child:
     def __init__(self, make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int) -> None:
         self.killed_after: float | None = None
         self.how = ""
-        reading, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        self._pid = os.fork()
-        if not self._pid:
-            os.close(reading)
-            _work(make, first, writing, parent)
-        os.close(writing)
+        self._pid, reading = _forked(partial(_say_rows, make, first))
         self._pipe = os.fdopen(reading, "rb", buffering=0)
 
     def rows(self, seconds: float) -> Iterator[dict[str, Any]]:
@@ -277,29 +252,47 @@ class _Child:
     def end(self) -> None:
         """Kill the process, if it still runs, and note how it ended."""
         self._pipe.close()
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        _kill(self._pid)
         _, status = os.waitpid(self._pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self.how = f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _work(
-    make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int, pipe: int, parent: int
-) -> None:
-    """Make rows and say them; never returns, so that nothing of the parent's is done twice."""
-    code = 1
+def _say_rows(make: Callable[[int, Signals], Iterable[dict[str, Any]]], first: int, pipe: int) -> None:
+    signals = Signals(partial(_write, pipe, _BEGAN), partial(_write, pipe, _BUSY))
     try:
-        _die_with(parent)
-        signals = Signals(partial(_write, pipe, _BEGAN), partial(_write, pipe, _BUSY))
+        for row in make(first, signals):
+            _write(pipe, _ROW, pickle.dumps(row, pickle.HIGHEST_PROTOCOL))
+    except BaseException as error:
+        _write(pipe, _FAILED, _pickled(error))
+
+
+def _forked(do: Callable[[int], None]) -> tuple[int, int]:
+    """Start a child that does something and says of it into a pipe; return its number, and where to read.
+
+    In the child this never returns, so that nothing of the parent's is done twice.
+    """
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    pid = os.fork()
+    if not pid:
+        code = 1
         try:
-            for row in make(first, signals):
-                _write(pipe, _ROW, pickle.dumps(row, pickle.HIGHEST_PROTOCOL))
-        except BaseException as error:
-            _write(pipe, _FAILED, _pickled(error))
-        code = 0
-    finally:
-        os._exit(code)
+            os.close(reading)
+            _die_with(parent)
+            do(writing)
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writing)
+    return pid, reading
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _die_with(parent: int) -> None:
@@ -318,7 +311,11 @@ def _pickled(error: BaseException) -> bytes:
 
 
 def _write(pipe: int, kind: int, what: bytes = b"") -> None:
-    left = memoryview(_HEAD.pack(kind, len(what)) + what)
+    _put(pipe, _HEAD.pack(kind, len(what)) + what)
+
+
+def _put(pipe: int, said: bytes) -> None:
+    left = memoryview(said)
     while left:
         left = left[os.write(pipe, left) :]
 
