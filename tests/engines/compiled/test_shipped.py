@@ -43,8 +43,12 @@ def test_what_is_shipped_is_not_compiled_again(tmp_path: Path) -> None:
     assert ship(shipped, ["sma_crossover"]) == 2
     assert ship(shipped, ["sma_crossover"]) == 2  # in place of the ones before
     assert len(list(shipped.glob("*.py"))) == 2
+    # whoever runs the environment may read them, and copies them to a folder of its own
+    assert {path.stat().st_mode & 0o777 for path in shipped.rglob("*") if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in (shipped, shipped / "__pycache__")} == {0o755}
     assert answered(shipped, tmp_path / "own") == [[1, 1], [0, 0]]
-    assert len(list((tmp_path / "own" / "__pycache__").glob("*.nbc"))) == 2
+    own = list((tmp_path / "own" / "__pycache__").glob("*.nbc"))
+    assert [path.stat().st_mode & 0o777 for path in own] == [0o600, 0o600]
 
 
 def test_damaged_ones_are_compiled_anew(tmp_path: Path) -> None:

@@ -47,8 +47,12 @@ def _take_shipped(path: Path) -> None:
     It is trusted as the packages are: who may write there may write to those.
     """
     for file in sorted(Path(SHIPPED, "__pycache__").glob(f"{path.stem}*.nb[ci]")):
+        try:
+            code = file.read_bytes()
+        except OSError:  # compiled, as if there were none
+            continue
         with _whole(path.parent / "__pycache__" / file.name) as copy:
-            copy.write(file.read_bytes())
+            copy.write(code)
 
 
 @contextmanager

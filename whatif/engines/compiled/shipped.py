@@ -52,6 +52,9 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             count = sum(pool.map(_compile, names))
             pool.submit(_compile_loop, names[0]).result()
+        # kernels are made for one user; these are for all who may run the environment
+        for path in (made, *made.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         shutil.rmtree(target, ignore_errors=True)
         made.replace(target)
     return count
