@@ -134,12 +134,12 @@ def insert_missing(
     fresh : bool
         The caller vouches that the table holds none of the keys, and that nobody else writes one.
     """
-    if fresh and distinct:
-        append(spark, location, table, frame.select(*table.column_names))
-        return
     rows = _in_order(table, frame)
     if not distinct:
         rows = rows.dropDuplicates(list(_key(table)))
+    if fresh:
+        append(spark, location, table, rows)
+        return
     # the lock keeps other writers out of the local lake, and nothing has to be looked for
     checked = "" if location.local else f"{_CHECKED} "
     _merge(spark, location, table, rows, f"{checked}WHEN NOT MATCHED THEN INSERT *", condition)
