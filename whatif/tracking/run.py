@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from uuid import uuid4
 
 from whatif.masking import masked
@@ -61,6 +62,16 @@ def tracking_uri(location: LakeLocation) -> str:
     """Return `MLFLOW_TRACKING_URI`, or a SQLite file in the lake's home."""
     given = os.environ.get("MLFLOW_TRACKING_URI")
     return given or f"sqlite:///{location.home / 'mlflow.db'}"
+
+
+def file_of(uri: str, scheme: str) -> Path | None:
+    """Return the path that a URI of a scheme names on this machine; None for others."""
+    parts = urlsplit(uri)
+    if parts.scheme != scheme or parts.netloc or parts.query:
+        return None
+    if scheme == "sqlite":  # three slashes, then a path that may begin with a fourth
+        return Path(parts.path[1:])
+    return Path(url2pathname(parts.path))
 
 
 def tracking_warning(location: LakeLocation) -> str:
@@ -262,18 +273,18 @@ def _make_whole(uri: str) -> None:
 
     MLflow makes one in many steps, and cannot go on where it was stopped between two of them.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:////") or path.exists() or not path.parent.is_dir():
+    path = file_of(uri, "sqlite")
+    if path is None or path.exists() or not path.parent.is_dir():
         return
     from mlflow import MlflowClient
 
-    made = path.with_name(
-        f".{path.name}.{uuid4().hex}.part"
-    )  # MLflow keeps what it knows of a file by its name
+    # a name of its own each time: MLflow remembers files by their names
+    made = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         store: Any = MlflowClient(tracking_uri=f"sqlite:///{made}")._tracking_client.store
         store.engine.dispose()
-        with suppress(FileExistsError):  # another process was faster
+        # another process may have been faster; on a disk that knows no second names MLflow makes it in place
+        with suppress(OSError):
             os.link(made, path)
     finally:
         with suppress(OSError):

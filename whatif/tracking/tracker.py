@@ -12,15 +12,21 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 from whatif.errors import WhatIfError
 from whatif.masking import masked
 from whatif.pins import LakeLocation
-from whatif.tracking.run import ANSWER_TAG, IDENTITY_TAG, KIND_TAG, PARENT_TAG, TrackedRun, tracking_uri
+from whatif.tracking.run import (
+    ANSWER_TAG,
+    IDENTITY_TAG,
+    KIND_TAG,
+    PARENT_TAG,
+    TrackedRun,
+    file_of,
+    tracking_uri,
+)
 
 T = TypeVar("T")
 
@@ -146,7 +152,7 @@ def logged_run(location: LakeLocation, wanted: LoggedAnswer) -> str:
 
     Known it is of a file of SQLite whose runs keep their artifacts on this machine.
     """
-    file = _file_of(tracking_uri(location), "sqlite")
+    file = file_of(tracking_uri(location), "sqlite")
     if file is None or not file.is_file():
         return ""
     values = {name: getattr(wanted, name) for name in ("study", "identity", "answer", "children")}
@@ -156,17 +162,7 @@ def logged_run(location: LakeLocation, wanted: LoggedAnswer) -> str:
     except sqlite3.Error:  # damaged, locked, or of a version that keeps its runs elsewhere: MLflow says so
         return ""
     for run_id, artifacts in found:
-        folder = _file_of(artifacts, "file")
+        folder = file_of(artifacts, "file")
         if folder is not None and all((folder / name).is_file() for name in wanted.files):
             return str(run_id)
     return ""
-
-
-def _file_of(uri: str, scheme: str) -> Path | None:
-    """Return the path that a URI of a scheme names on this machine; None for others."""
-    parts = urlsplit(uri)
-    if parts.scheme != scheme or parts.netloc or parts.query:
-        return None
-    if scheme == "sqlite":  # three slashes, then a path that may begin with a fourth
-        return Path(parts.path[1:])
-    return Path(url2pathname(parts.path))
