@@ -395,9 +395,8 @@ class _Run:
 
     def _meanwhile(self) -> None:
         """Begin the run in MLflow and import what a verdict needs, while other processes compute."""
-        self._begin_tracking()
         with ready_to_judge():
-            pass
+            self._begin_tracking()
 
     def _final(
         self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracker: Tracker
