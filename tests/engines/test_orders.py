@@ -1,4 +1,4 @@
-"""Steps that answer with an `Order`: what is empty changes nothing, what is filled is refused by name."""
+"""Steps that answer with orders: what is empty changes nothing, what breaks a rule is refused by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,28 @@ from whatif.domain import Execution, Overlays, Periods
 from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.engines.select import choose_engine
 from whatif.errors import EngineError
-from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, Order, Param, hold, resolve, strategy, target
+from whatif.strategies import (
+    BRACKET,
+    BUY,
+    CANCEL,
+    CLOSE,
+    HOLD,
+    OCO,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    Order,
+    Param,
+    bracket,
+    buy,
+    close,
+    hold,
+    oco,
+    resolve,
+    sell,
+    strategy,
+    target,
+)
 from whatif.testing import differences, random_bars
 
 BOTH = ["backtrader", "compiled"]
@@ -38,13 +59,13 @@ def pairs(i, x, p, s):
 def orders(i, x, p, s):
     """Do as `pairs`, in orders that say nothing more, and in pairs where it holds."""
     if x.cross[i] > 0.0:
-        return Order(TARGET, p.size, math.nan, math.nan, 0, 0) if s.size <= 0.0 else hold()
+        return Order(TARGET, p.size, math.nan, math.nan, valid=0, at_close=0) if s.size <= 0.0 else hold()
     if x.cross[i] < 0.0:
         return Order(SELL, p.size + abs(s.size), valid=0)
     if s.bars_held > 6:
         return Order(CLOSE, 0)
     if i % 17 == 3 and s.pending == 0:
-        return Order(BUY, 2, price=math.nan)
+        return Order(BUY, 2, limit=math.nan)
     return hold()
 
 
@@ -104,39 +125,171 @@ def test_a_window_that_is_opened_gives_orders_the_account_of_pairs():
     assert found[0].account.net.tobytes() == found[1].account.net.tobytes()
 
 
-@strategy(params={"code": Param(1), "amount": Param(1.0), "filled": Param(0)})
+@strategy(
+    params={
+        "code": Param(1), "amount": Param(1.0), "limit": Param(0.0), "stop": Param(0.0), "trail": Param(0.0),
+        "trail_percent": Param(0.0), "target": Param(0.0), "valid": Param(0), "at_close": Param(0),
+    }
+)  # fmt: skip
 def given(i, x, p, s):
-    """Answer once with a code, an amount and some of the other fields."""
+    """Answer once with an order, whose prices are NaN where the parameter is 0, infinite at 998."""
     if i != 5:
         return hold()
-    price = 99.0 if p.filled % 2 == 1 else math.nan
-    second = 0.5 if p.filled // 2 % 2 == 1 else math.nan
-    valid, group = (-3 if p.filled // 4 % 2 == 1 else 0), p.filled // 8
-    return Order(p.code, p.amount * 10.0 / 10.0, price, second, valid, group)
+    limit = p.limit if p.limit != 0.0 else math.nan
+    stop = p.stop if p.stop != 0.0 else math.nan
+    trail = p.trail if p.trail != 0.0 else math.nan
+    percent = p.trail_percent if p.trail_percent != 0.0 else math.nan
+    goal = p.target if p.target != 0.0 else math.nan
+    limit = 0.0 if limit == 999.0 else math.inf if limit == 998.0 else limit
+    trail = math.inf if trail == 998.0 else trail
+    return Order(p.code, p.amount * 10.0 / 10.0, limit, stop, trail, percent, goal, p.valid, p.at_close)
 
 
-@pytest.mark.parametrize("overlays", OVERLAYS[:2])
-@pytest.mark.parametrize("engine", [*BOTH, "auto"])
-@pytest.mark.parametrize(
-    ("filled", "code", "named"),
-    [
-        (1, BUY, "price"),
-        (2, TARGET, "second"),
-        (4, SELL, "valid"),
-        (8, CLOSE, "group"),
-        (15, HOLD, "price, second, valid, group"),
-        (1, 9, "price"),
-    ],
+CLOSE_5 = float(BARS.close[5])
+LOWER, HIGHER = CLOSE_5 - 1.0, CLOSE_5 + 1.0
+
+TAKES_NONE = "prices, valid and at_close are for buy, sell and bracket, and a target for bracket only"
+NO_PRICE = "a price must be a positive finite number, or NaN for none"
+BAD_TRAIL = (
+    "give trail, an amount of money above 0, or trail_percent, a fraction above 0 and below 1, and "
+    "neither to a bracket"
 )
-def test_a_field_that_no_engine_acts_on_is_refused_by_name(filled, code, named, engine, overlays):
+WRONG_SIDE = "the limit behind a stop must be at or above it to buy, and at or below it to sell"
+BAD_BRACKET = "a bracket needs a stop or a target; of a long position the stop must be below the entry"
+BAD_VALID = "valid is a number of bars from 1, SESSION, or 0 for no end"
+BAD_CLOSE = "at_close takes no price: leave limit, stop and trail out"
+BAD_GROUP = "oco ties two orders or more that buy, sell or are brackets, and is not given another oco"
+
+REFUSED = [
+    ({"code": HOLD, "limit": 99.0}, TAKES_NONE),
+    ({"code": TARGET, "stop": 99.0}, TAKES_NONE),
+    ({"code": CLOSE, "valid": 2}, TAKES_NONE),
+    ({"code": TARGET_PERCENT, "at_close": 1}, TAKES_NONE),
+    ({"code": CANCEL, "limit": 99.0}, TAKES_NONE),
+    ({"code": BUY, "target": 99.0}, TAKES_NONE),
+    ({"code": BUY, "limit": 998.0}, NO_PRICE),
+    ({"code": BUY, "limit": 999.0}, NO_PRICE),
+    ({"code": SELL, "stop": -3.0}, NO_PRICE),
+    ({"code": SELL, "trail": -1.0}, BAD_TRAIL),
+    ({"code": SELL, "trail": 998.0}, BAD_TRAIL),
+    ({"code": SELL, "trail_percent": 1.0}, BAD_TRAIL),
+    ({"code": SELL, "trail_percent": -0.1}, BAD_TRAIL),
+    ({"code": BUY, "trail": 1.0, "trail_percent": 0.1}, BAD_TRAIL),
+    ({"code": BRACKET, "stop": LOWER, "trail": 1.0}, BAD_TRAIL),
+    ({"code": BUY, "stop": HIGHER, "limit": LOWER}, WRONG_SIDE),
+    ({"code": SELL, "stop": LOWER, "limit": HIGHER}, WRONG_SIDE),
+    ({"code": SELL, "trail": 1.0, "limit": HIGHER}, WRONG_SIDE),
+    ({"code": BRACKET}, BAD_BRACKET),
+    ({"code": BRACKET, "stop": HIGHER}, BAD_BRACKET),
+    ({"code": BRACKET, "stop": CLOSE_5}, BAD_BRACKET),
+    ({"code": BRACKET, "target": LOWER}, BAD_BRACKET),
+    ({"code": BRACKET, "amount": -1.0, "stop": LOWER}, BAD_BRACKET),
+    ({"code": BRACKET, "stop": LOWER, "limit": LOWER - 1.0}, BAD_BRACKET),
+    ({"code": BRACKET, "stop": LOWER, "valid": 3}, BAD_VALID),
+    ({"code": BUY, "valid": 3}, BAD_VALID),
+    ({"code": BUY, "limit": LOWER, "valid": -2}, BAD_VALID),
+    ({"code": BUY, "at_close": 1, "limit": LOWER}, BAD_CLOSE),
+    ({"code": BUY, "at_close": 2}, BAD_CLOSE),
+    ({"code": OCO, "amount": 2.0}, BAD_GROUP),
+    ({"code": OCO, "amount": 0.0}, BAD_GROUP),
+]
+
+
+@pytest.mark.parametrize("engine", [*BOTH, "auto"])
+@pytest.mark.parametrize(("params", "rule"), REFUSED)
+def test_what_breaks_a_rule_is_refused_with_it(params, rule, engine):
     with pytest.raises(EngineError) as refused:
-        run_engine(task_of(given, overlays, code=code, filled=filled), engine)
+        run_engine(task_of(given, **params), engine)
     text = str(refused.value)
-    assert text.startswith("strategy given: X, bar 5 at ")
-    assert text.endswith(
-        f"the step returned an order with {named}; market orders only: leave price, second, valid, group "
-        "empty (a price NaN, a number 0)"
-    )
+    assert text.startswith("strategy given: X, bar 5 at 2013-10-22T13:35:00+00:00: the step returned ")
+    assert rule in text
+
+
+def test_a_refused_order_is_shown_as_it_is_written():
+    with pytest.raises(
+        EngineError, match=r"returned sell\(1, stop=50, trail=-2, valid=3, at_close=True\); give"
+    ):
+        run_engine(task_of(given, code=SELL, stop=50.0, trail=-2.0, valid=3, at_close=1), "compiled")
+
+
+@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize(
+    "params", [{"code": BUY, "limit": 99.0}, {"code": BRACKET, "stop": 1.0}, {"code": CANCEL}]
+)
+def test_overlays_act_on_market_orders_alone(params, engine):
+    with pytest.raises(EngineError, match=r"bar 5 .*which the overlays and latency cannot act on"):
+        run_engine(task_of(given, Overlays(latency=2), **params), engine)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_no_more_orders_wait_than_the_strategy_says(engine):
+    @strategy(max_orders=3)
+    def many(i, x, p, s):
+        return buy(1.0, limit=x.close[i] * 0.5)
+
+    with pytest.raises(EngineError, match=r"bar 4 .*: more than max_orders 3 orders wait; cancel"):
+        run_engine(task_of(many), engine)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_bar_has_room_for_so_many_orders(engine):
+    @strategy()
+    def many(i, x, p, s):
+        three = (buy(1.0), sell(1.0), buy(2.0))
+        return three, three, three, three, three, three, three, three, three, three, three
+
+    with pytest.raises(EngineError, match=r"bar 1 .*: the step returned more than 32 orders on one bar"):
+        run_engine(task_of(many), engine)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_tie_of_one_order_is_refused(engine):
+    @strategy()
+    def tied(i, x, p, s):
+        return oco(buy(1.0, limit=x.close[i]), hold())
+
+    with pytest.raises(EngineError, match="oco ties two orders or more that buy, sell or are brackets"):
+        run_engine(task_of(tied), engine)
+
+
+def test_market_orders_in_a_tuple_need_no_keyword():
+    @strategy()
+    def both(i, x, p, s):
+        if i % 5 == 0:
+            return buy(3.0), sell(1.0)
+        return hold() if s.size < 6.0 else close()
+
+    assert both.answers_orders
+    expected = run_engine(task_of(both), "backtrader")
+    assert len(expected.fills) > 100
+    assert differences(expected, run_engine(task_of(both), "compiled")) == []
+
+
+@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize("answer", [None, "buy", (), (BUY,), (BUY, 1.0, 2.0), [BUY, "1"], ((BUY, 1.0), None)])
+def test_what_is_no_order_is_refused(answer, engine):
+    @strategy()
+    def wrong(i, x, p, s):
+        return answer
+
+    with pytest.raises(EngineError, match="strategy wrong"):
+        run_engine(task_of(wrong), engine)
+
+
+def test_what_orders_can_say_is_seen_in_the_state():
+    """Orders that wait are counted, those of a bracket too."""
+
+    @strategy(scratch=1)
+    def counted(i, x, p, s):
+        s.scratch[0] += s.pending
+        if i == 3:
+            return bracket(1.0, stop=x.close[i] * 0.01, target=x.close[i] * 100.0)
+        return target(s.scratch[0]) if i == 20 else hold()
+
+    for engine in BOTH:
+        run = run_engine(task_of(counted), engine)
+        # two that leave the position wait on each bar from 4 to 20
+        assert run.fills.size.tolist() == [1.0, 33.0]
 
 
 @pytest.mark.parametrize("engine", BOTH)

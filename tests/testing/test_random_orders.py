@@ -19,9 +19,12 @@ from whatif.strategies import StrategySpec
 from whatif.strategies.intents import BUY, CLOSE, SELL
 from whatif.testing import (
     Case,
+    OrderCase,
     bars_of_prices,
     cases,
+    order_cases,
     random_case,
+    random_order_case,
     script_of,
     scripted,
     state_reader,
@@ -29,7 +32,7 @@ from whatif.testing import (
     within_whole_units,
 )
 
-from .witness import played, unlike_plain
+from .witness import played, played_orders, unlike_plain
 
 FAST = 300
 SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
@@ -122,6 +125,60 @@ def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
 
     agree()
     told(count)
+
+
+@pytest.mark.parametrize(
+    "examples", [500, pytest.param(SLOW * 3, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])]
+)
+def test_two_brokers_one_answer_to_every_kind_of_order(examples, told) -> None:
+    count = Count()
+
+    @seeded(examples)
+    @given(case=order_cases())
+    def agree(case: OrderCase) -> None:
+        task = case.task()
+        assert task_differences(task, "backtrader", "compiled") == []
+        with suppress(EngineError):  # a size beyond what a float counts
+            count.add(run_engine(task, "compiled"))
+
+    agree()
+    told(count)
+
+
+def test_plain_backtrader_is_the_third_witness_of_every_kind_of_order(engine, told) -> None:
+    count = Count()
+
+    @seeded(WITNESSED)
+    @given(case=order_cases(max_bars=40))
+    def agree(case: OrderCase) -> None:
+        task = case.task()
+        try:
+            run = run_engine(task, engine)
+        except EngineError:  # a bracket whose prices rounding has made one
+            assume(False)
+        assume(within_whole_units(run))
+        count.add(run)
+        assert unlike_plain(run, played_orders(task)) == []
+
+    agree()
+    told(count)
+
+
+def test_random_orders_reach_what_they_are_for() -> None:
+    """Each kind of order fills, ends and is cancelled among the first 200 cases."""
+    fills = refused = failed = 0
+    for seed in range(200):
+        try:
+            run = run_engine(random_order_case(seed, max_bars=120).task(), "compiled")
+        except EngineError:
+            failed += 1
+            continue
+        fills += len(run.fills)
+        refused += run.margin_rejected
+
+    assert fills > 4000
+    assert refused > 300
+    assert failed < 10
 
 
 def test_random_cases_reach_what_they_are_for(engine) -> None:

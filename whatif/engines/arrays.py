@@ -241,3 +241,19 @@ def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
     minute = (bars.ts - bars.session_open) // MINUTE_US
     to_close = (bars.session_close - bars.ts) // MINUTE_US
     return np.asarray(minute, dtype=np.int64), np.asarray(to_close, dtype=np.int64)
+
+
+def session_ends(bars: Bars) -> IntArray:
+    """Return, of each bar, the first row of the session after its own, or the number of rows.
+
+    Returns
+    -------
+    int64 array (n,)
+        Greater than the row itself.
+    """
+    opened = bars.session_open
+    begins = np.flatnonzero(opened[1:] != opened[:-1]) + 1
+    following = np.append(begins, len(opened))
+    return np.asarray(
+        following[np.searchsorted(begins, np.arange(len(opened)), side="right")], dtype=np.int64
+    )

@@ -2,35 +2,184 @@
 
 from __future__ import annotations
 
+import math
+
+from whatif.domain import inlinable
 from whatif.errors import EngineError
-from whatif.strategies import BUY, CLOSE, ORDER_FIELDS, SELL, TARGET, TARGET_PERCENT
+from whatif.strategies import (
+    BRACKET,
+    BUY,
+    CANCEL,
+    CLOSE,
+    HOLD,
+    MAX_ANSWERED,
+    OCO,
+    ORDER_FIELDS,
+    SELL,
+    SESSION,
+    TARGET,
+    TARGET_PERCENT,
+    Order,
+    fields_filled,
+)
 
 LARGEST_SIZE = 2.0**53
 """Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
+
+FINE, UNKNOWN_CODE, BAD_AMOUNT, TAKES_NONE, NO_PRICE, BAD_TRAIL = range(6)
+WRONG_SIDE, BAD_BRACKET, BAD_VALID, BAD_CLOSE, BAD_GROUP = range(6, 11)
+"""Rules of orders, by number, of which `order_fault` says the one that is broken."""
+
+_LIMIT, _STOP, _TRAIL, _TRAIL_PERCENT, _TARGET, _VALID, _AT_CLOSE = (1 << k for k in range(7))
+
+
+@inlinable
+def order_fault(order: Order, close: float) -> int:
+    """Return which rule an order breaks that is made at a close, or `FINE`.
+
+    Parameters
+    ----------
+    order : Order
+        As a step answers.
+    close : float
+        Close of the bar, money a unit.
+
+    Returns
+    -------
+    int
+        One of the numbers above.
+    """
+    code, amount, limit, stop, trail, trail_percent, target, valid, at_close = order
+    filled = fields_filled(order)
+    if code < HOLD or code > OCO:
+        return UNKNOWN_CODE
+    if code == HOLD:
+        return TAKES_NONE if filled != 0 else FINE
+    if not math.isfinite(amount) or (amount < 0.0 and code in (BUY, SELL)):
+        return BAD_AMOUNT
+    if filled == 0 and code != BRACKET:
+        return FINE
+    if code not in (BUY, SELL, BRACKET) or (code != BRACKET and filled & _TARGET != 0):
+        return TAKES_NONE
+    for price in (limit, stop, target):
+        if math.isinf(price) or price <= 0.0:
+            return NO_PRICE
+    if valid < 0 and valid != SESSION:
+        return BAD_VALID
+    if filled & (_TRAIL | _TRAIL_PERCENT) != 0:
+        distance = trail if filled & _TRAIL != 0 else trail_percent
+        both = filled & _TRAIL != 0 and filled & _TRAIL_PERCENT != 0
+        if code == BRACKET or both or not (distance > 0.0 and math.isfinite(distance)):
+            return BAD_TRAIL
+        if filled & _TRAIL == 0 and trail_percent >= 1.0:
+            return BAD_TRAIL
+    if at_close != 0:
+        return BAD_CLOSE if at_close != 1 or filled & ~(_AT_CLOSE | _VALID) != 0 or code == BRACKET else FINE
+    if code == BRACKET:
+        entry = close if filled & _LIMIT == 0 else limit
+        side = 1.0 if amount >= 0.0 else -1.0
+        none = filled & (_STOP | _TARGET) == 0
+        if none or side * (stop - entry) >= 0.0 or side * (entry - target) >= 0.0:
+            return BAD_BRACKET
+        return BAD_VALID if valid != 0 and filled & _LIMIT == 0 else FINE
+    trails = filled & (_TRAIL | _TRAIL_PERCENT) != 0
+    if filled & _LIMIT != 0 and (trails or filled & _STOP != 0):
+        begin = stop if filled & _STOP != 0 else close
+        if (limit < begin) if code == BUY else (limit > begin):
+            return WRONG_SIDE
+    return BAD_VALID if filled == _VALID else FINE
+
+
+def is_code(code: object) -> bool:
+    """Return whether a step's answer begins with a code, whatever else it holds."""
+    return isinstance(code, int) and HOLD <= code <= OCO
+
+
+def is_market(order: Order) -> bool:
+    """Return whether an order says no more than a pair of code and amount."""
+    return is_code(order.code) and order.code <= TARGET_PERCENT and not fields_filled(order)
+
+
+_RULES = {
+    TAKES_NONE: "prices, valid and at_close are for buy, sell and bracket, and a target for bracket only",
+    NO_PRICE: "a price must be a positive finite number, or NaN for none",
+    BAD_TRAIL: (
+        "give trail, an amount of money above 0, or trail_percent, a fraction above 0 and below 1, and "
+        "neither to a bracket"
+    ),
+    WRONG_SIDE: (
+        "the limit behind a stop must be at or above it to buy, and at or below it to sell (with a trail: "
+        "than the price that trailing starts from)"
+    ),
+    BAD_BRACKET: (
+        "a bracket needs a stop or a target; of a long position the stop must be below the entry (its limit, "
+        "or else the bar's close) and the target above, of a short one the other way round"
+    ),
+    BAD_VALID: (
+        "valid is a number of bars from 1, SESSION, or 0 for no end, and of an order that waits for a price: "
+        "one at the market fills on the next bar"
+    ),
+    BAD_CLOSE: "at_close takes no price: leave limit, stop and trail out",
+    BAD_GROUP: (
+        "oco ties two orders or more that buy, sell or are brackets, and is not given another oco"
+    ),
+}  # fmt: skip
 
 
 def refused_intent(where: str, code: object, amount: object) -> EngineError:
     """Return the error for an answer that is no intent; `where` names strategy, symbol and bar."""
     rule = "a size must be a finite number, and not negative for buy and sell"
-    if code not in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT):
-        rule = "use hold, target, buy, sell, close or target_percent"
+    if code not in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO):
+        rule = "use hold, target, buy, sell, close, target_percent, bracket or cancel"
     return EngineError(f"{where}: the step returned the intent ({code!r}, {amount!r}); {rule}")
 
 
-def refused_order(where: str, filled: int) -> EngineError:
-    """Return the error for an order whose fields say more than the engine acts on.
+def refused_order(where: str, order: Order, fault: int) -> EngineError:
+    """Return the error for an order that breaks a rule.
 
     Parameters
     ----------
     where : str
         Strategy, symbol and bar.
-    filled : int
-        Which fields the order fills, see `fields_filled`.
+    order : Order
+        What the step answered.
+    fault : int
+        The rule, as `order_fault` says it.
     """
-    named = ", ".join(name for bit, name in enumerate(ORDER_FIELDS) if filled >> bit & 1)
+    if fault in (UNKNOWN_CODE, BAD_AMOUNT):
+        return refused_intent(where, order.code, order.amount)
+    return EngineError(f"{where}: the step returned {shown(order)}; {_RULES[fault]}")
+
+
+def shown(order: Order) -> str:
+    """Return an order as the call that makes it."""
+    filled = fields_filled(order)
+    names = ("hold", "target", "buy", "sell", "close", "target_percent", "cancel", "bracket", "oco")
+    given = [f"{order.amount:g}"]
+    for bit, (name, value) in enumerate(zip(ORDER_FIELDS, order[2:], strict=True)):
+        if filled >> bit & 1:
+            given.append(f"{name}={bool(value)}" if name == "at_close" else f"{name}={value:.10g}")
+    return f"{names[int(order.code)]}({', '.join(given)})"
+
+
+def refused_overlaid(where: str) -> EngineError:
+    """Return the error for an order that overlays cannot act on."""
     return EngineError(
-        f"{where}: the step returned an order with {named}; market orders only: leave "
-        f"{', '.join(ORDER_FIELDS)} empty (a price NaN, a number 0)"
+        f"{where}: the step returned orders with prices, cancel, or several orders, which the overlays and "
+        "latency cannot act on; leave the overlays out, or answer with market orders"
+    )
+
+
+def refused_count(where: str) -> EngineError:
+    """Return the error for more orders on one bar than a step may answer with."""
+    return EngineError(f"{where}: the step returned more than {MAX_ANSWERED} orders on one bar; return fewer")
+
+
+def refused_waiting(where: str, max_orders: int) -> EngineError:
+    """Return the error for more orders that wait than the strategy says."""
+    return EngineError(
+        f"{where}: more than max_orders {max_orders} orders wait; cancel() some, give them valid=, or "
+        "declare the strategy with a greater max_orders"
     )
 
 

@@ -159,7 +159,7 @@ def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
         for limit orders.
     """
     check_cheating(strategy, execution)
-    if isinstance(strategy, StrategySpec) and not execution.slip_limit:
+    if isinstance(strategy, StrategySpec) and not (execution.slip_limit or strategy.answers_orders):
         raise EngineError(
             f"execution: slip_limit = False is about limit orders, and {strategy.name} is a step function, "
             "which places market orders only: leave it out"

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from whatif.strategies.helpers import MAX_HELPERS, helpers_of
     from whatif.strategies.identity import identity_of
     from whatif.strategies.intents import (
+        BRACKET,
         BUY,
+        CANCEL,
         CLOSE,
         HOLD,
+        MAX_ANSWERED,
+        NO_PRICE,
+        OCO,
         ORDER_FIELDS,
         SELL,
+        SESSION,
         STATE_FIELDS,
         TARGET,
         TARGET_PERCENT,
@@ -24,11 +30,16 @@ if TYPE_CHECKING:
         Intent,
         Order,
         State,
+        bracket,
         buy,
+        cancel,
         close,
         fields_filled,
+        flattened,
         hold,
+        oco,
         sell,
+        several,
         target,
         target_percent,
     )
@@ -49,8 +60,9 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "Answer BUY CLOSE HOLD Intent ORDER_FIELDS Order SELL STATE_FIELDS State TARGET "
-                "TARGET_PERCENT buy close fields_filled hold sell target target_percent"
+                "Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE OCO ORDER_FIELDS Order "
+                "SELL SESSION STATE_FIELDS State TARGET TARGET_PERCENT bracket buy cancel close "
+                "fields_filled flattened hold oco sell several target target_percent"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",

@@ -1,13 +1,14 @@
 """What a step function sees of its account, and what it may ask the broker for.
 
 An intent is a pair (code, amount), so that the same step function runs in Python and in a
-compiled loop; an `Order` has room for more. Nothing is remembered between bars.
+compiled loop; an `Order` says more, and a tuple of orders says several things at once. Nothing is
+remembered between bars.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,40 +20,56 @@ Intent: TypeAlias = tuple[int, float]
 
 NO_PRICE = math.nan
 
+SESSION = -1
+"""As `valid` of an order: it lives until the session of the bar that it was made on ends."""
+
 
 class Order(NamedTuple):
-    """An intent with room for what an order may say beside its size; what is empty says nothing.
+    """An intent with what an order may say beside its size; what is empty says nothing.
+
+    Prices are money a unit, and NaN where there is none. Only a `buy`, a `sell` and a `bracket` may
+    fill fields.
 
     Attributes
     ----------
     code, amount : int, float
         As in an `Intent`: the side, or the position aimed at, and how much.
-    price : float
-        Money a unit at which the order begins to act or limits itself; NaN for the market.
-    second : float
-        A second price: the limit behind a trigger, or the distance that a trigger trails at; NaN for none.
+    limit : float
+        The worst price to fill at; of a bracket, of its entry.
+    stop : float
+        The price that has to be reached first; of a bracket, its stop loss. With a trail: the price that
+        trailing starts from, the bar's close if there is none.
+    trail, trail_percent : float
+        How far the stop follows the bars' closes: in money, or as a fraction of the close.
+    target : float
+        Price at which a bracket takes its profit.
     valid : int
-        Bars that the order lives; 0 until it is filled or cancelled.
-    group : int
-        Number that ties orders together, such as a bracket's, or those of which one fill cancels the
-        others; 0 for none.
+        Bars that the order lives; 0 until it is filled or cancelled, `SESSION` until its session ends.
+    at_close : int
+        1 if it is to fill at the session's last close, else 0.
     """
 
     code: int
     amount: float
-    price: float = NO_PRICE
-    second: float = NO_PRICE
+    limit: float = NO_PRICE
+    stop: float = NO_PRICE
+    trail: float = NO_PRICE
+    trail_percent: float = NO_PRICE
+    target: float = NO_PRICE
     valid: int = 0
-    group: int = 0
+    at_close: int = 0
 
 
-Answer: TypeAlias = Intent | Order
-"""What a step returns."""
+Answer: TypeAlias = Intent | Order | tuple[Any, ...]
+"""What a step returns: one intent or order, or a tuple of them, of which each may be such a tuple again."""
 
 ORDER_FIELDS = Order._fields[2:]
 """Fields of an order beyond code and amount; an engine says which of them it acts on."""
 
-HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT = range(6)
+HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO = range(9)
+
+MAX_ANSWERED = 32
+"""Orders that a step may answer with on one bar, the marks of `oco` among them."""
 
 
 @inlinable
@@ -67,16 +84,103 @@ def target(size: float) -> Intent:
     return (TARGET, float(size))
 
 
-@inlinable
-def buy(size: float) -> Intent:
-    """Buy `size` units (not negative) at the market."""
-    return (BUY, float(size))
+def buy(
+    size: float,
+    *,
+    limit: float = NO_PRICE,
+    stop: float = NO_PRICE,
+    trail: float = NO_PRICE,
+    trail_percent: float = NO_PRICE,
+    valid: int = 0,
+    at_close: bool = False,
+) -> Intent | Order:
+    """Buy `size` units (not negative), at the market unless a price is given.
+
+    Parameters
+    ----------
+    size : float
+        Units.
+    limit : float
+        The most that is paid for a unit. Backtrader's limit order; with `stop` its stop-limit order.
+    stop : float
+        The order waits until the price is this high: a stop order.
+    trail, trail_percent : float
+        The stop follows the closes down, this much above the lowest: money, or a fraction of the close.
+        `stop` is then the price to start from in place of the bar's close, and `limit` is held as far from
+        the stop as it is from that price.
+    valid : int
+        Bars that the order is tried on; 0 until it is cancelled, `SESSION` until the session ends.
+    at_close : bool
+        Fill at the last close of the session, or of the next one if this bar is the last.
+
+    Returns
+    -------
+    tuple
+        A pair of code and amount if only the size is given, else an `Order`.
+    """
+    return _order(BUY, size, limit, stop, trail, trail_percent, valid, at_close)
 
 
-@inlinable
-def sell(size: float) -> Intent:
-    """Sell `size` units (not negative) at the market."""
-    return (SELL, float(size))
+def sell(
+    size: float,
+    *,
+    limit: float = NO_PRICE,
+    stop: float = NO_PRICE,
+    trail: float = NO_PRICE,
+    trail_percent: float = NO_PRICE,
+    valid: int = 0,
+    at_close: bool = False,
+) -> Intent | Order:
+    """Sell `size` units (not negative), at the market unless a price is given: `buy` the other way round."""
+    return _order(SELL, size, limit, stop, trail, trail_percent, valid, at_close)
+
+
+def _order(
+    code: int,
+    size: float,
+    limit: float,
+    stop: float,
+    trail: float,
+    trail_percent: float,
+    valid: int,
+    at_close: bool,
+) -> Intent | Order:
+    made = Order(code, float(size), limit, stop, trail, trail_percent, NO_PRICE, valid, int(at_close))
+    return made if fields_filled(made) else (code, made.amount)
+
+
+def bracket(
+    size: float,
+    stop: float = NO_PRICE,
+    target: float = NO_PRICE,
+    limit: float = NO_PRICE,
+    valid: int = 0,
+) -> Order:
+    """Open a position together with the orders that leave it: the first of them to fill cancels the other.
+
+    Parameters
+    ----------
+    size : float
+        Units, signed: a bracket of a short position is negative.
+    stop, target : float
+        Prices at which the position is left at a loss, by a stop order, and at a profit, by a limit order;
+        NaN for neither. They act from the bar after the one that the entry fills on.
+    limit : float
+        The worst price to enter at; at the market if there is none.
+    valid : int
+        Bars that the entry is tried on, as in `buy`; when it ends unfilled, so do the others.
+    """
+    return Order(BRACKET, float(size), limit, stop, NO_PRICE, NO_PRICE, target, valid, 0)
+
+
+def oco(*orders: Answer) -> tuple[Any, ...]:
+    """Tie orders together: when one of them fills, in part even, or ends, the others are cancelled."""
+    return (Order(OCO, float(len(orders))), *orders)
+
+
+def cancel() -> Order:
+    """Cancel all orders in this symbol that the broker holds from earlier bars."""
+    return Order(CANCEL, 0.0)
 
 
 @inlinable
@@ -91,12 +195,41 @@ def target_percent(fraction: float) -> Intent:
     return (TARGET_PERCENT, float(fraction))
 
 
+ORDER_MAKERS = (Order, bracket, oco, cancel)
+"""What a step reads that may answer with an `Order`; `buy` and `sell` make one of `ORDER_KEYWORDS`."""
+
+ORDER_KEYWORDS = frozenset(ORDER_FIELDS) - {"target"}
+
+
 @inlinable
 def fields_filled(order: Order) -> int:
     """Return which of `ORDER_FIELDS` an order fills, the first as bit 0; 0 if it says what a pair does."""
-    _, _, price, second, valid, group = order
-    prices = (1 if price == price else 0) + (2 if second == second else 0)
-    return prices + (4 if valid != 0 else 0) + (8 if group != 0 else 0)
+    _, _, limit, stop, trail, trail_percent, target, valid, at_close = order
+    prices = (1 if limit == limit else 0) + (2 if stop == stop else 0) + (4 if trail == trail else 0)
+    prices += (8 if trail_percent == trail_percent else 0) + (16 if target == target else 0)
+    return prices + (32 if valid != 0 else 0) + (64 if at_close != 0 else 0)
+
+
+def flattened(answer: Answer) -> list[Order]:
+    """Return the orders of a step's answer one after the other, intents as orders.
+
+    Whatever is no intent or order in it comes out as one with no number for a code.
+    """
+    if isinstance(answer, Order):
+        return [answer]
+    if not isinstance(answer, tuple) or not answer:
+        return [Order(answer, NO_PRICE)]  # type: ignore[arg-type]  # which is what is said of it
+    if any(isinstance(one, tuple) for one in answer):
+        return [order for one in answer for order in flattened(one)]
+    code, *rest = answer
+    return [Order(code, rest[0] if len(rest) == 1 else NO_PRICE)]
+
+
+def several(answer: Answer) -> list[Order] | None:
+    """Return the orders of a step's answer, or None if it is to be read as a pair of code and amount."""
+    if isinstance(answer, Order) or (isinstance(answer, tuple) and any(isinstance(a, tuple) for a in answer)):
+        return flattened(answer)
+    return None
 
 
 STATE_FIELDS = (

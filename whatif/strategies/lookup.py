@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import dis
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from whatif.strategies.origin import is_installed, known_name
@@ -52,19 +54,50 @@ def _import(function: types.FunctionType, name: str) -> tuple[bool, Any]:
 
 
 def reaches(
-    function: types.FunctionType, thing: Any, seen: frozenset[types.FunctionType] = frozenset()
+    function: types.FunctionType,
+    is_wanted: Callable[[types.FunctionType, Any], bool],
+    seen: frozenset[types.FunctionType] = frozenset(),
 ) -> bool:
-    """Return whether a function, or one that it reads and that is no installed module's, reads a thing."""
+    """Return whether a function, or one that it reads and that is no installed module's, reads a thing.
+
+    Parameters
+    ----------
+    function : function
+        Where to begin.
+    is_wanted : callable
+        Whether a function's reading of a value is what is looked for.
+    seen : frozenset of function
+        Functions that are looked at already.
+    """
     known = seen | {function}
     for read in reads_of(function.__code__):
         there, value, _ = resolved(function, read)
         inner = getattr(value, "py_func", value)
-        if there and value is thing:
+        if there and is_wanted(function, value):
             return True
         followed = isinstance(inner, types.FunctionType) and inner not in known and not is_of_library(inner)
-        if there and followed and reaches(inner, thing, known):
+        if there and followed and reaches(inner, is_wanted, known):
             return True
     return False
+
+
+def keywords_of(code: types.CodeType) -> frozenset[str]:
+    """Return the names that a function's calls may give arguments by, and those of functions inside it."""
+    found: set[str] = set()
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= keywords_of(constant)
+        elif isinstance(constant, tuple):
+            found.update(one for one in constant if isinstance(one, str))
+    return frozenset(found)
+
+
+def joins_calls(code: types.CodeType) -> bool:
+    """Return whether a function makes a tuple that ends in a call, or a function inside it does."""
+    steps = [one.opname for one in dis.get_instructions(code) if one.opname not in ("CACHE", "NOP")]
+    if ("CALL", "BUILD_TUPLE") in pairwise(steps):
+        return True
+    return any(joins_calls(one) for one in code.co_consts if isinstance(one, types.CodeType))
 
 
 def _builtins_of(function: types.FunctionType) -> Mapping[str, Any]:

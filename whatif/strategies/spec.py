@@ -11,13 +11,20 @@ from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, parse
 from whatif.strategies.identity import identity_of
-from whatif.strategies.intents import Answer, Order
-from whatif.strategies.lookup import reaches
+from whatif.strategies.intents import ORDER_KEYWORDS, ORDER_MAKERS, Answer, buy, sell
+from whatif.strategies.lookup import joins_calls, keywords_of, reaches
 from whatif.strategies.params import Param, Value, check_constraint, check_names, holds
 from whatif.strategies.source import digest_of, helpers_with, source_of
 
 Step: TypeAlias = Callable[[int, Any, Any, Any], Answer]
 """(bar index, arrays, parameters, position state) -> intent, or order."""
+
+
+MAX_ORDERS = 64
+"""Orders that may wait at a time, unless a strategy says otherwise."""
+
+MOST_ORDERS = 10_000
+"""The most that a strategy may say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,7 @@ class StrategySpec:
     lookback: int = 1
     scratch: int = 0
     source: str = ""
+    max_orders: int = MAX_ORDERS
 
     @property
     def digest(self) -> str:
@@ -72,13 +80,15 @@ class StrategySpec:
         """
         text = (digest_of(self.source, self.name), helpers_with(self.step))
         declared = (dict(self.params), {name: str(one) for name, one in self.inputs.items()})
-        rules = (self.constraint, self.lookback, self.scratch)
+        rules: tuple[Any, ...] = (self.constraint, self.lookback, self.scratch)
+        if self.max_orders != MAX_ORDERS:
+            rules += (self.max_orders,)
         return identity_of(self.name, self.step, text, declared, rules)
 
     @property
     def answers_orders(self) -> bool:
         """Whether the step, or a plain function that it calls, may answer with an `Order`."""
-        return isinstance(self.step, FunctionType) and reaches(self.step, Order)
+        return isinstance(self.step, FunctionType) and reaches(self.step, _makes_order)
 
     @property
     def defaults(self) -> dict[str, Value]:
@@ -131,6 +141,7 @@ def strategy(
     constraint: str = "",
     lookback: int = 1,
     scratch: int = 0,
+    max_orders: int = MAX_ORDERS,
 ) -> Callable[[Step], StrategySpec]:
     """Turn a step function into a strategy.
 
@@ -146,6 +157,9 @@ def strategy(
         Rows before `i` that the step may read.
     scratch : int
         Values of its own that the step may keep in ``s.scratch``.
+    max_orders : int
+        Orders that may wait at a time, of a step that answers with more than market orders; one more ends
+        the run with an error.
 
     Raises
     ------
@@ -157,7 +171,7 @@ def strategy(
 
     def declare(step: Step) -> StrategySpec:
         name = getattr(step, "__name__", "step")
-        _check_declaration(name, declared, expressions, lookback, scratch)
+        _check_declaration(name, declared, expressions, lookback, scratch, max_orders)
         if constraint:
             check_constraint(constraint, declared)
         return StrategySpec(
@@ -169,13 +183,29 @@ def strategy(
             lookback=lookback,
             scratch=scratch,
             source=source_of(step),
+            max_orders=max_orders,
         )
 
     return declare
 
 
+def _makes_order(function: FunctionType, value: Any) -> bool:
+    """Return whether a function that reads a value may make an `Order` of it."""
+    if any(value is one for one in ORDER_MAKERS):
+        return True
+    if value is not buy and value is not sell:
+        return False
+    code = function.__code__
+    return joins_calls(code) or not ORDER_KEYWORDS.isdisjoint(keywords_of(code))
+
+
 def _check_declaration(
-    name: str, params: Mapping[str, Param], inputs: Mapping[str, Expression], lookback: int, scratch: int
+    name: str,
+    params: Mapping[str, Param],
+    inputs: Mapping[str, Expression],
+    lookback: int,
+    scratch: int,
+    max_orders: int,
 ) -> None:
     for key, param in params.items():
         if not isinstance(param, Param) or param.kind not in (bool, int, float, str):
@@ -200,6 +230,8 @@ def _check_declaration(
             )
     if lookback < 0 or scratch < 0:
         raise StrategyError(f"strategy {name}: lookback {lookback} and scratch {scratch} must be at least 0")
+    if not 1 <= max_orders <= MOST_ORDERS:
+        raise StrategyError(f"strategy {name}: max_orders {max_orders} must be from 1 to {MOST_ORDERS}")
 
 
 def _check_same_as(name: str, key: str, params: Mapping[str, Param]) -> None:

@@ -20,6 +20,7 @@ from whatif.testing.conformance import check_strategy
 from whatif.testing.engines import check_engine
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.models import check_model
+from whatif.testing.order_kinds import OrderCase, order_cases, order_player, random_order_case
 from whatif.testing.orders import (
     Case,
     Script,

@@ -13,6 +13,7 @@ from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInp
 from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
+from whatif.testing.order_kinds import random_order_case
 from whatif.testing.orders import random_case, scripted, state_reader
 
 
@@ -60,6 +61,10 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(task, REFERENCE.name, engine)
         if different:
             yield f"random_case({seed}): {'; '.join(different)}"
+    for seed in range(cases if found.order_fields else 0):
+        different = task_differences(random_order_case(seed).task(), REFERENCE.name, engine)
+        if different:
+            yield f"random_order_case({seed}): {'; '.join(different)}"
     for seed in range(cases // 10):
         yield from _opened_differently(found, seed)
 

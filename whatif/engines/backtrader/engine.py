@@ -6,7 +6,7 @@ from whatif.domain import EngineRun
 from whatif.engines.base import Engine
 from whatif.engines.task import BacktestTask, check_task
 from whatif.indicators import ArrayCache
-from whatif.strategies import AnyStrategy, StrategySpec
+from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
 
 
 class BacktraderEngine(Engine):
@@ -14,7 +14,7 @@ class BacktraderEngine(Engine):
 
     name = "backtrader"
     is_reference = True
-    order_fields = ()
+    order_fields = ORDER_FIELDS
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second: a class of Backtrader's runs with its feeds and observers."""

@@ -18,20 +18,38 @@ import backtrader as bt
 import numpy as np
 
 from whatif.domain import Bars, EngineRun
-from whatif.engines.arrays import session_minutes, step_arrays, step_params
+from whatif.engines.arrays import session_ends, session_minutes, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.closing import check_flat
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
-from whatif.engines.orders import LARGEST_SIZE, refused_intent, refused_order, refused_size
+from whatif.engines.orders import (
+    BAD_GROUP,
+    LARGEST_SIZE,
+    UNKNOWN_CODE,
+    is_code,
+    is_market,
+    order_fault,
+    refused_count,
+    refused_intent,
+    refused_order,
+    refused_overlaid,
+    refused_size,
+    refused_waiting,
+)
 from whatif.engines.timeline import Timeline, instant, merge
 from whatif.errors import EngineError, LookAheadError
 from whatif.indicators import ArrayCache
 from whatif.strategies import (
+    BRACKET,
     BUY,
+    CANCEL,
     CLOSE,
     HOLD,
+    MAX_ANSWERED,
+    OCO,
     SELL,
+    SESSION,
     TARGET,
     TARGET_PERCENT,
     Intent,
@@ -40,9 +58,9 @@ from whatif.strategies import (
     StrategySpec,
     apply_overlays,
     delay,
-    fields_filled,
     overlay_memory,
     overlay_rules,
+    several,
 )
 from whatif.typing import FloatArray, IntArray
 
@@ -127,6 +145,8 @@ class _OrderPlacer:
     buy = bt.Strategy.buy
     sell = bt.Strategy.sell
     close = bt.Strategy.close
+    buy_bracket = bt.Strategy.buy_bracket
+    sell_bracket = bt.Strategy.sell_bracket
     getposition = bt.Strategy.getposition
     order_target_size = bt.Strategy.order_target_size
     order_target_value = bt.Strategy.order_target_value
@@ -149,6 +169,79 @@ class _OrderPlacer:
             order = self.order_target_percent(feed, amount)
         return 0.0 if order is None else float(order.size)
 
+    def place_order(self, feed: _Feed, order: Order, oco: Any, until: float | None) -> Any:
+        """Place what a `buy`, a `sell` or a `bracket` with its fields asks for; return Backtrader's order.
+
+        Parameters
+        ----------
+        feed : _Feed
+            The symbol.
+        order : Order
+            What the step answered, and breaks no rule.
+        oco : backtrader.Order, optional
+            First order of the group that it belongs to.
+        until : float, optional
+            Backtrader's date of the last bar that it is tried on.
+        """
+        given = {name: value for name, value in order._asdict().items() if value == value}
+        if order.code == BRACKET:
+            placed = self._bracket(feed, order, given, oco)
+        else:
+            method = self.buy if order.code == BUY else self.sell
+            placed = method(feed, order.amount, oco=oco, **_asked_of_backtrader(given, feed.close[0]))
+        if placed is not None and until is not None:
+            # a date, which Backtrader compares with the bar's own: it counts no bars
+            placed.valid = until
+        return placed
+
+    def _bracket(self, feed: _Feed, order: Order, given: dict[str, Any], oco: Any) -> Any:
+        if not order.amount:
+            return None
+        method = self.buy_bracket if order.amount > 0 else self.sell_bracket
+        orders = method(
+            feed,
+            abs(order.amount),
+            price=given.get("limit"),
+            exectype=bt.Order.Limit if "limit" in given else bt.Order.Market,
+            oargs={"oco": oco},
+            stopprice=given.get("stop"),
+            stopexec=bt.Order.Stop if "stop" in given else None,
+            limitprice=given.get("target"),
+            limitexec=bt.Order.Limit if "target" in given else None,
+        )
+        return orders[0]
+
+    def cancel_all(self, feed: _Feed) -> None:
+        """Cancel all orders in a symbol that have been accepted."""
+        for order in list(self.broker.pending):
+            if order.data is feed:
+                self.broker.cancel(order)
+
+    def waiting(self, feed: _Feed) -> int:
+        """Return how many orders in a symbol the broker holds."""
+        queues = self.broker.pending, self.broker.submitted
+        return sum(order.data is feed for queue in queues for order in queue)
+
+
+def _asked_of_backtrader(given: Mapping[str, Any], close: float) -> dict[str, Any]:
+    """Return the keywords by which a Backtrader strategy asks for an order with these fields."""
+    limit, stop = given.get("limit"), given.get("stop")
+    if "trail" in given or "trail_percent" in given:
+        return {
+            "exectype": bt.Order.StopTrail if limit is None else bt.Order.StopTrailLimit,
+            # without a price it would start from the limit
+            "price": close if stop is None else stop,
+            "plimit": limit,
+            "trailamount": given.get("trail"),
+            "trailpercent": given.get("trail_percent"),
+        }
+    if stop is not None:
+        kind = bt.Order.Stop if limit is None else bt.Order.StopLimit
+        return {"exectype": kind, "price": stop, "plimit": limit}
+    if limit is not None:
+        return {"exectype": bt.Order.Limit, "price": limit}
+    return {"exectype": bt.Order.Close if given.get("at_close") else bt.Order.Market}
+
 
 class _SymbolState:
     """One symbol of a step run: its feed, the step's arrays and its state."""
@@ -168,7 +261,9 @@ class _SymbolState:
         self.state.scratch = self.state.scratch.view(Floats)
         self.opened_row = 0
         minute, to_close = session_minutes(bars.slice(first, stop))
-        self.first = first
+        self.first, self.stop = first, stop
+        self.session_ends: IntArray | None = None
+        self.bars = bars
         self.minute = memoryview(minute)  # type: ignore[arg-type]
         self.to_close = memoryview(to_close)  # type: ignore[arg-type]
         self.overlaid = task.overlays.is_on
@@ -176,9 +271,9 @@ class _SymbolState:
         self.latency = task.overlays.latency
         self.memory = overlay_memory(task.overlays)
 
-    def at_close(self, row: int, broker: bt.brokers.BackBroker) -> State:
+    def at_close(self, row: int, placer: _OrderPlacer) -> State:
         """Write the position and account at the close of bar `row` into the state."""
-        state = self.state
+        state, broker = self.state, placer.broker
         feed = self.feed
         # looking must not enter a position in the broker's book: its order decides how value is summed
         position = broker.positions.get(feed, _FLAT)
@@ -189,14 +284,27 @@ class _SymbolState:
         state.cash = float(broker.cash)
         state.value = float(broker._value)
         self.cursor.row = row
-        state.pending = 0
-        if broker.pending or broker.submitted:
-            state.pending = sum(
-                order.data is feed for queue in (broker.pending, broker.submitted) for order in queue
-            )
+        state.pending = placer.waiting(feed) if broker.pending or broker.submitted else 0
         state.minute = self.minute[row - self.first]
         state.minutes_to_close = self.to_close[row - self.first]
         return state
+
+    def session_end(self, row: int) -> int:
+        """Return the first row of the session after that of bar `row`."""
+        if self.session_ends is None:
+            self.session_ends = session_ends(self.bars.slice(0, self.stop))
+        return int(self.session_ends[row])
+
+    def until(self, row: int, valid: int) -> float | None:
+        """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
+        last = self.session_end(row) - 1 if valid == SESSION else row + valid
+        dates = self.feed.datetime.values
+        return dates[last] if valid and last < len(dates) else None
+
+    def date_of_session_end(self, row: int) -> float:
+        """Return a date of Backtrader's between the last bar of the session of bar `row` and the next one."""
+        end, dates = self.session_end(row), self.feed.datetime.values
+        return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
 
     def overlay(self, row: int, code: int, amount: float) -> Intent:
         """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
@@ -263,26 +371,78 @@ def _loop(
             if row < lookback:
                 continue
             symbol = symbols[k]
-            state = symbol.at_close(row, broker)
+            state = symbol.at_close(row, placer)
             try:
                 answer = step(row, symbol.arrays, params, state)
-                is_order = answer.__class__ is Order
-                code, amount = answer[:2] if is_order else answer
+                orders = several(answer)
+                code, amount = answer if orders is None else orders[0][:2]
             except (Exception, SystemExit) as error:
                 raise _step_failed(spec, symbol, row, error) from error
             if symbol.cursor.refused:
                 raise _step_failed(spec, symbol, row, IndexError(symbol.cursor.refused))
-            if is_order and fields_filled(answer):
-                raise refused_order(_where(spec, symbol, row), fields_filled(answer))
+            if orders is not None and not (len(orders) == 1 and is_market(orders[0])):
+                if overlaid:
+                    raise refused_overlaid(_where(spec, symbol, row))
+                _place_orders(spec, symbol, row, orders, placer)
+                continue
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
                 _check_intent(spec, symbol, row, code, amount)
             if overlaid:
                 code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
-                size = placer.place(symbol.feed, code, float(amount))
-                if not abs(size) <= LARGEST_SIZE:
-                    raise refused_size(_where(spec, symbol, row), size)
+                _place(spec, symbol, row, code, float(amount), placer)
+
+
+def _place(
+    spec: StrategySpec, symbol: _SymbolState, row: int, code: int, amount: float, placer: _OrderPlacer
+) -> None:
+    """Place an order at the market."""
+    size = placer.place(symbol.feed, code, amount)
+    if not abs(size) <= LARGEST_SIZE:
+        raise refused_size(_where(spec, symbol, row), size)
+    _check_waiting(spec, symbol, row, placer)
+
+
+def _check_waiting(spec: StrategySpec, symbol: _SymbolState, row: int, placer: _OrderPlacer) -> None:
+    if spec.answers_orders and placer.waiting(symbol.feed) > spec.max_orders:
+        raise refused_waiting(_where(spec, symbol, row), spec.max_orders)
+
+
+def _place_orders(
+    spec: StrategySpec, symbol: _SymbolState, row: int, orders: list[Order], placer: _OrderPlacer
+) -> None:
+    """Place the orders that a step answered with, some of which say more than a pair does.
+
+    Raises
+    ------
+    EngineError
+        If one of them breaks a rule, or there are too many.
+    """
+    where, feed = _where(spec, symbol, row), symbol.feed
+    if len(orders) > MAX_ANSWERED:
+        raise refused_count(where)
+    tied, leader = 0, None
+    for place, order in enumerate(orders):
+        fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
+        bad_tie = tied > 0 and order.code not in (BUY, SELL, BRACKET)
+        bad_tie |= order.code == OCO and not 2 <= order.amount <= len(orders) - place - 1
+        if fault or bad_tie:
+            raise refused_order(where, order, fault or BAD_GROUP)
+        if order.code == OCO:
+            tied, leader = int(order.amount), None
+        elif order.code == CANCEL:
+            placer.cancel_all(feed)
+        elif order.code in (BUY, SELL, BRACKET):
+            if not abs(order.amount) <= LARGEST_SIZE:
+                raise refused_size(where, order.amount)
+            placed = placer.place_order(feed, order, leader, symbol.until(row, order.valid))
+            if placed is not None and order.at_close:
+                placed.dteos = symbol.date_of_session_end(row)
+            leader, tied = (leader or placed, tied - 1) if tied else (None, 0)
+        elif order.code != HOLD:
+            _place(spec, symbol, row, order.code, order.amount, placer)
+    _check_waiting(spec, symbol, row, placer)
 
 
 def _settle(

@@ -7,10 +7,18 @@ step in place of the one imported from `step_placeholder`. It must therefore sta
 from __future__ import annotations
 
 from whatif.domain import jit_lean, room_at, whole_at
-from whatif.engines.compiled.book import BAD_INTENT, BAD_ORDER, BAD_SIZE, Account, Asked, is_intent
+from whatif.engines.compiled.book import (
+    BAD_INTENT,
+    BAD_SIZE,
+    OVERLAID_ORDERS,
+    Account,
+    Asked,
+    is_intent,
+)
 from whatif.engines.compiled.broker import Costs, account_value, order_size
 from whatif.engines.compiled.calling import (
     COLUMNS,
+    DESK,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
@@ -30,8 +38,17 @@ from whatif.engines.compiled.step_placeholder import (
     series_of,
     step,
 )
+from whatif.engines.language.order_answers import WIDTH, order_at
 from whatif.engines.orders import LARGEST_SIZE
-from whatif.strategies import HOLD, OverlayRules, apply_overlays, delay, fields_filled
+from whatif.strategies import (
+    HOLD,
+    MAX_ANSWERED,
+    TARGET_PERCENT,
+    OverlayRules,
+    apply_overlays,
+    delay,
+    fields_filled,
+)
 
 
 def ask_step_python(
@@ -83,27 +100,30 @@ def ask_step_python(
     x = arrays_of(series)
     p = params_of(places[COLUMNS], run)
     cash, size, price, opened_row = account
-    code, amount, held, filled = HOLD, 0.0, 0, 0
+    desk = room_at(places[DESK], MAX_ANSWERED * WIDTH)
+    code, amount, held, count = HOLD, 0.0, 0, 1
     for i in range(max(begin, lookback), halt):
         now = value
         if size != 0.0:
             now = account_value(cash, size, price, x.close[i], costs)
             held = i - opened_row
         minute, to_close = minutes[i], to_closes[i]
-        state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
-        answer = step(i, seen_of(series, i), p, state)
         if ORDERS:
-            filled = fields_filled(answer)
-            code, asked, _, _, _, _ = answer
+            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
+            count = step(i, seen_of(series, i), p, state)
+            code, asked = int(desk[0]), desk[1]
+            plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
         else:
-            code, asked = answer
-        if code == HOLD and filled == 0 and not OVERLAID:
+            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
+            code, asked = step(i, seen_of(series, i), p, state)
+            plain = True
+        if code == HOLD and plain and not OVERLAID:
             continue
+        if ORDERS and not OVERLAID:
+            return Asked(i, 0, count, 0.0, 1.0)
         amount = float(asked)
-        if filled != 0:
-            return Asked(i, BAD_ORDER, filled, amount, 0.0)
-        if not is_intent(code, amount):
-            return Asked(i, BAD_INTENT, code, amount, 0.0)
+        if not plain or not is_intent(code, amount):
+            return Asked(i, BAD_INTENT if plain else OVERLAID_ORDERS, code, amount, 0.0)
         if OVERLAID:
             code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
             code, amount = delay(code, amount, i, latency, memory)
@@ -113,7 +133,8 @@ def ask_step_python(
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
         if order != 0.0:
-            return Asked(i, 0, code, amount, order)
+            desk[0], desk[1] = code, amount
+            return Asked(i, 0, 1 if ORDERS else code, amount, order)
     return Asked(halt - 1, 0, HOLD, 0.0, 0.0)
 
 

@@ -28,9 +28,10 @@ from whatif.strategies import (
 )
 from whatif.typing import FloatArray, IntArray
 
-BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER = 1, 2, 3, 4
+BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER, OVERLAID_ORDERS, MANY_ORDERS, MANY_WAITING = range(1, 8)
 """Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
-size, or there were more executions than the book has room for, or an order fills fields beyond its size."""
+size, or there were more executions than the book has room for, or an order breaks a rule, or overlays
+cannot act on it, or there are too many of them on one bar, or that wait."""
 
 CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
 """Rows of a book's executions."""
@@ -52,12 +53,21 @@ class Asking(NamedTuple):
         Where `Runs.addresses` lie.
     places_at : int
         Where the memory lies that its calls share, see `calling`.
+    session_ends_at : int
+        Where the first row of the session after each row's own lies, int64, `stop` of them.
+    max_orders : int
+        Orders that may wait, of a strategy that answers with more than market orders; else 0.
+    room : int
+        Executions that one run may have.
     """
 
     address: Any
     lookback: int
     series_at: int
     places_at: int
+    session_ends_at: int
+    max_orders: int
+    room: int
 
 
 class Broker(NamedTuple):
@@ -105,6 +115,13 @@ class Book(NamedTuple):
         Cash at each bar's close; left alone if it is empty.
     at_work : int64 array (1,)
         The configuration that runs, or ran last.
+    working : float64 array (w, WORKING)
+        Orders that wait, of a strategy that answers with more than market orders; `order_size` and its
+        like are not used then. See `whatif.engines.compiled.working`.
+    desk : float64 array (MAX_ANSWERED * WIDTH,)
+        Orders that a step answered with.
+    serial : int64 array (1,)
+        Number of the group or bracket that was made last.
     """
 
     row: IntArray
@@ -117,6 +134,9 @@ class Book(NamedTuple):
     equity: FloatArray
     cash: FloatArray
     at_work: IntArray
+    working: FloatArray
+    desk: FloatArray
+    serial: IntArray
 
 
 class Outcomes(NamedTuple):
@@ -130,7 +150,7 @@ class Outcomes(NamedTuple):
     counts : int64 array (c, 7)
         Executions; orders refused for want of cash; longest stay below a peak in bars; bars at whose
         close a position was held; 0, or why the run ended early; on which row, and with which code (of
-        an order with fields filled: which ones).
+        an order that breaks a rule: its place on the desk, and in place of the amount the rule).
     levels : float64 array (c, k + 1)
         The initial cash, and equity at each period's end.
     """
@@ -144,7 +164,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 17
+SETTINGS = 18
 """Numbers that say what broker and overlays do."""
 
 
@@ -176,10 +196,10 @@ class Asked(NamedTuple):
     failed : int
         0, or why the run ends here.
     code, amount : int, float
-        What is said of that: the step's answer; of an order that fills fields, which ones, in place of
-        the code; of an order of no usable size, that size in place of the amount.
+        What is said of that: the step's answer; of an order of no usable size, that size in place of the
+        amount. Of a step that writes orders to the desk, how many, in place of the code.
     order : float
-        Signed size of the order that is to be kept; 0.0 for none.
+        Signed size of the order that is to be kept, 1.0 for what is written to the desk; 0.0 for none.
     """
 
     row: int
@@ -200,10 +220,11 @@ def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, i
         float(row[6]) != 0.0,
         float(row[7]) != 0.0,
         float(row[8]) != 0.0,
+        float(row[9]) != 0.0,
     )
-    broker = Broker(float(row[0]), costs, slippage, float(row[9]) != 0.0, float(row[10]) != 0.0)
-    rules = OverlayRules(float(row[11]), float(row[12]), int(row[13]), int(row[14]), float(row[15]))
-    return broker, rules, int(row[16])
+    broker = Broker(float(row[0]), costs, slippage, float(row[10]) != 0.0, float(row[11]) != 0.0)
+    rules = OverlayRules(float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]))
+    return broker, rules, int(row[17])
 
 
 @inlinable_lean

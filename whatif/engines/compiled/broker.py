@@ -17,8 +17,12 @@ from whatif.strategies import BUY, CLOSE, SELL, TARGET
 Costs: TypeAlias = tuple[float, bool, bool]
 """Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""
 
-Slippage: TypeAlias = tuple[float, float, bool, bool, bool]
-"""Fraction, money for each unit, and the switches slip_open, slip_match and slip_out."""
+Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool]
+"""Fraction, money for each unit, and the switches slip_open, slip_match, slip_out and slip_limit."""
+
+
+Prices: TypeAlias = tuple[float, float, float, float]
+"""Open, high, low and close of a bar."""
 
 
 @inlinable
@@ -118,7 +122,7 @@ def executed(
 @inlinable
 def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
     """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
-    fraction, money, slip_open, slip_match, slip_out = slippage
+    fraction, money, slip_open, slip_match, slip_out, _ = slippage
     if not slip_open:
         return at
     if order > 0.0:
@@ -144,6 +148,82 @@ def fill_price(order: float, at: float, high: float, low: float, slippage: Slipp
     if slip_match:
         return slipped if slip_out else end
     return math.nan
+
+
+@inlinable
+def slipped(order: float, at: float, end: float, is_limit: bool, slippage: Slippage) -> float:
+    """Return the price that an order slips to from `at`, or NaN if it leaves the bar.
+
+    `BackBroker._slip_up` and `_slip_down`: `end` is the worst price there is, and `is_limit` whether
+    slip_limit caps at it what slip_match does not.
+    """
+    fraction, money, _, slip_match, slip_out, slip_limit = slippage
+    if fraction != 0.0:
+        to = at * (1.0 + fraction) if order > 0.0 else at * (1.0 - fraction)
+    elif money != 0.0:
+        to = at + money if order > 0.0 else at - money
+    else:
+        return at
+    if (to <= end) if order > 0.0 else (to >= end):
+        return to
+    if slip_match or (is_limit and slip_limit):
+        return to if slip_out else end
+    return math.nan
+
+
+@inlinable
+def limit_price(order: float, limit: float, bar: Prices, slippage: Slippage) -> float:
+    """Return the price at which a limit order fills on a bar, or NaN: `BackBroker._try_exec_limit`.
+
+    A sell order that fills at the open slips down to its limit, not to the bar's low: it can fill below
+    that.
+    """
+    bar_open, high, low, _ = bar
+    if order > 0.0:
+        if limit >= bar_open:
+            end = min(high, limit)
+            return slipped(order, bar_open, end, True, slippage) if slippage[2] else bar_open
+        return limit if limit >= low else math.nan
+    if limit <= bar_open:
+        return slipped(order, bar_open, limit, True, slippage) if slippage[2] else bar_open
+    return limit if limit <= high else math.nan
+
+
+@inlinable
+def stop_price(order: float, stop: float, bar: Prices, slippage: Slippage) -> float:
+    """Return the price at which a stop order fills on a bar, or NaN: `BackBroker._try_exec_stop`.
+
+    What slippage takes out of the bar is tried anew on the next one, from its own prices.
+    """
+    bar_open, high, low, _ = bar
+    end = high if order > 0.0 else low
+    if (bar_open >= stop) if order > 0.0 else (bar_open <= stop):
+        return slipped(order, bar_open, end, False, slippage) if slippage[2] else bar_open
+    if (high >= stop) if order > 0.0 else (low <= stop):
+        return slipped(order, stop, end, False, slippage)
+    return math.nan
+
+
+@inlinable
+def stop_limit_price(
+    order: float, stop: float, limit: float, bar: Prices, slippage: Slippage
+) -> tuple[bool, float]:
+    """Return whether a stop-limit order is triggered by a bar, and the price it fills at on it, or NaN.
+
+    `BackBroker._try_exec_stoplimit`: behind the trigger the limit is tried where the bar's open and close
+    tell the way that the price went.
+    """
+    bar_open, high, low, close = bar
+    buys = order > 0.0
+    if (bar_open >= stop) if buys else (bar_open <= stop):
+        return True, limit_price(order, limit, bar, slippage)
+    if not ((high >= stop) if buys else (low <= stop)):
+        return False, math.nan
+    if (limit >= stop) if buys else (limit <= stop):
+        return True, slipped(order, stop, high if buys else low, True, slippage)
+    turned = bar_open > close if buys else bar_open <= close
+    reached = limit >= close if buys else limit <= close
+    return True, limit if turned and reached else math.nan
 
 
 @inlinable

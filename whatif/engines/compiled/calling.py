@@ -13,10 +13,10 @@ from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
 from whatif.strategies import OverlayRules
 
-PLACES = 8
-MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP = range(PLACES)
-"""Places of what calls share: addresses of clock, of the step's and the overlays' memory and of the
-parameters' columns, and the number of bars of each series."""
+PLACES = 9
+MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP, DESK = range(PLACES)
+"""Places of what calls share: addresses of clock, of the step's and the overlays' memory, of the parameters'
+columns and of what a step's orders are written to, and the number of bars of each series."""
 
 _ASKED = numba.typeof(Asked(0, 0, 0, 0.0, 0.0))
 TYPES = (

@@ -12,6 +12,7 @@ from whatif.domain import Execution, Overlays
 from whatif.engines.base import RunInputs
 from whatif.engines.compiled.calling import (
     COLUMNS,
+    DESK,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
@@ -59,14 +60,15 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int) ->
     ----------
     addresses : sequence of int
         Of the minutes from the session's open to each bar, of those from there to its close, of the
-        step's and of the overlays' memory, and of the addresses of the parameters' columns.
+        step's and of the overlays' memory, of the addresses of the parameters' columns, and of what the
+        step's orders are written to.
     scratch, memory : int
         Length of the step's and of the overlays' memory.
     stop : int
         Bars of each series.
     """
     places = np.empty(PLACES, dtype=np.int64)
-    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS]] = addresses
+    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK]] = addresses
     places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP]] = scratch, memory, stop
     return places
 
@@ -88,6 +90,7 @@ def _settings(execution: Execution, overlays: Overlays) -> tuple[float, ...]:
         float(execution.slip_open),
         float(execution.slip_match),
         float(execution.slip_out),
+        float(execution.slip_limit),
         float(execution.checksubmit),
         float(execution.coc),
         *overlay_rules(overlays),

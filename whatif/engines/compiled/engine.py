@@ -10,7 +10,7 @@ from whatif.domain import EngineRun
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs
 from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
 from whatif.indicators import ArrayCache
-from whatif.strategies import AnyStrategy, StrategySpec
+from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
 
 if TYPE_CHECKING:
     from whatif.engines.compiled.window import PreparedWindow
@@ -22,7 +22,7 @@ class CompiledEngine(Engine):
     name = "compiled"
     reuses_windows = True
     items_per_core = 2
-    order_fields = ()
+    order_fields = ORDER_FIELDS
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

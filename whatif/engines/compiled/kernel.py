@@ -31,9 +31,9 @@ from whatif.engines.compiled.calling import TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
-from whatif.engines.language.order_answers import as_order
+from whatif.engines.language.order_answers import write_orders
 from whatif.engines.language.plain import in_python
-from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
+from whatif.engines.language.translation import DESK, OrderHelperTranslator, OrderTranslator, Translator
 from whatif.errors import EngineError
 from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, resolved
 
@@ -157,6 +157,7 @@ def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: boo
         repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
         for name, kind in kinds.items()
     )
+    fields = (*step_placeholder.State._fields, *((DESK,) if orders else ()))
     opened = _tuple(f"view_at(addresses[{k}], count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
@@ -168,7 +169,7 @@ from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
-State = namedtuple("State", {tuple(step_placeholder.State._fields)!r})
+State = namedtuple("State", {fields!r})
 Arrays = namedtuple("Arrays", {series!r})
 Params = namedtuple("Params", {tuple(kinds)!r})
 step = STEPS[__name__.rpartition("_")[2]]
@@ -230,11 +231,11 @@ def compiled_step(step: Callable[..., Any], lean: bool = True, orders: bool = Fa
     """Return a step as a compiled function, with the plain functions it calls compiled too.
 
     What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
-    One of `orders` answers with an `Order` always, also where it returns a pair.
+    One of `orders` writes its answer to the desk in its state, and returns how many orders that are.
     """
     if numba.config.DISABLE_JIT:
         plain = in_python(step)
-        return (lambda *given: as_order(plain(*given))) if orders else plain
+        return (lambda *given: write_orders(getattr(given[-1], DESK), 0, plain(*given))) if orders else plain
     own, helpers = (OrderTranslator, OrderHelperTranslator) if orders else (Translator, Translator)
     return jit_step(_Prepared(lean, helpers).function(step), lean, own)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array, view_at
+from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array, view_at, whole_at
 from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
@@ -31,11 +31,21 @@ from whatif.engines.compiled.book import (
 )
 from whatif.engines.compiled.broker import account_value
 from whatif.engines.compiled.calling import ask
+from whatif.engines.compiled.working import fill_working, place_answer
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
 _OPEN, _HIGH, _LOW, _CLOSE = map(PRICE_FIELDS.index, ("open", "high", "low", "close"))
 _WORD = 8
+
+
+@inlinable_lean
+def note_failure(
+    money: FloatArray, counts: IntArray, failed: int, row: int, code: int, amount: float
+) -> None:
+    """Write why a run ends early to its row of `Outcomes`, and what is said of that."""
+    counts[FAILED], counts[AT], counts[CODE] = failed, row, code
+    money[AMOUNT] = amount
 
 
 @inlinable_lean
@@ -64,7 +74,7 @@ def run_bars(
     addresses : int64 array (s,)
         Where the values of its series lie, the bars' own first.
     used : int
-        Executions in the book, of configurations before this one; there is room for two more a bar.
+        Executions in the book, of configurations before this one; there is room for `asking.room` more.
     money, counts : float64 array (5,) and int64 array (7,)
         Written to, rows of `Outcomes`; if the run fails, only of what is said of that.
     """
@@ -73,7 +83,7 @@ def run_bars(
     series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    limit = used + 2 * (stop - first)
+    limit = used + asking.room
     value, bars_held = broker.cash, 0
     i = first
     while i < stop:
@@ -84,7 +94,7 @@ def run_bars(
             bar = (opens[i], highs[i], lows[i])
             fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
             if not fits:
-                counts[FAILED], counts[AT] = FULL_BOOK, i
+                note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
                 return
             value = account_value(account.cash, account.size, account.price, closes[i], costs)
             if orders.waiting > 0:
@@ -96,8 +106,7 @@ def run_bars(
         )  # fmt: skip
         last = asked.row
         if asked.failed != 0:
-            counts[FAILED], counts[AT], counts[CODE] = asked.failed, last, asked.code
-            money[AMOUNT] = asked.amount
+            note_failure(money, counts, asked.failed, last, asked.code, asked.amount)
             return
         begin, end = i - first, last + 1 - first
         position = (account.cash, account.size, account.price, value)
@@ -108,6 +117,70 @@ def run_bars(
         if asked.order != 0.0:
             keep_order(book, waiting, asked.order, asked.order, closes[last])
             orders = OrderCount(waiting + 1, True, orders.fills, orders.rejected)
+        i = last + 1
+    money[FINAL], money[SIZE] = value, account.size
+    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
+
+
+@inlinable_lean
+def run_bars_of_orders(
+    first: int,
+    stop: int,
+    run: int,
+    asking: Asking,
+    addresses: IntArray,
+    broker: Broker,
+    rules: OverlayRules,
+    latency: int,
+    used: int,
+    book: Book,
+    money: FloatArray,
+    counts: IntArray,
+) -> None:
+    """Do as `run_bars` for a strategy that answers with more than market orders."""
+    opens, highs = view_at(addresses[_OPEN], stop), view_at(addresses[_HIGH], stop)
+    lows, closes = view_at(addresses[_LOW], stop), view_at(addresses[_CLOSE], stop)
+    session_ends = whole_at(asking.session_ends_at, stop)
+    series_at = asking.series_at + _WORD * run * len(addresses)
+    costs = broker.costs
+    account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
+    limit = used + asking.room
+    value, bars_held = broker.cash, 0
+    book.serial[0] = 0
+    i = first
+    while i < stop:
+        halt = stop
+        if orders.waiting > 0:
+            bar = (opens[i], highs[i], lows[i], closes[i])
+            given = (session_ends, account, orders, broker, book, limit)
+            fits, account, orders = fill_working(i, first, bar, *given)
+            if not fits:
+                note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
+                return
+            value = account_value(account.cash, account.size, account.price, closes[i], costs)
+            if orders.waiting > 0:
+                halt = i + 1
+        asked = ask(
+            asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
+            account, value, orders.waiting, costs, rules, latency,
+        )  # fmt: skip
+        last = asked.row
+        if asked.failed != 0:
+            note_failure(money, counts, asked.failed, last, asked.code, asked.amount)
+            return
+        begin, end = i - first, last + 1 - first
+        position = (account.cash, account.size, account.price, value)
+        value = mark_equity(
+            closes[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
+        )
+        bars_held += end - begin if account.size != 0.0 else 0
+        if asked.order != 0.0:
+            made = (last, closes[last], session_ends, account, value, orders.waiting, broker)
+            placed = place_answer(book, asked.code, *made, asking.max_orders)
+            if placed.failed != 0:
+                note_failure(money, counts, placed.failed, last, placed.at, placed.amount)
+                return
+            orders = OrderCount(placed.waiting, True, orders.fills, orders.rejected)
         i = last + 1
     money[FINAL], money[SIZE] = value, account.size
     counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
@@ -148,7 +221,7 @@ def run_many_python(
     used, bars = 0, stop - first
     equity = book.equity[:bars]
     for run in range(begin, len(runs.settings)):
-        if used + 2 * bars > len(book.row):
+        if used + asking.room > len(book.row):
             return run
         book.at_work[0] = run
         for k in range(len(book.scratch)):
@@ -159,7 +232,12 @@ def run_many_python(
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED] = 0, 0
         addresses = runs.addresses[run]
-        run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
+        if asking.max_orders == 0:
+            run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
+        else:
+            run_bars_of_orders(
+                first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts
+            )
         if counts[FAILED] == 0:
             pick_levels(equity, ends, broker.cash, outcomes.levels[run])
             money[DEEPEST], counts[LONGEST], money[EQUITY_SUM] = tally_array(equity, broker.cash)

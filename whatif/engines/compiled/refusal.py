@@ -14,11 +14,32 @@ import numba
 from whatif.domain import PRICE_FIELDS, Bars
 from whatif.engines.base import UnsupportedStepError
 from whatif.engines.compiled.attempt import RefusedByNumbaError
-from whatif.engines.compiled.book import AMOUNT, AT, BAD_INTENT, BAD_ORDER, BAD_SIZE, CODE, FAILED, Outcomes
+from whatif.engines.compiled.book import (
+    AMOUNT,
+    AT,
+    BAD_INTENT,
+    BAD_ORDER,
+    BAD_SIZE,
+    CODE,
+    FAILED,
+    MANY_ORDERS,
+    MANY_WAITING,
+    OVERLAID_ORDERS,
+    Book,
+    Outcomes,
+)
 from whatif.engines.compiled.step_placeholder import State
+from whatif.engines.language.order_answers import order_at
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
-from whatif.engines.orders import refused_intent, refused_order, refused_size
+from whatif.engines.orders import (
+    refused_count,
+    refused_intent,
+    refused_order,
+    refused_overlaid,
+    refused_size,
+    refused_waiting,
+)
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError, WhatIfError, nearest
 from whatif.texts import shortened
@@ -56,14 +77,14 @@ class StepRaisedError(EngineError):
     """A step function raised while its compiled loop ran, which does not say on which bar."""
 
 
-def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes) -> None:
+def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, book: Book) -> None:
     """Refuse what ended a run early, if something did.
 
     Parameters
     ----------
     spec, bars
         Strategy, and bars from the beginning of history.
-    outcomes : Outcomes
+    outcomes, book : Outcomes, Book
         Of that run alone.
 
     Raises
@@ -79,10 +100,16 @@ def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes) -> None:
     if counts[FAILED] == BAD_INTENT:
         raise refused_intent(where, counts[CODE], amount)
     if counts[FAILED] == BAD_ORDER:
-        raise refused_order(where, counts[CODE])
+        raise refused_order(where, order_at(book.desk, counts[CODE]), int(amount))
+    if counts[FAILED] == OVERLAID_ORDERS:
+        raise refused_overlaid(where)
+    if counts[FAILED] == MANY_ORDERS:
+        raise refused_count(where)
+    if counts[FAILED] == MANY_WAITING:
+        raise refused_waiting(where, spec.max_orders)
     if counts[FAILED] == BAD_SIZE:
         raise refused_size(where, amount)
-    raise EngineError(f"{where}: more than two executions a bar so far; use engine: backtrader")
+    raise EngineError(f"{where}: more executions so far than there is room for; use engine: backtrader")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from whatif.engines.arrays import (
     addresses_of,
     price_arrays,
     read_only,
+    session_ends,
     session_minutes,
     step_arrays,
 )
@@ -40,6 +41,7 @@ from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
 from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, uncompiled
+from whatif.engines.compiled.working import order_room
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache
@@ -48,6 +50,10 @@ from whatif.typing import IntArray
 
 SHARED_ROOM = 16_384
 """Executions that configurations of one call share room for, beside what one of them may need at most."""
+
+FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
+"""Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
+parts at most), and of one that answers with orders."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,13 @@ class PreparedWindow:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self._clock = (read_only(minute), read_only(to_close))
+        self._session_ends = read_only(session_ends(bars.slice(0, stop)))
+        waiting = spec.max_orders if spec.answers_orders else 0
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         count = stop - first
-        room = 2 * count + SHARED_ROOM
+        self._room = count * (ORDER_FILLS_A_BAR if waiting else FILLS_A_BAR)
+        room = self._room + SHARED_ROOM
         self._book = Book(
             row=np.empty(room, dtype=np.int64),
             executions=np.empty((6, room)),
@@ -132,8 +141,10 @@ class PreparedWindow:
             equity=np.empty(count),
             cash=np.empty(0),
             at_work=np.zeros(1, dtype=np.int64),
+            **order_room(waiting)._asdict(),
         )
-        self._measure = RunsMeasure(2 * count, len(ends), 1.0 if periods is None else periods.per_year)
+        self._max_orders = waiting
+        self._measure = RunsMeasure(self._room, len(ends), 1.0 if periods is None else periods.per_year)
         self._flat: set[tuple[int | None, int]] = set()
         # stocks
         self._book.executions[MULTIPLIER] = 1.0
@@ -164,7 +175,7 @@ class PreparedWindow:
         with uncompiled(self.spec), numpys_warnings_off():
             call.run()
         outcomes, book = call.outcomes, call.book
-        refuse_failed(self.spec, self.bars, outcomes)
+        refuse_failed(self.spec, self.bars, outcomes, book)
         return outcomes, book
 
     def _check_overlays(self, overlays: Overlays) -> None:
@@ -218,9 +229,18 @@ class PreparedWindow:
         )
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
-        shared = addresses_of([*self._clock, book.scratch, book.memory, at])
+        shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
-        asking = Asking(kernel.address, self.spec.lookback, *addresses_of([runs.addresses, places]))
+        series_at, places_at, ends_at = addresses_of([runs.addresses, places, self._session_ends])
+        asking = Asking(
+            kernel.address,
+            self.spec.lookback,
+            series_at,
+            places_at,
+            ends_at,
+            self._max_orders,
+            self._room,
+        )
         return Call(
             self.first,
             self.stop,
@@ -229,7 +249,7 @@ class PreparedWindow:
             self.ends,
             book,
             outcomes,
-            (*columns, at, places, self._clock),
+            (*columns, at, places, self._clock, self._session_ends),
         )
 
     def measure(self, given: RunInputs) -> Measured:

@@ -25,9 +25,19 @@ from whatif.engines.language.functions import BUILTINS, MATH, OF_MANY, OF_TWO
 from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whole
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
 from whatif.engines.language.numpy_functions import NUMPY, REDUCTIONS
-from whatif.engines.language.order_answers import as_order, made_order
+from whatif.engines.language.order_answers import (
+    MAKERS,
+    as_order,
+    buy_pair,
+    oco_orders,
+    sell_pair,
+    write_orders,
+)
 from whatif.engines.language.series import SeriesType
-from whatif.strategies import Order, buy, close, hold, sell, target, target_percent
+from whatif.strategies import buy, close, hold, sell, target, target_percent
+
+DESK = "desk_of_orders"
+"""Name by which compiled code finds, in a step's state, what its orders are written to."""
 
 REFUSED = "not the same in machine code: "
 """How a refusal begins, which `whatif.engines.compiled.refusal` shows."""
@@ -83,10 +93,10 @@ class _TranslateToOrders(_Translate):
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
-class _ReturnOrders(FunctionPass):  # type: ignore[misc]  # numba has no types
-    """Make an order of a pair that a step returns."""
+class _WriteOrders(FunctionPass):  # type: ignore[misc]  # numba has no types
+    """Write down what a step returns, and return how many orders there are in its place."""
 
-    _name = "whatif_return_orders"
+    _name = "whatif_write_orders"
 
     def __init__(self) -> None:
         FunctionPass.__init__(self)
@@ -96,15 +106,23 @@ class _ReturnOrders(FunctionPass):  # type: ignore[misc]  # numba has no types
         for block in code.blocks.values():
             end = block.terminator
             if isinstance(end, ir.Return):
-                make, order = (ir.Var(block.scope, mk_unique_var("$order"), end.loc) for _ in range(2))
-                called = ir.Expr.call(make, [end.value], (), end.loc)
-                block.body[-1:] = [
-                    ir.Assign(ir.Global(as_order.__name__, as_order, end.loc), make, end.loc),
-                    ir.Assign(called, order, end.loc),
-                    ir.Return(order, end.loc),
-                ]
+                block.body[-1:] = _written(block, end, code.arg_names[-1], code.arg_count - 1)
         code._definitions = build_definitions(code.blocks)
         return True
+
+
+def _written(block: Any, end: Any, seen: str, place: int) -> list[Any]:
+    """Return the statements that write a returned answer to the desk of the step's last argument."""
+    loc = end.loc
+    write, state, desk, none, count = (ir.Var(block.scope, mk_unique_var("$order"), loc) for _ in range(5))
+    return [
+        ir.Assign(ir.Global(write_orders.__name__, write_orders, loc), write, loc),
+        ir.Assign(ir.Arg(seen, place, loc), state, loc),
+        ir.Assign(ir.Expr.getattr(state, DESK, loc), desk, loc),
+        ir.Assign(ir.Const(0, loc), none, loc),
+        ir.Assign(ir.Expr.call(write, [desk, none, end.value], (), loc), count, loc),
+        ir.Return(count, loc),
+    ]
 
 
 class _Statement:
@@ -130,8 +148,13 @@ class _Statement:
             return value if _is_constant(value.value) else refuse(f"the constant {value.value!r}", value.loc)
         return self._expression(value) if isinstance(value, ir.Expr) else value
 
+    def _stands_for(self, value: Any) -> Any:
+        if self.orders and _is_in(value, MAKERS):
+            return MAKERS[value]
+        return _stands_for(value)
+
     def _named(self, value: Any) -> Any:
-        found = _stands_for(value.value)
+        found = self._stands_for(value.value)
         if found is None and isinstance(value.value, type) and value.value.__module__ != "builtins":
             return value  # numba says that it does not know it
         if found is None:
@@ -189,7 +212,7 @@ class _Statement:
         if not isinstance(module, python_types.ModuleType) or not hasattr(module, value.attr):
             return value
         held = getattr(module, value.attr)
-        found = _stands_for(held)
+        found = self._stands_for(held)
         if found is None and module.__name__.partition(".")[0] not in ("math", "numpy"):
             return value  # numba says that it does not know it
         if isinstance(held, python_types.ModuleType) or found is None:
@@ -206,13 +229,15 @@ class _Statement:
             return self._several(value, held)
         if held is round and len(value.args) + len(value.kws) > 1:
             refuse("round to digits; write round(a * 100.0) / 100.0", value.loc)
-        found = _stands_for(held)
-        if self.orders and any(held is one for one in _INTENTS):
+        found = self._stands_for(held)
+        if self.orders and (_is_in(held, MAKERS) or any(held is one for one in _INTENTS)):
+            if found is oco_orders:
+                return value
             return self._call(as_order, [self._var(value, value.loc)], value.loc)
         if any(found is one for one in _REDUCING):
             if len(value.args) != 1 or {name for name, _ in value.kws} - {"ddof"}:
                 refuse(f"{_called(held, '')} with further arguments", value.loc)
-        elif found is not held and value.kws and held is not Order:
+        elif found is not held and value.kws:
             refuse(f"{_called(held, '')} with keywords", value.loc)
         return value
 
@@ -237,7 +262,8 @@ class _Statement:
 
 
 _SEVERAL = (min, max)
-_INTENTS = (hold, target, buy, sell, close, target_percent)
+_INTENTS = (hold, target, close, target_percent)
+_PAIRS = {buy: buy_pair, sell: sell_pair}
 _REDUCING = tuple(REDUCTIONS.values())
 _NOTHING = object()
 _WORDS = {
@@ -259,7 +285,7 @@ def _stands_for(value: Any) -> Any:
         return value
     if isinstance(value, np.ndarray):
         return value if value.dtype in (np.float64, np.int64, np.bool_) and value.ndim == 1 else None
-    for table in (BUILTINS, MATH, NUMPY, {Order: made_order}):
+    for table in (BUILTINS, MATH, NUMPY, _PAIRS):
         if _is_in(value, table):
             return table[value]
     if any(value is kept for kept in (*_AS_IT_IS, *_SEVERAL)):
@@ -406,6 +432,6 @@ class OrderHelperTranslator(Translator):
 
 
 class OrderTranslator(Translator):
-    """The compiler of a step that may answer with an `Order`, and then always does."""
+    """The compiler of a step that may answer with orders: it writes them down, and returns how many."""
 
-    _translation = (_TranslateToOrders, _ReturnOrders)
+    _translation = (_TranslateToOrders, _WriteOrders)

@@ -1,22 +1,17 @@
 """Golden cases worked by hand: small bars, a script of intents, and every number that must come out.
 
-They follow what Backtrader 1.9.78.123 does with market orders, quirks included. A step gives one
-intent for each bar of each symbol, and so these of its quirks cannot be met and have no case:
+They follow what Backtrader 1.9.78.123 does, quirks included. These of them cannot be met and have no case:
 
-- orders judged together at submission, on one symbol: there is one order a bar (with two symbols
-  on one account there are two: `cash.TWO_SYMBOLS`);
-- cancelling: no intent cancels an order; expiry: a market order never expires;
 - a price that is given with a market order and only counts in the check: the only price given is
   that of `order_target_percent`, which is the close that counts anyway;
 - partial fills by volume: no setting of `Execution` fills by volume. An order filled in part still
   exists: a reversal whose two parts do not add up to its size in floats (`last_bit.REST`);
-- brackets, OCO, limit, stop and trailing orders, interest and futures: there is no intent, and no
-  setting, for them.
+- interest and futures: there is no setting for them.
 """
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, last_bit, orders, slippage
+from whatif.testing.golden import cash, last_bit, orders, slippage, waiting
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
@@ -33,6 +28,11 @@ GOLDEN: tuple[Golden, ...] = (
     *orders.THE_END,
     *last_bit.ROUNDING,
     *last_bit.REST,
+    *waiting.LIMITS,
+    *waiting.STOPS,
+    *waiting.TIED,
+    *waiting.QUEUE,
+    *waiting.AT_CLOSE,
 )
 """All of them."""
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from whatif.domain import Bars, Execution, Fills
 from whatif.engines import BacktestTask, EngineRun, run_engine
+from whatif.strategies import several
 from whatif.testing.markets import bars_of_prices
+from whatif.testing.order_kinds import order_reader, with_answers
 from whatif.testing.orders import script_of, scripted
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low, close of a bar."""
 
-Intents: TypeAlias = Mapping[int, tuple[int, float]]
-"""Code and amount by row; every other row holds."""
+Intents: TypeAlias = Mapping[int, Any]
+"""Answer by row, code and amount or orders; every other row holds."""
 
 
 class Fill(NamedTuple):
@@ -56,6 +58,8 @@ class Golden:
         Profit of each closed trade before and after commission.
     other_prices, other_intents
         The same for a second symbol on the same account, if there is one.
+    session_bars : int
+        Bars of one session.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Golden:
     trades: tuple[tuple[float, float], ...] = ()
     other_prices: tuple[Prices, ...] = ()
     other_intents: Intents = field(default_factory=dict)
+    session_bars: int = 390
 
     @property
     def shares_account(self) -> bool:
@@ -78,10 +83,14 @@ class Golden:
     @property
     def task(self) -> BacktestTask:
         """The task in which the intents are played."""
-        markets = [_market("X", self.prices, self.intents)]
-        if self.shares_account:
-            markets.append(_market("Y", self.other_prices, self.other_intents))
-        return BacktestTask(markets, scripted, {}, self.execution)
+        asked = [self.intents, self.other_intents] if self.shares_account else [self.intents]
+        are_orders = any(several(answer) for intents in asked for answer in intents.values())
+        prices = (self.prices, self.other_prices)
+        markets = [
+            _market(symbol, prices[k], intents, are_orders, self.session_bars)
+            for k, (symbol, intents) in enumerate(zip("XY", asked, strict=False))
+        ]
+        return BacktestTask(markets, order_reader if are_orders else scripted, {}, self.execution)
 
 
 def bar(open_: float, high: float, low: float, close: float) -> Prices:
@@ -94,9 +103,13 @@ def flat(price: float) -> Prices:
     return (price, price, price, price)
 
 
-def _market(symbol: str, prices: tuple[Prices, ...], intents: Intents) -> Bars:
-    script = script_of([intents.get(row, (0, 0.0)) for row in range(len(prices))])
-    return script.on(bars_of_prices(prices, symbol))
+def _market(
+    symbol: str, prices: tuple[Prices, ...], intents: Intents, are_orders: bool, session_bars: int
+) -> Bars:
+    bars = bars_of_prices(prices, symbol, session_bars)
+    if are_orders:
+        return with_answers(bars, intents)
+    return script_of([intents.get(row, (0, 0.0)) for row in range(len(prices))]).on(bars)
 
 
 def check_golden(case: Golden, engine: str) -> None:

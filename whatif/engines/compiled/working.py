@@ -1,0 +1,454 @@
+"""Working orders of one run: those that wait for a price, how they are made, and what a bar does with them.
+
+Backtrader's queue of pending orders, with brackets, groups of which one cancels the others, validity and
+trailing. An order is a row of numbers, see `WORKING`; nothing here depends on a strategy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from whatif.domain import inlinable_lean
+from whatif.engines.compiled.book import (
+    BAD_ORDER,
+    BAD_SIZE,
+    MANY_ORDERS,
+    MANY_WAITING,
+    Account,
+    Book,
+    Broker,
+    OrderCount,
+    write_execution,
+)
+from whatif.engines.compiled.broker import (
+    Prices,
+    cash_after_check,
+    executed,
+    fill_price,
+    limit_price,
+    order_size,
+    stop_limit_price,
+    stop_price,
+)
+from whatif.engines.language.order_answers import WIDTH, order_at
+from whatif.engines.orders import BAD_GROUP, LARGEST_SIZE, order_fault
+from whatif.strategies import BRACKET, BUY, CANCEL, HOLD, MAX_ANSWERED, OCO, SELL, SESSION, Order
+from whatif.typing import FloatArray, IntArray
+
+WORKING = 17
+KIND, SIZE, REST, PRICE, LIMIT_PRICE, TRAIL, TRAIL_PERCENT, OFFSET = range(8)
+CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD = range(8, WORKING)
+"""Numbers of a working order: what kind it is; signed size, and what of it is not filled; price that it
+acts at, the limit behind that, and how both trail; close and row that it was made on; the last row that it is
+tried on; the close that was noted for an order at the close; whether a stop-limit order is triggered; its
+state; the number of the group of which one cancels the others, and of its bracket, 0 for none; and whether it
+leaves the position that the bracket's first order opens."""
+
+MARKET, AT_CLOSE, LIMIT, STOP, STOP_LIMIT, STOP_TRAIL, STOP_TRAIL_LIMIT = range(7)
+"""Kinds of working orders: Backtrader's, by its numbers."""
+
+ENDED, SUBMITTED, INACTIVE, WAKING, ACTIVE = range(5)
+"""States: no longer there; cash not checked yet; waits for its bracket's first order to fill; becomes active
+on the next bar; is tried on each bar."""
+
+ROOM_FOR_ANSWERS = 3 * MAX_ANSWERED
+"""Working orders that the answer of one bar may make."""
+
+
+class OrderRoom(NamedTuple):
+    """Room for orders, as a `Book` has it.
+
+    Attributes
+    ----------
+    working, desk, serial
+        As there.
+    """
+
+    working: FloatArray
+    desk: FloatArray
+    serial: IntArray
+
+
+def order_room(max_orders: int) -> OrderRoom:
+    """Return room for so many orders that wait, and for what a step answers on one bar."""
+    return OrderRoom(
+        working=np.empty((max_orders + ROOM_FOR_ANSWERS, WORKING)),
+        desk=np.empty(MAX_ANSWERED * WIDTH),
+        serial=np.zeros(1, dtype=np.int64),
+    )
+
+
+class Placed(NamedTuple):
+    """What came of a step's answer.
+
+    Attributes
+    ----------
+    failed : int
+        0, or why the run ends here.
+    at : int
+        Place on the desk of the order that is refused.
+    amount : float
+        What is said of it: the rule that it breaks, or its size.
+    waiting : int
+        Orders that wait then.
+    """
+
+    failed: int
+    at: int
+    amount: float
+    waiting: int
+
+
+@inlinable_lean
+def last_row(valid: int, made: int, session_ends: IntArray) -> float:
+    """Return the last row on which an order of that validity is tried; infinite if there is none."""
+    if valid == SESSION:
+        return float(session_ends[made] - 1)
+    return float(made + valid) if valid > 0 else math.inf
+
+
+@inlinable_lean
+def place_order(
+    book: Book,
+    at: int,
+    kind: int,
+    size: float,
+    price: float,
+    made: int,
+    close: float,
+    last: float,
+    state: int,
+) -> None:
+    """Write a working order without trail, group or bracket to place `at`."""
+    row = book.working[at]
+    row[KIND], row[SIZE], row[REST], row[PRICE], row[LIMIT_PRICE] = kind, size, size, price, price
+    row[TRAIL], row[TRAIL_PERCENT], row[OFFSET] = 0.0, 0.0, 0.0
+    row[CLOSE], row[MADE], row[LAST], row[NOTED] = close, made, last, 0.0
+    row[TRIGGERED], row[STATE], row[GROUP], row[FAMILY], row[IS_CHILD] = 0.0, state, 0.0, 0.0, 0.0
+
+
+@inlinable_lean
+def trail_after(row: FloatArray, price: float) -> None:
+    """Move a trailing order's stop behind a price, if it comes closer: `Order.trailadjust`."""
+    distance = row[TRAIL] if row[TRAIL] != 0.0 else price * row[TRAIL_PERCENT]
+    buys = row[SIZE] > 0.0
+    to = price + distance if buys else price - distance
+    if (to < row[PRICE]) if buys else (to > row[PRICE]):
+        row[PRICE] = to
+        if row[KIND] == STOP_TRAIL_LIMIT:
+            row[LIMIT_PRICE] = to - row[OFFSET]
+
+
+@inlinable_lean
+def place_single(
+    book: Book, at: int, order: Order, size: float, made: int, close: float, last: float, state: int
+) -> None:
+    """Write the working order that a `buy` or `sell` of `size` (signed) makes to place `at`."""
+    _, _, limit, stop, trail, trail_percent, _, _, at_close = order
+    has_limit, has_stop = limit == limit, stop == stop
+    trails = trail == trail or trail_percent == trail_percent
+    row = book.working[at]
+    if trails:
+        begin = stop if has_stop else close
+        kind = STOP_TRAIL_LIMIT if has_limit else STOP_TRAIL
+        place_order(book, at, kind, size, math.inf if size > 0.0 else -math.inf, made, close, last, state)
+        row[TRAIL] = trail if trail == trail else 0.0
+        row[TRAIL_PERCENT] = trail_percent if trail_percent == trail_percent else 0.0
+        row[OFFSET] = begin - limit if has_limit else 0.0
+        trail_after(row, begin)
+    elif has_stop:
+        place_order(book, at, STOP_LIMIT if has_limit else STOP, size, stop, made, close, last, state)
+        if has_limit:
+            row[LIMIT_PRICE] = limit
+    elif has_limit:
+        place_order(book, at, LIMIT, size, limit, made, close, last, state)
+    else:
+        place_order(book, at, AT_CLOSE if at_close != 0 else MARKET, size, close, made, close, last, state)
+
+
+@inlinable_lean
+def place_bracket(book: Book, at: int, order: Order, made: int, close: float, last: float, state: int) -> int:
+    """Write a bracket's orders from place `at` on; return how many."""
+    _, size, limit, stop, _, _, target, _, _ = order
+    has_limit = limit == limit
+    waits = SUBMITTED if state == SUBMITTED else INACTIVE
+    kind, price = (LIMIT, limit) if has_limit else (MARKET, close)
+    place_order(book, at, kind, size, price, made, close, last, state)
+    count = 1
+    if stop == stop:
+        place_order(book, at + count, STOP, -size, stop, made, close, math.inf, waits)
+        count += 1
+    if target == target:
+        place_order(book, at + count, LIMIT, -size, target, made, close, math.inf, waits)
+        count += 1
+    book.serial[0] += 1
+    for k in range(at, at + count):
+        book.working[k, FAMILY] = book.serial[0]
+        book.working[k, IS_CHILD] = 0.0 if k == at else 1.0
+    return count
+
+
+@inlinable_lean
+def end_group(working: FloatArray, waiting: int, at: int) -> None:
+    """Cancel the orders of a group of which one has been filled or has ended: `BackBroker._ococheck`.
+
+    Those whose cash is not checked yet escape it, and brackets are left as they are.
+    """
+    group = working[at, GROUP]
+    if group == 0.0:
+        return
+    for k in range(waiting):
+        if working[k, GROUP] == group:
+            working[k, GROUP] = 0.0
+            if k != at and working[k, STATE] != SUBMITTED:
+                working[k, STATE] = ENDED
+
+
+@inlinable_lean
+def end_family(working: FloatArray, waiting: int, at: int) -> None:
+    """End all orders of a bracket of which one is cancelled, or fills: `BackBroker._bracketize`."""
+    family = working[at, FAMILY]
+    if family == 0.0:
+        return
+    for k in range(waiting):
+        if working[k, FAMILY] == family:
+            working[k, STATE] = ENDED
+
+
+@inlinable_lean
+def end_order(working: FloatArray, waiting: int, at: int) -> None:
+    """End an order that is cancelled, expired or refused, with its group and its bracket."""
+    working[at, STATE] = ENDED
+    end_group(working, waiting, at)
+    end_family(working, waiting, at)
+
+
+@inlinable_lean
+def left_over(working: FloatArray, waiting: int) -> int:
+    """Move the orders that have not ended to the front, in order; return how many they are."""
+    kept = 0
+    for k in range(waiting):
+        if working[k, STATE] != ENDED:
+            if kept != k:
+                for field in range(WORKING):
+                    working[kept, field] = working[k, field]
+            kept += 1
+    return kept
+
+
+@inlinable_lean
+def cancel_all(working: FloatArray, waiting: int) -> int:
+    """Cancel all orders but those whose cash is not checked yet; return how many are left."""
+    for k in range(waiting):
+        if working[k, STATE] not in (ENDED, SUBMITTED):
+            end_order(working, waiting, k)
+    return left_over(working, waiting)
+
+
+@inlinable_lean
+def place_answer(
+    book: Book,
+    count: int,
+    made: int,
+    close: float,
+    session_ends: IntArray,
+    account: Account,
+    value: float,
+    waiting: int,
+    broker: Broker,
+    max_orders: int,
+) -> Placed:
+    """Turn the orders on the desk into working orders.
+
+    Parameters
+    ----------
+    count : int
+        How many the step answered with.
+    made, close : int, float
+        The bar that they were made on.
+    session_ends : int64 array (stop,)
+        Of each row, the first one of the session after its own.
+    account, value
+        At that close.
+    waiting, max_orders : int
+        Orders that wait, and that may.
+    """
+    if count > MAX_ANSWERED:
+        return Placed(MANY_ORDERS, 0, 0.0, waiting)
+    state = SUBMITTED if broker.checksubmit else ACTIVE
+    tied, group = 0, 0
+    for k in range(count):
+        order = order_at(book.desk, k)
+        code, amount = order.code, order.amount
+        fault = order_fault(order, close)
+        bad_tie = tied > 0 and code not in (BUY, SELL, BRACKET)
+        bad_tie = bad_tie or (code == OCO and not (amount >= 2.0 and amount <= count - k - 1))
+        if fault == 0 and bad_tie:
+            fault = BAD_GROUP
+        if fault != 0:
+            return Placed(BAD_ORDER, k, float(fault), waiting)
+        if code == OCO:
+            book.serial[0] += 1
+            tied, group = int(amount), book.serial[0]
+            continue
+        if code == HOLD:
+            continue
+        if code == CANCEL:
+            waiting = cancel_all(book.working, waiting)
+            continue
+        size = amount
+        if code != BRACKET:
+            size = order_size(code, amount, account.size, account.price, value, close, broker.costs)
+        if not abs(size) <= LARGEST_SIZE:
+            return Placed(BAD_SIZE, k, size, waiting)
+        first = waiting
+        if size != 0.0:
+            last = last_row(order.valid, made, session_ends)
+            if code == BRACKET:
+                waiting += place_bracket(book, waiting, order, made, close, last, state)
+            else:
+                place_single(book, waiting, order, size, made, close, last, state)
+                waiting += 1
+        if tied > 0:
+            tied -= 1
+            if waiting > first:
+                book.working[first, GROUP] = group
+    if waiting > max_orders:
+        return Placed(MANY_WAITING, 0, 0.0, waiting)
+    return Placed(0, 0, 0.0, waiting)
+
+
+@inlinable_lean
+def check_cash(working: FloatArray, waiting: int, account: Account, broker: Broker) -> int:
+    """Check the cash of the orders that came since the last bar; return how many are refused.
+
+    `BackBroker.check_submitted`: one after the other as if it were filled at its own price, and what is
+    refused counts for those after it.
+    """
+    cash, size, price, _ = account
+    refused = 0
+    for k in range(waiting):
+        row = working[k]
+        if row[STATE] != SUBMITTED:
+            continue
+        cash = cash_after_check(cash, size, price, row[SIZE], row[PRICE], broker.costs)
+        size += row[SIZE]
+        if cash >= 0.0:
+            row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE
+        else:
+            refused += 1
+            end_order(working, waiting, k)
+    return refused
+
+
+@inlinable_lean
+def price_of(row: FloatArray, i: int, bar: Prices, session_ends: IntArray, broker: Broker) -> float:
+    """Return the price that an order fills at on row `i`, or NaN; note what it remembers of the bar."""
+    kind, size = int(row[KIND]), row[SIZE]
+    bar_open, high, low, close = bar
+    slippage = broker.slippage
+    if kind == MARKET:
+        return fill_price(size, row[CLOSE] if broker.coc else bar_open, high, low, slippage)
+    if kind == LIMIT:
+        return limit_price(size, row[PRICE], bar, slippage)
+    if kind in (STOP, STOP_TRAIL):
+        return stop_price(size, row[PRICE], bar, slippage)
+    if kind == AT_CLOSE:
+        if i >= session_ends[int(row[MADE])]:
+            return row[NOTED] if row[NOTED] != 0.0 else close
+        row[NOTED] = close
+        return math.nan
+    if row[TRIGGERED] != 0.0:
+        return limit_price(size, row[LIMIT_PRICE], bar, slippage)
+    triggered, at = stop_limit_price(size, row[PRICE], row[LIMIT_PRICE], bar, slippage)
+    row[TRIGGERED] = 1.0 if triggered else 0.0
+    return at
+
+
+@inlinable_lean
+def settle_order(working: FloatArray, waiting: int, k: int, refused: bool) -> None:
+    """Note what an execution left of an order: its bracket wakes or ends with it, or it lives on."""
+    row = working[k]
+    if refused:
+        end_order(working, waiting, k)
+    elif row[REST] == 0.0:
+        row[STATE] = ENDED
+        if row[IS_CHILD] != 0.0:
+            end_family(working, waiting, k)
+        elif row[FAMILY] != 0.0:
+            for j in range(waiting):
+                if working[j, FAMILY] == row[FAMILY] and working[j, STATE] == INACTIVE:
+                    working[j, STATE] = WAKING
+
+
+@inlinable_lean
+def fill_working(
+    i: int,
+    first: int,
+    bar: Prices,
+    session_ends: IntArray,
+    account: Account,
+    orders: OrderCount,
+    broker: Broker,
+    book: Book,
+    limit: int,
+) -> tuple[bool, Account, OrderCount]:
+    """Do with the working orders what Backtrader's broker does on row `i`: `BackBroker.next`.
+
+    Parameters
+    ----------
+    bar : tuple of float
+        Its open, high, low and close.
+    session_ends : int64 array (stop,)
+        Of each row, the first one of the session after its own.
+    limit : int
+        Place in the book from which on there is no room for executions.
+
+    Returns
+    -------
+    bool, Account, OrderCount
+        Whether the book had room for all executions; account and orders after them.
+    """
+    waiting, _, fills, rejected = orders
+    working = book.working
+    for k in range(waiting):
+        if working[k, STATE] == WAKING:
+            working[k, STATE] = ACTIVE
+    if broker.checksubmit:
+        rejected += check_cash(working, waiting, account, broker)
+    cash, size, price, opened_row = account
+    for k in range(waiting):
+        row = working[k]
+        if row[STATE] == ENDED:
+            continue
+        if row[KIND] != MARKET and i > row[LAST]:
+            end_order(working, waiting, k)
+            continue
+        if row[STATE] != ACTIVE:
+            continue
+        was_triggered = row[TRIGGERED] != 0.0
+        at = price_of(row, i, bar, session_ends, broker)
+        refused = False
+        if not math.isnan(at):
+            cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
+                cash, size, price, row[REST], at, broker.costs
+            )
+            row[REST] -= closed + opened
+            if closed != 0.0 or opened != 0.0:
+                if fills == limit:
+                    return False, account, orders
+                write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
+                fills += 1
+                end_group(working, waiting, k)
+            if opened != 0.0 and size == opened:
+                opened_row = i
+            rejected += 1 if refused else 0
+            settle_order(working, waiting, k, refused)
+        trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
+        if trails and row[STATE] == ACTIVE:
+            trail_after(row, bar[3])
+    waiting = left_over(working, waiting)
+    return True, Account(cash, size, price, opened_row), OrderCount(waiting, False, fills, rejected)
