@@ -42,7 +42,7 @@ UNUSED = {
     },
     # whatif run, before it is known whether there is something to run or to log
     "from whatif.workflow import run": {
-        "sqlalchemy", "arch", "scipy.special", "backtrader", "matplotlib", "statsmodels", "sklearn",
+        "sqlalchemy", "arch", "scipy.special", "backtrader", "joblib", "matplotlib", "statsmodels", "sklearn",
         "whatif.engines.compiled.window",
     },
     # its verdict

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -18,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib.externals.loky import BrokenProcessPool, get_reusable_executor, process_executor
 
 from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
@@ -48,6 +49,7 @@ CHILD_SECONDS = 60.0
 """What a child may take for an item of short work, before the item goes to the pool."""
 
 _PARENT_SECONDS = 0.5
+_LOKY = "joblib.externals.loky"
 
 
 def cores() -> int:
@@ -226,10 +228,17 @@ def _pieces(rows: pa.Table, lists: str) -> Iterator[pa.Table]:
 def end() -> None:
     """End the processes at once, whatever they are at; who waits for them gets a `ShutdownExecutorError`."""
     end_all()
+    if _LOKY not in sys.modules:  # then there is no pool
+        return
+    from joblib.externals.loky import get_reusable_executor
+
     get_reusable_executor(reuse=True, timeout=IDLE_SECONDS).shutdown(wait=True, kill_workers=True)
 
 
 def _pool(processes: int) -> Any:
+    # imported here: short work, and a run of which nothing is new, need no pool
+    from joblib.externals.loky import get_reusable_executor
+
     return get_reusable_executor(
         max_workers=processes, timeout=IDLE_SECONDS, initializer=_begin, initargs=(os.getpid(),)
     )
@@ -237,6 +246,8 @@ def _pool(processes: int) -> Any:
 
 def _begin(parent: int) -> None:
     """Leave Ctrl-C to the process that started this one, and end when that is gone."""
+    from joblib.externals.loky import process_executor
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # loky takes 300 MB for a leak and begins another process, which has all to import and compile anew
     process_executor._MAX_MEMORY_LEAK_SIZE = MAX_GROWTH
