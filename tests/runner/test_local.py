@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +20,7 @@ from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, create_tables
 from whatif.pins import Pin, current_pin, has_rows, read_arrow
 from whatif.results import Keep
 from whatif.runner import local
-from whatif.runner.plan import WorkItem
+from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import is_fresh
 
 from ..markets import walk
@@ -190,6 +191,47 @@ def test_what_a_child_does_not_answer_in_time_goes_to_the_pool(
     began = time.monotonic()
     assert local.LocalRunner(lake_home, 2, short=True).compute(plan, items).counts == {"ok": 2}
     assert time.monotonic() - began < 50.0
+
+
+def test_a_child_answers_the_rest_of_its_share_after_a_task_that_failed(
+    lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
+    real, here, again = local._answer, os.getpid(), list[str]()
+
+    def fails_once(plan: Plan, text: str, keep: bool, attempt: int) -> bytes:
+        if os.getppid() == here and '"c1"' in text:
+            raise MachineError("a disk that was away")
+        return real(plan, text, keep, attempt)
+
+    def in_pool(sent: bytes, text: str, *given: object) -> object:
+        again.append(text)
+        return submit(local._work, sent, text, *given)
+
+    submit = local._pool(1).submit
+    monkeypatch.setattr(local, "_answer", fails_once)
+    monkeypatch.setattr(local, "_pool", lambda _: SimpleNamespace(submit=lambda _, *given: in_pool(*given)))
+    items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(4)]
+    assert local.LocalRunner(lake_home, 1, short=True).compute(plan, items).counts == {"ok": 4}
+    assert [text for text in again if '"c1"' in text] == again
+    assert len(again) == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_all_items_of_one_of_many_symbols_go_to_one_child(processes: int) -> None:
+    (one,) = crossovers(1)
+    items = [WorkItem((f"S{k}",), window, (one,)) for window in ("validate", "test") for k in range(13)]
+    shares = local._shares(items, processes)
+    assert sorted(place for share in shares for place in share) == list(range(26))
+    for share in shares:
+        assert len(share) == 2 * len({items[place].symbols for place in share})
+    assert max(map(len, shares)) - min(map(len, shares)) <= 2
+
+
+def test_items_of_few_symbols_are_dealt_one_by_one() -> None:
+    items = [WorkItem(("A",), "validate", (one,)) for one in crossovers(5)]
+    assert local._shares(items, 2) == [[0, 2, 4], [1, 3]]
+    assert local._shares(items[:1], 2) == [[0]]
 
 
 def test_a_process_does_something_else_meanwhile(lake, make_plan, lake_home, forks: bool) -> None:

@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -100,47 +100,47 @@ def rows_apart(
 
 
 def answers_apart(
-    tasks: Sequence[Callable[[], bytes]], at_once: int, meanwhile: Callable[[], None], seconds: float
+    shares: Sequence[Mapping[int, Callable[[], bytes]]], meanwhile: Callable[[], None], seconds: float
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Yield the answers of tasks, each made in a child process, as they end.
+    """Yield the answers of tasks, made by as many child processes as there are shares, as they come.
 
-    A child has all that this process has imported and read, so that it begins at once.
+    A child has all that this process has imported and read, so that it begins at once. What its first task
+    imports and reads, the others of its share have.
 
     Parameters
     ----------
-    tasks : sequence of callable
-        What children do.
-    at_once : int
-        How many of them there are at once.
+    shares : sequence of mapping of int to callable
+        What each child does, one task after the other, by number.
     meanwhile : callable
-        What this process does when the first of them have begun.
+        What this process does when all have begun.
     seconds : float
-        What a child may take before it is killed: what it needs may be held by a thread that a fork
+        What a task may take before its child is killed: what it needs may be held by a thread that a fork
         leaves behind.
 
     Yields
     ------
     int, bytes or None
-        Place of a task, and its answer; None where its process ended without one.
+        Number of a task, and its answer; None where it raised, or its process ended before it was done.
 
     Raises
     ------
     RunError
         If `end_all` ended them.
     """
-    waiting = list(enumerate(tasks))[::-1]
     working: dict[int, _Work] = {}
     try:
-        while waiting or working:
-            while waiting and len(working) < at_once:
-                one = _Work(*waiting.pop(), seconds)
-                working[one.pipe] = one
-            meanwhile()
-            meanwhile = _nothing
+        for share in shares:
+            one = _Work(share, seconds)
+            working[one.pipe] = one
+        meanwhile()
+        while working:
             left = min(one.left() for one in working.values())
             for pipe in select.select(list(working), [], [], left)[0]:
-                if working[pipe].has_ended():
-                    yield working.pop(pipe).answer()
+                one = working[pipe]
+                yield from one.answers()
+                if one.has_ended:
+                    del working[pipe]
+                    yield from one.unanswered()
             for one in working.values():
                 if one.left() <= 0.0:
                     one.kill()
@@ -158,36 +158,44 @@ def end_all() -> None:
 _WORKING: set[_Work] = set()
 
 
-def _nothing() -> None:
-    pass
-
-
 class _Work:
-    """A child process at one task."""
+    """A child process at its share of tasks."""
 
-    def __init__(self, number: int, task: Callable[[], bytes], seconds: float) -> None:
-        self._number, self._parts = number, list[bytes]()
+    def __init__(self, share: Mapping[int, Callable[[], bytes]], seconds: float) -> None:
+        self._left, self._said = list(share), bytearray()
+        self._seconds = seconds
         self._until = time.monotonic() + seconds
-        self._pid, self.pipe = _forked(partial(_say_answer, task))
+        self._pid, self.pipe = _forked(partial(_say_answers, list(share.values())))
         self._cancelled = False
+        self.has_ended = False
         _WORKING.add(self)
 
     def left(self) -> float:
-        """Return the seconds that are left to it, 0 at least."""
+        """Return the seconds that are left to its task, 0 at least."""
         return max(0.0, self._until - time.monotonic())
 
-    def has_ended(self) -> bool:
-        """Take what the child has said by now; return whether that was all."""
-        said = os.read(self.pipe, _CHUNK)
-        self._parts.append(said)
-        return not said
+    def answers(self) -> Iterator[tuple[int, bytes | None]]:
+        """Take what the child has said by now, and yield the tasks that it is done with."""
+        some = os.read(self.pipe, _CHUNK)
+        self._said += some
+        self.has_ended = not some
+        while len(self._said) >= _HEAD.size:
+            kind, size = _HEAD.unpack_from(self._said)
+            end = _HEAD.size + size
+            if len(self._said) < end:
+                return
+            answer = bytes(self._said[_HEAD.size : end])
+            del self._said[:end]
+            self._until = time.monotonic() + self._seconds
+            yield self._left.pop(0), answer if kind == _ROW else None
 
-    def answer(self) -> tuple[int, bytes | None]:
-        """Return the number of the task and what the child said; None if it did not end well."""
-        status = self._waited()
+    def unanswered(self) -> Iterator[tuple[int, None]]:
+        """Yield the tasks that the child left when it ended."""
+        self._waited()
         if self._cancelled:
             raise RunError("the processes of a wave were ended")
-        return self._number, b"".join(self._parts) if status == 0 else None
+        for number in self._left:
+            yield number, None
 
     def cancel(self) -> None:
         """Kill the child, whose answer nobody wants."""
@@ -213,9 +221,15 @@ class _Work:
 _CHUNK = 1 << 20
 
 
-def _say_answer(task: Callable[[], bytes], pipe: int) -> None:
+def _say_answers(tasks: Sequence[Callable[[], bytes]], pipe: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's
-    _put(pipe, task())
+    for task in tasks:
+        try:
+            answer = task()
+        except Exception:
+            _write(pipe, _FAILED)
+        else:
+            _write(pipe, _ROW, answer)
 
 
 class _Child:
@@ -311,11 +325,7 @@ def _pickled(error: BaseException) -> bytes:
 
 
 def _write(pipe: int, kind: int, what: bytes = b"") -> None:
-    _put(pipe, _HEAD.pack(kind, len(what)) + what)
-
-
-def _put(pipe: int, said: bytes) -> None:
-    left = memoryview(said)
+    left = memoryview(_HEAD.pack(kind, len(what)) + what)
     while left:
         left = left[os.write(pipe, left) :]
 

@@ -46,7 +46,10 @@ MAX_ELEMENTS = 1_000_000
 """Rows of trades or equity that are written at once, unless one backtest alone has more."""
 
 CHILD_SECONDS = 60.0
-"""What a child may take for an item of short work, before the item goes to the pool."""
+"""What a child may take for an item of short work, before what is left of its share goes to the pool."""
+
+MANY_SYMBOLS = 4
+"""Symbols for each process from which on a process gets all items of a symbol."""
 
 _PARENT_SECONDS = 0.5
 _LOKY = "joblib.externals.loky"
@@ -138,8 +141,8 @@ def compute(
 ) -> Iterator[pa.Table]:
     """Yield the rows of work items, as they end; columns as in `row_columns`.
 
-    With `forks`, each is tried once by a child of this process; what that does not answer goes to the
-    pool, as all else does. A process of the pool that dies takes the others with it. What was under way
+    With `forks`, each is tried once by one of the children of this process; what they do not answer goes to
+    the pool, as all else does. A process of the pool that dies takes the others with it. What was under way
     is then tried item by item, so that the one that kills its process is found, and halved until one
     configuration is left, whose row says it.
 
@@ -153,8 +156,14 @@ def compute(
     tried = dict.fromkeys(range(len(items)), 0)
     waiting = dict(enumerate(items))
     if forks:
-        tasks = [partial(_answer, plan, item.to_json(), item.keep, 0) for item in items]
-        for number, answer in answers_apart(tasks, processes, meanwhile, CHILD_SECONDS):
+        shares = [
+            {
+                number: partial(_answer, plan, items[number].to_json(), items[number].keep, 0)
+                for number in share
+            }
+            for share in _shares(items, processes)
+        ]
+        for number, answer in answers_apart(shares, meanwhile, CHILD_SECONDS):
             tried[number] += 1
             if answer is not None:
                 del waiting[number]
@@ -191,6 +200,21 @@ def compute(
                 suspects += item.halves()
             else:
                 yield _whole(plan, pa.Table.from_batches([rows_of_dead(plan, item, str(error))]))
+
+
+def _shares(items: Sequence[WorkItem], count: int) -> list[list[int]]:
+    """Return the places of items, dealt to at most `count` processes.
+
+    Of many symbols, all items of one go to the same process, which reads its bars once.
+    """
+    numbers: dict[tuple[str, ...], int] = {}
+    for item in items:
+        numbers.setdefault(item.symbols, len(numbers))
+    many = len(numbers) >= MANY_SYMBOLS * count
+    shares: list[list[int]] = [[] for _ in range(count)]
+    for place, item in enumerate(items):
+        shares[(numbers[item.symbols] if many else place) % count].append(place)
+    return [share for share in shares if share]
 
 
 def store(
