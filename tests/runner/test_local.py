@@ -18,13 +18,15 @@ from whatif.domain.rows import PLAN_COLUMNS, row_columns
 from whatif.errors import MachineError, RunError
 from whatif.lake import EQUITY, RESULTS, RETURNS, TRADES, create_tables
 from whatif.pins import Pin, current_pin, has_rows, read_arrow
-from whatif.results import Keep
+from whatif.results import NOTHING, Keep
 from whatif.runner import local
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.run import is_fresh
+from whatif.runner.run import fresh_tables
 
 from ..markets import walk
 from .conftest import configuration, evaluate_table
+
+ALL_TABLES = frozenset(table.name for table in (RESULTS, RETURNS, TRADES, EQUITY))
 
 NOT_RESULT = ("worker", "wall_seconds", "finished_at")
 
@@ -267,10 +269,11 @@ def test_rows_are_stored_once(lake, make_plan, lake_home, fresh: bool) -> None:
     (rows,) = local.compute(plan, items, 1)
     keep = Keep(trades=None, equity=frozenset({"c1/A"}))
     for known in (fresh, False):
-        assert is_fresh(lake_home, plan) == (known or (not fresh and not has_rows(lake_home, "results")))
-        local.store(lake_home, plan, items, rows, keep, known)
-    assert not is_fresh(lake_home, plan)
-    assert is_fresh(lake_home, replace(plan, data_digest="of other bars"))
+        there = has_rows(lake_home, "results")
+        assert fresh_tables(lake_home, plan) == (frozenset() if there else ALL_TABLES)
+        local.store(lake_home, plan, items, rows, keep, ALL_TABLES if known else frozenset())
+    assert fresh_tables(lake_home, plan) == frozenset()
+    assert fresh_tables(lake_home, replace(plan, data_digest="of other bars")) == ALL_TABLES
     stored = {
         t.name: read_arrow(current_pin(lake_home, t.name), list(t.column_names)).to_pandas()
         for t in (RESULTS, RETURNS, TRADES, EQUITY)
@@ -286,6 +289,27 @@ def test_rows_are_stored_once(lake, make_plan, lake_home, fresh: bool) -> None:
     assert list(first["pnl"]) == list(frame["trades_pnl"][0])
     assert set(stored["equity"]["config_id"]) == {"c1"}
     assert list(stored["equity"].sort_values("ts")["equity"]) == list(frame["equity_equity"][1])
+
+
+def test_a_table_without_a_row_of_a_plan_is_fresh_beside_others_that_have_some(
+    lake, make_plan, lake_home
+) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    create_tables(None, lake_home, (RESULTS, RETURNS, TRADES, EQUITY))
+    items = [WorkItem(("A",), "validate", crossovers(3))]
+    (rows,) = local.compute(plan, items, 1)
+    local.store(lake_home, plan, items, rows, NOTHING, ALL_TABLES)
+    fresh = fresh_tables(lake_home, plan)
+    assert fresh == {"trades", "equity"}
+    again = [replace(item, keep=True) for item in items]
+    (rows,) = local.compute(plan, again, 1)
+    local.store(lake_home, plan, again, rows, Keep(trades=None, equity=None), fresh)
+    assert fresh_tables(lake_home, plan) == frozenset()
+    results = read_arrow(current_pin(lake_home, "results"), ["config_id"])
+    assert sorted(results["config_id"].to_pylist()) == ["c0", "c1", "c2"]
+    equity = read_arrow(current_pin(lake_home, "equity"), ["config_id", "ts"]).to_pandas()
+    assert len(equity) == sum(len(one) for one in rows["equity_ts"].to_pylist())
+    assert not equity.duplicated().any()
 
 
 def test_long_series_are_written_some_backtests_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

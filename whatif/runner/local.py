@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -111,8 +111,10 @@ class LocalRunner:
         counts = Counter(rows["status"].to_pylist())
         return Computed(rows, counts, working, time.perf_counter() - started)
 
-    def store(self, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep, fresh: bool) -> None:
-        """Store the rows of a wave; appended where the plan is `fresh`."""
+    def store(
+        self, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep, fresh: Collection[str]
+    ) -> None:
+        """Store the rows of a wave; appended to the tables named in `fresh`."""
         store(self.location, plan, items, rows, keep, fresh)
 
     def release(self, rows: pa.Table) -> None:
@@ -223,21 +225,21 @@ def store(
     items: Sequence[WorkItem],
     rows: pa.Table,
     keep: Keep,
-    fresh: bool = False,
+    fresh: Collection[str] = (),
 ) -> None:
-    """Store rows: what each table lacks, which is all of a `fresh` plan; series first, `results` last."""
+    """Store rows: what each table lacks, all where `fresh` names it; series first, `results` last."""
     near = [equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest)]
     ids = ids_to_look_for(items)
     if ids is not None:
         near.append(one_of("config_id", ids))
     good = rows.filter(pc.equal(rows["status"], "ok"))
-    insert_missing_rows(location, RETURNS, good, all_of(*near), fresh)
+    insert_missing_rows(location, RETURNS, good, all_of(*near), RETURNS.name in fresh)
     for table, prefix, arrays, number, wanted in kept_series(keep):
         kept = rows if wanted is None else good.filter(pc.is_in(_names(good), pa.array(sorted(wanted))))
         for part in _pieces(kept, f"{prefix}_{arrays[0]}"):
             some = _exploded(part, prefix, arrays, number)
-            insert_missing_rows(location, table, some, all_of(*near), fresh)
-    insert_missing_rows(location, RESULTS, rows, all_of(*near), fresh)
+            insert_missing_rows(location, table, some, all_of(*near), table.name in fresh)
+    insert_missing_rows(location, RESULTS, rows, all_of(*near), RESULTS.name in fresh)
 
 
 def _pieces(rows: pa.Table, lists: str) -> Iterator[pa.Table]:

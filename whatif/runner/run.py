@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -82,10 +82,12 @@ class Runner(Protocol):
             If what a backtest needs could not be read, each time that it was tried.
         """
 
-    def store(self, plan: Plan, items: Sequence[WorkItem], rows: Any, keep: Keep, fresh: bool) -> None:
+    def store(
+        self, plan: Plan, items: Sequence[WorkItem], rows: Any, keep: Keep, fresh: Collection[str]
+    ) -> None:
         """Store rows that `compute` gave: what each table lacks, series first, `results` last.
 
-        Where the plan is `fresh` they lack all of it, and nothing is looked for.
+        Tables named in `fresh` lack all of it, and nothing is looked for in them.
         """
 
     def release(self, rows: Any) -> None:
@@ -173,7 +175,7 @@ def run_waves(
     plan = replace(plan, log=runner.log_place(plan.home))
     pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
-    fresh = is_fresh(runner.location, plan)
+    fresh = fresh_tables(runner.location, plan)
     with WavesInFlight[_CutWave](runner.spark, runner.at_once, runner.cancel) as in_flight:
         while rest or in_flight:
             done = in_flight.next_done(bool(rest)) if in_flight else None
@@ -195,14 +197,14 @@ def run_waves(
     return failed
 
 
-def is_fresh(location: LakeLocation, plan: Plan) -> bool:
-    """Return whether no table can hold a row of a plan, nor get one from others while it is run.
+def fresh_tables(location: LakeLocation, plan: Plan) -> frozenset[str]:
+    """Return the names of tables that can hold no row of a plan, nor get one from others while it is run.
 
     That is known of a lake on this machine alone, of which a run holds the lock.
     """
     near = all_of(equal("bars_snapshot", plan.bars.snapshot_id), equal("data_digest", plan.data_digest))
-    tables = (RESULTS, RETURNS, TRADES, EQUITY)
-    return location.local and not any(may_hold(location, table.name, near) for table in tables)
+    names = [table.name for table in (RESULTS, RETURNS, TRADES, EQUITY)]
+    return frozenset(name for name in names if location.local and not may_hold(location, name, near))
 
 
 def kept_series(keep: Keep) -> Iterator[tuple[TableSpec, str, list[str], str | None, frozenset[str] | None]]:
@@ -276,7 +278,7 @@ def _computed(runner: Runner, done: Wave[_CutWave], log: str) -> Computed:
 
 
 def _store_wave(
-    runner: Runner, plan: Plan, wave: _CutWave, found: Computed, keep: Keep, fresh: bool
+    runner: Runner, plan: Plan, wave: _CutWave, found: Computed, keep: Keep, fresh: Collection[str]
 ) -> float:
     """Store a wave that is computed; return the seconds that it took."""
     started = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from whatif.domain import (
     worker_columns,
 )
 from whatif.errors import MachineError, RunError
-from whatif.lake import RESULTS, RETURNS, insert_missing, sql_text
+from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing, sql_text
 from whatif.pins import LakeLocation
 from whatif.results import Keep
 from whatif.runner.in_flight import MAX_AT_ONCE
@@ -105,8 +105,10 @@ class SparkRunner:
         counts = Counter(row["status"] for row in found)
         return Computed(rows, counts, working, time.perf_counter() - started)
 
-    def store(self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep, fresh: bool) -> None:
-        """Store the rows of a wave; appended where the plan is `fresh`."""
+    def store(
+        self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep, fresh: Collection[str]
+    ) -> None:
+        """Store the rows of a wave; appended to the tables named in `fresh`."""
         store(self.spark, self.location, plan, items, rows, keep, fresh)
 
     def release(self, rows: DataFrame) -> None:
@@ -142,11 +144,11 @@ def store(
     items: Sequence[WorkItem],
     rows: DataFrame,
     keep: Keep,
-    fresh: bool,
+    fresh: Collection[str],
 ) -> None:
     """Store the rows of work items: what each table lacks, series side by side, `results` last.
 
-    Of a `fresh` plan they lack everything.
+    Those that `fresh` names lack everything.
 
     Rows of a wave are few, so they are written as few files; the series of all
     backtests are not, and are left as spread as they are.
@@ -162,12 +164,22 @@ def store(
         series.append((table, _exploded(kept, prefix, arrays, number)))
     with ThreadPoolExecutor(len(series), thread_name_prefix="store") as threads:
         storing = [
-            threads.submit(insert_missing, spark, location, table, frame, mine, distinct=True, fresh=fresh)
-            for table, frame in series
+            threads.submit(_insert, spark, location, table, frame, mine, fresh) for table, frame in series
         ]
         for one in storing:
             one.result()
-    insert_missing(spark, location, RESULTS, few, mine, distinct=True, fresh=fresh)
+    _insert(spark, location, RESULTS, few, mine, fresh)
+
+
+def _insert(
+    spark: SparkSession,
+    location: LakeLocation,
+    table: TableSpec,
+    rows: DataFrame,
+    mine: str,
+    fresh: Collection[str],
+) -> None:
+    insert_missing(spark, location, table, rows, mine, distinct=True, fresh=table.name in fresh)
 
 
 def _held_rows(plan: Plan, items: Sequence[WorkItem]) -> str:
