@@ -7,6 +7,7 @@ from .mutants import Mutation
 _BROKER = "whatif.engines.compiled.broker"
 _ASK = "whatif.engines.compiled.asking"
 _BOOK = "whatif.engines.compiled.book"
+_WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
 
 _ARITHMETIC = (
@@ -41,11 +42,11 @@ _ARITHMETIC = (
     ),
     ("a buy slips by a sum", "at * (1.0 + fraction)", "at + at * fraction"),
     ("a sale slips by a difference", "at * (1.0 - fraction)", "at - at * fraction"),
-    ("the high lies outside the bar", "if slipped <= high:", "if slipped < high:"),
-    ("the low lies outside the bar", "if slipped >= low:", "if slipped > low:"),
-    ("slip_out is ignored", "return slipped if slip_out else end", "return end"),
-    ("slip_out fills what should wait", "if slip_match:", "if slip_match or slip_out:"),
-    ("slip_open is ignored", "if not slip_open:", "if slip_open is None:"),
+    ("the high lies outside the bar", "(to <= end) if", "(to < end) if"),
+    ("the low lies outside the bar", "else (to >= end):", "else (to > end):"),
+    ("slip_out is ignored", "return to if slip_out else end", "return end"),
+    ("slip_out fills what should wait", "if slip_match or (", "if slip_match or slip_out or ("),
+    ("slip_open is ignored", "    if not slippage[2]:", "    if slippage[2] is None:"),
     ("a long counts as a short", "if costs[2] or size >= 0.0:", "if costs[2]:"),
     ("a lost short has a sign", "value = abs(value)", "value = 1.0 * value"),
     ("value without a detour", "value = value - profit + profit", "value = value + 0.0"),
@@ -134,9 +135,155 @@ _ASKING = (
     ),
 )
 
+_PRICES = (
+    ("a buy limit at the open waits", "if limit >= bar_open:", "if limit > bar_open:"),
+    ("a buy limit slips beyond itself", "end = min(high, limit)", "end = high"),
+    (
+        "a sell limit slips to the low",
+        "slipped(order, bar_open, limit, True",
+        "slipped(order, bar_open, max(low, limit), True",
+    ),
+    ("a buy limit that the low touches waits", "return limit if limit >= low", "return limit if limit > low"),
+    (
+        "a sell limit that the high touches waits",
+        "return limit if limit <= high",
+        "return limit if limit < high",
+    ),
+    ("slip_limit is ignored", "(is_limit and slip_limit)", "is_limit"),
+    (
+        "a stop that the open touches is no gap",
+        "(bar_open >= stop) if order > 0.0 else",
+        "(bar_open > stop) if order > 0.0 else",
+    ),
+    (
+        "a stop that the high touches waits",
+        "if (high >= stop) if order > 0.0 else",
+        "if (high > stop) if order > 0.0 else",
+    ),
+    (
+        "a stop fills at the bar's end",
+        "return slipped(order, stop, end, False, slippage)",
+        "return slipped(order, end, end, False, slippage)",
+    ),
+    (
+        "a stop-limit that is passed at the open fills at it",
+        "return True, limit_price(order, limit, bar, slippage)",
+        "return True, bar_open",
+    ),
+    (
+        "a stop-limit is not triggered within a bar",
+        "return True, slipped(order, stop, high if buys",
+        "return False, slipped(order, stop, high if buys",
+    ),
+)
+
+_WAITING = (
+    ("an order is tried a bar too long", "return float(made + valid)", "return float(made + valid + 1)"),
+    ("a session's order lives into the next", "float(session_ends[made] - 1)", "float(session_ends[made])"),
+    ("a trail follows both ways", "if (to < row[PRICE]) if buys else", "if (to != row[PRICE]) if buys else"),
+    ("a trail in percent is of the stop", "price * row[TRAIL_PERCENT]", "row[PRICE] * row[TRAIL_PERCENT]"),
+    (
+        "a trailing limit stands still",
+        "row[LIMIT_PRICE] = to - row[OFFSET]",
+        "row[LIMIT_PRICE] = row[LIMIT_PRICE]",
+    ),
+    (
+        "a trail starts at the close always",
+        "begin = stop if has_stop else close\n        kind",
+        "begin = close\n        kind",
+    ),
+    (
+        "a bracket's exits act at once",
+        "waits = SUBMITTED if state == SUBMITTED else INACTIVE",
+        "waits = state",
+    ),
+    (
+        "exits wait for their entry to be checked only",
+        "row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE",
+        "row[STATE] = ACTIVE",
+    ),
+    ("exits act on the bar of the entry", "working[j, STATE] = WAKING", "working[j, STATE] = ACTIVE"),
+    (
+        "a stop does not end its target",
+        "        if row[IS_CHILD] != 0.0:\n            end_family",
+        "        if row[IS_CHILD] < 0.0:\n            end_family",
+    ),
+    (
+        "a tie is not cut",
+        "            if k != at and working[k, STATE] != SUBMITTED:",
+        "            if k < 0:",
+    ),
+    ("an execution does not cut its tie", "                end_group(working, waiting, k)\n", ""),
+    (
+        "a tie reaches orders that are not checked",
+        "if k != at and working[k, STATE] != SUBMITTED:",
+        "if k != at:",
+    ),
+    (
+        "what was refused does not count for the next",
+        "cash = cash_after_check(cash, size",
+        "cash = cash_after_check(account.cash, size",
+    ),
+    ("the check forgets the units before", "        size += row[SIZE]\n", ""),
+    (
+        "a refused bracket stays",
+        "    end_family(working, waiting, at)\n\n\n@inlinable_lean\ndef left_over",
+        "\n\n@inlinable_lean\ndef left_over",
+    ),
+    (
+        "cancel reaches orders that are not checked",
+        "if working[k, STATE] not in (ENDED, SUBMITTED):",
+        "if working[k, STATE] != ENDED:",
+    ),
+    (
+        "a triggered stop-limit forgets it",
+        "row[TRIGGERED] = 1.0 if triggered else 0.0",
+        "row[TRIGGERED] = 0.0",
+    ),
+    ("the session's close is this bar's", "row[NOTED] if row[NOTED] != 0.0 else close", "close"),
+    (
+        "an order at the close is a bar late",
+        "if i >= session_ends[int(row[MADE])]:",
+        "if i > session_ends[int(row[MADE])]:",
+    ),
+    (
+        "a market order expires",
+        "if row[KIND] != MARKET and i > row[LAST]:",
+        "if row[KIND] != MARKET and i > row[LAST] + 1:",
+    ),
+    (
+        "the rest of an order is dropped",
+        "            row[REST] -= closed + opened\n",
+        "            row[REST] = 0.0\n",
+    ),
+    (
+        "a trail does not follow",
+        "        if trails and row[STATE] == ACTIVE:",
+        "        if trails and row[STATE] == ENDED:",
+    ),
+    (
+        "a triggered trail goes on trailing",
+        "row[KIND] == STOP_TRAIL_LIMIT and not was_triggered",
+        "row[KIND] == STOP_TRAIL_LIMIT",
+    ),
+    ("a refusal of an order that waits is not counted", "rejected += 1 if refused else 0", "rejected += 0"),
+    (
+        "cash is always checked",
+        "    if broker.checksubmit:\n        rejected",
+        "    if True:\n        rejected",
+    ),
+    (
+        "an order of several is not for the rest",
+        "        if tied > 0:\n            tied -= 1",
+        "        if tied > 0:\n            tied -= 2",
+    ),
+)
+
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
+    *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
     *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
 )

@@ -108,13 +108,12 @@ def ask_step_python(
             now = account_value(cash, size, price, x.close[i], costs)
             held = i - opened_row
         minute, to_close = minutes[i], to_closes[i]
+        state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
         if ORDERS:
-            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
             count = step(i, seen_of(series, i), p, state)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
         else:
-            state = State(size, price, held, cash, now, waiting, minute, to_close, scratch)
             code, asked = step(i, seen_of(series, i), p, state)
             plain = True
         if code == HOLD and plain and not OVERLAID:

@@ -120,37 +120,6 @@ def executed(
 
 
 @inlinable
-def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
-    """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
-    fraction, money, slip_open, slip_match, slip_out, _ = slippage
-    if not slip_open:
-        return at
-    if order > 0.0:
-        if fraction != 0.0:
-            slipped = at * (1.0 + fraction)
-        elif money != 0.0:
-            slipped = at + money
-        else:
-            return at
-        if slipped <= high:
-            return slipped
-        end = high
-    else:
-        if fraction != 0.0:
-            slipped = at * (1.0 - fraction)
-        elif money != 0.0:
-            slipped = at - money
-        else:
-            return at
-        if slipped >= low:
-            return slipped
-        end = low
-    if slip_match:
-        return slipped if slip_out else end
-    return math.nan
-
-
-@inlinable
 def slipped(order: float, at: float, end: float, is_limit: bool, slippage: Slippage) -> float:
     """Return the price that an order slips to from `at`, or NaN if it leaves the bar.
 
@@ -169,6 +138,14 @@ def slipped(order: float, at: float, end: float, is_limit: bool, slippage: Slipp
     if slip_match or (is_limit and slip_limit):
         return to if slip_out else end
     return math.nan
+
+
+@inlinable
+def fill_price(order: float, at: float, high: float, low: float, slippage: Slippage) -> float:
+    """Return the price of a market order that would fill at `at`; NaN if slippage leaves the bar."""
+    if not slippage[2]:
+        return at
+    return slipped(order, at, high if order > 0.0 else low, False, slippage)
 
 
 @inlinable

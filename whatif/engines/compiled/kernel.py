@@ -31,9 +31,9 @@ from whatif.engines.compiled.calling import TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
 from whatif.engines.language import LANGUAGE
-from whatif.engines.language.order_answers import write_orders
+from whatif.engines.language.order_answers import DESK, write_orders
 from whatif.engines.language.plain import in_python
-from whatif.engines.language.translation import DESK, OrderHelperTranslator, OrderTranslator, Translator
+from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
 from whatif.errors import EngineError
 from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, resolved
 
@@ -157,7 +157,6 @@ def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: boo
         repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
         for name, kind in kinds.items()
     )
-    fields = (*step_placeholder.State._fields, *((DESK,) if orders else ()))
     opened = _tuple(f"view_at(addresses[{k}], count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
@@ -169,7 +168,7 @@ from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
-State = namedtuple("State", {fields!r})
+State = namedtuple("State", {step_placeholder.State._fields!r})
 Arrays = namedtuple("Arrays", {series!r})
 Params = namedtuple("Params", {tuple(kinds)!r})
 step = STEPS[__name__.rpartition("_")[2]]

@@ -149,7 +149,7 @@ def run_bars_of_orders(
     book.serial[0] = 0
     i = first
     while i < stop:
-        halt = stop
+        until = stop
         if orders.waiting > 0:
             bar = (opens[i], highs[i], lows[i], closes[i])
             given = (session_ends, account, orders, broker, book, limit)
@@ -159,16 +159,16 @@ def run_bars_of_orders(
                 return
             value = account_value(account.cash, account.size, account.price, closes[i], costs)
             if orders.waiting > 0:
-                halt = i + 1
+                until = i + 1
         asked = ask(
-            asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
+            asking.address, i, until, asking.lookback, run, series_at, asking.places_at,
             account, value, orders.waiting, costs, rules, latency,
         )  # fmt: skip
         last = asked.row
         if asked.failed != 0:
             note_failure(money, counts, asked.failed, last, asked.code, asked.amount)
             return
-        begin, end = i - first, last + 1 - first
+        begin, end = i - first, last - first + 1
         position = (account.cash, account.size, account.price, value)
         value = mark_equity(
             closes[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs

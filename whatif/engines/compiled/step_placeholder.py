@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
+from whatif.engines.language.order_answers import DESK
 from whatif.strategies import STATE_FIELDS, hold
 from whatif.typing import FloatArray
 
@@ -20,8 +21,8 @@ ORDERS = False
 
 # mypy would have the fields written here once more
 _make: Any = namedtuple
-State = _make("State", STATE_FIELDS)
-"""What a step sees of position and account, see `whatif.strategies.State`."""
+State = _make("State", (*STATE_FIELDS, DESK))
+"""What a step sees, see `whatif.strategies.State`, and what its orders are written to."""
 
 
 def arrays_of(series: tuple[FloatArray, ...]) -> Any:

@@ -28,6 +28,9 @@ from whatif.strategies import (
 )
 from whatif.typing import FloatArray
 
+DESK = "desk_of_orders"
+"""Name by which compiled code finds, in a step's state, what its orders are written to."""
+
 NAN = math.nan
 WIDTH = len(Order._fields)
 """Numbers of an order."""

@@ -26,6 +26,7 @@ from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whol
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
 from whatif.engines.language.numpy_functions import NUMPY, REDUCTIONS
 from whatif.engines.language.order_answers import (
+    DESK,
     MAKERS,
     as_order,
     buy_pair,
@@ -35,9 +36,6 @@ from whatif.engines.language.order_answers import (
 )
 from whatif.engines.language.series import SeriesType
 from whatif.strategies import buy, close, hold, sell, target, target_percent
-
-DESK = "desk_of_orders"
-"""Name by which compiled code finds, in a step's state, what its orders are written to."""
 
 REFUSED = "not the same in machine code: "
 """How a refusal begins, which `whatif.engines.compiled.refusal` shows."""
