@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import math
+
 import backtrader as bt
 import numpy as np
 import pytest
@@ -44,7 +46,9 @@ def test_timestamps_must_increase_and_symbols_differ(walk) -> None:
         run_engine(BacktestTask([], resolve("sma_crossover"), {}))
 
 
-@pytest.mark.parametrize("size", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "size", [float("nan"), *(pytest.param(size, marks=pytest.mark.slow) for size in (math.inf, -math.inf))]
+)
 def test_a_size_that_is_no_number_names_the_bar(walk, size: float) -> None:
     def step(i, x, p, s):
         return target(size) if i == 7 else hold()

@@ -235,7 +235,7 @@ def check(seed: int, folder: Path, count: int = BATCH) -> int:
 
 def test_random_steps_are_equal_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHATIF_KERNELS", str(tmp_path / "kernels"))
-    assert check(1, tmp_path, 16) > 8
+    assert check(1, tmp_path, 6) > 3
 
 
 @pytest.mark.slow

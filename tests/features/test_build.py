@@ -89,6 +89,7 @@ def late_bar(bars: Bars) -> Bars:
     return more
 
 
+@pytest.mark.slow
 def test_features_of_other_bars_that_were_stored_meanwhile_are_not_taken(
     spark, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,13 +85,13 @@ def assert_same_bytes(found: dict[str, np.ndarray], expected: dict[str, np.ndarr
 @pytest.mark.parametrize(
     ("name", "numbers"),
     [
-        ("estx50", (20, 50, 9, 2.0)),
+        pytest.param("estx50", (20, 50, 9, 2.0), marks=pytest.mark.slow),
         ("2006", (12, 26, 9, 2)),
         ("2006", (1, 3, 1, 2.5)),
         ("2006", (26, 12, 9, 0.0)),
-        ("daily/spy.zip", (14, 30, 9, 1.7)),
+        pytest.param("daily/spy.zip", (14, 30, 9, 1.7), marks=pytest.mark.slow),
         ("daily/goog.zip", (5, 17, 4, 3.0)),
-        ("hour/aig.zip", (33, 60, 7, 2.0)),
+        pytest.param("hour/aig.zip", (33, 60, 7, 2.0), marks=pytest.mark.slow),
         ("minute/aapl/20140605_trade.zip", (2, 5, 3, 2.0)),
     ],
 )

@@ -25,14 +25,17 @@ def fsum_average(values: np.ndarray, period: int) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize("period", [1, 2, 3, 20, 199])
+PERIODS = [1, *(pytest.param(period, marks=pytest.mark.slow) for period in (2, 3, 20)), 199]
+
+
+@pytest.mark.parametrize("period", PERIODS)
 def test_sma_has_backtraders_bytes_on_real_bars(estx50_close, by_backtrader, period: int) -> None:
     expected = by_backtrader(lambda close: bt.ind.SMA(close, period=period), estx50_close)
 
     assert sma(estx50_close, period).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("period", [1, 2, 3, 20, 199])
+@pytest.mark.parametrize("period", PERIODS)
 def test_ema_has_backtraders_bytes_on_real_bars(estx50_close, by_backtrader, period: int) -> None:
     expected = by_backtrader(lambda close: bt.ind.EMA(close, period=period), estx50_close)
 

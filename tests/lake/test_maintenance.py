@@ -37,6 +37,7 @@ def metadata_files(location: LakeLocation) -> int:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_files_are_joined_and_old_snapshots_go_when_many_commits_were_made(spark, lake_home) -> None:
     create_tables(spark, lake_home, [PAIRS])
     put(spark, lake_home, *range(4))

@@ -285,7 +285,9 @@ def test_a_study_with_it_runs_to_its_answer(spark, market, own, tmp_path: Path) 
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("model", ["Faulty', rule: nan", "OnSpark', rule: fewer"])
+@pytest.mark.parametrize(
+    "model", ["Faulty', rule: nan", pytest.param("OnSpark', rule: fewer", marks=pytest.mark.slow)]
+)
 def test_one_that_breaks_its_contract_stores_nothing(own, market, spark, model: str) -> None:
     with pytest.raises(ModelError, match=r"models: kind 'own_models:.*' breaks its contract: "):
         run(study(f"kind: 'own_models:{model}"), spark, market, RunOptions(track=False, report=False))
@@ -299,13 +301,37 @@ def test_one_that_breaks_its_contract_stores_nothing(own, market, spark, model: 
     [
         (Faulty, "length", r"it predicts one value for each row: \(600,\), not \(599,\)"),
         (OnSpark, "fitted", r"fit returns a whatif\.models\.Fitted, not a dict"),
-        (OnSpark, "importances", r"it gives 1 importances of 3 columns"),
-        (OnSpark, "columns", r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)"),
-        (OnSpark, "fewer", r"it predicts one value for each row: 600, not 590"),
-        (OnSpark, "other", r"it predicts the rows that it was asked, not others"),
-        (OnSpark, "null", r"its predictions are finite where all features are there, and 10 of 600 are not"),
-        (OnSpark, "float", r"it predicts a double column 'prediction', which is float"),
-        (OnSpark, "column", r"it predicts a double column 'prediction', which is not there"),
+        pytest.param(OnSpark, "importances", r"it gives 1 importances of 3 columns", marks=pytest.mark.slow),
+        pytest.param(
+            OnSpark,
+            "columns",
+            r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            OnSpark, "fewer", r"it predicts one value for each row: 600, not 590", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            OnSpark, "other", r"it predicts the rows that it was asked, not others", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            OnSpark,
+            "null",
+            r"its predictions are finite where all features are there, and 10 of 600 are not",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            OnSpark,
+            "float",
+            r"it predicts a double column 'prediction', which is float",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            OnSpark,
+            "column",
+            r"it predicts a double column 'prediction', which is not there",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule: str, said: str) -> None:
@@ -317,7 +343,7 @@ def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
-        (Ridge, {"penalty": 0.1}),
+        pytest.param(Ridge, {"penalty": 0.1}, marks=pytest.mark.slow),
         (Ridge, {"penalty": [0.1, 1.0], "tune": {}}),
         (RandomForest, {"trees": 3, "depth": 3, "seed": 1}),
     ],
@@ -327,6 +353,7 @@ def test_every_kind_passes_the_suite(spark, kind: type[ModelKind], keys: dict[st
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_the_suite_tells_what_no_row_shows(spark) -> None:
     with pytest.raises(AssertionError, match="own: a prediction depends on what else is asked"):
         check_model(Faulty, spark, {"rule": "neighbours"})

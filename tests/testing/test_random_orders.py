@@ -34,7 +34,7 @@ from whatif.testing import (
 
 from .witness import played, played_orders, unlike_plain
 
-FAST = 300
+FAST = 100
 SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
 WITNESSED = 100
 

@@ -38,6 +38,7 @@ def test_symbol_by_symbol_as_the_function_says(spark) -> None:
     assert set(found["timeframe"]) == {"30min"}
 
 
+@pytest.mark.slow
 def test_what_else_a_row_says(spark) -> None:
     rows = lake_rows(walk("SPY", 1, minutes=4).take(slice(0, 4)))
     # 13:30, 13:31 | 13:32, 13:33, and one after the close
@@ -58,6 +59,7 @@ def test_what_else_a_row_says(spark) -> None:
     assert resample(walk("SPY", 1, minutes=4).take(slice(0, 4)), DAY_US, MINUTE_US).vwap[0] == day["vwap"][0]
 
 
+@pytest.mark.slow
 def test_refusals(spark) -> None:
     frame = frame_of(spark, [walk("SPY", 1, minutes=2)])
     with pytest.raises(StudyError, match="'7min' does not divide a day"):

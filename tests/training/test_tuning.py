@@ -60,6 +60,7 @@ def test_the_combination_with_the_least_error(spark) -> None:
     assert found.kind.tune is None
 
 
+@pytest.mark.slow
 def test_the_first_of_equals(spark) -> None:
     chains = forward_chains(SESSIONS, [TRAIN], 1, MINUTE_US)
     found = tune(spark.createDataFrame(alternating(), DDL), spec(depth=[3, 2]), chains)
@@ -78,6 +79,7 @@ def test_what_comes_later_has_no_part_in_an_earlier_fold(spark) -> None:
     assert [t.rmse[1] for t in one.tried] != [t.rmse[1] for t in two.tried]
 
 
+@pytest.mark.slow
 def test_a_fold_with_nothing_to_look_at(spark) -> None:
     nowhere = Window("look", us("2013-10-05T13:30"), us("2013-10-05T20:00"))
     with pytest.raises(ModelError, match="fold 1 of tune has no row to look at in look"):

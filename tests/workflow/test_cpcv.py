@@ -53,16 +53,16 @@ def test_forests(go_on_spark, market, monkeypatch, make_study) -> None:
     assert result.verdict.verdict.figures.compared == 4
     assert any("the first of 2 paths" in note for note in result.verdict.notes)
 
+    never_traded_where_it_learnt(market, make_study)
+
     monkeypatch.setattr("whatif.workflow.train.get_spark", no_spark)
     again = run(make_study(**FORESTS), location=market, options=RunOptions(track=False))
     assert (again.computed, again.resumed) == (0, 24)
     pd.testing.assert_frame_equal(again.leaderboard(), result.leaderboard())
 
 
-@pytest.mark.spark
-def test_a_model_is_never_traded_where_it_learnt(go, spark, market, make_study) -> None:
-    """No prediction of a split lies in its train windows, and each of its test bars has one."""
-    go(**FORESTS)
+def never_traded_where_it_learnt(market, make_study) -> None:
+    """Fail if a split predicts in its train windows, or has no prediction in a test window."""
     resolved = resolve_study(make_study(**FORESTS), market)
     predicted = rows_of(market, PREDICTIONS)
     for fold in resolved.timeline.folds:
@@ -84,6 +84,7 @@ def test_without_a_model_each_fold_is_run_once(go, market) -> None:
     assert set(result.comparison["window"]) == {"validate", "test"}
 
 
+@pytest.mark.slow
 def test_pooled(go) -> None:
     result = go(report=True, split=SPLIT, rank="pooled")
     assert len(result.leaderboard()) == 4

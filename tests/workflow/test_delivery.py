@@ -34,15 +34,15 @@ def closes(location: LakeLocation) -> list[float]:
     return read_bars("SPY", location=location)["close"].tolist()
 
 
-def test_much_that_cannot_be_read_refuses_the_delivery(session, lake_home, tmp_path: Path) -> None:
+def test_much_that_cannot_be_read_refuses_the_delivery(any_session, lake_home, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", 100, bad=3)
     with pytest.raises(SourceError, match=r"(?s)3 of 100 rows.*cannot be read.*a\.csv line 99.*--accept"):
-        ingest([file], SPEC, lake_home, session)
+        ingest([file], SPEC, lake_home, any_session)
     with pytest.raises(LakeError, match="no rows yet"):
         current_pin(lake_home, "bars")
     with pytest.raises(LakeError, match="no rows yet"):
         current_pin(lake_home, "bars_quarantine")
-    report = ingest([file], replace(SPEC, accept=True), lake_home, session)
+    report = ingest([file], replace(SPEC, accept=True), lake_home, any_session)
     assert (report.came, report.landed, dict(report.refused)) == (100, 97, {"unparsable_number": 3})
     assert list_bars(lake_home)[["symbol", "bars", "refused"]].values.tolist() == [["SPY", 97, 3]]
 

@@ -72,6 +72,7 @@ def test_a_file_damaged_in_mid_sweep_and_restored_leaves_no_trace(
     assert tables_of(market) == undisturbed
 
 
+@pytest.mark.slow
 def test_failed_backtests_are_run_again_when_asked(spark, market, make_study, tmp_path: Path) -> None:
     """Also those that a former version stored of a fault of the machine, whatever they say."""
     down = tmp_path / "down"

@@ -110,6 +110,7 @@ def test_a_delivery_is_taken_back_and_what_it_corrected_returns(
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_what_goes_is_not_restored_by_what_goes_too(
     spark, lake_home, tmp_path: Path, corrected: list[str]
 ) -> None:
@@ -126,6 +127,7 @@ def test_what_goes_is_not_restored_by_what_goes_too(
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
     dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
     assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)

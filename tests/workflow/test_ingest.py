@@ -52,7 +52,7 @@ def quarantine(location: LakeLocation) -> list[dict[str, object]]:
     return sorted(rows, key=lambda row: (row["source"], row["row"]))
 
 
-def test_counts_add_up_and_nothing_vanishes(session, lake_home, tmp_path: Path) -> None:
+def test_counts_add_up_and_nothing_vanishes(any_session, lake_home, tmp_path: Path) -> None:
     file = write(
         tmp_path / "a.csv",
         minute(0),
@@ -63,7 +63,7 @@ def test_counts_add_up_and_nothing_vanishes(session, lake_home, tmp_path: Path) 
         minute(4).rsplit(",", 1)[0],  # a field too few
         "soon,10,11,9,10,100",
     )
-    report = ingest([file], SPEC, lake_home, session)
+    report = ingest([file], SPEC, lake_home, any_session)
     assert (report.files, report.came, report.landed, report.already_there, report.corrected) == (
         1,
         7,
@@ -160,17 +160,17 @@ def test_a_correction_updates_and_an_old_pin_keeps_the_old_value(session, lake_h
     assert read_bars(old, "SPY", "1min").close.tolist() == [10.0, 10.0, 10.0]
 
 
-def test_one_bad_file_and_nothing_of_the_delivery_is_written(session, lake_home, tmp_path: Path) -> None:
+def test_one_bad_file_and_nothing_of_the_delivery_is_written(any_session, lake_home, tmp_path: Path) -> None:
     good = write(tmp_path / "a.csv", minute(0))
     (tmp_path / "b.csv").write_text(f"{HEADER}\n{minute(1)}\n2013-10-07 09:32,10,1")
     (tmp_path / "c.csv").write_text("Date,Open\n2013-10-07,1\n")
     with pytest.raises(
         SourceError, match=r"(?s)b\.csv: is half-written.*c\.csv: column.*nothing was written"
     ):
-        ingest([tmp_path], replace(SPEC, format="csv"), lake_home, session)
+        ingest([tmp_path], replace(SPEC, format="csv"), lake_home, any_session)
     with pytest.raises(LakeError, match=r"no rows yet|does not exist"):
         current_pin(lake_home, "bars")
-    assert ingest([good], SPEC, lake_home, session).landed == 1
+    assert ingest([good], SPEC, lake_home, any_session).landed == 1
 
 
 def test_a_first_file_that_cannot_be_read_is_said_before_spark_is_asked(lake_home, tmp_path: Path) -> None:
@@ -266,11 +266,11 @@ def test_timeframes_of_one_symbol_live_side_by_side(any_session, lake_home, tmp_
     assert len(read_bars(pin, "SPY", "1min")) == len(read_bars(pin, "SPY", "1h")) == 2
 
 
-def test_real_minutes_of_a_european_future(session, lake_home, data_dir: Path) -> None:
+def test_real_minutes_of_a_european_future(any_session, lake_home, data_dir: Path) -> None:
     file = data_dir / "estx50" / "2006-01-02-volume-min-001.csv"
     with pytest.raises(SourceError, match=r"names 7 columns.*rows have 8 fields"):
-        ingest([file], replace(ESTX50, header=()), lake_home, session)
-    report = ingest([file], ESTX50, lake_home, session)
+        ingest([file], replace(ESTX50, header=()), lake_home, any_session)
+    report = ingest([file], ESTX50, lake_home, any_session)
     assert (report.came, report.landed, sum(report.refused.values())) == (30_889, 30_889, 0)
     bars = read_bars(current_pin(lake_home, "bars"), "ESTX50", "1min")
     assert len(bars) == 30_889

@@ -17,7 +17,7 @@ def put(folder: Path, name: str, *rows: str) -> None:
         archive.writestr("bars.csv", "\n".join(rows) + "\n")
 
 
-def test_a_whole_folder_of_leans(session, lake_home, tmp_path: Path) -> None:
+def test_a_whole_folder_of_leans(any_session, lake_home, tmp_path: Path) -> None:
     """Seven for one on 9 June 2014: 645.57 is followed by 92.69; quotes and factors lie beside it."""
     aapl = "Data/equity/usa/minute/aapl"
     put(tmp_path, f"{aapl}/20140606_trade.zip", "57540000,6454300,6456800,6453000,6455700,641461")
@@ -27,7 +27,7 @@ def test_a_whole_folder_of_leans(session, lake_home, tmp_path: Path) -> None:
     factors = tmp_path / "Data/equity/usa/factor_files/aapl.csv"
     factors.parent.mkdir()
     factors.write_text("19980102,0.8613657,0.00892857,1\n")
-    report = ingest([tmp_path / "Data"], IngestSpec(), lake_home, session)
+    report = ingest([tmp_path / "Data"], IngestSpec(), lake_home, any_session)
     assert (report.files, report.landed, dict(report.refused)) == (3, 3, {})
     text = report.summary()
     assert "1 file skipped (quotes" in text
@@ -39,10 +39,10 @@ def test_a_whole_folder_of_leans(session, lake_home, tmp_path: Path) -> None:
     assert read_bars(pin, "BTCUSD", "1min").close.tolist() == [611.9]
 
 
-def test_a_rise_is_no_split(session, lake_home, tmp_path: Path) -> None:
+def test_a_rise_is_no_split(any_session, lake_home, tmp_path: Path) -> None:
     rows = [
         f"2024-01-{day:02},{price},{price},{price},{price},5" for day, price in ((2, 10), (3, 17), (4, 9.6))
     ]
     (tmp_path / "a.csv").write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
     spec = IngestSpec(symbol="A", exchange="XNYS", timeframe="1d")
-    assert ingest([tmp_path / "a.csv"], spec, lake_home, session).notes == ()
+    assert ingest([tmp_path / "a.csv"], spec, lake_home, any_session).notes == ()

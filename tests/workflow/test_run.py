@@ -107,28 +107,36 @@ class TestSteps:
         assert "not run yet" not in capsys.readouterr().out
         assert {spec: current_pin(market, spec.name) for spec in before} == before
 
-    def test_a_value_more_on_an_axis_runs_what_is_new(self, result, go_on_spark, market) -> None:
-        more = go_on_spark(axes={"fast": [3, 5, 7], "slow": [15, 25]})
+
+class TestAgain:
+    """The same study again: with other axes, and after new bars came."""
+
+    @pytest.fixture
+    def result(self, go):
+        return go()
+
+    def test_a_value_more_on_an_axis_runs_what_is_new(self, result, go, market) -> None:
+        more = go(axes={"fast": [3, 5, 7], "slow": [15, 25]})
         assert (more.computed, more.resumed) == (4, 8)
         assert len(more.leaderboard()) == 12
         assert set(result.leaderboard()["config_id"]) <= set(more.leaderboard()["config_id"])
         # fewer again: what is stored of others stays out
-        fewer = go_on_spark(axes={"fast": [5], "slow": [15, 25]})
+        fewer = go(axes={"fast": [5], "slow": [15, 25]})
         assert (fewer.computed, fewer.resumed, len(fewer.leaderboard())) == (0, 4, 4)
         assert not rows_of(market, RESULTS).duplicated(list(KEY)).any()
 
-    def test_new_bars_are_seen_when_asked_for(self, result, go_on_spark, market) -> None:
+    def test_new_bars_are_seen_when_asked_for(self, result, go, market) -> None:
         put_bars(market, [walk("C", 3, minutes=120)])
-        same = go_on_spark()
+        same = go()
         assert (same.computed, same.resumed) == (0, 8)
         pd.testing.assert_frame_equal(same.leaderboard(), result.leaderboard())
-        latest = go_on_spark(latest=True)
+        latest = go(latest=True)
         assert (latest.computed, latest.resumed) == (8, 0)
         # and from then on
-        assert go_on_spark().resumed == 8
+        assert go().resumed == 8
         assert rows_of(market, RESULTS)["bars_snapshot"].nunique() == 2
         with pytest.raises(Exception, match="run it with --latest") as caught:
-            go_on_spark(data={"symbols": ["A", "D"], "start": "2013-10-04", "end": "2013-10-12"})
+            go(data={"symbols": ["A", "D"], "start": "2013-10-04", "end": "2013-10-12"})
         assert "D is not in the lake" in str(caught.value)
 
 
@@ -183,6 +191,7 @@ class TestCertification:
         assert "Backtrader 1.9.78.123 ran it again on validate and test" in result.data.origin.certificate
         assert "to the last bit" in result.data.origin.certificate
 
+    @pytest.mark.slow
     def test_backtraders_own_sweep_gives_the_same_numbers_and_needs_none(self, go, market) -> None:
         go(engine="compiled")
         before = rows_of(market, RESULTS)
@@ -317,6 +326,7 @@ class TestKeep:
         for row in results.itertuples():
             assert trades.get((row.config_id, row.symbol, row.window), 0) == row.trades
 
+    @pytest.mark.slow
     def test_the_n_best(self, go, market) -> None:
         result = go(report=True, keep={"trades": 3, "equity": 0})
         best = keys_of(result.leaderboard().head(3).assign(window="validate"))

@@ -87,9 +87,12 @@ class TestChoice:
     "changes",
     [
         {},
-        {"engine": "backtrader", "overlays": {"stop_loss": 0.002}},
-        {"portfolio": "shared", "engine": "backtrader"},
-        {"strategy": {"name": "breakout", "params": {"size": 50.0}}, "axes": {"period": [5, 9]}},
+        pytest.param({"engine": "backtrader", "overlays": {"stop_loss": 0.002}}, marks=pytest.mark.slow),
+        pytest.param({"portfolio": "shared", "engine": "backtrader"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"strategy": {"name": "breakout", "params": {"size": 50.0}}, "axes": {"period": [5, 9]}},
+            marks=pytest.mark.slow,
+        ),
         {"split": {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}},
     ],
     ids=["compiled", "backtrader", "shared", "breakout", "walk forward"],
@@ -124,6 +127,7 @@ def test_one_runner_goes_on_where_the_other_stopped(spark, market: LakeLocation,
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_failed_rows_are_tried_again_locally(spark, market: LakeLocation, make_study, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     flag = tmp_path / "flag"
@@ -145,6 +149,7 @@ def test_failed_rows_are_tried_again_locally(spark, market: LakeLocation, make_s
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_what_is_stored_and_logged_is_neither_tried_nor_logged_again(
     spark, market: LakeLocation, make_study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

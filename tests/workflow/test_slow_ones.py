@@ -99,6 +99,7 @@ def test_a_time_limit_gives_rows_that_say_so_and_are_tried_again_without(
     assert (plain_rows(market, RESULTS), plain_rows(market, RETURNS)) == stored
 
 
+@pytest.mark.slow
 def test_workers_say_what_they_are_at_in_a_file_of_the_lake(market, go_on_spark) -> None:
     result = go_on_spark(axes={"fast": [3], "slow": [15, 25]}, engine="backtrader")
     text = (market.home / "logs" / "workers.log").read_text()
@@ -118,6 +119,7 @@ def endless(i, x, p, s):
 """
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_a_compiled_loop_that_never_ends(spark, market, make_study, tmp_path) -> None:
     """The one configuration is a row that says so, on each symbol; the others are done."""
     (tmp_path / "endless.py").write_text(ENDLESS)

@@ -68,7 +68,7 @@ def replace_session_out(bars: Bars) -> Bars:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("first", ["60min", "1h"])
+@pytest.mark.parametrize("first", [pytest.param("60min", marks=pytest.mark.slow), "1h"])
 def test_a_lake_of_two_names_has_each_bar_once_the_one_that_came_last(spark, lake_home, first: str) -> None:
     bars = hours(walk("A", 1), 6, 100.0)
     other = "1h" if first == "60min" else "60min"

@@ -84,7 +84,13 @@ def compare_all(name: str, bars: Bars, seed: list[int], sets: int, longest: int,
     return found
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("ema_crossover", "macd_crossover") else [])
+        for name in BUILTIN
+    ],
+)
 def test_a_sample_of_real_bars(read_market, name: str) -> None:
     tally, found = Tally(), []
     for k, market in enumerate(("minute/spy", "daily/aapl", "hour/bac", "backtrader/2006-day-001.txt")):

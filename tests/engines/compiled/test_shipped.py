@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from whatif.engines.compiled.shipped import ship
 
 from .test_kernels import REPOSITORY
@@ -51,6 +53,7 @@ def test_what_is_shipped_is_not_compiled_again(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in own] == [0o600, 0o600]
 
 
+@pytest.mark.slow
 def test_damaged_ones_are_compiled_anew(tmp_path: Path) -> None:
     shipped = tmp_path / "share" / "kernels"
     ship(shipped, ["sma_crossover"])

@@ -27,6 +27,7 @@ from .draws import random_overlays, random_size, with_inputs
 __all__ = ["fresh_process", "lake", "make_plan"]  # fixtures
 
 OF_BARS = ("sma_crossover", "ema_crossover", "macd_crossover", "breakout")
+OTHERS = (*OF_BARS[1:], "forecast_threshold", "probability_threshold")
 OWN_COLUMNS = ("engine", "worker", "wall_seconds", "finished_at")
 MEASURED = (
     *METRIC_COLUMNS,
@@ -56,7 +57,9 @@ def as_bytes(value: object) -> bytes:
     return str(array.dtype).encode() + content
 
 
-@pytest.mark.parametrize("name", OF_BARS)
+@pytest.mark.parametrize(
+    "name", [OF_BARS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in OF_BARS[1:])]
+)
 def test_a_row_of_a_sweep_is_that_of_a_single_run(lake, make_plan, name: str) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], name)
     many = tuple(draws(name, 5, 25))
@@ -87,8 +90,14 @@ def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
     assert "equity_equity" not in swept
 
 
-@pytest.mark.parametrize("kind", ["session", "hour", "bar"])
-@pytest.mark.parametrize("name", [*OF_BARS, "forecast_threshold", "probability_threshold"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("sma_crossover", kind) for kind in ("session", "hour", "bar")),
+        *((name, "hour") for name in OTHERS),
+        *(pytest.param(name, kind, marks=pytest.mark.slow) for name in OTHERS for kind in ("session", "bar")),
+    ],
+)
 def test_an_account_measured_while_running_is_that_of_the_run(name: str, kind: str) -> None:
     rng = np.random.default_rng([3, len(name), len(kind)])
     spec = resolve(name)
