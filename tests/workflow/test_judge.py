@@ -101,6 +101,7 @@ def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     assert alone.verdict.studies == 1
 
 
+@pytest.mark.slow
 def test_pooled_symbols_and_a_shared_portfolio_are_judged(go) -> None:
     pooled = go(rank="pooled")
     figures = pooled.verdict.verdict.figures
@@ -134,6 +135,7 @@ def test_a_study_without_a_test_window_rests_on_validate(go) -> None:
     assert judgement.looks == 0
 
 
+@pytest.mark.slow
 def test_of_very_many_returns_the_best_and_a_sample_are_compared(go, monkeypatch) -> None:
     monkeypatch.setattr("whatif.workflow.judge.MIN_TRIED", 3)
     monkeypatch.setattr("whatif.workflow.judge.MAX_RETURNS", 1)

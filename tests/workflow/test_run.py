@@ -311,6 +311,7 @@ class TestKeep:
         assert not frame.duplicated(list(spec.key)).any()
         return keys_of(frame[frame["window"] == window])
 
+    @pytest.mark.slow
     def test_all_of_one_and_the_best_of_the_other(self, go, market) -> None:
         result = go(report=True, keep={"trades": "best", "equity": "all"})
         every = keys_of(result.leaderboard().assign(window="validate"))
@@ -377,6 +378,7 @@ def test_bars_behind_validate_change_nothing_before(spark, lake_home, make_study
     assert best.test["pnl_net"] != best_other.test["pnl_net"]
 
 
+@pytest.mark.slow
 def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market, monkeypatch) -> None:
     axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
     small = partial(returns_to_keep, all_up_to=6, best=2, sampled=4)
@@ -400,6 +402,7 @@ def test_a_large_study_keeps_the_returns_of_the_best_and_of_a_sample(go, market,
     assert not rows_of(market, RESULTS).duplicated(list(KEY)).any()
 
 
+@pytest.mark.slow
 def test_what_one_study_drops_another_on_other_symbols_keeps(go, market, monkeypatch) -> None:
     axes = {"fast": [2, 3, 4, 5, 6], "slow": [15, 25]}
     go(axes=axes, data={**STUDY["data"], "symbols": ["B"]})

@@ -115,6 +115,7 @@ print(resolved.slices["1h"].source_timeframe, resolved.data_digest, resolved.not
 """
 
 
+@pytest.mark.slow
 def test_no_choice_depends_on_the_hash_seed(lake_home, tmp_path: Path) -> None:
     bars = hours(walk("A", 1), 6, 100.0)
     for k, name in enumerate(("60min", "30min", "1h", "15min")):
