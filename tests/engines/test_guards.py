@@ -68,7 +68,9 @@ def test_an_intent_must_be_an_intent(walk, returned: object) -> None:
 
 
 def test_an_unknown_intent_is_refused(walk) -> None:
-    with pytest.raises(EngineError, match="use hold, target, buy, sell, close or target_percent"):
+    with pytest.raises(
+        EngineError, match="use hold, target, buy, sell, close, target_percent, bracket or cancel"
+    ):
         run_step(lambda i, x, p, s: (17, 1.0), walk(1, 20))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,6 +313,15 @@ def test_a_plain_tuple_of_six_is_no_answer(engine):
 
     with pytest.raises(EngineError, match="must return an intent"):
         run_engine(task_of(six), engine)
+
+
+def test_the_example_of_the_documents_trades_on_both(tmp_path):
+    text = Path(__file__, "../../../docs/orders.md").resolve().read_text(encoding="utf-8")
+    (tmp_path / "own.py").write_text(text.split("```python\n")[1].split("```")[0])
+    task = task_of(resolve(str(tmp_path / "own.py")), width=1.0, period=5)
+    expected = run_engine(task, "backtrader")
+    assert len(expected.fills) > 10
+    assert differences(expected, run_engine(task, "compiled")) == []
 
 
 class PairsOnly(Engine):

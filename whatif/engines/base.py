@@ -140,8 +140,8 @@ class Engine(ABC):
     items_per_core : int
         Work items for each core in a wave: a task has a price, which fast backtests would feel.
     order_fields : collection of str, optional
-        Fields of a step's `Order`, beyond code and amount, that it acts on; orders that fill another are
-        refused on their bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
+        Fields of a step's `Order`, beyond code and amount, that it acts on; what breaks a rule is refused on
+        its bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
         that may answer with an `Order` is then refused, or falls to the next engine.
     """
 

@@ -50,6 +50,8 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
     """
     found = get_engine(engine)
     for golden in GOLDEN:
+        if found.order_fields is None and golden.task.strategy.answers_orders:
+            continue
         if found.unsupported(golden.task.strategy, golden.shares_account):
             yield from _runs_all_the_same(found, golden.task)
             continue

@@ -84,8 +84,8 @@ NONSENSE = {
     "target_percent(-np.inf)": "(5, -inf); a size must be a finite number",
     "buy(-1.0)": "(2, -1.0); a size must be a finite number, and not negative for buy and sell",
     "sell(-0.5)": "(3, -0.5); a size must be a finite number, and not negative",
-    "(17, 1.0)": "(17, 1.0); use hold, target, buy, sell, close or target_percent",
-    "(-1, 1.0)": "(-1, 1.0); use hold, target, buy, sell, close or target_percent",
+    "(17, 1.0)": "(17, 1.0); use hold, target, buy, sell, close, target_percent, bracket or cancel",
+    "(-1, 1.0)": "(-1, 1.0); use hold, target, buy, sell, close, target_percent, bracket or cancel",
 }
 RAISING = {
     "return target(1.0 / (i - 7))": "ZeroDivisionError: ",
