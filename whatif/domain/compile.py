@@ -83,9 +83,49 @@ class _Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no type
         return str(self._line)
 
 
+_COMPILED = ("domain", "engines", "indicators", "stats", "strategies")
+"""Rooms whose functions become parts of kernels."""
+
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+@lru_cache(maxsize=4)
+def sources_digest(package: Path = _PACKAGE) -> str:
+    """Return a digest of all sources of the package in a folder that kernels are made of."""
+    files = [path for room in _COMPILED for path in sorted(Path(package, room).rglob("*.py"))]
+    parts = [
+        (path.relative_to(package).as_posix(), hashlib.sha256(path.read_bytes()).digest()) for path in files
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _of_all_sources(locator: Any) -> Any:
+    """Return a locator of numba's that knows a kernel of this package by all that may be a part of it.
+
+    Numba's own looks at the kernel's file alone: a function in another one that has become part of it could
+    change unseen, with an upgrade that leaves the kernel's file as it was.
+    """
+
+    class Stamped(locator):  # type: ignore[misc]  # numba has no types
+        @classmethod
+        def from_function(cls, py_func: Any, py_file: str) -> Any:
+            return (
+                super().from_function(py_func, py_file) if py_func.__module__.startswith("whatif.") else None
+            )
+
+        def get_source_stamp(self) -> Any:
+            return super().get_source_stamp(), sources_digest()
+
+    return Stamped
+
+
 # older versions of numba have it under the second name
 _implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
-_implementation._locator_classes.insert(0, _Packed)
+_implementation._locator_classes[:0] = [
+    _Packed,
+    *(_of_all_sources(one) for one in _implementation._locator_classes if "IPython" not in one.__name__),
+]
 
 # what the first decorator would make, under the lock too: from here on that is for code
 _TARGET = cpu_target.target_context
