@@ -34,7 +34,7 @@ from whatif.strategies import (
     strategy,
     target,
 )
-from whatif.testing import differences, random_bars
+from whatif.testing import bars_of_prices, differences, random_bars
 
 BOTH = ["backtrader", "compiled"]
 BARS = random_bars(7, 400)
@@ -219,9 +219,56 @@ def test_a_refused_order_is_shown_as_it_is_written():
 @pytest.mark.parametrize(
     "params", [{"code": BUY, "limit": 99.0}, {"code": BRACKET, "stop": 1.0}, {"code": CANCEL}]
 )
-def test_overlays_act_on_market_orders_alone(params, engine):
-    with pytest.raises(EngineError, match=r"bar 5 .*which the overlays and latency cannot act on"):
+def test_latency_acts_on_market_orders_alone(params, engine):
+    with pytest.raises(EngineError, match=r"bar 5 .*which latency cannot act on"):
         run_engine(task_of(given, Overlays(latency=2), **params), engine)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_an_exit_of_the_overlays_cancels_what_waits_for_a_price(engine):
+    bars = bars_of_prices([(100.0, 100.0, 100.0, 100.0)] * 3 + [(100.0, 100.0, 90.0, 94.0)] * 4)
+
+    @strategy(scratch=1)
+    def once(i, x, p, s):
+        if i == 1:
+            return buy(1.0), buy(1.0, limit=95.0), sell(1.0, limit=120.0)
+        return hold()
+
+    run = run_engine(BacktestTask([bars], once, {}, overlays=Overlays(stop_loss=0.03)), engine)
+    # bought at 100 and 95; the close of 94 on bar 3 is 3 % below 97.5; the sale at 120 is cancelled with it
+    assert run.fills.row.tolist() == [2, 3, 4]
+    assert run.fills.size.tolist() == [1.0, 1.0, -2.0]
+    assert run.fills.price.tolist() == [100.0, 95.0, 100.0]
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_share_of_the_account_sizes_every_order(engine):
+    bars = bars_of_prices([(100.0, 100.0, 100.0, 100.0)] * 3 + [(100.0, 110.0, 90.0, 100.0)] * 3)
+
+    @strategy()
+    def once(i, x, p, s):
+        if i == 1:
+            return bracket(-3.0, stop=105.0, target=95.0), buy(7.0, limit=92.0), target(0.0)
+        return hold()
+
+    task = BacktestTask([bars], once, {}, Execution(cash=1000.0), overlays=Overlays(percent_of_equity=0.5))
+    run = run_engine(task, engine)
+    # half of 1000 is five units at 100, on the side that was asked for
+    assert run.fills.size.tolist() == [-5.0, 5.0, 5.0]
+    assert run.fills.price.tolist() == [100.0, 105.0, 92.0]
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_what_breaks_a_rule_is_refused_under_overlays_too(engine):
+    overlays = Overlays(percent_of_equity=0.5, stop_loss=0.01)
+    with pytest.raises(EngineError, match=r"returned buy\(nan, limit=50\)|returned the intent"):
+        run_engine(task_of(given_nan, overlays), engine)
+
+
+@strategy()
+def given_nan(i, x, p, s):
+    """Answer with no number of units."""
+    return buy(x.close[i] * math.nan, limit=50.0)
 
 
 @pytest.mark.parametrize("engine", BOTH)
@@ -253,6 +300,18 @@ def test_a_tie_of_one_order_is_refused(engine):
 
     with pytest.raises(EngineError, match="oco ties two orders or more that buy, sell or are brackets"):
         run_engine(task_of(tied), engine)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_bracket_of_no_units_places_nothing(engine):
+    @strategy()
+    def nothing(i, x, p, s):
+        c, none = x.close[i], 0.0 * s.pending
+        return bracket(none, stop=c * 0.9), bracket(-none, stop=c * 1.1), target(s.pending)
+
+    run = run_engine(task_of(nothing), engine)
+    assert len(run.fills) == 0
+    assert run.margin_rejected == 0
 
 
 def test_market_orders_in_a_tuple_need_no_keyword():

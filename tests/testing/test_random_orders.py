@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.engines import run_engine
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec
@@ -161,6 +164,25 @@ def test_plain_backtrader_is_the_third_witness_of_every_kind_of_order(engine, to
         assert unlike_plain(run, played_orders(task)) == []
 
     agree()
+    told(count)
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(SLOW // 5, marks=pytest.mark.slow)])
+def test_two_brokers_one_answer_to_orders_under_overlays(examples, told) -> None:
+    count = Count()
+    for seed in range(examples):
+        rng = np.random.default_rng(seed)
+        overlays = Overlays(
+            stop_loss=[None, 0.01, 0.002][rng.integers(3)],
+            take_profit=[None, 0.01, 0.003][rng.integers(3)],
+            max_bars_held=[None, 3, 8][rng.integers(3)],
+            percent_of_equity=[None, 0.5, 1.0][rng.integers(3)],
+        )
+        task = replace(random_order_case(seed, max_bars=120).task(), overlays=overlays)
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}, {overlays}"
+        with suppress(EngineError):
+            count.add(run_engine(task, "compiled"))
+    assert count.fills > 15 * examples
     told(count)
 
 

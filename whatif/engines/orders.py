@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from whatif.domain import inlinable
+from whatif.domain import inlinable, inlinable_lean
+from whatif.engines.language.order_answers import NAN, WIDTH, order_at
 from whatif.errors import EngineError
 from whatif.strategies import (
     BRACKET,
@@ -19,9 +20,14 @@ from whatif.strategies import (
     SESSION,
     TARGET,
     TARGET_PERCENT,
+    WAITING_FOR_PRICE,
     Order,
+    OverlayRules,
     fields_filled,
+    has_to_leave,
+    sized,
 )
+from whatif.typing import FloatArray
 
 LARGEST_SIZE = 2.0**53
 """Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
@@ -77,9 +83,10 @@ def order_fault(order: Order, close: float) -> int:
         return BAD_CLOSE if at_close != 1 or filled & ~(_AT_CLOSE | _VALID) != 0 or code == BRACKET else FINE
     if code == BRACKET:
         entry = close if filled & _LIMIT == 0 else limit
-        side = 1.0 if amount >= 0.0 else -1.0
+        side = 1.0 if amount > 0.0 else -1.0 if amount < 0.0 else 0.0
         none = filled & (_STOP | _TARGET) == 0
-        if none or side * (stop - entry) >= 0.0 or side * (entry - target) >= 0.0:
+        wrong = side * (stop - entry) >= 0.0 or side * (entry - target) >= 0.0
+        if none or (wrong and side != 0.0):
             return BAD_BRACKET
         return BAD_VALID if valid != 0 and filled & _LIMIT == 0 else FINE
     trails = filled & (_TRAIL | _TRAIL_PERCENT) != 0
@@ -98,6 +105,62 @@ def is_code(code: object) -> bool:
 def is_market(order: Order) -> bool:
     """Return whether an order says no more than a pair of code and amount."""
     return is_code(order.code) and order.code <= TARGET_PERCENT and not fields_filled(order)
+
+
+@inlinable_lean
+def overlay_orders(
+    desk: FloatArray,
+    count: int,
+    close: float,
+    account: tuple[float, float, float, int],
+    bars_held: int,
+    value: float,
+    waiting: int,
+    minutes_to_close: int,
+    rules: OverlayRules,
+) -> int:
+    """Turn the orders of a bar into those that the overlays leave of them; return how many that are.
+
+    Exits come before what the step asks for, as in `whatif.strategies.apply_overlays`: orders that wait for
+    a price are cancelled, and the position is left. Then `percent_of_equity` sizes each order. What breaks a
+    rule is left as it is.
+
+    Parameters
+    ----------
+    desk : float64 array (MAX_ANSWERED * WIDTH,)
+        The orders; written to.
+    count, waiting : int
+        Orders on the desk, and orders of the symbol that wait.
+    close : float
+        Close of the bar.
+    account : tuple of float, float, float, int
+        Cash, units held, their average price, and the row on which the position was opened.
+    bars_held, value, minutes_to_close : int, float, int
+        As `whatif.strategies.State` has them.
+    rules : OverlayRules
+        What is on.
+    """
+    _, size, entry_price, _ = account
+    if count > MAX_ANSWERED:
+        return count
+    for k in range(count):
+        if order_fault(order_at(desk, k), close) != FINE:
+            return count  # which is refused
+    flat = minutes_to_close <= rules.flat_before_close
+    leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
+    if flat or leaves:
+        for k in range(2 * WIDTH):
+            desk[k] = NAN
+        desk[0], desk[1], desk[WIDTH], desk[WIDTH + 1] = CANCEL, WAITING_FOR_PRICE, CLOSE, 0.0
+        desk[WIDTH - 2], desk[WIDTH - 1], desk[2 * WIDTH - 2], desk[2 * WIDTH - 1] = 0.0, 0.0, 0.0, 0.0
+        if leaves:
+            return 2
+        return 1 if waiting > 0 else 0
+    for k in range(count):
+        at = k * WIDTH
+        code, amount = sized(int(desk[at]), desk[at + 1], close, size, value, rules)
+        desk[at], desk[at + 1] = code, amount
+    return count
 
 
 _RULES = {
@@ -165,8 +228,8 @@ def shown(order: Order) -> str:
 def refused_overlaid(where: str) -> EngineError:
     """Return the error for an order that overlays cannot act on."""
     return EngineError(
-        f"{where}: the step returned orders with prices, cancel, or several orders, which the overlays and "
-        "latency cannot act on; leave the overlays out, or answer with market orders"
+        f"{where}: the step returned orders with prices, cancel, or several orders, which latency cannot act "
+        "on; leave latency out, or answer with one market order"
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         STATE_FIELDS,
         TARGET,
         TARGET_PERCENT,
+        WAITING_FOR_PRICE,
         Answer,
         Intent,
         Order,
@@ -46,7 +47,15 @@ if TYPE_CHECKING:
     from whatif.strategies.loading import AnyStrategy, resolve, strategy_file
     from whatif.strategies.lookup import resolved
     from whatif.strategies.origin import is_installed
-    from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
+    from whatif.strategies.overlays import (
+        OverlayRules,
+        apply_overlays,
+        delay,
+        has_to_leave,
+        overlay_memory,
+        overlay_rules,
+        sized,
+    )
     from whatif.strategies.params import Param, Value
     from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
     from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
@@ -61,13 +70,13 @@ else:
             "identity": "identity_of",
             "intents": (
                 "Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE OCO ORDER_FIELDS Order "
-                "SELL SESSION STATE_FIELDS State TARGET TARGET_PERCENT bracket buy cancel close "
-                "fields_filled flattened hold oco sell several target target_percent"
+                "SELL SESSION STATE_FIELDS State TARGET TARGET_PERCENT WAITING_FOR_PRICE bracket buy cancel "
+                "close fields_filled flattened hold oco sell several target target_percent"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",
             "origin": "is_installed",
-            "overlays": "OverlayRules apply_overlays delay overlay_memory overlay_rules",
+            "overlays": "OverlayRules apply_overlays delay has_to_leave overlay_memory overlay_rules sized",
             "params": "Param Value",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",
             "reads": "GLOBAL IMPORT Read reads_of",

@@ -178,6 +178,10 @@ def oco(*orders: Answer) -> tuple[Any, ...]:
     return (Order(OCO, float(len(orders))), *orders)
 
 
+WAITING_FOR_PRICE = 1.0
+"""As the amount of a cancellation: market orders that wait are left alone."""
+
+
 def cancel() -> Order:
     """Cancel all orders in this symbol that the broker holds from earlier bars."""
     return Order(CANCEL, 0.0)

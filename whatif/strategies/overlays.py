@@ -12,6 +12,7 @@ import numpy as np
 
 from whatif.domain import Overlays, inlinable, inlinable_lean
 from whatif.strategies.intents import (
+    BRACKET,
     BUY,
     CLOSE,
     HOLD,
@@ -171,9 +172,32 @@ def apply_overlays(
         return (CLOSE if held else HOLD, 0.0)
     if held and has_to_leave(close, size, entry_price, bars_held, rules):
         return (CLOSE, 0.0)
+    return sized(code, amount, close, size, value, rules)
+
+
+@inlinable_lean
+def sized(code: int, amount: float, close: float, size: float, value: float, rules: OverlayRules) -> Intent:
+    """Return an intent with the size that `percent_of_equity` gives it.
+
+    Parameters
+    ----------
+    code, amount : int, float
+        Of an intent or an order.
+    close, size, value : float
+        As `apply_overlays` takes them.
+    rules : OverlayRules
+        What is on.
+
+    Returns
+    -------
+    tuple of int and float
+        As they are if it is off; else as `apply_overlays` says, a bracket like a buy or sell of its side.
+    """
     share = rules.percent_of_equity
-    if share != share or amount == 0.0 or code not in (TARGET, BUY, SELL):
+    if share != share or amount == 0.0 or code not in (TARGET, BUY, SELL, BRACKET):
         return (code, amount)
+    if code == BRACKET and amount < 0.0:
+        return (code, 0.0 - units_for_share(share, value, close))
     if code != TARGET:
         return (code, units_for_share(share, value, close))
     if amount > 0.0:

@@ -22,6 +22,7 @@ from whatif.engines.arrays import session_ends, session_minutes, step_arrays, st
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.closing import check_flat
+from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
     BAD_GROUP,
@@ -30,6 +31,7 @@ from whatif.engines.orders import (
     is_code,
     is_market,
     order_fault,
+    overlay_orders,
     refused_count,
     refused_intent,
     refused_order,
@@ -52,12 +54,15 @@ from whatif.strategies import (
     SESSION,
     TARGET,
     TARGET_PERCENT,
+    WAITING_FOR_PRICE,
     Intent,
     Order,
     State,
     StrategySpec,
     apply_overlays,
     delay,
+    flattened,
+    hold,
     overlay_memory,
     overlay_rules,
     several,
@@ -211,10 +216,10 @@ class _OrderPlacer:
         )
         return orders[0]
 
-    def cancel_all(self, feed: _Feed) -> None:
+    def cancel_all(self, feed: _Feed, market_too: bool) -> None:
         """Cancel all orders in a symbol that have been accepted."""
         for order in list(self.broker.pending):
-            if order.data is feed:
+            if order.data is feed and (market_too or order.exectype != order.Market):
                 self.broker.cancel(order)
 
     def waiting(self, feed: _Feed) -> int:
@@ -306,6 +311,18 @@ class _SymbolState:
         end, dates = self.session_end(row), self.feed.datetime.values
         return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
 
+    def overlay_orders(self, orders: list[Order]) -> list[Order]:
+        """Return what the overlays leave of the orders of the present bar."""
+        if not all(is_code(order.code) for order in orders):
+            return orders  # which is refused
+        s, desk = self.state, np.zeros(MAX_ANSWERED * WIDTH)
+        count = write_orders(desk, 0, tuple(orders))
+        account = s.cash, s.size, s.entry_price, self.opened_row
+        rest = s.bars_held, s.value, s.pending, s.minutes_to_close
+        count = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules)
+        # what there is no room for is refused
+        return [order_at(desk, k) for k in range(count)] if count <= MAX_ANSWERED else orders
+
     def overlay(self, row: int, code: int, amount: float) -> Intent:
         """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
         s = self.state
@@ -355,7 +372,7 @@ def _loop(
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
-    overlaid = symbols[0].overlaid
+    overlaid, answers_orders = symbols[0].overlaid, spec.answers_orders
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             symbols[k].feed.cursor.row = row
@@ -375,20 +392,22 @@ def _loop(
             try:
                 answer = step(row, symbol.arrays, params, state)
                 orders = several(answer)
-                code, amount = answer if orders is None else orders[0][:2]
+                if answers_orders and overlaid and not symbol.latency:
+                    orders = symbol.overlay_orders(flattened(answer))
+                code, amount = answer if orders is None else orders[0][:2] if orders else hold()
             except (Exception, SystemExit) as error:
                 raise _step_failed(spec, symbol, row, error) from error
             if symbol.cursor.refused:
                 raise _step_failed(spec, symbol, row, IndexError(symbol.cursor.refused))
-            if orders is not None and not (len(orders) == 1 and is_market(orders[0])):
-                if overlaid:
+            if orders and not (len(orders) == 1 and is_market(orders[0])):
+                if symbol.latency:
                     raise refused_overlaid(_where(spec, symbol, row))
                 _place_orders(spec, symbol, row, orders, placer)
                 continue
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
                 _check_intent(spec, symbol, row, code, amount)
-            if overlaid:
+            if overlaid and (symbol.latency or not answers_orders):
                 code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
                 _place(spec, symbol, row, code, float(amount), placer)
@@ -432,7 +451,7 @@ def _place_orders(
         if order.code == OCO:
             tied, leader = int(order.amount), None
         elif order.code == CANCEL:
-            placer.cancel_all(feed)
+            placer.cancel_all(feed, order.amount != WAITING_FOR_PRICE)
         elif order.code in (BUY, SELL, BRACKET):
             if not abs(order.amount) <= LARGEST_SIZE:
                 raise refused_size(where, order.amount)

@@ -39,7 +39,7 @@ from whatif.engines.compiled.step_placeholder import (
     step,
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
-from whatif.engines.orders import LARGEST_SIZE
+from whatif.engines.orders import LARGEST_SIZE, overlay_orders
 from whatif.strategies import (
     HOLD,
     MAX_ANSWERED,
@@ -79,10 +79,8 @@ def ask_step_python(
         Where the call's places lie, see `whatif.engines.compiled.calling.PLACES`.
     account : Account
         After the fills of row `begin`.
-    value : float
-        What the account is worth while it holds nothing.
-    waiting : int
-        Orders that the broker holds.
+    value, waiting : float, int
+        What the account is worth while it holds nothing, and orders that the broker holds.
     costs, rules, latency
         Of the configuration.
 
@@ -97,11 +95,10 @@ def ask_step_python(
     minutes, to_closes = whole_at(places[MINUTE], stop), whole_at(places[TO_CLOSE], stop)
     scratch = room_at(places[SCRATCH], places[SCRATCH_LENGTH])
     memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
-    x = arrays_of(series)
-    p = params_of(places[COLUMNS], run)
+    x, p = arrays_of(series), params_of(places[COLUMNS], run)
     cash, size, price, opened_row = account
     desk = room_at(places[DESK], MAX_ANSWERED * WIDTH)
-    code, amount, held, count = HOLD, 0.0, 0, 1
+    code, amount, held, count, plain = HOLD, 0.0, 0, 1, True
     for i in range(max(begin, lookback), halt):
         now = value
         if size != 0.0:
@@ -111,15 +108,18 @@ def ask_step_python(
         state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
+            if OVERLAID and latency == 0:
+                count = overlay_orders(desk, count, x.close[i], account, held, now, waiting, to_close, rules)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
+            if latency == 0 and count > 0 and not (code == HOLD and plain):
+                return Asked(i, 0, count, 0.0, 1.0)
+            if latency == 0:
+                continue
         else:
             code, asked = step(i, seen_of(series, i), p, state)
-            plain = True
         if code == HOLD and plain and not OVERLAID:
             continue
-        if ORDERS and not OVERLAID:
-            return Asked(i, 0, count, 0.0, 1.0)
         amount = float(asked)
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else OVERLAID_ORDERS, code, amount, 0.0)

@@ -35,7 +35,18 @@ from whatif.engines.compiled.broker import (
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
 from whatif.engines.orders import BAD_GROUP, LARGEST_SIZE, order_fault
-from whatif.strategies import BRACKET, BUY, CANCEL, HOLD, MAX_ANSWERED, OCO, SELL, SESSION, Order
+from whatif.strategies import (
+    BRACKET,
+    BUY,
+    CANCEL,
+    HOLD,
+    MAX_ANSWERED,
+    OCO,
+    SELL,
+    SESSION,
+    WAITING_FOR_PRICE,
+    Order,
+)
 from whatif.typing import FloatArray, IntArray
 
 WORKING = 17
@@ -240,10 +251,11 @@ def left_over(working: FloatArray, waiting: int) -> int:
 
 
 @inlinable_lean
-def cancel_all(working: FloatArray, waiting: int) -> int:
+def cancel_all(working: FloatArray, waiting: int, market_too: bool) -> int:
     """Cancel all orders but those whose cash is not checked yet; return how many are left."""
     for k in range(waiting):
-        if working[k, STATE] not in (ENDED, SUBMITTED):
+        meant = market_too or working[k, KIND] != MARKET
+        if meant and working[k, STATE] not in (ENDED, SUBMITTED):
             end_order(working, waiting, k)
     return left_over(working, waiting)
 
@@ -297,7 +309,7 @@ def place_answer(
         if code == HOLD:
             continue
         if code == CANCEL:
-            waiting = cancel_all(book.working, waiting)
+            waiting = cancel_all(book.working, waiting, amount != WAITING_FOR_PRICE)
             continue
         size = amount
         if code != BRACKET:
