@@ -81,7 +81,6 @@ def test_flaw_02_chronology_is_never_that_of_arrival() -> None:
 
 
 @pytest.mark.spark
-@pytest.mark.slow
 def test_flaw_03_no_fold_is_random_and_no_neighbour_leaks(spark) -> None:
     from whatif.training.fit import training_rows
     from whatif.training.spec import model_spec
@@ -137,7 +136,6 @@ keep: {trades: 0, equity: 0}
 
 
 @pytest.mark.spark
-@pytest.mark.slow
 def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_path: Path) -> None:
     """Change every bar of the test window: the same ranking and the same choice, another test figure."""
     from whatif.lake.tables import BARS
@@ -173,7 +171,6 @@ def test_flaw_08_the_test_window_tells_and_never_chooses(spark, lake_home, tmp_p
 
 
 @pytest.mark.spark
-@pytest.mark.slow
 def test_flaw_25_no_label_reaches_over_the_boundary(spark) -> None:
     """Forty percent of 1,000 bars train, and a label reads five bars ahead."""
     from whatif.training.fit import training_rows

@@ -221,7 +221,6 @@ class TestStart:
         assert (tmp_path / "home" / "lake" / "whatif" / "bars").is_dir()
 
     @pytest.mark.spark
-    @pytest.mark.slow
     def test_a_catalog_of_the_launcher_that_pyiceberg_would_miss_is_refused(self, tmp_path: Path) -> None:
         env = {**os.environ, "WHATIF_HOME": str(tmp_path / "home"), "PYSPARK_PYTHON": sys.executable}
         submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]
@@ -237,7 +236,6 @@ class TestStart:
         assert "WHATIF_CATALOG_PROPERTIES" in done.stdout + done.stderr
 
     @pytest.mark.spark
-    @pytest.mark.slow
     def test_a_session_that_was_started_without_iceberg(self, tmp_path: Path) -> None:
         script = (
             "from pyspark.sql import SparkSession\n"
@@ -253,7 +251,6 @@ class TestStart:
         assert "was started without Iceberg" in done.stderr
 
     @pytest.mark.spark
-    @pytest.mark.slow
     def test_a_thread_of_its_own_gets_the_same_session(self, spark, lake_home) -> None:
         got = []
         thread = threading.Thread(target=lambda: got.append(get_spark(lake_home)))

@@ -45,7 +45,6 @@ def test_spark_verifies_the_checksum_of_every_page(spark, lake_home, stored: Pat
         read_arrow(current_pin(lake_home, "numbers"), ["v"])
 
 
-@pytest.mark.slow
 def test_a_table_that_was_mended_can_be_written(spark, lake_home, stored: Path) -> None:
     append(spark, lake_home, NUMBERS, spark.createDataFrame([(9_000, 1.0)], "n int, v double"))
     newest = {task.file.file_path for task in open_table(lake_home, "numbers").scan().plan_files()}
@@ -59,7 +58,6 @@ def test_a_table_that_was_mended_can_be_written(spark, lake_home, stored: Path) 
     assert examine(lake_home) == []
 
 
-@pytest.mark.slow
 def test_a_table_of_a_clock_ahead_is_written_after_the_repair(spark, lake_home, stored: Path) -> None:
     opened = open_table(lake_home, "numbers")
     path = Path(opened.metadata_location.removeprefix("file:"))

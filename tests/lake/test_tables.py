@@ -57,14 +57,12 @@ class TestCreate:
             assert len(table.spec().fields) == len(spec.partitioning)
         assert str(open_table(lake_home, "bars").spec().fields[0].transform) == "month"
 
-    @pytest.mark.slow
     def test_again_changes_nothing(self, spark, lake_home) -> None:
         create_tables(spark, lake_home, [BARS])
         before = open_table(lake_home, "bars").metadata_location
         create_tables(spark, lake_home, [BARS])
         assert open_table(lake_home, "bars").metadata_location == before
 
-    @pytest.mark.slow
     def test_a_column_that_a_newer_version_brought_is_added(self, spark, lake_home) -> None:
         create_tables(spark, lake_home, [PAIRS])
         append(spark, lake_home, PAIRS, frame(spark, ("a", 1, 1.0)))
@@ -72,7 +70,6 @@ class TestCreate:
         table = read_arrow(current_pin(lake_home, "pairs"), ["k", "note"])
         assert table.to_pylist() == [{"k": "a", "note": None}]
 
-    @pytest.mark.slow
     def test_a_new_key_is_refused(self, spark, lake_home) -> None:
         create_tables(spark, lake_home, [PAIRS])
         with pytest.raises(LakeError, match="part of its key"):
@@ -80,7 +77,6 @@ class TestCreate:
                 spark, lake_home, [TableSpec("pairs", (*PAIRS.columns, ("z", "int")), key=("k", "n", "z"))]
             )
 
-    @pytest.mark.slow
     def test_features(self, spark, lake_home) -> None:
         create_tables(spark, lake_home, [features_table("features_s1", ["ema_10"], {"label": "double"})])
         assert spark.table("lake.whatif.features_s1").columns == ["symbol", "ts", "ema_10", "label"]
@@ -114,14 +110,12 @@ class TestWrite:
         assert rows(lake_home) == [("a", 1, 5.0), ("a", 2, 2.0), ("a", 3, 3.0), ("b", 1, 7.0)]
         assert snapshots(lake_home) == before + 1
 
-    @pytest.mark.slow
     def test_columns_may_come_in_any_order_and_must_all_come(self, spark, lake_home) -> None:
         append(spark, lake_home, PAIRS, frame(spark, ("a", 1, 1.0)).select("v", "n", "k"))
         assert rows(lake_home) == [("a", 1, 1.0)]
         with pytest.raises(LakeError, match="lack v"):
             append(spark, lake_home, PAIRS, frame(spark, ("a", 1, 1.0)).drop("v"))
 
-    @pytest.mark.slow
     def test_properties_of_a_snapshot(self, spark, lake_home) -> None:
         append(spark, lake_home, PAIRS, frame(spark, ("a", 1, 1.0)), {"whatif.bars-snapshot": "11"})
         replace_rows(spark, lake_home, PAIRS, frame(spark, ("b", 1, 1.0)), {"whatif.bars-snapshot": "12"})
@@ -133,17 +127,14 @@ class TestWrite:
         assert [row.k for row in read_pinned(spark, lake_home, old).collect()] == ["a"]
         assert [row.k for row in read_pinned(spark, lake_home, new).collect()] == ["b"]
 
-    @pytest.mark.slow
     def test_no_key_no_merge(self, spark, lake_home) -> None:
         with pytest.raises(LakeError, match="append them"):
             insert_missing(spark, lake_home, replace(PAIRS, key=()), frame(spark, ("a", 1, 1.0)))
 
-    @pytest.mark.slow
     def test_no_view_is_left_behind(self, spark, lake_home) -> None:
         insert_missing(spark, lake_home, PAIRS, frame(spark, ("a", 1, 1.0)))
         assert [view for view in spark.catalog.listTables() if view.isTemporary] == []
 
-    @pytest.mark.slow
     def test_a_second_writer_is_told_who_is_writing(self, spark, lake_home) -> None:
         hold = (
             "import sys, time; from pathlib import Path; from whatif.lake import writer_lock; "

@@ -301,37 +301,13 @@ def test_one_that_breaks_its_contract_stores_nothing(own, market, spark, model: 
     [
         (Faulty, "length", r"it predicts one value for each row: \(600,\), not \(599,\)"),
         (OnSpark, "fitted", r"fit returns a whatif\.models\.Fitted, not a dict"),
-        pytest.param(OnSpark, "importances", r"it gives 1 importances of 3 columns", marks=pytest.mark.slow),
-        pytest.param(
-            OnSpark,
-            "columns",
-            r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            OnSpark, "fewer", r"it predicts one value for each row: 600, not 590", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            OnSpark, "other", r"it predicts the rows that it was asked, not others", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            OnSpark,
-            "null",
-            r"its predictions are finite where all features are there, and 10 of 600 are not",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            OnSpark,
-            "float",
-            r"it predicts a double column 'prediction', which is float",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            OnSpark,
-            "column",
-            r"it predicts a double column 'prediction', which is not there",
-            marks=pytest.mark.slow,
-        ),
+        (OnSpark, "importances", r"it gives 1 importances of 3 columns"),
+        (OnSpark, "columns", r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)"),
+        (OnSpark, "fewer", r"it predicts one value for each row: 600, not 590"),
+        (OnSpark, "other", r"it predicts the rows that it was asked, not others"),
+        (OnSpark, "null", r"its predictions are finite where all features are there, and 10 of 600 are not"),
+        (OnSpark, "float", r"it predicts a double column 'prediction', which is float"),
+        (OnSpark, "column", r"it predicts a double column 'prediction', which is not there"),
     ],
 )
 def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule: str, said: str) -> None:

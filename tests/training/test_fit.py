@@ -93,7 +93,6 @@ def test_rows_are_purged_by_the_end_of_their_label(spark) -> None:
     assert sorted(kept["ts"].dt.tz_localize("UTC")) == [at(us(text)) for text in expected]
 
 
-@pytest.mark.slow
 def test_the_number_of_rows_by_hand(rows: pd.DataFrame, forest: Trained) -> None:
     own = rows[complete(rows) & rows["label_return"].notna()]
     assert forest.fitted.rows == int((own["label_end"] <= at(TRAIN.end_us)).sum())
@@ -113,7 +112,6 @@ def test_the_same_rows_give_the_same_forest(spark, rows: pd.DataFrame, forest: T
     assert "\n".join(other.splitlines()[1:]) != body[0]
 
 
-@pytest.mark.slow
 def test_parameters_reach_the_forest(spark, rows: pd.DataFrame) -> None:
     forest = {"bins": 8, "min_leaf": 9, "feature_subset": "all", "seed": 3}
     model = train(on_spark(spark, rows), spec(**forest)).fitted.model
@@ -129,7 +127,6 @@ def test_parameters_reach_the_forest(spark, rows: pd.DataFrame) -> None:
     assert {name: found[name] for name in wanted} == wanted
 
 
-@pytest.mark.slow
 def test_a_model_of_some_features(spark, rows: pd.DataFrame) -> None:
     one = spec(features=["close", "roc(3)"])
     assert one.columns == ("close", "roc_3")
@@ -159,7 +156,7 @@ def test_predictions_begin_with_validate_and_need_every_feature(
     assert rows[after]["label_return"].isna().any()
 
 
-@pytest.mark.parametrize("target", ["return", pytest.param("level", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("target", ["return", "level"])
 def test_validation_metrics_by_numpy(spark, rows: pd.DataFrame, forest: Trained, target: str) -> None:
     trained = forest if target == "return" else train(on_spark(spark, rows), spec(target=target))
     scored = predict(on_spark(spark, rows), trained, VALIDATE.start_us, 1).persist()
@@ -185,7 +182,6 @@ def test_validation_metrics_by_numpy(spark, rows: pd.DataFrame, forest: Trained,
     scored.unpersist()
 
 
-@pytest.mark.slow
 def test_metrics_of_nothing_are_nan(spark, rows: pd.DataFrame, forest: Trained) -> None:
     scored = predict(on_spark(spark, rows), forest, VALIDATE.start_us, 1)
     nowhere = Window("validate", us("2013-10-12T13:30"), us("2013-10-12T20:00"))
@@ -194,7 +190,6 @@ def test_metrics_of_nothing_are_nan(spark, rows: pd.DataFrame, forest: Trained) 
     assert all(np.isnan(value) for name, value in found.items() if name != "rows")
 
 
-@pytest.mark.slow
 def test_a_forest_that_sees_the_answer_is_right(spark) -> None:
     """The label follows from `close` alone: two levels, learnt without error (what scikit-learn does too)."""
     from sklearn.ensemble import RandomForestRegressor

@@ -127,7 +127,6 @@ def test_what_goes_is_not_restored_by_what_goes_too(
 
 
 @pytest.mark.spark
-@pytest.mark.slow
 def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
     dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
     assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)

@@ -88,7 +88,7 @@ class TestChoice:
     [
         {},
         pytest.param({"engine": "backtrader", "overlays": {"stop_loss": 0.002}}, marks=pytest.mark.slow),
-        pytest.param({"portfolio": "shared", "engine": "backtrader"}, marks=pytest.mark.slow),
+        {"portfolio": "shared", "engine": "backtrader"},
         pytest.param(
             {"strategy": {"name": "breakout", "params": {"size": 50.0}}, "axes": {"period": [5, 9]}},
             marks=pytest.mark.slow,
@@ -127,7 +127,6 @@ def test_one_runner_goes_on_where_the_other_stopped(spark, market: LakeLocation,
 
 
 @pytest.mark.spark
-@pytest.mark.slow
 def test_failed_rows_are_tried_again_locally(spark, market: LakeLocation, make_study, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     flag = tmp_path / "flag"
