@@ -232,8 +232,8 @@ _WAITING = (
     ),
     (
         "cancel reaches orders that are not checked",
-        "if working[k, STATE] not in (ENDED, SUBMITTED):",
-        "if working[k, STATE] != ENDED:",
+        "if meant and working[k, STATE] not in (ENDED, SUBMITTED):",
+        "if meant and working[k, STATE] != ENDED:",
     ),
     (
         "a triggered stop-limit forgets it",
