@@ -267,11 +267,7 @@ _WAITING = (
         "row[KIND] == STOP_TRAIL_LIMIT",
     ),
     ("a refusal of an order that waits is not counted", "rejected += 1 if refused else 0", "rejected += 0"),
-    (
-        "cash is always checked",
-        "    if broker.checksubmit:\n        rejected",
-        "    if True:\n        rejected",
-    ),
+    ("cash is always checked", "state = SUBMITTED if broker.checksubmit else ACTIVE", "state = SUBMITTED"),
     (
         "an order of several is not for the rest",
         "        if tied > 0:\n            tied -= 1",

@@ -11,6 +11,27 @@ THOUSAND = Execution(cash=1000.0)
 
 LIMITS = (
     Golden(
+        "a limit that the bar just touches fills",
+        (HUNDRED, bar(100.0, 102.0, 98.0, 100.0), HUNDRED),
+        {0: (buy(1.0, limit=98.0), sell(1.0, limit=102.0))},
+        THOUSAND,
+        (Fill(1, 0.0, 1.0, 98.0), Fill(1, -1.0, 0.0, 102.0)),
+        cash=(1000.0, 1004.0, 1004.0),
+        value=(1000.0, 1004.0, 1004.0),
+        trades=((4.0, 4.0),),
+    ),
+    Golden(
+        "a limit at the open fills there",
+        (HUNDRED, bar(100.0, 102.0, 100.0, 102.0), HUNDRED),
+        {0: (buy(1.0, limit=100.0), sell(1.0, limit=100.0))},
+        # the open slips by a tenth, and is brought back to the limit
+        Execution(cash=1000.0, slippage=0.1),
+        (Fill(1, 0.0, 1.0, 100.0), Fill(1, -1.0, 0.0, 100.0)),
+        cash=(1000.0, 1000.0, 1000.0),
+        value=(1000.0, 1000.0, 1000.0),
+        trades=((0.0, 0.0),),
+    ),
+    Golden(
         "a limit inside the bar fills at the limit, one that the bar opens beyond at the open",
         (HUNDRED, bar(100.0, 101.0, 98.0, 99.0), bar(96.0, 97.0, 95.0, 97.0)),
         {0: (buy(2.0, limit=99.0), buy(1.0, limit=97.5))},
@@ -63,6 +84,26 @@ LIMITS = (
 
 STOPS = (
     Golden(
+        "a stop that the bar just touches fills",
+        (HUNDRED, bar(100.0, 102.0, 98.0, 100.0), HUNDRED),
+        {0: (buy(1.0, stop=102.0), sell(1.0, stop=98.0))},
+        THOUSAND,
+        (Fill(1, 0.0, 1.0, 102.0), Fill(1, -1.0, 0.0, 98.0)),
+        cash=(1000.0, 996.0, 996.0),
+        value=(1000.0, 996.0, 996.0),
+        trades=((-4.0, -4.0),),
+    ),
+    Golden(
+        "a stop at the open is passed there, and does not slip where opens do not",
+        (HUNDRED, bar(100.0, 102.0, 98.0, 100.0), HUNDRED),
+        {0: (buy(1.0, stop=100.0), sell(1.0, stop=100.0))},
+        Execution(cash=1000.0, slippage=0.01, slip_open=False),
+        (Fill(1, 0.0, 1.0, 100.0), Fill(1, -1.0, 0.0, 100.0)),
+        cash=(1000.0, 1000.0, 1000.0),
+        value=(1000.0, 1000.0, 1000.0),
+        trades=((0.0, 0.0),),
+    ),
+    Golden(
         "a stop inside the bar fills at the stop, one that the bar opens beyond at the open",
         (HUNDRED, bar(100.0, 102.0, 99.0, 101.5), bar(104.0, 105.0, 104.0, 105.0)),
         {0: (buy(1.0, stop=101.0), buy(1.0, stop=103.0))},
@@ -100,6 +141,16 @@ STOPS = (
         cash=(1000.0, 1000.0, 898.0),
         # 898 + 101
         value=(1000.0, 1000.0, 999.0),
+    ),
+    Golden(
+        "a stop-limit that slips out of the bar which triggers it is a limit order from then on",
+        (HUNDRED, bar(100.0, 101.5, 99.0, 101.0), bar(100.5, 100.75, 100.25, 100.5)),
+        {0: buy(1.0, stop=101.0, limit=101.25)},
+        # 101 * 1.01 is above 101.5; opens do not slip
+        Execution(cash=1000.0, slippage=0.01, slip_open=False, slip_match=False, slip_limit=False),
+        (Fill(2, 0.0, 1.0, 100.5),),
+        cash=(1000.0, 1000.0, 899.5),
+        value=(1000.0, 1000.0, 1000.0),
     ),
     Golden(
         "a trail follows the close, after the bar was tried with the stop from before",
