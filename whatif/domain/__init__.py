@@ -8,7 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.domain.bars import PRICE_FIELDS, Bars, bar_ends
-    from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step
+    from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step, sources_digest
     from whatif.domain.execution import Execution, execution_from_mapping
     from whatif.domain.fills import Fills, positions, write_trips
     from whatif.domain.frames import (
@@ -82,7 +82,7 @@ else:
         __name__,
         {
             "bars": "Bars PRICE_FIELDS bar_ends",
-            "compile": "jit jit_lean jit_step inlinable inlinable_lean",
+            "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
             "memory": "room_at view_at whole_at",
             "execution": "Execution execution_from_mapping",
             "fills": "Fills positions write_trips",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,12 @@ class _Locked(event.Listener):  # type: ignore[misc]  # numba has no types
         """Do nothing: a listener has to have both."""
 
 
+def _archive_of(names: Mapping[str, Any]) -> str:
+    """Return the archive that a module with these globals is imported from; "" if it is a file."""
+    loader = names.get("__loader__")
+    return loader.archive if isinstance(loader, zipimporter) else ""
+
+
 @lru_cache(maxsize=8)
 def _content(archive: str) -> str:
     with ZipFile(archive) as opened:
@@ -61,11 +67,11 @@ class _Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no type
 
     @classmethod
     def from_function(cls, py_func: Any, _py_file: str) -> _Packed | None:
-        loader = py_func.__globals__.get("__loader__")
-        if not isinstance(loader, zipimporter):
+        archive = _archive_of(py_func.__globals__)
+        if not archive:
             return None
         try:
-            found = cls(py_func, _content(loader.archive), Path.home() / ".cache")
+            found = cls(py_func, _content(archive), Path.home() / ".cache")
             make_private(Path(found.get_cache_path()))
             found.ensure_cache_path()
         except (OSError, RuntimeError):  # no home, or none that may be written to
@@ -92,7 +98,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 @lru_cache(maxsize=4)
 def sources_digest(package: Path = _PACKAGE) -> str:
-    """Return a digest of all sources of the package in a folder that kernels are made of."""
+    """Return a digest of all sources of the package in a folder that kernels are made of.
+
+    Of this package in an archive, it is one of all that the archive holds.
+    """
+    archive = _archive_of(globals())
+    if archive and package == _PACKAGE:
+        return _content(archive)
     files = [path for room in _COMPILED for path in sorted(Path(package, room).rglob("*.py"))]
     parts = [
         (path.relative_to(package).as_posix(), hashlib.sha256(path.read_bytes()).digest()) for path in files

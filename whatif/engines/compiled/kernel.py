@@ -23,14 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from whatif.domain import PRICE_FIELDS, jit_step
-from whatif.engines import orders
-from whatif.engines.compiled import asking, book, broker, calling, columns, step_placeholder
+from whatif.domain import PRICE_FIELDS, jit_step, sources_digest
+from whatif.engines.compiled import asking, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.calling import TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
-from whatif.engines.language import LANGUAGE
 from whatif.engines.language.order_answers import DESK, write_orders
 from whatif.engines.language.plain import in_python
 from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
@@ -209,21 +207,8 @@ def _tuple(items: Iterable[str]) -> str:
 
 def _digest(text: str, identity: str) -> str:
     """Digest of all that the machine code is made of, except the processor, which numba looks at itself."""
-    parts = [text, identity, numba.__version__, sys.version]
-    parts += [inspect.getsource(module) for module in _SOURCES]
+    parts = [text, identity, numba.__version__, sys.version, sources_digest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-_SOURCES = (
-    book,
-    broker,
-    calling,
-    columns,
-    orders,
-    *(sys.modules[f"whatif.strategies.{name}"] for name in ("intents", "overlays")),
-    *(sys.modules[f"whatif.domain.{name}"] for name in ("compile", "memory", "statistics")),
-    *(sys.modules[f"whatif.engines.language.{name}"] for name in LANGUAGE),
-)
 
 
 def compiled_step(step: Callable[..., Any], lean: bool = True, orders: bool = False) -> Callable[..., Any]:

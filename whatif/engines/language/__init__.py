@@ -4,9 +4,3 @@ A step means what Python with floats, whole numbers and truth values means. `pla
 in Python; the other modules translate each operation into machine code of the same bytes, or
 refuse it by name and line.
 """
-
-LANGUAGE = (
-    "functions", "kinds", "libm", "numbers", "numpy_functions", "order_answers", "plain", "series",
-    "translation",
-)  # fmt: skip
-"""The modules that machine code is made by."""
