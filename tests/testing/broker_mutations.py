@@ -100,7 +100,7 @@ _ON_A_BAR = (
 )
 
 _ORDER_OF_THINGS = (
-    ("high and low are swapped", "highs[i], lows[i])", "lows[i], highs[i])"),
+    ("high and low are swapped", "highs[i], lows[i], closes", "lows[i], highs[i], closes"),
     ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
     ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
 )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from whatif.domain import inlinable, inlinable_lean
 from whatif.engines.compiled.broker import (
     Costs,
+    Prices,
     Slippage,
     account_value,
     cash_after_check,
@@ -54,7 +55,8 @@ class Asking(NamedTuple):
     places_at : int
         Where the memory lies that its calls share, see `calling`.
     session_ends_at : int
-        Where the first row of the session after each row's own lies, int64, `stop` of them.
+        Where the first row of the session after each row's own lies, int64, `stop` of them; none if
+        `max_orders` is 0.
     max_orders : int
         Orders that may wait, of a strategy that answers with more than market orders; else 0.
     room : int
@@ -298,7 +300,7 @@ def write_execution(
 def fill_orders(
     i: int,
     first: int,
-    bar: tuple[float, float, float],
+    bar: Prices,
     account: Account,
     orders: OrderCount,
     broker: Broker,
@@ -310,7 +312,7 @@ def fill_orders(
     Parameters
     ----------
     bar : tuple of float
-        Its open, high and low.
+        Its open, high, low and close.
     limit : int
         Place in the book from which on there is no room for executions.
 
@@ -321,7 +323,7 @@ def fill_orders(
     """
     cash, size, price, opened_row = account
     waiting, unchecked, fills, rejected = orders
-    bar_open, high, low = bar
+    bar_open, high, low, _ = bar
     if unchecked and broker.checksubmit:
         last = waiting - 1
         order, at = book.order_size[last], book.order_close[last]

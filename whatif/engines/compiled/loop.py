@@ -18,6 +18,7 @@ from whatif.engines.compiled.book import (
     REJECTED,
     SIZE,
     Account,
+    Asked,
     Asking,
     Book,
     Broker,
@@ -29,9 +30,9 @@ from whatif.engines.compiled.book import (
     mark_equity,
     settings_of,
 )
-from whatif.engines.compiled.broker import account_value
+from whatif.engines.compiled.broker import Prices, account_value
 from whatif.engines.compiled.calling import ask
-from whatif.engines.compiled.working import fill_working, place_answer
+from whatif.engines.compiled.working import Placed, fill_working, place_answer
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
@@ -46,6 +47,48 @@ def note_failure(
     """Write why a run ends early to its row of `Outcomes`, and what is said of that."""
     counts[FAILED], counts[AT], counts[CODE] = failed, row, code
     money[AMOUNT] = amount
+
+
+@inlinable_lean
+def fill_bar(
+    i: int,
+    first: int,
+    bar: Prices,
+    account: Account,
+    orders: OrderCount,
+    broker: Broker,
+    book: Book,
+    used: int,
+    asking: Asking,
+    stop: int,
+) -> tuple[bool, Account, OrderCount]:
+    """Fill what fills on row `i`: `fill_orders`, or `fill_working` of a step that answers with orders."""
+    limit = used + asking.room
+    if asking.max_orders == 0:
+        return fill_orders(i, first, bar, account, orders, broker, book, limit)
+    session_ends = whole_at(asking.session_ends_at, stop)
+    return fill_working(i, first, bar, session_ends, account, orders, broker, book, limit)
+
+
+@inlinable_lean
+def take_answer(
+    asked: Asked,
+    close: float,
+    account: Account,
+    value: float,
+    waiting: int,
+    broker: Broker,
+    book: Book,
+    asking: Asking,
+    stop: int,
+) -> Placed:
+    """Keep the order that a step was asked for, or what it has written to the desk."""
+    if asking.max_orders == 0:
+        keep_order(book, waiting, asked.order, asked.order, close)
+        return Placed(0, 0, 0.0, waiting + 1)
+    session_ends = whole_at(asking.session_ends_at, stop)
+    at = (asked.row, close, session_ends, account, value, waiting, broker)
+    return place_answer(book, asked.code, *at, asking.max_orders)
 
 
 @inlinable_lean
@@ -83,16 +126,16 @@ def run_bars(
     series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    limit = used + asking.room
     value, bars_held = broker.cash, 0
+    book.serial[0] = 0
     i = first
     while i < stop:
         # what happens on few bars stands outside of the two loops that go over all of them: the step is
         # asked until an order comes of it, and then what the account was worth on those bars is written
         halt = stop
         if orders.waiting > 0:
-            bar = (opens[i], highs[i], lows[i])
-            fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
+            bar = (opens[i], highs[i], lows[i], closes[i])
+            fits, account, orders = fill_bar(i, first, bar, account, orders, broker, book, used, asking, stop)
             if not fits:
                 note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
                 return
@@ -115,68 +158,7 @@ def run_bars(
         )
         bars_held += end - begin if account.size != 0.0 else 0
         if asked.order != 0.0:
-            keep_order(book, waiting, asked.order, asked.order, closes[last])
-            orders = OrderCount(waiting + 1, True, orders.fills, orders.rejected)
-        i = last + 1
-    money[FINAL], money[SIZE] = value, account.size
-    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
-
-
-@inlinable_lean
-def run_bars_of_orders(
-    first: int,
-    stop: int,
-    run: int,
-    asking: Asking,
-    addresses: IntArray,
-    broker: Broker,
-    rules: OverlayRules,
-    latency: int,
-    used: int,
-    book: Book,
-    money: FloatArray,
-    counts: IntArray,
-) -> None:
-    """Do as `run_bars` for a strategy that answers with more than market orders."""
-    opens, highs = view_at(addresses[_OPEN], stop), view_at(addresses[_HIGH], stop)
-    lows, closes = view_at(addresses[_LOW], stop), view_at(addresses[_CLOSE], stop)
-    session_ends = whole_at(asking.session_ends_at, stop)
-    series_at = asking.series_at + _WORD * run * len(addresses)
-    costs = broker.costs
-    account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    limit = used + asking.room
-    value, bars_held = broker.cash, 0
-    book.serial[0] = 0
-    i = first
-    while i < stop:
-        until = stop
-        if orders.waiting > 0:
-            bar = (opens[i], highs[i], lows[i], closes[i])
-            given = (session_ends, account, orders, broker, book, limit)
-            fits, account, orders = fill_working(i, first, bar, *given)
-            if not fits:
-                note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
-                return
-            value = account_value(account.cash, account.size, account.price, closes[i], costs)
-            if orders.waiting > 0:
-                until = i + 1
-        asked = ask(
-            asking.address, i, until, asking.lookback, run, series_at, asking.places_at,
-            account, value, orders.waiting, costs, rules, latency,
-        )  # fmt: skip
-        last = asked.row
-        if asked.failed != 0:
-            note_failure(money, counts, asked.failed, last, asked.code, asked.amount)
-            return
-        begin, end = i - first, last - first + 1
-        position = (account.cash, account.size, account.price, value)
-        value = mark_equity(
-            closes[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
-        )
-        bars_held += end - begin if account.size != 0.0 else 0
-        if asked.order != 0.0:
-            made = (last, closes[last], session_ends, account, value, orders.waiting, broker)
-            placed = place_answer(book, asked.code, *made, asking.max_orders)
+            placed = take_answer(asked, closes[last], account, value, waiting, broker, book, asking, stop)
             if placed.failed != 0:
                 note_failure(money, counts, placed.failed, last, placed.at, placed.amount)
                 return
@@ -232,12 +214,7 @@ def run_many_python(
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED] = 0, 0
         addresses = runs.addresses[run]
-        if asking.max_orders == 0:
-            run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
-        else:
-            run_bars_of_orders(
-                first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts
-            )
+        run_bars(first, stop, run, asking, addresses, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == 0:
             pick_levels(equity, ends, broker.cash, outcomes.levels[run])
             money[DEEPEST], counts[LONGEST], money[EQUITY_SUM] = tally_array(equity, broker.cash)
