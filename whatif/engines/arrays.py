@@ -251,9 +251,6 @@ def session_ends(bars: Bars) -> IntArray:
     int64 array (n,)
         Greater than the row itself.
     """
-    opened = bars.session_open
-    begins = np.flatnonzero(opened[1:] != opened[:-1]) + 1
-    following = np.append(begins, len(opened))
-    return np.asarray(
-        following[np.searchsorted(begins, np.arange(len(opened)), side="right")], dtype=np.int64
-    )
+    begins = np.flatnonzero(np.diff(bars.session_open)) + 1
+    ends = np.append(begins, len(bars)).astype(np.int64)
+    return np.repeat(ends, np.diff(ends, prepend=0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from whatif.domain import inlinable, inlinable_lean
-from whatif.engines.language.order_answers import NAN, WIDTH, order_at
+from whatif.engines.language.order_answers import NAN, WIDTH, order_at, put_order
 from whatif.errors import EngineError
 from whatif.strategies import (
     BRACKET,
@@ -97,6 +97,24 @@ def order_fault(order: Order, close: float) -> int:
     return BAD_VALID if filled == _VALID else FINE
 
 
+@inlinable
+def tie_fault(code: int, amount: float, tied: int, after: int) -> int:
+    """Return `BAD_GROUP` if an order may not stand where it does among those of its bar, else `FINE`.
+
+    Parameters
+    ----------
+    code, amount : int, float
+        Of the order, or of the mark of `oco`.
+    tied : int
+        Orders from this one on that a mark before it ties together.
+    after : int
+        Orders after this one.
+    """
+    if code == OCO:
+        return FINE if tied == 0 and 2.0 <= amount <= after else BAD_GROUP
+    return BAD_GROUP if tied > 0 and code not in (BUY, SELL, BRACKET) else FINE
+
+
 def is_code(code: object) -> bool:
     """Return whether a step's answer begins with a code, whatever else it holds."""
     return isinstance(code, int) and HOLD <= code <= OCO
@@ -149,10 +167,8 @@ def overlay_orders(
     flat = minutes_to_close <= rules.flat_before_close
     leaves = size != 0.0 and (flat or has_to_leave(close, size, entry_price, bars_held, rules))
     if flat or leaves:
-        for k in range(2 * WIDTH):
-            desk[k] = NAN
-        desk[0], desk[1], desk[WIDTH], desk[WIDTH + 1] = CANCEL, WAITING_FOR_PRICE, CLOSE, 0.0
-        desk[WIDTH - 2], desk[WIDTH - 1], desk[2 * WIDTH - 2], desk[2 * WIDTH - 1] = 0.0, 0.0, 0.0, 0.0
+        put_order(desk, 0, Order(CANCEL, WAITING_FOR_PRICE, NAN, NAN, NAN, NAN, NAN, 0, 0))
+        put_order(desk, 1, Order(CLOSE, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
         if leaves:
             return 2
         return 1 if waiting > 0 else 0
@@ -225,8 +241,8 @@ def shown(order: Order) -> str:
     return f"{names[int(order.code)]}({', '.join(given)})"
 
 
-def refused_overlaid(where: str) -> EngineError:
-    """Return the error for an order that overlays cannot act on."""
+def refused_delayed(where: str) -> EngineError:
+    """Return the error for orders that latency cannot act on."""
     return EngineError(
         f"{where}: the step returned orders with prices, cancel, or several orders, which latency cannot act "
         "on; leave latency out, or answer with one market order"

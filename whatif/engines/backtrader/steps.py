@@ -25,7 +25,6 @@ from whatif.engines.closing import check_flat
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
-    BAD_GROUP,
     LARGEST_SIZE,
     UNKNOWN_CODE,
     is_code,
@@ -33,11 +32,12 @@ from whatif.engines.orders import (
     order_fault,
     overlay_orders,
     refused_count,
+    refused_delayed,
     refused_intent,
     refused_order,
-    refused_overlaid,
     refused_size,
     refused_waiting,
+    tie_fault,
 )
 from whatif.engines.timeline import Timeline, instant, merge
 from whatif.errors import EngineError, LookAheadError
@@ -274,6 +274,8 @@ class _SymbolState:
         self.overlaid = task.overlays.is_on
         self.rules = overlay_rules(task.overlays)
         self.latency = task.overlays.latency
+        # what a step can reach is looked at once, not at each order
+        self.max_orders = spec.max_orders if spec.answers_orders else None
         self.memory = overlay_memory(task.overlays)
 
     def at_close(self, row: int, placer: _OrderPlacer) -> State:
@@ -372,7 +374,7 @@ def _loop(
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
-    overlaid, answers_orders = symbols[0].overlaid, spec.answers_orders
+    overlaid, answers_orders = symbols[0].overlaid, symbols[0].max_orders is not None
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             symbols[k].feed.cursor.row = row
@@ -401,7 +403,7 @@ def _loop(
                 raise _step_failed(spec, symbol, row, IndexError(symbol.cursor.refused))
             if orders and not (len(orders) == 1 and is_market(orders[0])):
                 if symbol.latency:
-                    raise refused_overlaid(_where(spec, symbol, row))
+                    raise refused_delayed(_where(spec, symbol, row))
                 _place_orders(spec, symbol, row, orders, placer)
                 continue
             # anything but the number 0 is looked at: None is no intent
@@ -424,8 +426,8 @@ def _place(
 
 
 def _check_waiting(spec: StrategySpec, symbol: _SymbolState, row: int, placer: _OrderPlacer) -> None:
-    if spec.answers_orders and placer.waiting(symbol.feed) > spec.max_orders:
-        raise refused_waiting(_where(spec, symbol, row), spec.max_orders)
+    if symbol.max_orders is not None and placer.waiting(symbol.feed) > symbol.max_orders:
+        raise refused_waiting(_where(spec, symbol, row), symbol.max_orders)
 
 
 def _place_orders(
@@ -444,10 +446,9 @@ def _place_orders(
     tied, leader = 0, None
     for place, order in enumerate(orders):
         fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
-        bad_tie = tied > 0 and order.code not in (BUY, SELL, BRACKET)
-        bad_tie |= order.code == OCO and not 2 <= order.amount <= len(orders) - place - 1
-        if fault or bad_tie:
-            raise refused_order(where, order, fault or BAD_GROUP)
+        fault = fault or tie_fault(order.code, order.amount, tied, len(orders) - place - 1)
+        if fault:
+            raise refused_order(where, order, fault)
         if order.code == OCO:
             tied, leader = int(order.amount), None
         elif order.code == CANCEL:

@@ -10,7 +10,7 @@ from whatif.domain import jit_lean, room_at, whole_at
 from whatif.engines.compiled.book import (
     BAD_INTENT,
     BAD_SIZE,
-    OVERLAID_ORDERS,
+    DELAYED_ORDERS,
     Account,
     Asked,
     is_intent,
@@ -122,7 +122,7 @@ def ask_step_python(
             continue
         amount = float(asked)
         if not plain or not is_intent(code, amount):
-            return Asked(i, BAD_INTENT if plain else OVERLAID_ORDERS, code, amount, 0.0)
+            return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
             code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
             code, amount = delay(code, amount, i, latency, memory)

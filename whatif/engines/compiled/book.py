@@ -29,9 +29,9 @@ from whatif.strategies import (
 )
 from whatif.typing import FloatArray, IntArray
 
-BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER, OVERLAID_ORDERS, MANY_ORDERS, MANY_WAITING = range(1, 8)
+BAD_INTENT, BAD_SIZE, FULL_BOOK, BAD_ORDER, DELAYED_ORDERS, MANY_ORDERS, MANY_WAITING = range(1, 8)
 """Why a loop ended before its window: the step's answer is no intent, or makes an order of no usable
-size, or there were more executions than the book has room for, or an order breaks a rule, or overlays
+size, or there were more executions than the book has room for, or an order breaks a rule, or latency
 cannot act on it, or there are too many of them on one bar, or that wait."""
 
 CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)

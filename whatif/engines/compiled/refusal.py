@@ -21,10 +21,10 @@ from whatif.engines.compiled.book import (
     BAD_ORDER,
     BAD_SIZE,
     CODE,
+    DELAYED_ORDERS,
     FAILED,
     MANY_ORDERS,
     MANY_WAITING,
-    OVERLAID_ORDERS,
     Book,
     Outcomes,
 )
@@ -34,9 +34,9 @@ from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.engines.orders import (
     refused_count,
+    refused_delayed,
     refused_intent,
     refused_order,
-    refused_overlaid,
     refused_size,
     refused_waiting,
 )
@@ -101,8 +101,8 @@ def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, book: Book
         raise refused_intent(where, counts[CODE], amount)
     if counts[FAILED] == BAD_ORDER:
         raise refused_order(where, order_at(book.desk, counts[CODE]), int(amount))
-    if counts[FAILED] == OVERLAID_ORDERS:
-        raise refused_overlaid(where)
+    if counts[FAILED] == DELAYED_ORDERS:
+        raise refused_delayed(where)
     if counts[FAILED] == MANY_ORDERS:
         raise refused_count(where)
     if counts[FAILED] == MANY_WAITING:

@@ -123,8 +123,8 @@ class PreparedWindow:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self._clock = (read_only(minute), read_only(to_close))
-        self._session_ends = read_only(session_ends(bars.slice(0, stop)))
         waiting = spec.max_orders if spec.answers_orders else 0
+        self._session_ends = read_only(session_ends(bars.slice(0, stop if waiting else 0)))
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         count = stop - first
@@ -141,7 +141,7 @@ class PreparedWindow:
             equity=np.empty(count),
             cash=np.empty(0),
             at_work=np.zeros(1, dtype=np.int64),
-            **order_room(waiting)._asdict(),
+            **order_room(waiting),
         )
         self._max_orders = waiting
         self._measure = RunsMeasure(self._room, len(ends), 1.0 if periods is None else periods.per_year)

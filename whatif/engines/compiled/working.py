@@ -7,7 +7,7 @@ trailing. An order is a row of numbers, see `WORKING`; nothing here depends on a
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,15 +34,13 @@ from whatif.engines.compiled.broker import (
     stop_price,
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
-from whatif.engines.orders import BAD_GROUP, LARGEST_SIZE, order_fault
+from whatif.engines.orders import FINE, LARGEST_SIZE, order_fault, tie_fault
 from whatif.strategies import (
     BRACKET,
-    BUY,
     CANCEL,
     HOLD,
     MAX_ANSWERED,
     OCO,
-    SELL,
     SESSION,
     WAITING_FOR_PRICE,
     Order,
@@ -69,27 +67,13 @@ ROOM_FOR_ANSWERS = 3 * MAX_ANSWERED
 """Working orders that the answer of one bar may make."""
 
 
-class OrderRoom(NamedTuple):
-    """Room for orders, as a `Book` has it.
-
-    Attributes
-    ----------
-    working, desk, serial
-        As there.
-    """
-
-    working: FloatArray
-    desk: FloatArray
-    serial: IntArray
-
-
-def order_room(max_orders: int) -> OrderRoom:
-    """Return room for so many orders that wait, and for what a step answers on one bar."""
-    return OrderRoom(
-        working=np.empty((max_orders + ROOM_FOR_ANSWERS, WORKING)),
-        desk=np.empty(MAX_ANSWERED * WIDTH),
-        serial=np.zeros(1, dtype=np.int64),
-    )
+def order_room(max_orders: int) -> dict[str, Any]:
+    """Return the parts of a `Book` for so many orders that wait, and for what a step answers on one bar."""
+    return {
+        "working": np.empty((max_orders + ROOM_FOR_ANSWERS, WORKING)),
+        "desk": np.empty(MAX_ANSWERED * WIDTH),
+        "serial": np.zeros(1, dtype=np.int64),
+    }
 
 
 class Placed(NamedTuple):
@@ -296,11 +280,9 @@ def place_answer(
         order = order_at(book.desk, k)
         code, amount = order.code, order.amount
         fault = order_fault(order, close)
-        bad_tie = tied > 0 and code not in (BUY, SELL, BRACKET)
-        bad_tie = bad_tie or (code == OCO and not (amount >= 2.0 and amount <= count - k - 1))
-        if fault == 0 and bad_tie:
-            fault = BAD_GROUP
-        if fault != 0:
+        if fault == FINE:
+            fault = tie_fault(code, amount, tied, count - k - 1)
+        if fault != FINE:
             return Placed(BAD_ORDER, k, float(fault), waiting)
         if code == OCO:
             book.serial[0] += 1

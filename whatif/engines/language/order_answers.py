@@ -146,6 +146,16 @@ def order_at(desk: FloatArray, k: int) -> Order:
     )  # fmt: skip
 
 
+@register_jitable
+def put_order(desk: FloatArray, k: int, order: Order) -> None:
+    """Write an order to place `k` of a desk, float64 (MAX_ANSWERED * WIDTH,)."""
+    code, amount, limit, stop, trail, trail_percent, target, valid, at_close = order
+    at = k * WIDTH
+    desk[at], desk[at + 1], desk[at + 2], desk[at + 3] = code, amount, limit, stop
+    desk[at + 4], desk[at + 5], desk[at + 6] = trail, trail_percent, target
+    desk[at + 7], desk[at + 8] = valid, at_close
+
+
 def write_orders(desk: FloatArray, count: int, answer: Answer) -> int:
     """Write what a step answers with, (MAX_ANSWERED, WIDTH) in a row; return how many orders there are then.
 
@@ -160,7 +170,7 @@ def write_orders(desk: FloatArray, count: int, answer: Answer) -> int:
     """
     for order in flattened(answer):
         if count < MAX_ANSWERED:
-            desk[count * WIDTH : (count + 1) * WIDTH] = order
+            put_order(desk, count, order)
         count += 1
     return count
 
@@ -171,11 +181,7 @@ def _write_orders(desk: Any, count: Any, answer: Any) -> Any:
 
         def one(desk: Any, count: Any, answer: Any) -> Any:
             if count < MAX_ANSWERED:
-                code, amount, limit, stop, trail, trail_percent, target, valid, at_close = as_order(answer)
-                at = count * WIDTH
-                desk[at], desk[at + 1], desk[at + 2], desk[at + 3] = code, amount, limit, stop
-                desk[at + 4], desk[at + 5], desk[at + 6] = trail, trail_percent, target
-                desk[at + 7], desk[at + 8] = valid, at_close
+                put_order(desk, count, as_order(answer))
             return count + 1
 
         return one
