@@ -19,11 +19,10 @@ from whatif.strategies.source import digest_of, helpers_with, source_of
 Step: TypeAlias = Callable[[int, Any, Any, Any], Answer]
 """(bar index, arrays, parameters, position state) -> intent, or order."""
 
-
-MAX_ORDERS = 64
+DEFAULT_MAX_ORDERS = 64
 """Orders that may wait at a time, unless a strategy says otherwise."""
 
-MOST_ORDERS = 10_000
+LARGEST_MAX_ORDERS = 10_000
 """The most that a strategy may say."""
 
 
@@ -67,7 +66,7 @@ class StrategySpec:
     lookback: int = 1
     scratch: int = 0
     source: str = ""
-    max_orders: int = MAX_ORDERS
+    max_orders: int = DEFAULT_MAX_ORDERS
 
     @property
     def digest(self) -> str:
@@ -81,7 +80,7 @@ class StrategySpec:
         text = (digest_of(self.source, self.name), helpers_with(self.step))
         declared = (dict(self.params), {name: str(one) for name, one in self.inputs.items()})
         rules: tuple[Any, ...] = (self.constraint, self.lookback, self.scratch)
-        if self.max_orders != MAX_ORDERS:
+        if self.max_orders != DEFAULT_MAX_ORDERS:
             rules += (self.max_orders,)
         return identity_of(self.name, self.step, text, declared, rules)
 
@@ -141,7 +140,7 @@ def strategy(
     constraint: str = "",
     lookback: int = 1,
     scratch: int = 0,
-    max_orders: int = MAX_ORDERS,
+    max_orders: int = DEFAULT_MAX_ORDERS,
 ) -> Callable[[Step], StrategySpec]:
     """Turn a step function into a strategy.
 
@@ -230,8 +229,10 @@ def _check_declaration(
             )
     if lookback < 0 or scratch < 0:
         raise StrategyError(f"strategy {name}: lookback {lookback} and scratch {scratch} must be at least 0")
-    if not 1 <= max_orders <= MOST_ORDERS:
-        raise StrategyError(f"strategy {name}: max_orders {max_orders} must be from 1 to {MOST_ORDERS}")
+    if not 1 <= max_orders <= LARGEST_MAX_ORDERS:
+        raise StrategyError(
+            f"strategy {name}: max_orders {max_orders} must be from 1 to {LARGEST_MAX_ORDERS}"
+        )
 
 
 def _check_same_as(name: str, key: str, params: Mapping[str, Param]) -> None:

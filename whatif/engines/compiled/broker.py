@@ -1,4 +1,4 @@
-"""What Backtrader's broker computes for market orders on stocks, as functions of numbers.
+"""What Backtrader's broker computes for orders on stocks, as functions of numbers.
 
 Version 1.9.78.123. All arithmetic is in doubles in the order in which Backtrader writes it; where
 it multiplies by one or adds zero, which changes no bit, nothing is written here. Sizes are signed.
@@ -19,7 +19,6 @@ Costs: TypeAlias = tuple[float, bool, bool]
 
 Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool]
 """Fraction, money for each unit, and the switches slip_open, slip_match, slip_out and slip_limit."""
-
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low and close of a bar."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CompiledEngine(Engine):
-    """What Backtrader's broker does with market orders on one symbol, in machine code."""
+    """What Backtrader's broker does with a step's orders on one symbol, in machine code."""
 
     name = "compiled"
     reuses_windows = True
