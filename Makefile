@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 RIVALS := .venv-bench
 AWSJAR := .aws
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where the cluster that unpacks the environment archive has bin/python3.11
 PYTHON_PREFIX ?= /usr
 
@@ -19,15 +20,17 @@ help: ## list the targets
 
 install: $(STAMP) ## build .venv from the lock file
 
-# pip would compile 21,000 files on one core; some of them are templates, or for Python 2, and one in five is
-# a test of its package, which nobody imports
-$(STAMP): requirements.lock setup.py whatif/VERSION
+# uv fetches, builds and unpacks on all cores, in a fifth of pip's time; where it cannot (no wheel of it, an
+# index that only pip is configured for), pip does the same. Neither compiles the 21,000 files: Python
+# compiles the few thousand that are ever imported
+$(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "whatif is locked for Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib >/dev/null || true
+	$(PIP) --no-compile --require-hashes -r requirements-uv.lock \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	  || $(PIP) --no-compile --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -m whatif.engines.compiled.shipped
 	@touch $@
 
@@ -62,7 +65,7 @@ test-aws: $(STAMP) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fe
 	$(BIN)/pytest -q -m aws
 
 $(AWSJAR)/.installed: requirements-aws.lock | $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	$(PIP) --no-deps --require-hashes \
 	  --upgrade --target $(AWSJAR) -r requirements-aws.lock
 	@touch $@
 
@@ -89,15 +92,17 @@ bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtest
 env-archive: $(STAMP) ## dist/whatif-environment.tar.gz: Python packages and whatif, for EMR Serverless and Glue
 	$(BIN)/python infra/build_environment.py --python-prefix $(PYTHON_PREFIX)
 
-lock: ## write the lock files anew (needs uv)
-	uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
+lock: $(STAMP) ## write the lock files anew
+	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	uv pip compile setup.py --extra cpcv --extra sagemaker --constraint requirements.lock \
+	$(BIN)/uv pip compile setup.py --extra cpcv --extra sagemaker --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-runtime.lock
-	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | uv pip compile - --constraint requirements.lock \
+	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | $(BIN)/uv pip compile - --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-bench.lock
+	echo 'uv>=0.9' | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements-uv.lock
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
