@@ -22,7 +22,7 @@ install: $(STAMP) ## build .venv from the lock file
 
 # uv fetches, builds and unpacks on all cores, in a fifth of pip's time; where it cannot (no wheel of it, an
 # index that only pip is configured for), pip does the same. Neither compiles the 21,000 files: Python
-# compiles the few thousand that are ever imported
+# compiles the few thousand that are ever imported, and backtrader is compiled here, whose text Python warns of
 $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "whatif is locked for Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -31,6 +31,7 @@ $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || $(PIP) --no-compile --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .
+	$(BIN)/python -W ignore -m compileall -qq $(VENV)/lib/python3.11/site-packages/backtrader >/dev/null
 	$(BIN)/python -m whatif.engines.compiled.shipped
 	@touch $@
 

@@ -70,14 +70,19 @@ def test_nothing_that_travels_brings_in_spark_or_mlflow() -> None:
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("code", UNUSED)
+@pytest.mark.parametrize(
+    "code", [next(iter(UNUSED)), *(pytest.param(c, marks=pytest.mark.slow) for c in list(UNUSED)[1:])]
+)
 def test_a_command_loads_no_library_that_it_does_not_use(code: str) -> None:
     loaded = modules_after(code)
     assert {"whatif", *(name.split()[1] for name in code.split("; "))} <= loaded
     assert not loaded & {*HEAVY, *UNUSED[code]}
 
 
-@pytest.mark.parametrize("name", ["load_study", "backtest", "read_bars", "Study"])
+@pytest.mark.parametrize(
+    "name",
+    ["backtest", *(pytest.param(n, marks=pytest.mark.slow) for n in ("load_study", "read_bars", "Study"))],
+)
 def test_what_needs_no_spark_comes_without_it(name: str) -> None:
     assert not modules_after(f"import whatif; whatif.{name}") & set(HEAVY)
 
@@ -89,12 +94,14 @@ def test_the_bare_package_is_light_and_knows_its_names() -> None:
         whatif.nonsense  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_worker_looks_up_engines_and_axes_without_pydantic() -> None:
     loaded = modules_after("import whatif.runner.worker")
     assert "whatif" in loaded
     assert not loaded & {"pydantic", "pydantic_core", *HEAVY}
 
 
+@pytest.mark.slow
 def test_the_probe_sees_what_is_loaded() -> None:
     """The test above could otherwise pass for want of sight."""
     assert "mlflow" in modules_after("import mlflow.version")

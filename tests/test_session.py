@@ -190,6 +190,7 @@ class TestStart:
         with pytest.raises(SessionError, match=r"no catalog .elsewhere.*glue\.conf"):
             get_spark(LakeLocation(tmp_path, catalog="elsewhere", local=False))
 
+    @pytest.mark.slow
     @pytest.mark.spark
     def test_without_java_on_path_the_wheels_runtime_serves_and_nothing_is_said(self, tmp_path: Path) -> None:
         tools = tmp_path / "bin"

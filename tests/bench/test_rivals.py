@@ -175,6 +175,7 @@ def test_children_get_further_variables_and_another_python(lake_home: LakeLocati
     assert (tmp_path / "child.log").read_text().strip() == f"here {sys.executable}"
 
 
+@pytest.mark.slow
 def test_a_single_backtest_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "COMPILED", "backtrader")
     setting = SimpleNamespace(market=SimpleNamespace(bars=walk("A", 1, 60)), say=lambda _: None)
@@ -236,6 +237,7 @@ def test_a_stored_sweep_is_compared_with_backtrader(
     assert 0 < found.figure("imports").value < found.figure("warm").value
 
 
+@pytest.mark.slow
 def test_statistics_over_everything_tried_are_timed(lake_home: LakeLocation) -> None:
     found = luck.measure(Setting(lake_home, BenchOptions(quick=True)))
     figures = {figure.key: figure.value for figure in found.figures}

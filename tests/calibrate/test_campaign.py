@@ -120,6 +120,7 @@ class TestMarkets:
 
 
 class TestTheStrategy:
+    @pytest.mark.slow
     def test_both_brokers_agree_on_it(self) -> None:
         spec = resolve(markets.STRATEGY)
         assert isinstance(spec, StrategySpec)
@@ -272,6 +273,7 @@ class TestEdges:
             assert one.mean == pytest.approx(one.kind.sharpe, abs=4 * one.error)
 
 
+@pytest.mark.slow
 def test_offline_outcomes_are_taken_up_again_apart_from_those_of_the_lake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

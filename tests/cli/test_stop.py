@@ -205,15 +205,32 @@ def test_nothing_is_left_but_what_was_given_a_session_of_its_own() -> None:
 @pytest.mark.parametrize(
     "stop",
     [
-        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: raise OSError('x')",
-        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: return 0",
-        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: time.sleep(60)",
+        pytest.param(
+            "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n"
+            "    except BaseException: raise OSError('x')",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: return 0",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    except BaseException: time.sleep(60)",
+            marks=pytest.mark.slow,
+        ),
         "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n    finally: os.kill(os.getpid(), 2)",
         "threading.Timer(0.5, os.kill, (os.getpid(), 2)).start(); "
         "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', 10**9)",
-        "signal.signal(2, lambda *_: None); os.kill(os.getpid(), 2); time.sleep(60)",
-        "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n"
-        "    finally: os.write(2, b'noise'); print('noise', file=sys.stderr); threading.Thread(target=1/0)",
+        pytest.param(
+            "signal.signal(2, lambda *_: None); os.kill(os.getpid(), 2); time.sleep(60)",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "try:\n        os.kill(os.getpid(), 2); time.sleep(9)\n"
+            "    finally: os.write(2, b'noise'); print('noise', file=sys.stderr); "
+            "threading.Thread(target=1/0)",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["another error", "dropped", "no end", "twice", "machine code", "another handler", "noise"],
 )

@@ -49,7 +49,7 @@ def alone(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("target", ["emr-serverless", "glue"])
+@pytest.mark.parametrize("target", ["emr-serverless", pytest.param("glue", marks=pytest.mark.slow)])
 def test_a_dry_run_needs_nothing_and_writes_nothing(target: str, tmp_path: Path) -> None:
     done = alone(tmp_path, "submit", str(STUDY), "--target", target, "--dry-run")
     assert done.returncode == 0, done.stderr

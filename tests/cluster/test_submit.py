@@ -15,7 +15,7 @@ from ..markets import put_bars, walk
 from ..workflow.conftest import rows_of, study_text
 from .conftest import Cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_submit_follows_a_run_on_a_cluster_and_starts_it_once(

@@ -13,7 +13,7 @@ from ..markets import put_bars, walk
 from ..workflow.conftest import rows_of, study_text
 from .conftest import Cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 ODD = """
 import os

@@ -170,6 +170,7 @@ def test_any_stream_of_intents(walk, plain, engine, script, seed, execution) -> 
     assert run.fills.size.tobytes() == np.array([fill[2] for fill in reference.fills], dtype=float).tobytes()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10_000), execution=COSTS, gaps=st.sampled_from([0.0, 0.3]))
 def test_two_symbols_share_one_account(walk, plain, seed, execution, gaps) -> None:

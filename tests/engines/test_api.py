@@ -281,6 +281,7 @@ def test_a_session_column_bounds_the_sessions() -> None:
     assert [seen[i] for i in (0, 3, 4, 9)] == [(0, 4), (3, 1), (0, 6), (5, 1)]
 
 
+@pytest.mark.slow
 def test_no_spark_and_no_mlflow_is_imported() -> None:
     script = (
         "import sys, whatif, pandas as pd; "

@@ -46,6 +46,7 @@ def test_conditions_are_counted() -> None:
     assert {1.0, 2.0, 3.0} == set(found)
 
 
+@pytest.mark.slow
 def test_sums_and_powers_have_numpys_and_cs_bytes() -> None:
     def step(i, x, p, s):
         window = x.close[i - 19 : i + 1]
@@ -79,6 +80,7 @@ def test_each_power_of_a_whole_number_is_its_own() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_numpys_functions_take_windows_with_nan() -> None:
     found = sizes(
         lambda i, x, p, s: buy(2.0) if np.isnan(np.median(x.odd[i - 9 : i] / x.close[i])) else buy(3.0)

@@ -51,6 +51,7 @@ def test_compiled_and_plain_kernels_give_the_same_bytes(random_walk) -> None:
     assert roc100(random_walk, 7).tobytes() == roc100_python(random_walk, 7).tobytes()
 
 
+@pytest.mark.slow
 def test_has_backtraders_bytes_on_averages_of_real_bars(estx50_close, by_backtrader) -> None:
     expected = by_backtrader(
         lambda close: bt.ind.CrossOver(bt.ind.SMA(close, period=10), bt.ind.SMA(close, period=30)),

@@ -82,7 +82,7 @@ def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool, 
 
 
 @pytest.mark.parametrize(
-    "forks", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True, ids=["pool", "forks"]
+    "forks", [pytest.param(False, marks=pytest.mark.slow), True], indirect=True, ids=["pool", "forks"]
 )
 def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: Path, forks: bool) -> None:
     (tmp_path / "deadly.py").write_text(DEADLY)
@@ -129,6 +129,7 @@ def test_a_time_limit_holds(lake, make_plan, tmp_path: Path, forks: bool) -> Non
     assert rows["error"][1].startswith("stopped: ")
 
 
+@pytest.mark.slow
 def test_an_error_ends_what_nobody_waits_for(lake, make_plan, lake_home) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
     runner = local.LocalRunner(lake_home, 2)
@@ -180,6 +181,7 @@ def test_children_that_are_cancelled_are_gone(lake, make_plan, lake_home, tmp_pa
     assert not Path(f"/proc/{child}").exists()
 
 
+@pytest.mark.slow
 def test_what_a_child_does_not_answer_in_time_goes_to_the_pool(
     lake, make_plan, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

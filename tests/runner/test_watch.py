@@ -87,6 +87,7 @@ class TestTime:
         assert "it took longer than 3 s, the time limit of the run" in rows["error"][1]
         assert rows["error"][1].startswith("stopped: ")
 
+    @pytest.mark.slow
     def test_a_compiled_loop_that_never_ends_is_ended(self, lake, make_plan, endless, monkeypatch) -> None:
         """No signal is seen in machine code: its process is killed, and the others are done all the same."""
         monkeypatch.setattr(apart, "GRACE_SECONDS", 2.0)

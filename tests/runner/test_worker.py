@@ -326,6 +326,7 @@ def test_another_snapshot_is_another_market(lake, make_plan) -> None:
     assert len(load.load_bars(replace(plan, bars=late), "B", "validate", configuration("c"))) > 0
 
 
+@pytest.mark.slow
 def test_the_worker_knows_neither_spark_nor_mlflow() -> None:
     script = (
         "import sys, whatif.runner.worker; from whatif.engines import load_all; load_all(); "

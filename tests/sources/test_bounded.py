@@ -69,6 +69,7 @@ def test_a_gzip_that_unpacks_to_gigabytes(tmp_path: Path, content: bytes) -> Non
     assert "unpacks to more than 200 times its size" in refusal(tmp_path / "x.csv.gz")
 
 
+@pytest.mark.slow
 def test_a_gzip_whose_bomb_comes_late(tmp_path: Path) -> None:
     import random
 

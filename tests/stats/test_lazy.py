@@ -27,8 +27,16 @@ def test_every_name_is_there() -> None:
             {"arch", "scipy", "numba", "pandas", "pyspark", "mlflow"},
         ),
         # numba brings scipy
-        ("import whatif.stats.benchmark", {"arch", "statsmodels", "pyspark", "mlflow"}),
-        ("import whatif.stats.resampling", {"matplotlib", "statsmodels", "pyspark", "mlflow"}),
+        pytest.param(
+            "import whatif.stats.benchmark",
+            {"arch", "statsmodels", "pyspark", "mlflow"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "import whatif.stats.resampling",
+            {"matplotlib", "statsmodels", "pyspark", "mlflow"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_libraries_wait_until_they_are_needed(code: str, light: set[str]) -> None:
@@ -39,6 +47,7 @@ def test_libraries_wait_until_they_are_needed(code: str, light: set[str]) -> Non
     assert not loaded & light
 
 
+@pytest.mark.slow
 def test_the_bootstraps_of_arch_leave_the_rest_of_it_whole() -> None:
     """Whoever takes arch's volatility models or scipy's statistics later gets them."""
     code = (

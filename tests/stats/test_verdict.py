@@ -65,6 +65,7 @@ def test_a_drift_is_no_edge_whichever_way_it_is_ridden(drift, side) -> None:
     assert sum(not failed(v, "over zero") and not failed(v, "Probabilistic") for v in verdicts) >= 4
 
 
+@pytest.mark.slow
 def test_a_strong_edge_is_supported() -> None:
     for seed in range(4):
         verdict = judge(swept(seed, edge=0.004), FAST)
@@ -174,6 +175,7 @@ def test_without_a_market_it_compares_with_zero_and_says_so() -> None:
     assert "no market to hold" in none.found
 
 
+@pytest.mark.slow
 def test_trials_elsewhere_count_as_what_they_amount_to() -> None:
     evidence = swept(6, edge=0.0010)
     rng = np.random.default_rng(3)
@@ -254,6 +256,7 @@ def test_an_edge_stays_one_after_a_sweep_of_another_family() -> None:
     assert figures.expected_maximum_sharpe < 2.6 * math.sqrt(252 / 162)
 
 
+@pytest.mark.slow
 def test_noise_stays_luck_after_a_sweep_of_another_family() -> None:
     words = [judge(edge_beside_crossovers(10 + seed, edge=0.0), FAST).word for seed in range(3)]
     assert words == [VerdictKind.LUCK] * 3

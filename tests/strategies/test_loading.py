@@ -131,6 +131,7 @@ def test_the_same_file_is_loaded_once(two: Path) -> None:
     assert resolve(f"{two}:Second").cls is resolve(f"{two}:Second").cls
 
 
+@pytest.mark.slow
 def test_a_file_strategy_travels_without_its_file(two: Path, tmp_path: Path) -> None:
     sent = tmp_path / "sent.pickle"
     both = [resolve(f"{two}:{name}") for name in ("first", "Second")]

@@ -157,6 +157,7 @@ def test_the_package_runs_from_its_zip(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_compiled_for_the_machine_is_kept_by_content_wherever_the_zip_lies(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path)
     code = (

@@ -73,6 +73,7 @@ def test_errors_of_whatif_itself_pass(mlflow_home: LakeLocation) -> None:
         tracker.attempt(broken)
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_costs_seconds(
     lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

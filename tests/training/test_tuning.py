@@ -68,6 +68,7 @@ def test_the_first_of_equals(spark) -> None:
     assert found.chosen.params == {"depth": 3}
 
 
+@pytest.mark.slow
 def test_what_comes_later_has_no_part_in_an_earlier_fold(spark) -> None:
     """Another last session changes the second fold's error and leaves the first one's."""
     chains = forward_chains(SESSIONS, [TRAIN], 2, MINUTE_US)

@@ -21,6 +21,7 @@ SPLIT = {"kind": "cpcv", "folds": 3, "test_folds": 2, "test": 0.2, "embargo": "5
 FORESTS = {**WALKING, "axes": {"model": ["small"], "threshold": [0.00001, 0.0001]}, "split": SPLIT}
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_forests(go_on_spark, market, monkeypatch, make_study) -> None:
     result = go_on_spark(report=True, **FORESTS)

@@ -152,6 +152,7 @@ def test_a_worker_that_dies_is_tried_again(go_on_spark, market, tmp_path) -> Non
     assert len(keys_of(market, RESULTS)) == 12 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_worker_that_always_dies_ends_the_run_and_says_how_to_go_on(go_on_spark, market, tmp_path) -> None:
     source = DEADLY.format(marker=str(tmp_path / "never")).replace("marker.touch()", "pass")

@@ -35,7 +35,8 @@ def tables_of(location: LakeLocation) -> tuple[list[str], list[str]]:
     return plain_rows(location, RESULTS), plain_rows(location, RETURNS)
 
 
-@pytest.mark.parametrize("engine", ["compiled", pytest.param("backtrader", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
 def test_a_file_damaged_in_mid_sweep_and_restored_leaves_no_trace(
     spark, market, make_study, monkeypatch, engine
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_study_is_judged(market, write_study) -> None:
     assert (again.looks, again.openings) == (1, 1)
 
 
+@pytest.mark.slow
 def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     first = go()
     # one configuration is shared, three are not; symbol B is left out

@@ -125,6 +125,7 @@ class TestAgain:
         assert (fewer.computed, fewer.resumed, len(fewer.leaderboard())) == (0, 4, 4)
         assert not rows_of(market, RESULTS).duplicated(list(KEY)).any()
 
+    @pytest.mark.slow
     def test_new_bars_are_seen_when_asked_for(self, result, go, market) -> None:
         put_bars(market, [walk("C", 3, minutes=120)])
         same = go()
@@ -270,6 +271,7 @@ def test_a_shared_portfolio(go, market) -> None:
     assert separate.computed == 4, "separate accounts are other configurations"
 
 
+@pytest.mark.slow
 def test_pooled_symbols(go, market) -> None:
     result = go(report=True, rank="pooled", keep={"trades": 1, "equity": 2})
     board = result.leaderboard()
@@ -365,6 +367,7 @@ def test_when_everything_fails_there_is_still_a_report(market, write_study, tmp_
     assert len(rows_of(market, RESULTS)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_bars_behind_validate_change_nothing_before(spark, lake_home, make_study, tmp_path) -> None:
     """The look-ahead test for the whole engine: forests, features, strategy, ranking."""

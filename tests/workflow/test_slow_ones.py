@@ -35,6 +35,7 @@ def slow(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return "slow.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [12.0], indirect=True)
 def test_others_are_stored_before_the_slow_one_ends(spark, market, make_study, slow, monkeypatch) -> None:
     """Waves of four; the slow one is in the first, which is not stored first, and every row is there once."""

@@ -269,6 +269,7 @@ def _of_size(size: float) -> StrategySpec:
     return own
 
 
+@pytest.mark.slow
 def test_steps_of_one_name_are_told_apart_by_what_they_close_over() -> None:
     assert [both(_of_size(size)).fills.size.tolist() for size in (1.0, 2.0)] == [[1.0], [2.0]]
     one, other = (strategy()(lambda i, x, p, s: target(3.0)), strategy()(lambda i, x, p, s: target(4.0)))

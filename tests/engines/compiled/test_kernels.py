@@ -76,6 +76,7 @@ def kernels(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("whatif_kernel_*.py")}
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing_and_an_edited_strategy_is_another(
     own: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_an_edited_helper_module_is_another_kernel(own: Path, tmp_path: Path) ->
     assert sizes == [3.0, 7.0, 13.0]
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_at_once(own: Path, tmp_path: Path) -> None:
     both = [start(own, WHATIF_KERNELS=tmp_path / "kernels") for _ in range(2)]
     first, second = (answer(process) for process in both)

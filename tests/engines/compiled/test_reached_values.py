@@ -66,6 +66,7 @@ def test_a_global_that_changes_between_two_runs(monkeypatch: pytest.MonkeyPatch)
     assert held(of_a_global) == 5.0
 
 
+@pytest.mark.slow
 def test_attributes_and_functions_of_a_module() -> None:
     cfg = types.ModuleType("cfg")
     exec("K = 2.0\ndef twice(a):\n    return K * a\n", cfg.__dict__)
@@ -79,6 +80,7 @@ def test_attributes_and_functions_of_a_module() -> None:
     assert held(step) == 12.0
 
 
+@pytest.mark.slow
 def test_what_is_compiled_later_is_still_the_step() -> None:
     """New types of arguments are compiled when they come, by then the array may be another's."""
     array = np.full(3, 2.0)
@@ -114,6 +116,7 @@ print(json.dumps(float(run.position[0, -1])))
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_on_disk_that_froze_another_value_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "written_12.py").write_text(
         "from whatif.strategies import strategy, target\nK = 1.0\n@strategy()\ndef step(i, x, p, s):\n"

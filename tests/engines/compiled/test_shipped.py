@@ -40,6 +40,7 @@ def answered(shipped: Path, kernels: Path) -> list[list[int]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_what_is_shipped_is_not_compiled_again(tmp_path: Path) -> None:
     shipped = tmp_path / "share" / "kernels"
     assert ship(shipped, ["sma_crossover"]) == 2
