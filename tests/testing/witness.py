@@ -116,6 +116,8 @@ class OrderPlayer(bt.Strategy):
         limit, stop = near - side * far, near + side * far
         first = self.order(data, size, exectype=bt.Order.Limit, price=limit, valid=self.until)
         self.order(data, size, exectype=bt.Order.Stop, price=stop, oco=first)
+        if side > 0:
+            self.order(data, -size, exectype=bt.Order.Limit, price=now + far)
 
     def ask_oco_of_brackets(self, data, size, side, now, near, far):
         first = self.bracketed(data, size, price=near, stopprice=near - side * far, limitexec=None)[0]
@@ -170,7 +172,9 @@ class AnswerPlayer(OrderPlayer):
                 )  # fmt: skip
             elif order.code in (BUY, SELL):
                 size = order.amount if order.code == BUY else -order.amount
-                made = self.order(self.data, size, valid=self.until, oco=leader, **self.asked(given))
+                made = self.order(
+                    self.data, size, valid=self.until, oco=leader if tied else None, **self.asked(given)
+                )
                 leader, tied = (leader or made, tied - 1) if tied else (None, 0)
 
     def asked(self, given):

@@ -67,7 +67,9 @@ def order_player(i: int, x: Any, p: Any, s: Any) -> Answer:
     if kind == BRACKETED_AT_LIMIT:
         return bracket(size, limit=near, stop=near - side * far, target=near + side * far, valid=life)
     if kind == TIED and size >= 0.0:
-        return oco(buy(size, limit=near - far, valid=life), buy(size, stop=near + far))
+        return oco(buy(size, limit=near - far, valid=life), buy(size, stop=near + far)), sell(
+            size, limit=now + far
+        )
     if kind == TIED:
         return oco(sell(-size, limit=near + far, valid=life), sell(-size, stop=near - far))
     if kind == TIED_BRACKETS:
@@ -107,7 +109,7 @@ def order_player(i: int, x: Any, p: Any, s: Any) -> Answer:
     )
 
 
-WRITTEN = 3
+WRITTEN = 4
 """Orders that `order_reader` can answer with on one bar."""
 
 _FIELDS = [f"{name}_{k}" for k in range(WRITTEN) for name in Order._fields]
@@ -137,6 +139,11 @@ def order_reader(i: int, x: Any, p: Any, s: Any) -> Answer:
             int(x.code_2[i]), x.amount_2[i], given(x.limit_2[i]), given(x.stop_2[i]),
             given(x.trail_2[i]), given(x.trail_percent_2[i]), given(x.target_2[i]),
             int(x.valid_2[i]), int(x.at_close_2[i]),
+        ),
+        Order(
+            int(x.code_3[i]), x.amount_3[i], given(x.limit_3[i]), given(x.stop_3[i]),
+            given(x.trail_3[i]), given(x.trail_percent_3[i]), given(x.target_3[i]),
+            int(x.valid_3[i]), int(x.at_close_3[i]),
         ),
     )  # fmt: skip
 

@@ -456,7 +456,7 @@ def _place_orders(
         elif order.code in (BUY, SELL, BRACKET):
             if not abs(order.amount) <= LARGEST_SIZE:
                 raise refused_size(where, order.amount)
-            placed = placer.place_order(feed, order, leader, symbol.until(row, order.valid))
+            placed = placer.place_order(feed, order, leader if tied else None, symbol.until(row, order.valid))
             if placed is not None and order.at_close:
                 placed.dteos = symbol.date_of_session_end(row)
             leader, tied = (leader or placed, tied - 1) if tied else (None, 0)

@@ -216,6 +216,16 @@ TIED = (
         value=(1000.0,) * 4,
     ),
     Golden(
+        "an order after a group on the same bar is not of it",
+        (HUNDRED, bar(100.0, 100.0, 99.0, 100.0), bar(100.0, 100.0, 95.0, 100.0)),
+        {0: (oco(buy(1.0, limit=99.0), buy(1.0, stop=102.0)), buy(1.0, limit=95.0))},
+        THOUSAND,
+        (Fill(1, 0.0, 1.0, 99.0), Fill(2, 0.0, 1.0, 95.0)),
+        # 1000 - 99; less 95
+        cash=(1000.0, 901.0, 806.0),
+        value=(1000.0, 1001.0, 1006.0),
+    ),
+    Golden(
         "of two orders that are tied, the one that fills cancels the other",
         (HUNDRED, bar(100.0, 101.0, 98.0, 100.0), bar(100.0, 103.0, 100.0, 103.0)),
         {0: oco(buy(1.0, limit=99.0), buy(1.0, stop=102.0))},
