@@ -12,7 +12,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
-from whatif.strategies import hold, resolve, sell, strategy, target
+from whatif.strategies import bracket, hold, resolve, sell, strategy, target
 
 
 def follow(build_bars, closes, wish, execution=None, **on):
@@ -60,6 +60,138 @@ def test_a_short_position_s_target(build_bars) -> None:
     fills, _ = follow(build_bars, closes, [-2.0, NAN, NAN, NAN, NAN, NAN], take_profit=0.1)
 
     assert fills == [(1, -2.0, 100.0), (4, 2.0, 90.0)]
+
+
+def ranged(build_bars, rows, wish, engine="compiled", step=None, **on):
+    """Run a wish by row on bars of open, high, low and close; return row, size and price of each fill."""
+    bars = build_bars(rows, wish=wish)
+    run = run_engine(
+        BacktestTask([bars], step or follower, {}, Execution(cash=1000.0), overlays=Overlays(**on)), engine
+    )
+    fills = run.fills
+    return list(zip(fills.row.tolist(), fills.size.tolist(), fills.price.tolist(), strict=True))
+
+
+FLAT = (100.0, 100.0, 100.0, 100.0)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+class TestExitsInsideTheBar:
+    """In at bar 1's open, 100; the orders that leave are tried from bar 2 on."""
+
+    def test_a_stop(self, build_bars, engine) -> None:
+        rows = [FLAT, (100.0, 101.0, 90.0, 99.0), (99.0, 99.0, 94.0, 98.0), FLAT]
+
+        found = ranged(build_bars, rows, [2.0, NAN, NAN, NAN], engine, stop_loss_intrabar=0.05)
+
+        # bar 1 falls below 95 too, but that is the bar of the entry
+        assert found == [(1, 2.0, 100.0), (2, -2.0, 95.0)]
+
+    def test_a_stop_that_the_bar_opens_beyond(self, build_bars, engine) -> None:
+        rows = [FLAT, FLAT, (93.0, 96.0, 92.0, 95.0), FLAT]
+
+        found = ranged(build_bars, rows, [2.0, NAN, NAN, NAN], engine, stop_loss_intrabar=0.05)
+
+        assert found == [(1, 2.0, 100.0), (2, -2.0, 93.0)]
+
+    def test_a_short_position_s_target(self, build_bars, engine) -> None:
+        rows = [FLAT, FLAT, (99.0, 99.0, 89.0, 98.0), FLAT]
+
+        found = ranged(build_bars, rows, [-2.0, NAN, NAN, NAN], engine, take_profit_intrabar=0.1)
+
+        assert found == [(1, -2.0, 100.0), (2, 2.0, 90.0)]
+
+    def test_of_both_the_stop(self, build_bars, engine) -> None:
+        rows = [FLAT, FLAT, (100.0, 111.0, 89.0, 100.0), FLAT]
+
+        found = ranged(
+            build_bars, rows, [2.0, NAN, NAN, NAN], engine, stop_loss_intrabar=0.1, take_profit_intrabar=0.1
+        )
+
+        assert found == [(1, 2.0, 100.0), (2, -2.0, 90.0)]
+
+    def test_a_trail(self, build_bars, engine) -> None:
+        # from the close of bar 1, 110: stop at 99; the close of bar 2, 120, moves it to 108
+        rows = [
+            FLAT, (100.0, 110.0, 99.0, 110.0), (110.0, 120.0, 105.0, 120.0), (120.0, 120.0, 100.0, 101.0)
+        ]  # fmt: skip
+
+        found = ranged(build_bars, rows, [2.0, NAN, NAN, NAN], engine, trailing_stop=0.1)
+
+        assert found == [(1, 2.0, 100.0), (3, -2.0, 108.0)]
+
+    def test_a_trail_starts_from_the_entry_where_that_is_better(self, build_bars, engine) -> None:
+        # the close of bar 1 is 95, the entry 100: stop at 90, and not at 85.5
+        rows = [FLAT, (100.0, 100.0, 95.0, 95.0), (95.0, 95.0, 88.0, 94.0), FLAT]
+
+        found = ranged(build_bars, rows, [2.0, NAN, NAN, NAN], engine, trailing_stop=0.1)
+
+        assert found == [(1, 2.0, 100.0), (2, -2.0, 90.0)]
+
+    def test_a_changed_position_has_new_ones(self, build_bars, engine) -> None:
+        # 2 at 100 and 2 at 90 are 4 at 95: a stop at 85.5 for all of them
+        rows = [
+            FLAT, (100.0, 100.0, 91.0, 91.0), (90.0, 92.0, 90.0, 91.0), (91.0, 91.0, 86.0, 88.0),
+            (88.0, 88.0, 85.0, 86.0),
+        ]  # fmt: skip
+
+        found = ranged(build_bars, rows, [2.0, 4.0, NAN, NAN, NAN], engine, stop_loss_intrabar=0.1)
+
+        assert found == [(1, 2.0, 100.0), (2, 2.0, 90.0), (4, -4.0, 85.5)]
+
+    def test_an_order_of_the_step_at_the_market_ends_them(self, build_bars, engine) -> None:
+        # out at bar 3's open; that the bar falls below the stop as well leaves no short position
+        rows = [FLAT, FLAT, FLAT, (100.0, 100.0, 80.0, 90.0), FLAT]
+
+        found = ranged(build_bars, rows, [2.0, NAN, 0.0, NAN, NAN], engine, stop_loss_intrabar=0.1)
+
+        assert found == [(1, 2.0, 100.0), (3, -2.0, 100.0)]
+
+    def test_the_step_does_not_see_them_wait(self, build_bars, engine) -> None:
+        rows = [FLAT, FLAT, FLAT, (99.0, 99.0, 89.0, 95.0), FLAT]
+
+        found = ranged(
+            build_bars, rows, [2.0, NAN, NAN, NAN, NAN], engine, waits_for_none, stop_loss_intrabar=0.1
+        )
+
+        assert found == [(1, 2.0, 100.0), (3, -2.0, 90.0)]
+
+    def test_what_else_waits_ends_with_the_position(self, build_bars, engine) -> None:
+        # the step's own stop at 85 would open a short position on bar 4
+        rows = [FLAT, FLAT, FLAT, (99.0, 99.0, 89.0, 95.0), (95.0, 95.0, 80.0, 90.0), FLAT]
+
+        found = ranged(
+            build_bars, rows, [2.0, NAN, NAN, NAN, NAN, NAN], engine, bracketed, stop_loss_intrabar=0.1
+        )
+
+        assert found == [(1, 2.0, 100.0), (3, -2.0, 90.0)]
+
+    def test_with_the_close_s(self, build_bars, engine) -> None:
+        # the close of bar 2 is 4 % below the entry: the position is left, and so is the order at 90
+        rows = [FLAT, FLAT, (100.0, 100.0, 96.0, 96.0), (96.0, 96.0, 80.0, 90.0), FLAT]
+
+        found = ranged(
+            build_bars, rows, [2.0, NAN, NAN, NAN, NAN], engine, stop_loss=0.03, stop_loss_intrabar=0.1
+        )
+
+        assert found == [(1, 2.0, 100.0), (3, -2.0, 96.0)]
+
+
+@strategy(inputs={"wish": "wish"}, lookback=0)
+def waits_for_none(i, x, p, s):
+    """Buy as the wish says; sell a unit on any bar on which an order waits."""
+    return sell(1.0) if s.pending else target(x.wish[i]) if x.wish[i] == x.wish[i] else hold()
+
+
+@strategy(inputs={"wish": "wish"}, lookback=0)
+def bracketed(i, x, p, s):
+    """Buy as the wish says, with a stop 15 % below."""
+    return bracket(x.wish[i], stop=x.close[i] * 0.85) if x.wish[i] == x.wish[i] else hold()
+
+
+def test_latency_and_orders_that_wait_exclude_each_other() -> None:
+    with pytest.raises(EngineError, match="latency = 1 delays orders at the market, and the orders of trail"):
+        Overlays(latency=1, trailing_stop=0.1)
 
 
 def test_the_oldest_position(build_bars) -> None:

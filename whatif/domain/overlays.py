@@ -17,6 +17,9 @@ OVERLAY_NAMES = (
     "flat_before_close",
     "percent_of_equity",
     "latency",
+    "take_profit_intrabar",
+    "stop_loss_intrabar",
+    "trailing_stop",
 )
 """Names of the overlays: keys of a study's `overlays`, and axes."""
 
@@ -25,8 +28,10 @@ OVERLAY_NAMES = (
 class Overlays:
     """Rules laid over a strategy's intents; None, and a latency of 0, leave a rule off.
 
-    All of them look at the close of the bar on which the step decided; what they ask for fills
-    where any intent fills, on the next bar or, with a latency, later.
+    They look at the close of the bar on which the step decided; what they ask for fills
+    where any intent fills, on the next bar or, with a latency, later. The last three are orders that wait at
+    the broker for a price, from the bar after the one that the position was opened or changed on: they act
+    inside a bar. Of those that one bar reaches, the stop fills before the trailing stop and the target.
 
     Attributes
     ----------
@@ -45,6 +50,13 @@ class Overlays:
     latency : int
         Bars between the decision and the broker: an intent of bar t fills on bar
         t + latency + 1 at the earliest.
+    take_profit_intrabar : float, optional
+        Leave by a limit order, this fraction of the entry price, below 1, better than it.
+    stop_loss_intrabar : float, optional
+        Leave by a stop order, this fraction of the entry price, below 1, worse than it.
+    trailing_stop : float, optional
+        Leave by a stop order that follows the closes at this fraction of them, below 1; it starts from the
+        better of the entry price and the close at which it is placed.
     """
 
     take_profit: float | None = None
@@ -53,6 +65,9 @@ class Overlays:
     flat_before_close: int | None = None
     percent_of_equity: float | None = None
     latency: int = 0
+    take_profit_intrabar: float | None = None
+    stop_loss_intrabar: float | None = None
+    trailing_stop: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no rule could work with.
@@ -82,6 +97,17 @@ class Overlays:
                     f"overlays: {name} = {value!r} must be a whole number from {count.least} to "
                     f"{count.most:,} ({count.unit}); leave it out to turn it off"
                 )
+        if self.latency and self.exit_orders:
+            raise EngineError(
+                f"overlays: latency = {self.latency} delays orders at the market, and the orders of "
+                f"{', '.join(name for name in EXIT_ORDERS if getattr(self, name) is not None)} wait at the "
+                "broker; leave one or the other out"
+            )
+
+    @cached_property
+    def exit_orders(self) -> bool:
+        """Whether orders wait at the broker for a price, to leave a position inside a bar."""
+        return any(getattr(self, name) is not None for name in EXIT_ORDERS)
 
     @cached_property
     def is_on(self) -> bool:
@@ -118,11 +144,15 @@ class _Count(NamedTuple):
     unit: str
 
 
+EXIT_ORDERS = ("stop_loss_intrabar", "take_profit_intrabar", "trailing_stop")
+"""Overlays that are orders of the broker's."""
+
 _NONE = ("latency", 0)
 _FRACTIONS = {
     "take_profit": _Fraction(1.0, True, "0.02 is 2 % of the entry price"),
     "stop_loss": _Fraction(1.0, False, "0.02 is 2 % of the entry price"),
     "percent_of_equity": _Fraction(1.0, True, "0.95 is 95 % of the account"),
+    **dict.fromkeys(EXIT_ORDERS, _Fraction(1.0, False, "0.02 is 2 % of the entry price")),
 }
 _COUNTS = {
     "max_bars_held": _Count(1, 1_000_000, "bars"),

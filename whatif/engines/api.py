@@ -97,10 +97,10 @@ def backtest(
         raise EngineError(f"bars is a {type(bars).__name__}; give a pandas DataFrame")
     found = resolve(strategy)
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
-    check_execution(found, settings)
+    laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
+    check_execution(found, settings, laid_over)
     if isinstance(found, StrategySpec):
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
-    laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
     _check_sessions(bars, calendar, laid_over)
     market = bars_of_frame(bars, calendar)
     complete = found.validate(params or {})

@@ -12,6 +12,7 @@ from whatif.strategies import (
     BUY,
     CANCEL,
     CLOSE,
+    EXIT_MEMORY,
     HOLD,
     MAX_ANSWERED,
     OCO,
@@ -35,6 +36,20 @@ LARGEST_SIZE = 2.0**53
 FINE, UNKNOWN_CODE, BAD_AMOUNT, TAKES_NONE, NO_PRICE, BAD_TRAIL = range(6)
 WRONG_SIDE, BAD_BRACKET, BAD_VALID, BAD_CLOSE, BAD_GROUP = range(6, 11)
 """Rules of orders, by number, of which `order_fault` says the one that is broken."""
+
+EXITS = 9
+"""Code of the mark before orders of the overlays, which leave the position inside a bar."""
+
+OWN, PRICED, EXITS_ONLY = 0.0, WAITING_FOR_PRICE, 2.0
+"""Amounts of a cancellation: the step's orders, or all that wait for a price, or those of the overlays."""
+
+MAX_EXITS = 3
+DESK_ROOM = MAX_ANSWERED + MAX_EXITS + 4
+"""Orders that a desk has room for: a step's, the overlays', two cancellations and two marks."""
+
+EXITS_WAITING, MARKET_WAITING, HELD_SIZE, HELD_PRICE = range(EXIT_MEMORY)
+"""What the overlays remember: how many of their orders wait, and how many at the market, when the step is
+asked; and size and entry price of the position that their orders were placed for."""
 
 _LIMIT, _STOP, _TRAIL, _TRAIL_PERCENT, _TARGET, _VALID, _AT_CLOSE = (1 << k for k in range(7))
 
@@ -136,19 +151,20 @@ def overlay_orders(
     waiting: int,
     minutes_to_close: int,
     rules: OverlayRules,
+    memory: FloatArray,
 ) -> int:
     """Turn the orders of a bar into those that the overlays leave of them; return how many that are.
 
     Exits come before what the step asks for, as in `whatif.strategies.apply_overlays`: orders that wait for
     a price are cancelled, and the position is left. Then `percent_of_equity` sizes each order. What breaks a
-    rule is left as it is.
+    rule is left as it is. Last, exits that act inside a bar are placed, see `place_exits`.
 
     Parameters
     ----------
-    desk : float64 array (MAX_ANSWERED * WIDTH,)
+    desk : float64 array (DESK_ROOM * WIDTH,)
         The orders; written to.
     count, waiting : int
-        Orders on the desk, and orders of the symbol that wait.
+        Orders on the desk, and orders of the symbol that wait, those of the overlays not among them.
     close : float
         Close of the bar.
     account : tuple of float, float, float, int
@@ -157,10 +173,13 @@ def overlay_orders(
         As `whatif.strategies.State` has them.
     rules : OverlayRules
         What is on.
+    memory : float64 array (EXIT_MEMORY,) or any
+        What is remembered of exits that wait; not looked at if there are none. Written to.
     """
     _, size, entry_price, _ = account
     if count > MAX_ANSWERED:
         return count
+    exits = has_exit_orders(rules)
     for k in range(count):
         if order_fault(order_at(desk, k), close) != FINE:
             return count  # which is refused
@@ -169,6 +188,9 @@ def overlay_orders(
     if flat or leaves:
         put_order(desk, 0, Order(CANCEL, WAITING_FOR_PRICE, NAN, NAN, NAN, NAN, NAN, 0, 0))
         put_order(desk, 1, Order(CLOSE, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
+        if exits:
+            waiting += int(memory[EXITS_WAITING])
+            memory[HELD_SIZE] = 0.0
         if leaves:
             return 2
         return 1 if waiting > 0 else 0
@@ -176,7 +198,103 @@ def overlay_orders(
         at = k * WIDTH
         code, amount = sized(int(desk[at]), desk[at + 1], close, size, value, rules)
         desk[at], desk[at + 1] = code, amount
-    return count
+    return place_exits(desk, count, close, account, value, waiting, rules, memory) if exits else count
+
+
+@inlinable_lean
+def has_exit_orders(rules: OverlayRules) -> bool:
+    """Return whether exits wait at the broker for a price."""
+    on: bool = rules.stop_order == rules.stop_order or rules.target_order == rules.target_order
+    return on or rules.trail_order == rules.trail_order
+
+
+@inlinable
+def moves_position(order: Order, size: float, value: float, close: float) -> bool:
+    """Return whether an order is to change the position on the next bar, as far as that can be said.
+
+    Parameters
+    ----------
+    order : Order
+        What the step answered.
+    size, value, close : float
+        Units held, and the account's value, at the bar's close.
+    """
+    code, amount, limit, _, _, _, _, _, _ = order
+    if code == BRACKET:
+        return amount != 0.0 and limit != limit
+    if code in (BUY, SELL):
+        return amount != 0.0 and fields_filled(order) == 0
+    if code == TARGET:
+        return amount != size
+    if code == CLOSE:
+        return size != 0.0
+    # of less than a unit Backtrader makes no order
+    return code == TARGET_PERCENT and abs(amount * value - size * close) >= close
+
+
+@inlinable_lean
+def place_exits(
+    desk: FloatArray,
+    count: int,
+    close: float,
+    account: tuple[float, float, float, int],
+    value: float,
+    waiting: int,
+    rules: OverlayRules,
+    memory: FloatArray,
+) -> int:
+    """Write the orders that leave the position inside a bar to a desk, or cancel them; return the new count.
+
+    They are placed at the close of the bar on which the position was opened or changed, for all of it, and
+    the first of them to fill cancels the others. An order at the market that is to change the position
+    cancels them; they come back for what is held then. Where one of them has left the position, what else
+    waits for a price is cancelled.
+
+    Parameters
+    ----------
+    desk, count, close, account, value, waiting, rules, memory
+        As `overlay_orders` takes them.
+    """
+    _, size, entry_price, _ = account
+    if size == 0.0 and waiting > 0 and memory[HELD_SIZE] != 0.0 and memory[EXITS_WAITING] == 0.0:
+        for k in range(count * WIDTH - 1, -1, -1):
+            desk[k + WIDTH] = desk[k]
+        put_order(desk, 0, Order(CANCEL, PRICED, NAN, NAN, NAN, NAN, NAN, 0, 0))
+        count += 1
+    moves = memory[MARKET_WAITING] > 0.0
+    for k in range(count):
+        moves = moves or moves_position(order_at(desk, k), size, value, close)
+    wait = memory[EXITS_WAITING] > 0.0
+    open_again = size != 0.0 and not moves
+    if open_again and wait and memory[HELD_SIZE] == size and memory[HELD_PRICE] == entry_price:
+        return count
+    if wait:
+        put_order(desk, count, Order(CANCEL, EXITS_ONLY, NAN, NAN, NAN, NAN, NAN, 0, 0))
+        count += 1
+    if not open_again:
+        memory[HELD_SIZE] = 0.0
+        return count
+    memory[HELD_SIZE], memory[HELD_PRICE] = size, entry_price
+    code, units, side = (SELL, size, 1.0) if size > 0.0 else (BUY, -size, -1.0)
+    # the marks are written when it is known how many orders there are
+    begin, at = count, count + 2
+    if rules.stop_order == rules.stop_order:
+        stop = entry_price * (1.0 - side * rules.stop_order)
+        put_order(desk, at, Order(code, units, NAN, stop, NAN, NAN, NAN, 0, 0))
+        at += 1
+    if rules.trail_order == rules.trail_order:
+        start = max(entry_price, close) if size > 0.0 else min(entry_price, close)
+        put_order(desk, at, Order(code, units, NAN, start, NAN, rules.trail_order, NAN, 0, 0))
+        at += 1
+    if rules.target_order == rules.target_order:
+        target = entry_price * (1.0 + side * rules.target_order)
+        put_order(desk, at, Order(code, units, target, NAN, NAN, NAN, NAN, 0, 0))
+        at += 1
+    placed = at - begin - 2
+    put_order(desk, begin, Order(EXITS, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
+    tie = Order(OCO, float(placed), NAN, NAN, NAN, NAN, NAN, 0, 0)
+    put_order(desk, begin + 1, tie if placed > 1 else Order(HOLD, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
+    return at
 
 
 _RULES = {

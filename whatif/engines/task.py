@@ -149,7 +149,7 @@ def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
         )
 
 
-def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
+def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overlays) -> None:
     """Refuse settings that could do nothing for a strategy.
 
     Raises
@@ -159,7 +159,8 @@ def check_execution(strategy: AnyStrategy, execution: Execution) -> None:
         for limit orders.
     """
     check_cheating(strategy, execution)
-    if isinstance(strategy, StrategySpec) and not (execution.slip_limit or strategy.answers_orders):
+    has_orders = strategy.answers_orders or overlays.exit_orders
+    if isinstance(strategy, StrategySpec) and not (execution.slip_limit or has_orders):
         raise EngineError(
             f"execution: slip_limit = False is about limit orders, and {strategy.name} is a step function, "
             "which places market orders only: leave it out"

@@ -114,8 +114,8 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     # a model is part of a configuration's identity with its features, whose source the lake decides
     points = tuple(space.points())
     grid = make_grid(space, points, lambda name, timeframe: {"model": name, "timeframe": timeframe})
-    for execution in dict.fromkeys(c.execution for c in grid.configurations):
-        check_execution(strategy, execution)
+    for execution, overlays in dict.fromkeys((c.execution, c.overlays) for c in grid.configurations):
+        check_execution(strategy, execution, overlays)
     _check_overlays(strategy, grid, timeline)
     _check_warmup(strategy, grid)
     timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
@@ -157,7 +157,7 @@ def _kinds(grid: Grid) -> Iterator[RunInputs]:
     seen: set[tuple[object, ...]] = set()
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
-        kind = (configuration.overlays.is_on, texts)
+        kind = (configuration.overlays.is_on, configuration.overlays.exit_orders, texts)
         if kind not in seen:
             seen.add(kind)
             yield RunInputs(configuration.params, configuration.execution, configuration.overlays)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from whatif.strategies.lookup import resolved
     from whatif.strategies.origin import is_installed
     from whatif.strategies.overlays import (
+        EXIT_MEMORY,
         OverlayRules,
         apply_overlays,
         delay,
@@ -76,7 +77,10 @@ else:
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",
             "origin": "is_installed",
-            "overlays": "OverlayRules apply_overlays delay has_to_leave overlay_memory overlay_rules sized",
+            "overlays": (
+                "EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory overlay_rules "
+                "sized"
+            ),
             "params": "Param Value",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",
             "reads": "GLOBAL IMPORT Read reads_of",

@@ -39,6 +39,8 @@ class OverlayRules(NamedTuple):
         Minutes; -2**62 if off.
     percent_of_equity : float
         Fraction of the account's value; NaN if off.
+    stop_order, target_order, trail_order : float
+        Fractions of the entry price (a trail: of the close) at which exits wait at the broker; NaN if off.
     """
 
     take_profit: float
@@ -46,30 +48,46 @@ class OverlayRules(NamedTuple):
     max_bars_held: int
     flat_before_close: int
     percent_of_equity: float
+    stop_order: float
+    target_order: float
+    trail_order: float
 
 
 def overlay_rules(overlays: Overlays) -> OverlayRules:
     """Return the overlays as `apply_overlays` takes them."""
-    profit, loss, share = overlays.take_profit, overlays.stop_loss, overlays.percent_of_equity
+    profit, loss = overlays.take_profit, overlays.stop_loss
     bars, minutes = overlays.max_bars_held, overlays.flat_before_close
     return OverlayRules(
         take_profit=math.inf if profit is None else float(profit),
         stop_loss=math.inf if loss is None else float(loss),
         max_bars_held=_NEVER if bars is None else bars,
         flat_before_close=-_NEVER if minutes is None else minutes,
-        percent_of_equity=math.nan if share is None else float(share),
+        percent_of_equity=_or_nan(overlays.percent_of_equity),
+        stop_order=_or_nan(overlays.stop_loss_intrabar),
+        target_order=_or_nan(overlays.take_profit_intrabar),
+        trail_order=_or_nan(overlays.trailing_stop),
     )
 
 
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+EXIT_MEMORY = 4
+"""Numbers that the overlays remember for exits that wait at the broker."""
+
+
 def overlay_memory(overlays: Overlays) -> FloatArray:
-    """Return what `delay` remembers at the start of a window: as many holds as there are bars of latency.
+    """Return what overlays remember at the start of a window.
+
+    That is a hold for each bar of latency, or what exits wait at the broker for.
 
     Returns
     -------
-    float64 array (2 * latency,)
+    float64 array (2 * latency,) or (EXIT_MEMORY,)
         Zeros.
     """
-    return np.zeros(2 * overlays.latency)
+    return np.zeros(EXIT_MEMORY if overlays.exit_orders else 2 * overlays.latency)
 
 
 @inlinable

@@ -25,7 +25,13 @@ from whatif.engines.closing import check_flat
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
+    DESK_ROOM,
+    EXITS,
+    EXITS_ONLY,
+    EXITS_WAITING,
     LARGEST_SIZE,
+    MARKET_WAITING,
+    PRICED,
     UNKNOWN_CODE,
     is_code,
     is_market,
@@ -54,7 +60,6 @@ from whatif.strategies import (
     SESSION,
     TARGET,
     TARGET_PERCENT,
-    WAITING_FOR_PRICE,
     Intent,
     Order,
     State,
@@ -216,16 +221,28 @@ class _OrderPlacer:
         )
         return orders[0]
 
-    def cancel_all(self, feed: _Feed, market_too: bool) -> None:
-        """Cancel all orders in a symbol that have been accepted."""
+    def cancel_all(self, feed: _Feed, meant: float) -> None:
+        """Cancel the accepted orders in a symbol that are meant, see `whatif.engines.orders`."""
         for order in list(self.broker.pending):
-            if order.data is feed and (market_too or order.exectype != order.Market):
+            exits = _is_exit(order)
+            if order.data is feed and (
+                order.exectype != order.Market if meant == PRICED else exits == (meant == EXITS_ONLY)
+            ):
                 self.broker.cancel(order)
 
-    def waiting(self, feed: _Feed) -> int:
-        """Return how many orders in a symbol the broker holds."""
+    def held(self, feed: _Feed) -> list[bt.Order]:
+        """Return the orders in a symbol that the broker holds."""
         queues = self.broker.pending, self.broker.submitted
-        return sum(order.data is feed for queue in queues for order in queue)
+        return [order for queue in queues for order in queue if order.data is feed]
+
+    def waiting(self, feed: _Feed) -> int:
+        """Return how many of a step's orders in a symbol the broker holds."""
+        return sum(not _is_exit(order) for order in self.held(feed))
+
+
+def _is_exit(order: bt.Order) -> bool:
+    """Return whether an order is one of the overlays'."""
+    return getattr(order, "is_exit", False)
 
 
 def _asked_of_backtrader(given: Mapping[str, Any], close: float) -> dict[str, Any]:
@@ -276,6 +293,8 @@ class _SymbolState:
         self.latency = task.overlays.latency
         # what a step can reach is looked at once, not at each order
         self.max_orders = spec.max_orders if spec.answers_orders else None
+        exits = task.overlays.exit_orders
+        self.has_desk = self.overlaid and not self.latency and (spec.answers_orders or exits)
         self.memory = overlay_memory(task.overlays)
 
     def at_close(self, row: int, placer: _OrderPlacer) -> State:
@@ -313,17 +332,22 @@ class _SymbolState:
         end, dates = self.session_end(row), self.feed.datetime.values
         return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
 
-    def overlay_orders(self, orders: list[Order]) -> list[Order]:
+    def overlay_orders(self, orders: list[Order], placer: _OrderPlacer) -> list[Order]:
         """Return what the overlays leave of the orders of the present bar."""
         if not all(is_code(order.code) for order in orders):
             return orders  # which is refused
-        s, desk = self.state, np.zeros(MAX_ANSWERED * WIDTH)
+        s, desk = self.state, np.zeros(DESK_ROOM * WIDTH)
+        if len(self.memory):
+            held = placer.held(self.feed)
+            self.memory[EXITS_WAITING] = sum(map(_is_exit, held))
+            self.memory[MARKET_WAITING] = sum(order.exectype == order.Market for order in held)
         count = write_orders(desk, 0, tuple(orders))
         account = s.cash, s.size, s.entry_price, self.opened_row
         rest = s.bars_held, s.value, s.pending, s.minutes_to_close
-        count = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules)
-        # what there is no room for is refused
-        return [order_at(desk, k) for k in range(count)] if count <= MAX_ANSWERED else orders
+        left = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules, self.memory)
+        if count > MAX_ANSWERED:
+            return [Order(*hold())] * (DESK_ROOM + 1)  # which is refused
+        return [order_at(desk, k) for k in range(left)]
 
     def overlay(self, row: int, code: int, amount: float) -> Intent:
         """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
@@ -374,7 +398,7 @@ def _loop(
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
-    overlaid, answers_orders = symbols[0].overlaid, symbols[0].max_orders is not None
+    overlaid, has_desk = symbols[0].overlaid, symbols[0].has_desk
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             symbols[k].feed.cursor.row = row
@@ -394,8 +418,8 @@ def _loop(
             try:
                 answer = step(row, symbol.arrays, params, state)
                 orders = several(answer)
-                if answers_orders and overlaid and not symbol.latency:
-                    orders = symbol.overlay_orders(flattened(answer))
+                if has_desk:
+                    orders = symbol.overlay_orders(flattened(answer), placer)
                 code, amount = answer if orders is None else orders[0][:2] if orders else hold()
             except (Exception, SystemExit) as error:
                 raise _step_failed(spec, symbol, row, error) from error
@@ -409,7 +433,7 @@ def _loop(
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
                 _check_intent(spec, symbol, row, code, amount)
-            if overlaid and (symbol.latency or not answers_orders):
+            if overlaid and not has_desk:
                 code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
                 _place(spec, symbol, row, code, float(amount), placer)
@@ -441,10 +465,13 @@ def _place_orders(
         If one of them breaks a rule, or there are too many.
     """
     where, feed = _where(spec, symbol, row), symbol.feed
-    if len(orders) > MAX_ANSWERED:
+    if len(orders) > (DESK_ROOM if symbol.has_desk else MAX_ANSWERED):
         raise refused_count(where)
-    tied, leader = 0, None
+    tied, leader, exits = 0, None, False
     for place, order in enumerate(orders):
+        if order.code == EXITS:
+            exits = True
+            continue
         fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
         fault = fault or tie_fault(order.code, order.amount, tied, len(orders) - place - 1)
         if fault:
@@ -452,11 +479,13 @@ def _place_orders(
         if order.code == OCO:
             tied, leader = int(order.amount), None
         elif order.code == CANCEL:
-            placer.cancel_all(feed, order.amount != WAITING_FOR_PRICE)
+            placer.cancel_all(feed, order.amount)
         elif order.code in (BUY, SELL, BRACKET):
             if not abs(order.amount) <= LARGEST_SIZE:
                 raise refused_size(where, order.amount)
             placed = placer.place_order(feed, order, leader if tied else None, symbol.until(row, order.valid))
+            if placed is not None and exits:
+                placed.is_exit = True
             if placed is not None and order.at_close:
                 placed.dteos = symbol.date_of_session_end(row)
             leader, tied = (leader or placed, tied - 1) if tied else (None, 0)

@@ -39,7 +39,7 @@ from whatif.engines.compiled.step_placeholder import (
     step,
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
-from whatif.engines.orders import LARGEST_SIZE, overlay_orders
+from whatif.engines.orders import DESK_ROOM, LARGEST_SIZE, overlay_orders
 from whatif.strategies import (
     HOLD,
     MAX_ANSWERED,
@@ -97,7 +97,7 @@ def ask_step_python(
     memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
     x, p = arrays_of(series), params_of(places[COLUMNS], run)
     cash, size, price, opened_row = account
-    desk = room_at(places[DESK], MAX_ANSWERED * WIDTH)
+    desk = room_at(places[DESK], DESK_ROOM * WIDTH)
     code, amount, held, count, plain = HOLD, 0.0, 0, 1, True
     for i in range(max(begin, lookback), halt):
         now = value
@@ -108,8 +108,12 @@ def ask_step_python(
         state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
-            if OVERLAID and latency == 0:
-                count = overlay_orders(desk, count, x.close[i], account, held, now, waiting, to_close, rules)
+            if count > MAX_ANSWERED:
+                count = DESK_ROOM + 1
+            elif OVERLAID and latency == 0:
+                count = overlay_orders(
+                    desk, count, x.close[i], account, held, now, waiting, to_close, rules, memory
+                )
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
             if latency == 0 and count > 0 and not (code == HOLD and plain):

@@ -120,7 +120,7 @@ class Book(NamedTuple):
     working : float64 array (w, WORKING)
         Orders that wait, of a strategy that answers with more than market orders; `order_size` and its
         like are not used then. See `whatif.engines.compiled.working`.
-    desk : float64 array (MAX_ANSWERED * WIDTH,)
+    desk : float64 array (DESK_ROOM * WIDTH,)
         Orders that a step answered with.
     serial : int64 array (1,)
         Number of the group or bracket that was made last.
@@ -166,7 +166,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 18
+SETTINGS = 21
 """Numbers that say what broker and overlays do."""
 
 
@@ -225,8 +225,11 @@ def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, i
         float(row[9]) != 0.0,
     )
     broker = Broker(float(row[0]), costs, slippage, float(row[10]) != 0.0, float(row[11]) != 0.0)
-    rules = OverlayRules(float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]))
-    return broker, rules, int(row[17])
+    rules = OverlayRules(
+        float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
+        float(row[18]), float(row[19]),
+    )  # fmt: skip
+    return broker, rules, int(row[20])
 
 
 @inlinable_lean

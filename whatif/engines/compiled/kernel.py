@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from whatif.domain import PRICE_FIELDS, jit_step, sources_digest
+from whatif.domain import PRICE_FIELDS, Overlays, jit_step, sources_digest
 from whatif.engines.compiled import asking, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.calling import TYPES, address_of
@@ -66,11 +66,14 @@ class Kernel:
         Names of the series it takes, in order.
     numbers : tuple of str
         Names of the parameters it takes, in order; the others are part of its text.
+    orders : bool
+        Whether it writes orders to the desk: those of the step, or of the overlays.
     """
 
     asking: CompileWithFallback
     series: tuple[str, ...]
     numbers: tuple[str, ...]
+    orders: bool
 
     @functools.cached_property
     def address(self) -> Any:
@@ -100,34 +103,37 @@ class Identified:
     spec: StrategySpec = field(compare=False)
 
 
-def kernel_of(strategy: Identified, params: Mapping[str, object], overlaid: bool) -> Kernel:
+def kernel_of(strategy: Identified, params: Mapping[str, object], overlays: Overlays) -> Kernel:
     """Return the kernel of a strategy; of parameters that are text there is one for each value.
+
+    All overlays make one kernel, but for those whose exits wait at the broker, which make another one.
 
     Raises
     ------
     EngineError
         If no folder can be written to.
     """
-    return _kernel(strategy, kinds_of(params), overlaid)
+    orders = strategy.spec.answers_orders or overlays.exit_orders
+    return _kernel(strategy, kinds_of(params), overlays.is_on, orders)
 
 
 @functools.lru_cache(maxsize=256)
-def _kernel(strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool) -> Kernel:
+def _kernel(strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool, orders: bool) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
-    text = kernel_text(series, dict(kinds), overlaid, strategy.spec.answers_orders)
-    makers = [functools.partial(_asking, strategy, text, lean) for lean in (True, False)]
+    text = kernel_text(series, dict(kinds), overlaid, orders)
+    makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
-    return Kernel(CompileWithFallback(makers), series, numbers)
+    return Kernel(CompileWithFallback(makers), series, numbers, orders)
 
 
-def _asking(strategy: Identified, text: str, lean: bool) -> Callable[..., Any]:
+def _asking(strategy: Identified, text: str, lean: bool, orders: bool) -> Callable[..., Any]:
     """Return a strategy's `ask_step`; a `lean` one makes no array, list or text while it runs."""
     text = _text_of(text, lean)
     digest = _digest(text, strategy.identity)
     if digest not in STEPS:
-        STEPS[digest] = compiled_step(strategy.spec.step, lean, strategy.spec.answers_orders)
+        STEPS[digest] = compiled_step(strategy.spec.step, lean, orders)
     asking: Callable[..., Any] = _module(text, digest).ask_step
     return asking
 

@@ -32,12 +32,21 @@ from whatif.engines.compiled.book import (
 )
 from whatif.engines.compiled.broker import Prices, account_value
 from whatif.engines.compiled.calling import ask
-from whatif.engines.compiled.working import Placed, fill_working, place_answer
+from whatif.engines.compiled.working import (
+    Placed,
+    fill_working,
+    note_waiting,
+    place_answer,
+    quiet_until,
+)
+from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
 _OPEN, _HIGH, _LOW, _CLOSE = map(PRICE_FIELDS.index, ("open", "high", "low", "close"))
 _WORD = 8
+SHORTEST_REACH = 4
+"""Bars looked ahead at first for working orders; twice as many each time that nothing comes of it."""
 
 
 @inlinable_lean
@@ -126,8 +135,9 @@ def run_bars(
     series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    value, bars_held = broker.cash, 0
+    value, bars_held, reach = broker.cash, 0, SHORTEST_REACH
     book.serial[0] = 0
+    exits = has_exit_orders(rules)
     i = first
     while i < stop:
         # what happens on few bars stands outside of the two loops that go over all of them: the step is
@@ -142,10 +152,15 @@ def run_bars(
             value = account_value(account.cash, account.size, account.price, closes[i], costs)
             if orders.waiting > 0:
                 halt = i + 1
-        waiting = orders.waiting
+                if asking.max_orders > 0:
+                    # no further than the step has lately let orders wait: what is seen beyond is for nothing
+                    halt = quiet_until(i, min(stop, i + reach), (opens, highs, lows), book, orders.waiting)
+        waiting = own = orders.waiting
+        if exits:
+            own = note_waiting(book.working, waiting, book.memory)
         asked = ask(
             asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
-            account, value, waiting, costs, rules, latency,
+            account, value, own, costs, rules, latency,
         )  # fmt: skip
         last = asked.row
         if asked.failed != 0:
@@ -163,6 +178,9 @@ def run_bars(
                 note_failure(money, counts, placed.failed, last, placed.at, placed.amount)
                 return
             orders = OrderCount(placed.waiting, True, orders.fills, orders.rejected)
+            reach = SHORTEST_REACH
+        else:
+            reach = min(2 * reach, stop)
         i = last + 1
     money[FINAL], money[SIZE] = value, account.size
     counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held

@@ -45,7 +45,7 @@ from whatif.engines.compiled.working import order_room
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache
-from whatif.strategies import StrategySpec
+from whatif.strategies import StrategySpec, overlay_memory
 from whatif.typing import IntArray
 
 SHARED_ROOM = 16_384
@@ -83,6 +83,29 @@ class Call:
             self.first, self.stop, begin, self.asking, self.runs, self.ends, self.book, self.outcomes
         )
         return following
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Room that one run after the other writes to.
+
+    Attributes
+    ----------
+    book : Book
+        For runs without series.
+    session_ends : int64 array (stop,) or (0,)
+        Of each row, the first one of the session after its own.
+    max_orders, room : int
+        As `Asking` has them.
+    measure : RunsMeasure
+        What measures the runs.
+    """
+
+    book: Book
+    session_ends: IntArray
+    max_orders: int
+    room: int
+    measure: RunsMeasure
 
 
 class PreparedWindow:
@@ -123,31 +146,41 @@ class PreparedWindow:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self._clock = (read_only(minute), read_only(to_close))
-        waiting = spec.max_orders if spec.answers_orders else 0
-        self._session_ends = read_only(session_ends(bars.slice(0, stop if waiting else 0)))
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
-        count = stop - first
-        self._room = count * (ORDER_FILLS_A_BAR if waiting else FILLS_A_BAR)
-        room = self._room + SHARED_ROOM
-        self._book = Book(
-            row=np.empty(room, dtype=np.int64),
-            executions=np.empty((6, room)),
-            order_size=np.empty(count + 1),
-            order_rest=np.empty(count + 1),
-            order_close=np.empty(count + 1),
-            scratch=np.empty(spec.scratch),
-            memory=np.empty(0),
-            equity=np.empty(count),
-            cash=np.empty(0),
-            at_work=np.zeros(1, dtype=np.int64),
-            **order_room(waiting),
-        )
-        self._max_orders = waiting
-        self._measure = RunsMeasure(self._room, len(ends), 1.0 if periods is None else periods.per_year)
+        self._per_year = 1.0 if periods is None else periods.per_year
+        self._workspaces: dict[bool, Workspace] = {}
         self._flat: set[tuple[int | None, int]] = set()
-        # stocks
-        self._book.executions[MULTIPLIER] = 1.0
+
+    def _workspace(self, orders: bool) -> Workspace:
+        """Return the room for runs whose step or overlays write orders to the desk, or for others."""
+        if orders not in self._workspaces:
+            count = self.stop - self.first
+            max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
+            room = count * (ORDER_FILLS_A_BAR if orders else FILLS_A_BAR)
+            book = Book(
+                row=np.empty(room + SHARED_ROOM, dtype=np.int64),
+                executions=np.empty((6, room + SHARED_ROOM)),
+                order_size=np.empty(0 if orders else count + 1),
+                order_rest=np.empty(0 if orders else count + 1),
+                order_close=np.empty(0 if orders else count + 1),
+                scratch=np.empty(self.spec.scratch),
+                memory=np.empty(0),
+                equity=np.empty(count),
+                cash=np.empty(0),
+                at_work=np.zeros(1, dtype=np.int64),
+                **order_room(max_orders),
+            )
+            # stocks
+            book.executions[MULTIPLIER] = 1.0
+            self._workspaces[orders] = Workspace(
+                book,
+                read_only(session_ends(self.bars.slice(0, self.stop if orders else 0))),
+                max_orders,
+                room,
+                RunsMeasure(room, len(self.ends), self._per_year),
+            )
+        return self._workspaces[orders]
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -166,7 +199,7 @@ class PreparedWindow:
             or `flat_before_close` comes too late on these bars.
         """
         self._check_overlays(given.overlays)
-        kernel = kernel_of(self.identified, given.params, given.overlays.is_on)
+        kernel = kernel_of(self.identified, given.params, given.overlays)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
         with uncompiled(self.spec):
@@ -213,13 +246,14 @@ class PreparedWindow:
             If the step cannot be compiled.
         """
         bars, count = self.stop - self.first, len(many)
+        space = self._workspace(kernel.orders)
         runs = Runs(
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
         )
-        book = self._book._replace(
-            memory=np.empty(2 * max((given.overlays.latency for given in many), default=0)),
-            equity=np.empty(bars) if series else self._book.equity,
+        book = space.book._replace(
+            memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
+            equity=np.empty(bars) if series else space.book.equity,
             cash=np.empty(bars if series else 0),
         )
         outcomes = Outcomes(
@@ -231,15 +265,15 @@ class PreparedWindow:
         at = np.array(addresses_of(columns), dtype=np.int64)
         shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
-        series_at, places_at, ends_at = addresses_of([runs.addresses, places, self._session_ends])
+        series_at, places_at, ends_at = addresses_of([runs.addresses, places, space.session_ends])
         asking = Asking(
             kernel.address,
             self.spec.lookback,
             series_at,
             places_at,
             ends_at,
-            self._max_orders,
-            self._room,
+            space.max_orders,
+            space.room,
         )
         return Call(
             self.first,
@@ -249,7 +283,7 @@ class PreparedWindow:
             self.ends,
             book,
             outcomes,
-            (*columns, at, places, self._clock, self._session_ends),
+            (*columns, at, places, self._clock, space.session_ends),
         )
 
     def measure(self, given: RunInputs) -> Measured:
@@ -291,7 +325,7 @@ class PreparedWindow:
     def _measure_kind(self, many: Sequence[RunInputs], places: Sequence[int], found: MeasuredRuns) -> None:
         """Run configurations of one kernel, and write what comes of them to their places."""
         one = many[places[0]]
-        kernel = kernel_of(self.identified, one.params, one.overlays.is_on)
+        kernel = kernel_of(self.identified, one.params, one.overlays)
         prices = addresses_of(self._prices[name] for name in PRICE_FIELDS)
         names = kernel.series[len(PRICE_FIELDS) :]
         count = self._inputs.at_once() if names else len(places)
@@ -315,7 +349,8 @@ class PreparedWindow:
         with uncompiled(self.spec):
             call = self.call(kernel, many, addresses)
         book, outcomes = call.book, call.outcomes
-        measured = self._measure.room(len(many))
+        measure = self._workspace(kernel.orders).measure
+        measured = measure.room(len(many))
         begin = 0
         while begin < len(many):
             try:
@@ -326,7 +361,7 @@ class PreparedWindow:
                 end = int(book.at_work[0])
                 following = end + 1
                 outcomes.counts[end, FAILED] = BAD_INTENT
-            self._measure(outcomes, book, begin, end, measured)
+            measure(outcomes, book, begin, end, measured)
             begin = following
         cash = np.array([given.execution.cash for given in many], dtype=np.float64)
         found.put(np.array(places), measured_runs(outcomes, measured, cash, self.stop - self.first))
@@ -342,6 +377,6 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     EngineError
         If no folder for kernels can be written to.
     """
-    kernel = kernel_of(Identified(spec.digest, spec), params, overlays.is_on)
+    kernel = kernel_of(Identified(spec.digest, spec), params, overlays)
     with uncompiled(spec):
         kernel.address  # noqa: B018  # compiled on the way to it

@@ -34,7 +34,19 @@ from whatif.engines.compiled.broker import (
     stop_price,
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
-from whatif.engines.orders import FINE, LARGEST_SIZE, order_fault, tie_fault
+from whatif.engines.orders import (
+    DESK_ROOM,
+    EXITS,
+    EXITS_ONLY,
+    EXITS_WAITING,
+    FINE,
+    LARGEST_SIZE,
+    MARKET_WAITING,
+    MAX_EXITS,
+    PRICED,
+    order_fault,
+    tie_fault,
+)
 from whatif.strategies import (
     BRACKET,
     CANCEL,
@@ -42,19 +54,18 @@ from whatif.strategies import (
     MAX_ANSWERED,
     OCO,
     SESSION,
-    WAITING_FOR_PRICE,
     Order,
 )
 from whatif.typing import FloatArray, IntArray
 
-WORKING = 17
+WORKING = 18
 KIND, SIZE, REST, PRICE, LIMIT_PRICE, TRAIL, TRAIL_PERCENT, OFFSET = range(8)
-CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD = range(8, WORKING)
+CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD, IS_EXIT = range(8, WORKING)
 """Numbers of a working order: what kind it is; signed size, and what of it is not filled; price that it
 acts at, the limit behind that, and how both trail; close and row that it was made on; the last row that it is
 tried on; the close that was noted for an order at the close; whether a stop-limit order is triggered; its
-state; the number of the group of which one cancels the others, and of its bracket, 0 for none; and whether it
-leaves the position that the bracket's first order opens."""
+state; the number of the group of which one cancels the others, and of its bracket, 0 for none; whether it
+leaves the position that the bracket's first order opens; and whether it is one of the overlays'."""
 
 MARKET, AT_CLOSE, LIMIT, STOP, STOP_LIMIT, STOP_TRAIL, STOP_TRAIL_LIMIT = range(7)
 """Kinds of working orders: Backtrader's, by its numbers."""
@@ -70,8 +81,8 @@ ROOM_FOR_ANSWERS = 3 * MAX_ANSWERED
 def order_room(max_orders: int) -> dict[str, Any]:
     """Return the parts of a `Book` for so many orders that wait, and for what a step answers on one bar."""
     return {
-        "working": np.empty((max_orders + ROOM_FOR_ANSWERS, WORKING)),
-        "desk": np.empty(MAX_ANSWERED * WIDTH),
+        "working": np.empty((max_orders + ROOM_FOR_ANSWERS + 2 * MAX_EXITS, WORKING)),
+        "desk": np.empty(DESK_ROOM * WIDTH),
         "serial": np.zeros(1, dtype=np.int64),
     }
 
@@ -122,7 +133,8 @@ def place_order(
     row[KIND], row[SIZE], row[REST], row[PRICE], row[LIMIT_PRICE] = kind, size, size, price, price
     row[TRAIL], row[TRAIL_PERCENT], row[OFFSET] = 0.0, 0.0, 0.0
     row[CLOSE], row[MADE], row[LAST], row[NOTED] = close, made, last, 0.0
-    row[TRIGGERED], row[STATE], row[GROUP], row[FAMILY], row[IS_CHILD] = 0.0, state, 0.0, 0.0, 0.0
+    row[TRIGGERED], row[STATE], row[GROUP], row[FAMILY] = 0.0, state, 0.0, 0.0
+    row[IS_CHILD], row[IS_EXIT] = 0.0, 0.0
 
 
 @inlinable_lean
@@ -235,13 +247,36 @@ def left_over(working: FloatArray, waiting: int) -> int:
 
 
 @inlinable_lean
-def cancel_all(working: FloatArray, waiting: int, market_too: bool) -> int:
-    """Cancel all orders but those whose cash is not checked yet; return how many are left."""
+def cancel_all(working: FloatArray, waiting: int, meant: float) -> int:
+    """Cancel the orders that are meant, see `whatif.engines.orders`; return how many orders are left.
+
+    Those whose cash is not checked yet escape it.
+    """
     for k in range(waiting):
-        meant = market_too or working[k, KIND] != MARKET
-        if meant and working[k, STATE] not in (ENDED, SUBMITTED):
+        row = working[k]
+        is_meant = row[KIND] != MARKET if meant == PRICED else (row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)
+        if is_meant and row[STATE] not in (ENDED, SUBMITTED):
             end_order(working, waiting, k)
     return left_over(working, waiting)
+
+
+@inlinable_lean
+def exits_among(working: FloatArray, waiting: int) -> int:
+    """Return how many of the orders that wait are the overlays'."""
+    count = 0
+    for k in range(waiting):
+        count += 1 if working[k, IS_EXIT] != 0.0 else 0
+    return count
+
+
+@inlinable_lean
+def note_waiting(working: FloatArray, waiting: int, memory: FloatArray) -> int:
+    """Tell the overlays what waits; return how many of the orders are the step's."""
+    exits, market = exits_among(working, waiting), 0
+    for k in range(waiting):
+        market += 1 if working[k, KIND] == MARKET else 0
+    memory[EXITS_WAITING], memory[MARKET_WAITING] = exits, market
+    return waiting - exits
 
 
 @inlinable_lean
@@ -272,13 +307,16 @@ def place_answer(
     waiting, max_orders : int
         Orders that wait, and that may.
     """
-    if count > MAX_ANSWERED:
+    if count > DESK_ROOM:
         return Placed(MANY_ORDERS, 0, 0.0, waiting)
     state = SUBMITTED if broker.checksubmit else ACTIVE
-    tied, group = 0, 0
+    tied, group, exits = 0, 0, 0.0
     for k in range(count):
         order = order_at(book.desk, k)
         code, amount = order.code, order.amount
+        if code == EXITS:
+            exits = 1.0
+            continue
         fault = order_fault(order, close)
         if fault == FINE:
             fault = tie_fault(code, amount, tied, count - k - 1)
@@ -291,7 +329,7 @@ def place_answer(
         if code == HOLD:
             continue
         if code == CANCEL:
-            waiting = cancel_all(book.working, waiting, amount != WAITING_FOR_PRICE)
+            waiting = cancel_all(book.working, waiting, amount)
             continue
         size = amount
         if code != BRACKET:
@@ -305,12 +343,13 @@ def place_answer(
                 waiting += place_bracket(book, waiting, order, made, close, last, state)
             else:
                 place_single(book, waiting, order, size, made, close, last, state)
+                book.working[waiting, IS_EXIT] = exits
                 waiting += 1
         if tied > 0:
             tied -= 1
             if waiting > first:
                 book.working[first, GROUP] = group
-    if waiting > max_orders:
+    if waiting > max_orders and waiting - exits_among(book.working, waiting) > max_orders:
         return Placed(MANY_WAITING, 0, 0.0, waiting)
     return Placed(0, 0, 0.0, waiting)
 
@@ -376,6 +415,43 @@ def settle_order(working: FloatArray, waiting: int, k: int, refused: bool) -> No
             for j in range(waiting):
                 if working[j, FAMILY] == row[FAMILY] and working[j, STATE] == INACTIVE:
                     working[j, STATE] = WAKING
+
+
+@inlinable_lean
+def quiet_until(
+    i: int, halt: int, series: tuple[FloatArray, FloatArray, FloatArray], book: Book, waiting: int
+) -> int:
+    """Return the first row after `i` on which a working order may change, `halt` if there is none before.
+
+    An order that waits for a price only looks at a bar that does not reach it; what follows the bars (a
+    trail, an order at the close) or is to be tried on the next one changes on each.
+
+    Parameters
+    ----------
+    series : tuple of float64 arrays (stop,)
+        Opens, highs and lows.
+    """
+    opens, highs, lows = series
+    above, below, end = math.inf, -math.inf, float(halt)
+    for k in range(waiting):
+        row = book.working[k]
+        kind, state = row[KIND], row[STATE]
+        end = min(end, row[LAST] + 1.0)
+        if state == INACTIVE:
+            continue
+        if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):
+            return i + 1
+        behind = row[TRIGGERED] != 0.0
+        price = row[LIMIT_PRICE] if behind else row[PRICE]
+        if (row[SIZE] > 0.0) == (kind == LIMIT or behind):
+            below = max(below, price)
+        else:
+            above = min(above, price)
+    last = max(int(end), i + 1)
+    for j in range(i + 1, last):
+        if lows[j] <= below or highs[j] >= above or opens[j] <= below or opens[j] >= above:
+            return j
+    return last
 
 
 @inlinable_lean

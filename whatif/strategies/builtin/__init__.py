@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 BUILTIN = (
+    "bollinger_reversion",
     "breakout",
     "ema_crossover",
     "forecast_threshold",
     "macd_crossover",
+    "opening_range_breakout",
     "probability_threshold",
     "sma_crossover",
 )
