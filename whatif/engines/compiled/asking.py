@@ -71,18 +71,11 @@ def ask_step_python(
     ----------
     begin, halt, lookback : int
         Rows of the series; the step is not called before row `lookback`.
-    run : int
-        Place of the configuration in the columns of parameters.
-    series_at : int
-        Where the addresses of its series lie: what the step reads as ``x.name``.
-    places_at : int
-        Where the call's places lie, see `whatif.engines.compiled.calling.PLACES`.
-    account : Account
-        After the fills of row `begin`.
-    value, waiting : float, int
-        What the account is worth while it holds nothing, and orders that the broker holds.
-    costs, rules, latency
-        Of the configuration.
+    run, series_at, places_at, costs, rules, latency
+        The configuration's place in the columns of parameters, where the addresses of its series lie, and
+        the places of `whatif.engines.compiled.calling`; its settings.
+    account, value, waiting : Account, float, int
+        After the fills of row `begin`; its worth while it holds nothing; the step's orders that wait.
 
     Returns
     -------
@@ -90,9 +83,8 @@ def ask_step_python(
         The row that was asked last, and what came of it there.
     """
     places = whole_at(places_at, PLACES)
-    stop = places[STOP]
-    series = series_of(series_at, stop)
-    minutes, to_closes = whole_at(places[MINUTE], stop), whole_at(places[TO_CLOSE], stop)
+    series = series_of(series_at, places[STOP])
+    minutes, ends = whole_at(places[MINUTE], places[STOP]), whole_at(places[TO_CLOSE], places[STOP])
     scratch = room_at(places[SCRATCH], places[SCRATCH_LENGTH])
     memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
     x, p = arrays_of(series), params_of(places[COLUMNS], run)
@@ -100,20 +92,17 @@ def ask_step_python(
     desk = room_at(places[DESK], DESK_ROOM * WIDTH)
     code, amount, held, count, plain = HOLD, 0.0, 0, 1, True
     for i in range(max(begin, lookback), halt):
-        now = value
+        now, close = value, x.close[i]
         if size != 0.0:
-            now = account_value(cash, size, price, x.close[i], costs)
+            now = account_value(cash, size, price, close, costs)
             held = i - opened_row
-        minute, to_close = minutes[i], to_closes[i]
-        state = State(size, price, held, cash, now, waiting, minute, to_close, scratch, desk)
+        state = State(size, price, held, cash, now, waiting, minutes[i], ends[i], scratch, desk)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
-            if count > MAX_ANSWERED:
-                count = DESK_ROOM + 1
-            elif OVERLAID and latency == 0:
-                count = overlay_orders(
-                    desk, count, x.close[i], account, held, now, waiting, to_close, rules, memory
-                )
+            count = count if count <= MAX_ANSWERED else DESK_ROOM + 1
+            if OVERLAID and latency == 0:
+                left = ends[i]
+                count = overlay_orders(desk, count, close, account, held, now, waiting, left, rules, memory)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
             if latency == 0 and count > 0 and not (code == HOLD and plain):
@@ -128,11 +117,11 @@ def ask_step_python(
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
-            code, amount = apply_overlays(code, amount, x.close[i], size, price, held, now, to_close, rules)
+            code, amount = apply_overlays(code, amount, close, size, price, held, now, ends[i], rules)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue
-        order = order_size(code, amount, size, price, now, x.close[i], costs)
+        order = order_size(code, amount, size, price, now, close, costs)
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
         if order != 0.0:

@@ -30,7 +30,7 @@ from whatif.engines.compiled.book import (
     mark_equity,
     settings_of,
 )
-from whatif.engines.compiled.broker import Prices, account_value
+from whatif.engines.compiled.broker import Costs, Prices, account_value
 from whatif.engines.compiled.calling import ask
 from whatif.engines.compiled.working import (
     Placed,
@@ -101,6 +101,29 @@ def take_answer(
 
 
 @inlinable_lean
+def next_fill(
+    i: int,
+    halt: int,
+    series: tuple[FloatArray, FloatArray, FloatArray],
+    book: Book,
+    waiting: int,
+    asking: Asking,
+) -> int:
+    """Return the row after `i` on which orders that wait are to be tried next: see `quiet_until`."""
+    return i + 1 if asking.max_orders == 0 else quiet_until(i, halt, series, book, waiting)
+
+
+@inlinable_lean
+def mark_bars(
+    book: Book, closes: FloatArray, begin: int, account: Account, value: float, costs: Costs
+) -> float:
+    """Write what an account is worth at closes (b,) to a book from place `begin` on; return the last."""
+    end = begin + len(closes)
+    position = (account.cash, account.size, account.price, value)
+    return mark_equity(closes, book.equity[begin:end], book.cash[begin:end], position, costs)
+
+
+@inlinable_lean
 def run_bars(
     first: int,
     stop: int,
@@ -151,13 +174,9 @@ def run_bars(
                 return
             value = account_value(account.cash, account.size, account.price, closes[i], costs)
             if orders.waiting > 0:
-                halt = i + 1
-                if asking.max_orders > 0:
-                    # no further than the step has lately let orders wait: what is seen beyond is for nothing
-                    halt = quiet_until(i, min(stop, i + reach), (opens, highs, lows), book, orders.waiting)
-        waiting = own = orders.waiting
-        if exits:
-            own = note_waiting(book.working, waiting, book.memory)
+                halt = next_fill(i, min(stop, i + reach), (opens, highs, lows), book, orders.waiting, asking)
+        waiting = orders.waiting
+        own = note_waiting(book.working, waiting, book.memory) if exits else waiting
         asked = ask(
             asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
             account, value, own, costs, rules, latency,
@@ -166,12 +185,8 @@ def run_bars(
         if asked.failed != 0:
             note_failure(money, counts, asked.failed, last, asked.code, asked.amount)
             return
-        begin, end = i - first, last + 1 - first
-        position = (account.cash, account.size, account.price, value)
-        value = mark_equity(
-            closes[i : last + 1], book.equity[begin:end], book.cash[begin:end], position, costs
-        )
-        bars_held += end - begin if account.size != 0.0 else 0
+        value = mark_bars(book, closes[i : last + 1], i - first, account, value, costs)
+        bars_held += last + 1 - i if account.size != 0.0 else 0
         if asked.order != 0.0:
             placed = take_answer(asked, closes[last], account, value, waiting, broker, book, asking, stop)
             if placed.failed != 0:
