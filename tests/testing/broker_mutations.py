@@ -26,8 +26,8 @@ _ARITHMETIC = (
         "        return size * commission\n",
     ),
     ("shorts always raise cash", "return size * at if costs[2] else abs(size) * at", "return size * at"),
-    ("the check forgets what closing costs", "        cash -= fee(closed, at, costs)\n", ""),
-    ("the check forgets what opening costs", "        cash -= fee(opened, at, costs)\n", ""),
+    ("the check forgets what closing costs", "        cash -= paid(closed, 0.0, at, costs, deal)\n", ""),
+    ("the check forgets what opening costs", "        cash -= paid(opened, closed, at, costs, deal)\n", ""),
     (
         "profit is paid after the value",
         "cash += worth(-closed, price, costs) + profit",
@@ -77,7 +77,7 @@ _ON_A_BAR = (
     ),
     ("waiting orders are checked again", "if unchecked and broker.checksubmit:", "if broker.checksubmit:"),
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
-    ("exactly no cash fails the check", "costs) >= 0.0:", "costs) > 0.0:"),
+    ("exactly no cash fails the check", "deal) >= 0.0:", "deal) > 0.0:"),
     ("a refusal clears all that wait", "waiting = last", "waiting = 0"),
     ("adding makes a position young", "if opened != 0.0 and size == opened:", "if opened != 0.0:"),
     (

@@ -6,7 +6,7 @@ import json
 import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -72,7 +72,7 @@ def crossovers(market: BenchMarket, fast: Sequence[int], slow: Sequence[int], ba
 def _configuration(fast: int, slow: int) -> Configuration:
     strategy = resolve(STRATEGY)
     params = strategy.validate({"fast": fast, "slow": slow, "size": SIZE})
-    identity = {"strategy": strategy.digest, "params": params, "execution": asdict(EXECUTION)}
+    identity = {"strategy": strategy.digest, "params": params, "execution": EXECUTION.written}
     return Configuration(digest(identity), params, None, "1min", EXECUTION)
 
 

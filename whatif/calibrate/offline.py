@@ -44,7 +44,7 @@ from whatif.results import Grid
 from whatif.search import rank_rows
 from whatif.sources import generate, sample_schedule
 from whatif.splits import Window
-from whatif.stats import Evidence, Holding, Verdict, judge
+from whatif.stats import Evidence, FirstBar, Holding, Verdict, judge
 from whatif.strategies import StrategySpec, resolve
 from whatif.typing import FloatArray
 from whatif.workflow import SEED
@@ -200,8 +200,8 @@ def _held(study: Checked, bars: Bars, window: Window) -> FloatArray:
     periods = study.periods[window.name]
     first, _ = window.rows(bars, MINUTE_US)
     ends = period_rows(bars.ts[first:], periods)
-    opened, high = float(bars.open[first]), float(bars.high[first])
-    return Holding(opened, high, bars.close[first:], ends, Execution(), periods).at(1.0).returns
+    bought = FirstBar.of(bars, first)
+    return Holding(bought, bars.close[first:], ends, Execution(), periods).at(1.0).returns
 
 
 @dataclass(frozen=True)

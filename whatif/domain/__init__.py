@@ -8,7 +8,21 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.domain.bars import PRICE_FIELDS, Bars, bar_ends
+    from whatif.domain.charges import (
+        BAR_VOLUME,
+        MONTH,
+        TALLY,
+        TIERS,
+        TRADED,
+        charges_of,
+        order_charge,
+        part_charge,
+        price_distance,
+        traded_by,
+    )
     from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step, sources_digest
+    from whatif.domain.cost_presets import PRESETS
+    from whatif.domain.costs import Costs, costs_from
     from whatif.domain.execution import Execution, execution_from_mapping
     from whatif.domain.fills import Fills, positions, write_trips
     from whatif.domain.frames import (
@@ -82,6 +96,12 @@ else:
         __name__,
         {
             "bars": "Bars PRICE_FIELDS bar_ends",
+            "charges": (
+                "BAR_VOLUME MONTH TALLY TIERS TRADED charges_of order_charge part_charge price_distance "
+                "traded_by"
+            ),
+            "cost_presets": "PRESETS",
+            "costs": "Costs costs_from",
             "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
             "memory": "room_at view_at whole_at",
             "execution": "Execution execution_from_mapping",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from whatif.domain.costs import Costs, costs_from
 from whatif.errors import EngineError, nearest
 
 
@@ -36,6 +38,8 @@ class Execution:
         Cheat on close: market orders fill at the close of the bar that created them.
     coo : bool
         Cheat on open.
+    costs : Costs, optional
+        What orders cost, in place of commission and slippage of a single number.
     """
 
     cash: float = 10_000.0
@@ -51,6 +55,7 @@ class Execution:
     shortcash: bool = True
     coc: bool = False
     coo: bool = False
+    costs: Costs | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no broker could work with.
@@ -78,6 +83,35 @@ class Execution:
                 f"execution: slippage = {self.slippage} and slippage_fixed = {self.slippage_fixed} exclude "
                 "each other; give one of them"
             )
+        if self.costs is not None:
+            _check_costs(self, self.costs)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """All settings as a mapping of what JSON holds; without `costs` if there are none."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "costs"}
+        return own if self.costs is None else {**own, "costs": self.costs.written}
+
+    @classmethod
+    def from_written(cls, given: Mapping[str, Any]) -> Execution:
+        """Return the settings that `written` gave."""
+        costs = given.get("costs")
+        return cls(**{**given, "costs": None if costs is None else costs_from(costs)})
+
+
+def _check_costs(execution: Execution, costs: Costs) -> None:
+    """Refuse what costs say already."""
+    if execution.commission or execution.commtype != "perc":
+        raise EngineError(
+            f"execution: commission = {execution.commission!r}, commtype = {execution.commtype!r} stand "
+            "beside costs, which say what is paid: leave them out, and give costs: {fraction: ...} or "
+            "{per_unit: ...}"
+        )
+    if costs.moves_prices and (execution.slippage or execution.slippage_fixed):
+        raise EngineError(
+            f"execution: slippage = {execution.slippage!r}, slippage_fixed = {execution.slippage_fixed!r} "
+            "stand beside costs with spread_ticks, range_slippage or impact: leave one of the two out"
+        )
 
 
 COMMTYPES = ("perc", "fixed")
@@ -105,13 +139,17 @@ _RULES = {
 }
 
 
-def execution_from_mapping(given: Mapping[str, object]) -> Execution:
+def execution_from_mapping(
+    given: Mapping[str, object], named: Mapping[str, object] = MappingProxyType({})
+) -> Execution:
     """Return the settings that a mapping names; what it leaves out keeps its default.
 
     Parameters
     ----------
     given : mapping of str to bool, int, float or str
-        Keys are the attributes of `Execution`.
+        Keys are the attributes of `Execution`; of `costs` the value is what `costs_from` takes.
+    named : mapping of str to mapping
+        Costs by the name that a study has for them.
 
     Raises
     ------
@@ -123,7 +161,7 @@ def execution_from_mapping(given: Mapping[str, object]) -> Execution:
     for name, value in given.items():
         if name not in kinds:
             raise EngineError(f"execution: {name!r} (= {value!r}) is unknown; {_remedy(str(name), kinds)}")
-        typed[name] = _typed(name, value, kinds[name])
+        typed[name] = costs_from(value, named) if name == "costs" else _typed(name, value, kinds[name])
     return Execution(**typed)
 
 

@@ -39,6 +39,11 @@ def price_arrays(bars: Bars, stop: int) -> dict[str, FloatArray]:
     return {name: read_only(getattr(bars, name)[:stop]) for name in PRICE_FIELDS}
 
 
+def months_of(ts: IntArray) -> FloatArray:
+    """Return the calendar month (UTC) of each instant, counted from 1970-01, float64 array (n,)."""
+    return read_only(ts.astype("datetime64[us]").astype("datetime64[M]").astype(np.float64))
+
+
 def step_arrays(
     spec: StrategySpec,
     params: Mapping[str, object],

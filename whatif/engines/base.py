@@ -143,6 +143,8 @@ class Engine(ABC):
         Fields of a step's `Order`, beyond code and amount, that it acts on; what breaks a rule is refused on
         its bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
         that may answer with an `Order` is then refused, or falls to the next engine.
+    takes_costs : bool
+        Whether it reckons by `Execution.costs`; a task that has them is refused if not.
     """
 
     name: ClassVar[str]
@@ -150,6 +152,7 @@ class Engine(ABC):
     reuses_windows: ClassVar[bool] = False
     items_per_core: ClassVar[int] = 4
     order_fields: ClassVar[Collection[str] | None] = None
+    takes_costs: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
@@ -254,7 +257,10 @@ class Engine(ABC):
         EngineError
             Whatever the engine refuses; also if what comes of it does not cover the window.
         """
-        self.refuse(self.reasons_against(task.strategy, len(task.bars) > 1))
+        reasons = self.reasons_against(task.strategy, len(task.bars) > 1)
+        if task.execution.costs is not None and not self.takes_costs:
+            reasons = [*reasons, "execution: costs"]
+        self.refuse(reasons)
         found = self.run(task, cache)
         check_run(self.name, task, found)
         return found

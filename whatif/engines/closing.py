@@ -1,11 +1,11 @@
-"""Whether `flat_before_close` can act: its order has to fill before the session is over."""
+"""Whether what is asked for can act on bars: an order before the session is over, an impact by volume."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain import DAY_US, MINUTE_US, Bars, Overlays
+from whatif.domain import DAY_US, MINUTE_US, Bars, Execution, Overlays
 from whatif.errors import EngineError
 from whatif.typing import IntArray
 
@@ -101,3 +101,19 @@ def _check(name: str, ts: IntArray, session: IntArray, close_us: IntArray, overl
         f"at a bar's close fills on the next bar, and so after the close of {int(late.sum())} of "
         f"{len(late)} sessions; {remedy}"
     )
+
+
+def check_volume(bars: Bars, first: int, stop: int, execution: Execution) -> None:
+    """Refuse an impact on prices where no bar of a window has a volume: nothing could be traded.
+
+    Raises
+    ------
+    EngineError
+        Naming the symbol, and what to leave out.
+    """
+    costs = execution.costs
+    if costs is not None and costs.impact and not (bars.volume[first:stop] > 0.0).any():
+        raise EngineError(
+            f"{bars.symbol}: costs: impact = {costs.impact!r} is reckoned by volume, and no bar of the "
+            "window has one: leave impact out, or give bars with their volume"
+        )

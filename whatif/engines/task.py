@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
+from whatif.engines.closing import check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -130,6 +131,7 @@ def check_task(task: BacktestTask) -> None:
         raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
     for bars in task.bars:
         _check_bars(bars, *task.rows(bars))
+        check_volume(bars, *task.rows(bars), task.execution)
         _check_inputs(task.strategy, bars, *task.rows(bars))
 
 

@@ -156,7 +156,7 @@ class WorkItem:
                 "keep": self.keep,
                 # few are shared by many: each is sent, and made again, once
                 "accounts": [
-                    [asdict(execution), overlays.active, [asdict(change) for change in market]]
+                    [execution.written, overlays.active, [asdict(change) for change in market]]
                     for execution, overlays, market in accounts
                 ],
                 "configurations": [
@@ -171,7 +171,7 @@ class WorkItem:
         given = json.loads(text)
         accounts = [
             (
-                Execution(**execution),
+                Execution.from_written(execution),
                 Overlays(**overlays),
                 tuple(MarketChange(**change) for change in market),
             )

@@ -24,7 +24,7 @@ from whatif.runner.load import array_store, forget, load_bars, renew, strategy_o
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
-from whatif.stats import BuyAndHold, Holding, buy_and_hold
+from whatif.stats import BuyAndHold, FirstBar, Holding, buy_and_hold
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -196,9 +196,9 @@ def market_returns(
 
 def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Periods) -> BuyAndHold:
     first, stop = rows
-    opened, high = float(bars.open[first]), float(bars.high[first])
     ends = period_rows(bars.ts[first:stop], periods)
-    return Holding(opened, high, bars.close[first:stop], ends, execution, periods).at(1.0)
+    bought = FirstBar.of(bars, first)
+    return Holding(bought, bars.close[first:stop], ends, execution, periods).at(1.0)
 
 
 def window_of(plan: Plan, item: WorkItem, configuration: Configuration) -> WindowInputs:

@@ -280,7 +280,7 @@ def _settings(execution: Execution, overlays: Overlays, market: tuple[MarketChan
     more: dict[str, Any] = {"overlays": overlays.active} if overlays.is_on else {}
     if market:
         more["market"] = [change.identity for change in market]
-    return json.dumps(asdict(execution) | more)
+    return json.dumps(execution.written | more)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any, Protocol
@@ -172,7 +172,7 @@ class Space:
     def _made(self, settings: Settings) -> Setting:
         study, model = self.study, settings.model
         timeframe_us(settings.timeframe)
-        execution = execution_from_mapping(settings.execution)
+        execution = execution_from_mapping(settings.execution, study.costs)
         overlays = overlays_from_mapping(settings.overlays)
         market = tuple(change_of(axis, value) for axis, value in settings.market)
         if market and model is not None:
@@ -181,7 +181,7 @@ class Space:
                 "those that the lake holds: leave out one of the two"
             )
         identity: dict[str, Any] = {
-            "execution": asdict(execution),
+            "execution": execution.written,
             "timeframe": settings.timeframe,
             "portfolio": study.portfolio if study.portfolio == "separate" else list(study.data.symbols),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,11 +15,14 @@ from whatif.domain import (
     EngineRun,
     Execution,
     Periods,
+    charges_of,
     fall,
     jit_lean,
     level_returns,
+    order_charge,
     period_rows,
     pick_levels,
+    price_distance,
     sharpe,
     tally_array,
     write_returns,
@@ -54,6 +58,21 @@ class BuyAndHold:
     equity: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
+class FirstBar(NamedTuple):
+    """What is told of the bar on which the market is bought."""
+
+    open: float
+    high: float
+    low: float
+    volume: float
+
+    @classmethod
+    def of(cls, bars: Bars, row: int) -> FirstBar:
+        """Return that of a row of bars."""
+        values = (bars.open[row], bars.high[row], bars.low[row], bars.volume[row])
+        return cls(*(float(value) for value in values))
+
+
 class Holding:
     """One symbol in one window, to be held at any weight.
 
@@ -63,8 +82,8 @@ class Holding:
 
     Parameters
     ----------
-    opened, high : float
-        Open and high of the bar on which it is bought.
+    first : FirstBar
+        The bar on which it is bought.
     close : float64 array (m,)
         Closes of the window.
     ends : int64 array (k,)
@@ -79,8 +98,7 @@ class Holding:
 
     def __init__(
         self,
-        opened: float,
-        high: float,
+        first: FirstBar,
         close: FloatArray,
         ends: IntArray,
         execution: Execution,
@@ -88,7 +106,7 @@ class Holding:
         contract: Contract | None = None,
     ) -> None:
         self._contract = contract
-        self._price = slipped(opened, high, execution)
+        self._first = first
         self._close = np.ascontiguousarray(close)
         self._execution, self._periods = execution, periods
         self._at = np.array([close[last - 1] if last else np.nan for last in ends])
@@ -126,7 +144,7 @@ class Holding:
         return np.asarray(self._execution.cash + (units * self._close - cost - fee), dtype=np.float64)
 
     def _bought(self, weight: float) -> tuple[float, float, float]:
-        return bought(weight * self._execution.cash, self._price, self._execution, self._contract)
+        return bought(weight * self._execution.cash, self._first, self._execution, self._contract)
 
 
 def falls(close: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -204,8 +222,7 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
     if len(bars) == 1:
         row = int(np.searchsorted(bars[0].ts, run.ts[0]))
         held = Holding(
-            float(bars[0].open[row]),
-            float(bars[0].high[row]),
+            FirstBar.of(bars[0], row),
             run.close[0],
             period_rows(run.ts, periods),
             execution,
@@ -240,30 +257,40 @@ def _gain(bars: Bars, run: EngineRun, k: int, invested: float, execution: Execut
     # a bar that is longer than others stands on a later row than it starts on
     row = int(np.searchsorted(bars.ts, run.ts[int(np.flatnonzero(known)[0])], side="right")) - 1
     contract = run.contracts[k] if run.contracts else None
-    price = slipped(float(bars.open[row]), float(bars.high[row]), execution)
-    units, cost, fee = bought(invested, price, execution, contract)
+    units, cost, fee = bought(invested, FirstBar.of(bars, row), execution, contract)
     gain = np.zeros(len(run.ts))
     gain[known] = units * run.close[k, known] - cost - fee
     return gain
 
 
 def bought(
-    money: float, price: float, execution: Execution, contract: Contract | None = None
+    money: float, first: FirstBar, execution: Execution, contract: Contract | None = None
 ) -> tuple[float, float, float]:
-    """Return the units that `money` buys at `price`, the money, and the commission.
+    """Return the units that `money` buys on a bar, the money, and the commission.
 
     Of a future, they are units of what it stands for, as many as its contracts and their multiplier make.
     """
+    price = slipped(first, execution, money)
     units = money / price
+    if contract is None and execution.costs is not None:
+        fee = order_charge(units, price, False, False, 0.0, charges_of(execution.costs))
+        return units, money, fee
     if contract is None:
         contract = Contract(1.0, execution.commission, execution.commtype == "fixed")
     fee = units / contract.multiplier * contract.commission
     return units, money, fee * (1.0 if contract.fixed else price)
 
 
-def slipped(opened: float, high: float, execution: Execution) -> float:
-    """Return the price of a purchase at the open, slipped as a market order of the study."""
+def slipped(first: FirstBar, execution: Execution, money: float) -> float:
+    """Return the price of a purchase for `money` at the open, slipped as a market order of the study.
+
+    An impact is reckoned by the units at the open; it is left out on a bar without volume.
+    """
+    opened = first.open
     if not execution.slip_open:
         return opened
     price = opened * (1.0 + execution.slippage) if execution.slippage else opened + execution.slippage_fixed
-    return price if execution.slip_out else min(price, high)
+    if execution.costs is not None:
+        worse = price_distance(money / opened, *first, charges_of(execution.costs))
+        price += 0.0 if math.isnan(worse) else worse
+    return price if execution.slip_out else min(price, first.high)

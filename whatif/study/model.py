@@ -22,7 +22,15 @@ from pydantic import (
 )
 
 from whatif.axes import Axis, read_axes
-from whatif.domain import METRIC_KEYS, broken_symbol, canonical_timeframe, duration_us, overlays_from_mapping
+from whatif.domain import (
+    METRIC_KEYS,
+    PRESETS,
+    broken_symbol,
+    canonical_timeframe,
+    costs_from,
+    duration_us,
+    overlays_from_mapping,
+)
 from whatif.errors import EngineError, nearest
 from whatif.models import SEAM as MODELS
 from whatif.models import ModelKind
@@ -174,7 +182,8 @@ class Study(Section):
     )
     strategy: StrategySection
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
-    execution: dict[str, Scalar] = Field(default_factory=dict)
+    execution: dict[str, Scalar | dict[str, Any]] = Field(default_factory=dict)
+    costs: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
     search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(
         default_factory=lambda: SEARCHES.section({})
@@ -230,13 +239,27 @@ class Study(Section):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of a grid nothing is said: digests of studies are older than other searches
+        # of a grid, and of no costs, nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
         return {
             key: value
             for key, value in made.items()
-            if key != "search" or self.search != SEARCHES.section({})
+            if (key != "search" or self.search != SEARCHES.section({})) and (key != "costs" or value)
         }
+
+    @field_validator("costs")
+    @classmethod
+    def _costs(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, given in value.items():
+            if name in PRESETS:
+                raise ValueError(
+                    f"{name!r} is the name of a preset: take another, and give it preset: {name}"
+                )
+            try:
+                costs_from(given)
+            except EngineError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return value
 
     @field_validator("overlays")
     @classmethod
@@ -273,6 +296,11 @@ class Study(Section):
             raise ValueError("models need a label and features: declare both, or remove the models")
         for axis in self.axes.values():
             axis.check(self.models)
+        if "costs" in self.execution:
+            try:
+                costs_from(self.execution["costs"], self.costs)
+            except EngineError as error:
+                raise ValueError(f"execution: {error}") from None
         for name, model in self.models.items():
             for feature in model.features or ():
                 if feature not in self.features:

@@ -27,11 +27,13 @@ from whatif.testing.orders import (
     cases,
     executions,
     random_case,
+    random_costs,
     random_script,
     script_of,
     scripted,
     scripts,
     state_reader,
+    with_costs,
 )
 from whatif.testing.searches import check_search
 from whatif.testing.sources import check_source
@@ -56,6 +58,7 @@ __all__ = [
     "markets",
     "random_bars",
     "random_case",
+    "random_costs",
     "random_script",
     "random_series",
     "script_of",
@@ -63,5 +66,6 @@ __all__ = [
     "scripts",
     "state_reader",
     "task_differences",
+    "with_costs",
     "within_whole_units",
 ]

@@ -6,13 +6,14 @@ and `amount`. What a step returns for a bar is then known before the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import Bars, Execution
+from whatif.domain import Bars, Costs, Execution, costs_from
 from whatif.engines import BacktestTask
 from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, StrategySpec, strategy
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape
@@ -137,7 +138,7 @@ def random_execution(rng: np.random.Generator, price: float = 100.0, large: bool
     slip = rng.choice(["none", "perc", "fixed"])
     fixed = bool(rng.random() < 0.3)
     units = rng.choice([10.0, 100.0, 1234.567, 1e5] if large else [10.0, 100.0])
-    switches = {name: bool(rng.random() < 0.5) for name in SWITCHES}
+    switches: dict[str, Any] = {name: bool(rng.random() < 0.5) for name in SWITCHES}
     return Execution(
         cash=float(price * units),
         commission=float(rng.choice([0.0, 0.0005, 0.00173, 0.05])) * (price if fixed else 1.0),
@@ -149,6 +150,69 @@ def random_execution(rng: np.random.Generator, price: float = 100.0, large: bool
         coc=bool(rng.random() < 0.3),
         **switches,
     )
+
+
+def random_costs(rng: np.random.Generator, price: float = 100.0) -> Costs:
+    """Return random costs for a market around `price`: each kind in about half of them, often together."""
+    given: dict[str, Any] = {"per_order": float(price * rng.choice([0.0, 0.01]))}
+    rates = rng.choice(["fraction", "maker", "unit", "tiers"])
+    maker = {"maker": float(rng.choice([0.0, 0.0002, -0.0001, 0.00317])), "taker": 0.00173}
+    if rates == "fraction":
+        given["fraction"] = float(rng.choice([0.0005, 0.05]))
+    elif rates == "maker":
+        given |= maker
+    elif rates == "unit":
+        given["per_unit"] = float(price * rng.choice([0.0003, 0.01]))
+    else:
+        key, unit = ("from_value", price) if rng.random() < 0.5 else ("from_units", 1.0)
+        first = {"per_unit": float(price * 0.003)} if rng.random() < 0.5 else maker
+        starts = [0.0, *np.sort(rng.choice([3.0, 10.0, 33.3, 150.0], 2, replace=False)).tolist()]
+        given["tiers"] = [
+            {key: start * unit} | {name: value / (k + 1.0) for name, value in first.items()}
+            for k, start in enumerate(starts)
+        ]
+        given["marginal"] = bool(rng.random() < 0.6)
+    for name, values in _DRAWN_COSTS.items():
+        if rng.random() < 0.4:
+            given[name] = float(rng.choice(values)) * (price if name in _IN_MONEY else 1.0)
+    given = {name: value for name, value in given.items() if name != "maximum" or "minimum" not in given}
+    if rng.random() < 0.4:
+        given |= {"spread_ticks": float(rng.choice([1.0, 3.0])), "tick": float(price * 0.003)}
+    return costs_from(given)
+
+
+_IN_MONEY = ("minimum", "maximum", "exchange_per_unit", "buy_per_unit", "sell_per_unit")
+_DRAWN_COSTS: Mapping[str, tuple[float, ...]] = {
+    "minimum": (0.01, 0.3),
+    "maximum": (0.02, 0.5),
+    "maximum_fraction": (0.01, 0.0007),
+    "exchange_per_unit": (0.0001,),
+    "exchange_fraction": (0.0003,),
+    "buy_per_unit": (0.0007,),
+    "buy_fraction": (0.005,),
+    "sell_per_unit": (0.0002,),
+    "sell_fraction": (0.0013,),
+    "range_slippage": (0.1, 1.0),
+    "impact": (0.001, 0.1),
+}
+
+
+_C = TypeVar("_C")
+
+
+def with_costs(case: _C, seed: int) -> _C:
+    """Return a `Case` or `OrderCase` with random costs, and random volumes, which some bars are without."""
+    rng = np.random.default_rng(seed)
+    bars, execution = case.bars, case.execution  # type: ignore[attr-defined]
+    volume = np.round(rng.exponential(100.0, len(bars)), 2) * (rng.random(len(bars)) < 0.9)
+    volume[rng.random(len(bars)) < 0.05] = np.nan
+    volume[0] = 1.0
+    costs = random_costs(rng, float(bars.open[0]))
+    changed: dict[str, Any] = {"costs": costs, "commission": 0.0, "commtype": "perc"}
+    if costs.moves_prices:
+        changed |= {"slippage": 0.0, "slippage_fixed": 0.0}
+    changed = {"bars": replace(bars, volume=volume), "execution": replace(execution, **changed)}
+    return replace(case, **changed)  # type: ignore[type-var]
 
 
 SWITCHES = ("slip_open", "slip_match", "slip_limit", "slip_out")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import backtrader as bt
 
-from whatif.domain import Execution
+from whatif.domain import Execution, charges_of, part_charge, price_distance, traded_by
 from whatif.errors import EngineError
 
 _ACCOUNT = "an account that a strategy changes no longer says what the strategy is worth"
@@ -23,12 +24,14 @@ def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
     }
     if execution.slippage:
         broker.set_slippage_perc(execution.slippage, **switches)
-    elif execution.slippage_fixed:
+    elif execution.slippage_fixed or execution.costs is not None:
         broker.set_slippage_fixed(execution.slippage_fixed, **switches)
     if execution.commtype == "fixed":
         broker.setcommission(execution.commission, commtype=bt.CommInfoBase.COMM_FIXED, stocklike=True)
     else:
         broker.setcommission(execution.commission)
+    if execution.costs is not None:
+        broker.charge(charges_of(execution.costs))
     broker.start()
 
 
@@ -45,9 +48,96 @@ def settings(execution: Execution) -> dict[str, Any]:
 
 def make_broker(execution: Execution) -> bt.brokers.BackBroker:
     """Return Backtrader's broker with these settings."""
-    broker = bt.brokers.BackBroker(**settings(execution))
+    kind = bt.brokers.BackBroker if execution.costs is None else ChargingBroker
+    broker = kind(**settings(execution))
     set_up(broker, execution)
     return broker
+
+
+class Charges(bt.CommInfoBase):
+    """Commission by `whatif.domain.Costs`: each part of an execution pays what it adds to the whole.
+
+    Attributes
+    ----------
+    row : tuple of float
+        What `charges_of` gives.
+    traded : float
+        What has been traded in the month.
+    """
+
+    row: tuple[float, ...] = ()
+    traded = 0.0
+    _month = 0
+    _paid = 0.0
+    _adds = _resumed = _is_under_way = False
+
+    def begin(self, order: bt.Order, adds: bool) -> None:
+        """Begin with an execution of an order, or with one on paper."""
+        now = order.data.datetime.datetime()
+        month = 12 * now.year + now.month
+        if month > self._month:
+            self._month, self.traded = month, 0.0
+        self._adds, self._resumed = adds, order.executed.remsize != order.size
+        self._paid, self._is_under_way = 0.0, True
+
+    def end(self) -> None:
+        """End with it: what is asked for from here on is asked for itself."""
+        self._adds = self._resumed = self._is_under_way = False
+
+    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
+        if not pseudoexec:
+            self.traded += traded_by(size, price, self.row)
+            return 0.0
+        before = self._paid if self._is_under_way else 0.0
+        self._paid = size
+        return part_charge(size, before, price, self._adds, self._resumed, self.traded, self.row)
+
+
+_LIMITS = (bt.Order.Limit, bt.Order.StopLimit, bt.Order.StopTrailLimit)
+
+
+class ChargingBroker(bt.brokers.BackBroker):
+    """Backtrader's broker with costs of orders: it tells their charges which order is executed, and how."""
+
+    _charges: Charges
+    _row: tuple[float, ...] = ()
+    _takes = False
+
+    def charge(self, row: tuple[float, ...]) -> None:
+        """Take the row of charges that costs make."""
+        self._row = row
+        self._charges = Charges()
+        self._charges.row = row
+        self.addcommissioninfo(self._charges)
+
+    def _try_exec(self, order: bt.Order) -> None:
+        data = order.data
+        bar = data.open[0], data.high[0], data.low[0], data.volume[0]
+        distance = price_distance(order.size, *bar, self._row)
+        if math.isnan(distance):
+            return
+        given = self.p.slip_fixed
+        self.p.slip_fixed, self._takes = given + distance, False
+        try:
+            super()._try_exec(order)
+        finally:
+            self.p.slip_fixed = given
+
+    def _slip_up(self, *given: Any, **named: Any) -> Any:
+        self._takes = True
+        return super()._slip_up(*given, **named)
+
+    def _slip_down(self, *given: Any, **named: Any) -> Any:
+        self._takes = True
+        return super()._slip_down(*given, **named)
+
+    def _execute(self, order: bt.Order, ago: int | None = None, **given: Any) -> Any:
+        # what was filled at its limit, and never asked for a slipped price, lay in the book
+        self._charges.begin(order, ago is not None and order.exectype in _LIMITS and not self._takes)
+        try:
+            return super()._execute(order, ago=ago, **given)
+        finally:
+            self._charges.end()
 
 
 def _sealed(name: str) -> Callable[..., Any]:
@@ -190,6 +280,10 @@ class SealedBroker(bt.brokers.BackBroker):
             )
             found.append(f"{name or 'all symbols'}: {shown or type(info).__name__}")
         return found
+
+
+class SealedChargingBroker(SealedBroker, ChargingBroker):
+    """The broker that a strategy cannot change unnoticed, with costs of orders."""
 
 
 _KEYS = {"slip_perc": "slippage", "slip_fixed": "slippage_fixed"}

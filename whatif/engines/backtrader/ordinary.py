@@ -13,7 +13,7 @@ import backtrader as bt
 import numpy as np
 
 from whatif.domain import MINUTE_US, Bars, Contract, EngineRun, Execution
-from whatif.engines.backtrader.broker import SealedBroker, set_up, settings
+from whatif.engines.backtrader.broker import SealedBroker, SealedChargingBroker, set_up, settings
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, instant, known_at, merge
 from whatif.errors import EngineError
@@ -186,7 +186,8 @@ class _Stage:
     def run(self, spec: BacktraderSpec, observed: bool) -> EngineRun:
         """Run the strategy and return what was written down."""
         execution = self.task.execution
-        broker = SealedBroker(**settings(execution))
+        kind = SealedBroker if execution.costs is None else SealedChargingBroker
+        broker = kind(**settings(execution))
         set_up(broker, execution)
         # the broker cheats already, as it was made to
         cerebro = _RecordingCerebro(stdstats=observed, cheat_on_open=execution.coo, broker_coo=False)
@@ -199,7 +200,8 @@ class _Stage:
         if self.ends is not None:
             firsts = [first for first, _ in self.fed]
             cerebro.keep_time(_Clock(list(cerebro.datas), self.bars, firsts, self.timeline), self.ends)
-        broker.seal(costs_given=execution.commission != 0.0 or execution.commtype != "perc")
+        given = execution.costs is not None or execution.commission != 0.0 or execution.commtype != "perc"
+        broker.seal(costs_given=given)
         try:
             done = cerebro.run()
             if not done:

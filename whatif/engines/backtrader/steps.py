@@ -143,6 +143,7 @@ class _Feed:
         self.high = _Line(cursor, bars.high[:stop])
         self.low = _Line(cursor, bars.low[:stop])
         self.close = _Line(cursor, bars.close[:stop])
+        self.volume = _Line(cursor, bars.volume[:stop])
         self.datetime = _Clock(cursor, np.ascontiguousarray(bars.ts[:stop]))
 
     def __len__(self) -> int:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain import inlinable, inlinable_lean
+from whatif.domain import BAR_VOLUME, MONTH, TRADED, inlinable, inlinable_lean, traded_by
 from whatif.engines.compiled.broker import (
     Costs,
+    Deal,
     Prices,
     Slippage,
     account_value,
     cash_after_check,
     executed,
     fill_price,
+    slippage_on,
 )
 from whatif.strategies import (
     BUY,
@@ -61,6 +63,8 @@ class Asking(NamedTuple):
         Orders that may wait, of a strategy that answers with more than market orders; else 0.
     room : int
         Executions that one run may have.
+    months_at : int
+        Where the calendar month of each bar lies, float64, `stop` of them; none if no run's charges ask.
     """
 
     address: Any
@@ -70,16 +74,23 @@ class Asking(NamedTuple):
     session_ends_at: int
     max_orders: int
     room: int
+    months_at: int
 
 
 class Broker(NamedTuple):
-    """Settings of the broker: cash at the start, costs, and when and how orders are checked and filled."""
+    """Settings of the broker: cash at the start, costs, and when and how orders are checked and filled.
+
+    `charges` is what `whatif.domain.charges_of` gives, empty without `whatif.domain.Costs`; `tally` (TALLY,)
+    what they are reckoned by, written to.
+    """
 
     cash: float
     costs: Costs
     slippage: Slippage
     checksubmit: bool
     coc: bool
+    charges: FloatArray
+    tally: FloatArray
 
 
 class Runs(NamedTuple):
@@ -91,10 +102,13 @@ class Runs(NamedTuple):
         Where the values of each series lie, `stop` of them, in the kernel's order: the bars' own first.
     settings : float64 array (c, SETTINGS)
         Broker and overlays, see `settings_of`.
+    charges : float64 array (c, w)
+        Rows of charges, each as long as its first number says.
     """
 
     addresses: IntArray
     settings: FloatArray
+    charges: FloatArray
 
 
 class Book(NamedTuple):
@@ -124,6 +138,8 @@ class Book(NamedTuple):
         Orders that a step answered with.
     serial : int64 array (1,)
         Number of the group or bracket that was made last.
+    tally : float64 array (TALLY,)
+        What charges are reckoned by.
     """
 
     row: IntArray
@@ -139,6 +155,7 @@ class Book(NamedTuple):
     working: FloatArray
     desk: FloatArray
     serial: IntArray
+    tally: FloatArray
 
 
 class Outcomes(NamedTuple):
@@ -212,9 +229,9 @@ class Asked(NamedTuple):
 
 
 @inlinable_lean
-def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, int]:
-    """Return broker, rules and latency of a configuration from its row of `settings` (c, SETTINGS)."""
-    row = settings[run]
+def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, OverlayRules, int]:
+    """Return broker, rules and latency of a configuration from its row of `Runs.settings`."""
+    row, charges = runs.settings[run], runs.charges[run]
     costs = (float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0)
     slippage = (
         float(row[4]),
@@ -224,7 +241,8 @@ def settings_of(settings: FloatArray, run: int) -> tuple[Broker, OverlayRules, i
         float(row[8]) != 0.0,
         float(row[9]) != 0.0,
     )
-    broker = Broker(float(row[0]), costs, slippage, float(row[10]) != 0.0, float(row[11]) != 0.0)
+    checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
+    broker = Broker(float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally)
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
         float(row[18]), float(row[19]),
@@ -269,6 +287,21 @@ def is_intent(code: int, amount: float) -> bool:
         return True
     known = code in (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
     return known and math.isfinite(amount) and (amount >= 0.0 or code not in (BUY, SELL))
+
+
+@inlinable_lean
+def begin_bar(tally: FloatArray, month: float, volume: float) -> None:
+    """Write a bar's month and volume to a tally; in a new month nothing has been traded yet."""
+    if month > tally[MONTH]:
+        tally[MONTH], tally[TRADED] = month, 0.0
+    tally[BAR_VOLUME] = volume
+
+
+@inlinable_lean
+def note_traded(broker: Broker, size: float, at: float) -> None:
+    """Add an execution to what has been traded in the month."""
+    if len(broker.charges) > 0:
+        broker.tally[TRADED] += traded_by(size, at, broker.charges)
 
 
 @inlinable_lean
@@ -327,23 +360,27 @@ def fill_orders(
     cash, size, price, opened_row = account
     waiting, unchecked, fills, rejected = orders
     bar_open, high, low, _ = bar
+    charges, tally = broker.charges, broker.tally
     if unchecked and broker.checksubmit:
         last = waiting - 1
         order, at = book.order_size[last], book.order_close[last]
-        if not cash_after_check(cash, size, price, order, at, broker.costs) >= 0.0:
+        deal = Deal(False, False, tally[TRADED], charges)
+        if not cash_after_check(cash, size, price, order, at, broker.costs, deal) >= 0.0:
             rejected += 1
             waiting = last
     kept = 0
     for k in range(waiting):
         order, rest = book.order_size[k], book.order_rest[k]
-        at = fill_price(order, book.order_close[k] if broker.coc else bar_open, high, low, broker.slippage)
-        if math.isnan(at):
+        slippage = slippage_on(order, bar, tally[BAR_VOLUME], broker.slippage, charges)
+        at = fill_price(order, book.order_close[k] if broker.coc else bar_open, high, low, slippage)
+        if math.isnan(at) or math.isnan(slippage[1]):
             keep_order(book, kept, order, rest, book.order_close[k])
             kept += 1
             continue
         cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, size, price, rest, at, broker.costs
+            cash, size, price, rest, at, broker.costs, Deal(False, rest != order, tally[TRADED], charges)
         )
+        note_traded(broker, closed + opened, at)
         rest -= closed + opened
         if refused:
             rejected += 1

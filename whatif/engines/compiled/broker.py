@@ -7,12 +7,13 @@ it multiplies by one or adds zero, which changes no bit, nothing is written here
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from whatif.domain import inlinable
+from whatif.domain import inlinable, part_charge, price_distance
 from whatif.strategies import BUY, CLOSE, SELL, TARGET
+from whatif.typing import FloatArray
 
 Costs: TypeAlias = tuple[float, bool, bool]
 """Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""
@@ -22,6 +23,21 @@ Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool]
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low and close of a bar."""
+
+
+class Deal(NamedTuple):
+    """What an execution is charged by, where there are `whatif.domain.Costs`.
+
+    Attributes
+    ----------
+    adds, resumed, traded, charges
+        As `whatif.domain.charges.order_charge` takes them; no charges where `Costs` above hold.
+    """
+
+    adds: bool
+    resumed: bool
+    traded: float
+    charges: FloatArray
 
 
 @inlinable
@@ -52,13 +68,23 @@ def fee(size: float, at: float, costs: Costs) -> float:
 
 
 @inlinable
+def paid(size: float, before: float, at: float, costs: Costs, deal: Deal) -> float:
+    """Return what `size` units pay of an execution at price `at` of which `before` units have paid."""
+    if len(deal.charges) == 0:
+        return fee(size, at, costs)
+    return part_charge(size, before, at, deal.adds, deal.resumed, deal.traded, deal.charges)
+
+
+@inlinable
 def worth(size: float, at: float, costs: Costs) -> float:
     """Return what `size` units cost at price `at`; of a short negative, unless shorting costs cash."""
     return size * at if costs[2] else abs(size) * at
 
 
 @inlinable
-def cash_after_check(cash: float, size: float, price: float, order: float, at: float, costs: Costs) -> float:
+def cash_after_check(
+    cash: float, size: float, price: float, order: float, at: float, costs: Costs, deal: Deal
+) -> float:
     """Return the cash that would be left if `order` were filled at `at`, the close of its own bar.
 
     The check at submission: what is closed is valued at that same price, without a profit.
@@ -66,16 +92,16 @@ def cash_after_check(cash: float, size: float, price: float, order: float, at: f
     _, _, opened, closed = moved(size, price, order, at)
     if closed != 0.0:
         cash += worth(-closed, at, costs)
-        cash -= fee(closed, at, costs)
+        cash -= paid(closed, 0.0, at, costs, deal)
     if opened != 0.0:
         cash -= worth(opened, at, costs)
-        cash -= fee(opened, at, costs)
+        cash -= paid(opened, closed, at, costs, deal)
     return cash
 
 
 @inlinable
 def executed(
-    cash: float, size: float, price: float, order: float, at: float, costs: Costs
+    cash: float, size: float, price: float, order: float, at: float, costs: Costs, deal: Deal
 ) -> tuple[float, float, float, float, float, float, float, bool]:
     """Fill an order at price `at`.
 
@@ -98,13 +124,13 @@ def executed(
     if closed != 0.0:
         profit = -closed * (at - price)
         cash += worth(-closed, price, costs) + profit
-        closed_fee = fee(closed, at, costs)
+        closed_fee = paid(closed, 0.0, at, costs, deal)
         cash -= closed_fee
         # Backtrader adds interest of nothing, which makes a fee of -0.0 (at a price below zero) 0.0
         closed_fee += 0.0
     if opened != 0.0:
         left = cash - worth(opened, at, costs)
-        opened_fee = fee(opened, at, costs)
+        opened_fee = paid(opened, closed, at, costs, deal)
         left -= opened_fee
         if left < 0.0:
             refused = True
@@ -137,6 +163,38 @@ def slipped(order: float, at: float, end: float, is_limit: bool, slippage: Slipp
     if slip_match or (is_limit and slip_limit):
         return to if slip_out else end
     return math.nan
+
+
+@inlinable
+def slippage_on(
+    order: float, bar: Prices, volume: float, slippage: Slippage, charges: FloatArray
+) -> Slippage:
+    """Return the slippage of an order on a bar, what its charges say of the price added to the money.
+
+    The money is NaN where the order cannot trade on the bar.
+    """
+    if len(charges) == 0:
+        return slippage
+    fraction, money, slip_open, slip_match, slip_out, slip_limit = slippage
+    bar_open, high, low, _ = bar
+    money += price_distance(order, bar_open, high, low, volume, charges)
+    return fraction, money, slip_open, slip_match, slip_out, slip_limit
+
+
+@inlinable
+def adds_liquidity(
+    order: float, stop: float, limit: float, has_stop: bool, triggered: bool, bar: Prices
+) -> bool:
+    """Return whether a limit order that fills on a bar lay in the book when the price came to it.
+
+    Not so if the bar opens at or beyond its limit; nor if a stop before it, which is not `triggered` yet, is
+    hit within the bar, and the limit is at or beyond that.
+    """
+    bar_open = bar[0]
+    buys = order > 0.0
+    if has_stop and not triggered and not ((bar_open >= stop) if buys else (bar_open <= stop)):
+        return limit < stop if buys else limit > stop
+    return limit < bar_open if buys else limit > bar_open
 
 
 @inlinable

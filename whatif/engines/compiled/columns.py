@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain import Execution, Overlays
+from whatif.domain import Execution, Overlays, charges_of
 from whatif.engines.base import RunInputs
 from whatif.engines.compiled.calling import (
     COLUMNS,
@@ -76,6 +76,15 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int) ->
 def settings(many: Sequence[RunInputs]) -> FloatArray:
     """Return broker and overlays of each configuration, (c, SETTINGS), as `book.settings_of` reads them."""
     return np.array([_settings(given.execution, given.overlays) for given in many], dtype=np.float64)
+
+
+def charges(many: Sequence[RunInputs]) -> FloatArray:
+    """Return the charges of each configuration, (c, w), in rows as long as their first number says."""
+    rows = [charges_of(given.execution.costs) for given in many]
+    found = np.zeros((len(rows), max(1, *map(len, rows))))
+    for place, row in enumerate(rows):
+        found[place, : len(row)] = row
+    return found
 
 
 @lru_cache(maxsize=256)

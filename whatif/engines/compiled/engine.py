@@ -23,6 +23,7 @@ class CompiledEngine(Engine):
     reuses_windows = True
     items_per_core = 2
     order_fields = ORDER_FIELDS
+    takes_costs = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

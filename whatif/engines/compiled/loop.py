@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from whatif.domain import PRICE_FIELDS, inlinable_lean, jit_lean, pick_levels, tally_array, view_at, whole_at
+import math
+
+from whatif.domain import (
+    MONTH,
+    PRICE_FIELDS,
+    TIERS,
+    inlinable_lean,
+    jit_lean,
+    pick_levels,
+    tally_array,
+    view_at,
+    whole_at,
+)
 from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
@@ -25,6 +37,7 @@ from whatif.engines.compiled.book import (
     OrderCount,
     Outcomes,
     Runs,
+    begin_bar,
     fill_orders,
     keep_order,
     mark_equity,
@@ -43,7 +56,7 @@ from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
 from whatif.typing import FloatArray, IntArray
 
-_OPEN, _HIGH, _LOW, _CLOSE = map(PRICE_FIELDS.index, ("open", "high", "low", "close"))
+_OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = map(PRICE_FIELDS.index, ("open", "high", "low", "close", "volume"))
 _WORD = 8
 SHORTEST_REACH = 4
 """Bars looked ahead at first for working orders; twice as many each time that nothing comes of it."""
@@ -69,9 +82,13 @@ def fill_bar(
     book: Book,
     used: int,
     asking: Asking,
+    volumes_at: int,
     stop: int,
 ) -> tuple[bool, Account, OrderCount]:
     """Fill what fills on row `i`: `fill_orders`, or `fill_working` of a step that answers with orders."""
+    if len(broker.charges) > 0:
+        month = view_at(asking.months_at, stop)[i] if broker.charges[TIERS] > 1.0 else 0.0
+        begin_bar(broker.tally, month, view_at(volumes_at, stop)[i])
     limit = used + asking.room
     if asking.max_orders == 0:
         return fill_orders(i, first, bar, account, orders, broker, book, limit)
@@ -159,6 +176,7 @@ def run_bars(
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
     value, bars_held, reach = broker.cash, 0, SHORTEST_REACH
+    rest = (asking, addresses[_VOLUME], stop)
     book.serial[0] = 0
     exits = has_exit_orders(rules)
     i = first
@@ -168,7 +186,7 @@ def run_bars(
         halt = stop
         if orders.waiting > 0:
             bar = (opens[i], highs[i], lows[i], closes[i])
-            fits, account, orders = fill_bar(i, first, bar, account, orders, broker, book, used, asking, stop)
+            fits, account, orders = fill_bar(i, first, bar, account, orders, broker, book, used, *rest)
             if not fits:
                 note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
                 return
@@ -243,7 +261,9 @@ def run_many_python(
             book.scratch[k] = 0.0
         for k in range(len(book.memory)):
             book.memory[k] = 0.0
-        broker, rules, latency = settings_of(runs.settings, run)
+        for k in range(len(book.tally)):
+            book.tally[k] = -math.inf if k == MONTH else 0.0
+        broker, rules, latency = settings_of(runs, run, book.tally)
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED] = 0, 0
         addresses = runs.addresses[run]

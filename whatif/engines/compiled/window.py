@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from whatif.domain import (
     PRICE_FIELDS,
+    TALLY,
     Bars,
+    Execution,
     Overlays,
     Periods,
     period_rows,
@@ -19,6 +22,7 @@ from whatif.domain import (
 from whatif.engines.arrays import (
     GridInputs,
     addresses_of,
+    months_of,
     price_arrays,
     read_only,
     session_ends,
@@ -26,7 +30,7 @@ from whatif.engines.arrays import (
     step_arrays,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat
+from whatif.engines.closing import check_flat, check_volume
 from whatif.engines.compiled.book import (
     BAD_INTENT,
     FAILED,
@@ -36,7 +40,7 @@ from whatif.engines.compiled.book import (
     Outcomes,
     Runs,
 )
-from whatif.engines.compiled.columns import column, kind_of, places_of, settings
+from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
@@ -46,7 +50,7 @@ from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache
 from whatif.strategies import StrategySpec, overlay_memory
-from whatif.typing import IntArray
+from whatif.typing import FloatArray, IntArray
 
 SHARED_ROOM = 16_384
 """Executions that configurations of one call share room for, beside what one of them may need at most."""
@@ -169,6 +173,7 @@ class PreparedWindow:
                 equity=np.empty(count),
                 cash=np.empty(0),
                 at_work=np.zeros(1, dtype=np.int64),
+                tally=np.zeros(TALLY),
                 **order_room(max_orders),
             )
             # stocks
@@ -199,6 +204,7 @@ class PreparedWindow:
             or `flat_before_close` comes too late on these bars.
         """
         self._check_overlays(given.overlays)
+        self._check_volume(given.execution)
         kernel = kernel_of(self.identified, given.params, given.overlays)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
@@ -210,6 +216,14 @@ class PreparedWindow:
         outcomes, book = call.outcomes, call.book
         refuse_failed(self.spec, self.bars, outcomes, book)
         return outcomes, book
+
+    @cached_property
+    def _months(self) -> FloatArray:
+        """Calendar month of each bar, counted from 1970-01."""
+        return months_of(self.bars.ts[: self.stop])
+
+    def _check_volume(self, execution: Execution) -> None:
+        check_volume(self.bars, self.first, self.stop, execution)
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
@@ -250,6 +264,7 @@ class PreparedWindow:
         runs = Runs(
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
+            charges=charges(many),
         )
         book = space.book._replace(
             memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
@@ -265,7 +280,9 @@ class PreparedWindow:
         at = np.array(addresses_of(columns), dtype=np.int64)
         shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
-        series_at, places_at, ends_at = addresses_of([runs.addresses, places, space.session_ends])
+        months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
+        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months]
+        series_at, places_at, ends_at, months_at = addresses_of(held)
         asking = Asking(
             kernel.address,
             self.spec.lookback,
@@ -274,6 +291,7 @@ class PreparedWindow:
             ends_at,
             space.max_orders,
             space.room,
+            months_at,
         )
         return Call(
             self.first,
@@ -283,7 +301,7 @@ class PreparedWindow:
             self.ends,
             book,
             outcomes,
-            (*columns, at, places, self._clock, space.session_ends),
+            (*columns, at, self._clock, *held),
         )
 
     def measure(self, given: RunInputs) -> Measured:
@@ -317,6 +335,7 @@ class PreparedWindow:
                 continue
             with suppress(WhatIfError):
                 self._check_overlays(given.overlays)
+                self._check_volume(given.execution)
                 kinds.setdefault(kind_of(given), []).append(place)
         for places in kinds.values():
             self._measure_kind(many, places, found)
@@ -365,6 +384,11 @@ class PreparedWindow:
             begin = following
         cash = np.array([given.execution.cash for given in many], dtype=np.float64)
         found.put(np.array(places), measured_runs(outcomes, measured, cash, self.stop - self.first))
+
+
+def _has_tiers(given: RunInputs) -> bool:
+    costs = given.execution.costs
+    return costs is not None and len(costs.tiers) > 1
 
 
 def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:

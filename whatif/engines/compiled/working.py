@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whatif.domain import inlinable_lean
+from whatif.domain import BAR_VOLUME, TRADED, inlinable_lean
 from whatif.engines.compiled.book import (
     BAD_ORDER,
     BAD_SIZE,
@@ -21,15 +21,20 @@ from whatif.engines.compiled.book import (
     Book,
     Broker,
     OrderCount,
+    note_traded,
     write_execution,
 )
 from whatif.engines.compiled.broker import (
+    Deal,
     Prices,
+    Slippage,
+    adds_liquidity,
     cash_after_check,
     executed,
     fill_price,
     limit_price,
     order_size,
+    slippage_on,
     stop_limit_price,
     stop_price,
 )
@@ -362,12 +367,13 @@ def check_cash(working: FloatArray, waiting: int, account: Account, broker: Brok
     refused counts for those after it.
     """
     cash, size, price, _ = account
+    deal = Deal(False, False, broker.tally[TRADED], broker.charges)
     refused = 0
     for k in range(waiting):
         row = working[k]
         if row[STATE] != SUBMITTED:
             continue
-        cash = cash_after_check(cash, size, price, row[SIZE], row[PRICE], broker.costs)
+        cash = cash_after_check(cash, size, price, row[SIZE], row[PRICE], broker.costs, deal)
         size += row[SIZE]
         if cash >= 0.0:
             row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE
@@ -378,13 +384,14 @@ def check_cash(working: FloatArray, waiting: int, account: Account, broker: Brok
 
 
 @inlinable_lean
-def price_of(row: FloatArray, i: int, bar: Prices, session_ends: IntArray, broker: Broker) -> float:
+def price_of(
+    row: FloatArray, i: int, bar: Prices, session_ends: IntArray, coc: bool, slippage: Slippage
+) -> float:
     """Return the price that an order fills at on row `i`, or NaN; note what it remembers of the bar."""
     kind, size = int(row[KIND]), row[SIZE]
     bar_open, high, low, close = bar
-    slippage = broker.slippage
     if kind == MARKET:
-        return fill_price(size, row[CLOSE] if broker.coc else bar_open, high, low, slippage)
+        return fill_price(size, row[CLOSE] if coc else bar_open, high, low, slippage)
     if kind == LIMIT:
         return limit_price(size, row[PRICE], bar, slippage)
     if kind in (STOP, STOP_TRAIL):
@@ -399,6 +406,15 @@ def price_of(row: FloatArray, i: int, bar: Prices, session_ends: IntArray, broke
     triggered, at = stop_limit_price(size, row[PRICE], row[LIMIT_PRICE], bar, slippage)
     row[TRIGGERED] = 1.0 if triggered else 0.0
     return at
+
+
+@inlinable_lean
+def is_maker(row: FloatArray, was_triggered: bool, bar: Prices) -> bool:
+    """Return whether an order that fills on a bar adds liquidity."""
+    kind = int(row[KIND])
+    if kind not in (LIMIT, STOP_LIMIT, STOP_TRAIL_LIMIT):
+        return False
+    return adds_liquidity(row[SIZE], row[PRICE], row[LIMIT_PRICE], kind != LIMIT, was_triggered, bar)
 
 
 @inlinable_lean
@@ -500,12 +516,18 @@ def fill_working(
         if row[STATE] != ACTIVE:
             continue
         was_triggered = row[TRIGGERED] != 0.0
-        at = price_of(row, i, bar, session_ends, broker)
+        slippage = slippage_on(row[SIZE], bar, broker.tally[BAR_VOLUME], broker.slippage, broker.charges)
+        if math.isnan(slippage[1]):
+            continue
+        at = price_of(row, i, bar, session_ends, broker.coc, slippage)
         refused = False
         if not math.isnan(at):
+            adds = len(broker.charges) > 0 and is_maker(row, was_triggered, bar)
+            deal = Deal(adds, row[REST] != row[SIZE], broker.tally[TRADED], broker.charges)
             cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-                cash, size, price, row[REST], at, broker.costs
+                cash, size, price, row[REST], at, broker.costs, deal
             )
+            note_traded(broker, closed + opened, at)
             row[REST] -= closed + opened
             if closed != 0.0 or opened != 0.0:
                 if fills == limit:

@@ -1,0 +1,192 @@
+"""Costs that people pay: worked by hand, and the same on both brokers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from whatif.domain.costs import costs_from
+from whatif.domain.execution import Execution
+from whatif.engines import BacktestTask, run_engine
+from whatif.errors import EngineError
+from whatif.strategies import buy, hold, oco, sell, strategy
+from whatif.strategies.intents import BUY, HOLD, SELL
+from whatif.testing import (
+    Case,
+    bars_of_prices,
+    random_case,
+    random_order_case,
+    script_of,
+    scripted,
+    state_reader,
+    task_differences,
+    with_costs,
+)
+
+FLAT = (100.0, 110.0, 90.0, 100.0)
+
+
+def fees(engine: str, intents, *, bars=None, cash=1e6, **costs):
+    """Return the commission of each execution of a script, in its two parts."""
+    bars = bars_of_prices([FLAT] * (len(intents) + 2)) if bars is None else bars
+    case = Case(bars, script_of(intents), Execution(cash=cash, costs=costs_from(costs)))
+    fills = run_engine(case.task(), engine).fills
+    return list(zip(fills.closed_commission.tolist(), fills.opened_commission.tolist(), strict=True))
+
+
+def prices(engine: str, intents, *, bars=None, cash=1e6, settings=None, **costs):
+    bars = bars_of_prices([FLAT] * (len(intents) + 2)) if bars is None else bars
+    execution = Execution(cash=cash, costs=costs_from(costs), **(settings or {}))
+    fills = run_engine(Case(bars, script_of(intents), execution).task(), engine).fills
+    return dict(zip(fills.row.tolist(), fills.price.tolist(), strict=True))
+
+
+def test_a_fraction_and_money_for_each_unit_and_order_add_up(engine) -> None:
+    found = fees(engine, [(BUY, 8.0), (SELL, 4.0)], per_order=1.0, per_unit=0.5, fraction=0.125)
+    # 1 + 8 * 0.5 + 800 / 8, and half of the rates for half of the units
+    assert found == [(0.0, 105.0), (53.0, 0.0)]
+
+
+def test_a_minimum_is_paid_once_and_a_maximum_wins(engine) -> None:
+    assert fees(engine, [(BUY, 1.0)], per_unit=0.5, minimum=2.0) == [(0.0, 2.0)]
+    assert fees(engine, [(BUY, 100.0)], per_unit=0.5, minimum=2.0, maximum=7.0) == [(0.0, 7.0)]
+    # 1/128 of 100 is less than the minimum
+    assert fees(engine, [(BUY, 1.0)], minimum=2.0, maximum_fraction=0.0078125) == [(0.0, 0.78125)]
+
+
+def test_a_reversal_is_one_order(engine) -> None:
+    found = fees(engine, [(BUY, 10.0), (SELL, 14.0)], per_order=0.5, per_unit=0.25, minimum=3.0)
+    # of 14 units: 0.5 + 3.5 are more than the minimum; the 10 that close pay 0.5 + 2.5, the others the rest
+    assert found == [(0.0, 3.0), (3.0, 1.0)]
+
+
+def test_buying_and_selling_cost_what_each_costs(engine) -> None:
+    found = fees(
+        engine,
+        [(BUY, 8.0), (SELL, 8.0)],
+        minimum=1.0,
+        buy_fraction=0.0625,
+        buy_per_unit=0.5,
+        sell_fraction=0.03125,
+        sell_per_unit=0.25,
+    )
+    # beside the minimum: 50 + 4, and 25 + 2
+    assert found == [(0.0, 55.0), (28.0, 0.0)]
+
+
+def test_fees_of_the_exchange_come_beside_the_bounds(engine) -> None:
+    found = fees(
+        engine, [(BUY, 8.0)], maximum=1.0, per_unit=9.0, exchange_per_unit=0.5, exchange_fraction=0.125
+    )
+    assert found == [(0.0, 105.0)]
+
+
+def test_tiers_are_those_of_the_month(engine) -> None:
+    bars = bars_of_prices([FLAT] * 40, session_bars=1)  # a bar a day from 2013-10-22 on
+    tiers = [{"from_units": 0, "per_unit": 1.0}, {"from_units": 10, "per_unit": 0.5}]
+    intents = [(HOLD, 0.0)] * 12
+    intents[0] = intents[2] = intents[11] = (BUY, 8.0)
+    months = bars.ts.astype("datetime64[us]").astype("datetime64[M]")
+    assert months[1] == months[3] < months[12]
+    # 8; 2 in the first tier and 6 in the second; a new month
+    expected = [(0.0, 8.0), (0.0, 5.0), (0.0, 8.0)]
+    assert fees(engine, intents, bars=bars, tiers=tiers) == expected
+    # the volume before the order decides
+    expected[1] = (0.0, 8.0)
+    assert fees(engine, intents, bars=bars, tiers=tiers, marginal=False) == expected
+
+
+def test_tiers_may_be_of_money(engine) -> None:
+    tiers = [{"from_value": 0, "fraction": 0.125}, {"from_value": 1000, "fraction": 0.0625}]
+    assert fees(engine, [(BUY, 16.0), (SELL, 4.0)], tiers=tiers) == [(0.0, 125.0 + 37.5), (25.0, 0.0)]
+
+
+def test_the_check_at_submission_counts_them(engine) -> None:
+    exactly = {"minimum": 50.0}
+    assert len(fees(engine, [(BUY, 1.0)], cash=150.0, **exactly)) == 1
+    assert fees(engine, [(BUY, 1.0)], cash=149.0, **exactly) == []
+
+
+@strategy(lookback=0)
+def limits(i, x, p, s):
+    if i == 0:
+        return buy(1.0, limit=95.0), buy(2.0, limit=101.0), buy(4.0)
+    if i == 2:
+        return oco(sell(8.0, limit=105.0), sell(16.0, stop=80.0))
+    return hold()
+
+
+def test_a_limit_order_that_lies_in_the_book_pays_the_makers_fee(engine) -> None:
+    costs = costs_from({"maker": 0.0625, "taker": 0.125, "spread_ticks": 2, "tick": 0.5})
+    task = BacktestTask([bars_of_prices([FLAT] * 6)], limits, {}, Execution(cash=1e6, costs=costs))
+    fills = run_engine(task, engine).fills
+    # 95 was reached within the bar; 101 lies above the open, whose price slips like a market order's
+    expected = {1.0: (95.0, 0.0625), 2.0: (100.5, 0.125), 4.0: (100.5, 0.125), -8.0: (105.0, 0.0625)}
+    found = dict(zip(fills.size.tolist(), zip(fills.price, fills.commission, strict=True), strict=True))
+    assert found == {size: (at, abs(size) * at * share) for size, (at, share) in expected.items()}
+
+
+def test_half_of_the_spread_and_a_share_of_the_range_make_prices_worse(engine) -> None:
+    intents = [(BUY, 1.0), (SELL, 1.0)]
+    assert prices(engine, intents, spread_ticks=3, tick=0.5) == {1: 100.75, 2: 99.25}
+    assert prices(engine, intents, range_slippage=0.125) == {1: 102.5, 2: 97.5}
+    # no price lies outside of the bar
+    assert prices(engine, intents, range_slippage=1.0) == {1: 110.0, 2: 90.0}
+    out = {"slip_out": True}
+    assert prices(engine, intents, range_slippage=1.0, settings=out) == {1: 120.0, 2: 80.0}
+
+
+def test_impact_is_the_root_of_the_share_of_the_volume(engine) -> None:
+    bars = bars_of_prices([FLAT] * 5)
+    bars = replace(bars, volume=np.array([9.0, 16.0, 0.0, np.nan, 4.0]))
+    intents = [(BUY, 4.0), (SELL, 1.0)]
+    # half of 1/16 of 100; the sale waits for a bar with a volume
+    found = prices(engine, intents, bars=bars, impact=0.0625, fraction=0.5)
+    assert found == {1: 103.125, 4: 100.0 - 0.0625 * 0.5 * 100.0}
+
+
+def test_impact_without_any_volume_is_refused(engine) -> None:
+    bars = bars_of_prices([FLAT] * 5)
+    with pytest.raises(EngineError, match=r"impact = 0\.1 is reckoned by volume, and no bar"):
+        prices(engine, [(BUY, 4.0)], bars=replace(bars, volume=np.zeros(5)), impact=0.1)
+
+
+def test_what_rounding_leaves_of_a_reversal_pays_no_second_minimum(engine) -> None:
+    found = fees(engine, [(BUY, 0.2), (SELL, 0.9), (HOLD, 0.0)], per_order=1.0, minimum=2.0, per_unit=1.0)
+    assert found[:2] == [(0.0, 2.0), (2.0, 0.0)]
+    assert all(abs(closed) + abs(opened) < 1e-12 for closed, opened in found[2:])
+
+
+@pytest.mark.parametrize(
+    "cases", [150, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
+@pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
+def test_two_brokers_one_answer(step, cases) -> None:
+    filled = rejected = 0
+    for seed in range(cases):
+        task = with_costs(random_case(seed), seed).task(step)
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}"
+        try:
+            run = run_engine(task, "compiled")
+        except EngineError:
+            continue
+        filled, rejected = filled + len(run.fills), rejected + run.margin_rejected
+    assert filled > 3 * cases
+    assert rejected > cases
+
+
+@pytest.mark.parametrize(
+    "cases", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
+def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
+    filled = 0
+    for seed in range(cases):
+        task = with_costs(random_order_case(seed), seed).task()
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}"
+        try:
+            filled += len(run_engine(task, "compiled").fills)
+        except EngineError:
+            continue
+    assert filled > 5 * cases
