@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import backtrader as bt
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
-from whatif.strategies import buy, hold, oco, sell, strategy
+from whatif.strategies import buy, hold, oco, resolve, sell, strategy
 from whatif.strategies.intents import BUY, HOLD, SELL
 from whatif.testing import (
     Case,
@@ -23,7 +24,10 @@ from whatif.testing import (
     state_reader,
     task_differences,
     with_costs,
+    within_whole_units,
 )
+
+from ..testing.witness import Player
 
 FLAT = (100.0, 110.0, 90.0, 100.0)
 
@@ -190,3 +194,49 @@ def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
         except EngineError:
             continue
     assert filled > 5 * cases
+
+
+def test_an_ordinary_strategy_pays_the_same() -> None:
+    compared = 0
+    for seed in range(60):
+        task = with_costs(random_case(seed), seed).task()
+        ours = run_engine(task, "compiled")
+        if not within_whole_units(ours):
+            continue
+        (bars,) = task.bars
+        script = [(bars.inputs["code"].tolist(), bars.inputs["amount"].tolist())]
+        theirs = run_engine(replace(task, strategy=resolve(Player), params={"scripts": script}), "backtrader")
+        for name in ("row", "size", "price", "closed_commission", "opened_commission"):
+            assert getattr(ours.fills, name).tobytes() == getattr(theirs.fills, name).tobytes(), (seed, name)
+        assert ours.equity.tobytes() == theirs.equity.tobytes(), seed
+        compared += len(ours.fills) > 0
+    assert compared > 30
+
+
+def test_an_ordinary_strategy_may_not_change_what_costs_say() -> None:
+    class Dear(bt.Strategy):
+        def start(self):
+            self.broker.setcommission(0.5)
+
+    task = BacktestTask(
+        [bars_of_prices([FLAT] * 5)], resolve(Dear), {}, Execution(costs=costs_from("kraken_pro"))
+    )
+    with pytest.raises(EngineError, match="changes the commission"):
+        run_engine(task, "backtrader")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_spread_is_money_and_a_fraction_is_one(seed, engine) -> None:
+    """What plain Backtrader has too, which the settings of its own names are held to."""
+    case = random_case(seed)
+    price = float(case.bars.open[0])
+    plain = replace(case.execution, commission=0.0, commtype="perc", slippage=0.0, slippage_fixed=0.0)
+    money = replace(plain, slippage_fixed=0.5 * (3.0 * (0.004 * price)))
+    costs = replace(plain, costs=costs_from({"spread_ticks": 3, "tick": 0.004 * price}))
+    one, other = (run_engine(replace(case, execution=each).task(), engine) for each in (money, costs))
+    assert one.fills.price.tobytes() == other.fills.price.tobytes()
+    assert one.equity.tobytes() == other.equity.tobytes()
+    share = replace(plain, commission=0.0009765625, cash=1e6 * price)
+    costs = replace(plain, costs=costs_from({"fraction": 0.0009765625}), cash=1e6 * price)
+    one, other = (run_engine(replace(case, execution=each).task(), engine) for each in (share, costs))
+    np.testing.assert_allclose(one.fills.commission, other.fills.commission, rtol=1e-9, atol=1e-12 * price)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import whatif
+from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
@@ -51,6 +52,10 @@ CASES = {
     ),
     "slip_out": ({"slippage_fixed": 2.0, "slip_out": True}, [(2.0, 13.0, 0.0), (-2.0, 11.0, 0.0)]),
     "coc": ({"coc": True}, IN_AND_OUT),
+    "costs": (
+        {"costs": costs_from({"minimum": 3.0, "fraction": 0.25, "maximum": 6.0})},
+        [(2.0, 11.0, 5.5), (-2.0, 13.0, 6.0)],
+    ),
 }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 import whatif
+from whatif.domain.costs import costs_from
+from whatif.domain.execution import Execution
 from whatif.domain.periods import Periods
 from whatif.engines import (
     ENGINES,
@@ -119,6 +121,16 @@ def test_it_is_found_by_module_and_runs() -> None:
     run = run_engine(task(), "own_engines:Mirror")
     assert run.engine == "own_engines:Mirror"
     assert run.equity.tobytes() == run_engine(task(), "backtrader").equity.tobytes()
+
+
+def test_one_that_knows_no_costs_is_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = Execution(costs=costs_from({"per_unit": 0.5}))
+    asked = replace(task(), execution=costs)
+    with pytest.raises(EngineError, match="Mirror does not cover execution: costs"):
+        run_engine(asked, "own_engines:Mirror")
+    monkeypatch.setattr(Mirror, "takes_costs", True)
+    run = run_engine(asked, "own_engines:Mirror")
+    assert run.equity.tobytes() == run_engine(asked, "compiled").equity.tobytes()
 
 
 def test_a_study_that_leaves_the_choice_gets_one_that_comes_along() -> None:

@@ -8,6 +8,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.runner.plan import WorkItem
@@ -53,6 +54,18 @@ def test_overlays_survive() -> None:
     )
     back = WorkItem.from_json(WorkItem(("A",), "w", many).to_json()).configurations
     assert [repr(c.overlays) for c in back] == [repr(overlays), repr(Overlays())]
+
+
+def test_costs_survive() -> None:
+    tiers = [{"from_units": 0, "per_unit": 0.1 + 0.2}, {"from_units": 9, "per_unit": 0.1}]
+    given = [
+        {"tiers": tiers, "marginal": False, "maximum": 2.0},
+        "kraken_pro",
+        {"spread_ticks": 1, "tick": 0.01},
+    ]
+    many = tuple(Configuration("id", {}, None, "1min", Execution(costs=costs_from(one))) for one in given)
+    back = WorkItem.from_json(WorkItem(("A",), "w", many).to_json()).configurations
+    assert [c.execution for c in back] == [c.execution for c in many]
 
 
 def test_the_text_is_small_enough_to_send_thousands() -> None:

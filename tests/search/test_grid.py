@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.errors import EngineError, StrategyError, StudyError
@@ -310,7 +311,7 @@ class TestOverlays:
                 "version": grid_module.RESULTS_VERSION,
                 "strategy": resolve("sma_crossover").digest,
                 "params": {"fast": 5, "slow": 20, "size": 100.0, "enter_at_once": False},
-                "execution": asdict(Execution(cash=100_000.0)),
+                "execution": {k: v for k, v in asdict(Execution(cash=100_000.0)).items() if k != "costs"},
                 "timeframe": "1min",
                 "portfolio": "separate",
                 "model": None,
@@ -346,6 +347,56 @@ class TestOverlays:
         text = CROSS.replace("sma_crossover", "breakout").replace("slow: [20, 50]", "exit_period: [0, 5]")
         with pytest.raises(StudyError, match="are the same configuration"):
             expanded(text.replace("fast", "period"))
+
+
+def with_execution(costs: str, more: str = "") -> str:
+    return CROSS.replace("{cash: 100000}", f"{{cash: 100000, costs: {costs}{more}}}")
+
+
+class TestCosts:
+    """Objects of costs, by name or as they are."""
+
+    OURS = "\ncosts: {ours: {per_unit: 0.005, minimum: 1}}\n"
+
+    def test_they_are_an_axis_by_name_by_preset_and_by_keys(self) -> None:
+        given = "[{costs: ours}, {costs: kraken_pro}, {costs: {fraction: 0.1}}, {cash: 5}]"
+        grid = expanded(CROSS.replace("axes:", f"axes:\n  execution: {given}") + self.OURS)
+        found = [c.execution.costs for c in grid.configurations[::4]]
+        ours, other = costs_from({"per_unit": 0.005, "minimum": 1}), costs_from({"fraction": 0.1})
+        assert found == [ours, costs_from("kraken_pro"), other, None]
+        assert grid.configurations[0].axes["execution"] == "costs=ours"
+
+    def test_an_id_holds_their_numbers_and_not_their_name(self) -> None:
+        named = ids(with_execution("ours") + self.OURS)
+        assert named == ids(with_execution("{minimum: 1.0, per_unit: 0.005}"))
+        assert not set(named) & set(ids(CROSS))
+        assert not set(named) & set(ids(with_execution("{minimum: 2.0, per_unit: 0.005}")))
+        # what nothing speaks of, nothing depends on
+        assert ids(CROSS + self.OURS) == ids(CROSS)
+
+    @pytest.mark.parametrize(
+        ("costs", "more", "said"),
+        [
+            ("hours", "", r"'hours' is no preset; did you mean 'ours'"),
+            ("{fraction: 5}", "", r"fraction = 5\.0 must be at least 0 and below 1"),
+            ("ours", ", commission: 0.1", "stand beside costs"),
+        ],
+    )
+    def test_what_is_refused(self, costs: str, more: str, said: str) -> None:
+        with pytest.raises((StudyError, EngineError), match=said):
+            expanded(with_execution(costs, more) + self.OURS)
+
+    @pytest.mark.parametrize(
+        ("costs", "said"),
+        [
+            ("{ours: {per_share: 1}}", "costs: ours: costs: 'per_share'"),
+            ("{kraken_pro: {fraction: 0.1}}", "'kraken_pro' is the name of a preset"),
+            ("{ours: 3}", r"costs\.ours = 3"),
+        ],
+    )
+    def test_a_name_that_stands_for_none(self, costs: str, said: str) -> None:
+        with pytest.raises(StudyError, match=said):
+            parse_study(f"{CROSS}\ncosts: {costs}")
 
 
 def test_timeframes_as_an_axis() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from whatif.domain.bars import Bars
+from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.domain.fills import Fills
 from whatif.domain.periods import Periods
@@ -71,6 +72,21 @@ def test_slippage_raises_the_purchase_price_up_to_the_high() -> None:
     # 125 would be beyond the high of 120
     assert one.equity[-1] == pytest.approx(1000.0 / 120.0 * 99.0)
     assert other.equity[-1] == pytest.approx(1000.0 / 105.0 * 99.0)
+
+
+def test_the_purchase_pays_what_costs_say() -> None:
+    run, bars = market()
+    bars = replace(bars, volume=np.full(5, 40.0))
+
+    def equity(**costs):
+        return buy_and_hold(run, [bars], Execution(cash=1000.0, costs=costs_from(costs)), PERIODS).equity[-1]
+
+    # 10 at 100; half of the spread, an eighth of the range of 40, 1/8 of 100 times the root of 10/40
+    assert equity(per_unit=0.5, minimum=7.0, buy_fraction=0.01) == pytest.approx(1000.0 - 7.0 - 10.0 - 10.0)
+    assert equity(sell_fraction=0.5, spread_ticks=5, tick=1.0) == pytest.approx(1000.0 / 102.5 * 99.0)
+    assert equity(range_slippage=0.125) == pytest.approx(1000.0 / 105.0 * 99.0)
+    assert equity(impact=0.125) == pytest.approx(1000.0 / 106.25 * 99.0)
+    assert equity(maker=0.0, taker=0.01) == pytest.approx(980.0)
 
 
 @pytest.mark.parametrize("position", [0.0, 5.0, -10.0])

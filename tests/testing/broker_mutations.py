@@ -27,6 +27,17 @@ _ARITHMETIC = (
     ),
     ("shorts always raise cash", "return size * at if costs[2] else abs(size) * at", "return size * at"),
     ("the check forgets what closing costs", "        cash -= paid(closed, 0.0, at, costs, deal)\n", ""),
+    (
+        "a reversal is two orders",
+        "opened_fee = paid(opened, closed, at",
+        "opened_fee = paid(opened, 0.0, at",
+    ),
+    (
+        "the check takes a reversal for two orders",
+        "cash -= paid(opened, closed, at",
+        "cash -= paid(opened, 0.0, at",
+    ),
+    ("costs make no price worse", "    money += price_distance(", "    money -= 0.0 * price_distance("),
     ("the check forgets what opening costs", "        cash -= paid(opened, closed, at, costs, deal)\n", ""),
     (
         "profit is paid after the value",
@@ -75,6 +86,9 @@ _ON_A_BAR = (
         "book.order_close[k] if broker.coc else bar_open",
         "bar_open",
     ),
+    ("a month goes on in the next", "    if month > tally[MONTH]:", "    if month < tally[MONTH]:"),
+    ("a rest pays once more", "Deal(False, rest != order, tally", "Deal(False, False, tally"),
+    ("what cannot trade fills", "if math.isnan(at) or math.isnan(slippage[1]):", "if math.isnan(at):"),
     ("waiting orders are checked again", "if unchecked and broker.checksubmit:", "if broker.checksubmit:"),
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
     ("exactly no cash fails the check", "deal) >= 0.0:", "deal) > 0.0:"),
@@ -100,6 +114,7 @@ _ON_A_BAR = (
 )
 
 _ORDER_OF_THINGS = (
+    ("costs take no notice of the month", "broker.charges[TIERS] > 1.0", "broker.charges[TIERS] > 99.0"),
     ("high and low are swapped", "highs[i], lows[i], closes", "lows[i], highs[i], closes"),
     ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
     ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
@@ -178,6 +193,8 @@ _PRICES = (
 )
 
 _WAITING = (
+    ("a triggered limit lies in no book", "kind != LIMIT, was_triggered, bar", "kind != LIMIT, False, bar"),
+    ("every limit order takes", "adds = len(broker.charges) > 0 and is_maker", "adds = False and is_maker"),
     ("an order is tried a bar too long", "return float(made + valid)", "return float(made + valid + 1)"),
     ("a session's order lives into the next", "float(session_ends[made] - 1)", "float(session_ends[made])"),
     ("a trail follows both ways", "if (to < row[PRICE]) if buys else", "if (to != row[PRICE]) if buys else"),

@@ -14,7 +14,7 @@ from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
 from whatif.testing.order_kinds import random_order_case
-from whatif.testing.orders import random_case, scripted, state_reader
+from whatif.testing.orders import random_case, scripted, state_reader, with_costs
 
 
 def check_engine(engine: str, cases: int = 50) -> None:
@@ -67,6 +67,11 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(random_order_case(seed).task(), REFERENCE.name, engine)
         if different:
             yield f"random_order_case({seed}): {'; '.join(different)}"
+    for seed in range(cases if found.takes_costs else 0):
+        draw: Any = random_order_case if seed % 2 and found.order_fields else random_case
+        different = task_differences(with_costs(draw(seed), seed).task(), REFERENCE.name, engine)
+        if different:
+            yield f"with_costs({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
     for seed in range(cases // 10):
         yield from _opened_differently(found, seed)
 

@@ -18,7 +18,7 @@ from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
 from whatif.strategies import resolve
 from whatif.testing.conformance import draw_params
-from whatif.testing.orders import random_execution
+from whatif.testing.orders import random_costs, random_execution
 
 from ...markets import FIRST, LAST, walk
 from ...runner.conftest import VALIDATE, evaluate, fresh_process, lake, make_plan
@@ -45,6 +45,12 @@ def draws(name: str, seed: int, count: int) -> list[Configuration]:
     spec, found = resolve(name), []
     for k in range(count):
         execution = random_execution(rng, 100.0)
+        if k % 3 == 2:
+            costs, plain = (
+                random_costs(rng, 100.0),
+                {"commission": 0.0, "slippage": 0.0, "slippage_fixed": 0.0},
+            )
+            execution = replace(execution, costs=costs, commtype="perc", **plain)
         params = draw_params(spec, rng, {"size": random_size(rng, execution.cash / 100.0)})
         found.append(Configuration(f"c{k}", params, None, "1min", execution, random_overlays(rng)))
     return found
