@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from whatif.errors import StatisticsError
-from whatif.stats import probability_of_backtest_overfitting
+from whatif.stats import overfitting, probability_of_backtest_overfitting
 
 
 def value_of(series: np.ndarray, objective: str) -> tuple[float, float]:
@@ -114,6 +114,21 @@ def test_a_far_mean_does_not_drown_the_variance() -> None:
     returns = 1000.0 + rng.integers(-8, 9, (40, 6)) * 2.0**-20
     returns[:, 2] = np.where(np.arange(40) < 20, 5.0, returns[:, 2])  # constant, then far away
     assert_same(returns, 4)
+
+
+@pytest.mark.parametrize("objective", ["sharpe", "sortino", "return_pct"])
+def test_how_many_splits_are_measured_at_once_changes_no_bit(
+    objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returns = np.random.default_rng(6).normal(0.0, 0.01, (48, 7))
+    returns[8:, 2] = 0.0
+    returns[:, 3] = returns[:, 1]
+    found = []
+    for at_once in (1, 7 * 11, 10**6):
+        monkeypatch.setattr(overfitting, "_AT_ONCE", at_once)
+        one = probability_of_backtest_overfitting(returns, 8, objective)
+        found.append(b"".join(part.tobytes() for part in (one.logits, one.in_sample, one.out_of_sample)))
+    assert found[0] == found[1] == found[2]
 
 
 def test_four_blocks_by_hand() -> None:

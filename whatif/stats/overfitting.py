@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from whatif.stats.measures import (
     refuse_missing,
     usable_objective,
 )
-from whatif.typing import FloatArray, IntArray
+from whatif.typing import BoolArray, FloatArray, IntArray
 
 MAX_BLOCKS = 20
 """184,756 splits; two more blocks would make four times as many."""
@@ -28,6 +28,9 @@ MAX_BLOCKS = 20
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 
 _T = TypeVar("_T", np.float64, np.uint8)
+
+_AT_ONCE = 32_768
+"""Figures of halves that are measured at once: what a processor keeps near, on all configurations."""
 
 _CANCELS = 1e-5
 """A variance that is a smaller share of the sum of squares is computed again in two passes."""
@@ -121,7 +124,7 @@ def probability_of_backtest_overfitting(
     the equal ones; its rank out-of-sample is the mean rank of those equal to it.
 
     *Cost.* Proportional to splits times configurations; memory beyond the returns is about
-    2**(blocks / 2) * 32 bytes a configuration.
+    2**(blocks / 2) * 32 bytes a configuration, and some megabytes.
 
     References
     ----------
@@ -141,17 +144,7 @@ def probability_of_backtest_overfitting(
             "a choice needs at least 2 (a configuration that never trades has none)"
         )
 
-    chosen = np.full((3, math.comb(blocks, blocks // 2)), np.nan)
-    for k, half in enumerate(combinations(range(blocks), blocks // 2)):
-        other = chosen.shape[1] - 1 - k
-        if k > other:  # in this order, the split's mirror image is as far from the end
-            break
-        bits = sum(1 << block for block in half)
-        one = halves.measure(bits)
-        two = halves.measure((1 << blocks) - 1 - bits)
-        chosen[:, k] = _choose(one.ranked, two.limits)
-        chosen[:, other] = _choose(two.ranked, one.limits)
-    logits, inside, outside = chosen
+    logits, inside, outside = _chosen(halves, blocks)
     known = ~np.isnan(logits)
     return Overfitting(
         pbo=_share(logits[known] <= 0.0),
@@ -180,23 +173,43 @@ def _check_blocks(blocks: int, periods: int) -> None:
         )
 
 
-def _choose(inside: FloatArray, outside: FloatArray) -> tuple[float, float, float]:
-    """Return the winner's logit, and its objective in-sample and out-of-sample; arrays (configurations,)."""
-    best = float(np.fmax.reduce(inside))
-    if math.isnan(best):
-        return math.nan, math.nan, math.nan
-    winner = int(np.argmax(inside >= best - _slack(best)))
-    result = float(outside[winner])
+def _chosen(halves: Halves, blocks: int) -> FloatArray:
+    """Return the logit of each split's winner, its objective in-sample and out-of-sample, (3, splits)."""
+    chosen = np.full((3, math.comb(blocks, blocks // 2)), np.nan)
+    places = [1 << block for block in range(blocks)]
+    # in this order, a split's mirror image is as far from the end as the split from the beginning
+    firsts = islice(map(sum, combinations(places, blocks // 2)), chosen.shape[1] // 2)
+    begin, at_once = 0, max(1, _AT_ONCE // halves.configurations)
+    while some := list(islice(firsts, at_once)):
+        bits = np.array(some, dtype=np.int64)
+        one, two = halves.measure(bits), halves.measure((1 << blocks) - 1 - bits)
+        end = begin + len(some)
+        chosen[:, begin:end] = _choose(one.ranked, two.limits)
+        chosen[:, ::-1][:, begin:end] = _choose(two.ranked, one.limits)
+        begin = end
+    return chosen
+
+
+def _choose(inside: FloatArray, outside: FloatArray) -> FloatArray:
+    """Return of each split the winner's logit, and its objective in-sample and out-of-sample, (3, splits).
+
+    Arrays are (splits, configurations); NaN where nothing could be chosen.
+    """
+    best = np.fmax.reduce(inside, axis=1)
+    splits, count = np.arange(len(inside)), inside.shape[1]
+    winner = np.argmax(inside >= (best - _slack(best))[:, None], axis=1)
+    result = outside[splits, winner]
     slack = _slack(result)
-    below = int(np.count_nonzero(outside < result - slack))
-    above = int(np.count_nonzero(outside > result + slack))
-    equal = len(outside) - below - above
-    rank = below + (equal + 1) / 2.0
-    return math.log(rank / (len(outside) + 1 - rank)), float(inside[winner]), result
+    below = np.count_nonzero(outside < (result - slack)[:, None], axis=1)
+    above = np.count_nonzero(outside > (result + slack)[:, None], axis=1)
+    rank = below + (count - below - above + 1) / 2.0
+    # by the standard library, whose logarithm is the same on every processor
+    logits = [math.log(odds) for odds in (rank / (count + 1 - rank)).tolist()]
+    return np.where(np.isnan(best), np.nan, np.array([logits, inside[splits, winner], result]))
 
 
-def _slack(value: float) -> float:
-    return max(_RELATIVE * abs(value), _ABSOLUTE) if math.isfinite(value) else 0.0
+def _slack(values: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(values), np.maximum(_RELATIVE * np.abs(values), _ABSOLUTE), 0.0)
 
 
 def _share(flags: npt.NDArray[np.bool_]) -> float:
@@ -214,13 +227,13 @@ def _slope(inside: FloatArray, outside: FloatArray) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Half:
-    """Objective of all configurations on half of the blocks.
+    """Objective of all configurations on some choices of half of the blocks.
 
     Attributes
     ----------
-    ranked : float64 array (configurations,)
+    ranked : float64 array (choices, configurations)
         NaN where undefined.
-    limits : float64 array (configurations,)
+    limits : float64 array (choices, configurations)
         Where undefined, 0 if the mean return is 0, else infinity with its sign.
     """
 
@@ -233,8 +246,8 @@ class Halves(Protocol):
 
     configurations: int
 
-    def measure(self, bits: int) -> Half:
-        """Measure on the blocks whose bits are set, half of all."""
+    def measure(self, bits: IntArray) -> Half:
+        """Measure on each choice of blocks, (choices,): those whose bits are set, half of all."""
 
 
 def halves_of(matrix: FloatArray, blocks: int, objective: str) -> Halves:
@@ -271,8 +284,8 @@ class _Subsets(Generic[_T]):
         self._low: npt.NDArray[_T] = _subset_sums(figures[: self._half])
         self._high: npt.NDArray[_T] = _subset_sums(figures[self._half :])
 
-    def sum(self, bits: int) -> npt.NDArray[_T]:
-        """Return the sum over the blocks whose bits are set, (configurations,)."""
+    def sum(self, bits: IntArray) -> npt.NDArray[_T]:
+        """Return the sums over the blocks whose bits are set, (choices, configurations)."""
         return np.asarray(self._low[bits & ((1 << self._half) - 1)] + self._high[bits >> self._half])
 
 
@@ -311,23 +324,23 @@ class _Sharpe:
         self._busy = _Subsets((self._only != self._rest).astype(np.uint8))
         self._n = blocks // 2 * self._length
 
-    def measure(self, bits: int) -> Half:
+    def measure(self, bits: IntArray) -> Half:
         total, squares = self._sums.sum(bits), self._squares.sum(bits)
         scatter = squares - total * total / self._n
         mean = total / self._n + self._center
-        resting = np.flatnonzero(self._busy.sum(bits) == 0)
+        resting = self._busy.sum(bits) == 0
         scatter[resting] = np.nan
         rounding = (self._n - 1) * noise_of_returns(mean) ** 2
-        doubtful = np.flatnonzero(scatter <= np.maximum(_CANCELS * squares, rounding))
+        doubtful = scatter <= np.maximum(_CANCELS * squares, rounding)
         scatter[doubtful] = np.nan
         ratio = mean / np.sqrt(scatter / (self._n - 1))
-        limits = _with_limits(ratio, resting, self._rest[resting])
-        if len(doubtful):
-            self._again(bits, doubtful, ratio, limits)
+        limits = _with_limits(ratio, resting, self._rest)
+        for k in np.flatnonzero(doubtful.any(axis=1)):
+            self._again(int(bits[k]), np.flatnonzero(doubtful[k]), ratio[k], limits[k])
         return Half(ratio, limits)
 
     def _again(self, bits: int, columns: IntArray, ratio: FloatArray, limits: FloatArray) -> None:
-        """Measure some columns from the blocks' means and the scatter within them."""
+        """Measure some columns of a choice from the blocks' means and the scatter within them."""
         blocks = np.array([b for b in range(len(self._means)) if bits >> b & 1])
         rows = np.ix_(blocks, columns)
         means, only = self._means[rows], self._only[rows]
@@ -354,12 +367,12 @@ class _Sortino:
         self._losses = _Subsets(np.array([np.square(np.minimum(part, 0.0)).sum(axis=0) for part in parts]))
         self._n = blocks // 2 * length
 
-    def measure(self, bits: int) -> Half:
+    def measure(self, bits: IntArray) -> Half:
         mean, losses = self._sums.sum(bits) / self._n, self._losses.sum(bits)
-        undefined = np.flatnonzero(losses <= self._n * noise_of_returns(mean) ** 2)
+        undefined = losses <= self._n * noise_of_returns(mean) ** 2
         losses[undefined] = np.nan
         ratio = mean / np.sqrt(losses / self._n)
-        return Half(ratio, _with_limits(ratio, undefined, mean[undefined]))
+        return Half(ratio, _with_limits(ratio, undefined, mean))
 
 
 class _Growth:
@@ -371,7 +384,7 @@ class _Growth:
         parts = [log_growth(matrix[b * length : (b + 1) * length]).sum(axis=0) for b in range(blocks)]
         self._sums = _Subsets(np.array(parts))
 
-    def measure(self, bits: int) -> Half:
+    def measure(self, bits: IntArray) -> Half:
         growth = self._sums.sum(bits)
         return Half(growth, growth)
 
@@ -382,11 +395,9 @@ def _first_known(figures: FloatArray) -> FloatArray:
     return np.asarray(figures[first, np.arange(figures.shape[1])], dtype=np.float64)
 
 
-def _with_limits(ratio: FloatArray, undefined: IntArray, mean: FloatArray) -> FloatArray:
-    """Return a copy of the ratios in which undefined ones count by their mean returns, (undefined,)."""
-    limits = ratio.copy()
-    limits[undefined] = _limit(mean)
-    return limits
+def _with_limits(ratio: FloatArray, undefined: BoolArray, mean: FloatArray) -> FloatArray:
+    """Return the ratios (choices, configurations), the undefined ones by their mean returns."""
+    return np.where(undefined, _limit(mean), ratio)
 
 
 def _limit(mean: FloatArray) -> FloatArray:
