@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import math
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -201,6 +203,28 @@ def board(count: int, failed: int = 0, symbol: str = "SPY") -> pd.DataFrame:
     return frame
 
 
+def rows_below(lake: LakeLocation, parent: TrackedRun) -> dict[str, list[tuple[object, ...]]]:
+    """Return what MLflow's tables hold of the runs below a run, by table, without their names and times."""
+    found = {}
+    with closing(sqlite3.connect(lake.home / "mlflow.db")) as opened:
+        opened.row_factory = sqlite3.Row
+        below = "SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value = ?"
+        for table in ("runs", "tags", "params", "metrics", "latest_metrics"):
+            rows = opened.execute(f"SELECT * FROM {table} WHERE run_uuid IN ({below})", [parent.run_id])
+            found[table] = sorted(
+                (
+                    tuple(
+                        (key, "" if row[key] is None else str(row[key]).replace(str(row["run_uuid"]), "RUN"))
+                        for key in row.keys()  # noqa: SIM118
+                        if key not in ("run_uuid", "start_time", "end_time", "timestamp")
+                        and row[key] != parent.run_id
+                    )
+                    for row in rows
+                ),
+            )
+    return found
+
+
 def test_passwords_are_not_logged(parent: TrackedRun) -> None:
     address = "postgresql://ann:hunter2@host/db"
     log(parent, params={"uri": address}, tags={"whatif.command": f"whatif run --to {address}"})
@@ -265,6 +289,40 @@ class TestConfigurations:
         assert log_configurations(parent, board(1, symbol="X\\")) == 1
         assert {r.info.run_id for r in runs(parent)} == {parent.run_id, cut.run_id}
         assert cut.client.get_run(cut.run_id).info.status == "FINISHED"
+
+    def test_together_they_are_as_mlflow_writes_them(
+        self, parent: TrackedRun, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The rows of all tables are those of MLflow's own calls, but for names and times of each run."""
+        own = board(5, failed=2)
+        own.loc[0, "parameters"] = json.dumps({"fast": 1, "note": "x" * 9000, "at": "http://u:hunter2@host"})
+        assert log_configurations(parent, own) == 5
+        other = start_study_run(lake_home, "a-study", "digest-2", {"whatif.user": "ann"})
+        monkeypatch.setattr(child_runs, "_log_together", lambda *_: False)
+        assert log_configurations(other, own) == 5
+        together, singly = (rows_below(lake_home, run) for run in (parent, other))
+        assert together == singly
+        assert len(together["runs"]) == 5
+        assert len(together["metrics"]) == len(together["latest_metrics"]) == 3 * len(METRIC_KEYS)
+
+    def test_together_they_are_listed_as_they_rank(self, parent: TrackedRun) -> None:
+        log_configurations(parent, board(4))
+        found = parent.client.search_runs([parent.experiment_id], "tags.`whatif.kind` = 'configuration'")
+        assert [run.data.tags["whatif.rank"] for run in found] == ["4", "3", "2", "1"]
+
+    def test_together_all_are_written_or_none(
+        self, parent: TrackedRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = child_runs._rows
+
+        def twice_the_same(*given: object) -> object:
+            run, *rest = made(*given)
+            return [run[0] | {"run_uuid": "same"}], *rest
+
+        monkeypatch.setattr(child_runs, "_rows", twice_the_same)
+        with pytest.raises(Exception, match="UNIQUE constraint failed"):
+            log_configurations(parent, board(2))
+        assert len(runs(parent)) == 1
 
     @pytest.mark.parametrize(("rows", "children"), [(8, 8), (9, 4)])
     def test_all_up_to_a_number_and_the_best_above_it(

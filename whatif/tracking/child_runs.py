@@ -5,16 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pandas as pd
 
 from whatif.domain import METRIC_KEYS
-from whatif.tracking.run import TrackedRun, finish, is_over, log, runs_below, start_child
+from whatif.tracking.run import (
+    TrackedRun,
+    entities,
+    finish,
+    is_over,
+    log,
+    runs_below,
+    start_child,
+    tags_of_child,
+)
 
 if TYPE_CHECKING:
+    from mlflow.entities import Experiment
     from mlflow.models import Model
 
     from whatif.training import Trained, Tuned
@@ -126,18 +139,115 @@ def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
     """
     rows = leaderboard.head(count_of_children(len(leaderboard)))
     known = runs_below(parent, "configuration")
-    logged = 0
+    children = []
     for record in rows.to_dict("records"):
-        row = {str(name): value for name, value in record.items()}
-        identity = f"{row['config_id']}/{row['symbol']}"
-        if identity in known and is_over(known[identity]):
+        child = _configuration({str(name): value for name, value in record.items()})
+        if child.identity not in known or not is_over(known[child.identity]):
+            children.append(child)
+    fresh = [child for child in children if child.identity not in known]
+    together = _log_together(parent, fresh)
+    for child in children:
+        if together and child.identity not in known:
             continue
-        name = f"{row['config_id'][:8]} {row['symbol']}"
-        child = start_child(parent, name, identity, "configuration", known)
-        log(child, params=_params(row), metrics=_metrics(row), tags=_tags(row))
-        finish(child, "FINISHED" if row["status"] == "ok" else "FAILED")
-        logged += 1
-    return logged
+        run = start_child(parent, child.name, child.identity, "configuration", known)
+        log(run, params=child.params, metrics=child.metrics, tags=child.tags)
+        finish(run, child.status)
+    return len(children)
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A configuration's run: what it is called and found by, what is logged of it, how it ended."""
+
+    name: str
+    identity: str
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    status: str
+
+
+def _configuration(row: dict[str, Any]) -> _Child:
+    return _Child(
+        name=f"{row['config_id'][:8]} {row['symbol']}",
+        identity=f"{row['config_id']}/{row['symbol']}",
+        params=_params(row),
+        metrics=_metrics(row),
+        tags=_tags(row),
+        status="FINISHED" if row["status"] == "ok" else "FAILED",
+    )
+
+
+def _log_together(parent: TrackedRun, children: Sequence[_Child]) -> bool:
+    """Log new runs in one transaction, all or none; False where only MLflow's own calls can log them.
+
+    Those take five transactions for each run. MLflow has no call for many, so its tables are written as it
+    writes them, where they are in a file of SQLite and in a form that is known here.
+    """
+    try:
+        from mlflow.store.tracking import sqlalchemy_store as sql
+        from sqlalchemy import insert
+
+        store = parent.client._tracking_client.store
+        if type(store) is not sql.SqlAlchemyStore or store.db_type != "sqlite" or not children:
+            return False
+        tables = sql.SqlRun, sql.SqlTag, sql.SqlParam, sql.SqlMetric, sql.SqlLatestMetric
+        experiment = store.get_experiment(parent.experiment_id)
+        store._check_experiment_is_active(experiment)
+    except (ImportError, AttributeError):
+        return False
+    # each has a moment of its own, for they are listed by it
+    first = int(time.time() * 1000) - len(children)
+    made = [_rows(parent, experiment, child, first + k) for k, child in enumerate(children)]
+    with store.ManagedSessionMaker(read_only=False) as session:
+        for table, parts in zip(tables, zip(*made, strict=True), strict=True):
+            rows = [row for part in parts for row in part]
+            if rows:
+                session.execute(insert(table), rows)
+    return True
+
+
+_Rows = list[dict[str, Any]]
+
+
+def _rows(
+    parent: TrackedRun, experiment: Experiment, child: _Child, moment_ms: int
+) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows]:
+    """Return rows of a run, of its tags, parameters and metrics, and of the latest metrics, as MLflow's."""
+    from mlflow.utils.uri import append_to_uri_path
+    from mlflow.utils.validation import _validate_batch_log_data
+
+    identifier = uuid4().hex
+    begun = tags_of_child(parent, child.identity, "configuration") | {"mlflow.runName": child.name}
+    numbers, params, tags = _validate_batch_log_data(
+        *entities(moment_ms, child.params, child.metrics, child.tags)
+    )
+    run = {
+        "run_uuid": identifier,
+        "name": child.name,
+        "experiment_id": int(experiment.experiment_id),
+        "artifact_uri": append_to_uri_path(experiment.artifact_location, identifier, "artifacts"),
+        "user_id": "unknown",
+        "status": child.status,
+        "start_time": moment_ms,
+        "end_time": moment_ms,
+        "lifecycle_stage": "active",
+        "source_type": "UNKNOWN",
+        "source_name": "",
+        "source_version": "",
+        "entry_point_name": "",
+    }
+    own = {"run_uuid": identifier}
+    texts = begun | {tag.key: tag.value for tag in tags}
+    names = ("key", "value", "timestamp", "step")
+    metrics = [own | {name: getattr(one, name) for name in names} | {"is_nan": False} for one in numbers]
+    return (
+        [run],
+        [{"key": key, "value": value} | own for key, value in texts.items()],
+        [{"key": one.key, "value": one.value} | own for one in params],
+        metrics,
+        metrics,
+    )
 
 
 def _params(row: dict[str, Any]) -> dict[str, Any]:

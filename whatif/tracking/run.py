@@ -23,7 +23,7 @@ from whatif.pins import LakeLocation, Pin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 IDENTITY_TAG = "whatif.identity"
 ANSWER_TAG = "whatif.answer"
@@ -133,11 +133,14 @@ def start_child(
     if found is not None:
         return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
     run = parent.client.create_run(
-        parent.experiment_id,
-        run_name=name,
-        tags={IDENTITY_TAG: identity, KIND_TAG: kind, PARENT_TAG: parent.run_id},
+        parent.experiment_id, run_name=name, tags=tags_of_child(parent, identity, kind)
     )
     return TrackedRun(parent.client, parent.experiment_id, run.info.run_id, parent.uri)
+
+
+def tags_of_child(parent: TrackedRun, identity: str, kind: str) -> dict[str, str]:
+    """Return the tags that a run below `parent` begins with."""
+    return {IDENTITY_TAG: identity, KIND_TAG: kind, PARENT_TAG: parent.run_id}
 
 
 def runs_below(parent: TrackedRun, kind: str) -> dict[str, Run]:
@@ -173,24 +176,34 @@ def log(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log parameters, metrics and tags in as few requests as MLflow's limits allow.
+    """Log parameters, metrics and tags, as `entities` makes them, in as few requests as MLflow allows."""
+    numbers, texts, notes = entities(int(time.time() * 1000), params, metrics, tags)
+    for first in range(0, max(len(numbers), len(texts), len(notes)), BATCH):
+        part = slice(first, first + BATCH)
+        run.client.log_batch(run.run_id, metrics=numbers[part], params=texts[part], tags=notes[part])
+
+
+def entities(
+    moment_ms: int,
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> tuple[list[Metric], list[Param], list[RunTag]]:
+    """Return metrics, parameters and tags as MLflow takes them.
 
     Passwords and keys in texts are masked. A metric that is NaN or infinite is left out, since a
     tracking server may refuse it.
     """
     from mlflow.entities import Metric, Param, RunTag
 
-    now = int(time.time() * 1000)
     numbers = [
-        Metric(name, float(value), now, 0)
+        Metric(name, float(value), moment_ms, 0)
         for name, value in (metrics or {}).items()
         if value is not None and math.isfinite(float(value))
     ]
     texts = [Param(name, masked(str(value))[:PARAM_LIMIT]) for name, value in (params or {}).items()]
     notes = [RunTag(name, masked(str(value))[:TAG_LIMIT]) for name, value in (tags or {}).items()]
-    for first in range(0, max(len(numbers), len(texts), len(notes)), BATCH):
-        part = slice(first, first + BATCH)
-        run.client.log_batch(run.run_id, metrics=numbers[part], params=texts[part], tags=notes[part])
+    return numbers, texts, notes
 
 
 def log_tables(run: TrackedRun, pins: Sequence[Pin], location: LakeLocation) -> None:
