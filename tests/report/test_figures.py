@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
+from plotly.subplots import make_subplots
 
 from whatif.errors import WhatIfError
+from whatif.report import embed
 from whatif.report.figures import (
     distribution_figure,
+    draw_distribution,
+    draw_drawdown,
+    draw_equity,
+    draw_trades,
     drawdown_figure,
     equity_figure,
     heatmap_figure,
     trades_figure,
 )
+from whatif.report.theme import as_figure, two_drawings
+from whatif.report.timeline import Timeline
 
 TS = pd.to_datetime(
     ["2024-03-04 14:30", "2024-03-04 14:31", "2024-03-05 14:30", "2024-03-05 14:31"], utc=True
@@ -102,6 +111,57 @@ def test_merged_candles_are_said(make):
     figure = trades_figure(bars, _trades().iloc[:0], most_candles=500)
     assert figure.layout.title.text == "each candle covers up to 8 bars"
     assert figure.layout.meta["merged"] == 8
+
+
+def test_the_page_holds_what_plotly_would_write(make):
+    """Drawn without plotly's classes, byte for byte of every array, and nothing that they would refuse."""
+    data = make.study()
+    equity, bars, trades = (
+        frame[frame["symbol"] == data.series.symbols[0]]
+        for frame in (data.series.equity, data.series.bars, data.series.trades)
+    )
+    axis = Timeline.of(equity, bars)
+    drawings = [
+        draw_equity(equity, axis, 300),
+        draw_drawdown(equity, axis),
+        draw_trades(bars, trades, equity, axis, 300),
+        draw_trades(bars, trades.iloc[:0], None, axis),
+        draw_distribution(data.ranking.ranked, "sharpe", 0.5),
+        draw_distribution(data.ranking.ranked.iloc[:0], "sharpe", 0.5),
+    ]
+    assert len({trace["type"] for drawn in drawings for trace in drawn["data"]}) == 3
+    for drawn in drawings:
+        assert embed._drawing(drawn) == embed._figure(as_figure(drawn))
+    kinds = (np.int64([1, -128]), np.int64([128]), np.int64([2**15]), np.int64([2**31]), np.int64([]))
+    for array in (*kinds, np.float64([1.0, np.nan]), np.ones((3, 2))):
+        drawn = {"data": [{"type": "scatter", "x": array, "customdata": array}], "layout": {}}
+        assert embed._drawing(drawn) == embed._figure(as_figure(drawn))
+
+
+def test_panels_stand_where_plotly_puts_them(make):
+    with_plotly = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.82, 0.18], vertical_spacing=0.04)
+    drawn = two_drawings("above", "below")["layout"]
+    for name in ("xaxis", "yaxis", "xaxis2", "yaxis2"):
+        made = with_plotly.layout[name].to_plotly_json()
+        assert {key: drawn[name][key] for key in made} == {key: _listed(made[key]) for key in made}
+
+
+def _listed(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_the_first_in_rank_is_marked_where_plotly_marks_it():
+    board = pd.DataFrame({"sharpe": [1.0, 2.0, 3.0, 4.0]})
+    for marked, place in ((3.5, "top left"), (1.5, "top right")):
+        with_plotly = go.Figure().add_vline(
+            x=marked, line={"color": "#3b7dd8", "width": 2},
+            annotation_text="first in rank ", annotation_position=place,
+        ).to_dict()["layout"]  # fmt: skip
+        drawn = draw_distribution(board, "sharpe", marked)["layout"]
+        assert (drawn["shapes"], drawn["annotations"]) == (
+            list(with_plotly["shapes"]),
+            list(with_plotly["annotations"]),
+        )
 
 
 def test_several_symbols_need_a_name():

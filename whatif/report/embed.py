@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from whatif.report.columns import axis_label, metric
 from whatif.report.data import ReportData, texts
 from whatif.report.figures import (
-    distribution_figure,
-    drawdown_figure,
-    equity_figure,
+    draw_distribution,
+    draw_drawdown,
+    draw_equity,
+    draw_trades,
     stitched_figure,
-    trades_figure,
 )
 from whatif.report.heatmap import levels
+from whatif.report.theme import Drawing
 from whatif.report.timeline import Timeline
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MAX_ROWS = 20_000
 MAX_SYMBOLS = 24
@@ -67,7 +70,7 @@ def spread_payload(data: ReportData) -> dict[str, Any] | None:
     if objective not in ranked or len(ranked) < 5:
         return None
     best = pd.to_numeric(ranked[objective], errors="coerce").iloc[0]
-    return _figure(distribution_figure(ranked, objective, float(best)))
+    return _drawing(draw_distribution(ranked, objective, float(best)))
 
 
 def stitched_payload(data: ReportData) -> dict[str, Any] | None:
@@ -137,12 +140,11 @@ def _symbol(data: ReportData, symbol: str, points: int) -> dict[str, Any]:
     axis = Timeline.of(*(frame for frame in (equity, bars) if len(frame)))
     drawn: dict[str, Any] = {"timeline": _timeline(axis, points)}
     if len(equity):
-        drawn["equity"] = _figure(equity_figure(equity, symbol, axis, points))
-        drawn["drawdown"] = _figure(drawdown_figure(equity, symbol, axis, points))
+        drawn["equity"] = _drawing(draw_equity(equity, axis, points))
+        drawn["drawdown"] = _drawing(draw_drawdown(equity, axis, points))
     if len(bars):
         held = equity if len(equity) else None
-        price = trades_figure(bars, data.series.trades, symbol, held, axis, min(2000, points))
-        drawn["price"] = _figure(price)
+        drawn["price"] = _drawing(draw_trades(bars, data.series.trades, held, axis, min(2000, points)))
     return drawn
 
 
@@ -167,3 +169,34 @@ def _figure(figure: go.Figure) -> dict[str, Any]:
     drawn: dict[str, Any] = json.loads(figure.to_json())
     drawn["layout"].pop("template", None)
     return drawn
+
+
+def _drawing(drawn: Drawing) -> dict[str, Any]:
+    """Return a drawing as JSON has it, as plotly writes it: arrays of numbers as base64 of few bytes."""
+    layout = {key: value for key, value in drawn["layout"].items() if key != "template"}
+    plain: dict[str, Any] = _plain({"data": drawn["data"], "layout": layout})
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return _typed(value)
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _typed(array: np.ndarray[Any, Any]) -> Any:
+    """Return an array as plotly.js reads it: its type, its bytes and, if not flat, its shape."""
+    if not array.size:
+        return []
+    if array.dtype == np.int64:
+        low, high = int(array.min()), int(array.max())
+        bounds = [(kind, np.iinfo(kind)) for kind in (np.int8, np.int16, np.int32, np.int64)]
+        array = array.astype(next(kind for kind, info in bounds if info.min <= low and high <= info.max))
+    if array.dtype.str[1:] == "i8":
+        return array.tolist()
+    shape = {"shape": str(array.shape)[1:-1]} if array.ndim > 1 else {}
+    return {"dtype": array.dtype.str[1:], "bdata": _pack(array), **shape}

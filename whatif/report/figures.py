@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from whatif.errors import WhatIfError
 from whatif.report import theme
@@ -15,6 +14,9 @@ from whatif.report.columns import metric as metric_of
 from whatif.report.heatmap import heat_grid
 from whatif.report.timeline import Timeline, change_points, thin_bars, thin_lines, to_us
 from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MAX_POINTS = 4000
 MAX_CANDLES = 2000
@@ -50,15 +52,19 @@ def equity_figure(
         If `symbol` is left out and there are several, or is not in the frame.
     """
     rows = _of_symbol(equity, symbol)
-    axis = timeline or Timeline.of(rows)
-    figure = theme.figure("Account, money")
+    return theme.as_figure(draw_equity(rows, timeline or Timeline.of(rows), most_points))
+
+
+def draw_equity(rows: pd.DataFrame, axis: Timeline, most_points: int = MAX_POINTS) -> theme.Drawing:
+    """Return what `equity_figure` shows of one symbol's rows, drawn without plotly."""
+    drawn = theme.drawing("Account, money")
     for name, part, x in _windows(rows, axis):
         own, hold = _floats(part, "equity"), _floats(part, "benchmark")
         keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
-        figure.add_trace(theme.line(x[keep], own[keep], "strategy", _when(part, keep), first))
-        figure.add_trace(theme.line(x[keep], hold[keep], "benchmark", None, first))
-    return theme.on_timeline(figure, axis)
+        drawn["data"].append(theme.line(x[keep], own[keep], "strategy", _when(part, keep), first))
+        drawn["data"].append(theme.line(x[keep], hold[keep], "benchmark", None, first))
+    return theme.on_timeline(drawn, axis)
 
 
 def drawdown_figure(
@@ -72,17 +78,21 @@ def drawdown_figure(
     Parameters and Raises are those of `equity_figure`. Each window starts at its own peak.
     """
     rows = _of_symbol(equity, symbol)
-    axis = timeline or Timeline.of(rows)
-    figure = theme.figure("Below peak, %")
+    return theme.as_figure(draw_drawdown(rows, timeline or Timeline.of(rows), most_points))
+
+
+def draw_drawdown(rows: pd.DataFrame, axis: Timeline, most_points: int = MAX_POINTS) -> theme.Drawing:
+    """Return what `drawdown_figure` shows of one symbol's rows, drawn without plotly."""
+    drawn = theme.drawing("Below peak, %")
     for name, part, x in _windows(rows, axis):
         own, hold = _below_peak(_floats(part, "equity")), _below_peak(_floats(part, "benchmark"))
         keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
         strategy = theme.line(x[keep], own[keep], "strategy", _when(part, keep), first)
-        figure.add_trace(theme.in_percent(strategy, filled=True))
-        figure.add_trace(theme.in_percent(theme.line(x[keep], hold[keep], "benchmark", None, first)))
-    figure.update_yaxes(rangemode="tozero")
-    return theme.on_timeline(figure, axis)
+        drawn["data"].append(theme.in_percent(strategy, filled=True))
+        drawn["data"].append(theme.in_percent(theme.line(x[keep], hold[keep], "benchmark", None, first)))
+    drawn["layout"]["yaxis"]["rangemode"] = "tozero"
+    return theme.on_timeline(drawn, axis)
 
 
 def trades_figure(
@@ -117,18 +127,26 @@ def trades_figure(
         If `symbol` is left out and there are several, or is not in the frame.
     """
     rows = _of_symbol(bars, symbol)
-    closed = _same_symbol(trades, rows)
-    held = _same_symbol(equity, rows) if equity is not None and "position" in equity else None
     axis = timeline or Timeline.of(rows)
-    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.82, 0.18], vertical_spacing=0.04)
-    theme.dress(figure, "Price")
-    merged = _add_candles(figure, rows, axis, most_candles)
-    shown = _add_trades(figure, closed, axis)
-    if held is not None:
-        _add_position(figure, held, axis)
-    figure.update_layout(meta={"merged": merged, "trades_shown": shown, "trades": len(closed)})
-    figure.update_yaxes(title_text="Position", row=2, col=1, nticks=4)
-    return theme.on_timeline(figure, axis)
+    return theme.as_figure(draw_trades(rows, trades, equity, axis, most_candles))
+
+
+def draw_trades(
+    rows: pd.DataFrame,
+    trades: pd.DataFrame,
+    equity: pd.DataFrame | None,
+    axis: Timeline,
+    most_candles: int = MAX_CANDLES,
+) -> theme.Drawing:
+    """Return what `trades_figure` shows of one symbol's bars, drawn without plotly."""
+    closed = _same_symbol(trades, rows)
+    drawn = theme.two_drawings("Price", "Position")
+    merged = _add_candles(drawn, rows, axis, most_candles)
+    shown = _add_trades(drawn, closed, axis)
+    if equity is not None and "position" in equity:
+        _add_position(drawn, _same_symbol(equity, rows), axis)
+    drawn["layout"]["meta"] = {"merged": merged, "trades_shown": shown, "trades": len(closed)}
+    return theme.on_timeline(drawn, axis)
 
 
 def heatmap_figure(
@@ -157,9 +175,11 @@ def heatmap_figure(
     WhatIfError
         If a column is not in the leaderboard, or `aggregate` is neither.
     """
+    import plotly.graph_objects as go
+
     grid = heat_grid(leaderboard, x, y, metric, aggregate)
     shown = metric_of(metric)
-    figure = theme.figure("")
+    figure = theme.as_figure(theme.drawing(""))
     limit = float(np.nanmax(np.abs(grid.values))) if np.isfinite(grid.values).any() else 1.0
     figure.add_trace(
         go.Heatmap(
@@ -189,9 +209,9 @@ def stitched_figure(series: pd.DataFrame, most_points: int = MAX_POINTS) -> go.F
     equity = _floats(series, "equity")
     keep = thin_lines([equity], most_points)
     when = pd.DatetimeIndex(series["ts"])
-    figure = theme.figure("Account, money")
+    figure = theme.as_figure(theme.drawing("Account, money"))
     line = theme.line(when[keep].to_numpy(), equity[keep], "strategy", None, False)
-    figure.add_trace(line.update(hovertemplate="%{y:,.2f}", name="test windows joined"))
+    figure.add_trace(line | {"hovertemplate": "%{y:,.2f}", "name": "test windows joined"})
     folds = series["fold"].to_numpy()
     for begin in when[np.flatnonzero(np.diff(folds, prepend=folds[:1] - 1))]:
         figure.add_vline(x=begin, line={"color": theme.GRID, "width": 1})
@@ -210,25 +230,44 @@ def distribution_figure(leaderboard: pd.DataFrame, metric: str, marked: float | 
     marked : float, optional
         Value to mark, such as that of the chosen configuration.
     """
+    return theme.as_figure(draw_distribution(leaderboard, metric, marked))
+
+
+def draw_distribution(leaderboard: pd.DataFrame, metric: str, marked: float | None = None) -> theme.Drawing:
+    """Return what `distribution_figure` shows, drawn without plotly."""
     values = pd.to_numeric(leaderboard[metric], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     values = values[np.isfinite(values)]
-    figure = theme.figure("Backtests")
+    drawn = theme.drawing("Backtests")
+    layout = drawn["layout"]
     if len(values):
         counts, edges = np.histogram(values, bins=min(60, max(8, int(len(values) ** 0.5))))
-        figure.add_trace(
-            go.Bar(
-                x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=theme.BENCHMARK,
-                marker_line_width=0, opacity=0.6, name="backtests", showlegend=False,
-                customdata=np.column_stack([edges[:-1], edges[1:]]),
-                hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y} backtests<extra></extra>",
-            )
+        drawn["data"].append(
+            {
+                "type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges),
+                "marker": {"color": theme.BENCHMARK, "line": {"width": 0}}, "opacity": 0.6,
+                "name": "backtests", "showlegend": False,
+                "customdata": np.column_stack([edges[:-1], edges[1:]]),
+                "hovertemplate": "%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y} backtests"
+                "<extra></extra>",
+            }
         )  # fmt: skip
     if marked is not None and np.isfinite(marked):
-        side = "top left" if len(values) and marked > np.median(values) else "top right"
-        figure.add_vline(x=marked, line={"color": theme.STRATEGY, "width": 2},
-                         annotation_text="first in rank ", annotation_position=side)  # fmt: skip
-    figure.update_xaxes(title_text=metric_of(metric).heading)
-    return figure.update_layout(hovermode="closest", bargap=0.05)
+        left = len(values) and marked > np.median(values)
+        layout["shapes"] = [
+            {
+                "type": "line", "x0": marked, "x1": marked, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain",
+                "line": {"color": theme.STRATEGY, "width": 2},
+            }
+        ]  # fmt: skip
+        layout["annotations"] = [
+            {
+                "text": "first in rank ", "x": marked, "xref": "x", "xanchor": "right" if left else "left",
+                "y": 1, "yref": "y domain", "yanchor": "top", "showarrow": False,
+            }
+        ]  # fmt: skip
+    layout["xaxis"]["title"] = {"text": metric_of(metric).heading}
+    layout |= {"hovermode": "closest", "bargap": 0.05}
+    return drawn
 
 
 def _of_symbol(frame: pd.DataFrame, symbol: str | None) -> pd.DataFrame:
@@ -270,19 +309,22 @@ def _below_peak(money: FloatArray) -> FloatArray:
     return np.asarray(np.where(peak > 0, below, np.nan))  # an account below zero has no meaningful peak
 
 
-def _add_candles(figure: go.Figure, rows: pd.DataFrame, axis: Timeline, most: int) -> int:
+def _add_candles(drawn: theme.Drawing, rows: pd.DataFrame, axis: Timeline, most: int) -> int:
     largest = 1
     for name, part, _ in _windows(rows, axis):
         candles, merged = thin_bars(part, most)
         largest = max(largest, merged)
         x = axis.positions(name, to_us(candles["ts"])).astype(np.float64) + (merged - 1) / 2
-        figure.add_trace(theme.candles(x, candles, _when(candles)), row=1, col=1)
+        drawn["data"].append(theme.candles(x, candles, _when(candles)) | _UPPER)
     if largest > 1:
-        figure.update_layout(title_text=f"each candle covers up to {largest} bars")
+        drawn["layout"]["title"]["text"] = f"each candle covers up to {largest} bars"
     return largest
 
 
-def _add_trades(figure: go.Figure, trades: pd.DataFrame, axis: Timeline) -> int:
+_UPPER, _LOWER = {"xaxis": "x", "yaxis": "y"}, {"xaxis": "x2", "yaxis": "y2"}
+
+
+def _add_trades(drawn: theme.Drawing, trades: pd.DataFrame, axis: Timeline) -> int:
     closed = trades[trades["window"].isin(axis.windows)].dropna(subset=["opened_at", "closed_at"])
     if len(closed) > MAX_TRADES:
         closed = closed.loc[closed["pnl_net"].abs().nlargest(MAX_TRADES).index]
@@ -293,14 +335,13 @@ def _add_trades(figure: go.Figure, trades: pd.DataFrame, axis: Timeline) -> int:
         opened, shut = (axis.positions(str(name), to_us(rows[c])) for c in ("opened_at", "closed_at"))
         parts.append(rows.assign(opened=opened, shut=shut))
     placed = pd.concat(parts)
-    for trace in theme.trade_traces(placed):
-        figure.add_trace(trace, row=1, col=1)
+    drawn["data"] += [trace | _UPPER for trace in theme.trade_traces(placed)]
     return len(placed)
 
 
-def _add_position(figure: go.Figure, held: pd.DataFrame, axis: Timeline) -> None:
+def _add_position(drawn: theme.Drawing, held: pd.DataFrame, axis: Timeline) -> None:
     for _, part, x in _windows(held, axis):
         values = _floats(part, "position")
         keep = change_points(values)
         keep = keep if len(keep) <= MAX_POINTS else thin_lines([values], MAX_POINTS)
-        figure.add_trace(theme.position(x[keep], values[keep]), row=2, col=1)
+        drawn["data"].append(theme.position(x[keep], values[keep]) | _LOWER)

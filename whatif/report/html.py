@@ -15,7 +15,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from whatif.domain import METRICS, Metric
 from whatif.paths import written_whole
@@ -176,8 +175,10 @@ def _hash_source(text: str) -> str:
 
 
 def _plotly() -> str:
+    # read as plotly's `get_plotlyjs` does, whose import takes as long as all else of a page
+    library = (files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
     # A closing tag inside a string of the library would end the script element early.
-    return re.sub(r"</(script)", r"<\\/\1", get_plotlyjs(), flags=re.IGNORECASE)
+    return re.sub(r"</(script)", r"<\\/\1", library, flags=re.IGNORECASE)
 
 
 def _tiles(data: ReportData) -> list[dict[str, Any]]:

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from whatif.report.timeline import Timeline
+
+Trace = dict[str, Any]
+"""What plotly.js draws of one series, with numpy's arrays."""
+
+Drawing = dict[str, Any]
+"""A figure as plotly.js takes it, `data` and `layout`. Plotly's own classes look at each value of it and take
+seconds to be imported, so that they are for notebooks alone."""
 
 STRATEGY = "#3b7dd8"
 BENCHMARK = "#8b919b"
@@ -33,56 +41,92 @@ def escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def figure(y_title: str) -> go.Figure:
-    """Return an empty figure in the report's style."""
-    return dress(go.Figure(), y_title)
+def drawing(y_title: str) -> Drawing:
+    """Return an empty drawing in the report's style."""
+    return dress({"xaxis": {}, "yaxis": {}}, y_title)
 
 
-def dress(fig: go.Figure, y_title: str) -> go.Figure:
-    """Put a figure in the report's style."""
-    fig.update_layout(
-        template="none", paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR,
-        font={"family": _FONT, "size": 12, "color": "#6b7280"},
-        margin={"l": 72, "r": 12, "t": 46, "b": 40}, height=340, hovermode="x unified", dragmode="zoom",
-        legend={"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "bgcolor": _CLEAR},
-        title={"font": {"size": 12}, "x": 1, "xanchor": "right", "y": 0.99, "yanchor": "top"},
-        modebar={"bgcolor": _CLEAR, "color": "rgba(128,128,128,0.6)", "activecolor": STRATEGY},
-    )  # fmt: skip
-    fig.update_xaxes(gridcolor=GRID, zeroline=False, showline=False)
-    fig.update_yaxes(
-        gridcolor=GRID, zerolinecolor=GRID, separatethousands=True, exponentformat="none", title_standoff=8
-    )
-    fig.update_yaxes(title_text=y_title, row=1, col=1) if fig._grid_ref else fig.update_yaxes(
-        title_text=y_title
-    )
-    return fig
+def two_drawings(y_title: str, below: str) -> Drawing:
+    """Return an empty drawing of two panels over one time axis, the upper one the larger."""
+    room, gap = 1.0 - 0.04, 0.04
+    lower, upper = 0.18 * room, 0.18 * room + gap
+    axes: dict[str, Any] = {
+        "xaxis": {"anchor": "y", "domain": [0.0, 1.0], "matches": "x2", "showticklabels": False},
+        "yaxis": {"anchor": "x", "domain": [upper, upper + 0.82 * room]},
+        "xaxis2": {"anchor": "y2", "domain": [0.0, 1.0]},
+        "yaxis2": {"anchor": "x2", "domain": [0.0, lower]},
+    }
+    drawn = dress(axes, y_title)
+    drawn["layout"]["yaxis2"]["title"]["text"] = below
+    drawn["layout"]["yaxis2"]["nticks"] = 4
+    return drawn
 
 
-def on_timeline(fig: go.Figure, axis: Timeline) -> go.Figure:
+def dress(axes: dict[str, Any], y_title: str) -> Drawing:
+    """Return an empty drawing with some axes in the report's style; the first has a title."""
+    layout: dict[str, Any] = {
+        "template": "none", "paper_bgcolor": _CLEAR, "plot_bgcolor": _CLEAR,
+        "font": {"family": _FONT, "size": 12, "color": "#6b7280"},
+        "margin": {"l": 72, "r": 12, "t": 46, "b": 40},
+        "height": 340, "hovermode": "x unified", "dragmode": "zoom",
+        "legend": {
+            "orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "bgcolor": _CLEAR
+        },
+        "title": {"font": {"size": 12}, "x": 1, "xanchor": "right", "y": 0.99, "yanchor": "top"},
+        "modebar": {"bgcolor": _CLEAR, "color": "rgba(128,128,128,0.6)", "activecolor": STRATEGY},
+    }  # fmt: skip
+    for name, axis in axes.items():
+        if name.startswith("x"):
+            layout[name] = axis | {"gridcolor": GRID, "zeroline": False, "showline": False}
+        else:
+            layout[name] = axis | {
+                "gridcolor": GRID, "zerolinecolor": GRID, "separatethousands": True, "exponentformat": "none",
+                "title": {"standoff": 8},
+            }  # fmt: skip
+    layout["yaxis"]["title"]["text"] = y_title
+    return {"data": [], "layout": layout}
+
+
+def as_figure(drawn: Drawing) -> go.Figure:
+    """Return a drawing as plotly's figure, for notebooks."""
+    import plotly.graph_objects as go
+
+    return go.Figure(drawn)
+
+
+def on_timeline(drawn: Drawing, axis: Timeline) -> Drawing:
     """Label the time axis by sessions and mark the windows."""
     positions, labels = axis.ticks()
     low, high = axis.extent()
-    fig.update_xaxes(
-        range=[low, high],
-        tickmode="array",
-        tickvals=positions,
-        ticktext=labels,
-        unifiedhovertitle_text=" ",
-        rangeslider_visible=False,
-    )
-    for place, (name, first, last) in enumerate(axis.spans()):
-        fig.add_shape(
-            type="rect", xref="x", yref="paper", x0=first - 0.5, x1=last + 0.5, y0=0, y1=1, line_width=0,
-            layer="below", fillcolor="rgba(128,128,128,0.08)" if place % 2 else _CLEAR,
-        )  # fmt: skip
-        fig.add_annotation(
-            text=f"<b>{escaped(name)}</b>", xref="x", yref="paper", x=first, y=1, xanchor="left",
-            yanchor="bottom", showarrow=False, font={"size": 11}, borderpad=0,
-        )  # fmt: skip
-    return fig
+    layout = drawn["layout"]
+    for name in [name for name in layout if name.startswith("xaxis")]:
+        layout[name] |= {
+            "range": [low, high],
+            "tickmode": "array",
+            "tickvals": positions,
+            "ticktext": labels,
+            "unifiedhovertitle": {"text": " "},
+            "rangeslider": {"visible": False},
+        }
+    layout["shapes"] = [
+        {
+            "type": "rect", "xref": "x", "yref": "paper", "x0": first - 0.5, "x1": last + 0.5,
+            "y0": 0, "y1": 1, "line": {"width": 0}, "layer": "below",
+            "fillcolor": "rgba(128,128,128,0.08)" if place % 2 else _CLEAR,
+        }
+        for place, (_, first, last) in enumerate(axis.spans())
+    ]  # fmt: skip
+    layout["annotations"] = [
+        {
+            "text": f"<b>{escaped(name)}</b>", "xref": "x", "yref": "paper", "x": first, "y": 1,
+            "xanchor": "left", "yanchor": "bottom", "showarrow": False, "font": {"size": 11}, "borderpad": 0,
+        }
+        for name, first, _ in axis.spans()
+    ]  # fmt: skip
+    return drawn
 
 
-def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> go.Scatter:
+def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> Trace:
     """Return a line of the account or of buy-and-hold.
 
     Parameters
@@ -100,20 +144,22 @@ def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: 
     """
     strategy = who == "strategy"
     head = f"<b>{_TIME}</b><br>" if strategy else ""
-    return go.Scatter(
-        x=x, y=y, name=_NAMES[who], customdata=when, mode="lines", legendgroup=who, showlegend=first,
-        line={"color": STRATEGY if strategy else BENCHMARK, "width": 1.8 if strategy else 1.3},
-        hovertemplate=f"{head}{who.replace('benchmark', 'buy-and-hold')} %{{y:,.2f}}<extra></extra>",
-    )  # fmt: skip
+    return {
+        "type": "scatter", "x": x, "y": y, "name": _NAMES[who],
+        **({} if when is None else {"customdata": when}), "mode": "lines",
+        "legendgroup": who, "showlegend": first,
+        "line": {"color": STRATEGY if strategy else BENCHMARK, "width": 1.8 if strategy else 1.3},
+        "hovertemplate": f"{head}{who.replace('benchmark', 'buy-and-hold')} %{{y:,.2f}}<extra></extra>",
+    }  # fmt: skip
 
 
-def in_percent(trace: go.Scatter, filled: bool = False) -> go.Scatter:
+def in_percent(trace: Trace, filled: bool = False) -> Trace:
     """Return the line as one of percentages, the area to zero shaded if asked."""
-    trace.hovertemplate = trace.hovertemplate.replace("<extra>", " %<extra>")
-    return trace.update(fill="tozeroy", fillcolor=_SHADE) if filled else trace
+    shaded = {"fill": "tozeroy", "fillcolor": _SHADE} if filled else {}
+    return trace | shaded | {"hovertemplate": trace["hovertemplate"].replace("<extra>", " %<extra>")}
 
 
-def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> go.Candlestick:
+def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> Trace:
     """Return candles.
 
     Parameters
@@ -126,16 +172,16 @@ def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> go.Candlestic
         Time of each candle as "2024-03-04 14:30", UTC.
     """
     prices: dict[str, Any] = {c: bars[c].to_numpy(dtype=float) for c in ("open", "high", "low", "close")}
-    return go.Candlestick(
-        x=x, **prices, customdata=when, name="price", showlegend=False,
-        increasing={"line": {"color": GAIN, "width": 1}, "fillcolor": GAIN},
-        decreasing={"line": {"color": LOSS, "width": 1}, "fillcolor": LOSS}, opacity=0.55,
-        hovertemplate=f"<b>{_TIME}</b><br>open %{{open:,.7~g}} high %{{high:,.7~g}}"
+    return {
+        "type": "candlestick", "x": x, **prices, "customdata": when, "name": "price", "showlegend": False,
+        "increasing": {"line": {"color": GAIN, "width": 1}, "fillcolor": GAIN},
+        "decreasing": {"line": {"color": LOSS, "width": 1}, "fillcolor": LOSS}, "opacity": 0.55,
+        "hovertemplate": f"<b>{_TIME}</b><br>open %{{open:,.7~g}} high %{{high:,.7~g}}"
         "<br>low %{low:,.7~g} close %{close:,.7~g}<extra></extra>",
-    )  # fmt: skip
+    }  # fmt: skip
 
 
-def trade_traces(placed: pd.DataFrame) -> list[go.Scatter]:
+def trade_traces(placed: pd.DataFrame) -> list[Trace]:
     """Return entries, exits and the lines between them; `placed` has positions `opened` and `shut`."""
     traces = [
         _link(placed[placed["pnl_net"] > 0], GAIN, "winners"),
@@ -146,34 +192,35 @@ def trade_traces(placed: pd.DataFrame) -> list[go.Scatter]:
     traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up", size))
     traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down", size))
     traces.append(_marks(placed, "shut", "exit_price", "exit", "x-thin-open", size))
-    return [trace for trace in traces if trace.x is not None and len(trace.x)]
+    return [trace for trace in traces if len(trace["x"])]
 
 
-def _link(rows: pd.DataFrame, colour: str, name: str) -> go.Scatter:
+def _link(rows: pd.DataFrame, colour: str, name: str) -> Trace:
     gap = np.full(len(rows), np.nan)
-    x = np.column_stack([rows["opened"], rows["shut"], gap]).ravel() if len(rows) else gap
-    y = np.column_stack([rows["entry_price"], rows["exit_price"], gap]).ravel() if len(rows) else gap
-    return go.Scatter(
-        x=x, y=y, mode="lines", name=name, line={"color": colour, "width": 1.6}, hoverinfo="skip"
-    )
+    return {
+        "type": "scatter",
+        "x": np.column_stack([rows["opened"], rows["shut"], gap]).ravel(),
+        "y": np.column_stack([rows["entry_price"], rows["exit_price"], gap]).ravel(),
+        "mode": "lines", "name": name, "line": {"color": colour, "width": 1.6}, "hoverinfo": "skip",
+    }  # fmt: skip
 
 
-def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size: int) -> go.Scatter:
+def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size: int) -> Trace:
     colour = "#e0a030" if at == "opened" else BENCHMARK
     edge = {"width": 1.5, "color": colour} if at == "shut" else {"width": 0.6, "color": "#6b5316"}
     profit = "<br>net profit %{customdata[1]:,.2f}" if at == "shut" else ""
-    return go.Scatter(
-        x=rows[at], y=rows[price].to_numpy(dtype=float), mode="markers", name=name,
-        customdata=rows[["size", "pnl_net"]].to_numpy(dtype=float),
-        marker={"symbol": symbol, "size": size, "color": colour, "line": edge},
-        hovertemplate=f"{name} %{{customdata[0]:,}} at %{{y:,.7~g}}{profit}<extra></extra>",
-    )  # fmt: skip
+    return {
+        "type": "scatter", "x": rows[at].to_numpy(), "y": rows[price].to_numpy(dtype=float),
+        "mode": "markers", "name": name, "customdata": rows[["size", "pnl_net"]].to_numpy(dtype=float),
+        "marker": {"symbol": symbol, "size": size, "color": colour, "line": edge},
+        "hovertemplate": f"{name} %{{customdata[0]:,}} at %{{y:,.7~g}}{profit}<extra></extra>",
+    }  # fmt: skip
 
 
-def position(x: FloatArray, y: FloatArray) -> go.Scatter:
+def position(x: FloatArray, y: FloatArray) -> Trace:
     """Return the size held, `y` (n,), at positions `x` (n,) of the time axis, as a step line."""
-    return go.Scatter(
-        x=x, y=y, mode="lines", name="position", showlegend=False,
-        line={"color": STRATEGY, "width": 1, "shape": "hv"}, fill="tozeroy", fillcolor=_SHADE,
-        hovertemplate="position %{y:,}<extra></extra>",
-    )  # fmt: skip
+    return {
+        "type": "scatter", "x": x, "y": y, "mode": "lines", "name": "position", "showlegend": False,
+        "line": {"color": STRATEGY, "width": 1, "shape": "hv"}, "fill": "tozeroy", "fillcolor": _SHADE,
+        "hovertemplate": "position %{y:,}<extra></extra>",
+    }  # fmt: skip
