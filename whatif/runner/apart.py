@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from whatif.errors import RunError
+
+T = TypeVar("T")
 
 GRACE_SECONDS = 5.0
 """Beyond its limit, what a backtest has to notice it by itself, as whatever runs in Python does."""
@@ -52,6 +54,15 @@ class Signals:
 
 ALONE = Signals(began=lambda: None, busy=lambda: None)
 """Of work that nobody watches."""
+
+
+def cores() -> int:
+    """Return how many processes compute at once: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 def can_run_apart() -> bool:
@@ -147,6 +158,45 @@ def answers_apart(
     finally:
         for one in working.values():
             one.end()
+
+
+def done_apart(
+    tasks: Sequence[Callable[[], T]], meanwhile: Callable[[], None], seconds: float, processes: int
+) -> list[T]:
+    """Return what tasks give, done by child processes while this one does something else.
+
+    What a child does not answer is done here, so that what it raises is raised.
+
+    Parameters
+    ----------
+    tasks : sequence of callable
+        Each gives what can be pickled.
+    meanwhile : callable
+        What this process does when all have begun.
+    seconds : float
+        What a task may take in a child.
+    processes : int
+        Children, at most.
+
+    Raises
+    ------
+    RunError
+        If `end_all` ended the children.
+    """
+    found: dict[int, T] = {}
+    if can_run_apart():
+        numbers = range(len(tasks))
+        shares = [numbers[k::processes] for k in range(min(processes, len(tasks)))]
+        said = [{k: partial(_pickled_answer, tasks[k]) for k in share} for share in shares]
+        answers = answers_apart(said, meanwhile, seconds)
+        found = {number: pickle.loads(answer) for number, answer in answers if answer is not None}
+    else:
+        meanwhile()
+    return [found[k] if k in found else task() for k, task in enumerate(tasks)]
+
+
+def _pickled_answer(task: Callable[[], Any]) -> bytes:
+    return pickle.dumps(task(), pickle.HIGHEST_PROTOCOL)
 
 
 def end_all() -> None:

@@ -26,7 +26,7 @@ from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
-from whatif.runner.apart import answers_apart, can_run_apart, end_all
+from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
 from whatif.runner.batches import constant, schema_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
@@ -53,15 +53,6 @@ MANY_SYMBOLS = 4
 
 _PARENT_SECONDS = 0.5
 _LOKY = "joblib.externals.loky"
-
-
-def cores() -> int:
-    """Return how many processes compute at once: one for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def nothing() -> None:
-    """Do nothing."""
 
 
 @dataclass

@@ -74,17 +74,16 @@ def report_data(
     plan: Plan,
     answers: Sequence[FoldAnswer],
     environment: Mapping[str, Any],
-    certificate: str = "",
     whole: Stitched | None = None,
     series: bool = True,
 ) -> ReportData:
-    """Return everything that the report shows: of several folds, the last one in full.
+    """Return all that the report shows but verdict and certificate: of several folds, the last one in full.
 
     Without `series`, only what the answer needs of it.
     """
     study, last = store.resolved.study, answers[-1]
     return ReportData(
-        origin=_origin(store.resolved, plan, answers, environment, certificate, whole),
+        origin=_origin(store.resolved, plan, answers, environment, whole),
         ranking=Ranking(study.objective, study.rank, last.board, tuple(study.axes)),
         series=_chosen_series(store, plan, last, series),
         joined=_joined_folds(store.resolved, answers, whole),
@@ -96,7 +95,6 @@ def _origin(
     plan: Plan,
     answers: Sequence[FoldAnswer],
     environment: Mapping[str, Any],
-    certificate: str,
     whole: Stitched | None,
 ) -> Origin:
     return Origin(
@@ -107,7 +105,6 @@ def _origin(
         windows={name: _bounds(window) for name, window in _windows(answers[-1].fold).items()},
         windows_said=windows_said(resolved),
         environment=environment,
-        certificate=certificate,
     )
 
 

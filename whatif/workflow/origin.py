@@ -8,9 +8,9 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,16 @@ from whatif.engines import REFERENCE, differences, get_engine
 from whatif.errors import RunError
 from whatif.lake import user_name
 from whatif.masking import masked
-from whatif.runner import Plan, WorkItem, array_store, task_of
+from whatif.runner import Plan, WorkItem, array_store, cores, done_apart, nothing, task_of
 
 if TYPE_CHECKING:
     from whatif.results import FoldAnswer, ResolvedStudy
+
+CHILD_SECONDS, SECONDS_A_BAR = 60.0, 0.001
+"""What a child may take to compare a backtest, and for each bar of the study: far more than it needs."""
+
+CLAIMS_A_CHILD = 8
+"""Backtests for which another child is worth what it imports."""
 
 PACKAGES = ("pyspark", "pyiceberg", "backtrader", "numpy", "pandas", "pyarrow", "numba", "mlflow")
 
@@ -78,8 +84,15 @@ class _Claim:
     figures: Mapping[str, Any]
 
 
-def certify(plan: Plan, resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> str:
+def certify(
+    plan: Plan,
+    resolved: ResolvedStudy,
+    answers: Sequence[FoldAnswer],
+    meanwhile: Callable[[], None] = nothing,
+) -> str:
     """Return the sentence that says that both brokers agree on the chosen configurations.
+
+    Children of this process compare them, where it can have some.
 
     Parameters
     ----------
@@ -89,6 +102,8 @@ def certify(plan: Plan, resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) 
         The study.
     answers : sequence of FoldAnswer
         What it chose in each fold, with its figures on validate and test.
+    meanwhile : callable
+        What this process does while children compare.
 
     Returns
     -------
@@ -102,14 +117,22 @@ def certify(plan: Plan, resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) 
     """
     claims = [claim for answer in answers for claim in _claims(resolved, answer)]
     if get_engine(plan.engine).is_reference or not claims:
+        meanwhile()
         return ""
-    fills = sum(_compared(plan, resolved, claim) for claim in claims)
+    tasks = [partial(_compared, plan, resolved, claim) for claim in claims]
+    seconds = CHILD_SECONDS + SECONDS_A_BAR * sum(resolved.window_bars.values())
+    fills = sum(done_apart(tasks, meanwhile, seconds, _children(len(claims))))
     windows = list(dict.fromkeys(claim.window for claim in claims))
     where = " and ".join(windows) if len(windows) <= 2 else f"{len(windows)} windows"
     return (
         f"Certified: Backtrader {version('backtrader')} ran it again on {where}; its "
         f"{fills:,} fills, cash and equity at every bar equal the {plan.engine} engine's to the last bit."
     )
+
+
+def _children(claims: int) -> int:
+    """Return how many children compare: each imports Backtrader, and this process has work of its own."""
+    return min(cores(), 1 + claims // CLAIMS_A_CHILD)
 
 
 def _claims(resolved: ResolvedStudy, answer: FoldAnswer) -> Iterator[_Claim]:

@@ -17,7 +17,7 @@ from whatif.engines import keep_in
 from whatif.errors import RunError
 from whatif.lake import maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
-from whatif.report import Progress, ReportData, print_answer
+from whatif.report import Judgement, Progress, ReportData, print_answer
 from whatif.resolve import (
     Resolved,
     Session,
@@ -36,6 +36,7 @@ from whatif.results import (
     Keep,
     Pending,
     ResultStore,
+    Stitched,
     after_ranking,
     choose_in_folds,
     drop_failed,
@@ -280,20 +281,38 @@ class _Run:
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
-        shown = self.options.report
-        certificate = certify(plan, resolved, answers) if self.options.certify else ""
-        walks = resolved.timeline.joins_tests
-        whole = stitched(self.store, answers) if walks else None
-        data = report_data(self.store, plan, answers, environment, certificate, whole, shown)
-        judgement = judge_study(self.store, plan, select(resolved, answers))
-        data = replace(data, verdict=judgement)
+        whole = stitched(self.store, answers) if resolved.timeline.joins_tests else None
+        data, judgement = self._judged(plan, answers, environment, whole)
         if self.options.console is not None:
             print_answer(data, self.options.console)
-        files = self._write(data) if shown else ()
+        files = self._write(data) if self.options.report else ()
         told_of = Answered(plan, answers[-1].board, answers[-1].chosen, judgement, whole, files)
         log_study(tracker, self.location, resolved, told_of, self._say)
         chosen, run_id = answers[-1].chosen, tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
+
+    def _judged(
+        self,
+        plan: Plan,
+        answers: Sequence[FoldAnswer],
+        environment: Mapping[str, Any],
+        whole: Stitched | None,
+    ) -> tuple[ReportData, Judgement]:
+        """Return everything that the report shows, and the verdict, made while the choice is certified."""
+        made: list[tuple[ReportData, Judgement]] = []
+
+        def make() -> None:
+            data = report_data(self.store, plan, answers, environment, whole, self.options.report)
+            made.append((data, judge_study(self.store, plan, select(self.resolved, answers))))
+
+        certificate = ""
+        if self.options.certify:
+            certificate = certify(plan, self.resolved, answers, make)
+        else:
+            make()
+        ((data, judgement),) = made
+        origin = replace(data.origin, certificate=certificate)
+        return replace(data, origin=origin, verdict=judgement), judgement
 
     def _headline(self) -> str:
         resolved = self.resolved
