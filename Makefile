@@ -33,6 +33,7 @@ $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -W ignore -m compileall -qq $(VENV)/lib/python3.11/site-packages/backtrader >/dev/null
 	$(BIN)/python -m whatif.engines.compiled.shipped
+	$(BIN)/python -m whatif.tracking.shipped
 	@touch $@
 
 demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out

@@ -354,6 +354,7 @@ def test_a_data_base_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(run, "SHIPPED", tmp_path / "none")
     monkeypatch.setattr(utils, "_upgrade_db", stopped)
     with pytest.raises(KeyboardInterrupt):
         _client(f"sqlite:///{file}")

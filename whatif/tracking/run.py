@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +26,9 @@ from whatif.pins import LakeLocation, Pin
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+
+SHIPPED = Path(sys.prefix, "share", "whatif")
+"""Where an environment keeps what was made when it was."""
 
 IDENTITY_TAG = "whatif.identity"
 ANSWER_TAG = "whatif.answer"
@@ -274,11 +279,15 @@ def finish(run: TrackedRun, status: str = "FINISHED") -> None:
 def _client(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
-    # says nothing that a user can act on, each time a data base is opened
+    _make_whole(uri)
+    _hush()
+    return MlflowClient(tracking_uri=uri)
+
+
+def _hush() -> None:
+    """Let MLflow not say, each time a data base is opened, what a user cannot act on."""
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    _make_whole(uri)
-    return MlflowClient(tracking_uri=uri)
 
 
 def _make_whole(uri: str) -> None:
@@ -289,19 +298,35 @@ def _make_whole(uri: str) -> None:
     path = file_of(uri, "sqlite")
     if path is None or path.exists() or not path.parent.is_dir():
         return
-    from mlflow import MlflowClient
-
     # a name of its own each time: MLflow remembers files by their names
     made = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        store: Any = MlflowClient(tracking_uri=f"sqlite:///{made}")._tracking_client.store
-        store.engine.dispose()
+        try:
+            shutil.copyfile(shipped_file(), made)
+        except OSError:
+            make_data_base(made)
         # another process may have been faster; on a disk that knows no second names MLflow makes it in place
         with suppress(OSError):
             os.link(made, path)
     finally:
         with suppress(OSError):
             made.unlink()
+
+
+def make_data_base(file: Path) -> None:
+    """Let MLflow make a data base of SQLite."""
+    from mlflow import MlflowClient
+
+    _hush()
+    store: Any = MlflowClient(tracking_uri=f"sqlite:///{file}")._tracking_client.store
+    store.engine.dispose()
+
+
+def shipped_file() -> Path:
+    """Return where an environment keeps an empty data base of the MLflow that it has, see `shipped`."""
+    from mlflow import __version__
+
+    return SHIPPED / f"mlflow-{__version__}.db"
 
 
 def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocation) -> str:
