@@ -175,8 +175,7 @@ def run_bars(
     series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    value, bars_held, reach = broker.cash, 0, SHORTEST_REACH
-    rest = (asking, addresses[_VOLUME], stop)
+    value, bars_held, reach, rest = broker.cash, 0, SHORTEST_REACH, (asking, addresses[_VOLUME], stop)
     book.serial[0] = 0
     exits = has_exit_orders(rules)
     i = first
