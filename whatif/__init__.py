@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from whatif import features
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
     from whatif.study import Study, load_study
@@ -26,12 +27,14 @@ _HOMES = {
     "StudyResult": "whatif.workflow",
 }
 
-__all__ = ["Study", "StudyResult", "backtest", "load_study", "read_bars", "run"]
+__all__ = ["Study", "StudyResult", "backtest", "features", "load_study", "read_bars", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
+    if name == "features":  # the room itself, which is called as a function
+        return import_module("whatif.features")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -45,4 +48,4 @@ def _version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, "features"})

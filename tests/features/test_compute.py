@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import whatif
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
+from whatif.errors import IndicatorError
 from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol, forward_vwap
 from whatif.indicators import evaluate, parse
 from whatif.indicators.registry import INDICATORS
@@ -145,3 +147,30 @@ def test_a_feature_is_the_indicator(text: str) -> None:
     one = spec((text,))
     found = features_of_symbol(lake_rows(data).sample(frac=1.0, random_state=2), one)
     assert found[one.columns[0]].to_numpy().tobytes() == evaluate(parse(text), data).tobytes()
+
+
+def test_features_of_a_frame_are_those_of_the_table() -> None:
+    """One definition: what a notebook asks for, and what Spark stores, are the same bytes."""
+    market = [walk("A", 4, minutes=60), walk("B", 5, minutes=60)]
+    texts = ("sma(20)", "minute_of_session", "is_month_end", "ema(close@5min, 3)", "high@1d")
+    found = whatif.features(pd.concat([lake_rows(one) for one in market]), texts, calendar="XNYS")
+    assert list(found) == ["symbol", "ts", *texts]
+    assert found["symbol"].drop_duplicates().tolist() == ["A", "B"]
+    for one in market:
+        expected = features_of_symbol(lake_rows(one), spec(texts, horizon=None))
+        mine = found[found["symbol"] == one.symbol]
+        assert mine["ts"].tolist() == expected["ts"].tolist()
+        for text, column in spec(texts).column_of().items():
+            assert mine[text].to_numpy().tobytes() == expected[column].to_numpy().tobytes(), text
+
+
+def test_features_of_a_frame_are_refused_with_the_rule() -> None:
+    frame = lake_rows(walk("A", 4, minutes=60))
+    with pytest.raises(IndicatorError, match="'n' is no number: write one, as in sma"):
+        whatif.features(frame, ["sma(n)"])
+    with pytest.raises(IndicatorError, match="@1min is not longer than 1min"):
+        whatif.features(frame, ["close@1min"])
+    with pytest.raises(IndicatorError, match="A: there is no series 'clos'; did you mean 'close'"):
+        whatif.features(frame, ["clos"])
+    with pytest.raises(IndicatorError, match="is_month_end needs the sessions of an exchange"):
+        whatif.features(frame, ["is_month_end"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.domain.bars import PRICE_FIELDS, Bars, bar_ends
+    from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Joined, Place, bar_ends
     from whatif.domain.charges import (
         BAR_VOLUME,
         MONTH,
@@ -95,7 +95,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars PRICE_FIELDS bar_ends",
+            "bars": "Bars HERE Joined PRICE_FIELDS Place bar_ends",
             "charges": (
                 "BAR_VOLUME MONTH TALLY TIERS TRADED charges_of order_charge part_charge price_distance "
                 "traded_by"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,49 @@ PRICE_FIELDS = ("open", "high", "low", "close", "volume", "vwap")
 
 Rows: TypeAlias = slice | IntArray | BoolArray
 """What selects bars: a slice, indices, or a mask."""
+
+
+class Place(NamedTuple):
+    """Where a series is of that is not the bars' own.
+
+    Attributes
+    ----------
+    symbol : str
+        Another symbol; "" for the bars' own.
+    timeframe : str
+        Another length of bars, such as "1h"; "" for the bars' own.
+    """
+
+    symbol: str = ""
+    timeframe: str = ""
+
+
+HERE = Place()
+"""The bars themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Bars from elsewhere, put on the rows of a symbol's bars.
+
+    Attributes
+    ----------
+    bars : Bars
+        m bars of another symbol, of another length, or both.
+    rows : int64 array (n,)
+        For each row, the last of them that has ended when the row's own bar has; -1 where none has.
+    """
+
+    bars: Bars
+    rows: IntArray
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Return on each row the value, of m, that it knows; float64 array (n,), NaN where there is none."""
+        if not len(values):
+            return np.full(len(self.rows), np.nan)
+        found = values[self.rows]
+        found[self.rows < 0] = np.nan
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +80,8 @@ class Bars:
         Bounds of that session's regular hours, microseconds since 1970-01-01 UTC.
     inputs : mapping of str to float64 array (n,)
         Further series on the same `ts` (predictions, features); NaN where missing.
+    joined : mapping of Place to Joined
+        Bars from elsewhere that expressions name; of joined bars there are none.
     """
 
     symbol: str
@@ -51,6 +96,7 @@ class Bars:
     session_open: IntArray
     session_close: IntArray
     inputs: Mapping[str, FloatArray] = field(default_factory=dict)
+    joined: Mapping[Place, Joined] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -62,33 +108,36 @@ class Bars:
 
     def take(self, rows: Rows) -> Bars:
         """Return the bars that `rows` (a slice, a mask or indices) selects."""
-        arrays = {
-            f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("symbol", "inputs")
-        }
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
         inputs = {name: series[rows] for name, series in self.inputs.items()}
-        return Bars(symbol=self.symbol, inputs=inputs, **arrays)
+        joined = {place: Joined(one.bars, one.rows[rows]) for place, one in self.joined.items()}
+        return Bars(symbol=self.symbol, inputs=inputs, joined=joined, **arrays)
 
     def with_inputs(self, inputs: Mapping[str, FloatArray]) -> Bars:
         """Return the same bars with `inputs` added to those they already carry."""
         return replace(self, inputs={**self.inputs, **inputs})
 
     def then(self, later: Bars) -> Bars:
-        """Return these bars and `later` ones of the same symbol as one; both carry the same inputs."""
+        """Return these bars and `later` ones of the same symbol as one; both carry the same inputs.
+
+        What is joined of elsewhere is dropped.
+        """
         if not len(later):
             return self
-        arrays = {
-            f.name: np.concatenate([getattr(self, f.name), getattr(later, f.name)])
-            for f in fields(self)
-            if f.name not in ("symbol", "inputs")
-        }
+        arrays = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in _ARRAYS}
         inputs = {name: np.concatenate([own, later.inputs[name]]) for name, own in self.inputs.items()}
-        return Bars(symbol=self.symbol, inputs=inputs, **arrays)
+        return Bars(symbol=self.symbol, inputs=inputs, joined={}, **arrays)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the arrays."""
-        own = sum(getattr(self, f.name).nbytes for f in fields(self) if f.name not in ("symbol", "inputs"))
-        return int(own + sum(series.nbytes for series in self.inputs.values()))
+        """Bytes held by the arrays, those joined of elsewhere included."""
+        own = sum(getattr(self, name).nbytes for name in _ARRAYS)
+        joined = sum(one.rows.nbytes + one.bars.nbytes for one in self.joined.values())
+        return int(own + sum(series.nbytes for series in self.inputs.values()) + joined)
+
+
+_ARRAYS = tuple(f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined"))
+"""The series of all bars by name."""
 
 
 def bar_ends(bars: Bars, bar_us: int) -> IntArray:

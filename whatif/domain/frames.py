@@ -99,6 +99,7 @@ def bars_from_frame(
         session_open=opened,
         session_close=closed,
         inputs={name: floats(name) for name in inputs},
+        joined={},
         **prices,
     )
 

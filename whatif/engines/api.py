@@ -102,7 +102,7 @@ def backtest(
     if isinstance(found, StrategySpec):
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
     _check_sessions(bars, calendar, laid_over)
-    market = bars_of_frame(bars, calendar)
+    market = bars_of_frame(bars, calendar, found.needs)
     complete = found.validate(params or {})
     task = BacktestTask(
         bars=market,

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from whatif.domain import PRICE_FIELDS, Bars
+from whatif.domain import HERE, PRICE_FIELDS, Bars
 from whatif.errors import EngineError, IndicatorError, WhatIfError
 from whatif.indicators import ArrayCache, Call, Expression, Node, evaluate, get_indicator
 from whatif.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
-
-MINUTE_US = 60_000_000
 
 SHARED_BYTES = 16 * 1024 * 1024
 """Bytes of what one configuration alone uses, for one call: they should stay in the processor's cache."""
@@ -147,7 +145,10 @@ class GridInputs:
         place = np.fromiter((different[values] for values in chosen), np.int64, len(chosen))
         first = {values: many[k] for k, values in reversed(list(enumerate(chosen)))}
         keep = self._is_shared(names)
-        kernel = get_indicator(node.indicator).many if isinstance(node, Call) else None
+        # of other bars than the rows', an expression is computed there as a whole
+        kernel = None
+        if isinstance(node, Call) and node.place == HERE:
+            kernel = get_indicator(node.indicator).many
         if kernel is not None and not keep:
             assert isinstance(node, Call)
             return self._made_at_once(node, kernel, [first[values] for values in different])[place]
@@ -233,19 +234,6 @@ def read_only(array: _Array) -> _Array:
 def step_params(params: Mapping[str, object]) -> Any:
     """Return the parameters that the step reads as ``p.name``."""
     return record_type("Params", tuple(params))(*params.values())
-
-
-def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
-    """Return whole minutes since the session's open, and until its close, at each bar's start.
-
-    Returns
-    -------
-    minute, to_close : int64 array (n,)
-        Rounded down; `minute` is negative before the open, `to_close` after the close.
-    """
-    minute = (bars.ts - bars.session_open) // MINUTE_US
-    to_close = (bars.session_close - bars.ts) // MINUTE_US
-    return np.asarray(minute, dtype=np.int64), np.asarray(to_close, dtype=np.int64)
 
 
 def session_ends(bars: Bars) -> IntArray:

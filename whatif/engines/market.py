@@ -9,14 +9,16 @@ import pandas as pd
 
 from whatif.domain import Bars, bars_from_frame, days, microseconds, sessions_of
 from whatif.engines.sessions import bar_length, exchange_sessions, utc_sessions
+from whatif.engines.timeline import bar_lengths
 from whatif.errors import EngineError, nearest
+from whatif.indicators import Needs, Stored, with_needs
 from whatif.typing import IntArray
 
 REQUIRED = ("symbol", "ts", "open", "high", "low", "close", "volume")
 KNOWN = frozenset({*REQUIRED, "vwap", "session", "session_open", "session_close"})
 
 
-def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars]:
+def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs | None = None) -> list[Bars]:
     """Return the bars of each symbol of a frame, in order of first appearance.
 
     Parameters
@@ -28,6 +30,9 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars
     calendar : str, optional
         Code of an exchange whose sessions the bars belong to; used where the frame has no
         session column. Without either, a session is a UTC date.
+    needs : Needs, optional
+        What expressions name of elsewhere, which the bars then come with. Longer bars are made of the
+        frame's, whose length is the usual distance between them.
 
     Raises
     ------
@@ -35,6 +40,8 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars
         If a column is missing or of the wrong type, ts is naive, unsorted or comes twice.
     CalendarError
         If the calendar is unknown, or has no session on a bar's date.
+    IndicatorError
+        If a timeframe that is needed is not longer than the bars, or no multiple.
     """
     _check_frame(frame)
     inputs = [name for name in frame.columns if name not in KNOWN and _is_number(frame[name])]
@@ -42,7 +49,16 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None) -> list[Bars
     for symbol, part in _by_symbol(frame):
         _check_order(part, str(symbol))
         found.append(bars_from_frame(part, str(symbol), inputs, _sessions(part, calendar)))
-    return found
+    return _with_needs(found, needs, calendar or "") if needs else found
+
+
+def _with_needs(market: list[Bars], needs: Needs, exchange: str) -> list[Bars]:
+    """Return bars with what expressions need of elsewhere."""
+    lengths = bar_lengths(market)
+    return [
+        with_needs(one, needs, Stored(one, length, length), exchange)
+        for one, length in zip(market, lengths, strict=True)
+    ]
 
 
 def _check_frame(frame: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,11 +15,22 @@ from whatif.domain import (
     bar_ends,
     bars_from_frame,
     duration_us,
-    resample,
     timestamps,
 )
+from whatif.engines import bars_of_frame
 from whatif.errors import IndicatorError, StudyError, nearest
-from whatif.indicators import INDICATORS, Expression, evaluate, parse
+from whatif.indicators import (
+    INDICATORS,
+    TIME_SERIES,
+    ArrayCache,
+    Expression,
+    Needs,
+    Stored,
+    evaluate,
+    needs_of,
+    parse,
+    with_needs,
+)
 from whatif.search import BarSlice
 from whatif.splits import Timeline
 from whatif.study import Study, digest
@@ -50,6 +61,11 @@ class FeatureSpec:
     def expressions(self) -> tuple[Expression, ...]:
         """Features, parsed."""
         return tuple(parse(text) for text in self.features)
+
+    @property
+    def needs(self) -> Needs:
+        """What the features are made of beside the bars' own series."""
+        return needs_of(self.expressions)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -89,13 +105,13 @@ def check_features(study: Study) -> None:
         raise StudyError(f"features: two of them are the same series, {', '.join(twice)}; name each once")
 
 
+def features_needs(study: Study) -> Needs:
+    """Return what the features of a study are made of beside the bars' own series."""
+    return needs_of(parse(text) for text in study.features)
+
+
 def _check_computable(text: str, expression: Expression) -> None:
-    if expression.parameters:
-        name = min(expression.parameters)
-        raise IndicatorError(
-            f"features: {text!r}: {name!r} is no number: write one, as in sma(20); the parameters of a "
-            "strategy are not known here"
-        )
+    _check_numbers(text, expression)
     unknown = sorted(expression.inputs)
     if unknown and unknown[0] in INDICATORS:
         raise IndicatorError(
@@ -103,7 +119,17 @@ def _check_computable(text: str, expression: Expression) -> None:
         )
     if unknown:
         raise IndicatorError(
-            f"features: {text!r}: series {unknown[0]!r} is unknown: {nearest(unknown[0], PRICE_FIELDS)}"
+            f"features: {text!r}: series {unknown[0]!r} is unknown: "
+            f"{nearest(unknown[0], [*PRICE_FIELDS, *TIME_SERIES])}"
+        )
+
+
+def _check_numbers(text: str, expression: Expression) -> None:
+    if expression.parameters:
+        name = min(expression.parameters)
+        raise IndicatorError(
+            f"features: {text!r}: {name!r} is no number: write one, as in sma(20); the parameters of a "
+            "strategy are not known here"
         )
 
 
@@ -188,7 +214,50 @@ def forward_vwap(bars: Bars, horizon_us: int, bar_us: int) -> tuple[FloatArray, 
 
 def features_of_symbol(frame: pd.DataFrame, spec: FeatureSpec) -> pd.DataFrame:
     """Return the feature rows of a frame that holds one symbol's bars from the lake."""
-    bars = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
-    if spec.bars.resampled:
-        bars = resample(bars, spec.bars.bar_us, spec.bars.source_us)
-    return feature_frame(bars, spec)
+    source = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
+    own = Stored(source, spec.bars.source_us, spec.bars.bar_us)
+    bars, _ = own.at(spec.bars.timeframe)
+    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange), spec)
+
+
+def features_of_frame(
+    bars: pd.DataFrame, features: Sequence[str], calendar: str | None = None
+) -> pd.DataFrame:
+    """Return features of bars, as the table of a study holds them. No Spark.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `whatif.backtest` takes them: columns symbol, ts (tz-aware start of the bar), open, high, low,
+        close, volume, and optionally vwap and session; further numeric columns are series by name.
+    features : sequence of str
+        Expressions such as ``sma(20)``, ``sma(vwap, 5)`` or ``minute_of_session``.
+    calendar : str, optional
+        Code of an exchange such as "XNYS", whose sessions the bars belong to.
+
+    Returns
+    -------
+    DataFrame
+        Columns symbol and ts, and one float64 column for each expression, by its text. One row for each
+        bar, symbols in order of first appearance.
+
+    Notes
+    -----
+    *Timing*: row ts knows bars that have ended when the bar at ts has. *NaN*: until an expression is warm,
+    counted from the symbol's first bar, and where a series is missing.
+
+    Raises
+    ------
+    EngineError, IndicatorError, CalendarError
+        Saying what was given, the rule it broke, and the remedy.
+    """
+    expressions = {text: parse(text) for text in features}
+    for text, expression in expressions.items():
+        _check_numbers(text, expression)
+    needs = needs_of(expressions.values())
+    parts = []
+    for one in bars_of_frame(bars, calendar, needs):
+        cache: ArrayCache = {}
+        columns = {text: evaluate(expression, one, cache) for text, expression in expressions.items()}
+        parts.append(pd.DataFrame({"symbol": one.symbol, "ts": timestamps(one.ts), **columns}))
+    return pd.concat(parts, ignore_index=True)

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, parse
+    from whatif.indicators.elsewhere import (
+        TIME_SERIES,
+        Needs,
+        Stored,
+        check_place,
+        session_minutes,
+        with_needs,
+    )
+    from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
     from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "expression": "ArrayCache Call Expression Node evaluate parse",
+            "elsewhere": "Needs Stored TIME_SERIES check_place session_minutes with_needs",
+            "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
             "registry": "INDICATORS Indicator get_indicator",
         },
     )

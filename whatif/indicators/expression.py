@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Hashable, Iterator, Mapping, MutableMapping
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -11,8 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from whatif.domain import PRICE_FIELDS, Bars
-from whatif.errors import IndicatorError, nearest
+from whatif.domain import DAY_US, HERE, PRICE_FIELDS, Bars, Place, canonical_timeframe, timeframe_us
+from whatif.errors import IndicatorError, StudyError, nearest
+from whatif.indicators.elsewhere import TIME_SERIES, Needs
 from whatif.indicators.registry import Indicator, get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
@@ -32,13 +34,14 @@ MAX_BOUND = 512
 
 @dataclass(frozen=True)
 class Series:
-    """A series that the bars carry: a price, volume, or an input from outside."""
+    """A series that the bars carry (a price, volume, or an input from outside), or bars of elsewhere do."""
 
     name: str
+    place: Place = HERE
 
     def __str__(self) -> str:
-        """Return the name."""
-        return self.name
+        """Return the name, and where it is of: `close@1h`."""
+        return f"{self.name}@{self.place.timeframe}" if self.place.timeframe else self.name
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ class Call:
     def __str__(self) -> str:
         """Return the shortest way to write it: default sources such as a lone `close` are left out."""
         return self._text
+
+    @cached_property
+    def place(self) -> Place:
+        """Where it is computed: where all of its series are; on the rows, if they are of several places."""
+        places = {source.place for source in self.sources}
+        return places.pop() if len(places) == 1 else HERE
 
     @cached_property
     def _text(self) -> str:
@@ -117,7 +126,7 @@ class Expression:
     @property
     def column(self) -> str:
         """The name of the series as a column, such as ``sma_20`` or ``sma_vwap_20``."""
-        text = self.text.replace(", ", "_").replace("(", "_").replace(")", "")
+        text = self.text.replace(", ", "_").replace("(", "_").replace("@", "_").replace(")", "")
         return text.replace(".", "p").replace("e-", "em").replace("e+", "e")
 
     @property
@@ -132,8 +141,16 @@ class Expression:
 
     @property
     def inputs(self) -> frozenset[str]:
-        """Names of series that come from outside the bars."""
-        return frozenset(name for name in _series(self.node) if name not in PRICE_FIELDS)
+        """Names of series that come from outside: neither the bars' own, nor made of time."""
+        own = frozenset(one.name for one in _series(self.node) if one.place == HERE)
+        return own.difference(PRICE_FIELDS, TIME_SERIES)
+
+    @property
+    def needs(self) -> Needs:
+        """What it is made of beside the bars' own series."""
+        series = frozenset(_series(self.node))
+        times = frozenset(one.name for one in series if one.place == HERE).intersection(TIME_SERIES)
+        return Needs(times, frozenset(one.place for one in series) - {HERE})
 
     def bind(self, params: Mapping[str, object]) -> Expression:
         """Return the expression with parameter names replaced by their numbers.
@@ -153,7 +170,10 @@ class Expression:
         return tuple(sorted(self.parameters))
 
     def warmup(self) -> int:
-        """Return the number of rows before the first value; all parameters must be bound.
+        """Return the number of rows before the first value, at least; all parameters must be bound.
+
+        It is the number where all series are the bars' own. Of longer bars each counts as one row, though
+        it lasts for several, and those of another symbol do not count.
 
         Raises
         ------
@@ -161,6 +181,25 @@ class Expression:
             If a parameter is not bound.
         """
         return _warmup(self.node)
+
+    def history_us(self, bar_us: int) -> int:
+        """Return the trading time before its first value, microseconds, on rows of `bar_us`.
+
+        A session counts as `SESSION_US`. All parameters must be bound.
+        """
+        return _history(self.node, bar_us)
+
+
+SESSION_US = DAY_US // 3
+"""Trading time that a session is taken for."""
+
+
+def needs_of(expressions: Iterable[Expression]) -> Needs:
+    """Return what some expressions are made of beside the bars' own series."""
+    needs = [expression.needs for expression in expressions]
+    return Needs(
+        frozenset().union(*(one.times for one in needs)), frozenset().union(*(one.places for one in needs))
+    )
 
 
 def _calls(node: Node) -> Iterator[Call]:
@@ -170,9 +209,9 @@ def _calls(node: Node) -> Iterator[Call]:
             yield from _calls(source)
 
 
-def _series(node: Node) -> Iterator[str]:
+def _series(node: Node) -> Iterator[Series]:
     if isinstance(node, Series):
-        yield node.name
+        yield node
     else:
         for source in node.sources:
             yield from _series(source)
@@ -219,6 +258,15 @@ def _warmup(node: Node) -> int:
     return own + max(_warmup(source) for source in node.sources)
 
 
+def _history(node: Node, bar_us: int) -> int:
+    length = timeframe_us(node.place.timeframe) if node.place.timeframe else bar_us
+    length = SESSION_US if length == DAY_US else length
+    if isinstance(node, Series):
+        return length
+    own = get_indicator(node.indicator).warmup(*node.numbers)
+    return own * length + max(_history(source, bar_us) for source in node.sources)
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
     """Parse an indicator expression.
@@ -228,7 +276,8 @@ def parse(text: str) -> Expression:
     text : str
         A series (``vwap``) or an indicator of series and numbers (``sma(vwap, 20)``,
         ``crossover(sma(fast), sma(slow))``). In the place of a series, a name is a series of
-        the bars or an input from outside; in the place of a number, a strategy's parameter.
+        the bars, of time, or an input from outside, and ``close@1h`` one of longer bars; in the place
+        of a number, a name is a strategy's parameter.
 
     Returns
     -------
@@ -242,11 +291,24 @@ def parse(text: str) -> Expression:
     """
     _check_size(text)
     try:
-        return Expression(_parsed(ast.parse(text.strip(), mode="eval").body, text))
+        return Expression(_parsed(ast.parse(_as_python(text.strip()), mode="eval").body, text))
     except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as error:
         raise IndicatorError(
             f"{shown(text)} is not an indicator expression; write for instance sma(20)"
         ) from error
+
+
+_TIMEFRAME = re.compile(r"""('[^']*'|"[^"]*")|@\s*(\w*)""")
+"""What a timeframe is written as, outside of quotes."""
+
+
+def _as_python(text: str) -> str:
+    """Return an expression that Python can parse: ``close['@1h']`` for ``close@1h``."""
+    return _TIMEFRAME.sub(lambda found: found[1] or f"['@{found[2]}']", text)
+
+
+def _as_written(tree: ast.expr) -> str:
+    return re.sub(r"\['(@\w*)'\]", r"\1", ast.unparse(tree))
 
 
 def _check_size(text: str) -> None:
@@ -266,10 +328,37 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return Series(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _parsed_call(tree, get_indicator(tree.func.id), text)
+    if isinstance(tree, ast.Subscript) and (found := _timeframe(tree, text)):
+        return _parsed_elsewhere(tree.value, found, text)
     raise IndicatorError(
-        f"{text!r}: {ast.unparse(tree)!r} is neither a series nor an indicator; "
+        f"{text!r}: {_as_written(tree)!r} is neither a series nor an indicator; "
         "write for instance sma(vwap, 20)"
     )
+
+
+def _timeframe(tree: ast.Subscript, text: str) -> str:
+    """Return the timeframe that is written behind a series; "" where something else is."""
+    written = tree.slice.value if isinstance(tree.slice, ast.Constant) else None
+    if not isinstance(written, str) or not written.startswith("@"):
+        return ""
+    try:
+        return canonical_timeframe(written[1:])
+    except StudyError as error:
+        raise IndicatorError(f"{shown(text)}: {written}: {error}") from error
+
+
+def _parsed_elsewhere(tree: ast.expr, timeframe: str, text: str) -> Series:
+    if not isinstance(tree, ast.Name):
+        raise IndicatorError(
+            f"{shown(text)}: @{timeframe} stands behind {_as_written(tree)!r}; it belongs behind the name of "
+            f"a series, as in sma(close@{timeframe}, 20)"
+        )
+    if tree.id not in PRICE_FIELDS:
+        raise IndicatorError(
+            f"{shown(text)}: there is no series {tree.id!r} of {timeframe} bars; "
+            f"{nearest(tree.id, PRICE_FIELDS)}"
+        )
+    return Series(tree.id, Place("", timeframe))
 
 
 def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
@@ -277,7 +366,7 @@ def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
     count = len(indicator.sources)
     omitted = indicator.may_omit_sources and len(given) == len(indicator.parameters)
     if tree.keywords or not (omitted or len(given) == count + len(indicator.parameters)):
-        raise IndicatorError(f"{text!r}: {ast.unparse(tree)!r} does not fit; write {indicator.usage}")
+        raise IndicatorError(f"{text!r}: {_as_written(tree)!r} does not fit; write {indicator.usage}")
     named = [] if omitted else given[:count]
     numbers = given[len(named) :]
     return Call(
@@ -293,7 +382,7 @@ def _parsed_number(indicator: Indicator, index: int, tree: ast.expr, text: str) 
     try:
         value = ast.literal_eval(tree)
     except ValueError:
-        value = ast.unparse(tree)
+        value = _as_written(tree)
     return indicator.number(index, value, text)
 
 
@@ -320,28 +409,56 @@ def evaluate(
 
     Notes
     -----
-    *Timing*: row t depends on bars up to t only.
+    *Timing*: row t depends on bars up to t only; of bars from elsewhere, on those that have ended when
+    bar t has. What is made of one place alone is computed on its bars, and then put on the rows.
 
     Raises
     ------
     IndicatorError
-        If a series is not among the bars' own or their inputs, or a parameter is not bound.
+        If a series is not among the bars' own or their inputs, bars of elsewhere are not joined to them, or
+        a parameter is not bound.
     """
     return _evaluate(expression.node, bars, {} if cache is None else cache, keep)
 
 
 def _evaluate(node: Node, bars: Bars, cache: ArrayCache, keep: bool = True) -> FloatArray:
-    if not isinstance(node, Call):
+    if isinstance(node, Series) and node.place == HERE:
         return _array_of(node.name, bars)
     key = (id(bars), str(node))
     found = cache.get(key)
     if found is not None:
         array: FloatArray = found[1]
         return array
-    array = _apply(node, bars, cache)
+    if isinstance(node, Call) and node.place == HERE:
+        array = _apply(node, bars, cache)
+    else:
+        array = _spread(node, bars, cache, keep)
     if keep:
         cache[key] = (bars, array)
     return array
+
+
+def _spread(node: Node, bars: Bars, cache: ArrayCache, keep: bool) -> FloatArray:
+    """Compute what is made of one other place on the bars of that place, and put it on the rows."""
+    joined = bars.joined.get(node.place)
+    if joined is None:
+        raise IndicatorError(
+            f"{bars.symbol}: {node} needs other bars, which are not joined to these; give the expression to "
+            "whatif.features, or to a strategy's inputs"
+        )
+    if not len(joined.bars):
+        return joined.spread(np.empty(0))
+    array = joined.spread(_evaluate(_there(node), joined.bars, cache, keep))
+    array.flags.writeable = False
+    return array
+
+
+@lru_cache(maxsize=MAX_BOUND)
+def _there(node: Node) -> Node:
+    """Return what is made of one other place as an expression of the bars of that place."""
+    if isinstance(node, Series):
+        return Series(node.name)
+    return _bound(node.indicator, tuple(_there(source) for source in node.sources), *node.numbers)
 
 
 def _apply(node: Call, bars: Bars, cache: ArrayCache) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from whatif.calendars import choose_period, make_periods
 from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
 from whatif.engines import RunInputs, check_execution, check_flat_by_schedule, choose_engine
-from whatif.errors import StrategyError, StudyError, nearest
-from whatif.features import check_features, feature_spec
+from whatif.errors import IndicatorError, StrategyError, StudyError, nearest
+from whatif.features import check_features, feature_spec, features_needs
+from whatif.indicators import TIME_SERIES, check_place
 from whatif.paths import regular_file
 from whatif.resolve.windows import resolve_timeline
 from whatif.search import (
@@ -119,6 +121,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     _check_overlays(strategy, grid, timeline)
     _check_warmup(strategy, grid)
     timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
+    _check_places(study, strategy, timeframes)
     if study.models:
         _check_features(study, timeline, timeframes)
     engine, reason = _choose_engine(study, strategy, grid, runs)
@@ -205,7 +208,7 @@ def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:
     if unknown:
         raise StrategyError(
             f"strategy {study.strategy.name!r} needs input {unknown[0]!r}, which a study cannot give it: "
-            f"{nearest(unknown[0], ['forecast'])} or an indicator expression"
+            f"{nearest(unknown[0], ['forecast', *TIME_SERIES])} or an indicator expression"
         )
     if "forecast" in wanted and any(setting.model is None for setting in space.settings):
         declared = ", ".join(study.models) or "none"
@@ -213,6 +216,17 @@ def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:
             f"strategy {study.strategy.name!r} trades a model's forecast, and the study does not say which "
             f"(models: {declared}): declare models and add the axis model"
         )
+
+
+def _check_places(study: Study, strategy: AnyStrategy, timeframes: Iterable[str]) -> None:
+    """Refuse longer bars that are not longer than those of the study, or no multiple."""
+    named = {f"strategy {study.strategy.name!r}": strategy.needs, "features": features_needs(study)}
+    for (where, needs), timeframe in product(named.items(), timeframes):
+        for place in sorted(needs.places):
+            try:
+                check_place(place, timeframe_us(timeframe))
+            except IndicatorError as error:
+                raise IndicatorError(f"{where}: {error}") from error
 
 
 def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain import DAY_US, Bars, resample
+from whatif.domain import DAY_US, Bars
 from whatif.engines import REFERENCE, BacktestTask, differences, get_engine
 from whatif.errors import EngineError, LookAheadError, RunError, StrategyError
+from whatif.indicators import Stored, with_needs
 from whatif.pins import read_bars
 from whatif.resolve.resolved import Resolved
 from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
@@ -53,8 +54,9 @@ def try_strategy(resolved: Resolved) -> None:
     window = resolved.timeline.backtested[0]
     for timeframe in dict.fromkeys(configuration.timeframe for configuration in chosen):
         mine = [configuration for configuration in chosen if configuration.timeframe == timeframe]
-        warmup = max(spec.warmup(configuration.params) for configuration in mine)
-        bars = with_drawn_inputs(spec, _bars(resolved, timeframe, window, warmup))
+        bar_us = resolved.slices[timeframe].bar_us
+        history = max(spec.history_us(configuration.params, bar_us) for configuration in mine)
+        bars = with_drawn_inputs(spec, _bars(resolved, timeframe, window, history))
         if not len(bars) or int(bars.ts[-1]) < window.start_us:
             continue
         tasks = [
@@ -175,17 +177,17 @@ def _of_few_bars(task: BacktestTask) -> BacktestTask:
     return replace(task, bars=[bars.slice(0, min(stop, first + _FEW_BARS))])
 
 
-def _bars(resolved: Resolved, timeframe: str, window: Window, warmup: int) -> Bars:
-    """Return the first bars of a window, and about as many before it as the inputs need."""
+def _bars(resolved: Resolved, timeframe: str, window: Window, history_us: int) -> Bars:
+    """Return the first bars of a window, and about as much trading time before it as the inputs need."""
     part = resolved.slices[timeframe]
-    before = warmup * part.bar_us * _CLOCK_SHARE + 7 * DAY_US
+    before = history_us * _CLOCK_SHARE + 7 * DAY_US
     after = TRIAL_BARS * part.bar_us * _CLOCK_SHARE + 7 * DAY_US
     start = max(part.start_us, window.start_us - before)
     end = min(window.end_us, window.start_us + after)
     symbol = resolved.study.data.symbols[0]
-    bars = read_bars(resolved.bars, symbol, part.source_timeframe, start, end, part.hours)
-    if part.resampled and len(bars):
-        bars = resample(bars, part.bar_us, part.source_us)
+    source = read_bars(resolved.bars, symbol, part.source_timeframe, start, end, part.hours)
+    own = Stored(source, part.source_us, part.bar_us)
+    bars = with_needs(own.at(part.timeframe)[0], resolved.strategy.needs, own, part.exchange)
     return bars.slice(0, int(np.searchsorted(bars.ts, window.start_us)) + TRIAL_BARS)
 
 

@@ -12,8 +12,9 @@ from typing import Any, cast
 import numpy as np
 
 from whatif.axes import MarketChange
-from whatif.domain import Bars, resample
+from whatif.domain import Bars
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError, out_of_memory
+from whatif.indicators import Stored, with_needs
 from whatif.pins import PinnedCache, read_bars, read_predictions
 from whatif.runner.plan import ModelPin, Plan
 from whatif.search import BarSlice, Configuration
@@ -124,8 +125,8 @@ def _with_window(
         from whatif.search import change_bars
 
         bars = change_bars(market, bars)
-    if part.resampled:
-        bars = resample(bars, part.bar_us, part.source_us)
+    own = Stored(bars, part.source_us, part.bar_us)
+    bars, _ = own.at(part.timeframe)
     first, stop = window.rows(bars, part.bar_us)
     if first == stop:
         raise RunError(
@@ -134,6 +135,9 @@ def _with_window(
         )
     bars = bars.slice(0, stop)
     computed = bars.nbytes if part.resampled or market else 0
+    plain = bars.nbytes
+    bars = with_needs(bars, strategy_of(plan.strategy).needs, own, part.exchange)
+    computed += bars.nbytes - plain
     if model is not None:
         forecast = _forecast(bars, model)
         bars = bars.with_inputs({"forecast": forecast})

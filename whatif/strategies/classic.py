@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whatif.errors import StrategyError
+from whatif.indicators import Needs
 from whatif.strategies.identity import identity_of
 from whatif.strategies.params import check_names
 from whatif.strategies.source import digest_of, helpers_with, source_of
@@ -99,6 +100,11 @@ class BacktraderSpec:
     def external_inputs(self) -> frozenset[str]:
         """Return the series it must have from outside: none is declared."""
         return frozenset()
+
+    @property
+    def needs(self) -> Needs:
+        """What its inputs are made of beside the bars' own series: none is declared."""
+        return Needs()
 
 
 class _Unmade(dict[str, object]):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
-from whatif.indicators import Expression, parse
+from whatif.indicators import Expression, Needs, needs_of, parse
 from whatif.strategies.identity import identity_of
 from whatif.strategies.intents import ORDER_KEYWORDS, ORDER_MAKERS, Answer, buy, sell
 from whatif.strategies.lookup import joins_calls, keywords_of, reaches
@@ -128,10 +128,20 @@ class StrategySpec:
         """Return the names of series that must come from outside the bars."""
         return frozenset().union(*(expression.inputs for expression in self.inputs.values()))
 
+    @property
+    def needs(self) -> Needs:
+        """What its inputs are made of beside the bars' own series."""
+        return needs_of(self.inputs.values())
+
     def warmup(self, params: Mapping[str, object]) -> int:
         """Return the rows before the first one on which all inputs have values and the step may run."""
         needed = [expression.warmup() for expression in self.bound_inputs(params).values()]
         return max([self.lookback, *needed])
+
+    def history_us(self, params: Mapping[str, object], bar_us: int) -> int:
+        """Return about the trading time before all inputs have values, microseconds, on bars of `bar_us`."""
+        needed = [expression.history_us(bar_us) for expression in self.bound_inputs(params).values()]
+        return max([self.lookback * bar_us, *needed])
 
 
 def strategy(

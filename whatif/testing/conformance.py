@@ -8,12 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from whatif.domain import PRICE_FIELDS, Bars, Execution
-from whatif.engines import BacktestTask, EngineRun, differences, run_engine
+from whatif.engines import BacktestTask, EngineRun, bar_lengths, differences, run_engine
 from whatif.errors import EngineError, LookAheadError, StrategyError
-from whatif.strategies import Param, StrategySpec, Value
+from whatif.indicators import Stored, with_needs
+from whatif.strategies import AnyStrategy, Param, StrategySpec, Value
 from whatif.testing.compare import is_too_large, within_whole_units
 from whatif.testing.markets import random_bars, random_series, random_shape
 from whatif.testing.orders import random_execution
+
+_ALWAYS_OPEN = "24/7"
+"""Exchange of random markets, whose sessions are days one after the other."""
 
 _TRIES = 200
 _PERTURBED = 10
@@ -142,8 +146,15 @@ def _market(rng: np.random.Generator) -> Bars:
     return random_bars(int(rng.integers(2**32)), n, random_shape(rng, 100.0))
 
 
+def _with_needs(strategy: AnyStrategy, bars: Bars) -> Bars:
+    """Return bars with what the strategy needs of elsewhere, made of these bars."""
+    (length,) = bar_lengths([bars])
+    return with_needs(bars, strategy.needs, Stored(bars, length, length), _ALWAYS_OPEN)
+
+
 def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator) -> Bars:
     missing = sorted(strategy.external_inputs() - set(bars.inputs))
+    bars = _with_needs(strategy, bars)
     return bars.with_inputs({name: random_series(int(rng.integers(2**32)), len(bars)) for name in missing})
 
 
@@ -168,6 +179,7 @@ def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where
     factor = np.where(np.arange(len(bars)) > t, rng.uniform(0.5, 2.0), 1.0)
     changed = replace(bars, **{name: getattr(bars, name) * factor for name in PRICE_FIELDS})
     changed = changed.with_inputs({name: values * factor for name, values in bars.inputs.items()})
+    changed = _with_needs(task.strategy, changed)
     one, other = (_outcome(replace(task, bars=[market]), engine) for market in (bars, changed))
     if isinstance(one, EngineRun) and isinstance(other, EngineRun):
         until = [run.fills.row <= t for run in (one, other)]

@@ -18,7 +18,7 @@ import backtrader as bt
 import numpy as np
 
 from whatif.domain import Bars, EngineRun
-from whatif.engines.arrays import session_ends, session_minutes, step_arrays, step_params
+from whatif.engines.arrays import session_ends, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.closing import check_flat
@@ -47,7 +47,7 @@ from whatif.engines.orders import (
 )
 from whatif.engines.timeline import Timeline, instant, merge
 from whatif.errors import EngineError, LookAheadError
-from whatif.indicators import ArrayCache
+from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import (
     BRACKET,
     BUY,

@@ -26,7 +26,6 @@ from whatif.engines.arrays import (
     price_arrays,
     read_only,
     session_ends,
-    session_minutes,
     step_arrays,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
@@ -48,7 +47,7 @@ from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, unco
 from whatif.engines.compiled.working import order_room
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
-from whatif.indicators import ArrayCache
+from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import StrategySpec, overlay_memory
 from whatif.typing import FloatArray, IntArray
 

@@ -1,0 +1,225 @@
+"""Inputs from elsewhere: series of time, and longer bars, put on the rows of a symbol's bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+
+from whatif.domain import DAY_US, MINUTE_US, Bars, Joined, Place, bar_ends, resample, timeframe_us
+from whatif.errors import IndicatorError
+from whatif.typing import FloatArray, IntArray
+
+MONTH_DAYS = 31
+"""Days of the longest month."""
+
+EPOCH_WEEKDAY = 3
+"""Weekday of 1970-01-01, a Thursday; Monday is 0."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What expressions are made of beside the bars' own series.
+
+    Attributes
+    ----------
+    times : frozenset of str
+        Those of `TIME_SERIES` that they name.
+    places : frozenset of Place
+        Where else they take bars from.
+    """
+
+    times: frozenset[str] = frozenset()
+    places: frozenset[Place] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything."""
+        return bool(self.times or self.places)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A symbol's bars as they are stored, which longer ones are made of.
+
+    Attributes
+    ----------
+    bars : Bars
+        From the beginning of the history.
+    source_us, bar_us : int
+        Their length, and that of the rows, a multiple of it; microseconds.
+    """
+
+    bars: Bars
+    source_us: int
+    bar_us: int
+
+    def at(self, timeframe: str) -> tuple[Bars, int]:
+        """Return bars of a timeframe, "" for that of the rows, and their length in microseconds."""
+        length = timeframe_us(timeframe) if timeframe else self.bar_us
+        if length == self.source_us:
+            return self.bars, length
+        return resample(self.bars, length, self.source_us), length
+
+
+def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str) -> Bars:
+    """Return bars with what expressions need of elsewhere.
+
+    Parameters
+    ----------
+    bars : Bars
+        Bars of one symbol, n rows.
+    needs : Needs
+        What expressions name. A series of time that the bars carry as an input already is left alone.
+    own : Stored
+        What the bars are made of.
+    exchange : str
+        Code of the exchange whose sessions the bars belong to; "" where nobody knows.
+
+    Returns
+    -------
+    Bars
+        The same where nothing is needed.
+
+    Notes
+    -----
+    *Timing*: time is known ahead, so a series of time says nothing that row t could not know. Of bars from
+    elsewhere, row t knows those that have ended when bar t has; a bar ends at its session's close at the
+    latest.
+
+    Raises
+    ------
+    IndicatorError
+        If a timeframe is not longer than the bars, or no multiple; if the last session of a month is asked
+        for and nobody knows the exchange.
+    CalendarError
+        If there is no such exchange.
+    """
+    if not needs:
+        return bars
+    missing = sorted(needs.times - set(bars.inputs))
+    bars = bars.with_inputs({name: TIME_SERIES[name](bars, exchange) for name in missing})
+    return replace(bars, joined={place: _joined(bars, place, own) for place in sorted(needs.places)})
+
+
+def check_place(place: Place, bar_us: int) -> None:
+    """Refuse a timeframe that rows of `bar_us` microseconds could not be put into.
+
+    Raises
+    ------
+    IndicatorError
+        If it is not longer, or no multiple.
+    """
+    if not place.timeframe:
+        return
+    length, own = timeframe_us(place.timeframe), _named(bar_us)
+    if length > bar_us and (length == DAY_US or length % bar_us == 0):
+        return
+    broken = f"no multiple of {own}" if length > bar_us else f"not longer than {own}"
+    fitting = [one for one in _USUAL if timeframe_us(one) > bar_us and timeframe_us(one) % bar_us == 0]
+    remedy = f"write such as @{fitting[0]}" if fitting else "leave it out"
+    raise IndicatorError(
+        f"@{place.timeframe} is {broken}, the length of the bars that it is put on: it has to be longer, "
+        f"and a multiple: {remedy}"
+    )
+
+
+_USUAL = ("5min", "15min", "1h", "1d")
+
+
+def _named(length: int) -> str:
+    return "1d" if length == DAY_US else f"{length / MINUTE_US:g}min"
+
+
+def _joined(bars: Bars, place: Place, own: Stored) -> Joined:
+    check_place(place, own.bar_us)
+    made, length = own.at(place.timeframe)
+    known = np.searchsorted(_ends(made, length), _ends(bars, own.bar_us), side="right") - 1
+    return Joined(made, np.asarray(known, dtype=np.int64))
+
+
+def _ends(bars: Bars, length: int) -> IntArray:
+    """Return when each bar has ended, (n,), microseconds UTC; of several days, where the next one starts."""
+    if length <= DAY_US or not len(bars):
+        return np.maximum.accumulate(bar_ends(bars, length))
+    return np.append(bars.ts[1:], bars.ts[-1] + length)
+
+
+def session_minutes(bars: Bars) -> tuple[IntArray, IntArray]:
+    """Return whole minutes since the session's open, and until its close, at each bar's start.
+
+    Returns
+    -------
+    minute, to_close : int64 array (n,)
+        Rounded down; `minute` is negative before the open, `to_close` after the close.
+    """
+    minute = (bars.ts - bars.session_open) // MINUTE_US
+    to_close = (bars.session_close - bars.ts) // MINUTE_US
+    return np.asarray(minute, dtype=np.int64), np.asarray(to_close, dtype=np.int64)
+
+
+def minute_of_session(bars: Bars, _exchange: str) -> FloatArray:
+    """Return whole minutes from the session's open to each bar's start, (n,); NaN out of regular hours."""
+    return _in_session(bars, session_minutes(bars)[0])
+
+
+def minutes_to_close(bars: Bars, _exchange: str) -> FloatArray:
+    """Return whole minutes from each bar's start to the session's close, (n,); NaN out of regular hours."""
+    return _in_session(bars, session_minutes(bars)[1])
+
+
+def day_of_week(bars: Bars, _exchange: str) -> FloatArray:
+    """Return the weekday of each bar's session, (n,): Monday is 0, Sunday 6."""
+    return np.asarray((bars.session + EPOCH_WEEKDAY) % 7, dtype=np.float64)
+
+
+def is_month_end(bars: Bars, exchange: str) -> FloatArray:
+    """Return 1.0 on bars of the last session of a calendar month, else 0.0, (n,).
+
+    By the exchange's calendar, which knows ahead; NaN where that ends before the next session.
+
+    Raises
+    ------
+    IndicatorError
+        If nobody knows the exchange.
+    CalendarError
+        If there is no such exchange.
+    """
+    if not exchange:
+        raise IndicatorError(
+            f"{bars.symbol}: is_month_end needs the sessions of an exchange, and none was named: give the "
+            'code of a calendar, as in calendar="XNYS"'
+        )
+    # imported here: the library of calendars is slow to load
+    from whatif.calendars import known_schedule
+
+    days, which = np.unique(bars.session, return_inverse=True)
+    if not len(days):
+        return np.empty(0)
+    first, last = (date(1970, 1, 1) + timedelta(days=int(day)) for day in (days[0], days[-1]))
+    sessions = known_schedule(exchange, first, last + timedelta(days=MONTH_DAYS)).session
+    following = np.searchsorted(sessions, days, side="right")
+    known = following < len(sessions)
+    found = np.full(len(days), np.nan)
+    found[known] = _month(sessions[following[known]]) != _month(days[known])
+    return np.asarray(found[which], dtype=np.float64)
+
+
+TIME_SERIES: Mapping[str, Callable[[Bars, str], FloatArray]] = {
+    "minute_of_session": minute_of_session,
+    "minutes_to_close": minutes_to_close,
+    "day_of_week": day_of_week,
+    "is_month_end": is_month_end,
+}
+"""Series of time by name: of bars, and the code of their exchange."""
+
+
+def _in_session(bars: Bars, minutes: IntArray) -> FloatArray:
+    inside = (bars.ts >= bars.session_open) & (bars.ts < bars.session_close)
+    return np.where(inside, minutes, np.nan)
+
+
+def _month(days: IntArray) -> IntArray:
+    """Return months since 1970-01 of days since 1970-01-01."""
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
