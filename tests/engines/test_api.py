@@ -295,3 +295,59 @@ def test_no_spark_and_no_mlflow_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+@strategy(inputs={"far": "SPY.close", "slow": "sma(SPY.close, 5)"})
+def follows(i, x, p, s):
+    if x.far[i] > x.slow[i]:
+        return target(3.0)
+    return target(0.0)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+def test_another_symbol_is_read_and_not_traded(engine: str) -> None:
+    """By hand: a column of the other's closes, joined by pandas, is the same strategy."""
+    near, far = frame(200, "IBM"), frame(230, "SPY").iloc[30:].reset_index(drop=True)
+    far["ts"] = near["ts"]
+    far = far[far.index % 7 != 3]
+    far["slow"] = far["close"].rolling(5).mean()
+    joined = pd.merge_asof(near, far[["ts", "close", "slow"]], on="ts", suffixes=("", "_far"))
+    joined = joined.rename(columns={"close_far": "there", "slow": "there_slow"})
+
+    @strategy(inputs={"far": "there", "slow": "there_slow"})
+    def columns(i, x, p, s):
+        if x.far[i] > x.slow[i]:
+            return target(3.0)
+        return target(0.0)
+
+    both = pd.concat([near, far.drop(columns="slow")])
+    found = whatif.backtest(both, follows, engine=engine, symbols=["IBM"])
+    expected = whatif.backtest(joined, columns, engine="backtrader")
+    assert len(expected.fills) > 10
+    pd.testing.assert_frame_equal(found.fills, expected.fills, check_exact=True)
+    assert found.metrics == expected.metrics
+    assert set(whatif.backtest(both, follows, engine="backtrader").fills["symbol"]) == {"IBM", "SPY"}
+
+
+def test_a_symbol_that_is_not_in_the_frame() -> None:
+    with pytest.raises(EngineError, match=r"names SPY, of which the frame has no bar: did you mean 'SPX'\?"):
+        whatif.backtest(frame(symbol="SPX"), follows)
+    with pytest.raises(EngineError, match=r"symbols: the frame has no bar of 'SPZ': did you mean 'SPY'\?"):
+        whatif.backtest(frame(symbol="SPY"), follows, symbols=["SPZ"])
+    with pytest.raises(EngineError, match="give the bars of at least one symbol"):
+        whatif.backtest(frame(symbol="SPY"), follows, symbols=[])
+
+
+@strategy(inputs={"minute": "minute_of_session", "left": "minutes_to_close"}, scratch=1)
+def clock(i, x, p, s):
+    if x.minute[i] != s.minute or x.left[i] != s.minutes_to_close:
+        s.scratch[0] = 1.0
+    return target(s.scratch[0])
+
+
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+def test_minutes_are_those_that_a_step_sees(engine: str) -> None:
+    assert not len(whatif.backtest(frame(390), clock, engine=engine, calendar="XNYS").fills)
+    # outside of regular hours an input has none, and a step's are negative
+    early = frame(60, start="2024-01-02 13:00")
+    assert len(whatif.backtest(early, clock, engine=engine, calendar="XNYS").fills)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,13 @@ from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
 from whatif.features import build
 from whatif.features.build import BARS_SNAPSHOT, build_features
-from whatif.features.spec import FeatureSpec, feature_frame
+from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
+from whatif.indicators import Stored
 from whatif.lake import read_pinned
 from whatif.pins import Pin, open_table, read_arrow, read_bars
 from whatif.search.slices import BarSlice
 
-from ..markets import put_bars, us, walk
+from ..markets import lake_rows, put_bars, us, walk
 
 pytestmark = pytest.mark.spark
 
@@ -87,6 +90,22 @@ def late_bar(bars: Bars) -> Bars:
     more = bars.take(np.array([len(bars) - 1]))
     object.__setattr__(more, "ts", more.session_close - MINUTE_US)
     return more
+
+
+def test_inputs_from_elsewhere_are_the_function_too(spark, lake_home) -> None:
+    """A symbol that features name is read from the pin, and is none of the table's."""
+    markets = [walk(symbol, seed, minutes=45) for seed, symbol in enumerate((*SYMBOLS, "DIA"))]
+    pin = put_bars(lake_home, markets)
+    texts = ("sma(DIA.close, 5)", "DIA.close@15min", "ema(close@5min, 3)", "minutes_to_close", "is_month_end")
+    one = replace(spec(), features=texts)
+    made = build_features(spark, lake_home, pin, one)
+    far = markets[-1]
+    for bars in markets[:-1]:
+        expected = features_of_symbol(lake_rows(bars), one, lambda _: Stored(far, MINUTE_US, MINUTE_US))
+        same_bytes(rows_of(made, bars.symbol, one), expected, list(one.columns))
+        assert np.isfinite(expected["sma_dia_close_5"].to_numpy()[9:]).all()
+    symbols = read_arrow(made, ["symbol"]).column("symbol").unique().to_pylist()
+    assert sorted(symbols) == sorted(SYMBOLS)
 
 
 @pytest.mark.slow

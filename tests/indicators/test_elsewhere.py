@@ -240,6 +240,123 @@ class TestLongerBars:
             evaluate(parse("close@1h"), walk("A", 1, minutes=2))
 
 
+def beside(row: Bars, other: Bars, text: str) -> np.ndarray:
+    """Return an expression on rows of minutes, with another symbol's bars at hand."""
+    own, there = Stored(row, MINUTE_US, MINUTE_US), Stored(other, MINUTE_US, MINUTE_US)
+    needs = parse(text).needs
+    assert needs.symbols == {other.symbol}
+    return evaluate(parse(text), with_needs(row, needs, own, "XNYS", lambda _: there))
+
+
+class TestOtherSymbols:
+    """A row knows the other symbol's bars that have ended when its own has: the last of them."""
+
+    def thinned(self) -> tuple[Bars, Bars]:
+        row, other = walk("A", 1, minutes=60), walk("SPY", 2, minutes=60)
+        rng = np.random.default_rng(5)
+        kept = rng.random(len(other)) < 0.7
+        kept[:4] = False
+        return row.take(rng.random(len(row)) < 0.9), other.take(kept)
+
+    @pytest.mark.parametrize("name", ["close", "volume"])
+    def test_a_series_is_joined_as_of(self, name: str) -> None:
+        row, other = self.thinned()
+        left = pd.DataFrame({"ts": timestamps(row.ts)})
+        right = pd.DataFrame({"ts": timestamps(other.ts), "value": getattr(other, name)})
+        expected = pd.merge_asof(left, right, on="ts")["value"].to_numpy()
+        found = beside(row, other, f"SPY.{name}")
+        np.testing.assert_array_equal(found, expected)
+        # before its first bar there is none; where it has none, its last one holds
+        first = int(np.searchsorted(row.ts, other.ts[0]))
+        assert first > 0
+        assert np.isnan(found[:first]).all()
+        assert not np.isin(row.ts[first:], other.ts).all()
+        assert not np.isnan(found[first:]).any()
+
+    def test_an_indicator_is_computed_on_its_own_bars(self) -> None:
+        row, other = self.thinned()
+        right = pd.DataFrame({"ts": timestamps(other.ts), "value": pd.Series(other.close).rolling(9).mean()})
+        expected = pd.merge_asof(pd.DataFrame({"ts": timestamps(row.ts)}), right, on="ts")["value"]
+        np.testing.assert_allclose(beside(row, other, "sma(SPY.close, 9)"), expected, rtol=1e-12)
+
+    def test_its_longer_bars(self) -> None:
+        row, other = self.thinned()
+        made = hours_by_pandas(other, "30min")
+        expected = as_of(made["close"].rolling(3).mean(), made["ended"], timestamps(row.ts))
+        np.testing.assert_allclose(beside(row, other, "sma(SPY.close@30min, 3)"), expected, rtol=1e-12)
+
+    def test_beside_its_own_bars(self) -> None:
+        """Where symbols meet, the rows are where they do."""
+        row, other = self.thinned()
+        found = beside(row, other, "crossover(close, SPY.close)")
+        far = beside(row, other, "SPY.close")
+        own = replace(row, inputs={"far": far})
+        assert found.tobytes() == evaluate(parse("crossover(close, far)"), own).tobytes()
+        assert {-1.0, 0.0, 1.0} <= set(found)
+
+    def test_itself(self) -> None:
+        row = walk("SPY", 1, minutes=30)
+        assert beside(row, row, "SPY.close").tobytes() == row.close.tobytes()
+        assert beside(row, row, "ema(SPY.close, 4)").tobytes() == evaluate(parse("ema(4)"), row).tobytes()
+
+    def test_none_of_its_bars(self) -> None:
+        row, other = self.thinned()
+        assert np.isnan(beside(row, other.slice(0, 0), "sma(SPY.close@1h, 2)")).all()
+
+    def test_nobody_gives_its_bars(self) -> None:
+        row = walk("A", 1, minutes=3)
+        with pytest.raises(IndicatorError, match="A: the bars of SPY are not there: give them too"):
+            ready(row, "SPY.close")
+
+    def test_days_that_end_later_are_not_known(self) -> None:
+        """A day of a market that never closes has not ended when New York's has."""
+        daily, _ = Stored(walk("A", 1), MINUTE_US, DAY_US).at("1d")
+        day = daily.session * DAY_US
+        coin = replace(daily, symbol="BTC", ts=day, session_open=day, session_close=day + DAY_US)
+        own, there = (Stored(one, DAY_US, DAY_US) for one in (daily, coin))
+        found, back = (
+            evaluate(parse(text), with_needs(rows, parse(text).needs, mine, "", lambda _, o=others: o))
+            for rows, mine, others, text in (
+                (daily, own, there, "BTC.close"),
+                (coin, there, own, "A.close"),
+            )
+        )
+        # the coin's day ends at midnight, New York's at 20:00 UTC of the same day
+        assert np.isnan(found[0])
+        assert found[1] == coin.close[0]
+        assert found[2:].tolist() == coin.close[1:-1].tolist()
+        assert back.tolist() == daily.close.tolist()
+
+    @given(seed=st.integers(0, 2**16), row=st.integers(0, 300), text=st.sampled_from(
+        ["SPY.close", "sma(SPY.vwap, 3)", "ema(SPY.close@5min, 2)", "crossover(SPY.close, close)"]
+    ))  # fmt: skip
+    @settings(max_examples=40, deadline=None)
+    def test_nothing_looks_ahead(self, seed: int, row: int, text: str) -> None:
+        """Change every bar of both after an instant: what was known then does not move."""
+        rng = np.random.default_rng(seed)
+        one, other = (walk(symbol, k, minutes=60) for symbol, k in (("A", 1), ("SPY", 2)))
+        one, other = one.take(rng.random(len(one)) < 0.6), other.take(rng.random(len(other)) < 0.6)
+        at = int(one.ts[min(row, len(one) - 1)])
+        changed = [
+            changed_after(bars, int(np.searchsorted(bars.ts, at, "right")) - 1) for bars in (one, other)
+        ]
+        before, after = (
+            evaluate(
+                parse(text),
+                with_needs(
+                    mine,
+                    parse(text).needs,
+                    Stored(mine, MINUTE_US, MINUTE_US),
+                    "XNYS",
+                    lambda _, far=far: Stored(far, MINUTE_US, MINUTE_US),
+                ),
+            )
+            for mine, far in ((one, other), changed)
+        )
+        known = one.ts <= at
+        assert before[known].tobytes() == after[known].tobytes()
+
+
 TEXTS = ("close@5min", "sma(close@30min, 3)", "ema(close@1h, 2)", "atr(high@5min, low@5min, close@5min, 4)",
          "high@1d", "crossover(close, sma(close@5min, 3))")  # fmt: skip
 

@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 
 from whatif.axes import Axis, Settings, read_axes
+from whatif.indicators import evaluate as evaluate_expression
+from whatif.indicators import parse
+from whatif.runner import load
 from whatif.runner.load import load_bars
-from whatif.runner.plan import WorkItem
+from whatif.runner.plan import WindowPlan, WorkItem
 from whatif.search.configuration import Configuration
 from whatif.search.market import change_of
+from whatif.splits import Window
 
 from ..markets import us, walk
 from .conftest import configuration, evaluate
@@ -89,3 +93,49 @@ def test_what_breaks_the_contract_is_a_failed_row_and_the_others_go_on(lake, mak
     assert (
         "axis 'my_axes:PriceShock' breaks its contract: change_bars of -2.0 on A gives a open" in bad["error"]
     )
+
+
+NAMES = """
+from whatif.strategies import hold, strategy
+
+@strategy(inputs={"far": "B.close", "hour": "B.close@1h", "own": "close@1h"})
+def names(i, x, p, s):
+    return hold()
+"""
+
+
+def test_what_is_changed_of_a_symbol_is_changed_where_it_is_named(lake, make_plan, shock, tmp_path) -> None:
+    (tmp_path / "names.py").write_text(NAMES)
+    a, b = walk("A", 1), walk("B", 2)
+    plan = make_plan(lake.put_bars([a, b]), ["A"], str(tmp_path / "names.py"))
+    plain = load_bars(plan, "A", "validate", configuration("c"))
+    made = load_bars(plan, "A", "validate", shocked(shock, -0.05))
+    for text, bars in (("B.close", b), ("B.close@1h", b), ("close@1h", a)):
+        old, new = (evaluate_expression(parse(text), one) for one in (plain, made))
+        late = plain.ts >= us(AT) + 3_600_000_000
+        early = plain.ts < us(AT) - 60_000_000
+        assert late.any()
+        np.testing.assert_allclose(new[late], 0.95 * old[late], rtol=1e-12)
+        assert new[early].tobytes() == old[early].tobytes()
+        if "@" not in text:
+            known = bars.ts <= plain.ts[-1]
+            assert old[-1] == bars.close[known][-1]
+
+
+def test_bars_of_a_named_symbol_end_with_the_window(lake, make_plan, tmp_path) -> None:
+    """Nothing behind the window is there to be seen, though another window has read further."""
+    (tmp_path / "names.py").write_text(NAMES)
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A"], str(tmp_path / "names.py"))
+    interval = Window("late", us("2013-10-10T13:30"), us("2013-10-11T20:00"))
+    late = WindowPlan(interval, plan.windows["validate"].periods)
+    plan = replace(plan, windows={**plan.windows, "late": late})
+    alone = load_bars(plan, "A", "validate", configuration("c"))
+    load.forget()
+    load_bars(plan, "A", "late", configuration("c"))
+    after = load_bars(plan, "A", "validate", configuration("c"))
+    assert len(after) == len(alone)
+    for place, joined in after.joined.items():
+        assert int(joined.bars.ts[-1]) < plan.windows["validate"].window.end_us
+        assert joined.bars.close.tobytes() == alone.joined[place].bars.close.tobytes()
+        assert joined.rows.tolist() == alone.joined[place].rows.tolist()
+    assert len(after.joined) == 3

@@ -108,6 +108,25 @@ def test_parameters_are_drawn_within_their_bounds_until_the_constraint_holds() -
         draw_params(bounded, np.random.default_rng(0), {"slow": 2})
 
 
+@strategy(
+    params={"n": Param(5, 2, 20)},
+    inputs={
+        "slow": "sma(close@5min, n)",
+        "far": "SPY.close",
+        "left": "minutes_to_close",
+        "last": "is_month_end",
+    },
+)
+def from_elsewhere(i, x, p, s):
+    if x.left[i] != s.minutes_to_close or x.last[i] < 0.0:
+        return target(0.0)
+    return target(3.0 if x.close[i] > x.slow[i] or x.close[i] < x.far[i] else -2.0)
+
+
+def test_inputs_from_elsewhere_are_there_and_look_at_nothing_ahead() -> None:
+    assert check_strategy(from_elsewhere, cases=12) > 6
+
+
 def test_an_ordinary_strategy_is_refused() -> None:
     import backtrader as bt
 

@@ -9,10 +9,13 @@ import pytest
 
 import whatif
 from whatif.domain import BacktestResult
-from whatif.errors import IndicatorError
+from whatif.errors import IndicatorError, RunError
 from whatif.workflow import StudyResult
 
+from ..markets import changed_after, put_bars, walk
 from .conftest import at
+
+LATER = pd.Timestamp("2024-02-01", tz="UTC")
 
 LONGER = """
 from whatif.strategies import Param, strategy, target
@@ -20,18 +23,21 @@ from whatif.strategies import Param, strategy, target
 @strategy(
     params={"n": Param(3), "size": Param(50.0)},
     inputs={"slow": "ema(close@15min, n)", "left": "minutes_to_close", "day": "day_of_week",
-            "last": "is_month_end", "before": "close@1d"},
+            "last": "is_month_end", "before": "close@1d",
+            "cross": "crossover(sma(close@5min, n), sma(close@5min, 9))"},
 )
 def longer(i, x, p, s):
     if x.left[i] != s.minutes_to_close or x.left[i] < 275.0 or x.last[i] > 0.0:
         return target(0.0)
+    if x.cross[i] < 0.0 and not i % 5:
+        return target(2.0)
     return target(p.size if x.close[i] > x.slow[i] and x.slow[i] > 0.9 * x.before[i] else -x.day[i])
 """
 
 
-def direct(location: object, strategy: Path, symbols: str, **given: object) -> BacktestResult:
+def direct(location: object, strategy: Path, names: str | tuple[str, ...], **given: object) -> BacktestResult:
     """Return a backtest of the window `validate` by one call, on bars that a notebook reads."""
-    bars = whatif.read_bars(symbols, "2013-10-04", "2013-10-10", location=location)
+    bars = whatif.read_bars(names, "2013-10-04", "2013-10-10", location=location)
     start = pd.Timestamp(at("2013-10-08T13:30"), unit="us", tz="UTC")
     costs = {"cash": 100_000.0, "commission": 0.0001}
     return whatif.backtest(bars, str(strategy), execution=costs, calendar="XNYS", start=start, **given)
@@ -73,3 +79,40 @@ def test_an_axis_of_timeframes_has_to_stay_below(go, tmp_path: Path) -> None:
         go(strategy={"name": str(path)}, axes={"timeframe": ["1min", "15min"]})
     with pytest.raises(IndicatorError, match=r"features: @20min is no multiple of 15min"):
         go(features=["close@20min"], axes={"timeframe": ["1min", "15min"]})
+
+
+FOLLOWS = """
+from whatif.strategies import Param, strategy, target
+
+@strategy(params={"n": Param(5), "size": Param(50.0)},
+          inputs={"far": "C.close", "slow": "sma(C.close, n)", "day": "C.close@15min"})
+def follows(i, x, p, s):
+    return target(p.size if x.far[i] > x.slow[i] and x.far[i] > 0.99 * x.day[i] else 0.0)
+"""
+
+
+def test_another_symbol_is_read_from_the_pin_and_not_traded(go, market, tmp_path: Path) -> None:
+    put_bars(market, [walk("C", 3, minutes=110)])
+    path = tmp_path / "follows.py"
+    path.write_text(FOLLOWS)
+    study = {"strategy": {"name": str(path)}, "axes": {"n": [4, 9]}}
+    result: StudyResult = go(**study)
+    board = result.leaderboard().set_index(["symbol", "n"])
+    assert (result.failed, set(board.index)) == (0, {(s, n) for s in ("A", "B") for n in (4, 9)})
+    for symbol, n in board.index:
+        expected = direct(market, path, (symbol, "C"), params={"n": n}, engine="backtrader", symbols=[symbol])
+        assert expected.metrics["trades"] > 3
+        assert board.loc[(symbol, n), "pnl_net"] == expected.metrics["pnl_net"]
+    assert go(**study).computed == 0
+    # other bars of the symbol that is only named are other results
+    put_bars(market, [changed_after(walk("C", 3, minutes=110), 100)], ingested_at=LATER)
+    assert go(**study).computed == 0
+    newer: StudyResult = go(latest=True, **study)
+    assert newer.computed == result.computed > 0
+
+
+def test_a_symbol_that_the_lake_does_not_have(go, tmp_path: Path) -> None:
+    path = tmp_path / "follows.py"
+    path.write_text(FOLLOWS.replace("C.close", "AA.close"))
+    with pytest.raises(RunError, match=r"inputs of the strategy, or features: AA is not in the lake"):
+        go(strategy={"name": str(path)}, axes={"n": [4]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from whatif.engines.sessions import (
     whole_days,
 )
 from whatif.engines.task import BacktestTask, check_execution, warmup_of
-from whatif.errors import EngineError
+from whatif.errors import EngineError, nearest
 from whatif.strategies import AnyStrategy, StrategySpec, resolve
 from whatif.typing import IntArray
 
@@ -52,6 +52,7 @@ def backtest(
     start: pd.Timestamp | None = None,
     warmup: int | None = None,
     overlays: Overlays | Mapping[str, object] | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> BacktestResult:
     """Run one strategy once, without Spark.
 
@@ -60,7 +61,7 @@ def backtest(
     bars : DataFrame
         Columns symbol, ts (tz-aware start of the bar), open, high, low, close, volume, and
         optionally vwap and session; further numeric columns are inputs by name (predictions,
-        features). Several symbols share one account.
+        features). Several symbols share one account, unless `symbols` says which are traded.
     strategy : str, Path, step function or class
         A built-in name, ``package.module:Name``, ``path/file.py``, what `@strategy` made, or a
         subclass of `backtrader.Strategy`.
@@ -79,6 +80,9 @@ def backtest(
         `warmup` if absent, as in a study.
     overlays : Overlays or mapping, optional
         Exits, sizing and latency laid over a step function: ``{"stop_loss": 0.01, "latency": 1}``.
+    symbols : sequence of str, optional
+        Which symbols of the frame are traded, in this order; all of them if absent. The others are there
+        for inputs that name them, such as ``SPY.close``.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def backtest(
     if isinstance(found, StrategySpec):
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
     _check_sessions(bars, calendar, laid_over)
-    market = bars_of_frame(bars, calendar, found.needs)
+    market = _traded(bars_of_frame(bars, calendar, found.needs), symbols)
     complete = found.validate(params or {})
     task = BacktestTask(
         bars=market,
@@ -116,6 +120,18 @@ def backtest(
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
     return BacktestResult(compute_metrics(run, settings, _periods(window, calendar, run.ts)), run)
+
+
+def _traded(market: list[Bars], symbols: Sequence[str] | None) -> list[Bars]:
+    """Return the bars of those symbols that are traded."""
+    if symbols is None:
+        return market
+    known = {one.symbol: one for one in market}
+    chosen = [symbols] if isinstance(symbols, str) else list(symbols)
+    for symbol in chosen:
+        if symbol not in known:
+            raise EngineError(f"symbols: the frame has no bar of {symbol!r}: {nearest(symbol, known)}")
+    return [known[symbol] for symbol in chosen]
 
 
 def _warmup(strategy: AnyStrategy, params: Mapping[str, object], given: int | None) -> int:

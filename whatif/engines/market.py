@@ -32,12 +32,13 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs
         session column. Without either, a session is a UTC date.
     needs : Needs, optional
         What expressions name of elsewhere, which the bars then come with. Longer bars are made of the
-        frame's, whose length is the usual distance between them.
+        frame's, whose length is the usual distance between them; those of other symbols are the frame's.
 
     Raises
     ------
     EngineError
-        If a column is missing or of the wrong type, ts is naive, unsorted or comes twice.
+        If a column is missing or of the wrong type, ts is naive, unsorted or comes twice; if a symbol that
+        is needed has no bar.
     CalendarError
         If the calendar is unknown, or has no session on a bar's date.
     IndicatorError
@@ -54,11 +55,20 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs
 
 def _with_needs(market: list[Bars], needs: Needs, exchange: str) -> list[Bars]:
     """Return bars with what expressions need of elsewhere."""
-    lengths = bar_lengths(market)
-    return [
-        with_needs(one, needs, Stored(one, length, length), exchange)
-        for one, length in zip(market, lengths, strict=True)
-    ]
+    stored = {
+        one.symbol: Stored(one, length, length)
+        for one, length in zip(market, bar_lengths(market), strict=True)
+    }
+
+    def other(symbol: str) -> Stored:
+        if symbol not in stored:
+            raise EngineError(
+                f"bars: an expression names {symbol}, of which the frame has no bar: "
+                f"{nearest(symbol, stored)}; put its bars into the frame"
+            )
+        return stored[symbol]
+
+    return [with_needs(one, needs, stored[one.symbol], exchange, other) for one in market]
 
 
 def _check_frame(frame: pd.DataFrame) -> None:

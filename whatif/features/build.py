@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 
 from whatif.domain import timeframe_names, timestamps
 from whatif.features.spec import LABEL_COLUMNS, FeatureSpec, features_of_symbol
+from whatif.indicators import Stored
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
-from whatif.pins import LakeLocation, Pin, find_pin, table_exists
+from whatif.pins import LakeLocation, Pin, find_pin, read_bars, table_exists
 from whatif.search import BarSlice
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
     if known is not None:
         return known
     rows = pinned_bars(spark, location, bars, spec.bars)
-    features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec), schema=table.ddl)
+    features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec, bars), schema=table.ddl)
     create_tables(spark, location, (table,))
     replace(spark, location, table, features, made_from)
     # not the newest snapshot: another run may have stored the features of other bars meanwhile
@@ -65,8 +67,17 @@ def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: Bar
     return numbered.where("nth = 1").drop("nth").withColumn("timeframe", F.lit(names[0]))
 
 
-def _per_symbol(spec: FeatureSpec) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _per_symbol(spec: FeatureSpec, bars: Pin) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    other = partial(_stored, bars, spec.bars)
+
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
-        return features_of_symbol(frame, spec)
+        return features_of_symbol(frame, spec, other)
 
     return compute
+
+
+@lru_cache(maxsize=4)
+def _stored(bars: Pin, part: BarSlice, symbol: str) -> Stored:
+    """Return the pinned bars of a symbol that features name; read once by a process."""
+    found = read_bars(bars, symbol, part.source_timeframe, part.start_us, part.end_us, part.hours)
+    return Stored(found, part.source_us, part.bar_us)

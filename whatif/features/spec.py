@@ -25,6 +25,7 @@ from whatif.indicators import (
     ArrayCache,
     Expression,
     Needs,
+    OtherBars,
     Stored,
     evaluate,
     needs_of,
@@ -212,12 +213,17 @@ def forward_vwap(bars: Bars, horizon_us: int, bar_us: int) -> tuple[FloatArray, 
     return level, level / bars.close - 1.0, end
 
 
-def features_of_symbol(frame: pd.DataFrame, spec: FeatureSpec) -> pd.DataFrame:
-    """Return the feature rows of a frame that holds one symbol's bars from the lake."""
+def features_of_symbol(
+    frame: pd.DataFrame, spec: FeatureSpec, other: OtherBars | None = None
+) -> pd.DataFrame:
+    """Return the feature rows of a frame that holds one symbol's bars from the lake.
+
+    `other` gives the bars of another symbol that a feature names.
+    """
     source = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
     own = Stored(source, spec.bars.source_us, spec.bars.bar_us)
     bars, _ = own.at(spec.bars.timeframe)
-    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange), spec)
+    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange, other), spec)
 
 
 def features_of_frame(
@@ -229,9 +235,10 @@ def features_of_frame(
     ----------
     bars : DataFrame
         As `whatif.backtest` takes them: columns symbol, ts (tz-aware start of the bar), open, high, low,
-        close, volume, and optionally vwap and session; further numeric columns are series by name.
+        close, volume, and optionally vwap and session; further numeric columns are series by name. It holds
+        the symbols that expressions name, too.
     features : sequence of str
-        Expressions such as ``sma(20)``, ``sma(vwap, 5)`` or ``minute_of_session``.
+        Expressions such as ``sma(20)``, ``ema(close@1h, 5)``, ``SPY.close`` or ``minute_of_session``.
     calendar : str, optional
         Code of an exchange such as "XNYS", whose sessions the bars belong to.
 

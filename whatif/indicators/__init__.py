@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from whatif.indicators.elsewhere import (
         TIME_SERIES,
         Needs,
+        OtherBars,
         Stored,
         check_place,
         session_minutes,
@@ -21,7 +22,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "elsewhere": "Needs Stored TIME_SERIES check_place session_minutes with_needs",
+            "elsewhere": "Needs OtherBars Stored TIME_SERIES check_place session_minutes with_needs",
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
             "registry": "INDICATORS Indicator get_indicator",
         },

@@ -1,10 +1,11 @@
-"""Inputs from elsewhere: series of time, and longer bars, put on the rows of a symbol's bars."""
+"""Inputs from elsewhere: series of time, longer bars, other symbols, put on the rows of a symbol's bars."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Needs:
         """Return whether there is anything."""
         return bool(self.times or self.places)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Symbols that they name."""
+        return frozenset(place.symbol for place in self.places if place.symbol)
+
 
 @dataclass(frozen=True, eq=False)
 class Stored:
@@ -63,7 +69,11 @@ class Stored:
         return resample(self.bars, length, self.source_us), length
 
 
-def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str) -> Bars:
+OtherBars: TypeAlias = Callable[[str], Stored]
+"""Gives the bars of another symbol, none later than the last of the rows' own; raises if there is none."""
+
+
+def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str, other: OtherBars | None = None) -> Bars:
     """Return bars with what expressions need of elsewhere.
 
     Parameters
@@ -76,6 +86,8 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str) -> Bars:
         What the bars are made of.
     exchange : str
         Code of the exchange whose sessions the bars belong to; "" where nobody knows.
+    other : callable, optional
+        Gives the bars of another symbol.
 
     Returns
     -------
@@ -91,8 +103,8 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str) -> Bars:
     Raises
     ------
     IndicatorError
-        If a timeframe is not longer than the bars, or no multiple; if the last session of a month is asked
-        for and nobody knows the exchange.
+        If a timeframe is not longer than the bars, or no multiple; if nobody gives the bars of another
+        symbol, or the last session of a month is asked for and nobody knows the exchange.
     CalendarError
         If there is no such exchange.
     """
@@ -100,7 +112,8 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str) -> Bars:
         return bars
     missing = sorted(needs.times - set(bars.inputs))
     bars = bars.with_inputs({name: TIME_SERIES[name](bars, exchange) for name in missing})
-    return replace(bars, joined={place: _joined(bars, place, own) for place in sorted(needs.places)})
+    joined = {place: _joined(bars, place, own, other) for place in sorted(needs.places)}
+    return replace(bars, joined=joined)
 
 
 def check_place(place: Place, bar_us: int) -> None:
@@ -132,9 +145,15 @@ def _named(length: int) -> str:
     return "1d" if length == DAY_US else f"{length / MINUTE_US:g}min"
 
 
-def _joined(bars: Bars, place: Place, own: Stored) -> Joined:
+def _joined(bars: Bars, place: Place, own: Stored, other: OtherBars | None) -> Joined:
     check_place(place, own.bar_us)
-    made, length = own.at(place.timeframe)
+    stored = own
+    if place.symbol:
+        if other is None:
+            raise IndicatorError(f"{bars.symbol}: the bars of {place.symbol} are not there: give them too")
+        stored = other(place.symbol)
+        check_place(place, stored.bar_us)
+    made, length = stored.at(place.timeframe)
     known = np.searchsorted(_ends(made, length), _ends(bars, own.bar_us), side="right") - 1
     return Joined(made, np.asarray(known, dtype=np.int64))
 

@@ -8,11 +8,21 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
+from keyword import iskeyword
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from whatif.domain import DAY_US, HERE, PRICE_FIELDS, Bars, Place, canonical_timeframe, timeframe_us
+from whatif.domain import (
+    DAY_US,
+    HERE,
+    PRICE_FIELDS,
+    Bars,
+    Place,
+    broken_symbol,
+    canonical_timeframe,
+    timeframe_us,
+)
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators.elsewhere import TIME_SERIES, Needs
 from whatif.indicators.registry import Indicator, get_indicator
@@ -40,8 +50,16 @@ class Series:
     place: Place = HERE
 
     def __str__(self) -> str:
-        """Return the name, and where it is of: `close@1h`."""
-        return f"{self.name}@{self.place.timeframe}" if self.place.timeframe else self.name
+        """Return the name, and where it is of: `SPY.close@1h`."""
+        symbol, timeframe = self.place
+        text = f"{_symbol_text(symbol)}.{self.name}" if symbol else self.name
+        return f"{text}@{timeframe}" if timeframe else text
+
+
+def _symbol_text(symbol: str) -> str:
+    """Return a symbol as it stands in an expression: in quotes, unless it is made of Python's names."""
+    plain = all(part.isidentifier() and not iskeyword(part) for part in symbol.split("."))
+    return symbol if plain else repr(symbol)
 
 
 @dataclass(frozen=True)
@@ -125,9 +143,11 @@ class Expression:
 
     @property
     def column(self) -> str:
-        """The name of the series as a column, such as ``sma_20`` or ``sma_vwap_20``."""
-        text = self.text.replace(", ", "_").replace("(", "_").replace("@", "_").replace(")", "")
-        return text.replace(".", "p").replace("e-", "em").replace("e+", "e")
+        """The name of the series as a column, such as ``sma_20`` or ``sma_spy_close_20``."""
+        text = self.text.replace(", ", "_").replace(")", "").replace("'", "").replace('"', "")
+        text = re.sub(r"(?<=\d)\.(?=\d)", "p", text).replace("e-", "em").replace("e+", "e")
+        text = re.sub(r"\W", "_", text, flags=re.ASCII).lower()
+        return text if text[0].isalpha() else f"of_{text}"
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -255,7 +275,8 @@ def _warmup(node: Node) -> int:
         if isinstance(number, Parameter):
             raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
     own = get_indicator(node.indicator).warmup(*node.numbers)
-    return own + max(_warmup(source) for source in node.sources)
+    rows = own + max(_warmup(source) for source in node.sources)
+    return 0 if node.place.symbol else rows
 
 
 def _history(node: Node, bar_us: int) -> int:
@@ -276,8 +297,9 @@ def parse(text: str) -> Expression:
     text : str
         A series (``vwap``) or an indicator of series and numbers (``sma(vwap, 20)``,
         ``crossover(sma(fast), sma(slow))``). In the place of a series, a name is a series of
-        the bars, of time, or an input from outside, and ``close@1h`` one of longer bars; in the place
-        of a number, a name is a strategy's parameter.
+        the bars, of time, or an input from outside; ``close@1h`` is one of longer bars, ``SPY.close``
+        one of another symbol, ``'BTC-USD'.close@1d`` both. In the place of a number, a name is a
+        strategy's parameter.
 
     Returns
     -------
@@ -330,6 +352,8 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return _parsed_call(tree, get_indicator(tree.func.id), text)
     if isinstance(tree, ast.Subscript) and (found := _timeframe(tree, text)):
         return _parsed_elsewhere(tree.value, found, text)
+    if isinstance(tree, ast.Attribute):
+        return _parsed_elsewhere(tree, "", text)
     raise IndicatorError(
         f"{text!r}: {_as_written(tree)!r} is neither a series nor an indicator; "
         "write for instance sma(vwap, 20)"
@@ -348,17 +372,41 @@ def _timeframe(tree: ast.Subscript, text: str) -> str:
 
 
 def _parsed_elsewhere(tree: ast.expr, timeframe: str, text: str) -> Series:
-    if not isinstance(tree, ast.Name):
+    if isinstance(tree, ast.Attribute):
+        name, symbol = tree.attr, _symbol(tree.value, text)
+    elif isinstance(tree, ast.Name):
+        name, symbol = tree.id, ""
+    else:
         raise IndicatorError(
             f"{shown(text)}: @{timeframe} stands behind {_as_written(tree)!r}; it belongs behind the name of "
             f"a series, as in sma(close@{timeframe}, 20)"
         )
-    if tree.id not in PRICE_FIELDS:
+    if name not in PRICE_FIELDS:
+        whose = symbol or f"{timeframe} bars"
         raise IndicatorError(
-            f"{shown(text)}: there is no series {tree.id!r} of {timeframe} bars; "
-            f"{nearest(tree.id, PRICE_FIELDS)}"
+            f"{shown(text)}: there is no series {name!r} of {whose}; {nearest(name, PRICE_FIELDS)}"
         )
-    return Series(tree.id, Place("", timeframe))
+    return Series(name, Place(symbol, timeframe))
+
+
+def _symbol(tree: ast.expr, text: str) -> str:
+    """Return the symbol that stands before a series: names with dots between them, or a text in quotes."""
+    parts: list[str] = []
+    while isinstance(tree, ast.Attribute):
+        parts.append(tree.attr)
+        tree = tree.value
+    if isinstance(tree, ast.Name):
+        symbol = ".".join([tree.id, *reversed(parts)])
+    elif isinstance(tree, ast.Constant) and isinstance(tree.value, str) and not parts:
+        symbol = tree.value
+    else:
+        raise IndicatorError(
+            f"{shown(text)}: a symbol is a name or a text in quotes: write for instance SPY.close or "
+            "'BTC-USD'.close"
+        )
+    if broken_symbol(symbol):
+        raise IndicatorError(f"{shown(text)}: the symbol {shown(symbol)} {broken_symbol(symbol)}")
+    return symbol
 
 
 def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:

@@ -82,6 +82,12 @@ class Checked:
     engine: str
     not_compiled: str = ""
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Symbols that the strategy's inputs name, or features that models learn from."""
+        features = features_needs(self.study).symbols if self.study.models else frozenset()
+        return self.strategy.needs.symbols | features
+
 
 def check_study(study: Study, runs: bool = True) -> Checked:
     """Return `study` with everything that can be known of it without its bars.

@@ -180,7 +180,7 @@ def resolve_study(
     tagged = tagged_pin(location, "bars", _tag(asked))
     bars = current_pin(location, "bars") if latest or tagged is None else tagged
     behind = "" if latest or tagged is None else _changed_since(location, bars)
-    found = survey(bars, asked, timeline)
+    found = survey(bars, asked, timeline, checked.named)
     made = {tf: _source(bars, asked, timeline, found, tf) for tf in checked.timeframes}
     slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
     features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
@@ -241,7 +241,7 @@ def _source(pin: Pin, study: Study, timeline: Timeline, found: Survey, timeframe
     """
     length = timeframe_us(timeframe)
     sources = []
-    for symbol in study.data.symbols:
+    for symbol in sorted({symbol for symbol, _ in found}):
         sources.append({tf for (s, tf) in found if s == symbol and length % timeframe_us(tf) == 0})
     common = sorted(set.intersection(*sources), key=timeframe_us, reverse=True)
     if not common:

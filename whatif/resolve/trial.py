@@ -184,10 +184,13 @@ def _bars(resolved: Resolved, timeframe: str, window: Window, history_us: int) -
     after = TRIAL_BARS * part.bar_us * _CLOCK_SHARE + 7 * DAY_US
     start = max(part.start_us, window.start_us - before)
     end = min(window.end_us, window.start_us + after)
-    symbol = resolved.study.data.symbols[0]
-    source = read_bars(resolved.bars, symbol, part.source_timeframe, start, end, part.hours)
-    own = Stored(source, part.source_us, part.bar_us)
-    bars = with_needs(own.at(part.timeframe)[0], resolved.strategy.needs, own, part.exchange)
+
+    def stored(symbol: str) -> Stored:
+        source = read_bars(resolved.bars, symbol, part.source_timeframe, start, end, part.hours)
+        return Stored(source, part.source_us, part.bar_us)
+
+    own = stored(resolved.study.data.symbols[0])
+    bars = with_needs(own.at(part.timeframe)[0], resolved.strategy.needs, own, part.exchange, stored)
     return bars.slice(0, int(np.searchsorted(bars.ts, window.start_us)) + TRIAL_BARS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
@@ -143,10 +143,11 @@ Survey = Mapping[tuple[str, str], Found]
 """What was found, by symbol and timeframe."""
 
 
-def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
+def survey(pin: Pin, study: Study, timeline: Timeline, named: Collection[str] = ()) -> Survey:
     """Count the pinned bars of the study's slice by symbol, timeframe and window.
 
-    Rows are counted as they are read, so memory holds counts and never all rows.
+    Rows are counted as they are read, so memory holds counts and never all rows. Symbols that the
+    study's expressions have `named` are counted too.
 
     Raises
     ------
@@ -156,14 +157,15 @@ def survey(pin: Pin, study: Study, timeline: Timeline) -> Survey:
         If a symbol has no bars in the slice; names the nearest one that the lake holds.
     """
     columns = ("symbol", "timeframe", "exchange", "ts")
-    terms = _terms(study, timeline)
+    symbols = dict.fromkeys((*study.data.symbols, *sorted(named)))
+    terms = _terms(study, timeline, symbols)
     edges = np.unique([edge for window in timeline.windows for edge in (window.start_us, window.end_us)])
     counts: dict[tuple[str, str], IntArray] = {}
     for batch in batches(pin, columns, all_of(*terms)):
         _check_exchange(batch, study)
         for key, count in _counted(batch, edges):
             counts[key] = counts.get(key, 0) + count
-    _check_symbols(pin, study, {symbol for symbol, _ in counts})
+    _check_symbols(pin, study, symbols, {symbol for symbol, _ in counts})
     found = {key: _found(before, edges, timeline.windows) for key, before in sorted(counts.items())}
     return _under_one_name(found, pin, terms, timeline)
 
@@ -208,7 +210,7 @@ def coverage(
         By source: bars of `timeframe` in the slice that hold a bar of the source, over all symbols.
     """
     length = timeframe_us(timeframe)
-    terms = _terms(study, timeline)
+    terms = _terms(study, timeline, study.data.symbols)
     return {source: _buckets(pin, all_of(*terms, of_timeframe(source)), length) for source in sources}
 
 
@@ -240,9 +242,9 @@ def most_bars(found: int, part: BarSlice, sessions: Schedule) -> int:
     return min(found, room)
 
 
-def _terms(study: Study, timeline: Timeline) -> list[BooleanExpression]:
-    """Return the filters of the study's slice."""
-    terms = [one_of("symbol", study.data.symbols), within("ts", timeline.start_us, timeline.end_us)]
+def _terms(study: Study, timeline: Timeline, symbols: Iterable[str]) -> list[BooleanExpression]:
+    """Return the filters of the study's slice, of some symbols."""
+    terms = [one_of("symbol", tuple(symbols)), within("ts", timeline.start_us, timeline.end_us)]
     if study.calendar.hours == "regular":
         terms.append(equal("hours", "regular"))
     return terms
@@ -287,19 +289,21 @@ def _check_exchange(batch: pa.RecordBatch, study: Study) -> None:
         )
 
 
-def _check_symbols(pin: Pin, study: Study, found: set[str]) -> None:
-    missing = [symbol for symbol in study.data.symbols if symbol not in found]
+def _check_symbols(pin: Pin, study: Study, symbols: Iterable[str], found: set[str]) -> None:
+    missing = [symbol for symbol in symbols if symbol not in found]
     if not missing:
         return
     known = symbols_of(pin)
     absent = [symbol for symbol in missing if symbol not in known]
+    traded = (absent or missing)[0] in study.data.symbols
+    where = "data.symbols" if traded else "inputs of the strategy, or features"
     if absent:
         raise RunError(
-            f"data.symbols: {absent[0]} is not in the lake: {nearest(absent[0], known)}; ingest it with "
+            f"{where}: {absent[0]} is not in the lake: {nearest(absent[0], known)}; ingest it with "
             "'whatif ingest', and if the study ran before, run it with --latest"
         )
     raise RunError(
-        f"data.symbols: {missing[0]} has no {study.calendar.session} bar from {study.data.start} to "
+        f"{where}: {missing[0]} has no {study.calendar.session} bar from {study.data.start} to "
         f"{study.data.end} in the pinned snapshot {pin.snapshot_id}: 'whatif bars' lists what there is; "
         "bars ingested since the study first ran are seen with --latest"
     )

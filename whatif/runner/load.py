@@ -74,16 +74,23 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     interval = plan.windows[window].window
     model = model_of(plan, configuration)
     part = plan.slices[configuration.timeframe]
-    key, cache = (plan.bars, part, symbol), _row_cache(plan)
-    known = cast(_Known | None, cache.find(key))
-    if known is None or known.end_us < interval.end_us:
-        known = _read(plan, part, symbol, interval.end_us, known)
-        cache.put(key, known)
+    known = _known(plan, part, symbol, interval.end_us)
     wanted = (interval, model, configuration.market)
     if wanted not in known.windows:
+        cache = _row_cache(plan)
         known = _with_window(plan, part, known, wanted, configuration.timeframe, cache.max_bytes)
-        cache.put(key, known)
+        cache.put((plan.bars, part, symbol), known)
     return known.windows[wanted]
+
+
+def _known(plan: Plan, part: BarSlice, symbol: str, end_us: int) -> _Known:
+    """Return what the process knows of a symbol, with its bars before `end_us`."""
+    key, cache = (plan.bars, part, symbol), _row_cache(plan)
+    known = cast(_Known | None, cache.find(key))
+    if known is None or known.end_us < end_us:
+        known = _read(plan, part, symbol, end_us, known)
+        cache.put(key, known)
+    return known
 
 
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
@@ -119,13 +126,11 @@ def _with_window(
     max_bytes: int,
 ) -> _Known:
     window, model, market = wanted
-    bars = known.source.slice(0, int(np.searchsorted(known.source.ts, window.end_us, "left")))
-    if market and len(bars):
-        # imported here: what is installed of others is needed by those who name it
-        from whatif.search import change_bars
 
-        bars = change_bars(market, bars)
-    own = Stored(bars, part.source_us, part.bar_us)
+    def stored(of: _Known) -> Stored:
+        return Stored(_changed(of.source, window.end_us, market), part.source_us, part.bar_us)
+
+    own = stored(known)
     bars, _ = own.at(part.timeframe)
     first, stop = window.rows(bars, part.bar_us)
     if first == stop:
@@ -136,7 +141,10 @@ def _with_window(
     bars = bars.slice(0, stop)
     computed = bars.nbytes if part.resampled or market else 0
     plain = bars.nbytes
-    bars = with_needs(bars, strategy_of(plan.strategy).needs, own, part.exchange)
+    needs = strategy_of(plan.strategy).needs
+    bars = with_needs(
+        bars, needs, own, part.exchange, lambda symbol: stored(_known(plan, part, symbol, window.end_us))
+    )
     computed += bars.nbytes - plain
     if model is not None:
         forecast = _forecast(bars, model)
@@ -146,6 +154,17 @@ def _with_window(
         known = _Known(known.source, known.end_us)
     windows = {**known.windows, wanted: bars}
     return replace(known, windows=windows, computed=known.computed + computed)
+
+
+def _changed(source: Bars, end_us: int, market: tuple[MarketChange, ...]) -> Bars:
+    """Return a symbol's bars before `end_us`, as a configuration changes them, whoever trades or names it."""
+    bars = source.slice(0, int(np.searchsorted(source.ts, end_us, "left")))
+    if market and len(bars):
+        # imported here: what is installed of others is needed by those who name it
+        from whatif.search import change_bars
+
+        bars = change_bars(market, bars)
+    return bars
 
 
 def _forecast(bars: Bars, model: ModelPin) -> np.ndarray:

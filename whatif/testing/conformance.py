@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 
-from whatif.domain import PRICE_FIELDS, Bars, Execution
+from whatif.domain import MINUTE_US, PRICE_FIELDS, Bars, Execution
 from whatif.engines import BacktestTask, EngineRun, bar_lengths, differences, run_engine
 from whatif.errors import EngineError, LookAheadError, StrategyError
 from whatif.indicators import Stored, with_needs
@@ -90,12 +91,13 @@ def check_strategy(
         given = draw_params(strategy, rng, params or {})
         market = markets[case % len(markets)] if markets else _market(rng)
         settings = executions[case % len(executions)] if executions else random_execution(rng, market.open[0])
-        market = _with_inputs(strategy, market, rng)
+        length = bar_lengths([market])[0] if markets else MINUTE_US
+        market = _with_inputs(strategy, market, rng, length)
         task = BacktestTask([market], strategy, given, settings)
         where = f"strategy {strategy.name}, seed {seed}, case {case}, {given}, {settings}"
         traded += _compare(task, engines, where)
         if case < _PERTURBED:
-            _check_past(task, engines[0], rng, where)
+            _check_past(task, engines[0], rng, where, length)
     return traded
 
 
@@ -146,15 +148,20 @@ def _market(rng: np.random.Generator) -> Bars:
     return random_bars(int(rng.integers(2**32)), n, random_shape(rng, 100.0))
 
 
-def _with_needs(strategy: AnyStrategy, bars: Bars) -> Bars:
-    """Return bars with what the strategy needs of elsewhere, made of these bars."""
-    (length,) = bar_lengths([bars])
-    return with_needs(bars, strategy.needs, Stored(bars, length, length), _ALWAYS_OPEN)
+def _with_needs(strategy: AnyStrategy, bars: Bars, length: int) -> Bars:
+    """Return bars with what the strategy needs of elsewhere: made of these, and other symbols' drawn."""
+
+    def other(symbol: str) -> Stored:
+        drawn = random_bars(crc32(symbol.encode()), len(bars), symbol=symbol)
+        prices = {name: getattr(drawn, name) for name in PRICE_FIELDS}
+        return Stored(replace(bars, symbol=symbol, **prices), length, length)
+
+    return with_needs(bars, strategy.needs, Stored(bars, length, length), _ALWAYS_OPEN, other)
 
 
-def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator) -> Bars:
+def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator, length: int) -> Bars:
     missing = sorted(strategy.external_inputs() - set(bars.inputs))
-    bars = _with_needs(strategy, bars)
+    bars = _with_needs(strategy, bars, length)
     return bars.with_inputs({name: random_series(int(rng.integers(2**32)), len(bars)) for name in missing})
 
 
@@ -172,14 +179,14 @@ def _compare(task: BacktestTask, engines: tuple[str, str], where: str) -> bool:
     return False
 
 
-def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where: str) -> None:
+def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where: str, length: int) -> None:
     """Refuse a step whose past moves when later bars are changed."""
     bars = task.bars[0]
     t = int(rng.integers(len(bars) // 2, len(bars) - 1))
     factor = np.where(np.arange(len(bars)) > t, rng.uniform(0.5, 2.0), 1.0)
     changed = replace(bars, **{name: getattr(bars, name) * factor for name in PRICE_FIELDS})
     changed = changed.with_inputs({name: values * factor for name, values in bars.inputs.items()})
-    changed = _with_needs(task.strategy, changed)
+    changed = _with_needs(task.strategy, changed, length)
     one, other = (_outcome(replace(task, bars=[market]), engine) for market in (bars, changed))
     if isinstance(one, EngineRun) and isinstance(other, EngineRun):
         until = [run.fills.row <= t for run in (one, other)]
