@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import fields, replace
 
 import numpy as np
@@ -9,14 +10,16 @@ import pandas as pd
 import pytest
 
 from whatif.calendars import make_periods, schedule
-from whatif.domain import METRIC_COLUMNS
+from whatif.domain import METRIC_COLUMNS, MINUTE_US
 from whatif.domain.metrics import account_metrics, account_of
 from whatif.engines import BacktestTask, RunInputs, arrays, run_engine
 from whatif.engines.compiled import window as window_module
 from whatif.engines.compiled.window import PreparedWindow
+from whatif.indicators import Stored, with_needs
+from whatif.indicators import evaluate as evaluate_expression
 from whatif.runner.plan import WorkItem
 from whatif.search.grid import Configuration
-from whatif.strategies import resolve
+from whatif.strategies import Param, hold, resolve, strategy
 from whatif.testing.conformance import draw_params
 from whatif.testing.orders import random_costs, random_execution
 
@@ -84,6 +87,25 @@ def test_a_row_of_a_sweep_is_that_of_a_single_run(lake, make_plan, name: str) ->
     assert not swept[[*MEASURED]].isna().all().any()
     assert (swept["trades"] > 0).mean() > 0.5
     assert (swept["orders_rejected"] > 0).any()
+
+
+@strategy(params={"n": Param(3)}, inputs={"cross": "crossover(sma(close@5min, n), sma(close@5min, 9))"})
+def crosses(i, x, p, s):
+    return hold()
+
+
+def test_what_is_of_longer_bars_is_made_there_for_many_too() -> None:
+    """A crossing of longer bars lasts for their length; one of the rows would last for a row."""
+    bars, many = walk("A", 1), [{"n": 2}, {"n": 3}]
+    bars = with_needs(bars, crosses.needs, Stored(bars, MINUTE_US, MINUTE_US), "XNYS")
+    inputs = arrays.GridInputs(crosses, bars, len(bars), None, many)
+    found, good = inputs.addresses(many, ["cross"])
+    assert good.all()
+    for address, params in zip(found[:, 0].tolist(), many, strict=True):
+        values = np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_double)), (len(bars),))
+        expected = evaluate_expression(crosses.inputs["cross"].bind(params), bars)
+        assert values.tobytes() == expected.tobytes()
+        assert np.nansum(np.abs(values)) > 100
 
 
 def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
