@@ -39,6 +39,15 @@ FORESTS = {
 
 Refused = Callable[..., str]
 
+ENTERING = """
+from whatif.strategies import buy, hold, strategy
+
+@strategy()
+def entering(i, x, p, s):
+    return buy(1.0, limit=x.low[i]) if s.size == 0.0 else hold()
+"""
+"""A step whose orders wait for a price."""
+
 
 @pytest.fixture(autouse=True)
 def _no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +155,15 @@ class TestTheStudyAlone:
         message = refused(axes={"fast": [0], "slow": [20]})
         assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
 
-    def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused) -> None:
-        message = refused(engine="compiled", data={"symbols": ["SPY", "IBM"]}, portfolio="shared")
+    def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused, tmp_path: Path) -> None:
+        (tmp_path / "entering.py").write_text(ENTERING)
+        message = refused(
+            engine="compiled",
+            strategy={"name": "entering.py"},
+            axes={},
+            data={"symbols": ["SPY", "IBM"]},
+            portfolio="shared",
+        )
         assert "engine compiled does not cover portfolio: shared" in message
         assert "use engine auto or backtrader" in message
 

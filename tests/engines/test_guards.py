@@ -111,7 +111,21 @@ def test_auto_takes_the_compiled_broker_where_it_covers_a_task(walk) -> None:
     shared = replace(task, bars=[walk(1, 90), replace(walk(2, 90), symbol="Y")])
 
     assert run_engine(task, "auto").engine == "compiled"
+    assert run_engine(shared, "auto").engine == "compiled"
+
+
+@strategy()
+def entering(i, x, p, s):
+    """Answers with orders that wait."""
+    return buy(1.0, limit=x.low[i]) if s.size == 0.0 else hold()
+
+
+def test_orders_that_wait_in_a_shared_account_are_backtraders(walk) -> None:
+    shared = BacktestTask([walk(1, 90), replace(walk(2, 90), symbol="Y")], entering, {})
+
     assert run_engine(shared, "auto").engine == "backtrader"
+    with pytest.raises(EngineError, match=r"portfolio: shared .* with entering, whose orders may wait for a"):
+        run_engine(shared, "compiled")
 
 
 @pytest.mark.parametrize(

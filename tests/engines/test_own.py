@@ -28,7 +28,7 @@ from whatif.engines import (
 )
 from whatif.errors import EngineError, PluginError
 from whatif.strategies import resolve
-from whatif.testing import check_engine, random_bars
+from whatif.testing import check_engine, order_player, random_bars
 
 
 class Mirror(Engine):
@@ -135,9 +135,10 @@ def test_one_that_knows_no_costs_is_given_none(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_study_that_leaves_the_choice_gets_one_that_comes_along() -> None:
     assert ENGINES == ("auto", "backtrader", "compiled")
-    engine, why = choose_engine("auto", resolve("sma_crossover"), shared=True)
+    engine, why = choose_engine("auto", order_player, shared=True)
     assert engine is REFERENCE
-    assert why == "portfolio: shared (several symbols in one account)"
+    assert why.startswith("portfolio: shared (several symbols in one account) with ")
+    assert choose_engine("auto", resolve("sma_crossover"), shared=True)[0].name == "compiled"
     assert choose_engine("auto", resolve("sma_crossover"))[0].name == "compiled"
 
 

@@ -24,6 +24,15 @@ class Ordinary(bt.Strategy):
     params = (("stop_loss", 0.5),)
 """
 
+ENTERING = """
+from whatif.strategies import buy, hold, strategy
+
+@strategy()
+def entering(i, x, p, s):
+    return buy(1.0, limit=x.low[i]) if s.size == 0.0 else hold()
+"""
+"""A step whose orders wait for a price."""
+
 
 def checked(folder: Path, name: str, more: str = "", symbols: str = "[SPY]"):
     (folder / "ordinary.py").write_text(ORDINARY)
@@ -121,8 +130,12 @@ def test_a_step_that_cannot_be_compiled_names_its_line(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_does_not_cover_the_study(tmp_path: Path) -> None:
+    (tmp_path / "entering.py").write_text(ENTERING)
+
     with pytest.raises(EngineError, match=r"engine compiled does not cover .*portfolio: shared"):
-        checked(tmp_path, "sma_crossover", "engine: compiled\nportfolio: shared", "[SPY, IBM]")
+        checked(tmp_path, "entering.py", "engine: compiled\nportfolio: shared", "[SPY, IBM]")
+    assert checked(tmp_path, "entering.py", "portfolio: shared", "[SPY, IBM]").engine == "backtrader"
+    assert checked(tmp_path, "sma_crossover", "portfolio: shared", "[SPY, IBM]").engine == "compiled"
 
 
 @pytest.mark.parametrize("engine", ["auto", "compiled", "backtrader"])

@@ -9,6 +9,7 @@ _ASK = "whatif.engines.compiled.asking"
 _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
+_SHARED = "whatif.engines.compiled.shared"
 
 _ARITHMETIC = (
     (
@@ -292,6 +293,59 @@ _WAITING = (
     ),
 )
 
+_SEVERAL_SYMBOLS = (
+    (
+        "value is summed in declared order",
+        "        k = book.order_met[j]\n",
+        "        k = j\n",
+    ),
+    (
+        "a look at a position does not count",
+        "if asked.code not in (HOLD, BUY, SELL):",
+        "if asked.order != 0.0 and asked.code not in (HOLD, BUY, SELL):",
+    ),
+    (
+        "a buy counts as a look at the position",
+        "if asked.code not in (HOLD, BUY, SELL):",
+        "if asked.code != HOLD:",
+    ),
+    ("the check looks at no position", "        meet(book, symbol)\n", ""),
+    ("a fill looks at no position", "        meet(book, k)\n        before", "        before"),
+    (
+        "an order fills on the bar that made it",
+        "if not broker.coc and i <= book.order_made[q]:",
+        "if not broker.coc and i < book.order_made[q]:",
+    ),
+    (
+        "an order at the close waits for its symbol's bar",
+        "if not broker.coc and i <= book.order_made[q]:",
+        "if i <= book.order_made[q]:",
+    ),
+    (
+        "what a refused order leaves is forgotten",
+        "            rejected += 1\n            book.pending[symbol] -= 1\n",
+        "            rejected += 1\n            cash = 1e300\n            book.pending[symbol] -= 1\n",
+    ),
+    ("orders are not counted as pending", "    book.pending[symbol] += 1\n", ""),
+    (
+        "an order stays pending when it is filled",
+        "            rejected += 1 if refused else 0\n            book.pending[k] -= 1\n",
+        "            rejected += 1 if refused else 0\n",
+    ),
+    ("the rest of an order is dropped", "if rest != 0.0 and not refused:", "if False and not refused:"),
+    (
+        "value without a detour",
+        "            total = total + (value - profit)\n",
+        "            total = total + value - profit\n",
+    ),
+    (
+        "cash that shorts cost is no value",
+        "        if not costs[2]:\n            value = abs(value)\n",
+        "",
+    ),
+    ("a bar is there a row late", "following + 1)[following] == now", "following + 1)[following] < now"),
+)
+
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
@@ -299,5 +353,6 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
     *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
+    *(Mutation(name, _SHARED, old, new) for name, old, new in _SEVERAL_SYMBOLS),
 )
 """Changes of the compiled broker."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from whatif.engines.sessions import date_of
     from whatif.engines.task import BacktestTask, WindowInputs, check_execution
-    from whatif.engines.timeline import bar_lengths
+    from whatif.engines.timeline import account_rows, bar_lengths
 
 __getattr__, __dir__, __all__ = door(
     __name__,
@@ -39,6 +39,6 @@ __getattr__, __dir__, __all__ = door(
         "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",
         "sessions": "date_of",
         "task": "BacktestTask WindowInputs check_execution",
-        "timeline": "bar_lengths",
+        "timeline": "account_rows bar_lengths",
     },
 )

@@ -202,6 +202,29 @@ class Engine(ABC):
             return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
         return reasons
 
+    def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:
+        """Return in words what of a configuration the engine does not cover; empty if it can run it.
+
+        Parameters
+        ----------
+        given : RunInputs
+            The configuration.
+        shared : bool
+            Whether several symbols share an account.
+        """
+        reasons = []
+        if given.execution.costs is not None and not self.takes_costs:
+            reasons.append("execution: costs")
+        if given.overlays.exit_orders and self.order_fields is None:
+            reasons.append("overlays whose orders wait at the broker")
+        return reasons
+
+    def reasons_against_task(self, task: BacktestTask) -> list[str]:
+        """Return what of a task the engine does not cover; empty if it can run it."""
+        shared = len(task.bars) > 1
+        given = RunInputs(task.params, task.execution, task.overlays)
+        return [*self.reasons_against(task.strategy, shared), *self.unsupported_settings(given, shared)]
+
     def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
         """Make ready what running a strategy needs, before any bar is there.
 
@@ -218,6 +241,16 @@ class Engine(ABC):
             If it cannot be run after all; the line is named.
         """
         return
+
+    def prepare_shared(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
+        """Do as `prepare` for an account of several symbols.
+
+        Raises
+        ------
+        UnsupportedStepError
+            As `prepare`.
+        """
+        self.prepare(strategy, kinds)
 
     def open(self, window: WindowInputs) -> Measure:
         """Make a window ready, and return what runs a configuration in it.
@@ -257,10 +290,7 @@ class Engine(ABC):
         EngineError
             Whatever the engine refuses; also if what comes of it does not cover the window.
         """
-        reasons = self.reasons_against(task.strategy, len(task.bars) > 1)
-        if task.execution.costs is not None and not self.takes_costs:
-            reasons = [*reasons, "execution: costs"]
-        self.refuse(reasons)
+        self.refuse(self.reasons_against_task(task))
         found = self.run(task, cache)
         check_run(self.name, task, found)
         return found

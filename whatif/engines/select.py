@@ -53,7 +53,11 @@ def get_engine(name: str) -> Engine:
 
 
 def choose_engine(
-    name: str, strategy: AnyStrategy, shared: bool = False, kinds: Iterable[RunInputs] = ()
+    name: str,
+    strategy: AnyStrategy,
+    shared: bool = False,
+    kinds: Iterable[RunInputs] = (),
+    prepares: bool = True,
 ) -> tuple[Engine, str]:
     """Return the engine that runs a strategy, and why not one before it if the choice was left.
 
@@ -66,30 +70,42 @@ def choose_engine(
     shared : bool
         Whether several symbols share an account.
     kinds : iterable of RunInputs
-        One configuration of each kind that the engine has to make something ready for.
+        One configuration of each kind that the engine has to cover, and to make something ready for.
+    prepares : bool
+        Whether it makes that ready now.
 
     Raises
     ------
     EngineError
         If the engine that was named does not cover the strategy.
     """
+    asked = tuple(kinds)
+    made = asked if prepares else ()
     if name != AUTO:
         engine = get_engine(name)
-        engine.refuse(engine.reasons_against(strategy, shared))
-        engine.prepare(strategy, kinds)
+        engine.refuse(_reasons_against(engine, strategy, shared, asked))
+        (engine.prepare_shared if shared else engine.prepare)(strategy, made)
         return engine, ""
     against: list[str] = []
     for engine in _AUTOMATIC:
-        reasons = engine.reasons_against(strategy, shared)
+        reasons = _reasons_against(engine, strategy, shared, asked)
         if not reasons:
             try:
-                engine.prepare(strategy, kinds)
+                (engine.prepare_shared if shared else engine.prepare)(strategy, made)
             except UnsupportedStepError as error:
                 reasons = [str(error)]
             else:
                 break
         against += reasons
     return engine, "; ".join(against)
+
+
+def _reasons_against(
+    engine: Engine, strategy: AnyStrategy, shared: bool, kinds: Iterable[RunInputs]
+) -> list[str]:
+    """Return what of a strategy and its configurations an engine does not cover, each thing once."""
+    of_settings = [reason for given in kinds for reason in engine.unsupported_settings(given, shared)]
+    return [*engine.reasons_against(strategy, shared), *dict.fromkeys(of_settings)]
 
 
 def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None = None) -> EngineRun:
@@ -103,7 +119,7 @@ def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None 
     if engine != AUTO:
         return get_engine(engine).checked_run(task, cache)
     for tried in _AUTOMATIC[:-1]:
-        if not tried.reasons_against(task.strategy, len(task.bars) > 1):
+        if not tried.reasons_against_task(task):
             try:
                 return tried.checked_run(task, cache)
             except UnsupportedStepError:

@@ -91,6 +91,54 @@ def merge(bars: list[Bars], ranges: list[tuple[int, int]], bar_us: int | None = 
     return Timeline(ts, tuple(rows_of), tuple(fresh_of))
 
 
+def rows_of(
+    bars: list[Bars], ranges: list[tuple[int, int]], bar_us: int | None = None
+) -> tuple[IntArray, list[IntArray]]:
+    """Return the timestamps of the rows of `merge`, (m,), and those that each symbol's bars stand on, (n,).
+
+    Parameters
+    ----------
+    bars, ranges, bar_us
+        As `merge` takes them.
+    """
+    stamps = bar_rows(bars, bar_lengths(bars, bar_us))
+    ts = np.empty(0, dtype=np.int64)
+    for own, (first, stop) in zip(stamps, ranges, strict=True):
+        # symbols that have bars together are most, and need no room
+        if not np.array_equal(own[first:stop], ts):
+            ts = np.union1d(ts, own[first:stop]) if len(ts) else own[first:stop]
+    return ts, stamps
+
+
+def account_rows(
+    bars: list[Bars], ranges: list[tuple[int, int]], bar_us: int | None = None
+) -> tuple[IntArray, Iterator[FloatArray]]:
+    """Return the timestamps of the rows of `merge`, (m,), and each symbol's last close on them, (m,).
+
+    Parameters
+    ----------
+    bars, ranges, bar_us
+        As `merge` takes them.
+
+    Returns
+    -------
+    ts : int64 array (m,)
+        Timestamps.
+    closes : iterator of float64 array (m,)
+        Made one by one: NaN before the symbol's first bar.
+    """
+    ts, stamps = rows_of(bars, ranges, bar_us)
+
+    def closes() -> Iterator[FloatArray]:
+        for one, own, (first, stop) in zip(bars, stamps, ranges, strict=True):
+            last = np.searchsorted(own[first:stop], ts, side="right") - 1
+            close = np.full(len(ts), np.nan)
+            close[last >= 0] = one.close[last[last >= 0] + first]
+            yield close
+
+    return ts, closes()
+
+
 def bar_lengths(bars: list[Bars], bar_us: int | None = None) -> list[int]:
     """Return the length of each symbol's bars in microseconds: `bar_us`, or what its own spacing says.
 

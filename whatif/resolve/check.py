@@ -157,7 +157,7 @@ def _choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, prepares: bo
         If the study asks for an engine that does not cover it.
     """
     shared = study.portfolio == "shared" and len(study.data.symbols) > 1
-    engine, reason = choose_engine(study.engine, strategy, shared, _kinds(grid) if prepares else ())
+    engine, reason = choose_engine(study.engine, strategy, shared, _kinds(grid), prepares)
     return engine.name, reason
 
 
@@ -166,7 +166,8 @@ def _kinds(grid: Grid) -> Iterator[RunInputs]:
     seen: set[tuple[object, ...]] = set()
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
-        kind = (configuration.overlays.is_on, configuration.overlays.exit_orders, texts)
+        overlays, charged = configuration.overlays, configuration.execution.costs is not None
+        kind = (overlays.is_on, overlays.exit_orders, charged, texts)
         if kind not in seen:
             seen.add(kind)
             yield RunInputs(configuration.params, configuration.execution, configuration.overlays)

@@ -17,6 +17,7 @@ from whatif.engines import (
     MeasureRuns,
     RunInputs,
     WindowInputs,
+    account_rows,
     get_engine,
 )
 from whatif.errors import MachineError, out_of_memory
@@ -24,7 +25,7 @@ from whatif.runner.load import array_store, forget, load_bars, renew, strategy_o
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
-from whatif.stats import BuyAndHold, FirstBar, Holding, buy_and_hold
+from whatif.stats import BuyAndHold, FirstBar, Holding, buy_and_hold, hold_shares
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -143,9 +144,14 @@ class Sweep:
 
     def _held(self, key: Any, window: WindowInputs, execution: Execution) -> BuyAndHold:
         if (key, execution) not in self._holdings:
-            (bars,) = window.bars
-            rows = window.task(RunInputs()).rows(bars)
-            self._holdings[key, execution] = _held(bars, rows, execution, window.periods)
+            ranges = [window.task(RunInputs()).rows(one) for one in window.bars]
+            if len(window.bars) > 1:
+                ts, closes = account_rows(list(window.bars), ranges, window.bar_us)
+                held = hold_shares(ts, closes, window.bars, execution, window.periods)
+            else:
+                held = _held(window.bars[0], ranges[0], execution, window.periods)
+            # of many, only figures are kept
+            self._holdings[key, execution] = replace(held, equity=np.empty(0))
         return self._holdings[key, execution]
 
 

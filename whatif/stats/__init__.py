@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.stats.benchmark import BuyAndHold, FirstBar, Holding, buy_and_hold
+    from whatif.stats.benchmark import BuyAndHold, FirstBar, Holding, buy_and_hold, hold_shares
     from whatif.stats.bootstrap import Interval, difference_interval, objective_interval
     from whatif.stats.evidence import Evidence, Thresholds
     from whatif.stats.measures import measure, net_exposure, over_market, usable_objective
@@ -48,7 +48,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "benchmark": "BuyAndHold FirstBar Holding buy_and_hold",
+            "benchmark": "BuyAndHold FirstBar Holding buy_and_hold hold_shares",
             "bootstrap": "Interval difference_interval objective_interval",
             "evidence": "Evidence Thresholds",
             "measures": "measure net_exposure over_market usable_objective",

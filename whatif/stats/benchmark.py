@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -230,16 +230,36 @@ def buy_and_hold(run: EngineRun, bars: Sequence[Bars], execution: Execution, per
             contracts[0],
         )
         return replace(held.at(1.0), equity=held.equity(1.0))
-    return _several(run, bars, execution, periods)
+    return hold_shares(run.ts, run.close, bars, execution, periods, contracts)
 
 
-def _several(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods: Periods) -> BuyAndHold:
-    equity = np.full(len(run.ts), execution.cash)
-    for k, one in enumerate(bars):
-        if np.isfinite(run.close[k]).any():
-            equity += _gain(one, run, k, execution.cash / len(bars), execution)
+def hold_shares(
+    ts: IntArray,
+    closes: Iterable[FloatArray],
+    bars: Sequence[Bars],
+    execution: Execution,
+    periods: Periods,
+    contracts: Sequence[Contract | None] = (),
+) -> BuyAndHold:
+    """Return what several symbols give that are bought with equal shares of the cash, see `buy_and_hold`.
+
+    Parameters
+    ----------
+    ts : int64 array (m,)
+        Rows of the account, see `whatif.domain.EngineRun`.
+    closes : iterable of float64 array (m,)
+        Each symbol's last close; NaN before its first bar.
+    bars, execution, periods
+        As `buy_and_hold` takes them.
+    contracts : sequence of Contract or None
+        One for each symbol, where that is not the execution's matter.
+    """
+    equity = np.full(len(ts), execution.cash)
+    for one, close, contract in zip(bars, closes, contracts or (None,) * len(bars), strict=True):
+        if np.isfinite(close).any():
+            equity += _gain(one, ts, close, execution.cash / len(bars), execution, contract)
     levels, returns = np.empty(len(periods) + 1), np.empty(len(periods))
-    pick_levels(equity, period_rows(run.ts, periods), execution.cash, levels)
+    pick_levels(equity, period_rows(ts, periods), execution.cash, levels)
     level_returns(levels, returns)
     return BuyAndHold(
         weight=1.0,
@@ -251,15 +271,21 @@ def _several(run: EngineRun, bars: Sequence[Bars], execution: Execution, periods
     )
 
 
-def _gain(bars: Bars, run: EngineRun, k: int, invested: float, execution: Execution) -> FloatArray:
+def _gain(
+    bars: Bars,
+    ts: IntArray,
+    close: FloatArray,
+    invested: float,
+    execution: Execution,
+    contract: Contract | None,
+) -> FloatArray:
     """Profit at each bar's close of `invested` money put into one symbol, (m,)."""
-    known = np.isfinite(run.close[k])
+    known = np.isfinite(close)
     # a bar that is longer than others stands on a later row than it starts on
-    row = int(np.searchsorted(bars.ts, run.ts[int(np.flatnonzero(known)[0])], side="right")) - 1
-    contract = run.contracts[k] if run.contracts else None
+    row = int(np.searchsorted(bars.ts, ts[int(np.flatnonzero(known)[0])], side="right")) - 1
     units, cost, fee = bought(invested, FirstBar.of(bars, row), execution, contract)
-    gain = np.zeros(len(run.ts))
-    gain[known] = units * run.close[k, known] - cost - fee
+    gain = np.zeros(len(ts))
+    gain[known] = units * close[known] - cost - fee
     return gain
 
 

@@ -14,7 +14,7 @@ from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
 from whatif.testing.order_kinds import random_order_case
-from whatif.testing.orders import random_case, scripted, state_reader, with_costs
+from whatif.testing.orders import random_case, random_shared_case, scripted, state_reader, with_costs
 
 
 def check_engine(engine: str, cases: int = 50) -> None:
@@ -72,6 +72,12 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(with_costs(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
             yield f"with_costs({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
+    for seed in range(cases):
+        shared = random_shared_case(seed).task(state_reader if seed % 2 else scripted)
+        if not found.unsupported(shared.strategy, shared=True):
+            different = task_differences(shared, REFERENCE.name, engine)
+            if different:
+                yield f"random_shared_case({seed}): {'; '.join(different)}"
     for seed in range(cases // 10):
         yield from _opened_differently(found, seed)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import Bars, Costs, Execution, costs_from
+from whatif.domain import Bars, Costs, Execution, Overlays, costs_from
 from whatif.engines import BacktestTask
 from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, StrategySpec, strategy
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape
@@ -298,6 +298,75 @@ def random_case(seed: int, max_bars: int = 80) -> Case:
         random_script(seed + 1, n),
         random_execution(rng, price),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class SharedCase:
+    """An account of several markets, with what is asked of the broker on each bar of each.
+
+    Attributes
+    ----------
+    bars : tuple of Bars
+        The markets, with the script of each as its inputs.
+    execution : Execution
+        The broker's settings.
+    overlays : Overlays
+        What lies over the step.
+    start : int
+        First instant of the window.
+    """
+
+    bars: tuple[Bars, ...]
+    execution: Execution
+    overlays: Overlays
+    start: int
+
+    def task(self, step: StrategySpec = scripted) -> BacktestTask:
+        """Return the task in which `step` plays the scripts."""
+        return BacktestTask(self.bars, step, {}, self.execution, self.start, overlays=self.overlays)
+
+
+def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> SharedCase:
+    """Return an account of several markets, the same for the same seed.
+
+    Bars begin late, stop, have gaps, are longer than others', or stand between them.
+    """
+    rng = np.random.default_rng([seed, 4])
+    price = float(rng.choice(PRICES))
+    n = int(rng.integers(2, max_bars + 1))
+    markets_ = []
+    for k in range(int(rng.integers(2, max_symbols + 1))):
+        whole = random_bars(int(rng.integers(2**32)), n, random_shape(rng, price), "ABCDE"[k])
+        bars = _ragged(whole, rng)
+        markets_.append(random_script(int(rng.integers(2**32)), len(bars)).on(bars))
+    overlays = Overlays()
+    if rng.random() < 0.3:
+        overlays = Overlays(
+            stop_loss=float(rng.choice([0.001, 0.02])),
+            percent_of_equity=0.4 if rng.random() < 0.5 else None,
+            latency=int(rng.integers(0, 3)),
+        )
+    every = np.unique(np.concatenate([one.ts for one in markets_]))
+    # all of them have a bar from there on
+    latest = min(int(one.ts[-1]) for one in markets_)
+    start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
+    return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+def _ragged(bars: Bars, rng: np.random.Generator) -> Bars:
+    """Return bars of which some are left out: at an end, in between, or all but each third."""
+    n, kind = len(bars), rng.choice(["whole", "late", "ends", "gaps", "odd", "third"])
+    rows = np.arange(n)
+    if kind == "late":
+        rows = rows[int(rng.integers(0, n)) :]
+    elif kind == "ends":
+        rows = rows[: int(rng.integers(1, n + 1))]
+    elif kind == "gaps":
+        rows = rows[rng.random(n) < 0.6]
+    elif kind == "third":
+        rows = rows[::3]
+    found = bars.take(rows if len(rows) else np.arange(1))
+    return replace(found, ts=found.ts + 30_000_000) if kind == "odd" else found
 
 
 def cases(max_bars: int = 80) -> st.SearchStrategy[Case]:

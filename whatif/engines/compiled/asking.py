@@ -31,6 +31,7 @@ from whatif.engines.compiled.calling import (
 from whatif.engines.compiled.step_placeholder import (
     ORDERS,
     OVERLAID,
+    SHARED,
     State,
     arrays_of,
     params_of,
@@ -75,12 +76,14 @@ def ask_step_python(
         The configuration's place in the columns of parameters, where the addresses of its series lie, and
         the places of `whatif.engines.compiled.calling`; its settings.
     account, value, waiting : Account, float, int
-        After the fills of row `begin`; its worth while it holds nothing; the step's orders that wait.
+        After the fills of row `begin`; its worth while it holds nothing (of several symbols: on this row);
+        the step's orders that wait.
 
     Returns
     -------
     Asked
-        The row that was asked last, and what came of it there.
+        The row that was asked last, and what came of it there; of several symbols also an answer that asks
+        for no order, which counts as a look at the position.
     """
     places = whole_at(places_at, PLACES)
     series = series_of(series_at, places[STOP])
@@ -94,7 +97,7 @@ def ask_step_python(
     for i in range(max(begin, lookback), halt):
         now, close = value, x.close[i]
         if size != 0.0:
-            now = account_value(cash, size, price, close, costs)
+            now = value if SHARED else account_value(cash, size, price, close, costs)
             held = i - opened_row
         state = State(size, price, held, cash, now, waiting, minutes[i], ends[i], scratch, desk)
         if ORDERS:
@@ -124,7 +127,7 @@ def ask_step_python(
         order = order_size(code, amount, size, price, now, close, costs)
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
-        if order != 0.0:
+        if order != 0.0 or SHARED:
             desk[0], desk[1] = code, amount
             return Asked(i, 0, 1 if ORDERS else code, amount, order)
     return Asked(halt - 1, 0, HOLD, 0.0, 0.0)

@@ -6,18 +6,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.domain import EngineRun
+from whatif.domain import EngineRun, Periods
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs
 from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
 from whatif.indicators import ArrayCache
 from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
 
 if TYPE_CHECKING:
+    from whatif.engines.compiled.shared_window import SharedWindow
     from whatif.engines.compiled.window import PreparedWindow
+
+_SHARED = "portfolio: shared (several symbols in one account)"
 
 
 class CompiledEngine(Engine):
-    """What Backtrader's broker does with a step's orders on one symbol, in machine code."""
+    """What Backtrader's broker does with a step's orders, in machine code."""
 
     name = "compiled"
     reuses_windows = True
@@ -30,12 +33,21 @@ class CompiledEngine(Engine):
         return 50_000_000.0
 
     def unsupported(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
-        """Return why it cannot run a strategy: no step function, or an account of several symbols."""
+        """Return why it cannot run a strategy: no step function, or orders that wait in a shared account."""
         reasons = []
         if not isinstance(strategy, StrategySpec):
             reasons.append(f"{strategy.name} is an ordinary backtrader.Strategy, not a step function")
-        if shared:
-            reasons.append("portfolio: shared (several symbols in one account)")
+        elif shared and strategy.answers_orders:
+            reasons.append(f"{_SHARED} with {strategy.name}, whose orders may wait for a price")
+        return reasons
+
+    def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:
+        """Return what of a configuration it does not cover: of a shared account, costs and exits that wait."""
+        reasons = super().unsupported_settings(given, shared)
+        if shared and given.execution.costs is not None:
+            reasons.append(f"{_SHARED} with execution: costs")
+        if shared and given.overlays.exit_orders:
+            reasons.append(f"{_SHARED} with overlays whose orders wait at the broker")
         return reasons
 
     def load(self) -> None:
@@ -68,8 +80,25 @@ class CompiledEngine(Engine):
         for given in asked:
             compile_ahead(strategy, given.params, given.overlays)
 
+    def prepare_shared(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
+        """Compile a strategy's kernels for one symbol, on which it is tried, and for several.
+
+        Raises
+        ------
+        UnsupportedStepError, EngineError
+            As `prepare`.
+        """
+        assert isinstance(strategy, StrategySpec)
+        asked = list(kinds)
+        self.prepare(strategy, asked)
+        if asked:
+            from whatif.engines.compiled.shared_window import compile_shared_ahead
+
+            for given in asked:
+                compile_shared_ahead(strategy, given.params, given.overlays)
+
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
-        """Run one task, of one symbol.
+        """Run one task, of one symbol or of several that share an account.
 
         Raises
         ------
@@ -83,12 +112,15 @@ class CompiledEngine(Engine):
         from whatif.engines.compiled.window import PreparedWindow
 
         check_task(task)
-        self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
+        self.refuse(self.reasons_against_task(task))
         assert isinstance(task.strategy, StrategySpec)
+        given = RunInputs(task.params, task.execution, task.overlays)
         first, stop = task.rows(task.bars[0])
-        prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
         try:
-            found = prepared.run(RunInputs(task.params, task.execution, task.overlays), series=True)
+            if len(task.bars) > 1:
+                return _shared_window(task, task.strategy, cache=cache).engine_run(given)
+            prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
+            found = prepared.run(given, series=True)
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
             run_steps(task, task.strategy, cache)
@@ -111,6 +143,7 @@ class CompiledEngine(Engine):
 
         def measure(given: RunInputs) -> Measured:
             check_cheating(prepared.spec, given.execution)
+            self.refuse(self.unsupported_settings(given, len(window.bars) > 1))
             try:
                 return prepared.measure(given)
             except StepRaisedError:
@@ -130,7 +163,7 @@ class CompiledEngine(Engine):
         """
         return self._prepared(window).measure_runs
 
-    def _prepared(self, window: WindowInputs) -> PreparedWindow:
+    def _prepared(self, window: WindowInputs) -> PreparedWindow | SharedWindow:
         from whatif.engines.compiled.window import PreparedWindow
 
         task = window.task(RunInputs())
@@ -138,4 +171,18 @@ class CompiledEngine(Engine):
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)
+        if len(task.bars) > 1:
+            return _shared_window(task, spec, window.periods, window.cache)
         return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.grid)
+
+
+def _shared_window(
+    task: BacktestTask,
+    spec: StrategySpec,
+    periods: Periods | None = None,
+    cache: ArrayCache | None = None,
+) -> SharedWindow:
+    from whatif.engines.compiled.shared_window import SharedWindow
+
+    ranges = [task.rows(bars) for bars in task.bars]
+    return SharedWindow(spec, task.bars, ranges, task.bar_us, periods, cache)

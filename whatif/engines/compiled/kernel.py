@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _IMPORT = """from whatif.engines.compiled.step_placeholder import (
     ORDERS,
     OVERLAID,
+    SHARED,
     State,
     arrays_of,
     params_of,
@@ -103,10 +104,19 @@ class Identified:
     spec: StrategySpec = field(compare=False)
 
 
-def kernel_of(strategy: Identified, params: Mapping[str, object], overlays: Overlays) -> Kernel:
+def kernel_of(
+    strategy: Identified, params: Mapping[str, object], overlays: Overlays, shared: bool = False
+) -> Kernel:
     """Return the kernel of a strategy; of parameters that are text there is one for each value.
 
     All overlays make one kernel, but for those whose exits wait at the broker, which make another one.
+
+    Parameters
+    ----------
+    strategy, params, overlays
+        What it is made for.
+    shared : bool
+        Whether the account is one of several symbols.
 
     Raises
     ------
@@ -114,14 +124,16 @@ def kernel_of(strategy: Identified, params: Mapping[str, object], overlays: Over
         If no folder can be written to.
     """
     orders = strategy.spec.answers_orders or overlays.exit_orders
-    return _kernel(strategy, kinds_of(params), overlays.is_on, orders)
+    return _kernel(strategy, kinds_of(params), overlays.is_on, orders, shared)
 
 
 @functools.lru_cache(maxsize=256)
-def _kernel(strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool, orders: bool) -> Kernel:
+def _kernel(
+    strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool, orders: bool, shared: bool
+) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
-    text = kernel_text(series, dict(kinds), overlaid, orders)
+    text = kernel_text(series, dict(kinds), overlaid, orders, shared)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
@@ -142,7 +154,9 @@ def _text_of(text: str, lean: bool) -> str:
     return text if lean else text.replace("jit_lean", "jit").replace("inlinable_lean", "inlinable")
 
 
-def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: bool, orders: bool) -> str:
+def kernel_text(
+    series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: bool, orders: bool, shared: bool = False
+) -> str:
     """Return the source of a kernel's module, all but its step, which may answer with `orders`.
 
     Parameters
@@ -151,8 +165,9 @@ def kernel_text(series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: boo
         What the step reads as ``x.name``.
     kinds : mapping of str to type or str
         Type of each parameter; of one that is text, its value.
-    overlaid, orders : bool
-        Whether there are overlays, and whether the step may answer with an `Order`.
+    overlaid, orders, shared : bool
+        Whether there are overlays, whether the step may answer with an `Order`, and whether several symbols
+        share the account.
     """
     numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
@@ -172,6 +187,7 @@ from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
+SHARED = {shared}
 State = namedtuple("State", {step_placeholder.State._fields!r})
 Arrays = namedtuple("Arrays", {series!r})
 Params = namedtuple("Params", {tuple(kinds)!r})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from whatif.domain import (
@@ -39,6 +42,9 @@ from whatif.engines.compiled.book import (
     Outcomes,
 )
 from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from whatif.engines.compiled.shared import SharedBook
 
 FIGURES = 8
 """Numbers of a run: what `whatif.domain.figures` returns, and its closed round trips."""
@@ -180,10 +186,26 @@ class RunsMeasure:
 
 def measure_one(outcomes: Outcomes, book: Book, bars: int) -> Measured:
     """Return what the metrics need to know of the one run in a book, over so many bars."""
-    counts, money = outcomes.counts[0].tolist(), outcomes.money[0].tolist()
-    count = counts[FILLS]
+    count = int(outcomes.counts[0, FILLS])
     fees, values, net = (np.empty(count) for _ in range(3))
     closed = write_executed(book.row, book.executions, 0, count, np.empty((8, count)), fees, values, net)
+    return _measured(outcomes, fees, values, net[:closed], bars)
+
+
+def measure_account(outcomes: Outcomes, book: SharedBook, symbols: int, bars: int) -> Measured:
+    """Do as `measure_one` for an account of several symbols."""
+    count = int(outcomes.counts[0, FILLS])
+    fees, values, net = (np.empty(count) for _ in range(3))
+    room = np.empty(symbols + 2 * count, dtype=np.int64), np.empty((7, count)), np.empty((8, count))
+    made = book.row, book.symbol, book.executions
+    closed = write_profits(symbols, *made, 0, count, *room, fees, values, net)
+    return _measured(outcomes, fees, values, net[:closed], bars)
+
+
+def _measured(
+    outcomes: Outcomes, fees: FloatArray, values: FloatArray, net: FloatArray, bars: int
+) -> Measured:
+    counts, money = outcomes.counts[0].tolist(), outcomes.money[0].tolist()
     returns = np.empty(outcomes.levels.shape[1] - 1)
     level_returns(outcomes.levels[0], returns)
     account = Account(
@@ -196,10 +218,175 @@ def measure_one(outcomes: Outcomes, book: Book, bars: int) -> Measured:
         bars_held=counts[BARS_HELD],
         fees=fees,
         values=values,
-        net=net[:closed],
+        net=net,
         open_at_end=money[SIZE] != 0.0,
     )
     return Measured(account, counts[REJECTED])
+
+
+def write_profits_python(
+    symbols: int,
+    row: IntArray,
+    symbol: IntArray,
+    executions: FloatArray,
+    begin: int,
+    count: int,
+    whole: IntArray,
+    own: FloatArray,
+    trips: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    net: FloatArray,
+) -> int:
+    """Do as `write_executed` for executions of several symbols; return how many round trips were closed.
+
+    Parameters
+    ----------
+    symbols : int
+        How many symbols there are, k.
+    row, symbol, executions : int64 arrays (f,) and float64 array (6, f)
+        `count` executions are read, from place `begin` on.
+    whole, own, trips : int64 array (k + 2 r,), float64 arrays (7, r) and (8, r)
+        Room for at least `count` of them.
+    fees, values, net : float64 arrays (r,)
+        Written to, as by `write_executed`.
+    """
+    ends = whole[:symbols]
+    places, rows = whole[symbols : symbols + count], whole[symbols + count : symbols + 2 * count]
+    for s in range(symbols):
+        ends[s] = 0
+    for k in range(count):
+        at = begin + k
+        fees[k] = executions[3, at] + executions[4, at]
+        values[k] = abs((executions[0, at] + executions[1, at]) * executions[2, at])
+        own[6, k] = math.nan
+        ends[symbol[at]] += 1
+    for s in range(1, symbols):
+        ends[s] += ends[s - 1]
+    # one symbol after the other, each in the order of its executions
+    for k in range(count - 1, -1, -1):
+        ends[symbol[begin + k]] -= 1
+        places[ends[symbol[begin + k]]] = k
+    for s in range(symbols):
+        first, stop = ends[s], ends[s + 1] if s + 1 < symbols else count
+        for j in range(first, stop):
+            rows[j] = row[begin + places[j]]
+            for field in range(6):
+                own[field, j] = executions[field, begin + places[j]]
+        closed = write_trips(rows[first:stop], own[:6, first:stop], stop - first, trips)
+        for j in range(closed):
+            own[6, places[first + int(trips[0, j])]] = trips[7, j]
+    found = 0
+    for k in range(count):
+        # NaN where the execution closed none
+        if own[6, k] == own[6, k]:
+            net[found] = own[6, k]
+            found += 1
+    return found
+
+
+write_profits = jit_lean(write_profits_python)
+
+
+def measure_accounts_python(
+    begin: int,
+    end: int,
+    symbols: int,
+    counts: IntArray,
+    levels: FloatArray,
+    row: IntArray,
+    symbol: IntArray,
+    executions: FloatArray,
+    per_year: float,
+    two: float,
+    whole: IntArray,
+    own: FloatArray,
+    trips: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    net: FloatArray,
+    part: FloatArray,
+    partials: FloatArray,
+    returns: FloatArray,
+    measured: FloatArray,
+) -> None:
+    """Do as `measure_runs_python` for accounts of several symbols."""
+    used = 0
+    for run in range(begin, end):
+        if counts[run, FAILED] != 0:
+            continue
+        count = counts[run, FILLS]
+        write_returns(levels[run], returns[run])
+        closed = write_profits(
+            symbols, row, symbol, executions, used, count, whole, own, trips, fees, values, net
+        )
+        found = figures(
+            returns[run], per_year, net[:closed], fees[:count], values[:count], two, part, partials
+        )
+        measured[run, 0], measured[run, 1], measured[run, 2], measured[run, 3] = found[:4]
+        measured[run, 4], measured[run, 5], measured[run, 6] = found[4:]
+        measured[run, 7] = closed
+        used += count
+
+
+_measure_accounts = jit_lean(measure_accounts_python)
+
+
+class AccountsMeasure:
+    """Measures runs of accounts of several symbols.
+
+    Parameters
+    ----------
+    symbols : int
+        How many.
+    periods, per_year
+        As `RunsMeasure` takes them.
+    """
+
+    def __init__(self, symbols: int, periods: int, per_year: float) -> None:
+        self._symbols, self._periods, self._per_year = symbols, periods, per_year
+        self._partials = room_for_partials()
+        self._grow(1)
+
+    def _grow(self, most: int) -> None:
+        self._most = most
+        self._whole = np.empty(self._symbols + 2 * most, dtype=np.int64)
+        self._own, self._trips = np.empty((7, most)), np.empty((8, most))
+        self._fees, self._values, self._net = (np.empty(most) for _ in range(3))
+        self._part = np.empty(max(most, self._periods))
+
+    def room(self, count: int) -> tuple[FloatArray, FloatArray]:
+        """Return what is written to: returns (c, k) and figures (c, FIGURES) of `count` runs."""
+        return np.empty((count, self._periods)), np.empty((count, FIGURES))
+
+    def __call__(
+        self, outcomes: Outcomes, book: SharedBook, begin: int, end: int, found: tuple[FloatArray, FloatArray]
+    ) -> None:
+        """Measure the runs from `begin` to `end`, whose executions the book holds."""
+        most = int(outcomes.counts[begin:end, FILLS].max(initial=0))
+        if most > self._most:
+            self._grow(most)
+        _measure_accounts(
+            begin,
+            end,
+            self._symbols,
+            outcomes.counts,
+            outcomes.levels,
+            book.row,
+            book.symbol,
+            book.executions,
+            self._per_year,
+            2.0,
+            self._whole,
+            self._own,
+            self._trips,
+            self._fees,
+            self._values,
+            self._net,
+            self._part,
+            self._partials,
+            *found,
+        )
 
 
 def measured_runs(
@@ -242,7 +429,8 @@ def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) ->
 
     Fills are copied out of the book, which the next run overwrites.
     """
-    fills = _fills_of(int(outcomes.counts[0, FILLS]), book)
+    count = int(outcomes.counts[0, FILLS])
+    fills = fills_of(book.row, np.zeros(count, dtype=np.int64), book.executions, count)
     return EngineRun(
         symbols=(bars.symbol,),
         ts=bars.ts[first:stop],
@@ -256,15 +444,15 @@ def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) ->
     )
 
 
-def _fills_of(count: int, book: Book) -> Fills:
+def fills_of(row: IntArray, symbol: IntArray, executions: FloatArray, count: int) -> Fills:
     """Return a copy of the first executions in a book."""
     return Fills(
-        row=book.row[:count].copy(),
-        symbol=np.zeros(count, dtype=np.int64),
-        closed=book.executions[CLOSED, :count].copy(),
-        opened=book.executions[OPENED, :count].copy(),
-        price=book.executions[PRICE, :count].copy(),
-        closed_commission=book.executions[CLOSED_FEE, :count].copy(),
-        opened_commission=book.executions[OPENED_FEE, :count].copy(),
-        multiplier=book.executions[MULTIPLIER, :count].copy(),
+        row=row[:count].copy(),
+        symbol=symbol[:count].copy(),
+        closed=executions[CLOSED, :count].copy(),
+        opened=executions[OPENED, :count].copy(),
+        price=executions[PRICE, :count].copy(),
+        closed_commission=executions[CLOSED_FEE, :count].copy(),
+        opened_commission=executions[OPENED_FEE, :count].copy(),
+        multiplier=executions[MULTIPLIER, :count].copy(),
     )

@@ -25,7 +25,6 @@ from whatif.engines.compiled.book import (
     FAILED,
     MANY_ORDERS,
     MANY_WAITING,
-    Book,
     Outcomes,
 )
 from whatif.engines.compiled.step_placeholder import State
@@ -43,6 +42,7 @@ from whatif.engines.orders import (
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError, WhatIfError, nearest
 from whatif.texts import shortened
+from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -77,15 +77,17 @@ class StepRaisedError(EngineError):
     """A step function raised while its compiled loop ran, which does not say on which bar."""
 
 
-def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, book: Book) -> None:
+def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, desk: FloatArray) -> None:
     """Refuse what ended a run early, if something did.
 
     Parameters
     ----------
     spec, bars
         Strategy, and bars from the beginning of history.
-    outcomes, book : Outcomes, Book
+    outcomes : Outcomes
         Of that run alone.
+    desk : float64 array
+        What its last answer was written to.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, book: Book
     if counts[FAILED] == BAD_INTENT:
         raise refused_intent(where, counts[CODE], amount)
     if counts[FAILED] == BAD_ORDER:
-        raise refused_order(where, order_at(book.desk, counts[CODE]), int(amount))
+        raise refused_order(where, order_at(desk, counts[CODE]), int(amount))
     if counts[FAILED] == DELAYED_ORDERS:
         raise refused_delayed(where)
     if counts[FAILED] == MANY_ORDERS:

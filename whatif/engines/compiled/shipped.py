@@ -20,6 +20,7 @@ import numpy as np
 from whatif.domain import MINUTE_US, Bars, Execution, Overlays, Periods
 from whatif.engines.base import RunInputs
 from whatif.engines.compiled.folder import SHIPPED
+from whatif.engines.compiled.shared_window import SharedWindow, compile_shared_ahead
 from whatif.engines.compiled.window import PreparedWindow, compile_ahead
 from whatif.strategies import BUILTIN, StrategySpec, resolve
 
@@ -70,7 +71,8 @@ def _compile(name: str) -> int:
         return 0
     for overlays in _OVERLAYS:
         compile_ahead(spec, spec.defaults, overlays)
-    return len(_OVERLAYS)
+        compile_shared_ahead(spec, spec.defaults, overlays)
+    return 2 * len(_OVERLAYS)
 
 
 def _compile_loop(name: str) -> None:
@@ -79,8 +81,10 @@ def _compile_loop(name: str) -> None:
     assert isinstance(spec, StrategySpec)
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
-    window = PreparedWindow(spec, bars, 0, 2, Periods("bar", ts + MINUTE_US, 252.0))
-    window.measure_runs([RunInputs(spec.defaults, Execution(), Overlays())])
+    periods = Periods("bar", ts + MINUTE_US, 252.0)
+    many = [RunInputs(spec.defaults, Execution(), Overlays())]
+    PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
+    SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,6 +19,9 @@ ORDERS = False
 """Whether the step answers with an `Order`, and not with a pair."""
 
 
+SHARED = False
+"""Whether the account is one of several symbols, whose value the loop knows."""
+
 # mypy would have the fields written here once more
 _make: Any = namedtuple
 State = _make("State", (*STATE_FIELDS, DESK))

@@ -213,7 +213,7 @@ class PreparedWindow:
         with uncompiled(self.spec), numpys_warnings_off():
             call.run()
         outcomes, book = call.outcomes, call.book
-        refuse_failed(self.spec, self.bars, outcomes, book)
+        refuse_failed(self.spec, self.bars, outcomes, book.desk)
         return outcomes, book
 
     @cached_property

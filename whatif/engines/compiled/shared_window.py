@@ -1,0 +1,397 @@
+"""Bars of several symbols in one window, made ready for any number of configurations of one account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
+from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays
+from whatif.engines.base import Measured, MeasuredRuns, RunInputs
+from whatif.engines.closing import check_flat
+from whatif.engines.compiled.book import (
+    BAD_INTENT,
+    FAILED,
+    FILLS,
+    MULTIPLIER,
+    REJECTED,
+    Asking,
+    Outcomes,
+    Runs,
+)
+from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
+from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
+from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measured_runs
+from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, uncompiled
+from whatif.engines.compiled.shared import SYMBOL, Market, SharedBook, run_accounts
+from whatif.engines.language.plain import numpys_warnings_off
+from whatif.engines.timeline import account_rows, rows_of
+from whatif.errors import WhatIfError
+from whatif.indicators import ArrayCache, session_minutes
+from whatif.strategies import StrategySpec
+from whatif.typing import FloatArray, IntArray
+
+ROOM = 65_536
+"""Executions, and orders that wait, that there is room for at first; more is made when it is full."""
+
+FILLS_A_BAR = 2
+"""Executions a bar, on average, that a run may have: an order fills in two parts at most."""
+
+
+class SharedWindow:
+    """A strategy on several symbols' bars in one window, with the room that its runs write to.
+
+    Parameters
+    ----------
+    spec : StrategySpec
+        The strategy.
+    bars : sequence of Bars
+        Each symbol's history from its beginning, checked already.
+    ranges : sequence of (int, int)
+        The window as half-open ranges of rows.
+    bar_us : int, optional
+        Length of the bars, microseconds; told from their spacing if absent.
+    periods : Periods, optional
+        Over which returns are measured.
+    cache : mutable mapping, optional
+        Where arrays are kept that runs share.
+    """
+
+    def __init__(
+        self,
+        spec: StrategySpec,
+        bars: Sequence[Bars],
+        ranges: Sequence[tuple[int, int]],
+        bar_us: int | None = None,
+        periods: Periods | None = None,
+        cache: ArrayCache | None = None,
+    ) -> None:
+        self.spec, self.bars, self.ranges, self._bar_us = spec, list(bars), list(ranges), bar_us
+        # once for all runs: it looks at all that the step can reach
+        self.identified = Identified(spec.digest, spec)
+        self._cache = cache
+        self._prices = [price_arrays(one, stop) for one, (_, stop) in zip(bars, ranges, strict=True)]
+        ts, stamps = rows_of(self.bars, self.ranges, bar_us)
+        self._stamps = [read_only(one) for one in stamps]
+        self.ts = read_only(ts)
+        firsts, stops = (np.array(column, dtype=np.int64) for column in zip(*ranges, strict=True))
+        self._market = Market(
+            ts=self.ts,
+            stamps_at=np.array(addresses_of(self._stamps), dtype=np.int64),
+            prices_at=np.array([self._addresses(name) for name in ("open", "high", "low", "close")]),
+            firsts=firsts,
+            stops=stops,
+            together=bool((stops - firsts == len(ts)).all()),
+        )
+        clocks = [session_minutes(one.slice(0, stop)) for one, stop in zip(bars, stops, strict=True)]
+        self._clocks = [(read_only(minute), read_only(to_close)) for minute, to_close in clocks]
+        self.ends = read_only(
+            np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
+        )
+        self._most = FILLS_A_BAR * int((stops - firsts).sum()) + len(bars)
+        self._book = self._new_book(min(ROOM, self._most))
+        self._measure = AccountsMeasure(
+            len(bars), len(self.ends), 1.0 if periods is None else periods.per_year
+        )
+        self._flat: set[tuple[int | None, int]] = set()
+
+    def _addresses(self, name: str) -> list[int]:
+        return addresses_of(prices[name] for prices in self._prices)
+
+    def _new_book(self, room: int) -> SharedBook:
+        k = len(self.bars)
+        whole: dict[str, Any] = {
+            name: np.zeros(k, dtype=np.int64)
+            for name in ("opened", "cursor", "following", "pending", "fresh", "met", "order_met")
+        }
+        return SharedBook(
+            **_room(room),
+            **whole,
+            size=np.zeros(k),
+            price=np.zeros(k),
+            tally=np.zeros(2, dtype=np.int64),
+            scratch=np.empty(k * self.spec.scratch),
+            memory=np.empty(0),
+            equity=np.empty(len(self.ts)),
+            cash=np.empty(0),
+            at_work=np.zeros(1, dtype=np.int64),
+            desk=np.empty(2),
+        )
+
+    def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, SharedBook]:
+        """Run one configuration; return its outcome, and the book, which the next run overwrites.
+
+        Parameters
+        ----------
+        given : RunInputs
+            The configuration.
+        series : bool
+            Whether the book holds cash at each row, and equity that the next run leaves alone.
+
+        Raises
+        ------
+        EngineError
+            If the step cannot be compiled, raises, or returns what is no intent; an input is missing,
+            or `flat_before_close` comes too late on these bars.
+        """
+        self._check_overlays(given.overlays)
+        kernel = kernel_of(self.identified, given.params, given.overlays, shared=True)
+        call = self.call(kernel, [given], self._arrays(given.params), series)
+        # machine code never warns; this is for NUMBA_DISABLE_JIT
+        with uncompiled(self.spec), numpys_warnings_off():
+            while call.run(0) == 0 and call.grow():
+                pass
+        self._book = call.book._replace(equity=self._book.equity) if series else call.book
+        at = int(call.outcomes.counts[0, SYMBOL])
+        refuse_failed(self.spec, self.bars[at], call.outcomes, call.book.desk)
+        return call.outcomes, call.book
+
+    def engine_run(self, given: RunInputs) -> EngineRun:
+        """Run one configuration, and return its run with its series.
+
+        Raises
+        ------
+        EngineError
+            As `run`.
+        """
+        outcomes, book = self.run(given, series=True)
+        fills = fills_of(book.row, book.symbol, book.executions, int(outcomes.counts[0, FILLS]))
+        ts, closes = account_rows(self.bars, self.ranges, self._bar_us)
+        return EngineRun(
+            symbols=tuple(one.symbol for one in self.bars),
+            ts=ts,
+            fills=fills,
+            equity=book.equity,
+            position=positions(fills, len(self.bars), len(self.ts)),
+            close=np.stack(list(closes)),
+            margin_rejected=int(outcomes.counts[0, REJECTED]),
+            engine="compiled",
+            cash=book.cash,
+        )
+
+    def _check_overlays(self, overlays: Overlays) -> None:
+        """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
+        key = (overlays.flat_before_close, overlays.latency)
+        if overlays.is_on and key not in self._flat:
+            for one, (first, stop) in zip(self.bars, self.ranges, strict=True):
+                check_flat(one, first, stop, overlays)
+            self._flat.add(key)
+
+    def _arrays(self, params: Mapping[str, object]) -> list[tuple[FloatArray, ...]]:
+        """Return the series that the step reads of each symbol, in the kernel's order."""
+        cache = {} if self._cache is None else self._cache
+        return [
+            tuple(step_arrays(self.spec, params, one, stop, cache, prices))
+            for one, (_, stop), prices in zip(self.bars, self.ranges, self._prices, strict=True)
+        ]
+
+    def call(
+        self,
+        kernel: Kernel,
+        many: Sequence[RunInputs],
+        arrays: list[tuple[FloatArray, ...]],
+        series: bool = False,
+    ) -> SharedCall:
+        """Return the call of the loop for configurations of one kernel that read the same series.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            What is compiled for the strategy.
+        many : sequence of RunInputs
+            c configurations of that kernel.
+        arrays : list of tuple of float64 arrays
+            Of each symbol, the series that the step reads as ``x.name``.
+        series : bool
+            As `run` takes it.
+
+        Raises
+        ------
+        StepNotCompiledError
+            If the step cannot be compiled.
+        """
+        rows, count, symbols = len(self.ts), len(many), len(self.bars)
+        latency = max((given.overlays.latency for given in many), default=0)
+        book = self._book._replace(
+            memory=np.empty(symbols * 2 * latency),
+            equity=np.empty(rows) if series else self._book.equity,
+            cash=np.empty(rows if series else 0),
+        )
+        own = np.array([addresses_of(one) for one in arrays], dtype=np.int64)
+        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many))
+        outcomes = Outcomes(
+            money=np.empty((count, 5)),
+            counts=np.zeros((count, 8), dtype=np.int64),
+            levels=np.empty((count, len(self.ends) + 1)),
+        )
+        columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
+        at = np.array(addresses_of(columns), dtype=np.int64)
+        places = self._places(book, at, 2 * latency)
+        series_at, places_at = addresses_of([runs.addresses, places])
+        with uncompiled(self.spec):
+            address = kernel.address
+        asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0)
+        alive = (arrays, columns, at, places)
+        return SharedCall(self._market, asking, runs, self.ends, book, outcomes, self._most, alive)
+
+    def _places(self, book: SharedBook, columns: IntArray, memory: int) -> IntArray:
+        """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
+        scratch = self.spec.scratch
+        kept, remembered, at, desk = addresses_of([book.scratch, book.memory, columns, book.desk])
+        return np.array(
+            [
+                places_of(
+                    [*addresses_of(clock), kept + 8 * scratch * k, remembered + 8 * memory * k, at, desk],
+                    scratch,
+                    memory,
+                    stop,
+                )
+                for k, (clock, (_, stop)) in enumerate(zip(self._clocks, self.ranges, strict=True))
+            ]
+        )
+
+    def measure(self, given: RunInputs) -> Measured:
+        """Run one configuration and return what its metrics need, without its series.
+
+        Raises
+        ------
+        EngineError
+            As `run`.
+        """
+        outcomes, book = self.run(given)
+        return measure_account(outcomes, book, len(self.bars), len(self.ts))
+
+    def measure_runs(self, many: Sequence[RunInputs]) -> MeasuredRuns:
+        """Run configurations by as few calls as their kinds and their inputs allow.
+
+        Returns
+        -------
+        MeasuredRuns
+            Without those that fail, of which `run` says why.
+
+        Raises
+        ------
+        EngineError
+            If the step cannot be compiled.
+        """
+        found = MeasuredRuns.none_of(len(many), len(self.ends), len(self.ts))
+        names = sorted({name for one in self.spec.inputs.values() for name in one.parameters})
+        kinds: dict[Any, list[int]] = {}
+        for place, given in enumerate(many):
+            # what is not covered is said of one for itself
+            if given.execution.coo or given.execution.costs is not None or given.overlays.exit_orders:
+                continue
+            with suppress(WhatIfError):
+                self._check_overlays(given.overlays)
+                # those that read the same series one after the other, so that no others are in memory
+                read = tuple((type(given.params[name]), given.params[name]) for name in names)
+                kinds.setdefault((read, kind_of(given)), []).append(place)
+        for places in kinds.values():
+            one = many[places[0]]
+            try:
+                arrays = self._arrays(one.params)
+            except WhatIfError:  # each of them for itself says what is wrong
+                continue
+            kernel = kernel_of(self.identified, one.params, one.overlays, shared=True)
+            self._run_many(kernel, [many[place] for place in places], arrays, places, found)
+        return found
+
+    def _run_many(
+        self,
+        kernel: Kernel,
+        many: Sequence[RunInputs],
+        arrays: list[tuple[FloatArray, ...]],
+        places: Sequence[int],
+        found: MeasuredRuns,
+    ) -> None:
+        """Run configurations by one call, or by one more where the room is full or the step raises."""
+        call = self.call(kernel, many, arrays)
+        outcomes, measured = call.outcomes, self._measure.room(len(many))
+        begin = 0
+        while begin < len(many):
+            try:
+                with uncompiled(self.spec), numpys_warnings_off():
+                    following = end = call.run(begin)
+            except StepRaisedError:
+                end = int(call.book.at_work[0])
+                following = end + 1
+                outcomes.counts[end, FAILED] = BAD_INTENT
+            self._measure(outcomes, call.book, begin, end, measured)
+            # where there is no room for one alone, and none can be made, it is not good
+            begin = following if following > begin or call.grow() else begin + 1
+        self._book = call.book
+        cash = np.array([given.execution.cash for given in many], dtype=np.float64)
+        found.put(np.array(places), measured_runs(outcomes, measured, cash, len(self.ts)))
+
+
+class SharedCall:
+    """A call of the loop, with what it writes to.
+
+    Parameters
+    ----------
+    market, asking, runs, ends, book, outcomes
+        As `whatif.engines.compiled.shared.run_accounts` takes them.
+    most : int
+        Executions that a run may have.
+    alive : tuple
+        What lies at the addresses in `asking`, which nothing else keeps.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        asking: Asking,
+        runs: Runs,
+        ends: IntArray,
+        book: SharedBook,
+        outcomes: Outcomes,
+        most: int,
+        alive: tuple[Any, ...],
+    ) -> None:
+        self._given = market, asking, runs, ends
+        self.book, self.outcomes = book, outcomes
+        self._most, self._alive = most, alive
+
+    def run(self, begin: int) -> int:
+        """Run configurations from place `begin` on; return the place to go on with."""
+        market, asking, runs, ends = self._given
+        following: int = run_accounts(market, begin, asking, runs, ends, self.book, self.outcomes)
+        return following
+
+    def grow(self) -> bool:
+        """Make more room for executions and orders; return whether there could be more."""
+        room = len(self.book.row)
+        if room >= self._most:
+            return False
+        self.book = self.book._replace(**_room(min(4 * room, self._most)))
+        return True
+
+
+def _room(count: int) -> dict[str, Any]:
+    """Return the parts of a `SharedBook` for so many executions and orders that wait."""
+    executions = np.empty((6, count))
+    # stocks
+    executions[MULTIPLIER] = 1.0
+    whole = {
+        name: np.empty(count, dtype=np.int64) for name in ("row", "symbol", "order_symbol", "order_made")
+    }
+    floats = {name: np.empty(count) for name in ("order_size", "order_rest", "order_close")}
+    return {"executions": executions, **whole, **floats}
+
+
+def compile_shared_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
+    """Compile a strategy's kernel for an account of several symbols, or find it on disk.
+
+    Raises
+    ------
+    StepNotCompiledError
+        If numba cannot compile the step; the line is named.
+    EngineError
+        If no folder for kernels can be written to.
+    """
+    kernel = kernel_of(Identified(spec.digest, spec), params, overlays, shared=True)
+    with uncompiled(spec):
+        kernel.address  # noqa: B018  # compiled on the way to it
