@@ -184,3 +184,22 @@ def test_features_that_are_right_pass(tmp_path: Path) -> None:
     checked(tmp_path, "sma_crossover", f"features: {feature}\n")
     with pytest.raises(StudyError, match="two of them are the same series"):
         checked(tmp_path, "sma_crossover", "features: [sma(5), 'sma(close, 5)']\n")
+
+
+ACROSS = """
+from whatif.strategies import strategy, weights
+
+@strategy(cross_sectional=True)
+def halves(i, x, p, s):
+    return weights([0.5, 0.5])
+"""
+
+
+def test_a_cross_sectional_step_needs_a_shared_account_without_overlays(tmp_path: Path) -> None:
+    (tmp_path / "halves.py").write_text(ACROSS)
+
+    with pytest.raises(StudyError, match=r"halves is a cross-sectional step, .* write portfolio: shared"):
+        checked(tmp_path, "halves.py", symbols="[SPY, IBM]")
+    with pytest.raises(StudyError, match="overlays latency cannot be laid over halves"):
+        checked(tmp_path, "halves.py", "portfolio: shared\noverlays: {latency: 1}", "[SPY, IBM]")
+    assert checked(tmp_path, "halves.py", "portfolio: shared", "[SPY, IBM]").engine == "compiled"

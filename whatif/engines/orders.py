@@ -19,9 +19,11 @@ from whatif.strategies import (
     ORDER_FIELDS,
     SELL,
     SESSION,
+    SIZES,
     TARGET,
     TARGET_PERCENT,
     WAITING_FOR_PRICE,
+    WEIGHTS,
     Order,
     OverlayRules,
     fields_filled,
@@ -295,6 +297,73 @@ def place_exits(
     tie = Order(OCO, float(placed), NAN, NAN, NAN, NAN, NAN, 0, 0)
     put_order(desk, begin + 1, tie if placed > 1 else Order(HOLD, 0.0, NAN, NAN, NAN, NAN, NAN, 0, 0))
     return at
+
+
+BAD_ANSWER, BAD_COUNT, BAD_VALUE, BAD_GROSS = range(20, 24)
+"""Rules of a cross-sectional step's answers, by number, of which `answer_fault` says which is broken."""
+
+_GROSS_NOISE = 1e-9
+"""What rounding may add to a sum of weights, as a fraction of the most that it may be."""
+
+
+@inlinable_lean
+def answer_fault(code: int, values: FloatArray, max_gross: float) -> tuple[int, int, float]:
+    """Return which rule a cross-sectional step's answer breaks, of which symbol, and what is said of it.
+
+    Parameters
+    ----------
+    code : int
+        Of the answer; negative if it had not one value for each symbol.
+    values : float64 array (k,)
+        One for each symbol.
+    max_gross : float
+        The most that absolute weights may sum to.
+
+    Returns
+    -------
+    int, int, float
+        The rule, or `FINE`; the symbol's place; its value, or the sum of all.
+    """
+    if code < 0:
+        return BAD_COUNT, 0, 0.0
+    if code not in (WEIGHTS, SIZES):
+        return BAD_ANSWER, 0, 0.0
+    gross = 0.0
+    for k in range(len(values)):
+        if math.isinf(values[k]):
+            return BAD_VALUE, k, values[k]
+        if values[k] == values[k]:
+            gross += abs(values[k])
+    if code == WEIGHTS and gross > max_gross * (1.0 + _GROSS_NOISE):
+        return BAD_GROSS, 0, gross
+    return FINE, 0, gross
+
+
+def refused_answer(where: str, fault: int, code: int, symbol: str, amount: float, most: float) -> EngineError:
+    """Return the error for an answer of a cross-sectional step that breaks a rule.
+
+    Parameters
+    ----------
+    where : str
+        Strategy and bar.
+    fault, symbol, amount
+        As `answer_fault` says them, the symbol by its name.
+    code : int
+        Of the answer.
+    most : float
+        The strategy's `max_gross`.
+    """
+    rules = {
+        BAD_COUNT: "the step must return one value for each symbol of the study, in their order; NaN leaves "
+        "one alone",
+        BAD_ANSWER: f"the step returned the intent ({code!r}, ...); a cross-sectional step answers with "
+        "weights, sizes or hold",
+        BAD_VALUE: f"the step asks for {amount} of {symbol}; a value must be finite, or NaN to leave "
+        "the symbol alone",
+        BAD_GROSS: f"the step's weights sum to {amount:.6g} without their signs, over max_gross = {most:g}: "
+        "make them smaller, or declare the strategy with a greater max_gross",
+    }
+    return EngineError(f"{where}: {rules[fault]}")
 
 
 _RULES = {

@@ -124,6 +124,7 @@ def check_task(task: BacktestTask) -> None:
         to cheat on open.
     """
     check_cheating(task.strategy, task.execution)
+    _check_across(task.strategy, task.overlays)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -148,6 +149,15 @@ def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
             f"execution: coo = True (cheat on open) is for a backtrader.Strategy that orders in next_open; "
             f"{strategy.name} is a step function, which decides at a bar's close, so that its orders "
             "fill at the next open in any case: leave coo out"
+        )
+
+
+def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
+    """Refuse overlays over a cross-sectional step, which answers for all symbols at once."""
+    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and overlays.is_on:
+        raise EngineError(
+            f"overlays {', '.join(overlays.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            "step, which answers for all symbols at once: leave them out"
         )
 
 

@@ -110,6 +110,30 @@ def rows_of(
     return ts, stamps
 
 
+def session_rows(
+    bars: list[Bars], ranges: list[tuple[int, int]], stamps: list[IntArray], ts: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Return the sessions of a window that began before each row's own, and rows since that began, (m,).
+
+    A session begins on the row on which any symbol has a bar of a later one than all had before.
+
+    Parameters
+    ----------
+    bars, ranges
+        As `merge` takes them.
+    stamps, ts
+        As `rows_of` returns them.
+    """
+    latest = np.full(len(ts), np.iinfo(np.int64).min)
+    for one, own, (first, stop) in zip(bars, stamps, ranges, strict=True):
+        last = np.searchsorted(own[first:stop], ts, side="right") - 1
+        known = last >= 0
+        latest[known] = np.maximum(latest[known], one.session_open[first + last[known]])
+    begins = np.append(True, np.diff(np.maximum.accumulate(latest)) > 0)
+    session = np.cumsum(begins) - 1
+    return session, np.arange(len(ts)) - np.flatnonzero(begins)[session]
+
+
 def account_rows(
     bars: list[Bars], ranges: list[tuple[int, int]], bar_us: int | None = None
 ) -> tuple[IntArray, Iterator[FloatArray]]:

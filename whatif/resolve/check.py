@@ -117,6 +117,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
             "does not learn, such as grid"
         )
     space = Space(study, strategy)
+    _check_portfolio(study, strategy)
     _check_inputs(study, strategy, space)
     check_features(study)  # of a study without models too, which would leave them unread
     # a model is part of a configuration's identity with its features, whose source the lake decides
@@ -189,6 +190,15 @@ PROBABILITIES = ("prob_long", "prob_short")
 """Inputs that a classifier would give."""
 
 
+def _check_portfolio(study: Study, strategy: AnyStrategy) -> None:
+    """Refuse accounts of their own for symbols that a step decides on together."""
+    if study.portfolio != "shared" and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
+        raise StudyError(
+            f"portfolio: {study.portfolio} gives each symbol an account of its own, and {strategy.name} is a "
+            "cross-sectional step, which decides on all symbols of one account: write portfolio: shared"
+        )
+
+
 def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> None:
     """Refuse overlays that cannot act, before each backtest fails of them."""
     given = next((c.overlays for c in grid.configurations if c.overlays.is_on), None)
@@ -196,6 +206,11 @@ def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> No
         raise StudyError(
             f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, an ordinary Backtrader "
             "strategy, which handles its own orders: leave them out, or write it as a step function"
+        )
+    if given is not None and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
+        raise StudyError(
+            f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            "step, which answers for all symbols at once: leave them out"
         )
     laid_over = dict.fromkeys((c.timeframe, c.overlays) for c in grid.configurations if c.overlays.is_on)
     for timeframe, overlays in laid_over:

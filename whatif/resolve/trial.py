@@ -56,11 +56,15 @@ def try_strategy(resolved: Resolved) -> None:
         mine = [configuration for configuration in chosen if configuration.timeframe == timeframe]
         bar_us = resolved.slices[timeframe].bar_us
         history = max(spec.history_us(configuration.params, bar_us) for configuration in mine)
-        bars = with_drawn_inputs(spec, _bars(resolved, timeframe, window, history))
-        if not len(bars) or int(bars.ts[-1]) < window.start_us:
+        symbols = resolved.study.data.symbols
+        read = [
+            with_drawn_inputs(spec, _bars(resolved, symbol, timeframe, window, history))
+            for symbol in (symbols if spec.cross_sectional else symbols[:1])
+        ]
+        if not all(len(bars) and int(bars.ts[-1]) >= window.start_us for bars in read):
             continue
         tasks = [
-            BacktestTask([bars], spec, configuration.params, configuration.execution, start=window.start_us)
+            BacktestTask(read, spec, configuration.params, configuration.execution, start=window.start_us)
             for configuration in mine
         ]
         # what is laid over a step has a kernel of its own
@@ -172,24 +176,27 @@ def _ended(tasks: Sequence[BacktestTask], engine: str, seconds: float) -> bool:
 
 def _of_few_bars(task: BacktestTask) -> BacktestTask:
     """Return a task on the first bars of its window."""
-    (bars,) = task.bars
-    first, stop = task.rows(bars)
-    return replace(task, bars=[bars.slice(0, min(stop, first + _FEW_BARS))])
+    ranges = [task.rows(bars) for bars in task.bars]
+    few = [
+        bars.slice(0, min(stop, first + _FEW_BARS))
+        for bars, (first, stop) in zip(task.bars, ranges, strict=True)
+    ]
+    return replace(task, bars=few)
 
 
-def _bars(resolved: Resolved, timeframe: str, window: Window, history_us: int) -> Bars:
-    """Return the first bars of a window, and about as much trading time before it as the inputs need."""
+def _bars(resolved: Resolved, symbol: str, timeframe: str, window: Window, history_us: int) -> Bars:
+    """Return a symbol's first bars of a window, and about as much time before it as the inputs need."""
     part = resolved.slices[timeframe]
     before = history_us * _CLOCK_SHARE + 7 * DAY_US
     after = TRIAL_BARS * part.bar_us * _CLOCK_SHARE + 7 * DAY_US
     start = max(part.start_us, window.start_us - before)
     end = min(window.end_us, window.start_us + after)
 
-    def stored(symbol: str) -> Stored:
-        source = read_bars(resolved.bars, symbol, part.source_timeframe, start, end, part.hours)
+    def stored(name: str) -> Stored:
+        source = read_bars(resolved.bars, name, part.source_timeframe, start, end, part.hours)
         return Stored(source, part.source_us, part.bar_us)
 
-    own = stored(resolved.study.data.symbols[0])
+    own = stored(symbol)
     bars = with_needs(own.at(part.timeframe)[0], resolved.strategy.needs, own, part.exchange, stored)
     return bars.slice(0, int(np.searchsorted(bars.ts, window.start_us)) + TRIAL_BARS)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from whatif.strategies.helpers import MAX_HELPERS, helpers_of
     from whatif.strategies.identity import identity_of
     from whatif.strategies.intents import (
+        ACROSS_FIELDS,
         BRACKET,
         BUY,
         CANCEL,
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
         ORDER_FIELDS,
         SELL,
         SESSION,
+        SIZES,
         STATE_FIELDS,
         TARGET,
         TARGET_PERCENT,
         WAITING_FOR_PRICE,
+        WEIGHTS,
+        AcrossState,
         Answer,
         Intent,
         Order,
@@ -41,8 +45,10 @@ if TYPE_CHECKING:
         oco,
         sell,
         several,
+        sizes,
         target,
         target_percent,
+        weights,
     )
     from whatif.strategies.loading import AnyStrategy, resolve, strategy_file
     from whatif.strategies.lookup import resolved
@@ -70,9 +76,10 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE OCO ORDER_FIELDS Order "
-                "SELL SESSION STATE_FIELDS State TARGET TARGET_PERCENT WAITING_FOR_PRICE bracket buy cancel "
-                "close fields_filled flattened hold oco sell several target target_percent"
+                "ACROSS_FIELDS AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE "
+                "OCO ORDER_FIELDS Order SELL SESSION SIZES STATE_FIELDS State TARGET TARGET_PERCENT "
+                "WAITING_FOR_PRICE WEIGHTS bracket buy cancel close fields_filled flattened hold oco sell "
+                "several sizes target target_percent weights"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",

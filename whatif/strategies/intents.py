@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from whatif.domain import inlinable
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 Intent: TypeAlias = tuple[int, float]
 """Code and amount."""
@@ -66,7 +66,7 @@ Answer: TypeAlias = Intent | Order | tuple[Any, ...]
 ORDER_FIELDS = Order._fields[2:]
 """Fields of an order beyond code and amount; an engine says which of them it acts on."""
 
-HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO = range(9)
+HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO, WEIGHTS, SIZES = range(11)
 
 MAX_ANSWERED = 32
 """Orders that a step may answer with on one bar, the marks of `oco` among them."""
@@ -199,6 +199,32 @@ def target_percent(fraction: float) -> Intent:
     return (TARGET_PERCENT, float(fraction))
 
 
+@inlinable
+def weights(values: Any) -> tuple[int, Any]:
+    """Ask for a share of the account in each symbol: of a cross-sectional step.
+
+    Parameters
+    ----------
+    values : float64 array (k,), or list or tuple of k floats
+        Fractions of the account's value, in the order of the symbols, negative for short; NaN leaves a
+        symbol alone. Each symbol that has a bar now gets Backtrader's `order_target_percent`.
+    """
+    return (WEIGHTS, values)
+
+
+@inlinable
+def sizes(values: Any) -> tuple[int, Any]:
+    """Ask for a position in each symbol: of a cross-sectional step.
+
+    Parameters
+    ----------
+    values : float64 array (k,), or list or tuple of k floats
+        Signed units, in the order of the symbols; NaN leaves a symbol alone. Each symbol that has a bar now
+        gets Backtrader's `order_target_size`.
+    """
+    return (SIZES, values)
+
+
 ORDER_MAKERS = (Order, bracket, oco, cancel)
 """What a step reads that may answer with an `Order`; `buy` and `sell` make one of `ORDER_KEYWORDS`."""
 
@@ -240,6 +266,47 @@ STATE_FIELDS = (
     "size", "entry_price", "bars_held", "cash", "value", "pending", "minute", "minutes_to_close", "scratch",
 )  # fmt: skip
 """Names of a `State`'s values, in the order in which machine code holds them."""
+
+
+ACROSS_FIELDS = (
+    "size", "entry_price", "bars_held", "pending", "cash", "value", "session", "bar_of_session", "scratch",
+    "answer",
+)  # fmt: skip
+"""Names of an `AcrossState`'s values, in the order in which machine code holds them."""
+
+
+class AcrossState:
+    """Positions and account on a timestamp, as a cross-sectional step reads them; of k symbols.
+
+    Attributes
+    ----------
+    size, entry_price : float64 arrays (k,)
+        Units held, negative when short, and their average price; 0.0 when flat.
+    bars_held, pending : int64 arrays (k,)
+        Bars of the symbol since the one on which its position was opened, and its orders that the broker
+        still holds.
+    cash, value : float
+        Cash of the account, and cash and positions at the last closes.
+    session, bar_of_session : int
+        Sessions that have begun in the window before the present one, and timestamps since that began.
+    scratch : float64 array (k * scratch,)
+        Values of the step's own, zeros at the start of the window: as many as it declares for each symbol.
+    answer : float64 array (k,)
+        Room for an answer, NaN for each symbol whenever the step is called.
+    """
+
+    __slots__ = ACROSS_FIELDS
+
+    size: FloatArray
+    entry_price: FloatArray
+    bars_held: IntArray
+    pending: IntArray
+    cash: float
+    value: float
+    session: int
+    bar_of_session: int
+    scratch: FloatArray
+    answer: FloatArray
 
 
 class State:

@@ -56,6 +56,15 @@ class StrategySpec:
         Length of the float64 array the step may keep values in; zeros at the start.
     source : str
         The text that defines it.
+    max_orders : int
+        Orders that may wait at a time.
+    cross_sectional : bool
+        Whether the step is called once a timestamp for all symbols of an account: ``step(i, x, p, s)`` with
+        `i` the timestamps of the window before this one, ``x.name[k]`` the last known value of symbol k
+        (NaN before its first bar), ``x.has_bar[k]``, and `s` a `whatif.strategies.AcrossState`. It
+        answers with `weights`, `sizes` or `hold`.
+    max_gross : float
+        The most that the absolute weights of one answer may sum to.
     """
 
     name: str
@@ -67,6 +76,8 @@ class StrategySpec:
     scratch: int = 0
     source: str = ""
     max_orders: int = DEFAULT_MAX_ORDERS
+    cross_sectional: bool = False
+    max_gross: float = 1.0
 
     @property
     def digest(self) -> str:
@@ -82,6 +93,8 @@ class StrategySpec:
         rules: tuple[Any, ...] = (self.constraint, self.lookback, self.scratch)
         if self.max_orders != DEFAULT_MAX_ORDERS:
             rules += (self.max_orders,)
+        if self.cross_sectional:
+            rules += ("cross_sectional", self.max_gross)
         return identity_of(self.name, self.step, text, declared, rules)
 
     @property
@@ -148,9 +161,11 @@ def strategy(
     params: Mapping[str, Param] | None = None,
     inputs: Mapping[str, str] | None = None,
     constraint: str = "",
-    lookback: int = 1,
+    lookback: int | None = None,
     scratch: int = 0,
     max_orders: int = DEFAULT_MAX_ORDERS,
+    cross_sectional: bool = False,
+    max_gross: float = 1.0,
 ) -> Callable[[Step], StrategySpec]:
     """Turn a step function into a strategy.
 
@@ -162,13 +177,19 @@ def strategy(
         Indicator expressions or names of series from outside, which the step reads as ``x.name``.
     constraint : str
         A rule between parameters, such as ``fast < slow``.
-    lookback : int
-        Rows before `i` that the step may read.
+    lookback : int, optional
+        Rows before `i` that the step may read, 1 if absent; of a cross-sectional step, timestamps of the
+        window that come before it is first called, 0 if absent.
     scratch : int
-        Values of its own that the step may keep in ``s.scratch``.
+        Values of its own that the step may keep in ``s.scratch``; of a cross-sectional step, for each symbol.
     max_orders : int
         Orders that may wait at a time, of a step that answers with more than market orders; one more ends
         the run with an error.
+    cross_sectional : bool
+        Whether the step is called once a timestamp for all symbols, see `StrategySpec`.
+    max_gross : float
+        The most that the absolute weights of one answer of such a step may sum to; more ends the run with an
+        error.
 
     Raises
     ------
@@ -176,11 +197,14 @@ def strategy(
         If the declaration contradicts itself.
     """
     declared = dict(params or {})
+    before = lookback if lookback is not None else 0 if cross_sectional else 1
     expressions = {name: parse(text) for name, text in (inputs or {}).items()}
 
     def declare(step: Step) -> StrategySpec:
         name = getattr(step, "__name__", "step")
-        _check_declaration(name, declared, expressions, lookback, scratch, max_orders)
+        _check_declaration(name, declared, expressions, before, scratch, max_orders)
+        if cross_sectional:
+            _check_across(name, expressions, max_gross)
         if constraint:
             check_constraint(constraint, declared)
         return StrategySpec(
@@ -189,10 +213,12 @@ def strategy(
             params=MappingProxyType(declared),
             inputs=MappingProxyType(expressions),
             constraint=constraint,
-            lookback=lookback,
+            lookback=before,
             scratch=scratch,
             source=source_of(step),
             max_orders=max_orders,
+            cross_sectional=cross_sectional,
+            max_gross=float(max_gross),
         )
 
     return declare
@@ -243,6 +269,13 @@ def _check_declaration(
         raise StrategyError(
             f"strategy {name}: max_orders {max_orders} must be from 1 to {LARGEST_MAX_ORDERS}"
         )
+
+
+def _check_across(name: str, inputs: Mapping[str, Expression], max_gross: float) -> None:
+    if "has_bar" in inputs:
+        raise StrategyError(f"strategy {name}: x.has_bar tells which symbols have a bar; rename the input")
+    if not (isinstance(max_gross, (int, float)) and 0.0 < max_gross < float("inf")):
+        raise StrategyError(f"strategy {name}: max_gross {max_gross!r} must be a finite number above 0")
 
 
 def _check_same_as(name: str, key: str, params: Mapping[str, Param]) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import linecache
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import backtrader as bt
 import numpy as np
@@ -495,9 +495,7 @@ def _place_orders(
     _check_waiting(spec, symbol, row, placer)
 
 
-def _settle(
-    broker: bt.brokers.BackBroker, symbol_of: Mapping[_Feed, _SymbolState], ledger: Ledger, at: int
-) -> None:
+def _settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[_Feed, Any], ledger: Ledger, at: int) -> None:
     """Record the broker's notifications and note which positions are new."""
     while broker.notifs:
         order = broker.notifs.popleft()
@@ -550,3 +548,16 @@ def _check_intent(spec: StrategySpec, symbol: _SymbolState, row: int, code: int,
     except (TypeError, ValueError):  # no numbers
         pass
     raise refused_intent(_where(spec, symbol, row), code, amount)
+
+
+class Tools(NamedTuple):
+    """What another loop around the broker takes from this one, see `across`."""
+
+    feed: Callable[[Bars, int], _Feed] = _Feed
+    placer: Callable[[bt.brokers.BackBroker], _OrderPlacer] = _OrderPlacer
+    flat: bt.Position = _FLAT
+    settle: Callable[[bt.brokers.BackBroker, Mapping[_Feed, Any], Ledger, int], None] = _settle
+    line: Callable[[StrategySpec, BaseException], str] = _line
+
+
+TOOLS = Tools()

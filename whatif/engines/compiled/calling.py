@@ -18,6 +18,14 @@ MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP,
 """Places of what calls share: addresses of clock, of the step's and the overlays' memory, of the parameters'
 columns and of what a step's orders are written to, and the number of bars of each series."""
 
+ACROSS_PLACES = 11
+(
+    ROWS, HAS_BAR, SIZES, ENTRY_PRICE, BARS_HELD, PENDING, KEPT, KEPT_LENGTH, PARAMETERS, ANSWER, SYMBOLS,
+) = range(ACROSS_PLACES)  # fmt: skip
+"""Places of what calls for a cross-sectional step share: addresses of each symbol's present row, whether it
+has a bar, its position and its orders that wait; of the step's memory, with its length; of the parameters'
+columns; of the room for an answer; and how many symbols there are."""
+
 _ASKED = numba.typeof(Asked(0, 0, 0, 0.0, 0.0))
 TYPES = (
     *(types.int64,) * 6,
@@ -30,9 +38,17 @@ TYPES = (
 )
 """Types of what `asking.ask_step` is called with."""
 
+ACROSS_TYPES = (*(types.int64,) * 4, types.float64, types.float64, types.int64, types.int64)
+"""Types of what `asking_across.ask_step` is called with."""
 
-def address_of(asking: Any) -> Any:
+
+def address_of(asking: Any, across: bool = False) -> Any:
     """Return the address of a compiled `ask_step`; where numba is told to compile nothing, the function.
+
+    Parameters
+    ----------
+    asking : callable
+        The function, of `asking` or, for all symbols `across`, of `asking_across`.
 
     Raises
     ------
@@ -41,8 +57,9 @@ def address_of(asking: Any) -> Any:
     """
     if not hasattr(asking, "overloads"):
         return asking
-    found = asking.overloads[TYPES]
-    if found.signature.return_type != _ASKED:
+    found = asking.overloads[ACROSS_TYPES if across else TYPES]
+    wanted = types.int64 if across else _ASKED
+    if found.signature.return_type != wanted:
         raise RefusedByNumbaError(f"Can't unify return type {found.signature.return_type} with {_ASKED}")
     return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
 
@@ -53,27 +70,47 @@ def ask(asking: Any, *given: Any) -> Asked:
     return found
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _called(_context: Any, asking: Any, given: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        convention = context.call_conv
-        values = [
-            context.cast(builder, builder.extract_value(args[1], k), kind, wanted)
-            for k, (kind, wanted) in enumerate(zip(signature.args[1], TYPES, strict=True))
-        ]
-        shape = convention.get_function_type(_ASKED, TYPES)
-        room = cgutils.alloca_once(builder, convention.get_return_type(_ASKED).pointee)
-        raised = cgutils.alloca_once(builder, ir.PointerType(callconv.excinfo_t))
-        arguments = context.get_arg_packer(TYPES).as_arguments(builder, values)
-        code = builder.call(builder.inttoptr(args[0], shape.as_pointer()), [room, raised, *arguments])
-        status = convention._get_return_status(builder, code, builder.load(raised))
-        with cgutils.if_unlikely(builder, status.is_error):
-            convention.return_status_propagate(builder, status)
-        return context.get_returned_value(builder, _ASKED, builder.load(room))
+def ask_across(asking: Any, *given: Any) -> int:
+    """Call `asking_across.ask_step` of a strategy, which lies at the address `asking`."""
+    found: int = asking(*given)
+    return found
 
-    return _ASKED(types.int64, given), emit
+
+def _caller(taken: tuple[Any, ...], result: Any) -> Any:
+    """Return what calls machine code at an address that takes and returns these types."""
+
+    @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+    def called(_context: Any, asking: Any, given: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            convention = context.call_conv
+            values = [
+                context.cast(builder, builder.extract_value(args[1], k), kind, wanted)
+                for k, (kind, wanted) in enumerate(zip(signature.args[1], taken, strict=True))
+            ]
+            shape = convention.get_function_type(result, taken)
+            room = cgutils.alloca_once(builder, convention.get_return_type(result).pointee)
+            raised = cgutils.alloca_once(builder, ir.PointerType(callconv.excinfo_t))
+            arguments = context.get_arg_packer(taken).as_arguments(builder, values)
+            code = builder.call(builder.inttoptr(args[0], shape.as_pointer()), [room, raised, *arguments])
+            status = convention._get_return_status(builder, code, builder.load(raised))
+            with cgutils.if_unlikely(builder, status.is_error):
+                convention.return_status_propagate(builder, status)
+            return context.get_returned_value(builder, result, builder.load(room))
+
+        return result(types.int64, given), emit
+
+    return called
+
+
+_called = _caller(TYPES, _ASKED)
+_called_across = _caller(ACROSS_TYPES, types.int64)
 
 
 @overload(ask)
 def _ask(asking, *given):  # type: ignore[no-untyped-def]  # numba compares the two signatures
     return lambda asking, *given: _called(asking, given)
+
+
+@overload(ask_across)
+def _ask_across(asking, *given):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+    return lambda asking, *given: _called_across(asking, given)

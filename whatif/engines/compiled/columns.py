@@ -11,15 +11,27 @@ import numpy as np
 from whatif.domain import Execution, Overlays, charges_of
 from whatif.engines.base import RunInputs
 from whatif.engines.compiled.calling import (
+    ACROSS_PLACES,
+    ANSWER,
+    BARS_HELD,
     COLUMNS,
     DESK,
+    ENTRY_PRICE,
+    HAS_BAR,
+    KEPT,
+    KEPT_LENGTH,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
+    PARAMETERS,
+    PENDING,
     PLACES,
+    ROWS,
     SCRATCH,
     SCRATCH_LENGTH,
+    SIZES,
     STOP,
+    SYMBOLS,
     TO_CLOSE,
 )
 from whatif.strategies import overlay_rules
@@ -70,6 +82,23 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int) ->
     places = np.empty(PLACES, dtype=np.int64)
     places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK]] = addresses
     places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP]] = scratch, memory, stop
+    return places
+
+
+def across_places_of(addresses: Sequence[int], kept: int, count: int) -> IntArray:
+    """Return what the calls of a cross-sectional step share, (ACROSS_PLACES,).
+
+    Parameters
+    ----------
+    addresses : sequence of int
+        Of each symbol's present row, whether it has a bar, its size, entry price, age and waiting orders; of
+        the step's memory, the room for its answer, and the addresses of the parameters' columns.
+    kept, count : int
+        Length of the step's memory, and symbols.
+    """
+    places = np.empty(ACROSS_PLACES, dtype=np.int64)
+    places[[ROWS, HAS_BAR, SIZES, ENTRY_PRICE, BARS_HELD, PENDING, KEPT, ANSWER, PARAMETERS]] = addresses
+    places[[KEPT_LENGTH, SYMBOLS]] = kept, count
     return places
 
 

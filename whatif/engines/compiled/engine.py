@@ -42,7 +42,7 @@ class CompiledEngine(Engine):
         return reasons
 
     def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:
-        """Return what of a configuration it does not cover: of a shared account, costs and exits that wait."""
+        """Return what of a configuration it does not cover: a shared account's costs and exits that wait."""
         reasons = super().unsupported_settings(given, shared)
         if shared and given.execution.costs is not None:
             reasons.append(f"{_SHARED} with execution: costs")
@@ -106,7 +106,8 @@ class CompiledEngine(Engine):
             If the bars cannot be traded on, an input is missing, the step cannot be compiled, raises,
             or returns what is no intent.
         """
-        from whatif.engines.backtrader.steps import run_steps
+        from whatif.engines.backtrader.across import run_across
+        from whatif.engines.backtrader.steps import TOOLS, run_steps
         from whatif.engines.compiled.measure import run_of
         from whatif.engines.compiled.refusal import StepRaisedError
         from whatif.engines.compiled.window import PreparedWindow
@@ -117,12 +118,14 @@ class CompiledEngine(Engine):
         given = RunInputs(task.params, task.execution, task.overlays)
         first, stop = task.rows(task.bars[0])
         try:
-            if len(task.bars) > 1:
+            if _is_shared(task):
                 return _shared_window(task, task.strategy, cache=cache).engine_run(given)
             prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
             found = prepared.run(given, series=True)
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
+            if task.strategy.cross_sectional:
+                run_across(task, task.strategy, cache, TOOLS)
             run_steps(task, task.strategy, cache)
             raise
         return run_of(prepared.bars, first, stop, *found)
@@ -171,9 +174,14 @@ class CompiledEngine(Engine):
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)
-        if len(task.bars) > 1:
+        if _is_shared(task):
             return _shared_window(task, spec, window.periods, window.cache)
         return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.grid)
+
+
+def _is_shared(task: BacktestTask) -> bool:
+    """Return whether a task is one for the loop over several symbols, of which there may be one."""
+    return len(task.bars) > 1 or (isinstance(task.strategy, StrategySpec) and task.strategy.cross_sectional)
 
 
 def _shared_window(

@@ -24,14 +24,20 @@ import numba
 import numpy as np
 
 from whatif.domain import PRICE_FIELDS, Overlays, jit_step, sources_digest
-from whatif.engines.compiled import asking, step_placeholder
+from whatif.engines.compiled import asking, asking_across, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
-from whatif.engines.compiled.calling import TYPES, address_of
+from whatif.engines.compiled.calling import ACROSS_TYPES, TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
+from whatif.engines.language.across import ANSWER, write_answer
 from whatif.engines.language.order_answers import DESK, write_orders
 from whatif.engines.language.plain import in_python
-from whatif.engines.language.translation import OrderHelperTranslator, OrderTranslator, Translator
+from whatif.engines.language.translation import (
+    AcrossTranslator,
+    OrderHelperTranslator,
+    OrderTranslator,
+    Translator,
+)
 from whatif.errors import EngineError
 from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, resolved
 
@@ -51,6 +57,10 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
 )
 """
 
+_ACROSS_IMPORT = (
+    "from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, params_of, step\n"
+)
+
 STEPS: dict[str, Callable[..., Any]] = {}
 """Compiled steps by the digest of their kernel, for the kernel's module to take."""
 
@@ -69,12 +79,15 @@ class Kernel:
         Names of the parameters it takes, in order; the others are part of its text.
     orders : bool
         Whether it writes orders to the desk: those of the step, or of the overlays.
+    across : bool
+        Whether it is `asking_across.ask_step`.
     """
 
     asking: CompileWithFallback
     series: tuple[str, ...]
     numbers: tuple[str, ...]
     orders: bool
+    across: bool = False
 
     @functools.cached_property
     def address(self) -> Any:
@@ -85,7 +98,7 @@ class Kernel:
         RefusedByNumbaError
             If the step cannot be compiled.
         """
-        return address_of(self.asking.compile(TYPES))
+        return address_of(self.asking.compile(ACROSS_TYPES if self.across else TYPES), self.across)
 
 
 @dataclass(frozen=True)
@@ -133,11 +146,15 @@ def _kernel(
 ) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
-    text = kernel_text(series, dict(kinds), overlaid, orders, shared)
+    across = strategy.spec.cross_sectional
+    if across:
+        text = across_text(series, dict(kinds))
+    else:
+        text = kernel_text(series, dict(kinds), overlaid, orders, shared)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
-    return Kernel(CompileWithFallback(makers), series, numbers, orders)
+    return Kernel(CompileWithFallback(makers), series, numbers, orders, across)
 
 
 def _asking(strategy: Identified, text: str, lean: bool, orders: bool) -> Callable[..., Any]:
@@ -145,7 +162,8 @@ def _asking(strategy: Identified, text: str, lean: bool, orders: bool) -> Callab
     text = _text_of(text, lean)
     digest = _digest(text, strategy.identity)
     if digest not in STEPS:
-        STEPS[digest] = compiled_step(strategy.spec.step, lean, orders)
+        spec = strategy.spec
+        STEPS[digest] = compiled_step(spec.step, lean, orders, spec.cross_sectional)
     asking: Callable[..., Any] = _module(text, digest).ask_step
     return asking
 
@@ -222,6 +240,53 @@ def params_of(columns_at, run):
     return source.replace(_IMPORT, own)
 
 
+def across_text(series: tuple[str, ...], kinds: Mapping[str, Any]) -> str:
+    """Return the source of a cross-sectional kernel's module, all but its step.
+
+    Parameters
+    ----------
+    series, kinds
+        As `kernel_text` takes them.
+    """
+    size = np.dtype(np.int64).itemsize
+    numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
+    values = ", ".join(
+        repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
+        for name, kind in kinds.items()
+    )
+    seen = ", ".join(f"across_at(series_at + {size * k} * count, rows_at, count)" for k in range(len(series)))
+    own = f"""from collections import namedtuple
+
+from numba.extending import register_jitable
+
+from whatif.engines.compiled.kernel import STEPS
+from whatif.engines.language.across import across_at
+
+AcrossSeen = namedtuple("AcrossState", {step_placeholder.AcrossSeen._fields!r})
+Arrays = namedtuple("Arrays", {(*series, "has_bar")!r})
+Params = namedtuple("Params", {tuple(kinds)!r})
+step = STEPS[__name__.rpartition("_")[2]]
+
+
+@register_jitable
+def across_of(series_at, rows_at, has_bar_at, count):
+    return Arrays({seen}, whole_at(has_bar_at, count))
+
+
+@register_jitable
+def params_of(columns_at, run):
+    columns = whole_at(columns_at, {len(numbers)})
+    return Params({values})
+
+"""
+    source = inspect.getsource(asking_across)
+    if source.count(_ACROSS_IMPORT) != 1:
+        raise EngineError(
+            f"whatif.engines.compiled.asking_across must hold this line once: {_ACROSS_IMPORT!r}"
+        )
+    return source.replace(_ACROSS_IMPORT, own)
+
+
 def _tuple(items: Iterable[str]) -> str:
     """Return items as the text of a tuple."""
     return f"({' '.join(f'{item},' for item in items)})"
@@ -233,16 +298,22 @@ def _digest(text: str, identity: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def compiled_step(step: Callable[..., Any], lean: bool = True, orders: bool = False) -> Callable[..., Any]:
+def compiled_step(
+    step: Callable[..., Any], lean: bool = True, orders: bool = False, across: bool = False
+) -> Callable[..., Any]:
     """Return a step as a compiled function, with the plain functions it calls compiled too.
 
     What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
-    One of `orders` writes its answer to the desk in its state, and returns how many orders that are.
+    One of `orders` writes its answer to the desk in its state, and returns how many orders that are; one that
+    is asked `across` all symbols to the room in it, and returns the code.
     """
     if numba.config.DISABLE_JIT:
         plain = in_python(step)
+        if across:
+            return lambda *given: write_answer(getattr(given[-1], ANSWER), plain(*given))
         return (lambda *given: write_orders(getattr(given[-1], DESK), 0, plain(*given))) if orders else plain
     own, helpers = (OrderTranslator, OrderHelperTranslator) if orders else (Translator, Translator)
+    own = AcrossTranslator if across else own
     return jit_step(_Prepared(lean, helpers).function(step), lean, own)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from whatif.engines.compiled.book import (
     CODE,
     DELAYED_ORDERS,
     FAILED,
+    FULL_BOOK,
     MANY_ORDERS,
     MANY_WAITING,
     Outcomes,
@@ -32,6 +33,7 @@ from whatif.engines.language.order_answers import order_at
 from whatif.engines.language.plain import WHOLE
 from whatif.engines.language.translation import REFUSED
 from whatif.engines.orders import (
+    refused_answer,
     refused_count,
     refused_delayed,
     refused_intent,
@@ -41,8 +43,9 @@ from whatif.engines.orders import (
 )
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError, WhatIfError, nearest
+from whatif.strategies import ACROSS_FIELDS
 from whatif.texts import shortened
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -111,7 +114,36 @@ def refuse_failed(spec: StrategySpec, bars: Bars, outcomes: Outcomes, desk: Floa
         raise refused_waiting(where, spec.max_orders)
     if counts[FAILED] == BAD_SIZE:
         raise refused_size(where, amount)
-    raise EngineError(f"{where}: more executions so far than there is room for; use engine: backtrader")
+    raise EngineError(f"{where}: {_FULL}")
+
+
+def refuse_answer(spec: StrategySpec, symbols: Sequence[str], ts: IntArray, outcomes: Outcomes) -> None:
+    """Refuse what ended a run of a cross-sectional step early, if something did.
+
+    Parameters
+    ----------
+    spec, symbols
+        Strategy, and the names of its symbols.
+    ts : int64 array (m,)
+        Timestamps of the window, microseconds UTC.
+    outcomes : Outcomes
+        Of that run alone.
+
+    Raises
+    ------
+    EngineError
+        Naming the bar.
+    """
+    counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
+    if not counts[FAILED]:
+        return
+    symbol, at = symbols[counts[-1]], f"bar {counts[AT]} at {instant(ts[counts[AT]])}"
+    where = f"strategy {spec.name}: {at}"
+    if counts[FAILED] == BAD_SIZE:
+        raise refused_size(f"strategy {spec.name}: {symbol}, {at}", amount)
+    if counts[FAILED] == FULL_BOOK:
+        raise EngineError(f"{where}: {_FULL}")
+    raise refused_answer(where, counts[FAILED], counts[CODE], symbol, amount, spec.max_gross)
 
 
 @contextmanager
@@ -203,7 +235,7 @@ def _known_reason(spec: StrategySpec, line: str, called: str) -> str:
         return f"the step must return an intent such as hold() or target(size){one}"
     if found := re.match(r"Cannot bind .* to signature '(\([^']*\))'", line):
         return f"it takes {found[1]}, and is called with other arguments; a step takes (i, x, p, s)"
-    if found := re.match(r"Unknown attribute '(\w+)' of type (Arrays|Params|State)\b", line):
+    if found := re.match(r"Unknown attribute '(\w+)' of type (Arrays|Params|State|AcrossState)\b", line):
         return _unknown(spec, found[2], found[1])
     if found := re.match(r"Unknown attribute '(\w+)' of type Module\(<module '([^']*)'", line):
         return f"numba does not know {found[2]}.{found[1]}"
@@ -232,9 +264,12 @@ def _unknown(spec: StrategySpec, kind: str, name: str) -> str:
         "Arrays": ("x", (*PRICE_FIELDS, *spec.inputs)),
         "Params": ("p", tuple(spec.params)),
         "State": ("s", State._fields),
+        "AcrossState": ("s", ACROSS_FIELDS),
     }[kind]
     return f"{letter} has no {name!r}; " + (nearest(name, valid) if valid else "the strategy declares none")
 
+
+_FULL = "more executions so far than there is room for; use engine: backtrader"
 
 _TYPES = (
     (re.compile(r"<iv=[^>]*>"), ""),

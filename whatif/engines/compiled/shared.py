@@ -12,6 +12,7 @@ from typing import NamedTuple
 from whatif.domain import inlinable_lean, jit_lean, pick_levels, tally_array, view_at, whole_at
 from whatif.engines.compiled.book import (
     AMOUNT,
+    BAD_SIZE,
     BARS_HELD,
     DEEPEST,
     EQUITY_SUM,
@@ -30,10 +31,19 @@ from whatif.engines.compiled.book import (
     settings_of,
     write_execution,
 )
-from whatif.engines.compiled.broker import Costs, Deal, cash_after_check, executed, fill_price, held_value
-from whatif.engines.compiled.calling import PLACES, ask
+from whatif.engines.compiled.broker import (
+    Costs,
+    Deal,
+    cash_after_check,
+    executed,
+    fill_price,
+    held_value,
+    order_size,
+)
+from whatif.engines.compiled.calling import PLACES, ask, ask_across
 from whatif.engines.compiled.loop import note_failure
-from whatif.strategies import BUY, HOLD, SELL, OverlayRules
+from whatif.engines.orders import LARGEST_SIZE, answer_fault
+from whatif.strategies import BUY, HOLD, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
 from whatif.typing import FloatArray, IntArray
 
 OPEN, HIGH, LOW, CLOSE = range(4)
@@ -104,8 +114,10 @@ class SharedBook(NamedTuple):
         Cash at each row; left alone if it is empty.
     at_work : int64 array (1,)
         The configuration that runs, or ran last.
-    desk : float64 array
+    desk : float64 array (max(k, 2),)
         Room that a step's compiled part writes its answer to.
+    has_bar, held : int64 arrays (k,)
+        Whether each symbol has a bar on this row, and bars since that on which its position was opened.
     """
 
     row: IntArray
@@ -132,6 +144,27 @@ class SharedBook(NamedTuple):
     cash: FloatArray
     at_work: IntArray
     desk: FloatArray
+    has_bar: IntArray
+    held: IntArray
+
+
+class Across(NamedTuple):
+    """What a cross-sectional step is asked by.
+
+    Attributes
+    ----------
+    is_on : bool
+        Whether the strategy is cross-sectional at all.
+    max_gross : float
+        The most that its absolute weights may sum to.
+    session, bar_of_session : int64 arrays (m,), or (0,) if it is not
+        As `whatif.strategies.AcrossState` has them.
+    """
+
+    is_on: bool
+    max_gross: float
+    session: IntArray
+    bar_of_session: IntArray
 
 
 class Queue(NamedTuple):
@@ -155,11 +188,12 @@ def advance(row: int, market: Market, book: SharedBook) -> int:
     count, now = 0, market.ts[row]
     for k in range(len(market.firsts)):
         following = book.following[k]
+        book.has_bar[k] = 0
         if following >= market.stops[k]:
             continue
         if market.together or whole_at(market.stamps_at[k], following + 1)[following] == now:
             book.cursor[k], book.following[k] = following, following + 1
-            book.fresh[count] = k
+            book.fresh[count], book.has_bar[k] = k, 1
             count += 1
     return count
 
@@ -303,7 +337,7 @@ def begin_account(market: Market, book: SharedBook) -> None:
     book.tally[MET], book.tally[HELD] = 0, 0
     for k in range(len(market.firsts)):
         book.size[k], book.price[k] = 0.0, 0.0
-        book.opened[k], book.pending[k], book.met[k] = 0, 0, 0
+        book.opened[k], book.pending[k], book.met[k], book.held[k] = 0, 0, 0, 0
         book.cursor[k], book.following[k] = -1, market.firsts[k]
     for k in range(len(book.scratch)):
         book.scratch[k] = 0.0
@@ -358,10 +392,71 @@ def ask_symbols(
 
 
 @inlinable_lean
+def ask_all(
+    row: int,
+    fresh: int,
+    market: Market,
+    run: int,
+    asking: Asking,
+    across: Across,
+    cash: float,
+    value: float,
+    queue: Queue,
+    broker: Broker,
+    book: SharedBook,
+    money: FloatArray,
+    counts: IntArray,
+) -> Queue:
+    """Ask a cross-sectional step once; return the orders that wait then.
+
+    Each symbol that has a bar, in declared order, gets the order that makes its position what was asked for.
+    What ends the run is written to `money` and `counts`.
+    """
+    if row < asking.lookback:
+        return queue
+    symbols = len(market.firsts)
+    for k in range(symbols):
+        book.desk[k] = math.nan
+        book.held[k] = book.cursor[k] - book.opened[k] if book.size[k] != 0.0 else 0
+    code = ask_across(
+        asking.address, row, run, asking.series_at, asking.places_at, cash, value, across.session[row],
+        across.bar_of_session[row],
+    )  # fmt: skip
+    if code == HOLD:
+        return queue
+    failed, symbol, gross = answer_fault(code, book.desk[:symbols], across.max_gross)
+    if failed != 0:
+        note_failure(money, counts, failed, row, code, gross)
+        counts[SYMBOL] = symbol
+        return queue
+    waiting = queue.waiting
+    for j in range(fresh):
+        k = book.fresh[j]
+        wanted = book.desk[k]
+        if wanted != wanted:
+            continue
+        meet(book, k)
+        close = price_at(market, CLOSE, k, book.cursor[k])
+        kind = TARGET_PERCENT if code == WEIGHTS else TARGET
+        order = order_size(kind, wanted, book.size[k], book.price[k], value, close, broker.costs)
+        if not abs(order) <= LARGEST_SIZE or (order != 0.0 and waiting == len(book.order_size)):
+            fits = abs(order) <= LARGEST_SIZE
+            note_failure(money, counts, FULL_BOOK if fits else BAD_SIZE, row, code, order)
+            counts[SYMBOL] = k
+            break
+        if order != 0.0:
+            push_order(book, waiting, k, order, close)
+            waiting += 1
+    checked = queue.checked if broker.checksubmit else waiting
+    return Queue(waiting, checked, queue.fills, queue.rejected)
+
+
+@inlinable_lean
 def run_account(
     market: Market,
     run: int,
     asking: Asking,
+    across: Across,
     count: int,
     broker: Broker,
     rules: OverlayRules,
@@ -379,6 +474,8 @@ def run_account(
         Its place among all, and how many series there are of each symbol, of all of them together.
     asking : Asking
         How its strategy is asked; its places and series are those of the first symbol.
+    across : Across
+        The same of a cross-sectional one.
     used : int
         Executions in the book, of configurations before this one.
     money, counts : float64 array (5,) and int64 array (8,)
@@ -400,9 +497,15 @@ def run_account(
         book.equity[row] = value
         if len(book.cash) > 0:
             book.cash[row] = cash
-        queue = ask_symbols(
-            fresh, market, run, asking, count, cash, value, queue, broker, rules, latency, book, money, counts
-        )
+        if across.is_on:
+            queue = ask_all(
+                row, fresh, market, run, asking, across, cash, value, queue, broker, book, money, counts
+            )
+        else:
+            queue = ask_symbols(
+                fresh, market, run, asking, count, cash, value, queue, broker, rules, latency, book, money,
+                counts,
+            )  # fmt: skip
         if counts[FAILED] != 0:
             return
     money[FINAL], money[SIZE] = value, float(book.tally[HELD])
@@ -413,6 +516,7 @@ def run_accounts_python(
     market: Market,
     begin: int,
     asking: Asking,
+    across: Across,
     runs: Runs,
     ends: IntArray,
     book: SharedBook,
@@ -426,10 +530,11 @@ def run_accounts_python(
         The bars.
     begin : int
         The configuration to begin with.
-    asking : Asking
+    asking, across : Asking, Across
         How their strategy is asked.
     runs : Runs
-        What they differ in; its addresses are (k * c, s), of one symbol after the other.
+        What they differ in; its addresses are (k * c, s), of one symbol after the other, or, of a
+        cross-sectional step, (c, s * k), of one series after the other.
     ends : int64 array (p,)
         Rows of the window that start before each period's end.
     book, outcomes
@@ -458,7 +563,7 @@ def run_accounts_python(
             asking.room,
             asking.months_at,
         )
-        run_account(market, run, at_run, count, broker, rules, latency, used, book, money, counts)
+        run_account(market, run, at_run, across, count, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == FULL_BOOK:
             return run
         if counts[FAILED] == 0:

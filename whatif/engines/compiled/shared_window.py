@@ -22,13 +22,13 @@ from whatif.engines.compiled.book import (
     Outcomes,
     Runs,
 )
-from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
+from whatif.engines.compiled.columns import across_places_of, charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measured_runs
-from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, uncompiled
-from whatif.engines.compiled.shared import SYMBOL, Market, SharedBook, run_accounts
+from whatif.engines.compiled.refusal import StepRaisedError, refuse_answer, refuse_failed, uncompiled
+from whatif.engines.compiled.shared import SYMBOL, Across, Market, SharedBook, run_accounts
 from whatif.engines.language.plain import numpys_warnings_off
-from whatif.engines.timeline import account_rows, rows_of
+from whatif.engines.timeline import account_rows, rows_of, session_rows
 from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import StrategySpec
@@ -96,6 +96,9 @@ class SharedWindow:
         self._measure = AccountsMeasure(
             len(bars), len(self.ends), 1.0 if periods is None else periods.per_year
         )
+        none = np.empty(0, dtype=np.int64)
+        sessions = session_rows(self.bars, self.ranges, stamps, ts) if spec.cross_sectional else (none, none)
+        self._across = Across(spec.cross_sectional, spec.max_gross, *map(read_only, sessions))
         self._flat: set[tuple[int | None, int]] = set()
 
     def _addresses(self, name: str) -> list[int]:
@@ -105,7 +108,17 @@ class SharedWindow:
         k = len(self.bars)
         whole: dict[str, Any] = {
             name: np.zeros(k, dtype=np.int64)
-            for name in ("opened", "cursor", "following", "pending", "fresh", "met", "order_met")
+            for name in (
+                "opened",
+                "cursor",
+                "following",
+                "pending",
+                "fresh",
+                "met",
+                "order_met",
+                "has_bar",
+                "held",
+            )
         }
         return SharedBook(
             **_room(room),
@@ -118,7 +131,7 @@ class SharedWindow:
             equity=np.empty(len(self.ts)),
             cash=np.empty(0),
             at_work=np.zeros(1, dtype=np.int64),
-            desk=np.empty(2),
+            desk=np.empty(max(k, 2)),
         )
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, SharedBook]:
@@ -145,6 +158,8 @@ class SharedWindow:
             while call.run(0) == 0 and call.grow():
                 pass
         self._book = call.book._replace(equity=self._book.equity) if series else call.book
+        if self.spec.cross_sectional:
+            refuse_answer(self.spec, [one.symbol for one in self.bars], self.ts, call.outcomes)
         at = int(call.outcomes.counts[0, SYMBOL])
         refuse_failed(self.spec, self.bars[at], call.outcomes, call.book.desk)
         return call.outcomes, call.book
@@ -221,6 +236,8 @@ class SharedWindow:
             cash=np.empty(rows if series else 0),
         )
         own = np.array([addresses_of(one) for one in arrays], dtype=np.int64)
+        # of a cross-sectional step, one series after the other, each of all symbols
+        own = own.T.reshape(1, -1) if self.spec.cross_sectional else own
         runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many))
         outcomes = Outcomes(
             money=np.empty((count, 5)),
@@ -229,13 +246,19 @@ class SharedWindow:
         )
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
-        places = self._places(book, at, 2 * latency)
+        if self.spec.cross_sectional:
+            seen = book.cursor, book.has_bar, book.size, book.price, book.held, book.pending
+            shared = addresses_of([*seen, book.scratch, book.desk, at])
+            places = across_places_of(shared, len(book.scratch), symbols)
+        else:
+            places = self._places(book, at, 2 * latency)
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
         asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0)
         alive = (arrays, columns, at, places)
-        return SharedCall(self._market, asking, runs, self.ends, book, outcomes, self._most, alive)
+        given = self._market, asking, self._across, runs, self.ends
+        return SharedCall(given, book, outcomes, self._most, alive)
 
     def _places(self, book: SharedBook, columns: IntArray, memory: int) -> IntArray:
         """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
@@ -332,8 +355,11 @@ class SharedCall:
 
     Parameters
     ----------
-    market, asking, runs, ends, book, outcomes
-        As `whatif.engines.compiled.shared.run_accounts` takes them.
+    given : tuple
+        Market, how the strategy is asked, what its runs differ in, and periods' ends, as
+        `whatif.engines.compiled.shared.run_accounts` takes them.
+    book, outcomes
+        The same.
     most : int
         Executions that a run may have.
     alive : tuple
@@ -342,23 +368,20 @@ class SharedCall:
 
     def __init__(
         self,
-        market: Market,
-        asking: Asking,
-        runs: Runs,
-        ends: IntArray,
+        given: tuple[Market, Asking, Across, Runs, IntArray],
         book: SharedBook,
         outcomes: Outcomes,
         most: int,
         alive: tuple[Any, ...],
     ) -> None:
-        self._given = market, asking, runs, ends
+        self._given = given
         self.book, self.outcomes = book, outcomes
         self._most, self._alive = most, alive
 
     def run(self, begin: int) -> int:
         """Run configurations from place `begin` on; return the place to go on with."""
-        market, asking, runs, ends = self._given
-        following: int = run_accounts(market, begin, asking, runs, ends, self.book, self.outcomes)
+        market, asking, across, runs, ends = self._given
+        following: int = run_accounts(market, begin, asking, across, runs, ends, self.book, self.outcomes)
         return following
 
     def grow(self) -> bool:

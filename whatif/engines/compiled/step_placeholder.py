@@ -9,7 +9,7 @@ from collections import namedtuple
 from typing import Any
 
 from whatif.engines.language.order_answers import DESK
-from whatif.strategies import STATE_FIELDS, hold
+from whatif.strategies import ACROSS_FIELDS, STATE_FIELDS, hold
 from whatif.typing import FloatArray
 
 OVERLAID = False
@@ -26,6 +26,15 @@ SHARED = False
 _make: Any = namedtuple
 State = _make("State", (*STATE_FIELDS, DESK))
 """What a step sees, see `whatif.strategies.State`, and what its orders are written to."""
+
+
+AcrossSeen = _make("AcrossState", ACROSS_FIELDS)
+"""What a cross-sectional step sees, see `whatif.strategies.AcrossState`."""
+
+
+def across_of(series_at: int, rows_at: int, has_bar_at: int, count: int) -> Any:
+    """Return what such a step reads of `count` symbols, by where addresses of values, rows and flags lie."""
+    return ()
 
 
 def arrays_of(series: tuple[FloatArray, ...]) -> Any:

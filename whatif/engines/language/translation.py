@@ -21,6 +21,7 @@ from numba.core.ir_utils import build_definitions, get_definition, guard, mk_uni
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.untyped_passes import InlineClosureLikes
 
+from whatif.engines.language.across import ANSWER, AcrossType, write_answer
 from whatif.engines.language.functions import BUILTINS, MATH, OF_MANY, OF_TWO
 from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whole
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
@@ -104,12 +105,33 @@ class _WriteOrders(FunctionPass):  # type: ignore[misc]  # numba has no types
         for block in code.blocks.values():
             end = block.terminator
             if isinstance(end, ir.Return):
-                block.body[-1:] = _written(block, end, code.arg_names[-1], code.arg_count - 1)
+                block.body[-1:] = self._written(block, end, code.arg_names[-1], code.arg_count - 1)
         code._definitions = build_definitions(code.blocks)
         return True
 
+    def _written(self, block: Any, end: Any, seen: str, place: int) -> list[Any]:
+        return _written_orders(block, end, seen, place)
 
-def _written(block: Any, end: Any, seen: str, place: int) -> list[Any]:
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _WriteAnswer(_WriteOrders):
+    """Write down what a cross-sectional step returns, and return its code in its place."""
+
+    _name = "whatif_write_answer"
+
+    def _written(self, block: Any, end: Any, seen: str, place: int) -> list[Any]:
+        loc = end.loc
+        write, state, room, code = (ir.Var(block.scope, mk_unique_var("$answer"), loc) for _ in range(4))
+        return [
+            ir.Assign(ir.Global(write_answer.__name__, write_answer, loc), write, loc),
+            ir.Assign(ir.Arg(seen, place, loc), state, loc),
+            ir.Assign(ir.Expr.getattr(state, ANSWER, loc), room, loc),
+            ir.Assign(ir.Expr.call(write, [room, end.value], (), loc), code, loc),
+            ir.Return(code, loc),
+        ]
+
+
+def _written_orders(block: Any, end: Any, seen: str, place: int) -> list[Any]:
     """Return the statements that write a returned answer to the desk of the step's last argument."""
     loc = end.loc
     write, state, desk, none, count = (ir.Var(block.scope, mk_unique_var("$order"), loc) for _ in range(5))
@@ -385,7 +407,8 @@ def _is_known_method(called: Any) -> bool:
 
 _HARMLESS = (
     types.Callable, types.Module, types.NoneType, types.UnicodeType, types.StringLiteral, types.SliceType,
-    types.RangeType, SeriesType, types.ExceptionClass, types.ExceptionInstance, types.Dummy, types.Undefined,
+    types.RangeType, SeriesType, AcrossType, types.ExceptionClass, types.ExceptionInstance, types.Dummy,
+    types.Undefined,
 )  # fmt: skip
 
 
@@ -433,3 +456,9 @@ class OrderTranslator(Translator):
     """The compiler of a step that may answer with orders: it writes them down, and returns how many."""
 
     _translation = (_TranslateToOrders, _WriteOrders)
+
+
+class AcrossTranslator(Translator):
+    """The compiler of a cross-sectional step: it writes its answer down, and returns the code of that."""
+
+    _translation = (_Translate, _WriteAnswer)
