@@ -15,8 +15,9 @@ from whatif.domain import Execution, Overlays, Periods, account_metrics, account
 from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.engines.timeline import merge, rows_of, session_rows
 from whatif.errors import EngineError, StrategyError
-from whatif.strategies import Param, hold, resolve, sizes, strategy, target, weights
-from whatif.testing import assert_same, random_bars, random_shared_case, task_differences
+from whatif.strategies import CROSS_SECTIONAL, Param, hold, resolve, sizes, strategy, target, weights
+from whatif.testing import assert_same, bars_of_prices, random_bars, random_shared_case, task_differences
+from whatif.testing.conformance import draw_params
 
 ENGINES = ("backtrader", "compiled")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "portfolios.md"
@@ -243,6 +244,92 @@ def test_a_sweep_measures_what_runs_for_themselves_would() -> None:
             name: repr(value) for name, value in metrics.items()
         }
         assert found.returns[k].tobytes() == account.returns.tobytes()
+
+
+def drawn(name: str, seed: int) -> BacktestTask:
+    """Return a built-in strategy on random markets with random parameters and settings."""
+    rng = np.random.default_rng([seed, len(name)])
+    spec, case = resolve(name), random_shared_case(seed, max_bars=150)
+    few = {key: int(rng.integers(2, 8)) for key in ("period", "every") if key in spec.params}
+    few |= {"enter": 1.0} if "enter" in spec.params else {}
+    return BacktestTask(case.bars, spec, draw_params(spec, rng, few), case.execution, case.start)
+
+
+@pytest.mark.parametrize("name", CROSS_SECTIONAL)
+def test_a_built_in_strategy_is_the_same_on_both(name: str) -> None:
+    fills = 0
+    for seed in range(40):
+        task = drawn(name, seed)
+        assert task_differences(task, *ENGINES) == [], f"{name}, {seed}"
+        fills += len(run_engine(task, "compiled").fills)
+    assert fills > 100
+
+
+@pytest.mark.parametrize("name", CROSS_SECTIONAL)
+def test_nothing_up_to_t_moves(name: str) -> None:
+    bars = markets(4, 150)
+    spec = resolve(name)
+    few = {"period": 5, **({"enter": 1.0} if "enter" in spec.params else {"every": 3})}
+    execution = Execution(cash=1e6)
+    whole = run_engine(BacktestTask(bars, spec, spec.validate(few), execution), "compiled")
+
+    assert len(whole.fills) > 20
+    for t in range(20, 149, 10):
+        later = np.where(np.arange(150) > t, 1.7, 1.0)
+        changed = [
+            replace(
+                one, **{key: getattr(one, key) * later for key in ("open", "high", "low", "close", "vwap")}
+            )
+            for one in bars
+        ]
+        other = run_engine(BacktestTask(changed, spec, spec.validate(few), execution), "compiled")
+        assert whole.equity[: t + 1].tobytes() == other.equity[: t + 1].tobytes()
+        ours, theirs = (run.fills.size[run.fills.row <= t] for run in (whole, other))
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def flat_bars(closes, symbol: str):
+    """Return bars whose four prices are these."""
+    return bars_of_prices([(close,) * 4 for close in closes], symbol)
+
+
+def test_momentum_by_hand() -> None:
+    # over two bars: A +20 %, B 0 %, C -20 %, D +50 %
+    closes = {"A": (10, 10, 12, 12, 12), "B": (10,) * 5, "C": (10, 10, 8, 8, 8), "D": (10, 10, 15, 15, 15)}
+    bars = [flat_bars(map(float, values), symbol) for symbol, values in closes.items()]
+    spec = resolve("cross_sectional_momentum")
+    given = spec.validate({"period": 2, "every": 2, "count": 1, "share": 0.5})
+
+    run = run_engine(BacktestTask(bars, spec, given, Execution(cash=1200.0)), "compiled")
+
+    # at the third close a quarter of 1,200 in D at 15, and as much of C sold at 8; then on the last bar only
+    assert list(
+        zip(run.fills.row.tolist(), run.fills.symbol.tolist(), run.fills.size.tolist(), strict=True)
+    ) == [
+        (3, 2, -37.0),
+        (3, 3, 20.0),
+    ]
+
+
+def test_a_pair_by_hand() -> None:
+    # the first is worth as much as the second, a little more or less, then twice that, and as much again
+    first = [10.0, 10.1, 10.0, 9.9, 10.0, 20.0, 20.0, 10.0, 10.0, 10.0]
+    bars = [flat_bars(first, "A"), flat_bars([10.0] * 10, "B"), flat_bars([5.0] * 10, "C")]
+    spec = resolve("pairs_spread")
+    given = spec.validate({"period": 4, "enter": 2.5, "leave": 2.0, "share": 0.5})
+
+    run = run_engine(BacktestTask(bars, spec, given, Execution(cash=1000.0)), "compiled")
+
+    # dear at the sixth close: a quarter of 1,000 on each side; by the seventh the deviation has grown so much
+    # that it is within two of them
+    assert list(zip(run.fills.row.tolist(), run.fills.symbol.tolist(), run.fills.size.tolist(), strict=True))[
+        :4
+    ] == [
+        (6, 0, -12.0),
+        (6, 1, 25.0),
+        (7, 0, 12.0),
+        (7, 1, -25.0),
+    ]
 
 
 def test_the_example_of_the_document_runs_on_both(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import LookAheadError
-from whatif.strategies import BUILTIN, resolve, strategy, target
+from whatif.strategies import BY_SYMBOL, resolve, strategy, target
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "conf" / "strategies" / "example.py")
 STRATEGIES = {
@@ -72,7 +72,7 @@ def moves(spec, params, bars: Bars, t: int, overlays=Overlays()) -> bool:  # noq
 
 
 def test_every_built_in_strategy_is_listed() -> None:
-    assert set(BUILTIN) <= set(STRATEGIES)
+    assert set(BY_SYMBOL) <= set(STRATEGIES)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -203,3 +203,12 @@ def test_a_cross_sectional_step_needs_a_shared_account_without_overlays(tmp_path
     with pytest.raises(StudyError, match="overlays latency cannot be laid over halves"):
         checked(tmp_path, "halves.py", "portfolio: shared\noverlays: {latency: 1}", "[SPY, IBM]")
     assert checked(tmp_path, "halves.py", "portfolio: shared", "[SPY, IBM]").engine == "compiled"
+
+
+@pytest.mark.parametrize("name", ["cross-sectional-momentum", "pairs-spread"])
+def test_a_study_of_many_symbols_that_comes_along_is_accepted(name: str) -> None:
+    found = check_study(load_study(Path(__file__).parents[2] / "conf" / "studies" / f"{name}.yaml"))
+
+    assert found.engine == "compiled"
+    assert found.grid is not None
+    assert len(found.grid.configurations) == 72

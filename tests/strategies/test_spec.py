@@ -11,7 +11,7 @@ import pytest
 
 from whatif.errors import IndicatorError, StrategyError
 from whatif.strategies import (
-    BUILTIN,
+    BY_SYMBOL,
     Param,
     StrategySpec,
     buy,
@@ -100,7 +100,7 @@ def test_intents_are_pairs_of_code_and_amount() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"enter_at_once": True}, {"on_close": True}])
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", BY_SYMBOL)
 def test_built_in_steps_compile_as_they_are(name: str, given: dict[str, bool]) -> None:
     # the compiled engine calls the very same function
     spec = resolve(name)
@@ -133,7 +133,7 @@ def nan_arrays(spec: StrategySpec):
     return namedtuple("Arrays", fields)(**fields)
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", BY_SYMBOL)
 def test_without_inputs_a_built_in_step_decides_nothing(name: str) -> None:
     spec = resolve(name)
     given = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.strategies.builtin import BUILTIN
+    from whatif.strategies.builtin import BUILTIN, BY_SYMBOL, CROSS_SECTIONAL
     from whatif.strategies.classic import BacktraderSpec
     from whatif.strategies.helpers import MAX_HELPERS, helpers_of
     from whatif.strategies.identity import identity_of
@@ -71,7 +71,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "builtin": "BUILTIN",
+            "builtin": "BUILTIN BY_SYMBOL CROSS_SECTIONAL",
             "classic": "BacktraderSpec",
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",

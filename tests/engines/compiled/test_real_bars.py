@@ -10,7 +10,7 @@ import pytest
 from whatif.domain.bars import Bars
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
-from whatif.strategies import BUILTIN, StrategySpec, resolve
+from whatif.strategies import BY_SYMBOL, StrategySpec, resolve
 from whatif.testing import bars_of_prices, differences
 from whatif.testing.conformance import draw_params
 from whatif.testing.orders import random_execution
@@ -88,7 +88,7 @@ def compare_all(name: str, bars: Bars, seed: list[int], sets: int, longest: int,
     "name",
     [
         pytest.param(name, marks=[pytest.mark.slow] if name in ("ema_crossover", "macd_crossover") else [])
-        for name in BUILTIN
+        for name in BY_SYMBOL
     ],
 )
 def test_a_sample_of_real_bars(read_market, name: str) -> None:
@@ -121,7 +121,7 @@ def test_no_commission_at_a_price_below_zero() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", BY_SYMBOL)
 def test_all_real_bars(read_market, name: str, capsys) -> None:
     tally, found = Tally(), []
     for k, market in enumerate(MARKETS):

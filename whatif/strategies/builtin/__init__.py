@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BUILTIN = (
+BY_SYMBOL = (
     "bollinger_reversion",
     "breakout",
     "ema_crossover",
@@ -12,4 +12,10 @@ BUILTIN = (
     "probability_threshold",
     "sma_crossover",
 )
-"""Their names; each is the module and the strategy in it."""
+"""Names of those that are asked for each symbol; each is the module and the strategy in it."""
+
+CROSS_SECTIONAL = ("cross_sectional_momentum", "pairs_spread")
+"""Names of those that are asked for all symbols of an account."""
+
+BUILTIN = (*BY_SYMBOL, *CROSS_SECTIONAL)
+"""Their names."""
