@@ -72,7 +72,7 @@ def test_another_timeframe_is_another_configuration(go, tmp_path: Path) -> None:
 
 def test_an_axis_of_timeframes_has_to_stay_below(go, tmp_path: Path) -> None:
     path = tmp_path / "longer.py"
-    path.write_text(LONGER)
+    path.write_text(LONGER.replace("@5min", "@15min"))
     found: StudyResult = go(strategy={"name": str(path)}, axes={"timeframe": ["1min", "5min"]})
     assert (found.failed, set(found.leaderboard()["timeframe"])) == (0, {"1min", "5min"})
     with pytest.raises(IndicatorError, match=r"longer.py': @15min is not longer than 15min.*such as @1h"):
