@@ -117,15 +117,19 @@ _ON_A_BAR = (
 _ORDER_OF_THINGS = (
     ("costs take no notice of the month", "broker.charges[TIERS] > 1.0", "broker.charges[TIERS] > 99.0"),
     ("high and low are swapped", "highs[i], lows[i], closes", "lows[i], highs[i], closes"),
-    ("orders wait for the next intent", "            halt = i + 1\n", "            halt = stop\n"),
-    ("a stretch ends a bar too soon", "i - first, last + 1 - first", "i - first, last - first"),
+    (
+        "orders wait for the next intent",
+        "return i + 1 if asking.max_orders == 0",
+        "return halt if asking.max_orders == 0",
+    ),
+    ("a stretch ends a bar too soon", "closes[i : last + 1], i - first", "closes[i:last], i - first"),
 )
 
 _ASKING = (
     (
         "minutes are swapped",
-        "minute, to_close = minutes",
-        "to_close, minute = minutes",
+        "waiting, minutes[i], ends[i], scratch",
+        "waiting, ends[i], minutes[i], scratch",
     ),
     ("a position is a bar older", "held = i - opened_row", "held = i - opened_row + 1"),
     ("the first bar is skipped", "max(begin, lookback)", "max(begin, lookback + 1)"),
@@ -146,7 +150,7 @@ _ASKING = (
     ),
     (
         "the step sees the value of its last intent",
-        "now = account_value(cash, size, price, x.close[i], costs)",
+        "now = value if SHARED else account_value(cash, size, price, close, costs)",
         "now = value",
     ),
 )
@@ -250,8 +254,8 @@ _WAITING = (
     ),
     (
         "cancel reaches orders that are not checked",
-        "if meant and working[k, STATE] not in (ENDED, SUBMITTED):",
-        "if meant and working[k, STATE] != ENDED:",
+        "if is_meant and row[STATE] not in (ENDED, SUBMITTED):",
+        "if is_meant and row[STATE] != ENDED:",
     ),
     (
         "a triggered stop-limit forgets it",
@@ -290,6 +294,68 @@ _WAITING = (
         "an order of several is not for the rest",
         "        if tied > 0:\n            tied -= 1",
         "        if tied > 0:\n            tied -= 2",
+    ),
+)
+
+_QUIET = (
+    ("an order expires a bar late", "end = min(end, row[LAST] + 1.0)", "end = min(end, row[LAST] + 2.0)"),
+    (
+        "an order that wakes is let lie",
+        "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):",
+        "if kind not in (LIMIT, STOP, STOP_LIMIT):",
+    ),
+    (
+        "a trail is let lie",
+        "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):",
+        "if state != ACTIVE:",
+    ),
+    (
+        "a triggered stop-limit waits for its stop",
+        "behind = row[TRIGGERED] != 0.0",
+        "behind = False",
+    ),
+    (
+        "a triggered stop-limit waits on the stop's side",
+        "(row[SIZE] > 0.0) == (kind == LIMIT or behind)",
+        "(row[SIZE] > 0.0) == (kind == LIMIT)",
+    ),
+    ("of prices below the lowest counts", "below = max(below, price)", "below = min(below, price)"),
+    ("of prices above the highest counts", "above = min(above, price)", "above = max(above, price)"),
+    ("a low that touches is quiet", "if lows[j] <= below or", "if lows[j] < below or"),
+    ("a high that touches is quiet", "highs[j] >= above or", "highs[j] > above or"),
+)
+
+_EXITS = (
+    (
+        "an exit at the close cancels orders at the market",
+        "row[KIND] != MARKET if meant == PRICED else",
+        "True if meant == PRICED else",
+    ),
+    (
+        "a step's cancel reaches the exits",
+        "(row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)",
+        "(row[IS_EXIT] != 0.0 or meant != EXITS_ONLY)",
+    ),
+    (
+        "exits that give way take the step's orders along",
+        "(row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)",
+        "(row[IS_EXIT] == 0.0 or meant == EXITS_ONLY)",
+    ),
+    ("the step sees the exits wait", "return waiting - exits\n", "return waiting\n"),
+    (
+        "an order that waits at the market is not seen",
+        "memory[EXITS_WAITING], memory[MARKET_WAITING] = exits, market",
+        "memory[EXITS_WAITING], memory[MARKET_WAITING] = exits, 0",
+    ),
+    (
+        "exits are not told apart",
+        "book.working[waiting, IS_EXIT] = exits",
+        "book.working[waiting, IS_EXIT] = 0.0",
+    ),
+    (
+        "an exit counts twice",
+        "count += 1 if working[k, IS_EXIT] != 0.0 else 0",
+        "count += 2 if working[k, IS_EXIT] != 0.0 else 0",
     ),
 )
 
@@ -351,6 +417,7 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in (*_QUIET, *_EXITS)),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
     *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
     *(Mutation(name, _SHARED, old, new) for name, old, new in _SEVERAL_SYMBOLS),

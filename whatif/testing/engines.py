@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain import Bars, Periods, account_of
+from whatif.domain import Bars, Overlays, Periods, account_of
 from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
@@ -38,6 +38,14 @@ def check_engine(engine: str, cases: int = 50) -> None:
         raise AssertionError(f"engine {engine}: {wrong}")
 
 
+EXITS = (
+    Overlays(stop_loss_intrabar=0.003, take_profit_intrabar=0.005),
+    Overlays(trailing_stop=0.004, max_bars_held=6),
+    Overlays(stop_loss_intrabar=0.01, take_profit_intrabar=0.01, trailing_stop=0.005),
+)
+"""Overlays whose orders wait at the broker, for random cases."""
+
+
 def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
     """Yield for each case in which an engine errs, or differs from Backtrader, what is wrong.
 
@@ -58,6 +66,7 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         wrong = golden_differences(golden, run_engine(golden.task, engine))
         if wrong:
             yield f"{golden.name}: {'; '.join(wrong)}"
+    draw: Any
     for seed in range(cases):
         task = random_case(seed).task(state_reader if seed % 2 else scripted)
         different = task_differences(task, REFERENCE.name, engine)
@@ -67,8 +76,14 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(random_order_case(seed).task(), REFERENCE.name, engine)
         if different:
             yield f"random_order_case({seed}): {'; '.join(different)}"
+    for seed in range(cases if found.order_fields else 0):
+        draw = random_order_case if seed % 2 else random_case
+        task = replace(draw(seed).task(), overlays=EXITS[seed % len(EXITS)])
+        different = task_differences(task, REFERENCE.name, engine)
+        if different:
+            yield f"{draw.__name__}({seed}) with {task.overlays.active}: {'; '.join(different)}"
     for seed in range(cases if found.takes_costs else 0):
-        draw: Any = random_order_case if seed % 2 and found.order_fields else random_case
+        draw = random_order_case if seed % 2 and found.order_fields else random_case
         different = task_differences(with_costs(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
             yield f"with_costs({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
