@@ -43,8 +43,10 @@ RESULT_COLUMNS = {
     "worker": "string",
     "wall_seconds": "double",
     "finished_at": "timestamp",
+    "semantics": "string",
 }
-"""Columns of `results`. Symbols of a shared portfolio are joined by "+"."""
+"""Columns of `results`. Symbols of a shared portfolio are joined by "+"; `semantics` says whose fills these
+are, whatever engine made them."""
 
 RETURN_COLUMNS = {**KEY_COLUMNS, "period": "string", "returns": "array<double>"}
 

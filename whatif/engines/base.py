@@ -125,6 +125,10 @@ Measure: TypeAlias = Callable[[RunInputs], Measured]
 """Runs one configuration in the window that was opened; raises an `EngineError` if it fails."""
 
 
+SEMANTICS = "backtrader-1.9.78.123"
+"""Whose broker engines come to the bytes of: the version that `setup.py` pins."""
+
+
 class Engine(ABC):
     """A broker that runs a strategy over a window of bars.
 
@@ -143,6 +147,8 @@ class Engine(ABC):
         Fields of a step's `Order`, beyond code and amount, that it acts on; what breaks a rule is refused on
         its bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
         that may answer with an `Order` is then refused, or falls to the next engine.
+    semantics : str
+        What its fills mean, which stands in each row of results.
     takes_costs : bool
         Whether it reckons by `Execution.costs`; a task that has them is refused if not.
     """
@@ -153,6 +159,7 @@ class Engine(ABC):
     items_per_core: ClassVar[int] = 4
     order_fields: ClassVar[Collection[str] | None] = None
     takes_costs: ClassVar[bool] = False
+    semantics: ClassVar[str] = SEMANTICS
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:

@@ -255,6 +255,7 @@ def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "engine": plan.engine,
+        "semantics": get_engine(plan.engine).semantics,
         "worker": _worker(),
     }
 
