@@ -107,6 +107,7 @@ def test_keys_lie_over_those_of_a_preset_and_of_the_study() -> None:
         ({"maker": 0.1}, "belong together: give both"),
         ({"maker": 0.1, "taker": 0.1, "fraction": 0.1}, "fraction = 0.1 stands beside maker and taker"),
         ({"minimum": 3, "maximum": 2}, "maximum = 2.0 is below minimum = 3.0"),
+        ({"minimum": 3, "maximum": 0}, "maximum = 0.0 is below minimum = 3.0"),
         ({"spread_ticks": 3}, "spread_ticks = 3.0 and tick = 0.0 belong together"),
         ({"marginal": 1}, "marginal = 1 must be true or false"),
         ({"tiers": {"from_units": 0}}, "must be a list such as"),
@@ -116,6 +117,7 @@ def test_keys_lie_over_those_of_a_preset_and_of_the_study() -> None:
         ({"tiers": [{"from_units": 0, "maker": 0.1}]}, "must give maker and taker together"),
         ({"tiers": [{"from_units": 0}, {"from_units": 9, "per_unit": 1}]}, "tiers give different keys"),
         ({"tiers": [{"from_units": 0, "per_unit": 2}], "per_unit": 1}, "per_unit stand beside tiers"),
+        ({"tiers": [{"from_units": 0, "per_unit": 2}], "maker": 0, "taker": 0}, "maker, taker stand beside"),
         ({"tiers": [{"from_units": 0, "fraction": 1.5}]}, "tiers: fraction = 1.5 must be at least 0"),
     ],
 )  # fmt: skip

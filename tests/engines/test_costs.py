@@ -107,6 +107,16 @@ def test_tiers_may_be_of_money(engine) -> None:
     assert fees(engine, [(BUY, 16.0), (SELL, 4.0)], tiers=tiers) == [(0.0, 125.0 + 37.5), (25.0, 0.0)]
 
 
+def test_several_symbols_share_what_the_account_has_traded() -> None:
+    tiers = [{"from_units": 0, "per_unit": 1.0}, {"from_units": 10, "per_unit": 0.5}]
+    one = script_of([(BUY, 8.0), (HOLD, 0.0)]).on(bars_of_prices([FLAT] * 4))
+    other = script_of([(BUY, 8.0), (HOLD, 0.0)]).on(bars_of_prices([FLAT] * 4, symbol="Y"))
+    settings = Execution(cash=1e6, costs=costs_from({"tiers": tiers}))
+    fills = run_engine(BacktestTask([one, other], scripted, {}, settings), "backtrader").fills
+    assert fills.symbol.tolist() == [0, 1]
+    assert fills.commission.tolist() == [8.0, 5.0]
+
+
 def test_the_check_at_submission_counts_them(engine) -> None:
     exactly = {"minimum": 50.0}
     assert len(fees(engine, [(BUY, 1.0)], cash=150.0, **exactly)) == 1

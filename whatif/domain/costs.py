@@ -107,7 +107,7 @@ class Costs:
             _check_bounds(name, getattr(self, name), least, most, below)
         _check_rates(self)
         _check_tiers(self.tiers)
-        if (self.maximum or math.inf) < self.minimum:
+        if self.maximum is not None and self.maximum < self.minimum:
             raise EngineError(
                 f"costs: maximum = {self.maximum!r} is below minimum = {self.minimum!r}: exchange the two"
             )
@@ -175,7 +175,7 @@ def _check_rates(costs: Costs) -> None:
             f"costs: fraction = {costs.fraction!r} stands beside maker and taker, which are in its place: "
             "leave it out"
         )
-    given = [name for name in _RATES if getattr(costs, name)]
+    given = [f.name for f in fields(costs) if f.name in _RATES and getattr(costs, f.name) != f.default]
     if costs.tiers and given:
         raise EngineError(f"costs: {', '.join(given)} stand beside tiers: move them into the tiers")
 
