@@ -123,6 +123,15 @@ def test_the_check_at_submission_counts_them(engine) -> None:
     assert fees(engine, [(BUY, 1.0)], cash=149.0, **exactly) == []
 
 
+def test_the_check_at_submission_knows_a_reversal_for_one_order(engine) -> None:
+    # 1,200 less 1,000 and 50; 1,000 more for the 10, less 50 once, pay for 11 to be short of, to the cent
+    bars = bars_of_prices([FLAT] * 4)
+    execution = Execution(cash=1200.0, shortcash=False, costs=costs_from({"minimum": 50.0}))
+    run = run_engine(Case(bars, script_of([(BUY, 10.0), (SELL, 21.0)]), execution).task(), engine)
+    assert (run.fills.size.tolist(), run.margin_rejected) == ([10.0, -21.0], 0)
+    assert run.cash[-1] == 0.0
+
+
 @strategy(lookback=0)
 def limits(i, x, p, s):
     if i == 0:
@@ -140,6 +149,30 @@ def test_a_limit_order_that_lies_in_the_book_pays_the_makers_fee(engine) -> None
     expected = {1.0: (95.0, 0.0625), 2.0: (100.5, 0.125), 4.0: (100.5, 0.125), -8.0: (105.0, 0.0625)}
     found = dict(zip(fills.size.tolist(), zip(fills.price, fills.commission, strict=True), strict=True))
     assert found == {size: (at, abs(size) * at * share) for size, (at, share) in expected.items()}
+
+
+@strategy(lookback=0)
+def stop_limits(i, x, p, s):
+    return buy(1.0, stop=105.0, limit=107.0) if i == 0 else hold()
+
+
+@pytest.mark.parametrize(
+    ("rows", "at", "share"),
+    [
+        # hit within the bar, where the limit lies beyond the stop
+        ([(104.0, 106.0, 103.0, 105.0)], 105.0, 0.125),
+        # passed at the open, and reached within the bar, or within the next one
+        ([(110.0, 112.0, 106.0, 111.0)], 107.0, 0.0625),
+        ([(110.0, 112.0, 108.0, 111.0), (109.0, 111.0, 106.0, 110.0)], 107.0, 0.0625),
+        # passed at the open, and the next bar opens beyond the limit
+        ([(110.0, 112.0, 108.0, 111.0), (106.0, 111.0, 105.0, 110.0)], 106.0, 0.125),
+    ],
+)
+def test_a_stop_limit_order_adds_liquidity_once_it_lies_in_the_book(engine, rows, at, share) -> None:
+    costs = costs_from({"maker": 0.0625, "taker": 0.125})
+    bars = bars_of_prices([FLAT, *rows, FLAT])
+    fills = run_engine(BacktestTask([bars], stop_limits, {}, Execution(costs=costs)), engine).fills
+    assert (fills.price.tolist(), fills.commission.tolist()) == ([at], [at * share])
 
 
 def test_half_of_the_spread_and_a_share_of_the_range_make_prices_worse(engine) -> None:

@@ -33,11 +33,6 @@ _ARITHMETIC = (
         "opened_fee = paid(opened, closed, at",
         "opened_fee = paid(opened, 0.0, at",
     ),
-    (
-        "the check takes a reversal for two orders",
-        "cash -= paid(opened, closed, at",
-        "cash -= paid(opened, 0.0, at",
-    ),
     ("costs make no price worse", "    money += price_distance(", "    money -= 0.0 * price_distance("),
     ("the check forgets what opening costs", "        cash -= paid(opened, closed, at, costs, deal)\n", ""),
     (
@@ -198,7 +193,6 @@ _PRICES = (
 )
 
 _WAITING = (
-    ("a triggered limit lies in no book", "kind != LIMIT, was_triggered, bar", "kind != LIMIT, False, bar"),
     ("every limit order takes", "adds = len(broker.charges) > 0 and is_maker", "adds = False and is_maker"),
     ("an order is tried a bar too long", "return float(made + valid)", "return float(made + valid + 1)"),
     ("a session's order lives into the next", "float(session_ends[made] - 1)", "float(session_ends[made])"),
