@@ -16,57 +16,25 @@ from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, ru
 from whatif.engines.timeline import merge, rows_of, session_rows
 from whatif.errors import EngineError, StrategyError
 from whatif.strategies import CROSS_SECTIONAL, Param, hold, resolve, sizes, strategy, target, weights
-from whatif.testing import assert_same, bars_of_prices, random_bars, random_shared_case, task_differences
+from whatif.testing import (
+    across_player,
+    assert_same,
+    bars_of_prices,
+    random_bars,
+    random_shared_case,
+    task_differences,
+)
 from whatif.testing.conformance import draw_params
 
 ENGINES = ("backtrader", "compiled")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "portfolios.md"
 
 
-@strategy(
-    inputs={"code": "code", "amount": "amount", "field": "field"},
-    cross_sectional=True,
-    scratch=1,
-    max_gross=1e9,
-)
-def scripted_across(i, x, p, s):
-    """Asks, of each symbol, what its script and the account say; some answers are the step's own arrays."""
-    n = len(x.close)
-    own = np.zeros(n)
-    kind = 0
-    for k in range(n):
-        code, amount = x.code[k], x.amount[k]
-        s.scratch[k] += 1.0
-        kind += int(x.field[k]) if x.field[k] == x.field[k] else 0
-        if code != code or code == 0.0:
-            own[k] = math.nan
-        elif x.field[k] == 1.0:
-            own[k] = amount + s.size[k] * 0.5
-        elif x.field[k] == 2.0:
-            own[k] = s.entry_price[k] * 0.125
-        elif x.field[k] == 3.0:
-            own[k] = float(s.bars_held[k] - s.pending[k])
-        elif x.field[k] == 4.0:
-            own[k] = s.cash * 0.0009765625 / x.close[k]
-        elif x.field[k] == 5.0:
-            own[k] = s.value * 0.0009765625 / x.open[k]
-        elif x.field[k] == 6.0:
-            own[k] = float(s.session - s.bar_of_session)
-        elif x.field[k] == 7.0:
-            own[k] = s.scratch[k] if x.has_bar[k] else -s.scratch[k]
-        else:
-            own[k] = amount
-        s.answer[k] = max(-0.9, min(0.9, own[k] * 0.01))
-    if kind % 3 == 0:
-        return hold()
-    return weights(s.answer) if kind % 3 == 1 else sizes(own)
-
-
 @pytest.mark.parametrize("cases", [60, pytest.param(2000, marks=pytest.mark.slow)])
 def test_two_brokers_one_answer_over_ragged_bars(cases: int) -> None:
     traded = 0
     for seed in range(cases):
-        task = replace(random_shared_case(seed).task(scripted_across), overlays=Overlays())
+        task = replace(random_shared_case(seed).task(across_player), overlays=Overlays())
         assert task_differences(task, *ENGINES) == [], f"random_shared_case({seed})"
         try:
             traded += len(run_engine(task, "compiled").fills) > 0
@@ -191,6 +159,14 @@ def test_overlays_are_not_laid_over_it(engine: str) -> None:
         EngineError, match="overlays stop_loss cannot be laid over <lambda>, a cross-sectional"
     ):
         run_engine(task, engine)
+
+
+def test_an_engine_that_asks_by_symbol_alone_does_not_cover_it() -> None:
+    class BySymbol(type(get_engine("compiled"))):
+        asks_across = False
+
+    reasons = BySymbol().reasons_against(resolve("pairs_spread"), shared=True)
+    assert reasons == ["pairs_spread, a cross-sectional step"]
 
 
 def test_a_declaration_that_contradicts_itself() -> None:

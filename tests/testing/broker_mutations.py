@@ -403,6 +403,19 @@ _SEVERAL_SYMBOLS = (
         "        if not costs[2]:\n            value = abs(value)\n",
         "",
     ),
+    (
+        "a symbol is left alone, and looked at",
+        "        if wanted != wanted:\n            continue\n        meet(book, k)\n",
+        "        meet(book, k)\n        if wanted != wanted:\n            continue\n",
+    ),
+    ("weights are units", "kind = TARGET_PERCENT if code == WEIGHTS else TARGET", "kind = TARGET"),
+    ("the answer before stays", "        book.desk[k] = math.nan\n", ""),
+    (
+        "positions are as old as they were opened",
+        "book.cursor[k] - book.opened[k] if book.size[k]",
+        "book.cursor[k] if book.size[k]",
+    ),
+    ("who had a bar has one", "        book.has_bar[k] = 0\n", ""),
     ("a bar is there a row late", "following + 1)[following] == now", "following + 1)[following] < now"),
 )
 

@@ -151,6 +151,8 @@ class Engine(ABC):
         What its fills mean, which stands in each row of results.
     takes_costs : bool
         Whether it reckons by `Execution.costs`; a task that has them is refused if not.
+    asks_across : bool
+        Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
     """
 
     name: ClassVar[str]
@@ -160,6 +162,7 @@ class Engine(ABC):
     order_fields: ClassVar[Collection[str] | None] = None
     takes_costs: ClassVar[bool] = False
     semantics: ClassVar[str] = SEMANTICS
+    asks_across: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
@@ -205,6 +208,8 @@ class Engine(ABC):
             As `unsupported` takes them.
         """
         reasons = self.unsupported(strategy, shared)
+        if not self.asks_across and getattr(strategy, "cross_sectional", False):
+            reasons = [*reasons, f"{strategy.name}, a cross-sectional step"]
         if self.order_fields is None and strategy.answers_orders:
             return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
         return reasons

@@ -14,7 +14,14 @@ from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
 from whatif.testing.order_kinds import random_order_case
-from whatif.testing.orders import random_case, random_shared_case, scripted, state_reader, with_costs
+from whatif.testing.orders import (
+    across_player,
+    random_case,
+    random_shared_case,
+    scripted,
+    state_reader,
+    with_costs,
+)
 
 
 def check_engine(engine: str, cases: int = 50) -> None:
@@ -93,6 +100,11 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
             different = task_differences(shared, REFERENCE.name, engine)
             if different:
                 yield f"random_shared_case({seed}): {'; '.join(different)}"
+        across = replace(random_shared_case(seed).task(across_player), overlays=Overlays())
+        if not found.reasons_against(across.strategy, shared=True):
+            different = task_differences(across, REFERENCE.name, engine)
+            if different:
+                yield f"random_shared_case({seed}) of a cross-sectional step: {'; '.join(different)}"
     for seed in range(cases // 10):
         yield from _opened_differently(found, seed)
 

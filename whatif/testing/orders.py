@@ -6,6 +6,7 @@ and `amount`. What a step returns for a bar is then known before the run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +16,20 @@ from hypothesis import strategies as st
 
 from whatif.domain import Bars, Costs, Execution, Overlays, costs_from
 from whatif.engines import BacktestTask
-from whatif.strategies import BUY, CLOSE, HOLD, SELL, TARGET, TARGET_PERCENT, Intent, StrategySpec, strategy
+from whatif.strategies import (
+    BUY,
+    CLOSE,
+    HOLD,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    Intent,
+    StrategySpec,
+    hold,
+    sizes,
+    strategy,
+    weights,
+)
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape
 from whatif.typing import FloatArray
 
@@ -63,6 +77,47 @@ def state_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
     if code == TARGET_PERCENT:
         return (code, min(max(size, -3.0), 3.0))
     return (code, size)
+
+
+@strategy(
+    inputs={"code": "code", "amount": "amount", "field": "field"},
+    cross_sectional=True,
+    scratch=1,
+    max_gross=1e9,
+)
+def across_player(i: int, x: Any, p: Any, s: Any) -> tuple[int, Any]:
+    """Ask of each symbol what its script and the account say; of units by an array of its own."""
+    n = len(x.close)
+    own = np.zeros(n)
+    kind = 0
+    for k in range(n):
+        code, amount = x.code[k], x.amount[k]
+        s.scratch[k] += 1.0
+        kind += int(x.field[k]) if x.field[k] == x.field[k] else 0
+        if code != code or code == 0.0:
+            own[k] = math.nan
+        elif x.field[k] == 1.0:
+            own[k] = amount + s.size[k] * 0.5
+        elif x.field[k] == 2.0:
+            own[k] = s.entry_price[k] * 0.125
+        elif x.field[k] == 3.0:
+            own[k] = float(s.bars_held[k] - s.pending[k])
+        elif x.field[k] == 4.0:
+            own[k] = s.cash * 0.0009765625 / x.close[k]
+        elif x.field[k] == 5.0:
+            own[k] = s.value * 0.0009765625 / x.open[k]
+        elif x.field[k] == 6.0:
+            own[k] = float(s.session - s.bar_of_session)
+        elif x.field[k] == 7.0:
+            own[k] = s.scratch[k] if x.has_bar[k] else -s.scratch[k]
+        else:
+            own[k] = amount
+        # what is not written is left alone
+        if own[k] == own[k]:
+            s.answer[k] = max(-0.9, min(0.9, own[k] * 0.01))
+    if kind % 3 == 0:
+        return hold()
+    return weights(s.answer) if kind % 3 == 1 else sizes(own)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ class BacktraderEngine(Engine):
     is_reference = True
     order_fields = ORDER_FIELDS
     takes_costs = True
+    asks_across = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second: a class of Backtrader's runs with its feeds and observers."""

@@ -27,6 +27,7 @@ class CompiledEngine(Engine):
     items_per_core = 2
     order_fields = ORDER_FIELDS
     takes_costs = True
+    asks_across = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

@@ -86,7 +86,9 @@ class SharedWindow:
             stops=stops,
             together=bool((stops - firsts == len(ts)).all()),
         )
-        clocks = [session_minutes(one.slice(0, stop)) for one, stop in zip(bars, stops, strict=True)]
+        # a cross-sectional step reads no clock, and those of many symbols take room
+        clocked = [] if spec.cross_sectional else zip(bars, stops, strict=True)
+        clocks = [session_minutes(one.slice(0, stop)) for one, stop in clocked]
         self._clocks = [(read_only(minute), read_only(to_close)) for minute, to_close in clocks]
         self.ends = read_only(
             np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
@@ -197,9 +199,8 @@ class SharedWindow:
 
     def _arrays(self, params: Mapping[str, object]) -> list[tuple[FloatArray, ...]]:
         """Return the series that the step reads of each symbol, in the kernel's order."""
-        cache = {} if self._cache is None else self._cache
         return [
-            tuple(step_arrays(self.spec, params, one, stop, cache, prices))
+            tuple(step_arrays(self.spec, params, one, stop, self._cache, prices))
             for one, (_, stop), prices in zip(self.bars, self.ranges, self._prices, strict=True)
         ]
 
@@ -320,6 +321,8 @@ class SharedWindow:
                 continue
             kernel = kernel_of(self.identified, one.params, one.overlays, shared=True)
             self._run_many(kernel, [many[place] for place in places], arrays, places, found)
+            # before the next ones are made: those of many symbols are as large as the bars' own
+            del arrays
         return found
 
     def _run_many(
