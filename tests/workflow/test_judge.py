@@ -102,6 +102,24 @@ def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     assert alone.verdict.studies == 1
 
 
+def test_a_cross_sectional_strategy_is_run_and_judged(go) -> None:
+    found = go(
+        portfolio="shared",
+        study="across",
+        strategy={"name": "cross_sectional_momentum", "params": {"every": 5}},
+        axes={"period": [3, 9]},
+        trials="study",
+        period="bar",
+    )
+
+    board = found.leaderboard()
+    assert list(board["symbol"]) == ["A+B", "A+B"]
+    assert set(board["engine"]) == {"compiled"}
+    # the chosen one ran again on Backtrader's broker, or the run would have failed
+    assert found.best.test["status"] == "ok"
+    assert found.best.test["trades"] > 5
+
+
 @pytest.mark.slow
 def test_pooled_symbols_and_a_shared_portfolio_are_judged(go) -> None:
     pooled = go(rank="pooled")

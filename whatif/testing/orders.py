@@ -109,7 +109,7 @@ def across_player(i: int, x: Any, p: Any, s: Any) -> tuple[int, Any]:
         elif x.field[k] == 6.0:
             own[k] = float(s.session - s.bar_of_session)
         elif x.field[k] == 7.0:
-            own[k] = s.scratch[k] if x.has_bar[k] else -s.scratch[k]
+            own[k] = s.scratch[k] if x.has_bar[(k + 1) % n] else -s.scratch[k]
         else:
             own[k] = amount
         # what is not written is left alone
