@@ -13,7 +13,7 @@ from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.domain import Bars, Execution, Overlays
 from whatif.engines import RunInputs, WindowInputs, get_engine
-from whatif.strategies import BUILTIN, StrategySpec, resolve
+from whatif.strategies import BY_SYMBOL, StrategySpec, resolve
 
 CONFIGURATIONS = 32
 """How many are run by one call; all are the same, so that their inputs are made once."""
@@ -39,7 +39,7 @@ _NOTES = (
 def measure(setting: Setting) -> Measurement:
     """Time the loop of each strategy."""
     bars = _with_forecasts(setting.market.bars)
-    names = [*BUILTIN, *([str(EXAMPLE)] if EXAMPLE.is_file() else [])]
+    names = [*BY_SYMBOL, *([str(EXAMPLE)] if EXAMPLE.is_file() else [])]
     setting.say(f"kernels: {len(names)} strategies, with and without overlays")
     figures = []
     for name in names:

@@ -69,10 +69,13 @@ def _compile(name: str) -> int:
     spec = resolve(name)
     if not isinstance(spec, StrategySpec):
         return 0
-    for overlays in _OVERLAYS:
+    alone = () if spec.cross_sectional else _OVERLAYS
+    for overlays in alone:
         compile_ahead(spec, spec.defaults, overlays)
-        compile_shared_ahead(spec, spec.defaults, overlays)
-    return 2 * len(_OVERLAYS)
+    if spec.answers_orders:  # which an account of several symbols does not cover
+        return len(alone)
+    compile_shared_ahead(spec, spec.defaults, Overlays())
+    return len(alone) + 1
 
 
 def _compile_loop(name: str) -> None:
