@@ -29,6 +29,10 @@ class EngineError(WhatIfError):
     """An engine cannot run, or refuses, what it was given."""
 
 
+class InputWriteError(EngineError):
+    """A step writes into a series that it may only read."""
+
+
 class LookAheadError(EngineError):
     """A step reads what it cannot know on its bar, or what lies before the first bar."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
@@ -147,3 +148,50 @@ def test_without_hypothesis_the_message_says_what_to_install() -> None:
     assert done.stdout == (
         "whatif.testing draws its cases with hypothesis, which is not installed: pip install hypothesis\n"
     )
+
+
+REMEMBERED: list[int] = []
+
+
+@strategy(lookback=0)
+def remembering(i, x, p, s):
+    """Buy on each seventh bar that was ever seen."""
+    REMEMBERED.append(i)
+    return buy(1.0) if len(REMEMBERED) % 7 == 0 else hold()
+
+
+@strategy(lookback=0)
+def writing(i, x, p, s):
+    """Change the close that others read too."""
+    x.close[i] = 1.0
+    return hold()
+
+
+@strategy(lookback=0)
+def drawing(i, x, p, s):
+    """Buy by chance."""
+    return buy(1.0) if random.random() < 0.1 else hold()
+
+
+@strategy(lookback=0)
+def peeking(i, x, p, s):
+    """Buy what will have risen."""
+    return buy(1.0) if x.close[i + 1] > x.close[i] else hold()
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "said"),
+    [
+        (remembering, AssertionError, "keeps state outside of s.scratch: .* strategy remembering"),
+        (
+            writing,
+            AssertionError,
+            "writes into its inputs: strategy writing: .*x.name cannot be written to; keep values in",
+        ),
+        (drawing, StrategyError, "random.random, which drawing reads, is a random generator"),
+        (peeking, AssertionError, "looks ahead: strategy peeking: .* reads a bar after the present one"),
+    ],
+)
+def test_a_step_that_cheats_is_named(step, error, said) -> None:
+    with pytest.raises(error, match=said):
+        check_strategy(step, cases=3)

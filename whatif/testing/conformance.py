@@ -10,7 +10,7 @@ import numpy as np
 
 from whatif.domain import MINUTE_US, PRICE_FIELDS, Bars, Execution
 from whatif.engines import BacktestTask, EngineRun, bar_lengths, differences, run_engine
-from whatif.errors import EngineError, LookAheadError, StrategyError
+from whatif.errors import EngineError, InputWriteError, LookAheadError, StrategyError
 from whatif.indicators import Stored, with_needs
 from whatif.strategies import AnyStrategy, Param, StrategySpec, Value
 from whatif.testing.compare import is_too_large, within_whole_units
@@ -66,9 +66,12 @@ def check_strategy(
     Raises
     ------
     AssertionError
-        At the first case that differs, with its seed, parameters, settings and all differences; or
-        that looks ahead: an index after the present bar or before the first one, or fills and equity
-        that move when later bars are changed.
+        At the first case that differs, with its seed, parameters, settings and all differences; that
+        looks ahead: an index after the present bar or before the first one, or fills and equity
+        that move when later bars are changed; or that comes out otherwise when it is run again, which
+        means that the step keeps state outside of `s.scratch`; or that writes into its inputs.
+    StrategyError
+        If the step can reach what has no value: a clock, a file, a random generator.
     EngineError
         If the strategy is none that both engines can run.
 
@@ -85,6 +88,7 @@ def check_strategy(
             "an ordinary Backtrader strategy runs on one engine only"
         )
     markets = [bars] if isinstance(bars, Bars) else list(bars or [])
+    strategy.digest  # noqa: B018  # refuses clocks, files and chance
     traded = 0
     for case in range(cases):
         rng = np.random.default_rng([seed, case])
@@ -95,7 +99,12 @@ def check_strategy(
         market = _with_inputs(strategy, market, rng, length)
         task = BacktestTask([market], strategy, given, settings)
         where = f"strategy {strategy.name}, seed {seed}, case {case}, {given}, {settings}"
-        traded += _compare(task, engines, where)
+        outcome = _outcome(task, engines[0])
+        if isinstance(outcome, InputWriteError):
+            raise AssertionError(f"the step writes into its inputs: {outcome}")
+        if case < _PERTURBED and engines[0] != engines[1]:
+            _check_state(task, outcome, engines[0], where)
+        traded += _compare(task, outcome, engines, where)
         if case < _PERTURBED:
             _check_past(task, engines[0], rng, where, length)
     return traded
@@ -165,9 +174,25 @@ def _with_inputs(strategy: StrategySpec, bars: Bars, rng: np.random.Generator, l
     return bars.with_inputs({name: random_series(int(rng.integers(2**32)), len(bars)) for name in missing})
 
 
-def _compare(task: BacktestTask, engines: tuple[str, str], where: str) -> bool:
+def _check_state(task: BacktestTask, first: EngineRun | EngineError, engine: str, where: str) -> None:
+    """Refuse a step that remembers an earlier run."""
+    again = _outcome(task, engine)
+    failed = [isinstance(one, EngineError) for one in (first, again)]
+    changed = failed[0] != failed[1]
+    if isinstance(first, EngineRun) and isinstance(again, EngineRun):
+        changed = bool(differences(first, again))
+    if changed:
+        raise AssertionError(
+            f"the step keeps state outside of s.scratch: the same case comes out otherwise when it is run "
+            f"again: {where}"
+        )
+
+
+def _compare(
+    task: BacktestTask, first: EngineRun | EngineError, engines: tuple[str, str], where: str
+) -> bool:
     """Return whether both engines traded; raise if they differ."""
-    first, second = (_outcome(task, engine) for engine in engines)
+    second = _outcome(task, engines[1])
     if isinstance(first, EngineRun) and isinstance(second, EngineRun):
         found = differences(first, second) if within_whole_units(first) else []
         if found:

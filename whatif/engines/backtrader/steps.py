@@ -23,7 +23,7 @@ from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.closing import check_flat
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
-from whatif.engines.language.plain import Cursor, Floats, Series, in_python, numpys_warnings_off
+from whatif.engines.language.plain import NOT_WRITTEN, Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
     DESK_ROOM,
     EXITS,
@@ -46,7 +46,7 @@ from whatif.engines.orders import (
     tie_fault,
 )
 from whatif.engines.timeline import Timeline, instant, merge
-from whatif.errors import EngineError, LookAheadError
+from whatif.errors import EngineError, InputWriteError, LookAheadError
 from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import (
     BRACKET,
@@ -515,6 +515,8 @@ def _step_failed(spec: StrategySpec, symbol: _SymbolState, row: int, error: Base
     refused = symbol.cursor.refused
     if refused:
         return LookAheadError(f"{where}: the step reads {refused}{_line(spec, error)}")
+    if isinstance(error, TypeError) and str(error) == NOT_WRITTEN:
+        return InputWriteError(f"{where}: {error}{_line(spec, error)}")
     if isinstance(error, (TypeError, ValueError)) and error.__traceback__ and not error.__traceback__.tb_next:
         return EngineError(
             f"{where}: the step must return an intent such as hold() or target(size) ({error})"

@@ -27,6 +27,10 @@ class Cursor:
         self.refused = ""
 
 
+NOT_WRITTEN = "the arrays x.name cannot be written to; keep values in s.scratch"
+"""What is said of a step that writes into a series."""
+
+
 class Series:
     """One series, as a step reads it: ``[k]`` and ``[a:b]`` of bars up to the present one.
 
@@ -67,7 +71,7 @@ class Series:
         return self._array[start:stop].view(Floats)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError("the arrays x.name cannot be written to; keep values in s.scratch")
+        raise TypeError(NOT_WRITTEN)
 
     def _refused(self, why: str) -> IndexError:
         self._cursor.refused = why
