@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import whatif
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
 from whatif.strategies import resolve
@@ -117,3 +119,46 @@ def test_nothing_is_remembered_when_the_broker_refuses(build_bars) -> None:
     assert len(run.fills) == 0
     assert run.margin_rejected == 1
     assert run.equity.tolist() == [100.0] * 6
+
+
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+def test_bollinger_reversion_bids_at_the_band_and_leaves_at_the_mean(build_bars, engine) -> None:
+    rows = [
+        (100.0, 100.0, 100.0, 100.0),
+        # mean 101 and deviation 1 of the last two closes: bands at 99 and 103, a stop at 94.05
+        (100.0, 102.0, 100.0, 102.0),
+        (101.0, 102.0, 98.5, 100.0),
+        (100.0, 101.5, 99.0, 100.5),
+        # bands at 99.75 and 100.75
+        (100.25, 100.3, 100.2, 100.25),
+    ]
+    spec = resolve("bollinger_reversion")
+    params = spec.validate({"period": 2, "width": 2.0, "loss": 0.05, "size": 1.0})
+
+    run = run_engine(BacktestTask([build_bars(rows)], spec, params, Execution(cash=1000.0)), engine)
+
+    assert fills_of(run) == [(2, 1.0, 99.0, 0.0), (3, -1.0, 101.0, 0.0)]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+def test_an_opening_range_is_left_once_a_session(engine) -> None:
+    day = [
+        (100.0, 101.0, 99.0, 100.0),  # minutes 0 and 1 are the range, 99 to 102
+        (100.0, 102.0, 100.0, 101.0),
+        (101.0, 101.5, 100.5, 101.0),  # minute 2: buy stop at 102, sell stop at 99
+        (101.0, 103.0, 101.0, 102.5),  # in at 102; the stop at 99 is placed
+        (102.0, 102.0, 98.0, 99.0),  # out at 99
+        (99.0, 110.0, 90.0, 100.0),  # and no more on that day
+    ]
+    frame = pd.DataFrame(day * 2, columns=["open", "high", "low", "close"])
+    opens = (pd.Timestamp("2024-01-02 14:30Z"), pd.Timestamp("2024-01-03 14:30Z"))
+    frame["ts"] = [at + pd.Timedelta(minutes=k) for at in opens for k in range(len(day))]
+    frame["symbol"], frame["volume"] = "X", 1000.0
+
+    found = whatif.backtest(
+        frame, "opening_range_breakout", {"minutes": 2, "size": 1.0}, calendar="XNYS", engine=engine
+    )
+
+    assert found.fills["ts"].tolist() == [frame["ts"][k] for k in (3, 4, 9, 10)]
+    assert found.fills["size"].tolist() == [1.0, -1.0] * 2
+    assert found.fills["price"].tolist() == [102.0, 99.0] * 2
