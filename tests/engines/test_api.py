@@ -262,7 +262,7 @@ def test_other_bad_input() -> None:
         whatif.backtest(bars, "sma_crossover", execution={"csah": 3})
     both = pd.concat([bars, bars.assign(symbol="Y")])
     with pytest.raises(EngineError, match=r"does not cover.*shared.*use engine auto or backtrader"):
-        whatif.backtest(both, "sma_crossover", engine="compiled")
+        whatif.backtest(both, "bollinger_reversion", engine="compiled")
 
 
 def test_a_session_column_bounds_the_sessions() -> None:

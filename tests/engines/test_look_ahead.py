@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from whatif.domain import MINUTE_US
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
@@ -23,6 +24,8 @@ STRATEGIES = {
     "breakout": {"period": 4, "exit_period": 2, "size": 3},
     "probability_threshold": {"long_threshold": 0.6, "target": 0.004, "stop": 0.004, "size": 3},
     "forecast_threshold": {"threshold": 0.001, "size": 3, "exit_on_neutral": True},
+    "bollinger_reversion": {"period": 5, "width": 1.0, "loss": 0.005, "size": 3},
+    "opening_range_breakout": {"minutes": 2, "flat": 1, "size": 3},
     EXAMPLE: {"dip": 0.001, "patience": 3, "size": 3},
 }
 
@@ -40,11 +43,12 @@ def after(bars: Bars, t: int, seed: int) -> Bars:
 
 def run(bars: Bars, spec, params, overlays=Overlays()):  # noqa: B008
     """Return a run and every intent of the step, by row."""
-    intents: dict[int, tuple[int, float]] = {}
+    intents: dict[int, str] = {}
 
     def noted(i, x, p, s):
-        intents[i] = spec.step(i, x, p, s)
-        return intents[i]
+        answer = spec.step(i, x, p, s)
+        intents[i] = repr(answer)  # a price that is not given is NaN, which equals nothing
+        return answer
 
     costs = Execution(cash=1000.0, commission=0.001, slippage=0.001)
     watched = replace(spec, step=noted)
@@ -71,6 +75,13 @@ def moves(spec, params, bars: Bars, t: int, overlays=Overlays()) -> bool:  # noq
     )
 
 
+def in_sessions(bars: Bars, length: int) -> Bars:
+    """Return bars as if each `length` of them were a session."""
+    session = np.arange(len(bars)) // length
+    opens = bars.ts[session * length]
+    return replace(bars, session=session, session_open=opens, session_close=opens + length * MINUTE_US)
+
+
 def test_every_built_in_strategy_is_listed() -> None:
     assert set(BY_SYMBOL) <= set(STRATEGIES)
 
@@ -81,6 +92,8 @@ def test_nothing_up_to_t_moves(walk, name: str) -> None:
     forecast = rng.normal(0.0, 0.002, 150)
     bars = walk(8, 150, forecast=forecast, prob_long=rng.random(150), prob_short=rng.random(150))
     spec = resolve(name)
+    if name == "opening_range_breakout":
+        bars = in_sessions(bars, 10)
 
     assert len(run(bars, spec, STRATEGIES[name])[0].fills) > 5
     for t in range(20, 149, 4):

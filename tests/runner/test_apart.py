@@ -40,16 +40,27 @@ def test_a_task_whose_child_dies_is_done_here() -> None:
     assert apart.done_apart([dies_elsewhere, dies_elsewhere], lambda: None, 60.0, 1) == [7, 7]
 
 
-def test_what_is_raised_meanwhile_ends_the_children() -> None:
+def test_what_is_raised_meanwhile_ends_the_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        child = fork()
+        children.append(child)
+        return child
+
     def fails() -> None:
         raise RunError("no verdict")
+
+    monkeypatch.setattr(os, "fork", noted)
 
     began = time.monotonic()
     with pytest.raises(RunError, match="no verdict"):
         apart.done_apart([lambda: time.sleep(600)], fails, 600.0, 1)
     assert time.monotonic() - began < 300
+    (child,) = children
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(child, os.WNOHANG)
 
 
 def test_where_no_process_can_be_forked_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:

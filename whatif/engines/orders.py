@@ -39,8 +39,8 @@ FINE, UNKNOWN_CODE, BAD_AMOUNT, TAKES_NONE, NO_PRICE, BAD_TRAIL = range(6)
 WRONG_SIDE, BAD_BRACKET, BAD_VALID, BAD_CLOSE, BAD_GROUP = range(6, 11)
 """Rules of orders, by number, of which `order_fault` says the one that is broken."""
 
-EXITS = 9
-"""Code of the mark before orders of the overlays, which leave the position inside a bar."""
+EXITS = 2**40
+"""Code of the mark before orders of the overlays, which leave the position inside a bar; no step's."""
 
 OWN, PRICED, EXITS_ONLY = 0.0, WAITING_FOR_PRICE, 2.0
 """Amounts of a cancellation: the step's orders, or all that wait for a price, or those of the overlays."""

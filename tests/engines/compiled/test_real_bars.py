@@ -57,6 +57,9 @@ def random_task(
         # an order that never fits its bar waits for ever, and Backtrader tries all that wait on each bar
         execution = replace(execution, slip_match=True)
     size = random_size(rng, execution.cash / bars.close[first])
+    overlays = that_act(random_overlays(rng), bars, rows)
+    if spec.answers_orders:
+        overlays = replace(overlays, latency=0)  # which acts on orders at the market
     return BacktestTask(
         [bars],
         spec,
@@ -64,7 +67,7 @@ def random_task(
         execution,
         start=int(bars.ts[first]),
         end=int(bars.ts[stop]) if stop < len(bars) else None,
-        overlays=that_act(random_overlays(rng), bars, rows),
+        overlays=overlays,
     )
 
 

@@ -29,7 +29,7 @@ def bollinger_reversion(i: int, x: Any, p: Any, s: Any) -> Answer:
     other. The mean is the one of the bar on which the entry was placed, and `loss` a fraction of its limit.
     """
     top, mean, bottom = x.top[i], x.mean[i], x.bottom[i]
-    if s.size != 0.0 or not bottom < mean < top:
+    if s.size != 0.0 or not 0.0 < bottom < mean < top:
         return hold()
     low = bracket(p.size, limit=bottom, stop=bottom * (1.0 - p.loss), target=mean)
     high = bracket(-p.size, limit=top, stop=top * (1.0 + p.loss), target=mean)
