@@ -294,11 +294,6 @@ _WAITING = (
 _QUIET = (
     ("an order expires a bar late", "end = min(end, row[LAST] + 1.0)", "end = min(end, row[LAST] + 2.0)"),
     (
-        "an order that wakes is let lie",
-        "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):",
-        "if kind not in (LIMIT, STOP, STOP_LIMIT):",
-    ),
-    (
         "a trail is let lie",
         "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):",
         "if state != ACTIVE:",

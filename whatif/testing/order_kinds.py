@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from whatif.domain import Bars, Execution, inlinable
 from whatif.engines import BacktestTask
 from whatif.strategies import (
+    HOLD,
     NO_PRICE,
     SESSION,
     Answer,
@@ -124,6 +125,8 @@ def given(price: float) -> float:
 @strategy(inputs={name: name for name in _FIELDS}, lookback=0)
 def order_reader(i: int, x: Any, p: Any, s: Any) -> Answer:
     """Answer with the orders that are written down for this bar, the marks of `oco` among them."""
+    if x.code_0[i] == HOLD and x.code_1[i] == HOLD:
+        return hold()
     return (
         Order(
             int(x.code_0[i]), x.amount_0[i], given(x.limit_0[i]), given(x.stop_0[i]),
@@ -202,6 +205,8 @@ def random_order_script(seed: int, n: int, unit: float = 10.0) -> OrderScript:
     near = rng.normal(0.0, 1.0, n) * scale * (rng.random(n) < 0.8)
     far = np.maximum(rng.exponential(1.0, n), 0.01) * scale
     life = rng.choice([0, 0, 1, 2, 5, 20, SESSION], n)
+    # what tells on the next bar how many orders wait
+    kind = np.where(rng.random(n) < 0.1, TARGETED, kind)
     return OrderScript(
         np.array([kind, size, np.maximum(near, -0.5), np.minimum(far, 0.4), life], dtype=np.float64)
     )

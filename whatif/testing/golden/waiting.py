@@ -216,6 +216,16 @@ TIED = (
         value=(1000.0,) * 4,
     ),
     Golden(
+        "a stop-limit that was passed waits for its limit, wherever the price is then",
+        (HUNDRED, bar(110.0, 111.0, 109.0, 110.0), bar(101.0, 101.5, 100.0, 101.0)),
+        # triggered on bar 1, above its limit; bar 2 opens below both
+        {0: buy(1.0, stop=102.0, limit=103.0)},
+        THOUSAND,
+        (Fill(2, 0.0, 1.0, 101.0),),
+        cash=(1000.0, 1000.0, 899.0),
+        value=(1000.0, 1000.0, 1000.0),
+    ),
+    Golden(
         "an order after a group on the same bar is not of it",
         (HUNDRED, bar(100.0, 100.0, 99.0, 100.0), bar(100.0, 100.0, 95.0, 100.0)),
         {0: (oco(buy(1.0, limit=99.0), buy(1.0, stop=102.0)), buy(1.0, limit=95.0))},
