@@ -78,12 +78,9 @@ def test_sma_crossover_on_real_bars(estx50, plain, start, fast, more, size, exec
     assert_equal(run, plain(Crossover, bars, execution, **params))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "execution",
-    [
-        pytest.param(Execution(cash=1e5), marks=pytest.mark.slow),
-        Execution(cash=1e5, commission=5e-4, slippage=1e-4),
-    ],
+    "execution", [Execution(cash=1e5), Execution(cash=1e5, commission=5e-4, slippage=1e-4)]
 )
 def test_sma_crossover_on_all_real_bars(estx50, plain, execution) -> None:
     spec = resolve("sma_crossover")

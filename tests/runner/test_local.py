@@ -81,9 +81,8 @@ def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool, 
     pd.testing.assert_frame_equal(same(rows), same(sent), check_exact=True)
 
 
-@pytest.mark.parametrize(
-    "forks", [pytest.param(False, marks=pytest.mark.slow), True], indirect=True, ids=["pool", "forks"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("forks", [False, True], indirect=True, ids=["pool", "forks"])
 def test_a_process_that_dies_costs_its_own_row_alone(lake, make_plan, tmp_path: Path, forks: bool) -> None:
     (tmp_path / "deadly.py").write_text(DEADLY)
     plan = make_plan(

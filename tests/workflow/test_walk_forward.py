@@ -131,7 +131,8 @@ def test_a_run_that_is_cut_short_trains_no_model_twice(go, spark, market, monkey
     assert not predicted.duplicated(["model_digest", "symbol", "ts"]).any()
 
 
-@pytest.mark.parametrize("anchored", [pytest.param("true", marks=pytest.mark.slow), "false"])
+@pytest.mark.slow
+@pytest.mark.parametrize("anchored", ["true", "false"])
 def test_a_strategy_without_a_model_is_the_same_in_all_folds(go, market, capsys, anchored) -> None:
     from rich.console import Console
 

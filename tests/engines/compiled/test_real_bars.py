@@ -90,7 +90,9 @@ def compare_all(name: str, bars: Bars, seed: list[int], sets: int, longest: int,
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("ema_crossover", "macd_crossover") else [])
+        pytest.param(
+            name, marks=[] if name in ("sma_crossover", "bollinger_reversion") else [pytest.mark.slow]
+        )
         for name in BY_SYMBOL
     ],
 )
