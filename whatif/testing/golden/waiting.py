@@ -21,6 +21,15 @@ LIMITS = (
         trades=((4.0, 4.0),),
     ),
     Golden(
+        "a sell limit that the second bar just touches fills there",
+        (HUNDRED, HUNDRED, bar(100.0, 105.0, 100.0, 100.0)),
+        {0: sell(1.0, limit=105.0)},
+        THOUSAND,
+        (Fill(2, 0.0, -1.0, 105.0),),
+        cash=(1000.0, 1000.0, 1105.0),
+        value=(1000.0, 1000.0, 1005.0),
+    ),
+    Golden(
         "a limit at the open fills there",
         (HUNDRED, bar(100.0, 102.0, 100.0, 102.0), HUNDRED),
         {0: (buy(1.0, limit=100.0), sell(1.0, limit=100.0))},
