@@ -29,7 +29,7 @@ from whatif.engines.compiled.refusal import StepRaisedError, refuse_answer, refu
 from whatif.engines.compiled.shared import SYMBOL, Across, Market, SharedBook, run_accounts
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.engines.timeline import account_rows, rows_of, session_rows
-from whatif.errors import WhatIfError
+from whatif.errors import EngineError, WhatIfError
 from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray, IntArray
@@ -69,6 +69,10 @@ class SharedWindow:
         periods: Periods | None = None,
         cache: ArrayCache | None = None,
     ) -> None:
+        if spec.answers_orders:  # which there is no room for
+            raise EngineError(
+                f"{spec.name}: orders that wait are not covered in an account of several symbols"
+            )
         self.spec, self.bars, self.ranges, self._bar_us = spec, list(bars), list(ranges), bar_us
         # once for all runs: it looks at all that the step can reach
         self.identified = Identified(spec.digest, spec)

@@ -38,7 +38,7 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
     target : Path
         Where `whatif.engines.compiled.folder` looks for them.
     names : sequence of str
-        The strategies, first one that needs prices alone.
+        The strategies; one of them at least is asked for each symbol, and answers with intents.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         context = get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             count = sum(pool.map(_compile, names))
-            pool.submit(_compile_loop, names[0]).result()
+            pool.submit(_compile_loop, names).result()
         # kernels are made for one user; these are for all who may run the environment
         for path in (made, *made.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -78,10 +78,11 @@ def _compile(name: str) -> int:
     return len(alone) + 1
 
 
-def _compile_loop(name: str) -> None:
+def _compile_loop(names: Sequence[str]) -> None:
     """Run a strategy on two bars, which needs all that is compiled once for all strategies."""
-    spec = resolve(name)
-    assert isinstance(spec, StrategySpec)
+    # one that one symbol and several can be run with
+    specs = [spec for spec in map(resolve, names) if isinstance(spec, StrategySpec)]
+    spec = next(spec for spec in specs if not (spec.answers_orders or spec.cross_sectional))
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
     periods = Periods("bar", ts + MINUTE_US, 252.0)
