@@ -86,7 +86,7 @@ def _compile_loop(names: Sequence[str]) -> None:
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
     periods = Periods("bar", ts + MINUTE_US, 252.0)
-    many = [RunInputs(spec.defaults, Execution(), Overlays())]
+    many = [RunInputs(spec.validate({}), Execution(), Overlays())]
     PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
     SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
 
