@@ -11,6 +11,7 @@ from whatif.domain import EngineRun
 from whatif.engines.arrays import read_only, record_type, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
+from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, settle, step_line
 from whatif.engines.language.across import Across, write_answer
 from whatif.engines.language.plain import Floats, in_python, numpys_warnings_off
 from whatif.engines.orders import LARGEST_SIZE, answer_fault, refused_answer, refused_size
@@ -21,16 +22,15 @@ from whatif.strategies import HOLD, TARGET, TARGET_PERCENT, WEIGHTS, AcrossState
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
-    from whatif.engines.backtrader.steps import Tools
     from whatif.engines.task import BacktestTask
 
 
 class _Symbol:
     """One symbol of the account: its feed, and the row on which its position was opened."""
 
-    def __init__(self, task: BacktestTask, index: int, tools: Tools) -> None:
+    def __init__(self, task: BacktestTask, index: int) -> None:
         bars = task.bars[index]
-        self.index, self.feed, self.opened_row = index, tools.feed(bars, task.rows(bars)[1]), 0
+        self.index, self.feed, self.opened_row = index, Feed(bars, task.rows(bars)[1]), 0
 
 
 class _Account:
@@ -59,12 +59,12 @@ class _Account:
         state.answer = self.answer.view(Floats)
         state.scratch = np.zeros(k * scratch).view(Floats)
 
-    def look(self, placer: Any, flat: Any, session: int, bar_of_session: int) -> AcrossState:
+    def look(self, placer: OrderPlacer, session: int, bar_of_session: int) -> AcrossState:
         """Write positions and account as the broker has them now."""
         broker, state = placer.broker, self.state
         for k, symbol in enumerate(self._symbols):
             # looking must not enter a position in the broker's book: its order decides how value is summed
-            position = broker.positions.get(symbol.feed, flat)
+            position = broker.positions.get(symbol.feed, FLAT)
             self._floats["size"][k] = position.size
             self._floats["entry_price"][k] = position.price
             self._whole["bars_held"][k] = self.rows[k] - symbol.opened_row if position.size else 0
@@ -75,15 +75,13 @@ class _Account:
         return state
 
 
-def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None, tools: Tools) -> EngineRun:
+def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) -> EngineRun:
     """Run a cross-sectional step on Backtrader's broker.
 
     Parameters
     ----------
     task, spec, cache
         As `whatif.engines.backtrader.steps.run_steps` takes them.
-    tools : Tools
-        `whatif.engines.backtrader.steps.TOOLS`.
 
     Raises
     ------
@@ -96,8 +94,8 @@ def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None,
     timeline = merge(bars, ranges, task.bar_us)
     ts, stamps = rows_of(bars, ranges, task.bar_us)
     broker = make_broker(task.execution)
-    placer = tools.placer(broker)
-    symbols = [_Symbol(task, k, tools) for k in range(len(bars))]
+    placer = OrderPlacer(broker)
+    symbols = [_Symbol(task, k) for k in range(len(bars))]
     account = _Account(symbols, spec.scratch)
     arrays = [
         step_arrays(spec, task.params, one, stop, cache) for one, (_, stop) in zip(bars, ranges, strict=True)
@@ -107,7 +105,7 @@ def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None,
     seen = [Across(column, account.rows) for column in columns]
     x = record_type("Arrays", (*names, "has_bar"))(*seen, read_only(account.has_bar).view(Floats))
     ledger = Ledger()
-    loop = _Loop(spec, task, placer, symbols, account, ledger, tools)
+    loop = _Loop(spec, task, placer, symbols, account, ledger)
     try:
         with numpys_warnings_off():
             loop.run(x, timeline, *(rows.tolist() for rows in session_rows(bars, ranges, stamps, ts)))
@@ -124,15 +122,13 @@ class _Loop:
         self,
         spec: StrategySpec,
         task: BacktestTask,
-        placer: Any,
+        placer: OrderPlacer,
         symbols: list[_Symbol],
         account: _Account,
         ledger: Ledger,
-        tools: Tools,
     ) -> None:
         self._spec, self._params = spec, step_params(task.params)
         self._placer, self._symbols, self._account, self._ledger = placer, symbols, account, ledger
-        self._tools = tools
 
     def run(self, x: Any, timeline: Timeline, session: list[int], bar_of_session: list[int]) -> None:
         broker, account, ledger = self._placer.broker, self._account, self._ledger
@@ -148,13 +144,13 @@ class _Loop:
             if in_market or broker.submitted or broker.pending:
                 broker.next()
                 if broker.notifs:
-                    self._tools.settle(broker, symbol_of, ledger, at)
+                    settle(broker, symbol_of, ledger, at)
                     in_market = any(position.size for position in broker.positions.values())
             ledger.equity.append(broker._value)
             ledger.cash.append(broker.cash)
             if at < lookback:
                 continue
-            state = account.look(self._placer, self._tools.flat, session[at], bar_of_session[at])
+            state = account.look(self._placer, session[at], bar_of_session[at])
             where = f"bar {at} at {instant(timeline.ts[at])}"
             code = self._asked(step, at, x, state, where)
             if code != HOLD:
@@ -166,7 +162,7 @@ class _Loop:
         try:
             answer = step(at, x, self._params, state)
         except (Exception, SystemExit) as error:
-            said = f"the step raised {type(error).__name__}: {error}{self._tools.line(spec, error)}"
+            said = f"the step raised {type(error).__name__}: {error}{step_line(spec, error)}"
             raise EngineError(f"strategy {spec.name}: {where}: {said}") from error
         try:
             return write_answer(self._account.answer, answer)

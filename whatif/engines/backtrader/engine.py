@@ -40,11 +40,11 @@ class BacktraderEngine(Engine):
         # imported here: checking a study needs no Backtrader
         from whatif.engines.backtrader.across import run_across
         from whatif.engines.backtrader.ordinary import run_ordinary
-        from whatif.engines.backtrader.steps import TOOLS, run_steps
+        from whatif.engines.backtrader.steps import run_steps
 
         check_task(task)
         if not isinstance(task.strategy, StrategySpec):
             return run_ordinary(task, task.strategy)
         if task.strategy.cross_sectional:
-            return run_across(task, task.strategy, cache, TOOLS)
+            return run_across(task, task.strategy, cache)
         return run_steps(task, task.strategy, cache)

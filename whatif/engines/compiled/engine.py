@@ -108,7 +108,7 @@ class CompiledEngine(Engine):
             or returns what is no intent.
         """
         from whatif.engines.backtrader.across import run_across
-        from whatif.engines.backtrader.steps import TOOLS, run_steps
+        from whatif.engines.backtrader.steps import run_steps
         from whatif.engines.compiled.measure import run_of
         from whatif.engines.compiled.refusal import StepRaisedError
         from whatif.engines.compiled.window import PreparedWindow
@@ -126,7 +126,7 @@ class CompiledEngine(Engine):
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
             if task.strategy.cross_sectional:
-                run_across(task, task.strategy, cache, TOOLS)
+                run_across(task, task.strategy, cache)
             run_steps(task, task.strategy, cache)
             raise
         return run_of(prepared.bars, first, stop, *found)

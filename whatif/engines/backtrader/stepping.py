@@ -1,0 +1,237 @@
+"""What loops around Backtrader's broker share: bars as feeds, orders on them, and what is told of both.
+
+What a strategy needs of a data feed is a view of the bars' arrays; its order methods are
+`backtrader.Strategy`'s own functions, without that class's clock and lines.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import linecache
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+import numpy as np
+
+from whatif.domain import Bars
+from whatif.engines.backtrader.ledger import Ledger
+from whatif.strategies import BRACKET, BUY, CLOSE, SELL, TARGET, Order
+from whatif.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from whatif.strategies import StrategySpec
+
+_DAY_US = 86_400_000_000
+_EPOCH = dt.datetime(1970, 1, 1)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+
+FLAT = bt.Position()
+"""Of a symbol that the broker does not know."""
+
+
+class _Cursor:
+    """The row that all lines of one feed stand on."""
+
+    __slots__ = ("row",)
+
+    def __init__(self) -> None:
+        self.row = -1
+
+
+class _Line:
+    """One series of a feed, as Backtrader's broker reads it: `line[0]` is the current value."""
+
+    __slots__ = ("cursor", "values")
+
+    def __init__(self, cursor: _Cursor, values: FloatArray | IntArray) -> None:
+        self.cursor = cursor
+        # a memoryview yields Python floats, without a copy of the array
+        self.values = memoryview(np.ascontiguousarray(values))  # type: ignore[arg-type]
+
+    def __getitem__(self, ago: int) -> float:
+        value: float = self.values[self.cursor.row + ago]
+        return value
+
+
+class _Clock(_Line):
+    """The datetime line: days as floats to compare, and naive UTC datetimes."""
+
+    __slots__ = ("ts",)
+
+    def __init__(self, cursor: _Cursor, ts: IntArray) -> None:
+        days, rest = np.divmod(ts, _DAY_US)
+        super().__init__(cursor, _EPOCH_ORDINAL + days + rest / _DAY_US)
+        self.ts = memoryview(ts)  # type: ignore[arg-type]
+
+    def datetime(self, ago: int = 0) -> dt.datetime:
+        return _EPOCH + dt.timedelta(microseconds=self.ts[self.cursor.row + ago])
+
+
+class _FeedParams:
+    sessionend = dt.time(23, 59, 59, 999990)
+
+
+class Feed:
+    """A view of one symbol's bars with the attributes that `BackBroker` and `Order` read."""
+
+    _compensate = None
+    tick_open = tick_high = tick_low = tick_close = None
+    p = _FeedParams
+    date2num = staticmethod(bt.date2num)
+
+    def __init__(self, bars: Bars, stop: int) -> None:
+        self._name = bars.symbol
+        self.cursor = cursor = _Cursor()
+        self.open = _Line(cursor, bars.open[:stop])
+        self.high = _Line(cursor, bars.high[:stop])
+        self.low = _Line(cursor, bars.low[:stop])
+        self.close = _Line(cursor, bars.close[:stop])
+        self.volume = _Line(cursor, bars.volume[:stop])
+        self.datetime = _Clock(cursor, np.ascontiguousarray(bars.ts[:stop]))
+
+    def __len__(self) -> int:
+        return self.cursor.row + 1
+
+
+class OrderPlacer:
+    """Places orders by Backtrader's own methods, without its strategy's clock and lines."""
+
+    buy = bt.Strategy.buy
+    sell = bt.Strategy.sell
+    close = bt.Strategy.close
+    buy_bracket = bt.Strategy.buy_bracket
+    sell_bracket = bt.Strategy.sell_bracket
+    getposition = bt.Strategy.getposition
+    order_target_size = bt.Strategy.order_target_size
+    order_target_value = bt.Strategy.order_target_value
+    order_target_percent = bt.Strategy.order_target_percent
+
+    def __init__(self, broker: bt.brokers.BackBroker) -> None:
+        self.broker = broker
+
+    def place(self, feed: Feed, code: int, amount: float) -> float:
+        """Turn an intent into the order that a Backtrader strategy would place; return its size."""
+        if code == TARGET:
+            order = self.order_target_size(feed, amount)
+        elif code == BUY:
+            order = self.buy(feed, amount)
+        elif code == SELL:
+            order = self.sell(feed, amount)
+        elif code == CLOSE:
+            order = self.close(feed)
+        else:
+            order = self.order_target_percent(feed, amount)
+        return 0.0 if order is None else float(order.size)
+
+    def place_order(self, feed: Feed, order: Order, oco: Any, until: float | None) -> Any:
+        """Place what a `buy`, a `sell` or a `bracket` with its fields asks for; return Backtrader's order.
+
+        Parameters
+        ----------
+        feed : Feed
+            The symbol.
+        order : Order
+            What the step answered, and breaks no rule.
+        oco : backtrader.Order, optional
+            First order of the group that it belongs to.
+        until : float, optional
+            Backtrader's date of the last bar that it is tried on.
+        """
+        given = {name: value for name, value in order._asdict().items() if value == value}
+        if order.code == BRACKET:
+            placed = self._bracket(feed, order, given, oco)
+        else:
+            method = self.buy if order.code == BUY else self.sell
+            placed = method(feed, order.amount, oco=oco, **_asked_of_backtrader(given, feed.close[0]))
+        if placed is not None and until is not None:
+            # a date, which Backtrader compares with the bar's own: it counts no bars
+            placed.valid = until
+        return placed
+
+    def _bracket(self, feed: Feed, order: Order, given: dict[str, Any], oco: Any) -> Any:
+        if not order.amount:
+            return None
+        method = self.buy_bracket if order.amount > 0 else self.sell_bracket
+        orders = method(
+            feed,
+            abs(order.amount),
+            price=given.get("limit"),
+            exectype=bt.Order.Limit if "limit" in given else bt.Order.Market,
+            oargs={"oco": oco},
+            stopprice=given.get("stop"),
+            stopexec=bt.Order.Stop if "stop" in given else None,
+            limitprice=given.get("target"),
+            limitexec=bt.Order.Limit if "target" in given else None,
+        )
+        return orders[0]
+
+    def cancel(self, feed: Feed, is_meant: Callable[[bt.Order], bool]) -> None:
+        """Cancel the accepted orders in a symbol that are meant."""
+        for order in list(self.broker.pending):
+            if order.data is feed and is_meant(order):
+                self.broker.cancel(order)
+
+    def held(self, feed: Feed) -> list[bt.Order]:
+        """Return the orders in a symbol that the broker holds."""
+        queues = self.broker.pending, self.broker.submitted
+        return [order for queue in queues for order in queue if order.data is feed]
+
+    def waiting(self, feed: Feed) -> int:
+        """Return how many of a step's orders in a symbol the broker holds."""
+        return sum(not is_exit(order) for order in self.held(feed))
+
+
+def is_exit(order: bt.Order) -> bool:
+    """Return whether an order is one of the overlays'."""
+    return getattr(order, "is_exit", False)
+
+
+def _asked_of_backtrader(given: Mapping[str, Any], close: float) -> dict[str, Any]:
+    """Return the keywords by which a Backtrader strategy asks for an order with these fields."""
+    limit, stop = given.get("limit"), given.get("stop")
+    if "trail" in given or "trail_percent" in given:
+        return {
+            "exectype": bt.Order.StopTrail if limit is None else bt.Order.StopTrailLimit,
+            # without a price it would start from the limit
+            "price": close if stop is None else stop,
+            "plimit": limit,
+            "trailamount": given.get("trail"),
+            "trailpercent": given.get("trail_percent"),
+        }
+    if stop is not None:
+        kind = bt.Order.Stop if limit is None else bt.Order.StopLimit
+        return {"exectype": kind, "price": stop, "plimit": limit}
+    if limit is not None:
+        return {"exectype": bt.Order.Limit, "price": limit}
+    return {"exectype": bt.Order.Close if given.get("at_close") else bt.Order.Market}
+
+
+def settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[Feed, Any], ledger: Ledger, at: int) -> None:
+    """Record the broker's notifications and note which positions are new."""
+    while broker.notifs:
+        order = broker.notifs.popleft()
+        symbol = symbol_of[order.data]
+        for bit in order.executed.iterpending():
+            if bit.opened and bit.psize == bit.opened:
+                symbol.opened_row = symbol.feed.cursor.row
+        ledger.note(order, at, symbol.index)
+
+
+def step_line(spec: StrategySpec, error: BaseException) -> str:
+    """Return the user's own line that raised, in words that end a message; "" if there is none."""
+    code, found = spec.step.__code__, 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == code.co_filename:
+            found = trace.tb_lineno
+        trace = trace.tb_next
+    if not found:
+        return ""
+    lines = spec.source.splitlines()
+    text = (
+        lines[found - 1].strip()
+        if found <= len(lines)
+        else linecache.getline(code.co_filename, found).strip()
+    )
+    return f" (line {found} of {code.co_filename}: {text})"
