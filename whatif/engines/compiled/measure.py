@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from whatif.domain import (
     EngineRun,
     Fills,
     figures,
+    inlinable_lean,
     jit_lean,
     level_returns,
     metric_columns,
@@ -21,8 +23,9 @@ from whatif.domain import (
     write_returns,
     write_trips,
 )
-from whatif.engines.base import Measured, MeasuredRuns
+from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.compiled.book import (
+    BAD_INTENT,
     BARS_HELD,
     CLOSED,
     CLOSED_FEE,
@@ -41,10 +44,13 @@ from whatif.engines.compiled.book import (
     Book,
     Outcomes,
 )
+from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
+from whatif.engines.language.plain import numpys_warnings_off
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from whatif.engines.compiled.shared import SharedBook
+    from whatif.strategies import StrategySpec
 
 FIGURES = 8
 """Numbers of a run: what `whatif.domain.figures` returns, and its closed round trips."""
@@ -74,9 +80,7 @@ def write_executed_python(
         Written to: net profit of each round trip, oldest close first.
     """
     own = executions[:, begin : begin + count]
-    for k in range(count):
-        fees[k] = own[3, k] + own[4, k]
-        values[k] = abs((own[0, k] + own[1, k]) * own[2, k])
+    write_paid(own, fees, values)
     closed = write_trips(row[begin : begin + count], own, count, trips)
     for k in range(closed):
         net[k] = trips[7, k]
@@ -84,6 +88,36 @@ def write_executed_python(
 
 
 write_executed = jit_lean(write_executed_python)
+
+
+@inlinable_lean
+def write_paid(executions: FloatArray, fees: FloatArray, values: FloatArray) -> None:
+    """Write commission and value of executions (6, f), to fees and values of at least that length."""
+    for k in range(executions.shape[1]):
+        fees[k] = executions[3, k] + executions[4, k]
+        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k])
+
+
+@inlinable_lean
+def write_figures(
+    returns: FloatArray,
+    net: FloatArray,
+    fees: FloatArray,
+    values: FloatArray,
+    per_year: float,
+    two: float,
+    part: FloatArray,
+    partials: FloatArray,
+    row: FloatArray,
+) -> None:
+    """Write the figures of one run, and how many round trips it closed, to its `row` (FIGURES,).
+
+    The other arguments are as `whatif.domain.figures` takes them.
+    """
+    found = figures(returns, per_year, net, fees, values, two, part, partials)
+    row[0], row[1], row[2], row[3] = found[:4]
+    row[4], row[5], row[6] = found[4:]
+    row[7] = len(net)
 
 
 def measure_runs_python(
@@ -126,12 +160,17 @@ def measure_runs_python(
         count = counts[run, FILLS]
         write_returns(levels[run], returns[run])
         closed = write_executed(row, executions, used, count, trips, fees, values, net)
-        found = figures(
-            returns[run], per_year, net[:closed], fees[:count], values[:count], two, part, partials
-        )
-        measured[run, 0], measured[run, 1], measured[run, 2], measured[run, 3] = found[:4]
-        measured[run, 4], measured[run, 5], measured[run, 6] = found[4:]
-        measured[run, 7] = closed
+        write_figures(
+            returns[run],
+            net[:closed],
+            fees[:count],
+            values[:count],
+            per_year,
+            two,
+            part,
+            partials,
+            measured[run],
+        )  # fmt: skip
         used += count
 
 
@@ -255,12 +294,10 @@ def write_profits_python(
     places, rows = whole[symbols : symbols + count], whole[symbols + count : symbols + 2 * count]
     for s in range(symbols):
         ends[s] = 0
+    write_paid(executions[:, begin : begin + count], fees, values)
     for k in range(count):
-        at = begin + k
-        fees[k] = executions[3, at] + executions[4, at]
-        values[k] = abs((executions[0, at] + executions[1, at]) * executions[2, at])
         own[6, k] = math.nan
-        ends[symbol[at]] += 1
+        ends[symbol[begin + k]] += 1
     for s in range(1, symbols):
         ends[s] += ends[s - 1]
     # one symbol after the other, each in the order of its executions
@@ -320,12 +357,17 @@ def measure_accounts_python(
         closed = write_profits(
             symbols, row, symbol, executions, used, count, whole, own, trips, fees, values, net
         )
-        found = figures(
-            returns[run], per_year, net[:closed], fees[:count], values[:count], two, part, partials
-        )
-        measured[run, 0], measured[run, 1], measured[run, 2], measured[run, 3] = found[:4]
-        measured[run, 4], measured[run, 5], measured[run, 6] = found[4:]
-        measured[run, 7] = closed
+        write_figures(
+            returns[run],
+            net[:closed],
+            fees[:count],
+            values[:count],
+            per_year,
+            two,
+            part,
+            partials,
+            measured[run],
+        )  # fmt: skip
         used += count
 
 
@@ -387,6 +429,63 @@ class AccountsMeasure:
             self._partials,
             *found,
         )
+
+
+class RunsOfCall(Protocol):
+    """A call of a loop that runs configurations one after the other, with what it writes to."""
+
+    @property
+    def book(self) -> Any:
+        """Room that the runs write to."""
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What they ended with."""
+
+    def run(self, begin: int) -> int:
+        """Run those from place `begin` on; return the place to go on with."""
+
+    def grow(self) -> bool:
+        """Make more room for executions; return whether there could be more."""
+
+
+def measure_call(
+    spec: StrategySpec,
+    call: RunsOfCall,
+    measure: RunsMeasure | AccountsMeasure,
+    many: Sequence[RunInputs],
+    bars: int,
+) -> MeasuredRuns:
+    """Run configurations by one call, or by one more for each that the step raises in, and measure them.
+
+    Parameters
+    ----------
+    spec : StrategySpec
+        The strategy.
+    call : RunsOfCall
+        Of c configurations.
+    measure : RunsMeasure or AccountsMeasure
+        What measures them.
+    many : sequence of RunInputs
+        The configurations.
+    bars : int
+        Bars of the window.
+    """
+    outcomes, found = call.outcomes, measure.room(len(many))
+    begin = 0
+    while begin < len(many):
+        try:
+            with uncompiled(spec), numpys_warnings_off():
+                following = end = call.run(begin)
+        except StepRaisedError:
+            end = int(call.book.at_work[0])
+            following = end + 1
+            outcomes.counts[end, FAILED] = BAD_INTENT
+        measure(outcomes, call.book, begin, end, found)
+        # where there is no room for one alone, and none can be made, it is not good
+        begin = following if following > begin or call.grow() else begin + 1
+    cash = np.array([given.execution.cash for given in many], dtype=np.float64)
+    return measured_runs(outcomes, found, cash, bars)
 
 
 def measured_runs(

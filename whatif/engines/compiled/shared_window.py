@@ -13,8 +13,6 @@ from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_ar
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.book import (
-    BAD_INTENT,
-    FAILED,
     FILLS,
     MULTIPLIER,
     REJECTED,
@@ -24,8 +22,8 @@ from whatif.engines.compiled.book import (
 )
 from whatif.engines.compiled.columns import across_places_of, charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
-from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measured_runs
-from whatif.engines.compiled.refusal import StepRaisedError, refuse_answer, refuse_failed, uncompiled
+from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measure_call
+from whatif.engines.compiled.refusal import refuse_answer, refuse_failed, uncompiled
 from whatif.engines.compiled.shared import SYMBOL, Across, Market, SharedBook, run_accounts
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.engines.timeline import account_rows, rows_of, session_rows
@@ -337,24 +335,10 @@ class SharedWindow:
         places: Sequence[int],
         found: MeasuredRuns,
     ) -> None:
-        """Run configurations by one call, or by one more where the room is full or the step raises."""
+        """Run configurations by one call, and write what comes of them to their places."""
         call = self.call(kernel, many, arrays)
-        outcomes, measured = call.outcomes, self._measure.room(len(many))
-        begin = 0
-        while begin < len(many):
-            try:
-                with uncompiled(self.spec), numpys_warnings_off():
-                    following = end = call.run(begin)
-            except StepRaisedError:
-                end = int(call.book.at_work[0])
-                following = end + 1
-                outcomes.counts[end, FAILED] = BAD_INTENT
-            self._measure(outcomes, call.book, begin, end, measured)
-            # where there is no room for one alone, and none can be made, it is not good
-            begin = following if following > begin or call.grow() else begin + 1
+        found.put(np.array(places), measure_call(self.spec, call, self._measure, many, len(self.ts)))
         self._book = call.book
-        cash = np.array([given.execution.cash for given in many], dtype=np.float64)
-        found.put(np.array(places), measured_runs(outcomes, measured, cash, len(self.ts)))
 
 
 class SharedCall:

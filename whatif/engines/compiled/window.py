@@ -31,8 +31,6 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat, check_volume
 from whatif.engines.compiled.book import (
-    BAD_INTENT,
-    FAILED,
     MULTIPLIER,
     Asking,
     Book,
@@ -42,8 +40,8 @@ from whatif.engines.compiled.book import (
 from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
-from whatif.engines.compiled.measure import RunsMeasure, measure_one, measured_runs
-from whatif.engines.compiled.refusal import StepRaisedError, refuse_failed, uncompiled
+from whatif.engines.compiled.measure import RunsMeasure, measure_call, measure_one
+from whatif.engines.compiled.refusal import refuse_failed, uncompiled
 from whatif.engines.compiled.working import order_room
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
@@ -86,6 +84,10 @@ class Call:
             self.first, self.stop, begin, self.asking, self.runs, self.ends, self.book, self.outcomes
         )
         return following
+
+    def grow(self) -> bool:
+        """Return False: the book has room for all that one run may do."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -363,26 +365,11 @@ class PreparedWindow:
         places: Sequence[int],
         found: MeasuredRuns,
     ) -> None:
-        """Run configurations by one call, or by one more for each that the step raises in."""
+        """Run configurations by one call, and write what comes of them to their places."""
         with uncompiled(self.spec):
             call = self.call(kernel, many, addresses)
-        book, outcomes = call.book, call.outcomes
         measure = self._workspace(kernel.orders).measure
-        measured = measure.room(len(many))
-        begin = 0
-        while begin < len(many):
-            try:
-                with uncompiled(self.spec), numpys_warnings_off():
-                    end = call.run(begin)
-                following = end
-            except StepRaisedError:
-                end = int(book.at_work[0])
-                following = end + 1
-                outcomes.counts[end, FAILED] = BAD_INTENT
-            measure(outcomes, book, begin, end, measured)
-            begin = following
-        cash = np.array([given.execution.cash for given in many], dtype=np.float64)
-        found.put(np.array(places), measured_runs(outcomes, measured, cash, self.stop - self.first))
+        found.put(np.array(places), measure_call(self.spec, call, measure, many, self.stop - self.first))
 
 
 def _has_tiers(given: RunInputs) -> bool:
