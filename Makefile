@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+MADE   := $(VENV)/.made
 RIVALS := .venv-bench
 AWSJAR := .aws
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -18,7 +19,7 @@ export TZ := UTC
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(STAMP) ## build .venv from the lock file
+install: $(MADE) ## build .venv from the lock file
 
 # uv fetches, builds and unpacks on all cores, in a fifth of pip's time; where it cannot (no wheel of it, an
 # index that only pip is configured for), pip does the same. Neither compiles the 21,000 files: Python
@@ -32,20 +33,24 @@ $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	  || $(PIP) --no-compile --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -W ignore -m compileall -qq $(VENV)/lib/python3.11/site-packages/backtrader >/dev/null
+	@touch $@
+
+# what the first command that needs it would make: kernels of the built-in strategies, MLflow's data base
+$(MADE): $(STAMP)
 	$(BIN)/python -m whatif.engines.compiled.shipped
 	$(BIN)/python -m whatif.tracking.shipped
 	@touch $@
 
-demo: $(STAMP) ## the main job on a sample market: bars in, a ranked answer out
+demo: $(MADE) ## the main job on a sample market: bars in, a ranked answer out
 	$(BIN)/whatif demo
 
 test: test-fast test-bounds test-spark test-cluster ## fast tier, bounds, Spark tier, cluster smoke test
 
-test-fast: $(STAMP) ## no JVM, a process on each core
+test-fast: $(MADE) ## no JVM, a process on each core
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
 
 # machine code with checks is other code: it goes to folders of its own
-test-bounds: $(STAMP) ## the compiled engine with each index checked
+test-bounds: $(MADE) ## the compiled engine with each index checked
 	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && mkdir -m 700 "$$scratch/kernels" "$$scratch/numba" && \
 	NUMBA_BOUNDSCHECK=1 WHATIF_KERNELS="$$scratch/kernels" NUMBA_CACHE_DIR="$$scratch/numba" \
 	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" tests/engines/compiled/test_bounds.py \
@@ -54,16 +59,16 @@ test-bounds: $(STAMP) ## the compiled engine with each index checked
 # a Spark session's driver works alone for most of a test: the other core takes a test of its own; no test
 # runs long enough for the JVM's second compiler to pay
 test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
-test-spark: $(STAMP) ## two processes, each with its local Spark session
+test-spark: $(MADE) ## two processes, each with its local Spark session
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 
-test-cluster: $(STAMP) ## a standalone master and two workers on loopback
+test-cluster: $(MADE) ## a standalone master and two workers on loopback
 	$(BIN)/pytest -q -m "cluster and not slow" tests/cluster
 
-test-slow: $(STAMP) ## the rest: slow ones, and those in a headless browser
+test-slow: $(MADE) ## the rest: slow ones, and those in a headless browser
 	$(BIN)/pytest -q -m "slow or browser"
 
-test-aws: $(STAMP) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fetches 361 MB once)
+test-aws: $(MADE) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fetches 361 MB once)
 	$(BIN)/pytest -q -m aws
 
 $(AWSJAR)/.installed: requirements-aws.lock | $(STAMP)
@@ -83,7 +88,7 @@ format: $(STAMP) ## let ruff write what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## speed and memory, as ratios of one run
+bench: $(MADE) ## speed and memory, as ratios of one run
 	WHATIF_BENCH_PYTHON="$${WHATIF_BENCH_PYTHON:-$(RIVALS)/bin/python}" $(BIN)/whatif bench
 
 bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtesting.py too
