@@ -106,7 +106,7 @@ def check_strategy(
             _check_state(task, outcome, engines[0], where)
         traded += _compare(task, outcome, engines, where)
         if case < _PERTURBED:
-            _check_past(task, engines[0], rng, where, length)
+            _check_past(task, outcome, engines[0], rng, where, length)
     return traded
 
 
@@ -204,7 +204,14 @@ def _compare(
     return False
 
 
-def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where: str, length: int) -> None:
+def _check_past(
+    task: BacktestTask,
+    one: EngineRun | EngineError,
+    engine: str,
+    rng: np.random.Generator,
+    where: str,
+    length: int,
+) -> None:
     """Refuse a step whose past moves when later bars are changed."""
     bars = task.bars[0]
     t = int(rng.integers(len(bars) // 2, len(bars) - 1))
@@ -212,7 +219,7 @@ def _check_past(task: BacktestTask, engine: str, rng: np.random.Generator, where
     changed = replace(bars, **{name: getattr(bars, name) * factor for name in PRICE_FIELDS})
     changed = changed.with_inputs({name: values * factor for name, values in bars.inputs.items()})
     changed = _with_needs(task.strategy, changed, length)
-    one, other = (_outcome(replace(task, bars=[market]), engine) for market in (bars, changed))
+    other = _outcome(replace(task, bars=[changed]), engine)
     if isinstance(one, EngineRun) and isinstance(other, EngineRun):
         until = [run.fills.row <= t for run in (one, other)]
         same = one.equity[: t + 1].tobytes() == other.equity[: t + 1].tobytes()
