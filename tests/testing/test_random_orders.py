@@ -167,40 +167,35 @@ def test_plain_backtrader_is_the_third_witness_of_every_kind_of_order(engine, to
     told(count)
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(SLOW // 5, marks=pytest.mark.slow)])
-def test_two_brokers_one_answer_to_orders_under_overlays(examples, told) -> None:
-    count = Count()
-    for seed in range(examples):
-        rng = np.random.default_rng(seed)
-        overlays = Overlays(
-            stop_loss=[None, 0.01, 0.002][rng.integers(3)],
-            take_profit=[None, 0.01, 0.003][rng.integers(3)],
-            max_bars_held=[None, 3, 8][rng.integers(3)],
-            percent_of_equity=[None, 0.5, 1.0][rng.integers(3)],
-            stop_loss_intrabar=[None, 0.01, 0.002][rng.integers(3)],
-            take_profit_intrabar=[None, 0.01, 0.003][rng.integers(3)],
-            trailing_stop=[None, None, 0.01, 0.003][rng.integers(4)],
-        )
-        task = replace(random_order_case(seed, max_bars=120).task(), overlays=overlays)
-        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}, {overlays}"
-        with suppress(EngineError):
-            count.add(run_engine(task, "compiled"))
-    assert count.fills > 15 * examples
-    told(count)
+OF_ORDERS = {
+    "stop_loss": [None, 0.01, 0.002],
+    "take_profit": [None, 0.01, 0.003],
+    "max_bars_held": [None, 3, 8],
+    "percent_of_equity": [None, 0.5, 1.0],
+    "stop_loss_intrabar": [None, 0.01, 0.002],
+    "take_profit_intrabar": [None, 0.01, 0.003],
+    "trailing_stop": [None, None, 0.01, 0.003],
+}
+OF_INTENTS = {
+    "stop_loss_intrabar": [None, 0.01, 0.002],
+    "take_profit_intrabar": [None, 0.01, 0.003],
+    "trailing_stop": [0.03, 0.01, 0.003],
+    "max_bars_held": [None, 3],
+}
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(SLOW // 5, marks=pytest.mark.slow)])
-def test_two_brokers_one_answer_to_intents_with_exits_inside_the_bar(examples, told) -> None:
+@pytest.mark.parametrize(
+    ("draw", "choices"),
+    [(random_order_case, OF_ORDERS), (random_case, OF_INTENTS)],
+    ids=["orders", "intents with exits inside the bar"],
+)
+def test_two_brokers_one_answer_under_overlays(draw, choices, examples, told) -> None:
     count = Count()
     for seed in range(examples):
         rng = np.random.default_rng(seed)
-        overlays = Overlays(
-            stop_loss_intrabar=[None, 0.01, 0.002][rng.integers(3)],
-            take_profit_intrabar=[None, 0.01, 0.003][rng.integers(3)],
-            trailing_stop=[0.03, 0.01, 0.003][rng.integers(3)],
-            max_bars_held=[None, 3][rng.integers(2)],
-        )
-        task = replace(random_case(seed, max_bars=120).task(), overlays=overlays)
+        overlays = Overlays(**{name: values[rng.integers(len(values))] for name, values in choices.items()})
+        task = replace(draw(seed, max_bars=120).task(), overlays=overlays)
         assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}, {overlays}"
         with suppress(EngineError):
             count.add(run_engine(task, "compiled"))
