@@ -187,13 +187,8 @@ def kernel_text(
         Whether there are overlays, whether the step may answer with an `Order`, and whether several symbols
         share the account.
     """
-    numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
     seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
-    values = ", ".join(
-        repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
-        for name, kind in kinds.items()
-    )
     opened = _tuple(f"view_at(addresses[{k}], count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
@@ -208,7 +203,6 @@ OVERLAID = {overlaid}
 SHARED = {shared}
 State = namedtuple("State", {step_placeholder.State._fields!r})
 Arrays = namedtuple("Arrays", {series!r})
-Params = namedtuple("Params", {tuple(kinds)!r})
 step = STEPS[__name__.rpartition("_")[2]]
 
 
@@ -228,16 +222,8 @@ def series_of(series_at, count):
     return {opened}
 
 
-@register_jitable
-def params_of(columns_at, run):
-    columns = whole_at(columns_at, {len(numbers)})
-    return Params({values})
-
-"""
-    source = inspect.getsource(asking)
-    if source.count(_IMPORT) != 1:
-        raise EngineError(f"whatif.engines.compiled.asking must hold this line once: {_IMPORT!r}")
-    return source.replace(_IMPORT, own)
+{_params_text(kinds)}"""
+    return _with_own(asking, _IMPORT, own)
 
 
 def across_text(series: tuple[str, ...], kinds: Mapping[str, Any]) -> str:
@@ -249,11 +235,6 @@ def across_text(series: tuple[str, ...], kinds: Mapping[str, Any]) -> str:
         As `kernel_text` takes them.
     """
     size = np.dtype(np.int64).itemsize
-    numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
-    values = ", ".join(
-        repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
-        for name, kind in kinds.items()
-    )
     seen = ", ".join(f"across_at(series_at + {size * k} * count, rows_at, count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
@@ -264,7 +245,6 @@ from whatif.engines.language.across import across_at
 
 AcrossSeen = namedtuple("AcrossState", {step_placeholder.AcrossSeen._fields!r})
 Arrays = namedtuple("Arrays", {(*series, "has_bar")!r})
-Params = namedtuple("Params", {tuple(kinds)!r})
 step = STEPS[__name__.rpartition("_")[2]]
 
 
@@ -273,18 +253,34 @@ def across_of(series_at, rows_at, has_bar_at, count):
     return Arrays({seen}, whole_at(has_bar_at, count))
 
 
+{_params_text(kinds)}"""
+    return _with_own(asking_across, _ACROSS_IMPORT, own)
+
+
+def _params_text(kinds: Mapping[str, Any]) -> str:
+    """Return the source by which a kernel reads its parameters."""
+    numbers = [name for name, kind in kinds.items() if not isinstance(kind, str)]
+    values = ", ".join(
+        repr(kind) if isinstance(kind, str) else cell_text(kind, numbers.index(name))
+        for name, kind in kinds.items()
+    )
+    return f"""Params = namedtuple("Params", {tuple(kinds)!r})
+
+
 @register_jitable
 def params_of(columns_at, run):
     columns = whole_at(columns_at, {len(numbers)})
     return Params({values})
 
 """
-    source = inspect.getsource(asking_across)
-    if source.count(_ACROSS_IMPORT) != 1:
-        raise EngineError(
-            f"whatif.engines.compiled.asking_across must hold this line once: {_ACROSS_IMPORT!r}"
-        )
-    return source.replace(_ACROSS_IMPORT, own)
+
+
+def _with_own(module: types.ModuleType, line: str, own: str) -> str:
+    """Return a module's source with a strategy's own text in place of one of its lines."""
+    source = inspect.getsource(module)
+    if source.count(line) != 1:
+        raise EngineError(f"{module.__name__} must hold this line once: {line!r}")
+    return source.replace(line, own)
 
 
 def _tuple(items: Iterable[str]) -> str:
