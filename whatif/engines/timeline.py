@@ -76,19 +76,16 @@ def merge(bars: list[Bars], ranges: list[tuple[int, int]], bar_us: int | None = 
     """
     if len(bars) == 1:
         first, stop = ranges[0]
-        rows = np.arange(first, stop, dtype=np.int64)
-        return Timeline(bars[0].ts[first:stop], (rows,), (np.ones(len(rows), dtype=bool),))
-    lengths = bar_lengths(bars, bar_us)
-    stamps = [one[first:stop] for one, (first, stop) in zip(bar_rows(bars, lengths), ranges, strict=True)]
-    ts = np.unique(np.concatenate(stamps))
-    rows_of, fresh_of = [], []
-    for own, (first, _) in zip(stamps, ranges, strict=True):
+        alone = np.arange(first, stop, dtype=np.int64)
+        return Timeline(bars[0].ts[first:stop], (alone,), (np.ones(len(alone), dtype=bool),))
+    ts, stamps = rows_of(bars, ranges, bar_us)
+    rows, fresh = [], []
+    for whole, (first, stop) in zip(stamps, ranges, strict=True):
+        own = whole[first:stop]
         last = np.searchsorted(own, ts, side="right") - 1
-        fresh_of.append(
-            (last >= 0) & (own[np.maximum(last, 0)] == ts) if len(own) else np.zeros(len(ts), bool)
-        )
-        rows_of.append(np.where(last >= 0, last + first, -1))
-    return Timeline(ts, tuple(rows_of), tuple(fresh_of))
+        fresh.append((last >= 0) & (own[np.maximum(last, 0)] == ts) if len(own) else np.zeros(len(ts), bool))
+        rows.append(np.where(last >= 0, last + first, -1))
+    return Timeline(ts, tuple(rows), tuple(fresh))
 
 
 def rows_of(
@@ -106,7 +103,7 @@ def rows_of(
     for own, (first, stop) in zip(stamps, ranges, strict=True):
         # symbols that have bars together are most, and need no room
         if not np.array_equal(own[first:stop], ts):
-            ts = np.union1d(ts, own[first:stop]) if len(ts) else own[first:stop]
+            ts = np.union1d(ts, own[first:stop])
     return ts, stamps
 
 
