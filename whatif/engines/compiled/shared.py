@@ -346,6 +346,13 @@ def begin_account(market: Market, book: SharedBook) -> None:
 
 
 @inlinable_lean
+def with_orders(queue: Queue, waiting: int, broker: Broker) -> Queue:
+    """Return a queue in which so many orders wait, the new ones unchecked if the broker checks them."""
+    checked = queue.checked if broker.checksubmit else waiting
+    return Queue(waiting, checked, queue.fills, queue.rejected)
+
+
+@inlinable_lean
 def ask_symbols(
     fresh: int,
     market: Market,
@@ -387,8 +394,7 @@ def ask_symbols(
         if asked.order != 0.0:
             push_order(book, waiting, k, asked.order, price_at(market, CLOSE, k, i))
             waiting += 1
-    checked = queue.checked if broker.checksubmit else waiting
-    return Queue(waiting, checked, queue.fills, queue.rejected)
+    return with_orders(queue, waiting, broker)
 
 
 @inlinable_lean
@@ -447,8 +453,7 @@ def ask_all(
         if order != 0.0:
             push_order(book, waiting, k, order, close)
             waiting += 1
-    checked = queue.checked if broker.checksubmit else waiting
-    return Queue(waiting, checked, queue.fills, queue.rejected)
+    return with_orders(queue, waiting, broker)
 
 
 @inlinable_lean
@@ -550,7 +555,8 @@ def run_accounts_python(
     count = len(runs.settings) * runs.addresses.shape[1]
     for run in range(begin, len(runs.settings)):
         book.at_work[0] = run
-        broker, rules, latency = settings_of(runs, run, book.equity)
+        # costs that go by what was traded are not covered here: there is no tally
+        broker, rules, latency = settings_of(runs, run, book.equity[:0])
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED], money[AMOUNT] = 0, 0, 0.0
         at_run = Asking(
