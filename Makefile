@@ -13,7 +13,7 @@ PYTHON_PREFIX ?= /usr
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
-.PHONY: help install demo test test-fast test-bounds test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
+.PHONY: help install demo test test-fast test-bounds test-jvm test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
         lock env-archive clean
 
 help: ## list the targets
@@ -44,7 +44,7 @@ $(MADE): $(STAMP)
 demo: $(MADE) ## the main job on a sample market: bars in, a ranked answer out
 	$(BIN)/whatif demo
 
-test: test-fast test-bounds test-spark test-cluster ## fast tier, bounds, Spark tier, cluster smoke test
+test: test-fast test-bounds test-jvm ## fast tier, bounds, Spark tier and cluster smoke test
 
 test-fast: $(MADE) ## no JVM, a process on each core
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
@@ -58,7 +58,11 @@ test-bounds: $(MADE) ## the compiled engine with each index checked
 
 # a Spark session's driver works alone for most of a test: the other core takes a test of its own; no test
 # runs long enough for the JVM's second compiler to pay
-test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
+test-jvm test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
+# the smoke test, which waits for other processes most of its time, runs beside the Spark tier
+test-jvm: $(MADE) ## Spark tier and cluster smoke test in two processes
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "(spark or cluster) and not slow"
+
 test-spark: $(MADE) ## two processes, each with its local Spark session
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 

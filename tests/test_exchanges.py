@@ -16,6 +16,7 @@ from whatif.sources.sessions import tag_bars, tag_days
 
 NAMES = tuple(xcals.get_calendar_names(include_aliases=False))
 PROBES = (1962, 1971, 1998, 2013, 2024, 2026)
+OFTEN = frozenset({"XNYS", "XLON", "XTKS", "XHKG", "CMES", "24/7", "24/5"})
 LIBRARY_FAILS = frozenset({"XBOM", "XKRX", "XMOS", "XTAE", "ASEX", "XBEL", "XBSE", "XCYS"})
 """Calendars that the library itself cannot build with every pandas, or only without their Saturdays."""
 
@@ -30,7 +31,13 @@ def number(text: str) -> int:
     return (date.fromisoformat(text) - date(1970, 1, 1)).days
 
 
-@pytest.mark.parametrize("exchange", NAMES)
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        name if name in OFTEN or name in LIBRARY_FAILS else pytest.param(name, marks=pytest.mark.slow)
+        for name in NAMES
+    ],
+)
 def test_every_exchange_can_be_built_and_says_what_it_knows(exchange: str) -> None:
     first, last = known_dates(exchange)
     assert time_zone(exchange)

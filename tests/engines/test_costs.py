@@ -225,7 +225,7 @@ def test_two_brokers_one_answer(step, cases) -> None:
 
 
 @pytest.mark.parametrize(
-    "cases", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "cases", [200, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
     filled = 0

@@ -21,7 +21,7 @@ from whatif.testing import random_bars
 
 from .compiled.alone import compile_alone
 
-BATCH = 40
+BATCH = 25
 """Texts that one kernel holds: most of the time goes into making it."""
 
 HEAD = """

@@ -238,7 +238,7 @@ def minutes_and_days(begin: str) -> pd.DataFrame:
     return pd.concat([minutes, days.assign(symbol="DAY")], ignore_index=True)
 
 
-@pytest.mark.parametrize("calendar", [None, "XNYS"])
+@pytest.mark.parametrize("calendar", [pytest.param(None, marks=pytest.mark.slow), "XNYS"])
 # New York's close of 20:00 UTC is that of the first, and an hour before the end of the second
 @pytest.mark.parametrize("begin", ["13:30", "14:30"])
 def test_a_days_close_is_unknown_to_its_minutes(calendar: str | None, begin: str) -> None:

@@ -129,7 +129,7 @@ def test_no_feature_looks_ahead(text: str) -> None:
         one = spec((text,), timeframe)
         column = one.columns[0]
         before = features_of_symbol(lake_rows(data), one)
-        for row in (0, 30, 111, 250):
+        for row in (0, 111):
             after = features_of_symbol(lake_rows(changed_after(data, row)), one)
             # rows whose bar was complete when the last unchanged one was
             known = pd.Timestamp(data.ts[row], unit="us", tz="UTC") + pd.Timedelta("1min")

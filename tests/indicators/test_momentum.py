@@ -19,6 +19,7 @@ STEPS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=2, ma
     "period",
     [pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(60, marks=pytest.mark.slow)],
 )
+@pytest.mark.slow
 def test_has_backtraders_bytes_on_real_bars(estx50_close, by_backtrader, period: int) -> None:
     fraction = by_backtrader(lambda close: bt.ind.ROC(close, period=period), estx50_close)
     percent = by_backtrader(lambda close: bt.ind.ROC100(close, period=period), estx50_close)

@@ -64,6 +64,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_this_checkout(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(FOLDER) == 0, capsys.readouterr().out
 

@@ -320,7 +320,7 @@ def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule
     ("kind", "keys"),
     [
         pytest.param(Ridge, {"penalty": 0.1}, marks=pytest.mark.slow),
-        (Ridge, {"penalty": [0.1, 1.0], "tune": {}}),
+        pytest.param(Ridge, {"penalty": [0.1, 1.0], "tune": {}}, marks=pytest.mark.slow),
         (RandomForest, {"trees": 3, "depth": 3, "seed": 1}),
     ],
 )

@@ -31,6 +31,7 @@ def pin(tmp_path_factory: pytest.TempPathFactory) -> Pin:
     return Pin("made", snapshot.snapshot_id, table.metadata_location)
 
 
+@pytest.mark.slow
 def test_a_few_files_are_held_at_most(pin: Pin) -> None:
     before, most, rows = pa.total_allocated_bytes(), 0, 0
     for batch in batches(pin, ["n"], everything()):

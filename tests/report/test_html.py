@@ -312,6 +312,7 @@ def test_more_rows_than_a_page_holds_are_sampled_and_said_so(make):
     assert sample.sum() == pytest.approx(62_500 / 4, abs=1)  # every fourth of all, the best not favoured
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_bars_stay_small(make):
     windows = {"validate": ("2020-01-06", 257), "test": ("2021-02-01", 257)}
     bars = make.bars_of("A", windows, 1)

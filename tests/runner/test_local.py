@@ -69,8 +69,15 @@ def same(rows: pd.DataFrame) -> pd.DataFrame:
     return kept.sort_values(["symbol", "config_id"], ignore_index=True)
 
 
-@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(
+    ("engine", "keep"),
+    [
+        ("backtrader", True),
+        ("compiled", False),
+        pytest.param("backtrader", False, marks=pytest.mark.slow),
+        pytest.param("compiled", True, marks=pytest.mark.slow),
+    ],
+)
 def test_rows_are_those_of_one_worker(lake, make_plan, engine: str, keep: bool, forks: bool) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], engine=engine)
     items = [WorkItem((s,), "validate", crossovers(3), keep) for s in "AB"]

@@ -103,7 +103,10 @@ ANSWER_PAIRS = [name for name in BY_SYMBOL if not resolve(name).answers_orders]
 """Those whose step is plain enough for numba without whatif's own words."""
 
 
-@pytest.mark.parametrize("given", [{}, {"enter_at_once": True}, {"on_close": True}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, *(pytest.param({name: True}, marks=pytest.mark.slow) for name in ("enter_at_once", "on_close"))],
+)
 @pytest.mark.parametrize("name", ANSWER_PAIRS)
 def test_built_in_steps_compile_as_they_are(name: str, given: dict[str, bool]) -> None:
     # the compiled engine calls the very same function

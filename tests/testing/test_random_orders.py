@@ -220,11 +220,11 @@ def test_random_orders_reach_what_they_are_for() -> None:
     assert failed < 10
 
 
-def test_random_cases_reach_what_they_are_for(engine) -> None:
+def test_random_cases_reach_what_they_are_for() -> None:
     """Fills, refusals, reversals, rests and waiting orders do occur among the first 200."""
     fills = refused = reversals = tiny = two_on_a_bar = 0
     for seed in range(200):
-        run = run_engine(random_case(seed).task(), engine)
+        run = run_engine(random_case(seed).task(), "compiled")
         fills += len(run.fills)
         refused += run.margin_rejected
         reversals += int(((run.fills.closed != 0) & (run.fills.opened != 0)).sum())

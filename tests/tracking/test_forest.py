@@ -34,7 +34,9 @@ class Elsewhere:
             file.touch()
 
 
-@pytest.mark.parametrize("parts", [(), ("stages/1_Forest/data/part-0.snappy.parquet",)])
+@pytest.mark.parametrize(
+    "parts", [pytest.param((), marks=pytest.mark.slow), ("stages/1_Forest/data/part-0.snappy.parquet",)]
+)
 def test_only_a_whole_forest_is_attached(
     mlflow_home: LakeLocation, parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def content(file: Path) -> tuple[list[tuple[object, ...]], dict[str, list[tuple[
     return schema, rows
 
 
+@pytest.mark.slow
 def test_it_is_as_mlflow_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import __version__
     from mlflow.store.db import utils

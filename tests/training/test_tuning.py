@@ -43,6 +43,7 @@ def alternating(n: int = 200) -> pd.DataFrame:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_combination_with_the_least_error(spark) -> None:
     """A tree without a split says the mean, 2, and errs by 1; with one split it errs by nothing."""
     chains = forward_chains(SESSIONS, [TRAIN], 2, MINUTE_US)

@@ -43,7 +43,7 @@ def direct(location: object, strategy: Path, names: str | tuple[str, ...], **giv
     return whatif.backtest(bars, str(strategy), execution=costs, calendar="XNYS", start=start, **given)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "backtrader"])
+@pytest.mark.parametrize("engine", ["compiled", pytest.param("backtrader", marks=pytest.mark.slow)])
 def test_a_study_is_what_one_call_gives(go, market, tmp_path: Path, engine: str) -> None:
     path = tmp_path / "longer.py"
     path.write_text(LONGER)
@@ -59,6 +59,7 @@ def test_a_study_is_what_one_call_gives(go, market, tmp_path: Path, engine: str)
     assert go(strategy={"name": str(path)}, axes={"n": [2, 3]}, engine=engine).computed == 0
 
 
+@pytest.mark.slow
 def test_another_timeframe_is_another_configuration(go, tmp_path: Path) -> None:
     path = tmp_path / "longer.py"
     path.write_text(LONGER)
@@ -70,6 +71,7 @@ def test_another_timeframe_is_another_configuration(go, tmp_path: Path) -> None:
     assert set(first.leaderboard()["pnl_net"]) != set(second.leaderboard()["pnl_net"])
 
 
+@pytest.mark.slow
 def test_an_axis_of_timeframes_has_to_stay_below(go, tmp_path: Path) -> None:
     path = tmp_path / "longer.py"
     path.write_text(LONGER.replace("@5min", "@15min"))

@@ -235,6 +235,7 @@ def test_an_ordinary_strategy_from_a_file(go, tmp_path: Path) -> None:
     assert result.best.params == {"period": result.best.axes["period"], "size": 20}
 
 
+@pytest.mark.slow
 def test_an_ordinary_strategy_by_import_path(go) -> None:
     # one that comes with Backtrader, and whose default for _movav is a class
     name = "backtrader.strategies.sma_crossover.MA_CrossOver"

@@ -88,12 +88,14 @@ class TestChoice:
     [
         {},
         pytest.param({"engine": "backtrader", "overlays": {"stop_loss": 0.002}}, marks=pytest.mark.slow),
-        {"portfolio": "shared", "engine": "backtrader"},
+        pytest.param({"portfolio": "shared", "engine": "backtrader"}, marks=pytest.mark.slow),
         pytest.param(
             {"strategy": {"name": "breakout", "params": {"size": 50.0}}, "axes": {"period": [5, 9]}},
             marks=pytest.mark.slow,
         ),
-        {"split": {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}},
+        pytest.param(
+            {"split": {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}}, marks=pytest.mark.slow
+        ),
     ],
     ids=["compiled", "backtrader", "shared", "breakout", "walk forward"],
 )

@@ -134,7 +134,13 @@ def test_a_disk_without_room_is_no_fault_of_the_strategy(
 
 @pytest.mark.parametrize(
     ("suffix", "harm"),
-    [(".nbi", b""), (".nbi", None), (".nbc", None), (".nbc", b"\x80\xff"), (".py", b"\xff")],
+    [
+        (".nbi", b""),
+        pytest.param(".nbi", None, marks=pytest.mark.slow),
+        pytest.param(".nbc", None, marks=pytest.mark.slow),
+        (".nbc", b"\x80\xff"),
+        (".py", b"\xff"),
+    ],
 )
 def test_damaged_files_are_written_anew(folder: Path, suffix: str, harm: bytes | None) -> None:
     from whatif.engines.compiled.kernel import _kernel

@@ -174,6 +174,7 @@ def digest_of_runs() -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_without_machine_code_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
     text = (
         "import numba, runpy; assert numba.config.DISABLE_JIT\n"

@@ -89,12 +89,7 @@ def compare_all(name: str, bars: Bars, seed: list[int], sets: int, longest: int,
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name, marks=[] if name in ("sma_crossover", "bollinger_reversion") else [pytest.mark.slow]
-        )
-        for name in BY_SYMBOL
-    ],
+    [pytest.param(name, marks=[] if name == "sma_crossover" else [pytest.mark.slow]) for name in BY_SYMBOL],
 )
 def test_a_sample_of_real_bars(read_market, name: str) -> None:
     tally, found = Tally(), []

@@ -71,7 +71,7 @@ def as_bytes(value: object) -> bytes:
 )
 def test_a_row_of_a_sweep_is_that_of_a_single_run(lake, make_plan, name: str) -> None:
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"], name)
-    many = tuple(draws(name, 5, 25))
+    many = tuple(draws(name, 5, 12))
     items = [WorkItem((symbol,), "validate", many) for symbol in "AB"]
 
     swept = evaluate(replace(plan, engine="compiled"), *items)
