@@ -11,7 +11,16 @@ import pyarrow as pa
 import pytest
 
 from whatif.errors import LakeError
-from whatif.pins import LakeLocation, Pin, current_pin, find_pin, read_arrow, read_bars, table_exists
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    current_pin,
+    find_pin,
+    read_arrow,
+    read_bars,
+    read_bars_of,
+    table_exists,
+)
 from whatif.pins.api import read_bars as read_frame
 from whatif.pins.read import latest_rows
 
@@ -64,6 +73,19 @@ class TestReadBars:
         assert bars.session_close.tolist() == [us("2013-10-07 20:00")] * 3
         assert {bars.ts.dtype, bars.session.dtype} == {np.dtype(np.int64)}
         assert bars.close.dtype == np.float64
+
+    def test_several_symbols_are_each_as_alone(self, hadoop_bars, lake_home: LakeLocation) -> None:
+        hadoop_bars(ROWS)
+        pin = current_pin(lake_home, "bars")
+        names = ["O'X", "NONE", "SPY"]
+        found = read_bars_of(pin, names, "1min")
+        assert list(found) == names
+        for name, bars in found.items():
+            alone = read_bars(pin, name, "1min")
+            assert bars.symbol == name
+            for field in ("ts", "open", "close", "vwap", "session", "session_close"):
+                assert getattr(bars, field).tobytes() == getattr(alone, field).tobytes(), (name, field)
+        assert [len(bars) for bars in found.values()] == [1, 0, 3]
 
     def test_the_range_is_half_open(self, hadoop_bars, lake_home: LakeLocation) -> None:
         hadoop_bars(ROWS)

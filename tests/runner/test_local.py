@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -212,10 +213,10 @@ def test_a_child_answers_the_rest_of_its_share_after_a_task_that_failed(
     plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"])
     real, here, again = local._answer, os.getpid(), list[str]()
 
-    def fails_once(plan: Plan, text: str, keep: bool, attempt: int) -> bytes:
+    def fails_once(plan: Plan, text: str, *given: Any) -> bytes:
         if os.getppid() == here and '"c1"' in text:
             raise MachineError("a disk that was away")
-        return real(plan, text, keep, attempt)
+        return real(plan, text, *given)
 
     def in_pool(sent: bytes, text: str, *given: object) -> object:
         again.append(text)

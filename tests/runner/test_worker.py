@@ -270,6 +270,46 @@ def test_configurations_share_arrays_and_bars(lake, make_plan, monkeypatch) -> N
     assert (len(names), len(set(names))) == (7, 7)
 
 
+def test_symbols_that_are_asked_for_in_turn_are_read_together(lake, make_plan, monkeypatch) -> None:
+    reads: list[object] = []
+    one, several = load.read_bars, load.read_bars_of
+    monkeypatch.setattr(load, "read_bars", lambda *a: reads.append(a[1]) or one(*a))
+    monkeypatch.setattr(load, "read_bars_of", lambda *a: reads.append(list(a[1])) or several(*a))
+    names = ["A", "B", "C", "D", "E"]
+    lake.put_bars([walk(name, k) for k, name in enumerate(names)])
+    # each bar of C came twice
+    plan = make_plan(lake.put_bars([walk("C", 2)]), names)
+    plan = replace(plan, cache_bytes=4 * load.load_bars(plan, "A", "validate", configuration("c")).nbytes * 3)
+    reads.clear()
+    load.forget()
+    load.expect(names)
+    found = {name: load.load_bars(plan, name, "validate", configuration("c")) for name in names}
+    # how large they are is known of the first; a quarter of the cache has room for three
+    assert reads == ["A", ["B", "C", "D"], "E"]
+    load.forget()
+    load.expect(())
+    for name in names:
+        alone = load.load_bars(plan, name, "validate", configuration("c"))
+        for field in ("ts", *PRICE_FIELDS, "vwap", "session", "session_open", "session_close"):
+            assert getattr(found[name], field).tobytes() == getattr(alone, field).tobytes(), (name, field)
+    assert reads[3:] == names
+
+
+def test_what_cannot_be_read_together_is_read_one_by_one(lake, make_plan, monkeypatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("a page of one of them is damaged")
+
+    plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
+    monkeypatch.setattr(load, "read_bars_of", fails)
+    load.forget()
+    load.expect(["A", "B", "C"])
+    rows = evaluate(plan, *(WorkItem((name,), "validate", crossovers((3, 9))) for name in "AB"))
+    assert rows["status"].tolist() == ["ok", "ok"]
+    with pytest.raises(RunError, match="C has no 1min bar"):
+        load.load_bars(plan, "C", "validate", configuration("c"))
+    load.expect(())
+
+
 def with_windows(plan, *windows):
     """Return the plan with further windows over the periods of the first."""
     periods = plan.windows["validate"].periods

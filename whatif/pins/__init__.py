@@ -37,7 +37,15 @@ if TYPE_CHECKING:
         versions_in,
     )
     from whatif.pins.pin import Pin
-    from whatif.pins.read import PinnedCache, batches, read_arrow, read_bars, read_predictions, scan
+    from whatif.pins.read import (
+        PinnedCache,
+        batches,
+        read_arrow,
+        read_bars,
+        read_bars_of,
+        read_predictions,
+        scan,
+    )
     from whatif.pins.service import explained, in_words
 else:
     __getattr__, __dir__, __all__ = door(
@@ -51,7 +59,7 @@ else:
             "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata "
             "time_of_ms versions_in",
             "pin": "Pin",
-            "read": "PinnedCache batches read_arrow read_bars read_predictions scan",
+            "read": "PinnedCache batches read_arrow read_bars read_bars_of read_predictions scan",
             "service": "explained in_words",
         },
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
@@ -184,32 +185,64 @@ def read_bars(
     hours : str
         "regular", or "extended" for all bars.
     """
-    columns = ["session", *_TIMES, *_FLOATS]
+    return read_bars_of(pin, [symbol], timeframe, start_us, end_us, hours)[symbol]
+
+
+def read_bars_of(
+    pin: Pin,
+    symbols: Sequence[str],
+    timeframe: str,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    hours: str = "regular",
+) -> dict[str, Bars]:
+    """Return what `read_bars` returns of several symbols, whose files are planned and read once."""
+    columns = ["symbol", "session", *_TIMES, *_FLOATS]
+    row_filter = bars_filter(symbols, timeframe, start_us, end_us, hours)
     # of a process's first read, most is importing PyIceberg
     with without_collecting():
-        table = read_arrow(pin, columns, bars_filter([symbol], timeframe, start_us, end_us, hours))
+        table = read_arrow(pin, columns, row_filter)
         times = {name: microseconds(table[name]) for name in _TIMES}
-        order = np.argsort(times["ts"], kind="stable")
-        if (np.diff(times["ts"][order]) == 0).any():
+        owners, order = _by_symbol(table, symbols, times["ts"])
+        same = (np.diff(owners[order]) == 0) & (np.diff(times["ts"][order]) == 0)
+        if same.any():
             # a lake may hold one length under two names, such as 60min and 1h
-            row_filter = bars_filter([symbol], timeframe, start_us, end_us, hours)
             table = read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter)
+            table = table.take(latest_rows(table))
             times = {name: microseconds(table[name]) for name in _TIMES}
-            order = latest_rows(table)
-    open_, high, low, close, volume, vwap = (floats(table[name])[order] for name in _FLOATS)
-    return Bars(
-        symbol=symbol,
-        ts=times["ts"][order],
-        open=open_,
-        high=high,
-        low=low,
-        close=close,
-        volume=volume,
-        vwap=vwap,
-        session=days(table["session"])[order],
-        session_open=times["session_open"][order],
-        session_close=times["session_close"][order],
-    )
+            owners, order = _by_symbol(table, symbols, times["ts"])
+    prices = [floats(table[name]) for name in _FLOATS]
+    session = days(table["session"])
+    bounds = np.searchsorted(owners[order], np.arange(len(symbols) + 1))
+    found = {}
+    for symbol, (first, stop) in zip(symbols, pairwise(bounds), strict=True):
+        rows = order[first:stop]
+        open_, high, low, close, volume, vwap = (values[rows] for values in prices)
+        found[symbol] = Bars(
+            symbol=symbol,
+            ts=times["ts"][rows],
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            vwap=vwap,
+            session=session[rows],
+            session_open=times["session_open"][rows],
+            session_close=times["session_close"][rows],
+        )
+    return found
+
+
+def _by_symbol(table: pa.Table, symbols: Sequence[str], ts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the place of each row's symbol, (n,), and the rows in order of symbol and ts, (n,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(symbols) == 1:
+        return np.zeros(len(ts), dtype=np.int64), np.argsort(ts, kind="stable")
+    owners = np.asarray(pc.index_in(table["symbol"], pa.array(list(symbols))).to_numpy(), dtype=np.int64)
+    return owners, np.lexsort((ts, owners))
 
 
 def latest_rows(table: pa.Table) -> IntArray:
@@ -296,6 +329,10 @@ class PinnedCache:
     def __len__(self) -> int:
         """Return the number of entries kept."""
         return len(self._entries)
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether an entry is kept, which is no use of it."""
+        return key in self._entries
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
         """Return the entry of `key`, loading it if it is not kept."""

@@ -127,10 +127,16 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     Numbers stay as they are, also those that stand as text.
     """
     columns = {
-        _as_text(name): column.map(_as_text) if pd.api.types.is_string_dtype(column.dtype) else column
+        _as_text(name): _as_texts(column) if pd.api.types.is_string_dtype(column.dtype) else column
         for name, column in frame.items()
     }
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _as_texts(column: pd.Series) -> pd.Series:
+    """Return texts as `_as_text` has them, each different one looked at once."""
+    changed = {value: text for value in column.unique() if (text := _as_text(value)) is not value}
+    return column.replace(changed) if changed else column
 
 
 def _as_text(value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,13 +15,21 @@ from whatif.axes import MarketChange
 from whatif.domain import Bars
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError, out_of_memory
 from whatif.indicators import Stored, with_needs
-from whatif.pins import PinnedCache, read_bars, read_predictions
+from whatif.pins import PinnedCache, read_bars, read_bars_of, read_predictions
 from whatif.runner.plan import ModelPin, Plan
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
 from whatif.strategies import AnyStrategy, PortableStrategy, forget_loaded, from_portable
 
+BYTES_AHEAD = 64 * 1024 * 1024
+"""Bars that are read together, of symbols that are asked for one after the other: reading one of many from
+a file that holds all of them costs as much as reading ten."""
+
+MAX_AHEAD = 32
+"""Symbols that are read together at most."""
+
 _rows: PinnedCache | None = None
+_expected: tuple[str, ...] = ()
 _arrays: ArrayStore | None = None
 
 
@@ -93,12 +101,49 @@ def _known(plan: Plan, part: BarSlice, symbol: str, end_us: int) -> _Known:
     return known
 
 
+def expect(symbols: Iterable[str]) -> None:
+    """Say which symbols this process is going to ask for, and in which order."""
+    global _expected  # what a process is going to do is the point
+    _expected = tuple(symbols)
+
+
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
-    """Read a symbol's bars before `end_us`, or what is missing of them."""
+    """Read a symbol's bars before `end_us`, or what is missing of them; with those of the next symbols."""
     start_us = part.start_us if known is None else known.end_us
+    if known is None:
+        some = _read_together(plan, part, _next_symbols(plan, part, symbol), end_us)
+        if symbol in some:
+            return some[symbol]
     with _by_the_machine(f"bars of {symbol}"):
         bars = read_bars(plan.bars, symbol, part.source_timeframe, start_us, end_us, part.hours)
     return _Known(bars if known is None else known.source.then(bars), end_us)
+
+
+def _next_symbols(plan: Plan, part: BarSlice, symbol: str) -> list[str]:
+    """Return a symbol, and those asked for after it of which nothing is known, as many as memory is kept for.
+
+    How large they are is told by those that are known: of the first of all, none is read ahead.
+    """
+    cache = _row_cache(plan)
+    if symbol not in _expected or not len(cache):
+        return []
+    each = cache.nbytes / len(cache)
+    count = int(min(MAX_AHEAD, min(BYTES_AHEAD, cache.max_bytes / 4) / max(each, 1.0)))
+    after = _expected[_expected.index(symbol) :]
+    return [one for one in dict.fromkeys(after) if (plan.bars, part, one) not in cache][:count]
+
+
+def _read_together(plan: Plan, part: BarSlice, symbols: Sequence[str], end_us: int) -> dict[str, _Known]:
+    """Read several symbols' bars before `end_us`; of one, or where any of it cannot be read, return none."""
+    if len(symbols) < 2:
+        return {}
+    start_us, found = part.start_us, {}
+    with suppress(Exception):  # each is then read for itself, which says of which it is true
+        found = read_bars_of(plan.bars, symbols, part.source_timeframe, start_us, end_us, part.hours)
+    known = {symbol: _Known(bars, end_us) for symbol, bars in found.items()}
+    for symbol, one in known.items():
+        _row_cache(plan).put((plan.bars, part, symbol), one)
+    return known
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
 from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
 from whatif.runner.batches import constant, schema_of
+from whatif.runner.load import expect
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import where_workers_say
@@ -149,13 +150,15 @@ def compute(
     tried = dict.fromkeys(range(len(items)), 0)
     waiting = dict(enumerate(items))
     if forks:
-        shares = [
-            {
-                number: partial(_answer, plan, items[number].to_json(), items[number].keep, 0)
-                for number in share
-            }
-            for share in _shares(items, processes)
-        ]
+        shares = []
+        for share in _shares(items, processes):
+            ahead = tuple(dict.fromkeys(symbol for number in share for symbol in items[number].symbols))
+            shares.append(
+                {
+                    number: partial(_answer, plan, items[number].to_json(), items[number].keep, 0, ahead)
+                    for number in share
+                }
+            )
         for number, answer in answers_apart(shares, meanwhile, CHILD_SECONDS):
             tried[number] += 1
             if answer is not None:
@@ -206,7 +209,8 @@ def _shares(items: Sequence[WorkItem], count: int) -> list[list[int]]:
     many = len(numbers) >= MANY_SYMBOLS * count
     shares: list[list[int]] = [[] for _ in range(count)]
     for place, item in enumerate(items):
-        shares[(numbers[item.symbols] if many else place) % count].append(place)
+        # symbols that lie together are read together
+        shares[numbers[item.symbols] * count // len(numbers) if many else place % count].append(place)
     return [share for share in shares if share]
 
 
@@ -296,7 +300,9 @@ def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
     return _answer(_plan(sent), text, keep, attempt)
 
 
-def _answer(plan: Plan, text: str, keep: bool, attempt: int) -> bytes:
+def _answer(plan: Plan, text: str, keep: bool, attempt: int, ahead: Sequence[str] = ()) -> bytes:
+    """Return an item's rows as an Arrow stream; `ahead` are the symbols that this process is asked for."""
+    expect(ahead)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
         for batch in evaluate(plan, [text], attempt):

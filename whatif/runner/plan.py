@@ -165,6 +165,12 @@ class WorkItem:
             }
         )
 
+    @staticmethod
+    def symbols_of(text: str) -> list[str]:
+        """Return the symbols of the item that `to_json` wrote: they stand first, and alone are parsed."""
+        found: list[str] = json.JSONDecoder().raw_decode(text, text.index("["))[0]
+        return found
+
     @classmethod
     def from_json(cls, text: str) -> WorkItem:
         """Return the item that `to_json` wrote."""

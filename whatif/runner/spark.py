@@ -214,13 +214,17 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.R
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
 
+        from whatif.runner.load import expect
         from whatif.runner.worker import evaluate
         from whatif.startup import forget_archives
 
         context = TaskContext.get()
+        attempt = 0 if context is None else context.attemptNumber()
         try:
-            texts = (text for batch in batches for text in batch.column("item").to_pylist())
-            yield from evaluate(plan, texts, 0 if context is None else context.attemptNumber())
+            for batch in batches:
+                texts = batch.column("item").to_pylist()
+                expect(dict.fromkeys(symbol for text in texts for symbol in WorkItem.symbols_of(text)))
+                yield from evaluate(plan, texts, attempt)
         finally:
             forget_archives()
 
