@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from whatif.domain.cost_presets import PRESETS
     from whatif.domain.costs import Costs, costs_from
     from whatif.domain.execution import Execution, execution_from_mapping
+    from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fills import Fills, positions, write_trips
     from whatif.domain.frames import (
         BacktestResult,
@@ -105,6 +106,7 @@ else:
             "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
             "memory": "room_at view_at whole_at",
             "execution": "Execution execution_from_mapping",
+            "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),

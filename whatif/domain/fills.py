@@ -80,6 +80,8 @@ class Trades:
         Profit before commission, as Backtrader's `Trade.pnl`.
     pnl_net : float64 array (c,)
         Profit after commission, as Backtrader's `Trade.pnlcomm`.
+    closing : int64 array (c,)
+        The execution that closed it.
     """
 
     symbol: IntArray
@@ -90,6 +92,7 @@ class Trades:
     exit_price: FloatArray
     pnl: FloatArray
     pnl_net: FloatArray
+    closing: IntArray
 
     def __len__(self) -> int:
         """Return the number of closed trades."""
@@ -191,7 +194,8 @@ def closed_trades(fills: Fills, ids: IntArray | None = None) -> Trades:
     table = np.concatenate(tables, axis=1) if tables else np.empty((8, 0))
     table = table[:, np.argsort(table[0])]
     closing, opened, closed = (column.astype(np.int64) for column in table[:3])
-    return Trades(fills.symbol[closing], opened, closed, *table[3:])
+    size, entry, leave, pnl, net = table[3:]
+    return Trades(fills.symbol[closing], opened, closed, size, entry, leave, pnl, net, closing)
 
 
 def _trips_of(fills: Fills, own: IntArray) -> FloatArray:

@@ -116,6 +116,11 @@ class BacktestResult:
     trades : DataFrame
         Closed trades: symbol, opened_at and closed_at (ts of the bars of their first and last
         fill), size (signed), entry_price, exit_price, pnl (before), pnl_net (after commission).
+    exits : DataFrame
+        One row for each of the trades: exit_reason (why it was left: one of `whatif.domain.EXIT_REASONS`;
+        None if the engine does not tell), and prices of orders around it, NaN where none waited:
+        entry_order, stop_price, target_price. Of the compiled engine's orders that wait for a price,
+        Backtrader's broker tells, which runs the backtest again when this is first looked at.
     equity : Series
         float64 by ts (UTC): the broker's value at every bar's close.
     metrics : mapping
@@ -151,6 +156,19 @@ class BacktestResult:
     def trades(self) -> pd.DataFrame:
         """The closed trades, oldest close first."""
         return trades_frame(self.run)
+
+    @cached_property
+    def exits(self) -> pd.DataFrame:
+        """Why each closed trade was left, and the prices of the orders around it."""
+        notes = self.run.trade_notes
+        return pd.DataFrame(
+            {
+                "exit_reason": pd.Series(notes.exit_reason, dtype=object),
+                "entry_order": notes.entry_order,
+                "stop_price": notes.stop_price,
+                "target_price": notes.target_price,
+            }
+        )
 
     @cached_property
     def equity(self) -> pd.Series:

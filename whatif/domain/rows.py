@@ -59,6 +59,10 @@ TRADE_ARRAYS = {
     "exit_price": "array<double>",
     "pnl": "array<double>",
     "pnl_net": "array<double>",
+    "exit_reason": "array<string>",
+    "entry_order": "array<double>",
+    "stop_price": "array<double>",
+    "target_price": "array<double>",
 }
 
 EQUITY_ARRAYS = {

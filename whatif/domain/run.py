@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from whatif.domain.exits import Orders, TradeNotes
 from whatif.domain.fills import Fills, Trades, closed_trades
 from whatif.errors import EngineError
 from whatif.typing import FloatArray, IntArray
@@ -69,6 +70,10 @@ class EngineRun:
         What a reader of the result has to know beside it.
     analyses : mapping of str to object
         Results of the analyzers that the strategy added, by name.
+    orders : Orders, optional
+        What the broker was given, where the engine tells.
+    explain : callable, optional
+        Returns what is said of the trades of this run; it may have to run the task again.
     """
 
     symbols: tuple[str, ...]
@@ -85,6 +90,8 @@ class EngineRun:
     contracts: tuple[Contract, ...] | None = None
     notes: tuple[str, ...] = ()
     analyses: Mapping[str, Any] = field(default_factory=dict)
+    orders: Orders | None = None
+    explain: Callable[[EngineRun], TradeNotes] | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not cover the window: what is measured on them would be of other memory.
@@ -114,6 +121,19 @@ class EngineRun:
     def trades(self) -> Trades:
         """The closed round trips."""
         return closed_trades(self.fills, self.trade_ids)
+
+    @cached_property
+    def trade_notes(self) -> TradeNotes:
+        """Why each closed trade was left, and the prices of the orders around it."""
+        if self.explain is not None:
+            return self.explain(self)
+        unknown = np.full(len(self.trades), np.nan)
+        return TradeNotes((None,) * len(unknown), unknown, unknown, unknown)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: with notes in place of what makes them, which holds bars and a strategy."""
+        notes = self.trade_notes
+        return {**self.__dict__, "trade_notes": notes, "explain": None}
 
     @property
     def open_at_end(self) -> bool:

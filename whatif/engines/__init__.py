@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from whatif.engines.base import Engine, Measure, Measured, MeasuredRuns, MeasureRuns, RunInputs
     from whatif.engines.closing import check_flat_by_schedule
     from whatif.engines.compare import differences
+    from whatif.engines.exits import explained
     from whatif.engines.market import bars_of_frame
     from whatif.engines.orders import LARGEST_SIZE
     from whatif.engines.select import (
@@ -34,6 +35,7 @@ __getattr__, __dir__, __all__ = door(
         "base": "Engine Measure MeasureRuns Measured MeasuredRuns RunInputs",
         "closing": "check_flat_by_schedule",
         "compare": "differences",
+        "exits": "explained",
         "market": "bars_of_frame",
         "orders": "LARGEST_SIZE",
         "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",

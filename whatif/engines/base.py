@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from whatif.domain import METRIC_COLUMNS, Account, EngineRun, Execution, Overlays, account_of
+from whatif.domain import METRIC_COLUMNS, Account, EngineRun, Execution, Orders, Overlays, account_of
 from whatif.errors import EngineError
 from whatif.typing import BoolArray, FloatArray, IntArray
 
@@ -306,6 +306,10 @@ class Engine(ABC):
         found = self.run(task, cache)
         check_run(self.name, task, found)
         return found
+
+    def orders_of(self, task: BacktestTask, run: EngineRun) -> Orders | None:
+        """Return the orders of a run of a task; None if they are not known."""
+        return run.orders
 
     def refuse(self, reasons: Iterable[str]) -> None:
         """Refuse what the engine does not cover; without a reason, do nothing.

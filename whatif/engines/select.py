@@ -10,6 +10,7 @@ from whatif.domain import EngineRun
 from whatif.engines.backtrader.engine import BacktraderEngine
 from whatif.engines.base import Engine, RunInputs, UnsupportedStepError
 from whatif.engines.compiled.engine import CompiledEngine
+from whatif.engines.exits import explained
 from whatif.engines.task import BacktestTask
 from whatif.errors import EngineError, PluginError, nearest
 from whatif.indicators import ArrayCache
@@ -117,14 +118,16 @@ def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None 
         Whatever the engine refuses; also if what it gives back does not cover the window.
     """
     if engine != AUTO:
-        return get_engine(engine).checked_run(task, cache)
+        chosen = get_engine(engine)
+        return explained(chosen, task, chosen.checked_run(task, cache))
     for tried in _AUTOMATIC[:-1]:
         if not tried.reasons_against_task(task):
             try:
-                return tried.checked_run(task, cache)
+                return explained(tried, task, tried.checked_run(task, cache))
             except UnsupportedStepError:
                 pass
-    return _AUTOMATIC[-1].checked_run(task, cache)
+    last = _AUTOMATIC[-1]
+    return explained(last, task, last.checked_run(task, cache))
 
 
 def load_all() -> None:

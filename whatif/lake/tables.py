@@ -68,13 +68,15 @@ TRADES = TableSpec(
     columns=(
         *KEY_COLUMNS.items(),
         *columns("trade_no int, trade_symbol string, opened_at timestamp, closed_at timestamp, size double"),
-        *columns("entry_price double, exit_price double, pnl double, pnl_net double"),
+        *columns("entry_price double, exit_price double, pnl double, pnl_net double, exit_reason string"),
+        *columns("entry_order double, stop_price double, target_price double"),
     ),
     key=(*KEY, "trade_no"),
     sort_order=("config_id", "symbol", "trade_no"),
     sorted_apart=True,
 )
-"""Closed trades of the backtests that a study keeps; `trade_symbol` differs in a shared portfolio."""
+"""Closed trades of the backtests that a study keeps; `trade_symbol` differs in a shared portfolio. The last
+four columns are null in rows of versions that did not have them."""
 
 EQUITY = TableSpec(
     name="equity",

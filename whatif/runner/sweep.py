@@ -18,6 +18,7 @@ from whatif.engines import (
     RunInputs,
     WindowInputs,
     account_rows,
+    explained,
     get_engine,
 )
 from whatif.errors import MachineError, out_of_memory
@@ -65,11 +66,15 @@ class Sweep:
             self._opened[key] = self._open(configuration)
         window, run = self._opened[key]
         try:
-            found = run(_inputs_of(configuration))
+            given = _inputs_of(configuration)
+            found = run(given)
         finally:
             if not self._reuses:
                 self._opened.clear()
                 renew(self.plan.strategy)
+        if found.run is not None and self.item.keep:
+            engine = get_engine(self.plan.engine)
+            found = replace(found, run=explained(engine, window.task(given), found.run))
         return found, self._holding(key, configuration, window, found)
 
     def measure_many(

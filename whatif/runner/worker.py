@@ -322,7 +322,7 @@ def _figures(metrics: Mapping[str, float | int | bool], benchmark: BuyAndHold) -
 
 
 def _series(run: EngineRun, benchmark: BuyAndHold) -> dict[str, Any]:
-    trades = run.trades
+    trades, notes = run.trades, run.trade_notes
     kept = {
         "opened_at": _stamps(run.ts[trades.opened]),
         "closed_at": _stamps(run.ts[trades.closed]),
@@ -332,6 +332,10 @@ def _series(run: EngineRun, benchmark: BuyAndHold) -> dict[str, Any]:
         "exit_price": trades.exit_price,
         "pnl": trades.pnl,
         "pnl_net": trades.pnl_net,
+        "exit_reason": list(notes.exit_reason),
+        "entry_order": notes.entry_order,
+        "stop_price": notes.stop_price,
+        "target_price": notes.target_price,
     }
     series = {
         "ts": _stamps(run.ts),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, timestamps
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, NOTE_COLUMNS, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import (
@@ -212,7 +212,7 @@ def _series(
     kind: str,
 ) -> pd.DataFrame:
     lead = ["symbol", "window"]
-    prices = ["entry_price", "exit_price", "pnl", "pnl_net"]
+    prices = ["entry_price", "exit_price", "pnl", "pnl_net", *NOTE_COLUMNS]
     table, columns, order = {
         "equity": (EQUITY, [*lead, "ts", "equity", "benchmark", "position"], "ts"),
         "trades": (TRADES, [*lead, "trade_no", "opened_at", "closed_at", "size", *prices], "trade_no"),

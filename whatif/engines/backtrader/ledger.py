@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 
-from whatif.domain import Bars, Contract, EngineRun, Fills, positions
+from whatif.domain import Bars, Contract, EngineRun, Fills, Orders, positions
 from whatif.engines.timeline import Timeline, instant
 from whatif.typing import IntArray
 
@@ -21,6 +23,9 @@ class Ledger:
         self.cash: list[float] = []
         self.margin_rejected = 0
         self.trade_ids: list[Any] = []
+        self.orders: list[list[float]] = []
+        self.of_fill: list[int] = []
+        self._places: dict[int, int] = {}
         self.notes: list[str] = []
         self.contracts: tuple[Contract, ...] | None = None
         self.analyses: Mapping[str, Any] = {}
@@ -33,10 +38,28 @@ class Ledger:
         """
         if order.status == order.Margin:
             self.margin_rejected += 1
+        place = self._note_order(order, row, symbol)
         for bit in order.executed.iterpending():
             fees = (bit.closedcomm, bit.openedcomm)
             self.rows.append((row, symbol, bit.closed, bit.opened, bit.price, *fees, order.comminfo.p.mult))
             self.trade_ids.append(order.tradeid)
+            self.of_fill.append(place)
+
+    def _note_order(self, order: Any, row: int, symbol: int) -> int:
+        """Record what an order is, which is first told on the row after it was made; return its place."""
+        place = self._places.get(order.ref)
+        if place is None:
+            place = self._places[order.ref] = len(self.orders)
+            size = order.created.size
+            self.orders.append([symbol, order.exectype, size, math.nan, math.nan, row - 1, math.inf])
+        if order.exectype not in (order.Market, order.Close):
+            noted = self.orders[place]
+            # one that trails has moved since it was noted before
+            noted[3] = order.created.price
+            noted[4] = order.created.pricelimit if order.exectype in _LIMITED else math.nan
+        if not order.alive():
+            self.orders[place][6] = min(self.orders[place][6], row)
+        return place
 
     def stop(self, cash: float, timeline: Timeline) -> None:
         """Hold equity and cash to the end of a timeline whose last rows were not run.
@@ -76,7 +99,26 @@ class Ledger:
             contracts=self.contracts,
             notes=tuple(self.notes),
             analyses=self.analyses,
+            orders=self._told(len(timeline.ts)),
         )
+
+    def _told(self, rows: int) -> Orders:
+        """Return the orders of a run of so many rows as arrays."""
+        table = np.array(self.orders, dtype=np.float64).reshape(-1, 7)
+        symbol, kind, size, price, limit, made, ended = (np.ascontiguousarray(one) for one in table.T)
+        return Orders(
+            symbol=symbol.astype(np.int64),
+            kind=kind.astype(np.int64),
+            size=size,
+            price=price,
+            limit=limit,
+            made=made.astype(np.int64),
+            ended=np.fmin(ended, rows).astype(np.int64),
+            of_fill=np.array(self.of_fill, dtype=np.int64),
+        )
+
+
+_LIMITED = (bt.Order.StopLimit, bt.Order.StopTrailLimit)
 
 
 def _numbers(ids: list[Any]) -> IntArray | None:
