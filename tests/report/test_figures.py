@@ -235,3 +235,21 @@ def test_the_distribution_counts_every_finite_value():
     figure = distribution_figure(_board(), "sharpe", 3.0)
     assert sum(figure.data[0].y) == 3
     assert figure.layout.shapes[0].x0 == 3.0
+
+
+def test_exits_are_marked_by_their_reason_and_orders_drawn_as_long_as_the_trade_was_open():
+    told = _trades().assign(exit_reason="stop", entry_order=2.5, stop_price=4.25, target_price=np.nan)
+    drawn = {trace.name: trace for trace in trades_figure(_bars(), told).data}
+    assert drawn["exit: stop"].y.tolist() == [4.0]
+    # from the bar of the entry to that of the exit; nothing was to leave it at a profit
+    assert drawn["stop"].x.tolist()[:2] == drawn["entry order"].x.tolist()[:2] == [1, 3]
+    assert drawn["stop"].y.tolist()[:2] == [4.25, 4.25]
+    assert drawn["entry order"].y.tolist()[:2] == [2.5, 2.5]
+    assert "target" not in drawn
+
+
+def test_trades_that_were_stored_without_a_reason_have_plain_exits():
+    for told in (_trades(), _trades().assign(exit_reason=None, entry_order=np.nan, stop_price=np.nan)):
+        names = [trace.name for trace in trades_figure(_bars(), told).data]
+        assert "exit" in names
+        assert not {"stop", "target", "entry order"} & set(names)

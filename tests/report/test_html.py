@@ -386,3 +386,50 @@ def test_the_policy_lets_act_the_scripts_and_the_style_of_the_page_and_no_other(
     assert styles == [f"'sha256-{digest}'", "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"]
     assert not re.search(r"<[^>]+\sstyle=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert not re.search(r"<[^>]+\son[a-z]+=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+
+
+def _left(make, **columns):
+    """Return a study whose chosen symbol closed four trades on validate, and holds a position at its end."""
+    study = make.study(symbols=("A",), failed=0)
+    series = study.series
+    stamps = series.bars["ts"].iloc[:8]
+    trades = pd.DataFrame(
+        {
+            "symbol": "A", "window": "validate", "opened_at": stamps.iloc[:4].to_numpy(),
+            "closed_at": stamps.iloc[4:].to_numpy(), "size": 1.0, "entry_price": 10.0, "exit_price": 11.0,
+            "pnl": [4.0, -3.0, -1.0, 2.0], "pnl_net": [4.0, -3.0, -1.0, 2.0], **columns,
+        }
+    )  # fmt: skip
+    equity = series.equity.assign(position=0.0)
+    equity.loc[equity.index[equity["window"] == "validate"][-1], "position"] = 1.0
+    compared = series.comparison.assign(pnl_net=12.5)
+    chosen = dict(series.chosen, symbol="A")
+    return make.changed(
+        study, series={"trades": trades, "equity": equity, "comparison": compared, "chosen": chosen}
+    )
+
+
+def test_exits_are_counted_by_reason_with_what_is_open_at_the_end_last(make):
+    data = _left(make, exit_reason=["target", "stop", "stop", "session"])
+    found = data.series.exits()
+    assert found[found["window"] == "validate"].drop(columns="window").to_numpy().tolist() == [
+        ["stop", 2, -2.0, -4.0],
+        ["session", 1, 2.0, 2.0],
+        ["target", 1, 4.0, 4.0],
+        # 12.5 of the window less the 2 of its trades
+        ["window_end", 1, 10.5, 10.5],
+    ]
+    page = html.render(data)
+    table = re.search(r'<section id="exits">.*?</section>', page, re.DOTALL).group(0)
+    assert re.findall(r'<th scope="row">(.*?)</th><td class="n">(.*?)</td>', table)[0] == (
+        "Stop: a stop order, or stop_loss", "2",
+    )  # fmt: skip
+    assert "Still open at the window&#39;s end" in table
+
+
+def test_exits_of_rows_that_hold_no_reason_are_said_to_be_not_recorded(make):
+    for columns in ({}, {"exit_reason": None}):
+        found = _left(make, **columns).series.exits()
+        assert found["exit_reason"].tolist()[:1] == [""]
+        assert found["trades"].tolist()[:1] == [4]
+        assert "Not recorded" in html.render(_left(make, **columns))

@@ -88,7 +88,8 @@ class ChosenSeries:
         close), `position` (signed size).
     trades : pandas.DataFrame
         Closed trades: `symbol`, `window`, `opened_at`, `closed_at` (UTC), `size` (signed), `entry_price`,
-        `exit_price`, `pnl`, `pnl_net`.
+        `exit_price`, `pnl`, `pnl_net`; `exit_reason`, `entry_order`, `stop_price`, `target_price` as
+        `whatif.domain.TradeNotes` has them, missing where they were not stored.
     bars : pandas.DataFrame
         `symbol`, `window`, `ts` (UTC), `open`, `high`, `low`, `close`.
     """
@@ -98,7 +99,8 @@ class ChosenSeries:
     equity: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts equity benchmark position"))
     trades: pd.DataFrame = field(
         default_factory=lambda: _empty(
-            "symbol window opened_at closed_at size entry_price exit_price pnl pnl_net"
+            "symbol window opened_at closed_at size entry_price exit_price pnl pnl_net exit_reason "
+            "entry_order stop_price target_price"
         )
     )
     bars: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts open high low close"))
@@ -109,6 +111,45 @@ class ChosenSeries:
         frames = (self.comparison, self.equity, self.bars)
         seen = dict.fromkeys(str(s) for frame in frames for s in frame["symbol"].unique())
         return sorted(seen, key=lambda symbol: symbol != self.chosen.get("symbol"))
+
+    def exits(self) -> pd.DataFrame:
+        """Return how positions were left, of the chosen symbol, or of all where none is chosen.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `window`, `exit_reason` ("" if it was not stored, "window_end" for a position that was open at the
+            last close, where it was only marked), `trades` (how many), `mean` and `total` of their net profit
+            (money); the windows in order, in each the most frequent first, and last what was open.
+        """
+        symbol = self.chosen.get("symbol")
+        trades, equity = (
+            frame if symbol is None else frame[frame["symbol"] == symbol]
+            for frame in (self.trades, self.equity)
+        )
+        reasons = trades["exit_reason"] if "exit_reason" in trades else pd.Series("", trades.index)
+        trades = trades.assign(exit_reason=texts(reasons, ""))
+        found = []
+        for window in WINDOWS:
+            part = trades[trades["window"] == window]
+            counted = (
+                part.groupby("exit_reason")["pnl_net"]
+                .agg(["size", "mean", "sum"])
+                .sort_values("size", ascending=False, kind="stable")
+            )
+            found += [(window, *row) for row in counted.itertuples()]
+            left = self._left_open(equity, part, window)
+            found += [(window, "window_end", len(left), sum(left) / len(left), sum(left))] if left else []
+        return pd.DataFrame(found, columns=["window", "exit_reason", "trades", "mean", "total"])
+
+    def _left_open(self, equity: pd.DataFrame, trades: pd.DataFrame, window: str) -> list[float]:
+        """Return what each account had won, fees paid, by what it held at a window's last close."""
+        found = []
+        for symbol, rows in equity[equity["window"] == window].groupby("symbol", sort=False, observed=True):
+            if rows["position"].iloc[-1] != 0.0:
+                whole = self.figures.get((str(symbol), window, "strategy"), {}).get("pnl_net", float("nan"))
+                found.append(whole - float(trades.loc[trades["symbol"] == symbol, "pnl_net"].sum()))
+        return found
 
     @cached_property
     def figures(self) -> Mapping[tuple[str, str, str], Mapping[str, float]]:

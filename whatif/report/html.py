@@ -123,6 +123,7 @@ def render(data: ReportData) -> str:
         axes=[words.axis_summary(data, axis) for axis in data.ranking.axes],
         tiles=_tiles(data),
         comparison=_comparison(data),
+        exits=_exits(data),
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),
@@ -214,6 +215,22 @@ def _comparison(data: ReportData) -> list[dict[str, Any]]:
             "rows": [(metric(k), [words.figure_of(data, symbol, n, w, k) for n, w in pairs]) for k in keys],
         }
         for symbol in symbols
+    ]
+
+
+def _exits(data: ReportData) -> list[tuple[str, list[tuple[str, int, float, float]]]]:
+    """Return why positions were left, by window: in words, how often, mean and total of their net profit."""
+    found = data.series.exits()
+    return [
+        (
+            name,
+            [
+                (words.EXITS.get(reason, reason), times, mean, total)
+                for _, reason, times, mean, total in found[found["window"] == name].itertuples(index=False)
+            ],
+        )
+        for name in WINDOWS
+        if (found["window"] == name).any()
     ]
 
 

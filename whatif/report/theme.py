@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,6 +182,26 @@ def candles(x: FloatArray, bars: pd.DataFrame, when: list[str]) -> Trace:
     }  # fmt: skip
 
 
+EXITS: Mapping[str, tuple[str, str, str]] = {
+    "target": ("exit: target", "circle-open", GAIN),
+    "stop": ("exit: stop", "x-thin-open", LOSS),
+    "trailing_stop": ("exit: trailing stop", "cross-thin-open", LOSS),
+    "time": ("exit: time", "hourglass-open", BENCHMARK),
+    "session": ("exit: session", "square-open", BENCHMARK),
+    "reversal": ("exit: reversal", "diamond-open", BENCHMARK),
+    "step": ("exit: strategy", "x-thin-open", BENCHMARK),
+    "": ("exit", "x-thin-open", BENCHMARK),
+}
+"""Name, mark and colour of exits by their reason; "" where it was not stored."""
+
+_ORDERS = {
+    "entry_order": ("entry order", BENCHMARK, "dot"),
+    "stop_price": ("stop", LOSS, "dash"),
+    "target_price": ("target", GAIN, "dash"),
+}
+"""Name, colour and dashes of the prices of orders around a trade."""
+
+
 def trade_traces(placed: pd.DataFrame) -> list[Trace]:
     """Return entries, exits and the lines between them; `placed` has positions `opened` and `shut`."""
     traces = [
@@ -191,8 +212,25 @@ def trade_traces(placed: pd.DataFrame) -> list[Trace]:
     size = 9 if len(placed) <= 150 else 5 if len(placed) <= 600 else 3  # or the marks hide the price
     traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up", size))
     traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down", size))
-    traces.append(_marks(placed, "shut", "exit_price", "exit", "x-thin-open", size))
+    reasons = placed["exit_reason"].fillna("") if "exit_reason" in placed else pd.Series("", placed.index)
+    for reason, (name, symbol, colour) in EXITS.items():
+        traces.append(_marks(placed[reasons == reason], "shut", "exit_price", name, symbol, size, colour))
+    for column, (name, colour, dash) in _ORDERS.items():
+        if column in placed:
+            traces.append(_level(placed.dropna(subset=[column]), column, name, colour, dash))
     return [trace for trace in traces if len(trace["x"])]
+
+
+def _level(rows: pd.DataFrame, column: str, name: str, colour: str, dash: str) -> Trace:
+    """Return the price of an order as a line for as long as its trade was open."""
+    gap = np.full(len(rows), np.nan)
+    return {
+        "type": "scatter",
+        "x": np.column_stack([rows["opened"], rows["shut"], gap]).ravel(),
+        "y": np.column_stack([rows[column], rows[column], gap]).ravel(),
+        "mode": "lines", "name": name, "line": {"color": colour, "width": 1.2, "dash": dash},
+        "hoverinfo": "skip",
+    }  # fmt: skip
 
 
 def _link(rows: pd.DataFrame, colour: str, name: str) -> Trace:
@@ -205,8 +243,9 @@ def _link(rows: pd.DataFrame, colour: str, name: str) -> Trace:
     }  # fmt: skip
 
 
-def _marks(rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size: int) -> Trace:
-    colour = "#e0a030" if at == "opened" else BENCHMARK
+def _marks(
+    rows: pd.DataFrame, at: str, price: str, name: str, symbol: str, size: int, colour: str = "#e0a030"
+) -> Trace:
     edge = {"width": 1.5, "color": colour} if at == "shut" else {"width": 0.6, "color": "#6b5316"}
     profit = "<br>net profit %{customdata[1]:,.2f}" if at == "shut" else ""
     return {

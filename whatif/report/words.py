@@ -136,6 +136,20 @@ def caution(data: ReportData) -> str:
     )
 
 
+EXITS = {
+    "target": "Target: a limit order, or take_profit",
+    "stop": "Stop: a stop order, or stop_loss",
+    "trailing_stop": "Trailing stop",
+    "time": "Time: max_bars_held",
+    "session": "Session's end: flat_before_close",
+    "reversal": "Reversal: the other side was opened",
+    "step": "The strategy's own order",
+    "window_end": "Still open at the window's end, marked at the last close",
+    "": "Not recorded",
+}
+"""Why positions were left, in words."""
+
+
 def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> float:
     """Return one figure of the comparison; NaN where it is not there."""
     return data.series.figures.get((symbol, name, who), {}).get(key, float("nan"))
