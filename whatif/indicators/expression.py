@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import math
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -25,7 +27,7 @@ from whatif.domain import (
 )
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators.elsewhere import TIME_SERIES, Needs
-from whatif.indicators.registry import Indicator, get_indicator
+from whatif.indicators.registry import NEGATED, OPERATORS, Indicator, get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
 
@@ -74,11 +76,27 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A number that series are added to, multiplied by and so on."""
+
+    value: float
+
+    def __str__(self) -> str:
+        """Return the shortest way to write it."""
+        return _text(self.value)
+
+    @property
+    def place(self) -> Place:
+        """Where it is: it is the same everywhere."""
+        return HERE
+
+
+@dataclass(frozen=True)
 class Call:
-    """An indicator applied to sources with its numbers."""
+    """An indicator, or an operator, applied to sources with its numbers."""
 
     indicator: str
-    sources: tuple[Series | Call, ...]
+    sources: tuple[Series | Constant | Call, ...]
     numbers: tuple[int | float | Parameter, ...]
 
     def __hash__(self) -> int:
@@ -96,18 +114,40 @@ class Call:
     @cached_property
     def place(self) -> Place:
         """Where it is computed: where all of its series are; on the rows, if they are of several places."""
-        places = {source.place for source in self.sources}
+        places = {source.place for source in self.sources if not isinstance(source, Constant)}
         return places.pop() if len(places) == 1 else HERE
 
     @cached_property
+    def depth(self) -> int:
+        """How many calls are inside of each other."""
+        return 1 + max(source.depth if isinstance(source, Call) else 0 for source in self.sources)
+
+    @cached_property
     def _text(self) -> str:
+        if self.indicator in OPERATORS:
+            return _arithmetic(self.indicator, self.sources)
         indicator = get_indicator(self.indicator)
         omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
         sources = () if omitted else self.sources
         return f"{self.indicator}({', '.join(_text(part) for part in (*sources, *self.numbers))})"
 
 
-Node: TypeAlias = Series | Call
+Node: TypeAlias = Series | Constant | Call
+
+_STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATED: 3}
+"""How strongly operators bind."""
+
+
+def _arithmetic(sign: str, sources: Sequence[Node]) -> str:
+    """Return an operation as text, with those parentheses alone that it needs."""
+    strength = _STRENGTH[sign]
+    parts = []
+    for k, source in enumerate(sources):
+        own = _STRENGTH.get(source.indicator, 4) if isinstance(source, Call) else 4
+        # of operators that bind alike the left one comes first; what is not so needs parentheses
+        needs = own < strength or (own == strength and (k > 0 or sign == NEGATED))
+        parts.append(f"({source})" if needs else str(source))
+    return f"-{parts[0]}" if sign == NEGATED else f" {sign} ".join(parts)
 
 
 def default_sources(indicator: Indicator) -> tuple[Series, ...]:
@@ -144,10 +184,21 @@ class Expression:
     @property
     def column(self) -> str:
         """The name of the series as a column, such as ``sma_20`` or ``sma_spy_close_20``."""
+        if any(call.indicator in OPERATORS for call in _calls(self.node)):
+            return self._arithmetic_column
         text = self.text.replace(", ", "_").replace(")", "").replace("'", "").replace('"', "")
         text = re.sub(r"(?<=\d)\.(?=\d)", "p", text).replace("e-", "em").replace("e+", "e")
         text = re.sub(r"\W", "_", text, flags=re.ASCII).lower()
         return text if text[0].isalpha() else f"of_{text}"
+
+    @property
+    def _arithmetic_column(self) -> str:
+        """A name that no other expression has: words for signs, and digits for what words leave open."""
+        text = self.text
+        for sign, word in (("+", "plus"), (" - ", " minus "), ("-", "minus "), ("*", "times"), ("/", "over")):
+            text = text.replace(sign, word)
+        words = re.sub(r"\W+", "_", text.lower(), flags=re.ASCII).strip("_")[:COLUMN_WORDS]
+        return f"of_{words}_{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -210,6 +261,9 @@ class Expression:
         return _history(self.node, bar_us)
 
 
+COLUMN_WORDS = 60
+"""Characters of an arithmetic expression that stand in the name of its column."""
+
 SESSION_US = DAY_US // 3
 """Trading time that a session is taken for."""
 
@@ -232,7 +286,7 @@ def _calls(node: Node) -> Iterator[Call]:
 def _series(node: Node) -> Iterator[Series]:
     if isinstance(node, Series):
         yield node
-    else:
+    elif isinstance(node, Call):
         for source in node.sources:
             yield from _series(source)
 
@@ -244,7 +298,7 @@ def _bound_to(expression: Expression, *values: object) -> Expression:
 
 
 def _bind(node: Node, params: Mapping[str, object]) -> Node:
-    if isinstance(node, Series):
+    if not isinstance(node, Call):
         return node
     sources = tuple(_bind(source, params) for source in node.sources)
     numbers = (_number(k, number, params, node) for k, number in enumerate(node.numbers))
@@ -269,7 +323,7 @@ def _number(
 
 
 def _warmup(node: Node) -> int:
-    if isinstance(node, Series):
+    if not isinstance(node, Call):
         return 0
     for number in node.numbers:
         if isinstance(number, Parameter):
@@ -280,6 +334,8 @@ def _warmup(node: Node) -> int:
 
 
 def _history(node: Node, bar_us: int) -> int:
+    if isinstance(node, Constant):
+        return 0
     length = timeframe_us(node.place.timeframe) if node.place.timeframe else bar_us
     length = SESSION_US if length == DAY_US else length
     if isinstance(node, Series):
@@ -295,8 +351,9 @@ def parse(text: str) -> Expression:
     Parameters
     ----------
     text : str
-        A series (``vwap``) or an indicator of series and numbers (``sma(vwap, 20)``,
-        ``crossover(sma(fast), sma(slow))``). In the place of a series, a name is a series of
+        A series (``vwap``), an indicator of series and numbers (``sma(vwap, 20)``,
+        ``crossover(sma(fast), sma(slow))``), or arithmetic of them with ``+ - * /``, parentheses and
+        numbers (``(close - sma(20)) / atr(14)``). In the place of a series, a name is a series of
         the bars, of time, or an input from outside; ``close@1h`` is one of longer bars, ``SPY.close``
         one of another symbol, ``'BTC-USD'.close@1d`` both. In the place of a number, a name is a
         strategy's parameter.
@@ -313,8 +370,10 @@ def parse(text: str) -> Expression:
     """
     _check_size(text)
     try:
-        return Expression(_parsed(ast.parse(_as_python(text.strip()), mode="eval").body, text))
-    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as error:
+        return Expression(
+            _checked(_parsed(ast.parse(_as_python(text.strip()), mode="eval").body, text), text)
+        )
+    except (SyntaxError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise IndicatorError(
             f"{shown(text)} is not an indicator expression; write for instance sma(20)"
         ) from error
@@ -345,7 +404,68 @@ def _check_size(text: str) -> None:
         )
 
 
+def _checked(node: Node, text: str) -> Node:
+    """Return what stands where a series has to, which a number is not.
+
+    Raises
+    ------
+    IndicatorError
+        If it is a number, or has too many operators and indicators inside of each other.
+    """
+    if isinstance(node, Constant):
+        raise IndicatorError(
+            f"{shown(text)}: {node} is a number, and a series has to stand there: name one, as in close * 2"
+        )
+    if isinstance(node, Call) and node.depth > MAX_OPERATIONS:
+        raise IndicatorError(
+            f"{shown(text)} has {node.depth} operators and indicators inside of each other, more than "
+            f"{MAX_OPERATIONS}: write a shorter expression"
+        )
+    return node
+
+
+MAX_OPERATIONS = 100
+"""Operators and indicators inside of each other: a sum of so many terms, for instance."""
+
+_SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+def _parsed_operation(tree: ast.BinOp | ast.UnaryOp, text: str) -> Node:
+    """Return arithmetic; of numbers alone, the number that comes of it."""
+    if isinstance(tree, ast.UnaryOp):
+        sign = NEGATED if isinstance(tree.op, ast.USub) else ""
+        sources = [_parsed_operand(tree.operand, text)] if sign else []
+    else:
+        sign = _SIGNS.get(type(tree.op), "")
+        sources = [_parsed_operand(part, text) for part in (tree.left, tree.right)] if sign else []
+    if not sign:
+        raise IndicatorError(
+            f"{shown(text)}: {_as_written(tree)!r} is no arithmetic of series: write + - * / and a minus "
+            "before a series, with parentheses"
+        )
+    numbers = [source.value for source in sources if isinstance(source, Constant)]
+    if len(numbers) < len(sources):
+        return Call(sign, tuple(sources), ())
+    value = float(get_indicator(sign).kernel(*(np.float64(number) for number in numbers)))
+    if not math.isfinite(value):
+        raise IndicatorError(
+            f"{shown(text)}: {_as_written(tree)!r} is no finite number: leave it out, or write another"
+        )
+    return Constant(value + 0.0)
+
+
+def _parsed_operand(tree: ast.expr, text: str) -> Node:
+    """Return an operand: what stands for a series, or a number."""
+    if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
+        value = float(tree.value)  # type: ignore[arg-type]
+        if math.isfinite(value):
+            return Constant(value)
+    return _parsed(tree, text)
+
+
 def _parsed(tree: ast.expr, text: str) -> Node:
+    if isinstance(tree, (ast.BinOp, ast.UnaryOp)):
+        return _parsed_operation(tree, text)
     if isinstance(tree, ast.Name):
         return Series(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
@@ -419,7 +539,7 @@ def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
     numbers = given[len(named) :]
     return Call(
         indicator.name,
-        tuple(_parsed(arg, text) for arg in named) or default_sources(indicator),
+        tuple(_checked(_parsed(arg, text), text) for arg in named) or default_sources(indicator),
         tuple(_parsed_number(indicator, k, arg, text) for k, arg in enumerate(numbers)),
     )
 
@@ -470,6 +590,8 @@ def evaluate(
 
 
 def _evaluate(node: Node, bars: Bars, cache: ArrayCache, keep: bool = True) -> FloatArray:
+    if isinstance(node, Constant):
+        return np.full(len(bars), node.value)
     if isinstance(node, Series) and node.place == HERE:
         return _array_of(node.name, bars)
     key = (id(bars), str(node))
@@ -506,6 +628,8 @@ def _there(node: Node) -> Node:
     """Return what is made of one other place as an expression of the bars of that place."""
     if isinstance(node, Series):
         return Series(node.name)
+    if isinstance(node, Constant):
+        return node
     return _bound(node.indicator, tuple(_there(source) for source in node.sources), *node.numbers)
 
 

@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators.momentum import (
     atr,
@@ -188,14 +190,63 @@ INDICATORS: dict[str, Indicator] = {
 """All indicators by name."""
 
 
+def _of_finite(values: FloatArray) -> FloatArray:
+    """Return values, (n,), NaN where they are not finite."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _added(left: FloatArray, right: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return _of_finite(left + right)
+
+
+def _subtracted(left: FloatArray, right: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return _of_finite(left - right)
+
+
+def _multiplied(left: FloatArray, right: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return _of_finite(left * right)
+
+
+def _divided(left: FloatArray, right: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return _of_finite(left / right)
+
+
+def _negated(values: FloatArray) -> FloatArray:
+    return _of_finite(-values)
+
+
+def _no_rows() -> int:
+    return 0
+
+
+NEGATED = "neg"
+"""Name of the unary minus among `OPERATORS`."""
+
+OPERATORS: dict[str, Indicator] = {
+    **{
+        sign: Indicator(sign, kernel, ("", ""), (), _no_rows)
+        for sign, kernel in (("+", _added), ("-", _subtracted), ("*", _multiplied), ("/", _divided))
+    },
+    NEGATED: Indicator(NEGATED, _negated, ("",), (), _no_rows),
+}
+"""Arithmetic of series, row by row, as indicators that are written as signs. A row is NaN where an operand
+is, and where what comes of it is not finite, as of a division by 0."""
+
+
 def get_indicator(name: str) -> Indicator:
-    """Return the indicator called `name`.
+    """Return the indicator, or the operator, called `name`.
 
     Raises
     ------
     IndicatorError
         If there is none, naming the nearest.
     """
+    if name in OPERATORS:
+        return OPERATORS[name]
     if name not in INDICATORS:
         raise IndicatorError(f"indicator {name!r} is unknown: {nearest(name, INDICATORS)}")
     return INDICATORS[name]
