@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from dataclasses import replace
@@ -319,3 +320,7 @@ def test_the_example_of_the_document_runs_on_both(tmp_path: Path) -> None:
 
     assert_same(run_engine(task, "backtrader"), run)
     assert len(run.fills) > 8
+
+
+def test_a_pairs_strategy_takes_25_lines():
+    assert len(inspect.getsource(resolve("pairs_spread").step).splitlines()) <= 25

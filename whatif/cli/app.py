@@ -73,6 +73,7 @@ app = typer.Typer(
 )
 
 app.command("demo")(tools.demo)
+app.command("indicators")(tools.indicators)
 app.command("ingest")(lake.ingest)
 app.command("bars")(lake.bars)
 app.command("deliveries")(lake.deliveries)

@@ -1,8 +1,10 @@
-"""Commands that need no data of the user's: demo, bench, calibrate and plugins."""
+"""Commands that need no data of the user's: demo, bench, calibrate, indicators and plugins."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from whatif.errors import IndicatorError, nearest
 from whatif.pins import LakeLocation
 from whatif.plugins import BrokenPlugin, Seam
 from whatif.texts import visible
@@ -140,6 +143,59 @@ def plugins() -> None:
     Console().print(table)
     if broken:
         raise typer.Exit(1)
+
+
+def indicators(
+    name: Annotated[
+        str, typer.Argument(help="One of them, of which all that is known is printed.", show_default=False)
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List indicators and series of time: how each is written, what it is, and whose definition it has."""
+    known = _indicators()
+    chosen = known if not name else [one for one in known if one["name"] == name]
+    if not chosen:
+        names = [one["name"] for one in known]
+        raise IndicatorError(f"indicator {name!r} is unknown: {nearest(name, names)}")
+    if as_json:
+        sys.stdout.write(json.dumps(chosen[0] if name else chosen, indent=2) + "\n")
+        return
+    console = Console()
+    if name:
+        (one,) = chosen
+        console.print(
+            f"{one['usage']}, {one['origin']}\n\n{one['documentation']}", highlight=False, markup=False
+        )
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("written", "is", "by"):
+        table.add_column(heading, overflow="fold")
+    for one in chosen:
+        table.add_row(*(escape(one[key]) for key in ("usage", "summary", "origin")))
+    console.print(table)
+
+
+def _indicators() -> list[dict[str, str]]:
+    """Return what is known of each indicator, and of each series of time, as texts."""
+    from whatif.indicators import INDICATORS, TIME_SERIES
+
+    found = [
+        {
+            "name": one.name,
+            "usage": one.usage,
+            "summary": one.summary,
+            "origin": one.origin,
+            "documentation": one.documentation,
+        }
+        for one in INDICATORS.values()
+    ]
+    for series, kernel in TIME_SERIES.items():
+        text = inspect.getdoc(kernel) or ""
+        summary = text.partition("\n")[0]
+        found.append(
+            {"name": series, "usage": series, "summary": summary, "origin": "own", "documentation": text}
+        )
+    return found
 
 
 def _seam(place: str) -> Seam:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Callable
@@ -56,6 +57,8 @@ class Indicator:
         Of an indicator without parameters: does the same for c combinations of sources at once. Takes
         for each source an int64 array (c,) of addresses of n values each, and then a float64 array
         (c, n), into which it writes.
+    origin : str
+        Whose definition it has, to the last bit: "Backtrader", or "own".
     """
 
     name: str
@@ -64,6 +67,17 @@ class Indicator:
     parameters: tuple[str, ...]
     warmup: Callable[..., int]
     many: Callable[..., None] | None = None
+    origin: str = "Backtrader"
+
+    @property
+    def summary(self) -> str:
+        """What it is, in one line."""
+        return self.documentation.partition("\n")[0]
+
+    @property
+    def documentation(self) -> str:
+        """What its kernel says of itself."""
+        return inspect.getdoc(self.kernel) or ""
 
     @property
     def usage(self) -> str:

@@ -11,23 +11,14 @@ from whatif.strategies.spec import strategy
 
 
 @strategy(
-    params={
-        "period": Param(60, low=2),
-        "enter": Param(2.0, low=0),
-        "leave": Param(0.5, low=0),
-        "share": Param(0.9, low=0, high=1),
-    },
-    constraint="leave < enter",
-    scratch=2,
-    cross_sectional=True,
-)
+    params={"period": Param(60, low=2), "enter": Param(2.0, low=0), "leave": Param(0.5, low=0),
+            "share": Param(0.9, low=0, high=1)}, constraint="leave < enter", scratch=2, cross_sectional=True,
+)  # fmt: skip
 def pairs_spread(i: int, x: Any, p: Any, s: Any) -> tuple[int, Any]:
-    """Sell the first of two symbols and buy the second when the first is dear, and the other way round.
+    """Sell the dear one of each pair of symbols, in declared order, and buy the other, until they come back.
 
-    Symbols are pairs in declared order: the first and second, the third and fourth, and so on; an odd last
-    one is left alone. Of the logarithm of a pair's prices by each other, mean and deviation are kept with
-    exponential weights, `period` bars of both at least. A flat pair is entered where the logarithm is more
-    than `enter` deviations off the mean, an equal part of `share` on each side, and left within `leave`.
+    Of the logarithm of their prices by each other, mean and deviation have exponential weights, from `period`
+    bars on. A pair is entered beyond `enter` deviations, `share` in equal parts, and left within `leave`.
     """
     part = p.share / max(2 * (len(x.close) // 2), 1)
     for a in range(0, len(x.close) - 1, 2):

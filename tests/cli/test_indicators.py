@@ -1,0 +1,59 @@
+"""`whatif indicators`: what there is, how it is written, and whose definition it has."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from whatif.cli import main
+from whatif.indicators import INDICATORS, TIME_SERIES, parse
+
+WORDS = {"fast|slow|signal|period": "9", "deviations": "2.0", "source1?": "close", "source2": "open"}
+EVERY = [*INDICATORS, *TIME_SERIES]
+
+
+def listed(capsys, *given):
+    assert main(["indicators", *given, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_all_are_listed_with_one_line_and_origin(capsys):
+    found = listed(capsys)
+    assert [one["name"] for one in found] == EVERY
+    assert all(one["summary"] and "\n" not in one["summary"] for one in found)
+    assert {one["name"]: one["origin"] for one in found} == {
+        **dict.fromkeys(INDICATORS, "Backtrader"), **dict.fromkeys(TIME_SERIES, "own"),
+    }  # fmt: skip
+
+
+def test_each_is_written_as_it_says(capsys):
+    for one in listed(capsys):
+        # with sources, and without where they may be left out
+        for form in one["usage"].partition(" on ")[0].split(" or "):
+            for words, value in WORDS.items():
+                form = re.sub(rf"\b({words})\b", value, form)
+            assert one["name"] in parse(form).text
+
+
+def test_the_table_names_all_of_them(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["indicators"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in EVERY)
+    assert "Average the true range as Wilder does." in said
+
+
+def test_one_is_told_whole(capsys):
+    assert main(["indicators", "rsi"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("rsi(source, period) or rsi(period) on close, Backtrader")
+    assert "*Timing*: row t uses rows up to t." in said
+    assert listed(capsys, "rsi")["name"] == "rsi"
+
+
+@pytest.mark.parametrize(("given", "remedy"), [("smaa", "did you mean 'sma'"), ("+", "is unknown")])
+def test_an_unknown_one_is_refused_with_the_nearest(given, remedy, capsys):
+    assert main(["indicators", given]) == 2
+    assert remedy in capsys.readouterr().err
