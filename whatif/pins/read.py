@@ -330,9 +330,9 @@ class PinnedCache:
         """Return the number of entries kept."""
         return len(self._entries)
 
-    def __contains__(self, key: Hashable) -> bool:
-        """Return whether an entry is kept, which is no use of it."""
-        return key in self._entries
+    def look(self, key: Hashable) -> Sized | None:
+        """Return the entry of `key`, or None if it is not kept; that is no use of it."""
+        return self._entries.get(key)
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
         """Return the entry of `key`, loading it if it is not kept."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from whatif.domain import worker_columns
@@ -65,11 +64,12 @@ def batches_of(rows: Iterable[dict[str, Any]], keep: bool) -> Iterator[pa.Record
 
 def batch_of(rows: Sequence[dict[str, Any]], columns: Mapping[str, str]) -> pa.RecordBatch:
     """Return rows as one batch."""
-    frame = pd.DataFrame(rows, columns=list(columns))
-    # without what pandas would want to know of its own types
-    return pa.RecordBatch.from_pandas(
-        frame, schema=schema_of(columns), preserve_index=False
-    ).replace_schema_metadata()
+    arrays = [
+        # what is no number of a metric is missing in a table
+        pa.array([row.get(name) for row in rows], type_of(kind), from_pandas=True)
+        for name, kind in columns.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema_of(columns))
 
 
 def batch_of_runs(

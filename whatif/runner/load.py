@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -109,41 +109,53 @@ def expect(symbols: Iterable[str]) -> None:
 
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:
     """Read a symbol's bars before `end_us`, or what is missing of them; with those of the next symbols."""
+    some = _read_together(plan, part, _next_symbols(plan, part, symbol, known), end_us)
+    if symbol in some:
+        return some[symbol]
     start_us = part.start_us if known is None else known.end_us
-    if known is None:
-        some = _read_together(plan, part, _next_symbols(plan, part, symbol), end_us)
-        if symbol in some:
-            return some[symbol]
     with _by_the_machine(f"bars of {symbol}"):
         bars = read_bars(plan.bars, symbol, part.source_timeframe, start_us, end_us, part.hours)
+    return _with_more(known, bars, end_us)
+
+
+def _with_more(known: _Known | None, bars: Bars, end_us: int) -> _Known:
+    """Return what is known of a symbol when its next bars have been read."""
     return _Known(bars if known is None else known.source.then(bars), end_us)
 
 
-def _next_symbols(plan: Plan, part: BarSlice, symbol: str) -> list[str]:
-    """Return a symbol, and those asked for after it of which nothing is known, as many as memory is kept for.
+def _next_symbols(plan: Plan, part: BarSlice, symbol: str, known: _Known | None) -> dict[str, _Known | None]:
+    """Return a symbol, and those asked for after it that lack the same bars, as many as memory is kept for.
 
     How large they are is told by those that are known: of the first of all, none is read ahead.
     """
     cache = _row_cache(plan)
     if symbol not in _expected or not len(cache):
-        return []
-    each = cache.nbytes / len(cache)
-    count = int(min(MAX_AHEAD, min(BYTES_AHEAD, cache.max_bytes / 4) / max(each, 1.0)))
-    after = _expected[_expected.index(symbol) :]
-    return [one for one in dict.fromkeys(after) if (plan.bars, part, one) not in cache][:count]
-
-
-def _read_together(plan: Plan, part: BarSlice, symbols: Sequence[str], end_us: int) -> dict[str, _Known]:
-    """Read several symbols' bars before `end_us`; of one, or where any of it cannot be read, return none."""
-    if len(symbols) < 2:
         return {}
-    start_us, found = part.start_us, {}
+    count = int(min(MAX_AHEAD, min(BYTES_AHEAD, cache.max_bytes / 4) / max(cache.nbytes / len(cache), 1.0)))
+    end_us, found = None if known is None else known.end_us, dict[str, _Known | None]()
+    for one in dict.fromkeys(_expected[_expected.index(symbol) :]):
+        if len(found) == count:
+            break
+        its = cast(_Known | None, cache.look((plan.bars, part, one)))
+        if (None if its is None else its.end_us) == end_us:
+            found[one] = its
+    return found
+
+
+def _read_together(
+    plan: Plan, part: BarSlice, known: Mapping[str, _Known | None], end_us: int
+) -> dict[str, _Known]:
+    """Read several symbols' bars before `end_us`; of one, or where any of it cannot be read, return none."""
+    if len(known) < 2:
+        return {}
+    first, read = next(iter(known.values())), dict[str, Bars]()
+    start_us = part.start_us if first is None else first.end_us
     with suppress(Exception):  # each is then read for itself, which says of which it is true
-        found = read_bars_of(plan.bars, symbols, part.source_timeframe, start_us, end_us, part.hours)
-    known = {symbol: _Known(bars, end_us) for symbol, bars in found.items()}
-    for symbol, one in known.items():
+        read = read_bars_of(plan.bars, list(known), part.source_timeframe, start_us, end_us, part.hours)
+    found = {symbol: _with_more(known[symbol], bars, end_us) for symbol, bars in read.items()}
+    for symbol, one in found.items():
         _row_cache(plan).put((plan.bars, part, symbol), one)
-    return known
+    return found
 
 
 @contextmanager
