@@ -81,10 +81,19 @@ def _feed(bars: Bars) -> bt.feed.DataBase:
     return bt.feeds.PandasData(dataname=frame, timeframe=timeframe)
 
 
+def _scheme(execution: Execution) -> dict[str, Any]:
+    """Return the keywords of `setcommission`, as its documentation has them."""
+    given = {name: getattr(execution, name) for name in ("leverage", "interest", "interest_long")}
+    fixed = execution.commtype == "fixed"
+    if execution.margin:
+        kind = {} if fixed else {"commtype": bt.CommInfoBase.COMM_PERC, "stocklike": False}
+        return {**given, **kind, "margin": execution.margin, "mult": execution.mult}
+    return {**given, **({"commtype": bt.CommInfoBase.COMM_FIXED, "stocklike": True} if fixed else {})}
+
+
 def _set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
     broker.setcash(execution.cash)
-    fixed = {"commtype": bt.CommInfoBase.COMM_FIXED, "stocklike": True}
-    broker.setcommission(commission=execution.commission, **(fixed if execution.commtype == "fixed" else {}))
+    broker.setcommission(commission=execution.commission, **_scheme(execution))
     switches = {
         name: getattr(execution, name) for name in ("slip_open", "slip_match", "slip_limit", "slip_out")
     }

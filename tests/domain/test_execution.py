@@ -29,6 +29,15 @@ def test_defaults_are_backtraders() -> None:
     assert (default.checksubmit, default.shortcash, default.coc, default.coo) == (True, True, False, False)
 
 
+def test_what_came_later_is_written_down_where_it_is_given() -> None:
+    assert Execution(interest_long=False).later == ()
+    assert "margin" not in Execution().written
+    given = Execution(margin=10.0, interest=0.5)
+    assert given.later == ("margin", "interest")
+    assert {**Execution().written, "margin": 10.0, "interest": 0.5} == given.written
+    assert Execution.from_written(given.written) == given
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -50,9 +59,25 @@ def test_defaults_are_backtraders() -> None:
         ({"commtype": "percent"}, "did you mean 'perc'"),
         ({"coc": 1}, "coc = 1 must be true or false"),
         # what there is not, and what is called otherwise
-        ({"leverage": 2}, "'leverage' (= 2) is unknown; there is no leverage, and a unit is worth its price"),
-        ({"margin": 1000}, "may set broker.setcommission(commission, margin, mult, leverage)"),
-        ({"leverage": 2}, "valid: cash, checksubmit, coc"),
+        ({"leverage": 0.5}, "leverage = 0.5 must be at least 1"),
+        ({"margin": -1}, "margin = -1.0 must be a finite number of at least 0"),
+        ({"mult": 0}, "mult = 0.0 must be a finite number above 0"),
+        ({"interest": 11}, "write 0.05 for 5 %"),
+        ({"interest_long": 1}, "interest_long = 1 must be true or false"),
+        (
+            {"mult": 50},
+            "without margin the units are those of a stock, which is worth its price: give margin",
+        ),
+        ({"margin": 10, "leverage": 2}, "leave leverage out, and give the smaller margin"),
+        ({"margin": 10, "shortcash": False}, "a short ties up its margin in any case: leave shortcash out"),
+        ({"margin": 10, "mult": 5, "commission": 0.1}, "give commtype: fixed and the money for each unit"),
+        (
+            {"margin": 10, "mult": 5, "costs": {"fraction": 0.1, "minimum": 1, "sell_fraction": 0.1}},
+            "costs: fraction, sell_fraction go by units times price, without mult = 5.0: give per_order",
+        ),
+        ({"automargin": True}, "which makes money of nothing: give margin"),
+        ({"stocklike": True}, "a unit is that of a future where margin is given"),
+        ({"multiplier": 5}, "it is called 'mult' here"),
         ({"sizer": 95}, "overlays: {percent_of_equity: 0.95}"),
         ({"slip_perc": 0.1}, "it is called 'slippage' here"),
         ({"initial_cash": 5}, "it is called 'cash' here"),

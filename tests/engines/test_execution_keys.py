@@ -52,6 +52,10 @@ CASES = {
     ),
     "slip_out": ({"slippage_fixed": 2.0, "slip_out": True}, [(2.0, 13.0, 0.0), (-2.0, 11.0, 0.0)]),
     "coc": ({"coc": True}, IN_AND_OUT),
+    # two margins of 4; of the 2 that the price rises, 6 are gained; a unit of a stock takes a part of it
+    "margin": ({"cash": 8.0, "margin": 4.0}, IN_AND_OUT),
+    "mult": ({"cash": 8.0, "margin": 4.0, "mult": 3.0}, IN_AND_OUT),
+    "leverage": ({"cash": 11.0, "leverage": 2.0}, IN_AND_OUT),
     "costs": (
         {"costs": costs_from({"minimum": 3.0, "fraction": 0.25, "maximum": 6.0})},
         [(2.0, 11.0, 5.5), (-2.0, 13.0, 6.0)],
@@ -94,8 +98,29 @@ def test_shortcash_decides_whether_a_short_costs_cash(build_bars, engine: str) -
     assert filled(build_bars, engine, SHORTS, cash=10.0, shortcash=False) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "longs", "charged"), [(-2.0, False, True), (2.0, False, False), (2.0, True, True)]
+)
+def test_interest_is_charged_to_what_closes(build_bars, engine, size, longs, charged) -> None:
+    bars = build_bars(ROWS)
+    bars = replace(bars, ts=bars.ts[0] + np.arange(len(bars)) * 86_400_000_000)
+    execution = Execution(cash=1000.0, interest=7.3, interest_long=longs)
+    run = run_engine(BacktestTask([bars], once, {"size": size}, execution), engine)
+    # a fiftieth of 2 * 11 on each of two days
+    assert run.fills.commission.tolist() == [0.0, 0.88 if charged else 0.0]
+
+
+def test_a_key_of_a_future_moves_its_cash(build_bars, engine: str) -> None:
+    bars = build_bars(ROWS)
+    for mult in (1.0, 3.0):
+        execution = Execution(cash=100.0, margin=4.0, mult=mult)
+        run = run_engine(BacktestTask([bars], once, {"size": BUYS}, execution), engine)
+        assert run.cash[1] == 100.0 - 2 * 4.0 + 2 * 1.0 * mult
+        assert run.cash[-1] == 100.0 + 2 * 2.0 * mult
+
+
 def test_all_keys_are_tried() -> None:
-    refused_or_own = {"checksubmit", "shortcash", "coo", "slip_limit"}
+    refused_or_own = {"checksubmit", "shortcash", "coo", "slip_limit", "interest", "interest_long"}
 
     assert {f.name for f in fields(Execution)} == CASES.keys() | refused_or_own
 

@@ -20,11 +20,15 @@ _ARITHMETIC = (
     ("a reduction takes the new price", "return new, price, 0.0, order", "return new, at, 0.0, order"),
     ("a reversal keeps the old price", "return new, at, new, -size", "return new, price, new, -size"),
     ("a flat position keeps a price", "return new, 0.0, 0.0, order", "return new, price, 0.0, order"),
-    ("commission times price first", "abs(size) * commission * at", "abs(size) * at * commission"),
+    (
+        "commission times price first",
+        "abs(size) * costs.commission * at",
+        "abs(size) * at * costs.commission",
+    ),
     (
         "fixed commission on the value",
-        "        return abs(size) * commission\n",
-        "        return size * commission\n",
+        "        return abs(size) * costs.commission\n",
+        "        return size * costs.commission\n",
     ),
     ("shorts always raise cash", "return size * at if costs[2] else abs(size) * at", "return size * at"),
     ("the check forgets what closing costs", "        cash -= paid(closed, 0.0, at, costs, deal)\n", ""),
@@ -87,9 +91,13 @@ _ON_A_BAR = (
     ("what cannot trade fills", "if math.isnan(at) or math.isnan(slippage[1]):", "if math.isnan(at):"),
     ("waiting orders are checked again", "if unchecked and broker.checksubmit:", "if broker.checksubmit:"),
     ("the check at submission is forgotten", "if unchecked and broker.checksubmit:", "if unchecked is None:"),
-    ("exactly no cash fails the check", "deal) >= 0.0:", "deal) > 0.0:"),
+    ("exactly no cash fails the check", "if not left >= 0.0:", "if not left > 0.0:"),
     ("a refusal clears all that wait", "waiting = last", "waiting = 0"),
-    ("adding makes a position young", "if opened != 0.0 and size == opened:", "if opened != 0.0:"),
+    (
+        "adding makes a position young",
+        "row if opened != 0.0 and size == opened else",
+        "row if opened != 0.0 else",
+    ),
     (
         "a refusal at execution is not counted",
         "if refused:\n            rejected += 1",
@@ -106,6 +114,107 @@ _ON_A_BAR = (
         "the book's cash is the account's value",
         "        cash[k] = held\n",
         "        cash[k] = value\n",
+    ),
+)
+
+_CONTRACTS = (
+    (
+        "a future costs its price",
+        "    if costs.margin != 0.0:\n        return abs(size) * costs.margin\n    value =",
+        "    value =",
+    ),
+    (
+        "leverage is for shorts too",
+        "return value / costs.leverage if value > 0.0 else value",
+        "return value / costs.leverage",
+    ),
+    (
+        "a future's profit is paid twice",
+        "profit = -closed * (at - price) if costs.margin == 0.0 else 0.0",
+        "profit = -closed * (at - price)",
+    ),
+    (
+        "a future settles from its entry",
+        "settlement(-closed, base, at, costs)",
+        "settlement(-closed, price, at, costs)",
+    ),
+    ("what is added is settled from before", "settlement(whole - opened, base", "settlement(whole, base"),
+    (
+        "what was held is settled at the close alone",
+        "if abs(whole) > abs(opened):",
+        "if abs(whole) < abs(opened):",
+    ),
+    ("what is added moves no base", "                base = at\n", ""),
+    (
+        "the multiplier is forgotten",
+        "return size * (at - before) * costs.mult",
+        "return size * (at - before)",
+    ),
+    (
+        "a short future is worth less than nothing",
+        "    if costs.margin != 0.0:\n        return abs(size) * costs.margin\n    if costs[2]",
+        "    if costs.margin != 0.0:\n        return size * costs.margin\n    if costs[2]",
+    ),
+    (
+        "leverage divides the profit",
+        "value = (value - profit) / costs.leverage + profit",
+        "value = value / costs.leverage",
+    ),
+    (
+        "a share buys no more with leverage",
+        "np.floor(costs.leverage * whole_units(price, money))",
+        "whole_units(price, money)",
+    ),
+    (
+        "a share of a future goes by its price",
+        "return whole_units(costs.margin, money)",
+        "return whole_units(price, money)",
+    ),
+)
+
+_SETTLED = (
+    (
+        "interest of a day is one of the value",
+        "due = days * broker.rate * abs(account.size)",
+        "due = broker.rate * abs(account.size)",
+    ),
+    ("long positions pay interest", "(account.size > 0.0 and broker.charges_longs)", "account.size > 0.0"),
+    ("interest is told once more", "    tally[ACCRUED] = 0.0\n    return", "    return"),
+    (
+        "interest is no commission",
+        "closed_fee += take_accrued(tally) if closed != 0.0 else 0.0",
+        "closed_fee += 0.0",
+    ),
+    ("interest is of the last bar alone", "broker.tally[ACCRUED] += due", "broker.tally[ACCRUED] = due"),
+    (
+        "interest is owed and not paid",
+        "Account(account.cash - due, account.size",
+        "Account(account.cash, account.size",
+    ),
+    ("a future is settled once", "        broker.tally[BASE] = close\n", ""),
+    ("fills of a future have no multiplier", "        mult = broker.costs.mult\n", "        mult = 1.0\n"),
+)
+
+_TURNS = (
+    (
+        "a future is settled on days",
+        "    if broker.costs.margin != 0.0:\n        return min(i + 1, halt)\n",
+        "",
+    ),
+    (
+        "interest is paid when there are orders",
+        "if orders.waiting > 0 or (broker.settles and account.size != 0.0):",
+        "if orders.waiting > 0:",
+    ),
+    (
+        "a day is a row late",
+        "        if days[j] != days[i]:\n            return j\n",
+        "        if days[j] != days[i]:\n            return j + 1\n",
+    ),
+    (
+        "positions are settled before the fills",
+        "        account = settled(broker, account, bar[3])\n",
+        "        account = settled(broker, account, bar[0])\n",
     ),
 )
 
@@ -416,7 +525,9 @@ _SEVERAL_SYMBOLS = (
 
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
-    *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
+    *(Mutation(name, _BOOK, old, new) for name, old, new in (*_ON_A_BAR, *_SETTLED)),
+    *(Mutation(name, _BROKER, old, new) for name, old, new in _CONTRACTS),
+    *(Mutation(name, _LOOP, old, new) for name, old, new in _TURNS),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
     *(Mutation(name, _WORKING, old, new) for name, old, new in (*_QUIET, *_EXITS)),

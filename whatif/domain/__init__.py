@@ -9,7 +9,10 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Joined, Place, bar_ends
     from whatif.domain.charges import (
+        ACCRUED,
         BAR_VOLUME,
+        BASE,
+        DUE,
         MONTH,
         TALLY,
         TIERS,
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step, sources_digest
     from whatif.domain.cost_presets import PRESETS
     from whatif.domain.costs import Costs, costs_from
-    from whatif.domain.execution import Execution, execution_from_mapping
+    from whatif.domain.execution import LATER_SETTINGS, Execution, execution_from_mapping
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fills import Fills, positions, write_trips
     from whatif.domain.frames import (
@@ -98,15 +101,15 @@ else:
         {
             "bars": "Bars HERE Joined PRICE_FIELDS Place bar_ends",
             "charges": (
-                "BAR_VOLUME MONTH TALLY TIERS TRADED charges_of order_charge part_charge price_distance "
-                "traded_by"
+                "ACCRUED BAR_VOLUME BASE DUE MONTH TALLY TIERS TRADED charges_of order_charge part_charge "
+                "price_distance traded_by"
             ),
             "cost_presets": "PRESETS",
             "costs": "Costs costs_from",
             "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
             "memory": "room_at view_at whole_at",
-            "execution": "Execution execution_from_mapping",
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
+            "execution": "Execution LATER_SETTINGS execution_from_mapping",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),

@@ -37,6 +37,11 @@ class Tier:
         return float((self.from_value if self.from_units is None else self.from_units) or 0.0)
 
     @property
+    def is_by_price(self) -> bool:
+        """Whether its start or one of its rates goes by units times price."""
+        return any((self.from_value is not None, self.fraction, self.maker, self.taker))
+
+    @property
     def written(self) -> dict[str, float]:
         """The keys that it gives."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
@@ -123,6 +128,12 @@ class Costs:
         return bool(self.tiers) and self.tiers[0].from_units is None
 
     @property
+    def by_price(self) -> list[str]:
+        """Keys by which an order pays a share of units times price."""
+        given = [name for name in _SHARES if getattr(self, name)]
+        return [*given, "tiers"] if any(tier.is_by_price for tier in self.tiers) else given
+
+    @property
     def moves_prices(self) -> bool:
         """Whether an order is filled at another price for them."""
         return self.spread_ticks > 0.0 or self.range_slippage > 0.0 or self.impact > 0.0
@@ -138,6 +149,15 @@ class Costs:
 
 _MONEY = 1e15
 _RATES = ("per_unit", "fraction", "maker", "taker")
+_SHARES = (
+    "fraction",
+    "maker",
+    "taker",
+    "maximum_fraction",
+    "exchange_fraction",
+    "buy_fraction",
+    "sell_fraction",
+)
 
 _BOUNDS = {
     **dict.fromkeys(("per_order", "per_unit", "minimum", "maximum"), (0.0, _MONEY, False)),

@@ -40,6 +40,16 @@ class Execution:
         Cheat on open.
     costs : Costs, optional
         What orders cost, in place of commission and slippage of a single number.
+    margin : float
+        Money that a unit of a future ties up; 0 for a stock, of which a unit costs its price.
+    mult : float
+        Money that one unit of a future gains when the price rises by one.
+    leverage : float
+        How many times the cash that it takes a long position of a stock is worth.
+    interest : float
+        Fraction of a short position's entry value that a year of 365 days costs.
+    interest_long : bool
+        Whether long positions pay it too.
     """
 
     cash: float = 10_000.0
@@ -56,6 +66,11 @@ class Execution:
     coc: bool = False
     coo: bool = False
     costs: Costs | None = None
+    margin: float = 0.0
+    mult: float = 1.0
+    leverage: float = 1.0
+    interest: float = 0.0
+    interest_long: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that no broker could work with.
@@ -85,12 +100,25 @@ class Execution:
             )
         if self.costs is not None:
             _check_costs(self, self.costs)
+        _check_contract(self)
 
     @property
     def written(self) -> dict[str, Any]:
-        """All settings as a mapping of what JSON holds; without `costs` if there are none."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "costs"}
+        """Settings as a mapping of what JSON holds, without those that there are none of."""
+        left_out = {"costs", *LATER_SETTINGS}.difference(self.later)
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return own if self.costs is None else {**own, "costs": self.costs.written}
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Those of `LATER_SETTINGS` that are not at their default."""
+        default = {f.name: f.default for f in fields(self)}
+        return tuple(name for name in LATER_SETTINGS if getattr(self, name) != default[name])
+
+    @property
+    def is_outright(self) -> bool:
+        """Whether a unit is paid in full and worth its price: neither margin nor leverage."""
+        return self.margin == 0.0 and self.leverage == 1.0
 
     @classmethod
     def from_written(cls, given: Mapping[str, Any]) -> Execution:
@@ -114,7 +142,43 @@ def _check_costs(execution: Execution, costs: Costs) -> None:
         )
 
 
+def _check_contract(execution: Execution) -> None:
+    """Refuse what a stock, or a future, cannot be: Backtrader would make or lose money of it."""
+    margin, mult, leverage = execution.margin, execution.mult, execution.leverage
+    if mult != 1.0 and margin == 0.0:
+        raise EngineError(
+            f"execution: mult = {mult!r} is a future's, and without margin the units are those of a stock, "
+            "which is worth its price: give margin, the money that a unit ties up"
+        )
+    if margin == 0.0:
+        return
+    if leverage != 1.0:
+        raise EngineError(
+            f"execution: leverage = {leverage!r} stands beside margin = {margin!r}, which says what a unit "
+            "of a future ties up: leave leverage out, and give the smaller margin"
+        )
+    if not execution.shortcash:
+        raise EngineError(
+            f"execution: shortcash = False is about shorts of a stock, and with margin = {margin!r} a short "
+            "ties up its margin in any case: leave shortcash out"
+        )
+    if mult != 1.0 and execution.commission and execution.commtype == "perc":
+        raise EngineError(
+            f"execution: commission = {execution.commission!r} is a fraction of the price alone, without "
+            f"mult = {mult!r}: give commtype: fixed and the money for each unit"
+        )
+    by_value = execution.costs.by_price if execution.costs is not None else []
+    if mult != 1.0 and by_value:
+        raise EngineError(
+            f"execution: costs: {', '.join(by_value)} go by units times price, without mult = "
+            f"{mult!r}: give per_order, per_unit and other money in their place"
+        )
+
+
 COMMTYPES = ("perc", "fixed")
+
+LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long")
+"""Settings that the first results had none of: written down where they are not at their default."""
 
 
 class _Rule(NamedTuple):
@@ -131,6 +195,14 @@ _RULES = {
     "cash": _Rule(lambda value: 0 < value <= MAX_MONEY, f"must be a finite number above 0, {_AT_MOST}"),
     "commission": _Rule(
         lambda value: 0 <= value <= MAX_MONEY, f"must be a finite number of at least 0, {_AT_MOST}"
+    ),
+    "margin": _Rule(
+        lambda value: 0 <= value <= MAX_MONEY, f"must be a finite number of at least 0, {_AT_MOST}"
+    ),
+    "mult": _Rule(lambda value: 0 < value <= 1e9, "must be a finite number above 0, and at most 1e9"),
+    "leverage": _Rule(lambda value: 1 <= value <= 1000, "must be at least 1 and at most 1000"),
+    "interest": _Rule(
+        lambda value: 0 <= value <= 10, "must be a fraction a year from 0 to 10: write 0.05 for 5 %"
     ),
     "slippage": _Rule(lambda value: 0 <= value < 1, "must be a fraction from 0 up to, not including, 1"),
     "slippage_fixed": _Rule(
@@ -165,15 +237,17 @@ def execution_from_mapping(
     return Execution(**typed)
 
 
-_CONTRACT = (
-    "there is no leverage, and a unit is worth its price: where that is not so, a backtrader.Strategy may "
-    "set broker.setcommission(commission, margin, mult, leverage) for a symbol, and the result says so"
+_MARGIN = (
+    "Backtrader takes it by the price of the fill and values it by each close, which makes money of nothing: "
+    "give margin, the money that a unit ties up"
 )
+_KIND = "a unit is that of a future where margin is given, and else that of a stock"
 _SIZE = "sizes are the strategy's, or those of overlays: {percent_of_equity: 0.95}"
 _ELSEWHERE = {
-    **dict.fromkeys(("leverage", "margin", "mult", "multiplier", "automargin", "stocklike"), _CONTRACT),
+    "automargin": _MARGIN,
+    "stocklike": _KIND,
     **dict.fromkeys(("size", "stake", "sizer", "position_size"), _SIZE),
-    **dict.fromkeys(("interest", "filler", "fundmode"), "Backtrader's key of this name is not there"),
+    **dict.fromkeys(("filler", "fundmode"), "Backtrader's key of this name is not there"),
 }
 """What other tools' words stand for, where there is no key of that meaning."""
 
@@ -182,6 +256,8 @@ _CALLED = {
     **dict.fromkeys(("capital", "initial_cash", "init_cash", "start_cash", "initial_capital"), "cash"),
     **dict.fromkeys(("slip_perc", "slippage_perc"), "slippage"),
     **dict.fromkeys(("slip_fixed",), "slippage_fixed"),
+    **dict.fromkeys(("multiplier", "contract_size", "point_value"), "mult"),
+    "initial_margin": "margin",
     "cheat_on_close": "coc",
     "cheat_on_open": "coo",
 }

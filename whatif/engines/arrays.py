@@ -42,6 +42,11 @@ def months_of(ts: IntArray) -> FloatArray:
     return read_only(ts.astype("datetime64[us]").astype("datetime64[M]").astype(np.float64))
 
 
+def days_of(ts: IntArray) -> FloatArray:
+    """Return the calendar day (UTC) of each instant, counted from 1970-01-01, float64 array (n,)."""
+    return read_only(ts.astype("datetime64[us]").astype("datetime64[D]").astype(np.float64))
+
+
 def step_arrays(
     spec: StrategySpec,
     params: Mapping[str, object],

@@ -129,6 +129,11 @@ SEMANTICS = "backtrader-1.9.78.123"
 """Whose broker engines come to the bytes of: the version that `setup.py` pins."""
 
 
+def shares_account(strategy: AnyStrategy, several: bool) -> bool:
+    """Return whether a strategy is one for an account of symbols, of which there may be one."""
+    return several or getattr(strategy, "cross_sectional", False)
+
+
 class Engine(ABC):
     """A broker that runs a strategy over a window of bars.
 
@@ -151,6 +156,9 @@ class Engine(ABC):
         What its fills mean, which stands in each row of results.
     takes_costs : bool
         Whether it reckons by `Execution.costs`; a task that has them is refused if not.
+    takes_settings : collection of str
+        Settings of `Execution` beyond costs and those that there were first that it acts on: of
+        `whatif.domain.LATER_SETTINGS`; a task that has others of them is refused.
     asks_across : bool
         Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
     """
@@ -161,6 +169,7 @@ class Engine(ABC):
     items_per_core: ClassVar[int] = 4
     order_fields: ClassVar[Collection[str] | None] = None
     takes_costs: ClassVar[bool] = False
+    takes_settings: ClassVar[Collection[str]] = ()
     semantics: ClassVar[str] = SEMANTICS
     asks_across: ClassVar[bool] = False
 
@@ -227,13 +236,16 @@ class Engine(ABC):
         reasons = []
         if given.execution.costs is not None and not self.takes_costs:
             reasons.append("execution: costs")
+        others = [name for name in given.execution.later if name not in self.takes_settings]
+        if others:
+            reasons.append(f"execution: {', '.join(others)}")
         if given.overlays.exit_orders and self.order_fields is None:
             reasons.append("overlays whose orders wait at the broker")
         return reasons
 
     def reasons_against_task(self, task: BacktestTask) -> list[str]:
         """Return what of a task the engine does not cover; empty if it can run it."""
-        shared = len(task.bars) > 1
+        shared = shares_account(task.strategy, len(task.bars) > 1)
         given = RunInputs(task.params, task.execution, task.overlays)
         return [*self.reasons_against(task.strategy, shared), *self.unsupported_settings(given, shared)]
 

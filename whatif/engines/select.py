@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whatif.domain import EngineRun
 from whatif.engines.backtrader.engine import BacktraderEngine
-from whatif.engines.base import Engine, RunInputs, UnsupportedStepError
+from whatif.engines.base import Engine, RunInputs, UnsupportedStepError, shares_account
 from whatif.engines.compiled.engine import CompiledEngine
 from whatif.engines.exits import explained
 from whatif.engines.task import BacktestTask
@@ -105,7 +105,8 @@ def _reasons_against(
     engine: Engine, strategy: AnyStrategy, shared: bool, kinds: Iterable[RunInputs]
 ) -> list[str]:
     """Return what of a strategy and its configurations an engine does not cover, each thing once."""
-    of_settings = [reason for given in kinds for reason in engine.unsupported_settings(given, shared)]
+    account = shares_account(strategy, shared)
+    of_settings = [reason for given in kinds for reason in engine.unsupported_settings(given, account)]
     return [*engine.reasons_against(strategy, shared), *dict.fromkeys(of_settings)]
 
 

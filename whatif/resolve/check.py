@@ -167,7 +167,8 @@ def _kinds(grid: Grid) -> Iterator[RunInputs]:
     seen: set[tuple[object, ...]] = set()
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
-        overlays, charged = configuration.overlays, configuration.execution.costs is not None
+        overlays, execution = configuration.overlays, configuration.execution
+        charged = execution.costs is not None, execution.later
         kind = (overlays.is_on, overlays.exit_orders, charged, texts)
         if kind not in seen:
             seen.add(kind)

@@ -299,10 +299,11 @@ def bought(
     price = slipped(first, execution, money)
     units = money / price
     if contract is None and execution.costs is not None:
-        fee = order_charge(units, price, False, False, 0.0, charges_of(execution.costs))
+        contracts = units / execution.mult
+        fee = order_charge(contracts, price, False, False, 0.0, charges_of(execution.costs))
         return units, money, fee
     if contract is None:
-        contract = Contract(1.0, execution.commission, execution.commtype == "fixed")
+        contract = Contract(execution.mult, execution.commission, execution.commtype == "fixed")
     fee = units / contract.multiplier * contract.commission
     return units, money, fee * (1.0 if contract.fixed else price)
 

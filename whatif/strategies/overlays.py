@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain import Overlays, inlinable, inlinable_lean
+from whatif.domain import Execution, Overlays, inlinable, inlinable_lean
 from whatif.strategies.intents import (
     BRACKET,
     BUY,
@@ -22,6 +22,7 @@ from whatif.strategies.intents import (
 )
 from whatif.typing import FloatArray
 
+_OUTRIGHT = Execution()
 _NEVER = 2**62
 _WHOLE_FROM = 2.0**53
 
@@ -41,6 +42,8 @@ class OverlayRules(NamedTuple):
         Fraction of the account's value; NaN if off.
     stop_order, target_order, trail_order : float
         Fractions of the entry price (a trail: of the close) at which exits wait at the broker; NaN if off.
+    unit : float
+        Money that a unit takes, where it is not its price: a future's margin; else 0.
     """
 
     take_profit: float
@@ -51,10 +54,11 @@ class OverlayRules(NamedTuple):
     stop_order: float
     target_order: float
     trail_order: float
+    unit: float
 
 
-def overlay_rules(overlays: Overlays) -> OverlayRules:
-    """Return the overlays as `apply_overlays` takes them."""
+def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> OverlayRules:
+    """Return the overlays as `apply_overlays` takes them, for an account with those settings."""
     profit, loss = overlays.take_profit, overlays.stop_loss
     bars, minutes = overlays.max_bars_held, overlays.flat_before_close
     return OverlayRules(
@@ -62,10 +66,11 @@ def overlay_rules(overlays: Overlays) -> OverlayRules:
         stop_loss=math.inf if loss is None else float(loss),
         max_bars_held=_NEVER if bars is None else bars,
         flat_before_close=-_NEVER if minutes is None else minutes,
-        percent_of_equity=_or_nan(overlays.percent_of_equity),
+        percent_of_equity=_or_nan(overlays.percent_of_equity) * execution.leverage,
         stop_order=_or_nan(overlays.stop_loss_intrabar),
         target_order=_or_nan(overlays.take_profit_intrabar),
         trail_order=_or_nan(overlays.trailing_stop),
+        unit=execution.margin,
     )
 
 
@@ -159,7 +164,8 @@ def apply_overlays(
        at ``close <= entry * (1 - take_profit)``.
     4. `max_bars_held`: a position is left at ``bars_held >= max_bars_held``.
 
-    Then `percent_of_equity` sizes what the step asked for, ``units = int(share * value / close)``:
+    Then `percent_of_equity` sizes what the step asked for, ``units = int(share * value / close)``, of a
+    future by its margin in place of the close, and of a stock with leverage by so many times the share:
     a target other than 0 becomes `units` on its side, or a hold if the position is on that side
     already; a buy or sell of more than 0 becomes one of `units`; a target of 0, a close and a
     target in percent stay.
@@ -211,16 +217,16 @@ def sized(code: int, amount: float, close: float, size: float, value: float, rul
     tuple of int and float
         As they are if it is off; else as `apply_overlays` says, a bracket like a buy or sell of its side.
     """
-    share = rules.percent_of_equity
+    share, unit = rules.percent_of_equity, rules.unit if rules.unit != 0.0 else close
     if share != share or amount == 0.0 or code not in (TARGET, BUY, SELL, BRACKET):
         return (code, amount)
     if code == BRACKET and amount < 0.0:
-        return (code, 0.0 - units_for_share(share, value, close))
+        return (code, 0.0 - units_for_share(share, value, unit))
     if code != TARGET:
-        return (code, units_for_share(share, value, close))
+        return (code, units_for_share(share, value, unit))
     if amount > 0.0:
-        return (HOLD, 0.0) if size > 0.0 else (TARGET, units_for_share(share, value, close))
-    return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, close))
+        return (HOLD, 0.0) if size > 0.0 else (TARGET, units_for_share(share, value, unit))
+    return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, unit))
 
 
 @inlinable_lean

@@ -39,6 +39,7 @@ from whatif.testing.orders import (
     with_costs,
 )
 from whatif.testing.searches import check_search
+from whatif.testing.settings import with_settings
 from whatif.testing.sources import check_source
 from whatif.testing.splits import check_split
 
@@ -73,5 +74,6 @@ __all__ = [
     "state_reader",
     "task_differences",
     "with_costs",
+    "with_settings",
     "within_whole_units",
 ]

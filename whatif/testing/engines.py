@@ -22,6 +22,7 @@ from whatif.testing.orders import (
     state_reader,
     with_costs,
 )
+from whatif.testing.settings import with_settings
 
 
 def check_engine(engine: str, cases: int = 50) -> None:
@@ -67,6 +68,8 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
     for golden in GOLDEN:
         if found.order_fields is None and golden.task.strategy.answers_orders:
             continue
+        if found.unsupported_settings(RunInputs(execution=golden.execution), golden.shares_account):
+            continue
         if found.unsupported(golden.task.strategy, golden.shares_account):
             yield from _runs_all_the_same(found, golden.task)
             continue
@@ -94,6 +97,11 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(with_costs(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
             yield f"with_costs({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
+    for seed in range(cases if found.takes_settings else 0):
+        draw = random_order_case if seed % 2 and found.order_fields else random_case
+        different = task_differences(with_settings(draw(seed), seed).task(), REFERENCE.name, engine)
+        if different:
+            yield f"with_settings({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
     for seed in range(cases):
         shared = random_shared_case(seed).task(state_reader if seed % 2 else scripted)
         if not found.unsupported(shared.strategy, shared=True):

@@ -255,14 +255,21 @@ _DRAWN_COSTS: Mapping[str, tuple[float, ...]] = {
 _C = TypeVar("_C")
 
 
-def with_costs(case: _C, seed: int) -> _C:
-    """Return a `Case` or `OrderCase` with random costs, and random volumes, which some bars are without."""
+def with_costs(case: _C, seed: int, by_price: bool = True) -> _C:
+    """Return a `Case` or `OrderCase` with random costs, and random volumes, which some bars are without.
+
+    Where they are not to go `by_price`, those that do are left out.
+    """
     rng = np.random.default_rng(seed)
     bars, execution = case.bars, case.execution  # type: ignore[attr-defined]
     volume = np.round(rng.exponential(100.0, len(bars)), 2) * (rng.random(len(bars)) < 0.9)
     volume[rng.random(len(bars)) < 0.05] = np.nan
     volume[0] = 1.0
     costs = random_costs(rng, float(bars.open[0]))
+    if not by_price:
+        left_out = {"maker", "taker", *costs.by_price}
+        written = {name: value for name, value in costs.written.items() if name not in left_out}
+        costs = costs_from({"per_order": 0.0, **written})
     changed: dict[str, Any] = {"costs": costs, "commission": 0.0, "commtype": "perc"}
     if costs.moves_prices:
         changed |= {"slippage": 0.0, "slippage_fixed": 0.0}

@@ -26,12 +26,22 @@ def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
         broker.set_slippage_perc(execution.slippage, **switches)
     elif execution.slippage_fixed or execution.costs is not None:
         broker.set_slippage_fixed(execution.slippage_fixed, **switches)
-    if execution.commtype == "fixed":
-        broker.setcommission(execution.commission, commtype=bt.CommInfoBase.COMM_FIXED, stocklike=True)
+    fixed = execution.commtype == "fixed"
+    scheme = {
+        # said itself: a type of commission alone would make futures with a margin of 1
+        "commtype": bt.CommInfoBase.COMM_FIXED if fixed else bt.CommInfoBase.COMM_PERC,
+        "stocklike": execution.margin == 0.0,
+        "percabs": True,
+        "margin": execution.margin or None,
+        "mult": execution.mult,
+        "leverage": execution.leverage,
+        "interest": execution.interest,
+        "interest_long": execution.interest_long,
+    }
+    if execution.costs is None:
+        broker.setcommission(execution.commission, **scheme)
     else:
-        broker.setcommission(execution.commission)
-    if execution.costs is not None:
-        broker.charge(charges_of(execution.costs))
+        broker.charge(charges_of(execution.costs), scheme)
     broker.start()
 
 
@@ -103,10 +113,10 @@ class ChargingBroker(bt.brokers.BackBroker):
     _row: tuple[float, ...] = ()
     _takes = False
 
-    def charge(self, row: tuple[float, ...]) -> None:
-        """Take the row of charges that costs make."""
+    def charge(self, row: tuple[float, ...], scheme: Mapping[str, Any]) -> None:
+        """Take the row of charges that costs make, and what else Backtrader's commission scheme says."""
         self._row = row
-        self._charges = Charges()
+        self._charges = Charges(**scheme)
         self._charges.row = row
         self.addcommissioninfo(self._charges)
 

@@ -200,7 +200,8 @@ class _Stage:
         if self.ends is not None:
             firsts = [first for first, _ in self.fed]
             cerebro.keep_time(_Clock(list(cerebro.datas), self.bars, firsts, self.timeline), self.ends)
-        given = execution.costs is not None or execution.commission != 0.0 or execution.commtype != "perc"
+        given = bool(execution.costs is not None or execution.commission or execution.commtype != "perc")
+        given = given or bool(execution.later)
         broker.seal(costs_given=given)
         try:
             done = cerebro.run()

@@ -102,7 +102,7 @@ class _SymbolState:
         self.minute = memoryview(minute)  # type: ignore[arg-type]
         self.to_close = memoryview(to_close)  # type: ignore[arg-type]
         self.overlaid = task.overlays.is_on
-        self.rules = overlay_rules(task.overlays)
+        self.rules = overlay_rules(task.overlays, task.execution)
         self.latency = task.overlays.latency
         # what a step can reach is looked at once, not at each order
         self.max_orders = spec.max_orders if spec.answers_orders else None

@@ -8,7 +8,17 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from whatif.domain import BAR_VOLUME, MONTH, TRADED, inlinable, inlinable_lean, traded_by
+from whatif.domain import (
+    ACCRUED,
+    BAR_VOLUME,
+    BASE,
+    DUE,
+    MONTH,
+    TRADED,
+    inlinable,
+    inlinable_lean,
+    traded_by,
+)
 from whatif.engines.compiled.broker import (
     Costs,
     Deal,
@@ -18,6 +28,7 @@ from whatif.engines.compiled.broker import (
     cash_after_check,
     executed,
     fill_price,
+    settlement,
     slippage_on,
 )
 from whatif.strategies import (
@@ -63,8 +74,9 @@ class Asking(NamedTuple):
         Orders that may wait, of a strategy that answers with more than market orders; else 0.
     room : int
         Executions that one run may have.
-    months_at : int
-        Where the calendar month of each bar lies, float64, `stop` of them; none if no run's charges ask.
+    months_at, days_at : int
+        Where the calendar month, and the day, of each bar lies, float64, `stop` of them; none if no run's
+        charges, or interest, ask.
     """
 
     address: Any
@@ -75,13 +87,16 @@ class Asking(NamedTuple):
     max_orders: int
     room: int
     months_at: int
+    days_at: int
 
 
 class Broker(NamedTuple):
     """Settings of the broker: cash at the start, costs, and when and how orders are checked and filled.
 
     `charges` is what `whatif.domain.charges_of` gives, empty without `whatif.domain.Costs`; `tally` (TALLY,)
-    what they are reckoned by, written to.
+    what they are reckoned by, written to. `settles` says that a position may change the cash without an
+    order: it is a future's, or pays interest, `rate` of its entry value a day, a long one if that
+    `charges_longs`.
     """
 
     cash: float
@@ -91,6 +106,9 @@ class Broker(NamedTuple):
     coc: bool
     charges: FloatArray
     tally: FloatArray
+    settles: bool
+    rate: float
+    charges_longs: bool
 
 
 class Runs(NamedTuple):
@@ -119,7 +137,7 @@ class Book(NamedTuple):
     row : int64 array (f,)
         Row of each execution, counted from the window's first bar; one configuration after the other.
     executions : float64 array (6, f)
-        Executions as in `whatif.domain.fills.Fills`, rows as above; the last one is not written to.
+        Executions as in `whatif.domain.fills.Fills`, rows as above.
     order_size, order_rest, order_close : float64 arrays (m + 1,)
         Orders that wait: signed size, what of it is not filled yet, and close of the bar they were
         made on.
@@ -183,7 +201,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 21
+SETTINGS = 28
 """Numbers that say what broker and overlays do."""
 
 
@@ -232,7 +250,10 @@ class Asked(NamedTuple):
 def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, OverlayRules, int]:
     """Return broker, rules and latency of a configuration from its row of `Runs.settings`."""
     row, charges = runs.settings[run], runs.charges[run]
-    costs = (float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0)
+    costs = Costs(
+        float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, float(row[22]) != 0.0, float(row[23]),
+        float(row[24]), float(row[25]),
+    )  # fmt: skip
     slippage = (
         float(row[4]),
         float(row[5]),
@@ -242,12 +263,16 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
         float(row[9]) != 0.0,
     )
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
-    broker = Broker(float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally)
+    rate = float(row[26])
+    broker = Broker(
+        float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
+        costs.margin != 0.0 or rate != 0.0, rate, float(row[27]) != 0.0,
+    )  # fmt: skip
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
-        float(row[18]), float(row[19]),
+        float(row[18]), float(row[19]), float(row[20]),
     )  # fmt: skip
-    return broker, rules, int(row[20])
+    return broker, rules, int(row[21])
 
 
 @inlinable_lean
@@ -305,6 +330,40 @@ def note_traded(broker: Broker, size: float, at: float) -> None:
 
 
 @inlinable_lean
+def begin_interest(broker: Broker, account: Account, days: float) -> None:
+    """Write what a position owes for so many days to a tally: `BackBroker.next`."""
+    due = 0.0
+    if days > 0.0 and (account.size < 0.0 or (account.size > 0.0 and broker.charges_longs)):
+        due = days * broker.rate * abs(account.size) * account.price
+    broker.tally[DUE] = due
+    broker.tally[ACCRUED] += due
+
+
+@inlinable_lean
+def charged(account: Account, due: float) -> Account:
+    """Return an account that has paid the interest that is due."""
+    return Account(account.cash - due, account.size, account.price, account.opened_row)
+
+
+@inlinable_lean
+def take_accrued(tally: FloatArray) -> float:
+    """Return the interest that is charged to what closes next: all that there was since the last one."""
+    accrued = tally[ACCRUED]
+    tally[ACCRUED] = 0.0
+    return float(accrued)
+
+
+@inlinable_lean
+def settled(broker: Broker, account: Account, close: float) -> Account:
+    """Return an account whose futures are settled at the bar's close."""
+    cash, size, price, opened_row = account
+    if size != 0.0 and broker.costs.margin != 0.0:
+        cash += settlement(size, broker.tally[BASE], close, broker.costs)
+        broker.tally[BASE] = close
+    return Account(cash, size, price, opened_row)
+
+
+@inlinable_lean
 def keep_order(book: Book, at: int, order: float, rest: float, close: float) -> None:
     """Write an order that waits, of which `rest` is not filled, to place `at` of a book."""
     book.order_size[at] = order
@@ -322,6 +381,7 @@ def write_execution(
     price: float,
     closed_fee: float,
     opened_fee: float,
+    mult: float,
 ) -> None:
     """Write an execution on a row of the window to place `at` of a book."""
     book.row[at] = row
@@ -330,6 +390,42 @@ def write_execution(
     book.executions[PRICE, at] = price
     book.executions[CLOSED_FEE, at] = closed_fee
     book.executions[OPENED_FEE, at] = opened_fee
+    book.executions[MULTIPLIER, at] = mult
+
+
+@inlinable_lean
+def execute(
+    book: Book,
+    broker: Broker,
+    account: Account,
+    units: float,
+    at: float,
+    deal: Deal,
+    row: int,
+    first: int,
+    place: int,
+    limit: int,
+) -> tuple[Account, float, float, bool]:
+    """Fill signed `units` at price `at` on a row, and write that to a place of the book that has room.
+
+    Returns
+    -------
+    Account, float, float, bool
+        The account afterwards, the units that closed and opened, and whether what opens was refused.
+    """
+    tally = broker.tally
+    cash, size, price, base, closed, opened, closed_fee, opened_fee, refused = executed(
+        account.cash, account.size, account.price, tally[BASE], units, at, broker.costs, deal
+    )
+    note_traded(broker, closed + opened, at)
+    if broker.settles:
+        tally[BASE] = base
+        closed_fee += take_accrued(tally) if closed != 0.0 else 0.0
+    if (closed != 0.0 or opened != 0.0) and place < limit:
+        mult = broker.costs.mult
+        write_execution(book, place, row - first, closed, opened, at, closed_fee, opened_fee, mult)
+    opened_row = row if opened != 0.0 and size == opened else account.opened_row
+    return Account(cash, size, price, opened_row), closed, opened, refused
 
 
 @inlinable_lean
@@ -357,17 +453,19 @@ def fill_orders(
     bool, Account, OrderCount
         Whether the book had room for all executions; account and orders after them.
     """
-    cash, size, price, opened_row = account
+    charges, tally = broker.charges, broker.tally
     waiting, unchecked, fills, rejected = orders
     bar_open, high, low, _ = bar
-    charges, tally = broker.charges, broker.tally
     if unchecked and broker.checksubmit:
         last = waiting - 1
         order, at = book.order_size[last], book.order_close[last]
         deal = Deal(False, False, tally[TRADED], charges)
-        if not cash_after_check(cash, size, price, order, at, broker.costs, deal) >= 0.0:
+        left = cash_after_check(account.cash, account.size, account.price, order, at, broker.costs, deal)
+        if not left >= 0.0:
             rejected += 1
             waiting = last
+    if broker.settles:
+        account = charged(account, tally[DUE])
     kept = 0
     for k in range(waiting):
         order, rest = book.order_size[k], book.order_rest[k]
@@ -377,10 +475,10 @@ def fill_orders(
             keep_order(book, kept, order, rest, book.order_close[k])
             kept += 1
             continue
-        cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, size, price, rest, at, broker.costs, Deal(False, rest != order, tally[TRADED], charges)
+        deal = Deal(False, rest != order, tally[TRADED], charges)
+        account, closed, opened, refused = execute(
+            book, broker, account, rest, at, deal, i, first, fills, limit
         )
-        note_traded(broker, closed + opened, at)
         rest -= closed + opened
         if refused:
             rejected += 1
@@ -391,8 +489,5 @@ def fill_orders(
         if closed != 0.0 or opened != 0.0:
             if fills == limit:
                 return False, account, orders
-            write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
             fills += 1
-        if opened != 0.0 and size == opened:
-            opened_row = i
-    return True, Account(cash, size, price, opened_row), OrderCount(kept, False, fills, rejected)
+    return True, account, OrderCount(kept, False, fills, rejected)

@@ -1,4 +1,4 @@
-"""What Backtrader's broker computes for orders on stocks, as functions of numbers.
+"""What Backtrader's broker computes for orders on stocks and futures, as functions of numbers.
 
 Version 1.9.78.123. All arithmetic is in doubles in the order in which Backtrader writes it; where
 it multiplies by one or adds zero, which changes no bit, nothing is written here. Sizes are signed.
@@ -15,14 +15,35 @@ from whatif.domain import inlinable, part_charge, price_distance
 from whatif.strategies import BUY, CLOSE, SELL, TARGET
 from whatif.typing import FloatArray
 
-Costs: TypeAlias = tuple[float, bool, bool]
-"""Commission; whether it is money for each unit and no fraction; whether opening a short raises cash."""
-
 Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool]
 """Fraction, money for each unit, and the switches slip_open, slip_match, slip_out and slip_limit."""
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low and close of a bar."""
+
+
+class Costs(NamedTuple):
+    """What a unit costs.
+
+    Attributes
+    ----------
+    commission, fixed : float, bool
+        Commission, and whether it is money for each unit and no fraction.
+    shortcash : bool
+        Whether opening a short raises cash.
+    is_outright : bool
+        Whether a unit is paid in full and worth its price: what follows is 0 and 1 then.
+    margin, mult, leverage : float
+        As `whatif.domain.Execution` has them.
+    """
+
+    commission: float
+    fixed: bool
+    shortcash: bool
+    is_outright: bool
+    margin: float
+    mult: float
+    leverage: float
 
 
 class Deal(NamedTuple):
@@ -61,10 +82,9 @@ def moved(size: float, price: float, order: float, at: float) -> tuple[float, fl
 @inlinable
 def fee(size: float, at: float, costs: Costs) -> float:
     """Return the commission of `size` units at price `at`."""
-    commission, fixed, _ = costs
-    if fixed:
-        return abs(size) * commission
-    return abs(size) * commission * at
+    if costs.fixed:
+        return abs(size) * costs.commission
+    return abs(size) * costs.commission * at
 
 
 @inlinable
@@ -77,8 +97,22 @@ def paid(size: float, before: float, at: float, costs: Costs, deal: Deal) -> flo
 
 @inlinable
 def worth(size: float, at: float, costs: Costs) -> float:
-    """Return what `size` units cost at price `at`; of a short negative, unless shorting costs cash."""
-    return size * at if costs[2] else abs(size) * at
+    """Return the cash of `size` units at price `at`; of a short negative, unless shorting costs cash.
+
+    Of a future its margin, and of a stock with leverage the part of its worth that is paid.
+    """
+    if costs.is_outright:
+        return size * at if costs[2] else abs(size) * at
+    if costs.margin != 0.0:
+        return abs(size) * costs.margin
+    value = size * at if costs[2] else abs(size) * at
+    return value / costs.leverage if value > 0.0 else value
+
+
+@inlinable
+def settlement(size: float, before: float, at: float, costs: Costs) -> float:
+    """Return what `size` units of a future bring when they are settled at `at`, last settled at `before`."""
+    return size * (at - before) * costs.mult
 
 
 @inlinable
@@ -101,13 +135,13 @@ def cash_after_check(
 
 @inlinable
 def executed(
-    cash: float, size: float, price: float, order: float, at: float, costs: Costs, deal: Deal
-) -> tuple[float, float, float, float, float, float, float, bool]:
-    """Fill an order at price `at`.
+    cash: float, size: float, price: float, base: float, order: float, at: float, costs: Costs, deal: Deal
+) -> tuple[float, float, float, float, float, float, float, float, bool]:
+    """Fill an order at price `at`; `base` is the price that a future was settled at last.
 
     Returns
     -------
-    cash, size, price : float
+    cash, size, price, base : float
         Account and position afterwards.
     closed, opened : float
         Units that reduced, and that opened or increased, the position.
@@ -122,10 +156,13 @@ def executed(
     opened_fee = 0.0
     refused = False
     if closed != 0.0:
-        profit = -closed * (at - price)
+        # a future has been paid its profit at each close
+        profit = -closed * (at - price) if costs.margin == 0.0 else 0.0
         cash += worth(-closed, price, costs) + profit
         closed_fee = paid(closed, 0.0, at, costs, deal)
         cash -= closed_fee
+        if costs.margin != 0.0:
+            cash += settlement(-closed, base, at, costs)
         # Backtrader adds interest of nothing, which makes a fee of -0.0 (at a price below zero) 0.0
         closed_fee += 0.0
     if opened != 0.0:
@@ -138,10 +175,15 @@ def executed(
             opened_fee = 0.0
         else:
             cash = left
+            if costs.margin != 0.0:
+                whole = size + order
+                if abs(whole) > abs(opened):
+                    cash += settlement(whole - opened, base, at, costs)
+                base = at
     filled = closed + opened
     if filled != 0.0:
         size, price, _, _ = moved(size, price, filled, at)
-    return cash, size, price, closed, opened, closed_fee, opened_fee, refused
+    return cash, size, price, base, closed, opened, closed_fee, opened_fee, refused
 
 
 @inlinable
@@ -262,7 +304,12 @@ def stop_limit_price(
 
 @inlinable
 def held_value(size: float, price: float, close: float, costs: Costs) -> float:
-    """Return a position's worth as `getvalue` of its data; of a short negative, if it raised cash."""
+    """Return a position's worth as `getvalue` of its data; of a short negative, if it raised cash.
+
+    Of a future it is the margin, of a short one too.
+    """
+    if costs.margin != 0.0:
+        return abs(size) * costs.margin
     if costs[2] or size >= 0.0:
         return size * close
     value = price * size
@@ -278,7 +325,11 @@ def account_value(cash: float, size: float, price: float, close: float, costs: C
         value = abs(value)
     if value > 0.0:
         profit = size * (close - price)
-        value = value - profit + profit
+        if costs.is_outright:
+            value = value - profit + profit
+        else:
+            profit *= costs.mult
+            value = (value - profit) / costs.leverage + profit
     return cash + value
 
 
@@ -289,6 +340,16 @@ def whole_units(price: float, money: float) -> float:
     quotient = (money - rest) / price
     whole: float = np.floor(quotient)
     return whole + 1.0 if quotient - whole > 0.5 else whole
+
+
+@inlinable
+def affordable(price: float, money: float, costs: Costs) -> float:
+    """Return how many whole units `money` pays for: `getsize` of Backtrader's commission scheme."""
+    if costs.is_outright:
+        return whole_units(price, money)
+    if costs.margin != 0.0:
+        return whole_units(costs.margin, money)
+    return float(np.floor(costs.leverage * whole_units(price, money)))
 
 
 @inlinable
@@ -313,7 +374,7 @@ def order_size(
         return -size
     held = held_value(size, price, close, costs)
     if wanted > held:
-        return whole_units(close, wanted - held)
+        return affordable(close, wanted - held, costs)
     if wanted < held:
-        return -whole_units(close, held - wanted)
+        return -affordable(close, held - wanted, costs)
     return 0.0

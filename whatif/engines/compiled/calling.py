@@ -11,6 +11,7 @@ from numba.extending import intrinsic, overload
 
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
+from whatif.engines.compiled.broker import Costs
 from whatif.strategies import OverlayRules
 
 PLACES = 9
@@ -32,8 +33,8 @@ TYPES = (
     numba.typeof(Account(0.0, 0.0, 0.0, 0)),
     types.float64,
     types.int64,
-    numba.typeof((0.0, False, False)),
-    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0)),
+    numba.typeof(Costs(0.0, False, False, True, 0.0, 1.0, 1.0)),
+    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
     types.int64,
 )
 """Types of what `asking.ask_step` is called with."""

@@ -131,6 +131,12 @@ def _settings(execution: Execution, overlays: Overlays) -> tuple[float, ...]:
         float(execution.slip_limit),
         float(execution.checksubmit),
         float(execution.coc),
-        *overlay_rules(overlays),
+        *overlay_rules(overlays, execution),
         float(overlays.latency),
+        float(execution.is_outright),
+        float(execution.margin),
+        float(execution.mult),
+        float(execution.leverage),
+        float(execution.interest) / 365.0,
+        float(execution.interest_long),
     )

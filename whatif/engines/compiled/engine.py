@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.domain import EngineRun, Orders, Periods
-from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs
+from whatif.domain import LATER_SETTINGS, EngineRun, Orders, Periods
+from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs, shares_account
 from whatif.engines.exits import orders_of, waits_for_prices
 from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
 from whatif.indicators import ArrayCache
@@ -28,6 +28,7 @@ class CompiledEngine(Engine):
     items_per_core = 2
     order_fields = ORDER_FIELDS
     takes_costs = True
+    takes_settings = LATER_SETTINGS
     asks_across = True
 
     def rate(self, strategy: AnyStrategy) -> float:
@@ -48,6 +49,8 @@ class CompiledEngine(Engine):
         reasons = super().unsupported_settings(given, shared)
         if shared and given.execution.costs is not None:
             reasons.append(f"{_SHARED} with execution: costs")
+        if shared and given.execution.later:
+            reasons.append(f"{_SHARED} with execution: {', '.join(given.execution.later)}")
         if shared and given.overlays.exit_orders:
             reasons.append(f"{_SHARED} with overlays whose orders wait at the broker")
         return reasons
@@ -120,7 +123,7 @@ class CompiledEngine(Engine):
         given = RunInputs(task.params, task.execution, task.overlays)
         first, stop = task.rows(task.bars[0])
         try:
-            if _is_shared(task):
+            if shares_account(task.strategy, len(task.bars) > 1):
                 return _shared_window(task, task.strategy, cache=cache).engine_run(given)
             prepared = PreparedWindow(task.strategy, task.bars[0], first, stop, cache=cache)
             found = prepared.run(given, series=True)
@@ -157,7 +160,8 @@ class CompiledEngine(Engine):
 
         def measure(given: RunInputs) -> Measured:
             check_cheating(prepared.spec, given.execution)
-            self.refuse(self.unsupported_settings(given, len(window.bars) > 1))
+            shared = shares_account(prepared.spec, len(window.bars) > 1)
+            self.refuse(self.unsupported_settings(given, shared))
             try:
                 return prepared.measure(given)
             except StepRaisedError:
@@ -185,14 +189,9 @@ class CompiledEngine(Engine):
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)
-        if _is_shared(task):
+        if shares_account(spec, len(task.bars) > 1):
             return _shared_window(task, spec, window.periods, window.cache)
         return PreparedWindow(spec, bars, *task.rows(bars), window.periods, window.cache, window.grid)
-
-
-def _is_shared(task: BacktestTask) -> bool:
-    """Return whether a task is one for the loop over several symbols, of which there may be one."""
-    return len(task.bars) > 1 or (isinstance(task.strategy, StrategySpec) and task.strategy.cross_sectional)
 
 
 def _shared_window(

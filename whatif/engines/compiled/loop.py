@@ -38,10 +38,12 @@ from whatif.engines.compiled.book import (
     Outcomes,
     Runs,
     begin_bar,
+    begin_interest,
     fill_orders,
     keep_order,
     mark_equity,
     settings_of,
+    settled,
 )
 from whatif.engines.compiled.broker import Costs, Prices, account_value
 from whatif.engines.compiled.calling import ask
@@ -89,11 +91,38 @@ def fill_bar(
     if len(broker.charges) > 0:
         month = view_at(asking.months_at, stop)[i] if broker.charges[TIERS] > 1.0 else 0.0
         begin_bar(broker.tally, month, view_at(volumes_at, stop)[i])
+    if broker.settles:
+        passed = 0.0
+        if broker.rate != 0.0 and i > first:
+            days = view_at(asking.days_at, stop)
+            passed = days[i] - days[i - 1]
+        begin_interest(broker, account, passed)
     limit = used + asking.room
     if asking.max_orders == 0:
-        return fill_orders(i, first, bar, account, orders, broker, book, limit)
-    session_ends = whole_at(asking.session_ends_at, stop)
-    return fill_working(i, first, bar, session_ends, account, orders, broker, book, limit)
+        fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
+    else:
+        session_ends = whole_at(asking.session_ends_at, stop)
+        fits, account, orders = fill_working(
+            i, first, bar, session_ends, account, orders, broker, book, limit
+        )
+    if broker.settles:
+        account = settled(broker, account, bar[3])
+    return fits, account, orders
+
+
+@inlinable_lean
+def next_settlement(i: int, halt: int, broker: Broker, asking: Asking, stop: int) -> int:
+    """Return the row after `i` on which a position changes the cash: of a future the next one.
+
+    Else the first one of another day, `halt` if there is none before.
+    """
+    if broker.costs.margin != 0.0:
+        return min(i + 1, halt)
+    days = view_at(asking.days_at, stop)
+    for j in range(i + 1, halt):
+        if days[j] != days[i]:
+            return j
+    return halt
 
 
 @inlinable_lean
@@ -128,6 +157,27 @@ def next_fill(
 ) -> int:
     """Return the row after `i` on which orders that wait are to be tried next: see `quiet_until`."""
     return i + 1 if asking.max_orders == 0 else quiet_until(i, halt, series, book, waiting)
+
+
+@inlinable_lean
+def next_turn(
+    i: int,
+    stop: int,
+    reach: int,
+    series: tuple[FloatArray, FloatArray, FloatArray],
+    book: Book,
+    size: float,
+    waiting: int,
+    broker: Broker,
+    asking: Asking,
+) -> int:
+    """Return the row after `i` on which the broker may have something to do, if the step does not order."""
+    halt = stop
+    if waiting > 0:
+        halt = next_fill(i, min(stop, i + reach), series, book, waiting, asking)
+    if broker.settles and size != 0.0:
+        halt = next_settlement(i, halt, broker, asking, stop)
+    return halt
 
 
 @inlinable_lean
@@ -183,15 +233,15 @@ def run_bars(
         # what happens on few bars stands outside of the two loops that go over all of them: the step is
         # asked until an order comes of it, and then what the account was worth on those bars is written
         halt = stop
-        if orders.waiting > 0:
+        if orders.waiting > 0 or (broker.settles and account.size != 0.0):
             bar = (opens[i], highs[i], lows[i], closes[i])
             fits, account, orders = fill_bar(i, first, bar, account, orders, broker, book, used, *rest)
             if not fits:
                 note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
                 return
             value = account_value(account.cash, account.size, account.price, closes[i], costs)
-            if orders.waiting > 0:
-                halt = next_fill(i, min(stop, i + reach), (opens, highs, lows), book, orders.waiting, asking)
+            series = (opens, highs, lows)
+            halt = next_turn(i, stop, reach, series, book, account.size, orders.waiting, broker, asking)
         waiting = orders.waiting
         own = note_waiting(book.working, waiting, book.memory) if exits else waiting
         asked = ask(

@@ -95,7 +95,7 @@ def write_paid(executions: FloatArray, fees: FloatArray, values: FloatArray) -> 
     """Write commission and value of executions (6, f), to fees and values of at least that length."""
     for k in range(executions.shape[1]):
         fees[k] = executions[3, k] + executions[4, k]
-        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k])
+        values[k] = abs((executions[0, k] + executions[1, k]) * executions[2, k] * executions[5, k])
 
 
 @inlinable_lean

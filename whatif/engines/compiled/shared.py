@@ -285,8 +285,8 @@ def take_turn(
         k, rest = book.order_symbol[q], book.order_rest[q]
         meet(book, k)
         before = book.size[k]
-        cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, before, book.price[k], rest, at, broker.costs, deal
+        cash, size, price, _, closed, opened, closed_fee, opened_fee, refused = executed(
+            cash, before, book.price[k], 0.0, rest, at, broker.costs, deal
         )
         book.size[k], book.price[k] = size, price
         book.tally[HELD] += (1 if size != 0.0 else 0) - (1 if before != 0.0 else 0)
@@ -302,7 +302,7 @@ def take_turn(
             if fills == limit:
                 return False, cash, queue
             book.symbol[fills] = k
-            write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee)  # type: ignore[arg-type]
+            write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee, 1.0)  # type: ignore[arg-type]
             fills += 1
         if opened != 0.0 and size == opened:
             book.opened[k] = book.cursor[k]
@@ -568,6 +568,7 @@ def run_accounts_python(
             asking.max_orders,
             asking.room,
             asking.months_at,
+            asking.days_at,
         )
         run_account(market, run, at_run, across, count, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == FULL_BOOK:

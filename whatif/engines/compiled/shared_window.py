@@ -14,7 +14,6 @@ from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat
 from whatif.engines.compiled.book import (
     FILLS,
-    MULTIPLIER,
     REJECTED,
     Asking,
     Outcomes,
@@ -258,7 +257,7 @@ class SharedWindow:
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
-        asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0)
+        asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0)
         alive = (arrays, columns, at, places)
         given = self._market, asking, self._across, runs, self.ends
         return SharedCall(given, book, outcomes, self._most, alive)
@@ -387,8 +386,6 @@ class SharedCall:
 def _room(count: int) -> dict[str, Any]:
     """Return the parts of a `SharedBook` for so many executions and orders that wait."""
     executions = np.empty((6, count))
-    # stocks
-    executions[MULTIPLIER] = 1.0
     whole = {
         name: np.empty(count, dtype=np.int64) for name in ("row", "symbol", "order_symbol", "order_made")
     }

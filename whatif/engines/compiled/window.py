@@ -22,6 +22,7 @@ from whatif.domain import (
 from whatif.engines.arrays import (
     GridInputs,
     addresses_of,
+    days_of,
     months_of,
     price_arrays,
     read_only,
@@ -31,7 +32,6 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_flat, check_volume
 from whatif.engines.compiled.book import (
-    MULTIPLIER,
     Asking,
     Book,
     Outcomes,
@@ -177,8 +177,6 @@ class PreparedWindow:
                 tally=np.zeros(TALLY),
                 **order_room(max_orders),
             )
-            # stocks
-            book.executions[MULTIPLIER] = 1.0
             self._workspaces[orders] = Workspace(
                 book,
                 read_only(session_ends(self.bars.slice(0, self.stop if orders else 0))),
@@ -222,6 +220,11 @@ class PreparedWindow:
     def _months(self) -> FloatArray:
         """Calendar month of each bar, counted from 1970-01."""
         return months_of(self.bars.ts[: self.stop])
+
+    @cached_property
+    def _days(self) -> FloatArray:
+        """Calendar day (UTC) of each bar, counted from 1970-01-01."""
+        return days_of(self.bars.ts[: self.stop])
 
     def _check_volume(self, execution: Execution) -> None:
         check_volume(self.bars, self.first, self.stop, execution)
@@ -282,8 +285,9 @@ class PreparedWindow:
         shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
-        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months]
-        series_at, places_at, ends_at, months_at = addresses_of(held)
+        days = self._days if any(given.execution.interest for given in many) else np.empty(0)
+        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months, days]
+        series_at, places_at, ends_at, months_at, days_at = addresses_of(held)
         asking = Asking(
             kernel.address,
             self.spec.lookback,
@@ -293,6 +297,7 @@ class PreparedWindow:
             space.max_orders,
             space.room,
             months_at,
+            days_at,
         )
         return Call(
             self.first,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whatif.domain import BAR_VOLUME, TRADED, inlinable_lean
+from whatif.domain import BAR_VOLUME, DUE, TRADED, inlinable_lean
 from whatif.engines.compiled.book import (
     BAD_ORDER,
     BAD_SIZE,
@@ -21,8 +21,8 @@ from whatif.engines.compiled.book import (
     Book,
     Broker,
     OrderCount,
-    note_traded,
-    write_execution,
+    charged,
+    execute,
 )
 from whatif.engines.compiled.broker import (
     Deal,
@@ -30,7 +30,6 @@ from whatif.engines.compiled.broker import (
     Slippage,
     adds_liquidity,
     cash_after_check,
-    executed,
     fill_price,
     limit_price,
     order_size,
@@ -505,7 +504,8 @@ def fill_working(
             working[k, STATE] = ACTIVE
     if broker.checksubmit:
         rejected += check_cash(working, waiting, account, broker)
-    cash, size, price, opened_row = account
+    if broker.settles:
+        account = charged(account, broker.tally[DUE])
     for k in range(waiting):
         row = working[k]
         if row[STATE] == ENDED:
@@ -524,23 +524,19 @@ def fill_working(
         if not math.isnan(at):
             adds = len(broker.charges) > 0 and is_maker(row, was_triggered, bar)
             deal = Deal(adds, row[REST] != row[SIZE], broker.tally[TRADED], broker.charges)
-            cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-                cash, size, price, row[REST], at, broker.costs, deal
+            account, closed, opened, refused = execute(
+                book, broker, account, row[REST], at, deal, i, first, fills, limit
             )
-            note_traded(broker, closed + opened, at)
             row[REST] -= closed + opened
             if closed != 0.0 or opened != 0.0:
                 if fills == limit:
                     return False, account, orders
-                write_execution(book, fills, i - first, closed, opened, at, closed_fee, opened_fee)
                 fills += 1
                 end_group(working, waiting, k)
-            if opened != 0.0 and size == opened:
-                opened_row = i
             rejected += 1 if refused else 0
             settle_order(working, waiting, k, refused)
         trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
         if trails and row[STATE] == ACTIVE:
             trail_after(row, bar[3])
     waiting = left_over(working, waiting)
-    return True, Account(cash, size, price, opened_row), OrderCount(waiting, False, fills, rejected)
+    return True, account, OrderCount(waiting, False, fills, rejected)

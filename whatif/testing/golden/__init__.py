@@ -5,13 +5,12 @@ They follow what Backtrader 1.9.78.123 does, quirks included. These of them cann
 - a price that is given with a market order and only counts in the check: the only price given is
   that of `order_target_percent`, which is the close that counts anyway;
 - partial fills by volume: no setting of `Execution` fills by volume. An order filled in part still
-  exists: a reversal whose two parts do not add up to its size in floats (`last_bit.REST`);
-- interest and futures: there is no setting for them.
+  exists: a reversal whose two parts do not add up to its size in floats (`last_bit.REST`).
 """
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, last_bit, orders, slippage, waiting
+from whatif.testing.golden import cash, contracts, last_bit, orders, slippage, waiting
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
@@ -33,6 +32,9 @@ GOLDEN: tuple[Golden, ...] = (
     *waiting.TIED,
     *waiting.QUEUE,
     *waiting.AT_CLOSE,
+    *contracts.FUTURES,
+    *contracts.LEVERAGE,
+    *contracts.INTEREST,
 )
 """All of them."""
 

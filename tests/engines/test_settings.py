@@ -1,0 +1,193 @@
+"""Futures, leverage and interest: the same on both brokers, in plain Backtrader, and in a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import backtrader as bt
+import numpy as np
+import pytest
+
+from whatif.domain import Overlays, Periods, account_of
+from whatif.domain.costs import costs_from
+from whatif.domain.execution import Execution
+from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
+from whatif.errors import EngineError
+from whatif.stats import buy_and_hold
+from whatif.strategies import resolve
+from whatif.strategies.intents import BUY, CLOSE, HOLD, TARGET
+from whatif.testing import (
+    Case,
+    bars_of_prices,
+    random_case,
+    random_order_case,
+    script_of,
+    scripted,
+    state_reader,
+    task_differences,
+    with_costs,
+    with_settings,
+    within_whole_units,
+)
+
+from ..testing.witness import Player, played, played_orders, unlike_plain
+
+FLAT = (100.0, 110.0, 90.0, 100.0)
+FUTURE = Execution(cash=100_000.0, margin=200.0, mult=10.0)
+many = pytest.mark.parametrize(
+    "cases", [150, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
+
+
+@many
+@pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
+def test_two_brokers_one_answer(step, cases) -> None:
+    filled = rejected = 0
+    seen: set[str] = set()
+    for seed in range(cases):
+        case = with_settings(random_case(seed), seed)
+        assert task_differences(case.task(step), "backtrader", "compiled") == [], f"seed {seed}"
+        try:
+            run = run_engine(case.task(step), "compiled")
+        except EngineError:
+            continue
+        filled, rejected = filled + len(run.fills), rejected + run.margin_rejected
+        seen |= set(case.execution.later) if len(run.fills) else set()
+    assert seen >= {"margin", "mult", "leverage", "interest", "interest_long"}
+    assert filled > 3 * cases
+    assert rejected > cases / 2
+
+
+@many
+def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
+    filled = 0
+    for seed in range(cases):
+        task = with_settings(random_order_case(seed), seed).task()
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}"
+        try:
+            filled += len(run_engine(task, "compiled").fills)
+        except EngineError:
+            continue
+    assert filled > 5 * cases
+
+
+@pytest.mark.parametrize(
+    ("draw", "play"), [(random_case, played), (random_order_case, played_orders)], ids=["intents", "orders"]
+)
+def test_plain_backtrader_is_the_third_witness(draw, play, engine) -> None:
+    compared = 0
+    for seed in range(60):
+        task = with_settings(draw(seed, max_bars=40), seed).task()
+        try:
+            run = run_engine(task, engine)
+        except EngineError:  # a bracket whose prices rounding has made one
+            continue
+        if within_whole_units(run):
+            assert unlike_plain(run, play(task)) == [], f"seed {seed}"
+            compared += len(run.fills) > 0
+    assert compared > 20
+
+
+def test_costs_are_paid_for_them_too() -> None:
+    filled = 0
+    for seed in range(80):
+        case = with_costs(with_settings(random_case(seed), seed), seed, by_price=False)
+        assert task_differences(case.task(), "backtrader", "compiled") == [], f"seed {seed}"
+        try:
+            filled += len(run_engine(case.task(), "compiled").fills)
+        except EngineError:
+            continue
+    assert filled > 100
+
+
+SIZED = {
+    "margin": (FUTURE, 250.0),  # half of 100,000 is 250 margins of 200
+    "leverage": (Execution(cash=100_000.0, leverage=4.0), 2000.0),  # 500 at 100, four times
+}
+
+
+@pytest.mark.parametrize("key", SIZED)
+def test_percent_of_equity_is_one_of_the_cash_that_units_take(key, engine) -> None:
+    execution, units = SIZED[key]
+    task = Case(bars_of_prices([FLAT] * 4), script_of([(BUY, 1.0)]), execution).task()
+    run = run_engine(replace(task, overlays=Overlays(percent_of_equity=0.5)), engine)
+    assert run.fills.size.tolist() == [units]
+
+
+def test_a_sweep_measures_what_a_run_is_worth() -> None:
+    """In one window, between configurations of a stock: nothing of a contract reaches the next one."""
+    for seed in range(25):
+        case = with_settings(random_case(seed), seed)
+        task = case.task()
+        plain = Execution(cash=case.execution.cash)
+        periods = Periods("bar", np.append(task.bars[0].ts[1:], task.bars[0].ts[-1] + 1), 252.0)
+        window = WindowInputs(task.bars, task.strategy, periods)
+        asked = [RunInputs(execution=each) for each in (case.execution, plain, case.execution)]
+        found = get_engine("compiled").open_for_many(window)(asked)
+        for place, given in enumerate(asked):
+            if not found.good[place]:
+                continue
+            run = run_engine(replace(task, execution=given.execution), "backtrader")
+            account = account_of(run, given.execution, periods)
+            assert found.returns[place].tobytes() == account.returns.tobytes(), seed
+            turnover = float(account.values.sum()) / (account.equity_sum / account.bars)
+            if found.metrics["turnover"][place] == found.metrics["turnover"][place]:
+                assert found.metrics["turnover"][place] == pytest.approx(turnover, rel=1e-12)
+
+
+def test_a_future_trades_what_it_stands_for(engine) -> None:
+    task = Case(bars_of_prices([FLAT] * 4), script_of([(BUY, 2.0), (CLOSE, 0.0)]), FUTURE).task()
+    run = run_engine(task, engine)
+    periods = Periods("bar", task.bars[0].ts[1:], 252.0)
+    # 2 units at 100, ten times
+    assert account_of(run, FUTURE, periods).values.tolist() == [2000.0, 2000.0]
+    assert run.fills.multiplier.tolist() == [10.0, 10.0]
+
+
+def test_buy_and_hold_buys_a_futures_worth_for_the_cash() -> None:
+    rows = [(100.0, 100.0, 100.0, 100.0), (100.0, 130.0, 100.0, 130.0)]
+    given = replace(FUTURE, commission=2.0, commtype="fixed")
+    task = Case(bars_of_prices(rows), script_of([(HOLD, 0.0)]), given).task()
+    run = run_engine(task)
+    held = buy_and_hold(run, task.bars, given, Periods("bar", task.bars[0].ts[1:] + 1, 252.0))
+    # 1,000 units of the price, which are 100 contracts of 10: 30 % less 100 * 2
+    assert held.equity.tolist() == [99_800.0, 129_800.0]
+    charged = replace(FUTURE, costs=costs_from({"per_unit": 2.0}))
+    assert buy_and_hold(run, task.bars, charged, Periods("bar", task.bars[0].ts[1:] + 1, 252.0)).equity[
+        -1
+    ] == pytest.approx(129_800.0)
+
+
+def test_an_ordinary_strategy_has_them_too() -> None:
+    compared = 0
+    for seed in range(40):
+        task = with_settings(random_case(seed), seed).task()
+        ours = run_engine(task, "compiled")
+        if not within_whole_units(ours):
+            continue
+        (bars,) = task.bars
+        script = [(bars.inputs["code"].tolist(), bars.inputs["amount"].tolist())]
+        theirs = run_engine(replace(task, strategy=resolve(Player), params={"scripts": script}), "backtrader")
+        assert ours.equity.tobytes() == theirs.equity.tobytes(), seed
+        compared += len(ours.fills) > 0
+    assert compared > 20
+
+
+def test_an_ordinary_strategy_may_not_change_them() -> None:
+    class Dear(bt.Strategy):
+        def start(self):
+            self.broker.setcommission(0.5)
+
+    with pytest.raises(EngineError, match="changes the commission"):
+        run_engine(BacktestTask([bars_of_prices([FLAT] * 5)], resolve(Dear), {}, FUTURE), "backtrader")
+
+
+def test_an_account_of_several_symbols_runs_on_backtrader() -> None:
+    script = script_of([(TARGET, 2.0)])
+    bars = [script.on(bars_of_prices([FLAT] * 4, symbol=name)) for name in "XY"]
+    task = BacktestTask(bars, scripted, {}, FUTURE)
+    assert run_engine(task).engine == "backtrader"
+    # two margins of 200 each
+    assert run_engine(task).cash[-1] == 100_000.0 - 800.0
+    with pytest.raises(EngineError, match=r"portfolio: shared.* with execution: margin, mult"):
+        run_engine(task, "compiled")
