@@ -91,6 +91,17 @@ def _scheme(execution: Execution) -> dict[str, Any]:
     return {**given, **({"commtype": bt.CommInfoBase.COMM_FIXED, "stocklike": True} if fixed else {})}
 
 
+def _filler(execution: Execution) -> Any:
+    filler = execution.filler
+    if filler is None:
+        return None
+    if filler.name == "fixed_size":
+        return bt.fillers.FixedSize(size=filler.amount)
+    if filler.name == "fixed_bar_perc":
+        return bt.fillers.FixedBarPerc(perc=filler.amount)
+    return bt.fillers.BarPointPerc(minmov=filler.minmov, perc=filler.amount)
+
+
 def _set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
     broker.setcash(execution.cash)
     broker.setcommission(commission=execution.commission, **_scheme(execution))
@@ -104,3 +115,4 @@ def _set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
     broker.set_checksubmit(execution.checksubmit)
     broker.set_coc(execution.coc)
     broker.set_shortcash(execution.shortcash)
+    broker.set_filler(_filler(execution))

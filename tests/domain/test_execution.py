@@ -36,6 +36,10 @@ def test_what_came_later_is_written_down_where_it_is_given() -> None:
     assert given.later == ("margin", "interest")
     assert {**Execution().written, "margin": 10.0, "interest": 0.5} == given.written
     assert Execution.from_written(given.written) == given
+    for filler in ({"fixed_size": 5.0}, {"bar_point_perc": {"minmov": 0.0, "perc": 50.0}}):
+        parts = execution_from_mapping({"filler": filler})
+        assert parts.written == {**Execution().written, "filler": filler}
+        assert Execution.from_written(parts.written) == parts
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,19 @@ def test_what_came_later_is_written_down_where_it_is_given() -> None:
             {"margin": 10, "mult": 5, "costs": {"fraction": 0.1, "minimum": 1, "sell_fraction": 0.1}},
             "costs: fraction, sell_fraction go by units times price, without mult = 5.0: give per_order",
         ),
+        (
+            {"filler": 10},
+            "filler = 10 must be one of fixed_size, fixed_bar_perc, bar_point_perc with its amount",
+        ),
+        ({"filler": {"fixed_sizes": 10}}, "did you mean 'fixed_size'"),
+        ({"filler": {"fixed_size": 0}}, "fixed_size = 0.0 must be above 0 and at most 1e15"),
+        ({"filler": {"fixed_size": "all"}}, "fixed_size = 'all' must be a number"),
+        (
+            {"filler": {"fixed_bar_perc": 101}},
+            "fixed_bar_perc = 101.0 must be above 0 and at most 100 percent",
+        ),
+        ({"filler": {"bar_point_perc": 5}}, "bar_point_perc = 5 must be such as {minmov: 0.01, perc: 50}"),
+        ({"filler": {"bar_point_perc": {"minmov": -1}}}, "minmov = -1.0 must be a price's smallest move"),
         ({"automargin": True}, "which makes money of nothing: give margin"),
         ({"stocklike": True}, "a unit is that of a future where margin is given"),
         ({"multiplier": 5}, "it is called 'mult' here"),

@@ -12,6 +12,7 @@ import pytest
 import whatif
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
+from whatif.domain.fillers import Filler
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import Param, close, hold, resolve, strategy, target
@@ -56,6 +57,10 @@ CASES = {
     "margin": ({"cash": 8.0, "margin": 4.0}, IN_AND_OUT),
     "mult": ({"cash": 8.0, "margin": 4.0, "mult": 3.0}, IN_AND_OUT),
     "leverage": ({"cash": 11.0, "leverage": 2.0}, IN_AND_OUT),
+    "filler": (
+        {"filler": Filler("fixed_size", 1.5)},
+        [(1.5, 11.0, 0.0), (0.5, 12.0, 0.0), (-1.5, 13.0, 0.0), (-0.5, 14.0, 0.0)],
+    ),
     "costs": (
         {"costs": costs_from({"minimum": 3.0, "fraction": 0.25, "maximum": 6.0})},
         [(2.0, 11.0, 5.5), (-2.0, 13.0, 6.0)],

@@ -1,4 +1,4 @@
-"""Futures, leverage and interest: the same on both brokers, in plain Backtrader, and in a sweep."""
+"""Futures, leverage, interest and fillers: the same on both brokers, in plain Backtrader, and in a sweep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import backtrader as bt
 import numpy as np
 import pytest
 
-from whatif.domain import Overlays, Periods, account_of
+from whatif.domain import LATER_SETTINGS, Filler, Overlays, Periods, account_of
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
@@ -53,7 +53,7 @@ def test_two_brokers_one_answer(step, cases) -> None:
             continue
         filled, rejected = filled + len(run.fills), rejected + run.margin_rejected
         seen |= set(case.execution.later) if len(run.fills) else set()
-    assert seen >= {"margin", "mult", "leverage", "interest", "interest_long"}
+    assert seen >= set(LATER_SETTINGS)
     assert filled > 3 * cases
     assert rejected > cases / 2
 
@@ -180,6 +180,46 @@ def test_an_ordinary_strategy_may_not_change_them() -> None:
 
     with pytest.raises(EngineError, match="changes the commission"):
         run_engine(BacktestTask([bars_of_prices([FLAT] * 5)], resolve(Dear), {}, FUTURE), "backtrader")
+
+
+@pytest.mark.parametrize(
+    "filler",
+    [Filler("fixed_size", 4.0), Filler("fixed_bar_perc", 50.0), Filler("bar_point_perc", 50.0, 20.0)],
+)
+def test_a_bar_whose_volume_is_missing_fills_nothing(filler, engine) -> None:
+    bars = replace(bars_of_prices([FLAT] * 4), volume=np.array([1.0, np.nan, 8.0, 8.0]))
+    case = Case(bars, script_of([(BUY, 2.0)]), Execution(filler=filler))
+    assert run_engine(case.task(), engine).fills.row[0] > 1
+
+
+def test_a_minimum_is_paid_by_the_first_part(engine) -> None:
+    costs = costs_from({"per_order": 1.0, "per_unit": 0.5, "minimum": 8.0})
+    given = Execution(filler=Filler("fixed_size", 4.0), costs=costs)
+    run = run_engine(Case(bars_of_prices([FLAT] * 4), script_of([(BUY, 10.0)]), given).task(), engine)
+    # 1 + 4 * 0.5 is less than 8; then 4 * 0.5, and 2 * 0.5
+    assert run.fills.commission.tolist() == [8.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize("volume", [0.0, np.nan])
+def test_a_filler_is_refused_where_there_is_no_volume(volume, engine) -> None:
+    bars = replace(bars_of_prices([FLAT] * 4), volume=np.full(4, volume))
+    case = Case(bars, script_of([(BUY, 2.0)]), Execution(filler=Filler("fixed_size", 4.0)))
+    with pytest.raises(EngineError, match=r"X: execution: filler = \{'fixed_size': 4.0\}.*leave filler out"):
+        run_engine(case.task(), engine)
+    measure = get_engine("compiled").open_for_many(
+        WindowInputs([case.task().bars[0]], scripted, Periods("bar", bars.ts[1:], 252.0))
+    )
+    assert not measure([RunInputs(execution=case.execution)]).good.any()
+
+
+def test_orders_that_wait_in_parts_have_room(engine) -> None:
+    """Twelve units ordered on each of twenty bars, of which each bar fills one of each order."""
+    case = Case(
+        bars_of_prices([FLAT] * 40),
+        script_of([(BUY, 12.0)] * 20),
+        Execution(cash=1e6, filler=Filler("fixed_size", 1.0)),
+    )
+    assert len(run_engine(case.task(), engine).fills) == 12 * 20
 
 
 def test_an_account_of_several_symbols_runs_on_backtrader() -> None:

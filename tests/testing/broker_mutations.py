@@ -174,6 +174,16 @@ _CONTRACTS = (
 
 _SETTLED = (
     (
+        "volumes are those of the bar before",
+        "tally[BAR_VOLUME], tally[BAR_SPAN] = volume, span",
+        "tally[BAR_VOLUME], tally[BAR_SPAN] = tally[BAR_VOLUME], span",
+    ),
+    (
+        "an order at the market is filled whole",
+        "        if broker.parts.kind != 0.0:\n            units",
+        "        if broker.parts.kind < 0.0:\n            units",
+    ),
+    (
         "interest of a day is one of the value",
         "due = days * broker.rate * abs(account.size)",
         "due = broker.rate * abs(account.size)",
@@ -193,6 +203,46 @@ _SETTLED = (
     ),
     ("a future is settled once", "        broker.tally[BASE] = close\n", ""),
     ("fills of a future have no multiplier", "        mult = broker.costs.mult\n", "        mult = 1.0\n"),
+)
+
+_PARTS = (
+    ("a part is as large as it likes", "most = min(volume, parts.amount)", "most = parts.amount"),
+    ("a part is the whole volume", "most = min(volume, parts.amount)", "most = volume"),
+    (
+        "a share is not rounded down",
+        "most = whole_units(100.0, volume * parts.amount)",
+        "most = volume * parts.amount / 100.0",
+    ),
+    (
+        "a share is rounded before it is taken",
+        "whole_units(100.0, volume * parts.amount)",
+        "whole_units(100.0, volume) * parts.amount",
+    ),
+    (
+        "a bar has a price less",
+        "whole_units(parts.minmov, span + parts.minmov)",
+        "whole_units(parts.minmov, span)",
+    ),
+    (
+        "a smallest move is none",
+        "shares = whole_units(parts.minmov, span + parts.minmov) if",
+        "shares = 1.0 if",
+    ),
+    ("a part is larger than what is left", "units = min(most, abs(rest))", "units = most"),
+    ("parts are bought always", "return units if order > 0.0 else -units", "return units"),
+)
+
+_PARTS_OF_ORDERS = (
+    (
+        "what fills at a noted close has this bar's volume",
+        "tally[LAST_VOLUME], tally[LAST_SPAN], broker.parts",
+        "tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts",
+    ),
+    (
+        "orders that wait are filled whole",
+        "units = part_of_working(row, broker) if broker.parts.kind != 0.0 else row[REST]",
+        "units = row[REST]",
+    ),
 )
 
 _TURNS = (
@@ -526,7 +576,8 @@ _SEVERAL_SYMBOLS = (
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in (*_ON_A_BAR, *_SETTLED)),
-    *(Mutation(name, _BROKER, old, new) for name, old, new in _CONTRACTS),
+    *(Mutation(name, _BROKER, old, new) for name, old, new in (*_CONTRACTS, *_PARTS)),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in _PARTS_OF_ORDERS),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _TURNS),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),

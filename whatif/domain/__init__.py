@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Joined, Place, bar_ends
     from whatif.domain.charges import (
         ACCRUED,
+        BAR_SPAN,
         BAR_VOLUME,
         BASE,
         DUE,
+        LAST_SPAN,
+        LAST_VOLUME,
         MONTH,
         TALLY,
         TIERS,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from whatif.domain.costs import Costs, costs_from
     from whatif.domain.execution import LATER_SETTINGS, Execution, execution_from_mapping
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
+    from whatif.domain.fillers import FILLERS, Filler, filler_from
     from whatif.domain.fills import Fills, positions, write_trips
     from whatif.domain.frames import (
         BacktestResult,
@@ -101,8 +105,8 @@ else:
         {
             "bars": "Bars HERE Joined PRICE_FIELDS Place bar_ends",
             "charges": (
-                "ACCRUED BAR_VOLUME BASE DUE MONTH TALLY TIERS TRADED charges_of order_charge part_charge "
-                "price_distance traded_by"
+                "ACCRUED BAR_SPAN BAR_VOLUME BASE DUE LAST_SPAN LAST_VOLUME MONTH TALLY TIERS TRADED "
+                "charges_of order_charge part_charge price_distance traded_by"
             ),
             "cost_presets": "PRESETS",
             "costs": "Costs costs_from",
@@ -110,6 +114,7 @@ else:
             "memory": "room_at view_at whole_at",
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "execution": "Execution LATER_SETTINGS execution_from_mapping",
+            "fillers": "FILLERS Filler filler_from",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),

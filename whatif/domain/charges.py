@@ -24,9 +24,10 @@ are, at least one, and from `HEAD` on each tier's numbers."""
 
 TIER_START, TIER_UNIT, TIER_MAKER, TIER_TAKER, TIER_WIDTH = range(5)
 
-MONTH, TRADED, BAR_VOLUME, BASE, DUE, ACCRUED, TALLY = range(7)
-"""Numbers of a tally: calendar month of the bar, what has been traded in it, and the bar's volume; the price
-that a future was settled at last; the interest of this bar, and what there was since the last closing."""
+MONTH, TRADED, BAR_VOLUME, BAR_SPAN, LAST_VOLUME, LAST_SPAN, BASE, DUE, ACCRUED, TALLY = range(10)
+"""Numbers of a tally: calendar month of the bar, what has been traded in it, and the bar's volume and high
+less low, and those of the bar before it; the price that a future was settled at last; the interest of this
+bar, and what there was since the last closing."""
 
 
 @lru_cache(maxsize=256)

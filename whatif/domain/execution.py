@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from whatif.domain.costs import Costs, costs_from
+from whatif.domain.fillers import Filler, filler_from
 from whatif.errors import EngineError, nearest
 
 
@@ -50,6 +51,8 @@ class Execution:
         Fraction of a short position's entry value that a year of 365 days costs.
     interest_long : bool
         Whether long positions pay it too.
+    filler : Filler, optional
+        How much of an order a bar fills at most.
     """
 
     cash: float = 10_000.0
@@ -71,6 +74,7 @@ class Execution:
     leverage: float = 1.0
     interest: float = 0.0
     interest_long: bool = False
+    filler: Filler | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no broker could work with.
@@ -105,9 +109,10 @@ class Execution:
     @property
     def written(self) -> dict[str, Any]:
         """Settings as a mapping of what JSON holds, without those that there are none of."""
-        left_out = {"costs", *LATER_SETTINGS}.difference(self.later)
+        left_out = {*_OBJECTS, *LATER_SETTINGS}.difference(self.later)
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
-        return own if self.costs is None else {**own, "costs": self.costs.written}
+        objects = {name: getattr(self, name) for name in _OBJECTS}
+        return own | {name: value.written for name, value in objects.items() if value is not None}
 
     @property
     def later(self) -> tuple[str, ...]:
@@ -123,8 +128,8 @@ class Execution:
     @classmethod
     def from_written(cls, given: Mapping[str, Any]) -> Execution:
         """Return the settings that `written` gave."""
-        costs = given.get("costs")
-        return cls(**{**given, "costs": None if costs is None else costs_from(costs)})
+        objects = {name: make(given[name]) for name, make in _OBJECTS.items() if name in given}
+        return cls(**{**given, **objects})
 
 
 def _check_costs(execution: Execution, costs: Costs) -> None:
@@ -177,7 +182,10 @@ def _check_contract(execution: Execution) -> None:
 
 COMMTYPES = ("perc", "fixed")
 
-LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long")
+_OBJECTS: Mapping[str, Callable[[object], Any]] = {"costs": costs_from, "filler": filler_from}
+"""Settings that are objects of their own, and what makes each of its keys."""
+
+LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long", "filler")
 """Settings that the first results had none of: written down where they are not at their default."""
 
 
@@ -219,7 +227,8 @@ def execution_from_mapping(
     Parameters
     ----------
     given : mapping of str to bool, int, float or str
-        Keys are the attributes of `Execution`; of `costs` the value is what `costs_from` takes.
+        Keys are the attributes of `Execution`; of `costs` and `filler` the value is what `costs_from` and
+        `filler_from` take.
     named : mapping of str to mapping
         Costs by the name that a study has for them.
 
@@ -233,7 +242,10 @@ def execution_from_mapping(
     for name, value in given.items():
         if name not in kinds:
             raise EngineError(f"execution: {name!r} (= {value!r}) is unknown; {_remedy(str(name), kinds)}")
-        typed[name] = costs_from(value, named) if name == "costs" else _typed(name, value, kinds[name])
+        if name == "costs":
+            typed[name] = costs_from(value, named)
+        else:
+            typed[name] = _OBJECTS[name](value) if name in _OBJECTS else _typed(name, value, kinds[name])
     return Execution(**typed)
 
 
@@ -247,7 +259,7 @@ _ELSEWHERE = {
     "automargin": _MARGIN,
     "stocklike": _KIND,
     **dict.fromkeys(("size", "stake", "sizer", "position_size"), _SIZE),
-    **dict.fromkeys(("filler", "fundmode"), "Backtrader's key of this name is not there"),
+    **dict.fromkeys(("fundmode",), "Backtrader's key of this name is not there"),
 }
 """What other tools' words stand for, where there is no key of that meaning."""
 
@@ -258,6 +270,7 @@ _CALLED = {
     **dict.fromkeys(("slip_fixed",), "slippage_fixed"),
     **dict.fromkeys(("multiplier", "contract_size", "point_value"), "mult"),
     "initial_margin": "margin",
+    **dict.fromkeys(("volume_limit", "max_volume_share"), "filler"),
     "cheat_on_close": "coc",
     "cheat_on_open": "coo",
 }

@@ -104,15 +104,23 @@ def _check(name: str, ts: IntArray, session: IntArray, close_us: IntArray, overl
 
 
 def check_volume(bars: Bars, first: int, stop: int, execution: Execution) -> None:
-    """Refuse an impact on prices where no bar of a window has a volume: nothing could be traded.
+    """Refuse an impact on prices, or a filler, where no bar of a window has a volume to trade by.
 
     Raises
     ------
     EngineError
         Naming the symbol, and what to leave out.
     """
-    costs = execution.costs
-    if costs is not None and costs.impact and not (bars.volume[first:stop] > 0.0).any():
+    costs, filler = execution.costs, execution.filler
+    by_volume = filler is not None or (costs is not None and costs.impact)
+    if not by_volume or (bars.volume[first:stop] > 0.0).any():
+        return
+    if filler is not None:
+        raise EngineError(
+            f"{bars.symbol}: execution: filler = {filler.written} fills by volume, and no bar of the window "
+            "has one: leave filler out, or give bars with their volume"
+        )
+    if costs is not None:
         raise EngineError(
             f"{bars.symbol}: costs: impact = {costs.impact!r} is reckoned by volume, and no bar of the "
             "window has one: leave impact out, or give bars with their volume"

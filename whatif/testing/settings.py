@@ -1,4 +1,4 @@
-"""Random settings of Backtrader's broker beyond those that every case has: contracts and interest."""
+"""Random settings of Backtrader's broker beyond those that every case has: contracts, interest, fillers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from whatif.domain import Bars, Execution
+from whatif.domain import FILLERS, Bars, Execution, Filler
 from whatif.testing.markets import DAY_US
 
 _C = TypeVar("_C")
@@ -23,7 +23,13 @@ def with_settings(case: _C, seed: int) -> _C:
     price = float(bars.open[0])
     if rng.random() < 0.5:
         bars = _with_weekends(bars)
-    execution = replace(execution, **_contract(rng, price, execution))
+    drawn = _contract(rng, price, execution) if rng.random() < 0.7 else {}
+    execution = replace(execution, **drawn)
+    if rng.random() < 0.5:
+        execution = replace(execution, filler=_filler(rng, price))
+        volume = np.round(rng.exponential(30.0, len(bars)), 2) * (rng.random(len(bars)) < 0.8)
+        volume[0] = 1.0
+        bars = replace(bars, volume=volume)
     return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
 
 
@@ -42,6 +48,15 @@ def _contract(rng: np.random.Generator, price: float, execution: Execution) -> d
         if execution.commtype == "perc" and mult != 1.0 and execution.commission:
             drawn |= {"commission": execution.commission * price, "commtype": "fixed"}
     return drawn
+
+
+def _filler(rng: np.random.Generator, price: float) -> Filler:
+    kind = str(rng.choice(FILLERS))
+    if kind == "fixed_size":
+        return Filler(kind, float(rng.choice([1.0, 7.5, 100.0])))
+    perc = float(rng.choice([100.0, 33.3, 5.0]))
+    minmov = float(price * rng.choice([0.0, 0.01, 0.0007])) if kind == "bar_point_perc" else 0.0
+    return Filler(kind, perc, minmov)
 
 
 def _with_weekends(bars: Bars) -> Bars:

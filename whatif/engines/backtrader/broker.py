@@ -8,7 +8,7 @@ from typing import Any
 
 import backtrader as bt
 
-from whatif.domain import Execution, charges_of, part_charge, price_distance, traded_by
+from whatif.domain import Execution, Filler, charges_of, part_charge, price_distance, traded_by
 from whatif.errors import EngineError
 
 _ACCOUNT = "an account that a strategy changes no longer says what the strategy is worth"
@@ -45,6 +45,25 @@ def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
     broker.start()
 
 
+_FILLERS: Mapping[str, Callable[[Filler], Any]] = {
+    "fixed_size": lambda filler: bt.fillers.FixedSize(size=filler.amount),
+    "fixed_bar_perc": lambda filler: bt.fillers.FixedBarPerc(perc=filler.amount),
+    "bar_point_perc": lambda filler: bt.fillers.BarPointPerc(minmov=filler.minmov, perc=filler.amount),
+}
+
+
+class BarFiller:
+    """One of Backtrader's fillers, for which a bar whose volume is missing has none."""
+
+    def __init__(self, filler: Filler) -> None:
+        self._own = _FILLERS[filler.name](filler)
+
+    def __call__(self, order: bt.Order, price: float, ago: int) -> float:
+        """Return the units of an order that a bar fills."""
+        units: float = self._own(order, price, ago)
+        return units if units > 0.0 else 0.0
+
+
 def settings(execution: Execution) -> dict[str, Any]:
     """Return what Backtrader's broker is made with."""
     return {
@@ -53,6 +72,7 @@ def settings(execution: Execution) -> dict[str, Any]:
         "shortcash": execution.shortcash,
         "coc": execution.coc,
         "coo": execution.coo,
+        "filler": None if execution.filler is None else BarFiller(execution.filler),
     }
 
 

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from whatif.domain import (
     ACCRUED,
+    BAR_SPAN,
     BAR_VOLUME,
     BASE,
     DUE,
+    LAST_SPAN,
+    LAST_VOLUME,
     MONTH,
     TRADED,
     inlinable,
@@ -22,12 +25,14 @@ from whatif.domain import (
 from whatif.engines.compiled.broker import (
     Costs,
     Deal,
+    Parts,
     Prices,
     Slippage,
     account_value,
     cash_after_check,
     executed,
     fill_price,
+    part_of,
     settlement,
     slippage_on,
 )
@@ -96,7 +101,7 @@ class Broker(NamedTuple):
     `charges` is what `whatif.domain.charges_of` gives, empty without `whatif.domain.Costs`; `tally` (TALLY,)
     what they are reckoned by, written to. `settles` says that a position may change the cash without an
     order: it is a future's, or pays interest, `rate` of its entry value a day, a long one if that
-    `charges_longs`.
+    `charges_longs`. `parts` says how much of an order a bar fills.
     """
 
     cash: float
@@ -109,6 +114,7 @@ class Broker(NamedTuple):
     settles: bool
     rate: float
     charges_longs: bool
+    parts: Parts
 
 
 class Runs(NamedTuple):
@@ -201,7 +207,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 28
+SETTINGS = 31
 """Numbers that say what broker and overlays do."""
 
 
@@ -267,6 +273,7 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
     broker = Broker(
         float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
         costs.margin != 0.0 or rate != 0.0, rate, float(row[27]) != 0.0,
+        Parts(float(row[28]), float(row[29]), float(row[30])),
     )  # fmt: skip
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
@@ -315,11 +322,12 @@ def is_intent(code: int, amount: float) -> bool:
 
 
 @inlinable_lean
-def begin_bar(tally: FloatArray, month: float, volume: float) -> None:
-    """Write a bar's month and volume to a tally; in a new month nothing has been traded yet."""
+def begin_bar(tally: FloatArray, month: float, volume: float, span: float) -> None:
+    """Write a bar's month, volume and span to a tally; in a new month nothing has been traded yet."""
     if month > tally[MONTH]:
         tally[MONTH], tally[TRADED] = month, 0.0
-    tally[BAR_VOLUME] = volume
+    tally[LAST_VOLUME], tally[LAST_SPAN] = tally[BAR_VOLUME], tally[BAR_SPAN]
+    tally[BAR_VOLUME], tally[BAR_SPAN] = volume, span
 
 
 @inlinable_lean
@@ -475,15 +483,17 @@ def fill_orders(
             keep_order(book, kept, order, rest, book.order_close[k])
             kept += 1
             continue
-        deal = Deal(False, rest != order, tally[TRADED], charges)
+        deal, units = Deal(False, rest != order, tally[TRADED], charges), rest
+        if broker.parts.kind != 0.0:
+            units = part_of(order, rest, tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts)
         account, closed, opened, refused = execute(
-            book, broker, account, rest, at, deal, i, first, fills, limit
+            book, broker, account, units, at, deal, i, first, fills, limit
         )
         rest -= closed + opened
         if refused:
             rejected += 1
         elif rest != 0.0:
-            # the parts of a reversal need not add up to its size; the order lives on
+            # filled in part; or the parts of a reversal, which need not add up to its size
             keep_order(book, kept, order, rest, book.order_close[k])
             kept += 1
         if closed != 0.0 or opened != 0.0:

@@ -46,6 +46,18 @@ class Costs(NamedTuple):
     leverage: float
 
 
+class Parts(NamedTuple):
+    """How much of an order a bar fills: `whatif.domain.Filler.numbers`, the first 0 for all of it."""
+
+    kind: float
+    amount: float
+    minmov: float
+
+
+FIXED_SIZE, FIXED_BAR_PERC = 1.0, 2.0
+"""Kinds of `Parts`; every other one is `bar_point_perc`."""
+
+
 class Deal(NamedTuple):
     """What an execution is charged by, where there are `whatif.domain.Costs`.
 
@@ -350,6 +362,25 @@ def affordable(price: float, money: float, costs: Costs) -> float:
     if costs.margin != 0.0:
         return whole_units(costs.margin, money)
     return float(np.floor(costs.leverage * whole_units(price, money)))
+
+
+@inlinable
+def part_of(order: float, rest: float, volume: float, span: float, parts: Parts) -> float:
+    """Return the signed units that a bar fills of the `rest` of an order: `backtrader.fillers`.
+
+    Its volume is that of the bar, `span` its high less its low.
+    """
+    if not volume > 0.0:
+        return 0.0
+    if parts.kind == FIXED_SIZE:
+        most = min(volume, parts.amount)
+    elif parts.kind == FIXED_BAR_PERC:
+        most = whole_units(100.0, volume * parts.amount)
+    else:
+        shares = whole_units(parts.minmov, span + parts.minmov) if parts.minmov != 0.0 else 1.0
+        most = whole_units(100.0, volume / shares * parts.amount)
+    units = min(most, abs(rest))
+    return units if order > 0.0 else -units
 
 
 @inlinable

@@ -88,9 +88,10 @@ def fill_bar(
     stop: int,
 ) -> tuple[bool, Account, OrderCount]:
     """Fill what fills on row `i`: `fill_orders`, or `fill_working` of a step that answers with orders."""
-    if len(broker.charges) > 0:
-        month = view_at(asking.months_at, stop)[i] if broker.charges[TIERS] > 1.0 else 0.0
-        begin_bar(broker.tally, month, view_at(volumes_at, stop)[i])
+    if len(broker.charges) > 0 or broker.parts.kind != 0.0:
+        has_tiers = len(broker.charges) > 0 and broker.charges[TIERS] > 1.0
+        month = view_at(asking.months_at, stop)[i] if has_tiers else 0.0
+        begin_bar(broker.tally, month, view_at(volumes_at, stop)[i], bar[1] - bar[2])
     if broker.settles:
         passed = 0.0
         if broker.rate != 0.0 and i > first:

@@ -54,7 +54,7 @@ SHARED_ROOM = 16_384
 
 FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
 """Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
-parts at most), and of one that answers with orders."""
+parts at most), and of one that answers with orders or whose orders a filler fills in parts."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,19 @@ class PreparedWindow:
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         self._per_year = 1.0 if periods is None else periods.per_year
-        self._workspaces: dict[bool, Workspace] = {}
+        self._workspaces: dict[tuple[bool, bool], Workspace] = {}
         self._flat: set[tuple[int | None, int]] = set()
 
-    def _workspace(self, orders: bool) -> Workspace:
-        """Return the room for runs whose step or overlays write orders to the desk, or for others."""
-        if orders not in self._workspaces:
+    def _workspace(self, kernel: Kernel, many: Sequence[RunInputs]) -> Workspace:
+        """Return the room for runs whose step or overlays write orders to the desk, or for others.
+
+        A filler fills an order on many bars.
+        """
+        orders, parts = kernel.orders, any(given.execution.filler for given in many)
+        if (orders, parts) not in self._workspaces:
             count = self.stop - self.first
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
-            room = count * (ORDER_FILLS_A_BAR if orders else FILLS_A_BAR)
+            room = count * (ORDER_FILLS_A_BAR if orders or parts else FILLS_A_BAR)
             book = Book(
                 row=np.empty(room + SHARED_ROOM, dtype=np.int64),
                 executions=np.empty((6, room + SHARED_ROOM)),
@@ -177,14 +181,14 @@ class PreparedWindow:
                 tally=np.zeros(TALLY),
                 **order_room(max_orders),
             )
-            self._workspaces[orders] = Workspace(
+            self._workspaces[orders, parts] = Workspace(
                 book,
                 read_only(session_ends(self.bars.slice(0, self.stop if orders else 0))),
                 max_orders,
                 room,
                 RunsMeasure(room, len(self.ends), self._per_year),
             )
-        return self._workspaces[orders]
+        return self._workspaces[orders, parts]
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -264,7 +268,7 @@ class PreparedWindow:
             If the step cannot be compiled.
         """
         bars, count = self.stop - self.first, len(many)
-        space = self._workspace(kernel.orders)
+        space = self._workspace(kernel, many)
         runs = Runs(
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
@@ -373,7 +377,7 @@ class PreparedWindow:
         """Run configurations by one call, and write what comes of them to their places."""
         with uncompiled(self.spec):
             call = self.call(kernel, many, addresses)
-        measure = self._workspace(kernel.orders).measure
+        measure = self._workspace(kernel, many).measure
         found.put(np.array(places), measure_call(self.spec, call, measure, many, self.stop - self.first))
 
 

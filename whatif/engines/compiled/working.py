@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whatif.domain import BAR_VOLUME, DUE, TRADED, inlinable_lean
+from whatif.domain import (
+    BAR_SPAN,
+    BAR_VOLUME,
+    DUE,
+    LAST_SPAN,
+    LAST_VOLUME,
+    TRADED,
+    inlinable_lean,
+)
 from whatif.engines.compiled.book import (
     BAD_ORDER,
     BAD_SIZE,
@@ -33,6 +41,7 @@ from whatif.engines.compiled.broker import (
     fill_price,
     limit_price,
     order_size,
+    part_of,
     slippage_on,
     stop_limit_price,
     stop_price,
@@ -417,6 +426,15 @@ def is_maker(row: FloatArray, was_triggered: bool, bar: Prices) -> bool:
 
 
 @inlinable_lean
+def part_of_working(row: FloatArray, broker: Broker) -> float:
+    """Return the signed units that a bar fills of an order; at a noted close, those of the bar before."""
+    tally = broker.tally
+    if int(row[KIND]) == AT_CLOSE and row[NOTED] != 0.0:
+        return part_of(row[SIZE], row[REST], tally[LAST_VOLUME], tally[LAST_SPAN], broker.parts)
+    return part_of(row[SIZE], row[REST], tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts)
+
+
+@inlinable_lean
 def settle_order(working: FloatArray, waiting: int, k: int, refused: bool) -> None:
     """Note what an execution left of an order: its bracket wakes or ends with it, or it lives on."""
     row = working[k]
@@ -524,8 +542,9 @@ def fill_working(
         if not math.isnan(at):
             adds = len(broker.charges) > 0 and is_maker(row, was_triggered, bar)
             deal = Deal(adds, row[REST] != row[SIZE], broker.tally[TRADED], broker.charges)
+            units = part_of_working(row, broker) if broker.parts.kind != 0.0 else row[REST]
             account, closed, opened, refused = execute(
-                book, broker, account, row[REST], at, deal, i, first, fills, limit
+                book, broker, account, units, at, deal, i, first, fills, limit
             )
             row[REST] -= closed + opened
             if closed != 0.0 or opened != 0.0:

@@ -1,16 +1,14 @@
 """Golden cases worked by hand: small bars, a script of intents, and every number that must come out.
 
-They follow what Backtrader 1.9.78.123 does, quirks included. These of them cannot be met and have no case:
+They follow what Backtrader 1.9.78.123 does, quirks included. This of them cannot be met and has no case:
 
 - a price that is given with a market order and only counts in the check: the only price given is
-  that of `order_target_percent`, which is the close that counts anyway;
-- partial fills by volume: no setting of `Execution` fills by volume. An order filled in part still
-  exists: a reversal whose two parts do not add up to its size in floats (`last_bit.REST`).
+  that of `order_target_percent`, which is the close that counts anyway.
 """
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, contracts, last_bit, orders, slippage, waiting
+from whatif.testing.golden import cash, contracts, last_bit, orders, parts, slippage, waiting
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
@@ -35,6 +33,8 @@ GOLDEN: tuple[Golden, ...] = (
     *contracts.FUTURES,
     *contracts.LEVERAGE,
     *contracts.INTEREST,
+    *parts.SIZES,
+    *parts.WAITING,
 )
 """All of them."""
 

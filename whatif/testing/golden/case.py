@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,6 +60,8 @@ class Golden:
         The same for a second symbol on the same account, if there is one.
     session_bars : int
         Bars of one session.
+    volumes : tuple of float
+        Of the first symbol's bars; 100 each if there are none.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Golden:
     other_prices: tuple[Prices, ...] = ()
     other_intents: Intents = field(default_factory=dict)
     session_bars: int = 390
+    volumes: tuple[float, ...] = ()
 
     @property
     def shares_account(self) -> bool:
@@ -90,6 +93,8 @@ class Golden:
             _market(symbol, prices[k], intents, are_orders, self.session_bars)
             for k, (symbol, intents) in enumerate(zip("XY", asked, strict=False))
         ]
+        if self.volumes:
+            markets[0] = replace(markets[0], volume=np.array(self.volumes, dtype=np.float64))
         return BacktestTask(markets, order_reader if are_orders else scripted, {}, self.execution)
 
 
