@@ -92,6 +92,8 @@ def test_what_came_later_is_written_down_where_it_is_given() -> None:
         ),
         ({"filler": {"bar_point_perc": 5}}, "bar_point_perc = 5 must be such as {minmov: 0.01, perc: 50}"),
         ({"filler": {"bar_point_perc": {"minmov": -1}}}, "minmov = -1.0 must be a price's smallest move"),
+        ({"semantics": "fixed"}, "semantics = 'fixed' is unknown; valid: backtrader-1.9.78.123, corrected"),
+        ({"semantics": "correct"}, "did you mean 'corrected'"),
         ({"automargin": True}, "which makes money of nothing: give margin"),
         ({"stocklike": True}, "a unit is that of a future where margin is given"),
         ({"multiplier": 5}, "it is called 'mult' here"),

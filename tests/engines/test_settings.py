@@ -1,4 +1,4 @@
-"""Futures, leverage, interest and fillers: the same on both brokers, in plain Backtrader, and in a sweep."""
+"""Futures, leverage, interest, fillers and more: both brokers' answer, plain Backtrader's, and a sweep's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import backtrader as bt
 import numpy as np
 import pytest
 
-from whatif.domain import LATER_SETTINGS, Filler, Overlays, Periods, account_of
+from whatif.domain import SEMANTICS, SPECIAL_SETTINGS, Filler, Overlays, Periods, account_of
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
-from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
+from whatif.engines import BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.stats import buy_and_hold
-from whatif.strategies import resolve
-from whatif.strategies.intents import BUY, CLOSE, HOLD, TARGET
+from whatif.strategies import bracket, buy, hold, oco, resolve, strategy, target
+from whatif.strategies.intents import BUY, CLOSE, HOLD, SELL, TARGET
 from whatif.testing import (
     Case,
     bars_of_prices,
@@ -52,8 +52,8 @@ def test_two_brokers_one_answer(step, cases) -> None:
         except EngineError:
             continue
         filled, rejected = filled + len(run.fills), rejected + run.margin_rejected
-        seen |= set(case.execution.later) if len(run.fills) else set()
-    assert seen >= set(LATER_SETTINGS)
+        seen |= set(case.execution.special) if len(run.fills) else set()
+    assert seen == set(SPECIAL_SETTINGS)
     assert filled > 3 * cases
     assert rejected > cases / 2
 
@@ -77,7 +77,8 @@ def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
 def test_plain_backtrader_is_the_third_witness(draw, play, engine) -> None:
     compared = 0
     for seed in range(60):
-        task = with_settings(draw(seed, max_bars=40), seed).task()
+        case = with_settings(draw(seed, max_bars=40), seed)
+        task = replace(case, execution=replace(case.execution, semantics=SEMANTICS)).task()
         try:
             run = run_engine(task, engine)
         except EngineError:  # a bracket whose prices rounding has made one
@@ -220,6 +221,41 @@ def test_orders_that_wait_in_parts_have_room(engine) -> None:
         Execution(cash=1e6, filler=Filler("fixed_size", 1.0)),
     )
     assert len(run_engine(case.task(), engine).fills) == 12 * 20
+
+
+@strategy(lookback=0)
+def tied(i, x, p, s):
+    """Tie an order to a bracket; the first fills, and what waits then is asked for."""
+    if i == 0:
+        return oco(buy(1.0, limit=99.0), bracket(1.0, limit=90.0, stop=80.0, target=200.0))
+    return target(float(s.pending)) if i == 3 else hold()
+
+
+@pytest.mark.parametrize(("semantics", "waiting"), [(SEMANTICS, 2.0), ("corrected", 0.0)])
+def test_what_a_group_ends_takes_its_brackets_exits_along(semantics, waiting, engine) -> None:
+    bars = bars_of_prices([(100.0, 100.0, 98.0, 100.0)] * 6)
+    run = run_engine(BacktestTask([bars], tied, {}, Execution(semantics=semantics)), engine)
+    # one unit is held from bar 1 on
+    assert run.position[0, -1] == waiting
+
+
+@pytest.mark.parametrize(("semantics", "fills"), [(SEMANTICS, 39), ("corrected", 3)])
+def test_a_rest_of_the_other_side_is_filled_or_grows(semantics, fills, engine) -> None:
+    # 0.3 held and 0.9 sold: the parts are 0.3 and 0.6000000000000001, a little more than was to be sold
+    given = Execution(cash=1000.0, filler=Filler("fixed_size", 50.0), semantics=semantics)
+    case = Case(bars_of_prices([(1.0,) * 4] * 40), script_of([(BUY, 0.3), (SELL, 0.9)]), given)
+    assert len(run_engine(case.task(), engine).fills) == fills
+
+
+def test_an_engine_of_ones_own_is_not_asked_for_what_it_does_not_know() -> None:
+    class Own(Engine):
+        name = "own"
+
+        def run(self, task, cache=None):
+            raise AssertionError
+
+    task = Case(bars_of_prices([FLAT] * 4), script_of([(BUY, 2.0)]), replace(FUTURE, coo=True)).task()
+    assert Own().reasons_against_task(task) == ["execution: coo, margin, mult"]
 
 
 def test_an_account_of_several_symbols_runs_on_backtrader() -> None:

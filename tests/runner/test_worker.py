@@ -15,6 +15,7 @@ import pytest
 
 from whatif.domain import METRIC_KEYS
 from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain.execution import LATER_SETTINGS
 from whatif.domain.overlays import Overlays
 from whatif.domain.resampling import resample
 from whatif.domain.rows import EQUITY_ARRAYS, KEY, PLAN_COLUMNS, SWEPT_COLUMNS, TRADE_ARRAYS
@@ -73,7 +74,8 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
     )
     assert json.loads(first["parameters"]) == {"fast": 3, "slow": 9, "size": 50.0, "enter_at_once": False}
     settings = asdict(many[0].execution)
-    assert json.loads(first["execution"]) == {name: settings[name] for name in settings if name != "costs"}
+    own = [name for name in settings if name not in ("costs", *LATER_SETTINGS)]
+    assert json.loads(first["execution"]) == {name: settings[name] for name in own}
     assert json.loads(first["pins"]) == [
         {
             "metadata_location": plan.bars.metadata_location,
@@ -82,6 +84,18 @@ def test_each_backtest_gives_one_row_with_every_column(lake, make_plan) -> None:
         }
     ]
     assert len(first["returns"]) == len(plan.windows["validate"].periods) == 14
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_a_row_says_whose_fills_it_has(lake, make_plan, engine) -> None:
+    plan = replace(make_plan(lake.put_bars([walk("A", 1)]), ["A"]), engine=engine)
+    (plain,) = crossovers((3, 9))
+    execution = replace(plain.execution, semantics="corrected")
+    many = (plain, replace(plain, config_id="corrected", execution=execution))
+    rows = evaluate(plan, WorkItem(("A",), "validate", many)).set_index("config_id")
+    assert rows.loc[plain.config_id, "semantics"] == f"backtrader-{bt.__version__}"
+    assert rows.loc["corrected", "semantics"] == "corrected"
+    assert json.loads(rows.loc["corrected", "execution"])["semantics"] == "corrected"
 
 
 def test_overlays_reach_the_engine_and_stand_beside_the_costs(lake, make_plan) -> None:

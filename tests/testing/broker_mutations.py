@@ -174,6 +174,11 @@ _CONTRACTS = (
 
 _SETTLED = (
     (
+        "cheating on the open is forgotten",
+        "bar_open if broker.coo else book.order_close[last]",
+        "book.order_close[last]",
+    ),
+    (
         "volumes are those of the bar before",
         "tally[BAR_VOLUME], tally[BAR_SPAN] = volume, span",
         "tally[BAR_VOLUME], tally[BAR_SPAN] = tally[BAR_VOLUME], span",
@@ -229,14 +234,92 @@ _PARTS = (
         "shares = 1.0 if",
     ),
     ("a part is larger than what is left", "units = min(most, abs(rest))", "units = most"),
-    ("parts are bought always", "return units if order > 0.0 else -units", "return units"),
+    ("parts are bought always", "return units if side > 0.0 else -units", "return units"),
+    ("a corrected rest keeps to its order", "side = rest if corrected else order", "side = order"),
+    ("a rest of the other side is always filled", "side = rest if corrected else order", "side = rest"),
+)
+
+_CORRECTED = (
+    (
+        "a corrected sell limit slips to its limit",
+        "end = max(low, limit) if slippage[6] else limit",
+        "end = limit",
+    ),
+    (
+        "a sell limit is always corrected",
+        "end = max(low, limit) if slippage[6] else limit",
+        "end = max(low, limit)",
+    ),
+    (
+        "a corrected stop-limit slips beyond its limit",
+        "        if slippage[6]:\n            end = min(high",
+        "        if slippage[2] is None:\n            end = min(high",
+    ),
+    (
+        "a corrected short future is worth its margin",
+        "if costs.signed and costs.margin != 0.0 and size < 0.0:",
+        "if size is None:",
+    ),
+    (
+        "a short future is always corrected",
+        "if costs.signed and costs.margin != 0.0",
+        "if costs.margin != 0.0",
+    ),
+)
+
+_CORRECTED_ORDERS = (
+    (
+        "a corrected stop forgets",
+        "            if row[TRIGGERED] != 0.0:\n                return fill_price",
+        "            if row[TRIGGERED] < 0.0:\n                return fill_price",
+    ),
+    (
+        "a corrected stop to sell is not reached",
+        "            if size < 0.0:\n                row[TRIGGERED]",
+        "            if size < -1e300:\n                row[TRIGGERED]",
+    ),
+    ("a corrected stop is let lie", " or (behind and kind == STOP):", ":"),
+    ("corrected exits sleep a bar", "is_now = corrected and not", "is_now = False and not"),
+    ("exits are always tried at once", "is_now = corrected and not", "is_now = not"),
+    (
+        "a corrected target is tried at once",
+        "not (within and working[j, KIND] == LIMIT)",
+        "not (within and working[j, KIND] < 0.0)",
+    ),
+    (
+        "an entry at the open is one within the bar",
+        "within = row[KIND] == LIMIT and not at_open",
+        "within = row[KIND] == LIMIT",
+    ),
+    ("a corrected refusal takes cash", "if left >= 0.0 or not broker.corrected:", "if left is not None:"),
+    ("a refusal never takes cash", "if left >= 0.0 or not broker.corrected:", "if left >= 0.0:"),
+    (
+        "a corrected group leaves brackets",
+        "                if corrected:\n                    end_family",
+        "                if corrected is None:\n                    end_family",
+    ),
+    (
+        "a corrected cancel reaches no new orders",
+        "row[STATE] != ENDED and (corrected or row[STATE] != SUBMITTED)",
+        "row[STATE] not in (ENDED, SUBMITTED)",
+    ),
+    (
+        "cheating on the open checks by the close",
+        "at = bar_open if broker.coo and row[KIND] == MARKET else row[PRICE]",
+        "at = row[PRICE]",
+    ),
+    (
+        "cheating on the open checks all by it",
+        "if broker.coo and row[KIND] == MARKET else",
+        "if broker.coo else",
+    ),
 )
 
 _PARTS_OF_ORDERS = (
     (
         "what fills at a noted close has this bar's volume",
-        "tally[LAST_VOLUME], tally[LAST_SPAN], broker.parts",
-        "tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts",
+        "        volume, span = broker.tally[LAST_VOLUME], broker.tally[LAST_SPAN]\n",
+        "        volume = volume\n",
     ),
     (
         "orders that wait are filled whole",
@@ -311,11 +394,10 @@ _ASKING = (
 
 _PRICES = (
     ("a buy limit at the open waits", "if limit >= bar_open:", "if limit > bar_open:"),
-    ("a buy limit slips beyond itself", "end = min(high, limit)", "end = high"),
     (
-        "a sell limit slips to the low",
-        "slipped(order, bar_open, limit, True",
-        "slipped(order, bar_open, max(low, limit), True",
+        "a buy limit slips beyond itself",
+        "            end = min(high, limit)\n            return",
+        "            end = high\n            return",
     ),
     ("a buy limit that the low touches waits", "return limit if limit >= low", "return limit if limit > low"),
     (
@@ -346,8 +428,8 @@ _PRICES = (
     ),
     (
         "a stop-limit is not triggered within a bar",
-        "return True, slipped(order, stop, high if buys",
-        "return False, slipped(order, stop, high if buys",
+        "return True, slipped(order, stop, end, True",
+        "return False, slipped(order, stop, end, True",
     ),
 )
 
@@ -377,7 +459,6 @@ _WAITING = (
         "row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE",
         "row[STATE] = ACTIVE",
     ),
-    ("exits act on the bar of the entry", "working[j, STATE] = WAKING", "working[j, STATE] = ACTIVE"),
     (
         "a stop does not end its target",
         "        if row[IS_CHILD] != 0.0:\n            end_family",
@@ -385,21 +466,25 @@ _WAITING = (
     ),
     (
         "a tie is not cut",
-        "            if k != at and working[k, STATE] != SUBMITTED:",
+        "            if k != at and (corrected or working[k, STATE] != SUBMITTED):",
         "            if k < 0:",
     ),
-    ("an execution does not cut its tie", "                end_group(working, waiting, k)\n", ""),
+    (
+        "an execution does not cut its tie",
+        "                end_group(working, waiting, k, broker.corrected)\n",
+        "",
+    ),
     (
         "a tie reaches orders that are not checked",
-        "if k != at and working[k, STATE] != SUBMITTED:",
+        "if k != at and (corrected or working[k, STATE] != SUBMITTED):",
         "if k != at:",
     ),
     (
         "what was refused does not count for the next",
-        "cash = cash_after_check(cash, size",
-        "cash = cash_after_check(account.cash, size",
+        "left = cash_after_check(cash, size",
+        "left = cash_after_check(account.cash, size",
     ),
-    ("the check forgets the units before", "        size += row[SIZE]\n", ""),
+    ("the check forgets the units before", "cash, size = left, size + row[SIZE]", "cash = left"),
     (
         "a refused bracket stays",
         "    end_family(working, waiting, at)\n\n\n@inlinable_lean\ndef left_over",
@@ -407,8 +492,8 @@ _WAITING = (
     ),
     (
         "cancel reaches orders that are not checked",
-        "if is_meant and row[STATE] not in (ENDED, SUBMITTED):",
-        "if is_meant and row[STATE] != ENDED:",
+        "row[STATE] != ENDED and (corrected or row[STATE] != SUBMITTED):",
+        "row[STATE] != ENDED:",
     ),
     (
         "a triggered stop-limit forgets it",
@@ -454,8 +539,8 @@ _QUIET = (
     ("an order expires a bar late", "end = min(end, row[LAST] + 1.0)", "end = min(end, row[LAST] + 2.0)"),
     (
         "a trail is let lie",
-        "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):",
-        "if state != ACTIVE:",
+        "if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT) or",
+        "if state != ACTIVE or",
     ),
     (
         "a triggered stop-limit waits for its stop",
@@ -576,8 +661,8 @@ _SEVERAL_SYMBOLS = (
 BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in (*_ON_A_BAR, *_SETTLED)),
-    *(Mutation(name, _BROKER, old, new) for name, old, new in (*_CONTRACTS, *_PARTS)),
-    *(Mutation(name, _WORKING, old, new) for name, old, new in _PARTS_OF_ORDERS),
+    *(Mutation(name, _BROKER, old, new) for name, old, new in (*_CONTRACTS, *_PARTS, *_CORRECTED)),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in (*_PARTS_OF_ORDERS, *_CORRECTED_ORDERS)),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _TURNS),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step, sources_digest
     from whatif.domain.cost_presets import PRESETS
     from whatif.domain.costs import Costs, costs_from
-    from whatif.domain.execution import LATER_SETTINGS, Execution, execution_from_mapping
+    from whatif.domain.execution import (
+        LATER_SETTINGS,
+        SEMANTICS,
+        SPECIAL_SETTINGS,
+        Execution,
+        execution_from_mapping,
+    )
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fillers import FILLERS, Filler, filler_from
     from whatif.domain.fills import Fills, positions, write_trips
@@ -113,7 +119,7 @@ else:
             "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
             "memory": "room_at view_at whole_at",
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
-            "execution": "Execution LATER_SETTINGS execution_from_mapping",
+            "execution": "Execution LATER_SETTINGS SEMANTICS SPECIAL_SETTINGS execution_from_mapping",
             "fillers": "FILLERS Filler filler_from",
             "fills": "Fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",

@@ -12,6 +12,13 @@ from whatif.domain.costs import Costs, costs_from
 from whatif.domain.fillers import Filler, filler_from
 from whatif.errors import EngineError, nearest
 
+SEMANTICS = "backtrader-1.9.78.123"
+"""Whose broker engines come to the bytes of: the version that `setup.py` pins."""
+
+CORRECTED = "corrected"
+ALL_SEMANTICS = (SEMANTICS, CORRECTED)
+"""What fills may mean: Backtrader's broker as it is, or without its oddities."""
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -38,7 +45,8 @@ class Execution:
     coc : bool
         Cheat on close: market orders fill at the close of the bar that created them.
     coo : bool
-        Cheat on open.
+        Cheat on open: the check at submission takes a market order's next open; an ordinary strategy has a
+        `next_open`.
     costs : Costs, optional
         What orders cost, in place of commission and slippage of a single number.
     margin : float
@@ -53,6 +61,8 @@ class Execution:
         Whether long positions pay it too.
     filler : Filler, optional
         How much of an order a bar fills at most.
+    semantics : str
+        Whose broker fills are those of: one of `ALL_SEMANTICS`.
     """
 
     cash: float = 10_000.0
@@ -75,6 +85,7 @@ class Execution:
     interest: float = 0.0
     interest_long: bool = False
     filler: Filler | None = None
+    semantics: str = SEMANTICS
 
     def __post_init__(self) -> None:
         """Refuse values that no broker could work with.
@@ -102,6 +113,9 @@ class Execution:
                 f"execution: slippage = {self.slippage} and slippage_fixed = {self.slippage_fixed} exclude "
                 "each other; give one of them"
             )
+        if self.semantics not in ALL_SEMANTICS:
+            known = nearest(self.semantics, ALL_SEMANTICS)
+            raise EngineError(f"execution: semantics = {self.semantics!r} is unknown; {known}")
         if self.costs is not None:
             _check_costs(self, self.costs)
         _check_contract(self)
@@ -119,6 +133,16 @@ class Execution:
         """Those of `LATER_SETTINGS` that are not at their default."""
         default = {f.name: f.default for f in fields(self)}
         return tuple(name for name in LATER_SETTINGS if getattr(self, name) != default[name])
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """Those of `SPECIAL_SETTINGS` that are not at their default."""
+        return ("coo", *self.later) if self.coo else self.later
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether Backtrader's oddities are left out, see docs/orders.md."""
+        return self.semantics == CORRECTED
 
     @property
     def is_outright(self) -> bool:
@@ -185,8 +209,11 @@ COMMTYPES = ("perc", "fixed")
 _OBJECTS: Mapping[str, Callable[[object], Any]] = {"costs": costs_from, "filler": filler_from}
 """Settings that are objects of their own, and what makes each of its keys."""
 
-LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long", "filler")
+LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long", "filler", "semantics")
 """Settings that the first results had none of: written down where they are not at their default."""
+
+SPECIAL_SETTINGS = ("coo", *LATER_SETTINGS)
+"""Settings that an engine has to say of that it acts on them."""
 
 
 class _Rule(NamedTuple):

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from whatif.domain import METRIC_COLUMNS, Account, EngineRun, Execution, Orders, Overlays, account_of
+from whatif.domain import (
+    METRIC_COLUMNS,
+    SEMANTICS,
+    Account,
+    EngineRun,
+    Execution,
+    Orders,
+    Overlays,
+    account_of,
+)
 from whatif.errors import EngineError
 from whatif.typing import BoolArray, FloatArray, IntArray
 
@@ -125,10 +134,6 @@ Measure: TypeAlias = Callable[[RunInputs], Measured]
 """Runs one configuration in the window that was opened; raises an `EngineError` if it fails."""
 
 
-SEMANTICS = "backtrader-1.9.78.123"
-"""Whose broker engines come to the bytes of: the version that `setup.py` pins."""
-
-
 def shares_account(strategy: AnyStrategy, several: bool) -> bool:
     """Return whether a strategy is one for an account of symbols, of which there may be one."""
     return several or getattr(strategy, "cross_sectional", False)
@@ -153,12 +158,12 @@ class Engine(ABC):
         its bar (`whatif.engines.orders.refused_order`). None if it knows pairs only: a step
         that may answer with an `Order` is then refused, or falls to the next engine.
     semantics : str
-        What its fills mean, which stands in each row of results.
+        What its fills mean, which stands in each row of results whose execution does not say otherwise.
     takes_costs : bool
         Whether it reckons by `Execution.costs`; a task that has them is refused if not.
     takes_settings : collection of str
         Settings of `Execution` beyond costs and those that there were first that it acts on: of
-        `whatif.domain.LATER_SETTINGS`; a task that has others of them is refused.
+        `whatif.domain.SPECIAL_SETTINGS`; a task that has others of them is refused.
     asks_across : bool
         Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
     """
@@ -236,7 +241,7 @@ class Engine(ABC):
         reasons = []
         if given.execution.costs is not None and not self.takes_costs:
             reasons.append("execution: costs")
-        others = [name for name in given.execution.later if name not in self.takes_settings]
+        others = [name for name in given.execution.special if name not in self.takes_settings]
         if others:
             reasons.append(f"execution: {', '.join(others)}")
         if given.overlays.exit_orders and self.order_fields is None:

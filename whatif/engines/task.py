@@ -120,10 +120,8 @@ def check_task(task: BacktestTask) -> None:
     EngineError
         If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
         increase, a price is not a positive finite number, a series that the strategy needs
-        from outside has an infinite value, or no value in the window at all, or a step function is
-        to cheat on open.
+        from outside has an infinite value, or no value in the window at all.
     """
-    check_cheating(task.strategy, task.execution)
     _check_across(task.strategy, task.overlays)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
@@ -134,22 +132,6 @@ def check_task(task: BacktestTask) -> None:
         _check_bars(bars, *task.rows(bars))
         check_volume(bars, *task.rows(bars), task.execution)
         _check_inputs(task.strategy, bars, *task.rows(bars))
-
-
-def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
-    """Refuse to cheat on open for a step function: it decides at a close, and has no `next_open`.
-
-    Raises
-    ------
-    EngineError
-        Saying so.
-    """
-    if isinstance(strategy, StrategySpec) and execution.coo:
-        raise EngineError(
-            f"execution: coo = True (cheat on open) is for a backtrader.Strategy that orders in next_open; "
-            f"{strategy.name} is a step function, which decides at a bar's close, so that its orders "
-            "fill at the next open in any case: leave coo out"
-        )
 
 
 def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
@@ -167,10 +149,8 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
     Raises
     ------
     EngineError
-        If a step function is to cheat on open, or, as it places market orders only, is given a rule
-        for limit orders.
+        If a step function that places market orders only is given a rule for limit orders.
     """
-    check_cheating(strategy, execution)
     has_orders = strategy.answers_orders or overlays.exit_orders
     if isinstance(strategy, StrategySpec) and not (execution.slip_limit or has_orders):
         raise EngineError(

@@ -168,7 +168,7 @@ def _kinds(grid: Grid) -> Iterator[RunInputs]:
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
         overlays, execution = configuration.overlays, configuration.execution
-        charged = execution.costs is not None, execution.later
+        charged = execution.costs is not None, execution.special
         kind = (overlays.is_on, overlays.exit_orders, charged, texts)
         if kind not in seen:
             seen.add(kind)

@@ -23,6 +23,7 @@ from whatif.axes import MarketChange
 from whatif.domain import (
     EQUITY_ARRAYS,
     METRIC_COLUMNS,
+    SEMANTICS,
     TRADE_ARRAYS,
     EngineRun,
     Execution,
@@ -126,16 +127,16 @@ def _runs(plan: Plan, item: WorkItem) -> Iterator[pa.RecordBatch]:
                 "wall_seconds": (time.perf_counter() - started) / len(some),
                 "finished_at": datetime.now(UTC),
             }
-            parts.append((good, batch_of_runs(same, _identities(some, pins), runs, holdings, good)))
+            parts.append((good, batch_of_runs(same, _identities(plan, some, pins), runs, holdings, good)))
         if len(bad):
             failed = replace(item, configurations=tuple(some[k] for k in bad))
             parts.append((bad, batch_of(list(_rows(plan, failed, 0)), worker_columns(item.keep))))
         yield in_order(parts)
 
 
-def _identities(some: Sequence[Configuration], pins: Callable[..., str]) -> dict[str, list[Any]]:
+def _identities(plan: Plan, some: Sequence[Configuration], pins: Callable[..., str]) -> dict[str, list[Any]]:
     """Return what tells configurations apart as columns of `_identity`."""
-    rows = [_identity(one, pins(one.model, one.timeframe, one.fold)) for one in some]
+    rows = [_identity(plan, one, pins(one.model, one.timeframe, one.fold)) for one in some]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -177,7 +178,7 @@ def _dead(
     pins = _pins(plan, configuration.model, configuration.timeframe, configuration.fold)
     return (
         _shared(plan, item)
-        | _identity(configuration, pins)
+        | _identity(plan, configuration, pins)
         | {"status": "error", "error": error, "wall_seconds": seconds, "finished_at": datetime.now(UTC)}
     )
 
@@ -190,7 +191,7 @@ def _rows(plan: Plan, item: WorkItem, attempt: int, signals: Signals = ALONE) ->
         started = time.perf_counter()
         say_configuration(plan, item, configuration, attempt)
         mine = pins(configuration.model, configuration.timeframe, configuration.fold)
-        row = shared | _identity(configuration, mine)
+        row = shared | _identity(plan, configuration, mine)
         try:
             signals.began()
             with time_limit(plan.time_limit, signals.busy):
@@ -255,7 +256,6 @@ def _shared(plan: Plan, item: WorkItem) -> dict[str, Any]:
         "period": window.periods.kind,
         "periods_per_year": window.periods.per_year,
         "engine": plan.engine,
-        "semantics": get_engine(plan.engine).semantics,
         "worker": _worker(),
     }
 
@@ -264,8 +264,11 @@ def _worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _identity(configuration: Configuration, pins: str) -> dict[str, Any]:
+def _identity(plan: Plan, configuration: Configuration, pins: str) -> dict[str, Any]:
+    asked = configuration.execution.semantics
     return {
+        # the engine's, unless the execution asks for others
+        "semantics": get_engine(plan.engine).semantics if asked == SEMANTICS else asked,
         "config_id": configuration.config_id,
         "timeframe": configuration.timeframe,
         "model": configuration.model,

@@ -1,4 +1,4 @@
-"""Random settings of Backtrader's broker beyond those that every case has: contracts, interest, fillers."""
+"""Random settings of Backtrader's broker that not every case has: contracts, interest, fillers and more."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def with_settings(case: _C, seed: int) -> _C:
         volume = np.round(rng.exponential(30.0, len(bars)), 2) * (rng.random(len(bars)) < 0.8)
         volume[0] = 1.0
         bars = replace(bars, volume=volume)
+    execution = replace(execution, coo=bool(rng.random() < 0.25))
+    if rng.random() < 0.4:
+        execution = replace(execution, semantics="corrected")
     return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
 
 

@@ -12,6 +12,7 @@ import pytest
 from whatif.calendars import make_periods, schedule
 from whatif.domain import METRIC_COLUMNS, MINUTE_US
 from whatif.domain.metrics import account_metrics, account_of
+from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, RunInputs, arrays, run_engine
 from whatif.engines.compiled import window as window_module
 from whatif.engines.compiled.window import PreparedWindow
@@ -187,8 +188,9 @@ def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int, own
     periods = make_periods("hour", inside, VALIDATE.start_us, VALIDATE.end_us, 60_000_000)
     first, stop = np.searchsorted(bars.ts, [VALIDATE.start_us, VALIDATE.end_us]).tolist()
     many = [RunInputs(c.params, c.execution, c.overlays) for c in draws("sma_crossover", 21, 20)]
-    # a step function cannot cheat on open, which is said of this one for itself
-    many[7] = replace(many[7], execution=replace(many[7].execution, coo=True))
+    # the order of the last minute fills after the close, which is said of this one for itself
+    many[7] = replace(many[7], overlays=Overlays(flat_before_close=1))
+    many[8] = replace(many[8], execution=replace(many[8].execution, coo=True))
     grid = [given.params for given in many] if own else [many[0].params] * 40
 
     found = PreparedWindow(spec, bars, first, stop, periods, {}, grid).measure_runs(many)

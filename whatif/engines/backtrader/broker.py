@@ -55,13 +55,19 @@ _FILLERS: Mapping[str, Callable[[Filler], Any]] = {
 class BarFiller:
     """One of Backtrader's fillers, for which a bar whose volume is missing has none."""
 
-    def __init__(self, filler: Filler) -> None:
-        self._own = _FILLERS[filler.name](filler)
+    def __init__(self, filler: Filler, corrected: bool) -> None:
+        self._own, self._corrected = _FILLERS[filler.name](filler), corrected
 
     def __call__(self, order: bt.Order, price: float, ago: int) -> float:
-        """Return the units of an order that a bar fills."""
+        """Return the units of an order that a bar fills, which the broker gives the order's side.
+
+        Corrected, a rest of the other side, which rounding may leave, is filled on that.
+        """
         units: float = self._own(order, price, ago)
-        return units if units > 0.0 else 0.0
+        if not units > 0.0:
+            return 0.0
+        is_other = self._corrected and (order.executed.remsize > 0.0) != (order.size > 0.0)
+        return -units if is_other else units
 
 
 def settings(execution: Execution) -> dict[str, Any]:
@@ -72,13 +78,23 @@ def settings(execution: Execution) -> dict[str, Any]:
         "shortcash": execution.shortcash,
         "coc": execution.coc,
         "coo": execution.coo,
-        "filler": None if execution.filler is None else BarFiller(execution.filler),
+        "filler": None if execution.filler is None else BarFiller(execution.filler, execution.is_corrected),
     }
 
 
-def make_broker(execution: Execution) -> bt.brokers.BackBroker:
-    """Return Backtrader's broker with these settings."""
-    kind = bt.brokers.BackBroker if execution.costs is None else ChargingBroker
+def make_broker(execution: Execution, sealed: bool = False) -> Any:
+    """Return Backtrader's broker with these settings; `sealed` is one that a strategy cannot change."""
+    kinds = {
+        (False, False, False): bt.brokers.BackBroker,
+        (True, False, False): ChargingBroker,
+        (False, True, False): CorrectedBroker,
+        (True, True, False): CorrectedChargingBroker,
+        (False, False, True): SealedBroker,
+        (True, False, True): SealedChargingBroker,
+        (False, True, True): SealedCorrectedBroker,
+        (True, True, True): SealedCorrectedChargingBroker,
+    }
+    kind = kinds[execution.costs is not None, execution.is_corrected, sealed]
     broker = kind(**settings(execution))
     set_up(broker, execution)
     return broker
@@ -168,6 +184,99 @@ class ChargingBroker(bt.brokers.BackBroker):
             return super()._execute(order, ago=ago, **given)
         finally:
             self._charges.end()
+
+
+class CorrectedBroker(bt.brokers.BackBroker):
+    """Backtrader's broker without its oddities, which docs/orders.md lists."""
+
+    reaches_submitted = True
+
+    def check_submitted(self) -> None:
+        """Judge the orders that came: one that is refused takes nothing from those after it."""
+        cash: float = self.cash
+        positions: dict[Any, bt.Position] = {}
+        while self.submitted:
+            order = self.submitted.popleft()
+            if self._take_children(order) is None:
+                continue
+            position = positions.get(order.data, self.positions[order.data]).clone()
+            left = self._execute(order, cash=cash, position=position)
+            if left >= 0.0:
+                cash, positions[order.data] = left, position
+                self.submit_accept(order)
+            else:
+                order.margin()
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+
+    def cancel(self, order: bt.Order, bracket: bool = False) -> bool:
+        """Cancel an order, also one whose cash is not checked yet."""
+        if order in self.submitted:
+            self.submitted.remove(order)
+            self.pending.append(order)
+        return bool(super().cancel(order, bracket))
+
+    def _ococheck(self, order: bt.Order) -> None:
+        """End the other orders of a group, each with its bracket, also those that are not checked yet."""
+        leader = self._ocos.get(self._ocos[order.ref])
+        group = self._ocol.pop(leader, ())
+        for other in [*self.pending, *self.submitted]:
+            if other is not None and other is not order and other.ref in group:
+                self.cancel(other)
+
+    def _bracketize(self, order: bt.Order, cancel: bool = False) -> None:
+        """Wake a bracket's exits on the bar of its entry, but for a target if that was filled within it."""
+        before = len(self._toactivate)
+        super()._bracketize(order, cancel)
+        woken = [self._toactivate.pop() for _ in range(len(self._toactivate) - before)]
+        opened, limit = order.data.open[0], order.created.price
+        within = order.exectype == bt.Order.Limit and (opened > limit if order.isbuy() else opened < limit)
+        for exit_ in woken:
+            if within and exit_.exectype == bt.Order.Limit:
+                self._toactivate.append(exit_)
+            else:
+                exit_.activate()
+
+    def _try_exec_limit(self, order: bt.Order, popen: Any, phigh: Any, plow: Any, plimit: Any) -> None:
+        if order.isbuy() or plimit > popen:
+            super()._try_exec_limit(order, popen, phigh, plow, plimit)
+        else:
+            at = self._slip_down(max(plow, plimit), popen, doslip=self.p.slip_open, lim=True)
+            self._execute(order, ago=0, price=at)
+
+    def _try_exec_stop(
+        self, order: bt.Order, popen: Any, phigh: Any, plow: Any, pcreated: Any, pclose: Any
+    ) -> None:
+        if order.triggered:
+            # it has been reached on a bar before, and is an order at the market
+            slip, end = (self._slip_up, phigh) if order.isbuy() else (self._slip_down, plow)
+            self._execute(order, ago=0, price=slip(end, popen, doslip=self.p.slip_open))
+            return
+        buys = order.isbuy()
+        order.triggered = max(popen, phigh) >= pcreated if buys else min(popen, plow) <= pcreated
+        super()._try_exec_stop(order, popen, phigh, plow, pcreated, pclose)
+
+    def _try_exec_stoplimit(
+        self, order: bt.Order, popen: Any, phigh: Any, plow: Any, pclose: Any, pcreated: Any, plimit: Any
+    ) -> None:
+        # what slips from the stop slips to the limit at most
+        if order.isbuy() and plimit >= pcreated:
+            phigh = min(phigh, plimit)
+        elif not order.isbuy() and plimit <= pcreated:
+            plow = max(plow, plimit)
+        super()._try_exec_stoplimit(order, popen, phigh, plow, pclose, pcreated, plimit)
+
+    def _get_value(self, datas: Any = None, lever: bool = False) -> Any:
+        value = super()._get_value(datas, lever)
+        if datas and len(datas) == 1:
+            is_future = not self.getcommissioninfo(datas[0]).stocklike
+            return -value if is_future and self.positions[datas[0]].size < 0 else value
+        return value
+
+
+class CorrectedChargingBroker(CorrectedBroker, ChargingBroker):
+    """The one without oddities, with costs of orders."""
 
 
 def _sealed(name: str) -> Callable[..., Any]:
@@ -314,6 +423,14 @@ class SealedBroker(bt.brokers.BackBroker):
 
 class SealedChargingBroker(SealedBroker, ChargingBroker):
     """The broker that a strategy cannot change unnoticed, with costs of orders."""
+
+
+class SealedCorrectedBroker(SealedBroker, CorrectedBroker):
+    """The one that a strategy cannot change unnoticed, without oddities."""
+
+
+class SealedCorrectedChargingBroker(SealedBroker, CorrectedChargingBroker):
+    """The one that a strategy cannot change unnoticed, without oddities and with costs of orders."""
 
 
 _KEYS = {"slip_perc": "slippage", "slip_fixed": "slippage_fixed"}

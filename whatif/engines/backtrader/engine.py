@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain import LATER_SETTINGS, EngineRun
+from whatif.domain import SPECIAL_SETTINGS, EngineRun
 from whatif.engines.base import Engine
 from whatif.engines.task import BacktestTask, check_task
 from whatif.indicators import ArrayCache
@@ -16,7 +16,7 @@ class BacktraderEngine(Engine):
     is_reference = True
     order_fields = ORDER_FIELDS
     takes_costs = True
-    takes_settings = LATER_SETTINGS
+    takes_settings = SPECIAL_SETTINGS
     asks_across = True
 
     def rate(self, strategy: AnyStrategy) -> float:

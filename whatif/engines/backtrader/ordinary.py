@@ -13,7 +13,7 @@ import backtrader as bt
 import numpy as np
 
 from whatif.domain import MINUTE_US, Bars, Contract, EngineRun, Execution
-from whatif.engines.backtrader.broker import SealedBroker, SealedChargingBroker, set_up, settings
+from whatif.engines.backtrader.broker import SealedBroker, make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.timeline import Timeline, bar_lengths, bar_rows, instant, known_at, merge
 from whatif.errors import EngineError
@@ -186,9 +186,7 @@ class _Stage:
     def run(self, spec: BacktraderSpec, observed: bool) -> EngineRun:
         """Run the strategy and return what was written down."""
         execution = self.task.execution
-        kind = SealedBroker if execution.costs is None else SealedChargingBroker
-        broker = kind(**settings(execution))
-        set_up(broker, execution)
+        broker = make_broker(execution, sealed=True)
         # the broker cheats already, as it was made to
         cerebro = _RecordingCerebro(stdstats=observed, cheat_on_open=execution.coo, broker_coo=False)
         cerebro.setbroker(broker)

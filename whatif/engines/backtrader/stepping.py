@@ -167,8 +167,9 @@ class OrderPlacer:
         return orders[0]
 
     def cancel(self, feed: Feed, is_meant: Callable[[bt.Order], bool]) -> None:
-        """Cancel the accepted orders in a symbol that are meant."""
-        for order in list(self.broker.pending):
+        """Cancel the accepted orders in a symbol that are meant; if it is corrected, also those before."""
+        submitted = self.broker.submitted if getattr(self.broker, "reaches_submitted", False) else ()
+        for order in [*self.broker.pending, *submitted]:
             if order.data is feed and is_meant(order):
                 self.broker.cancel(order)
 

@@ -101,7 +101,8 @@ class Broker(NamedTuple):
     `charges` is what `whatif.domain.charges_of` gives, empty without `whatif.domain.Costs`; `tally` (TALLY,)
     what they are reckoned by, written to. `settles` says that a position may change the cash without an
     order: it is a future's, or pays interest, `rate` of its entry value a day, a long one if that
-    `charges_longs`. `parts` says how much of an order a bar fills.
+    `charges_longs`. `parts` says how much of an order a bar fills, `coo` that the check
+    takes a market order's next open, and `corrected` that Backtrader's oddities are left out.
     """
 
     cash: float
@@ -115,6 +116,8 @@ class Broker(NamedTuple):
     rate: float
     charges_longs: bool
     parts: Parts
+    coo: bool
+    corrected: bool
 
 
 class Runs(NamedTuple):
@@ -207,7 +210,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 31
+SETTINGS = 33
 """Numbers that say what broker and overlays do."""
 
 
@@ -256,9 +259,10 @@ class Asked(NamedTuple):
 def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, OverlayRules, int]:
     """Return broker, rules and latency of a configuration from its row of `Runs.settings`."""
     row, charges = runs.settings[run], runs.charges[run]
+    corrected = float(row[32]) != 0.0
     costs = Costs(
         float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, float(row[22]) != 0.0, float(row[23]),
-        float(row[24]), float(row[25]),
+        float(row[24]), float(row[25]), corrected,
     )  # fmt: skip
     slippage = (
         float(row[4]),
@@ -267,13 +271,14 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
         float(row[7]) != 0.0,
         float(row[8]) != 0.0,
         float(row[9]) != 0.0,
+        corrected,
     )
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
     rate = float(row[26])
     broker = Broker(
         float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
         costs.margin != 0.0 or rate != 0.0, rate, float(row[27]) != 0.0,
-        Parts(float(row[28]), float(row[29]), float(row[30])),
+        Parts(float(row[28]), float(row[29]), float(row[30])), float(row[31]) != 0.0, corrected,
     )  # fmt: skip
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
@@ -466,7 +471,7 @@ def fill_orders(
     bar_open, high, low, _ = bar
     if unchecked and broker.checksubmit:
         last = waiting - 1
-        order, at = book.order_size[last], book.order_close[last]
+        order, at = book.order_size[last], bar_open if broker.coo else book.order_close[last]
         deal = Deal(False, False, tally[TRADED], charges)
         left = cash_after_check(account.cash, account.size, account.price, order, at, broker.costs, deal)
         if not left >= 0.0:
@@ -485,7 +490,7 @@ def fill_orders(
             continue
         deal, units = Deal(False, rest != order, tally[TRADED], charges), rest
         if broker.parts.kind != 0.0:
-            units = part_of(order, rest, tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts)
+            units = part_of(order, rest, tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts, broker.corrected)
         account, closed, opened, refused = execute(
             book, broker, account, units, at, deal, i, first, fills, limit
         )

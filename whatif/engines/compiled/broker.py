@@ -15,8 +15,9 @@ from whatif.domain import inlinable, part_charge, price_distance
 from whatif.strategies import BUY, CLOSE, SELL, TARGET
 from whatif.typing import FloatArray
 
-Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool]
-"""Fraction, money for each unit, and the switches slip_open, slip_match, slip_out and slip_limit."""
+Slippage: TypeAlias = tuple[float, float, bool, bool, bool, bool, bool]
+"""Fraction, money for each unit, the switches slip_open, slip_match, slip_out and slip_limit, and whether
+Backtrader's oddities are left out."""
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low and close of a bar."""
@@ -35,6 +36,8 @@ class Costs(NamedTuple):
         Whether a unit is paid in full and worth its price: what follows is 0 and 1 then.
     margin, mult, leverage : float
         As `whatif.domain.Execution` has them.
+    signed : bool
+        Whether a short future counts as less than nothing where a share of the account is wanted.
     """
 
     commission: float
@@ -44,6 +47,7 @@ class Costs(NamedTuple):
     margin: float
     mult: float
     leverage: float
+    signed: bool
 
 
 class Parts(NamedTuple):
@@ -205,7 +209,7 @@ def slipped(order: float, at: float, end: float, is_limit: bool, slippage: Slipp
     `BackBroker._slip_up` and `_slip_down`: `end` is the worst price there is, and `is_limit` whether
     slip_limit caps at it what slip_match does not.
     """
-    fraction, money, _, slip_match, slip_out, slip_limit = slippage
+    fraction, money, _, slip_match, slip_out, slip_limit, _ = slippage
     if fraction != 0.0:
         to = at * (1.0 + fraction) if order > 0.0 else at * (1.0 - fraction)
     elif money != 0.0:
@@ -229,10 +233,10 @@ def slippage_on(
     """
     if len(charges) == 0:
         return slippage
-    fraction, money, slip_open, slip_match, slip_out, slip_limit = slippage
+    fraction, money, slip_open, slip_match, slip_out, slip_limit, corrected = slippage
     bar_open, high, low, _ = bar
     money += price_distance(order, bar_open, high, low, volume, charges)
-    return fraction, money, slip_open, slip_match, slip_out, slip_limit
+    return fraction, money, slip_open, slip_match, slip_out, slip_limit, corrected
 
 
 @inlinable
@@ -264,7 +268,7 @@ def limit_price(order: float, limit: float, bar: Prices, slippage: Slippage) -> 
     """Return the price at which a limit order fills on a bar, or NaN: `BackBroker._try_exec_limit`.
 
     A sell order that fills at the open slips down to its limit, not to the bar's low: it can fill below
-    that.
+    that, unless it is corrected.
     """
     bar_open, high, low, _ = bar
     if order > 0.0:
@@ -273,7 +277,8 @@ def limit_price(order: float, limit: float, bar: Prices, slippage: Slippage) -> 
             return slipped(order, bar_open, end, True, slippage) if slippage[2] else bar_open
         return limit if limit >= low else math.nan
     if limit <= bar_open:
-        return slipped(order, bar_open, limit, True, slippage) if slippage[2] else bar_open
+        end = max(low, limit) if slippage[6] else limit
+        return slipped(order, bar_open, end, True, slippage) if slippage[2] else bar_open
     return limit if limit <= high else math.nan
 
 
@@ -308,7 +313,10 @@ def stop_limit_price(
     if not ((high >= stop) if buys else (low <= stop)):
         return False, math.nan
     if (limit >= stop) if buys else (limit <= stop):
-        return True, slipped(order, stop, high if buys else low, True, slippage)
+        end = high if buys else low
+        if slippage[6]:
+            end = min(high, limit) if buys else max(low, limit)
+        return True, slipped(order, stop, end, True, slippage)
     turned = bar_open > close if buys else bar_open <= close
     reached = limit >= close if buys else limit <= close
     return True, limit if turned and reached else math.nan
@@ -365,7 +373,7 @@ def affordable(price: float, money: float, costs: Costs) -> float:
 
 
 @inlinable
-def part_of(order: float, rest: float, volume: float, span: float, parts: Parts) -> float:
+def part_of(order: float, rest: float, volume: float, span: float, parts: Parts, corrected: bool) -> float:
     """Return the signed units that a bar fills of the `rest` of an order: `backtrader.fillers`.
 
     Its volume is that of the bar, `span` its high less its low.
@@ -380,7 +388,9 @@ def part_of(order: float, rest: float, volume: float, span: float, parts: Parts)
         shares = whole_units(parts.minmov, span + parts.minmov) if parts.minmov != 0.0 else 1.0
         most = whole_units(100.0, volume / shares * parts.amount)
     units = min(most, abs(rest))
-    return units if order > 0.0 else -units
+    # rounding may leave a rest of the other side, to which Backtrader adds
+    side = rest if corrected else order
+    return units if side > 0.0 else -units
 
 
 @inlinable
@@ -404,6 +414,8 @@ def order_size(
     if wanted == 0.0 and size != 0.0:
         return -size
     held = held_value(size, price, close, costs)
+    if costs.signed and costs.margin != 0.0 and size < 0.0:
+        held = -held
     if wanted > held:
         return affordable(close, wanted - held, costs)
     if wanted < held:

@@ -33,7 +33,7 @@ TYPES = (
     numba.typeof(Account(0.0, 0.0, 0.0, 0)),
     types.float64,
     types.int64,
-    numba.typeof(Costs(0.0, False, False, True, 0.0, 1.0, 1.0)),
+    numba.typeof(Costs(0.0, False, False, True, 0.0, 1.0, 1.0, False)),
     numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
     types.int64,
 )

@@ -140,4 +140,6 @@ def _settings(execution: Execution, overlays: Overlays) -> tuple[float, ...]:
         float(execution.interest) / 365.0,
         float(execution.interest_long),
         *((0.0, 0.0, 0.0) if execution.filler is None else execution.filler.numbers),
+        float(execution.coo),
+        float(execution.is_corrected),
     )

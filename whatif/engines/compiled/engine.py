@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.domain import LATER_SETTINGS, EngineRun, Orders, Periods
+from whatif.domain import SPECIAL_SETTINGS, EngineRun, Orders, Periods
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs, shares_account
 from whatif.engines.exits import orders_of, waits_for_prices
-from whatif.engines.task import BacktestTask, WindowInputs, check_cheating, check_task
+from whatif.engines.task import BacktestTask, WindowInputs, check_task
 from whatif.indicators import ArrayCache
 from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
 
@@ -28,7 +28,7 @@ class CompiledEngine(Engine):
     items_per_core = 2
     order_fields = ORDER_FIELDS
     takes_costs = True
-    takes_settings = LATER_SETTINGS
+    takes_settings = SPECIAL_SETTINGS
     asks_across = True
 
     def rate(self, strategy: AnyStrategy) -> float:
@@ -49,8 +49,8 @@ class CompiledEngine(Engine):
         reasons = super().unsupported_settings(given, shared)
         if shared and given.execution.costs is not None:
             reasons.append(f"{_SHARED} with execution: costs")
-        if shared and given.execution.later:
-            reasons.append(f"{_SHARED} with execution: {', '.join(given.execution.later)}")
+        if shared and given.execution.special:
+            reasons.append(f"{_SHARED} with execution: {', '.join(given.execution.special)}")
         if shared and given.overlays.exit_orders:
             reasons.append(f"{_SHARED} with overlays whose orders wait at the broker")
         return reasons
@@ -159,7 +159,6 @@ class CompiledEngine(Engine):
         prepared = self._prepared(window)
 
         def measure(given: RunInputs) -> Measured:
-            check_cheating(prepared.spec, given.execution)
             shared = shares_account(prepared.spec, len(window.bars) > 1)
             self.refuse(self.unsupported_settings(given, shared))
             try:

@@ -341,8 +341,6 @@ class PreparedWindow:
         found = MeasuredRuns.none_of(len(many), len(self.ends), self.stop - self.first)
         kinds: dict[Any, list[int]] = {}
         for place, given in enumerate(many):
-            if given.execution.coo:  # a step cannot, which is said of one for itself
-                continue
             with suppress(WhatIfError):
                 self._check_overlays(given.overlays)
                 self._check_volume(given.execution)

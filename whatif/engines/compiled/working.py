@@ -212,10 +212,10 @@ def place_bracket(book: Book, at: int, order: Order, made: int, close: float, la
 
 
 @inlinable_lean
-def end_group(working: FloatArray, waiting: int, at: int) -> None:
+def end_group(working: FloatArray, waiting: int, at: int, corrected: bool) -> None:
     """Cancel the orders of a group of which one has been filled or has ended: `BackBroker._ococheck`.
 
-    Those whose cash is not checked yet escape it, and brackets are left as they are.
+    Those whose cash is not checked yet escape it, and brackets are left as they are, unless it is corrected.
     """
     group = working[at, GROUP]
     if group == 0.0:
@@ -223,8 +223,10 @@ def end_group(working: FloatArray, waiting: int, at: int) -> None:
     for k in range(waiting):
         if working[k, GROUP] == group:
             working[k, GROUP] = 0.0
-            if k != at and working[k, STATE] != SUBMITTED:
+            if k != at and (corrected or working[k, STATE] != SUBMITTED):
                 working[k, STATE] = ENDED
+                if corrected:
+                    end_family(working, waiting, k)
 
 
 @inlinable_lean
@@ -239,10 +241,10 @@ def end_family(working: FloatArray, waiting: int, at: int) -> None:
 
 
 @inlinable_lean
-def end_order(working: FloatArray, waiting: int, at: int) -> None:
+def end_order(working: FloatArray, waiting: int, at: int, corrected: bool) -> None:
     """End an order that is cancelled, expired or refused, with its group and its bracket."""
     working[at, STATE] = ENDED
-    end_group(working, waiting, at)
+    end_group(working, waiting, at, corrected)
     end_family(working, waiting, at)
 
 
@@ -260,16 +262,16 @@ def left_over(working: FloatArray, waiting: int) -> int:
 
 
 @inlinable_lean
-def cancel_all(working: FloatArray, waiting: int, meant: float) -> int:
+def cancel_all(working: FloatArray, waiting: int, meant: float, corrected: bool) -> int:
     """Cancel the orders that are meant, see `whatif.engines.orders`; return how many orders are left.
 
-    Those whose cash is not checked yet escape it.
+    Those whose cash is not checked yet escape it, unless it is corrected.
     """
     for k in range(waiting):
         row = working[k]
         is_meant = row[KIND] != MARKET if meant == PRICED else (row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)
-        if is_meant and row[STATE] not in (ENDED, SUBMITTED):
-            end_order(working, waiting, k)
+        if is_meant and row[STATE] != ENDED and (corrected or row[STATE] != SUBMITTED):
+            end_order(working, waiting, k, corrected)
     return left_over(working, waiting)
 
 
@@ -342,7 +344,7 @@ def place_answer(
         if code == HOLD:
             continue
         if code == CANCEL:
-            waiting = cancel_all(book.working, waiting, amount)
+            waiting = cancel_all(book.working, waiting, amount, broker.corrected)
             continue
         size = amount
         if code != BRACKET:
@@ -368,11 +370,11 @@ def place_answer(
 
 
 @inlinable_lean
-def check_cash(working: FloatArray, waiting: int, account: Account, broker: Broker) -> int:
+def check_cash(working: FloatArray, waiting: int, bar_open: float, account: Account, broker: Broker) -> int:
     """Check the cash of the orders that came since the last bar; return how many are refused.
 
     `BackBroker.check_submitted`: one after the other as if it were filled at its own price, and what is
-    refused counts for those after it.
+    refused counts for those after it, unless it is corrected.
     """
     cash, size, price, _ = account
     deal = Deal(False, False, broker.tally[TRADED], broker.charges)
@@ -381,13 +383,15 @@ def check_cash(working: FloatArray, waiting: int, account: Account, broker: Brok
         row = working[k]
         if row[STATE] != SUBMITTED:
             continue
-        cash = cash_after_check(cash, size, price, row[SIZE], row[PRICE], broker.costs, deal)
-        size += row[SIZE]
-        if cash >= 0.0:
+        at = bar_open if broker.coo and row[KIND] == MARKET else row[PRICE]
+        left = cash_after_check(cash, size, price, row[SIZE], at, broker.costs, deal)
+        if left >= 0.0 or not broker.corrected:
+            cash, size = left, size + row[SIZE]
+        if left >= 0.0:
             row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE
         else:
             refused += 1
-            end_order(working, waiting, k)
+            end_order(working, waiting, k, broker.corrected)
     return refused
 
 
@@ -403,6 +407,13 @@ def price_of(
     if kind == LIMIT:
         return limit_price(size, row[PRICE], bar, slippage)
     if kind in (STOP, STOP_TRAIL):
+        if slippage[6]:
+            # once it is reached, it is an order at the market
+            if row[TRIGGERED] != 0.0:
+                return fill_price(size, bar_open, high, low, slippage)
+            row[TRIGGERED] = 1.0 if max(bar_open, high) >= row[PRICE] else 0.0
+            if size < 0.0:
+                row[TRIGGERED] = 1.0 if min(bar_open, low) <= row[PRICE] else 0.0
         return stop_price(size, row[PRICE], bar, slippage)
     if kind == AT_CLOSE:
         if i >= session_ends[int(row[MADE])]:
@@ -428,26 +439,35 @@ def is_maker(row: FloatArray, was_triggered: bool, bar: Prices) -> bool:
 @inlinable_lean
 def part_of_working(row: FloatArray, broker: Broker) -> float:
     """Return the signed units that a bar fills of an order; at a noted close, those of the bar before."""
-    tally = broker.tally
+    volume, span = broker.tally[BAR_VOLUME], broker.tally[BAR_SPAN]
     if int(row[KIND]) == AT_CLOSE and row[NOTED] != 0.0:
-        return part_of(row[SIZE], row[REST], tally[LAST_VOLUME], tally[LAST_SPAN], broker.parts)
-    return part_of(row[SIZE], row[REST], tally[BAR_VOLUME], tally[BAR_SPAN], broker.parts)
+        volume, span = broker.tally[LAST_VOLUME], broker.tally[LAST_SPAN]
+    return part_of(row[SIZE], row[REST], volume, span, broker.parts, broker.corrected)
 
 
 @inlinable_lean
-def settle_order(working: FloatArray, waiting: int, k: int, refused: bool) -> None:
-    """Note what an execution left of an order: its bracket wakes or ends with it, or it lives on."""
+def settle_order(
+    working: FloatArray, waiting: int, k: int, refused: bool, bar_open: float, corrected: bool
+) -> None:
+    """Note what an execution left of an order: its bracket wakes or ends with it, or it lives on.
+
+    Exits wake on the next bar. Corrected they are tried on this one, but for the target of an entry that was
+    filled within it.
+    """
     row = working[k]
     if refused:
-        end_order(working, waiting, k)
+        end_order(working, waiting, k, corrected)
     elif row[REST] == 0.0:
         row[STATE] = ENDED
         if row[IS_CHILD] != 0.0:
             end_family(working, waiting, k)
         elif row[FAMILY] != 0.0:
+            at_open = (bar_open <= row[PRICE]) == (row[SIZE] > 0.0) or bar_open == row[PRICE]
+            within = row[KIND] == LIMIT and not at_open
             for j in range(waiting):
                 if working[j, FAMILY] == row[FAMILY] and working[j, STATE] == INACTIVE:
-                    working[j, STATE] = WAKING
+                    is_now = corrected and not (within and working[j, KIND] == LIMIT)
+                    working[j, STATE] = ACTIVE if is_now else WAKING
 
 
 @inlinable_lean
@@ -472,9 +492,9 @@ def quiet_until(
         end = min(end, row[LAST] + 1.0)
         if state == INACTIVE:
             continue
-        if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT):
-            return i + 1
         behind = row[TRIGGERED] != 0.0
+        if state != ACTIVE or kind not in (LIMIT, STOP, STOP_LIMIT) or (behind and kind == STOP):
+            return i + 1
         price = row[LIMIT_PRICE] if behind else row[PRICE]
         if (row[SIZE] > 0.0) == (kind == LIMIT or behind):
             below = max(below, price)
@@ -521,7 +541,7 @@ def fill_working(
         if working[k, STATE] == WAKING:
             working[k, STATE] = ACTIVE
     if broker.checksubmit:
-        rejected += check_cash(working, waiting, account, broker)
+        rejected += check_cash(working, waiting, bar[0], account, broker)
     if broker.settles:
         account = charged(account, broker.tally[DUE])
     for k in range(waiting):
@@ -529,7 +549,7 @@ def fill_working(
         if row[STATE] == ENDED:
             continue
         if row[KIND] != MARKET and i > row[LAST]:
-            end_order(working, waiting, k)
+            end_order(working, waiting, k, broker.corrected)
             continue
         if row[STATE] != ACTIVE:
             continue
@@ -551,9 +571,9 @@ def fill_working(
                 if fills == limit:
                     return False, account, orders
                 fills += 1
-                end_group(working, waiting, k)
+                end_group(working, waiting, k, broker.corrected)
             rejected += 1 if refused else 0
-            settle_order(working, waiting, k, refused)
+            settle_order(working, waiting, k, refused, bar[0], broker.corrected)
         trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
         if trails and row[STATE] == ACTIVE:
             trail_after(row, bar[3])

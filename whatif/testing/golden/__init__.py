@@ -8,11 +8,12 @@ They follow what Backtrader 1.9.78.123 does, quirks included. This of them canno
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, contracts, last_bit, orders, parts, slippage, waiting
+from whatif.testing.golden import cash, contracts, corrected, last_bit, orders, parts, slippage, waiting
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
     *cash.AT_SUBMISSION,
+    *cash.AT_THE_OPEN,
     *cash.AT_EXECUTION,
     *cash.SHORTS,
     *cash.COMMISSION,
@@ -35,6 +36,9 @@ GOLDEN: tuple[Golden, ...] = (
     *contracts.INTEREST,
     *parts.SIZES,
     *parts.WAITING,
+    *corrected.LIMITS,
+    *corrected.BRACKETS,
+    *corrected.CHECKS,
 )
 """All of them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whatif.domain import Execution
-from whatif.strategies import BUY, CLOSE, SELL, TARGET
+from whatif.strategies import BUY, CLOSE, SELL, TARGET, buy
 from whatif.testing.golden.case import Fill, Golden, bar, flat
 
 HUNDRED = flat(100.0)
@@ -93,6 +93,40 @@ AT_SUBMISSION = (
         cash=(1000.0, 1000.0, 900.0, 900.0),
         value=(1000.0, 1000.0, 1000.0, 1000.0),
         rejected=1,
+    ),
+)
+
+AT_THE_OPEN = (
+    Golden(
+        "cheating on the open checks an order at the market by the open that it fills at",
+        (HUNDRED, flat(90.0), flat(90.0)),
+        {0: (BUY, 11.0)},
+        Execution(cash=1000.0, coo=True),
+        # 11 * 90 = 990
+        (Fill(1, 0.0, 11.0, 90.0),),
+        cash=(1000.0, 10.0, 10.0),
+        value=(1000.0, 1000.0, 1000.0),
+    ),
+    Golden(
+        "and refuses what that open has made too dear",
+        (HUNDRED, flat(110.0), flat(110.0)),
+        {0: (BUY, 10.0)},
+        Execution(cash=1000.0, coo=True),
+        (),
+        cash=(1000.0,) * 3,
+        value=(1000.0,) * 3,
+        rejected=1,
+    ),
+    Golden(
+        "but checks one that waits for a price by its price",
+        (HUNDRED, bar(90.0, 100.0, 90.0, 90.0)),
+        {0: (buy(11.0, limit=95.0), buy(10.0, limit=80.0))},
+        Execution(cash=1000.0, coo=True),
+        # 11 * 95 is more than there is
+        (),
+        cash=(1000.0,) * 2,
+        value=(1000.0,) * 2,
+        rejected=2,
     ),
 )
 
