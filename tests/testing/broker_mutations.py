@@ -152,13 +152,13 @@ _CONTRACTS = (
     ),
     (
         "a short future is worth less than nothing",
-        "    if costs.margin != 0.0:\n        return abs(size) * costs.margin\n    if costs[2]",
-        "    if costs.margin != 0.0:\n        return size * costs.margin\n    if costs[2]",
+        "    if costs.margin != 0.0:\n        return abs(size) * costs.margin\n    return stock_value",
+        "    if costs.margin != 0.0:\n        return size * costs.margin\n    return stock_value",
     ),
     (
         "leverage divides the profit",
-        "value = (value - profit) / costs.leverage + profit",
-        "value = value / costs.leverage",
+        "((value - profit) / costs.leverage + profit if value",
+        "(value / costs.leverage if value",
     ),
     (
         "a share buys no more with leverage",

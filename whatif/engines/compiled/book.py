@@ -32,6 +32,7 @@ from whatif.engines.compiled.broker import (
     cash_after_check,
     executed,
     fill_price,
+    outright_value,
     part_of,
     settlement,
     slippage_on,
@@ -309,6 +310,9 @@ def mark_equity(
     if size == 0.0:
         for k in range(len(equity)):
             equity[k] = value
+    elif costs.is_outright:
+        for k in range(len(equity)):
+            equity[k] = outright_value(held, size, price, closes[k], costs)
     else:
         for k in range(len(equity)):
             equity[k] = account_value(held, size, price, closes[k], costs)

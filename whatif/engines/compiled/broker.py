@@ -330,6 +330,12 @@ def held_value(size: float, price: float, close: float, costs: Costs) -> float:
     """
     if costs.margin != 0.0:
         return abs(size) * costs.margin
+    return stock_value(size, price, close, costs)
+
+
+@inlinable
+def stock_value(size: float, price: float, close: float, costs: Costs) -> float:
+    """Return what `held_value` is of a stock."""
     if costs[2] or size >= 0.0:
         return size * close
     value = price * size
@@ -340,16 +346,23 @@ def held_value(size: float, price: float, close: float, costs: Costs) -> float:
 @inlinable
 def account_value(cash: float, size: float, price: float, close: float, costs: Costs) -> float:
     """Return cash and position at the bar's close, summed as Backtrader sums them."""
+    if costs.is_outright:
+        return outright_value(cash, size, price, close, costs)
     value = held_value(size, price, close, costs)
+    value = value if costs[2] else abs(value)
+    profit = size * (close - price) * costs.mult
+    return cash + ((value - profit) / costs.leverage + profit if value > 0.0 else value)
+
+
+@inlinable
+def outright_value(cash: float, size: float, price: float, close: float, costs: Costs) -> float:
+    """Return what `account_value` is where units are paid in full."""
+    value = stock_value(size, price, close, costs)
     if not costs[2]:
         value = abs(value)
     if value > 0.0:
         profit = size * (close - price)
-        if costs.is_outright:
-            value = value - profit + profit
-        else:
-            profit *= costs.mult
-            value = (value - profit) / costs.leverage + profit
+        value = value - profit + profit
     return cash + value
 
 
