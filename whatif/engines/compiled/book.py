@@ -132,11 +132,15 @@ class Runs(NamedTuple):
         Broker and overlays, see `settings_of`.
     charges : float64 array (c, w)
         Rows of charges, each as long as its first number says.
+    special : tuple of int
+        Not empty if one of them has `whatif.domain.SPECIAL_SETTINGS`, for which there is machine code of its
+        own.
     """
 
     addresses: IntArray
     settings: FloatArray
     charges: FloatArray
+    special: tuple[int, ...]
 
 
 class Book(NamedTuple):
@@ -260,10 +264,14 @@ class Asked(NamedTuple):
 def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, OverlayRules, int]:
     """Return broker, rules and latency of a configuration from its row of `Runs.settings`."""
     row, charges = runs.settings[run], runs.charges[run]
-    corrected = float(row[32]) != 0.0
+    # without special settings all of these are constants, which leave nothing in machine code
+    special = len(runs.special) > 0
+    is_outright, corrected = float(row[22]) != 0.0 or not special, special and float(row[32]) != 0.0
+    margin, rate = float(row[23]) if special else 0.0, float(row[26]) if special else 0.0
+    mult, leverage = float(row[24]) if special else 1.0, float(row[25]) if special else 1.0
     costs = Costs(
-        float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, float(row[22]) != 0.0, float(row[23]),
-        float(row[24]), float(row[25]), corrected,
+        float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, is_outright, margin, mult, leverage,
+        corrected,
     )  # fmt: skip
     slippage = (
         float(row[4]),
@@ -275,11 +283,11 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
         corrected,
     )
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
-    rate = float(row[26])
+    parts = float(row[28]) if special else 0.0
     broker = Broker(
         float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
         costs.margin != 0.0 or rate != 0.0, rate, float(row[27]) != 0.0,
-        Parts(float(row[28]), float(row[29]), float(row[30])), float(row[31]) != 0.0, corrected,
+        Parts(parts, float(row[29]), float(row[30])), special and float(row[31]) != 0.0, corrected,
     )  # fmt: skip
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),

@@ -50,7 +50,8 @@ def cell_text(kind: type, column: int) -> str:
 
 def kind_of(given: RunInputs) -> tuple[Any, ...]:
     """Return what configurations must have in common to be run by one call: what makes them one kernel."""
-    return given.overlays.is_on, given.overlays.exit_orders, kinds_of(given.params)
+    special = bool(given.execution.special)
+    return given.overlays.is_on, given.overlays.exit_orders, special, kinds_of(given.params)
 
 
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:

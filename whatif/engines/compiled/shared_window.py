@@ -240,7 +240,7 @@ class SharedWindow:
         own = np.array([addresses_of(one) for one in arrays], dtype=np.int64)
         # of a cross-sectional step, one series after the other, each of all symbols
         own = own.T.reshape(1, -1) if self.spec.cross_sectional else own
-        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many))
+        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many), ())
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 8), dtype=np.int64),

@@ -273,6 +273,7 @@ class PreparedWindow:
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
             charges=charges(many),
+            special=(1,) if any(given.execution.special for given in many) else (),
         )
         book = space.book._replace(
             memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
