@@ -9,6 +9,7 @@ _ASK = "whatif.engines.compiled.asking"
 _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
+_NOTES = "whatif.engines.compiled.notes"
 _SHARED = "whatif.engines.compiled.shared"
 
 _ARITHMETIC = (
@@ -348,7 +349,58 @@ _EXITS = (
     ),
 )
 
+_NOTED = (
+    ("realised profit forgets what opening costs", "- closed_fee - opened_fee", "- closed_fee"),
+    ("a loss is a profit", "+ -closed * (at - entry)", "+ closed * (at - entry)"),
+    ("the last fill is what it opened", "at, closed + opened, float(row)", "at, opened, float(row)"),
+    ("the bar of the entry does not count", "        first = opened_row\n", "        first = row + 1\n"),
+    (
+        "the best price of a short is the highest",
+        "    if size < 0.0:\n        best",
+        "    if size == 1.0:\n        best",
+    ),
+    (
+        "a position takes over what the one before has seen",
+        "if notes[SINCE] != opened_row:",
+        "if notes[SINCE] < 0.0:",
+    ),
+    ("an order is as old as the run", "row - shown[MADE * room + k]", "row - 0.0 * shown[MADE * room + k]"),
+)
+
+_NOTED_ON_A_BAR = (
+    (
+        "all fills of a bar close at one entry price",
+        "        size, price, _, _ = moved(size, price, closed + opened, at)\n",
+        "",
+    ),
+    ("fills are noted a bar late", "note_fills(book, i, orders", "note_fills(book, i + 1, orders"),
+)
+
+_SHOWN = (
+    ("exits are shown", "        if row[IS_EXIT] != 0.0:\n            continue\n", ""),
+    (
+        "a triggered stop-limit shows its stop",
+        "        elif row[TRIGGERED] != 0.0:\n",
+        "        elif row[TRIGGERED] < 0.0:\n",
+    ),
+    (
+        "a market order shows its close",
+        "        if kind in (MARKET, AT_CLOSE):\n",
+        "        if kind == AT_CLOSE:\n",
+    ),
+)
+
 _SEVERAL_SYMBOLS = (
+    (
+        "orders of all symbols are shown",
+        "        if book.order_symbol[q] == symbol:\n",
+        "        if book.order_symbol[q] >= 0:\n",
+    ),
+    (
+        "a symbol's fill is noted for the first",
+        "book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]",
+        "book.notes[:NOTES_KEPT]",
+    ),
     (
         "value is summed in declared order",
         "        k = book.order_met[j]\n",
@@ -415,6 +467,9 @@ _SEVERAL_SYMBOLS = (
 )
 
 BROKER: tuple[Mutation, ...] = (
+    *(Mutation(name, _NOTES, old, new) for name, old, new in _NOTED),
+    *(Mutation(name, _LOOP, old, new) for name, old, new in _NOTED_ON_A_BAR),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in _SHOWN),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in _ON_A_BAR),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),

@@ -34,6 +34,8 @@ from whatif.testing import (
     task_differences,
     within_whole_units,
 )
+from whatif.testing.order_kinds import note_player
+from whatif.testing.orders import note_reader, queue_reader
 
 from .witness import played, played_orders, unlike_plain
 
@@ -89,7 +91,11 @@ def both_agree(case: Case, step: StrategySpec, count: Count) -> None:
         count.add(run_engine(task, "compiled"))
 
 
-@pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
+@pytest.mark.parametrize(
+    "step",
+    [scripted, state_reader, note_reader, queue_reader],
+    ids=["scripted", "by-state", "by-notes", "by-queue"],
+)
 @in_both_tiers
 def test_two_brokers_one_answer(step, examples, told) -> None:
     count = Count()
@@ -127,6 +133,18 @@ def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
         assert unlike_plain(run, played(task)) == []
 
     agree()
+    told(count)
+
+
+@pytest.mark.parametrize("draws", [150, pytest.param(SLOW, marks=pytest.mark.slow)])
+def test_two_brokers_show_the_same_fills_positions_and_orders(draws, told) -> None:
+    count = Count()
+    for seed in range(draws):
+        task = random_order_case(seed, max_bars=120).task(note_player)
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}"
+        with suppress(EngineError):
+            count.add(run_engine(task, "compiled"))
+    assert count.fills > 15 * draws
     told(count)
 
 

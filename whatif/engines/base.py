@@ -153,6 +153,9 @@ class Engine(ABC):
         Whether it reckons by `Execution.costs`; a task that has them is refused if not.
     asks_across : bool
         Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
+    tells_notes : bool
+        Whether the state that it shows a step says `whatif.strategies.NOTES`; a step that reads them is
+        refused if not.
     """
 
     name: ClassVar[str]
@@ -163,6 +166,7 @@ class Engine(ABC):
     takes_costs: ClassVar[bool] = False
     semantics: ClassVar[str] = SEMANTICS
     asks_across: ClassVar[bool] = False
+    tells_notes: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
@@ -211,7 +215,10 @@ class Engine(ABC):
         if not self.asks_across and getattr(strategy, "cross_sectional", False):
             reasons = [*reasons, f"{strategy.name}, a cross-sectional step"]
         if self.order_fields is None and strategy.answers_orders:
-            return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
+            reasons = [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
+        notes = getattr(strategy, "notes", ())
+        if notes and not self.tells_notes:
+            reasons = [*reasons, f"what {strategy.name} reads of its state: {', '.join(sorted(notes))}"]
         return reasons
 
     def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:

@@ -13,21 +13,30 @@ if TYPE_CHECKING:
     from whatif.strategies.identity import identity_of
     from whatif.strategies.intents import (
         ACROSS_FIELDS,
+        AT_CLOSE,
         BRACKET,
         BUY,
         CANCEL,
         CLOSE,
         HOLD,
+        LIMIT,
+        MARKET,
         MAX_ANSWERED,
         NO_PRICE,
+        NOTES,
         OCO,
         ORDER_FIELDS,
+        ORDER_NOTES,
         SELL,
         SESSION,
         SIZES,
         STATE_FIELDS,
+        STOP,
+        STOP_LIMIT,
         TARGET,
         TARGET_PERCENT,
+        TRAIL,
+        TRAIL_LIMIT,
         WAITING_FOR_PRICE,
         WEIGHTS,
         AcrossState,
@@ -76,8 +85,9 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "ACROSS_FIELDS AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE "
-                "OCO ORDER_FIELDS Order SELL SESSION SIZES STATE_FIELDS State TARGET TARGET_PERCENT "
+                "ACROSS_FIELDS AT_CLOSE AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent LIMIT MARKET "
+                "MAX_ANSWERED NOTES NO_PRICE OCO ORDER_FIELDS ORDER_NOTES Order SELL SESSION SIZES "
+                "STATE_FIELDS STOP STOP_LIMIT State TARGET TARGET_PERCENT TRAIL TRAIL_LIMIT "
                 "WAITING_FOR_PRICE WEIGHTS bracket buy cancel close fields_filled flattened hold oco sell "
                 "several sizes target target_percent weights"
             ),

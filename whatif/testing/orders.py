@@ -79,6 +79,47 @@ def state_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
     return (code, size)
 
 
+@strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0)
+def note_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Ask for a size that the state says of fills and position, so that its bits show in the fills.
+
+    `field` names it: 1 and 2 price and units of the last fill, 3 bars since, 4 and 5 best and worst price,
+    6 realised profit; any other number: the script's amount, which also stands for what is not there.
+    """
+    field, size = x.field[i], x.amount[i]
+    if field == 1.0:
+        size = s.last_fill_price * 0.125
+    elif field == 2.0:
+        size = s.last_fill_size + 1.0
+    elif field == 3.0:
+        size = min(s.bars_since_fill, 100.0)
+    elif field == 4.0:
+        size = s.best_price * 0.25
+    elif field == 5.0:
+        size = -s.worst_price * 0.25
+    elif field == 6.0:
+        size = s.realised * 0.015625
+    if size != size:
+        size = x.amount[i]
+    code = int(x.code[i])
+    if code == TARGET_PERCENT:
+        return (code, min(max(size, -3.0), 3.0))
+    return (code, abs(size) if code in (BUY, SELL) else size)
+
+
+@strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0)
+def queue_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Ask for the script's amount and what the orders say that wait, so that their bits show in the fills."""
+    size, code = x.amount[i], int(x.code[i])
+    for k in range(s.pending):
+        size += s.order_size[k] * 0.5 + s.order_age[k] + s.order_kind[k]
+        if s.order_price[k] == s.order_price[k]:
+            size += 1000.0
+    if code == TARGET_PERCENT:
+        return (code, min(max(size, -3.0), 3.0))
+    return (code, abs(size) if code in (BUY, SELL) else size)
+
+
 @strategy(
     inputs={"code": "code", "amount": "amount", "field": "field"},
     cross_sectional=True,

@@ -31,6 +31,7 @@ class _Symbol:
     def __init__(self, task: BacktestTask, index: int) -> None:
         bars = task.bars[index]
         self.index, self.feed, self.opened_row = index, Feed(bars, task.rows(bars)[1]), 0
+        self.notes = None
 
 
 class _Account:

@@ -17,6 +17,7 @@ class BacktraderEngine(Engine):
     order_fields = ORDER_FIELDS
     takes_costs = True
     asks_across = True
+    tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second: a class of Backtrader's runs with its feeds and observers."""

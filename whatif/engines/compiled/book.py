@@ -6,7 +6,10 @@ Nothing here depends on a strategy, so that it is compiled once for all of a pro
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 from whatif.domain import BAR_VOLUME, MONTH, TRADED, inlinable, inlinable_lean, traded_by
 from whatif.engines.compiled.broker import (
@@ -20,10 +23,12 @@ from whatif.engines.compiled.broker import (
     fill_price,
     slippage_on,
 )
+from whatif.engines.compiled.notes import NOTES_KEPT, SHOWN_FIELDS
 from whatif.strategies import (
     BUY,
     CLOSE,
     HOLD,
+    ORDER_NOTES,
     SELL,
     TARGET,
     TARGET_PERCENT,
@@ -140,6 +145,8 @@ class Book(NamedTuple):
         Number of the group or bracket that was made last.
     tally : float64 array (TALLY,)
         What charges are reckoned by.
+    notes, shown : float64 arrays
+        What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`.
     """
 
     row: IntArray
@@ -156,6 +163,8 @@ class Book(NamedTuple):
     desk: FloatArray
     serial: IntArray
     tally: FloatArray
+    notes: FloatArray
+    shown: FloatArray
 
 
 class Outcomes(NamedTuple):
@@ -185,6 +194,28 @@ FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 
 SETTINGS = 21
 """Numbers that say what broker and overlays do."""
+
+
+def shows_orders(notes: Collection[str]) -> bool:
+    """Return whether a step that reads these of `whatif.strategies.NOTES` is shown the orders that wait."""
+    return not set(ORDER_NOTES).isdisjoint(notes)
+
+
+def note_room(notes: Collection[str], symbols: int, orders: int) -> dict[str, Any]:
+    """Return the parts of a book for what a step reads.
+
+    Parameters
+    ----------
+    notes : collection of str
+        Which of `whatif.strategies.NOTES`.
+    symbols, orders : int
+        Symbols of the account, and orders that may wait.
+    """
+    room = orders if shows_orders(notes) else 0
+    return {
+        "notes": np.empty(symbols * NOTES_KEPT if notes else 0),
+        "shown": np.empty(SHOWN_FIELDS * room),
+    }
 
 
 class Account(NamedTuple):

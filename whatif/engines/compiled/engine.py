@@ -29,6 +29,7 @@ class CompiledEngine(Engine):
     order_fields = ORDER_FIELDS
     takes_costs = True
     asks_across = True
+    tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

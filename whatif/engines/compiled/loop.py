@@ -19,6 +19,8 @@ from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
     BARS_HELD,
+    CLOSED,
+    CLOSED_FEE,
     CODE,
     DEEPEST,
     EQUITY_SUM,
@@ -27,6 +29,9 @@ from whatif.engines.compiled.book import (
     FINAL,
     FULL_BOOK,
     LONGEST,
+    OPENED,
+    OPENED_FEE,
+    PRICE,
     REJECTED,
     SIZE,
     Account,
@@ -43,14 +48,15 @@ from whatif.engines.compiled.book import (
     mark_equity,
     settings_of,
 )
-from whatif.engines.compiled.broker import Costs, Prices, account_value
+from whatif.engines.compiled.broker import Costs, Prices, account_value, moved
 from whatif.engines.compiled.calling import ask
+from whatif.engines.compiled.notes import begin_notes, note_fill
 from whatif.engines.compiled.working import (
     Placed,
     fill_working,
-    note_waiting,
     place_answer,
     quiet_until,
+    show_waiting,
 )
 from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
@@ -91,9 +97,24 @@ def fill_bar(
         begin_bar(broker.tally, month, view_at(volumes_at, stop)[i])
     limit = used + asking.room
     if asking.max_orders == 0:
-        return fill_orders(i, first, bar, account, orders, broker, book, limit)
-    session_ends = whole_at(asking.session_ends_at, stop)
-    return fill_working(i, first, bar, session_ends, account, orders, broker, book, limit)
+        found = fill_orders(i, first, bar, account, orders, broker, book, limit)
+    else:
+        session_ends = whole_at(asking.session_ends_at, stop)
+        found = fill_working(i, first, bar, session_ends, account, orders, broker, book, limit)
+    if len(book.notes) > 0:
+        note_fills(book, i, orders.fills, found[2].fills, account)
+    return found
+
+
+@inlinable_lean
+def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> None:
+    """Note the executions `begin` to `end` of a book, which are those of a row, of an account before them."""
+    _, size, price, _ = account
+    for k in range(begin, end):
+        closed, opened = book.executions[CLOSED, k], book.executions[OPENED, k]
+        at, fees = book.executions[PRICE, k], book.executions[CLOSED_FEE : OPENED_FEE + 1, k]
+        note_fill(book.notes, row, price, closed, opened, at, fees[0], fees[1])
+        size, price, _, _ = moved(size, price, closed + opened, at)
 
 
 @inlinable_lean
@@ -193,7 +214,7 @@ def run_bars(
             if orders.waiting > 0:
                 halt = next_fill(i, min(stop, i + reach), (opens, highs, lows), book, orders.waiting, asking)
         waiting = orders.waiting
-        own = note_waiting(book.working, waiting, book.memory) if exits else waiting
+        own = show_waiting(book, waiting, exits)
         asked = ask(
             asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
             account, value, own, costs, rules, latency,
@@ -260,6 +281,7 @@ def run_many_python(
             book.scratch[k] = 0.0
         for k in range(len(book.memory)):
             book.memory[k] = 0.0
+        begin_notes(book.notes)
         for k in range(len(book.tally)):
             book.tally[k] = -math.inf if k == MONTH else 0.0
         broker, rules, latency = settings_of(runs, run, book.tally)

@@ -42,8 +42,9 @@ from whatif.engines.compiled.broker import (
 )
 from whatif.engines.compiled.calling import PLACES, ask, ask_across
 from whatif.engines.compiled.loop import note_failure
+from whatif.engines.compiled.notes import NOTES_KEPT, begin_notes, note_fill, show_order
 from whatif.engines.orders import LARGEST_SIZE, answer_fault
-from whatif.strategies import BUY, HOLD, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
+from whatif.strategies import BUY, HOLD, MARKET, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
 from whatif.typing import FloatArray, IntArray
 
 OPEN, HIGH, LOW, CLOSE = range(4)
@@ -118,6 +119,9 @@ class SharedBook(NamedTuple):
         Room that a step's compiled part writes its answer to.
     has_bar, held : int64 arrays (k,)
         Whether each symbol has a bar on this row, and bars since that on which its position was opened.
+    notes, shown : float64 arrays
+        What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`; notes
+        of one symbol after the other, and the orders of the one whose turn it is, of up to q.
     """
 
     row: IntArray
@@ -146,6 +150,8 @@ class SharedBook(NamedTuple):
     desk: FloatArray
     has_bar: IntArray
     held: IntArray
+    notes: FloatArray
+    shown: FloatArray
 
 
 class Across(NamedTuple):
@@ -262,6 +268,16 @@ def try_price(q: int, market: Market, book: SharedBook, broker: Broker) -> float
 
 
 @inlinable_lean
+def show_queue(book: SharedBook, waiting: int, symbol: int) -> None:
+    """Show a step that reads them the orders of a symbol that wait."""
+    at = 0
+    for q in range(waiting if len(book.shown) > 0 else 0):
+        if book.order_symbol[q] == symbol:
+            show_order(book.shown, at, MARKET, book.order_rest[q], math.nan, book.order_made[q])
+            at += 1
+
+
+@inlinable_lean
 def take_turn(
     row: int, market: Market, cash: float, queue: Queue, broker: Broker, book: SharedBook, limit: int
 ) -> tuple[bool, float, Queue]:
@@ -284,9 +300,9 @@ def take_turn(
             continue
         k, rest = book.order_symbol[q], book.order_rest[q]
         meet(book, k)
-        before = book.size[k]
+        before, entry = book.size[k], book.price[k]
         cash, size, price, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, before, book.price[k], rest, at, broker.costs, deal
+            cash, before, entry, rest, at, broker.costs, deal
         )
         book.size[k], book.price[k] = size, price
         book.tally[HELD] += (1 if size != 0.0 else 0) - (1 if before != 0.0 else 0)
@@ -304,6 +320,9 @@ def take_turn(
             book.symbol[fills] = k
             write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee)  # type: ignore[arg-type]
             fills += 1
+            if len(book.notes) > 0:
+                notes = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]
+                note_fill(notes, book.cursor[k], entry, closed, opened, at, closed_fee, opened_fee)
         if opened != 0.0 and size == opened:
             book.opened[k] = book.cursor[k]
     return True, cash, Queue(kept, kept, fills, rejected)
@@ -339,6 +358,7 @@ def begin_account(market: Market, book: SharedBook) -> None:
         book.size[k], book.price[k] = 0.0, 0.0
         book.opened[k], book.pending[k], book.met[k], book.held[k] = 0, 0, 0, 0
         book.cursor[k], book.following[k] = -1, market.firsts[k]
+    begin_notes(book.notes)
     for k in range(len(book.scratch)):
         book.scratch[k] = 0.0
     for k in range(len(book.memory)):
@@ -380,6 +400,7 @@ def ask_symbols(
         series_at = asking.series_at + _WORD * count * k
         places_at = asking.places_at + _WORD * PLACES * k
         account = Account(cash, book.size[k], book.price[k], book.opened[k])
+        show_queue(book, waiting, k)
         asked = ask(
             asking.address, i, i + 1, asking.lookback, run, series_at, places_at,
             account, value, book.pending[k], broker.costs, rules, latency,

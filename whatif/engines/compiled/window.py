@@ -36,6 +36,7 @@ from whatif.engines.compiled.book import (
     Book,
     Outcomes,
     Runs,
+    note_room,
 )
 from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
@@ -162,6 +163,8 @@ class PreparedWindow:
         if orders not in self._workspaces:
             count = self.stop - self.first
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
+            parts = order_room(max_orders)
+            parts |= note_room(self.spec.notes, 1, len(parts["working"]) if orders else 0)
             room = count * (ORDER_FILLS_A_BAR if orders else FILLS_A_BAR)
             book = Book(
                 row=np.empty(room + SHARED_ROOM, dtype=np.int64),
@@ -175,7 +178,7 @@ class PreparedWindow:
                 cash=np.empty(0),
                 at_work=np.zeros(1, dtype=np.int64),
                 tally=np.zeros(TALLY),
-                **order_room(max_orders),
+                **parts,
             )
             # stocks
             book.executions[MULTIPLIER] = 1.0
@@ -279,8 +282,10 @@ class PreparedWindow:
         )
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
-        shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
-        places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
+        shared = addresses_of(
+            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown]
+        )
+        places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
         held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months]
         series_at, places_at, ends_at, months_at = addresses_of(held)
