@@ -10,6 +10,8 @@ _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
 _NOTES = "whatif.engines.compiled.notes"
+_OVERLAYS = "whatif.strategies.overlays"
+_RULES = "whatif.engines.orders"
 _SHARED = "whatif.engines.compiled.shared"
 
 _ARITHMETIC = (
@@ -390,6 +392,36 @@ _SHOWN = (
     ),
 )
 
+_SIZED = (
+    (
+        "the farther stop counts",
+        "rule if own != own or rule < own else own",
+        "rule if own != own or rule > own else own",
+    ),
+    (
+        "a stop of a rule is a distance",
+        "rule = abs(entry - stop), entry *",
+        "rule = abs(entry - stop), 1.0 *",
+    ),
+    ("cash is the account", "cash if rules.sizing == BY_CASH else value", "value"),
+    (
+        "risk is of the cash",
+        "(rules.share, value, stop_d",
+        "(rules.share, cash, stop_d",
+    ),
+    (
+        "a position is added to",
+        "((amount > 0.0 and size > 0.0)",
+        "((amount > 0.0 and size > 1e300)",
+    ),
+)
+
+_SIZED_ORDERS = (
+    ("a bracket's stop is no stop", "        own = stop\n", "        own = math.nan\n"),
+    ("an order at a limit opens at the close", "        entry = limit\n", "        entry = close\n"),
+    ("an order at a stop opens at the close", "        entry = stop\n", "        entry = close\n"),
+)
+
 _SEVERAL_SYMBOLS = (
     (
         "orders of all symbols are shown",
@@ -467,6 +499,8 @@ _SEVERAL_SYMBOLS = (
 )
 
 BROKER: tuple[Mutation, ...] = (
+    *(Mutation(name, _OVERLAYS, old, new) for name, old, new in _SIZED),
+    *(Mutation(name, _RULES, old, new) for name, old, new in _SIZED_ORDERS),
     *(Mutation(name, _NOTES, old, new) for name, old, new in _NOTED),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _NOTED_ON_A_BAR),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _SHOWN),

@@ -189,11 +189,11 @@ OF_ORDERS = {
     "stop_loss": [None, 0.01, 0.002],
     "take_profit": [None, 0.01, 0.003],
     "max_bars_held": [None, 3, 8],
-    "percent_of_equity": [None, 0.5, 1.0],
     "stop_loss_intrabar": [None, 0.01, 0.002],
     "take_profit_intrabar": [None, 0.01, 0.003],
     "trailing_stop": [None, None, 0.01, 0.003],
 }
+SIZED = ({}, {"percent_of_equity": 0.5}, {"percent_of_cash": 0.7}, {"risk_per_trade": 0.004})
 OF_INTENTS = {
     "stop_loss_intrabar": [None, 0.01, 0.002],
     "take_profit_intrabar": [None, 0.01, 0.003],
@@ -212,7 +212,9 @@ def test_two_brokers_one_answer_under_overlays(draw, choices, examples, told) ->
     count = Count()
     for seed in range(examples):
         rng = np.random.default_rng(seed)
-        overlays = Overlays(**{name: values[rng.integers(len(values))] for name, values in choices.items()})
+        drawn = {name: values[rng.integers(len(values))] for name, values in choices.items()}
+        sizing = SIZED[rng.integers(len(SIZED))] if drawn["stop_loss_intrabar"] is not None else {}
+        overlays = Overlays(**drawn, **sizing)
         task = replace(draw(seed, max_bars=120).task(), overlays=overlays)
         assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}, {overlays}"
         with suppress(EngineError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
-from whatif.engines.closing import check_volume
+from whatif.engines.closing import check_sizing, check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -125,6 +125,7 @@ def check_task(task: BacktestTask) -> None:
     """
     check_cheating(task.strategy, task.execution)
     _check_across(task.strategy, task.overlays)
+    check_sizing(task.strategy.name, task.strategy.answers_orders, task.overlays)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -168,9 +169,10 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
     ------
     EngineError
         If a step function is to cheat on open, or, as it places market orders only, is given a rule
-        for limit orders.
+        for limit orders, or sized by a stop that nothing says.
     """
     check_cheating(strategy, execution)
+    check_sizing(strategy.name, strategy.answers_orders, overlays)
     has_orders = strategy.answers_orders or overlays.exit_orders
     if isinstance(strategy, StrategySpec) and not (execution.slip_limit or has_orders):
         raise EngineError(

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from whatif.strategies.lookup import resolved
     from whatif.strategies.origin import is_installed
     from whatif.strategies.overlays import (
+        BY_RISK,
         EXIT_MEMORY,
         OverlayRules,
         apply_overlays,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         overlay_memory,
         overlay_rules,
         sized,
+        stop_distance,
     )
     from whatif.strategies.params import Param, Value
     from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
@@ -95,8 +97,8 @@ else:
             "lookup": "resolved",
             "origin": "is_installed",
             "overlays": (
-                "EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory overlay_rules "
-                "sized"
+                "BY_RISK EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory "
+                "overlay_rules sized stop_distance"
             ),
             "params": "Param Value",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",

@@ -51,6 +51,8 @@ EXITS = (
     Overlays(stop_loss_intrabar=0.003, take_profit_intrabar=0.005),
     Overlays(trailing_stop=0.004, max_bars_held=6),
     Overlays(stop_loss_intrabar=0.01, take_profit_intrabar=0.01, trailing_stop=0.005),
+    Overlays(stop_loss_intrabar=0.02, risk_per_trade=0.005),
+    Overlays(trailing_stop=0.01, percent_of_cash=0.6),
 )
 """Overlays whose orders wait at the broker, for random cases."""
 

@@ -442,6 +442,9 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
             percent_of_equity=0.4 if rng.random() < 0.5 else None,
             latency=int(rng.integers(0, 3)),
         )
+        if overlays.percent_of_equity is None:
+            sizing: dict[str, Any] = {"percent_of_cash": 0.5} if n % 3 == 0 else {"risk_per_trade": 0.001}
+            overlays = replace(overlays, **sizing)
     every = np.unique(np.concatenate([one.ts for one in markets_]))
     # all of them have a bar from there on
     latest = min(int(one.ts[-1]) for one in markets_)

@@ -179,7 +179,7 @@ class _SymbolState:
         s = self.state
         close, left = self.feed.close[0], s.minutes_to_close
         intent = apply_overlays(
-            code, amount, close, s.size, s.entry_price, s.bars_held, s.value, left, self.rules
+            code, amount, close, s.size, s.entry_price, s.bars_held, s.cash, s.value, left, self.rules
         )
         return delay(*intent, row, self.latency, self.memory)
 

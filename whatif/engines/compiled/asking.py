@@ -119,7 +119,7 @@ def ask_step_python(
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
-            code, amount = apply_overlays(code, amount, close, size, price, held, now, ends[i], rules)
+            code, amount = apply_overlays(code, amount, close, size, price, held, cash, now, ends[i], rules)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue

@@ -192,7 +192,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 21
+SETTINGS = 23
 """Numbers that say what broker and overlays do."""
 
 
@@ -275,10 +275,10 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
     broker = Broker(float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally)
     rules = OverlayRules(
-        float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
-        float(row[18]), float(row[19]),
+        float(row[12]), float(row[13]), int(row[14]), int(row[15]), int(row[16]), float(row[17]),
+        float(row[18]), float(row[19]), float(row[20]), float(row[21]),
     )  # fmt: skip
-    return broker, rules, int(row[20])
+    return broker, rules, int(row[22])
 
 
 @inlinable_lean

@@ -11,7 +11,7 @@ import numpy as np
 from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
 from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat
+from whatif.engines.closing import check_flat, check_sizing
 from whatif.engines.compiled.book import (
     FILLS,
     MULTIPLIER,
@@ -198,6 +198,7 @@ class SharedWindow:
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
+        check_sizing(self.spec.name, self.spec.answers_orders, overlays)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             for one, (first, stop) in zip(self.bars, self.ranges, strict=True):
