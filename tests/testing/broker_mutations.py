@@ -138,8 +138,8 @@ _ASKING = (
     ),
     (
         "the step sees its account's value as its cash",
-        "held, cash, now",
-        "held, now, now",
+        "held, cash, now, waiting",
+        "held, now, now, waiting",
     ),
     (
         "the step sees a short's value as it was",
@@ -417,12 +417,29 @@ _SIZED = (
 )
 
 _SIZED_ORDERS = (
+    ("gross exposure has signs", "gross += abs(held[k]) * closes[k]", "gross += held[k] * closes[k]"),
+    ("a short adds to what is long", "- side * net) / closes", "- net) / closes"),
+    ("one position more", "count >= rules.max_positions", "count > rules.max_positions"),
+    ("an open position counts as new", "if own == 0.0 and count >=", "if count >="),
+    ("a bound cuts to parts of a unit", "side * math.floor(most)", "side * most"),
+    ("a bound takes away what is there", "        allowed = own\n", "        allowed = allowed + 0.0\n"),
+    (
+        "less of a position is more",
+        "(abs(after) <= abs(own) and (after > 0.0) == (own > 0.0))",
+        "(abs(after) < 0.0 and (after > 0.0) == (own > 0.0))",
+    ),
     ("a bracket's stop is no stop", "        own = stop\n", "        own = math.nan\n"),
     ("an order at a limit opens at the close", "        entry = limit\n", "        entry = close\n"),
     ("an order at a stop opens at the close", "        entry = stop\n", "        entry = close\n"),
 )
 
 _SEVERAL_SYMBOLS = (
+    (
+        "orders that wait are not in the bounds",
+        "        book.bound[book.order_symbol[q]] += book.order_rest[q]\n",
+        "        book.bound[book.order_symbol[q]] += 0.0\n",
+    ),
+    ("an order of the row is not in the bounds", "    book.bound[symbol] += left\n", ""),
     (
         "orders of all symbols are shown",
         "        if book.order_symbol[q] == symbol:\n",

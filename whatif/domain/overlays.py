@@ -18,6 +18,9 @@ OVERLAY_NAMES = (
     "percent_of_equity",
     "percent_of_cash",
     "risk_per_trade",
+    "max_gross",
+    "max_net",
+    "max_positions",
     "latency",
     "take_profit_intrabar",
     "stop_loss_intrabar",
@@ -54,6 +57,11 @@ class Overlays:
     risk_per_trade : float, optional
         Fraction of the account's value, up to 1, that is lost if the position is left at its stop: that of
         its bracket, or the nearest of `stop_loss`, `stop_loss_intrabar` and `trailing_stop`.
+    max_gross, max_net : float, optional
+        Fractions of the account's value, up to 100, that the positions of an account of several symbols may
+        be worth: without their signs, and with them, short or long.
+    max_positions : int, optional
+        Positions that such an account may hold.
     latency : int
         Bars between the decision and the broker: an intent of bar t fills on bar
         t + latency + 1 at the earliest.
@@ -73,6 +81,9 @@ class Overlays:
     percent_of_equity: float | None = None
     percent_of_cash: float | None = None
     risk_per_trade: float | None = None
+    max_gross: float | None = None
+    max_net: float | None = None
+    max_positions: int | None = None
     latency: int = 0
     take_profit_intrabar: float | None = None
     stop_loss_intrabar: float | None = None
@@ -129,6 +140,11 @@ class Overlays:
         return min((value for name in STOPS if (value := getattr(self, name)) is not None), default=None)
 
     @cached_property
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the rules that are on and bound what an account of several symbols holds."""
+        return tuple(name for name in BOUNDS if getattr(self, name) is not None)
+
+    @cached_property
     def is_on(self) -> bool:
         """Whether any rule is on; a sweep asks for each of its configurations."""
         return bool(self.active)
@@ -172,17 +188,22 @@ SIZINGS = ("percent_of_equity", "percent_of_cash", "risk_per_trade")
 STOPS = ("stop_loss", "stop_loss_intrabar", "trailing_stop")
 """Overlays that leave a position at a loss, each a fraction of its entry price or less."""
 
+BOUNDS = ("max_gross", "max_net", "max_positions")
+"""Overlays that bound what an account of several symbols holds."""
+
 _NONE = ("latency", 0)
 _FRACTIONS = {
     "take_profit": _Fraction(1.0, True, "0.02 is 2 % of the entry price"),
     "stop_loss": _Fraction(1.0, False, "0.02 is 2 % of the entry price"),
     "percent_of_equity": _Fraction(1.0, True, "0.95 is 95 % of the account"),
     "percent_of_cash": _Fraction(1.0, True, "0.95 is 95 % of the cash"),
+    **dict.fromkeys(("max_gross", "max_net"), _Fraction(100.0, True, "1.5 is 150 % of the account")),
     "risk_per_trade": _Fraction(1.0, True, "0.01 loses 1 % of the account at the stop"),
     **dict.fromkeys(EXIT_ORDERS, _Fraction(1.0, False, "0.02 is 2 % of the entry price")),
 }
 _COUNTS = {
     "max_bars_held": _Count(1, 1_000_000, "bars"),
+    "max_positions": _Count(1, 1_000_000, "positions"),
     "flat_before_close": _Count(1, DAY_US // MINUTE_US, "minutes"),
     "latency": _Count(0, 1_000_000, "bars"),
 }

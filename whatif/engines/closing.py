@@ -62,6 +62,38 @@ def check_sizing(name: str, answers_orders: bool, overlays: Overlays) -> None:
     )
 
 
+def check_bounds(name: str, answers_orders: bool, overlays: Overlays, shared: bool) -> None:
+    """Refuse bounds of an account where it is of one symbol, or where orders wait for a price.
+
+    Parameters
+    ----------
+    name, answers_orders : str, bool
+        The strategy's name, and whether it answers with orders that wait.
+    overlays : Overlays
+        What is on.
+    shared : bool
+        Whether several symbols share the account.
+
+    Raises
+    ------
+    EngineError
+        Naming the rules, and what they are for.
+    """
+    if not overlays.bounds:
+        return
+    on = ", ".join(f"{name} = {getattr(overlays, name):g}" for name in overlays.bounds)
+    if not shared:
+        raise EngineError(
+            f"overlays: {on} bounds what an account of several symbols holds, and here each symbol has its "
+            "own: write portfolio: shared, give several symbols, or leave it out"
+        )
+    if answers_orders or overlays.exit_orders:
+        raise EngineError(
+            f"overlays: {on} bounds orders at the market, and those of {name} or of its overlays wait for a "
+            "price: leave one or the other out"
+        )
+
+
 def check_flat_by_schedule(schedule: Schedule, bar_us: int, overlays: Overlays) -> None:
     """Do as `check_flat` on the bars that an exchange's sessions would have.
 

@@ -333,6 +333,67 @@ def place_exits(
     return at
 
 
+@inlinable_lean
+def has_bounds(rules: OverlayRules) -> bool:
+    """Return whether what an account of several symbols holds is bounded."""
+    return rules.max_gross < math.inf or rules.max_net < math.inf or rules.max_positions < 2**62
+
+
+@inlinable_lean
+def bounded(
+    order: float,
+    symbol: int,
+    held: FloatArray,
+    closes: FloatArray,
+    value: float,
+    rules: OverlayRules,
+) -> float:
+    """Return the signed size that the account's bounds leave of an order, in whole units where they cut it.
+
+    What makes a position smaller is left as it is. Else the position may become as large as, beside the
+    others, `max_gross` and `max_net` times the account's value allow, and one that is not there yet be opened
+    if there are fewer than `max_positions`; it is never made smaller than it is.
+
+    Parameters
+    ----------
+    order : float
+        Signed size.
+    symbol : int
+        Place of its symbol.
+    held, closes : float64 arrays (k,)
+        Units of each symbol with all of its orders that wait filled, and its last close.
+    value : float
+        Of the account.
+    rules : OverlayRules
+        What is on.
+    """
+    own = held[symbol]
+    after = own + order
+    if after == 0.0 or (abs(after) <= abs(own) and (after > 0.0) == (own > 0.0)):
+        return order
+    gross, net, count = 0.0, 0.0, 0
+    for k in range(len(held)):
+        if k != symbol and held[k] != 0.0:
+            gross += abs(held[k]) * closes[k]
+            net += held[k] * closes[k]
+            count += 1
+    side = 1.0 if after > 0.0 else -1.0
+    most = math.inf
+    if rules.max_gross < math.inf:
+        most = min(most, (rules.max_gross * value - gross) / closes[symbol])
+    if rules.max_net < math.inf:
+        most = min(most, (rules.max_net * value - side * net) / closes[symbol])
+    if own == 0.0 and count >= rules.max_positions:
+        most = 0.0
+    if abs(after) <= most:
+        return order
+    allowed: float = side * math.floor(most) if most > 0.0 else 0.0
+    if (own > 0.0) == (side > 0.0) and own != 0.0 and abs(allowed) < abs(own):
+        allowed = own
+    left: float = allowed - own
+    return left
+
+
 BAD_ANSWER, BAD_COUNT, BAD_VALUE, BAD_GROSS = range(20, 24)
 """Rules of a cross-sectional step's answers, by number, of which `answer_fault` says which is broken."""
 

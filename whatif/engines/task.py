@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
-from whatif.engines.closing import check_sizing, check_volume
+from whatif.engines.closing import check_bounds, check_sizing, check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -126,6 +126,9 @@ def check_task(task: BacktestTask) -> None:
     check_cheating(task.strategy, task.execution)
     _check_across(task.strategy, task.overlays)
     check_sizing(task.strategy.name, task.strategy.answers_orders, task.overlays)
+    is_across = isinstance(task.strategy, StrategySpec) and task.strategy.cross_sectional
+    shared = len(task.bars) > 1 or is_across
+    check_bounds(task.strategy.name, task.strategy.answers_orders, task.overlays, shared)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -155,9 +158,10 @@ def check_cheating(strategy: AnyStrategy, execution: Execution) -> None:
 
 def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
     """Refuse overlays over a cross-sectional step, which answers for all symbols at once."""
-    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and overlays.is_on:
+    others = [name for name in overlays.active if name not in overlays.bounds]
+    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and others:
         raise EngineError(
-            f"overlays {', '.join(overlays.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            f"overlays {', '.join(others)} cannot be laid over {strategy.name}, a cross-sectional "
             "step, which answers for all symbols at once: leave them out"
         )
 

@@ -44,6 +44,10 @@ class OverlayRules(NamedTuple):
         What sizes what is opened: `NOT_SIZED`, `BY_EQUITY`, `BY_CASH` or `BY_RISK`.
     share : float
         Fraction of that; NaN if off.
+    max_gross, max_net : float
+        Fractions of the account's value; infinite if off.
+    max_positions : int
+        2**62 if off.
     nearest_stop : float
         The least fraction of the entry price that a rule leaves a position at a loss of; NaN if none does.
     stop_order, target_order, trail_order : float
@@ -56,6 +60,9 @@ class OverlayRules(NamedTuple):
     flat_before_close: int
     sizing: int
     share: float
+    max_gross: float
+    max_net: float
+    max_positions: int
     nearest_stop: float
     stop_order: float
     target_order: float
@@ -74,6 +81,9 @@ def overlay_rules(overlays: Overlays) -> OverlayRules:
         flat_before_close=-_NEVER if minutes is None else minutes,
         sizing=NOT_SIZED if on is None else 1 + SIZINGS.index(on),
         share=math.nan if on is None else float(getattr(overlays, on)),
+        max_gross=math.inf if overlays.max_gross is None else float(overlays.max_gross),
+        max_net=math.inf if overlays.max_net is None else float(overlays.max_net),
+        max_positions=_NEVER if overlays.max_positions is None else overlays.max_positions,
         nearest_stop=_or_nan(overlays.nearest_stop),
         stop_order=_or_nan(overlays.stop_loss_intrabar),
         target_order=_or_nan(overlays.take_profit_intrabar),

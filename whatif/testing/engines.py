@@ -107,7 +107,9 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
             different = task_differences(shared, REFERENCE.name, engine)
             if different:
                 yield f"random_shared_case({seed}): {'; '.join(different)}"
-        across = replace(random_shared_case(seed).task(across_player), overlays=Overlays())
+        own = random_shared_case(seed).task(across_player)
+        bounds = {name: getattr(own.overlays, name) for name in own.overlays.bounds}
+        across = replace(own, overlays=Overlays(**bounds))
         if not found.reasons_against(across.strategy, shared=True):
             different = task_differences(across, REFERENCE.name, engine)
             if different:

@@ -445,11 +445,24 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
         if overlays.percent_of_equity is None:
             sizing: dict[str, Any] = {"percent_of_cash": 0.5} if n % 3 == 0 else {"risk_per_trade": 0.001}
             overlays = replace(overlays, **sizing)
+    if seed % 3 == 1:
+        overlays = replace(overlays, **random_bounds(rng))
     every = np.unique(np.concatenate([one.ts for one in markets_]))
     # all of them have a bar from there on
     latest = min(int(one.ts[-1]) for one in markets_)
     start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
     return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+def random_bounds(rng: np.random.Generator) -> dict[str, Any]:
+    """Return random bounds of an account of several symbols, one or more."""
+    drawn: dict[str, Any] = {
+        "max_gross": float(rng.choice([0.3, 1.0, 1.7])),
+        "max_net": float(rng.choice([0.1, 0.5])),
+        "max_positions": int(rng.integers(1, 4)),
+    }
+    some = {name: value for name, value in drawn.items() if rng.random() < 0.5}
+    return some or {"max_gross": drawn["max_gross"]}
 
 
 def _ragged(bars: Bars, rng: np.random.Generator) -> Bars:

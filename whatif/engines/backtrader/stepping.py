@@ -16,10 +16,21 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 import numpy as np
 
-from whatif.domain import Bars
+from whatif.domain import Bars, Overlays
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.language.plain import Floats
-from whatif.strategies import BRACKET, BUY, CLOSE, ORDER_NOTES, SELL, TARGET, Order
+from whatif.engines.orders import LARGEST_SIZE, bounded
+from whatif.strategies import (
+    BRACKET,
+    BUY,
+    CLOSE,
+    ORDER_NOTES,
+    SELL,
+    TARGET,
+    Order,
+    OverlayRules,
+    overlay_rules,
+)
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -100,8 +111,6 @@ class Feed:
 class OrderPlacer:
     """Places orders by Backtrader's own methods, without its strategy's clock and lines."""
 
-    buy = bt.Strategy.buy
-    sell = bt.Strategy.sell
     close = bt.Strategy.close
     buy_bracket = bt.Strategy.buy_bracket
     sell_bracket = bt.Strategy.sell_bracket
@@ -112,6 +121,26 @@ class OrderPlacer:
 
     def __init__(self, broker: bt.brokers.BackBroker) -> None:
         self.broker = broker
+        self.bounds: Bounds | None = None
+
+    def bound(self, feeds: list[Feed], overlays: Overlays) -> None:
+        """Hold orders within the bounds of an account of these symbols, if any is on."""
+        if overlays.bounds:
+            self.bounds = Bounds(self, feeds, overlay_rules(overlays))
+
+    def buy(self, data: Feed, size: float, **given: Any) -> Any:
+        """Place an order to buy, of the size that the account's bounds leave of it."""
+        return self._sized(data, abs(size), given)
+
+    def sell(self, data: Feed, size: float, **given: Any) -> Any:
+        """Place an order to sell, of the size that the account's bounds leave of it."""
+        return self._sized(data, -abs(size), given)
+
+    def _sized(self, data: Feed, size: float, given: dict[str, Any]) -> Any:
+        if self.bounds is not None:
+            size = self.bounds.left_of(data, size)
+        method = bt.Strategy.buy if size > 0 else bt.Strategy.sell
+        return method(self, data, abs(size), **given)
 
     def place(self, feed: Feed, code: int, amount: float) -> float:
         """Turn an intent into the order that a Backtrader strategy would place; return its size."""
@@ -183,6 +212,41 @@ class OrderPlacer:
     def waiting(self, feed: Feed) -> int:
         """Return how many of a step's orders in a symbol the broker holds."""
         return sum(not is_exit(order) for order in self.held(feed))
+
+
+class Bounds:
+    """What an account of several symbols may hold, by `whatif.engines.orders.bounded`.
+
+    Parameters
+    ----------
+    placer : OrderPlacer
+        Knows the broker's orders.
+    feeds : list of Feed
+        Of the k symbols.
+    rules : OverlayRules
+        What is on.
+    """
+
+    def __init__(self, placer: OrderPlacer, feeds: list[Feed], rules: OverlayRules) -> None:
+        self._placer, self._feeds, self._rules = placer, feeds, rules
+        self._held, self._closes = np.zeros(len(feeds)), np.zeros(len(feeds))
+
+    def look(self) -> None:
+        """Write down what each position will be when its orders that wait are filled, before new ones."""
+        for k, feed in enumerate(self._feeds):
+            self._held[k] = self._placer.broker.positions.get(feed, FLAT).size
+            self._closes[k] = feed.close[0] if feed.cursor.row >= 0 else 0.0
+            for order in self._placer.held(feed):
+                self._held[k] += order.executed.remsize
+
+    def left_of(self, feed: Feed, size: float) -> float:
+        """Return what is left of an order of a signed size, which counts for those after it."""
+        if not abs(size) <= LARGEST_SIZE:
+            return size  # which is refused
+        k = self._feeds.index(feed)
+        left = bounded(size, k, self._held, self._closes, float(self._placer.broker._value), self._rules)
+        self._held[k] += left
+        return float(left)
 
 
 class Notes:

@@ -200,6 +200,7 @@ def run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) 
     broker = make_broker(task.execution)
     placer = OrderPlacer(broker)
     symbols = [_SymbolState(task, spec, k, cache, placer) for k in range(len(bars))]
+    placer.bound([symbol.feed for symbol in symbols], task.overlays)
     ledger = Ledger()
     try:
         with numpys_warnings_off():
@@ -235,6 +236,8 @@ def _loop(
                 in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
         cash.append(broker.cash)
+        if placer.bounds is not None:
+            placer.bounds.look()
         for k, row in arrivals:
             if row < lookback:
                 continue

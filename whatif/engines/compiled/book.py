@@ -192,7 +192,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 23
+SETTINGS = 26
 """Numbers that say what broker and overlays do."""
 
 
@@ -276,9 +276,10 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
     broker = Broker(float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally)
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), int(row[16]), float(row[17]),
-        float(row[18]), float(row[19]), float(row[20]), float(row[21]),
+        float(row[18]), float(row[19]), int(row[20]), float(row[21]), float(row[22]), float(row[23]),
+        float(row[24]),
     )  # fmt: skip
-    return broker, rules, int(row[22])
+    return broker, rules, int(row[25])
 
 
 @inlinable_lean

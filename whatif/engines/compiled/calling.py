@@ -37,7 +37,7 @@ TYPES = (
     types.float64,
     types.int64,
     numba.typeof((0.0, False, False)),
-    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
+    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)),
     types.int64,
 )
 """Types of what `asking.ask_step` is called with."""

@@ -43,7 +43,7 @@ from whatif.engines.compiled.broker import (
 from whatif.engines.compiled.calling import PLACES, ask, ask_across
 from whatif.engines.compiled.loop import note_failure
 from whatif.engines.compiled.notes import NOTES_KEPT, begin_notes, note_fill, show_order
-from whatif.engines.orders import LARGEST_SIZE, answer_fault
+from whatif.engines.orders import LARGEST_SIZE, answer_fault, bounded, has_bounds
 from whatif.strategies import BUY, HOLD, MARKET, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
 from whatif.typing import FloatArray, IntArray
 
@@ -119,6 +119,9 @@ class SharedBook(NamedTuple):
         Room that a step's compiled part writes its answer to.
     has_bar, held : int64 arrays (k,)
         Whether each symbol has a bar on this row, and bars since that on which its position was opened.
+    bound, last : float64 arrays (k,)
+        Units of each symbol with all of its orders that wait filled, and its last close, where the account
+        has bounds.
     notes, shown : float64 arrays
         What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`; notes
         of one symbol after the other, and the orders of the one whose turn it is, of up to q.
@@ -150,6 +153,8 @@ class SharedBook(NamedTuple):
     desk: FloatArray
     has_bar: IntArray
     held: IntArray
+    bound: FloatArray
+    last: FloatArray
     notes: FloatArray
     shown: FloatArray
 
@@ -373,6 +378,24 @@ def with_orders(queue: Queue, waiting: int, broker: Broker) -> Queue:
 
 
 @inlinable_lean
+def look_at_bounds(market: Market, book: SharedBook, queue: Queue) -> None:
+    """Write what each symbol's position will be when its orders that wait are filled, and its last close."""
+    for k in range(len(market.firsts)):
+        book.bound[k], i = book.size[k], book.cursor[k]
+        book.last[k] = price_at(market, CLOSE, k, i) if i >= 0 else 0.0
+    for q in range(queue.waiting):
+        book.bound[book.order_symbol[q]] += book.order_rest[q]
+
+
+@inlinable_lean
+def within_bounds(book: SharedBook, order: float, symbol: int, value: float, rules: OverlayRules) -> float:
+    """Return what the account's bounds leave of an order, which counts for those after it."""
+    left = bounded(order, symbol, book.bound, book.last, value, rules)
+    book.bound[symbol] += left
+    return left
+
+
+@inlinable_lean
 def ask_symbols(
     fresh: int,
     market: Market,
@@ -393,7 +416,9 @@ def ask_symbols(
 
     What ends the run is written to `money` and `counts`.
     """
-    waiting = queue.waiting
+    waiting, bounds = queue.waiting, has_bounds(rules)
+    if bounds:
+        look_at_bounds(market, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         i = book.cursor[k]
@@ -412,8 +437,9 @@ def ask_symbols(
             break
         if asked.code not in (HOLD, BUY, SELL):
             meet(book, k)
-        if asked.order != 0.0:
-            push_order(book, waiting, k, asked.order, price_at(market, CLOSE, k, i))
+        order = within_bounds(book, asked.order, k, value, rules) if bounds else asked.order
+        if order != 0.0:
+            push_order(book, waiting, k, order, price_at(market, CLOSE, k, i))
             waiting += 1
     return with_orders(queue, waiting, broker)
 
@@ -430,6 +456,7 @@ def ask_all(
     value: float,
     queue: Queue,
     broker: Broker,
+    rules: OverlayRules,
     book: SharedBook,
     money: FloatArray,
     counts: IntArray,
@@ -456,7 +483,9 @@ def ask_all(
         note_failure(money, counts, failed, row, code, gross)
         counts[SYMBOL] = symbol
         return queue
-    waiting = queue.waiting
+    waiting, bounds = queue.waiting, has_bounds(rules)
+    if bounds:
+        look_at_bounds(market, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         wanted = book.desk[k]
@@ -471,6 +500,8 @@ def ask_all(
             note_failure(money, counts, FULL_BOOK if fits else BAD_SIZE, row, code, order)
             counts[SYMBOL] = k
             break
+        if bounds:
+            order = within_bounds(book, order, k, value, rules)
         if order != 0.0:
             push_order(book, waiting, k, order, close)
             waiting += 1
@@ -525,7 +556,20 @@ def run_account(
             book.cash[row] = cash
         if across.is_on:
             queue = ask_all(
-                row, fresh, market, run, asking, across, cash, value, queue, broker, book, money, counts
+                row,
+                fresh,
+                market,
+                run,
+                asking,
+                across,
+                cash,
+                value,
+                queue,
+                broker,
+                rules,
+                book,
+                money,
+                counts,
             )
         else:
             queue = ask_symbols(

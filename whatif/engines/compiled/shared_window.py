@@ -11,7 +11,7 @@ import numpy as np
 from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
 from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat, check_sizing
+from whatif.engines.closing import check_bounds, check_flat, check_sizing
 from whatif.engines.compiled.book import (
     FILLS,
     MULTIPLIER,
@@ -133,6 +133,8 @@ class SharedWindow:
             **whole,
             **note_room(self._notes, k, 1 + max(stop - first for first, stop in self.ranges)),
             size=np.zeros(k),
+            bound=np.zeros(k),
+            last=np.zeros(k),
             price=np.zeros(k),
             tally=np.zeros(2, dtype=np.int64),
             scratch=np.empty(k * self.spec.scratch),
@@ -199,6 +201,7 @@ class SharedWindow:
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
         check_sizing(self.spec.name, self.spec.answers_orders, overlays)
+        check_bounds(self.spec.name, self.spec.answers_orders, overlays, shared=True)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             for one, (first, stop) in zip(self.bars, self.ranges, strict=True):

@@ -29,7 +29,7 @@ from whatif.engines.arrays import (
     step_arrays,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat, check_sizing, check_volume
+from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume
 from whatif.engines.compiled.book import (
     MULTIPLIER,
     Asking,
@@ -232,6 +232,7 @@ class PreparedWindow:
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
         check_sizing(self.spec.name, self.spec.answers_orders, overlays)
+        check_bounds(self.spec.name, self.spec.answers_orders, overlays, shared=False)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             check_flat(self.bars, self.first, self.stop, overlays)
