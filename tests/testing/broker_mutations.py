@@ -420,7 +420,6 @@ _SIZED_ORDERS = (
     ("gross exposure has signs", "gross += abs(held[k]) * closes[k]", "gross += held[k] * closes[k]"),
     ("a short adds to what is long", "- side * net) / closes", "- net) / closes"),
     ("one position more", "count >= rules.max_positions", "count > rules.max_positions"),
-    ("an open position counts as new", "if own == 0.0 and count >=", "if count >="),
     ("a bound cuts to parts of a unit", "side * math.floor(most)", "side * most"),
     ("a bound takes away what is there", "        allowed = own\n", "        allowed = allowed + 0.0\n"),
     (

@@ -11,7 +11,7 @@ They follow what Backtrader 1.9.78.123 does, quirks included. These of them cann
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, last_bit, orders, slippage, waiting
+from whatif.testing.golden import cash, last_bit, orders, sized, slippage, waiting
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
@@ -33,6 +33,8 @@ GOLDEN: tuple[Golden, ...] = (
     *waiting.TIED,
     *waiting.QUEUE,
     *waiting.AT_CLOSE,
+    *sized.SIZED,
+    *sized.BOUNDED,
 )
 """All of them."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from whatif.domain import Bars, Execution, Fills
+from whatif.domain import Bars, Execution, Fills, Overlays
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.strategies import several
 from whatif.testing.markets import bars_of_prices
@@ -60,6 +60,8 @@ class Golden:
         The same for a second symbol on the same account, if there is one.
     session_bars : int
         Bars of one session.
+    overlays : Overlays
+        What lies over the step.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Golden:
     other_prices: tuple[Prices, ...] = ()
     other_intents: Intents = field(default_factory=dict)
     session_bars: int = 390
+    overlays: Overlays = field(default_factory=Overlays)
 
     @property
     def shares_account(self) -> bool:
@@ -90,7 +93,8 @@ class Golden:
             _market(symbol, prices[k], intents, are_orders, self.session_bars)
             for k, (symbol, intents) in enumerate(zip("XY", asked, strict=False))
         ]
-        return BacktestTask(markets, order_reader if are_orders else scripted, {}, self.execution)
+        step = order_reader if are_orders else scripted
+        return BacktestTask(markets, step, {}, self.execution, overlays=self.overlays)
 
 
 def bar(open_: float, high: float, low: float, close: float) -> Prices:
