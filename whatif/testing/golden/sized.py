@@ -84,11 +84,11 @@ BOUNDED = (
     Golden(
         "a bound cuts to whole units, and takes nothing away",
         (HUNDRED, HUNDRED, flat(150.0), flat(150.0), flat(150.0)),
-        {0: (BUY, 9.0), 2: (BUY, 2.0), 3: (SELL, 0.25)},
+        {0: (BUY, 9.0), 2: (BUY, 2.0), 3: (SELL, 0.125)},
         THOUSAND,
-        # 7.5 units; worth 1,050 of 1,350, of which 75 % are 6.75 units: no more, and no fewer than asked
-        (Fill(1, 0.0, 7.0, 100.0), Fill(4, -0.25, 0.0, 150.0)),
-        cash=(1000.0, 300.0, 300.0, 300.0, 337.5),
+        # 7.5 units; worth 1,050 of 1,350, of which 75 % are 6.75 units: no more, and as few as are asked
+        (Fill(1, 0.0, 7.0, 100.0), Fill(4, -0.125, 0.0, 150.0)),
+        cash=(1000.0, 300.0, 300.0, 300.0, 318.75),
         value=(1000.0, 1000.0, 1350.0, 1350.0, 1350.0),
         other_prices=(HUNDRED,) * 5,
         overlays=Overlays(max_gross=0.75),
