@@ -1,4 +1,4 @@
-"""A rival of `whatif bench`: a crossover sweep as a user of Backtrader writes it.
+"""A rival of `whatif bench`: a sweep of a crossover, or of brackets, as a user of Backtrader writes it.
 
 It is given the easy case: no observers, one analyzer that reads
 the final value, whereas whatif also measures trades, returns and drawdown of each run.
@@ -27,6 +27,36 @@ class Crossover(bt.Strategy):
             self.order_target_size(target=self.p.size)
         elif self.cross[0] < 0:
             self.order_target_size(target=-self.p.size)
+
+
+class Bracket(bt.Strategy):
+    """Bid at the lowest low of `fast` bars; leave `slow` basis points below that, or twice as far above."""
+
+    params = (("fast", 10), ("slow", 50), ("size", 1.0))
+
+    def __init__(self):
+        self.floor = bt.ind.Lowest(self.data.low, period=self.p.fast)
+        self.waiting = 0
+
+    def notify_order(self, order):
+        """Count the orders that wait."""
+        if order.status == order.Submitted:
+            self.waiting += 1
+        elif not order.alive():
+            self.waiting -= 1
+
+    def next(self):
+        """Bid anew where nothing is held or waits."""
+        if self.position or self.waiting:
+            return
+        entry, away = self.floor[0], self.p.slow / 10_000.0
+        self.buy_bracket(
+            size=self.p.size,
+            price=entry,
+            exectype=bt.Order.Limit,
+            stopprice=entry * (1.0 - away),
+            limitprice=entry * (1.0 + 2.0 * away),
+        )
 
 
 class FinalValue(bt.Analyzer):
@@ -63,7 +93,8 @@ def main(request_path, answer_path):
     cerebro.broker.setcommission(request["commission"])
     cerebro.broker.set_slippage_perc(request["slippage"])
     cerebro.addanalyzer(FinalValue, _name="final")
-    cerebro.optstrategy(Crossover, fast=request["fast"], slow=request["slow"], size=[request["size"]])
+    chosen = Bracket if request.get("bracket") else Crossover
+    cerebro.optstrategy(chosen, fast=request["fast"], slow=request["slow"], size=[request["size"]])
     started = time.perf_counter()
     runs = cerebro.run(maxcpus=request["cores"])
     seconds = time.perf_counter() - started

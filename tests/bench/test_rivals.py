@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from whatif.bench import compiled, luck, rivals, single, start, sweep
+from whatif.bench import bracket, compiled, luck, rivals, single, start, sweep
 from whatif.bench.compiled import COMPARED, differing, draw, same
 from whatif.bench.rivals import BACKTESTING, OPTSTRATEGY, VECTORBT, Rival, RivalRun
 from whatif.bench.setting import BenchOptions, Setting
@@ -182,15 +182,16 @@ def test_a_single_backtest_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = single.measure(setting)  # type: ignore[arg-type]
     assert len(found.detail["seconds"]) == single.CALLS
     assert 0 < found.figure("milliseconds").value < 10_000
+    assert 0 < found.figure("milliseconds_bracket").value < 10_000
 
 
-def answered(rival: Rival, folder: Path) -> RivalRun:
+def answered(rival: Rival, folder: Path, **more: float) -> RivalRun:
     """Run a rival's program on a random walk, without slippage, which each models in its own way."""
     python = rivals.find_python(rival)
     if python is None:
         pytest.skip(rival.remedy)
     asked, told = folder / "request.json", folder / "answer.json"
-    request = rivals.request_of(walk("A", 1, 120), folder, [3, 5], [20, 40], 2) | {"slippage": 0.0}
+    request = rivals.request_of(walk("A", 1, 120), folder, [3, 5], [20, 40], 2) | {"slippage": 0.0} | more
     asked.write_text(json.dumps(request))
     command = [python, str(conf_dir() / "bench" / rival.program), str(asked), str(told)]
     subprocess.run(command, check=True, capture_output=True)
@@ -212,6 +213,17 @@ def test_rivals_trade_the_same_sweep(
     theirs, backtrader = answered(rival, tmp_path), answered(OPTSTRATEGY, tmp_path)
     assert theirs.values == pytest.approx(backtrader.values, rel=tolerance)
     assert all(value != 100_000.0 for value in theirs.values.values())
+
+
+@pytest.mark.slow
+def test_both_sides_trade_the_same_brackets(tmp_path: Path) -> None:
+    answer = answered(OPTSTRATEGY, tmp_path, bracket=1, slippage=sweep.EXECUTION.slippage)
+    market = SimpleNamespace(bars=walk("A", 1, 120), exchange="XNYS", pin=None)
+    setting = SimpleNamespace(market=market, say=lambda _: None)
+    assert bracket.differing(setting, answer) == []  # type: ignore[arg-type]
+    assert len(set(answer.values.values())) > 1
+    answer.values[3, 20] += 0.01  # type: ignore[index]
+    assert bracket.differing(setting, answer) == [(3, 20)]  # type: ignore[arg-type]
 
 
 @pytest.mark.spark

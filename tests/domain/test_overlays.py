@@ -56,6 +56,12 @@ def test_what_is_on_is_plain_and_comes_back() -> None:
         ({"latency": 10**9}, "to 1,000,000 (bars); leave it out"),
         ({"percent_of_equity": 95}, "= 95.0 must be a fraction above 0 and at most 1: 0.95 is 95 %"),
         ({"percent_of_equity": 1.01}, "percent_of_equity = 1.01"),
+        ({"percent_of_cash": 1.01}, "percent_of_cash = 1.01 must be a fraction above 0 and at most 1"),
+        ({"risk_per_trade": 0}, "risk_per_trade = 0.0 must be a fraction above 0 and at most 1: 0.01"),
+        (
+            {"percent_of_equity": 0.5, "risk_per_trade": 0.01, "stop_loss": 0.1},
+            "percent_of_equity and risk_per_trade each say how much is opened; leave all but one of them out",
+        ),
         ({"stop_loss": 1}, "= 1.0 must be a fraction above 0 and below 1: 0.02 is 2 % of the entry"),
         ({"take_profit": 5}, "take_profit = 5.0 must be a fraction above 0 and at most 1"),
         ({"flat_before_close": 1441}, "whole number from 1 to 1,440 (minutes)"),

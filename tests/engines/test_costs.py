@@ -8,6 +8,7 @@ import backtrader as bt
 import numpy as np
 import pytest
 
+from whatif.domain.cost_presets import PRESETS
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
 from whatif.engines import BacktestTask, run_engine
@@ -26,6 +27,7 @@ from whatif.testing import (
     with_costs,
     within_whole_units,
 )
+from whatif.testing.order_kinds import order_reader, with_answers
 
 from ..testing.witness import Player
 
@@ -283,3 +285,60 @@ def test_a_spread_is_money_and_a_fraction_is_one(seed, engine) -> None:
     costs = replace(plain, costs=costs_from({"fraction": 0.0009765625}), cash=1e6 * price)
     one, other = (run_engine(replace(case, execution=each).task(), engine) for each in (share, costs))
     np.testing.assert_allclose(one.fills.commission, other.fills.commission, rtol=1e-9, atol=1e-12 * price)
+
+
+PENNY = (0.2, 0.25, 0.15, 0.2)
+BY_TARIFF = [
+    # 0.005 a share, at least 1, at most 1 % of the value; sales: SEC 0.0000278 of the value, FINRA 0.000166
+    # a share. 100 shares at 100: 0.50, so 1.00; sold 1.00 + 0.278 + 0.0166
+    ("ibkr_fixed_us", FLAT, [(BUY, 100.0), (SELL, 100.0)], [(0, 1.0), (1.2946, 0)]),
+    # 1,000 shares: 5.00; sold 5.00 + 2.78 + 0.166
+    ("ibkr_fixed_us", FLAT, [(BUY, 1000.0), (SELL, 1000.0)], [(0, 5.0), (7.946, 0)]),
+    # 1,000 at 0.20: 5.00, and 1 % of 200 is 2.00. Of 10 shares the minimum is 1.00, and 1 % of 2 is 0.02
+    ("ibkr_fixed_us", PENNY, [(BUY, 1000.0)], [(0, 2.0)]),
+    ("ibkr_fixed_us", PENNY, [(BUY, 10.0)], [(0, 0.02)]),
+    # 0.0035 up to 300,000 shares a month, 0.0020 from there, at least 0.35; clearing 0.0002 a share
+    ("ibkr_tiered_us", FLAT, [(BUY, 50.0)], [(0, 0.35 + 0.01)]),
+    # 300,000 * 0.0035 + 100,000 * 0.0020 + 80 = 1,330; sold, all beyond 300,000:
+    # 800 + 80 + SEC 40,000,000 * 0.0000278 + FINRA 66.4 = 2,058.4
+    ("ibkr_tiered_us", FLAT, [(BUY, 400_000.0), (SELL, 400_000.0)], [(0, 1330.0), (2058.4, 0)]),
+    # 0.05 % of the value, at least 3.00
+    ("ibkr_fixed_eu", FLAT, [(BUY, 10.0), (BUY, 100.0), (SELL, 110.0)], [(0, 3.0), (0, 5.0), (5.5, 0)]),
+    # 0.05 % of the value, at least 1.25 and at most 29.00; a reversal is one order of 100,000: 210 of its
+    # units close and pay 10.50, the others what is left of 29.00
+    ("ibkr_tiered_eu", FLAT, [(BUY, 10.0), (BUY, 200.0), (SELL, 1000.0)], [(0, 1.25), (0, 10), (10.5, 18.5)]),
+    ("ibkr_tiered_eu", FLAT, [(BUY, 1000.0)], [(0, 29.0)]),
+    # 0.5 % of purchases
+    ("uk_stamp_duty", FLAT, [(BUY, 100.0), (SELL, 100.0)], [(0, 50.0), (0, 0)]),
+    # takers 0.40 %, from 10,000 in the month 0.35 %: 5,000 and 6,000 before it is reached, then 11,000
+    ("kraken_pro", FLAT, [(BUY, 50.0), (BUY, 60.0), (SELL, 110.0)], [(0, 20.0), (0, 24.0), (38.5, 0)]),
+    # takers 0.60 %, from 10,000 in the month 0.40 %
+    ("coinbase_exchange", FLAT, [(BUY, 50.0), (BUY, 60.0), (SELL, 110.0)], [(0, 30.0), (0, 36.0), (44.0, 0)]),
+]
+
+
+@pytest.mark.parametrize(("preset", "price", "intents", "wanted"), BY_TARIFF)
+def test_a_preset_charges_what_its_tariff_says(preset, price, intents, wanted, engine) -> None:
+    bars = bars_of_prices([price] * (len(intents) + 2))
+    found = fees(engine, intents, bars=bars, cash=1e9, preset=preset)
+    assert len(found) == len(wanted)
+    for paid, told in zip(found, wanted, strict=True):
+        assert paid == pytest.approx(told, rel=1e-12, abs=0)
+
+
+MAKERS = [("kraken_pro", 2.375), ("coinbase_exchange", 3.8)]
+"""What a limit order that lay in the book pays of 10 units at 95: 0.25 %, and 0.40 %."""
+
+
+@pytest.mark.parametrize(("preset", "wanted"), MAKERS)
+def test_a_preset_charges_makers_by_its_tariff(preset, wanted, engine) -> None:
+    bars = with_answers(bars_of_prices([FLAT] * 4), {0: buy(10.0, limit=95.0)})
+    execution = Execution(cash=1e6, costs=costs_from(preset))
+    run = run_engine(BacktestTask([bars], order_reader, {}, execution), engine)
+    assert run.fills.price.tolist() == [95.0]
+    assert run.fills.commission.tolist() == pytest.approx([wanted], rel=1e-12)
+
+
+def test_every_preset_is_worked_by_hand() -> None:
+    assert {name for name, *_ in BY_TARIFF} == set(PRESETS)
+    assert {name for name, _ in MAKERS} == {n for n, one in PRESETS.items() if "maker" in str(one.costs)}

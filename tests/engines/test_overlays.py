@@ -213,6 +213,81 @@ def test_a_share_of_the_account(build_bars) -> None:
     assert run.equity.tolist() == [1000.0, 1000.0, 1048.0, 1048.0, 1213.0, 1213.0, 1213.0]
 
 
+def test_a_share_of_the_cash(build_bars) -> None:
+    fills, _ = follow(build_bars, [30.0, 30.0, 33.0, 33.0], [1.0, -1.0, NAN, NAN], percent_of_cash=0.5)
+
+    # 500 of 1,000 at 30 are 16 units; 520 are left, of which 260 at 30 are 8
+    assert fills == [(1, 16.0, 30.0), (2, -24.0, 30.0)]
+
+
+def test_the_same_loss_at_each_stop(build_bars) -> None:
+    closes, wish = [30.0, 30.0, 20.0, 20.0, 40.0, 40.0], [1.0, NAN, NAN, -1.0, NAN, NAN]
+
+    fills, _ = follow(build_bars, closes, wish, risk_per_trade=0.04, stop_loss=0.25)
+
+    # 4 % of 1,000 by 25 % of 30: 40 / 7.5 are 5 units; they lose 50 at 20. 4 % of 950 by 5: 7 units
+    assert fills == [(1, 5.0, 30.0), (3, -5.0, 20.0), (4, -7.0, 20.0), (5, 7.0, 40.0)]
+
+
+@strategy(lookback=0)
+def bids_with_a_stop(i, x, p, s):
+    """Bid at 1 below the close with a stop 4 below that on bar 0, sell at the market so on bar 2."""
+    if i == 0:
+        return bracket(1.0, limit=29.0, stop=25.0)
+    return bracket(-1.0, stop=36.0, target=10.0) if i == 2 else hold()
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        # 2 % of 1,000, 20, by 29 - 25; the limit fills at 29, and the stop at 25 loses 20 of the account; the
+        # second one is sized by 36 - 30
+        ({}, [(1, 5.0, 29.0), (3, -3.0, 30.0)]),
+        # a stop of 5 % lies nearer: 20 by 1.45, and by 1.5
+        ({"stop_loss": 0.05}, [(1, 13.0, 29.0), (3, -13.0, 30.0)]),
+    ],
+)
+def test_a_bracket_is_sized_by_the_nearest_of_its_stops(build_bars, engine, on, expected) -> None:
+    rows = [(30.0, 31.0, 29.0, 30.0)] * 4
+    task = BacktestTask(
+        [build_bars(rows)],
+        bids_with_a_stop,
+        {},
+        Execution(cash=1000.0),
+        overlays=Overlays(risk_per_trade=0.02, **on),
+    )
+    fills = run_engine(task, engine).fills
+    assert list(zip(fills.row.tolist(), fills.size.tolist(), fills.price.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_an_order_without_a_stop_is_refused_on_its_bar(build_bars, engine) -> None:
+    @strategy(lookback=0)
+    def loose(i, x, p, s):
+        return bracket(2.0, target=50.0) if i == 1 else hold()
+
+    bars = build_bars([(30.0, 31.0, 29.0, 30.0)] * 4)
+    task = BacktestTask([bars], loose, {}, Execution(), overlays=Overlays(risk_per_trade=0.02))
+    with pytest.raises(EngineError, match=r"bar 1 .*target=50\); risk_per_trade sizes it by"):
+        run_engine(task, engine)
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_a_risk_without_any_stop_is_refused_before_the_first_bar(build_bars, engine) -> None:
+    bars = build_bars([(30.0, 31.0, 29.0, 30.0)] * 4, wish=[1.0] * 4)
+    task = BacktestTask([bars], follower, {}, Execution(), overlays=Overlays(risk_per_trade=0.02))
+    said = "risk_per_trade = 0.02 sizes by the distance to a stop, and nothing says one for "
+    with pytest.raises(EngineError, match=said):
+        run_engine(task, engine)
+    with pytest.raises(EngineError, match=said):
+        whatif.backtest(
+            pd.DataFrame({name: [1.0] * 3 for name in ("open", "high", "low", "close")},
+                         index=pd.date_range("2024-01-02", periods=3, freq="D", tz="UTC")),
+            "sma_crossover", overlays={"risk_per_trade": 0.02},
+        )  # fmt: skip
+
+
 def test_latency_moves_every_intent_and_the_last_ones_die(build_bars) -> None:
     closes = [float(100 + k) for k in range(9)]
     wish = [1.0, NAN, -1.0, NAN, NAN, NAN, 5.0, 5.0, 5.0]

@@ -59,6 +59,46 @@ def test_overlays_need_a_step_function(tmp_path: Path) -> None:
     assert not any(c.overlays.is_on for c in grid.configurations)
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "symbols", "said"),
+    [
+        (
+            "breakout",
+            "overlays: {max_net: 0.5}",
+            "[SPY, IBM]",
+            "max_net = 0.5 bounds .* write portfolio: shared",
+        ),
+        (
+            "breakout",
+            "portfolio: shared\naxes: {max_gross: [null, 1.0]}",
+            "[SPY]",
+            "max_gross = 1 bounds what",
+        ),
+        (
+            "entering.py",
+            "portfolio: shared\noverlays: {max_positions: 1}",
+            "[SPY, IBM]",
+            "max_positions = 1 bounds orders at the market, and those of entering",
+        ),
+        ("breakout", "axes: {risk_per_trade: [null, 0.01]}", "[SPY]", "nothing says one for breakout"),
+    ],
+)
+def test_rules_that_could_not_act_are_refused_before_any_task(tmp_path, name, more, symbols, said) -> None:
+    (tmp_path / "entering.py").write_text(ENTERING)
+    with pytest.raises(EngineError, match=said):
+        checked(tmp_path, name, more, symbols)
+
+
+def test_a_risk_beside_a_stop_is_an_axis(tmp_path: Path) -> None:
+    more = "axes: {risk_per_trade: [null, 0.01], stop_loss: [0.02]}"
+    grid = checked(tmp_path, "breakout", more).grid
+    assert [c.overlays.active for c in grid.configurations] == [
+        {"stop_loss": 0.02},
+        {"stop_loss": 0.02, "risk_per_trade": 0.01},
+    ]
+    assert checked(tmp_path, "bollinger_reversion", "overlays: {risk_per_trade: 0.01}").engine == "compiled"
+
+
 def test_overlays_of_a_step_function(tmp_path: Path) -> None:
     grid = checked(tmp_path, "breakout", "overlays: {stop_loss: 0.1}\naxes: {latency: [0, 1]}").grid
     assert grid is not None
@@ -203,6 +243,13 @@ def test_a_cross_sectional_step_needs_a_shared_account_without_overlays(tmp_path
     with pytest.raises(StudyError, match="overlays latency cannot be laid over halves"):
         checked(tmp_path, "halves.py", "portfolio: shared\noverlays: {latency: 1}", "[SPY, IBM]")
     assert checked(tmp_path, "halves.py", "portfolio: shared", "[SPY, IBM]").engine == "compiled"
+    bounded = "portfolio: shared\noverlays: {max_gross: 0.8}\naxes: {max_positions: [null, 1]}"
+    found = checked(tmp_path, "halves.py", bounded, "[SPY, IBM]")
+    assert found.engine == "compiled"
+    assert [c.overlays.active for c in found.grid.configurations] == [
+        {"max_gross": 0.8},
+        {"max_gross": 0.8, "max_positions": 1},
+    ]
 
 
 @pytest.mark.parametrize("name", ["cross-sectional-momentum", "pairs-spread"])

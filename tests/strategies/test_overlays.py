@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -10,13 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whatif.domain.overlays import Overlays
+from whatif.domain.overlays import SIZINGS, Overlays
 from whatif.strategies import buy, close, hold, sell, target, target_percent
 from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
 
 
-def left_of(intent, *, price=100.0, size=0.0, entry=0.0, held=0, value=10_000.0, to_close=60, **on):
-    return apply_overlays(*intent, price, size, entry, held, value, to_close, overlay_rules(Overlays(**on)))
+def left_of(
+    intent,
+    *,
+    price=100.0,
+    size=0.0,
+    entry=0.0,
+    held=0,
+    cash=6_000.0,
+    value=10_000.0,
+    to_close=60,
+    **on,
+):
+    rules = overlay_rules(Overlays(**on))
+    return apply_overlays(*intent, price, size, entry, held, cash, value, to_close, rules)
 
 
 INTENTS = [hold(), target(5), target(-5), target(0), buy(2), sell(2), close(), target_percent(0.5)]
@@ -81,6 +94,32 @@ def test_sizes_by_the_account(intent, size: float, expected) -> None:
     assert left_of(intent, size=size, entry=30.0, price=30.0, percent_of_equity=0.5) == expected
 
 
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        # half of the cash, 6,000, at 30
+        ({"percent_of_cash": 0.5}, 100.0),
+        # 1 % of the account, 100, by 1 % of 30, 0.3
+        ({"risk_per_trade": 0.01, "stop_loss": 0.01}, 333.0),
+        # of several stops the nearest is hit first: 0.5 % of 30, 0.15
+        ({"risk_per_trade": 0.01, "stop_loss": 0.02, "stop_loss_intrabar": 0.005}, 666.0),
+        ({"risk_per_trade": 0.01, "stop_loss": 0.02, "trailing_stop": 0.01}, 333.0),
+    ],
+)
+def test_sizes_by_cash_and_by_risk(on, expected) -> None:
+    for intent, sized_as in ((target(1), target(expected)), (target(-1), target(-expected))):
+        assert left_of(intent, price=30.0, **on) == sized_as
+    assert left_of(buy(1), price=30.0, **on) == buy(expected)
+    assert left_of(sell(7), price=30.0, **on) == sell(expected)
+    assert left_of(target(1), price=30.0, size=3.0, entry=30.0, **on) == hold()
+    assert left_of(target(0), price=30.0, size=3.0, entry=30.0, **on) == target(0)
+
+
+@pytest.mark.parametrize("cash", [0.0, -1.0, math.nan])
+def test_without_cash_nothing_is_bought_with_it(cash: float) -> None:
+    assert left_of(buy(1), cash=cash, percent_of_cash=0.5) == buy(0)
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
 def test_an_account_without_value_buys_nothing(value: float) -> None:
     for intent in (target(1), target(-1)):
@@ -103,8 +142,8 @@ def test_a_delay_is_a_queue_that_begins_with_holds() -> None:
 
 
 @numba.njit
-def compiled(code, amount, close, size, entry, held, value, to_close, rules, row, latency, memory):
-    code, amount = apply_overlays(code, amount, close, size, entry, held, value, to_close, rules)
+def compiled(code, amount, close, size, entry, held, cash, value, to_close, rules, row, latency, memory):
+    code, amount = apply_overlays(code, amount, close, size, entry, held, cash, value, to_close, rules)
     return delay(code, amount, row, latency, memory)
 
 
@@ -123,6 +162,7 @@ FRACTIONS = st.none() | st.floats(1e-6, 0.999)
     entry=PRICES,
     size=st.sampled_from([0.0, 1.0, -1.0, 0.3, -7.5]),
     held=st.integers(0, 20),
+    cash=st.floats(-1e6, 1e300),
     value=st.floats(-1e6, 1e300),
     to_close=st.integers(-60, 60),
     row=st.integers(0, 10**6),
@@ -130,18 +170,23 @@ FRACTIONS = st.none() | st.floats(1e-6, 0.999)
         Overlays,
         take_profit=FRACTIONS,
         stop_loss=FRACTIONS,
-        percent_of_equity=FRACTIONS,
         max_bars_held=st.none() | st.integers(1, 20),
         flat_before_close=st.none() | st.integers(1, 60),
         latency=st.integers(0, 3),
     ),
+    sizing=st.fixed_dictionaries({}, optional={name: st.floats(1e-6, 0.999) for name in SIZINGS}),
 )
-def test_compiled_and_plain_are_one(intent, close, entry, size, held, value, to_close, row, overlays) -> None:
+def test_compiled_and_plain_are_one(
+    intent, close, entry, size, held, cash, value, to_close, row, overlays, sizing
+) -> None:
+    overlays = replace(overlays, **dict(list(sizing.items())[:1]))
+    if overlays.risk_per_trade is not None and overlays.nearest_stop is None:
+        overlays = replace(overlays, stop_loss=0.25)
     rules = overlay_rules(overlays)
     assert isinstance(rules, OverlayRules)
     plain_memory, own_memory = overlay_memory(overlays), overlay_memory(overlays)
     for k in range(2 * overlays.latency + 1):
-        given = (*intent, close, size, entry, held, value, to_close)
+        given = (*intent, close, size, entry, held, cash, value, to_close)
         plain = delay(*apply_overlays(*given, rules), row + k, overlays.latency, plain_memory)
         own = compiled(*given, rules, row + k, overlays.latency, own_memory)
         assert own == plain

@@ -9,6 +9,9 @@ _ASK = "whatif.engines.compiled.asking"
 _BOOK = "whatif.engines.compiled.book"
 _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
+_NOTES = "whatif.engines.compiled.notes"
+_OVERLAYS = "whatif.strategies.overlays"
+_RULES = "whatif.engines.orders"
 _SHARED = "whatif.engines.compiled.shared"
 
 _ARITHMETIC = (
@@ -377,8 +380,8 @@ _ASKING = (
     ),
     (
         "the step sees its account's value as its cash",
-        "held, cash, now",
-        "held, now, now",
+        "held, cash, now, waiting",
+        "held, now, now, waiting",
     ),
     (
         "the step sees a short's value as it was",
@@ -592,7 +595,104 @@ _EXITS = (
     ),
 )
 
+_NOTED = (
+    ("realised profit forgets what opening costs", "- closed_fee - opened_fee", "- closed_fee"),
+    ("a loss is a profit", "+ -closed * (at - entry)", "+ closed * (at - entry)"),
+    ("the last fill is what it opened", "at, closed + opened, float(row)", "at, opened, float(row)"),
+    ("the bar of the entry does not count", "        first = opened_row\n", "        first = row + 1\n"),
+    (
+        "the best price of a short is the highest",
+        "    if size < 0.0:\n        best",
+        "    if size == 1.0:\n        best",
+    ),
+    (
+        "a position takes over what the one before has seen",
+        "if notes[SINCE] != opened_row:",
+        "if notes[SINCE] < 0.0:",
+    ),
+    ("an order is as old as the run", "row - shown[MADE * room + k]", "row - 0.0 * shown[MADE * room + k]"),
+)
+
+_NOTED_ON_A_BAR = (
+    (
+        "all fills of a bar close at one entry price",
+        "        size, price, _, _ = moved(size, price, closed + opened, at)\n",
+        "",
+    ),
+    ("fills are noted a bar late", "note_fills(book, i, orders", "note_fills(book, i + 1, orders"),
+)
+
+_SHOWN = (
+    ("exits are shown", "        if row[IS_EXIT] != 0.0:\n            continue\n", ""),
+    (
+        "a triggered stop-limit shows its stop",
+        "        elif row[TRIGGERED] != 0.0:\n",
+        "        elif row[TRIGGERED] < 0.0:\n",
+    ),
+    (
+        "a market order shows its close",
+        "        if kind in (MARKET, AT_CLOSE):\n",
+        "        if kind == AT_CLOSE:\n",
+    ),
+)
+
+_SIZED = (
+    (
+        "the farther stop counts",
+        "rule if own != own or rule < own else own",
+        "rule if own != own or rule > own else own",
+    ),
+    (
+        "a stop of a rule is a distance",
+        "rule = abs(entry - stop), entry *",
+        "rule = abs(entry - stop), 1.0 *",
+    ),
+    ("cash is the account", "cash if rules.sizing == BY_CASH else value", "value"),
+    (
+        "risk is of the cash",
+        "(rules.share, value, stop_d",
+        "(rules.share, cash, stop_d",
+    ),
+    (
+        "a position is added to",
+        "((amount > 0.0 and size > 0.0)",
+        "((amount > 0.0 and size > 1e300)",
+    ),
+)
+
+_SIZED_ORDERS = (
+    ("gross exposure has signs", "gross += abs(held[k]) * closes[k]", "gross += held[k] * closes[k]"),
+    ("a short adds to what is long", "- side * net) / closes", "- net) / closes"),
+    ("one position more", "count >= rules.max_positions", "count > rules.max_positions"),
+    ("a bound cuts to parts of a unit", "side * math.floor(most)", "side * most"),
+    ("a bound takes away what is there", "        allowed = own\n", "        allowed = allowed + 0.0\n"),
+    (
+        "less of a position is more",
+        "(abs(after) <= abs(own) and (after > 0.0) == (own > 0.0))",
+        "(abs(after) < 0.0 and (after > 0.0) == (own > 0.0))",
+    ),
+    ("a bracket's stop is no stop", "        own = stop\n", "        own = math.nan\n"),
+    ("an order at a limit opens at the close", "        entry = limit\n", "        entry = close\n"),
+    ("an order at a stop opens at the close", "        entry = stop\n", "        entry = close\n"),
+)
+
 _SEVERAL_SYMBOLS = (
+    (
+        "orders that wait are not in the bounds",
+        "        book.bound[book.order_symbol[q]] += book.order_rest[q]\n",
+        "        book.bound[book.order_symbol[q]] += 0.0\n",
+    ),
+    ("an order of the row is not in the bounds", "    book.bound[symbol] += left\n", ""),
+    (
+        "orders of all symbols are shown",
+        "        if book.order_symbol[q] == symbol:\n",
+        "        if book.order_symbol[q] >= 0:\n",
+    ),
+    (
+        "a symbol's fill is noted for the first",
+        "book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]",
+        "book.notes[:NOTES_KEPT]",
+    ),
     (
         "value is summed in declared order",
         "        k = book.order_met[j]\n",
@@ -659,6 +759,11 @@ _SEVERAL_SYMBOLS = (
 )
 
 BROKER: tuple[Mutation, ...] = (
+    *(Mutation(name, _OVERLAYS, old, new) for name, old, new in _SIZED),
+    *(Mutation(name, _RULES, old, new) for name, old, new in _SIZED_ORDERS),
+    *(Mutation(name, _NOTES, old, new) for name, old, new in _NOTED),
+    *(Mutation(name, _LOOP, old, new) for name, old, new in _NOTED_ON_A_BAR),
+    *(Mutation(name, _WORKING, old, new) for name, old, new in _SHOWN),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _ARITHMETIC),
     *(Mutation(name, _BOOK, old, new) for name, old, new in (*_ON_A_BAR, *_SETTLED)),
     *(Mutation(name, _BROKER, old, new) for name, old, new in (*_CONTRACTS, *_PARTS, *_CORRECTED)),

@@ -34,6 +34,8 @@ from whatif.testing import (
     task_differences,
     within_whole_units,
 )
+from whatif.testing.order_kinds import note_player
+from whatif.testing.orders import note_reader, queue_reader
 
 from .witness import played, played_orders, unlike_plain
 
@@ -89,7 +91,11 @@ def both_agree(case: Case, step: StrategySpec, count: Count) -> None:
         count.add(run_engine(task, "compiled"))
 
 
-@pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
+@pytest.mark.parametrize(
+    "step",
+    [scripted, state_reader, note_reader, queue_reader],
+    ids=["scripted", "by-state", "by-notes", "by-queue"],
+)
 @in_both_tiers
 def test_two_brokers_one_answer(step, examples, told) -> None:
     count = Count()
@@ -127,6 +133,18 @@ def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
         assert unlike_plain(run, played(task)) == []
 
     agree()
+    told(count)
+
+
+@pytest.mark.parametrize("draws", [150, pytest.param(SLOW, marks=pytest.mark.slow)])
+def test_two_brokers_show_the_same_fills_positions_and_orders(draws, told) -> None:
+    count = Count()
+    for seed in range(draws):
+        task = random_order_case(seed, max_bars=120).task(note_player)
+        assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}"
+        with suppress(EngineError):
+            count.add(run_engine(task, "compiled"))
+    assert count.fills > 15 * draws
     told(count)
 
 
@@ -171,11 +189,11 @@ OF_ORDERS = {
     "stop_loss": [None, 0.01, 0.002],
     "take_profit": [None, 0.01, 0.003],
     "max_bars_held": [None, 3, 8],
-    "percent_of_equity": [None, 0.5, 1.0],
     "stop_loss_intrabar": [None, 0.01, 0.002],
     "take_profit_intrabar": [None, 0.01, 0.003],
     "trailing_stop": [None, None, 0.01, 0.003],
 }
+SIZED = ({}, {"percent_of_equity": 0.5}, {"percent_of_cash": 0.7}, {"risk_per_trade": 0.004})
 OF_INTENTS = {
     "stop_loss_intrabar": [None, 0.01, 0.002],
     "take_profit_intrabar": [None, 0.01, 0.003],
@@ -194,7 +212,9 @@ def test_two_brokers_one_answer_under_overlays(draw, choices, examples, told) ->
     count = Count()
     for seed in range(examples):
         rng = np.random.default_rng(seed)
-        overlays = Overlays(**{name: values[rng.integers(len(values))] for name, values in choices.items()})
+        drawn = {name: values[rng.integers(len(values))] for name, values in choices.items()}
+        sizing = SIZED[rng.integers(len(SIZED))] if drawn["stop_loss_intrabar"] is not None else {}
+        overlays = Overlays(**drawn, **sizing)
         task = replace(draw(seed, max_bars=120).task(), overlays=overlays)
         assert task_differences(task, "backtrader", "compiled") == [], f"seed {seed}, {overlays}"
         with suppress(EngineError):

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "answer": "whatif.bench.answer",
     "crossover": "whatif.bench.crossover",
     "sweep": "whatif.bench.compiled",
+    "bracket": "whatif.bench.bracket",
     "kernels": "whatif.bench.kernels",
     "start": "whatif.bench.start",
     "single": "whatif.bench.single",

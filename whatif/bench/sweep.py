@@ -23,7 +23,7 @@ from whatif.runner import Plan, SparkRunner, WaveDone, WindowPlan, backtests, ru
 from whatif.search import BarSlice, Configuration
 from whatif.session import task_slots
 from whatif.splits import Window
-from whatif.strategies import resolve, to_portable
+from whatif.strategies import AnyStrategy, resolve, to_portable
 from whatif.study import digest
 from whatif.workflow import provenance
 
@@ -37,7 +37,9 @@ COMPILED = "compiled"
 _runs = count(1)
 
 
-def sweep_plan(market: BenchMarket, name: str, engine: str, first_row: int = 0) -> Plan:
+def sweep_plan(
+    market: BenchMarket, name: str, engine: str, first_row: int = 0, strategy: str = STRATEGY
+) -> Plan:
     """Return the plan of a sweep by `engine` on the bars from `first_row` to the last.
 
     Rows of plans with different names never count as the same backtest.
@@ -55,24 +57,26 @@ def sweep_plan(market: BenchMarket, name: str, engine: str, first_row: int = 0) 
         bars=market.pin,
         slices={"1min": part},
         models={},
-        strategy=to_portable(resolve(STRATEGY)),
-        strategy_name=STRATEGY,
+        strategy=to_portable(resolve(strategy)),
+        strategy_name=strategy,
         windows={WINDOW: WindowPlan(Window(WINDOW, start, end), periods)},
         engine=engine,
         provenance=provenance(),
     )
 
 
-def crossovers(market: BenchMarket, fast: Sequence[int], slow: Sequence[int], bars: int) -> list[Pending]:
-    """Return the configurations of all pairs of periods, to be run on a window of `bars` bars."""
-    found = [_configuration(f, s) for f in fast for s in slow]
+def crossovers(
+    market: BenchMarket, fast: Sequence[int], slow: Sequence[int], bars: int, strategy: str = STRATEGY
+) -> list[Pending]:
+    """Return the configurations of all pairs of `fast` and `slow`, to be run on a window of `bars` bars."""
+    spec = resolve(strategy)
+    found = [_configuration(spec, spec.digest, f, s) for f in fast for s in slow]
     return [Pending((market.bars.symbol,), WINDOW, tuple(found), bars)]
 
 
-def _configuration(fast: int, slow: int) -> Configuration:
-    strategy = resolve(STRATEGY)
-    params = strategy.validate({"fast": fast, "slow": slow, "size": SIZE})
-    identity = {"strategy": strategy.digest, "params": params, "execution": EXECUTION.written}
+def _configuration(spec: AnyStrategy, own: str, fast: int, slow: int) -> Configuration:
+    params = spec.validate({"fast": fast, "slow": slow, "size": SIZE})
+    identity = {"strategy": own, "params": params, "execution": EXECUTION.written}
     return Configuration(digest(identity), params, None, "1min", EXECUTION)
 
 
@@ -114,11 +118,14 @@ def store(setting: Setting, name: str, engine: str, fast: Sequence[int], slow: S
     return StoredSweep(plan, pending, time.perf_counter() - started, len(waves), failed)
 
 
-def compute(setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[int]) -> float:
-    """Run all pairs of periods through Spark without storing their rows; return seconds."""
+def compute(
+    setting: Setting, engine: str, fast: Sequence[int], slow: Sequence[int], strategy: str = STRATEGY
+) -> float:
+    """Run all pairs of `fast` and `slow` through Spark without storing their rows; return seconds."""
     market, spark = setting.market, setting.spark
-    plan = _fresh(sweep_plan(market, "not stored", engine))
-    items = work_items(crossovers(market, fast, slow, len(market.bars)), task_slots(spark), engine)
+    plan = _fresh(sweep_plan(market, "not stored", engine, strategy=strategy))
+    pending = crossovers(market, fast, slow, len(market.bars), strategy)
+    items = work_items(pending, task_slots(spark), engine)
     started = time.perf_counter()
     backtests(spark, plan, items).write.format("noop").mode("overwrite").save()
     return time.perf_counter() - started

@@ -16,6 +16,11 @@ OVERLAY_NAMES = (
     "max_bars_held",
     "flat_before_close",
     "percent_of_equity",
+    "percent_of_cash",
+    "risk_per_trade",
+    "max_gross",
+    "max_net",
+    "max_positions",
     "latency",
     "take_profit_intrabar",
     "stop_loss_intrabar",
@@ -47,6 +52,16 @@ class Overlays:
     percent_of_equity : float, optional
         Fraction of the account's value, up to 1, that a position is worth when it is opened; the
         step's own sizes then give the direction only.
+    percent_of_cash : float, optional
+        The same of the account's cash.
+    risk_per_trade : float, optional
+        Fraction of the account's value, up to 1, that is lost if the position is left at its stop: that of
+        its bracket, or the nearest of `stop_loss`, `stop_loss_intrabar` and `trailing_stop`.
+    max_gross, max_net : float, optional
+        Fractions of the account's value, up to 100, that the positions of an account of several symbols may
+        be worth: without their signs, and with them, short or long.
+    max_positions : int, optional
+        Positions that such an account may hold.
     latency : int
         Bars between the decision and the broker: an intent of bar t fills on bar
         t + latency + 1 at the earliest.
@@ -64,6 +79,11 @@ class Overlays:
     max_bars_held: int | None = None
     flat_before_close: int | None = None
     percent_of_equity: float | None = None
+    percent_of_cash: float | None = None
+    risk_per_trade: float | None = None
+    max_gross: float | None = None
+    max_net: float | None = None
+    max_positions: int | None = None
     latency: int = 0
     take_profit_intrabar: float | None = None
     stop_loss_intrabar: float | None = None
@@ -97,6 +117,11 @@ class Overlays:
                     f"overlays: {name} = {value!r} must be a whole number from {count.least} to "
                     f"{count.most:,} ({count.unit}); leave it out to turn it off"
                 )
+        sizing = [name for name in SIZINGS if getattr(self, name) is not None]
+        if len(sizing) > 1:
+            raise EngineError(
+                f"overlays: {' and '.join(sizing)} each say how much is opened; leave all but one of them out"
+            )
         if self.latency and self.exit_orders:
             raise EngineError(
                 f"overlays: latency = {self.latency} delays orders at the market, and the orders of "
@@ -108,6 +133,16 @@ class Overlays:
     def exit_orders(self) -> bool:
         """Whether orders wait at the broker for a price, to leave a position inside a bar."""
         return any(getattr(self, name) is not None for name in EXIT_ORDERS)
+
+    @property
+    def nearest_stop(self) -> float | None:
+        """The least fraction of the entry price at whose loss a rule leaves a position; None if none does."""
+        return min((value for name in STOPS if (value := getattr(self, name)) is not None), default=None)
+
+    @cached_property
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the rules that are on and bound what an account of several symbols holds."""
+        return tuple(name for name in BOUNDS if getattr(self, name) is not None)
 
     @cached_property
     def is_on(self) -> bool:
@@ -147,15 +182,28 @@ class _Count(NamedTuple):
 EXIT_ORDERS = ("stop_loss_intrabar", "take_profit_intrabar", "trailing_stop")
 """Overlays that are orders of the broker's."""
 
+SIZINGS = ("percent_of_equity", "percent_of_cash", "risk_per_trade")
+"""Overlays that size what a step opens, of which one may be on."""
+
+STOPS = ("stop_loss", "stop_loss_intrabar", "trailing_stop")
+"""Overlays that leave a position at a loss, each a fraction of its entry price or less."""
+
+BOUNDS = ("max_gross", "max_net", "max_positions")
+"""Overlays that bound what an account of several symbols holds."""
+
 _NONE = ("latency", 0)
 _FRACTIONS = {
     "take_profit": _Fraction(1.0, True, "0.02 is 2 % of the entry price"),
     "stop_loss": _Fraction(1.0, False, "0.02 is 2 % of the entry price"),
     "percent_of_equity": _Fraction(1.0, True, "0.95 is 95 % of the account"),
+    "percent_of_cash": _Fraction(1.0, True, "0.95 is 95 % of the cash"),
+    **dict.fromkeys(("max_gross", "max_net"), _Fraction(100.0, True, "1.5 is 150 % of the account")),
+    "risk_per_trade": _Fraction(1.0, True, "0.01 loses 1 % of the account at the stop"),
     **dict.fromkeys(EXIT_ORDERS, _Fraction(1.0, False, "0.02 is 2 % of the entry price")),
 }
 _COUNTS = {
     "max_bars_held": _Count(1, 1_000_000, "bars"),
+    "max_positions": _Count(1, 1_000_000, "positions"),
     "flat_before_close": _Count(1, DAY_US // MINUTE_US, "minutes"),
     "latency": _Count(0, 1_000_000, "bars"),
 }

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from whatif.domain import EngineRun
     from whatif.engines.api import backtest
     from whatif.engines.base import Engine, Measure, Measured, MeasuredRuns, MeasureRuns, RunInputs
-    from whatif.engines.closing import check_flat_by_schedule
+    from whatif.engines.closing import check_bounds, check_flat_by_schedule
     from whatif.engines.compare import differences
     from whatif.engines.exits import explained
     from whatif.engines.market import bars_of_frame
@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = door(
     {
         "api": "backtest",
         "base": "Engine Measure MeasureRuns Measured MeasuredRuns RunInputs",
-        "closing": "check_flat_by_schedule",
+        "closing": "check_bounds check_flat_by_schedule",
         "compare": "differences",
         "exits": "explained",
         "market": "bars_of_frame",

@@ -166,6 +166,9 @@ class Engine(ABC):
         `whatif.domain.SPECIAL_SETTINGS`; a task that has others of them is refused.
     asks_across : bool
         Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
+    tells_notes : bool
+        Whether the state that it shows a step says `whatif.strategies.NOTES`; a step that reads them is
+        refused if not.
     """
 
     name: ClassVar[str]
@@ -177,6 +180,7 @@ class Engine(ABC):
     takes_settings: ClassVar[Collection[str]] = ()
     semantics: ClassVar[str] = SEMANTICS
     asks_across: ClassVar[bool] = False
+    tells_notes: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
@@ -225,7 +229,10 @@ class Engine(ABC):
         if not self.asks_across and getattr(strategy, "cross_sectional", False):
             reasons = [*reasons, f"{strategy.name}, a cross-sectional step"]
         if self.order_fields is None and strategy.answers_orders:
-            return [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
+            reasons = [*reasons, f"the orders of {strategy.name}, which are no pairs of code and amount"]
+        notes = getattr(strategy, "notes", ())
+        if notes and not self.tells_notes:
+            reasons = [*reasons, f"what {strategy.name} reads of its state: {', '.join(sorted(notes))}"]
         return reasons
 
     def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:

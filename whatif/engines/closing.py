@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain import DAY_US, MINUTE_US, Bars, Execution, Overlays
+from whatif.domain import DAY_US, MINUTE_US, STOPS, Bars, Execution, Overlays
 from whatif.errors import EngineError
 from whatif.typing import IntArray
 
@@ -36,6 +36,62 @@ def check_flat(bars: Bars, first: int, stop: int, overlays: Overlays) -> None:
     if overlays.flat_before_close is not None:
         rows = slice(first, stop)
         _check(bars.symbol, bars.ts[rows], bars.session[rows], bars.session_close[rows], overlays)
+
+
+def check_sizing(name: str, answers_orders: bool, overlays: Overlays) -> None:
+    """Refuse a `risk_per_trade` over a step that has no way to say a stop, where no rule says one.
+
+    Parameters
+    ----------
+    name, answers_orders : str, bool
+        The strategy's name, and whether it answers with orders that may be brackets.
+    overlays : Overlays
+        What is on.
+
+    Raises
+    ------
+    EngineError
+        Naming the rules that would.
+    """
+    if overlays.risk_per_trade is None or overlays.nearest_stop is not None or answers_orders:
+        return
+    raise EngineError(
+        f"overlays: risk_per_trade = {overlays.risk_per_trade:g} sizes by the distance to a stop, and "
+        f"nothing says one for {name}, which answers with market orders: turn on {', '.join(STOPS[:-1])} or "
+        f"{STOPS[-1]} too, or let the step answer with a bracket"
+    )
+
+
+def check_bounds(name: str, answers_orders: bool, overlays: Overlays, shared: bool) -> None:
+    """Refuse bounds of an account where it is of one symbol, or where orders wait for a price.
+
+    Parameters
+    ----------
+    name, answers_orders : str, bool
+        The strategy's name, and whether it answers with orders that wait.
+    overlays : Overlays
+        What is on.
+    shared : bool
+        Whether several symbols share the account.
+
+    Raises
+    ------
+    EngineError
+        Naming the rules, and what they are for.
+    """
+    if not overlays.bounds:
+        return
+    on = ", ".join(f"{name} = {getattr(overlays, name):g}" for name in overlays.bounds)
+    if not shared:
+        raise EngineError(
+            f"overlays: {on} bounds what an account of several symbols holds, and here each symbol has its "
+            "own: write portfolio: shared, give several symbols, or leave it out"
+        )
+    if answers_orders or overlays.exit_orders:
+        raise EngineError(
+            f"overlays: {on} bounds orders at the market, and those of {name} or of its overlays wait for a "
+            "price: leave one or the other out"
+        )
 
 
 def check_flat_by_schedule(schedule: Schedule, bar_us: int, overlays: Overlays) -> None:

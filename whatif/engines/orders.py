@@ -10,6 +10,7 @@ from whatif.errors import EngineError
 from whatif.strategies import (
     BRACKET,
     BUY,
+    BY_RISK,
     CANCEL,
     CLOSE,
     EXIT_MEMORY,
@@ -29,6 +30,7 @@ from whatif.strategies import (
     fields_filled,
     has_to_leave,
     sized,
+    stop_distance,
 )
 from whatif.typing import FloatArray
 
@@ -36,11 +38,14 @@ LARGEST_SIZE = 2.0**53
 """Sizes beyond it are refused: Backtrader counts whole units exactly, a double no longer does."""
 
 FINE, UNKNOWN_CODE, BAD_AMOUNT, TAKES_NONE, NO_PRICE, BAD_TRAIL = range(6)
-WRONG_SIDE, BAD_BRACKET, BAD_VALID, BAD_CLOSE, BAD_GROUP = range(6, 11)
+WRONG_SIDE, BAD_BRACKET, BAD_VALID, BAD_CLOSE, BAD_GROUP, NO_STOP = range(6, 12)
 """Rules of orders, by number, of which `order_fault` says the one that is broken."""
 
 EXITS = 2**40
 """Code of the mark before orders of the overlays, which leave the position inside a bar; no step's."""
+
+UNSTOPPED = 2**41
+"""Added to the code of an order that `risk_per_trade` finds no stop for, which is refused."""
 
 OWN, PRICED, EXITS_ONLY = 0.0, WAITING_FOR_PRICE, 2.0
 """Amounts of a cancellation: the step's orders, or all that wait for a price, or those of the overlays."""
@@ -75,7 +80,7 @@ def order_fault(order: Order, close: float) -> int:
     code, amount, limit, stop, trail, trail_percent, target, valid, at_close = order
     filled = fields_filled(order)
     if code < HOLD or code > OCO:
-        return UNKNOWN_CODE
+        return NO_STOP if UNSTOPPED <= code <= UNSTOPPED + OCO else UNKNOWN_CODE
     if code == HOLD:
         return TAKES_NONE if filled != 0 else FINE
     if not math.isfinite(amount) or (amount < 0.0 and code in (BUY, SELL)):
@@ -134,7 +139,7 @@ def tie_fault(code: int, amount: float, tied: int, after: int) -> int:
 
 def is_code(code: object) -> bool:
     """Return whether a step's answer begins with a code, whatever else it holds."""
-    return isinstance(code, int) and HOLD <= code <= OCO
+    return isinstance(code, int) and (HOLD <= code <= OCO or UNSTOPPED <= code <= UNSTOPPED + OCO)
 
 
 def is_market(order: Order) -> bool:
@@ -158,8 +163,8 @@ def overlay_orders(
     """Turn the orders of a bar into those that the overlays leave of them; return how many that are.
 
     Exits come before what the step asks for, as in `whatif.strategies.apply_overlays`: orders that wait for
-    a price are cancelled, and the position is left. Then `percent_of_equity` sizes each order. What breaks a
-    rule is left as it is. Last, exits that act inside a bar are placed, see `place_exits`.
+    a price are cancelled, and the position is left. Then a sizing rule sizes each order. What breaks a rule
+    is left as it is. Last, exits that act inside a bar are placed, see `place_exits`.
 
     Parameters
     ----------
@@ -198,9 +203,38 @@ def overlay_orders(
         return 1 if waiting > 0 else 0
     for k in range(count):
         at = k * WIDTH
-        code, amount = sized(int(desk[at]), desk[at + 1], close, size, value, rules)
-        desk[at], desk[at + 1] = code, amount
+        desk[at], desk[at + 1] = sized_order(order_at(desk, k), close, account, value, rules)
+        if desk[at] >= UNSTOPPED:
+            return count  # which is refused
     return place_exits(desk, count, close, account, value, waiting, rules, memory) if exits else count
+
+
+@inlinable_lean
+def sized_order(
+    order: Order,
+    close: float,
+    account: tuple[float, float, float, int],
+    value: float,
+    rules: OverlayRules,
+) -> tuple[int, float]:
+    """Return code and amount of an order as `sized` leaves them, `UNSTOPPED` added if it should have a stop.
+
+    It is opened at its limit, or else at its stop, or else at the close; a bracket has a stop of its own.
+    """
+    code, amount, limit, stop, _, _, _, _, _ = order
+    entry, own = close, math.nan
+    if code == BRACKET:
+        own = stop
+    elif stop == stop:
+        entry = stop
+    if limit == limit:
+        entry = limit
+    cash, size, _, _ = account
+    code, amount = sized(code, amount, close, size, cash, value, entry, own, rules)
+    if rules.sizing == BY_RISK and code in (TARGET, BUY, SELL, BRACKET) and amount != 0.0:
+        distance = stop_distance(entry, own, rules)
+        return code + UNSTOPPED if distance != distance else code, amount
+    return code, amount
 
 
 @inlinable_lean
@@ -299,6 +333,67 @@ def place_exits(
     return at
 
 
+@inlinable_lean
+def has_bounds(rules: OverlayRules) -> bool:
+    """Return whether what an account of several symbols holds is bounded."""
+    return rules.max_gross < math.inf or rules.max_net < math.inf or rules.max_positions < 2**62
+
+
+@inlinable_lean
+def bounded(
+    order: float,
+    symbol: int,
+    held: FloatArray,
+    closes: FloatArray,
+    value: float,
+    rules: OverlayRules,
+) -> float:
+    """Return the signed size that the account's bounds leave of an order, in whole units where they cut it.
+
+    What makes a position smaller is left as it is. Else the position may become as large as, beside the
+    others, `max_gross` and `max_net` times the account's value allow, and one that is not there yet be opened
+    if there are fewer than `max_positions`; it is never made smaller than it is.
+
+    Parameters
+    ----------
+    order : float
+        Signed size.
+    symbol : int
+        Place of its symbol.
+    held, closes : float64 arrays (k,)
+        Units of each symbol with all of its orders that wait filled, and its last close.
+    value : float
+        Of the account.
+    rules : OverlayRules
+        What is on.
+    """
+    own = held[symbol]
+    after = own + order
+    if after == 0.0 or (abs(after) <= abs(own) and (after > 0.0) == (own > 0.0)):
+        return order
+    gross, net, count = 0.0, 0.0, 0
+    for k in range(len(held)):
+        if k != symbol and held[k] != 0.0:
+            gross += abs(held[k]) * closes[k]
+            net += held[k] * closes[k]
+            count += 1
+    side = 1.0 if after > 0.0 else -1.0
+    most = math.inf
+    if rules.max_gross < math.inf:
+        most = min(most, (rules.max_gross * value - gross) / closes[symbol])
+    if rules.max_net < math.inf:
+        most = min(most, (rules.max_net * value - side * net) / closes[symbol])
+    if own == 0.0 and count >= rules.max_positions:
+        most = 0.0
+    if abs(after) <= most:
+        return order
+    allowed: float = side * math.floor(most) if most > 0.0 else 0.0
+    if (own > 0.0) == (side > 0.0) and own != 0.0 and abs(allowed) < abs(own):
+        allowed = own
+    left: float = allowed - own
+    return left
+
+
 BAD_ANSWER, BAD_COUNT, BAD_VALUE, BAD_GROSS = range(20, 24)
 """Rules of a cross-sectional step's answers, by number, of which `answer_fault` says which is broken."""
 
@@ -389,6 +484,10 @@ _RULES = {
     BAD_GROUP: (
         "oco ties two orders or more that buy, sell or are brackets, and is not given another oco"
     ),
+    NO_STOP: (
+        "risk_per_trade sizes it by the distance to its stop, and it has none: answer with a bracket that "
+        "has a stop, or turn on stop_loss, stop_loss_intrabar or trailing_stop"
+    ),
 }  # fmt: skip
 
 
@@ -412,6 +511,8 @@ def refused_order(where: str, order: Order, fault: int) -> EngineError:
     fault : int
         The rule, as `order_fault` says it.
     """
+    if fault == NO_STOP:
+        order = order._replace(code=order.code - UNSTOPPED)
     if fault in (UNKNOWN_CODE, BAD_AMOUNT):
         return refused_intent(where, order.code, order.amount)
     return EngineError(f"{where}: the step returned {shown(order)}; {_RULES[fault]}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
-from whatif.engines.closing import check_volume
+from whatif.engines.closing import check_bounds, check_sizing, check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -123,6 +123,10 @@ def check_task(task: BacktestTask) -> None:
         from outside has an infinite value, or no value in the window at all.
     """
     _check_across(task.strategy, task.overlays)
+    check_sizing(task.strategy.name, task.strategy.answers_orders, task.overlays)
+    is_across = isinstance(task.strategy, StrategySpec) and task.strategy.cross_sectional
+    shared = len(task.bars) > 1 or is_across
+    check_bounds(task.strategy.name, task.strategy.answers_orders, task.overlays, shared)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -136,9 +140,10 @@ def check_task(task: BacktestTask) -> None:
 
 def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
     """Refuse overlays over a cross-sectional step, which answers for all symbols at once."""
-    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and overlays.is_on:
+    others = [name for name in overlays.active if name not in overlays.bounds]
+    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and others:
         raise EngineError(
-            f"overlays {', '.join(overlays.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            f"overlays {', '.join(others)} cannot be laid over {strategy.name}, a cross-sectional "
             "step, which answers for all symbols at once: leave them out"
         )
 
@@ -149,8 +154,16 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
     Raises
     ------
     EngineError
-        If a step function that places market orders only is given a rule for limit orders.
+        If a step function that places market orders only is given a rule for limit orders, or sized by a
+        stop that nothing says, or an account that is bounded holds contracts.
     """
+    check_sizing(strategy.name, strategy.answers_orders, overlays)
+    if overlays.bounds and (execution.margin or execution.mult != 1.0):
+        raise EngineError(
+            f"overlays {', '.join(overlays.bounds)} bound what positions are worth at their prices, which by "
+            f"execution: margin = {execution.margin}, mult = {execution.mult} is not theirs: leave one or "
+            "the other out"
+        )
     has_orders = strategy.answers_orders or overlays.exit_orders
     if isinstance(strategy, StrategySpec) and not (execution.slip_limit or has_orders):
         raise EngineError(

@@ -57,7 +57,12 @@ def stddev(source: FloatArray, period: int) -> FloatArray:
     -----
     *Timing*: row t uses rows t - period + 1 .. t. NaN as in `sma`.
     """
-    difference = sma(power(source, 2.0), period) - power(sma(source, period), 2.0)
+    return _deviation(source, sma(source, period), period)
+
+
+def _deviation(source: FloatArray, average: FloatArray, period: int) -> FloatArray:
+    """Return the standard deviation of the last `period` values, of which the average is known."""
+    difference = sma(power(source, 2.0), period) - power(average, 2.0)
     return power(np.abs(difference), 0.5)
 
 
@@ -104,7 +109,8 @@ def bollinger_top(source: FloatArray, period: int, deviations: float) -> FloatAr
     -----
     *Timing* and NaN as in `stddev`.
     """
-    return sma(source, period) + deviations * stddev(source, period)
+    average = sma(source, period)
+    return average + deviations * _deviation(source, average, period)
 
 
 def bollinger_bottom(source: FloatArray, period: int, deviations: float) -> FloatArray:
@@ -128,7 +134,8 @@ def bollinger_bottom(source: FloatArray, period: int, deviations: float) -> Floa
     -----
     *Timing* and NaN as in `stddev`.
     """
-    return sma(source, period) - deviations * stddev(source, period)
+    average = sma(source, period)
+    return average - deviations * _deviation(source, average, period)
 
 
 def highest_python(source: FloatArray, period: int) -> FloatArray:

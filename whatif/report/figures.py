@@ -140,7 +140,7 @@ def draw_trades(
 ) -> theme.Drawing:
     """Return what `trades_figure` shows of one symbol's bars, drawn without plotly."""
     closed = _same_symbol(trades, rows)
-    drawn = theme.two_drawings("Price", "Position")
+    drawn = theme.below_buttons(theme.two_drawings("Price", "Position"))
     merged = _add_candles(drawn, rows, axis, most_candles)
     shown = _add_trades(drawn, closed, axis)
     if equity is not None and "position" in equity:

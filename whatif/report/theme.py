@@ -63,6 +63,15 @@ def two_drawings(y_title: str, below: str) -> Drawing:
     return drawn
 
 
+def below_buttons(drawn: Drawing) -> Drawing:
+    """Return a drawing whose legend is as long as it is wide, with it below the buttons, not under them."""
+    layout, row = drawn["layout"], 24
+    layout["margin"] = layout["margin"] | {"t": layout["margin"]["t"] + row}
+    layout["height"] += row
+    layout["legend"] = layout["legend"] | {"y": 1 - row / layout["height"]}
+    return drawn
+
+
 def dress(axes: dict[str, Any], y_title: str) -> Drawing:
     """Return an empty drawing with some axes in the report's style; the first has a title."""
     layout: dict[str, Any] = {
@@ -217,7 +226,9 @@ def trade_traces(placed: pd.DataFrame) -> list[Trace]:
         traces.append(_marks(placed[reasons == reason], "shut", "exit_price", name, symbol, size, colour))
     for column, (name, colour, dash) in _ORDERS.items():
         if column in placed:
-            traces.append(_level(placed.dropna(subset=[column]), column, name, colour, dash))
+            level = _level(placed.dropna(subset=[column]), column, name, colour, dash)
+            # of many trades, the lines would hide the price: a click on the legend shows them
+            traces.append(level if len(placed) <= 150 else level | {"visible": "legendonly"})
     return [trace for trace in traces if len(trace["x"])]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from whatif.calendars import choose_period, make_periods
-from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
-from whatif.engines import RunInputs, check_execution, check_flat_by_schedule, choose_engine
+from whatif.domain import BOUNDS, DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
+from whatif.engines import RunInputs, check_bounds, check_execution, check_flat_by_schedule, choose_engine
 from whatif.errors import IndicatorError, StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec, features_needs
 from whatif.indicators import TIME_SERIES, check_place
@@ -125,7 +125,7 @@ def check_study(study: Study, runs: bool = True) -> Checked:
     grid = make_grid(space, points, lambda name, timeframe: {"model": name, "timeframe": timeframe})
     for execution, overlays in dict.fromkeys((c.execution, c.overlays) for c in grid.configurations):
         check_execution(strategy, execution, overlays)
-    _check_overlays(strategy, grid, timeline)
+    _check_overlays(study, strategy, grid, timeline)
     _check_warmup(strategy, grid)
     timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
     _check_places(study, strategy, timeframes)
@@ -200,7 +200,7 @@ def _check_portfolio(study: Study, strategy: AnyStrategy) -> None:
         )
 
 
-def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> None:
+def _check_overlays(study: Study, strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> None:
     """Refuse overlays that cannot act, before each backtest fails of them."""
     given = next((c.overlays for c in grid.configurations if c.overlays.is_on), None)
     if given is not None and not isinstance(strategy, StrategySpec):
@@ -208,13 +208,17 @@ def _check_overlays(strategy: AnyStrategy, grid: Grid, timeline: Timeline) -> No
             f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, an ordinary Backtrader "
             "strategy, which handles its own orders: leave them out, or write it as a step function"
         )
-    if given is not None and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
+    others = next((c.overlays for c in grid.configurations if set(c.overlays.active) - set(BOUNDS)), None)
+    if others is not None and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
         raise StudyError(
-            f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            f"overlays {', '.join(others.active)} cannot be laid over {strategy.name}, a cross-sectional "
             "step, which answers for all symbols at once: leave them out"
         )
     laid_over = dict.fromkeys((c.timeframe, c.overlays) for c in grid.configurations if c.overlays.is_on)
+    is_across = isinstance(strategy, StrategySpec) and strategy.cross_sectional
+    shared = study.portfolio == "shared" and (is_across or len(study.data.symbols) > 1)
     for timeframe, overlays in laid_over:
+        check_bounds(strategy.name, strategy.answers_orders, overlays, shared)
         check_flat_by_schedule(timeline.schedule, timeframe_us(timeframe), overlays)
 
 

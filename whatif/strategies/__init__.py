@@ -13,21 +13,30 @@ if TYPE_CHECKING:
     from whatif.strategies.identity import identity_of
     from whatif.strategies.intents import (
         ACROSS_FIELDS,
+        AT_CLOSE,
         BRACKET,
         BUY,
         CANCEL,
         CLOSE,
         HOLD,
+        LIMIT,
+        MARKET,
         MAX_ANSWERED,
         NO_PRICE,
+        NOTES,
         OCO,
         ORDER_FIELDS,
+        ORDER_NOTES,
         SELL,
         SESSION,
         SIZES,
         STATE_FIELDS,
+        STOP,
+        STOP_LIMIT,
         TARGET,
         TARGET_PERCENT,
+        TRAIL,
+        TRAIL_LIMIT,
         WAITING_FOR_PRICE,
         WEIGHTS,
         AcrossState,
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
     from whatif.strategies.lookup import resolved
     from whatif.strategies.origin import is_installed
     from whatif.strategies.overlays import (
+        BY_RISK,
         EXIT_MEMORY,
         OverlayRules,
         apply_overlays,
@@ -62,6 +72,7 @@ if TYPE_CHECKING:
         overlay_memory,
         overlay_rules,
         sized,
+        stop_distance,
     )
     from whatif.strategies.params import Param, Value
     from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
@@ -76,8 +87,9 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "ACROSS_FIELDS AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent MAX_ANSWERED NO_PRICE "
-                "OCO ORDER_FIELDS Order SELL SESSION SIZES STATE_FIELDS State TARGET TARGET_PERCENT "
+                "ACROSS_FIELDS AT_CLOSE AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent LIMIT MARKET "
+                "MAX_ANSWERED NOTES NO_PRICE OCO ORDER_FIELDS ORDER_NOTES Order SELL SESSION SIZES "
+                "STATE_FIELDS STOP STOP_LIMIT State TARGET TARGET_PERCENT TRAIL TRAIL_LIMIT "
                 "WAITING_FOR_PRICE WEIGHTS bracket buy cancel close fields_filled flattened hold oco sell "
                 "several sizes target target_percent weights"
             ),
@@ -85,8 +97,8 @@ else:
             "lookup": "resolved",
             "origin": "is_installed",
             "overlays": (
-                "EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory overlay_rules "
-                "sized"
+                "BY_RISK EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory "
+                "overlay_rules sized stop_distance"
             ),
             "params": "Param Value",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",

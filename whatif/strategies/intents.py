@@ -8,11 +8,13 @@ remembered between bars.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
 from whatif.domain import inlinable
+from whatif.errors import nearest
 from whatif.typing import FloatArray, IntArray
 
 Intent: TypeAlias = tuple[int, float]
@@ -267,6 +269,18 @@ STATE_FIELDS = (
 )  # fmt: skip
 """Names of a `State`'s values, in the order in which machine code holds them."""
 
+ORDER_NOTES = ("order_kind", "order_size", "order_price", "order_age")
+"""Names of what a `State` says of the orders that wait."""
+
+NOTES = (
+    "last_fill_price", "last_fill_size", "bars_since_fill", "best_price", "worst_price", "realised",
+    *ORDER_NOTES,
+)  # fmt: skip
+"""Names of what a `State` says beyond `STATE_FIELDS`: it is kept for a step that reads it."""
+
+MARKET, AT_CLOSE, LIMIT, STOP, STOP_LIMIT, TRAIL, TRAIL_LIMIT = range(7)
+"""Kinds of orders that wait, as `State.order_kind` says them: Backtrader's, by its numbers."""
+
 
 ACROSS_FIELDS = (
     "size", "entry_price", "bars_held", "pending", "cash", "value", "session", "bar_of_session", "scratch",
@@ -296,6 +310,15 @@ class AcrossState:
     """
 
     __slots__ = ACROSS_FIELDS
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say what else there is to do for what a step by symbol sees."""
+        if name in NOTES:
+            raise AttributeError(
+                f"s.{name} is seen by steps that are called symbol by symbol; a cross-sectional step keeps "
+                "what it needs of it in s.scratch"
+            )
+        raise AttributeError(name)
 
     size: FloatArray
     entry_price: FloatArray
@@ -332,11 +355,39 @@ class State:
         Whole minutes from the bar's start to the session's regular close.
     scratch : float64 array
         Values of the step's own, zeros at the start of the window.
+    last_fill_price, last_fill_size : float
+        Price and signed units of the last fill in this symbol, whoever asked for it; NaN and 0.0 before the
+        first.
+    bars_since_fill : float
+        Bars since the one that it is on, 0.0 there; infinite before the first.
+    best_price, worst_price : float
+        Of the bars from the one on which the position was opened, up to this one: the highest high and the
+        lowest low of a long position, the other way round of a short one. NaN when flat.
+    realised : float
+        What the fills in this symbol have brought so far: the profit of what was closed, less commission,
+        also that of what is open. It is the sum of `pnlcomm` over Backtrader's trades.
+    order_kind, order_size, order_price, order_age : float64 arrays (pending,)
+        Of each order that waits, in the order in which they came: its kind (`MARKET`, `AT_CLOSE`, `LIMIT`,
+        `STOP`, `STOP_LIMIT`, `TRAIL`, `TRAIL_LIMIT`); signed units that are not filled yet; the price that it
+        acts at, of a trail where that is now, of a stop-limit order its limit once it is triggered, NaN at
+        the market and at the close; and bars since the one that it was made on.
     """
 
-    __slots__ = STATE_FIELDS
+    __slots__ = (*STATE_FIELDS, "_note")
 
-    def __init__(self, cash: float, scratch: int) -> None:
+    def __init__(self, cash: float, scratch: int, note: Callable[[str], Any]) -> None:
+        """Begin flat.
+
+        Parameters
+        ----------
+        cash : float
+            Of the account.
+        scratch : int
+            Values of the step's own.
+        note : callable
+            Returns the present value of one of `NOTES`.
+        """
+        self._note = note
         self.size: float = 0.0
         self.entry_price: float = 0.0
         self.bars_held: int = 0
@@ -346,3 +397,9 @@ class State:
         self.minute: int = 0
         self.minutes_to_close: int = 0
         self.scratch: FloatArray = np.zeros(scratch)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return one of `NOTES`, which are found when they are asked for."""
+        if name in NOTES:
+            return self._note(name)
+        raise AttributeError(f"a step's state has no {name!r}; {nearest(name, (*STATE_FIELDS, *NOTES))}")

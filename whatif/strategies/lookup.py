@@ -6,7 +6,7 @@ import builtins
 import dis
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -53,11 +53,7 @@ def _import(function: types.FunctionType, name: str) -> tuple[bool, Any]:
         return False, None
 
 
-def reaches(
-    function: types.FunctionType,
-    is_wanted: Callable[[types.FunctionType, Any], bool],
-    seen: frozenset[types.FunctionType] = frozenset(),
-) -> bool:
+def reaches(function: types.FunctionType, is_wanted: Callable[[types.FunctionType, Any], bool]) -> bool:
     """Return whether a function, or one that it reads and that is no installed module's, reads a thing.
 
     Parameters
@@ -66,19 +62,47 @@ def reaches(
         Where to begin.
     is_wanted : callable
         Whether a function's reading of a value is what is looked for.
-    seen : frozenset of function
-        Functions that are looked at already.
     """
-    known = seen | {function}
+    for one in followed(function):
+        for read in reads_of(one.__code__):
+            there, value, _ = resolved(one, read)
+            if there and is_wanted(one, value):
+                return True
+    return False
+
+
+def followed(
+    function: types.FunctionType, known: set[types.FunctionType] | None = None
+) -> Iterator[types.FunctionType]:
+    """Yield a function, and all that it reads and that are no installed module's, each of them once.
+
+    Parameters
+    ----------
+    function : function
+        Where to begin.
+    known : set of function, optional
+        Functions that are yielded already; written to.
+    """
+    known = set() if known is None else known
+    known.add(function)
+    yield function
     for read in reads_of(function.__code__):
         there, value, _ = resolved(function, read)
         inner = getattr(value, "py_func", value)
-        if there and is_wanted(function, value):
-            return True
-        followed = isinstance(inner, types.FunctionType) and inner not in known and not is_of_library(inner)
-        if there and followed and reaches(inner, is_wanted, known):
-            return True
-    return False
+        is_new = there and isinstance(inner, types.FunctionType) and inner not in known
+        if is_new and not is_of_library(inner):
+            yield from followed(inner, known)
+
+
+def names_in(code: types.CodeType) -> frozenset[str]:
+    """Return the names that a function's code uses, as attributes or as text, and those inside it."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= names_in(constant)
+        elif isinstance(constant, str):
+            found.add(constant)
+    return frozenset(found)
 
 
 def keywords_of(code: types.CodeType) -> frozenset[str]:

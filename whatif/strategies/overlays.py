@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain import Execution, Overlays, inlinable, inlinable_lean
+from whatif.domain import SIZINGS, Execution, Overlays, inlinable, inlinable_lean
 from whatif.strategies.intents import (
     BRACKET,
     BUY,
@@ -26,6 +26,9 @@ _OUTRIGHT = Execution()
 _NEVER = 2**62
 _WHOLE_FROM = 2.0**53
 
+NOT_SIZED, BY_EQUITY, BY_CASH, BY_RISK = range(4)
+"""What sizes what a step opens: nothing, or one of `SIZINGS`, in that order."""
+
 
 class OverlayRules(NamedTuple):
     """The overlays as numbers of fixed types.
@@ -38,8 +41,16 @@ class OverlayRules(NamedTuple):
         Bars; 2**62 if off.
     flat_before_close : int
         Minutes; -2**62 if off.
-    percent_of_equity : float
-        Fraction of the account's value; NaN if off.
+    sizing : int
+        What sizes what is opened: `NOT_SIZED`, `BY_EQUITY`, `BY_CASH` or `BY_RISK`.
+    share : float
+        Fraction of that; NaN if off.
+    max_gross, max_net : float
+        Fractions of the account's value; infinite if off.
+    max_positions : int
+        2**62 if off.
+    nearest_stop : float
+        The least fraction of the entry price that a rule leaves a position at a loss of; NaN if none does.
     stop_order, target_order, trail_order : float
         Fractions of the entry price (a trail: of the close) at which exits wait at the broker; NaN if off.
     unit : float
@@ -50,7 +61,12 @@ class OverlayRules(NamedTuple):
     stop_loss: float
     max_bars_held: int
     flat_before_close: int
-    percent_of_equity: float
+    sizing: int
+    share: float
+    max_gross: float
+    max_net: float
+    max_positions: int
+    nearest_stop: float
     stop_order: float
     target_order: float
     trail_order: float
@@ -61,12 +77,18 @@ def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> Overl
     """Return the overlays as `apply_overlays` takes them, for an account with those settings."""
     profit, loss = overlays.take_profit, overlays.stop_loss
     bars, minutes = overlays.max_bars_held, overlays.flat_before_close
+    on = next((name for name in SIZINGS if getattr(overlays, name) is not None), None)
     return OverlayRules(
         take_profit=math.inf if profit is None else float(profit),
         stop_loss=math.inf if loss is None else float(loss),
         max_bars_held=_NEVER if bars is None else bars,
         flat_before_close=-_NEVER if minutes is None else minutes,
-        percent_of_equity=_or_nan(overlays.percent_of_equity) * execution.leverage,
+        sizing=NOT_SIZED if on is None else 1 + SIZINGS.index(on),
+        share=math.nan if on is None else _share(on, float(getattr(overlays, on)), execution),
+        max_gross=math.inf if overlays.max_gross is None else float(overlays.max_gross),
+        max_net=math.inf if overlays.max_net is None else float(overlays.max_net),
+        max_positions=_NEVER if overlays.max_positions is None else overlays.max_positions,
+        nearest_stop=_or_nan(overlays.nearest_stop),
         stop_order=_or_nan(overlays.stop_loss_intrabar),
         target_order=_or_nan(overlays.take_profit_intrabar),
         trail_order=_or_nan(overlays.trailing_stop),
@@ -93,6 +115,11 @@ def overlay_memory(overlays: Overlays) -> FloatArray:
         Zeros.
     """
     return np.zeros(EXIT_MEMORY if overlays.exit_orders else 2 * overlays.latency)
+
+
+def _share(sizing: str, share: float, execution: Execution) -> float:
+    """Return the share that a rule of `SIZINGS` sizes by, for an account with those settings."""
+    return share / execution.mult if sizing == SIZINGS[BY_RISK - 1] else share * execution.leverage
 
 
 @inlinable
@@ -148,6 +175,7 @@ def apply_overlays(
     size: float,
     entry_price: float,
     bars_held: int,
+    cash: float,
     value: float,
     minutes_to_close: int,
     rules: OverlayRules,
@@ -164,8 +192,7 @@ def apply_overlays(
        at ``close <= entry * (1 - take_profit)``.
     4. `max_bars_held`: a position is left at ``bars_held >= max_bars_held``.
 
-    Then `percent_of_equity` sizes what the step asked for, ``units = int(share * value / close)``, of a
-    future by its margin in place of the close, and of a stock with leverage by so many times the share:
+    Then what sizes what the step asked for, see `units_to_open`:
     a target other than 0 becomes `units` on its side, or a hold if the position is on that side
     already; a buy or sell of more than 0 becomes one of `units`; a target of 0, a close and a
     target in percent stay.
@@ -176,7 +203,7 @@ def apply_overlays(
         The step's intent.
     close : float
         Close of the bar on which the step decided.
-    size, entry_price, bars_held, value, minutes_to_close : float, float, int, float, int
+    size, entry_price, bars_held, cash, value, minutes_to_close : float, float, int, float, float, int
         Position, account and clock at that close, as `whatif.strategies.State` has them.
     rules : OverlayRules
         What is on.
@@ -196,37 +223,82 @@ def apply_overlays(
         return (CLOSE if held else HOLD, 0.0)
     if held and has_to_leave(close, size, entry_price, bars_held, rules):
         return (CLOSE, 0.0)
-    return sized(code, amount, close, size, value, rules)
+    return sized(code, amount, close, size, cash, value, close, math.nan, rules)
 
 
 @inlinable_lean
-def sized(code: int, amount: float, close: float, size: float, value: float, rules: OverlayRules) -> Intent:
-    """Return an intent with the size that `percent_of_equity` gives it.
+def stop_distance(entry: float, stop: float, rules: OverlayRules) -> float:
+    """Return the money a unit that a position loses at the nearest of its stops; NaN if it has none.
+
+    Parameters
+    ----------
+    entry, stop : float
+        Price that it is opened at, and that of a stop of its own, NaN if there is none.
+    rules : OverlayRules
+        What is on.
+    """
+    own, rule = abs(entry - stop), entry * rules.nearest_stop
+    return rule if own != own or rule < own else own
+
+
+@inlinable_lean
+def units_to_open(
+    close: float, cash: float, value: float, entry: float, stop: float, rules: OverlayRules
+) -> float:
+    """Return how many whole units a sizing rule opens.
+
+    `percent_of_equity`: ``int(share * value / close)``; `percent_of_cash`: ``int(share * cash / close)``;
+    `risk_per_trade`: ``int(share * value / distance)``, the distance that of `stop_distance`. Of a future its
+    margin stands in place of the close, and the distance counts by its multiplier; of a stock with leverage
+    the shares of equity and cash count by so many times.
+
+    Parameters
+    ----------
+    close, cash, value : float
+        Of the bar on which the step decided.
+    entry, stop, rules
+        As `stop_distance` takes them; one of the rules is on.
+    """
+    if rules.sizing == BY_RISK:
+        return units_for_share(rules.share, value, stop_distance(entry, stop, rules))
+    unit = rules.unit if rules.unit != 0.0 else close
+    return units_for_share(rules.share, cash if rules.sizing == BY_CASH else value, unit)
+
+
+@inlinable_lean
+def sized(
+    code: int,
+    amount: float,
+    close: float,
+    size: float,
+    cash: float,
+    value: float,
+    entry: float,
+    stop: float,
+    rules: OverlayRules,
+) -> Intent:
+    """Return an intent with the size that a sizing rule gives it.
 
     Parameters
     ----------
     code, amount : int, float
         Of an intent or an order.
-    close, size, value : float
+    close, size, cash, value : float
         As `apply_overlays` takes them.
-    rules : OverlayRules
-        What is on.
+    entry, stop, rules
+        As `stop_distance` takes them.
 
     Returns
     -------
     tuple of int and float
-        As they are if it is off; else as `apply_overlays` says, a bracket like a buy or sell of its side.
+        As they are if none is on; else as `apply_overlays` says, a bracket like a buy or sell of its side.
     """
-    share, unit = rules.percent_of_equity, rules.unit if rules.unit != 0.0 else close
-    if share != share or amount == 0.0 or code not in (TARGET, BUY, SELL, BRACKET):
+    if rules.sizing == NOT_SIZED or amount == 0.0 or code not in (TARGET, BUY, SELL, BRACKET):
         return (code, amount)
-    if code == BRACKET and amount < 0.0:
-        return (code, 0.0 - units_for_share(share, value, unit))
-    if code != TARGET:
-        return (code, units_for_share(share, value, unit))
-    if amount > 0.0:
-        return (HOLD, 0.0) if size > 0.0 else (TARGET, units_for_share(share, value, unit))
-    return (HOLD, 0.0) if size < 0.0 else (TARGET, 0.0 - units_for_share(share, value, unit))
+    if code == TARGET and ((amount > 0.0 and size > 0.0) or (amount < 0.0 and size < 0.0)):
+        return (HOLD, 0.0)
+    units = units_to_open(close, cash, value, entry, stop, rules)
+    return (code, 0.0 - units if amount < 0.0 else units)
 
 
 @inlinable_lean

@@ -11,8 +11,8 @@ from whatif.domain import PRICE_FIELDS
 from whatif.errors import IndicatorError, StrategyError, nearest
 from whatif.indicators import Expression, Needs, needs_of, parse
 from whatif.strategies.identity import identity_of
-from whatif.strategies.intents import ORDER_KEYWORDS, ORDER_MAKERS, Answer, buy, sell
-from whatif.strategies.lookup import joins_calls, keywords_of, reaches
+from whatif.strategies.intents import NOTES, ORDER_KEYWORDS, ORDER_MAKERS, Answer, buy, sell
+from whatif.strategies.lookup import followed, joins_calls, keywords_of, names_in, reaches
 from whatif.strategies.params import Param, Value, check_constraint, check_names, holds
 from whatif.strategies.source import digest_of, helpers_with, source_of
 
@@ -101,6 +101,13 @@ class StrategySpec:
     def answers_orders(self) -> bool:
         """Whether the step, or a plain function that it calls, may answer with an `Order`."""
         return isinstance(self.step, FunctionType) and reaches(self.step, _makes_order)
+
+    @property
+    def notes(self) -> frozenset[str]:
+        """Which of `whatif.strategies.NOTES` the step, or a plain function that it calls, may read."""
+        if not isinstance(self.step, FunctionType):
+            return frozenset()
+        return frozenset(NOTES) & frozenset().union(*(names_in(one.__code__) for one in followed(self.step)))
 
     @property
     def defaults(self) -> dict[str, Value]:

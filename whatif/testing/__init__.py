@@ -37,9 +37,9 @@ from whatif.testing.orders import (
     scripts,
     state_reader,
     with_costs,
+    with_settings,
 )
 from whatif.testing.searches import check_search
-from whatif.testing.settings import with_settings
 from whatif.testing.sources import check_source
 from whatif.testing.splits import check_split
 

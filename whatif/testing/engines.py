@@ -13,16 +13,18 @@ from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInp
 from whatif.errors import EngineError
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
-from whatif.testing.order_kinds import random_order_case
+from whatif.testing.order_kinds import note_player, order_player, random_order_case
 from whatif.testing.orders import (
     across_player,
+    note_reader,
+    queue_reader,
     random_case,
     random_shared_case,
     scripted,
     state_reader,
     with_costs,
+    with_settings,
 )
-from whatif.testing.settings import with_settings
 
 
 def check_engine(engine: str, cases: int = 50) -> None:
@@ -50,6 +52,8 @@ EXITS = (
     Overlays(stop_loss_intrabar=0.003, take_profit_intrabar=0.005),
     Overlays(trailing_stop=0.004, max_bars_held=6),
     Overlays(stop_loss_intrabar=0.01, take_profit_intrabar=0.01, trailing_stop=0.005),
+    Overlays(stop_loss_intrabar=0.02, risk_per_trade=0.005),
+    Overlays(trailing_stop=0.01, percent_of_cash=0.6),
 )
 """Overlays whose orders wait at the broker, for random cases."""
 
@@ -77,18 +81,21 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         if wrong:
             yield f"{golden.name}: {'; '.join(wrong)}"
     draw: Any
+    readers = [scripted, state_reader, *([note_reader, queue_reader] if found.tells_notes else [])]
     for seed in range(cases):
-        task = random_case(seed).task(state_reader if seed % 2 else scripted)
+        task = random_case(seed).task(readers[seed % len(readers)])
         different = task_differences(task, REFERENCE.name, engine)
         if different:
             yield f"random_case({seed}): {'; '.join(different)}"
     for seed in range(cases if found.order_fields else 0):
-        different = task_differences(random_order_case(seed).task(), REFERENCE.name, engine)
+        step = note_player if seed % 3 == 2 and found.tells_notes else order_player
+        different = task_differences(random_order_case(seed).task(step), REFERENCE.name, engine)
         if different:
             yield f"random_order_case({seed}): {'; '.join(different)}"
     for seed in range(cases if found.order_fields else 0):
         draw = random_order_case if seed % 2 else random_case
-        task = replace(draw(seed).task(), overlays=EXITS[seed % len(EXITS)])
+        own = draw(seed).task(note_player) if seed % 4 == 1 and found.tells_notes else draw(seed).task()
+        task = replace(own, overlays=EXITS[seed % len(EXITS)])
         different = task_differences(task, REFERENCE.name, engine)
         if different:
             yield f"{draw.__name__}({seed}) with {task.overlays.active}: {'; '.join(different)}"
@@ -103,12 +110,14 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         if different:
             yield f"with_settings({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
     for seed in range(cases):
-        shared = random_shared_case(seed).task(state_reader if seed % 2 else scripted)
+        shared = random_shared_case(seed).task(readers[seed % len(readers)])
         if not found.unsupported(shared.strategy, shared=True):
             different = task_differences(shared, REFERENCE.name, engine)
             if different:
                 yield f"random_shared_case({seed}): {'; '.join(different)}"
-        across = replace(random_shared_case(seed).task(across_player), overlays=Overlays())
+        own = random_shared_case(seed).task(across_player)
+        bounds = {name: getattr(own.overlays, name) for name in own.overlays.bounds}
+        across = replace(own, overlays=Overlays(**bounds))
         if not found.reasons_against(across.strategy, shared=True):
             different = task_differences(across, REFERENCE.name, engine)
             if different:

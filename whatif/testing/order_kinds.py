@@ -110,6 +110,49 @@ def order_player(i: int, x: Any, p: Any, s: Any) -> Answer:
     )
 
 
+@strategy(inputs={name: name for name in SERIES}, lookback=0, max_orders=1000)
+def note_player(i: int, x: Any, p: Any, s: Any) -> Answer:
+    """Answer with orders of the size that fills, position and waiting orders say.
+
+    What is not there counts as the script's own size.
+    """
+    kind, now, seen = int(x.kind[i]), x.close[i], x.size[i]
+    near, far, life = now * (1.0 + x.near[i]), now * x.far[i], int(x.life[i])
+    for k in range(s.pending):
+        seen += s.order_kind[k] + s.order_size[k] * 0.25 + s.order_age[k] * 0.125
+        if s.order_price[k] == s.order_price[k]:
+            seen += s.order_price[k] / now
+    if i % 4 == 1:
+        seen = s.last_fill_size + s.last_fill_price / now + min(s.bars_since_fill, 30.0)
+    elif i % 4 == 2:
+        seen = s.best_price / now - 2.0 * s.worst_price / now
+    elif i % 4 == 3:
+        seen = s.realised / now
+    size = seen if seen == seen else x.size[i]
+    size = min(max(size, -60.0), 60.0)
+    side = 1.0 if size >= 0.0 else -1.0
+    if kind in (CANCELLED, CANCELLED_FIRST) and i % 3 == 0:
+        return cancel()
+    if kind == HELD or s.pending > 20:
+        return hold()
+    if kind == BRACKETED:
+        return bracket(size, stop=now - side * far, target=now + side * far * 1.5)
+    if kind == BRACKETED_AT_LIMIT:
+        return bracket(size, limit=near, stop=near - side * far, target=near + side * far, valid=life)
+    if kind in (TARGETED, CLOSED, AT_MARKET):
+        return target(size)
+    if kind in (AT_CLOSE, TWO):
+        return buy(abs(size), at_close=True), sell(abs(size) * 0.5, limit=now + far)
+    if kind in (BY_TRAIL, BY_TRAIL_PERCENT):
+        return sell(abs(size), trail=far), buy(abs(size), trail_percent=x.far[i])
+    if kind in (BY_TRAIL_LIMIT, TIED):
+        return buy(abs(size), trail=far, limit=now + far)
+    if kind in (AT_STOP_LIMIT, TIED_BRACKETS):
+        up, down = now + far, now - far
+        return buy(abs(size), stop=up, limit=up + far), sell(abs(size), stop=down, limit=down * 0.999)
+    return oco(buy(abs(size), limit=now - far, valid=life), sell(abs(size), stop=now - far))
+
+
 WRITTEN = 4
 """Orders that `order_reader` can answer with on one bar."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import Bars, Costs, Execution, Overlays, costs_from
+from whatif.domain import FILLERS, Bars, Costs, Execution, Filler, Overlays, costs_from
 from whatif.engines import BacktestTask
 from whatif.strategies import (
     BUY,
@@ -30,7 +30,7 @@ from whatif.strategies import (
     strategy,
     weights,
 )
-from whatif.testing.markets import PRICES, markets, random_bars, random_shape
+from whatif.testing.markets import DAY_US, PRICES, markets, random_bars, random_shape
 from whatif.typing import FloatArray
 
 CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
@@ -77,6 +77,47 @@ def state_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
     if code == TARGET_PERCENT:
         return (code, min(max(size, -3.0), 3.0))
     return (code, size)
+
+
+@strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0)
+def note_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Ask for a size that the state says of fills and position, so that its bits show in the fills.
+
+    `field` names it: 1 and 2 price and units of the last fill, 3 bars since, 4 and 5 best and worst price,
+    6 realised profit; any other number: the script's amount, which also stands for what is not there.
+    """
+    field, size = x.field[i], x.amount[i]
+    if field == 1.0:
+        size = s.last_fill_price * 0.125
+    elif field == 2.0:
+        size = s.last_fill_size + 1.0
+    elif field == 3.0:
+        size = min(s.bars_since_fill, 100.0)
+    elif field == 4.0:
+        size = s.best_price * 0.25
+    elif field == 5.0:
+        size = -s.worst_price * 0.25
+    elif field == 6.0:
+        size = s.realised * 0.015625
+    if size != size:
+        size = x.amount[i]
+    code = int(x.code[i])
+    if code == TARGET_PERCENT:
+        return (code, min(max(size, -3.0), 3.0))
+    return (code, abs(size) if code in (BUY, SELL) else size)
+
+
+@strategy(inputs={"code": "code", "amount": "amount", "field": "field"}, lookback=0)
+def queue_reader(i: int, x: Any, p: Any, s: Any) -> Intent:
+    """Ask for the script's amount and what the orders say that wait, so that their bits show in the fills."""
+    size, code = x.amount[i], int(x.code[i])
+    for k in range(s.pending):
+        size += s.order_size[k] * 0.5 + s.order_age[k] + s.order_kind[k]
+        if s.order_price[k] == s.order_price[k]:
+            size += 1000.0
+    if code == TARGET_PERCENT:
+        return (code, min(max(size, -3.0), 3.0))
+    return (code, abs(size) if code in (BUY, SELL) else size)
 
 
 @strategy(
@@ -408,11 +449,27 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
             percent_of_equity=0.4 if rng.random() < 0.5 else None,
             latency=int(rng.integers(0, 3)),
         )
+        if overlays.percent_of_equity is None:
+            sizing: dict[str, Any] = {"percent_of_cash": 0.5} if n % 3 == 0 else {"risk_per_trade": 0.001}
+            overlays = replace(overlays, **sizing)
+    if seed % 3 == 1:
+        overlays = replace(overlays, **random_bounds(rng))
     every = np.unique(np.concatenate([one.ts for one in markets_]))
     # all of them have a bar from there on
     latest = min(int(one.ts[-1]) for one in markets_)
     start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
     return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+def random_bounds(rng: np.random.Generator) -> dict[str, Any]:
+    """Return random bounds of an account of several symbols, one or more."""
+    drawn: dict[str, Any] = {
+        "max_gross": float(rng.choice([0.3, 1.0, 1.7])),
+        "max_net": float(rng.choice([0.1, 0.5])),
+        "max_positions": int(rng.integers(1, 4)),
+    }
+    some = {name: value for name, value in drawn.items() if rng.random() < 0.5}
+    return some or {"max_gross": drawn["max_gross"]}
 
 
 def _ragged(bars: Bars, rng: np.random.Generator) -> Bars:
@@ -435,4 +492,67 @@ def cases(max_bars: int = 80) -> st.SearchStrategy[Case]:
     """Return a strategy of cases; prices and money are of one magnitude, the sizes of any."""
     return st.sampled_from(PRICES).flatmap(
         lambda price: st.builds(Case, markets(price, max_bars), scripts(max_bars), executions(price))
+    )
+
+
+def with_settings(case: _C, seed: int) -> _C:
+    """Return a `Case` or `OrderCase` with random settings of those kinds, most of them together.
+
+    Every fifth day's bars are followed by two days without, in half of the cases.
+    """
+    rng = np.random.default_rng([seed, 9])
+    bars, execution = case.bars, case.execution  # type: ignore[attr-defined]
+    price = float(bars.open[0])
+    if rng.random() < 0.5:
+        bars = _with_weekends(bars)
+    drawn = _contract(rng, price, execution) if rng.random() < 0.7 else {}
+    execution = replace(execution, **drawn)
+    if rng.random() < 0.5:
+        execution = replace(execution, filler=_filler(rng, price))
+        volume = np.round(rng.exponential(30.0, len(bars)), 2) * (rng.random(len(bars)) < 0.8)
+        volume[0] = 1.0
+        bars = replace(bars, volume=volume)
+    execution = replace(execution, coo=bool(rng.random() < 0.25))
+    if rng.random() < 0.4:
+        execution = replace(execution, semantics="corrected")
+    return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+
+
+def _contract(rng: np.random.Generator, price: float, execution: Execution) -> dict[str, Any]:
+    """Return a future, a stock with leverage, or one that is paid in full; interest on two in three."""
+    drawn: dict[str, Any] = {}
+    if rng.random() < 0.7:
+        drawn["interest"] = float(rng.choice([0.05, 0.31, 9.7]))
+        drawn["interest_long"] = bool(rng.random() < 0.5)
+    kind = rng.choice(["future", "leverage", "outright"], p=[0.5, 0.35, 0.15])
+    if kind == "leverage":
+        drawn["leverage"] = float(rng.choice([2.0, 3.7, 50.0]))
+    if kind == "future":
+        mult = float(rng.choice([1.0, 1.0, 0.1, 5.0, 50.0]))
+        drawn |= {"margin": float(price * rng.choice([0.05, 0.333, 1.5])), "mult": mult, "shortcash": True}
+        if execution.commtype == "perc" and mult != 1.0 and execution.commission:
+            drawn |= {"commission": execution.commission * price, "commtype": "fixed"}
+    return drawn
+
+
+def _filler(rng: np.random.Generator, price: float) -> Filler:
+    kind = str(rng.choice(FILLERS))
+    if kind == "fixed_size":
+        return Filler(kind, float(rng.choice([1.0, 7.5, 100.0])))
+    perc = float(rng.choice([100.0, 33.3, 5.0]))
+    minmov = float(price * rng.choice([0.0, 0.01, 0.0007])) if kind == "bar_point_perc" else 0.0
+    return Filler(kind, perc, minmov)
+
+
+def _with_weekends(bars: Bars) -> Bars:
+    """Return bars whose sessions have two days after each fifth."""
+    day = bars.session - bars.session[0]
+    later = 2 * (day // 5)
+    us = later * DAY_US
+    return replace(
+        bars,
+        ts=bars.ts + us,
+        session=bars.session + later,
+        session_open=bars.session_open + us,
+        session_close=bars.session_close + us,
     )

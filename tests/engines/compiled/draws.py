@@ -30,7 +30,7 @@ def random_overlays(rng: np.random.Generator) -> Overlays:
         "max_bars_held": int(rng.integers(1, 60)),
         # so early that a late order fills in the same session
         "flat_before_close": int(rng.integers(10, 60)),
-        "percent_of_equity": float(rng.choice([0.1, 0.95, 1.0])),
+        str(rng.choice(["percent_of_equity", "percent_of_cash"])): float(rng.choice([0.1, 0.95, 1.0])),
         "latency": int(rng.integers(1, 4)),
     }
     return Overlays(**{name: value for name, value in values.items() if rng.random() < 0.4})

@@ -31,6 +31,7 @@ class _Symbol:
     def __init__(self, task: BacktestTask, index: int) -> None:
         bars = task.bars[index]
         self.index, self.feed, self.opened_row = index, Feed(bars, task.rows(bars)[1]), 0
+        self.notes = None
 
 
 class _Account:
@@ -104,6 +105,7 @@ def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
     columns = [[memoryview(getattr(own, name)) for own in arrays] for name in names]
     seen = [Across(column, account.rows) for column in columns]
     x = record_type("Arrays", (*names, "has_bar"))(*seen, read_only(account.has_bar).view(Floats))
+    placer.bound([symbol.feed for symbol in symbols], task.overlays)
     ledger = Ledger()
     loop = _Loop(spec, task, placer, symbols, account, ledger)
     try:
@@ -182,6 +184,8 @@ class _Loop:
                 f"strategy {spec.name}: {where}", fault, code, name, float(amount), spec.max_gross
             )
         kind = TARGET_PERCENT if code == WEIGHTS else TARGET
+        if self._placer.bounds is not None:
+            self._placer.bounds.look()
         for k in fresh:
             wanted, feed = float(values[k]), self._symbols[k].feed
             if math.isnan(wanted):

@@ -18,6 +18,7 @@ class BacktraderEngine(Engine):
     takes_costs = True
     takes_settings = SPECIAL_SETTINGS
     asks_across = True
+    tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second: a class of Backtrader's runs with its feeds and observers."""

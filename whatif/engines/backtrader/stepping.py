@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import datetime as dt
 import linecache
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 import numpy as np
 
-from whatif.domain import Bars
+from whatif.domain import Bars, Overlays
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.strategies import BRACKET, BUY, CLOSE, SELL, TARGET, Order
+from whatif.engines.language.plain import Floats
+from whatif.engines.orders import LARGEST_SIZE, bounded
+from whatif.strategies import (
+    BRACKET,
+    BUY,
+    CLOSE,
+    ORDER_NOTES,
+    SELL,
+    TARGET,
+    Order,
+    OverlayRules,
+    overlay_rules,
+)
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -97,8 +111,6 @@ class Feed:
 class OrderPlacer:
     """Places orders by Backtrader's own methods, without its strategy's clock and lines."""
 
-    buy = bt.Strategy.buy
-    sell = bt.Strategy.sell
     close = bt.Strategy.close
     buy_bracket = bt.Strategy.buy_bracket
     sell_bracket = bt.Strategy.sell_bracket
@@ -109,6 +121,26 @@ class OrderPlacer:
 
     def __init__(self, broker: bt.brokers.BackBroker) -> None:
         self.broker = broker
+        self.bounds: Bounds | None = None
+
+    def bound(self, feeds: list[Feed], overlays: Overlays) -> None:
+        """Hold orders within the bounds of an account of these symbols, if any is on."""
+        if overlays.bounds:
+            self.bounds = Bounds(self, feeds, overlay_rules(overlays))
+
+    def buy(self, data: Feed, size: float, **given: Any) -> Any:
+        """Place an order to buy, of the size that the account's bounds leave of it."""
+        return self._sized(data, abs(size), given)
+
+    def sell(self, data: Feed, size: float, **given: Any) -> Any:
+        """Place an order to sell, of the size that the account's bounds leave of it."""
+        return self._sized(data, -abs(size), given)
+
+    def _sized(self, data: Feed, size: float, given: dict[str, Any]) -> Any:
+        if self.bounds is not None:
+            size = self.bounds.left_of(data, size)
+        method = bt.Strategy.buy if size > 0 else bt.Strategy.sell
+        return method(self, data, abs(size), **given)
 
     def place(self, feed: Feed, code: int, amount: float) -> float:
         """Turn an intent into the order that a Backtrader strategy would place; return its size."""
@@ -183,6 +215,101 @@ class OrderPlacer:
         return sum(not is_exit(order) for order in self.held(feed))
 
 
+class Bounds:
+    """What an account of several symbols may hold, by `whatif.engines.orders.bounded`.
+
+    Parameters
+    ----------
+    placer : OrderPlacer
+        Knows the broker's orders.
+    feeds : list of Feed
+        Of the k symbols.
+    rules : OverlayRules
+        What is on.
+    """
+
+    def __init__(self, placer: OrderPlacer, feeds: list[Feed], rules: OverlayRules) -> None:
+        self._placer, self._feeds, self._rules = placer, feeds, rules
+        self._held, self._closes = np.zeros(len(feeds)), np.zeros(len(feeds))
+
+    def look(self) -> None:
+        """Write down what each position will be when its orders that wait are filled, before new ones."""
+        for k, feed in enumerate(self._feeds):
+            self._held[k] = self._placer.broker.positions.get(feed, FLAT).size
+            self._closes[k] = feed.close[0] if feed.cursor.row >= 0 else 0.0
+            for order in self._placer.held(feed):
+                self._held[k] += order.executed.remsize
+
+    def left_of(self, feed: Feed, size: float) -> float:
+        """Return what is left of an order of a signed size, which counts for those after it."""
+        if not abs(size) <= LARGEST_SIZE:
+            return size  # which is refused
+        k = self._feeds.index(feed)
+        left = bounded(size, k, self._held, self._closes, float(self._placer.broker._value), self._rules)
+        self._held[k] += left
+        return float(left)
+
+
+class Notes:
+    """What a step by symbol may ask of its fills, its position and its orders: `whatif.strategies.NOTES`.
+
+    Parameters
+    ----------
+    feed : Feed
+        The symbol.
+    placer : OrderPlacer
+        Knows the broker's orders.
+    """
+
+    def __init__(self, feed: Feed, placer: OrderPlacer) -> None:
+        self._feed, self._placer = feed, placer
+        self._price, self._size, self._row, self._realised = math.nan, 0.0, -math.inf, 0.0
+
+    def add(self, bit: Any) -> None:
+        """Add an execution that the broker tells of on the present row."""
+        self._price, self._size = float(bit.price), float(bit.closed + bit.opened)
+        self._row = self._feed.cursor.row
+        self._realised = self._realised + bit.pnl - bit.closedcomm - bit.openedcomm
+
+    def value(self, name: str, size: float, opened_row: int) -> Any:
+        """Return one of the notes at the close of the present bar, by the position's size and first row."""
+        if name in ("best_price", "worst_price"):
+            return self._extreme((name == "best_price") == (size > 0.0), opened_row) if size else math.nan
+        if name in ORDER_NOTES:
+            return self._orders(name)
+        found = {
+            "last_fill_price": self._price,
+            "last_fill_size": self._size,
+            "bars_since_fill": self._feed.cursor.row - self._row,
+            "realised": self._realised,
+        }
+        return float(found[name])
+
+    def _extreme(self, highest: bool, opened_row: int) -> float:
+        rows = slice(opened_row, self._feed.cursor.row + 1)
+        return float(max(self._feed.high.values[rows]) if highest else min(self._feed.low.values[rows]))
+
+    def _orders(self, name: str) -> FloatArray:
+        held = [order for order in self._placer.held(self._feed) if not is_exit(order)]
+        dates = self._feed.datetime.values
+        shown: Mapping[str, Callable[[Any], float]] = {
+            "order_kind": lambda order: order.exectype,
+            "order_size": lambda order: order.executed.remsize,
+            "order_price": _acts_at,
+            "order_age": lambda order: self._feed.cursor.row - bisect_left(dates, order.created.dt),
+        }
+        values = np.array([shown[name](order) for order in held], dtype=np.float64).view(Floats)
+        values.flags.writeable = False
+        return values
+
+
+def _acts_at(order: bt.Order) -> float:
+    """Return the price that an order acts at; NaN at the market and at the close."""
+    if order.exectype in (bt.Order.Market, bt.Order.Close):
+        return math.nan
+    return float(order.created.pricelimit if order.triggered else order.created.price)
+
+
 def is_exit(order: bt.Order) -> bool:
     """Return whether an order is one of the overlays'."""
     return getattr(order, "is_exit", False)
@@ -216,6 +343,8 @@ def settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[Feed, Any], ledger:
         for bit in order.executed.iterpending():
             if bit.opened and bit.psize == bit.opened:
                 symbol.opened_row = symbol.feed.cursor.row
+            if symbol.notes is not None:
+                symbol.notes.add(bit)
         ledger.note(order, at, symbol.index)
 
 

@@ -17,7 +17,7 @@ from whatif.domain import EngineRun
 from whatif.engines.arrays import session_ends, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, is_exit, settle, step_line
+from whatif.engines.backtrader.stepping import FLAT, Feed, Notes, OrderPlacer, is_exit, settle, step_line
 from whatif.engines.closing import check_flat
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import NOT_WRITTEN, Cursor, Floats, Series, in_python, numpys_warnings_off
@@ -81,7 +81,14 @@ _CODES = (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
 class _SymbolState:
     """One symbol of a step run: its feed, the step's arrays and its state."""
 
-    def __init__(self, task: BacktestTask, spec: StrategySpec, index: int, cache: ArrayCache | None) -> None:
+    def __init__(
+        self,
+        task: BacktestTask,
+        spec: StrategySpec,
+        index: int,
+        cache: ArrayCache | None,
+        placer: OrderPlacer,
+    ) -> None:
         bars = task.bars[index]
         first, stop = task.rows(bars)
         check_flat(bars, first, stop, task.overlays)
@@ -92,7 +99,8 @@ class _SymbolState:
         self.cursor = cursor = Cursor()
         arrays = step_arrays(spec, task.params, bars, stop, cache)
         self.arrays = type(arrays)(*(Series(values, cursor) for values in arrays))
-        self.state = State(float(task.execution.cash), spec.scratch)
+        self.notes = Notes(self.feed, placer)
+        self.state = State(float(task.execution.cash), spec.scratch, self._note)
         self.state.scratch = self.state.scratch.view(Floats)
         self.opened_row = 0
         minute, to_close = session_minutes(bars.slice(first, stop))
@@ -127,6 +135,10 @@ class _SymbolState:
         state.minute = self.minute[row - self.first]
         state.minutes_to_close = self.to_close[row - self.first]
         return state
+
+    def _note(self, name: str) -> Any:
+        """Return one of `whatif.strategies.NOTES` at the close of the present bar."""
+        return self.notes.value(name, self.state.size, self.opened_row)
 
     def session_end(self, row: int) -> int:
         """Return the first row of the session after that of bar `row`."""
@@ -167,7 +179,7 @@ class _SymbolState:
         s = self.state
         close, left = self.feed.close[0], s.minutes_to_close
         intent = apply_overlays(
-            code, amount, close, s.size, s.entry_price, s.bars_held, s.value, left, self.rules
+            code, amount, close, s.size, s.entry_price, s.bars_held, s.cash, s.value, left, self.rules
         )
         return delay(*intent, row, self.latency, self.memory)
 
@@ -187,7 +199,8 @@ def run_steps(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None) 
     timeline = merge(bars, [task.rows(one) for one in bars], task.bar_us)
     broker = make_broker(task.execution)
     placer = OrderPlacer(broker)
-    symbols = [_SymbolState(task, spec, k, cache) for k in range(len(bars))]
+    symbols = [_SymbolState(task, spec, k, cache, placer) for k in range(len(bars))]
+    placer.bound([symbol.feed for symbol in symbols], task.overlays)
     ledger = Ledger()
     try:
         with numpys_warnings_off():
@@ -223,6 +236,8 @@ def _loop(
                 in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
         cash.append(broker.cash)
+        if placer.bounds is not None:
+            placer.bounds.look()
         for k, row in arrivals:
             if row < lookback:
                 continue

@@ -32,11 +32,11 @@ from whatif.engines.compiled.step_placeholder import (
     ORDERS,
     OVERLAID,
     SHARED,
-    State,
     arrays_of,
     params_of,
     seen_of,
     series_of,
+    state_of,
     step,
 )
 from whatif.engines.language.order_answers import WIDTH, order_at
@@ -82,24 +82,23 @@ def ask_step_python(
     Returns
     -------
     Asked
-        The row that was asked last, and what came of it there; of several symbols also an answer that asks
-        for no order, which counts as a look at the position.
+        The row asked last, and what came of it; of several symbols also an answer that asks for no order.
     """
     places = whole_at(places_at, PLACES)
     series = series_of(series_at, places[STOP])
     minutes, ends = whole_at(places[MINUTE], places[STOP]), whole_at(places[TO_CLOSE], places[STOP])
     scratch = room_at(places[SCRATCH], places[SCRATCH_LENGTH])
     memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
-    x, p = arrays_of(series), params_of(places[COLUMNS], run)
+    x, p, desk = arrays_of(series), params_of(places[COLUMNS], run), room_at(places[DESK], DESK_ROOM * WIDTH)
     cash, size, price, opened_row = account
-    desk = room_at(places[DESK], DESK_ROOM * WIDTH)
     code, amount, held, count, plain = HOLD, 0.0, 0, 1, True
     for i in range(max(begin, lookback), halt):
         now, close = value, x.close[i]
         if size != 0.0:
             now = value if SHARED else account_value(cash, size, price, close, costs)
             held = i - opened_row
-        state = State(size, price, held, cash, now, waiting, minutes[i], ends[i], scratch, desk)
+        own = (size, price, held, cash, now, waiting, minutes[i], ends[i], scratch)
+        state = state_of(own, desk, x, i, opened_row, places)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
             count = count if count <= MAX_ANSWERED else DESK_ROOM + 1
@@ -120,7 +119,7 @@ def ask_step_python(
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
-            code, amount = apply_overlays(code, amount, close, size, price, held, now, ends[i], rules)
+            code, amount = apply_overlays(code, amount, close, size, price, held, cash, now, ends[i], rules)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue

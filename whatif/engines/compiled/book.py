@@ -6,7 +6,10 @@ Nothing here depends on a strategy, so that it is compiled once for all of a pro
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 from whatif.domain import (
     ACCRUED,
@@ -37,10 +40,12 @@ from whatif.engines.compiled.broker import (
     settlement,
     slippage_on,
 )
+from whatif.engines.compiled.notes import NOTES_KEPT, SHOWN_FIELDS
 from whatif.strategies import (
     BUY,
     CLOSE,
     HOLD,
+    ORDER_NOTES,
     SELL,
     TARGET,
     TARGET_PERCENT,
@@ -172,6 +177,8 @@ class Book(NamedTuple):
         Number of the group or bracket that was made last.
     tally : float64 array (TALLY,)
         What charges are reckoned by.
+    notes, shown : float64 arrays
+        What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`.
     """
 
     row: IntArray
@@ -188,6 +195,8 @@ class Book(NamedTuple):
     desk: FloatArray
     serial: IntArray
     tally: FloatArray
+    notes: FloatArray
+    shown: FloatArray
 
 
 class Outcomes(NamedTuple):
@@ -215,8 +224,30 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 33
+SETTINGS = 38
 """Numbers that say what broker and overlays do."""
+
+
+def shows_orders(notes: Collection[str]) -> bool:
+    """Return whether a step that reads these of `whatif.strategies.NOTES` is shown the orders that wait."""
+    return not set(ORDER_NOTES).isdisjoint(notes)
+
+
+def note_room(notes: Collection[str], symbols: int, orders: int) -> dict[str, Any]:
+    """Return the parts of a book for what a step reads.
+
+    Parameters
+    ----------
+    notes : collection of str
+        Which of `whatif.strategies.NOTES`.
+    symbols, orders : int
+        Symbols of the account, and orders that may wait.
+    """
+    room = orders if shows_orders(notes) else 0
+    return {
+        "notes": np.empty(symbols * NOTES_KEPT if notes else 0),
+        "shown": np.empty(SHOWN_FIELDS * room),
+    }
 
 
 class Account(NamedTuple):
@@ -266,9 +297,9 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
     row, charges = runs.settings[run], runs.charges[run]
     # without special settings all of these are constants, which leave nothing in machine code
     special = len(runs.special) > 0
-    is_outright, corrected = float(row[22]) != 0.0 or not special, special and float(row[32]) != 0.0
-    margin, rate = float(row[23]) if special else 0.0, float(row[26]) if special else 0.0
-    mult, leverage = float(row[24]) if special else 1.0, float(row[25]) if special else 1.0
+    is_outright, corrected = float(row[27]) != 0.0 or not special, special and float(row[37]) != 0.0
+    margin, rate = float(row[28]) if special else 0.0, float(row[31]) if special else 0.0
+    mult, leverage = float(row[29]) if special else 1.0, float(row[30]) if special else 1.0
     costs = Costs(
         float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, is_outright, margin, mult, leverage,
         corrected,
@@ -283,17 +314,18 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
         corrected,
     )
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
-    parts = float(row[28]) if special else 0.0
+    parts = float(row[33]) if special else 0.0
     broker = Broker(
         float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
-        costs.margin != 0.0 or rate != 0.0, rate, float(row[27]) != 0.0,
-        Parts(parts, float(row[29]), float(row[30])), special and float(row[31]) != 0.0, corrected,
+        costs.margin != 0.0 or rate != 0.0, rate, float(row[32]) != 0.0,
+        Parts(parts, float(row[34]), float(row[35])), special and float(row[36]) != 0.0, corrected,
     )  # fmt: skip
     rules = OverlayRules(
-        float(row[12]), float(row[13]), int(row[14]), int(row[15]), float(row[16]), float(row[17]),
-        float(row[18]), float(row[19]), float(row[20]),
+        float(row[12]), float(row[13]), int(row[14]), int(row[15]), int(row[16]), float(row[17]),
+        float(row[18]), float(row[19]), int(row[20]), float(row[21]), float(row[22]), float(row[23]),
+        float(row[24]), float(row[25]),
     )  # fmt: skip
-    return broker, rules, int(row[21])
+    return broker, rules, int(row[26])
 
 
 @inlinable_lean

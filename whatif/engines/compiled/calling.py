@@ -14,10 +14,14 @@ from whatif.engines.compiled.book import Account, Asked
 from whatif.engines.compiled.broker import Costs
 from whatif.strategies import OverlayRules
 
-PLACES = 9
-MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP, DESK = range(PLACES)
+PLACES = 12
+(
+    MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP, DESK, NOTED, SHOWN,
+    SHOWN_ROOM,
+) = range(PLACES)  # fmt: skip
 """Places of what calls share: addresses of clock, of the step's and the overlays' memory, of the parameters'
-columns and of what a step's orders are written to, and the number of bars of each series."""
+columns and of what a step's orders are written to, and the number of bars of each series; of a step that
+reads `whatif.strategies.NOTES`, addresses of what `notes` keeps, and how many orders there is room for."""
 
 ACROSS_PLACES = 11
 (
@@ -34,7 +38,7 @@ TYPES = (
     types.float64,
     types.int64,
     numba.typeof(Costs(0.0, False, False, True, 0.0, 1.0, 1.0, False)),
-    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
+    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
     types.int64,
 )
 """Types of what `asking.ask_step` is called with."""

@@ -23,17 +23,21 @@ from whatif.engines.compiled.calling import (
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
+    NOTED,
     PARAMETERS,
     PENDING,
     PLACES,
     ROWS,
     SCRATCH,
     SCRATCH_LENGTH,
+    SHOWN,
+    SHOWN_ROOM,
     SIZES,
     STOP,
     SYMBOLS,
     TO_CLOSE,
 )
+from whatif.engines.compiled.notes import SHOWN_FIELDS
 from whatif.strategies import overlay_rules
 from whatif.typing import FloatArray, IntArray
 
@@ -66,23 +70,25 @@ def column(values: Sequence[Any]) -> FloatArray | IntArray:
     return np.array(values, dtype=np.int64)
 
 
-def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int) -> IntArray:
+def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int, shown: int) -> IntArray:
     """Return what the calls of a strategy's compiled part share, (PLACES,).
 
     Parameters
     ----------
     addresses : sequence of int
         Of the minutes from the session's open to each bar, of those from there to its close, of the
-        step's and of the overlays' memory, of the addresses of the parameters' columns, and of what the
-        step's orders are written to.
+        step's and of the overlays' memory, of the addresses of the parameters' columns, of what the
+        step's orders are written to, and of the parts of a book that `notes` keeps.
     scratch, memory : int
         Length of the step's and of the overlays' memory.
     stop : int
         Bars of each series.
+    shown : int
+        Length of the part with the orders that wait.
     """
     places = np.empty(PLACES, dtype=np.int64)
-    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK]] = addresses
-    places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP]] = scratch, memory, stop
+    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK, NOTED, SHOWN]] = addresses
+    places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP, SHOWN_ROOM]] = scratch, memory, stop, shown // SHOWN_FIELDS
     return places
 
 

@@ -30,6 +30,7 @@ class CompiledEngine(Engine):
     takes_costs = True
     takes_settings = SPECIAL_SETTINGS
     asks_across = True
+    tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:
         """Return configuration-bars a second on one core, assumed until the first wave has been timed."""

@@ -26,6 +26,7 @@ import numpy as np
 from whatif.domain import PRICE_FIELDS, Overlays, jit_step, sources_digest
 from whatif.engines.compiled import asking, asking_across, step_placeholder
 from whatif.engines.compiled.attempt import CompileWithFallback
+from whatif.engines.compiled.book import shows_orders
 from whatif.engines.compiled.calling import ACROSS_TYPES, TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
@@ -39,7 +40,7 @@ from whatif.engines.language.translation import (
     Translator,
 )
 from whatif.errors import EngineError
-from whatif.strategies import GLOBAL, IMPORT, Read, is_installed, reads_of, resolved
+from whatif.strategies import GLOBAL, IMPORT, NOTES, STATE_FIELDS, Read, is_installed, reads_of, resolved
 
 if TYPE_CHECKING:
     from whatif.strategies import StrategySpec
@@ -48,11 +49,11 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
     ORDERS,
     OVERLAID,
     SHARED,
-    State,
     arrays_of,
     params_of,
     seen_of,
     series_of,
+    state_of,
     step,
 )
 """
@@ -136,13 +137,19 @@ def kernel_of(
     EngineError
         If no folder can be written to.
     """
-    orders = strategy.spec.answers_orders or overlays.exit_orders
-    return _kernel(strategy, kinds_of(params), overlays.is_on, orders, shared)
+    notes = strategy.spec.notes
+    orders = strategy.spec.answers_orders or overlays.exit_orders or (shows_orders(notes) and not shared)
+    return _kernel(strategy, kinds_of(params), overlays.is_on, orders, shared, bool(notes))
 
 
 @functools.lru_cache(maxsize=256)
 def _kernel(
-    strategy: Identified, kinds: tuple[tuple[str, Any], ...], overlaid: bool, orders: bool, shared: bool
+    strategy: Identified,
+    kinds: tuple[tuple[str, Any], ...],
+    overlaid: bool,
+    orders: bool,
+    shared: bool,
+    noted: bool,
 ) -> Kernel:
     series = (*PRICE_FIELDS, *(name for name in strategy.spec.inputs if name not in PRICE_FIELDS))
     numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
@@ -150,7 +157,7 @@ def _kernel(
     if across:
         text = across_text(series, dict(kinds))
     else:
-        text = kernel_text(series, dict(kinds), overlaid, orders, shared)
+        text = kernel_text(series, dict(kinds), overlaid, orders, shared, noted)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
     if path_of(_digest(_text_of(text, lean=False), strategy.identity)).exists():  # so it was needed before
         makers = makers[1:]
@@ -173,7 +180,12 @@ def _text_of(text: str, lean: bool) -> str:
 
 
 def kernel_text(
-    series: tuple[str, ...], kinds: Mapping[str, Any], overlaid: bool, orders: bool, shared: bool = False
+    series: tuple[str, ...],
+    kinds: Mapping[str, Any],
+    overlaid: bool,
+    orders: bool,
+    shared: bool = False,
+    noted: bool = False,
 ) -> str:
     """Return the source of a kernel's module, all but its step, which may answer with `orders`.
 
@@ -183,27 +195,38 @@ def kernel_text(
         What the step reads as ``x.name``.
     kinds : mapping of str to type or str
         Type of each parameter; of one that is text, its value.
-    overlaid, orders, shared : bool
-        Whether there are overlays, whether the step may answer with an `Order`, and whether several symbols
-        share the account.
+    overlaid, orders, shared, noted : bool
+        Whether there are overlays, whether the step may answer with an `Order`, whether several symbols
+        share the account, and whether the step reads any of `whatif.strategies.NOTES`.
     """
     arrays = ", ".join(f"series[{k}]" for k in range(len(series)))
     seen = ", ".join(f"upto(series[{k}], row)" for k in range(len(series)))
+    own_state = ", ".join(f"own[{k}]" for k in range(len(STATE_FIELDS)))
+    if noted:
+        own_state += ", *notes_seen(x.high, x.low, row, opened_row, own[0], own[5], at)"
     opened = _tuple(f"view_at(addresses[{k}], count)" for k in range(len(series)))
     own = f"""from collections import namedtuple
 
 from numba.extending import register_jitable
 
-from whatif.domain import view_at
+from whatif.domain import inlinable_lean, view_at
+from whatif.engines.compiled.calling import NOTED, SHOWN, SHOWN_ROOM
 from whatif.engines.compiled.kernel import STEPS
+from whatif.engines.compiled.notes import notes_seen
 from whatif.engines.language.series import upto
 
 ORDERS = {orders}
 OVERLAID = {overlaid}
 SHARED = {shared}
-State = namedtuple("State", {step_placeholder.State._fields!r})
+State = namedtuple("State", {(*STATE_FIELDS, *(NOTES if noted else ()), DESK)!r})
 Arrays = namedtuple("Arrays", {series!r})
 step = STEPS[__name__.rpartition("_")[2]]
+
+
+@inlinable_lean
+def state_of(own, desk, x, row, opened_row, places):
+    at = places[NOTED], places[SHOWN], places[SHOWN_ROOM]
+    return State({own_state}, desk)
 
 
 @register_jitable

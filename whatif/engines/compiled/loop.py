@@ -19,6 +19,8 @@ from whatif.engines.compiled.book import (
     AMOUNT,
     AT,
     BARS_HELD,
+    CLOSED,
+    CLOSED_FEE,
     CODE,
     DEEPEST,
     EQUITY_SUM,
@@ -27,6 +29,10 @@ from whatif.engines.compiled.book import (
     FINAL,
     FULL_BOOK,
     LONGEST,
+    MULTIPLIER,
+    OPENED,
+    OPENED_FEE,
+    PRICE,
     REJECTED,
     SIZE,
     Account,
@@ -45,14 +51,15 @@ from whatif.engines.compiled.book import (
     settings_of,
     settled,
 )
-from whatif.engines.compiled.broker import Costs, Prices, account_value
+from whatif.engines.compiled.broker import Costs, Prices, account_value, moved
 from whatif.engines.compiled.calling import ask
+from whatif.engines.compiled.notes import begin_notes, note_fill
 from whatif.engines.compiled.working import (
     Placed,
     fill_working,
-    note_waiting,
     place_answer,
     quiet_until,
+    show_waiting,
 )
 from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
@@ -98,14 +105,14 @@ def fill_bar(
             days = view_at(asking.days_at, stop)
             passed = days[i] - days[i - 1]
         begin_interest(broker, account, passed)
-    limit = used + asking.room
+    limit, before, noted = used + asking.room, account, orders.fills
     if asking.max_orders == 0:
-        fits, account, orders = fill_orders(i, first, bar, account, orders, broker, book, limit)
+        fits, account, orders = fill_orders(i, first, bar, before, orders, broker, book, limit)
     else:
         session_ends = whole_at(asking.session_ends_at, stop)
-        fits, account, orders = fill_working(
-            i, first, bar, session_ends, account, orders, broker, book, limit
-        )
+        fits, account, orders = fill_working(i, first, bar, session_ends, before, orders, broker, book, limit)
+    if len(book.notes) > 0:
+        note_fills(book, i, noted, orders.fills, before)
     if broker.settles:
         account = settled(broker, account, bar[3])
     return fits, account, orders
@@ -124,6 +131,18 @@ def next_settlement(i: int, halt: int, broker: Broker, asking: Asking, stop: int
         if days[j] != days[i]:
             return j
     return halt
+
+
+@inlinable_lean
+def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> None:
+    """Note the executions `begin` to `end` of a book, which are those of a row, of an account before them."""
+    _, size, price, _ = account
+    for k in range(begin, end):
+        closed, opened = book.executions[CLOSED, k], book.executions[OPENED, k]
+        at, fees = book.executions[PRICE, k], book.executions[CLOSED_FEE : OPENED_FEE + 1, k]
+        mult = book.executions[MULTIPLIER, k]
+        note_fill(book.notes, row, price, closed, opened, at, fees[0], fees[1], mult)
+        size, price, _, _ = moved(size, price, closed + opened, at)
 
 
 @inlinable_lean
@@ -244,7 +263,7 @@ def run_bars(
             series = (opens, highs, lows)
             halt = next_turn(i, stop, reach, series, book, account.size, orders.waiting, broker, asking)
         waiting = orders.waiting
-        own = note_waiting(book.working, waiting, book.memory) if exits else waiting
+        own = show_waiting(book, waiting, exits)
         asked = ask(
             asking.address, i, halt, asking.lookback, run, series_at, asking.places_at,
             account, value, own, costs, rules, latency,
@@ -311,6 +330,7 @@ def run_many_python(
             book.scratch[k] = 0.0
         for k in range(len(book.memory)):
             book.memory[k] = 0.0
+        begin_notes(book.notes)
         for k in range(len(book.tally)):
             book.tally[k] = -math.inf if k == MONTH else 0.0
         broker, rules, latency = settings_of(runs, run, book.tally)

@@ -42,8 +42,9 @@ from whatif.engines.compiled.broker import (
 )
 from whatif.engines.compiled.calling import PLACES, ask, ask_across
 from whatif.engines.compiled.loop import note_failure
-from whatif.engines.orders import LARGEST_SIZE, answer_fault
-from whatif.strategies import BUY, HOLD, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
+from whatif.engines.compiled.notes import NOTES_KEPT, begin_notes, note_fill, show_order
+from whatif.engines.orders import LARGEST_SIZE, answer_fault, bounded, has_bounds
+from whatif.strategies import BUY, HOLD, MARKET, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
 from whatif.typing import FloatArray, IntArray
 
 OPEN, HIGH, LOW, CLOSE = range(4)
@@ -118,6 +119,12 @@ class SharedBook(NamedTuple):
         Room that a step's compiled part writes its answer to.
     has_bar, held : int64 arrays (k,)
         Whether each symbol has a bar on this row, and bars since that on which its position was opened.
+    bound, last : float64 arrays (k,)
+        Units of each symbol with all of its orders that wait filled, and its last close, where the account
+        has bounds.
+    notes, shown : float64 arrays
+        What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`; notes
+        of one symbol after the other, and the orders of the one whose turn it is, of up to q.
     """
 
     row: IntArray
@@ -146,6 +153,10 @@ class SharedBook(NamedTuple):
     desk: FloatArray
     has_bar: IntArray
     held: IntArray
+    bound: FloatArray
+    last: FloatArray
+    notes: FloatArray
+    shown: FloatArray
 
 
 class Across(NamedTuple):
@@ -262,6 +273,16 @@ def try_price(q: int, market: Market, book: SharedBook, broker: Broker) -> float
 
 
 @inlinable_lean
+def show_queue(book: SharedBook, waiting: int, symbol: int) -> None:
+    """Show a step that reads them the orders of a symbol that wait."""
+    at = 0
+    for q in range(waiting if len(book.shown) > 0 else 0):
+        if book.order_symbol[q] == symbol:
+            show_order(book.shown, at, MARKET, book.order_rest[q], math.nan, book.order_made[q])
+            at += 1
+
+
+@inlinable_lean
 def take_turn(
     row: int, market: Market, cash: float, queue: Queue, broker: Broker, book: SharedBook, limit: int
 ) -> tuple[bool, float, Queue]:
@@ -284,9 +305,9 @@ def take_turn(
             continue
         k, rest = book.order_symbol[q], book.order_rest[q]
         meet(book, k)
-        before = book.size[k]
+        before, entry = book.size[k], book.price[k]
         cash, size, price, _, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, before, book.price[k], 0.0, rest, at, broker.costs, deal
+            cash, before, entry, 0.0, rest, at, broker.costs, deal
         )
         book.size[k], book.price[k] = size, price
         book.tally[HELD] += (1 if size != 0.0 else 0) - (1 if before != 0.0 else 0)
@@ -304,6 +325,9 @@ def take_turn(
             book.symbol[fills] = k
             write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee, 1.0)  # type: ignore[arg-type]
             fills += 1
+            if len(book.notes) > 0:
+                notes = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]
+                note_fill(notes, book.cursor[k], entry, closed, opened, at, closed_fee, opened_fee, 1.0)
         if opened != 0.0 and size == opened:
             book.opened[k] = book.cursor[k]
     return True, cash, Queue(kept, kept, fills, rejected)
@@ -339,6 +363,7 @@ def begin_account(market: Market, book: SharedBook) -> None:
         book.size[k], book.price[k] = 0.0, 0.0
         book.opened[k], book.pending[k], book.met[k], book.held[k] = 0, 0, 0, 0
         book.cursor[k], book.following[k] = -1, market.firsts[k]
+    begin_notes(book.notes)
     for k in range(len(book.scratch)):
         book.scratch[k] = 0.0
     for k in range(len(book.memory)):
@@ -350,6 +375,24 @@ def with_orders(queue: Queue, waiting: int, broker: Broker) -> Queue:
     """Return a queue in which so many orders wait, the new ones unchecked if the broker checks them."""
     checked = queue.checked if broker.checksubmit else waiting
     return Queue(waiting, checked, queue.fills, queue.rejected)
+
+
+@inlinable_lean
+def look_at_bounds(market: Market, book: SharedBook, queue: Queue) -> None:
+    """Write what each symbol's position will be when its orders that wait are filled, and its last close."""
+    for k in range(len(market.firsts)):
+        book.bound[k], i = book.size[k], book.cursor[k]
+        book.last[k] = price_at(market, CLOSE, k, i) if i >= 0 else 0.0
+    for q in range(queue.waiting):
+        book.bound[book.order_symbol[q]] += book.order_rest[q]
+
+
+@inlinable_lean
+def within_bounds(book: SharedBook, order: float, symbol: int, value: float, rules: OverlayRules) -> float:
+    """Return what the account's bounds leave of an order, which counts for those after it."""
+    left = bounded(order, symbol, book.bound, book.last, value, rules)
+    book.bound[symbol] += left
+    return left
 
 
 @inlinable_lean
@@ -373,13 +416,16 @@ def ask_symbols(
 
     What ends the run is written to `money` and `counts`.
     """
-    waiting = queue.waiting
+    waiting, bounds = queue.waiting, has_bounds(rules)
+    if bounds:
+        look_at_bounds(market, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         i = book.cursor[k]
         series_at = asking.series_at + _WORD * count * k
         places_at = asking.places_at + _WORD * PLACES * k
         account = Account(cash, book.size[k], book.price[k], book.opened[k])
+        show_queue(book, waiting, k)
         asked = ask(
             asking.address, i, i + 1, asking.lookback, run, series_at, places_at,
             account, value, book.pending[k], broker.costs, rules, latency,
@@ -391,8 +437,9 @@ def ask_symbols(
             break
         if asked.code not in (HOLD, BUY, SELL):
             meet(book, k)
-        if asked.order != 0.0:
-            push_order(book, waiting, k, asked.order, price_at(market, CLOSE, k, i))
+        order = within_bounds(book, asked.order, k, value, rules) if bounds else asked.order
+        if order != 0.0:
+            push_order(book, waiting, k, order, price_at(market, CLOSE, k, i))
             waiting += 1
     return with_orders(queue, waiting, broker)
 
@@ -409,6 +456,7 @@ def ask_all(
     value: float,
     queue: Queue,
     broker: Broker,
+    rules: OverlayRules,
     book: SharedBook,
     money: FloatArray,
     counts: IntArray,
@@ -435,7 +483,9 @@ def ask_all(
         note_failure(money, counts, failed, row, code, gross)
         counts[SYMBOL] = symbol
         return queue
-    waiting = queue.waiting
+    waiting, bounds = queue.waiting, has_bounds(rules)
+    if bounds:
+        look_at_bounds(market, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         wanted = book.desk[k]
@@ -450,6 +500,8 @@ def ask_all(
             note_failure(money, counts, FULL_BOOK if fits else BAD_SIZE, row, code, order)
             counts[SYMBOL] = k
             break
+        if bounds:
+            order = within_bounds(book, order, k, value, rules)
         if order != 0.0:
             push_order(book, waiting, k, order, close)
             waiting += 1
@@ -504,7 +556,20 @@ def run_account(
             book.cash[row] = cash
         if across.is_on:
             queue = ask_all(
-                row, fresh, market, run, asking, across, cash, value, queue, broker, book, money, counts
+                row,
+                fresh,
+                market,
+                run,
+                asking,
+                across,
+                cash,
+                value,
+                queue,
+                broker,
+                rules,
+                book,
+                money,
+                counts,
             )
         else:
             queue = ask_symbols(

@@ -11,13 +11,14 @@ import numpy as np
 from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
 from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat
+from whatif.engines.closing import check_bounds, check_flat, check_sizing
 from whatif.engines.compiled.book import (
     FILLS,
     REJECTED,
     Asking,
     Outcomes,
     Runs,
+    note_room,
 )
 from whatif.engines.compiled.columns import across_places_of, charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
@@ -33,6 +34,8 @@ from whatif.typing import FloatArray, IntArray
 
 ROOM = 65_536
 """Executions, and orders that wait, that there is room for at first; more is made when it is full."""
+
+_WORD = 8
 
 FILLS_A_BAR = 2
 """Executions a bar, on average, that a run may have: an order fills in two parts at most."""
@@ -71,6 +74,7 @@ class SharedWindow:
                 f"{spec.name}: orders that wait are not covered in an account of several symbols"
             )
         self.spec, self.bars, self.ranges, self._bar_us = spec, list(bars), list(ranges), bar_us
+        self._notes = frozenset() if spec.cross_sectional else spec.notes
         # once for all runs: it looks at all that the step can reach
         self.identified = Identified(spec.digest, spec)
         self._cache = cache
@@ -126,7 +130,10 @@ class SharedWindow:
         return SharedBook(
             **_room(room),
             **whole,
+            **note_room(self._notes, k, 1 + max(stop - first for first, stop in self.ranges)),
             size=np.zeros(k),
+            bound=np.zeros(k),
+            last=np.zeros(k),
             price=np.zeros(k),
             tally=np.zeros(2, dtype=np.int64),
             scratch=np.empty(k * self.spec.scratch),
@@ -192,6 +199,8 @@ class SharedWindow:
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
+        check_sizing(self.spec.name, self.spec.answers_orders, overlays)
+        check_bounds(self.spec.name, self.spec.answers_orders, overlays, shared=True)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             for one, (first, stop) in zip(self.bars, self.ranges, strict=True):
@@ -266,13 +275,24 @@ class SharedWindow:
         """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
         scratch = self.spec.scratch
         kept, remembered, at, desk = addresses_of([book.scratch, book.memory, columns, book.desk])
+        notes, shown = addresses_of([book.notes, book.shown])
+        noted = _WORD * (len(book.notes) // len(self.bars))
         return np.array(
             [
                 places_of(
-                    [*addresses_of(clock), kept + 8 * scratch * k, remembered + 8 * memory * k, at, desk],
+                    [
+                        *addresses_of(clock),
+                        kept + _WORD * scratch * k,
+                        remembered + _WORD * memory * k,
+                        at,
+                        desk,
+                        notes + noted * k,
+                        shown,
+                    ],
                     scratch,
                     memory,
                     stop,
+                    len(book.shown),
                 )
                 for k, (clock, (_, stop)) in enumerate(zip(self._clocks, self.ranges, strict=True))
             ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from whatif.engines.language.order_answers import DESK
 from whatif.strategies import ACROSS_FIELDS, STATE_FIELDS, hold
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 OVERLAID = False
 """Whether a layer of overlays lies between the step and the broker."""
@@ -35,6 +35,11 @@ AcrossSeen = _make("AcrossState", ACROSS_FIELDS)
 def across_of(series_at: int, rows_at: int, has_bar_at: int, count: int) -> Any:
     """Return what such a step reads of `count` symbols, by where addresses of values, rows and flags lie."""
     return ()
+
+
+def state_of(own: Any, desk: FloatArray, x: Any, row: int, opened_row: int, places: IntArray) -> Any:
+    """Return a `State` of its `own` fields and a desk, with what the step reads beyond them."""
+    return State(*own, desk)
 
 
 def arrays_of(series: tuple[FloatArray, ...]) -> Any:

@@ -30,12 +30,13 @@ from whatif.engines.arrays import (
     step_arrays,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_flat, check_volume
+from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume
 from whatif.engines.compiled.book import (
     Asking,
     Book,
     Outcomes,
     Runs,
+    note_room,
 )
 from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
@@ -162,11 +163,13 @@ class PreparedWindow:
 
         A filler fills an order on many bars.
         """
-        orders, parts = kernel.orders, any(given.execution.filler for given in many)
-        if (orders, parts) not in self._workspaces:
+        orders, in_parts = kernel.orders, any(given.execution.filler for given in many)
+        if (orders, in_parts) not in self._workspaces:
             count = self.stop - self.first
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
-            room = count * (ORDER_FILLS_A_BAR if orders or parts else FILLS_A_BAR)
+            parts = order_room(max_orders)
+            parts |= note_room(self.spec.notes, 1, len(parts["working"]) if orders else 0)
+            room = count * (ORDER_FILLS_A_BAR if orders or in_parts else FILLS_A_BAR)
             book = Book(
                 row=np.empty(room + SHARED_ROOM, dtype=np.int64),
                 executions=np.empty((6, room + SHARED_ROOM)),
@@ -179,16 +182,16 @@ class PreparedWindow:
                 cash=np.empty(0),
                 at_work=np.zeros(1, dtype=np.int64),
                 tally=np.zeros(TALLY),
-                **order_room(max_orders),
+                **parts,
             )
-            self._workspaces[orders, parts] = Workspace(
+            self._workspaces[orders, in_parts] = Workspace(
                 book,
                 read_only(session_ends(self.bars.slice(0, self.stop if orders else 0))),
                 max_orders,
                 room,
                 RunsMeasure(room, len(self.ends), self._per_year),
             )
-        return self._workspaces[orders, parts]
+        return self._workspaces[orders, in_parts]
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -235,6 +238,8 @@ class PreparedWindow:
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
+        check_sizing(self.spec.name, self.spec.answers_orders, overlays)
+        check_bounds(self.spec.name, self.spec.answers_orders, overlays, shared=False)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             check_flat(self.bars, self.first, self.stop, overlays)
@@ -287,8 +292,10 @@ class PreparedWindow:
         )
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
-        shared = addresses_of([*self._clock, book.scratch, book.memory, at, book.desk])
-        places = places_of(shared, len(book.scratch), len(book.memory), self.stop)
+        shared = addresses_of(
+            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown]
+        )
+        places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
         days = self._days if any(given.execution.interest for given in many) else np.empty(0)
         held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months, days]

@@ -46,6 +46,7 @@ from whatif.engines.compiled.broker import (
     stop_limit_price,
     stop_price,
 )
+from whatif.engines.compiled.notes import show_order
 from whatif.engines.language.order_answers import WIDTH, order_at
 from whatif.engines.orders import (
     DESK_ROOM,
@@ -61,14 +62,21 @@ from whatif.engines.orders import (
     tie_fault,
 )
 from whatif.strategies import (
+    AT_CLOSE,
     BRACKET,
     CANCEL,
     HOLD,
+    LIMIT,
+    MARKET,
     MAX_ANSWERED,
     OCO,
     SESSION,
+    STOP,
+    STOP_LIMIT,
     Order,
 )
+from whatif.strategies import TRAIL as STOP_TRAIL
+from whatif.strategies import TRAIL_LIMIT as STOP_TRAIL_LIMIT
 from whatif.typing import FloatArray, IntArray
 
 WORKING = 18
@@ -79,9 +87,6 @@ acts at, the limit behind that, and how both trail; close and row that it was ma
 tried on; the close that was noted for an order at the close; whether a stop-limit order is triggered; its
 state; the number of the group of which one cancels the others, and of its bracket, 0 for none; whether it
 leaves the position that the bracket's first order opens; and whether it is one of the overlays'."""
-
-MARKET, AT_CLOSE, LIMIT, STOP, STOP_LIMIT, STOP_TRAIL, STOP_TRAIL_LIMIT = range(7)
-"""Kinds of working orders: Backtrader's, by its numbers."""
 
 ENDED, SUBMITTED, INACTIVE, WAKING, ACTIVE = range(5)
 """States: no longer there; cash not checked yet; waits for its bracket's first order to fill; becomes active
@@ -292,6 +297,27 @@ def note_waiting(working: FloatArray, waiting: int, memory: FloatArray) -> int:
         market += 1 if working[k, KIND] == MARKET else 0
     memory[EXITS_WAITING], memory[MARKET_WAITING] = exits, market
     return waiting - exits
+
+
+@inlinable_lean
+def show_waiting(book: Book, waiting: int, exits: bool) -> int:
+    """Tell overlays with exits, and a step that reads it, what waits; return how many are the step's."""
+    own = note_waiting(book.working, waiting, book.memory) if exits else waiting
+    if len(book.shown) == 0:
+        return own
+    at = 0
+    for k in range(waiting):
+        row = book.working[k]
+        if row[IS_EXIT] != 0.0:
+            continue
+        kind, price = int(row[KIND]), row[PRICE]
+        if kind in (MARKET, AT_CLOSE):
+            price = math.nan
+        elif row[TRIGGERED] != 0.0:
+            price = row[LIMIT_PRICE]
+        show_order(book.shown, at, kind, row[REST], price, int(row[MADE]))
+        at += 1
+    return own
 
 
 @inlinable_lean

@@ -8,7 +8,17 @@ They follow what Backtrader 1.9.78.123 does, quirks included. This of them canno
 
 from __future__ import annotations
 
-from whatif.testing.golden import cash, contracts, corrected, last_bit, orders, parts, slippage, waiting
+from whatif.testing.golden import (
+    cash,
+    contracts,
+    corrected,
+    last_bit,
+    orders,
+    parts,
+    sized,
+    slippage,
+    waiting,
+)
 from whatif.testing.golden.case import Fill, Golden, check_golden, golden_differences
 
 GOLDEN: tuple[Golden, ...] = (
@@ -39,6 +49,8 @@ GOLDEN: tuple[Golden, ...] = (
     *corrected.LIMITS,
     *corrected.BRACKETS,
     *corrected.CHECKS,
+    *sized.SIZED,
+    *sized.BOUNDED,
 )
 """All of them."""
 

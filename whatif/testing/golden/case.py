@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from whatif.domain import Bars, Execution, Fills
+from whatif.domain import Bars, Execution, Fills, Overlays
 from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.strategies import several
 from whatif.testing.markets import bars_of_prices
@@ -62,6 +62,8 @@ class Golden:
         Bars of one session.
     volumes : tuple of float
         Of the first symbol's bars; 100 each if there are none.
+    overlays : Overlays
+        What lies over the step.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Golden:
     other_intents: Intents = field(default_factory=dict)
     session_bars: int = 390
     volumes: tuple[float, ...] = ()
+    overlays: Overlays = field(default_factory=Overlays)
 
     @property
     def shares_account(self) -> bool:
@@ -95,7 +98,8 @@ class Golden:
         ]
         if self.volumes:
             markets[0] = replace(markets[0], volume=np.array(self.volumes, dtype=np.float64))
-        return BacktestTask(markets, order_reader if are_orders else scripted, {}, self.execution)
+        step = order_reader if are_orders else scripted
+        return BacktestTask(markets, step, {}, self.execution, overlays=self.overlays)
 
 
 def bar(open_: float, high: float, low: float, close: float) -> Prices:

@@ -1,0 +1,96 @@
+"""Golden cases of overlays that size orders, and that bound what an account of several symbols holds."""
+
+from __future__ import annotations
+
+from whatif.domain import Execution, Overlays
+from whatif.strategies import BUY, SELL, TARGET, bracket, buy
+from whatif.testing.golden.case import Fill, Golden, bar, flat
+
+HUNDRED = flat(100.0)
+THOUSAND = Execution(cash=1000.0)
+
+SIZED = (
+    Golden(
+        "a bracket is sized from its limit to the nearest of its stops",
+        (HUNDRED, bar(100.0, 102.0, 98.0, 100.0)),
+        {0: bracket(1.0, limit=98.0, stop=94.0)},
+        THOUSAND,
+        # 2 % of 1,000 by 98 - 94; half of 98 is farther off
+        (Fill(1, 0.0, 5.0, 98.0),),
+        cash=(1000.0, 510.0),
+        value=(1000.0, 1010.0),
+        overlays=Overlays(risk_per_trade=0.02, stop_loss=0.5),
+    ),
+    Golden(
+        "a stop order is sized from its stop, by the account's value",
+        (HUNDRED, bar(100.0, 106.0, 100.0, 105.0), flat(105.0), flat(105.0)),
+        {0: buy(1.0, stop=105.0), 2: buy(1.0)},
+        THOUSAND,
+        # 20 by 4 % of 105, 4.2; then again, whatever the cash is
+        (Fill(1, 0.0, 4.0, 105.0), Fill(3, 0.0, 4.0, 105.0)),
+        cash=(1000.0, 580.0, 580.0, 160.0),
+        value=(1000.0,) * 4,
+        overlays=Overlays(risk_per_trade=0.02, stop_loss=0.04),
+    ),
+    Golden(
+        "a half of the cash is less each time, and a target on the position's side adds nothing",
+        (HUNDRED,) * 6,
+        {0: (TARGET, 1.0), 2: (TARGET, 2.0), 4: (BUY, 1.0)},
+        THOUSAND,
+        (Fill(1, 0.0, 5.0, 100.0), Fill(5, 0.0, 2.0, 100.0)),
+        cash=(1000.0, 500.0, 500.0, 500.0, 500.0, 300.0),
+        value=(1000.0,) * 6,
+        overlays=Overlays(percent_of_cash=0.5),
+    ),
+)
+
+BOUNDED = (
+    Golden(
+        "a short position counts in the gross",
+        (HUNDRED, HUNDRED),
+        {0: (SELL, 6.0)},
+        THOUSAND,
+        (Fill(1, 0.0, -6.0, 100.0), Fill(1, 0.0, 4.0, 100.0, symbol=1)),
+        cash=(1000.0, 1200.0),
+        value=(1000.0, 1000.0),
+        other_prices=(HUNDRED, HUNDRED),
+        other_intents={0: (BUY, 6.0)},
+        overlays=Overlays(max_gross=1.0),
+    ),
+    Golden(
+        "what is long leaves room to be short",
+        (HUNDRED, HUNDRED),
+        {0: (BUY, 6.0)},
+        THOUSAND,
+        (Fill(1, 0.0, 5.0, 100.0), Fill(1, 0.0, -10.0, 100.0, symbol=1)),
+        cash=(1000.0, 1500.0),
+        value=(1000.0, 1000.0),
+        other_prices=(HUNDRED, HUNDRED),
+        other_intents={0: (SELL, 12.0)},
+        overlays=Overlays(max_net=0.5),
+    ),
+    Golden(
+        "there is one position, and more of it",
+        (HUNDRED,) * 4,
+        {0: (BUY, 1.0), 2: (BUY, 2.0)},
+        THOUSAND,
+        (Fill(1, 0.0, 1.0, 100.0), Fill(3, 0.0, 2.0, 100.0)),
+        cash=(1000.0, 900.0, 900.0, 700.0),
+        value=(1000.0,) * 4,
+        other_prices=(HUNDRED,) * 4,
+        other_intents={0: (BUY, 1.0), 2: (BUY, 1.0)},
+        overlays=Overlays(max_positions=1),
+    ),
+    Golden(
+        "a bound cuts to whole units, and takes nothing away",
+        (HUNDRED, HUNDRED, flat(150.0), flat(150.0), flat(150.0)),
+        {0: (BUY, 9.0), 2: (BUY, 2.0), 3: (SELL, 0.125)},
+        THOUSAND,
+        # 7.5 units; worth 1,050 of 1,350, of which 75 % are 6.75 units: no more, and as few as are asked
+        (Fill(1, 0.0, 7.0, 100.0), Fill(4, -0.125, 0.0, 150.0)),
+        cash=(1000.0, 300.0, 300.0, 300.0, 318.75),
+        value=(1000.0, 1000.0, 1350.0, 1350.0, 1350.0),
+        other_prices=(HUNDRED,) * 5,
+        overlays=Overlays(max_gross=0.75),
+    ),
+)
