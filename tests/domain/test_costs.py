@@ -12,7 +12,7 @@ import pytest
 from whatif.domain.charges import charges_of, order_charge, part_charge, price_distance
 from whatif.domain.cost_presets import PRESETS
 from whatif.domain.costs import Costs, Tier, costs_from
-from whatif.domain.execution import Execution, execution_from_mapping
+from whatif.domain.execution import LATER_SETTINGS, Execution, execution_from_mapping
 from whatif.errors import EngineError
 
 REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def test_what_is_written_is_read_again(name: str) -> None:
 
 def test_without_costs_nothing_is_written_of_them() -> None:
     assert "costs" not in Execution().written
-    assert set(Execution().written) == {f.name for f in fields(Execution)} - {"costs"}
+    assert set(Execution().written) == {f.name for f in fields(Execution)} - {"costs", *LATER_SETTINGS}
     assert charges_of(None) == ()
 
 

@@ -86,7 +86,13 @@ def test_every_built_in_strategy_is_listed() -> None:
     assert set(BY_SYMBOL) <= set(STRATEGIES)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("ema_crossover", "macd_crossover") else [])
+        for name in STRATEGIES
+    ],
+)
 def test_nothing_up_to_t_moves(walk, name: str) -> None:
     rng = np.random.default_rng(9)
     forecast = rng.normal(0.0, 0.002, 150)

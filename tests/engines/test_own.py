@@ -198,7 +198,12 @@ def test_a_run_under_another_name_breaks_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cases"), [("backtrader", 20), ("compiled", 40), ("own_engines:Mirror", 20)]
+    ("name", "cases"),
+    [
+        pytest.param("backtrader", 20, marks=pytest.mark.slow),
+        ("compiled", 20),
+        ("own_engines:Mirror", 20),
+    ],
 )
 def test_every_engine_passes_the_suite(name: str, cases: int) -> None:
     check_engine(name, cases)

@@ -90,7 +90,7 @@ def test_a_name_is_a_parameter_in_a_numbers_place_and_a_series_in_a_series_place
         ("bollinger_top(20, 'two')", "'two' is not a factor"),
         ("bollinger_top(20, 1e400)", "inf is not a factor"),
         ("crossover(close)", "write crossover(source1, source2)"),
-        ("close + open", "neither a series nor an indicator"),
+        ("close % open", "is no arithmetic of series: write"),
         ("close[1]", "'close[1]' is neither a series nor an indicator"),
         ("close@7h", "@7h: timeframe '7h' does not divide a day"),
         ("close@hour", "@hour: 'hour' is not a duration"),

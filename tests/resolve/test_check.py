@@ -182,7 +182,6 @@ def test_an_engine_that_does_not_cover_the_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("axes: {execution: [{coo: false}, {coo: true}]}", "coo = True .* sma_crossover is a step function"),
         ("execution: {slip_limit: false}", "slip_limit = False is about limit orders"),
     ],
 )
@@ -206,7 +205,7 @@ def test_settings_that_do_nothing_for_a_step_are_refused(tmp_path, engine: str, 
         ("clos", "did you mean 'close'"),
         ("trade_count", "series 'trade_count' is unknown"),
         ("forecast", "series 'forecast' is unknown"),
-        ("close / nosuch", "neither a series nor an indicator"),
+        ("close / nosuch", "series 'nosuch' is unknown"),
         ("'sma(nosuch, 5)'", "series 'nosuch' is unknown"),
         ("''", "is not an indicator expression"),
     ],

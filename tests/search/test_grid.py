@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from whatif.domain.costs import costs_from
-from whatif.domain.execution import Execution
+from whatif.domain.execution import LATER_SETTINGS, Execution
 from whatif.domain.overlays import Overlays
 from whatif.errors import EngineError, StrategyError, StudyError
 from whatif.features.spec import feature_spec
@@ -311,7 +311,11 @@ class TestOverlays:
                 "version": grid_module.RESULTS_VERSION,
                 "strategy": resolve("sma_crossover").digest,
                 "params": {"fast": 5, "slow": 20, "size": 100.0, "enter_at_once": False},
-                "execution": {k: v for k, v in asdict(Execution(cash=100_000.0)).items() if k != "costs"},
+                "execution": {
+                    k: v
+                    for k, v in asdict(Execution(cash=100_000.0)).items()
+                    if k not in ("costs", *LATER_SETTINGS)
+                },
                 "timeframe": "1min",
                 "portfolio": "separate",
                 "model": None,

@@ -619,7 +619,7 @@ _NOTED_ON_A_BAR = (
         "        size, price, _, _ = moved(size, price, closed + opened, at)\n",
         "",
     ),
-    ("fills are noted a bar late", "note_fills(book, i, orders", "note_fills(book, i + 1, orders"),
+    ("fills are noted a bar late", "note_fills(book, i, noted", "note_fills(book, i + 1, noted"),
 )
 
 _SHOWN = (

@@ -65,6 +65,7 @@ def test_what_is_changed_of_the_broker_is_there_once(mutation) -> None:
     assert mutated(mutation, source) != source
 
 
+@pytest.mark.slow
 def test_the_check_passes_an_engine_that_is_right(engine) -> None:
     assert first_difference(engine, cases=20) == ""
 

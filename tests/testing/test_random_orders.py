@@ -136,7 +136,7 @@ def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
     told(count)
 
 
-@pytest.mark.parametrize("draws", [150, pytest.param(SLOW, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [50, pytest.param(SLOW, marks=pytest.mark.slow)])
 def test_two_brokers_show_the_same_fills_positions_and_orders(draws, told) -> None:
     count = Count()
     for seed in range(draws):

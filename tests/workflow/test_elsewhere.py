@@ -93,6 +93,7 @@ def follows(i, x, p, s):
 """
 
 
+@pytest.mark.slow
 def test_another_symbol_is_read_from_the_pin_and_not_traded(go, market, tmp_path: Path) -> None:
     put_bars(market, [walk("C", 3, minutes=110)])
     path = tmp_path / "follows.py"

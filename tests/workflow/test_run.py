@@ -262,6 +262,7 @@ def test_an_edited_strategy_reuses_no_row(go, tmp_path: Path) -> None:
     assert not set(first.leaderboard()["config_id"]) & set(second.leaderboard()["config_id"])
 
 
+@pytest.mark.slow
 def test_a_shared_portfolio(go, market) -> None:
     result = go(report=True, portfolio="shared", axes={"fast": [3], "slow": [15, 25]})
     board = result.leaderboard()

@@ -122,8 +122,11 @@ def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        *(("sma_crossover", kind) for kind in ("session", "hour", "bar")),
-        *((name, "hour") for name in OTHERS),
+        *(("sma_crossover", kind) for kind in ("session", "bar")),
+        *(
+            pytest.param(name, "hour", marks=[] if name in OTHERS[:2] else pytest.mark.slow)
+            for name in ("sma_crossover", *OTHERS)
+        ),
         *(pytest.param(name, kind, marks=pytest.mark.slow) for name in OTHERS for kind in ("session", "bar")),
     ],
 )
@@ -178,8 +181,17 @@ def test_a_step_that_raises_is_an_error_row_that_names_the_bar(lake, make_plan, 
     assert pd.isna(rows["compiled"]["error"][1])
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
-@pytest.mark.parametrize("room", [0, 40, window_module.SHARED_ROOM])
+@pytest.mark.parametrize(
+    ("room", "own"),
+    [
+        (0, True),
+        (window_module.SHARED_ROOM, False),
+        *(
+            pytest.param(room, own, marks=pytest.mark.slow)
+            for room, own in ((0, False), (40, True), (40, False), (window_module.SHARED_ROOM, True))
+        ),
+    ],
+)
 def test_runs_of_one_call_are_those_of_one_call_each(monkeypatch, room: int, own: bool) -> None:
     monkeypatch.setattr(window_module, "SHARED_ROOM", room)
     monkeypatch.setattr(arrays, "SHARED_BYTES", 3 * 8 * 1000)

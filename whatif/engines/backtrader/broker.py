@@ -38,7 +38,11 @@ def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
         "interest": execution.interest,
         "interest_long": execution.interest_long,
     }
-    if execution.costs is None:
+    contract = ("margin", "mult", "leverage", "interest", "interest_long")
+    if execution.costs is None and not fixed and not set(contract).intersection(execution.later):
+        # as a strategy that sets the same would write it
+        broker.setcommission(execution.commission)
+    elif execution.costs is None:
         broker.setcommission(execution.commission, **scheme)
     else:
         broker.charge(charges_of(execution.costs), scheme)
