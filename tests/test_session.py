@@ -237,6 +237,7 @@ class TestStart:
         assert "WHATIF_CATALOG_PROPERTIES" in done.stdout + done.stderr
 
     @pytest.mark.spark
+    @pytest.mark.slow
     def test_a_session_that_was_started_without_iceberg(self, tmp_path: Path) -> None:
         script = (
             "from pyspark.sql import SparkSession\n"

@@ -195,7 +195,13 @@ def test_a_market_order_that_waits_is_shown_with_its_age(engine, note) -> None:
     assert found == expected or (math.isnan(found) and math.isnan(expected))
 
 
-@pytest.mark.parametrize("name", ["order_kind", "order_age", "order_price", "order_size"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "order_kind",
+        *(pytest.param(f"order_{one}", marks=pytest.mark.slow) for one in ("age", "price", "size")),
+    ],
+)
 def test_there_is_nothing_behind_the_last_order(engine, name) -> None:
     steps = {
         "order_kind": strategy(lookback=0)(lambda i, x, p, s: buy(s.order_kind[s.pending])),

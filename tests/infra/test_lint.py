@@ -15,6 +15,7 @@ MOST_BYTES = 51_200
 
 
 @pytest.mark.parametrize("name", STACKS)
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(name: str) -> None:
     found = lint_file(FOLDER / f"{name}.yaml", config=ManualArgs(regions=["eu-west-1"]))
     assert [f"{match.rule.id} line {match.linenumber}: {match.message}" for match in found] == []

@@ -108,6 +108,7 @@ ANSWER_PAIRS = [name for name in BY_SYMBOL if not resolve(name).answers_orders]
     [{}, *(pytest.param({name: True}, marks=pytest.mark.slow) for name in ("enter_at_once", "on_close"))],
 )
 @pytest.mark.parametrize("name", ANSWER_PAIRS)
+@pytest.mark.slow
 def test_built_in_steps_compile_as_they_are(name: str, given: dict[str, bool]) -> None:
     # the compiled engine calls the very same function
     spec = resolve(name)

@@ -43,6 +43,11 @@ FAST = 100
 SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
 WITNESSED = 100
 
+ONE_WITNESSED = pytest.mark.parametrize(
+    "engine", ["compiled", pytest.param("backtrader", marks=pytest.mark.slow)]
+)
+"""The other engine equals the first as bytes."""
+
 in_both_tiers = pytest.mark.parametrize(
     "examples", [FAST, pytest.param(SLOW, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
@@ -120,6 +125,7 @@ def test_two_brokers_one_answer_on_longer_markets(examples, told) -> None:
     told(count)
 
 
+@ONE_WITNESSED
 def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
     count = Count()
 
@@ -166,6 +172,7 @@ def test_two_brokers_one_answer_to_every_kind_of_order(examples, told) -> None:
     told(count)
 
 
+@ONE_WITNESSED
 def test_plain_backtrader_is_the_third_witness_of_every_kind_of_order(engine, told) -> None:
     count = Count()
 

@@ -92,6 +92,7 @@ def test_a_server_that_refuses_costs_seconds(
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == str(REQUEST_RETRIES)
 
 
+@pytest.mark.slow
 def test_a_locked_database(mlflow_home: LakeLocation) -> None:
     said: list[str] = []
     with sqlite3.connect(mlflow_home.home / "mlflow.db") as other:

@@ -102,6 +102,7 @@ def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     assert alone.verdict.studies == 1
 
 
+@pytest.mark.slow
 def test_a_cross_sectional_strategy_is_run_and_judged(go) -> None:
     found = go(
         portfolio="shared",

@@ -6,14 +6,10 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
 from whatif.lake.results import RESULTS
 from whatif.workflow import StudyResult
 
 from .conftest import rows_of
-
-pytestmark = pytest.mark.spark
 
 FACTOR = """
 from dataclasses import replace
@@ -29,23 +25,20 @@ class CostFactor(Axis):
 """
 
 
-def test_a_study_that_varies_the_market_and_its_costs(
-    spark, market, go_on_spark, tmp_path, monkeypatch
-) -> None:
+def test_a_study_that_varies_the_market_and_its_costs(market, go, tmp_path, monkeypatch) -> None:
     _, _, below = (Path(__file__).parents[2] / "docs" / "extending.md").read_text().partition("## An axis")
     shock = re.search(r"```python\n(.*?)```", below, re.DOTALL)
     assert shock is not None
     (tmp_path / "my_axes.py").write_text(shock[1] + FACTOR)
     monkeypatch.syspath_prepend(tmp_path)
-    spark.sparkContext.addPyFile(str(tmp_path / "my_axes.py"))
     at = datetime.fromisoformat("2013-10-08T14:00:00+00:00")
     axes = {
         "fast": [3, 5],
         "shock": {"kind": "my_axes:PriceShock", "at": at, "values": [0, -0.05]},
         "my_axes:CostFactor": [1, 3],
     }
-    alone: StudyResult = go_on_spark(axes={"fast": [3, 5]})
-    result: StudyResult = go_on_spark(axes=axes, report=True)
+    alone: StudyResult = go(axes={"fast": [3, 5]})
+    result: StudyResult = go(axes=axes, report=True)
     board = result.leaderboard()
     assert (result.computed, result.resumed, result.failed) == (12, 4, 0)
     assert set(board["shock"]) == {0.0, -0.05}
@@ -55,7 +48,7 @@ def test_a_study_that_varies_the_market_and_its_costs(
     assert set(same["config_id"]) == set(alone.leaderboard()["config_id"])
     by = board.set_index(["symbol", "fast", "shock", "my_axes:CostFactor"])["pnl_net"]
     assert by["A", 3, -0.05, 1.0] != by["A", 3, 0.0, 1.0] > by["A", 3, 0.0, 3.0]
-    assert go_on_spark(axes=axes).computed == 0
+    assert go(axes=axes).computed == 0
     assert len(rows_of(market, RESULTS).drop_duplicates(["config_id", "symbol", "window"])) == len(
         rows_of(market, RESULTS)
     )

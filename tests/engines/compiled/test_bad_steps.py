@@ -109,6 +109,7 @@ def check_same_words(spec: StrategySpec, which: int, begins: str) -> None:
     assert texts["compiled"].startswith(begins)
 
 
+@pytest.mark.slow
 def test_nonsense_is_refused_in_the_same_words_by_both(write) -> None:
     bodies = (f"return {answer} if i == 7 else hold()" for answer in NONSENSE)
     spec = write(one_of(bodies), "params={'which': Param(0)}")
@@ -165,7 +166,13 @@ def test_what_cannot_be_compiled_names_the_line_and_the_reason(
     check_refusal(spec, str(caught.value), at, reason)
 
 
-@pytest.mark.parametrize("body", ["return 'buy'", "return (1, 2.0, 3.0)", "x.close[i]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 'buy'",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("return (1, 2.0, 3.0)", "x.close[i]")),
+    ],
+)
 def test_what_is_no_intent_cannot_be_compiled(write, body: str) -> None:
     spec = write(body)
     at, reason = "def own(i, x, p, s):", "the step must return an intent such as hold() or target("

@@ -51,8 +51,10 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         # new processes: what this one has compiled already would not be written
         context = get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
-            count = sum(pool.map(_compile, names))
-            pool.submit(_compile_loop, names).result()
+            # what takes longest begins first, and with the first of them
+            loop = pool.submit(_compile_loop, names)
+            count = sum(pool.map(_compile, names[::-1]))
+            loop.result()
         # kernels are made for one user; these are for all who may run the environment
         for path in (made, *made.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
