@@ -10,6 +10,7 @@ import pytest
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
 from whatif.engines import BacktestTask, run_engine
+from whatif.engines.task import check_execution
 from whatif.errors import EngineError
 from whatif.strategies import bracket, hold, sizes, strategy, target, weights
 from whatif.testing import bars_of_prices
@@ -132,6 +133,15 @@ def test_they_are_for_orders_at_the_market() -> None:
         held("backtrader", [[1.0] * 3] * 2, brackets, max_net=0.5)
     with pytest.raises(EngineError, match=r"max_net = 0.5 bounds orders at the market"):
         held("backtrader", [[1.0] * 3] * 2, max_net=0.5, trailing_stop=0.1)
+
+
+def test_they_are_of_prices_and_not_for_contracts() -> None:
+    future = Execution(margin=2000.0, mult=10.0)
+    with pytest.raises(
+        EngineError, match=r"max_gross bound what positions are worth at their prices.*mult = 10"
+    ):
+        check_execution(follower, future, Overlays(max_gross=1.0))
+    check_execution(follower, future, Overlays())
 
 
 def test_other_overlays_are_still_refused_over_a_cross_sectional_step(engine) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whatif.domain.execution import Execution
 from whatif.domain.overlays import SIZINGS, Overlays
 from whatif.strategies import buy, close, hold, sell, target, target_percent
 from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
@@ -192,3 +193,21 @@ def test_compiled_and_plain_are_one(
         assert own == plain
         assert np.float64(own[1]).tobytes() == np.float64(plain[1]).tobytes()
     assert own_memory.tobytes() == plain_memory.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("account", "rule", "units"),
+    [
+        # a fiftieth of 100,000 is 2,000, and a unit loses 5 points of 10 each at a stop 5 % below 100
+        ({"margin": 2000.0, "mult": 10.0}, {"risk_per_trade": 0.02, "stop_loss": 0.05}, 40.0),
+        ({}, {"risk_per_trade": 0.02, "stop_loss": 0.05}, 400.0),
+        # half of 100,000 at a margin of 2,000, whatever the price; half of the cash, 30,000
+        ({"margin": 2000.0, "mult": 10.0}, {"percent_of_equity": 0.5}, 25.0),
+        ({"margin": 2000.0, "mult": 10.0}, {"percent_of_cash": 0.5}, 15.0),
+        ({"leverage": 3.0}, {"percent_of_cash": 0.5}, 900.0),
+    ],
+)
+def test_contracts_are_sized_by_what_they_take_and_lose(account, rule, units) -> None:
+    rules = overlay_rules(Overlays(**rule), Execution(cash=100_000.0, **account))
+    found = apply_overlays(*target(-1.0), 100.0, 0.0, 0.0, 0, 60_000.0, 100_000.0, 60, rules)
+    assert found == target(-units)
