@@ -29,6 +29,7 @@ from whatif.testing import (
     with_settings,
     within_whole_units,
 )
+from whatif.testing.order_kinds import note_player
 
 from ..testing.witness import Player, played, played_orders, unlike_plain
 
@@ -267,3 +268,11 @@ def test_an_account_of_several_symbols_runs_on_backtrader() -> None:
     assert run_engine(task).cash[-1] == 100_000.0 - 800.0
     with pytest.raises(EngineError, match=r"portfolio: shared.* with execution: margin, mult"):
         run_engine(task, "compiled")
+
+
+@pytest.mark.parametrize("seed", [21, 51, 62])
+def test_a_step_sees_the_same_of_a_stop_that_was_reached(seed: int) -> None:
+    """Corrected, it is an order at the market from then on, and acts at no price."""
+    task = with_settings(random_order_case(seed), seed).task(note_player)
+    assert task.execution.semantics == "corrected"
+    assert task_differences(task, "backtrader", "compiled") == []

@@ -370,7 +370,8 @@ class State:
         Of each order that waits, in the order in which they came: its kind (`MARKET`, `AT_CLOSE`, `LIMIT`,
         `STOP`, `STOP_LIMIT`, `TRAIL`, `TRAIL_LIMIT`); signed units that are not filled yet; the price that it
         acts at, of a trail where that is now, of a stop-limit order its limit once it is triggered, NaN at
-        the market and at the close; and bars since the one that it was made on.
+        the market and at the close, and of a stop that was reached and is an order at the market now; and
+        bars since the one that it was made on.
     """
 
     __slots__ = (*STATE_FIELDS, "_note")

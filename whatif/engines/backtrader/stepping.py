@@ -307,6 +307,8 @@ def _acts_at(order: bt.Order) -> float:
     """Return the price that an order acts at; NaN at the market and at the close."""
     if order.exectype in (bt.Order.Market, bt.Order.Close):
         return math.nan
+    if order.triggered and order.exectype in (bt.Order.Stop, bt.Order.StopTrail):
+        return math.nan  # it has become an order at the market
     return float(order.created.pricelimit if order.triggered else order.created.price)
 
 

@@ -314,7 +314,8 @@ def show_waiting(book: Book, waiting: int, exits: bool) -> int:
         if kind in (MARKET, AT_CLOSE):
             price = math.nan
         elif row[TRIGGERED] != 0.0:
-            price = row[LIMIT_PRICE]
+            # one without a limit has become an order at the market
+            price = math.nan if kind in (STOP, STOP_TRAIL) else row[LIMIT_PRICE]
         show_order(book.shown, at, kind, row[REST], price, int(row[MADE]))
         at += 1
     return own
