@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -128,13 +129,13 @@ class Execution:
         objects = {name: getattr(self, name) for name in _OBJECTS}
         return own | {name: value.written for name, value in objects.items() if value is not None}
 
-    @property
+    @cached_property
     def later(self) -> tuple[str, ...]:
-        """Those of `LATER_SETTINGS` that are not at their default."""
+        """Those of `LATER_SETTINGS` that are not at their default; a sweep asks for each configuration."""
         default = {f.name: f.default for f in fields(self)}
         return tuple(name for name in LATER_SETTINGS if getattr(self, name) != default[name])
 
-    @property
+    @cached_property
     def special(self) -> tuple[str, ...]:
         """Those of `SPECIAL_SETTINGS` that are not at their default."""
         return ("coo", *self.later) if self.coo else self.later
