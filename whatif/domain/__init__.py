@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         sortino,
     )
     from whatif.domain.noise import NOISE, noise_of_returns
-    from whatif.domain.overlays import BOUNDS, OVERLAY_NAMES, SIZINGS, STOPS, Overlays, overlays_from_mapping
+    from whatif.domain.overlays import OVERLAY_NAMES, SIZINGS, STOPS, Overlays, overlays_from_mapping
     from whatif.domain.periods import Periods
     from whatif.domain.private import exposed, make_private
     from whatif.domain.resampling import resample
@@ -129,7 +129,7 @@ else:
                 "sharpe sortino"
             ),
             "noise": "NOISE noise_of_returns",
-            "overlays": "BOUNDS OVERLAY_NAMES SIZINGS STOPS Overlays overlays_from_mapping",
+            "overlays": "OVERLAY_NAMES SIZINGS STOPS Overlays overlays_from_mapping",
             "periods": "Periods",
             "private": "exposed make_private",
             "resampling": "resample",

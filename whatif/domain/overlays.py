@@ -150,6 +150,11 @@ class Overlays:
         return bool(self.active)
 
     @property
+    def by_symbol(self) -> list[str]:
+        """Names of the rules that are on and act on answers for one symbol: all but the bounds."""
+        return [name for name in self.active if name not in BOUNDS]
+
+    @property
     def active(self) -> dict[str, float | int]:
         """The rules that are on, by name: plain numbers, fit for JSON and digests."""
         given = {name: getattr(self, name) for name in OVERLAY_NAMES}

@@ -9,7 +9,15 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.domain import EngineRun
     from whatif.engines.api import backtest
-    from whatif.engines.base import Engine, Measure, Measured, MeasuredRuns, MeasureRuns, RunInputs
+    from whatif.engines.base import (
+        Engine,
+        Measure,
+        Measured,
+        MeasuredRuns,
+        MeasureRuns,
+        RunInputs,
+        shares_account,
+    )
     from whatif.engines.closing import check_bounds, check_flat_by_schedule
     from whatif.engines.compare import differences
     from whatif.engines.exits import explained
@@ -32,7 +40,7 @@ __getattr__, __dir__, __all__ = door(
     __name__,
     {
         "api": "backtest",
-        "base": "Engine Measure MeasureRuns Measured MeasuredRuns RunInputs",
+        "base": "Engine Measure MeasureRuns Measured MeasuredRuns RunInputs shares_account",
         "closing": "check_bounds check_flat_by_schedule",
         "compare": "differences",
         "exits": "explained",

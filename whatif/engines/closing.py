@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from whatif.calendars import Schedule
 from whatif.domain import DAY_US, MINUTE_US, STOPS, Bars, Execution, Overlays
 from whatif.errors import EngineError
 from whatif.typing import IntArray
+
+if TYPE_CHECKING:
+    from whatif.strategies import AnyStrategy
 
 MAX_LATE = 0.1
 """Share of sessions whose bars may end too early for it: data have gaps."""
@@ -38,13 +43,13 @@ def check_flat(bars: Bars, first: int, stop: int, overlays: Overlays) -> None:
         _check(bars.symbol, bars.ts[rows], bars.session[rows], bars.session_close[rows], overlays)
 
 
-def check_sizing(name: str, answers_orders: bool, overlays: Overlays) -> None:
+def check_sizing(strategy: AnyStrategy, overlays: Overlays) -> None:
     """Refuse a `risk_per_trade` over a step that has no way to say a stop, where no rule says one.
 
     Parameters
     ----------
-    name, answers_orders : str, bool
-        The strategy's name, and whether it answers with orders that may be brackets.
+    strategy : StrategySpec or BacktraderSpec
+        What may answer with brackets.
     overlays : Overlays
         What is on.
 
@@ -53,22 +58,22 @@ def check_sizing(name: str, answers_orders: bool, overlays: Overlays) -> None:
     EngineError
         Naming the rules that would.
     """
-    if overlays.risk_per_trade is None or overlays.nearest_stop is not None or answers_orders:
+    if overlays.risk_per_trade is None or overlays.nearest_stop is not None or strategy.answers_orders:
         return
     raise EngineError(
         f"overlays: risk_per_trade = {overlays.risk_per_trade:g} sizes by the distance to a stop, and "
-        f"nothing says one for {name}, which answers with market orders: turn on {', '.join(STOPS[:-1])} or "
-        f"{STOPS[-1]} too, or let the step answer with a bracket"
+        f"nothing says one for {strategy.name}, which answers with market orders: turn on "
+        f"{', '.join(STOPS[:-1])} or {STOPS[-1]} too, or let the step answer with a bracket"
     )
 
 
-def check_bounds(name: str, answers_orders: bool, overlays: Overlays, shared: bool) -> None:
+def check_bounds(strategy: AnyStrategy, overlays: Overlays, shared: bool) -> None:
     """Refuse bounds of an account where it is of one symbol, or where orders wait for a price.
 
     Parameters
     ----------
-    name, answers_orders : str, bool
-        The strategy's name, and whether it answers with orders that wait.
+    strategy : StrategySpec or BacktraderSpec
+        What may answer with orders that wait.
     overlays : Overlays
         What is on.
     shared : bool
@@ -87,10 +92,10 @@ def check_bounds(name: str, answers_orders: bool, overlays: Overlays, shared: bo
             f"overlays: {on} bounds what an account of several symbols holds, and here each symbol has its "
             "own: write portfolio: shared, give several symbols, or leave it out"
         )
-    if answers_orders or overlays.exit_orders:
+    if strategy.answers_orders or overlays.exit_orders:
         raise EngineError(
-            f"overlays: {on} bounds orders at the market, and those of {name} or of its overlays wait for a "
-            "price: leave one or the other out"
+            f"overlays: {on} bounds orders at the market, and those of {strategy.name} or of its overlays "
+            "wait for a price: leave one or the other out"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
+from whatif.engines.base import shares_account
 from whatif.engines.closing import check_bounds, check_sizing, check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
@@ -123,10 +124,8 @@ def check_task(task: BacktestTask) -> None:
         from outside has an infinite value, or no value in the window at all.
     """
     _check_across(task.strategy, task.overlays)
-    check_sizing(task.strategy.name, task.strategy.answers_orders, task.overlays)
-    is_across = isinstance(task.strategy, StrategySpec) and task.strategy.cross_sectional
-    shared = len(task.bars) > 1 or is_across
-    check_bounds(task.strategy.name, task.strategy.answers_orders, task.overlays, shared)
+    check_sizing(task.strategy, task.overlays)
+    check_bounds(task.strategy, task.overlays, shares_account(task.strategy, len(task.bars) > 1))
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -140,11 +139,10 @@ def check_task(task: BacktestTask) -> None:
 
 def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
     """Refuse overlays over a cross-sectional step, which answers for all symbols at once."""
-    others = [name for name in overlays.active if name not in overlays.bounds]
-    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and others:
+    if isinstance(strategy, StrategySpec) and strategy.cross_sectional and overlays.by_symbol:
         raise EngineError(
-            f"overlays {', '.join(others)} cannot be laid over {strategy.name}, a cross-sectional "
-            "step, which answers for all symbols at once: leave them out"
+            f"overlays {', '.join(overlays.by_symbol)} cannot be laid over {strategy.name}, a "
+            "cross-sectional step, which answers for all symbols at once: leave them out"
         )
 
 
@@ -157,7 +155,7 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
         If a step function that places market orders only is given a rule for limit orders, or sized by a
         stop that nothing says, or an account that is bounded holds contracts.
     """
-    check_sizing(strategy.name, strategy.answers_orders, overlays)
+    check_sizing(strategy, overlays)
     if overlays.bounds and (execution.margin or execution.mult != 1.0):
         raise EngineError(
             f"overlays {', '.join(overlays.bounds)} bound what positions are worth at their prices, which by "

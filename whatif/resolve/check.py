@@ -10,8 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from whatif.calendars import choose_period, make_periods
-from whatif.domain import BOUNDS, DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
-from whatif.engines import RunInputs, check_bounds, check_execution, check_flat_by_schedule, choose_engine
+from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
+from whatif.engines import (
+    RunInputs,
+    check_bounds,
+    check_execution,
+    check_flat_by_schedule,
+    choose_engine,
+    shares_account,
+)
 from whatif.errors import IndicatorError, StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec, features_needs
 from whatif.indicators import TIME_SERIES, check_place
@@ -208,17 +215,16 @@ def _check_overlays(study: Study, strategy: AnyStrategy, grid: Grid, timeline: T
             f"overlays {', '.join(given.active)} cannot be laid over {strategy.name}, an ordinary Backtrader "
             "strategy, which handles its own orders: leave them out, or write it as a step function"
         )
-    others = next((c.overlays for c in grid.configurations if set(c.overlays.active) - set(BOUNDS)), None)
+    others = next((c.overlays.by_symbol for c in grid.configurations if c.overlays.by_symbol), None)
     if others is not None and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
         raise StudyError(
-            f"overlays {', '.join(others.active)} cannot be laid over {strategy.name}, a cross-sectional "
+            f"overlays {', '.join(others)} cannot be laid over {strategy.name}, a cross-sectional "
             "step, which answers for all symbols at once: leave them out"
         )
     laid_over = dict.fromkeys((c.timeframe, c.overlays) for c in grid.configurations if c.overlays.is_on)
-    is_across = isinstance(strategy, StrategySpec) and strategy.cross_sectional
-    shared = study.portfolio == "shared" and (is_across or len(study.data.symbols) > 1)
+    shared = study.portfolio == "shared" and shares_account(strategy, len(study.data.symbols) > 1)
     for timeframe, overlays in laid_over:
-        check_bounds(strategy.name, strategy.answers_orders, overlays, shared)
+        check_bounds(strategy, overlays, shared)
         check_flat_by_schedule(timeline.schedule, timeframe_us(timeframe), overlays)
 
 

@@ -238,8 +238,8 @@ class PreparedWindow:
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
-        check_sizing(self.spec.name, self.spec.answers_orders, overlays)
-        check_bounds(self.spec.name, self.spec.answers_orders, overlays, shared=False)
+        check_sizing(self.spec, overlays)
+        check_bounds(self.spec, overlays, shared=False)
         key = (overlays.flat_before_close, overlays.latency)
         if overlays.is_on and key not in self._flat:
             check_flat(self.bars, self.first, self.stop, overlays)
