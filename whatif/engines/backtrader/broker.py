@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import new_class
 from typing import Any
 
 import backtrader as bt
@@ -38,8 +40,8 @@ def set_up(broker: bt.brokers.BackBroker, execution: Execution) -> None:
         "interest": execution.interest,
         "interest_long": execution.interest_long,
     }
-    contract = ("margin", "mult", "leverage", "interest", "interest_long")
-    if execution.costs is None and not fixed and not set(contract).intersection(execution.later):
+    plain = not fixed and execution.is_outright and not execution.interest
+    if execution.costs is None and plain:
         # as a strategy that sets the same would write it
         broker.setcommission(execution.commission)
     elif execution.costs is None:
@@ -86,19 +88,17 @@ def settings(execution: Execution) -> dict[str, Any]:
     }
 
 
+@lru_cache
+def _kind(sealed: bool, corrected: bool, charging: bool) -> Any:
+    """Return the class of a broker that is all of this; Backtrader's own if it is none."""
+    wanted = ((SealedBroker, sealed), (CorrectedBroker, corrected), (ChargingBroker, charging))
+    bases = tuple(kind for kind, is_on in wanted if is_on) or (bt.brokers.BackBroker,)
+    return bases[0] if len(bases) == 1 else new_class("Broker", bases)
+
+
 def make_broker(execution: Execution, sealed: bool = False) -> Any:
     """Return Backtrader's broker with these settings; `sealed` is one that a strategy cannot change."""
-    kinds = {
-        (False, False, False): bt.brokers.BackBroker,
-        (True, False, False): ChargingBroker,
-        (False, True, False): CorrectedBroker,
-        (True, True, False): CorrectedChargingBroker,
-        (False, False, True): SealedBroker,
-        (True, False, True): SealedChargingBroker,
-        (False, True, True): SealedCorrectedBroker,
-        (True, True, True): SealedCorrectedChargingBroker,
-    }
-    kind = kinds[execution.costs is not None, execution.is_corrected, sealed]
+    kind = _kind(sealed, execution.is_corrected, execution.costs is not None)
     broker = kind(**settings(execution))
     set_up(broker, execution)
     return broker
@@ -279,10 +279,6 @@ class CorrectedBroker(bt.brokers.BackBroker):
         return value
 
 
-class CorrectedChargingBroker(CorrectedBroker, ChargingBroker):
-    """The one without oddities, with costs of orders."""
-
-
 def _sealed(name: str) -> Callable[..., Any]:
     """Return the broker's method `name`, which may not change a setting once a run has begun."""
 
@@ -423,18 +419,6 @@ class SealedBroker(bt.brokers.BackBroker):
             )
             found.append(f"{name or 'all symbols'}: {shown or type(info).__name__}")
         return found
-
-
-class SealedChargingBroker(SealedBroker, ChargingBroker):
-    """The broker that a strategy cannot change unnoticed, with costs of orders."""
-
-
-class SealedCorrectedBroker(SealedBroker, CorrectedBroker):
-    """The one that a strategy cannot change unnoticed, without oddities."""
-
-
-class SealedCorrectedChargingBroker(SealedBroker, CorrectedChargingBroker):
-    """The one that a strategy cannot change unnoticed, without oddities and with costs of orders."""
 
 
 _KEYS = {"slip_perc": "slippage", "slip_fixed": "slippage_fixed"}
