@@ -296,12 +296,11 @@ def test_symbols_that_are_asked_for_in_turn_are_read_together(lake, make_plan, m
     plan = replace(plan, cache_bytes=4 * load.load_bars(plan, "A", "validate", configuration("c")).nbytes * 3)
     reads.clear()
     load.forget()
-    load.expect(names)
-    found = {name: load.load_bars(plan, name, "validate", configuration("c")) for name in names}
+    with load.expecting(names):
+        found = {name: load.load_bars(plan, name, "validate", configuration("c")) for name in names}
     # how large they are is known of the first; a quarter of the cache has room for three
     assert reads == ["A", ["B", "C", "D"], "E"]
     load.forget()
-    load.expect(())
     for name in names:
         alone = load.load_bars(plan, name, "validate", configuration("c"))
         for field in ("ts", *PRICE_FIELDS, "vwap", "session", "session_open", "session_close"):
@@ -316,12 +315,11 @@ def test_what_cannot_be_read_together_is_read_one_by_one(lake, make_plan, monkey
     plan = make_plan(lake.put_bars([walk("A", 1), walk("B", 2)]), ["A", "B"])
     monkeypatch.setattr(load, "read_bars_of", fails)
     load.forget()
-    load.expect(["A", "B", "C"])
-    rows = evaluate(plan, *(WorkItem((name,), "validate", crossovers((3, 9))) for name in "AB"))
-    assert rows["status"].tolist() == ["ok", "ok"]
-    with pytest.raises(RunError, match="C has no 1min bar"):
-        load.load_bars(plan, "C", "validate", configuration("c"))
-    load.expect(())
+    with load.expecting(["A", "B", "C"]):
+        rows = evaluate(plan, *(WorkItem((name,), "validate", crossovers((3, 9))) for name in "AB"))
+        assert rows["status"].tolist() == ["ok", "ok"]
+        with pytest.raises(RunError, match="C has no 1min bar"):
+            load.load_bars(plan, "C", "validate", configuration("c"))
 
 
 def with_windows(plan, *windows):

@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.runner.apart import Signals, can_run_apart, cores, done_apart, nothing, rows_apart
     from whatif.runner.in_flight import MAX_AT_ONCE
-    from whatif.runner.load import array_store, expect, load_bars
+    from whatif.runner.load import array_store, expecting, load_bars
     from whatif.runner.local import LocalRunner
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.run import Runner, WaveDone, run_waves
@@ -24,7 +24,7 @@ else:
         __name__,
         {
             "apart": "Signals can_run_apart cores done_apart nothing rows_apart",
-            "load": "array_store expect load_bars",
+            "load": "array_store expecting load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
             "local": "LocalRunner",
             "run": "Runner WaveDone run_waves",

@@ -101,10 +101,15 @@ def _known(plan: Plan, part: BarSlice, symbol: str, end_us: int) -> _Known:
     return known
 
 
-def expect(symbols: Iterable[str]) -> None:
-    """Say which symbols this process is going to ask for, and in which order."""
+@contextmanager
+def expecting(symbols: Iterable[str]) -> Iterator[None]:
+    """Say which symbols this process is going to ask for inside, and in which order: they are read ahead."""
     global _expected  # what a process is going to do is the point
-    _expected = tuple(symbols)
+    before, _expected = _expected, tuple(symbols)
+    try:
+        yield
+    finally:
+        _expected = before
 
 
 def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | None) -> _Known:

@@ -28,7 +28,7 @@ from whatif.pins import LakeLocation, all_of, equal, one_of
 from whatif.results import Keep
 from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
 from whatif.runner.batches import constant, schema_of
-from whatif.runner.load import expect
+from whatif.runner.load import expecting
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
 from whatif.runner.watch import where_workers_say
@@ -302,9 +302,8 @@ def _work(sent: bytes, text: str, keep: bool, attempt: int) -> bytes:
 
 def _answer(plan: Plan, text: str, keep: bool, attempt: int, ahead: Sequence[str] = ()) -> bytes:
     """Return an item's rows as an Arrow stream; `ahead` are the symbols that this process is asked for."""
-    expect(ahead)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
+    with expecting(ahead), pa.ipc.new_stream(sink, schema_of(worker_columns(keep))) as writer:
         for batch in evaluate(plan, [text], attempt):
             writer.write_batch(batch)
     return bytes(sink.getvalue())

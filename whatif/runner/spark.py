@@ -214,7 +214,7 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.R
         # imported here, so that the function travels by value and the worker by name
         from pyspark import TaskContext
 
-        from whatif.runner.load import expect
+        from whatif.runner.load import expecting
         from whatif.runner.worker import evaluate
         from whatif.startup import forget_archives
 
@@ -223,8 +223,9 @@ def _evaluator(plan: Plan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.R
         try:
             for batch in batches:
                 texts = batch.column("item").to_pylist()
-                expect(dict.fromkeys(symbol for text in texts for symbol in WorkItem.symbols_of(text)))
-                yield from evaluate(plan, texts, attempt)
+                ahead = dict.fromkeys(symbol for text in texts for symbol in WorkItem.symbols_of(text))
+                with expecting(ahead):
+                    yield from evaluate(plan, texts, attempt)
         finally:
             forget_archives()
 

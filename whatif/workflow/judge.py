@@ -31,7 +31,7 @@ from whatif.results import (
     returns_to_keep,
     stored_rows,
 )
-from whatif.runner import Plan, expect, market_returns
+from whatif.runner import Plan, expecting, market_returns
 from whatif.search import rankable
 from whatif.splits import Window
 from whatif.startup import imported_meanwhile
@@ -191,11 +191,11 @@ def _panel(
             "the p-values allow for all."
         )
     held = list(dict.fromkeys(symbol for _, symbol in keys))
-    expect(held)
-    markets = [
-        np.concatenate([_market(store.resolved, plan, one.window, chosen, symbol) for one in ranked_on])
-        for symbol in held
-    ]
+    with expecting(held):
+        markets = [
+            np.concatenate([_market(store.resolved, plan, one.window, chosen, symbol) for one in ranked_on])
+            for symbol in held
+        ]
     at = {symbol: k for k, symbol in enumerate(held)}
     return Panel(
         tried=tried,
