@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -37,14 +37,9 @@ def price_arrays(bars: Bars, stop: int) -> dict[str, FloatArray]:
     return {name: read_only(getattr(bars, name)[:stop]) for name in PRICE_FIELDS}
 
 
-def months_of(ts: IntArray) -> FloatArray:
-    """Return the calendar month (UTC) of each instant, counted from 1970-01, float64 array (n,)."""
-    return read_only(ts.astype("datetime64[us]").astype("datetime64[M]").astype(np.float64))
-
-
-def days_of(ts: IntArray) -> FloatArray:
-    """Return the calendar day (UTC) of each instant, counted from 1970-01-01, float64 array (n,)."""
-    return read_only(ts.astype("datetime64[us]").astype("datetime64[D]").astype(np.float64))
+def calendar_numbers(ts: IntArray, unit: Literal["M", "D"]) -> FloatArray:
+    """Return the calendar month or day (UTC) of each instant, counted from 1970, float64 array (n,)."""
+    return read_only(ts.astype("datetime64[us]").astype(f"datetime64[{unit}]").astype(np.float64))
 
 
 def step_arrays(

@@ -22,8 +22,7 @@ from whatif.domain import (
 from whatif.engines.arrays import (
     GridInputs,
     addresses_of,
-    days_of,
-    months_of,
+    calendar_numbers,
     price_arrays,
     read_only,
     session_ends,
@@ -226,12 +225,12 @@ class PreparedWindow:
     @cached_property
     def _months(self) -> FloatArray:
         """Calendar month of each bar, counted from 1970-01."""
-        return months_of(self.bars.ts[: self.stop])
+        return calendar_numbers(self.bars.ts[: self.stop], "M")
 
     @cached_property
     def _days(self) -> FloatArray:
         """Calendar day (UTC) of each bar, counted from 1970-01-01."""
-        return days_of(self.bars.ts[: self.stop])
+        return calendar_numbers(self.bars.ts[: self.stop], "D")
 
     def _check_volume(self, execution: Execution) -> None:
         check_volume(self.bars, self.first, self.stop, execution)
