@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,27 @@ import pandas as pd
 import pytest
 
 from whatif.domain.bars import Bars
-from whatif.engines import ENGINES
+from whatif.domain.run import EngineRun
+from whatif.engines import ENGINES, BacktestTask, run_engine
+from whatif.errors import EngineError
+from whatif.testing import task_differences
 
 from ..plain import Plain, run_plain
 
 MINUTE = 60_000_000
 DAY = 1440 * MINUTE
 START = 20_000 * DAY
+
+
+def agreed_runs(tasks: Iterable[BacktestTask]) -> Iterator[tuple[BacktestTask, EngineRun]]:
+    """Yield tasks with their runs, on which both brokers agree; those that both refuse are left out."""
+    for k, task in enumerate(tasks):
+        assert task_differences(task, "backtrader", "compiled") == [], f"case {k}"
+        try:
+            run = run_engine(task, "compiled")
+        except EngineError:  # a size beyond what a float counts
+            continue
+        yield task, run
 
 
 def build_bars(prices: Any, symbol: str = "X", ts: np.ndarray | None = None, **inputs: Any) -> Bars:
