@@ -213,12 +213,13 @@ _ORDERS = {
 
 def trade_traces(placed: pd.DataFrame) -> list[Trace]:
     """Return entries, exits and the lines between them; `placed` has positions `opened` and `shut`."""
+    won, way = placed["pnl_net"] > 0, ("entry_price", "exit_price")
     traces = [
-        _link(placed[placed["pnl_net"] > 0], GAIN, "winners"),
-        _link(placed[~(placed["pnl_net"] > 0)], LOSS, "losers"),
+        _segments(placed[won], way, "winners", color=GAIN, width=1.6),
+        _segments(placed[~won], way, "losers", color=LOSS, width=1.6),
     ]
-    long = placed["size"] > 0
-    size = 9 if len(placed) <= 150 else 5 if len(placed) <= 600 else 3  # or the marks hide the price
+    long, are_few = placed["size"] > 0, len(placed) <= 150
+    size = 9 if are_few else 5 if len(placed) <= 600 else 3  # or the marks hide the price
     traces.append(_marks(placed[long], "opened", "entry_price", "buy to open", "triangle-up", size))
     traces.append(_marks(placed[~long], "opened", "entry_price", "sell to open", "triangle-down", size))
     reasons = placed["exit_reason"].fillna("") if "exit_reason" in placed else pd.Series("", placed.index)
@@ -226,31 +227,22 @@ def trade_traces(placed: pd.DataFrame) -> list[Trace]:
         traces.append(_marks(placed[reasons == reason], "shut", "exit_price", name, symbol, size, colour))
     for column, (name, colour, dash) in _ORDERS.items():
         if column in placed:
-            level = _level(placed.dropna(subset=[column]), column, name, colour, dash)
+            rows = placed.dropna(subset=[column])
+            level = _segments(rows, (column, column), name, color=colour, width=1.2, dash=dash)
             # of many trades, the lines would hide the price: a click on the legend shows them
-            traces.append(level if len(placed) <= 150 else level | {"visible": "legendonly"})
+            traces.append(level if are_few else level | {"visible": "legendonly"})
     return [trace for trace in traces if len(trace["x"])]
 
 
-def _level(rows: pd.DataFrame, column: str, name: str, colour: str, dash: str) -> Trace:
-    """Return the price of an order as a line for as long as its trade was open."""
+def _segments(rows: pd.DataFrame, prices: tuple[str, str], name: str, **line: Any) -> Trace:
+    """Return a line for each trade, for as long as it was open, from one of its prices to another."""
+    first, last = prices
     gap = np.full(len(rows), np.nan)
     return {
         "type": "scatter",
         "x": np.column_stack([rows["opened"], rows["shut"], gap]).ravel(),
-        "y": np.column_stack([rows[column], rows[column], gap]).ravel(),
-        "mode": "lines", "name": name, "line": {"color": colour, "width": 1.2, "dash": dash},
-        "hoverinfo": "skip",
-    }  # fmt: skip
-
-
-def _link(rows: pd.DataFrame, colour: str, name: str) -> Trace:
-    gap = np.full(len(rows), np.nan)
-    return {
-        "type": "scatter",
-        "x": np.column_stack([rows["opened"], rows["shut"], gap]).ravel(),
-        "y": np.column_stack([rows["entry_price"], rows["exit_price"], gap]).ravel(),
-        "mode": "lines", "name": name, "line": {"color": colour, "width": 1.6}, "hoverinfo": "skip",
+        "y": np.column_stack([rows[first], rows[last], gap]).ravel(),
+        "mode": "lines", "name": name, "line": line, "hoverinfo": "skip",
     }  # fmt: skip
 
 
