@@ -89,17 +89,20 @@ def settings(execution: Execution) -> dict[str, Any]:
 
 
 @lru_cache
-def _kind(sealed: bool, corrected: bool, charging: bool) -> Any:
-    """Return the class of a broker that is all of this; Backtrader's own if it is none."""
-    wanted = ((SealedBroker, sealed), (CorrectedBroker, corrected), (ChargingBroker, charging))
-    bases = tuple(kind for kind, is_on in wanted if is_on) or (bt.brokers.BackBroker,)
+def _kind(*bases: type) -> Any:
+    """Return the class of a broker that is all of these."""
     return bases[0] if len(bases) == 1 else new_class("Broker", bases)
 
 
 def make_broker(execution: Execution, sealed: bool = False) -> Any:
     """Return Backtrader's broker with these settings; `sealed` is one that a strategy cannot change."""
-    kind = _kind(sealed, execution.is_corrected, execution.costs is not None)
-    broker = kind(**settings(execution))
+    wanted = (
+        (SealedBroker, sealed),
+        (CorrectedBroker, execution.is_corrected),
+        (ChargingBroker, execution.costs is not None),
+    )
+    kinds = tuple(kind for kind, is_on in wanted if is_on)
+    broker = _kind(*(kinds or (bt.brokers.BackBroker,)))(**settings(execution))
     set_up(broker, execution)
     return broker
 
