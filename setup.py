@@ -21,6 +21,8 @@ TEST = [
 BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 # combinatorial purged cross-validation, for studies that ask for it
 CPCV = ["skfolio>=0.9,<2"]
+# Optuna's samplers, for studies whose search asks for them; CMA-ES is a package of its own
+OPTUNA = ["optuna>=4.5,<6", "cmaes>=0.12"]
 # MLflow's plugin for tracking servers that SageMaker keeps, which are named by an ARN
 SAGEMAKER = ["sagemaker-mlflow>=0.4,<1"]
 # AWS services without an account; template checks
@@ -82,8 +84,9 @@ setup(
         "test": TEST,
         "bench": BENCH,
         "cpcv": CPCV,
+        "optuna": OPTUNA,
         "sagemaker": SAGEMAKER,
-        "dev": [*LOCAL, *CPCV, *SAGEMAKER, *TEST, *AWS, *LINT],
+        "dev": [*LOCAL, *CPCV, *OPTUNA, *SAGEMAKER, *TEST, *AWS, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )

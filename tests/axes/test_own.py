@@ -161,7 +161,7 @@ def test_an_overlay_may_have_another_name() -> None:
 @pytest.mark.parametrize(
     ("axes", "said"),
     [
-        ("fst: [1]", r"axis 'fst' is neither a parameter .* nor one of cost_factor, execution, .*'fast'"),
+        ("fst: [1]", r"axis 'fst' is neither a parameter .* one of block, cost_factor, execution, .*'fast'"),
         ("cost_facto: [1]", r"axis 'cost_facto' is neither .*: did you mean 'cost_factor'"),
         ("costs: {kind: cost_fact, values: [1]}", r"axes\.costs\.kind = 'cost_fact': did you mean"),
         ("costs: {kind: cost_factor}", r"axes\.costs\.values = None: it is required"),

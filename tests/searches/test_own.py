@@ -144,7 +144,10 @@ def test_it_is_found_by_module_and_by_entry_point(monkeypatch, kind: str) -> Non
     # written out and read again, with its own keys
     assert parse_study(study.text).search == study.search
     assert study.model_dump(by_alias=True)["search"] == {"kind": kind, "size": 5, "rule": ""}
-    assert [(p.name, p.origin) for p in SEAM.every()] == [("every", "own-searches 1.2"), ("grid", "whatif")]
+    assert [(p.name, p.origin) for p in SEAM.every()] == [
+        ("every", "own-searches 1.2"),
+        *((kind, "whatif") for kind in ("grid", "optuna", "random", "sobol")),
+    ]
 
 
 def test_a_grid_is_not_written() -> None:

@@ -20,7 +20,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
 from whatif.models.kinds import SEAM as MODELS
-from whatif.searches import Grid, Search
+from whatif.searches import SEAM as SEARCHES
 from whatif.splits.kinds import SEAM as SPLITS
 from whatif.study import Study, parse_study
 from whatif.yaml_text import load_yaml
@@ -39,6 +39,9 @@ HEADINGS = {
     "WalkForward": "### walk_forward",
     "Combinatorial": "### cpcv",
     "Grid": "## search",
+    "Random": "### random",
+    "Sobol": "### sobol",
+    "Optuna": "### optuna",
     "Keep": "## keep",
 }
 """Where the keys of each section stand."""
@@ -46,9 +49,9 @@ HEADINGS = {
 BASE = "study: s\ndata: {symbols: [SPY], start: 2024-01-02, end: 2024-07-01}\ncalendar: {exchange: XNYS}\n"
 BASE += "strategy: {name: sma_crossover}\n"
 
-BUILT_IN = {seam.base: list(seam.built_in.values()) for seam in (MODELS, SPLITS)}
+BUILT_IN = {seam.base: list(seam.built_in.values()) for seam in (MODELS, SPLITS, SEARCHES)}
 """Of seams, what comes along; an axis that does has no keys of its own."""
-BUILT_IN |= {Search: [Grid], Axis: []}
+BUILT_IN |= {Axis: []}
 
 SECTION_DEFAULTS = {"split": "holdout", "search": "grid", "keep": "best"}
 """What the table says where the default is a section."""

@@ -68,6 +68,8 @@ class Axis(Section):
         Whether its name is this axis' whatever the strategy declares.
     takes_ranges : bool
         Whether values may be written {from, to, step}.
+    counted : bool
+        Whether n may stand for the values 0 to n.
     """
 
     kind: str
@@ -76,6 +78,7 @@ class Axis(Section):
 
     reserved: ClassVar[bool] = False
     takes_ranges: ClassVar[bool] = True
+    counted: ClassVar[bool] = False
 
     @abstractmethod
     def put(self, value: Any, settings: Settings) -> Settings:

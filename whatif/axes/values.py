@@ -14,6 +14,9 @@ from whatif.texts import shown
 MAX_POINTS = 500_000
 """Points of a grid that a driver holds, and so values of an axis; they are counted before any is made."""
 
+DIGITS = 6
+"""Significant digits of the numbers of a logarithmic range."""
+
 
 def count_values(name: str, given: Any, ranges: bool) -> int:
     """Return how many values an axis has, without writing a range out.
@@ -24,7 +27,7 @@ def count_values(name: str, given: Any, ranges: bool) -> int:
         If it is a range that is none, or of more than `MAX_POINTS`.
     """
     if ranges and isinstance(given, Mapping):
-        return _range(name, given)[2]
+        return _log_range(name, given)[2] if "log" in given else _range(name, given)[2]
     return len(given) if isinstance(given, (list, tuple)) else 1
 
 
@@ -37,9 +40,9 @@ def listed(name: str, given: Any, ranges: bool) -> list[Any]:
         If they are no list, or a number among them is not finite or beyond 64 bits.
     """
     if ranges and isinstance(given, Mapping):
-        given = _written_out(name, given)
+        given = _on_a_log_scale(name, given) if "log" in given else _written_out(name, given)
     if not isinstance(given, (list, tuple)):
-        how = "a list of values, or {from, to, step}" if ranges else "a list of values"
+        how = "a list of values, {from, to, step} or {from, to, log}" if ranges else "a list of values"
         raise ValueError(f"axis {name} must be {how}; got {given!r}")
     if not given:
         raise ValueError(f"axis {name} is empty, so the grid is empty: give at least one value")
@@ -47,6 +50,22 @@ def listed(name: str, given: Any, ranges: bool) -> list[Any]:
         if _is_unusable(value):
             raise ValueError(f"axis {name} holds a number that is not finite or beyond 64 bits: give another")
     return list(given)
+
+
+def values_counted(name: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of an axis' section with the values 0 to n in place of `n`.
+
+    Raises
+    ------
+    ValueError
+        If `n` counts nothing, or stands beside `values`.
+    """
+    n = keys["n"]
+    if "values" in keys:
+        raise ValueError(f"axis {name} has both n and values: keep one of them")
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n < MAX_POINTS:
+        raise ValueError(f"axis {name}: n = {n!r} must be a whole number from 1 to {MAX_POINTS - 1:,}")
+    return {**{key: one for key, one in keys.items() if key != "n"}, "values": list(range(n + 1))}
 
 
 def check_distinct(name: str, values: Iterable[Any]) -> None:
@@ -89,7 +108,8 @@ def _is_unusable(value: Any) -> bool:
 def _range(name: str, given: Mapping[str, Any]) -> tuple[Decimal, Decimal, int]:
     """Return where a range begins, its step, and how many values it has."""
     if set(given) - {"from", "to", "step"} or not {"from", "to"} <= set(given):
-        raise ValueError(f"axis {name} must be a list of values, or {{from, to, step}}; got {_given(given)}")
+        how = "a list of values, {from, to, step} or {from, to, log}"
+        raise ValueError(f"axis {name} must be {how}; got {_given(given)}")
     first, last, step = given["from"], given["to"], given.get("step", 1)
     numbers = [first, last, step]
     if any(isinstance(v, bool) or not isinstance(v, (int, float)) or _is_unusable(v) for v in numbers):
@@ -110,6 +130,32 @@ def _written_out(name: str, given: Mapping[str, Any]) -> list[int | float]:
     begin, stride, count = _range(name, given)
     kind = int if isinstance(given["from"], int) and isinstance(given.get("step", 1), int) else float
     return [kind(begin + k * stride) for k in range(count)]
+
+
+def _log_range(name: str, given: Mapping[str, Any]) -> tuple[float, float, int]:
+    """Return where a logarithmic range begins and ends, and how many values it has at most."""
+    if set(given) != {"from", "to", "log"}:
+        raise ValueError(f"axis {name}: a logarithmic range is {{from, to, log}}; got {_given(given)}")
+    first, last, count = given["from"], given["to"], given["log"]
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) or _is_unusable(v) for v in (first, last)):
+        raise ValueError(f"axis {name}: from and to must be numbers; got {_given(given)}")
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_POINTS:
+        raise ValueError(
+            f"axis {name}: log says how many values there are, a whole number from 2 to {MAX_POINTS:,}; "
+            f"got {_given(given)}"
+        )
+    if not 0 < first < last:
+        raise ValueError(f"axis {name}: from must be above 0, and to above from; got {_given(given)}")
+    return float(first), float(last), count
+
+
+def _on_a_log_scale(name: str, given: Mapping[str, Any]) -> list[int | float]:
+    """Return numbers of equal ratio, rounded to `DIGITS`, each once; whole ones if the ends are."""
+    first, last, count = _log_range(name, given)
+    whole = isinstance(given["from"], int) and isinstance(given["to"], int)
+    exact = [first * (last / first) ** (k / (count - 1)) for k in range(count)]
+    inner: list[int | float] = [round(one) if whole else float(f"{one:.{DIGITS}g}") for one in exact[1:-1]]
+    return list(dict.fromkeys([given["from"], *inner, given["to"]]))
 
 
 def _given(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whatif.domain import METRIC_KEYS
@@ -25,7 +26,12 @@ Grids = Mapping[int, Grid]
 """Configurations of the same points by number of the fold."""
 
 
-def explore(resolved: Resolved, location: LakeLocation, evaluate: Callable[[ResultStore], bool]) -> Resolved:
+def explore(
+    resolved: Resolved,
+    location: LakeLocation,
+    evaluate: Callable[[ResultStore], bool],
+    begins: Callable[[ResultStore], bool] = lambda _: True,
+) -> Resolved:
     """Return a study with all configurations that its search asks for.
 
     What is told is read from the lake, so that a run that stopped goes the same way again.
@@ -35,6 +41,9 @@ def explore(resolved: Resolved, location: LakeLocation, evaluate: Callable[[Resu
     evaluate : callable
         Takes the store of the configurations of one round, and runs what the lake lacks of them; False ends
         the search there.
+    begins : callable
+        Takes the store of a round that is not the first one, before any of it is run; False ends the search
+        before it.
 
     Raises
     ------
@@ -42,17 +51,28 @@ def explore(resolved: Resolved, location: LakeLocation, evaluate: Callable[[Resu
         As `run_rounds`.
     """
 
+    def store_of(grids: Grids) -> ResultStore:
+        return ResultStore(location, replace(resolved, grids=grids))
+
     def rows_of(grids: Grids) -> Iterator[tuple[int, pd.DataFrame]] | None:
-        store = ResultStore(location, replace(resolved, grids=grids))
+        store = store_of(grids)
         return _rows(store) if evaluate(store) else None
 
+    def goes_on(grids: Grids) -> bool:
+        return begins(store_of(grids))
+
     make = partial(grids_of, resolved.checked, resolved.models)
-    return replace(resolved, grids=run_rounds(resolved.checked.space, make, rows_of))
+    return replace(resolved, grids=run_rounds(resolved.checked.space, make, rows_of, goes_on))
 
 
 def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]:
     """Return a study as far as its search has come in the lake, and how many backtests that lacks."""
     missing = 0
+    limited = resolved.study.search.seconds < math.inf
+
+    def begins(store: ResultStore) -> bool:
+        # a search with a limit of time ends where the lake does
+        return not limited or not sweep_of(store)[0]
 
     def is_stored(store: ResultStore) -> bool:
         nonlocal missing
@@ -60,7 +80,7 @@ def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]
         return not missing
 
     if resolved.study.search.learns:
-        resolved = explore(resolved, location, is_stored)
+        resolved = explore(resolved, location, is_stored, begins)
     else:
         is_stored(ResultStore(location, resolved))
     return resolved, missing
@@ -77,6 +97,7 @@ def run_rounds(
     space: Space,
     make: Callable[[Sequence[PointIndex]], Grids],
     evaluate: Callable[[Grids], Iterable[tuple[int, pd.DataFrame]] | None],
+    begins: Callable[[Grids], bool] = lambda _: True,
 ) -> dict[int, Grid]:
     """Return the configurations that the search of a study asks for, round by round.
 
@@ -90,6 +111,8 @@ def run_rounds(
         Runs what is not stored of the configurations of a round and returns what is stored then: number of
         the fold, and result rows on one of the windows that it ranks on. None ends the search, with that
         round in what is returned.
+    begins : callable
+        Takes a round that is not the first one, and tells whether it is run.
 
     Raises
     ------
@@ -103,6 +126,8 @@ def run_rounds(
     whole: dict[int, Grid] = {}
     while asked := held.ask():
         grids = make(asked)
+        if whole and not begins(grids):
+            break
         whole = {number: whole.get(number, Grid(())).and_(grid) for number, grid in grids.items()}
         for grid in whole.values():
             check_distinct(grid.configurations)
@@ -125,24 +150,32 @@ def _evaluations(
         number: {c.config_id: place for c, place in zip(grid.configurations, grid.points, strict=True)}
         for number, grid in grids.items()
     }
-    told: dict[PointIndex, dict[tuple[str, ...], tuple[Mapping[str, Any], float]]] = {
-        place: {} for place in asked
-    }
+    metrics = space.study.metrics or (space.study.objective,)
+    told: dict[PointIndex, dict[tuple[str, ...], _Told]] = {place: {} for place in asked}
     for number, rows in found:
-        values = rankable(rows, space.study.objective) if len(rows) else ()
+        values = np.column_stack([rankable(rows, name) for name in metrics]) if len(rows) else ()
         for record, value in zip(rows.to_dict("records"), values, strict=True):
             row = {name: record[name] for name in EVALUATION_COLUMNS}
             # folds without models share backtests
             key = (row["window"], row["symbol"], record["config_id"])
-            told[places[number][record["config_id"]]][key] = row, float(value)
+            told[places[number][record["config_id"]]][key] = row, tuple(value.tolist())
     return [_evaluation(space, place, told[place]) for place in asked]
 
 
-def _evaluation(
-    space: Space, place: PointIndex, rows: Mapping[tuple[str, ...], tuple[Mapping[str, Any], float]]
-) -> Evaluation:
+_Told = tuple[Mapping[str, Any], tuple[float, ...]]
+"""A stored row, and its value of each metric that is asked for."""
+
+
+def _evaluation(space: Space, place: PointIndex, rows: Mapping[tuple[str, ...], _Told]) -> Evaluation:
     ordered = [rows[key] for key in sorted(rows)]
-    values = [value for _, value in ordered]
     # summed exactly, so that the mean is the same whatever order they were stored in
-    mean = math.fsum(values) / len(values) if values else math.nan
-    return Evaluation(space.at(place), mean, tuple(row for row, _ in ordered))
+    columns = zip(*(values for _, values in ordered), strict=True)
+    means = tuple(math.fsum(column) / len(ordered) for column in columns)
+    broken = zip(*(space.constraints.violations(row) for row, _ in ordered), strict=True)
+    return Evaluation(
+        space.at(place),
+        means[0] if means else math.nan,
+        tuple(row for row, _ in ordered),
+        values=means if space.study.objectives else (),
+        violations=tuple(max(column) for column in broken),
+    )

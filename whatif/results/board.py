@@ -12,7 +12,16 @@ import pandas as pd
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.lake import RESULTS, RETURNS
 from whatif.results.store import ResolvedStudy, ResultStore, ranked_on
-from whatif.search import choosable, mean_returns, pool, rank_rows, stitch, why_undefined
+from whatif.search import (
+    choosable,
+    constraints_of,
+    mean_returns,
+    on_the_front,
+    pool,
+    rank_rows,
+    stitch,
+    why_undefined,
+)
 from whatif.splits import Fold, Window
 from whatif.typing import FloatArray
 
@@ -52,8 +61,13 @@ def leaderboard(store: ResultStore, fold: Fold) -> pd.DataFrame:
 
 def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     """Return result rows ranked, with a column for each axis."""
+    study, constraints = resolved.study, constraints_of(resolved.study.constraints)
+    nearest_of = study.metrics if study.choose == "ideal" else ()
     # an axis may be called execution; what the row ran with stays beside it as JSON
-    board = rank_rows(rows.rename(columns={"execution": "settings"}), resolved.study.objective)
+    rows = rows.rename(columns={"execution": "settings"})
+    board = rank_rows(rows, study.objective, constraints, nearest_of)
+    if study.objectives:
+        board = board.assign(front=on_the_front(board, study.metrics, constraints))
     found = [resolved.configuration(config_id) for config_id in board["config_id"]]
     axes = {name: [c.axes[name] for c in found] for name in resolved.study.axes}
     clash = [name for name in axes if name in board.columns]
@@ -239,12 +253,15 @@ def _answer(resolved: ResolvedStudy, fold: Fold, board: pd.DataFrame) -> FoldAns
     if chosen is not None:
         return FoldAnswer(fold, board, chosen)
     where = fold.validate[0].name if len(fold.validate) == 1 else "the paths"
-    return FoldAnswer(fold, board, None, why_undefined(board, resolved.study.objective, where))
+    study = resolved.study
+    reason = why_undefined(board, study.objective, where, constraints_of(study.constraints))
+    return FoldAnswer(fold, board, None, reason)
 
 
 def choose(resolved: ResolvedStudy, board: pd.DataFrame) -> Chosen | None:
     """Return the first of the ranking; None if no backtest traded and has a value that ranks."""
-    good = board[choosable(board, resolved.study.objective)]
+    study = resolved.study
+    good = board[choosable(board, study.objective, constraints_of(study.constraints))]
     if not len(good):
         return None
     row = good.iloc[0]

@@ -9,7 +9,7 @@ from typing import Any
 from whatif.errors import StrategyError, StudyError
 from whatif.search.configuration import Configuration
 from whatif.search.contract import PointIndex
-from whatif.search.space import Setting, Space, Strategy
+from whatif.search.space import Setting, Space, Strategy, breaks_alone
 from whatif.study import Study, digest
 from whatif.texts import shown
 
@@ -90,9 +90,12 @@ def make_grid(
         try:
             params = space.strategy.validate({**setting.params, **own})
         except StrategyError as error:
-            if _breaks_alone(space.strategy, {**setting.params, **own}):
+            if breaks_alone(space.strategy, {**setting.params, **own}):
                 raise
             left_out, reason = left_out + 1, reason or str(error)
+            continue
+        if broken := space.left_out(point, params):
+            left_out, reason = left_out + 1, reason or broken
             continue
         content = {**setting.identity, "version": RESULTS_VERSION, "strategy": identity, "params": params}
         found.append(_configuration(setting, content, space.shown(point), model_identity, fold))
@@ -149,18 +152,3 @@ def check_distinct(configurations: Iterable[Configuration]) -> None:
                 f"axes: {dict(same.axes)} and {dict(configuration.axes)} are the same configuration, "
                 "in other words: remove one of the two"
             )
-
-
-def _breaks_alone(strategy: Strategy, given: Mapping[str, Any]) -> bool:
-    """Whether a value is wrong by itself, not only beside the others of its point."""
-    if not getattr(strategy, "constraint", ""):
-        return True
-    params = getattr(strategy, "params", {})
-    for name, value in given.items():
-        if name not in params:
-            return True
-        try:
-            params[name].check(value, name)
-        except StrategyError:
-            return True
-    return False

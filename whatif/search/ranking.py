@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from whatif.domain import LOWER_IS_BETTER
+from whatif.search.constraints import Constraints
 from whatif.typing import BoolArray, FloatArray
 
 RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})
@@ -13,6 +16,9 @@ RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})
 
 LARGEST_RATIO = 1e6
 """Size above which a ratio is no result of trading: what it divides by is next to nothing."""
+
+FREE = Constraints()
+"""No constraint."""
 
 MAX_NAMED = 3
 """Backtests that a message names."""
@@ -41,13 +47,63 @@ def never_traded(rows: pd.DataFrame) -> BoolArray:
     return np.asarray((rows["status"] == "ok").to_numpy() & (trades == 0.0) & ~(held > 0.0))
 
 
-def choosable(rows: pd.DataFrame, objective: str) -> BoolArray:
-    """Return which backtests may be chosen, (rows,): they ran, traded, and have a value that ranks."""
+def choosable(rows: pd.DataFrame, objective: str, constraints: Constraints = FREE) -> BoolArray:
+    """Return which backtests may be chosen, (rows,).
+
+    They ran, traded, keep to the constraints on results, and have a value that ranks.
+    """
     ran = (rows["status"] == "ok").to_numpy()
-    return np.asarray(ran & ~np.isnan(rankable(rows, objective)) & ~never_traded(rows))
+    ranks = ~np.isnan(rankable(rows, objective)) & ~never_traded(rows)
+    return np.asarray(ran & ranks & constraints.kept(rows))
 
 
-def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
+def on_the_front(rows: pd.DataFrame, metrics: Sequence[str], constraints: Constraints = FREE) -> BoolArray:
+    """Return which backtests no other one beats, (rows,): the Pareto front of several metrics.
+
+    One beats another if it is as good in all metrics and better in one. Those that may not be chosen by
+    one of the metrics are not on it, and beat none.
+    """
+    usable = np.logical_and.reduce([choosable(rows, name, constraints) for name in metrics])
+    places = np.flatnonzero(usable)
+    worse = _worse(rows, metrics)[places]
+    front = np.zeros(len(rows), dtype=np.bool_)
+    left = np.lexsort(worse.T[::-1])
+    while len(left):
+        # the first in this order is beaten by none of those that are left
+        first = worse[left[0]]
+        same = (worse[left] == first).all(axis=1)
+        front[places[left[same]]] = True
+        left = left[~same & (worse[left] < first).any(axis=1)]
+    return front
+
+
+def _worse(rows: pd.DataFrame, metrics: Sequence[str]) -> FloatArray:
+    """Return metrics with a sign by which less is better, (rows, metrics)."""
+    columns = [rankable(rows, name) * (1.0 if name in LOWER_IS_BETTER else -1.0) for name in metrics]
+    return np.column_stack(columns)
+
+
+def _from_ideal(rows: pd.DataFrame, metrics: Sequence[str], constraints: Constraints) -> FloatArray:
+    """Return the distance of each backtest on the front from the ideal point, (rows,); infinite off it.
+
+    The ideal point has the best value of each metric on the front; each is divided by its range there.
+    """
+    front = on_the_front(rows, metrics, constraints)
+    found = np.full(len(rows), np.inf)
+    if front.any():
+        worse = _worse(rows, metrics)[front]
+        span = np.ptp(worse, axis=0)
+        scaled = (worse - worse.min(axis=0)) / np.where(span > 0, span, 1.0)
+        found[front] = np.sqrt((scaled**2).sum(axis=1))
+    return found
+
+
+def rank_rows(
+    rows: pd.DataFrame,
+    objective: str,
+    constraints: Constraints = FREE,
+    nearest_of: Sequence[str] = (),
+) -> pd.DataFrame:
     """Return `rows` best first, with a column `rank` that begins at 1.
 
     Parameters
@@ -57,13 +113,18 @@ def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
     objective : str
         A metric; the least is best for costs, drawdowns, exposure, turnover and
         open_at_end, the greatest for all others.
+    constraints : Constraints
+        What a result has to keep to.
+    nearest_of : sequence of str
+        Metrics whose Pareto front comes first, the nearest to the ideal point before all others; none for the
+        objective alone.
 
     Notes
     -----
     Those that never traded come after all that did: doing nothing costs nothing and falls by
-    nothing, which is no merit. What has no value that ranks (`rankable`) follows, and failed
-    backtests come last. Ties keep the order of config_id and symbol, so that a ranking is the same
-    wherever it is made.
+    nothing, which is no merit. Before those stand, best first, the ones that break a constraint.
+    What has no value that ranks (`rankable`) follows, and failed backtests come last. Ties keep the
+    order of config_id and symbol, so that a ranking is the same wherever it is made.
     """
     key = rankable(rows, objective) * (1.0 if objective in LOWER_IS_BETTER else -1.0)
     undefined = np.isnan(key)
@@ -72,6 +133,8 @@ def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
             rows["symbol"].astype(str).to_numpy(dtype=object).astype(str),
             rows["config_id"].astype(str).to_numpy(dtype=object).astype(str),
             np.where(undefined, 0.0, key),
+            _from_ideal(rows, nearest_of, constraints) if nearest_of else np.zeros(len(rows)),
+            ~constraints.kept(rows),
             never_traded(rows),
             undefined,
             (rows["status"] != "ok").to_numpy(),
@@ -82,7 +145,7 @@ def rank_rows(rows: pd.DataFrame, objective: str) -> pd.DataFrame:
     return ranked
 
 
-def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
+def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: Constraints = FREE) -> str:
     """Return why no backtest can be chosen: which failed, which did not trade, and what else.
 
     Parameters
@@ -93,12 +156,16 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
         The metric that ranks.
     where : str
         The window, for the message.
+    constraints : Constraints
+        What a result has to keep to.
     """
     if not len(rows):
         return f"nothing can be chosen on {where}: no backtest is stored"
     failed = rows[rows["status"] != "ok"]
     idle = rows[never_traded(rows)]
     ran = rows[(rows["status"] == "ok") & ~never_traded(rows)]
+    breaking = ran[~constraints.kept(ran)]
+    ran = ran[constraints.kept(ran)]
     other = ran[ran[objective].isna()]
     beyond = ran[ran[objective].notna()]
     parts = []
@@ -107,6 +174,9 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str) -> str:
     if len(failed):
         first = str(failed["error"].iloc[0])
         parts.append(f"{len(failed):,} failed ({_named(failed)}; the first with: {first})")
+    if len(breaking):
+        rules = ", ".join(constraints.on_results)
+        parts.append(f"{len(breaking):,} break a constraint of {rules} ({_named(breaking)})")
     if len(other):
         parts.append(
             f"{len(other):,} traded, but have too few periods, trades or differences between returns for "

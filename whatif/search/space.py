@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import prod
 from typing import Any, Protocol
 
 from whatif.axes import Axis, MarketChange, Parameter, Settings, bound
@@ -17,11 +18,15 @@ from whatif.domain import (
     overlays_from_mapping,
     timeframe_us,
 )
-from whatif.errors import StudyError
+from whatif.errors import StrategyError, StudyError
+from whatif.search.constraints import constraints_of
 from whatif.search.contract import CheckedSearcher, PointIndex
 from whatif.search.market import change_of
 from whatif.searches import SearchSpace
 from whatif.study import Study
+
+MAX_SETTINGS = 500_000
+"""Settings of points, apart from parameters of the strategy, that a driver holds."""
 
 
 class Strategy(Protocol):
@@ -95,6 +100,7 @@ class Space:
             section = axis.stands_in(self._given)
             if section:
                 raise StudyError(f"{axis.name!r} stands both in {section} and in axes: remove one of the two")
+        self.constraints = constraints_of(study.constraints, self._named(declared))
         every = list(enumerate(self.axes.values()))
         self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
         self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
@@ -108,7 +114,35 @@ class Space:
             {name: axis.values for name, axis in self.axes.items()},
             self.study.objective,
             self.study.objective in LOWER_IS_BETTER,
+            tuple((name, name in LOWER_IS_BETTER) for name in self.study.metrics),
+            self._is_allowed,
+            len(self.constraints.on_results),
         )
+
+    def _named(self, declared: Mapping[str, Any]) -> list[str]:
+        """Return the names that constraints may use of points: parameters, and axes of plain values."""
+        plain = [
+            name for name, axis in self.axes.items() if not any(isinstance(v, Mapping) for v in axis.values)
+        ]
+        return list(dict.fromkeys((*declared, *plain)))
+
+    def left_out(self, point: PointIndex, params: Mapping[str, Any]) -> str:
+        """Return the constraint of the study that a point breaks, said; "" if it keeps to all of them."""
+        if not self.constraints.on_points:
+            return ""
+        values = {**self.strategy.defaults, **self.at(point), **params}
+        broken = self.constraints.broken(values)
+        return f"constraints: {broken}" if broken else ""
+
+    def _is_allowed(self, values: Mapping[str, Any]) -> bool:
+        """Whether a point keeps to the strategy's own rule, and to the constraints between parameters."""
+        own = {axis.name: values[axis.name] for _, axis in self._own}
+        try:
+            params = self.strategy.validate({**self._given.params, **own})
+        except StrategyError:
+            # a value that is wrong by itself is said where configurations are made
+            return breaks_alone(self.strategy, {**self._given.params, **own})
+        return not self.constraints.broken({**values, **params})
 
     def points(self) -> Iterator[PointIndex]:
         """Yield what is known before anything runs: all points of a search that does not learn.
@@ -147,7 +181,14 @@ class Space:
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
         """All settings that points have, in the order of the points."""
-        places = product(*(range(len(axis.values)) for _, axis in self._others))
+        sizes = [len(axis.values) for _, axis in self._others]
+        if prod(sizes) > MAX_SETTINGS:
+            names = ", ".join(axis.name for _, axis in self._others)
+            raise StudyError(
+                f"axes {names} are no parameters of the strategy, and span {prod(sizes):,} settings, more "
+                f"than {MAX_SETTINGS:,}: give them fewer values"
+            )
+        places = product(*map(range, sizes))
         return tuple(self._setting(place) for place in places)
 
     def setting(self, point: PointIndex) -> Setting:
@@ -190,3 +231,18 @@ class Space:
         if market:
             identity["market"] = [change.identity for change in market]
         return Setting(settings.params, execution, overlays, settings.timeframe, model, market, identity)
+
+
+def breaks_alone(strategy: Strategy, given: Mapping[str, Any]) -> bool:
+    """Whether a value is wrong by itself, not only beside the others of its point."""
+    if not getattr(strategy, "constraint", ""):
+        return True
+    params = getattr(strategy, "params", {})
+    for name, value in given.items():
+        if name not in params:
+            return True
+        try:
+            params[name].check(value, name)
+        except StrategyError:
+            return True
+    return False

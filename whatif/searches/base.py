@@ -8,17 +8,32 @@ found by entry point (`whatif.searches`) or by `module:Name` as the study's `sea
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any, ClassVar
 
+from whatif.errors import StudyError
 from whatif.section import Section
 
 Point = Mapping[str, Any]
 """A value of each axis, by the axis' name."""
+
+MAX_TRIALS = 100_000
+"""Points that a search may be given to evaluate."""
+
+MAX_LISTED = 100_000
+"""Points of a space up to which those that are allowed are listed, so that none is missed."""
+
+DRAWS = 50
+"""Points that are drawn for each that is wanted, before those that are allowed count as too rare."""
+
+
+def _every_point(point: Point) -> bool:
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +48,21 @@ class SearchSpace:
         The metric that ranks.
     lower_is_better : bool
         Whether the least value of it is best.
+    objectives : tuple of (str, bool)
+        All metrics that the study asks for, the one that ranks first, each with whether the least of it
+        is best; empty where it is that one alone.
+    allowed : callable
+        Tells whether a point keeps to the constraints of parameters, the study's and the strategy's.
+    limits : int
+        How many constraints on results there are.
     """
 
     axes: Mapping[str, tuple[Any, ...]]
     objective: str = "sharpe"
     lower_is_better: bool = False
+    objectives: tuple[tuple[str, bool], ...] = ()
+    allowed: Callable[[Point], bool] = _every_point
+    limits: int = 0
 
     @property
     def size(self) -> int:
@@ -48,6 +73,54 @@ class SearchSpace:
         """Yield all points, the last axis varying fastest."""
         for values in product(*self.axes.values()):
             yield dict(zip(self.axes, values, strict=True))
+
+    def at(self, place: Sequence[int]) -> dict[str, Any]:
+        """Return the point of these places on the axes."""
+        return {name: values[k] for (name, values), k in zip(self.axes.items(), place, strict=True)}
+
+    def distinct(
+        self, places: Iterator[tuple[int, ...]], count: int, seen: set[tuple[int, ...]] | None = None
+    ) -> list[tuple[int, ...]]:
+        """Return the first places that are allowed and were not `seen`, each once, at most `count`.
+
+        It stops after `DRAWS` places for each that is wanted.
+        """
+        taken = set() if seen is None else seen
+        found: list[tuple[int, ...]] = []
+        for place in islice(places, DRAWS * count + 1000):
+            if place in taken:
+                continue
+            taken.add(place)
+            if self.allowed(self.at(place)):
+                found.append(place)
+                if len(found) == count:
+                    break
+        return found
+
+    def listed(self) -> list[tuple[int, ...]]:
+        """Return the places of all points that are allowed, of a space of at most `MAX_LISTED`."""
+        every = product(*(range(len(values)) for values in self.axes.values()))
+        return [place for place in every if self.allowed(self.at(place))]
+
+    def draw(self, chance: random.Random) -> Iterator[tuple[int, ...]]:
+        """Yield places without end, drawn uniformly."""
+        sizes = [len(values) for values in self.axes.values()]
+        while True:
+            yield tuple(chance.randrange(size) for size in sizes)
+
+    def check_found(self, found: Sequence[Any], kind: str) -> None:
+        """Refuse a space in which no point is allowed.
+
+        Raises
+        ------
+        StudyError
+            Naming the search and what to do.
+        """
+        if not found:
+            raise StudyError(
+                f"search.kind = {kind!r} finds no point of {self.size:,} that keeps to the constraints of "
+                "parameters: loosen them, or give the axes values that meet them"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +137,18 @@ class Evaluation:
     rows : tuple of mapping
         What is stored of it on the windows that are ranked, one for each symbol or account and window:
         symbol, window, status, error, and metrics by name. None of a point that breaks the strategy's rule.
+    values : tuple of float
+        The mean of each of `SearchSpace.objectives` over all rows, NaN as `value` is; empty where there is
+        one.
+    violations : tuple of float
+        Of each constraint on results how far it is broken on the worst row; 0 where it holds.
     """
 
     point: Point
     value: float
     rows: tuple[Mapping[str, Any], ...] = ()
+    values: tuple[float, ...] = ()
+    violations: tuple[float, ...] = ()
 
 
 class Searcher(ABC):
@@ -97,11 +177,19 @@ class Search(Section):
     learns : bool
         Whether what it asks for depends on what it is told. One that does not is asked for everything
         before the first backtest, and told nothing.
+    whole : bool
+        Whether it may look at all points of the space, which is then held to a size that a driver can list.
     """
 
     kind: str
 
     learns: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a run after which no further round begins; infinite without a limit."""
+        return float("inf")
 
     @abstractmethod
     def start(self, space: SearchSpace) -> Searcher:
@@ -112,3 +200,22 @@ class Search(Section):
         StudyError
             If the keys do not fit the space, naming key, value and rule.
         """
+
+
+class Listed(Searcher):
+    """Points that are known before anything is told, given one after the other.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        What is searched.
+    places : sequence of tuple of int
+        Places of the points on the axes.
+    """
+
+    def __init__(self, space: SearchSpace, places: Sequence[tuple[int, ...]]) -> None:
+        self._space, self._rest = space, iter(places)
+
+    def ask(self, n: int) -> Sequence[Point]:
+        """Return the next points."""
+        return [self._space.at(place) for place in islice(self._rest, n)]

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         sized,
         stop_distance,
     )
-    from whatif.strategies.params import Param, Value
+    from whatif.strategies.params import Param, Value, check_constraint, holds, shortfall
     from whatif.strategies.portable import PortableStrategy, forget_loaded, from_portable, to_portable
     from whatif.strategies.reads import GLOBAL, IMPORT, Read, reads_of
     from whatif.strategies.spec import StrategySpec, strategy
@@ -100,7 +100,7 @@ else:
                 "BY_RISK EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory "
                 "overlay_rules sized stop_distance"
             ),
-            "params": "Param Value",
+            "params": "Param Value check_constraint holds shortfall",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",
             "reads": "GLOBAL IMPORT Read reads_of",
             "spec": "StrategySpec strategy",

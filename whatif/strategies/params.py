@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from whatif.errors import StrategyError, nearest
@@ -154,6 +155,26 @@ def holds(text: str, params: Mapping[str, object]) -> bool:
     return bool(_value(_parse(text), params, text))
 
 
+def shortfall(text: str, values: Mapping[str, object]) -> float:
+    """Return by how much numbers miss a constraint, 0.0 where it holds.
+
+    Of one comparison that is the difference of its sides; of several, and where the sides are equal, 1.0.
+
+    Raises
+    ------
+    StrategyError
+        If the constraint cannot be evaluated.
+    """
+    if holds(text, values):
+        return 0.0
+    tree = _parse(text)
+    if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
+        left, right = (_value(term, values, text) for term in (tree.left, tree.comparators[0]))
+        return abs(float(left) - float(right)) or 1.0
+    return 1.0
+
+
+@lru_cache(maxsize=256)
 def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body

@@ -15,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_serializer,
@@ -23,6 +24,7 @@ from pydantic import (
 
 from whatif.axes import Axis, read_axes
 from whatif.domain import (
+    LOWER_IS_BETTER,
     METRIC_KEYS,
     PRESETS,
     broken_symbol,
@@ -47,6 +49,7 @@ Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Scalar = bool | Integer | float | str
 MAX_SYMBOLS = 20_000
 MAX_FEATURES = 1_000
+MAX_CONSTRAINTS = 50
 FIRST_DAY, LAST_DAY = date(1800, 1, 1), date(2200, 12, 31)
 """Trading dates between which calendars count, in nanoseconds of 64 bits."""
 
@@ -181,17 +184,20 @@ class Study(Section):
         default_factory=dict
     )
     strategy: StrategySection
+    search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(
+        default_factory=lambda: SEARCHES.section({})
+    )
     axes: dict[str, SerializeAsAny[Axis]] = Field(default_factory=dict)
     execution: dict[str, Scalar | dict[str, Any]] = Field(default_factory=dict)
     costs: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     overlays: dict[str, Scalar | None] = Field(default_factory=dict)
-    search: Annotated[SerializeAsAny[Search], BeforeValidator(SEARCHES.section)] = Field(
-        default_factory=lambda: SEARCHES.section({})
-    )
     split: Annotated[SerializeAsAny[Split], BeforeValidator(SPLITS.section)] = Field(
         default_factory=lambda: SPLITS.section({})
     )
     objective: str = "sharpe"
+    objectives: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    choose: Literal["first", "ideal"] = "first"
+    constraints: Annotated[tuple[str, ...], Field(strict=False)] = ()
     period: Literal["auto", "session", "hour", "bar"] = "auto"
     rank: Literal["per_symbol", "pooled"] = "per_symbol"
     portfolio: Literal["separate", "shared"] = "separate"
@@ -230,8 +236,10 @@ class Study(Section):
 
     @field_validator("axes", mode="before")
     @classmethod
-    def _axes(cls, given: Any) -> Any:
-        return read_axes(given) if isinstance(given, Mapping) else given
+    def _axes(cls, given: Any, info: ValidationInfo) -> Any:
+        # a search that is wrong itself is not there, and said beside
+        whole = info.data["search"].whole if "search" in info.data else False
+        return read_axes(given, whole) if isinstance(given, Mapping) else given
 
     @field_serializer("axes")
     def _written_axes(self, axes: dict[str, Axis]) -> dict[str, Any]:
@@ -239,13 +247,59 @@ class Study(Section):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of a grid, and of no costs, nothing is said: digests of studies are older
+        # of a grid, and of what is empty, nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
+        unsaid = {"costs": {}, "objectives": (), "constraints": (), "choose": "first"}
         return {
             key: value
             for key, value in made.items()
-            if (key != "search" or self.search != SEARCHES.section({})) and (key != "costs" or value)
+            if (key != "search" or self.search != SEARCHES.section({}))
+            and (key not in unsaid or value not in (unsaid[key], []))
         }
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it asks for, the one that ranks first."""
+        return tuple(name.removeprefix("-") for name in self.objectives)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_objective(cls, given: Any) -> Any:
+        """Let the first of several objectives be the one that ranks."""
+        if not isinstance(given, Mapping) or "objective" in given:
+            return given
+        several = given.get("objectives")
+        if not isinstance(several, (list, tuple)) or not several:
+            return given
+        return {**given, "objective": str(several[0]).removeprefix("-")}
+
+    @field_validator("objectives")
+    @classmethod
+    def _metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [one.removeprefix("-") for one in value]
+        for one, name in zip(value, names, strict=True):
+            cls._metric(name)
+            if one != name and name not in LOWER_IS_BETTER:
+                raise ValueError(
+                    f"{one!r} asks for the least {name}, of which the greatest is best: write {name}; a "
+                    f"minus may stand before {', '.join(sorted(LOWER_IS_BETTER))}"
+                )
+        if len(names) == 1:
+            raise ValueError(f"holds {value[0]!r} alone: write objective: {names[0]}")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ValueError(f"names {twice[0]} twice; name each metric once")
+        return value
+
+    @field_validator("constraints")
+    @classmethod
+    def _distinct_constraints(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > MAX_CONSTRAINTS:
+            raise ValueError(f"lists {len(value):,} constraints, more than {MAX_CONSTRAINTS}")
+        twice = [text for text, count in Counter(value).items() if count > 1]
+        if twice:
+            raise ValueError(f"lists {twice[0]!r} twice; write each constraint once")
+        return value
 
     @field_validator("costs")
     @classmethod
@@ -296,6 +350,13 @@ class Study(Section):
             raise ValueError("models need a label and features: declare both, or remove the models")
         for axis in self.axes.values():
             axis.check(self.models)
+        if self.objectives and self.objective != self.metrics[0]:
+            raise ValueError(
+                f"objective {self.objective!r} is not the first of objectives, {self.metrics[0]!r}, which "
+                "ranks: leave objective out"
+            )
+        if self.choose != "first" and not self.objectives:
+            raise ValueError(f"choose: {self.choose} needs several objectives: list them, or leave it out")
         if "costs" in self.execution:
             try:
                 costs_from(self.execution["costs"], self.costs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -367,7 +369,15 @@ class _Run:
                 self._sweep(plan, pending, there)
             return True
 
-        self.resolved = explore(self.resolved, self.location, evaluate)
+        limit = self.resolved.study.search.seconds
+        until = time.monotonic() + limit
+
+        def begins(part: ResultStore) -> bool:
+            # what is stored is told however long it takes
+            ends = limit < inf and (self.options.only_stored or time.monotonic() >= until)
+            return not (ends and sweep_of(part, self.options.again)[0])
+
+        self.resolved = explore(self.resolved, self.location, evaluate, begins)
         self.store = ResultStore(self.location, self.resolved)
         return computed, resumed
 

@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from whatif.axes.base import Axis
 from whatif.axes.kinds.overlay import Overlay
 from whatif.axes.kinds.parameter import Parameter
-from whatif.axes.values import MAX_POINTS, count_text, count_values, listed
+from whatif.axes.values import MAX_POINTS, count_text, count_values, listed, values_counted
 from whatif.domain import OVERLAY_NAMES
 from whatif.errors import PluginError, StudyError, nearest
 from whatif.plugins import Seam, classes_in
@@ -25,11 +25,18 @@ SEAM = Seam(
 )
 
 
-def read_axes(given: Mapping[Any, Any]) -> dict[Any, Axis]:
+def read_axes(given: Mapping[Any, Any], whole: bool = True) -> dict[Any, Axis]:
     """Return the axes that a section describes, by name.
 
     What an axis is, is told by its own key `kind`, or by its name if that is `module:Name` or one that no
     parameter may have; any other is a parameter until it is `bound`.
+
+    Parameters
+    ----------
+    given : mapping
+        As the study has it.
+    whole : bool
+        Whether all of their points may be looked at.
 
     Raises
     ------
@@ -38,8 +45,15 @@ def read_axes(given: Mapping[Any, Any]) -> dict[Any, Axis]:
     """
     given = {name: one.written if isinstance(one, Axis) else one for name, one in given.items()}
     kinds = {name: axis_class(name, one) for name, one in given.items()}
+    given = {
+        name: values_counted(str(name), one)
+        if _is_section(one) and kinds[name].counted and "n" in one
+        else one
+        for name, one in given.items()
+    }
     values = {name: one["values"] if _is_section(one) else one for name, one in given.items()}
-    _check_size({name: count_values(name, values[name], kind.takes_ranges) for name, kind in kinds.items()})
+    sizes = {name: count_values(name, values[name], kind.takes_ranges) for name, kind in kinds.items()}
+    _check_size(sizes, whole)
     found: dict[Any, Axis] = {}
     for name, kind in kinds.items():
         items = kind.read(name, listed(name, values[name], kind.takes_ranges))
@@ -62,7 +76,7 @@ def axis_class(name: Any, given: Any) -> type[Axis]:
     except PluginError as error:
         place = (str(name), "kind") if _is_section(given) else (str(name),)
         raise _refused(place, str(error), kind) from None
-    if _is_section(given) and "values" not in given:
+    if _is_section(given) and "values" not in given and not (found.counted and "n" in given):
         raise _refused((str(name), "values"), "it is required: a list of values", None)
     if _is_section(given) and "name" in given:
         raise _refused(
@@ -116,15 +130,21 @@ def _is_section(given: Any) -> bool:
     return isinstance(given, Mapping) and "kind" in given
 
 
-def _check_size(sizes: Mapping[Any, int]) -> None:
-    """Refuse a grid that no driver could hold, before a range is written out."""
-    points = prod(sizes.values())
-    if points > MAX_POINTS:
-        how = " x ".join(f"{size:,} of {name}" for name, size in sizes.items())
-        raise ValueError(
-            f"the grid has {count_text(points)} points ({how}), more than {MAX_POINTS:,}: give fewer values, "
-            "or a longer step"
-        )
+def _check_size(sizes: Mapping[Any, int], whole: bool) -> None:
+    """Refuse more points than a driver could hold, or values of a search that does not look at all points.
+
+    That is before a range is written out.
+    """
+    points = prod(sizes.values()) if whole else sum(sizes.values())
+    if points <= MAX_POINTS:
+        return
+    how = (" x " if whole else " + ").join(f"{size:,} of {name}" for name, size in sizes.items())
+    what = "grid has {} points" if whole else "axes have {} values"
+    other = ", or a search that does not look at all, such as {kind: sobol}" if whole else ""
+    raise ValueError(
+        f"the {what.format(count_text(points))} ({how}), more than {MAX_POINTS:,}: give fewer values, "
+        f"or a longer step{other}"
+    )
 
 
 def _validated(kind: type[Axis], name: str, keys: Mapping[str, Any]) -> Axis:
