@@ -5,20 +5,35 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from whatif.axes.base import Axis, Settings
 from whatif.domain import PRICE_FIELDS, Bars
 from whatif.errors import PluginError
+from whatif.typing import FloatArray
+
+PRICES = ("open", "high", "low", "close", "vwap")
+"""Series of bars that are prices."""
+
+LEAST = 1e-6
+"""Least factor by which one change moves a price: it stays above 0."""
 
 
 class MarketAxis(Axis):
     """An axis whose values change the bars of each symbol, for indicators, strategy and broker alike.
 
     It runs on the workers, which must be able to import its module.
+
+    Attributes
+    ----------
+    causal : bool
+        Whether what it returns up to an instant follows from the bars up to it. One that does not makes each
+        window's market of all bars up to that window's end, and of none after it.
     """
+
+    causal: ClassVar[bool] = True
 
     @abstractmethod
     def change_bars(self, value: Any, bars: Bars) -> Bars:
@@ -41,7 +56,7 @@ class MarketAxis(Axis):
         Notes
         -----
         The same value and bars give the same ones. What is returned up to an instant follows from the bars up
-        to it: a window that ends earlier sees the beginning of the same market.
+        to it, if the axis is `causal`: a window that ends earlier sees the beginning of the same market.
         """
 
     def is_off(self, value: Any) -> bool:
@@ -53,6 +68,11 @@ class MarketAxis(Axis):
         if self.is_off(value):
             return settings
         return replace(settings, market=(*settings.market, (self, value)))
+
+
+def previous_close(bars: Bars) -> FloatArray:
+    """Return the close before each bar, (n,): of the first its own open."""
+    return np.concatenate((bars.open[:1], bars.close[:-1]))
 
 
 def check_changed(axis: MarketAxis, value: Any, bars: Bars, made: Any) -> None:
