@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from itertools import product
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +33,8 @@ _SHORT = {
 }
 _COMPARED = ("return_pct", "max_drawdown_pct", "trades")
 _MAX_SYMBOLS = 20
+_APART = 2
+_RIGHT: Mapping[str, Any] = {"justify": "right"}
 
 
 def print_answer(data: ReportData, console: Console) -> None:
@@ -71,41 +75,63 @@ def print_leaderboard(data: ReportData, console: Console, top: int = TOP) -> Non
     _print_counts(data, console, top)
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column of the leaderboard: its head, its cells, and how rich lays it out."""
+
+    head: str
+    cells: tuple[str, ...]
+    layout: Mapping[str, Any]
+
+    @property
+    def width(self) -> int:
+        """Cells of the terminal that it takes, its distance to the next column among them."""
+        natural = max(map(cell_len, (self.head, *self.cells)))
+        least, most = self.layout.get("min_width", 0), self.layout.get("max_width", natural)
+        return int(min(max(natural, least), most)) + _APART
+
+
 def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     """Return the first rows with as many metrics as fit; rank, symbol and axes are never what gives way."""
+    rows = data.ranking.ranked.head(top).to_dict("records")
     objective, board = data.ranking.objective, data.ranking.leaderboard
     wanted = dict.fromkeys((objective, f"benchmark_{objective}", *_BOARD))
-    keys = [key for key in wanted if key in board]
-    unbounded = console.options.update(width=10_000)
-
-    def too_wide(columns: int) -> bool:
-        table = _board_with(data, keys[:columns], True, top)
-        return Measurement.get(console, unbounded, table).maximum > console.width
-
-    fitting = bisect_left(range(1, len(keys) + 1), True, key=too_wide)
+    leading, metrics = _leading(data, rows), [_of_metric(key, rows) for key in wanted if key in board]
+    named = _Column(
+        "configuration",
+        tuple(visible(str(row["config_id"])) for row in rows),
+        {"overflow": "ellipsis", "no_wrap": True, "style": "dim", "max_width": 14},
+    )
+    room = console.width + _APART - sum(column.width for column in (*leading, named))
+    fitting = bisect_right(list(accumulate(column.width for column in metrics)), room)
     # where not even one fits, the answer below names the configuration that matters
-    return _board_with(data, keys[: max(fitting, 1)], fitting > 0, top)
-
-
-def _board_with(data: ReportData, keys: Sequence[str], named: bool, top: int) -> Table:
+    shown = [*leading, *metrics[: max(fitting, 1)], *([named] if fitting else [])]
     table = _table(f"Leaderboard of {data.origin.study}, validate window")
-    table.add_column("rank", justify="right")
+    for column in shown:
+        table.add_column(escape(column.head), **column.layout)
+    chosen = (data.series.chosen.get("config_id"), data.series.chosen.get("symbol"))
+    for k, row in enumerate(rows):
+        first = (row["config_id"], row.get("symbol")) == chosen
+        table.add_row(*(escape(column.cells[k]) for column in shown), style="bold" if first else "")
+    return table
+
+
+def _leading(data: ReportData, rows: Sequence[Mapping[str, Any]]) -> list[_Column]:
+    """Return the columns of rank, symbol and axes."""
+    found = [_Column("rank", tuple(format_metric("trades", row.get("rank")) for row in rows), _RIGHT)]
     axes = data.ranking.axes
     for name in ("symbol", *axes):
         right = name in axes and pd.api.types.is_numeric_dtype(data.ranking.leaderboard[name])
-        table.add_column(escape(name), justify="right" if right else "left", overflow="fold", min_width=3)
-    for key in keys:
-        table.add_column(escape(_head(key)), justify="right", no_wrap=True)
-    if named:
-        table.add_column("configuration", overflow="ellipsis", no_wrap=True, style="dim", max_width=14)
-    chosen = (data.series.chosen.get("config_id"), data.series.chosen.get("symbol"))
-    for row in data.ranking.ranked.head(top).to_dict("records"):
-        cells = [format_metric("trades", row.get("rank")), str(row.get("symbol", ""))]
-        cells += [axis_label(row[axis]) for axis in axes]
-        cells += [format_metric(key, row[key]) for key in keys] + [str(row["config_id"])] * named
-        first = (row["config_id"], row.get("symbol")) == chosen
-        table.add_row(*(escape(visible(cell)) for cell in cells), style="bold" if first else "")
-    return table
+        texts_of = (axis_label(row[name]) if name in axes else str(row.get(name, "")) for row in rows)
+        layout = {"justify": "right" if right else "left", "overflow": "fold", "min_width": 3}
+        found.append(_Column(name, tuple(map(visible, texts_of)), layout))
+    return found
+
+
+def _of_metric(key: str, rows: Sequence[Mapping[str, Any]]) -> _Column:
+    return _Column(
+        _head(key), tuple(format_metric(key, row[key]) for row in rows), {**_RIGHT, "no_wrap": True}
+    )
 
 
 def _comparison(data: ReportData) -> Table:
@@ -148,7 +174,7 @@ def _folds(data: ReportData) -> Table:
 def _table(title: str) -> Table:
     return Table(
         title=escape(title), title_justify="left", title_style="bold", header_style="bold", box=None,
-        pad_edge=False, padding=(0, 2, 0, 0),
+        pad_edge=False, padding=(0, _APART, 0, 0),
     )  # fmt: skip
 
 
