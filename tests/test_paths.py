@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from whatif import paths
 from whatif.errors import StudyError
 from whatif.paths import bounded_text, broken_rule, inside, regular_file
 from whatif.texts import hidden_character
@@ -120,3 +121,47 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         bounded_text(tmp_path / "text", "thing", 3, StudyError)
     with pytest.raises(FileNotFoundError):
         bounded_text(tmp_path / "none", "thing", 3, StudyError)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return an empty cache folder of this test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    paths._cache_folder.cache_clear()
+    yield tmp_path
+    paths._cache_folder.cache_clear()
+
+
+def made_of(values):
+    """Return what is kept under one name, made of the next value if it has to be."""
+    return paths.kept("one", ["paths"], ["numpy"], lambda: next(values))
+
+
+def test_what_was_made_once_is_kept(cache) -> None:
+    values = iter([{"days": [1, 2]}, {"days": [3]}])
+    assert made_of(values) == {"days": [1, 2]}
+    assert made_of(values) == {"days": [1, 2]}
+    (file,) = cache.rglob("*.json")
+    file.write_text('{"days": [1', encoding="ascii")
+    assert made_of(values) == {"days": [3]}, "half a file is none"
+    assert not [path for path in cache.rglob("*") if path.is_file() and path != file]
+
+
+def test_another_version_of_a_library_is_asked_anew(cache, monkeypatch) -> None:
+    values = iter([1, 2])
+    assert made_of(values) == 1
+    monkeypatch.setattr(paths, "version", lambda _: "99.0")
+    paths._cache_folder.cache_clear()
+    assert made_of(values) == 2
+
+
+def test_where_nothing_can_be_kept_it_is_made_each_time(cache) -> None:
+    Path(cache, "whatif").write_text("a file, where the folder would be", encoding="ascii")
+    values = iter([1, 2])
+    assert [made_of(values), made_of(values)] == [1, 2]
+
+
+def test_what_cannot_be_made_is_not_kept(cache) -> None:
+    with pytest.raises(StopIteration):
+        made_of(iter([]))
+    assert not list(cache.rglob("*"))

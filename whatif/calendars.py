@@ -6,17 +6,22 @@ since 1970-01-01. Source of the sessions: the library `exchange_calendars`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import lru_cache
 
-import exchange_calendars as xcals
 import numpy as np
-import pandas as pd
 
 from whatif.domain import HOUR_US, Periods, days, microseconds
 from whatif.errors import CalendarError, nearest
-from whatif.exchanges import build_calendar, check_exchange, known_dates
+from whatif.exchanges import (
+    build_calendar,
+    canonical_exchange,
+    check_exchange,
+    exchange_aliases,
+    known_dates,
+    stored,
+)
 from whatif.typing import BoolArray, IntArray
 
 __all__ = [
@@ -28,7 +33,7 @@ EPOCH = date(1970, 1, 1)
 MIN_PERIODS = 160
 """Periods that the validate window must keep for a period length to be chosen."""
 
-_built: dict[tuple[str, date, date], xcals.ExchangeCalendar] = {}
+_built: dict[tuple[str, date, date], Schedule] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +96,6 @@ class Schedule:
         return instant + int(self.break_us[k]) if instant > int(self.break_start_us[k]) else instant
 
 
-def exchange_aliases() -> dict[str, str]:
-    """Return other names of exchanges and the one that the library's calendar has."""
-    names = xcals.get_calendar_names(include_aliases=True)
-    return {name: str(xcals.resolve_alias(name)) for name in names if xcals.resolve_alias(name) != name}
-
-
-@lru_cache(maxsize=256)
-def canonical_exchange(exchange: str) -> str:
-    """Return the one name of a calendar that has several: NYSE and NASDAQ are XNYS."""
-    return str(xcals.resolve_alias(exchange)) if exchange in xcals.get_calendar_names() else exchange
-
-
 def schedule(exchange: str, first: date, last: date) -> Schedule:
     """Return the sessions of `exchange` whose trading dates lie in [first, last].
 
@@ -117,21 +110,31 @@ def schedule(exchange: str, first: date, last: date) -> Schedule:
     check_exchange(exchange)
     if last < first:
         raise CalendarError(f"calendar {exchange}: last date {last} is before first date {first}; swap them")
-    frame = _covering(exchange, first, last).schedule
-    dates = pd.DatetimeIndex(frame.index)
-    inside = (dates >= pd.Timestamp(first)) & (dates <= pd.Timestamp(last))
-    frame = frame[inside]
+    covering = _covering(exchange, first, last)
+    begin, stop = ((day - EPOCH).days for day in (first, last + timedelta(days=1)))
+    return replace(covering.take((covering.session >= begin) & (covering.session < stop)), exchange=exchange)
+
+
+def _build(exchange: str, first: date, last: date) -> dict[str, list[int]]:
+    """Return the sessions of a calendar of [first, last], by the names of a schedule's arrays."""
+    import pandas as pd
+
+    frame = build_calendar(exchange, first, last).schedule
     close_us = microseconds(frame["close"])
     whole = frame["break_start"].isna().to_numpy()
     break_start, break_end = microseconds(frame["break_start"]), microseconds(frame["break_end"])
-    return Schedule(
-        exchange=exchange,
-        session=days(dates[inside]),
-        open_us=microseconds(frame["open"]),
-        close_us=close_us,
-        break_start_us=np.where(whole, close_us, break_start),
-        break_us=np.where(whole, 0, break_end - break_start),
-    )
+    arrays = {
+        "session": days(pd.DatetimeIndex(frame.index)),
+        "open_us": microseconds(frame["open"]),
+        "close_us": close_us,
+        "break_start_us": np.where(whole, close_us, break_start),
+        "break_us": np.where(whole, 0, break_end - break_start),
+    }
+    return {name: values.tolist() for name, values in arrays.items()}
+
+
+def _made(exchange: str, arrays: Mapping[str, list[int]]) -> Schedule:
+    return Schedule(exchange, **{name: np.array(values, np.int64) for name, values in arrays.items()})
 
 
 def known_schedule(exchange: str, first: date, last: date) -> Schedule:
@@ -262,16 +265,18 @@ def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
     return sum(len(ends) for ends in _session_ends(sessions, _step_us(kind, bar_us))) / years
 
 
-def _covering(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
-    """Return a calendar of at least [first, last]: one that is there already, else of whole years."""
-    for (name, start, end), calendar in _built.items():
+def _covering(exchange: str, first: date, last: date) -> Schedule:
+    """Return the sessions of at least [first, last]: those that are there already, else of whole years."""
+    for (name, start, end), found in _built.items():
         if name == exchange and start <= first and last <= end:
-            return calendar
+            return found
     begin, until = known_dates(exchange)
     if first < begin or last > until:
-        return build_calendar(exchange, first, last)  # says what it does not know
+        return _made(exchange, _build(exchange, first, last))  # says what it does not know
     margin = timedelta(days=14)  # since a calendar without any session cannot be built
     start = max(date(first.year, 1, 1) - margin, begin)
     end = min(date(last.year, 12, 31) + margin, until)
-    _built[exchange, start, end] = build_calendar(exchange, start, end)
+    file = f"{canonical_exchange(exchange).replace('/', '-')}-{start}-{end}"
+    arrays = stored(file, lambda: _build(exchange, start, end))
+    _built[exchange, start, end] = _made(exchange, arrays)
     return _built[exchange, start, end]

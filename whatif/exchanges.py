@@ -9,21 +9,20 @@ is asked for; hours, breaks and half days stay the library's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from functools import cached_property, lru_cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import exchange_calendars as xcals
 import numpy as np
-import pandas as pd
-from exchange_calendars import errors as xerrors
-from exchange_calendars import tase_holidays
-from exchange_calendars.calendar_utils import global_calendar_dispatcher
-from exchange_calendars.pandas_extensions import offsets
-from pandas.tseries.offsets import CustomBusinessDay
 
 from whatif.errors import CalendarError, nearest
+from whatif.paths import kept
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+    from pandas.tseries.offsets import CustomBusinessDay
 
 EARLIEST, LATEST = date(1800, 1, 1), date(2200, 12, 31)
 """Dates that no calendar reaches beyond; pandas' rules of holidays end there."""
@@ -36,14 +35,62 @@ Athens: a ministerial decision (15102, Government Gazette B 1406 of 4 March 2024
 """
 
 
-def check_exchange(exchange: str) -> None:
-    """Raise CalendarError unless `exchange` is the name of a calendar."""
-    names = xcals.get_calendar_names(include_aliases=True)
+class _Exchange(NamedTuple):
+    """An exchange by one of its names: its own name, time zone, and the dates that its calendar knows."""
+
+    name: str
+    zone: str
+    first: str
+    last: str
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> dict[str, _Exchange]:
+    """Return all exchanges by all of their names; the library is asked once for each of its versions."""
+    return {name: _Exchange(*fields) for name, fields in stored("exchanges", _read_catalogue).items()}
+
+
+def _read_catalogue() -> dict[str, _Exchange]:
+    library, found = _library(), {}
+    for name in library.get_calendar_names(include_aliases=True):
+        own = str(library.resolve_alias(name))
+        kind = _class_of(own)
+        first, last = kind.bound_min(), kind.bound_max()
+        begin = EARLIEST if first is None else max(first.date(), EARLIEST)
+        end = LATEST if last is None else min(last.date(), LATEST)
+        found[name] = _Exchange(own, str(kind.tz), str(begin), str(end))
+    return found
+
+
+def _known(exchange: str) -> _Exchange:
+    names = _catalogue()
     if exchange not in names:
         raise CalendarError(
             f"exchange {exchange!r} has no calendar: use a code of exchange_calendars such as XNYS, "
             f"XEUR or 24/7; {nearest(exchange, names)}"
         )
+    return names[exchange]
+
+
+def stored(name: str, make: Callable[[], Any]) -> Any:
+    """Return what the library knows, as JSON holds it; it takes a second to tell, and is kept."""
+    return kept(name, ("exchanges", "calendars"), ("exchange_calendars", "pandas", "numpy"), make)
+
+
+def check_exchange(exchange: str) -> None:
+    """Raise CalendarError unless `exchange` is the name of a calendar."""
+    _known(exchange)
+
+
+def exchange_aliases() -> dict[str, str]:
+    """Return other names of exchanges and the one that the library's calendar has."""
+    return {name: found.name for name, found in _catalogue().items() if found.name != name}
+
+
+def canonical_exchange(exchange: str) -> str:
+    """Return the one name of a calendar that has several: NYSE and NASDAQ are XNYS."""
+    found = _catalogue().get(exchange)
+    return exchange if found is None else found.name
 
 
 @lru_cache(maxsize=256)
@@ -55,15 +102,10 @@ def known_dates(exchange: str) -> tuple[date, date]:
     CalendarError
         If there is no such calendar.
     """
-    check_exchange(exchange)
-    first, last = _class_of(exchange).bound_min(), _class_of(exchange).bound_max()
-    return (
-        EARLIEST if first is None else max(first.date(), EARLIEST),
-        LATEST if last is None else min(last.date(), LATEST),
-    )
+    found = _known(exchange)
+    return date.fromisoformat(found.first), date.fromisoformat(found.last)
 
 
-@lru_cache(maxsize=256)
 def time_zone(exchange: str) -> str:
     """Return the IANA time zone of an exchange.
 
@@ -72,11 +114,21 @@ def time_zone(exchange: str) -> str:
     CalendarError
         If there is no such calendar.
     """
-    check_exchange(exchange)
-    return str(_class_of(exchange).tz)
+    return _known(exchange).zone
 
 
-def build_calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCalendar:
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    """Import the library, a quarter of a second, when it is first asked."""
+    import exchange_calendars
+    from exchange_calendars import tase_holidays
+    from exchange_calendars.pandas_extensions import offsets
+
+    _name_offsets(offsets, tase_holidays)
+    return exchange_calendars
+
+
+def build_calendar(exchange: str, first: date, last: date) -> ExchangeCalendar:
     """Return the calendar of an exchange over [first, last].
 
     Raises
@@ -90,9 +142,10 @@ def build_calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCale
             f"calendar {exchange} does not cover {first} to {last}: it knows {begin} to {end}; "
             "use dates that the exchange's calendar knows"
         )
+    errors = _library().errors
     try:
         return _bounded(_class_of(exchange), first, last)(start=str(first), end=str(last))
-    except (xerrors.CalendarError, ValueError) as error:
+    except (errors.CalendarError, ValueError) as error:
         raise CalendarError(
             f"calendar {exchange} does not cover {first} to {last}: {error}; "
             "use dates that the exchange's calendar knows"
@@ -100,13 +153,17 @@ def build_calendar(exchange: str, first: date, last: date) -> xcals.ExchangeCale
 
 
 def _class_of(exchange: str) -> Any:
-    return global_calendar_dispatcher._calendar_factories[xcals.resolve_alias(exchange)]
+    library = _library()
+    return library.calendar_utils.global_calendar_dispatcher._calendar_factories[
+        library.resolve_alias(exchange)
+    ]
 
 
 def _bounded(kind: Any, first: date, last: date) -> Any:
     """Return the class of a calendar with its open days worked out from `first` to `last`."""
+    from pandas.tseries.offsets import CustomBusinessDay
 
-    def day(calendar: xcals.ExchangeCalendar) -> CustomBusinessDay:
+    def day(calendar: ExchangeCalendar) -> CustomBusinessDay:
         dates = np.datetime64(first, "D") + np.arange((last - first).days + 1)
         closed = dates[~_open_days(calendar, dates)]
         return CustomBusinessDay(weekmask="1111111", holidays=closed.tolist())
@@ -117,8 +174,10 @@ def _bounded(kind: Any, first: date, last: date) -> Any:
     return made
 
 
-def _open_days(calendar: xcals.ExchangeCalendar, dates: np.ndarray) -> np.ndarray:
+def _open_days(calendar: ExchangeCalendar, dates: np.ndarray) -> np.ndarray:
     """Tell which of consecutive dates, datetime64[D], are sessions."""
+    import pandas as pd
+
     is_open = np.is_busday(dates, weekmask=calendar.weekmask)
     for begin, end, weekmask in getattr(calendar, "special_weekmasks", ()):
         inside = np.full(len(dates), True)
@@ -138,6 +197,8 @@ def _open_days(calendar: xcals.ExchangeCalendar, dates: np.ndarray) -> np.ndarra
 
 
 def _as_days(stamps: Any) -> np.ndarray:
+    import pandas as pd
+
     days: np.ndarray = pd.DatetimeIndex(list(stamps)).tz_localize(None).to_numpy().astype("datetime64[D]")
     return days
 
@@ -148,6 +209,3 @@ def _name_offsets(*modules: ModuleType) -> None:
         for kind in vars(module).values():
             if isinstance(kind, type) and "_apply" in vars(kind):
                 kind._add_datetime = vars(kind)["_apply"]  # type: ignore[attr-defined]
-
-
-_name_offsets(offsets, tase_holidays)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pkgutil
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 from whatif.errors import WhatIfError
@@ -171,6 +176,45 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def kept(name: str, modules: Sequence[str], libraries: Sequence[str], make: Callable[[], Any]) -> Any:
+    """Return what `make` returns, as JSON holds it; once it was made, from the user's cache folder.
+
+    It is kept under a digest of all that makes it. What cannot be read is made anew, and what cannot be
+    written is not kept.
+
+    Parameters
+    ----------
+    name : str
+        Of the file: letters, digits, hyphens.
+    modules : sequence of str
+        Modules of `whatif`, by whose text it is known that it would be made alike today.
+    libraries : sequence of str
+        The same of packages, by their versions.
+    make : callable
+        Makes it; what it raises is raised, and nothing is kept.
+    """
+    path = _cache_folder(tuple(modules), tuple(libraries)) / f"{name}.json"
+    with suppress(OSError, ValueError):
+        return json.loads(path.read_bytes())
+    found = make()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as whole:
+            whole.write_text(json.dumps(found), encoding="ascii")
+    return found
+
+
+@lru_cache(maxsize=8)
+def _cache_folder(modules: tuple[str, ...], libraries: tuple[str, ...]) -> Path:
+    texts = [str(pkgutil.get_data("whatif", f"{module}.py")) for module in modules]
+    digest = sha256(repr((texts, [version(one) for one in libraries])).encode()).hexdigest()[:16]
+    try:
+        home = Path.home()
+    except RuntimeError:  # nobody's: below a file, no folder can be made
+        home = Path(os.devnull)
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache", "whatif", digest)
 
 
 def _resolved(path: Path, what: str, error: type[WhatIfError]) -> Path:

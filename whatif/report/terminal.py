@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 from pathlib import Path
@@ -116,7 +116,7 @@ def _leaderboard(data: ReportData, console: Console, top: int) -> Table:
     return table
 
 
-def _leading(data: ReportData, rows: Sequence[Mapping[str, Any]]) -> list[_Column]:
+def _leading(data: ReportData, rows: Sequence[Mapping[Hashable, Any]]) -> list[_Column]:
     """Return the columns of rank, symbol and axes."""
     found = [_Column("rank", tuple(format_metric("trades", row.get("rank")) for row in rows), _RIGHT)]
     axes = data.ranking.axes
@@ -128,7 +128,7 @@ def _leading(data: ReportData, rows: Sequence[Mapping[str, Any]]) -> list[_Colum
     return found
 
 
-def _of_metric(key: str, rows: Sequence[Mapping[str, Any]]) -> _Column:
+def _of_metric(key: str, rows: Sequence[Mapping[Hashable, Any]]) -> _Column:
     return _Column(
         _head(key), tuple(format_metric(key, row[key]) for row in rows), {**_RIGHT, "no_wrap": True}
     )
