@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whatif.report.progress import Progress
     from whatif.report.terminal import print_answer, print_leaderboard, print_written
     from whatif.report.theme import LOSS, STRATEGY
+    from whatif.report.verdict_panel import print_given
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -25,5 +26,6 @@ else:
             "progress": "Progress",
             "terminal": "print_answer print_leaderboard print_written",
             "theme": "LOSS STRATEGY",
+            "verdict_panel": "print_given",
         },
     )

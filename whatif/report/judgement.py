@@ -18,7 +18,7 @@ class Judgement:
     verdict : Verdict
         The word, its reasons and all statistics.
     scope : str
-        Whose trials and looks count: "all" studies, or this "study".
+        Whose trials and looks count: "all" studies, this "study", or those "given".
     own_trials, studies : int
         Trials of this study, and studies whose trials on the same data were counted.
     looks, openings : int

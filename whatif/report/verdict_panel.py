@@ -25,8 +25,17 @@ BORDERS = 4
 
 def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> None:
     """Print the verdict: a word, one paragraph, one table, and what would change it."""
+    _print(verdict_text.paragraph(data, judgement), judgement, console)
+
+
+def print_given(chosen: str, judgement: Judgement, console: Console) -> None:
+    """Print the verdict over returns that were given, of the choice of this name."""
+    _print(verdict_text.told_of(chosen, judgement), judgement, console)
+
+
+def _print(paragraph: str, judgement: Judgement, console: Console) -> None:
     style = verdict_text.STYLES[judgement.verdict.word]
-    parts: list[RenderableType] = [Text(verdict_text.paragraph(data, judgement))]
+    parts: list[RenderableType] = [Text(paragraph)]
     figures = judgement.verdict.figures
     if figures is not None:
         parts += [Text(), _fitting(figures, console), Text(), _statistics(judgement, figures)]

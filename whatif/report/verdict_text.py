@@ -49,10 +49,18 @@ def headline(judgement: Judgement) -> str:
 
 def paragraph(data: ReportData, judgement: Judgement) -> str:
     """Say in plain words what was chosen from how much, how it did, and why the verdict is what it is."""
+    where = data.series.chosen.get("symbol")
+    held = f" ({parameters(data.series.parameters)})" if data.series.parameters else ""
+    config_id = data.series.chosen.get("config_id", MISSING)
+    return told_of(f"Configuration {config_id}{f' on {where}' if where else ''}{held}", judgement)
+
+
+def told_of(chosen: str, judgement: Judgement) -> str:
+    """Say the same of a choice that has this name."""
     verdict = judgement.verdict
     if verdict.figures is None:
         return " ".join(verdict.reasons)
-    said = [_chosen(data, verdict.figures), _validate(verdict.figures, verdict.word)]
+    said = [_chosen(chosen, verdict.figures), _validate(verdict.figures, verdict.word)]
     if verdict.figures.test is not None:
         said.append(_test(judgement, verdict.figures, verdict.figures.test))
     said.append(_why(judgement))
@@ -133,12 +141,7 @@ def notes(judgement: Judgement) -> list[str]:
     return said
 
 
-def _chosen(data: ReportData, figures: VerdictStatistics) -> str:
-    where = data.series.chosen.get("symbol")
-    held = f" ({parameters(data.series.parameters)})" if data.series.parameters else ""
-    lead = (
-        f"Configuration {data.series.chosen.get('config_id', MISSING)}{f' on {where}' if where else ''}{held}"
-    )
+def _chosen(lead: str, figures: VerdictStatistics) -> str:
     if figures.trials == 1:
         return f"{lead} is the only one tried on these data, so none was picked over others."
     independent = f"about {figures.effective_trials:,.0f} independent ones"
@@ -223,6 +226,8 @@ def _superior(figures: VerdictStatistics) -> str:
 
 def _trials(judgement: Judgement, figures: VerdictStatistics) -> str:
     text = f"{figures.trials:,}, effectively {figures.effective_trials:,.1f}"
+    if judgement.scope == "given":
+        return text
     if judgement.scope == "study":
         return f"{text}; of this study alone, as it asks (trials: study)"
     if judgement.studies > 1:
