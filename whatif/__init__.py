@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from whatif import features
+    from whatif.appraisal import judge
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
     from whatif.study import Study, load_study
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "backtest": "whatif.engines.api",
+    "compare": "whatif.scenarios",
+    "judge": "whatif.appraisal",
     "load_study": "whatif.study",
     "read_bars": "whatif.pins.api",
     "run": "whatif.workflow",
+    "stress": "whatif.scenarios",
     "Study": "whatif.study",
     "StudyResult": "whatif.workflow",
 }
 
-__all__ = ["Study", "StudyResult", "backtest", "features", "load_study", "read_bars", "run"]
+__all__ = ["Study", "StudyResult", "backtest", "features", "judge", "load_study", "read_bars", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,8 +11,11 @@ from rich.console import Console
 
 from whatif.masking import masked
 from whatif.pins import LakeLocation
+from whatif.texts import visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from whatif.workflow import RunOptions, StudyResult
 
 Study = Annotated[str, typer.Argument(help="The study's YAML file, or its s3:// address.")]
@@ -112,6 +115,103 @@ def report(study: Study, output: Output = None) -> None:
     from whatif.workflow import RunOptions
 
     _run(study, output, RunOptions(track=False, only_stored=True))
+
+
+def judge(
+    returns: Annotated[
+        Path,
+        typer.Argument(help="CSV or Parquet: a column of returns for each configuration that was tried."),
+    ],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How many were tried in all, if there were more.")
+    ] = None,
+    chosen: Annotated[str, typer.Option(help="Column that was chosen; the best, if left out.")] = "",
+    market: Annotated[str, typer.Option(help="Column of what holding the market returned.")] = "",
+    test: Annotated[
+        str, typer.Option(help="Where a window begins that nothing was chosen on: a date, or a share as 0.3.")
+    ] = "",
+    objective: Annotated[str, typer.Option(help="What chose: sharpe, sortino or return_pct.")] = "sharpe",
+    periods_per_year: Annotated[
+        float | None, typer.Option(help="Annualises; told by a column of times, 252 without any.")
+    ] = None,
+    equity: Annotated[bool, typer.Option("--equity", help="Columns are levels of equity.")] = False,
+) -> None:
+    """Judge returns that others made: an edge, luck, or too little data to tell."""
+    from whatif.appraisal import Given, appraise
+    from whatif.report import print_given
+
+    given = Given(trials, chosen, market, test, objective, periods_per_year, equity)
+    name, judgement = appraise(returns, given)
+    print_given(name, judgement, Console())
+
+
+def compare(
+    a: Annotated[
+        str, typer.Argument(help="A study's YAML file that ran; file#config_id for another choice.")
+    ],
+    b: Annotated[str, typer.Argument(help="The other one, likewise.")],
+    page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
+) -> None:
+    """Say what two configurations differ by, what each difference is worth, and whether it is told apart."""
+    from whatif.scenarios import better
+    from whatif.scenarios import compare as compare_sides
+
+    console = Console()
+    found = compare_sides(a, b, LakeLocation.from_environment())
+    _print_lines(console, f"A: {found.a}", f"B: {found.b}", found.window)
+    _print_frame(console, "Figures", found.figures.reset_index(names="side"))
+    _print_frame(console, f"Differences, worth in {found.objective}", found.table())
+    _print_frame(
+        console, f"First fills that differ, after {found.same_fills:,} that are the same", found.fills
+    )
+    _print_lines(console, better(found), *found.notes)
+    _write_page(console, page, found.html())
+
+
+def stress(
+    study: Annotated[
+        str, typer.Argument(help="A study's YAML file that ran; file#config_id for another choice.")
+    ],
+    histories: Annotated[int, typer.Option(min=0, help="Pasts that are drawn.")] = 100,
+    mean_block: Annotated[float, typer.Option(min=1.0, help="Mean length of their blocks, in bars.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
+) -> None:
+    """Put what a study chose to a stated set of stresses: later, dearer, its neighbours, resampled pasts."""
+    from whatif.scenarios import stress as stress_choice
+
+    console = Console()
+    found = stress_choice(study, LakeLocation.from_environment(), histories, mean_block, seed, console)
+    _print_lines(console, found.name, found.window)
+    _print_frame(console, "Scenarios", found.scenarios)
+    _print_lines(console, *found.sentences)
+    _write_page(console, page, found.html())
+
+
+def _print_lines(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_frame(console: Console, title: str, frame: pd.DataFrame) -> None:
+    """Print the rows of a frame, numbers to four places."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for k, name in enumerate(frame.columns):
+        # what a row is of is never what gives way
+        table.add_column(str(name), justify="right" if k else "left", no_wrap=not k)
+    for row in frame.itertuples(index=False):
+        table.add_row(
+            *(f"{value:,.4f}" if isinstance(value, float) else visible(str(value)) for value in row)
+        )
+    console.print(table if len(frame) else f"{title}: none", markup=False)
+
+
+def _write_page(console: Console, path: Path | None, text: str) -> None:
+    if path is not None:
+        path.write_text(text, encoding="utf-8")
+        _print_lines(console, f"written: {path}")
 
 
 def _run(study: str, output: str | None, options: RunOptions) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         train_study_models,
     )
     from whatif.workflow.study import RunOptions, run
-    from whatif.workflow.train import prepare_features
+    from whatif.workflow.train import lazy_session, plan_of, prepare, prepare_features
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -33,6 +33,6 @@ else:
             "sample_study": "DemoOptions demo",
             "steps": "build_study_features stored_leaderboard study_features train_study_models",
             "study": "RunOptions run",
-            "train": "prepare_features",
+            "train": "lazy_session plan_of prepare prepare_features",
         },
     )

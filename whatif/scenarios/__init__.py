@@ -1,0 +1,19 @@
+"""Scenarios: what two configurations differ by and what that is worth, and a choice under stress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.scenarios.comparison import Comparison, better, compare
+    from whatif.scenarios.stressed import Stress, stress
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "comparison": "Comparison better compare",
+            "stressed": "Stress stress",
+        },
+    )

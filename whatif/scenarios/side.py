@@ -1,0 +1,206 @@
+"""Side of a comparison: a configuration of a study that ran, and runs of it and of its like in one window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from whatif.calendars import make_periods
+from whatif.domain import (
+    BacktestResult,
+    EngineRun,
+    Execution,
+    Periods,
+    account_metrics,
+    account_of,
+    max_drawdown,
+    sharpe,
+    timeframe_us,
+)
+from whatif.engines import REFERENCE, get_engine, keep_in
+from whatif.errors import RunError, StudyError
+from whatif.pins import LakeLocation
+from whatif.resolve import Resolved, replayed, resolve_study
+from whatif.results import ResultStore, choose_in_folds
+from whatif.runner import Plan, WindowPlan, WorkItem, array_store, task_of
+from whatif.search import Configuration, stitch_equity
+from whatif.splits import Window
+from whatif.study import Study, load_study
+from whatif.typing import FloatArray
+from whatif.workflow import lazy_session, plan_of, prepare, provenance
+
+NAME = "scenario"
+"""Name of the window that sides run in."""
+
+FIGURES = ("pnl_net", "return_pct", "sharpe", "max_drawdown_pct", "trades", "costs")
+"""What is shown of a run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A configuration of a study, ready to be run.
+
+    Attributes
+    ----------
+    resolved : Resolved
+        The study, as far as its search has come.
+    plan : Plan
+        Where its bars and predictions are.
+    configuration : Configuration
+        The configuration.
+    groups : tuple of tuple of str
+        Symbols that it trades, those of an account together.
+    """
+
+    resolved: Resolved
+    plan: Plan
+    configuration: Configuration
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """The study's name, and the configuration."""
+        return f"{self.resolved.study.study} {self.configuration.config_id}"
+
+    @property
+    def window(self) -> Window:
+        """The validate window that it is ranked on, the last one of several."""
+        return self.resolved.timeline.last.validate[-1]
+
+    @property
+    def periods(self) -> Periods:
+        """Periods of that window."""
+        return self.resolved.periods[self.window.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a configuration did in a window.
+
+    Attributes
+    ----------
+    figures : mapping of str to float
+        `FIGURES`, over all accounts: money and trades added up, the others of the mean of their returns.
+    returns : float64 array (periods,)
+        The mean return of the accounts in each period.
+    runs : tuple of EngineRun
+        The run of each account.
+    """
+
+    figures: dict[str, float]
+    returns: FloatArray
+    runs: tuple[EngineRun, ...]
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Fills of all accounts, in order."""
+        return pd.concat([BacktestResult({}, run).fills for run in self.runs], ignore_index=True)
+
+    @property
+    def traded(self) -> float:
+        """Money that was traded: units times price, of all fills."""
+        return float(sum(np.abs(r.fills.size * r.fills.price * r.fills.multiplier).sum() for r in self.runs))
+
+
+def side_of(study: Study | str | Path, location: LakeLocation, config_id: str = "") -> Side:
+    """Return the configuration that a study chose, or another one of it.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        A study that ran; of a path, `path#config_id` names a configuration, by the beginning of its id.
+    location : LakeLocation
+        Where the lake is.
+    config_id : str
+        The same, apart.
+
+    Raises
+    ------
+    RunError
+        If the study is not finished, or chose nothing.
+    StudyError
+        If it has no such configuration, or several.
+    """
+    if not isinstance(study, Study):
+        path, _, after = str(study).partition("#")
+        study, config_id = load_study(path), config_id or after
+    if location.local and location.home.is_dir():
+        keep_in(location.home)
+    resolved, missing = replayed(resolve_study(study, location), location)
+    name = resolved.study.study
+    if missing:
+        raise RunError(f"study {name} has {missing:,} backtests still to run: 'whatif run' it first")
+    groups = resolved.portfolios
+    if config_id:
+        configuration = _named(resolved, config_id)
+    else:
+        answer = choose_in_folds(ResultStore(location, resolved))[-1]
+        if answer.chosen is None:
+            raise RunError(f"study {name}: {answer.reason}")
+        configuration = resolved.configuration(answer.chosen.config_id)
+        chosen = answer.chosen.symbol
+        groups = groups if resolved.pooled else tuple(one for one in groups if "+".join(one) == chosen)
+    prepared = prepare(lazy_session(location), location, resolved)
+    plan = plan_of(resolved, prepared, location, provenance(), 0.0)
+    return Side(resolved, plan, configuration, groups)
+
+
+def _named(resolved: Resolved, config_id: str) -> Configuration:
+    found = [one for one in resolved.every_configuration if one.config_id.startswith(config_id)]
+    if len(found) == 1:
+        return found[0]
+    name = resolved.study.study
+    if found:
+        raise StudyError(
+            f"study {name} has {len(found):,} configurations whose id begins with {config_id!r}: write more"
+        )
+    raise StudyError(
+        f"study {name} has no configuration {config_id!r}: 'whatif leaderboard' lists them; an id is the "
+        "column config_id"
+    )
+
+
+def in_window(side: Side, window: Window, periods: Periods | None = None) -> Plan:
+    """Return the plan of a side with one window, and its periods; those of the side's kind if left out."""
+    if periods is None:
+        sessions = side.resolved.timeline.schedule.between(window.start_us, window.end_us)
+        bar_us = timeframe_us(side.resolved.study.data.timeframe)
+        periods = make_periods(side.periods.kind, sessions, window.start_us, window.end_us, bar_us)
+    inside = Window(NAME, window.start_us, window.end_us)
+    return replace(side.plan, windows={NAME: WindowPlan(inside, periods)})
+
+
+def run_in(plan: Plan, configuration: Configuration, groups: Sequence[tuple[str, ...]]) -> Outcome:
+    """Run a configuration in the window of a plan, by the plan's engine where that covers it.
+
+    Raises
+    ------
+    WhatIfError
+        Whatever is wrong with it.
+    """
+    periods, runs = plan.windows[NAME].periods, []
+    for group in groups:
+        task = task_of(plan, WorkItem(tuple(group), NAME, (configuration,)), configuration)
+        engine = get_engine(plan.engine)
+        engine = REFERENCE if engine.reasons_against_task(task) else engine
+        runs.append(engine.checked_run(task, array_store(plan)))
+    return _outcome(runs, configuration.execution, periods)
+
+
+def _outcome(runs: Sequence[EngineRun], execution: Execution, periods: Periods) -> Outcome:
+    accounts = [account_of(run, execution, periods) for run in runs]
+    returns = np.mean([one.returns for one in accounts], axis=0)
+    every = [account_metrics(one, execution, periods) for one in accounts]
+    figures = {name: float(sum(float(one[name]) for one in every)) for name in FIGURES}
+    if len(every) > 1:
+        equity = stitch_equity(returns)
+        figures |= {
+            "return_pct": 100.0 * float(equity[-1] - 1.0),
+            "sharpe": sharpe(returns, periods.per_year),
+            "max_drawdown_pct": max_drawdown(equity)[0],
+        }
+    return Outcome(figures, returns, tuple(runs))
