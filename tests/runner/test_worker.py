@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from whatif.axes import read_axes
 from whatif.domain import METRIC_KEYS
 from whatif.domain.bars import PRICE_FIELDS
 from whatif.domain.execution import LATER_SETTINGS
@@ -24,7 +25,9 @@ from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError, MachineError, RunError
 from whatif.runner import batches, load, worker
 from whatif.runner.plan import ModelPin, WindowPlan, WorkItem
+from whatif.runner.sweep import Sweep
 from whatif.runner.worker import describe
+from whatif.search import change_of
 from whatif.splits.fold import Window
 from whatif.strategies import resolve
 
@@ -370,6 +373,23 @@ def test_windows_are_forgotten_before_the_bars_of_all(lake, make_plan, monkeypat
         load.load_bars(plan, "A", name, one)
         assert load._rows.nbytes <= plan.cache_bytes
     assert reads == ["A", "A"], "once for each of the two caches"
+
+
+def test_of_many_markets_each_is_held_while_it_is_run(lake, make_plan) -> None:
+    plan = make_plan(lake.put_bars([walk("A", 1)]), ["A"], engine="compiled")
+    (axis,) = read_axes({"past": {"kind": "block", "n": 3}}).values()
+    plain = crossovers((3, 9), (4, 12))
+    many = (*plain, *(replace(c, config_id=f"{k}{c.config_id}", market=(change_of(axis, k),))
+                      for k in (1, 2, 3) for c in plain))  # fmt: skip
+    item = WorkItem(("A",), "validate", many)
+    sweep = Sweep(plan, item)
+    found = sweep.measure_many(many)
+    assert found is not None
+    assert len(sweep._for_many) == 1
+    # each is what it is alone, and another world than the one that was
+    alone = evaluate(plan, item).set_index("config_id")["pnl_net"]
+    assert found[0].metrics["pnl_net"].tolist() == alone.loc[[c.config_id for c in many]].tolist()
+    assert len(set(alone)) == len(many)
 
 
 def test_another_snapshot_is_another_market(lake, make_plan) -> None:

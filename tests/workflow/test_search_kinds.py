@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from whatif.lake.results import RESULTS
 from whatif.workflow import study as run_module
 
-from .conftest import rows_of
+from .conftest import WINDOWS, at, rows_of, run_twice
 
 CHANGES: dict[str, Any] = {
     "axes": {
@@ -70,6 +71,25 @@ def test_a_stopped_search_goes_on_with_the_same_trials(go, market, monkeypatch) 
     longer = go(**CHANGES, search=search(20))
     assert (longer.computed, longer.resumed) == (4, 36)
     assert set(board["config_id"]) < set(longer.leaderboard()["config_id"])
+
+
+def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypatch) -> None:
+    """Of a search that learns, and in a past that is drawn."""
+    pytest.importorskip("optuna")
+    monkeypatch.setenv("WHATIF_RUNNER", "local")
+    past = {"past": {"kind": "stationary_bootstrap", "values": [0, 1], "mean_block": 30}}
+    changes = {**CHANGES, "axes": {**past, **CHANGES["axes"]}, "split": {**WINDOWS, "train": 0}}
+    study = make_study(**changes, search=search(12))
+    results = run_twice(study, tmp_path, lambda _: at("2013-10-10 13:30"))
+    columns = ["config_id", "past", "fast", "slow", "sharpe", "max_drawdown_pct", "pnl_net", "front"]
+    one, other = (result.leaderboard()[columns] for result in results)
+    pd.testing.assert_frame_equal(one, other)
+    assert set(one["past"]) == {0, 1}
+    first, second = (result.best for result in results)
+    assert first is not None
+    assert second is not None
+    assert first.config_id == second.config_id
+    assert first.test["pnl_net"] != second.test["pnl_net"]
 
 
 def test_a_limit_of_time_ends_a_search_before_a_round(go) -> None:

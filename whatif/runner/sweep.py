@@ -110,6 +110,8 @@ class Sweep:
                 whole.put(np.array(mine), found)
                 good = np.flatnonzero(found.good)
                 held |= {mine[k]: self._held(key, window, many[k].execution) for k in good}
+                if many[0].market:  # of many markets, each is held while it is run
+                    del self._for_many[key]
             except MachineError:
                 raise
             except Exception as error:  # each of them for itself says what is wrong
