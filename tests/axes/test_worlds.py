@@ -299,5 +299,7 @@ axes:
         ("gap=-0.05 at=2013-10-08T14:00:00+00:00", 2, 2),
     ]  # fmt: skip
     assert json.loads(grid.configurations[1].market[0].keys)["mean_block"] == 30
+    # of what comes along the version of results counts, not its text
+    assert {change.code for one in grid.configurations for change in one.market} == {""}
     again = parse_study(study.text)
     assert again.axes == study.axes

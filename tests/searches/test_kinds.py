@@ -192,6 +192,10 @@ class TestOptuna:
         nothing = gone(Optuna(trials=100, batch=5, patience=2), SearchSpace(AXES), lambda _: (math.nan,))
         assert len(nothing) == 10
 
+    def test_it_says_how_many_points_it_asks_for(self) -> None:
+        assert Optuna(trials=30).most(SearchSpace(AXES)) == 30
+        assert Optuna(trials=30).most(SearchSpace({"a": (1, 2)})) == 2
+
     def test_one_sampler_takes_one_objective(self) -> None:
         space = SearchSpace(AXES, objectives=(("sharpe", False), ("costs", True)))
         with pytest.raises(

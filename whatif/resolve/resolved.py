@@ -96,8 +96,8 @@ class Resolved:
     @property
     def count(self) -> int:
         """How many configurations there are; of a search that learns, how many there could be."""
-        space = self.checked.space
-        return space.searched().size if self.study.search.learns else len(self.grid.configurations)
+        search, space = self.study.search, self.checked.space
+        return search.most(space.searched()) if search.learns else len(self.grid.configurations)
 
     def configurations(self, fold: Fold) -> tuple[Configuration, ...]:
         """Return the configurations of a fold."""

@@ -27,7 +27,7 @@ def change_of(axis: MarketAxis, value: Any) -> MarketChange:
         If the class' code has no digest.
     """
     own = axis.model_copy(update={"values": (value,)})
-    change = MarketChange(axis.kind, own.model_dump_json(by_alias=True), code_of(type(axis)))
+    change = MarketChange(axis.kind, own.model_dump_json(by_alias=True), _code(type(axis)))
     there = _read(change)
     if there.model_dump() != own.model_dump():
         raise StudyError(
@@ -76,7 +76,7 @@ def axis_of(change: MarketChange) -> MarketAxis:
     """
     try:
         found = _read(change)
-        code = code_of(type(found))
+        code = _code(type(found))
     except PluginError as error:
         raise MachineError(f"{error}. Its module is needed on each worker") from error
     if code != change.code:
@@ -100,6 +100,11 @@ def code_of(kind: type[MarketAxis]) -> str:
         return identity_of(f"{kind.__module__}:{kind.__qualname__}", kind, noun="axis")[:16]
     except StrategyError as error:
         raise PluginError(str(error)) from error
+
+
+def _code(kind: type[MarketAxis]) -> str:
+    """Return what an identity holds of an axis' code; of one that comes along the results' version counts."""
+    return "" if kind in SEAM.built_in.values() else code_of(kind)
 
 
 def _read(change: MarketChange) -> MarketAxis:

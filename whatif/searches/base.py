@@ -191,6 +191,10 @@ class Search(Section):
         """Seconds of a run after which no further round begins; infinite without a limit."""
         return float("inf")
 
+    def most(self, space: SearchSpace) -> int:
+        """Return how many points it asks for at most; all, if it does not say."""
+        return space.size
+
     @abstractmethod
     def start(self, space: SearchSpace) -> Searcher:
         """Return a searcher that was asked for nothing yet.

@@ -79,6 +79,10 @@ class Optuna(Search):
         """Seconds of a run after which no further batch begins."""
         return float("inf") if self.time is None else duration_us(self.time) / 1e6
 
+    def most(self, space: SearchSpace) -> int:
+        """Return how many points it asks for at most."""
+        return min(self.trials, space.size)
+
     def start(self, space: SearchSpace) -> Searcher:
         """Return a searcher whose state is made of what it is told, and of nothing else.
 
