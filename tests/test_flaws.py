@@ -12,7 +12,9 @@ import pytest
 from whatif.domain.bars import PRICE_FIELDS, Bars
 from whatif.domain.frames import bars_from_frame
 from whatif.domain.timeframe import MINUTE_US
-from whatif.features.spec import FeatureSpec, feature_frame, forward_vwap
+from whatif.features.spec import FeatureSpec, feature_frame
+from whatif.labels import ForwardVwap
+from whatif.labels.kinds.forward_vwap import forward_vwap
 from whatif.models import RandomForest
 from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
@@ -41,7 +43,11 @@ def minutes(n: int) -> Bars:
 
 def spec(bars: int, end_us: int | None = None) -> FeatureSpec:
     end = end_us or OPENED + bars * MINUTE_US
-    return FeatureSpec(BarSlice(("SPY",), "1min", "1min", "XNYS", "regular", OPENED, end), ("close",), FIVE)
+    return FeatureSpec(
+        BarSlice(("SPY",), "1min", "1min", "XNYS", "regular", OPENED, end),
+        ("close",),
+        ForwardVwap(horizon="5min"),
+    )
 
 
 def test_flaw_01_label_is_the_future_not_the_past() -> None:

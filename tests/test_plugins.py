@@ -1,4 +1,4 @@
-"""A kind of split, search, model, axis or source that comes along is one file, and nothing else names it."""
+"""A kind of split, search, label, model, axis or source is one file, and nothing else names it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ FILES = {
     "my_axes": "axes/kinds/shock.py",
     "my_searches": "searches/kinds/halves.py",
     "my_sources": "sources/kinds/service.py",
+    "my_labels": "labels/kinds/excursion.py",
     "my_models": "models/kinds/penalised.py",
 }
 """Examples of docs/extending.md, and where each is put."""
@@ -28,6 +29,7 @@ strategy: {name: sma_crossover}
 split: {kind: newest, validate: 8, test: 7}
 axes: {fast: [3, 5], shock: {kind: shock, at: 2024-01-17T15:00:00Z, values: [0, -0.05]}}
 search: {kind: halves, seed: 7}
+label: {kind: excursion, horizon: 10}
 """
 
 USE = """
@@ -39,6 +41,8 @@ from whatif.study import parse_study
 study = parse_study(sys.stdin.read())
 assert type(study.axes["shock"]).__module__ == "whatif.axes.kinds.shock", study.axes
 assert type(study.search).__module__ == "whatif.searches.kinds.halves", study.search
+assert type(study.label).__module__ == "whatif.labels.kinds.excursion", study.label
+whatif.testing.check_label(type(study.label), {"horizon": 3})
 assert make_source(named_source(["service"]), {"symbols": "SPY"}).parts() == ["service:SPY"]
 assert "penalised" in MODELS.built_in and list(AXES.built_in)[:3] == ["execution", "model", "parameter"]
 whatif.testing.check_split(type(study.split), {"validate": 3, "test": 3})

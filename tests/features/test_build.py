@@ -14,6 +14,7 @@ from whatif.features import build
 from whatif.features.build import BARS_SNAPSHOT, build_features
 from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
 from whatif.indicators import Stored
+from whatif.labels import ForwardVwap
 from whatif.lake import read_pinned
 from whatif.pins import Pin, open_table, read_arrow, read_bars
 from whatif.search.slices import BarSlice
@@ -29,7 +30,9 @@ FEATURES = ("ema(10)", "sma(5)", "sma(20)", "roc(5)", "sma(vwap, 3)", "vwap", "c
 def spec() -> FeatureSpec:
     start, end = us("2013-10-04T13:30"), us("2013-10-11T20:00")
     return FeatureSpec(
-        BarSlice(SYMBOLS, "1min", "1min", "XNYS", "regular", start, end), FEATURES, 5 * MINUTE_US
+        BarSlice(SYMBOLS, "1min", "1min", "XNYS", "regular", start, end),
+        FEATURES,
+        ForwardVwap(horizon="5min"),
     )
 
 

@@ -10,9 +10,11 @@ import whatif
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import IndicatorError
-from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol, forward_vwap
+from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
 from whatif.indicators import evaluate, parse
 from whatif.indicators.registry import INDICATORS
+from whatif.labels import ForwardVwap
+from whatif.labels.kinds.forward_vwap import forward_vwap
 from whatif.search.slices import BarSlice
 
 from ..markets import changed_after, lake_rows, us, walk
@@ -34,11 +36,13 @@ def bars_at(stamps: list[str], vwap: list[float], close: float = 10.0) -> Bars:
     )  # fmt: skip
 
 
-def spec(features: tuple[str, ...] = (), timeframe: str = "1min", horizon: int | None = FIVE) -> FeatureSpec:
+def spec(
+    features: tuple[str, ...] = (), timeframe: str = "1min", horizon: str | None = "5min"
+) -> FeatureSpec:
     bars = BarSlice(
         ("A",), "1min", timeframe, "XNYS", "regular", us("2013-10-04T13:30"), us("2013-10-11T20:00")
     )
-    return FeatureSpec(bars, features, horizon)
+    return FeatureSpec(bars, features, None if horizon is None else ForwardVwap(horizon=horizon))
 
 
 class TestLabel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from whatif.domain import duration_us
 from whatif.errors import IndicatorError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
 from whatif.resolve.windows import resolve_timeline
@@ -54,7 +55,7 @@ def test_the_name_is_made_of_everything_that_determines_the_rows() -> None:
 
 def test_a_horizon_longer_than_a_session_is_refused() -> None:
     """The longest session of New York has 390 minutes, and the label's bar starts inside it."""
-    assert made(horizon="389min").horizon_us == 389 * 60_000_000
+    assert duration_us(made(horizon="389min").label.horizon) == 389 * 60_000_000
     with pytest.raises(StudyError, match=r"label\.horizon '390min' .*lasts 390 minutes"):
         made(horizon="390min")
     with pytest.raises(StudyError, match=r"label\.horizon '7h'"):
@@ -73,7 +74,7 @@ def test_a_half_day_alone_has_210_minutes() -> None:
 
 
 def test_extended_hours_last_a_day_at_most() -> None:
-    assert made(horizon="8h", session="extended").horizon_us == 8 * 3_600_000_000
+    assert duration_us(made(horizon="8h", session="extended").label.horizon) == 8 * 3_600_000_000
     with pytest.raises(StudyError, match=r"label\.horizon '1d'"):
         made(horizon="1d", session="extended")
 

@@ -258,3 +258,51 @@ def test_a_study_of_many_symbols_that_comes_along_is_accepted(name: str) -> None
     assert found.engine == "compiled"
     assert found.grid is not None
     assert len(found.grid.configurations) == 72
+
+
+LEARNT = "features: [close]\nmodels: {rf: {trees: 1}}\nlabel: {LABEL}\n"
+DAILY = "data: {symbols: [SPY], timeframe: 1d, start: 2013-10-04, end: 2013-10-12}"
+MINUTES = "data: {symbols: [SPY], start: 2013-10-04, end: 2013-10-12}"
+
+
+@pytest.mark.parametrize(
+    ("data", "label", "said"),
+    [
+        (DAILY, "horizon: 5min", r"label\.horizon '5min' is no multiple of the timeframe '1d'"),
+        (
+            MINUTES,
+            "kind: triple_barrier, horizon: 390",
+            r"label\.horizon = 390 bars of 1min reach out of every session: the longest of XNYS lasts 390 "
+            "minutes; use a shorter horizon, or write overnight: true",
+        ),
+        (
+            DAILY,
+            "kind: forward_return, overnight: false",
+            r"label\.overnight = false: a bar of timeframe '1d' is a whole session",
+        ),
+        # of six sessions three train, and a label of the first would end with the fourth
+        (
+            DAILY,
+            "kind: forward_return, horizon: 3",
+            r"no bar of train .* can have a label, which reaches 3 sessions ahead: the window has 3",
+        ),
+        (MINUTES, "kind: meta, side: smaa(5)", r"label\.side: .*did you mean 'sma'"),
+        (MINUTES, "kind: triple_barrier, scale: atr(n)", r"label\.scale: 'atr\(n\)': 'n' is no number"),
+        (MINUTES, "kind: triple_barrier, scale: clos", r"label\.scale: 'clos': .*did you mean 'close'"),
+        (MINUTES, "kind: triple_barier", r"label\.kind = 'triple_barier': did you mean 'triple_barrier'"),
+        (MINUTES, "kind: triple_barrier, horizn: 3", r"unknown key 'label\.horizn': did you mean 'horizon'"),
+        (
+            MINUTES,
+            "kind: triple_barrier, target: 2.0",
+            r"label: target = 2, stop = 0\.015: both are fractions",
+        ),
+        (MINUTES, "kind: trend_scanning, shortest: 9, horizon: 5", r"shortest = 9 is above horizon = 5"),
+        (MINUTES, "unit: sessions, kind: forward_return, overnight: false", "overnight = false forbids it"),
+    ],
+)
+def test_labels_that_no_bar_could_have_are_refused(tmp_path: Path, data: str, label: str, said: str) -> None:
+    more = LEARNT.replace("{LABEL}", "{" + label + "}") + "period: bar\nobjective: return_pct\n"
+    text = STUDY.replace(MINUTES, data).replace("NAME", "sma_crossover") + more
+    (tmp_path / "study.yaml").write_text(text + "split: {train: 0.5, validate: 0.25, test: 0.25}\n")
+    with pytest.raises((StudyError, IndicatorError), match=said):
+        check_study(load_study(tmp_path / "study.yaml"))

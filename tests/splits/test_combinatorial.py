@@ -79,6 +79,26 @@ class TestSessions:
         later = {"1": "2013-10-30T13:30", "5min": "2013-10-29T13:35", "1d": "2013-10-30T13:30"}
         assert shown(found)["test"][0] == later[embargo]
 
+    @pytest.mark.parametrize(
+        ("label", "left_out"),
+        [("{horizon: 5min}", 0), ("{kind: forward_return, horizon: 1, unit: sessions}", 1)],
+    )
+    def test_sessions_that_a_label_may_reach_into_are_left_out(self, label: str, left_out: int) -> None:
+        models = f"features: [close]\nlabel: {label}\nmodels: {{rf: {{trees: 1}}}}"
+        found = timeline(OCTOBER, f"{{kind: cpcv, folds: 4, test: 0}}\n{models}")
+        opens = found.schedule.open_us
+        for fold in found.folds:
+            for train in fold.train:
+                for tested in fold.validate:
+                    if train.end_us <= tested.start_us:
+                        between = (opens >= train.end_us) & (opens < tested.start_us)
+                        assert between.sum() >= left_out
+        (second,) = (
+            fold for fold in found.folds if [w.name for w in fold.validate] == ["fold-02", "fold-03"]
+        )
+        gap = (opens >= second.train[0].end_us) & (opens < second.validate[0].start_us)
+        assert gap.sum() == left_out
+
     def test_without_a_test_window(self) -> None:
         found = timeline(OCTOBER, "{kind: cpcv, folds: 4, test: 0}")
         assert found.last.test is None

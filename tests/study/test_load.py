@@ -157,7 +157,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         (MODEL + f"{{seed: {2**63}}}}}", ["models.a.seed"]),
         (MODEL + "{feature_subset: 1.5}}", ["feature_subset", "'1.5'", "onethird"]),
         (MODEL + "{features: [clos]}}", ["'clos'", "did you mean 'close'?"]),
-        ("label: {target: price}", ["label.target = 'price'", "'return' or 'level'"]),
+        ("label: {target: price}", ["label.target = 'price'", "'return', 'level' or 'class'"]),
         ("label: {horizon: 5m}", ["label.horizon", "'5m'", "5min"]),
         ("label: {horizon: 0min}", ["label.horizon", "'0min'"]),
         ("keep: {trades: -1}", ["keep.trades = -1"]),

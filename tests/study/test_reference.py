@@ -19,6 +19,7 @@ from whatif.domain import LOWER_IS_BETTER, METRIC_KEYS
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import OVERLAY_NAMES
 from whatif.indicators import INDICATORS
+from whatif.labels.kinds import SEAM as LABELS
 from whatif.models.kinds import SEAM as MODELS
 from whatif.searches import SEAM as SEARCHES
 from whatif.splits.kinds import SEAM as SPLITS
@@ -31,7 +32,12 @@ HEADINGS = {
     "Study": "## Whole study",
     "DataSlice": "## data",
     "CalendarSection": "## calendar",
-    "Label": "## label",
+    "ForwardVwap": "### forward_vwap",
+    "ForwardReturn": "### forward_return",
+    "TripleBarrier": "### triple_barrier",
+    "ReferenceBarrier": "### reference_barrier",
+    "TrendScanning": "### trend_scanning",
+    "Meta": "### meta",
     "RandomForest": "## models",
     "Tune": "### tune",
     "StrategySection": "## strategy",
@@ -49,7 +55,7 @@ HEADINGS = {
 BASE = "study: s\ndata: {symbols: [SPY], start: 2024-01-02, end: 2024-07-01}\ncalendar: {exchange: XNYS}\n"
 BASE += "strategy: {name: sma_crossover}\n"
 
-BUILT_IN = {seam.base: list(seam.built_in.values()) for seam in (MODELS, SPLITS, SEARCHES)}
+BUILT_IN = {seam.base: list(seam.built_in.values()) for seam in (LABELS, MODELS, SPLITS, SEARCHES)}
 """Of seams, what comes along; an axis that does has no keys of its own."""
 BUILT_IN |= {Axis: []}
 

@@ -9,6 +9,7 @@ import pytest
 from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import ModelError
 from whatif.features.spec import FeatureSpec, feature_frame
+from whatif.labels import ForwardVwap
 from whatif.models import RandomForest
 from whatif.search.slices import BarSlice
 from whatif.splits.fold import Window
@@ -27,7 +28,7 @@ FEATURES = FeatureSpec(
         ("SPY", "IBM"), "1min", "1min", "XNYS", "regular", us("2013-10-04T13:30"), us("2013-10-11T20:00")
     ),
     ("sma(5)", "roc(3)", "close"),
-    5 * MINUTE_US,
+    ForwardVwap(horizon="5min"),
 )
 DDL = (
     "symbol string, ts timestamp, sma_5 double, roc_3 double, close double, "

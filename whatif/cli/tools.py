@@ -119,6 +119,7 @@ def calibrate(
 SEAMS = (
     "whatif.axes.kinds:SEAM",
     "whatif.engines.select:SEAM",
+    "whatif.labels.kinds:SEAM",
     "whatif.models.kinds:SEAM",
     "whatif.searches.kinds:SEAM",
     "whatif.sources.kinds:SEAM",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain import timeframe_names, timestamps
-from whatif.features.spec import LABEL_COLUMNS, FeatureSpec, features_of_symbol
+from whatif.features.spec import FeatureSpec, features_of_symbol
 from whatif.indicators import Stored
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, read_bars, table_exists
@@ -30,7 +30,7 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
     stores them; the commit records the bars' snapshot. Where a snapshot made from these
     very bars exists, it is returned and nothing runs.
     """
-    table = features_table(spec.table, spec.columns, LABEL_COLUMNS if spec.horizon_us is not None else {})
+    table = features_table(spec.table, spec.columns, spec.label.columns if spec.label is not None else {})
     made_from = {BARS_SNAPSHOT: str(bars.snapshot_id)}
     known = find_pin(location, table.name, made_from) if table_exists(location, table.name) else None
     if known is not None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from whatif.domain import (
     DAY_US,
     PRICE_FIELDS,
     Bars,
-    bar_ends,
     bars_from_frame,
-    duration_us,
     timestamps,
 )
 from whatif.engines import bars_of_frame
@@ -32,12 +30,10 @@ from whatif.indicators import (
     parse,
     with_needs,
 )
+from whatif.labels import LabelKind, check_labels
 from whatif.search import BarSlice
 from whatif.splits import Timeline
 from whatif.study import Study, digest
-from whatif.typing import FloatArray, IntArray
-
-LABEL_COLUMNS = {"label_level": "double", "label_return": "double", "label_end": "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -50,13 +46,19 @@ class FeatureSpec:
         Which bars.
     features : tuple of str
         Indicator expressions as the study writes them, such as "ema(10)" or "vwap".
-    horizon_us : int or None
-        How far ahead the label's bar starts, microseconds; None without a label.
+    label : LabelKind or None
+        What models learn of a bar; None without models.
     """
 
     bars: BarSlice
     features: tuple[str, ...]
-    horizon_us: int | None
+    label: LabelKind | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the rows, apart from the market; part of the digests of tables and models."""
+        label = {"horizon_us": None} if self.label is None else self.label.identity
+        return {"bars": asdict(self.bars), "features": list(self.features), **label}
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -65,8 +67,13 @@ class FeatureSpec:
 
     @property
     def needs(self) -> Needs:
-        """What the features are made of beside the bars' own series."""
-        return needs_of(self.expressions)
+        """What features and label are made of beside the bars' own series."""
+        return needs_of((*self.expressions, *self.label_inputs.values()))
+
+    @property
+    def label_inputs(self) -> dict[str, Expression]:
+        """Expressions that the label is made with, parsed, by the label's name for them."""
+        return label_inputs(self.label)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -76,7 +83,7 @@ class FeatureSpec:
     @property
     def table(self) -> str:
         """Name of the table, made of everything that determines its rows but the market."""
-        return f"features_{digest(asdict(self))}"
+        return f"features_{digest(self.identity)}"
 
     def column_of(self) -> Mapping[str, str]:
         """Return the column of each feature by the text that the study uses."""
@@ -101,35 +108,54 @@ def check_features(study: Study) -> None:
             raise IndicatorError(f"features: {error}") from error
         _check_computable(text, expression)
         columns.append(expression.column)
+    for name, expression in label_inputs(study.label).items():
+        _check_computable(str(expression), expression, f"label.{name}")
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise StudyError(f"features: two of them are the same series, {', '.join(twice)}; name each once")
 
 
 def features_needs(study: Study) -> Needs:
-    """Return what the features of a study are made of beside the bars' own series."""
-    return needs_of(parse(text) for text in study.features)
+    """Return what features and label of a study are made of beside the bars' own series."""
+    return needs_of((*map(parse, study.features), *label_inputs(study.label).values()))
 
 
-def _check_computable(text: str, expression: Expression) -> None:
-    _check_numbers(text, expression)
+def label_inputs(label: LabelKind | None) -> dict[str, Expression]:
+    """Return the expressions that a label is made with, by its name for them.
+
+    Raises
+    ------
+    IndicatorError
+        If one is malformed.
+    """
+    found = {}
+    for name, text in (label.inputs if label is not None else {}).items():
+        try:
+            found[name] = parse(text)
+        except IndicatorError as error:
+            raise IndicatorError(f"label.{name}: {error}") from error
+    return found
+
+
+def _check_computable(text: str, expression: Expression, where: str = "features") -> None:
+    _check_numbers(text, expression, where)
     unknown = sorted(expression.inputs)
     if unknown and unknown[0] in INDICATORS:
         raise IndicatorError(
-            f"features: {text!r}: {unknown[0]} is an indicator: give its parameters, as in {unknown[0]}(20)"
+            f"{where}: {text!r}: {unknown[0]} is an indicator: give its parameters, as in {unknown[0]}(20)"
         )
     if unknown:
         raise IndicatorError(
-            f"features: {text!r}: series {unknown[0]!r} is unknown: "
+            f"{where}: {text!r}: series {unknown[0]!r} is unknown: "
             f"{nearest(unknown[0], [*PRICE_FIELDS, *TIME_SERIES])}"
         )
 
 
-def _check_numbers(text: str, expression: Expression) -> None:
+def _check_numbers(text: str, expression: Expression, where: str = "features") -> None:
     if expression.parameters:
         name = min(expression.parameters)
         raise IndicatorError(
-            f"features: {text!r}: {name!r} is no number: write one, as in sma(20); the parameters of a "
+            f"{where}: {text!r}: {name!r} is no number: write one, as in sma(20); the parameters of a "
             "strategy are not known here"
         )
 
@@ -140,32 +166,16 @@ def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpe
     Raises
     ------
     StudyError
-        If the label's horizon is no multiple of the timeframe, or no session is longer
-        than it; or if two features would share a column.
+        If no bar could have the label; or if two features would share a column.
     IndicatorError
         If a feature is unknown or malformed.
     """
-    horizon = duration_us(study.label.horizon) if study.label else None
-    spec = FeatureSpec(bars, study.features, horizon)
     check_features(study)
-    if horizon is not None and study.label is not None:
-        _check_horizon(study.label.horizon, horizon, bars, timeline)
-    return spec
-
-
-def _check_horizon(text: str, horizon: int, bars: BarSlice, timeline: Timeline) -> None:
-    regular = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
-    longest = regular if bars.hours == "regular" else DAY_US
-    if horizon >= longest:
-        raise StudyError(
-            f"label.horizon {text!r} reaches out of every session: the longest of {bars.exchange} lasts "
-            f"{longest // 60_000_000} minutes and a label never leaves its session; use a shorter horizon"
-        )
-    if horizon % bars.bar_us:
-        raise StudyError(
-            f"label.horizon {text!r} is no multiple of the timeframe {bars.timeframe!r}, so no bar starts "
-            "there; use a multiple"
-        )
+    if study.label is not None:
+        regular = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
+        longest = regular if bars.hours == "regular" else DAY_US
+        study.label.check(bars.bar_us, bars.timeframe, longest, bars.exchange)
+    return FeatureSpec(bars, study.features, study.label)
 
 
 def feature_frame(bars: Bars, spec: FeatureSpec) -> pd.DataFrame:
@@ -178,39 +188,30 @@ def feature_frame(bars: Bars, spec: FeatureSpec) -> pd.DataFrame:
     columns: dict[str, object] = {"symbol": bars.symbol, "ts": timestamps(bars.ts)}
     for expression, column in zip(spec.expressions, spec.columns, strict=True):
         columns[column] = evaluate(expression, bars)
-    if spec.horizon_us is not None:
-        level, forward, end = forward_vwap(bars, spec.horizon_us, spec.bars.bar_us)
-        ends = timestamps(end).where(end > 0)
-        columns |= dict(zip(LABEL_COLUMNS, (level, forward, ends), strict=True))
+    if spec.label is not None:
+        columns |= label_columns(bars, spec)
     return pd.DataFrame(columns)
 
 
-def forward_vwap(bars: Bars, horizon_us: int, bar_us: int) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Return the VWAP of the bar that starts `horizon_us` after each bar's start.
+def label_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
+    """Return the label's columns for bars that carry what the expressions need.
 
-    Parameters
-    ----------
-    bars : Bars
-        Bars of one symbol.
-    horizon_us, bar_us : int
-        Horizon and length of a bar, microseconds.
-
-    Returns
-    -------
-    level : float64 array (n,)
-        VWAP of the bar at ts + horizon in the same session, joined on time; NaN where
-        that bar does not exist.
-    forward : float64 array (n,)
-        level / close - 1, a fraction.
-    end : int64 array (n,)
-        When that bar ends, microseconds UTC; 0 where it does not exist.
+    Raises
+    ------
+    StudyError
+        If a label of others breaks its contract.
     """
-    wanted = bars.ts + horizon_us
-    found = np.minimum(np.searchsorted(bars.ts, wanted), max(len(bars) - 1, 0))
-    exists = (bars.ts[found] == wanted) & (bars.session[found] == bars.session)
-    level = np.where(exists, bars.vwap[found], np.nan)
-    end = np.where(exists, bar_ends(bars, bar_us)[found], 0)
-    return level, level / bars.close - 1.0, end
+    assert spec.label is not None
+    inputs = {name: evaluate(expression, bars) for name, expression in spec.label_inputs.items()}
+    made = spec.label.make(bars, spec.bars.bar_us, inputs)
+    check_labels(spec.label, bars, made)
+    instants = (
+        {"label_end": made.end} if made.known is None else {"label_known": made.known, "label_end": made.end}
+    )
+    return {
+        **{f"label_{name}": values for name, values in made.values.items()},
+        **{name: timestamps(at).where(at > 0) for name, at in instants.items()},
+    }
 
 
 def features_of_symbol(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from whatif.calendars import choose_period, make_periods
-from whatif.domain import DAY_US, MINUTE_US, Periods, duration_us, timeframe_us
+from whatif.domain import DAY_US, MINUTE_US, Periods, timeframe_us
 from whatif.engines import (
     RunInputs,
     check_bounds,
@@ -23,7 +23,7 @@ from whatif.errors import IndicatorError, StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec, features_needs
 from whatif.indicators import TIME_SERIES, check_place
 from whatif.paths import regular_file
-from whatif.resolve.windows import resolve_timeline
+from whatif.resolve.windows import label_reach, resolve_timeline
 from whatif.search import (
     BarSlice,
     Grid,
@@ -272,18 +272,31 @@ def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str])
 
 def _check_labels(study: Study, timeline: Timeline, timeframe: str) -> None:
     """Refuse a train window in which no bar could have its label."""
-    assert study.label is not None  # models need one
-    needed = duration_us(study.label.horizon) + timeframe_us(timeframe)
-    if study.calendar.hours != "regular" or timeframe_us(timeframe) == DAY_US:
+    reach = label_reach(study, timeline.schedule, timeframe)
+    needed, daily = reach.us + timeframe_us(timeframe), timeframe_us(timeframe) == DAY_US
+    if study.calendar.hours != "regular" and not reach.sessions:
         return
     for windows in (*(fold.train for fold in timeline.every), *_tuned_on(study, timeline, timeframe)):
+        if reach.sessions:
+            _check_sessions(timeline, windows, reach.sessions)
+            continue
         longest = max((_longest_stretch(timeline, window) for window in windows), default=0)
-        if longest < needed:
+        if longest < needed and not daily:
             raise StudyError(
                 f"split: no bar of {windows[0]} can have a label, which is known {needed // MINUTE_US} "
                 f"minutes after its bar begins: no session inside lasts longer than {longest // MINUTE_US}; "
                 "lengthen the window or shorten label.horizon"
             )
+
+
+def _check_sessions(timeline: Timeline, windows: Sequence[Window], beyond: int) -> None:
+    """Refuse windows none of which holds as many sessions as a label reaches into."""
+    most = max(len(timeline.schedule.between(one.start_us, one.end_us)) for one in windows)
+    if most <= beyond:
+        raise StudyError(
+            f"split: no bar of {windows[0]} can have a label, which reaches {beyond} sessions ahead: the "
+            f"window has {most}; lengthen it or shorten label.horizon"
+        )
 
 
 def _tuned_on(study: Study, timeline: Timeline, timeframe: str) -> Iterator[tuple[Window, ...]]:

@@ -287,7 +287,7 @@ def _changed_since(location: LakeLocation, bars: Pin) -> str:
 def _models(
     study: Study, features: Mapping[str, FeatureSpec], timeline: Timeline
 ) -> dict[ModelKey, ModelSpec]:
-    target = study.label.target if study.label else "return"
+    target = study.label.learns if study.label else "return"
     combined = timeline.folds if timeline.ranks_paths else ()
     return {
         (name, timeframe, fold.number): model_spec(name, kind, spec, target, fold.train, fold in combined)

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import Schedule, canonical_exchange, schedule
-from whatif.domain import DAY_US, canonical_timeframe, duration_us, timeframe_names, timeframe_us
+from whatif.domain import DAY_US, canonical_timeframe, timeframe_names, timeframe_us
 from whatif.engines import date_of
 from whatif.errors import RunError, StudyError, nearest
+from whatif.labels import Reach
 from whatif.pins import Pin, all_of, batches, equal, everything, of_timeframe, one_of, within
 from whatif.results import ResolvedStudy
 from whatif.search import BarSlice
@@ -45,18 +46,28 @@ def resolve_timeline(study: Study) -> Timeline:
             f"{study.calendar.exchange}: choose dates on which the exchange trades"
         )
     start_us, end_us = bounds_of(sessions, study.calendar.hours)
+    reach = label_reach(study, sessions, study.data.timeframe)
     time = TimeSlice(
         exchange=study.calendar.exchange,
         hours=study.calendar.hours,
         timeframe=study.data.timeframe,
         start=study.data.start,
         end=study.data.end,
-        label_us=duration_us(study.label.horizon) if study.label is not None and study.models else 0,
+        label_us=reach.us,
         schedule=sessions,
         start_us=start_us,
         end_us=end_us,
+        label_sessions=reach.sessions,
     )
     return Timeline.of(study.split, time)
+
+
+def label_reach(study: Study, sessions: Schedule, timeframe: str) -> Reach:
+    """Return how far the label of a study looks ahead; nowhere if nothing learns."""
+    if study.label is None or not study.models:
+        return Reach(0)
+    shortest = int((sessions.close_us - sessions.open_us).min())
+    return study.label.reach(timeframe_us(timeframe), shortest)
 
 
 def windows_said(resolved: ResolvedStudy) -> tuple[str, ...]:

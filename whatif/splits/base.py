@@ -47,6 +47,8 @@ class TimeSlice:
         Sessions of the slice, oldest first.
     start_us, end_us : int
         Bounds of the slice, half-open, microseconds UTC.
+    label_sessions : int
+        Sessions that a label may reach beyond its own.
     """
 
     exchange: str
@@ -58,6 +60,7 @@ class TimeSlice:
     schedule: Schedule
     start_us: int
     end_us: int
+    label_sessions: int = 0
 
     @cached_property
     def edges(self) -> Edges:

@@ -9,13 +9,13 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.study.digests import canonical, digest
     from whatif.study.load import load_study, parse_study
-    from whatif.study.model import CalendarSection, DataSlice, Keep, Label, StrategySection, Study
+    from whatif.study.model import CalendarSection, DataSlice, Keep, StrategySection, Study
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "digests": "canonical digest",
             "load": "load_study parse_study",
-            "model": "CalendarSection DataSlice Keep Label StrategySection Study",
+            "model": "CalendarSection DataSlice Keep StrategySection Study",
         },
     )

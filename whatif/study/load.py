@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
+from whatif.labels import SEAM as LABELS
 from whatif.models import SEAM as MODELS
 from whatif.paths import bounded_text
 from whatif.searches import SEAM as SEARCHES
@@ -112,8 +113,8 @@ def _is_branch(part: int | str) -> bool:
 
 def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
     model: type[BaseModel] = Study
-    if path[:1] in (["split"], ["search"]):
-        seam = SPLITS if path[0] == "split" else SEARCHES
+    if path[:1] in (["split"], ["search"], ["label"]):
+        seam = {"split": SPLITS, "search": SEARCHES, "label": LABELS}[path[0]]
         model, path = seam.class_of(given.get(path[0])) or Study, path[1:]
     elif path[:1] == ["axes"] and len(path) > 1:
         model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]

@@ -30,10 +30,11 @@ from whatif.domain import (
     broken_symbol,
     canonical_timeframe,
     costs_from,
-    duration_us,
     overlays_from_mapping,
 )
 from whatif.errors import EngineError, nearest
+from whatif.labels import SEAM as LABELS
+from whatif.labels import LabelKind
 from whatif.models import SEAM as MODELS
 from whatif.models import ModelKind
 from whatif.paths import broken_rule
@@ -143,20 +144,6 @@ class CalendarSection(Section):
         return "extended" if self.session == "extended" else "regular"
 
 
-class Label(Section):
-    """What a model learns: the VWAP of the bar that starts `horizon` later."""
-
-    kind: Literal["forward_vwap"] = "forward_vwap"
-    horizon: str = "5min"
-    target: Literal["return", "level"] = "return"
-
-    @field_validator("horizon")
-    @classmethod
-    def _horizon(cls, value: str) -> str:
-        duration_us(value)
-        return value
-
-
 class StrategySection(Section):
     """Which strategy, and the parameters that no axis varies."""
 
@@ -179,7 +166,7 @@ class Study(Section):
     data: DataSlice
     calendar: CalendarSection
     features: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    label: Label | None = None
+    label: Annotated[SerializeAsAny[LabelKind], BeforeValidator(LABELS.section)] | None = None
     models: dict[Name, Annotated[SerializeAsAny[ModelKind], BeforeValidator(MODELS.section)]] = Field(
         default_factory=dict
     )

@@ -18,6 +18,7 @@ from whatif.testing.axes import check_axis
 from whatif.testing.compare import assert_same, task_differences, within_whole_units
 from whatif.testing.conformance import check_strategy
 from whatif.testing.engines import check_engine
+from whatif.testing.labels import check_label
 from whatif.testing.markets import Shape, bars_of_prices, markets, random_bars, random_series
 from whatif.testing.models import check_model
 from whatif.testing.order_kinds import OrderCase, order_cases, order_player, random_order_case
@@ -54,6 +55,7 @@ __all__ = [
     "cases",
     "check_axis",
     "check_engine",
+    "check_label",
     "check_model",
     "check_search",
     "check_source",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from whatif.errors import ModelError, StrategyError
 from whatif.features import FeatureSpec
@@ -51,7 +51,7 @@ class ModelSpec:
         bounds = [[window.start_us, window.end_us] for window in self.train]
         return {
             **self.kind.identity,
-            "features": asdict(self.features),
+            "features": self.features.identity,
             "columns": list(self.columns),
             "target": self.target,
             "train": bounds if self.everywhere else bounds[0],

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from whatif.domain import timeframe_us
 from whatif.errors import StudyError
 from whatif.splits.base import Folds, Split, TimeSlice
-from whatif.splits.edges import Edges
 from whatif.splits.fold import Fold, Window
 from whatif.splits.lengths import Embargo, embargo_length_us
 from whatif.typing import IntArray
@@ -67,7 +66,7 @@ class Combinatorial(Split):
         """
         edges = time.edges
         cut_us = time.cut(1.0 - self.test) if self.test else time.end_us
-        grid = _sessions(self, edges, cut_us) if time.snaps else _bars(self, time, cut_us)
+        grid = _sessions(self, time, cut_us) if time.snaps else _bars(self, time, cut_us)
         count = len(grid.at) - 1
         splits = list(combinations(count, self.folds, self.test_folds, grid.purged, grid.embargo))
         names = {int(test[0]): "" for one in splits for test in one.tests}
@@ -179,15 +178,16 @@ def _fold(number: int, split: Combination, grid: _Grid, names: dict[int, str]) -
     return Fold(number, train, validate, None, split.paths)
 
 
-def _sessions(split: Combinatorial, edges: Edges, cut_us: int) -> _Grid:
-    """Sessions. A label never leaves its session, and so reaches into none but its own."""
+def _sessions(split: Combinatorial, time: TimeSlice, cut_us: int) -> _Grid:
+    """Sessions. A label that never leaves its own reaches into no other."""
+    edges = time.edges
     if isinstance(split.embargo, int):
         embargo = split.embargo
     else:  # as many sessions as ever open within it
         opens = edges.schedule.open_us
         within = np.searchsorted(opens, opens + embargo_length_us(split.embargo)) - np.arange(len(opens))
         embargo = int(within.max())
-    return _Grid(edges.at[edges.at <= cut_us], 0, embargo)
+    return _Grid(edges.at[edges.at <= cut_us], time.label_sessions, embargo)
 
 
 def _bars(split: Combinatorial, time: TimeSlice, cut_us: int) -> _Grid:
@@ -205,4 +205,5 @@ def _bars(split: Combinatorial, time: TimeSlice, cut_us: int) -> _Grid:
         embargo = split.embargo * max(counts)
     else:
         embargo = -(-embargo_length_us(split.embargo) // bar_us)
-    return _Grid(at, -(-time.label_us // bar_us), embargo)
+    reach = time.label_sessions * max(counts) or -(-time.label_us // bar_us)
+    return _Grid(at, reach, embargo)
