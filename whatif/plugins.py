@@ -82,8 +82,9 @@ class Seam:
         PluginError
             If there is none, it cannot be imported, or is not what the seam takes.
         """
-        if name in self.built_in:
-            return self.built_in[name]
+        family, dot, _ = name.partition(".")
+        if name in self.built_in or (dot and getattr(self.built_in.get(family), "family", False)):
+            return self.built_in[name if name in self.built_in else family]
         if ":" in name:
             return self._checked(name, _imported(name, self.noun))
         for plugin in self.installed():

@@ -19,7 +19,7 @@ from whatif.features.spec import feature_frame
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import PREDICTIONS
 from whatif.models import ArrayModel, Fitted, ModelKind, RandomForest
-from whatif.models.contract import check_values
+from whatif.models.contract import check_taught, check_values
 from whatif.models.kinds import SEAM
 from whatif.resolve import resolve_study
 from whatif.study import Study, parse_study
@@ -159,7 +159,9 @@ def test_it_is_found_by_module_and_by_entry_point(own, monkeypatch, kind: str) -
         "kind": kind, "penalty": (0.1, 10.0), "features": ("roc(5)",), "target": None, "tune": {"folds": 2},
     }  # fmt: skip
     assert [(p.name, p.origin) for p in SEAM.every()] == [
-        ("random_forest", "whatif"), ("ridge", "own-models 1.2")
+        ("gradient_boosted_trees", "whatif"), ("linear_regression", "whatif"),
+        ("logistic_regression", "whatif"), ("multilayer_perceptron", "whatif"), ("random_forest", "whatif"),
+        ("ridge", "own-models 1.2"), ("sklearn", "whatif"),
     ]  # fmt: skip
 
 
@@ -241,6 +243,40 @@ def test_edited_code_is_another_model(tmp_path: Path) -> None:
 def test_arrays_that_break_the_contract(values: Any, said: str) -> None:
     with pytest.raises(ModelError, match=f"models: kind 'own' breaks its contract: {said}"):
         check_values(Ridge(kind="own"), values, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros(2), r"it predicts two probabilities for each row: \(2, 2\), not \(2,\)"),
+        (
+            np.array([[0.5, 0.6], [0.1, 0.1]]),
+            r"probabilities of long and short are from 0 on, and together at",
+        ),
+        (
+            np.array([[-0.1, 0.6], [0.1, 0.1]]),
+            r"probabilities of long and short are from 0 on, and together at",
+        ),
+        (np.array([[np.nan, 0.6], [0.1, 0.1]]), r"its predictions are finite where .* 1 of 2"),
+    ],
+)
+def test_probabilities_that_break_the_contract(values: Any, said: str) -> None:
+    with pytest.raises(ModelError, match=f"models: kind 'own' breaks its contract: {said}"):
+        check_values(Ridge(kind="own", target="class"), values, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "said"),
+    [
+        (2, None, "would learn 2 features from 2 rows: it needs more rows than features; lengthen"),
+        (40, {0.0}, r"needs labels of two classes, and all 40 of the train window are neither \(0\)"),
+        (40, {-1.0}, r"all 40 of the train window are short \(-1\): move the label"),
+    ],
+)
+def test_rows_that_teach_nothing(rows: int, classes: set[float] | None, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        check_taught(Ridge(kind="own"), ("a", "b"), rows, classes)
+    check_taught(Ridge(kind="own"), ("a", "b"), 40, {0.0, 1.0})
 
 
 MARKETS = [walk(symbol, seed, minutes=120) for seed, symbol in enumerate("AB")]
@@ -326,6 +362,26 @@ def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule
 )
 def test_every_kind_passes_the_suite(spark, kind: type[ModelKind], keys: dict[str, Any]) -> None:
     check_model(kind, spark, keys, "random_forest" if kind is RandomForest else "own")
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("random_forest", {"trees": 3, "depth": 3, "seed": 1, "target": "class"}),
+        ("gradient_boosted_trees", {"rounds": 3, "depth": 2}),
+        ("gradient_boosted_trees", {"rounds": 3, "depth": 2, "target": "class"}),
+        ("linear_regression", {"penalty": 0.001, "l1_share": 0.5}),
+        ("logistic_regression", {"penalty": 0.01}),
+        ("multilayer_perceptron", {"hidden": [4], "rounds": 20, "seed": 2}),
+        ("sklearn.linear_model.Ridge", {}),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", {"params": {"max_iter": 5}}),
+        ("sklearn.neural_network.MLPClassifier", {"params": {"hidden_layer_sizes": [4], "max_iter": 20}}),
+    ],
+)
+def test_every_kind_that_comes_along_passes_the_suite(spark, name: str, keys: dict[str, Any]) -> None:
+    check_model(SEAM.find(name), spark, keys, name, 1e-6)
 
 
 @pytest.mark.spark

@@ -40,11 +40,11 @@ def checked(folder: Path, name: str, more: str = "", symbols: str = "[SPY]"):
     return check_study(load_study(folder / "study.yaml"))
 
 
-def test_probabilities_come_from_no_model_of_this_version(tmp_path: Path) -> None:
-    with pytest.raises(StrategyError) as refused:
+def test_probabilities_come_from_a_model(tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as refused:
         checked(tmp_path, "probability_threshold")
 
-    for part in ("'prob_long'", "no model kind of this version gives probabilities yet", "whatif.backtest"):
+    for part in ("trades a model's prob_long", "models: none", "declare models and add the axis model"):
         assert part in str(refused.value)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.features.build import build_features
+    from whatif.features.build import build_features, local_features
     from whatif.features.spec import (
         FeatureSpec,
         check_features,
@@ -25,7 +25,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "build": "build_features",
+            "build": "build_features local_features",
             "spec": "FeatureSpec check_features feature_spec features_needs features_of_frame",
         },
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain import timeframe_names, timestamps
-from whatif.features.spec import FeatureSpec, features_of_symbol
+from whatif.features.spec import FeatureSpec, features_of_bars, features_of_symbol
 from whatif.indicators import Stored
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, read_bars, table_exists
@@ -41,6 +41,13 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
     replace(spark, location, table, features, made_from)
     # not the newest snapshot: another run may have stored the features of other bars meanwhile
     return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
+
+
+def local_features(bars: Pin, spec: FeatureSpec) -> pd.DataFrame:
+    """Return the features of `spec` over the bars that `bars` pins, in this process; nothing is stored."""
+    other = partial(_stored, bars, spec.bars)
+    frames = [features_of_bars(_stored(bars, spec.bars, symbol), spec, other) for symbol in spec.bars.symbols]
+    return pd.concat(frames, ignore_index=True)
 
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:

@@ -222,7 +222,11 @@ def features_of_symbol(
     `other` gives the bars of another symbol that a feature names.
     """
     source = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
-    own = Stored(source, spec.bars.source_us, spec.bars.bar_us)
+    return features_of_bars(Stored(source, spec.bars.source_us, spec.bars.bar_us), spec, other)
+
+
+def features_of_bars(own: Stored, spec: FeatureSpec, other: OtherBars | None = None) -> pd.DataFrame:
+    """Return the feature rows of one symbol's bars; `other` gives those of another that a feature names."""
     bars, _ = own.at(spec.bars.timeframe)
     return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange, other), spec)
 

@@ -126,6 +126,12 @@ class LabelKind(Section):
         return self.gives[0]
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """What models may learn of it; a return has a sign, and so a class."""
+        signs = ("class",) if "return" in self.gives and "class" not in self.gives else ()
+        return (*(name for name in ("return", "level", "class") if name in self.gives), *signs)
+
+    @property
     def columns(self) -> dict[str, str]:
         """Columns of a features table that hold it, with their types."""
         early = {"label_known": "timestamp"} if self.known_early else {}

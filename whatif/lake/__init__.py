@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         insert_missing,
         insert_missing_rows,
         replace,
+        replace_arrow,
         take_back,
         upsert,
         upsert_arrow,
@@ -60,6 +61,6 @@ else:
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
             "features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
-            "insert_missing_rows replace take_back upsert upsert_arrow",
+            "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
         },
     )

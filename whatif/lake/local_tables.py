@@ -248,6 +248,19 @@ def _given(table: Table, spec: TableSpec, rows: pa.Table) -> pa.Table:
     return rows.select(list(spec.column_names)).cast(table.schema().as_arrow())
 
 
+def replace_locally(
+    location: LakeLocation,
+    spec: TableSpec,
+    rows: pa.Table,
+    where: BooleanExpression,
+    properties: Mapping[str, str],
+) -> None:
+    """Put rows in the place of those that pass a filter, in one commit that notes properties."""
+    table = _opened(location, spec.name)
+    with quiet():
+        table.overwrite(_ordered(spec, _given(table, spec, rows)), where, dict(properties))
+
+
 def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:
     """Delete the rows that pass a filter, in one commit."""
     table = _opened(location, name)

@@ -15,6 +15,7 @@ from whatif.lake.local_tables import (
     append_table_locally,
     delete_locally,
     insert_missing_locally,
+    replace_locally,
     upsert_locally,
 )
 from whatif.lake.lock import writer_lock
@@ -196,6 +197,18 @@ def upsert_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> No
     """
     with in_words(location.described), writer_lock(location, f"merge into {table.name}"):
         upsert_locally(location, table, rows)
+
+
+def replace_arrow(
+    location: LakeLocation,
+    table: TableSpec,
+    rows: pa.Table,
+    where: BooleanExpression,
+    properties: Mapping[str, str] | None = None,
+) -> None:
+    """Put rows in the place of those of the local lake that pass a filter, without a JVM; as `replace`."""
+    with in_words(location.described), writer_lock(location, f"replace {table.name}"):
+        replace_locally(location, table, rows, where, properties or {})
 
 
 def delete_rows(location: LakeLocation, table: TableSpec, rows: BooleanExpression) -> None:

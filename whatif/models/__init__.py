@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.models.arrays import ArrayModel
     from whatif.models.base import Fitted, ModelKind, Tune
-    from whatif.models.contract import check_fitted, check_frame, check_rows
+    from whatif.models.contract import check_fitted, check_frame, check_rows, predicted_columns
     from whatif.models.kinds import SEAM
     from whatif.models.kinds.random_forest import RandomForest
     from whatif.models.spark_ml import SparkModel
@@ -19,7 +19,7 @@ else:
         {
             "arrays": "ArrayModel",
             "base": "Fitted ModelKind Tune",
-            "contract": "check_fitted check_frame check_rows",
+            "contract": "check_fitted check_frame check_rows predicted_columns",
             "kinds": "SEAM",
             "kinds.random_forest": "RandomForest",
             "spark_ml": "SparkModel",

@@ -9,12 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import pandas as pd
+
 from whatif.errors import ModelError
 from whatif.models.base import Fitted, ModelKind
-from whatif.models.contract import check_values
+from whatif.models.contract import check_taught, check_values, predicted_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pyspark.sql import DataFrame
 
     from whatif.typing import FloatArray
@@ -32,6 +34,7 @@ class ArrayModel(ModelKind):
     """
 
     max_values: ClassVar[int] = 50_000_000
+    needs_spark: ClassVar[bool] = False
 
     @abstractmethod
     def fit_arrays(self, features: FloatArray, label: FloatArray) -> Any:
@@ -42,12 +45,14 @@ class ArrayModel(ModelKind):
         features : float64 array (n, k)
             Rows by symbol and time, at least one; nothing is NaN.
         label : float64 array (n,)
-            In the target's unit.
+            In the target's unit; of classes 1, -1 and 0.
         """
 
     @abstractmethod
     def predict_arrays(self, model: Any, features: FloatArray) -> FloatArray:
         """Return a finite prediction for each row, each of its own row alone.
+
+        A kind that `classifies` returns probabilities of long and short, (n, 2).
 
         Parameters
         ----------
@@ -62,7 +67,11 @@ class ArrayModel(ModelKind):
             In the target's unit.
         """
 
-    def fit(self, rows: DataFrame, columns: tuple[str, ...]) -> Fitted:
+    def weigh_columns(self, model: Any) -> tuple[float, ...] | None:
+        """Return how much each column counts in what `fit_arrays` returned, where that is known."""
+        return None
+
+    def fit(self, rows: DataFrame | pd.DataFrame, columns: tuple[str, ...]) -> Fitted:
         """Return what is learnt from the rows, collected and sorted by symbol and ts.
 
         Raises
@@ -70,17 +79,21 @@ class ArrayModel(ModelKind):
         ModelError
             If they are more than the driver takes, or `fit_arrays` raises.
         """
-        frame = self._collected(rows.select("symbol", "ts", *columns, "label"))
+        frame = self._collected(rows[["symbol", "ts", *columns, "label"]])
         if frame.empty:
             return Fitted(columns, None, 0)
+        label = frame["label"].to_numpy("float64")
+        check_taught(self, columns, len(label), set(np.unique(label)) if self.classifies else None)
         try:
-            model = self.fit_arrays(_features(frame, columns), frame["label"].to_numpy("float64"))
+            model = self.fit_arrays(_features(frame, columns), label)
         except Exception as error:
             raise self._failed("learn", error) from error
-        return Fitted(columns, model, len(frame))
+        return Fitted(columns, model, len(frame), self.weigh_columns(model))
 
-    def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
+    def predict(self, fitted: Fitted, rows: Any) -> Any:
         """Return the rows with what `predict_arrays` says of them, computed at once.
+
+        Rows of pandas come back as such, sorted by symbol and ts.
 
         Raises
         ------
@@ -89,16 +102,23 @@ class ArrayModel(ModelKind):
         """
         frame = self._collected(rows)
         values = self.predictions(fitted, frame)
-        types = {**dict(rows.dtypes), "ts": "bigint", "prediction": "double"}
+        added = dict(zip(predicted_columns(self), np.atleast_2d(values.T), strict=True))
+        frame = frame.assign(**added)
+        if isinstance(rows, pd.DataFrame):
+            return frame
+        types = {**dict(rows.dtypes), "ts": "bigint", **dict.fromkeys(added, "double")}
         schema = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
-        given = rows.sparkSession.createDataFrame(frame.assign(prediction=values), schema)
+        given = rows.sparkSession.createDataFrame(frame, schema)
         return given.selectExpr(*("timestamp_micros(ts) ts" if c == "ts" else f"`{c}`" for c in types))
 
     def predictions(self, fitted: Fitted, frame: pd.DataFrame) -> FloatArray:
-        """Return the prediction of each row of a frame that holds the feature columns, (n,)."""
+        """Return the prediction of each row of a frame that holds the feature columns, (n,).
+
+        Probabilities of long and short, (n, 2), where the kind `classifies`.
+        """
         features = _features(frame, fitted.columns)
         if not len(features):
-            return features.reshape(0)
+            return np.empty((0, 2) if self.classifies else 0)
         try:
             values = self.predict_arrays(fitted.model, features)
         except Exception as error:
@@ -115,8 +135,10 @@ class ArrayModel(ModelKind):
         """Return what was pickled."""
         return _unpickled(folder / SAVED)[1]
 
-    def _collected(self, rows: DataFrame) -> pd.DataFrame:
-        """Return rows on the driver in the order of symbol and ts, which is in microseconds."""
+    def _collected(self, rows: DataFrame | pd.DataFrame) -> pd.DataFrame:
+        """Return rows on the driver in the order of symbol and ts; of Spark's, ts is in microseconds."""
+        if isinstance(rows, pd.DataFrame):
+            return rows.sort_values(["symbol", "ts"], ignore_index=True)
         names = ("unix_micros(ts) ts" if name == "ts" else f"`{name}`" for name in rows.columns)
         most = self.max_values // len(rows.columns)
         frame: pd.DataFrame = rows.selectExpr(*names).limit(most + 1).toPandas()

@@ -76,19 +76,25 @@ class ModelKind(Section):
     features : tuple of str, or None
         Those of the study's features that it learns from; None for all of them.
     target : str or None
-        What it learns, "return" or "level"; None for what the study's label says.
+        What it learns, one of `targets`; None for what the study's label says.
     tune : Tune or None
         How one value is chosen of each parameter that is a list.
     tunable : tuple of str
         Keys that may be lists of values to choose among, declared such as `depth: int | tuple[int, ...]`.
+    needs_spark : bool
+        Whether it learns on Spark alone; else it takes frames of pandas too, with the same result.
+    family : bool
+        Whether it stands for all kinds whose name begins with its own and a dot.
     """
 
     kind: str
     features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
-    target: Literal["return", "level"] | None = None
+    target: Literal["return", "level", "class"] | None = None
     tune: Tune | None = None
 
     tunable: ClassVar[tuple[str, ...]] = ()
+    needs_spark: ClassVar[bool] = True
+    family: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, rows: DataFrame, columns: tuple[str, ...]) -> Fitted:
@@ -97,9 +103,10 @@ class ModelKind(Section):
         Parameters
         ----------
         rows : DataFrame
-            `symbol`, `ts`, the feature columns, and `label` in the target's unit; doubles, none of them
-            missing. They lie in a fixed number of partitions by a hash of symbol and ts, sorted in each, so
-            that the same rows come in the same order wherever they are. There may be none: `Fitted.rows`
+            `symbol`, `ts`, the feature columns, and `label` in the target's unit (of classes 1 for long, -1
+            for short, 0 for neither); doubles, none of them missing. They lie in a fixed number of partitions
+            by a hash of symbol and ts, sorted in each, so that the same rows come in the same order wherever
+            they are. There may be none: `Fitted.rows`
             is 0 then, and the engine says so.
         columns : tuple of str
             The feature columns, in order.
@@ -109,7 +116,8 @@ class ModelKind(Section):
     def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
         """Return the rows with a column `prediction` added: a finite double in the target's unit for each.
 
-        A row's prediction depends on that row's features alone.
+        A kind that `classifies` adds `prob_long` and `prob_short` in its place, which are not negative and
+        together at most 1. A row's prediction depends on that row's features alone.
 
         Parameters
         ----------
@@ -134,6 +142,16 @@ class ModelKind(Section):
     @abstractmethod
     def load(self, folder: Path) -> Fitted:
         """Return what `save` wrote."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What it can learn: "return" and "level" are numbers, "class" is long, short or neither."""
+        return ("return", "level")
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it predicts probabilities; known once it is known what it learns."""
+        return self.target == "class"
 
     @property
     def identity(self) -> dict[str, Any]:

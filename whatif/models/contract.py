@@ -12,7 +12,47 @@ from whatif.models.base import Fitted, ModelKind
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_NOT_FINITE = "prediction is null or isnan(prediction) or abs(prediction) = double('infinity')"
+
+_ROUNDING = 1e-9
+_PROBABILITIES = "probabilities of long and short are from 0 on, and together at most 1"
+
+
+def predicted_columns(kind: ModelKind) -> tuple[str, ...]:
+    """Return the columns in which a kind answers: a prediction, or the probabilities of both sides."""
+    return ("prob_long", "prob_short") if kind.classifies else ("prediction",)
+
+
+def check_taught(kind: ModelKind, columns: tuple[str, ...], rows: int, classes: set[float] | None) -> None:
+    """Refuse rows of which nothing can be learnt, before anything is.
+
+    Parameters
+    ----------
+    kind : ModelKind
+        What is to learn.
+    columns : tuple of str
+        Features.
+    rows : int
+        How many there are, at least one.
+    classes : set of float, or None
+        Labels among them, if they are classes.
+
+    Raises
+    ------
+    ModelError
+        Naming the rule and the remedy.
+    """
+    if rows <= len(columns):
+        raise ModelError(
+            f"models: kind {kind.kind!r} would learn {len(columns)} features from {rows} rows: it needs more "
+            "rows than features; lengthen the train window, or name fewer features"
+        )
+    if classes is not None and len(classes) < 2:
+        (only,) = classes
+        said = {1.0: "long (1)", -1.0: "short (-1)"}.get(only, "neither (0)")
+        raise ModelError(
+            f"models: kind {kind.kind!r} needs labels of two classes, and all {rows:,} of the train window "
+            f"are {said}: move the label's target, stop or horizon, or lengthen the window"
+        )
 
 
 def check_fitted(kind: ModelKind, fitted: Any, columns: tuple[str, ...]) -> None:
@@ -33,7 +73,7 @@ def check_fitted(kind: ModelKind, fitted: Any, columns: tuple[str, ...]) -> None
 
 
 def check_values(kind: ModelKind, values: Any, rows: int) -> None:
-    """Raise unless an array of predictions is one finite float64 for each row.
+    """Raise unless an array of predictions is one finite float64 for each row, or two probabilities.
 
     Raises
     ------
@@ -42,11 +82,15 @@ def check_values(kind: ModelKind, values: Any, rows: int) -> None:
     """
     if not isinstance(values, np.ndarray):
         raise _broken(kind, f"it predicts an array of numpy, not a {type(values).__name__}")
-    if values.shape != (rows,):
-        raise _broken(kind, f"it predicts one value for each row: ({rows},), not {values.shape}")
+    wanted, said = ((rows, 2), "two probabilities") if kind.classifies else ((rows,), "one value")
+    if values.shape != wanted:
+        raise _broken(kind, f"it predicts {said} for each row: {wanted}, not {values.shape}")
     if values.dtype != np.float64:
         raise _broken(kind, f"it predicts float64, not {values.dtype}")
-    _check_missing(kind, int(np.count_nonzero(~np.isfinite(values))), rows)
+    finite = np.isfinite(values).reshape(rows, -1).all(axis=1)
+    _check_missing(kind, int(np.count_nonzero(~finite)), rows)
+    if kind.classifies and (np.any(values < 0.0) or np.any(values.sum(axis=1) > 1.0 + _ROUNDING)):
+        raise _broken(kind, _PROBABILITIES)
 
 
 def check_frame(kind: ModelKind, given: Any) -> None:
@@ -58,7 +102,8 @@ def check_frame(kind: ModelKind, given: Any) -> None:
         Naming the kind and the rule.
     """
     types = dict(getattr(given, "dtypes", ()))
-    for column, wanted in {"symbol": "string", "ts": "timestamp", "prediction": "double"}.items():
+    answers = dict.fromkeys(predicted_columns(kind), "double")
+    for column, wanted in {"symbol": "string", "ts": "timestamp", **answers}.items():
         if types.get(column) != wanted:
             found = f"is {types[column]}" if column in types else "is not there"
             raise _broken(kind, f"it predicts a {wanted} column {column!r}, which {found}")
@@ -73,8 +118,13 @@ def check_rows(kind: ModelKind, asked: DataFrame, given: DataFrame) -> None:
         Naming the kind and the rule.
     """
     keys = "count(*) rows", "bit_xor(xxhash64(symbol, ts)) keys"
-    both = asked.selectExpr("0 side", *keys, "0L missing").unionAll(
-        given.selectExpr("1 side", *keys, f"count_if({_NOT_FINITE}) missing")
+    columns = predicted_columns(kind)
+    missing = " or ".join(f"{c} is null or isnan({c}) or abs({c}) = double('infinity')" for c in columns)
+    total = " + ".join(columns)
+    least = f"least({', '.join((*columns, '0d'))})"
+    wrong = f"{least} < 0 or {total} > {1.0 + _ROUNDING}d" if kind.classifies else "false"
+    both = asked.selectExpr("0 side", *keys, "0L missing", "0L wrong").unionAll(
+        given.selectExpr("1 side", *keys, f"count_if({missing}) missing", f"count_if({wrong}) wrong")
     )
     wanted, found = sorted(both.collect(), key=lambda row: row["side"])
     if found["rows"] != wanted["rows"]:
@@ -82,6 +132,8 @@ def check_rows(kind: ModelKind, asked: DataFrame, given: DataFrame) -> None:
     if found["keys"] != wanted["keys"]:
         raise _broken(kind, "it predicts the rows that it was asked, not others")
     _check_missing(kind, found["missing"], found["rows"])
+    if found["wrong"]:
+        raise _broken(kind, _PROBABILITIES)
 
 
 def _check_missing(kind: ModelKind, missing: int, rows: int) -> None:

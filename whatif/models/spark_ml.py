@@ -6,69 +6,170 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from whatif.models.base import Fitted, ModelKind
+from whatif.models.contract import check_taught
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 VECTOR = "features_vector"
 SAVED, NOTES = "sparkml", "fitted.json"
 
+SIDES = {"long": 1.0, "short": -1.0}
+_CHANCE = "whatif_chance_"
+
 
 class SparkModel(ModelKind):
-    """A kind of model that an estimator of Spark ML learns, on the cluster."""
+    """A kind of model that an estimator of Spark ML learns, on the cluster.
+
+    Attributes
+    ----------
+    two_classes : bool
+        Whether its classifier knows two classes only. One then learns which rows are long, and another one
+        which are short.
+    """
+
+    two_classes: ClassVar[bool] = False
 
     @abstractmethod
     def estimator(self, vector: str, label: str) -> Any:
         """Return the estimator that learns the column `label` from the column `vector` of features.
 
-        Its model answers in the column `prediction`. A parameter of the kind that may be a list holds one
-        value here.
+        Its model answers in the column `prediction`. Where the kind `classifies`, the label is 2 for long, 0
+        for short and 1 for neither (1 and 0 for a side where it knows `two_classes`), and the answer is the
+        column `probability`. A parameter of the kind that may be a list holds one value here.
         """
 
+    def estimator_of(self, columns: tuple[str, ...], vector: str, label: str) -> Any:
+        """Return the same where it depends on the number of features."""
+        return self.estimator(vector, label)
+
     def fit(self, rows: DataFrame, columns: tuple[str, ...]) -> Fitted:
-        """Return the fitted model of Spark ML, with its feature importances if it has them."""
+        """Return the fitted model of Spark ML, with its feature importances if it has them.
+
+        Of two classes, that is a model for each side, None for one that no row has.
+        """
         vectors = _assembler(columns).transform(rows).select(VECTOR, "label").persist()
         try:
             count = vectors.count()
-            model = self.estimator(VECTOR, "label").fit(vectors) if count else None
+            if not count:
+                return Fitted(columns, None, 0)
+            found = (
+                {row[0] for row in vectors.select("label").distinct().collect()} if self.classifies else None
+            )
+            check_taught(self, columns, count, found)
+            estimator = self.estimator_of(columns, VECTOR, "label")
+            if found is None:
+                model = estimator.fit(vectors)
+            elif self.two_classes:
+                model = tuple(
+                    estimator.fit(vectors.selectExpr(VECTOR, f"double(label = {side}) label"))
+                    if side in found
+                    else None
+                    for side in SIDES.values()
+                )
+            else:
+                model = estimator.fit(vectors.selectExpr(VECTOR, "label + 1 label"))
         finally:
             vectors.unpersist()
-        weights = getattr(model, "featureImportances", None)
-        importances = None if weights is None else tuple(float(weight) for weight in weights.toArray())
-        return Fitted(columns, model, count, importances)
+        return Fitted(columns, model, count, _importances(model))
 
     def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
-        """Return the rows with Spark ML's prediction; computed when they are asked for."""
-        return _pipeline(fitted).transform(rows)
+        """Return the rows with Spark ML's prediction or probabilities; computed when they are asked for."""
+        given = _assembler(fitted.columns).transform(rows)
+        if not self.classifies:
+            return fitted.model.transform(given)
+        columns = [f"`{name}`" for name in rows.columns]
+        if not self.two_classes:
+            answered = fitted.model.transform(given)
+            return answered.select(
+                *columns,
+                *(_chance(answered, at).alias(f"prob_{side}") for side, at in (("long", 2), ("short", 0))),
+            )
+        kept = [*columns, VECTOR]
+        for side, model in zip(SIDES, fitted.model, strict=True):
+            if model is None:
+                given = given.selectExpr(*kept, f"0d {_CHANCE}{side}")
+            else:
+                answered = model.transform(given)
+                given = answered.select(*kept, _chance(answered, 1).alias(f"{_CHANCE}{side}"))
+            kept.append(f"{_CHANCE}{side}")
+        # each was asked for itself: together they may say more than 1
+        total = " + ".join(f"{_CHANCE}{side}" for side in SIDES)
+        return given.selectExpr(
+            *columns, *(f"{_CHANCE}{side} / greatest(1d, {total}) prob_{side}" for side in SIDES)
+        )
 
     def save(self, fitted: Fitted, folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Write the pipeline of assembler and model in Spark ML's format, which `mlflow.spark` loads.
 
         Executors on other machines write their parts to folders that the driver does not see: then
-        there is nothing to load, and nothing is returned.
+        there is nothing to load, and nothing is returned. Of two models, MLflow loads the first.
         """
         import pyspark
 
-        _pipeline(fitted).write().overwrite().save((folder / SAVED).as_uri())
-        if not any((folder / SAVED).rglob("data/*.parquet")):
-            return {}
+        models = fitted.model if isinstance(fitted.model, tuple) else (fitted.model,)
+        there = [k for k, model in enumerate(models) if model is not None]
+        for k in there:
+            pipeline = _pipeline(fitted.columns, models[k])
+            pipeline.write().overwrite().save((folder / _folder(k)).as_uri())
+            if not any((folder / _folder(k)).rglob("data/*.parquet")):
+                return {}
         notes = {"columns": fitted.columns, "rows": fitted.rows, "importances": fitted.importances}
+        if isinstance(fitted.model, tuple):
+            notes["models"] = there
         (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
-        spark = {"pyspark_version": pyspark.__version__, "model_data": SAVED, "code": None}
-        return {"spark": spark, "python_function": {"loader_module": "mlflow.spark", "data": SAVED}}
+        saved = _folder(there[0])
+        spark = {"pyspark_version": pyspark.__version__, "model_data": saved, "code": None}
+        return {"spark": spark, "python_function": {"loader_module": "mlflow.spark", "data": saved}}
 
     def load(self, folder: Path) -> Fitted:
         """Return the model of a saved pipeline."""
         from pyspark.ml import PipelineModel
 
-        model = PipelineModel.load((folder / SAVED).as_uri()).stages[-1]
         notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+
+        def model(k: int) -> Any:
+            return PipelineModel.load((folder / _folder(k)).as_uri()).stages[-1]
+
+        several = notes.get("models")
+        found = (
+            model(0)
+            if several is None
+            else tuple(model(k) if k in several else None for k in range(len(SIDES)))
+        )
         weights = notes["importances"]
         importances = None if weights is None else tuple(weights)
-        return Fitted(tuple(notes["columns"]), model, notes["rows"], importances)
+        return Fitted(tuple(notes["columns"]), found, notes["rows"], importances)
+
+
+def _folder(number: int) -> str:
+    return SAVED if number == 0 else f"{SAVED}-{number}"
+
+
+def _chance(frame: DataFrame, at: int) -> Column:
+    """Return the probability of a class, 0 where no row had one so high."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.coalesce(F.get(vector_to_array(frame["probability"]), at), F.lit(0.0))
+
+
+def _importances(model: Any) -> tuple[float, ...] | None:
+    """Return how much each feature counts, or the size of its coefficients; of two models, the mean."""
+    if isinstance(model, tuple):
+        known = [weights for one in model if one is not None and (weights := _importances(one)) is not None]
+        return tuple(sum(column) / len(known) for column in zip(*known, strict=True)) if known else None
+    weights = getattr(model, "featureImportances", None)
+    if weights is not None:
+        return tuple(float(weight) for weight in weights.toArray())
+    if hasattr(model, "coefficientMatrix"):
+        return tuple(float(weight) for weight in abs(model.coefficientMatrix.toArray()).mean(axis=0))
+    if hasattr(model, "coefficients"):
+        return tuple(abs(float(weight)) for weight in model.coefficients.toArray())
+    return None
 
 
 def _assembler(columns: tuple[str, ...]) -> Any:
@@ -77,7 +178,7 @@ def _assembler(columns: tuple[str, ...]) -> Any:
     return VectorAssembler(inputCols=list(columns), outputCol=VECTOR)
 
 
-def _pipeline(fitted: Fitted) -> Any:
+def _pipeline(columns: tuple[str, ...], model: Any) -> Any:
     from pyspark.ml import PipelineModel
 
-    return PipelineModel(stages=[_assembler(fitted.columns), fitted.model])
+    return PipelineModel(stages=[_assembler(columns), model])

@@ -274,7 +274,12 @@ def floats(column: pa.ChunkedArray) -> FloatArray:
 
 
 def read_predictions(
-    pin: Pin, model_digest: str, symbol: str, start_us: int, end_us: int
+    pin: Pin,
+    model_digest: str,
+    symbol: str,
+    start_us: int,
+    end_us: int,
+    columns: Sequence[str] = ("prediction",),
 ) -> tuple[IntArray, FloatArray]:
     """Return the predictions for bars that start in [start_us, end_us), oldest first.
 
@@ -282,16 +287,17 @@ def read_predictions(
     -------
     ts : int64 array (k,)
         Starts of the bars, microseconds UTC.
-    prediction : float64 array (k,)
-        In the unit of the model's target: a fraction of the close, or a price.
+    predictions : float64 array (c, k)
+        A row for each column: `prediction` in the unit of the model's target, a fraction of the close, or a
+        price; probabilities.
     """
     wanted = all_of(
         equal("model_digest", model_digest), equal("symbol", symbol), within("ts", start_us, end_us)
     )
-    table = read_arrow(pin, ["ts", "prediction"], wanted)
+    table = read_arrow(pin, ["ts", *columns], wanted)
     ts = microseconds(table["ts"])
     order = np.argsort(ts, kind="stable")
-    return ts[order], floats(table["prediction"])[order]
+    return ts[order], np.stack([floats(table[name])[order] for name in columns])
 
 
 class Sized(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -45,6 +45,7 @@ from whatif.strategies import (
 )
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study
+from whatif.training import target_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +195,8 @@ def find_named(study: Study) -> AnyStrategy:
 MIN_RETURNS = 2
 """Periods without which a ratio of mean and deviation has no value."""
 
-PROBABILITIES = ("prob_long", "prob_short")
-"""Inputs that a classifier would give."""
+PREDICTED = {"forecast": False, "prob_long": True, "prob_short": True}
+"""Inputs that models give, and whether they are those that learn classes."""
 
 
 def _check_portfolio(study: Study, strategy: AnyStrategy) -> None:
@@ -230,24 +231,36 @@ def _check_overlays(study: Study, strategy: AnyStrategy, grid: Grid, timeline: T
 
 def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:
     wanted = strategy.external_inputs()
-    probabilities = sorted(wanted & set(PROBABILITIES))
-    if probabilities:
-        raise StrategyError(
-            f"strategy {study.strategy.name!r} needs input {probabilities[0]!r}, and no model kind of this "
-            "version gives probabilities yet: give whatif.backtest bars with the columns "
-            f"{' and '.join(PROBABILITIES)}"
-        )
-    unknown = sorted(wanted - {"forecast"})
+    unknown = sorted(wanted - set(PREDICTED))
     if unknown:
         raise StrategyError(
             f"strategy {study.strategy.name!r} needs input {unknown[0]!r}, which a study cannot give it: "
-            f"{nearest(unknown[0], ['forecast', *TIME_SERIES])} or an indicator expression"
+            f"{nearest(unknown[0], [*PREDICTED, *TIME_SERIES])} or an indicator expression"
         )
-    if "forecast" in wanted and any(setting.model is None for setting in space.settings):
-        declared = ", ".join(study.models) or "none"
+    traded = {setting.model for setting in space.settings}
+    if wanted and None in traded:
+        declared, named = ", ".join(study.models) or "none", sorted(wanted)[0]
         raise StudyError(
-            f"strategy {study.strategy.name!r} trades a model's forecast, and the study does not say which "
+            f"strategy {study.strategy.name!r} trades a model's {named}, and the study does not say which "
             f"(models: {declared}): declare models and add the axis model"
+        )
+    for name in sorted(name for name in traded if name is not None):
+        _check_gives(study, name, wanted)
+
+
+def _check_gives(study: Study, name: str, wanted: Collection[str]) -> None:
+    """Refuse a model that does not give what the strategy trades."""
+    assert study.label is not None  # models need one
+    target = target_of(name, study.models[name], study.label)
+    missing = sorted(one for one in wanted if PREDICTED[one] != (target == "class"))
+    if missing:
+        given = " and ".join(
+            one for one, of_classes in PREDICTED.items() if of_classes == (target == "class")
+        )
+        other = "class" if PREDICTED[missing[0]] else "return"
+        raise StudyError(
+            f"strategy {study.strategy.name!r} needs input {missing[0]!r}, and model {name!r} learns target "
+            f"{target!r}, which gives {given}: take a model and a label with target: {other}"
         )
 
 
@@ -265,6 +278,9 @@ def _check_places(study: Study, strategy: AnyStrategy, timeframes: Iterable[str]
 def _check_features(study: Study, timeline: Timeline, timeframes: Iterable[str]) -> None:
     if not all(fold.train for fold in timeline.every):
         raise StudyError("split.train leaves no bar to train the models on: give it a share above 0")
+    for name, kind in study.models.items():
+        assert study.label is not None  # models need one
+        target_of(name, kind, study.label)
     for timeframe in timeframes:
         feature_spec(study, bar_slice(study, timeline, timeframe, timeframe), timeline)
         _check_labels(study, timeline, timeframe)

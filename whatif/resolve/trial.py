@@ -17,6 +17,7 @@ from whatif.resolve.resolved import Resolved
 from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
+from whatif.typing import FloatArray
 
 TRIAL_BARS = 300
 """Bars that a step is tried on."""
@@ -205,7 +206,11 @@ def with_drawn_inputs(spec: StrategySpec, bars: Bars) -> Bars:
     """Return bars with what a step needs from models, which there are none of yet, drawn."""
     missing = sorted(spec.external_inputs() - set(bars.inputs))
     rng = np.random.default_rng(0)
-    return bars.with_inputs({name: rng.normal(0.0, 0.002, len(bars)) for name in missing})
+    return bars.with_inputs({name: _drawn(rng, name, len(bars)) for name in missing})
+
+
+def _drawn(rng: np.random.Generator, name: str, count: int) -> FloatArray:
+    return rng.uniform(0.0, 0.5, count) if name.startswith("prob_") else rng.normal(0.0, 0.002, count)
 
 
 def outermost(params: Sequence[Mapping[str, object]]) -> list[int]:

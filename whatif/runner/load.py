@@ -64,7 +64,9 @@ class _Known:
 
 
 def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration) -> Bars:
-    """Return the bars of `symbol` up to the window's end, with the predictions as input `forecast`.
+    """Return the bars of `symbol` up to the window's end, with the predictions as inputs.
+
+    Those are `forecast`, or `prob_long` and `prob_short` of a model of classes.
 
     They are the pinned ones, changed where an axis of the configuration changes bars. Nothing after the
     last window that was asked for is read, and what was read for one window serves all that end earlier.
@@ -209,9 +211,9 @@ def _with_window(
     )
     computed += bars.nbytes - plain
     if model is not None:
-        forecast = _forecast(bars, model)
-        bars = bars.with_inputs({"forecast": forecast})
-        computed += forecast.nbytes
+        predicted = _predicted(bars, model)
+        bars = bars.with_inputs(predicted)
+        computed += sum(series.nbytes for series in predicted.values())
     if known.nbytes + computed > max_bytes:  # rather forget other windows than the bars of all
         known = _Known(known.source, known.end_us)
     windows = {**known.windows, wanted: bars}
@@ -229,16 +231,19 @@ def _changed(source: Bars, end_us: int, market: tuple[MarketChange, ...]) -> Bar
     return bars
 
 
-def _forecast(bars: Bars, model: ModelPin) -> np.ndarray:
-    """Predicted returns on the bars' own time; NaN where the model has none."""
+def _predicted(bars: Bars, model: ModelPin) -> dict[str, np.ndarray]:
+    """Predicted returns, or probabilities, on the bars' own time; NaN where the model has none."""
     first, stop = int(bars.ts[0]), int(bars.ts[-1]) + 1
+    columns = ("prob_long", "prob_short") if model.target == "class" else ("prediction",)
     with _by_the_machine(f"predictions on {bars.symbol}"):
-        ts, values = read_predictions(model.pin, model.model_digest, bars.symbol, first, stop)
-    forecast = np.full(len(bars), np.nan)
+        ts, values = read_predictions(model.pin, model.model_digest, bars.symbol, first, stop, columns)
     at = np.minimum(np.searchsorted(bars.ts, ts), len(bars) - 1)
     known = bars.ts[at] == ts
-    forecast[at[known]] = values[known]
-    return forecast / bars.close - 1.0 if model.target == "level" else forecast
+    found = np.full((len(columns), len(bars)), np.nan)
+    found[:, at[known]] = values[:, known]
+    if model.target == "class":
+        return dict(zip(columns, found, strict=True))
+    return {"forecast": found[0] / bars.close - 1.0 if model.target == "level" else found[0]}
 
 
 def model_of(plan: Plan, configuration: Configuration) -> ModelPin | None:

@@ -30,7 +30,7 @@ class ModelPin:
     model_digest : str
         The model's rows in it.
     target : str
-        "return": predictions are fractions of the close; "level": prices.
+        "return": predictions are fractions of the close; "level": prices; "class": probabilities.
     """
 
     pin: Pin

@@ -12,7 +12,13 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.stats.benchmark import BuyAndHold, FirstBar, Holding, buy_and_hold, hold_shares
-    from whatif.stats.bootstrap import Interval, difference_interval, objective_interval
+    from whatif.stats.bootstrap import (
+        Interval,
+        block_length,
+        difference_interval,
+        objective_interval,
+        resampled_rows,
+    )
     from whatif.stats.evidence import Evidence, Thresholds
     from whatif.stats.measures import measure, net_exposure, over_market, usable_objective
     from whatif.stats.overfitting import Overfitting, probability_of_backtest_overfitting
@@ -49,7 +55,7 @@ else:
         __name__,
         {
             "benchmark": "BuyAndHold FirstBar Holding buy_and_hold hold_shares",
-            "bootstrap": "Interval difference_interval objective_interval",
+            "bootstrap": "Interval block_length difference_interval objective_interval resampled_rows",
             "evidence": "Evidence Thresholds",
             "measures": "measure net_exposure over_market usable_objective",
             "overfitting": "Overfitting probability_of_backtest_overfitting",

@@ -246,6 +246,20 @@ def _replicate(
     return length, np.concatenate(values)
 
 
+def resampled_rows(periods: int, block: int, reps: int, seed: int) -> IntArray:
+    """Return rows of a stationary bootstrap, (reps, periods).
+
+    Parameters
+    ----------
+    periods, block : int
+        What is resampled, and the mean length of a block; see `block_length`.
+    reps, seed : int
+        Replications, and the seed of the draw.
+    """
+    check_reps(reps)
+    return np.concatenate(list(_indices(periods, block, reps, seed)))
+
+
 def _indices(periods: int, block: int, reps: int, seed: int) -> Iterator[IntArray]:
     """Yield resampled rows, (some, periods), until there were `reps` of them."""
     from whatif.stats.resampling import StationaryBootstrap

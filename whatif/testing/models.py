@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.models import Fitted, ModelKind, check_fitted, check_frame, check_rows
+from whatif.models import Fitted, ModelKind, check_fitted, check_frame, check_rows, predicted_columns
 from whatif.typing import FloatArray
 
 COLUMNS = ("slope", "bend", "noise")
@@ -34,7 +34,8 @@ def check_model(
     spark : SparkSession
         A session to work on.
     keys : mapping, optional
-        Keys of its section, such as {"penalty": 0.1}; without `kind`.
+        Keys of its section, such as {"penalty": 0.1}; without `kind`. What it learns is its `target`, or the
+        first of its `targets`.
     name : str
         What a study would give as `kind`.
     tolerance : float
@@ -52,11 +53,15 @@ def check_model(
     written = kind.model_validate(model.model_dump(by_alias=True))
     assert written == model, f"{name}: {written!r} was read back of {model!r}"
     for variant in model.candidates:
-        _check(variant, spark, name, tolerance)
+        learns = variant.target or variant.targets[0]
+        _check(variant.model_copy(update={"target": learns}), spark, name, tolerance)
 
 
 def _check(model: ModelKind, spark: Any, name: str, tolerance: float) -> None:
     made = _rows()
+    if model.classifies:
+        limit = float(made["label"].abs().median())
+        made["label"] = np.sign(made["label"]).where(made["label"].abs() > limit, 0.0)
     rows = spark.createDataFrame(made, _SCHEMA)
     taught, asked = _spread(rows), rows.drop("label")
     fitted = _fitted(model, taught)
@@ -112,10 +117,12 @@ def _predictions(model: ModelKind, fitted: Fitted, asked: Any) -> FloatArray:
     given = model.predict(fitted, asked.selectExpr("*", "slope * 2 beside"))
     check_frame(model, given)
     check_rows(model, asked, given)
-    collected = given.select("symbol", "ts", "slope", "beside", "prediction").toPandas()
+    answers = predicted_columns(model)
+    collected = given.select("symbol", "ts", "slope", "beside", *answers).toPandas()
     frame: pd.DataFrame = collected.sort_values(["symbol", "ts"], ignore_index=True)
     assert (frame["beside"] == frame["slope"] * 2).all(), "a column beside the features came out changed"
-    return frame["prediction"].to_numpy("float64")
+    found: FloatArray = frame[list(answers)].to_numpy("float64")
+    return found
 
 
 def _alike(found: Any, wanted: Any, tolerance: float, said: str) -> None:

@@ -8,16 +8,16 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.training.fit import Trained, predict, rows_to_predict, train
-    from whatif.training.spec import ModelSpec, model_spec
-    from whatif.training.tuning import Tuned, tune
-    from whatif.training.validation import validation_metrics
+    from whatif.training.spec import ModelSpec, model_spec, target_of
+    from whatif.training.tuning import Tuned, described, noted, read_noted, tune
+    from whatif.training.validation import judged, validation_metrics
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "fit": "Trained predict rows_to_predict train",
-            "spec": "ModelSpec model_spec",
-            "tuning": "Tuned tune",
-            "validation": "validation_metrics",
+            "spec": "ModelSpec model_spec target_of",
+            "tuning": "Tuned described noted read_noted tune",
+            "validation": "judged validation_metrics",
         },
     )

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from whatif.domain import timestamps
 from whatif.errors import ModelError
-from whatif.models import Fitted, ModelKind, check_fitted, check_frame
+from whatif.models import Fitted, ModelKind, check_fitted, check_frame, predicted_columns
 from whatif.splits import Window
 from whatif.training.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
 
 TRAIN_PARTITIONS = 8
 """Fixed, so that a model does not depend on the cores it was trained on."""
@@ -43,35 +41,72 @@ class Trained:
     fitted: Fitted
 
 
-def training_rows(features: DataFrame, spec: ModelSpec) -> DataFrame:
+def training_rows(features: Any, spec: ModelSpec) -> Any:
     """Return the rows that may train: inside a train window, complete, and purged.
 
     Purged are rows whose label is known only after their window ends, that is whose
     `label_end` lies behind it; and rows with a feature or the label missing.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Rows of a features table, of Spark or of pandas; what is returned is the same.
+    spec : ModelSpec
+        The model.
     """
+    return _complete_in(features, spec, spec.train)
+
+
+def labelled_rows(features: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:
+    """Return symbol, ts, the feature columns and `label` of the complete rows of some windows."""
+    rows = _complete_in(features, spec, windows)
+    names = ["symbol", "ts", *spec.columns]
+    if isinstance(rows, pd.DataFrame):
+        label = rows[spec.label_column]
+        return rows[names].assign(label=np.sign(label) if spec.learns_sign else label)
+    from pyspark.sql import functions as F  # noqa: N812
+
+    learnt = F.signum(spec.label_column) if spec.learns_sign else F.col(spec.label_column)
+    return rows.select(*names, learnt.alias("label"))
+
+
+def _complete_in(features: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:
     complete = features.dropna(subset=[*spec.columns, spec.label_column])
-    return complete.where(labelled_in(spec.train))
+    condition = labelled_in(windows, complete)
+    return complete[condition] if isinstance(complete, pd.DataFrame) else complete.where(condition)
 
 
-def labelled_in(windows: Sequence[Window]) -> Column:
-    """Return the condition that a row of features lies in one of `windows`, and its label too."""
+def labelled_in(windows: Sequence[Window], frame: Any = None) -> Any:
+    """Return the condition that a row of features lies in one of `windows`, and its label too.
+
+    A column of Spark; of a frame of pandas, if one is given, its rows as booleans.
+    """
+    return reduce(
+        or_, (_starts_in(one, frame) & (_column("label_end", frame) <= _end(one)) for one in windows)
+    )
+
+
+def _starts_in(window: Window, frame: Any = None) -> Any:
+    ts = _column("ts", frame)
+    return (ts >= _instant(window.start_us)) & (ts < _end(window))
+
+
+def _column(name: str, frame: Any) -> Any:
+    if isinstance(frame, pd.DataFrame):
+        return frame[name]
     from pyspark.sql import functions as F  # noqa: N812
 
-    ends = ((window, F.lit(_instant(window.end_us))) for window in windows)
-    return reduce(or_, (_starts_in(window) & (F.col("label_end") <= end) for window, end in ends))
+    return F.col(name)
 
 
-def _starts_in(window: Window) -> Column:
-    from pyspark.sql import functions as F  # noqa: N812
-
-    start, end = (F.lit(_instant(us)) for us in (window.start_us, window.end_us))
-    return (F.col("ts") >= start) & (F.col("ts") < end)
+def _end(window: Window) -> datetime:
+    return _instant(window.end_us)
 
 
-def train(features: DataFrame, spec: ModelSpec) -> Trained:
-    """Return the model of `spec` fitted on the train window of `features`.
+def train(features: Any, spec: ModelSpec) -> Trained:
+    """Return the model of `spec` fitted on the train window of `features`, of Spark or of pandas.
 
-    Rows are spread over a fixed number of partitions by a hash of symbol and ts and
+    Rows of Spark are spread over a fixed number of partitions by a hash of symbol and ts and
     sorted inside each, so that the same rows give the same model on any cluster.
 
     Raises
@@ -79,14 +114,9 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
     ModelError
         If no row is left to train on, or the kind breaks its contract.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
-    rows = (
-        training_rows(features, spec)
-        .select("symbol", "ts", *spec.columns, F.col(spec.label_column).alias("label"))
-        .repartition(TRAIN_PARTITIONS, "symbol", "ts")
-        .sortWithinPartitions("symbol", "ts")
-    )
+    rows = labelled_rows(features, spec, spec.train)
+    if not isinstance(rows, pd.DataFrame):
+        rows = rows.repartition(TRAIN_PARTITIONS, "symbol", "ts").sortWithinPartitions("symbol", "ts")
     fitted = spec.kind.fit(rows, spec.columns)
     check_fitted(spec.kind, fitted, spec.columns)
     if not fitted.rows:
@@ -98,42 +128,62 @@ def train(features: DataFrame, spec: ModelSpec) -> Trained:
     return Trained(spec, spec.kind, fitted)
 
 
-def rows_to_predict(features: DataFrame, spec: ModelSpec, start_us: int) -> DataFrame:
+def rows_to_predict(features: Any, spec: ModelSpec, start_us: int) -> Any:
     """Return symbol, ts and feature columns of all bars from `start_us` on that did not train.
 
-    A bar with a feature missing is left out.
+    A bar with a feature missing is left out. Of a label with a side, the side comes along.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
-    rows = features.where(F.col("ts") >= F.lit(_instant(start_us))).dropna(subset=list(spec.columns))
+    rows = features.dropna(subset=list(spec.columns))
+    wanted = _column("ts", rows) >= _instant(start_us)
     if spec.everywhere:
-        rows = rows.where(~reduce(or_, (_starts_in(window) for window in spec.train)))
-    return rows.select("symbol", "ts", *spec.columns)
+        wanted = wanted & ~reduce(or_, (_starts_in(window, rows) for window in spec.train))
+    names = ["symbol", "ts", *spec.columns, *([SIDE] if spec.has_side else [])]
+    return rows[wanted][names] if isinstance(rows, pd.DataFrame) else rows.where(wanted).select(*names)
 
 
-def predict(features: DataFrame, trained: Trained, start_us: int, bars_snapshot: int) -> DataFrame:
-    """Return the rows of `predictions` for `rows_to_predict`.
+def predict(features: Any, trained: Trained, start_us: int, bars_snapshot: int) -> Any:
+    """Return the rows of `predictions` for `rows_to_predict`, of Spark or of pandas as the features are.
 
-    `prediction` is in the target's unit: a fraction of the close, or a price.
+    `prediction` is in the target's unit: a fraction of the close, or a price. Of classes there are
+    `prob_long` and `prob_short` instead; where a rule gave the side, only its own may be above 0.
 
     Raises
     ------
     ModelError
         If what the kind gives lacks a column, or one is of another type.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
     spec = trained.spec
     scored = trained.kind.predict(trained.fitted, rows_to_predict(features, spec, start_us))
+    digest = spec.digest(bars_snapshot)
+    if isinstance(scored, pd.DataFrame):
+        return _predicted_here(scored, spec).assign(model_digest=digest)[list(_PREDICTED)]
+    from pyspark.sql import functions as F  # noqa: N812
+
     check_frame(trained.kind, scored)
-    return scored.select(
-        F.lit(spec.digest(bars_snapshot)).alias("model_digest"),
-        "symbol",
-        "ts",
-        "prediction",
-        F.lit(None).cast("double").alias("prob_long"),
-        F.lit(None).cast("double").alias("prob_short"),
-    )
+    columns = {name: F.lit(None).cast("double") for name in _ANSWERS}
+    columns |= {name: F.col(name) for name in predicted_columns(trained.kind)}
+    if spec.has_side:
+        right = F.col("prob_long")  # of a label that is 1 where the side is right
+        columns["prob_long"] = F.when(F.col(SIDE) > 0, right).otherwise(0.0)
+        columns["prob_short"] = F.when(F.col(SIDE) < 0, right).otherwise(0.0)
+    answers = (column.alias(name) for name, column in columns.items())
+    return scored.select(F.lit(digest).alias("model_digest"), "symbol", "ts", *answers)
+
+
+def _predicted_here(scored: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    missing = {name: np.nan for name in _ANSWERS if name not in scored}
+    scored = scored.assign(**missing)
+    if not spec.has_side:
+        return scored
+    right, side = scored["prob_long"], scored[SIDE]
+    return scored.assign(prob_long=right.where(side > 0, 0.0), prob_short=right.where(side < 0, 0.0))
+
+
+SIDE = "label_side"
+"""Column of the side that a rule gave."""
+
+_ANSWERS = ("prediction", "prob_long", "prob_short")
+_PREDICTED = ("model_digest", "symbol", "ts", *_ANSWERS)
 
 
 def _shown(windows: Sequence[Window]) -> str:

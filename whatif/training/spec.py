@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whatif.errors import ModelError, StrategyError
+from whatif.errors import ModelError, StrategyError, StudyError
 from whatif.features import FeatureSpec
+from whatif.labels import LabelKind
 from whatif.models import ModelKind
 from whatif.splits import Window
 from whatif.strategies import identity_of
@@ -21,13 +22,13 @@ class ModelSpec:
     name : str
         What the study calls it; has no part in the digest.
     kind : ModelKind
-        The variant's parameters as authored.
+        The variant's parameters as authored, but that its target is said.
     features : FeatureSpec
         Where rows and label come from.
     columns : tuple of str
         Feature columns the model uses, in order.
     target : str
-        "return" or "level".
+        "return", "level" or "class".
     train : tuple of Window
         Rows may train only if they lie in one of these windows, and their label's bar ends by its end.
     everywhere : bool
@@ -64,8 +65,58 @@ class ModelSpec:
 
     @property
     def label_column(self) -> str:
-        """Column of the features table that the model learns."""
-        return f"label_{self.target}"
+        """Column of the features table that the model learns, or whose sign it learns."""
+        return "label_return" if self.learns_sign else f"label_{self.target}"
+
+    @property
+    def label_gives(self) -> tuple[str, ...]:
+        """What the features table holds of the label, see `LabelKind.gives`."""
+        assert self.features.label is not None  # models need one
+        return self.features.label.gives
+
+    @property
+    def learns_sign(self) -> bool:
+        """Whether its classes are the signs of returns."""
+        return self.target == "class" and "class" not in self.label_gives
+
+    @property
+    def has_side(self) -> bool:
+        """Whether it says how likely the side is right that a rule gave, in the column `label_side`."""
+        return "side" in self.label_gives
+
+
+def target_of(name: str, kind: ModelKind, label: LabelKind, default: str | None = None) -> str:
+    """Return what a model of a study learns: what it says itself, what the label does, or what both can.
+
+    Parameters
+    ----------
+    name, kind : str, ModelKind
+        The model.
+    label : LabelKind
+        The study's label.
+    default : str, optional
+        What models learn that do not say it; what the label says, if left out.
+
+    Raises
+    ------
+    StudyError
+        If it cannot learn what it is to learn, or the label has no such thing.
+    """
+    wanted = kind.target or default or label.learns
+    possible = [target for target in label.targets if target in kind.targets]
+    if wanted in possible:
+        return wanted
+    if possible and kind.target is None:
+        return possible[0]
+    remedy = f"write target: {possible[0]}" if possible else "take another kind, or another label"
+    raise StudyError(
+        f"models.{name}: kind {kind.kind!r} learns {_or(kind.targets)}, and label kind {label.kind!r} gives "
+        f"{_or(label.targets)}, so target {wanted!r} cannot be learnt: {remedy}"
+    )
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(names)
 
 
 def model_spec(
@@ -86,8 +137,11 @@ def model_spec(
     windows = (train,) if isinstance(train, Window) else train
     column_of = features.column_of()
     chosen = features.columns if kind.features is None else tuple(column_of[f] for f in kind.features)
-    target = kind.target or default_target
-    return ModelSpec(name, kind, features, chosen, target, windows, everywhere, code_of(type(kind)))
+    assert features.label is not None  # models need one
+    target = target_of(name, kind, features.label, default_target)
+    code = code_of(type(kind))
+    kind = kind.model_copy(update={"target": target})
+    return ModelSpec(name, kind, features, chosen, target, windows, everywhere, code)
 
 
 def code_of(kind: type[ModelKind]) -> str:

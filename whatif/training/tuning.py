@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from whatif.errors import ModelError
+from whatif.lake import PREDICTIONS
 from whatif.models import ModelKind
+from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.search import Chain
 from whatif.training.fit import train
 from whatif.training.spec import ModelSpec
 from whatif.training.validation import error_on
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tried:
     params : mapping of str to scalar
         The values of the parameters that were lists.
     rmse : tuple of float
-        Root mean squared error on each fold, in the target's unit.
+        Root mean squared error on each fold, in the target's unit; of classes, of their probabilities.
     """
 
     params: dict[str, Any]
@@ -49,7 +49,7 @@ class Tuned:
     tried: tuple[Tried, ...]
 
 
-def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
+def tune(features: Any, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
     """Return the combination with the least mean error over time-ordered folds; the first of equals.
 
     Each combination learns from the first part of a fold and is measured on the next one. A row
@@ -58,7 +58,7 @@ def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned
     Parameters
     ----------
     features : DataFrame
-        Rows of a features table.
+        Rows of a features table, of Spark or of pandas.
     spec : ModelSpec
         The model; some of its parameters are lists.
     chains : sequence of Chain
@@ -85,3 +85,37 @@ def tune(features: DataFrame, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned
         tried.append(Tried({name: getattr(candidate, name) for name in spec.kind.lists}, tuple(errors)))
     best = min(range(len(tried)), key=lambda k: tried[k].mean)
     return Tuned(candidates[best], tried[best], tuple(tried))
+
+
+NOTE = "whatif.tuned"
+"""Snapshot property of `predictions`: JSON of the model's digest, what was chosen, tried, and how it did."""
+
+
+def noted(digest: str, tuned: Tuned | None, metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return what the commit of a model's predictions says of its parameters and how it did on validate."""
+    note: dict[str, Any] = {"model_digest": digest}
+    if tuned is not None:
+        tried = [{**one.params, "rmse": list(one.rmse)} for one in tuned.tried]
+        note |= {"chosen": tuned.chosen.params, "tried": tried}
+    if metrics:
+        note["validate"] = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    return {NOTE: json.dumps(note)} if len(note) > 1 else {}
+
+
+def read_noted(location: LakeLocation, digests: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what was noted of some models, by digest. Starts no JVM."""
+    found: dict[str, dict[str, Any]] = {}
+    if not digests or not table_exists(location, PREDICTIONS.name):
+        return found
+    for snapshot in open_table(location, PREDICTIONS.name).metadata.snapshots:
+        text = (snapshot.summary.additional_properties if snapshot.summary else {}).get(NOTE)
+        note = json.loads(text) if text else {}
+        if note.get("model_digest") in digests:
+            found[note["model_digest"]] = note
+    return found
+
+
+def described(note: Mapping[str, Any]) -> str:
+    """Return in words what was chosen, of what."""
+    chosen = ", ".join(f"{name} = {value}" for name, value in note["chosen"].items())
+    return f"{chosen}, of {len(note['tried'])} tried on time-ordered folds of its train window"

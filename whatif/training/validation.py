@@ -1,74 +1,277 @@
-"""Validation: how a model's predictions did on rows whose label is known."""
+"""Validation: how a model's predictions did on rows whose label is known, beside what knows less."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from whatif.models import check_frame
+import numpy as np
+import pandas as pd
+
+from whatif.models import check_frame, predicted_columns
 from whatif.splits import Window
-from whatif.training.fit import Trained, labelled_in
+from whatif.stats import block_length, resampled_rows
+from whatif.training.fit import Trained, labelled_in, labelled_rows
 from whatif.training.spec import ModelSpec
+from whatif.typing import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+MAX_JUDGED = 2_000_000
+"""Rows that a model is judged on, and its linear rival taught with; of more, a sample."""
+
+UNITS, REPS, CONFIDENCE = 250, 1_000, 0.95
+"""Stretches of time that are resampled, how often, and what their interval covers."""
+
+LEAST = 1e-6
+"""Probability below which a logarithm is not taken further."""
+
+CLASSES = {"long": 1.0, "short": -1.0, "neither": 0.0}
 
 
-def error_on(features: DataFrame, trained: Trained, windows: Sequence[Window]) -> float:
-    """Return the root mean squared error on the labelled rows of `windows`; NaN without a row."""
+def error_on(features: Any, trained: Trained, windows: Sequence[Window]) -> float:
+    """Return the root mean squared error on the labelled rows of `windows`; NaN without a row.
+
+    Of classes, that of the probabilities of long, short and neither.
+    """
+    spec = trained.spec
+    scored = trained.kind.predict(trained.fitted, labelled_rows(features, spec, windows))
+    if isinstance(scored, pd.DataFrame):
+        return _root_mean(_squares(scored, trained.kind.classifies).to_numpy())
     from pyspark.sql import functions as F  # noqa: N812
 
-    spec = trained.spec
-    rows = features.dropna(subset=[*spec.columns, spec.label_column]).where(labelled_in(windows))
-    rows = rows.select("symbol", "ts", *spec.columns, F.col(spec.label_column).alias("label"))
-    scored = trained.kind.predict(trained.fitted, rows)
     check_frame(trained.kind, scored)
-    row = scored.agg(F.avg((F.col("prediction") - F.col("label")) ** 2)).first()
+    columns = {name: F.col(name) for name in ("label", *predicted_columns(trained.kind))}
+    row = scored.agg(F.avg(_squares(columns, trained.kind.classifies))).first()
     assert row is not None  # an aggregate without keys always has one row
     return float("nan") if row[0] is None else float(row[0]) ** 0.5
 
 
+def _squares(row: Any, classifies: bool) -> Any:
+    """Return the squared error of each row, of columns of Spark or of pandas."""
+    if not classifies:
+        return (row["prediction"] - row["label"]) ** 2
+    long, short, label = row["prob_long"], row["prob_short"], row["label"]
+    is_long, is_short = label * (label + 1.0) / 2.0, label * (label - 1.0) / 2.0
+    return (long - is_long) ** 2 + (short - is_short) ** 2 + (long + short - is_long - is_short) ** 2
+
+
+def _root_mean(squares: FloatArray) -> float:
+    return float(np.sqrt(squares.mean())) if len(squares) else float("nan")
+
+
 def validation_metrics(
-    features: DataFrame, predictions: DataFrame, spec: ModelSpec, windows: Window | Sequence[Window]
+    features: Any, predictions: Any, spec: ModelSpec, windows: Window | Sequence[Window]
 ) -> dict[str, float]:
-    """Return how the model did on `windows` beside the naive forecast that the price stays at its close.
+    """Return how a model did on `windows` beside what knows less: nothing, the base rate, a linear model.
+
+    Parameters
+    ----------
+    features, predictions : DataFrame
+        Rows of a features table, and of `predictions`; of Spark or of pandas.
+    spec : ModelSpec
+        The model.
+    windows : Window or sequence of Window
+        Where it is looked at.
 
     Returns
     -------
     dict
-        `rows`, `rmse`, `mae`, `naive_rmse`, `naive_mae` (unit of the target), `skill`
-        (1 - MSE / naive MSE: positive beats the naive forecast), `correlation` of predicted
-        and realised return, and `hit_rate` (share of rows whose predicted direction came true,
-        rows that did not move left out).
+        `rows`; `skill`, how much smaller its loss is than that of the rival that knows nothing, as a fraction
+        of it (positive beats it), with `skill_low` and `skill_high`, the bounds of a block bootstrap; and
+        `linear_skill`, that of a linear model of the same features (NaN where it could not be fitted).
+
+        Of numbers the loss is the squared error, and the rival says that the price stays at its close:
+        `rmse`, `mae`, `naive_rmse`, `naive_mae` (unit of the target), `correlation` of predicted and realised
+        return, `hit_rate` (share of rows whose predicted direction came true, those that did not move left
+        out).
+
+        Of classes it is the log loss, and the rival says how often each class was in the train window:
+        `log_loss`, `brier`, `base_log_loss`, `base_brier`, `auc_long`, `auc_short`, and the shares
+        `rate_long`, `rate_short`, `base_long`, `base_short` here and in the train window.
     """
-    from pyspark.sql import functions as F  # noqa: N812
+    several = (windows,) if isinstance(windows, Window) else windows
+    seen = _collected(_seen(features, predictions, spec, several))
+    taught = _collected(labelled_rows(features, spec, spec.train))
+    if spec.target == "class":
+        return _of_classes(seen, taught, spec)
+    return _of_numbers(seen, taught, spec)
 
-    rows = (
-        features.where(labelled_in((windows,) if isinstance(windows, Window) else windows))
-        .join(predictions.select("symbol", "ts", "prediction"), ["symbol", "ts"])
-        .where(F.col(spec.label_column).isNotNull())
+
+def _seen(features: Any, predictions: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:
+    """Return the predicted rows of windows with features, label columns and answers."""
+    answers = ["prob_long", "prob_short"] if spec.target == "class" else ["prediction"]
+    labels = dict.fromkeys((spec.label_column, *(f"label_{name}" for name in spec.label_gives)))
+    names = list(dict.fromkeys(("symbol", "ts", *spec.columns, *labels)))
+    if isinstance(features, pd.DataFrame):
+        rows = features[labelled_in(windows, features)].dropna(subset=[spec.label_column])
+        return rows[names].merge(predictions[["symbol", "ts", *answers]], on=["symbol", "ts"])
+    rows = features.where(labelled_in(windows)).dropna(subset=[spec.label_column])
+    return rows.select(*names).join(predictions.select("symbol", "ts", *answers), ["symbol", "ts"])
+
+
+def _collected(rows: Any) -> pd.DataFrame:
+    """Return rows in this process by time and symbol: all, or a sample of so many that does not change."""
+    if not isinstance(rows, pd.DataFrame):
+        share = MAX_JUDGED / max(rows.count(), 1)
+        if share < 1.0:
+            rows = rows.where(f"pmod(xxhash64(symbol, ts), 1000000) < {int(share * 1_000_000)}")
+        names = ("unix_micros(ts) ts" if name == "ts" else f"`{name}`" for name in rows.columns)
+        rows = rows.selectExpr(*names).toPandas()
+    found: pd.DataFrame = rows.sort_values(["ts", "symbol"], ignore_index=True)
+    return found
+
+
+def _of_numbers(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> dict[str, float]:
+    label, guess = (seen[name].to_numpy("float64") for name in (spec.label_column, "prediction"))
+    level = spec.target == "level" and "return" in spec.label_gives
+    close = (seen["label_level"] / (1.0 + seen["label_return"])).to_numpy("float64") if level else label
+    naive = close if level else np.zeros(len(label))
+    realised, expected = (one / close - 1.0 if level else one for one in (label, guess))
+    moved = realised != 0
+    linear = _linear(taught, seen, spec)
+    losses = {"": (guess - label) ** 2, "naive": (naive - label) ** 2, "linear": (linear - label) ** 2}
+    return {
+        "rows": float(len(label)),
+        "mae": _mean(np.abs(guess - label)),
+        "naive_mae": _mean(np.abs(naive - label)),
+        "correlation": _correlation(expected, realised),
+        "hit_rate": _mean(np.sign(expected[moved]) == np.sign(realised[moved])),
+        "rmse": _root_mean(losses[""]),
+        "naive_rmse": _root_mean(losses["naive"]),
+        **_skills(losses[""], losses["naive"], losses["linear"], seen["ts"]),
+    }
+
+
+def _of_classes(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> dict[str, float]:
+    label = seen[spec.label_column].to_numpy("float64")
+    label = np.sign(label) if spec.learns_sign else label
+    given = seen[["prob_long", "prob_short"]].to_numpy("float64")
+    if spec.has_side:  # what was said of the side that the rule gave
+        given = np.column_stack([given.max(axis=1, initial=0.0), np.zeros(len(given))])
+    base = np.array([_mean(taught["label"] == CLASSES[side]) for side in ("long", "short")])
+    rival = np.broadcast_to(base, given.shape)
+    losses = [_log_losses(one, label) for one in (given, rival, _linear(taught, seen, spec))]
+    figures = {"rows": float(len(label)), "log_loss": _mean(losses[0]), "base_log_loss": _mean(losses[1])}
+    figures |= {"brier": _mean(_brier(given, label)), "base_brier": _mean(_brier(rival, label))}
+    for k, side in enumerate(("long", "short")):
+        is_one = label == CLASSES[side]
+        figures |= {
+            f"auc_{side}": _auc(given[:, k], is_one),
+            f"rate_{side}": _mean(is_one),
+            f"base_{side}": float(base[k]),
+        }
+    return figures | _skills(losses[0], losses[1], losses[2], seen["ts"])
+
+
+def _skills(loss: FloatArray, rival: FloatArray, linear: FloatArray, ts: pd.Series[Any]) -> dict[str, float]:
+    """Return the skill against a rival, its bounds, and the skill of the linear model."""
+    found = {"skill": _skill(loss.sum(), rival.sum()), "linear_skill": _skill(linear.sum(), rival.sum())}
+    unit = _units(ts)
+    count = int(unit.max(initial=-1)) + 1
+    low = high = float("nan")
+    if count >= 2 and np.isfinite(loss).all():
+        sums = np.stack([np.bincount(unit, weights=one, minlength=count) for one in (loss, rival)])
+        rows = resampled_rows(count, block_length(sums[1] - sums[0]), REPS, seed=0)
+        drawn = sums[:, rows].sum(axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            skills = 1.0 - drawn[0] / drawn[1]
+        outside = 50.0 * (1.0 - CONFIDENCE)
+        low, high = (float(np.nanpercentile(skills, at)) for at in (outside, 100.0 - outside))
+    return {**found, "skill_low": low, "skill_high": high}
+
+
+def _units(ts: pd.Series[Any]) -> IntArray:
+    """Return the stretch of time that each row belongs to, from 0: of as many instants each."""
+    _, instant = np.unique(ts.to_numpy(), return_inverse=True)
+    count = int(instant.max(initial=-1)) + 1
+    return np.asarray(instant * min(UNITS, count) // max(count, 1), dtype=np.int64)
+
+
+def _skill(loss: float, rival: float) -> float:
+    return float(1.0 - loss / rival) if rival > 0 else float("nan")
+
+
+def _mean(values: Any) -> float:
+    array = np.asarray(values, dtype=np.float64)
+    return float(array.mean()) if len(array) else float("nan")
+
+
+def _correlation(a: FloatArray, b: FloatArray) -> float:
+    if len(a) < 2 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _log_losses(given: FloatArray, label: FloatArray) -> FloatArray:
+    """Return minus the logarithm of the probability of what came true, (n,)."""
+    long, short = given[:, 0], given[:, 1]
+    chance = np.where(label > 0, long, np.where(label < 0, short, 1.0 - long - short))
+    return np.asarray(-np.log(np.clip(chance, LEAST, 1.0)), dtype=np.float64)
+
+
+def _brier(given: FloatArray, label: FloatArray) -> FloatArray:
+    return np.asarray(
+        _squares({"prob_long": given[:, 0], "prob_short": given[:, 1], "label": label}, True),
+        dtype=np.float64,
     )
-    label, guess = F.col(spec.label_column), F.col("prediction")
-    close = F.col("label_level") / (1.0 + F.col("label_return"))
-    naive = close if spec.target == "level" else F.lit(0.0)
-    realised = label / close - 1.0 if spec.target == "level" else label
-    expected = guess / close - 1.0 if spec.target == "level" else guess
-    hit = F.when(realised != 0, F.when(F.signum(realised) == F.signum(expected), 1.0).otherwise(0.0))
-    row = rows.agg(
-        F.count("*").alias("rows"),
-        F.avg((guess - label) ** 2).alias("mse"),
-        F.avg(F.abs(guess - label)).alias("mae"),
-        F.avg((naive - label) ** 2).alias("naive_mse"),
-        F.avg(F.abs(naive - label)).alias("naive_mae"),
-        F.corr(expected, realised).alias("correlation"),
-        F.avg(hit).alias("hit_rate"),
-    ).first()
-    assert row is not None  # an aggregate without keys always has one row
-    return _summary(row.asDict())
 
 
-def _summary(values: dict[str, float | None]) -> dict[str, float]:
-    number = {key: float("nan") if value is None else float(value) for key, value in values.items()}
-    mse, naive_mse = number.pop("mse"), number.pop("naive_mse")
-    skill = 1.0 - mse / naive_mse if naive_mse > 0 else float("nan")
-    return {**number, "rmse": mse**0.5, "naive_rmse": naive_mse**0.5, "skill": skill}
+def _auc(chance: FloatArray, is_one: Any) -> float:
+    """Return how often a row of the class has the higher probability than one that is not; ties are half."""
+    ones = int(np.count_nonzero(is_one))
+    others = len(is_one) - ones
+    if not ones or not others:
+        return float("nan")
+    ranks = pd.Series(chance).rank().to_numpy()
+    return float((ranks[is_one].sum() - ones * (ones + 1) / 2.0) / (ones * others))
+
+
+def _linear(taught: pd.DataFrame, seen: pd.DataFrame, spec: ModelSpec) -> FloatArray:
+    """Return what a linear model of the same rows and features says; NaN where it cannot be fitted."""
+    columns = list(spec.columns)
+    nothing = np.full((len(seen), 2) if spec.target == "class" else len(seen), np.nan)
+    if len(taught) <= len(columns) + 1 or not len(seen):
+        return nothing
+    x, y = taught[columns].to_numpy("float64"), taught["label"].to_numpy("float64")
+    middle, spread = x.mean(axis=0), x.std(axis=0)
+    spread = np.where(spread > 0.0, spread, 1.0)
+    x, z = ((one - middle) / spread for one in (x, seen[columns].to_numpy("float64")))
+    if spec.target == "class":
+        return _logistic(x, y, z) if len(np.unique(y)) > 1 else nothing
+    weights = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
+    return np.asarray(weights[0] + z @ weights[1:], dtype=np.float64)
+
+
+def _logistic(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=200).fit(x, y.astype(np.int64))
+    chance = model.predict_proba(z)
+    place = {int(value): k for k, value in enumerate(model.classes_)}
+    none = np.zeros(len(z))
+    return np.column_stack([chance[:, place[side]] if side in place else none for side in (1, -1)])
+
+
+def judged(metrics: Mapping[str, float]) -> str:
+    """Return in words how a model did beside what knows less; "" of no metrics."""
+    if not metrics or not np.isfinite(metrics.get("skill", np.nan)):
+        return ""
+    of_classes = "log_loss" in metrics
+    rival = "the base rate of the train window" if of_classes else "the naive forecast"
+    low, high, skill = (metrics.get(name, np.nan) for name in ("skill_low", "skill_high", "skill"))
+    text = f"skill against {rival} {skill:+.4f}"
+    if np.isfinite(low):
+        text += f" ({100 * CONFIDENCE:.0f} % interval {low:+.4f} to {high:+.4f})"
+        text += ": better" if low > 0 else f": no better than {rival}"
+    linear = metrics.get("linear_skill", np.nan)
+    if np.isfinite(linear):
+        text += f"; a linear model of the same features {linear:+.4f}"
+        text += ", which is better" if linear > skill else ""
+    if of_classes:
+        shares = "; ".join(
+            f"{side} {100 * metrics[f'base_{side}']:.0f} % of train, "
+            f"{100 * metrics[f'rate_{side}']:.0f} % here, AUC {metrics[f'auc_{side}']:.3f}"
+            for side in ("long", "short")
+            if metrics[f"base_{side}"] > 0
+        )
+        text += f"; {shares}"
+    return text

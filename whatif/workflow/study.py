@@ -21,6 +21,7 @@ from whatif.lake import maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import Judgement, Progress, ReportData, print_answer
 from whatif.resolve import (
+    ModelKey,
     Resolved,
     Session,
     check_bars,
@@ -262,7 +263,7 @@ class _Run:
             self._say(f"joined the small files of earlier runs: {', '.join(maintained)}")
 
     def _answer(self, tracker: Tracker, pending: Sequence[Pending], resumed: int) -> StudyResult:
-        prepared = prepare(self.session, self.location, self.resolved, tracker, self._say)
+        prepared = self._prepare(tracker)
         plan = plan_of(self.resolved, prepared, self.location, self.origin, self.options.time_limit)
         computed = _count(pending)
         if self.resolved.study.search.learns:
@@ -438,8 +439,12 @@ class _Run:
         wanted = [key for key in resolved.models if key == (own.model, own.timeframe, final.number)]
         if self.options.only_stored and not models_stored(self.location, resolved, wanted):
             raise self._unfinished(1)
-        trained = prepare(self.session, self.location, resolved, tracker, self._say, wanted)
+        trained = self._prepare(tracker, wanted)
         return replace(plan, models={**prepared.models, **trained.models}), trained
+
+    def _prepare(self, tracker: Tracker, wanted: Sequence[ModelKey] | None = None) -> Prepared:
+        on_spark = self.has_session or self.options.runner == "spark"
+        return prepare(self.session, self.location, self.resolved, tracker, self._say, wanted, on_spark)
 
     def _environment(self, prepared: Prepared, final: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
         return {
@@ -454,6 +459,7 @@ class _Run:
             "left out of the grid": self.resolved.grid.left_out,
             "models trained": _named((*prepared.trained, *final.trained)),
             **({"tuned": {**prepared.tuned, **final.tuned}} if prepared.tuned else {}),
+            **({"models on validate": dict(prepared.judged)} if prepared.judged else {}),
             "versions": versions(),
         }
 

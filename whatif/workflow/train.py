@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,25 +9,43 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from whatif.domain import PRICE_FIELDS
-from whatif.features import build_features
-from whatif.lake import PREDICTIONS, create_tables, read_pinned
+from whatif.features import build_features, local_features
+from whatif.lake import PREDICTIONS, create_tables, read_pinned, replace_arrow
 from whatif.lake import replace as replace_rows
 from whatif.models import check_rows
-from whatif.pins import LakeLocation, Pin, current_pin, equal, has_rows, open_table, scan, table_exists
+from whatif.pins import LakeLocation, Pin, current_pin, equal, has_rows, scan
 from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, warm_up
 from whatif.search import forward_chains
 from whatif.session import get_spark
 from whatif.tracking import Tracker, log_model
-from whatif.training import ModelSpec, Tuned, predict, rows_to_predict, train, tune, validation_metrics
+from whatif.training import (
+    ModelSpec,
+    Trained,
+    Tuned,
+    described,
+    judged,
+    noted,
+    predict,
+    read_noted,
+    rows_to_predict,
+    train,
+    tune,
+    validation_metrics,
+)
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 Say = Callable[[str], None]
 
 MAX_NAMED = 6
+
+MAX_LOCAL_VALUES = 50_000_000
+"""Numbers of a features table that this process takes at once."""
 
 MIN_ARRAY_BYTES = 40 * MEBIBYTE
 MAX_ARRAY_BYTES = 256 * MEBIBYTE
@@ -50,6 +67,8 @@ class Prepared:
         Validation metrics of the models trained now, by name.
     tuned : mapping of str to str
         What was chosen of models that choose their own parameters, in words, by name.
+    judged : mapping of str to str
+        How models did beside what knows less, in words, by name.
     """
 
     features: Mapping[str, Pin]
@@ -57,6 +76,7 @@ class Prepared:
     trained: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, float]]
     tuned: Mapping[str, str] = field(default_factory=dict)
+    judged: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_PREPARED = Prepared({}, {}, (), {})
@@ -142,13 +162,15 @@ def prepare(
     tracker: Tracker | None = None,
     say: Say = lambda _: None,
     wanted: Collection[ModelKey] | None = None,
+    on_spark: bool = False,
 ) -> Prepared:
     """Make sure that features and predictions exist for the pinned bars.
 
     Each model is trained once for each fold, whatever the number of configurations that trade it.
     One whose predictions are stored is not trained again, and where all are, Spark is not asked
     for. Each model's predictions, for all bars behind those it learnt from, are one batch job and
-    one commit; so a run that is killed trains no model again but the one it was at.
+    one commit; so a run that is killed trains no model again but the one it was at. On a local lake,
+    models that need no Spark are trained in this process, with the same result.
 
     Parameters
     ----------
@@ -164,6 +186,8 @@ def prepare(
         Takes a line for each model.
     wanted : collection of (str, str, int), optional
         Models, timeframes and folds; those of all folds that are ranked, if left out.
+    on_spark : bool
+        Train on Spark whatever could do without.
     """
     ranked = {fold.number for fold in resolved.timeline.folds}
     keys = [k for k in resolved.models if (k[2] in ranked if wanted is None else k in wanted)]
@@ -179,7 +203,14 @@ def prepare(
         say(_stored(resolved, [key for key in keys if key not in todo]))
     features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
-    if todo:
+    here = not on_spark and location.local and not any(resolved.models[k].kind.needs_spark for k in todo)
+    if todo and here and _values(resolved) <= MAX_LOCAL_VALUES:
+        create_tables(None, location, (PREDICTIONS,))
+        frames = {tf: local_features(resolved.bars, resolved.features[tf]) for tf in {k[1] for k in todo}}
+        for key in todo:
+            work = Work(None, location, resolved, frames[key[1]], tracker, say)
+            metrics[named(resolved, key)] = train_one(work, key)
+    elif todo:
         features = prepare_features(session(), location, resolved, say)
         trainings = sum(len(resolved.models[key].kind.candidates) for key in todo)
         with _feature_rows(session(), location, features, trainings) as rows:
@@ -191,17 +222,18 @@ def prepare(
         key: ModelPin(where, resolved.models[key].digest(snapshot), resolved.models[key].target)
         for key in keys
     }
-    return Prepared(features, models, tuple(metrics), metrics, _tuned_of(location, resolved, keys))
-
-
-def _tuned_of(location: LakeLocation, resolved: Resolved, keys: Sequence[ModelKey]) -> dict[str, str]:
-    own = {
-        named(resolved, key): resolved.models[key].digest(resolved.bars.snapshot_id)
-        for key in keys
-        if resolved.models[key].kind.tune is not None
-    }
+    own = {named(resolved, key): models[key].model_digest for key in keys}
     notes = read_noted(location, set(own.values()))
-    return {name: described(notes[digest]) for name, digest in own.items() if digest in notes}
+    of = {name: notes.get(digest, {}) for name, digest in own.items()}
+    tuned = {name: described(note) for name, note in of.items() if "chosen" in note}
+    words = {name: text for name, note in of.items() if (text := judged(note.get("validate", {})))}
+    return Prepared(features, models, tuple(metrics), metrics, tuned, words)
+
+
+def _values(resolved: Resolved) -> int:
+    """Return how many numbers features of the study are, about, in the first timeframe."""
+    bars = sum(resolved.window_bars.values())
+    return bars * max(len(spec.columns) + len(PRICE_FIELDS) + 4 for spec in resolved.features.values())
 
 
 def named(resolved: Resolved, key: ModelKey) -> str:
@@ -220,7 +252,7 @@ def _stored(resolved: Resolved, keys: Sequence[ModelKey]) -> str:
 @contextmanager
 def _feature_rows(
     spark: SparkSession, location: LakeLocation, features: Mapping[str, Pin], trainings: int
-) -> Iterator[dict[str, DataFrame]]:
+) -> Iterator[dict[str, Any]]:
     """Give the features by timeframe, kept in memory or on disk while several models learn from them."""
     rows = {timeframe: read_pinned(spark, location, pin) for timeframe, pin in features.items()}
     if trainings > len(rows):
@@ -257,84 +289,66 @@ def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
 
 @dataclass(frozen=True)
 class Work:
-    """What training needs to know."""
+    """What training needs to know; without Spark, features are of pandas."""
 
-    spark: SparkSession
+    spark: SparkSession | None
     location: LakeLocation
     resolved: Resolved
-    features: DataFrame
+    features: Any
     tracker: Tracker | None
     say: Say
 
 
 def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     """Train a model in its fold, store its predictions, and return how it did on the validate window."""
-    from pyspark.sql import functions as F  # noqa: N812
-
     started = time.perf_counter()
     resolved, spec = work.resolved, work.resolved.models[key]
-    snapshot = resolved.bars.snapshot_id
+    digest = spec.digest(resolved.bars.snapshot_id)
     fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
     tuned = _tuned(work, spec)
     trained = train(work.features, spec if tuned is None else replace(spec, kind=tuned.kind))
     trained = replace(trained, spec=spec)
     seconds = time.perf_counter() - started
     start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
-    scored = predict(work.features, trained, start, snapshot).persist()
-    try:
-        check_rows(trained.kind, rows_to_predict(work.features, spec, start), scored)
+    with _scored(work, trained, start) as scored:
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
         if work.tracker is not None:
-            digest = spec.digest(snapshot)
             work.tracker.attempt(lambda run: log_model(run, trained, metrics, digest, seconds, tuned))
         # the commit comes last: a model counts as trained once its predictions are stored
-        digest = spec.digest(snapshot)
-        own = F.col("model_digest") == digest  # another run of the study may have stored them meanwhile
-        replace_rows(work.spark, work.location, PREDICTIONS, scored, noted(digest, tuned), own)
+        _store(work, scored, digest, noted(digest, tuned, metrics))
+    said = [f"{trained.fitted.rows:,} rows", judged(metrics)]
+    if tuned is not None:
+        said.append(described({"chosen": tuned.chosen.params, "tried": tuned.tried}))
+    work.say(f"model {named(resolved, key)}: {', '.join(filter(None, said))}, {_took(started)}")
+    return metrics
+
+
+@contextmanager
+def _scored(work: Work, trained: Trained, start_us: int) -> Iterator[Any]:
+    """Give a model's predictions, checked, and computed once."""
+    scored = predict(work.features, trained, start_us, work.resolved.bars.snapshot_id)
+    if work.spark is None:
+        yield scored
+        return
+    scored = scored.persist()
+    try:
+        check_rows(trained.kind, rows_to_predict(work.features, trained.spec, start_us), scored)
+        yield scored
     finally:
         scored.unpersist()
-    text = f"model {named(resolved, key)}: {trained.fitted.rows:,} rows"
-    if metrics:
-        text += (
-            f", skill against the naive forecast {metrics['skill']:+.4f}, "
-            f"correlation {metrics['correlation']:+.3f}"
-        )
-    if tuned is not None:
-        text += f", {described({'chosen': tuned.chosen.params, 'tried': tuned.tried})}"
-    work.say(f"{text}, {_took(started)}")
-    return metrics
+
+
+def _store(work: Work, scored: Any, digest: str, note: Mapping[str, str]) -> None:
+    """Put a model's predictions in the place of those that another run may have stored meanwhile."""
+    if work.spark is None:
+        rows = pa.Table.from_pandas(scored, preserve_index=False)
+        replace_arrow(work.location, PREDICTIONS, rows, equal("model_digest", digest), note)
+        return
+    from pyspark.sql import functions as F  # noqa: N812
+
+    own = F.col("model_digest") == digest
+    replace_rows(work.spark, work.location, PREDICTIONS, scored, note, own)
 
 
 def _took(started: float) -> str:
     return f"{time.perf_counter() - started:.1f} s"
-
-
-TUNED = "whatif.tuned"
-"""Snapshot property of `predictions`: JSON of the model's digest, what was chosen and what was tried."""
-
-
-def noted(digest: str, tuned: Tuned | None) -> dict[str, str]:
-    """Return what the commit of a model's predictions says of its parameters."""
-    if tuned is None:
-        return {}
-    tried = [{**one.params, "rmse": list(one.rmse)} for one in tuned.tried]
-    return {TUNED: json.dumps({"model_digest": digest, "chosen": tuned.chosen.params, "tried": tried})}
-
-
-def read_noted(location: LakeLocation, digests: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return what was noted of some models, by digest. Starts no JVM."""
-    found: dict[str, dict[str, Any]] = {}
-    if not digests or not table_exists(location, PREDICTIONS.name):
-        return found
-    for snapshot in open_table(location, PREDICTIONS.name).metadata.snapshots:
-        text = (snapshot.summary.additional_properties if snapshot.summary else {}).get(TUNED)
-        note = json.loads(text) if text else {}
-        if note.get("model_digest") in digests:
-            found[note["model_digest"]] = note
-    return found
-
-
-def described(note: Mapping[str, Any]) -> str:
-    """Return in words what was chosen, of what."""
-    chosen = ", ".join(f"{name} = {value}" for name, value in note["chosen"].items())
-    return f"{chosen}, of {len(note['tried'])} tried on time-ordered folds of its train window"

@@ -1,4 +1,4 @@
-"""Random forests for regression, of Spark ML."""
+"""Random forests of Spark ML, for numbers and for classes."""
 
 from __future__ import annotations
 
@@ -51,15 +51,22 @@ class RandomForest(SparkModel):
         return value
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Numbers and classes."""
+        return ("return", "level", "class")
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Its parameters, under the name that they had before there were other kinds."""
         return {"forest": self.parameters}
 
     def estimator(self, vector: str, label: str) -> Any:
-        """Return Spark's regressor with these parameters."""
+        """Return Spark's regressor or classifier with these parameters."""
+        from pyspark.ml.classification import RandomForestClassifier
         from pyspark.ml.regression import RandomForestRegressor
 
-        return RandomForestRegressor(
+        made = RandomForestClassifier if self.classifies else RandomForestRegressor
+        return made(
             featuresCol=vector,
             labelCol=label,
             numTrees=self.trees,
