@@ -183,8 +183,9 @@ def test_a_classifier_that_knows_is_better_than_the_base_rate_and_one_that_does_
     }  # fmt: skip
     assert judged(figures) == (
         "skill against the base rate of the train window +0.1000 (95 % interval +0.0500 to +0.1500): better; "
-        "a linear model of the same features +0.1200, which is better; long 30 % of train, 25 % here, AUC 0.610"
+        "a linear model of the same features +0.1200; long 30 % of train, 25 % here, AUC 0.610"
     )
+    assert "+0.1600, which is better" in judged({**figures, "linear_skill": 0.16})
     assert "no better than the base rate" in judged({**figures, "skill_low": -0.01})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.errors import EngineError, IndicatorError, StrategyError, StudyError
+from whatif.errors import EngineError, IndicatorError, StudyError
 from whatif.resolve.check import check_study
 from whatif.study import load_study
 
