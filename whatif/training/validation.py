@@ -265,7 +265,7 @@ def judged(metrics: Mapping[str, float]) -> str:
     linear = metrics.get("linear_skill", np.nan)
     if np.isfinite(linear):
         text += f"; a linear model of the same features {linear:+.4f}"
-        text += ", which is better" if linear > skill else ""
+        text += ", which is better" if linear > max(skill, high) else ""
     if of_classes:
         shares = "; ".join(
             f"{side} {100 * metrics[f'base_{side}']:.0f} % of train, "
