@@ -38,7 +38,7 @@ def rows(labels: Any, signal: Any, **columns: Any) -> pd.DataFrame:
     """Return days from the train window's start on, each with its label known the day after."""
     ts = pd.to_datetime(START + np.arange(len(labels)) * DAY_US, unit="us", utc=True)
     made = {"symbol": "A", "ts": ts, "roc_1": signal, "label_class": labels, **columns}
-    return pd.DataFrame({**made, "label_end": ts + pd.Timedelta("1d")})
+    return pd.DataFrame({**made, "label_end": ts + pd.Timedelta(days=1)})
 
 
 def answers(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def test_ties_of_probabilities_are_half_right() -> None:
     frame = rows([1.0, 0.0, 0.0], [0.0, 1.0, 2.0]).assign(
         ts=pd.to_datetime([CUT, CUT + 1, CUT + 2], unit="us", utc=True)
     )
-    frame["label_end"] = frame["ts"] + pd.Timedelta("1d")
+    frame["label_end"] = frame["ts"] + pd.Timedelta(days=1)
     given = answers(frame).assign(prob_long=[0.5, 0.5, 0.2], prob_short=0.0)
     found = validation_metrics(frame, given, spec(), VALIDATE)
     assert found["auc_long"] == 0.75

@@ -168,14 +168,15 @@ def _skills(loss: FloatArray, rival: FloatArray, linear: FloatArray, ts: pd.Seri
     unit = _units(ts)
     count = int(unit.max(initial=-1)) + 1
     low = high = float("nan")
-    if count >= 2 and np.isfinite(loss).all():
+    if count >= 2 and np.isfinite(loss).all() and np.isfinite(rival).all():
         sums = np.stack([np.bincount(unit, weights=one, minlength=count) for one in (loss, rival)])
         rows = resampled_rows(count, block_length(sums[1] - sums[0]), REPS, seed=0)
         drawn = sums[:, rows].sum(axis=2)
         with np.errstate(divide="ignore", invalid="ignore"):
             skills = 1.0 - drawn[0] / drawn[1]
-        outside = 50.0 * (1.0 - CONFIDENCE)
-        low, high = (float(np.nanpercentile(skills, at)) for at in (outside, 100.0 - outside))
+        skills, outside = skills[np.isfinite(skills)], 50.0 * (1.0 - CONFIDENCE)
+        if len(skills):
+            low, high = (float(np.percentile(skills, at)) for at in (outside, 100.0 - outside))
     return {**found, "skill_low": low, "skill_high": high}
 
 
