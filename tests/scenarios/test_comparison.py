@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,56 +15,60 @@ from whatif.domain import Execution, execution_from_mapping
 from whatif.errors import RunError, StudyError
 from whatif.pins import LakeLocation
 from whatif.scenarios import better, compare, stress
+from whatif.scenarios.comparison import _shared_window
+from whatif.scenarios.side import side_of
 from whatif.scenarios.stressed import doubled
-from whatif.workflow import RunOptions, run
+from whatif.splits import Window
+from whatif.workflow import RunOptions, run, stored_leaderboard
 
-from ..markets import put_bars, walk
+from ..markets import put_bars, us, walk
 from ..workflow.conftest import study_text
 
 SMALL: dict[str, Any] = {"split": {"train": 0, "validate": 0.5, "test": 0.5}, "overlays": {"stop_loss": 0.01}}
 
 
+COSTS = ({"commission": 0.0001}, {"commission": 0.002})
+
+
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[LakeLocation, Callable[..., Path]]:
-    """Return a lake in which two studies ran, and what writes the file of a study."""
+def lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[LakeLocation, Path]:
+    """Return a lake in which a study ran, and the study's file."""
     folder = tmp_path_factory.mktemp("compared")
     location = LakeLocation(folder / "home")
     put_bars(location, [walk("A", 1, minutes=120), walk("B", 2, minutes=120)])
-
-    def written(name: str, **changes: Any) -> Path:
-        path = folder / f"{name}.yaml"
-        path.write_text(study_text(**{**SMALL, "study": name, **changes}))
-        return path
-
-    for path in (
-        written("one"),
-        written(
-            "other", axes={"fast": [4], "slow": [30]}, execution={"cash": 100_000.0, "commission": 0.002}
-        ),
-    ):
-        run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
-    return location, written
+    axes = {"fast": [3, 4], "slow": [15, 30], "execution": list(COSTS)}
+    path = folder / "one.yaml"
+    path.write_text(study_text(**SMALL, study="one", axes=axes, execution={"cash": 100_000.0}))
+    run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
+    return location, path
 
 
-def pair(lake: Any) -> tuple[LakeLocation, Path, Path]:
-    location, written = lake
-    changes = {"axes": {"fast": [4], "slow": [30]}, "execution": {"cash": 100_000.0, "commission": 0.002}}
-    return location, written("one"), written("other", **changes)
+def pair(lake: Any) -> tuple[LakeLocation, Path, str]:
+    """Return the lake, the study, and its configuration that differs from the chosen one in all axes."""
+    location, path = lake
+    board = stored_leaderboard(path, location)[0].ranking.leaderboard
+    chosen = board[board["config_id"] == side_of(path, location).configuration.config_id].iloc[0]
+    other = board[(board[AXES] != chosen[AXES]).all(axis=1)]
+    return location, path, f"{path}#{other['config_id'].iloc[0]}"
+
+
+AXES = ["fast", "slow", "execution"]
 
 
 def test_worths_add_up_to_the_whole_difference(lake) -> None:
     location, one, other = pair(lake)
     found = compare(one, other, location)
-    assert [part.name for part in found.differences][-1] == "execution.commission"
-    names = {part.name for part in found.differences}
-    assert names <= {"params.fast", "params.slow", "execution.commission"}
+    names = [part.name for part in found.differences]
+    assert names == ["params.fast", "params.slow", "execution.commission"]
     whole = found.figures.loc["difference"]
     assert sum(part.shapley for part in found.differences) == pytest.approx(whole["sharpe"], rel=1e-9)
     assert sum(part.pnl for part in found.differences) == pytest.approx(whole["pnl_net"], rel=1e-9)
-    # dearer orders alone, from A: the commission of its own fills, 19 more of 10,000
-    dearer = found.differences[-1]
-    assert (dearer.a, dearer.b) == ("0.0001", "0.002")
-    assert dearer.from_a < 0
+    costs = found.differences[-1]
+    assert {costs.a, costs.b} == {"0.0001", "0.002"}
+    # cheaper orders are worth something from either side
+    sign = 1.0 if costs.b == "0.0001" else -1.0
+    assert sign * costs.from_a > 0
+    assert sign * costs.from_b > 0
     assert found.same_fills == 0
     assert set(found.fills["side"]) == {"a", "b"}
     assert len(found.equity) == len(found.equity.dropna())
@@ -74,13 +78,13 @@ def test_worths_add_up_to_the_whole_difference(lake) -> None:
 def test_figures_are_those_that_are_stored(lake) -> None:
     location, one, other = pair(lake)
     found = compare(one, other, location)
-    best = run(
-        one, None, location, RunOptions(track=False, report=False, certify=False, only_stored=True)
-    ).best
-    assert best is not None
-    assert found.a == f"one {best.config_id}"
-    for name in ("pnl_net", "sharpe", "trades", "return_pct", "max_drawdown_pct", "costs"):
-        assert found.figures.loc["a", name] == pytest.approx(best.validate[name], rel=1e-9), name
+    board = stored_leaderboard(one, location)[0].ranking.leaderboard
+    best = board.iloc[0]
+    assert found.a == f"one {best['config_id']}"
+    theirs = board[(board["config_id"] == found.b.split()[-1]) & (board["symbol"] == best["symbol"])].iloc[0]
+    for side, row in (("a", best), ("b", theirs)):
+        for name in ("pnl_net", "sharpe", "trades", "return_pct", "max_drawdown_pct", "costs"):
+            assert found.figures.loc[side, name] == pytest.approx(row[name], rel=1e-9), name
 
 
 def test_a_configuration_beside_itself_differs_by_nothing(lake) -> None:
@@ -94,22 +98,21 @@ def test_a_configuration_beside_itself_differs_by_nothing(lake) -> None:
 
 
 def test_what_cannot_be_compared_is_refused(lake) -> None:
-    location, written = lake
-    _, one, other = pair(lake)
+    location, one, other = pair(lake)
     with pytest.raises(StudyError, match="has no configuration 'zz'"):
         compare(f"{one}#zz", other, location)
-    fresh = written("fresh", axes={"fast": [7], "slow": [31]})
+    one_side = side_of(one, location)
+    late = SimpleNamespace(
+        name="late", window=Window("validate", us("2013-10-10T13:30"), us("2013-10-11T20:00"))
+    )
+    with pytest.raises(
+        StudyError, match=r"and late share no window: validate .* and validate .*; compare studies"
+    ):
+        _shared_window(one_side, late)  # type: ignore[arg-type]
+    fresh = one.with_name("fresh.yaml")
+    fresh.write_text(study_text(**SMALL, study="fresh", axes={"fast": [7], "slow": [31]}))
     with pytest.raises(RunError, match=r"study fresh has 2 backtests still to run"):
         compare(one, fresh, location)
-    sides = []
-    for name, first, last in (("early", "04", "07"), ("late", "08", "09")):
-        dates = {"validate": [f"2013-10-{first}", f"2013-10-{last}"], "test": ["2013-10-10", "2013-10-11"]}
-        sides.append(written(name, axes={"fast": [3], "slow": [15]}, split=dates))
-        run(sides[-1], None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
-    with pytest.raises(
-        StudyError, match=r"share no window: validate .* and validate .*; compare studies whose"
-    ):
-        compare(*sides, location)
 
 
 def test_stress_says_what_each_is_and_how_often_it_loses(lake) -> None:
@@ -153,7 +156,7 @@ def test_doubled_costs() -> None:
 def test_commands_print_and_write_a_page(lake, tmp_path, capsys, monkeypatch) -> None:
     location, one, other = pair(lake)
     monkeypatch.setenv("WHATIF_HOME", str(location.home))
-    assert main(["compare", str(one), str(other), "--html", str(tmp_path / "c.html")]) == 0
+    assert main(["compare", str(one), other, "--html", str(tmp_path / "c.html")]) == 0
     assert "execution.commission" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "c.html").read_text()
     assert main(["stress", str(one), "--histories", "0"]) == 0

@@ -142,6 +142,7 @@ class TestOptuna:
         assert best(learnt) > -0.1
         assert best(learnt) > best(drawn)
 
+    @pytest.mark.slow
     def test_where_the_least_is_best(self) -> None:
         space = SearchSpace(AXES, "costs", lower_is_better=True)
         found = gone(Optuna(trials=100, seed=1), space, lambda point: (-hill(point)[0],))
@@ -178,6 +179,7 @@ class TestOptuna:
         late = [one.point["fast"] for one in found[80:]]
         assert sum(fast >= 30 for fast in late) > 0.5 * len(late)
 
+    @pytest.mark.slow
     def test_what_has_no_value_is_avoided(self) -> None:
         space = SearchSpace(AXES)
         found = gone(

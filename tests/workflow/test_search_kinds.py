@@ -65,7 +65,11 @@ def test_a_stopped_search_goes_on_with_the_same_trials(go, market, monkeypatch) 
     assert chosen["trades"] >= 2
     assert result.data.verdict.own_trials == 18
 
-    # a shorter budget is part of it, a longer one goes on
+
+@pytest.mark.slow
+def test_a_shorter_budget_is_part_of_it_and_a_longer_one_goes_on(go) -> None:
+    pytest.importorskip("optuna")
+    board = go(**CHANGES, search=search(18)).leaderboard()
     shorter = go(**CHANGES, search=search(12))
     assert (shorter.computed, len(shorter.leaderboard())) == (0, 12)
     longer = go(**CHANGES, search=search(20))
@@ -73,6 +77,7 @@ def test_a_stopped_search_goes_on_with_the_same_trials(go, market, monkeypatch) 
     assert set(board["config_id"]) < set(longer.leaderboard()["config_id"])
 
 
+@pytest.mark.slow
 def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypatch) -> None:
     """Of a search that learns, and in a past that is drawn."""
     pytest.importorskip("optuna")
@@ -92,6 +97,7 @@ def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypa
     assert first.test["pnl_net"] != second.test["pnl_net"]
 
 
+@pytest.mark.slow
 def test_a_limit_of_time_ends_a_search_before_a_round(go) -> None:
     pytest.importorskip("optuna")
     hurried = {**search(18), "time": "1min"}
