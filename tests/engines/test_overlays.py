@@ -229,6 +229,71 @@ def test_the_same_loss_at_each_stop(build_bars) -> None:
     assert fills == [(1, 5.0, 30.0), (3, -5.0, 20.0), (4, -7.0, 20.0), (5, 7.0, 40.0)]
 
 
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_the_same_move_of_the_account_by_each_volatility(build_bars, engine) -> None:
+    # ranges of 20, 10, 4 and none; 2 % of 1,000 by 20 is 1 unit, by 10 are 2, by 4 are 5, and 4 at most
+    rows = [(100.0, 100.0 + r / 2, 100.0 - r / 2, 100.0) for r in (20.0, 10.0, 4.0, 0.0, 20.0)]
+    by = {"volatility_target": 0.02, "volatility": "(high - low) / close", "volatility_max": 0.4}
+
+    found = ranged(build_bars, rows, [1.0, -1.0, 1.0, -1.0, NAN], engine, **by)
+
+    # without a range the short position is wished for with 0 units
+    assert found == [(1, 1.0, 100.0), (2, -3.0, 100.0), (3, 6.0, 100.0), (4, -4.0, 100.0)]
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_a_volatility_is_the_deviation_of_returns_and_nothing_is_opened_before_it_is_there(
+    build_bars, engine
+) -> None:
+    closes = [100.0 if k % 2 else 102.0 for k in range(24)]
+    rows = [(close,) * 4 for close in closes]
+    by = {"volatility_target": 0.01, "volatility_max": 1.0}
+
+    # the first of 20 returns is that of row 1; half of the returns are -1/51, and half of them 1/50: at 102 a
+    # unit moves by 2.02, of which 10 are 4
+    assert ranged(build_bars, rows, [1.0] * 20 + [NAN] * 4, engine, **by) == []
+    assert ranged(build_bars, rows, [NAN] * 20 + [1.0] + [NAN] * 3, engine, **by) == [(21, 4.0, 100.0)]
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "compiled"])
+def test_kelly_s_fraction_of_the_symbol_s_own_trades(build_bars, engine) -> None:
+    wish = [1.0, 0.0, 1.0, 0.0, 1.0, NAN, NAN]
+    prices = [100.0, 120.0, 100.0, 90.0, 100.0, 100.0, 100.0]
+    rows = [(prices[max(0, k - 1)], 1e6, 0.01, close) for k, close in enumerate(prices)]
+    never = [NAN] * 4 + [1.0, NAN, NAN]
+    bars = [build_bars(rows, "A", wish=wish), build_bars(rows, "B", wish=never)]
+    by = Overlays(kelly_fraction=0.8, kelly_trades=2)
+
+    run = run_engine(BacktestTask(bars, follower, {}, Execution(cash=1000.0), overlays=by), engine)
+
+    # a tenth of the account twice: a fifth won, a tenth lost. Then 0.8 * (1/2 - 1/2 / 2) of 1,010; B, which
+    # has not traded, is bought for a tenth of it
+    fills = run.fills
+    assert list(zip(fills.row, fills.symbol, fills.size, strict=True)) == [
+        (1, 0, 1.0), (2, 0, -1.0), (3, 0, 1.0), (4, 0, -1.0), (5, 0, 2.0), (5, 1, 1.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("volatility", "said"),
+    [
+        ("stdev(roc(1), 20)", "overlays: volatility: .*did you mean 'stddev'"),
+        ("atr(14)@1d", "overlays: volatility: 'atr.*it belongs behind the name of a series"),
+        ("stddev(close@1d, 5)", "must be made of the bars' own series and numbers: .*1d.* is not; write"),
+        ("SPY.close", "must be made of the bars' own series and numbers: .*SPY.* is not"),
+        ("forecast", "must be made of the bars' own series and numbers: forecast is not"),
+        ("sma(period)", "must be made of the bars' own series and numbers: period is not"),
+        ("minute_of_session", "must be made of the bars' own series and numbers; write"),
+    ],
+)
+def test_a_volatility_is_made_of_the_bars_that_are_traded(build_bars, volatility, said) -> None:
+    bars = build_bars([FLAT] * 3, wish=[1.0] * 3)
+    by = Overlays(volatility_target=0.1, volatility=volatility)
+    for engine in ("backtrader", "compiled"):
+        with pytest.raises(EngineError, match=said):
+            run_engine(BacktestTask([bars], follower, {}, overlays=by), engine)
+
+
 @strategy(lookback=0)
 def bids_with_a_stop(i, x, p, s):
     """Bid at 1 below the close with a stop 4 below that on bar 0, sell at the market so on bar 2."""

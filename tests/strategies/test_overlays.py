@@ -12,9 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatif.domain.execution import Execution
+from whatif.domain.fills import LOST, TRADE_TALLY, TRADES, WINS, WON, note_trade
 from whatif.domain.overlays import SIZINGS, Overlays
 from whatif.strategies import buy, close, hold, sell, target, target_percent
-from whatif.strategies.overlays import OverlayRules, apply_overlays, delay, overlay_memory, overlay_rules
+from whatif.strategies.overlays import (
+    OverlayRules,
+    apply_overlays,
+    delay,
+    kelly_share,
+    overlay_memory,
+    overlay_rules,
+)
 
 
 def left_of(
@@ -27,10 +35,11 @@ def left_of(
     cash=6_000.0,
     value=10_000.0,
     to_close=60,
+    measured=math.nan,
     **on,
 ):
     rules = overlay_rules(Overlays(**on))
-    return apply_overlays(*intent, price, size, entry, held, cash, value, to_close, rules)
+    return apply_overlays(*intent, price, size, entry, held, cash, value, to_close, measured, rules)
 
 
 INTENTS = [hold(), target(5), target(-5), target(0), buy(2), sell(2), close(), target_percent(0.5)]
@@ -105,6 +114,11 @@ def test_sizes_by_the_account(intent, size: float, expected) -> None:
         # of several stops the nearest is hit first: 0.5 % of 30, 0.15
         ({"risk_per_trade": 0.01, "stop_loss": 0.02, "stop_loss_intrabar": 0.005}, 666.0),
         ({"risk_per_trade": 0.01, "stop_loss": 0.02, "trailing_stop": 0.01}, 333.0),
+        # 1 % of the account, 100, by 2 % of 30, 0.6; but no more than a twentieth of it, 500
+        ({"volatility_target": 0.01, "measured": 0.02}, 166.0),
+        ({"volatility_target": 0.01, "measured": 0.02, "volatility_max": 0.05}, 16.0),
+        # what the trades so far say, whatever fraction of Kelly's that is
+        ({"kelly_fraction": 0.01, "measured": 0.25}, 83.0),
     ],
 )
 def test_sizes_by_cash_and_by_risk(on, expected) -> None:
@@ -114,6 +128,55 @@ def test_sizes_by_cash_and_by_risk(on, expected) -> None:
     assert left_of(sell(7), price=30.0, **on) == sell(expected)
     assert left_of(target(1), price=30.0, size=3.0, entry=30.0, **on) == hold()
     assert left_of(target(0), price=30.0, size=3.0, entry=30.0, **on) == target(0)
+
+
+@pytest.mark.parametrize("measured", [0.0, -0.1, math.nan])
+def test_without_a_volatility_nothing_is_opened(measured: float) -> None:
+    assert left_of(buy(1), measured=measured, volatility_target=0.01) == buy(0)
+    assert left_of(target(-1), size=3.0, entry=30.0, measured=measured, volatility_target=0.01) == target(0)
+
+
+@pytest.mark.parametrize(
+    ("trades", "expected"),
+    [
+        # profits on units bought for 100: two of three won 6 on average, one lost 2: 2/3 - 1/3 / 3
+        ([4.0, -2.0, 8.0], 2 / 3 - 1 / 9),
+        # what neither won nor lost is none of those that lost: 1/2 - 1/2 / (2 / 1), 4 and 0 won
+        ([4.0, 0.0, -1.0, -1.0], 0.25),
+        ([3.0, 1.0], 1.0),
+        ([-3.0, -1.0], 0.0),
+        ([0.0, -1.0], 0.0),
+        # one of three won 1, two lost 4: 1/3 - 2/3 / 0.25
+        ([1.0, -4.0, -4.0], 1 / 3 - 8 / 3),
+    ],
+)
+def test_kelly_s_fraction_of_closed_trades(trades, expected) -> None:
+    tally = np.zeros(TRADE_TALLY)
+    for profit in trades:
+        note_trade(tally, 0.0, 2.0, 2.0, 50.0, 0.0, 0.0, 0.0)
+        note_trade(tally, -2.0, 0.0, 0.0, 50.0 + profit / 2.0, profit, 0.0, 0.0)
+
+    rules = overlay_rules(Overlays(kelly_fraction=0.5, kelly_max=0.4, kelly_trades=2, kelly_start=0.3))
+    assert kelly_share(tally, rules) == pytest.approx(min(max(0.5 * expected, 0.0), 0.4), rel=1e-12, abs=0.0)
+    later = rules._replace(kelly_trades=len(trades) + 1)
+    assert kelly_share(tally, later) == 0.3
+
+
+def test_a_trade_lasts_from_flat_to_flat_and_commission_counts() -> None:
+    tally = np.zeros(TRADE_TALLY)
+    note_trade(tally, 0.0, 1.0, 1.0, 100.0, 0.0, 0.0, 1.0)
+    note_trade(tally, 0.0, 1.0, 2.0, 120.0, 0.0, 0.0, 1.0)
+    note_trade(tally, -1.0, 0.0, 1.0, 130.0, 20.0, 2.0, 0.0)
+    assert tally[TRADES] == 0.0
+    # a reversal closes it, at 16 - 3 more, and opens one of 3 units at 126
+    note_trade(tally, -1.0, -3.0, -3.0, 126.0, 16.0, 3.0, 5.0)
+    # 20 + 16 less 1 + 1 + 2 + 3 of commission, of 220
+    assert tally[TRADES] == tally[WINS] == 1.0
+    assert tally[WON] == 29.0 / 220.0
+    note_trade(tally, 3.0, 0.0, 0.0, 126.0, 0.0, 5.0, 0.0)
+    # nothing but commission, 10 of 378
+    assert tally[LOST] == 10.0 / 378.0
+    assert tally[TRADES] == 2.0
 
 
 @pytest.mark.parametrize("cash", [0.0, -1.0, math.nan])
@@ -143,8 +206,11 @@ def test_a_delay_is_a_queue_that_begins_with_holds() -> None:
 
 
 @numba.njit
-def compiled(code, amount, close, size, entry, held, cash, value, to_close, rules, row, latency, memory):
-    code, amount = apply_overlays(code, amount, close, size, entry, held, cash, value, to_close, rules)
+def compiled(
+    code, amount, close, size, entry, held, cash, value, to_close, measured, rules, row, latency, memory
+):
+    own = cash, value, to_close, measured, rules
+    code, amount = apply_overlays(code, amount, close, size, entry, held, *own)
     return delay(code, amount, row, latency, memory)
 
 
@@ -176,18 +242,21 @@ FRACTIONS = st.none() | st.floats(1e-6, 0.999)
         latency=st.integers(0, 3),
     ),
     sizing=st.fixed_dictionaries({}, optional={name: st.floats(1e-6, 0.999) for name in SIZINGS}),
+    measured=st.just(math.nan) | st.floats(0.0, 2.0),
 )
 def test_compiled_and_plain_are_one(
-    intent, close, entry, size, held, cash, value, to_close, row, overlays, sizing
+    intent, close, entry, size, held, cash, value, to_close, row, overlays, sizing, measured
 ) -> None:
     overlays = replace(overlays, **dict(list(sizing.items())[:1]))
     if overlays.risk_per_trade is not None and overlays.nearest_stop is None:
         overlays = replace(overlays, stop_loss=0.25)
+    if overlays.kelly_fraction is not None and math.isnan(measured):
+        measured = 0.3  # of trades there is always something to go by
     rules = overlay_rules(overlays)
     assert isinstance(rules, OverlayRules)
     plain_memory, own_memory = overlay_memory(overlays), overlay_memory(overlays)
     for k in range(2 * overlays.latency + 1):
-        given = (*intent, close, size, entry, held, cash, value, to_close)
+        given = (*intent, close, size, entry, held, cash, value, to_close, measured)
         plain = delay(*apply_overlays(*given, rules), row + k, overlays.latency, plain_memory)
         own = compiled(*given, rules, row + k, overlays.latency, own_memory)
         assert own == plain
@@ -205,9 +274,16 @@ def test_compiled_and_plain_are_one(
         ({"margin": 2000.0, "mult": 10.0}, {"percent_of_equity": 0.5}, 25.0),
         ({"margin": 2000.0, "mult": 10.0}, {"percent_of_cash": 0.5}, 15.0),
         ({"leverage": 3.0}, {"percent_of_cash": 0.5}, 900.0),
+        # as at a stop 5 % away; no more than a tenth of 100,000 at the margin, or thrice that
+        ({"margin": 2000.0, "mult": 10.0}, {"volatility_target": 0.02}, 40.0),
+        ({"margin": 2000.0, "mult": 10.0}, {"volatility_target": 0.02, "volatility_max": 0.1}, 5.0),
+        ({"leverage": 3.0}, {"volatility_target": 0.02, "volatility_max": 0.1}, 300.0),
+        # a twentieth of 100,000: what is measured comes with leverage already
+        ({"margin": 2000.0, "mult": 10.0}, {"kelly_fraction": 0.3}, 2.0),
+        ({"leverage": 3.0}, {"kelly_fraction": 0.3}, 50.0),
     ],
 )
 def test_contracts_are_sized_by_what_they_take_and_lose(account, rule, units) -> None:
     rules = overlay_rules(Overlays(**rule), Execution(cash=100_000.0, **account))
-    found = apply_overlays(*target(-1.0), 100.0, 0.0, 0.0, 0, 60_000.0, 100_000.0, 60, rules)
+    found = apply_overlays(*target(-1.0), 100.0, 0.0, 0.0, 0, 60_000.0, 100_000.0, 60, 0.05, rules)
     assert found == target(-units)

@@ -200,7 +200,14 @@ OF_ORDERS = {
     "take_profit_intrabar": [None, 0.01, 0.003],
     "trailing_stop": [None, None, 0.01, 0.003],
 }
-SIZED = ({}, {"percent_of_equity": 0.5}, {"percent_of_cash": 0.7}, {"risk_per_trade": 0.004})
+SIZED = (
+    {},
+    {"percent_of_equity": 0.5},
+    {"percent_of_cash": 0.7},
+    {"risk_per_trade": 0.004},
+    {"volatility_target": 0.002, "volatility": "stddev(roc(1), 4)"},
+    {"kelly_fraction": 0.6, "kelly_trades": 2},
+)
 OF_INTENTS = {
     "stop_loss_intrabar": [None, 0.01, 0.002],
     "take_profit_intrabar": [None, 0.01, 0.003],

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fillers import FILLERS, Filler, filler_from
-    from whatif.domain.fills import Fills, positions, write_trips
+    from whatif.domain.fills import EDGE, TRADE_TALLY, TRADES, Fills, note_trade, positions, write_trips
     from whatif.domain.frames import (
         BacktestResult,
         bars_from_frame,
@@ -69,7 +69,14 @@ if TYPE_CHECKING:
         sortino,
     )
     from whatif.domain.noise import NOISE, noise_of_returns
-    from whatif.domain.overlays import OVERLAY_NAMES, SIZINGS, STOPS, Overlays, overlays_from_mapping
+    from whatif.domain.overlays import (
+        OVERLAY_NAMES,
+        SIZINGS,
+        STOPS,
+        Overlays,
+        check_options,
+        overlays_from_mapping,
+    )
     from whatif.domain.periods import Periods
     from whatif.domain.private import exposed, make_private
     from whatif.domain.resampling import resample
@@ -121,7 +128,7 @@ else:
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "execution": "Execution LATER_SETTINGS SEMANTICS SPECIAL_SETTINGS execution_from_mapping",
             "fillers": "FILLERS Filler filler_from",
-            "fills": "Fills positions write_trips",
+            "fills": "EDGE Fills TRADES TRADE_TALLY note_trade positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (
@@ -129,7 +136,7 @@ else:
                 "sharpe sortino"
             ),
             "noise": "NOISE noise_of_returns",
-            "overlays": "OVERLAY_NAMES SIZINGS STOPS Overlays overlays_from_mapping",
+            "overlays": "OVERLAY_NAMES SIZINGS STOPS Overlays check_options overlays_from_mapping",
             "periods": "Periods",
             "private": "exposed make_private",
             "resampling": "resample",

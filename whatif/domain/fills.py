@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whatif.domain.compile import inlinable, jit_lean
+from whatif.domain.compile import inlinable, inlinable_lean, jit_lean
 from whatif.typing import FloatArray, IntArray
 
 
@@ -289,3 +289,65 @@ def positions(fills: Fills, symbols: int, rows: int) -> FloatArray:
         lasting = np.diff(np.concatenate(([0], fills.row[own], [rows])))
         held[symbol] = np.repeat(levels, lasting)
     return held
+
+
+TRADE_TALLY = 7
+NET, PAID, TRADES, WINS, WON, LOST, EDGE = range(TRADE_TALLY)
+"""What is kept of a symbol's trades: of the open one the profit less commission, and what its units were
+bought or sold for; how many were closed, and did not lose; their gains, and the losses of the others, added
+up, each by what its units were bought or sold for; and Kelly's fraction of all that."""
+
+
+@inlinable_lean
+def note_trade(
+    tally: FloatArray,
+    closed: float,
+    opened: float,
+    after: float,
+    at: float,
+    profit: float,
+    closed_fee: float,
+    opened_fee: float,
+) -> None:
+    """Note an execution at a price: a trade lasts from flat to flat, and a reversal begins another one.
+
+    Parameters
+    ----------
+    tally : float64 array (TRADE_TALLY,)
+        Of the symbol, zeros at the start of a window; written to.
+    closed, opened, after : float
+        Signed units that closed and opened, and those held after it.
+    at, profit, closed_fee, opened_fee : float
+        Price, profit of what was closed, and commission of either part.
+    """
+    if closed != 0.0:
+        tally[NET] += profit - closed_fee
+        if opened != 0.0 or after == 0.0:
+            gain = tally[NET] / tally[PAID]
+            tally[TRADES] += 1.0
+            if gain >= 0.0:
+                tally[WINS] += 1.0
+                tally[WON] += gain
+            else:
+                tally[LOST] -= gain
+            tally[NET], tally[PAID] = 0.0, 0.0
+            tally[EDGE] = kelly_edge(tally[TRADES], tally[WINS], tally[WON], tally[LOST])
+    if opened != 0.0:
+        tally[NET] -= opened_fee
+        tally[PAID] += abs(opened) * at
+
+
+@inlinable_lean
+def kelly_edge(trades: float, wins: float, won: float, lost: float) -> float:
+    """Return Kelly's fraction W - (1 - W) / R of trades, of which `wins` did not lose.
+
+    W is their share; R the mean of what they `won` by the mean of what the others `lost`. It is W where
+    nothing was lost, and 0.0 where nothing was won.
+    """
+    if won == 0.0:
+        return 0.0
+    share = wins / trades
+    if lost == 0.0:
+        return share
+    ratio = (won / wins) / (lost / (trades - wins))
+    return share - (1.0 - share) / ratio

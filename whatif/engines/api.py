@@ -17,6 +17,7 @@ from whatif.domain import (
     Execution,
     Overlays,
     Periods,
+    check_options,
     compute_metrics,
     execution_from_mapping,
     instant_us,
@@ -102,6 +103,8 @@ def backtest(
     found = resolve(strategy)
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
     laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
+    if isinstance(overlays, Mapping):
+        check_options(overlays)
     check_execution(found, settings, laid_over)
     if isinstance(found, StrategySpec):
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it

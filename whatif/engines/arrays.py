@@ -72,6 +72,15 @@ def step_arrays(
     return record_type("Arrays", tuple(values))(*values.values())
 
 
+def volatility_array(
+    volatility: Expression | None, bars: Bars, stop: int, cache: ArrayCache | None
+) -> FloatArray:
+    """Return the volatility that overlays size by, float64 array (stop,); (0,) if there is none."""
+    if volatility is None:
+        return np.empty(0)
+    return read_only(evaluate(volatility, bars, {} if cache is None else cache)[:stop])
+
+
 class GridInputs:
     """Inputs of a strategy for many configurations, made once for each different choice of their parameters.
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.calendars import Schedule
-from whatif.domain import DAY_US, MINUTE_US, STOPS, Bars, Execution, Overlays
-from whatif.errors import EngineError
+from whatif.domain import DAY_US, MINUTE_US, PRICE_FIELDS, STOPS, Bars, Execution, Overlays
+from whatif.errors import EngineError, IndicatorError
+from whatif.indicators import Expression, parse
 from whatif.typing import IntArray
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def check_flat(bars: Bars, first: int, stop: int, overlays: Overlays) -> None:
 def check_sizing(strategy: AnyStrategy, overlays: Overlays) -> None:
     """Refuse a `risk_per_trade` over a step that has no way to say a stop, where no rule says one.
 
+    And a `volatility_target` whose volatility cannot be made of the symbol's own bars.
+
     Parameters
     ----------
     strategy : StrategySpec or BacktraderSpec
@@ -58,6 +61,7 @@ def check_sizing(strategy: AnyStrategy, overlays: Overlays) -> None:
     EngineError
         Naming the rules that would.
     """
+    volatility_of(overlays)
     if overlays.risk_per_trade is None or overlays.nearest_stop is not None or strategy.answers_orders:
         return
     raise EngineError(
@@ -65,6 +69,31 @@ def check_sizing(strategy: AnyStrategy, overlays: Overlays) -> None:
         f"nothing says one for {strategy.name}, which answers with market orders: turn on "
         f"{', '.join(STOPS[:-1])} or {STOPS[-1]} too, or let the step answer with a bracket"
     )
+
+
+def volatility_of(overlays: Overlays) -> Expression | None:
+    """Return the expression of the volatility that overlays size by; None if none does.
+
+    Raises
+    ------
+    EngineError
+        If it is no expression, or not one of the symbol's own bars.
+    """
+    text = overlays.sized_by_volatility
+    if text is None:
+        return None
+    try:
+        expression = parse(text)
+    except IndicatorError as error:
+        raise EngineError(f"overlays: volatility: {error}") from error
+    others = [*sorted(expression.parameters), *sorted(expression.inputs), *map(str, expression.needs.places)]
+    if others or expression.needs:
+        named = f": {', '.join(others)} is not" if others else ""
+        raise EngineError(
+            f"overlays: volatility = {text!r} must be made of the bars' own series and numbers{named}; write "
+            f"an expression of {', '.join(PRICE_FIELDS)} on the bars that are traded"
+        )
+    return expression
 
 
 def check_bounds(strategy: AnyStrategy, overlays: Overlays, shared: bool) -> None:

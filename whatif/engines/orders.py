@@ -157,6 +157,7 @@ def overlay_orders(
     value: float,
     waiting: int,
     minutes_to_close: int,
+    measured: float,
     rules: OverlayRules,
     memory: FloatArray,
 ) -> int:
@@ -178,6 +179,8 @@ def overlay_orders(
         Cash, units held, their average price, and the row on which the position was opened.
     bars_held, value, minutes_to_close : int, float, int
         As `whatif.strategies.State` has them.
+    measured : float
+        What a sizing rule goes by, as `whatif.strategies.units_to_open` takes it.
     rules : OverlayRules
         What is on.
     memory : float64 array (EXIT_MEMORY,) or any
@@ -203,7 +206,7 @@ def overlay_orders(
         return 1 if waiting > 0 else 0
     for k in range(count):
         at = k * WIDTH
-        desk[at], desk[at + 1] = sized_order(order_at(desk, k), close, account, value, rules)
+        desk[at], desk[at + 1] = sized_order(order_at(desk, k), close, account, value, measured, rules)
         if desk[at] >= UNSTOPPED:
             return count  # which is refused
     return place_exits(desk, count, close, account, value, waiting, rules, memory) if exits else count
@@ -215,6 +218,7 @@ def sized_order(
     close: float,
     account: tuple[float, float, float, int],
     value: float,
+    measured: float,
     rules: OverlayRules,
 ) -> tuple[int, float]:
     """Return code and amount of an order as `sized` leaves them, `UNSTOPPED` added if it should have a stop.
@@ -230,7 +234,7 @@ def sized_order(
     if limit == limit:
         entry = limit
     cash, size, _, _ = account
-    code, amount = sized(code, amount, close, size, cash, value, entry, own, rules)
+    code, amount = sized(code, amount, close, size, cash, value, entry, own, measured, rules)
     if rules.sizing == BY_RISK and code in (TARGET, BUY, SELL, BRACKET) and amount != 0.0:
         distance = stop_distance(entry, own, rules)
         return code + UNSTOPPED if distance != distance else code, amount

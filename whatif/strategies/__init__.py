@@ -63,15 +63,19 @@ if TYPE_CHECKING:
     from whatif.strategies.lookup import resolved
     from whatif.strategies.origin import is_installed
     from whatif.strategies.overlays import (
+        BY_KELLY,
         BY_RISK,
+        BY_VOLATILITY,
         EXIT_MEMORY,
         OverlayRules,
         apply_overlays,
         delay,
         has_to_leave,
+        kelly_share,
         overlay_memory,
         overlay_rules,
         sized,
+        sizing_measure,
         stop_distance,
     )
     from whatif.strategies.params import Param, Value, check_constraint, holds, shortfall
@@ -97,8 +101,8 @@ else:
             "lookup": "resolved",
             "origin": "is_installed",
             "overlays": (
-                "BY_RISK EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave overlay_memory "
-                "overlay_rules sized stop_distance"
+                "BY_KELLY BY_RISK BY_VOLATILITY EXIT_MEMORY OverlayRules apply_overlays delay has_to_leave "
+                "kelly_share overlay_memory overlay_rules sized sizing_measure stop_distance"
             ),
             "params": "Param Value check_constraint holds shortfall",
             "portable": "PortableStrategy forget_loaded from_portable to_portable",

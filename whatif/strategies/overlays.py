@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from whatif.domain import SIZINGS, Execution, Overlays, inlinable, inlinable_lean
+from whatif.domain import (
+    EDGE,
+    SIZINGS,
+    TRADE_TALLY,
+    TRADES,
+    Execution,
+    Overlays,
+    inlinable,
+    inlinable_lean,
+    view_at,
+)
 from whatif.strategies.intents import (
     BRACKET,
     BUY,
@@ -26,7 +36,7 @@ _OUTRIGHT = Execution()
 _NEVER = 2**62
 _WHOLE_FROM = 2.0**53
 
-NOT_SIZED, BY_EQUITY, BY_CASH, BY_RISK = range(4)
+NOT_SIZED, BY_EQUITY, BY_CASH, BY_RISK, BY_VOLATILITY, BY_KELLY = range(6)
 """What sizes what a step opens: nothing, or one of `SIZINGS`, in that order."""
 
 
@@ -42,7 +52,8 @@ class OverlayRules(NamedTuple):
     flat_before_close : int
         Minutes; -2**62 if off.
     sizing : int
-        What sizes what is opened: `NOT_SIZED`, `BY_EQUITY`, `BY_CASH` or `BY_RISK`.
+        What sizes what is opened: `NOT_SIZED`, `BY_EQUITY`, `BY_CASH`, `BY_RISK`, `BY_VOLATILITY` or
+        `BY_KELLY`.
     share : float
         Fraction of that; NaN if off.
     max_gross, max_net : float
@@ -55,6 +66,12 @@ class OverlayRules(NamedTuple):
         Fractions of the entry price (a trail: of the close) at which exits wait at the broker; NaN if off.
     unit : float
         Money that a unit takes, where it is not its price: a future's margin; else 0.
+    most : float
+        By volatility or Kelly's fraction, the largest fraction of the account's value; NaN if both are off.
+    kelly_trades : int
+        Closed trades before which `kelly_start` holds; 0 if off.
+    kelly_start : float
+        The fraction of the account's value until then; NaN if off.
     """
 
     take_profit: float
@@ -71,6 +88,9 @@ class OverlayRules(NamedTuple):
     target_order: float
     trail_order: float
     unit: float
+    most: float
+    kelly_trades: int
+    kelly_start: float
 
 
 def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> OverlayRules:
@@ -78,13 +98,16 @@ def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> Overl
     profit, loss = overlays.take_profit, overlays.stop_loss
     bars, minutes = overlays.max_bars_held, overlays.flat_before_close
     on = next((name for name in SIZINGS if getattr(overlays, name) is not None), None)
+    sizing = NOT_SIZED if on is None else 1 + SIZINGS.index(on)
+    most = {BY_VOLATILITY: overlays.volatility_max, BY_KELLY: overlays.kelly_max}.get(sizing)
+    kelly = sizing == BY_KELLY
     return OverlayRules(
         take_profit=math.inf if profit is None else float(profit),
         stop_loss=math.inf if loss is None else float(loss),
         max_bars_held=_NEVER if bars is None else bars,
         flat_before_close=-_NEVER if minutes is None else minutes,
-        sizing=NOT_SIZED if on is None else 1 + SIZINGS.index(on),
-        share=math.nan if on is None else _share(on, float(getattr(overlays, on)), execution),
+        sizing=sizing,
+        share=math.nan if on is None else _share(sizing, float(getattr(overlays, on)), execution),
         max_gross=math.inf if overlays.max_gross is None else float(overlays.max_gross),
         max_net=math.inf if overlays.max_net is None else float(overlays.max_net),
         max_positions=_NEVER if overlays.max_positions is None else overlays.max_positions,
@@ -93,6 +116,9 @@ def overlay_rules(overlays: Overlays, execution: Execution = _OUTRIGHT) -> Overl
         target_order=_or_nan(overlays.take_profit_intrabar),
         trail_order=_or_nan(overlays.trailing_stop),
         unit=execution.margin,
+        most=_or_nan(most) * execution.leverage,
+        kelly_trades=overlays.kelly_trades if kelly and overlays.kelly_trades is not None else 0,
+        kelly_start=_or_nan(overlays.kelly_start if kelly else None) * execution.leverage,
     )
 
 
@@ -117,9 +143,39 @@ def overlay_memory(overlays: Overlays) -> FloatArray:
     return np.zeros(EXIT_MEMORY if overlays.exit_orders else 2 * overlays.latency)
 
 
-def _share(sizing: str, share: float, execution: Execution) -> float:
+def _share(sizing: int, share: float, execution: Execution) -> float:
     """Return the share that a rule of `SIZINGS` sizes by, for an account with those settings."""
-    return share / execution.mult if sizing == SIZINGS[BY_RISK - 1] else share * execution.leverage
+    return share / execution.mult if sizing in (BY_RISK, BY_VOLATILITY) else share * execution.leverage
+
+
+@inlinable_lean
+def kelly_share(tally: FloatArray, rules: OverlayRules) -> float:
+    """Return the fraction of the account's value that a position is worth, by a symbol's trades so far."""
+    if tally[TRADES] < rules.kelly_trades:
+        return rules.kelly_start
+    share = rules.share * tally[EDGE]
+    if not share > 0.0:
+        return 0.0
+    return share if share < rules.most else rules.most
+
+
+@inlinable_lean
+def sizing_measure(row: int, volatility_at: int, tally_at: int, rules: OverlayRules) -> float:
+    """Return what a sizing rule goes by at the close of a row, see `units_to_open`; NaN if nothing.
+
+    Parameters
+    ----------
+    row : int
+        Of the symbol's bars.
+    volatility_at, tally_at : int
+        Where its volatility lies, up to that row, and the tally of its trades; not looked at unless a rule
+        asks.
+    rules : OverlayRules
+        What is on.
+    """
+    if rules.sizing == BY_VOLATILITY:
+        return float(view_at(volatility_at, row + 1)[row])
+    return kelly_share(view_at(tally_at, TRADE_TALLY), rules) if rules.sizing == BY_KELLY else math.nan
 
 
 @inlinable
@@ -178,6 +234,7 @@ def apply_overlays(
     cash: float,
     value: float,
     minutes_to_close: int,
+    measured: float,
     rules: OverlayRules,
 ) -> Intent:
     """Turn a step's intent into the one that the overlays leave of it.
@@ -205,6 +262,8 @@ def apply_overlays(
         Close of the bar on which the step decided.
     size, entry_price, bars_held, cash, value, minutes_to_close : float, float, int, float, float, int
         Position, account and clock at that close, as `whatif.strategies.State` has them.
+    measured : float
+        What a sizing rule goes by, see `units_to_open`.
     rules : OverlayRules
         What is on.
 
@@ -223,7 +282,7 @@ def apply_overlays(
         return (CLOSE if held else HOLD, 0.0)
     if held and has_to_leave(close, size, entry_price, bars_held, rules):
         return (CLOSE, 0.0)
-    return sized(code, amount, close, size, cash, value, close, math.nan, rules)
+    return sized(code, amount, close, size, cash, value, close, math.nan, measured, rules)
 
 
 @inlinable_lean
@@ -243,14 +302,16 @@ def stop_distance(entry: float, stop: float, rules: OverlayRules) -> float:
 
 @inlinable_lean
 def units_to_open(
-    close: float, cash: float, value: float, entry: float, stop: float, rules: OverlayRules
+    close: float, cash: float, value: float, entry: float, stop: float, measured: float, rules: OverlayRules
 ) -> float:
     """Return how many whole units a sizing rule opens.
 
     `percent_of_equity`: ``int(share * value / close)``; `percent_of_cash`: ``int(share * cash / close)``;
-    `risk_per_trade`: ``int(share * value / distance)``, the distance that of `stop_distance`. Of a future its
-    margin stands in place of the close, and the distance counts by its multiplier; of a stock with leverage
-    the shares of equity and cash count by so many times.
+    `risk_per_trade`: ``int(share * value / distance)``, the distance that of `stop_distance`;
+    `volatility_target`: the same by the distance ``volatility * close``, and ``int(most * value / close)`` at
+    most; `kelly_fraction`: ``int(kelly_share * value / close)``. Of a future its margin stands in place of
+    the close, and a distance counts by its multiplier; of a stock with leverage the shares of equity and cash
+    count by so many times.
 
     Parameters
     ----------
@@ -258,10 +319,20 @@ def units_to_open(
         Of the bar on which the step decided.
     entry, stop, rules
         As `stop_distance` takes them; one of the rules is on.
+    measured : float
+        The volatility, or what `kelly_share` returns; not looked at otherwise.
     """
     if rules.sizing == BY_RISK:
         return units_for_share(rules.share, value, stop_distance(entry, stop, rules))
     unit = rules.unit if rules.unit != 0.0 else close
+    if rules.sizing == BY_VOLATILITY:
+        distance = measured * close
+        if not distance > 0.0:
+            return 0.0
+        units, most = units_for_share(rules.share, value, distance), units_for_share(rules.most, value, unit)
+        return units if units < most else most
+    if rules.sizing == BY_KELLY:
+        return units_for_share(measured, value, unit)
     return units_for_share(rules.share, cash if rules.sizing == BY_CASH else value, unit)
 
 
@@ -275,6 +346,7 @@ def sized(
     value: float,
     entry: float,
     stop: float,
+    measured: float,
     rules: OverlayRules,
 ) -> Intent:
     """Return an intent with the size that a sizing rule gives it.
@@ -287,6 +359,8 @@ def sized(
         As `apply_overlays` takes them.
     entry, stop, rules
         As `stop_distance` takes them.
+    measured : float
+        As `units_to_open` takes it.
 
     Returns
     -------
@@ -297,7 +371,7 @@ def sized(
         return (code, amount)
     if code == TARGET and ((amount > 0.0 and size > 0.0) or (amount < 0.0 and size < 0.0)):
         return (HOLD, 0.0)
-    units = units_to_open(close, cash, value, entry, stop, rules)
+    units = units_to_open(close, cash, value, entry, stop, measured, rules)
     return (code, 0.0 - units if amount < 0.0 else units)
 
 

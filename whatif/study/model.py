@@ -29,6 +29,7 @@ from whatif.domain import (
     PRESETS,
     broken_symbol,
     canonical_timeframe,
+    check_options,
     costs_from,
     overlays_from_mapping,
 )
@@ -344,6 +345,10 @@ class Study(Section):
             )
         if self.choose != "first" and not self.objectives:
             raise ValueError(f"choose: {self.choose} needs several objectives: list them, or leave it out")
+        try:
+            check_options(self.overlays, self.axes)
+        except EngineError as error:
+            raise ValueError(str(error)) from None
         if "costs" in self.execution:
             try:
                 costs_from(self.execution["costs"], self.costs)

@@ -54,6 +54,8 @@ EXITS = (
     Overlays(stop_loss_intrabar=0.01, take_profit_intrabar=0.01, trailing_stop=0.005),
     Overlays(stop_loss_intrabar=0.02, risk_per_trade=0.005),
     Overlays(trailing_stop=0.01, percent_of_cash=0.6),
+    Overlays(take_profit_intrabar=0.01, kelly_fraction=0.7, kelly_trades=2),
+    Overlays(trailing_stop=0.02, volatility_target=0.003, volatility="stddev(roc(1), 3)"),
 )
 """Overlays whose orders wait at the broker, for random cases."""
 

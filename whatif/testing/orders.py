@@ -450,8 +450,7 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
             latency=int(rng.integers(0, 3)),
         )
         if overlays.percent_of_equity is None:
-            sizing: dict[str, Any] = {"percent_of_cash": 0.5} if n % 3 == 0 else {"risk_per_trade": 0.001}
-            overlays = replace(overlays, **sizing)
+            overlays = replace(overlays, **_SIZED[n % len(_SIZED)])
     if seed % 3 == 1:
         overlays = replace(overlays, **random_bounds(rng))
     every = np.unique(np.concatenate([one.ts for one in markets_]))
@@ -459,6 +458,14 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
     latest = min(int(one.ts[-1]) for one in markets_)
     start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
     return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+_SIZED: tuple[dict[str, Any], ...] = (
+    {"percent_of_cash": 0.5},
+    {"risk_per_trade": 0.001},
+    {"volatility_target": 0.002, "volatility": "stddev(roc(1), 3)"},
+    {"kelly_fraction": 0.5, "kelly_trades": 1, "kelly_start": 0.2},
+)
 
 
 def random_bounds(rng: np.random.Generator) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 import numpy as np
 
-from whatif.domain import Bars, Overlays
+from whatif.domain import TRADE_TALLY, Bars, Overlays, note_trade
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.language.plain import Floats
 from whatif.engines.orders import LARGEST_SIZE, bounded
@@ -264,12 +264,17 @@ class Notes:
     def __init__(self, feed: Feed, placer: OrderPlacer) -> None:
         self._feed, self._placer = feed, placer
         self._price, self._size, self._row, self._realised = math.nan, 0.0, -math.inf, 0.0
+        self.trades, self._held = np.zeros(TRADE_TALLY), 0.0
 
     def add(self, bit: Any) -> None:
         """Add an execution that the broker tells of on the present row."""
         self._price, self._size = float(bit.price), float(bit.closed + bit.opened)
         self._row = self._feed.cursor.row
         self._realised = self._realised + bit.pnl - bit.closedcomm - bit.openedcomm
+        fees = bit.closedcomm, bit.openedcomm
+        # not its psize, which counts a part that the cash did not cover
+        self._held += self._size
+        note_trade(self.trades, bit.closed, bit.opened, self._held, bit.price, bit.pnl, *fees)
 
     def value(self, name: str, size: float, opened_row: int) -> Any:
         """Return one of the notes at the close of the present bar, by the position's size and first row."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whatif.domain import EngineRun
-from whatif.engines.arrays import session_ends, step_arrays, step_params
+from whatif.engines.arrays import session_ends, step_arrays, step_params, volatility_array
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.backtrader.stepping import FLAT, Feed, Notes, OrderPlacer, is_exit, settle, step_line
-from whatif.engines.closing import check_flat
+from whatif.engines.closing import check_flat, volatility_of
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import NOT_WRITTEN, Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
@@ -48,6 +48,8 @@ from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import (
     BRACKET,
     BUY,
+    BY_KELLY,
+    BY_VOLATILITY,
     CANCEL,
     CLOSE,
     HOLD,
@@ -65,6 +67,7 @@ from whatif.strategies import (
     delay,
     flattened,
     hold,
+    kelly_share,
     overlay_memory,
     overlay_rules,
     several,
@@ -117,6 +120,7 @@ class _SymbolState:
         exits = task.overlays.exit_orders
         self.has_desk = self.overlaid and not self.latency and (spec.answers_orders or exits)
         self.memory = overlay_memory(task.overlays)
+        self.volatility = memoryview(volatility_array(volatility_of(task.overlays), bars, stop, cache))  # type: ignore[arg-type]
 
     def at_close(self, row: int, placer: OrderPlacer) -> State:
         """Write the position and account at the close of bar `row` into the state."""
@@ -139,6 +143,12 @@ class _SymbolState:
     def _note(self, name: str) -> Any:
         """Return one of `whatif.strategies.NOTES` at the close of the present bar."""
         return self.notes.value(name, self.state.size, self.opened_row)
+
+    def _measured(self) -> float:
+        """Return what a sizing rule goes by at the close of the present bar."""
+        if self.rules.sizing == BY_VOLATILITY:
+            return float(self.volatility[self.feed.cursor.row])
+        return kelly_share(self.notes.trades, self.rules) if self.rules.sizing == BY_KELLY else math.nan
 
     def session_end(self, row: int) -> int:
         """Return the first row of the session after that of bar `row`."""
@@ -168,7 +178,7 @@ class _SymbolState:
             self.memory[MARKET_WAITING] = sum(order.exectype == order.Market for order in held)
         count = write_orders(desk, 0, tuple(orders))
         account = s.cash, s.size, s.entry_price, self.opened_row
-        rest = s.bars_held, s.value, s.pending, s.minutes_to_close
+        rest = s.bars_held, s.value, s.pending, s.minutes_to_close, self._measured()
         left = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules, self.memory)
         if count > MAX_ANSWERED:
             return [Order(*hold())] * (DESK_ROOM + 1)  # which is refused
@@ -177,10 +187,9 @@ class _SymbolState:
     def overlay(self, row: int, code: int, amount: float) -> Intent:
         """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
         s = self.state
-        close, left = self.feed.close[0], s.minutes_to_close
-        intent = apply_overlays(
-            code, amount, close, s.size, s.entry_price, s.bars_held, s.cash, s.value, left, self.rules
-        )
+        account = s.size, s.entry_price, s.bars_held, s.cash, s.value
+        rest = s.minutes_to_close, self._measured(), self.rules
+        intent = apply_overlays(code, amount, self.feed.close[0], *account, *rest)
         return delay(*intent, row, self.latency, self.memory)
 
 

@@ -22,11 +22,13 @@ from whatif.engines.compiled.calling import (
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
+    NOTED,
     PLACES,
     SCRATCH,
     SCRATCH_LENGTH,
     STOP,
     TO_CLOSE,
+    VOLATILITY,
 )
 from whatif.engines.compiled.step_placeholder import (
     ORDERS,
@@ -49,6 +51,7 @@ from whatif.strategies import (
     apply_overlays,
     delay,
     fields_filled,
+    sizing_measure,
 )
 
 
@@ -90,8 +93,7 @@ def ask_step_python(
     scratch = room_at(places[SCRATCH], places[SCRATCH_LENGTH])
     memory = room_at(places[MEMORY], places[MEMORY_LENGTH])
     x, p, desk = arrays_of(series), params_of(places[COLUMNS], run), room_at(places[DESK], DESK_ROOM * WIDTH)
-    cash, size, price, opened_row = account
-    code, amount, held, count, plain = HOLD, 0.0, 0, 1, True
+    (cash, size, price, opened_row), code, amount, held, count, plain = account, HOLD, 0.0, 0, 1, True
     for i in range(max(begin, lookback), halt):
         now, close = value, x.close[i]
         if size != 0.0:
@@ -99,12 +101,13 @@ def ask_step_python(
             held = i - opened_row
         own = (size, price, held, cash, now, waiting, minutes[i], ends[i], scratch)
         state = state_of(own, desk, x, i, opened_row, places)
+        if OVERLAID:
+            rest = ends[i], sizing_measure(i, places[VOLATILITY], places[NOTED], rules), rules
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
             count = count if count <= MAX_ANSWERED else DESK_ROOM + 1
             if OVERLAID and latency == 0:
-                left = ends[i]
-                count = overlay_orders(desk, count, close, account, held, now, waiting, left, rules, memory)
+                count = overlay_orders(desk, count, close, account, held, now, waiting, *rest, memory)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
             if latency == 0 and count > 0 and not (code == HOLD and plain):
@@ -119,7 +122,7 @@ def ask_step_python(
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
-            code, amount = apply_overlays(code, amount, close, size, price, held, cash, now, ends[i], rules)
+            code, amount = apply_overlays(code, amount, close, size, price, held, cash, now, *rest)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue

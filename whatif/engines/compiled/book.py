@@ -224,7 +224,7 @@ FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
 FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
 """Columns of `Outcomes`."""
 
-SETTINGS = 38
+SETTINGS = 41
 """Numbers that say what broker and overlays do."""
 
 
@@ -297,9 +297,9 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
     row, charges = runs.settings[run], runs.charges[run]
     # without special settings all of these are constants, which leave nothing in machine code
     special = len(runs.special) > 0
-    is_outright, corrected = float(row[27]) != 0.0 or not special, special and float(row[37]) != 0.0
-    margin, rate = float(row[28]) if special else 0.0, float(row[31]) if special else 0.0
-    mult, leverage = float(row[29]) if special else 1.0, float(row[30]) if special else 1.0
+    is_outright, corrected = float(row[30]) != 0.0 or not special, special and float(row[40]) != 0.0
+    margin, rate = float(row[31]) if special else 0.0, float(row[34]) if special else 0.0
+    mult, leverage = float(row[32]) if special else 1.0, float(row[33]) if special else 1.0
     costs = Costs(
         float(row[1]), float(row[2]) != 0.0, float(row[3]) != 0.0, is_outright, margin, mult, leverage,
         corrected,
@@ -314,18 +314,18 @@ def settings_of(runs: Runs, run: int, tally: FloatArray) -> tuple[Broker, Overla
         corrected,
     )
     checksubmit, coc = float(row[10]) != 0.0, float(row[11]) != 0.0
-    parts = float(row[33]) if special else 0.0
+    parts = float(row[36]) if special else 0.0
     broker = Broker(
         float(row[0]), costs, slippage, checksubmit, coc, charges[: int(charges[0])], tally,
-        costs.margin != 0.0 or rate != 0.0, rate, float(row[32]) != 0.0,
-        Parts(parts, float(row[34]), float(row[35])), special and float(row[36]) != 0.0, corrected,
+        costs.margin != 0.0 or rate != 0.0, rate, float(row[35]) != 0.0,
+        Parts(parts, float(row[37]), float(row[38])), special and float(row[39]) != 0.0, corrected,
     )  # fmt: skip
     rules = OverlayRules(
         float(row[12]), float(row[13]), int(row[14]), int(row[15]), int(row[16]), float(row[17]),
         float(row[18]), float(row[19]), int(row[20]), float(row[21]), float(row[22]), float(row[23]),
-        float(row[24]), float(row[25]),
+        float(row[24]), float(row[25]), float(row[26]), int(row[27]), float(row[28]),
     )  # fmt: skip
-    return broker, rules, int(row[26])
+    return broker, rules, int(row[29])
 
 
 @inlinable_lean

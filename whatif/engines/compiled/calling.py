@@ -14,14 +14,15 @@ from whatif.engines.compiled.book import Account, Asked
 from whatif.engines.compiled.broker import Costs
 from whatif.strategies import OverlayRules
 
-PLACES = 12
+PLACES = 13
 (
     MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP, DESK, NOTED, SHOWN,
-    SHOWN_ROOM,
+    SHOWN_ROOM, VOLATILITY,
 ) = range(PLACES)  # fmt: skip
 """Places of what calls share: addresses of clock, of the step's and the overlays' memory, of the parameters'
 columns and of what a step's orders are written to, and the number of bars of each series; of a step that
-reads `whatif.strategies.NOTES`, addresses of what `notes` keeps, and how many orders there is room for."""
+reads `whatif.strategies.NOTES`, addresses of what `notes` keeps, and how many orders there is room for; and
+the address of the volatility that overlays size by."""
 
 ACROSS_PLACES = 11
 (
@@ -38,7 +39,7 @@ TYPES = (
     types.float64,
     types.int64,
     numba.typeof(Costs(0.0, False, False, True, 0.0, 1.0, 1.0, False)),
-    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)),
+    numba.typeof(OverlayRules(0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)),
     types.int64,
 )
 """Types of what `asking.ask_step` is called with."""

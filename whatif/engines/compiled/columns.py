@@ -36,8 +36,9 @@ from whatif.engines.compiled.calling import (
     STOP,
     SYMBOLS,
     TO_CLOSE,
+    VOLATILITY,
 )
-from whatif.engines.compiled.notes import SHOWN_FIELDS
+from whatif.engines.compiled.notes import NOTES_KEPT, SHOWN_FIELDS
 from whatif.strategies import overlay_rules
 from whatif.typing import FloatArray, IntArray
 
@@ -53,9 +54,17 @@ def cell_text(kind: type, column: int) -> str:
 
 
 def kind_of(given: RunInputs) -> tuple[Any, ...]:
-    """Return what configurations must have in common to be run by one call: what makes them one kernel."""
+    """Return what configurations must have in common to be run by one call: a kernel, and what it reads."""
     special = bool(given.execution.special)
-    return given.overlays.is_on, given.overlays.exit_orders, special, kinds_of(given.params)
+    overlays = given.overlays
+    read = overlays.sized_by_volatility, overlays.kelly_fraction is not None
+    return overlays.is_on, overlays.exit_orders, *read, special, kinds_of(given.params)
+
+
+def noted(notes: FloatArray, many: Sequence[RunInputs], symbols: int) -> FloatArray:
+    """Return room for the notes of symbols: what there is for a step that reads them, or for past trades."""
+    by_trades = any(given.overlays.kelly_fraction is not None for given in many)
+    return np.empty(symbols * NOTES_KEPT) if by_trades and not len(notes) else notes
 
 
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:
@@ -78,7 +87,7 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int, sh
     addresses : sequence of int
         Of the minutes from the session's open to each bar, of those from there to its close, of the
         step's and of the overlays' memory, of the addresses of the parameters' columns, of what the
-        step's orders are written to, and of the parts of a book that `notes` keeps.
+        step's orders are written to, of the parts of a book that `notes` keeps, and of a volatility.
     scratch, memory : int
         Length of the step's and of the overlays' memory.
     stop : int
@@ -87,7 +96,7 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int, sh
         Length of the part with the orders that wait.
     """
     places = np.empty(PLACES, dtype=np.int64)
-    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK, NOTED, SHOWN]] = addresses
+    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK, NOTED, SHOWN, VOLATILITY]] = addresses
     places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP, SHOWN_ROOM]] = scratch, memory, stop, shown // SHOWN_FIELDS
     return places
 

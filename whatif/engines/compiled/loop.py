@@ -141,8 +141,9 @@ def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> 
         closed, opened = book.executions[CLOSED, k], book.executions[OPENED, k]
         at, fees = book.executions[PRICE, k], book.executions[CLOSED_FEE : OPENED_FEE + 1, k]
         mult = book.executions[MULTIPLIER, k]
-        note_fill(book.notes, row, price, closed, opened, at, fees[0], fees[1], mult)
+        entry = price
         size, price, _, _ = moved(size, price, closed + opened, at)
+        note_fill(book.notes, row, entry, closed, opened, size, at, fees[0], fees[1], mult)
 
 
 @inlinable_lean

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 
-from whatif.domain import inlinable_lean, room_at, view_at
+from whatif.domain import TRADE_TALLY, inlinable_lean, note_trade, room_at, view_at
 from whatif.typing import FloatArray
 
-NOTES_KEPT = 7
-LAST_PRICE, LAST_SIZE, LAST_ROW, REALISED, HIGHEST, LOWEST, SINCE = range(NOTES_KEPT)
-"""Places of a symbol's notes: price, signed units and row of its last fill; what its fills have brought;
-highest high and lowest low of its position's bars, and the row on which that was opened, -1 when flat."""
+NOTES_KEPT = TRADE_TALLY + 7
+LAST_PRICE, LAST_SIZE, LAST_ROW, REALISED, HIGHEST, LOWEST, SINCE = range(TRADE_TALLY, NOTES_KEPT)
+"""Places of a symbol's notes, behind the tally of its trades, `whatif.domain.note_trade`: price, signed units
+and row of its last fill; what its fills have brought; highest high and lowest low of its position's bars, and
+the row on which that was opened, -1 when flat."""
 
 SHOWN_FIELDS = 5
 KIND, SIZE, PRICE, AGE, MADE = range(SHOWN_FIELDS)
@@ -30,6 +31,8 @@ def begin_notes(notes: FloatArray) -> None:
         notes[k + LAST_PRICE], notes[k + LAST_SIZE], notes[k + LAST_ROW] = math.nan, 0.0, -math.inf
         notes[k + REALISED], notes[k + HIGHEST], notes[k + LOWEST] = 0.0, math.nan, math.nan
         notes[k + SINCE] = -1.0
+        for j in range(k, k + TRADE_TALLY):
+            notes[j] = 0.0
 
 
 @inlinable_lean
@@ -39,6 +42,7 @@ def note_fill(
     entry: float,
     closed: float,
     opened: float,
+    after: float,
     at: float,
     closed_fee: float,
     opened_fee: float,
@@ -46,10 +50,12 @@ def note_fill(
 ) -> None:
     """Note an execution at a price, of units that closed and opened a position with an entry price.
 
-    A unit's profit counts `mult` times.
+    There are `after` units then, and a unit's profit counts `mult` times.
     """
     notes[LAST_PRICE], notes[LAST_SIZE], notes[LAST_ROW] = at, closed + opened, float(row)
-    notes[REALISED] = notes[REALISED] + -closed * (at - entry) * mult - closed_fee - opened_fee
+    profit = -closed * (at - entry) * mult
+    notes[REALISED] = notes[REALISED] + profit - closed_fee - opened_fee
+    note_trade(notes[:TRADE_TALLY], closed, opened, after, at, profit, closed_fee, opened_fee)
 
 
 @inlinable_lean

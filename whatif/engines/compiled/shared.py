@@ -326,8 +326,8 @@ def take_turn(
             write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee, 1.0)  # type: ignore[arg-type]
             fills += 1
             if len(book.notes) > 0:
-                notes = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]
-                note_fill(notes, book.cursor[k], entry, closed, opened, at, closed_fee, opened_fee, 1.0)
+                notes, fees = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT], (closed_fee, opened_fee)
+                note_fill(notes, book.cursor[k], entry, closed, opened, size, at, *fees, 1.0)
         if opened != 0.0 and size == opened:
             book.opened[k] = book.cursor[k]
     return True, cash, Queue(kept, kept, fills, rejected)

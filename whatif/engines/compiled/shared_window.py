@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
-from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays
+from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays, volatility_array
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_bounds, check_flat, check_sizing
+from whatif.engines.closing import check_bounds, check_flat, check_sizing, volatility_of
 from whatif.engines.compiled.book import (
     FILLS,
     REJECTED,
@@ -20,7 +20,15 @@ from whatif.engines.compiled.book import (
     Runs,
     note_room,
 )
-from whatif.engines.compiled.columns import across_places_of, charges, column, kind_of, places_of, settings
+from whatif.engines.compiled.columns import (
+    across_places_of,
+    charges,
+    column,
+    kind_of,
+    noted,
+    places_of,
+    settings,
+)
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measure_call
 from whatif.engines.compiled.refusal import refuse_answer, refuse_failed, uncompiled
@@ -245,7 +253,12 @@ class SharedWindow:
             memory=np.empty(symbols * 2 * latency),
             equity=np.empty(rows) if series else self._book.equity,
             cash=np.empty(rows if series else 0),
+            notes=noted(self._book.notes, many, symbols),
         )
+        measured = [
+            volatility_array(volatility_of(many[0].overlays), one, stop, self._cache)
+            for one, (_, stop) in zip(self.bars, self.ranges, strict=True)
+        ]
         own = np.array([addresses_of(one) for one in arrays], dtype=np.int64)
         # of a cross-sectional step, one series after the other, each of all symbols
         own = own.T.reshape(1, -1) if self.spec.cross_sectional else own
@@ -262,21 +275,23 @@ class SharedWindow:
             shared = addresses_of([*seen, book.scratch, book.desk, at])
             places = across_places_of(shared, len(book.scratch), symbols)
         else:
-            places = self._places(book, at, 2 * latency)
+            places = self._places(book, at, 2 * latency, addresses_of(measured))
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
         asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0)
-        alive = (arrays, columns, at, places)
+        alive = (arrays, columns, at, places, measured)
         given = self._market, asking, self._across, runs, self.ends
         return SharedCall(given, book, outcomes, self._most, alive)
 
-    def _places(self, book: SharedBook, columns: IntArray, memory: int) -> IntArray:
+    def _places(
+        self, book: SharedBook, columns: IntArray, memory: int, volatility: Sequence[int]
+    ) -> IntArray:
         """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
         scratch = self.spec.scratch
         kept, remembered, at, desk = addresses_of([book.scratch, book.memory, columns, book.desk])
         notes, shown = addresses_of([book.notes, book.shown])
-        noted = _WORD * (len(book.notes) // len(self.bars))
+        per_symbol = _WORD * (len(book.notes) // len(self.bars))
         return np.array(
             [
                 places_of(
@@ -286,8 +301,9 @@ class SharedWindow:
                         remembered + _WORD * memory * k,
                         at,
                         desk,
-                        notes + noted * k,
+                        notes + per_symbol * k,
                         shown,
+                        volatility[k],
                     ],
                     scratch,
                     memory,

@@ -27,9 +27,10 @@ from whatif.engines.arrays import (
     read_only,
     session_ends,
     step_arrays,
+    volatility_array,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume
+from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume, volatility_of
 from whatif.engines.compiled.book import (
     Asking,
     Book,
@@ -37,7 +38,7 @@ from whatif.engines.compiled.book import (
     Runs,
     note_room,
 )
-from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
+from whatif.engines.compiled.columns import charges, column, kind_of, noted, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_call, measure_one
@@ -258,7 +259,7 @@ class PreparedWindow:
         kernel : Kernel
             What is compiled for the strategy.
         many : sequence of RunInputs
-            c configurations of that kernel.
+            c configurations of that kernel, of one `columns.kind_of`.
         addresses : int64 array (c, s)
             Of each of them, where the series lie that the step reads as ``x.name``, in the order of
             `kernel.series`; `stop` values each.
@@ -283,7 +284,9 @@ class PreparedWindow:
             memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
             equity=np.empty(bars) if series else space.book.equity,
             cash=np.empty(bars if series else 0),
+            notes=noted(space.book.notes, many, 1),
         )
+        volatility = volatility_array(volatility_of(many[0].overlays), self.bars, self.stop, self._cache)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 7), dtype=np.int64),
@@ -292,7 +295,7 @@ class PreparedWindow:
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
         shared = addresses_of(
-            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown]
+            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, volatility]
         )
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
@@ -318,7 +321,7 @@ class PreparedWindow:
             self.ends,
             book,
             outcomes,
-            (*columns, at, self._clock, *held),
+            (*columns, at, self._clock, volatility, *held),
         )
 
     def measure(self, given: RunInputs) -> Measured:

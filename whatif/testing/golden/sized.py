@@ -42,6 +42,42 @@ SIZED = (
         value=(1000.0,) * 6,
         overlays=Overlays(percent_of_cash=0.5),
     ),
+    Golden(
+        "half the volatility is twice the position, and no more than is paid for by a part of the account",
+        (
+            bar(100.0, 110.0, 90.0, 100.0),
+            bar(100.0, 105.0, 95.0, 100.0),
+            bar(100.0, 101.0, 99.0, 100.0),
+            HUNDRED,
+        ),
+        {0: (BUY, 1.0), 1: (BUY, 1.0), 2: (SELL, 1.0)},
+        THOUSAND,
+        # 20 by ranges of 20, 10 and 2: 1, 2 and 10 units, of which a half of the account are 5
+        (Fill(1, 0.0, 1.0, 100.0), Fill(2, 0.0, 2.0, 100.0), Fill(3, -3.0, -2.0, 100.0)),
+        cash=(1000.0, 900.0, 700.0, 1200.0),
+        value=(1000.0,) * 4,
+        trades=((0.0, 0.0),),
+        overlays=Overlays(volatility_target=0.02, volatility="(high - low) / close", volatility_max=0.5),
+    ),
+    Golden(
+        "two trades with their commission make Kelly's fraction of the third",
+        (HUNDRED, flat(100.0), flat(129.0), flat(100.0), flat(100.0), flat(80.0), flat(100.0), flat(100.0)),
+        {0: (TARGET, 1.0), 1: (TARGET, 0.0), 3: (TARGET, -1.0), 4: (TARGET, 0.0), 6: (TARGET, 1.0)},
+        Execution(cash=1000.0, commission=2.0, commtype="fixed"),
+        # a tenth of the account is a unit: it wins 29 - 4 of 100, and short 20 - 4
+        (
+            Fill(1, 0.0, 1.0, 100.0, 0.0, 2.0),
+            Fill(2, -1.0, 0.0, 129.0, 2.0, 0.0),
+            Fill(4, 0.0, -1.0, 100.0, 0.0, 2.0),
+            Fill(5, 1.0, 0.0, 80.0, 2.0, 0.0),
+            # nothing was lost, so it is W, 1, of which a half, and no more than 0.3 of 1,041
+            Fill(7, 0.0, 3.0, 100.0, 0.0, 6.0),
+        ),
+        cash=(1000.0, 898.0, 1025.0, 1025.0, 1123.0, 1041.0, 1041.0, 735.0),
+        value=(1000.0, 998.0, 1025.0, 1025.0, 1023.0, 1041.0, 1041.0, 1035.0),
+        trades=((29.0, 25.0), (20.0, 16.0)),
+        overlays=Overlays(kelly_fraction=0.5, kelly_max=0.3, kelly_trades=2),
+    ),
 )
 
 BOUNDED = (
