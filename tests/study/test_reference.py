@@ -31,6 +31,7 @@ REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "study.md").read_tex
 HEADINGS = {
     "Study": "## Whole study",
     "DataSlice": "## data",
+    "Universe": "### universe",
     "CalendarSection": "## calendar",
     "ForwardVwap": "### forward_vwap",
     "ForwardReturn": "### forward_return",

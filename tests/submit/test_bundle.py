@@ -43,6 +43,15 @@ def test_the_strategy_file_stands_beside_it_as_the_study_names_it(tmp_path: Path
     assert bundle.files[path].decode() == STRATEGY
 
 
+def test_the_file_of_a_universe_stands_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("{symbols:", "{universe: members.csv, symbols:"))
+    with pytest.raises(SubmitError, match=r"universe members\.csv of study made is not in .* put it beside"):
+        make_bundle(load_study(tmp_path / "study.yaml"))
+    (tmp_path / "members.csv").write_text("symbol,from,to")
+    bundle = make_bundle(load_study(tmp_path / "study.yaml"))
+    assert bundle.files[f"studies/made/{bundle.study_digest}/members.csv"] == b"symbol,from,to"
+
+
 HELPED = "import helped_21\nfrom parts_21 import deep\nimport json, numpy\n" + STRATEGY
 
 

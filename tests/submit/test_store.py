@@ -167,6 +167,19 @@ class TestFarSide:
             assert not (path.parent / "big.bin").exists()
         assert not path.exists()
 
+    def test_the_file_of_a_universe_is_fetched(self, far_side: Store) -> None:
+        study = STUDY.replace("{symbols:", "{universe: own/members.csv, symbols:")
+        assert study != STUDY
+        far_side.put_if_absent(f"{ROOT}/s/study.yaml", study.encode())
+        with (
+            pytest.raises(StudyError, match=r"universe own/members\.csv is not in the upload: there is no"),
+            study_here(f"{ROOT}/s/study.yaml"),
+        ):
+            pass
+        far_side.put_if_absent(f"{ROOT}/s/own/members.csv", b"symbol,from,to")
+        with study_here(f"{ROOT}/s/study.yaml") as path:
+            assert (path.parent / "own" / "members.csv").read_text() == "symbol,from,to"
+
     def test_helper_modules_that_the_upload_lists_are_fetched(self, far_side: Store) -> None:
         study = STUDY.replace("sma_crossover", "own/mine.py")
         texts = {"study.yaml": study, "own/mine.py": STRATEGY, "own/helper.py": "N = 1"}

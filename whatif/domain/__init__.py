@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Joined, Place, bar_ends
+    from whatif.domain.bars import EVER, HERE, PRICE_FIELDS, Bars, Joined, Membership, Place, bar_ends
     from whatif.domain.charges import (
         ACCRUED,
         BAR_SPAN,
@@ -116,7 +116,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars HERE Joined PRICE_FIELDS Place bar_ends",
+            "bars": "Bars EVER HERE Joined Membership PRICE_FIELDS Place bar_ends",
             "charges": (
                 "ACCRUED BAR_SPAN BAR_VOLUME BASE DUE LAST_SPAN LAST_VOLUME MONTH TALLY TIERS TRADED "
                 "charges_of order_charge part_charge price_distance traded_by"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, TypeAlias
 
@@ -34,6 +34,32 @@ class Place(NamedTuple):
 
 HERE = Place()
 """The bars themselves."""
+
+EVER = 2**63 - 1
+"""As the end of a `Membership`: there is none."""
+
+
+class Membership(NamedTuple):
+    """Time in which a symbol is a member of a universe: from `start` on, before `end`.
+
+    Attributes
+    ----------
+    start, end : int
+        Trading dates as days since 1970-01-01, or instants, microseconds since 1970-01-01 UTC; `EVER` for no
+        end.
+    start_is_date, end_is_date : bool
+        Which of the two each is.
+    """
+
+    start: int
+    end: int
+    start_is_date: bool = True
+    end_is_date: bool = True
+
+    def holds(self, ts: IntArray, session: IntArray) -> BoolArray:
+        """Return of which bars, by start and trading date, the symbol is a member."""
+        begun = (session if self.start_is_date else ts) >= self.start
+        return begun & ((session if self.end_is_date else ts) < self.end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +108,8 @@ class Bars:
         Further series on the same `ts` (predictions, features); NaN where missing.
     joined : mapping of Place to Joined
         Bars from elsewhere that expressions name; of joined bars there are none.
+    member : bool array (n,), optional
+        On which bars the symbol may be traded; on all, if absent.
     """
 
     symbol: str
@@ -97,6 +125,7 @@ class Bars:
     session_close: IntArray
     inputs: Mapping[str, FloatArray] = field(default_factory=dict)
     joined: Mapping[Place, Joined] = field(default_factory=dict)
+    member: BoolArray | None = None
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -111,7 +140,13 @@ class Bars:
         arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
         inputs = {name: series[rows] for name, series in self.inputs.items()}
         joined = {place: Joined(one.bars, one.rows[rows]) for place, one in self.joined.items()}
-        return Bars(symbol=self.symbol, inputs=inputs, joined=joined, **arrays)
+        member = None if self.member is None else self.member[rows]
+        return Bars(symbol=self.symbol, inputs=inputs, joined=joined, member=member, **arrays)
+
+    def with_members(self, periods: Iterable[Membership]) -> Bars:
+        """Return the same bars, of a symbol that is a member of a universe in these periods."""
+        held = [period.holds(self.ts, self.session) for period in periods]
+        return replace(self, member=np.logical_or.reduce(held) if held else np.zeros(len(self), dtype=bool))
 
     def with_inputs(self, inputs: Mapping[str, FloatArray]) -> Bars:
         """Return the same bars with `inputs` added to those they already carry."""
@@ -132,11 +167,12 @@ class Bars:
     def nbytes(self) -> int:
         """Bytes held by the arrays, those joined of elsewhere included."""
         own = sum(getattr(self, name).nbytes for name in _ARRAYS)
+        own += 0 if self.member is None else self.member.nbytes
         joined = sum(one.rows.nbytes + one.bars.nbytes for one in self.joined.values())
         return int(own + sum(series.nbytes for series in self.inputs.values()) + joined)
 
 
-_ARRAYS = tuple(f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined"))
+_ARRAYS = tuple(f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined", "member"))
 """The series of all bars by name."""
 
 

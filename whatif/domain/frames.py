@@ -100,6 +100,7 @@ def bars_from_frame(
         session_close=closed,
         inputs={name: floats(name) for name in inputs},
         joined={},
+        member=None,
         **prices,
     )
 

@@ -72,6 +72,52 @@ def step_arrays(
     return record_type("Arrays", tuple(values))(*values.values())
 
 
+def leaving_rows(bars: Bars, stop: int, latency: int = 0) -> BoolArray | None:
+    """Return on which rows a symbol is not to be held any more; None if it may be held on all.
+
+    What is ordered on row t fills on row ``t + 1 + latency``, and to leave that takes as long again. So it is
+    told on each row up to so many before one that is no member's of the universe, and nothing is held on
+    such a row: the list of members, and when the next bar begins, are known before.
+
+    Parameters
+    ----------
+    bars : Bars
+        The symbol's.
+    stop : int
+        Row that the window ends before.
+    latency : int
+        Bars between decision and broker.
+
+    Returns
+    -------
+    bool array (stop,) or None
+    """
+    if bars.member is None:
+        return None
+    before = np.concatenate(([0], np.cumsum(~bars.member[:stop])))
+    until = np.minimum(np.arange(stop) + 2 + 2 * latency, stop)
+    return np.asarray(before[until] > before[:stop])
+
+
+def overlay_minutes(bars: Bars, to_close: IntArray, latency: int) -> IntArray:
+    """Return the minutes to the session's close as overlays see them.
+
+    They are the least there are where the symbol is not to be held: a rule that leaves a position before the
+    close does so there, also if it is off.
+
+    Parameters
+    ----------
+    bars, latency
+        As `leaving_rows` takes them.
+    to_close : int64 array (stop,)
+        The minutes of the clock, which come back where all rows may be held.
+    """
+    leaving = leaving_rows(bars, len(to_close), latency)
+    if leaving is None:
+        return to_close
+    return read_only(np.where(leaving, np.iinfo(np.int64).min, to_close))
+
+
 def volatility_array(
     volatility: Expression | None, bars: Bars, stop: int, cache: ArrayCache | None
 ) -> FloatArray:

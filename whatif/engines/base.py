@@ -50,11 +50,14 @@ class RunInputs:
         Cash, costs and the broker's switches.
     overlays : Overlays
         Exits, sizing and latency laid over a step function's intents.
+    members : bool
+        Whether bars say on which of them a symbol may be traded; asked before any is there.
     """
 
     params: Mapping[str, object] = field(default_factory=dict)
     execution: Execution = field(default_factory=Execution)
     overlays: Overlays = field(default_factory=Overlays)
+    members: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +169,9 @@ class Engine(ABC):
         `whatif.domain.SPECIAL_SETTINGS`; a task that has others of them is refused.
     asks_across : bool
         Whether it asks a cross-sectional step once a timestamp for all symbols of an account.
+    takes_members : bool
+        Whether it leaves a symbol, and opens nothing, where `Bars.member` says that it may not be traded; a
+        study with a universe is refused if not.
     tells_notes : bool
         Whether the state that it shows a step says `whatif.strategies.NOTES`; a step that reads them is
         refused if not.
@@ -180,6 +186,7 @@ class Engine(ABC):
     takes_settings: ClassVar[Collection[str]] = ()
     semantics: ClassVar[str] = SEMANTICS
     asks_across: ClassVar[bool] = False
+    takes_members: ClassVar[bool] = False
     tells_notes: ClassVar[bool] = False
 
     @abstractmethod
@@ -251,6 +258,8 @@ class Engine(ABC):
         others = [name for name in given.execution.special if name not in self.takes_settings]
         if others:
             reasons.append(f"execution: {', '.join(others)}")
+        if given.members and not self.takes_members:
+            reasons.append("data.universe")
         if given.overlays.exit_orders and self.order_fields is None:
             reasons.append("overlays whose orders wait at the broker")
         return reasons
@@ -258,7 +267,8 @@ class Engine(ABC):
     def reasons_against_task(self, task: BacktestTask) -> list[str]:
         """Return what of a task the engine does not cover; empty if it can run it."""
         shared = shares_account(task.strategy, len(task.bars) > 1)
-        given = RunInputs(task.params, task.execution, task.overlays)
+        members = any(bars.member is not None for bars in task.bars)
+        given = RunInputs(task.params, task.execution, task.overlays, members)
         return [*self.reasons_against(task.strategy, shared), *self.unsupported_settings(given, shared)]
 
     def prepare(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes
+from whatif.engines.arrays import leaving_rows
 from whatif.errors import EngineError
 from whatif.indicators import session_minutes
 from whatif.strategies import OverlayRules, StrategySpec, has_to_leave, overlay_rules
@@ -85,6 +86,7 @@ def trade_notes(task: BacktestTask, run: EngineRun, orders: Orders | None) -> Tr
     rules = overlay_rules(task.overlays)
     on = rules.flat_before_close != -_NEVER or rules.max_bars_held != _NEVER
     on = on or min(rules.stop_loss, rules.take_profit) != math.inf
+    on = on or any(bars.member is not None for bars in task.bars)
     held = [_Held(task, run, k, rules) for k in range(len(task.bars))] if on else []
     reasons: list[str | None] = []
     for closing, symbol in zip(trades.closing.tolist(), trades.symbol.tolist(), strict=True):
@@ -111,6 +113,7 @@ class _Held:
     def __init__(self, task: BacktestTask, run: EngineRun, symbol: int, rules: OverlayRules) -> None:
         self._bars, self._ts, self._rules = task.bars[symbol], run.ts, rules
         self._latency = task.overlays.latency
+        self._leaving = leaving_rows(self._bars, task.rows(self._bars)[1], self._latency)
         self._rows: list[int] = []
         self._after: list[tuple[float, float, int]] = []
         size, price, since = 0.0, 0.0, 0
@@ -136,6 +139,8 @@ class _Held:
         if size == 0.0:
             return None
         rules, close, age = self._rules, float(self._bars.close[at]), at - since
+        if self._leaving is not None and self._leaving[at]:
+            return "universe"
         if int(self._to_close[at]) <= rules.flat_before_close:
             return "session"
         stops = rules._replace(take_profit=math.inf, max_bars_held=_NEVER)

@@ -126,6 +126,7 @@ def check_task(task: BacktestTask) -> None:
     _check_across(task.strategy, task.overlays)
     check_sizing(task.strategy, task.overlays)
     check_bounds(task.strategy, task.overlays, shares_account(task.strategy, len(task.bars) > 1))
+    _check_members(task)
     if not task.bars:
         raise EngineError("no bars were given; give the bars of at least one symbol")
     symbols = [bars.symbol for bars in task.bars]
@@ -144,6 +145,16 @@ def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
             f"overlays {', '.join(overlays.by_symbol)} cannot be laid over {strategy.name}, a "
             "cross-sectional step, which answers for all symbols at once: leave them out"
         )
+
+
+def _check_members(task: BacktestTask) -> None:
+    """Refuse a universe over an ordinary Backtrader strategy, which would not leave what is no member."""
+    if isinstance(task.strategy, StrategySpec) or all(bars.member is None for bars in task.bars):
+        return
+    raise EngineError(
+        f"data.universe says where symbols may be traded, and {task.strategy.name}, an ordinary Backtrader "
+        "strategy, handles its own orders: leave it out, or write a step function"
+    )
 
 
 def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overlays) -> None:

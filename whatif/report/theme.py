@@ -197,6 +197,7 @@ EXITS: Mapping[str, tuple[str, str, str]] = {
     "trailing_stop": ("exit: trailing stop", "cross-thin-open", LOSS),
     "time": ("exit: time", "hourglass-open", BENCHMARK),
     "session": ("exit: session", "square-open", BENCHMARK),
+    "universe": ("exit: universe", "square-cross-open", BENCHMARK),
     "reversal": ("exit: reversal", "diamond-open", BENCHMARK),
     "step": ("exit: strategy", "x-thin-open", BENCHMARK),
     "": ("exit", "x-thin-open", BENCHMARK),

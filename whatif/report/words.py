@@ -142,6 +142,7 @@ EXITS = {
     "trailing_stop": "Trailing stop",
     "time": "Time: max_bars_held",
     "session": "Session's end: flat_before_close",
+    "universe": "No member of the universe any more",
     "reversal": "Reversal: the other side was opened",
     "step": "The strategy's own order",
     "window_end": "Still open at the window's end, marked at the last close",

@@ -23,6 +23,8 @@ from whatif.errors import IndicatorError, StrategyError, StudyError, nearest
 from whatif.features import check_features, feature_spec, features_needs
 from whatif.indicators import TIME_SERIES, check_place
 from whatif.paths import regular_file
+from whatif.pins import LakeLocation
+from whatif.resolve.universe import join_universe
 from whatif.resolve.windows import label_reach, resolve_timeline
 from whatif.search import (
     BarSlice,
@@ -97,7 +99,7 @@ class Checked:
         return self.strategy.needs.symbols | features
 
 
-def check_study(study: Study, runs: bool = True) -> Checked:
+def check_study(study: Study, runs: bool = True, location: LakeLocation | None = None) -> Checked:
     """Return `study` with everything that can be known of it without its bars.
 
     Parameters
@@ -106,12 +108,16 @@ def check_study(study: Study, runs: bool = True) -> Checked:
         As authored.
     runs : bool
         Whether its backtests are about to run: its strategy is then compiled, or found on disk.
+    location : LakeLocation, optional
+        Where the lake is, of which only a table of the study's universe is read; from the environment if left
+        out.
 
     Raises
     ------
     StudyError, StrategyError, IndicatorError, CalendarError, EngineError
         Naming the key, the value, the rule and the remedy.
     """
+    study = join_universe(study, location)
     if study.rank == "pooled":
         check_poolable(study.objective)
     if study.split.ranks_paths:
@@ -166,12 +172,16 @@ def _choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, prepares: bo
         If the study asks for an engine that does not cover it.
     """
     shared = study.portfolio == "shared" and len(study.data.symbols) > 1
-    engine, reason = choose_engine(study.engine, strategy, shared, _kinds(grid), prepares)
+    kinds = _kinds(grid, study.members is not None)
+    engine, reason = choose_engine(study.engine, strategy, shared, kinds, prepares)
     return engine.name, reason
 
 
-def _kinds(grid: Grid) -> Iterator[RunInputs]:
-    """Yield one configuration of each kind that an engine has to make something ready for."""
+def _kinds(grid: Grid, members: bool) -> Iterator[RunInputs]:
+    """Yield one configuration of each kind that an engine has to make something ready for.
+
+    With `members`, bars will say on which of them a symbol may be traded.
+    """
     seen: set[tuple[object, ...]] = set()
     for configuration in grid.configurations:
         texts = tuple(value for value in configuration.params.values() if isinstance(value, str))
@@ -180,7 +190,7 @@ def _kinds(grid: Grid) -> Iterator[RunInputs]:
         kind = (overlays.is_on, overlays.exit_orders, charged, texts)
         if kind not in seen:
             seen.add(kind)
-            yield RunInputs(configuration.params, configuration.execution, configuration.overlays)
+            yield RunInputs(configuration.params, configuration.execution, configuration.overlays, members)
 
 
 def find_named(study: Study) -> AnyStrategy:
@@ -200,7 +210,12 @@ PREDICTED = {"forecast": False, "prob_long": True, "prob_short": True}
 
 
 def _check_portfolio(study: Study, strategy: AnyStrategy) -> None:
-    """Refuse accounts of their own for symbols that a step decides on together."""
+    """Refuse accounts of their own for symbols that a step decides on together, and a universe of a class."""
+    if study.members is not None and not isinstance(strategy, StrategySpec):
+        raise StudyError(
+            f"data.universe says when symbols may be traded, and {strategy.name}, an ordinary Backtrader "
+            "strategy, handles its own orders: leave it out, or write it as a step function"
+        )
     if study.portfolio != "shared" and isinstance(strategy, StrategySpec) and strategy.cross_sectional:
         raise StudyError(
             f"portfolio: {study.portfolio} gives each symbol an account of its own, and {strategy.name} is a "

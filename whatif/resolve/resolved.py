@@ -13,6 +13,7 @@ from whatif.features import FeatureSpec, feature_spec
 from whatif.lake import tag_pin
 from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table, tagged_pin, time_of_ms
 from whatif.resolve.check import Checked, bar_slice, check_study
+from whatif.resolve.universe import membership_identity
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
 from whatif.search import BarSlice, Configuration, Grid, PointIndex, make_grid
 from whatif.splits import Fold, Timeline
@@ -141,6 +142,7 @@ class Resolved:
     def identity(self) -> str:
         """Digest of study and pin: a run with the same identity is the same run, resumed."""
         content = self.study.model_dump(mode="json", by_alias=True, exclude={"description"})
+        content |= membership_identity(self.study)
         return digest({"study": content, "strategy": self.strategy.digest, "bars": self.bars.snapshot_id})
 
 
@@ -174,7 +176,7 @@ def resolve_study(
     RunError
         If the lake lacks the symbols or bars that the study asks for.
     """
-    checked = study if isinstance(study, Checked) else check_study(study, runs=False)
+    checked = study if isinstance(study, Checked) else check_study(study, runs=False, location=location)
     asked, timeline = checked.study, checked.timeline
     check_bars(location)
     tagged = tagged_pin(location, "bars", _tag(asked))
@@ -229,6 +231,7 @@ def _data_digest(checked: Checked, slices: Mapping[str, BarSlice]) -> str:
         "start": study.data.start.isoformat(),
         "period": next(iter(checked.periods.values())).kind,
         **({"made of": joined} if joined else {}),
+        **membership_identity(study),
     }
     return digest(data)
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from whatif.axes import MarketChange
-from whatif.domain import Bars
+from whatif.domain import Bars, Membership
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError, out_of_memory
 from whatif.indicators import Stored, with_needs
 from whatif.pins import PinnedCache, read_bars, read_bars_of, read_predictions
@@ -33,7 +33,7 @@ _expected: tuple[str, ...] = ()
 _arrays: ArrayStore | None = None
 
 
-_WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...]]
+_WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...], tuple[Membership, ...] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class _Known:
         Its bars before `end_us`, as they are stored.
     end_us : int
         End of the latest window that was asked for, microseconds UTC.
-    windows : mapping of (Window, ModelPin or None, tuple of MarketChange) to Bars
-        What was handed out: views of `source` where nothing had to be computed.
+    windows : mapping of tuple to Bars
+        What was handed out, by `_WindowKey`: views of `source` where nothing had to be computed.
     computed : int
         Bytes of what had to be.
     """
@@ -85,7 +85,7 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     model = model_of(plan, configuration)
     part = plan.slices[configuration.timeframe]
     known = _known(plan, part, symbol, interval.end_us)
-    wanted = (interval, model, configuration.market)
+    wanted = (interval, model, configuration.market, plan.members.get(symbol))
     if wanted not in known.windows:
         cache = _row_cache(plan)
         known = _with_window(plan, part, known, wanted, configuration.timeframe, cache.max_bytes)
@@ -189,7 +189,7 @@ def _with_window(
     timeframe: str,
     max_bytes: int,
 ) -> _Known:
-    window, model, market = wanted
+    window, model, market, members = wanted
 
     def stored(of: _Known) -> Stored:
         return Stored(_changed(of.source, window.end_us, market), part.source_us, part.bar_us)
@@ -210,6 +210,9 @@ def _with_window(
         bars, needs, own, part.exchange, lambda symbol: stored(_known(plan, part, symbol, window.end_us))
     )
     computed += bars.nbytes - plain
+    if members is not None:
+        bars = bars.with_members(members)
+        computed += len(bars)
     if model is not None:
         predicted = _predicted(bars, model)
         bars = bars.with_inputs(predicted)

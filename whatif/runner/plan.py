@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from whatif.axes import MarketChange
-from whatif.domain import PLAN_COLUMNS, Execution, Overlays, Periods
+from whatif.domain import PLAN_COLUMNS, Execution, Membership, Overlays, Periods
 from whatif.pins import Pin
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
@@ -81,6 +81,8 @@ class Plan:
         The lake's home on the driver, where compiled strategies are kept; "" for none.
     time_limit : float
         Seconds after which a backtest is stopped, which is then its error; 0 for none.
+    members : mapping of str to tuple of Membership
+        When each symbol may be traded, of those that are not traded always.
     log : str
         Where a worker says what it is at: "stderr", which is the log of its executor, or the path
         of a file; "" for nowhere.
@@ -100,6 +102,7 @@ class Plan:
     array_bytes: int = 40 * MEBIBYTE
     home: str = ""
     time_limit: float = 0.0
+    members: Mapping[str, tuple[Membership, ...]] = field(default_factory=dict)
     log: str = ""
 
     @property

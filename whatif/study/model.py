@@ -27,6 +27,7 @@ from whatif.domain import (
     LOWER_IS_BETTER,
     METRIC_KEYS,
     PRESETS,
+    Membership,
     broken_symbol,
     canonical_timeframe,
     check_options,
@@ -59,9 +60,29 @@ MAX_YEARS = 100
 """Longest slice: calendars of more take minutes to build."""
 
 
+class Universe(Section):
+    """Where it is said which symbols may be traded when: a file, or a table of the lake."""
+
+    file: str | None = None
+    table: str | None = None
+    ignore_others: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, given: Any) -> Any:
+        return {"file": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Universe:
+        if bool(self.file) == bool(self.table):
+            raise ValueError("needs a file or a table, and not both: write universe: members.csv")
+        return self
+
+
 class DataSlice(Section):
     """Which bars: symbols, timeframe and the trading dates [start, end)."""
 
+    universe: Universe | None = None
     symbols: Annotated[tuple[str, ...], Field(strict=False)]
     timeframe: str = "1min"
     start: date
@@ -79,10 +100,22 @@ class DataSlice(Section):
         except ValueError:
             raise ValueError(f"{value!r} is no date: write a trading date such as 2013-10-04") from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _all_of_a_universe(cls, given: Any) -> Any:
+        named = isinstance(given, dict) and given.get("universe") is not None
+        return {"symbols": (), **given} if named else given
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # of no universe nothing is said: digests of studies are older
+        made: dict[str, Any] = write(self)
+        return {key: value for key, value in made.items() if key != "universe" or value is not None}
+
     @field_validator("symbols")
     @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
+    def _distinct(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not value and info.data.get("universe") is None:
             raise ValueError("names no symbol; name at least one")
         if len(value) > MAX_SYMBOLS:
             raise ValueError(f"names {len(value):,} symbols, more than {MAX_SYMBOLS:,}: split the study")
@@ -194,6 +227,7 @@ class Study(Section):
     keep: Keep = Field(default_factory=Keep)
     _text: str = PrivateAttr("")
     _folder: Path | None = PrivateAttr(None)
+    _members: Mapping[str, tuple[Membership, ...]] | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -208,6 +242,18 @@ class Study(Section):
     def text(self) -> str:
         """The study as YAML: as it was read, or written out if it was made in Python."""
         return self._text or yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False)
+
+    @property
+    def members(self) -> Mapping[str, tuple[Membership, ...]] | None:
+        """When each symbol of its universe may be traded; None without one, or before that was read."""
+        return self._members
+
+    def with_members(self, members: Mapping[str, tuple[Membership, ...]]) -> Study:
+        """Return the same study, of these symbols and their periods."""
+        data = self.data.model_copy(update={"symbols": tuple(members)})
+        joined = self.model_copy(update={"data": data})
+        joined._members = members
+        return joined
 
     @property
     def folder(self) -> Path | None:

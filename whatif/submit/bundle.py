@@ -88,6 +88,9 @@ def make_bundle(study: Study) -> Bundle:
         name, path = strategy
         authored[name] = _read(path)
         authored |= _helpers(name, path, authored[name])
+    universe = universe_file(study)
+    if universe is not None:
+        authored[universe[0]] = _read(universe[1])
     program = _read(jobs_dir() / ENTRY)
     package_digest, package = _package()
     study_digest = content_digest(authored)
@@ -132,22 +135,37 @@ def strategy_file(study: Study) -> tuple[str, Path] | None:
         If it is not there, or lies outside the study's folder and the working folder, also by a link.
     """
     name = named_file(study)
-    if name is None:
-        return None
+    return None if name is None else _beside(study, name, "strategy file")
+
+
+def universe_file(study: Study) -> tuple[str, Path] | None:
+    """Return the file of a study's universe as `strategy_file` does that of its strategy.
+
+    Raises
+    ------
+    SubmitError
+        As there.
+    """
+    asked = study.data.universe
+    return None if asked is None or asked.file is None else _beside(study, asked.file, "universe")
+
+
+def _beside(study: Study, name: str, what: str) -> tuple[str, Path]:
+    """Return a file that a study names, and where it is."""
     broken = broken_rule(name)
     if broken:
         raise SubmitError(
-            f"strategy file {shown(name)} {broken}, so it cannot stand beside the study where the job runs: "
+            f"{what} {shown(name)} {broken}, so it cannot stand beside the study where the job runs: "
             "name it relative to the study's folder, without '..'"
         )
     folders = [folder for folder in (study.folder, Path()) if folder is not None]
     for folder in folders:
-        path = inside(folder, name, "strategy file", SubmitError)
-        if regular_file(path, "strategy file", SubmitError):
+        path = inside(folder, name, what, SubmitError)
+        if regular_file(path, what, SubmitError):
             return name, path
     looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in folders))
     raise SubmitError(
-        f"strategy file {name} of study {study.study} is not in {looked}, so it would not be in the upload: "
+        f"{what} {name} of study {study.study} is not in {looked}, so it would not be in the upload: "
         "put it beside the study"
     )
 
@@ -247,7 +265,10 @@ def study_here(address: str) -> Iterator[Path]:
         path = inside(Path(folder), name or "study.yaml", "study", StudyError)
         if not name or not store.fetch(address, path):
             raise StudyError(f"study {address} does not exist: give the address of a YAML file")
-        strategy = named_file(load_study(path))
+        study = load_study(path)
+        strategy = named_file(study)
+        if study.data.universe is not None and study.data.universe.file is not None:
+            _fetch_universe(store, parent, Path(folder), path, study.data.universe.file)
         if strategy is not None:
             target = inside(Path(folder), strategy, "strategy file", StrategyError)
             if target == path:
@@ -259,6 +280,19 @@ def study_here(address: str) -> Iterator[Path]:
                 )
             _fetch_helpers(store, parent, Path(folder), {path, target})
         yield path
+
+
+def _fetch_universe(store: Store, parent: str, folder: Path, study: Path, name: str) -> None:
+    """Fetch the file of a study's universe.
+
+    Raises
+    ------
+    StudyError
+        If it is not there, or would leave the folder.
+    """
+    target = inside(folder, name, "universe", StudyError)
+    if target == study or not store.fetch(f"{parent}/{name}", target):
+        raise StudyError(f"universe {name} is not in the upload: there is no {parent}/{name}; submit again")
 
 
 def _fetch_helpers(store: Store, parent: str, folder: Path, taken: set[Path]) -> None:

@@ -14,7 +14,17 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import FILLERS, Bars, Costs, Execution, Filler, Overlays, costs_from
+from whatif.domain import (
+    EVER,
+    FILLERS,
+    Bars,
+    Costs,
+    Execution,
+    Filler,
+    Membership,
+    Overlays,
+    costs_from,
+)
 from whatif.engines import BacktestTask
 from whatif.strategies import (
     BUY,
@@ -442,6 +452,9 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
         whole = random_bars(int(rng.integers(2**32)), n, random_shape(rng, price), "ABCDE"[k])
         bars = _ragged(whole, rng)
         markets_.append(random_script(int(rng.integers(2**32)), len(bars)).on(bars))
+    if seed % 4 == 3:
+        drawn = np.random.default_rng([seed, 5])
+        markets_ = [random_members(one, drawn) for one in markets_]
     overlays = Overlays()
     if rng.random() < 0.3:
         overlays = Overlays(
@@ -458,6 +471,14 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
     latest = min(int(one.ts[-1]) for one in markets_)
     start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
     return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+def random_members(bars: Bars, rng: np.random.Generator) -> Bars:
+    """Return bars of a symbol that is a member of a universe in no, one or two random stretches of them."""
+    edges = np.sort(rng.choice(len(bars) + 1, size=2 * int(rng.integers(0, 3))))
+    ends = [int(bars.ts[k]) if k < len(bars) else EVER for k in edges.tolist()]
+    pairs = zip(ends[::2], ends[1::2], strict=True)
+    return bars.with_members(Membership(begin, end, False, False) for begin, end in pairs)
 
 
 _SIZED: tuple[dict[str, Any], ...] = (

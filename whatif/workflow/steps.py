@@ -28,7 +28,7 @@ def build_study_features(
     # imported here, and below: a leaderboard trains and logs nothing
     from whatif.workflow.train import lazy_session, prepare_features
 
-    checked = check_study(load_study(path), runs=False)
+    checked = check_study(load_study(path), runs=False, location=location)
     check_bars(location)
     with writer_lock(location, f"features of study {checked.study.study}"):
         session = lazy_session(location)
@@ -43,7 +43,7 @@ def train_study_models(path: Path, location: LakeLocation, latest: bool, console
     from whatif.workflow.track import tracked_study
     from whatif.workflow.train import lazy_session, prepare
 
-    checked = check_study(load_study(path), runs=False)
+    checked = check_study(load_study(path), runs=False, location=location)
     check_bars(location)
     with writer_lock(location, f"train study {checked.study.study}"):
         session = lazy_session(location)

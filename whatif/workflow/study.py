@@ -177,7 +177,7 @@ def run(
     # everything that can be refused is, before the lake is locked and Spark starts
     if where.local and where.home.is_dir():
         keep_in(where.home)
-    checked = check_study(asked)
+    checked = check_study(asked, location=where)
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):
         session = lazy_session(where, spark)

@@ -126,6 +126,7 @@ def plan_of(
         provenance=origin,
         array_bytes=_array_bytes(resolved),
         time_limit=time_limit,
+        members=resolved.study.members or {},
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whatif.domain import EngineRun
-from whatif.engines.arrays import read_only, record_type, step_arrays, step_params
+from whatif.engines.arrays import leaving_rows, read_only, record_type, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, settle, step_line
@@ -18,7 +18,7 @@ from whatif.engines.orders import LARGEST_SIZE, answer_fault, refused_answer, re
 from whatif.engines.timeline import Timeline, instant, merge, rows_of, session_rows
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
-from whatif.strategies import HOLD, TARGET, TARGET_PERCENT, WEIGHTS, AcrossState, StrategySpec
+from whatif.strategies import CLOSE, HOLD, TARGET, TARGET_PERCENT, WEIGHTS, AcrossState, StrategySpec
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ class _Symbol:
 
     def __init__(self, task: BacktestTask, index: int) -> None:
         bars = task.bars[index]
-        self.index, self.feed, self.opened_row = index, Feed(bars, task.rows(bars)[1]), 0
+        stop = task.rows(bars)[1]
+        self.index, self.feed, self.opened_row = index, Feed(bars, stop), 0
         self.notes = None
+        self._leaving = leaving_rows(bars, stop)
+
+    def leaves(self) -> bool:
+        """Return whether it is not to be held any more on its present row."""
+        return self._leaving is not None and bool(self._leaving[self.feed.cursor.row])
 
 
 class _Account:
@@ -141,7 +147,7 @@ class _Loop:
             account.has_bar[:] = 0
             for k, row in arrivals:
                 self._symbols[k].feed.cursor.row = account.rows[k] = row
-                account.has_bar[k] = 1
+                account.has_bar[k] = not self._symbols[k].leaves()
             # a flat account without orders is worth its cash: the broker would change nothing
             if in_market or broker.submitted or broker.pending:
                 broker.next()
@@ -155,8 +161,9 @@ class _Loop:
             state = account.look(self._placer, session[at], bar_of_session[at])
             where = f"bar {at} at {instant(timeline.ts[at])}"
             code = self._asked(step, at, x, state, where)
-            if code != HOLD:
-                self._place(code, [k for k, _ in arrivals], where)
+            fresh = [k for k, _ in arrivals]
+            if code != HOLD or any(self._is_left(k) for k in fresh):
+                self._place(code, fresh, where)
 
     def _asked(self, step: Any, at: int, x: Any, state: AcrossState, where: str) -> int:
         """Return the code of the step's answer, which is written to the account's room."""
@@ -174,11 +181,19 @@ class _Loop:
                 f"weights(values) or sizes(values) ({error})"
             ) from error
 
+    def _is_left(self, k: int) -> bool:
+        """Return whether a symbol is held that is not to be held any more."""
+        symbol = self._symbols[k]
+        return symbol.leaves() and self._placer.broker.positions.get(symbol.feed, FLAT).size != 0
+
     def _place(self, code: int, fresh: list[int], where: str) -> None:
-        """Place what an answer asks for of the symbols that have a bar, in declared order."""
+        """Place what an answer asks for of the symbols that have a bar, in declared order.
+
+        One that is not to be held any more is left, whatever is asked.
+        """
         spec, values = self._spec, self._account.answer
         fault, symbol, amount = answer_fault(code, values, spec.max_gross)
-        if fault:
+        if fault and code != HOLD:
             name = self._symbols[symbol].feed._name
             raise refused_answer(
                 f"strategy {spec.name}: {where}", fault, code, name, float(amount), spec.max_gross
@@ -188,7 +203,10 @@ class _Loop:
             self._placer.bounds.look()
         for k in fresh:
             wanted, feed = float(values[k]), self._symbols[k].feed
-            if math.isnan(wanted):
+            if self._is_left(k):
+                self._placer.place(feed, CLOSE, 0.0)
+                continue
+            if math.isnan(wanted) or code == HOLD or self._symbols[k].leaves():
                 continue
             size = self._placer.place(feed, kind, wanted)
             if not abs(size) <= LARGEST_SIZE:

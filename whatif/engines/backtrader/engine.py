@@ -18,6 +18,7 @@ class BacktraderEngine(Engine):
     takes_costs = True
     takes_settings = SPECIAL_SETTINGS
     asks_across = True
+    takes_members = True
     tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:

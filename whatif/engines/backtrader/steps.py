@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whatif.domain import EngineRun
-from whatif.engines.arrays import session_ends, step_arrays, step_params, volatility_array
+from whatif.engines.arrays import overlay_minutes, session_ends, step_arrays, step_params, volatility_array
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.backtrader.stepping import FLAT, Feed, Notes, OrderPlacer, is_exit, settle, step_line
@@ -106,13 +106,15 @@ class _SymbolState:
         self.state = State(float(task.execution.cash), spec.scratch, self._note)
         self.state.scratch = self.state.scratch.view(Floats)
         self.opened_row = 0
-        minute, to_close = session_minutes(bars.slice(first, stop))
-        self.first, self.stop = first, stop
+        minute, to_close = session_minutes(bars.slice(0, stop))
+        left = overlay_minutes(bars, to_close, task.overlays.latency)
+        self.stop = stop
         self.session_ends: IntArray | None = None
         self.bars = bars
         self.minute = memoryview(minute)  # type: ignore[arg-type]
         self.to_close = memoryview(to_close)  # type: ignore[arg-type]
-        self.overlaid = task.overlays.is_on
+        self.left = memoryview(left)  # type: ignore[arg-type]
+        self.overlaid = task.overlays.is_on or bars.member is not None
         self.rules = overlay_rules(task.overlays, task.execution)
         self.latency = task.overlays.latency
         # what a step can reach is looked at once, not at each order
@@ -136,8 +138,8 @@ class _SymbolState:
         state.value = float(broker._value)
         self.cursor.row = row
         state.pending = placer.waiting(feed) if broker.pending or broker.submitted else 0
-        state.minute = self.minute[row - self.first]
-        state.minutes_to_close = self.to_close[row - self.first]
+        state.minute = self.minute[row]
+        state.minutes_to_close = self.to_close[row]
         return state
 
     def _note(self, name: str) -> Any:
@@ -178,7 +180,7 @@ class _SymbolState:
             self.memory[MARKET_WAITING] = sum(order.exectype == order.Market for order in held)
         count = write_orders(desk, 0, tuple(orders))
         account = s.cash, s.size, s.entry_price, self.opened_row
-        rest = s.bars_held, s.value, s.pending, s.minutes_to_close, self._measured()
+        rest = s.bars_held, s.value, s.pending, self.left[self.feed.cursor.row], self._measured()
         left = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules, self.memory)
         if count > MAX_ANSWERED:
             return [Order(*hold())] * (DESK_ROOM + 1)  # which is refused
@@ -188,7 +190,7 @@ class _SymbolState:
         """Return what the overlays leave of an intent that was decided at the close of bar `row`."""
         s = self.state
         account = s.size, s.entry_price, s.bars_held, s.cash, s.value
-        rest = s.minutes_to_close, self._measured(), self.rules
+        rest = self.left[row], self._measured(), self.rules
         intent = apply_overlays(code, amount, self.feed.close[0], *account, *rest)
         return delay(*intent, row, self.latency, self.memory)
 
@@ -233,7 +235,6 @@ def _loop(
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
     in_market = False
-    overlaid, has_desk = symbols[0].overlaid, symbols[0].has_desk
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             symbols[k].feed.cursor.row = row
@@ -255,7 +256,7 @@ def _loop(
             try:
                 answer = step(row, symbol.arrays, params, state)
                 orders = several(answer)
-                if has_desk:
+                if symbol.has_desk:
                     orders = symbol.overlay_orders(flattened(answer), placer)
                 code, amount = answer if orders is None else orders[0][:2] if orders else hold()
             except (Exception, SystemExit) as error:
@@ -270,7 +271,7 @@ def _loop(
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
                 _check_intent(spec, symbol, row, code, amount)
-            if overlaid and not has_desk:
+            if symbol.overlaid and not symbol.has_desk:
                 code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
                 _place(spec, symbol, row, code, float(amount), placer)

@@ -22,13 +22,12 @@ from whatif.engines.compiled.calling import (
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
-    NOTED,
     PLACES,
     SCRATCH,
     SCRATCH_LENGTH,
     STOP,
     TO_CLOSE,
-    VOLATILITY,
+    seen_by_overlays,
 )
 from whatif.engines.compiled.step_placeholder import (
     ORDERS,
@@ -51,7 +50,6 @@ from whatif.strategies import (
     apply_overlays,
     delay,
     fields_filled,
-    sizing_measure,
 )
 
 
@@ -102,7 +100,7 @@ def ask_step_python(
         own = (size, price, held, cash, now, waiting, minutes[i], ends[i], scratch)
         state = state_of(own, desk, x, i, opened_row, places)
         if OVERLAID:
-            rest = ends[i], sizing_measure(i, places[VOLATILITY], places[NOTED], rules), rules
+            rest = seen_by_overlays(i, places, rules)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
             count = count if count <= MAX_ANSWERED else DESK_ROOM + 1

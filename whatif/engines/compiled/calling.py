@@ -9,20 +9,22 @@ from llvmlite import ir
 from numba.core import callconv, cgutils, types
 from numba.extending import intrinsic, overload
 
+from whatif.domain import inlinable_lean, whole_at
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
 from whatif.engines.compiled.broker import Costs
-from whatif.strategies import OverlayRules
+from whatif.strategies import OverlayRules, sizing_measure
+from whatif.typing import IntArray
 
-PLACES = 13
+PLACES = 14
 (
     MINUTE, TO_CLOSE, SCRATCH, SCRATCH_LENGTH, MEMORY, MEMORY_LENGTH, COLUMNS, STOP, DESK, NOTED, SHOWN,
-    SHOWN_ROOM, VOLATILITY,
+    SHOWN_ROOM, VOLATILITY, LEFT,
 ) = range(PLACES)  # fmt: skip
 """Places of what calls share: addresses of clock, of the step's and the overlays' memory, of the parameters'
 columns and of what a step's orders are written to, and the number of bars of each series; of a step that
 reads `whatif.strategies.NOTES`, addresses of what `notes` keeps, and how many orders there is room for; and
-the address of the volatility that overlays size by."""
+the addresses of the volatility that overlays size by, and of the minutes to the close that they see."""
 
 ACROSS_PLACES = 11
 (
@@ -46,6 +48,19 @@ TYPES = (
 
 ACROSS_TYPES = (*(types.int64,) * 4, types.float64, types.float64, types.int64, types.int64)
 """Types of what `asking_across.ask_step` is called with."""
+
+
+@inlinable_lean
+def seen_by_overlays(row: int, places: IntArray, rules: OverlayRules) -> tuple[int, float, OverlayRules]:
+    """Return what overlays act on at the close of a row, of what calls share.
+
+    Returns
+    -------
+    int, float, OverlayRules
+        Minutes to the session's close, as they see them; what a sizing rule goes by; and the rules.
+    """
+    left: int = whole_at(places[LEFT], row + 1)[row]
+    return left, sizing_measure(row, places[VOLATILITY], places[NOTED], rules), rules
 
 
 def address_of(asking: Any, across: bool = False) -> Any:

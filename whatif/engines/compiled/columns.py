@@ -20,6 +20,7 @@ from whatif.engines.compiled.calling import (
     HAS_BAR,
     KEPT,
     KEPT_LENGTH,
+    LEFT,
     MEMORY,
     MEMORY_LENGTH,
     MINUTE,
@@ -53,11 +54,15 @@ def cell_text(kind: type, column: int) -> str:
     return f"float({text})" if kind is float else f"int({text}) != 0" if kind is bool else f"int({text})"
 
 
-def kind_of(given: RunInputs) -> tuple[Any, ...]:
-    """Return what configurations must have in common to be run by one call: a kernel, and what it reads."""
+def kind_of(given: RunInputs, members: bool) -> tuple[Any, ...]:
+    """Return what configurations must have in common to be run by one call: a kernel, and what it reads.
+
+    With `members`, bars say where a symbol may be traded, and that is acted on earlier by the latency.
+    """
     special = bool(given.execution.special)
     overlays = given.overlays
-    read = overlays.sized_by_volatility, overlays.kelly_fraction is not None
+    late = overlays.latency if members else 0
+    read = overlays.sized_by_volatility, overlays.kelly_fraction is not None, late
     return overlays.is_on, overlays.exit_orders, *read, special, kinds_of(given.params)
 
 
@@ -87,7 +92,8 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int, sh
     addresses : sequence of int
         Of the minutes from the session's open to each bar, of those from there to its close, of the
         step's and of the overlays' memory, of the addresses of the parameters' columns, of what the
-        step's orders are written to, of the parts of a book that `notes` keeps, and of a volatility.
+        step's orders are written to, of the parts of a book that `notes` keeps, of a volatility, and of the
+        minutes to the close that overlays see.
     scratch, memory : int
         Length of the step's and of the overlays' memory.
     stop : int
@@ -96,7 +102,8 @@ def places_of(addresses: Sequence[int], scratch: int, memory: int, stop: int, sh
         Length of the part with the orders that wait.
     """
     places = np.empty(PLACES, dtype=np.int64)
-    places[[MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK, NOTED, SHOWN, VOLATILITY]] = addresses
+    at = [MINUTE, TO_CLOSE, SCRATCH, MEMORY, COLUMNS, DESK, NOTED, SHOWN, VOLATILITY, LEFT]
+    places[at] = addresses
     places[[SCRATCH_LENGTH, MEMORY_LENGTH, STOP, SHOWN_ROOM]] = scratch, memory, stop, shown // SHOWN_FIELDS
     return places
 

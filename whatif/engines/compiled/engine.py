@@ -30,6 +30,7 @@ class CompiledEngine(Engine):
     takes_costs = True
     takes_settings = SPECIAL_SETTINGS
     asks_across = True
+    takes_members = True
     tells_notes = True
 
     def rate(self, strategy: AnyStrategy) -> float:
@@ -84,7 +85,7 @@ class CompiledEngine(Engine):
         from whatif.engines.compiled.window import compile_ahead
 
         for given in asked:
-            compile_ahead(strategy, given.params, given.overlays)
+            compile_ahead(strategy, given.params, given.overlays, given.members)
 
     def prepare_shared(self, strategy: AnyStrategy, kinds: Iterable[RunInputs]) -> None:
         """Compile a strategy's kernels for one symbol, on which it is tried, and for several.
@@ -101,7 +102,7 @@ class CompiledEngine(Engine):
             from whatif.engines.compiled.shared_window import compile_shared_ahead
 
             for given in asked:
-                compile_shared_ahead(strategy, given.params, given.overlays)
+                compile_shared_ahead(strategy, given.params, given.overlays, given.members)
 
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         """Run one task, of one symbol or of several that share an account.

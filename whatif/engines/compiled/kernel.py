@@ -119,11 +119,16 @@ class Identified:
 
 
 def kernel_of(
-    strategy: Identified, params: Mapping[str, object], overlays: Overlays, shared: bool = False
+    strategy: Identified,
+    params: Mapping[str, object],
+    overlays: Overlays,
+    shared: bool = False,
+    members: bool = False,
 ) -> Kernel:
     """Return the kernel of a strategy; of parameters that are text there is one for each value.
 
-    All overlays make one kernel, but for those whose exits wait at the broker, which make another one.
+    All overlays, and bars that say where a symbol may be traded, make one kernel, but for those whose exits
+    wait at the broker, which make another one.
 
     Parameters
     ----------
@@ -131,6 +136,8 @@ def kernel_of(
         What it is made for.
     shared : bool
         Whether the account is one of several symbols.
+    members : bool
+        Whether bars say where a symbol may be traded.
 
     Raises
     ------
@@ -139,7 +146,8 @@ def kernel_of(
     """
     notes = strategy.spec.notes
     orders = strategy.spec.answers_orders or overlays.exit_orders or (shows_orders(notes) and not shared)
-    return _kernel(strategy, kinds_of(params), overlays.is_on, orders, shared, bool(notes))
+    overlaid = overlays.is_on or members
+    return _kernel(strategy, kinds_of(params), overlaid, orders, shared, bool(notes))
 
 
 @functools.lru_cache(maxsize=256)

@@ -74,6 +74,9 @@ class Market(NamedTuple):
         The window as rows of each symbol's bars.
     together : bool
         Whether all symbols have bars on all rows.
+    leaving_at : int64 array (k,) or (0,)
+        Where, for each symbol, it is told of its rows whether it is not to be held any more, `stops` of
+        them; none unless a cross-sectional step is asked of a universe.
     """
 
     ts: IntArray
@@ -82,6 +85,7 @@ class Market(NamedTuple):
     firsts: IntArray
     stops: IntArray
     together: bool
+    leaving_at: IntArray
 
 
 class SharedBook(NamedTuple):
@@ -445,6 +449,27 @@ def ask_symbols(
 
 
 @inlinable_lean
+def leaves(market: Market, book: SharedBook, symbol: int) -> bool:
+    """Return whether a symbol that has a bar is not to be held any more."""
+    if len(market.leaving_at) == 0:
+        return False
+    i = book.cursor[symbol]
+    return bool(whole_at(market.leaving_at[symbol], i + 1)[i] != 0)
+
+
+@inlinable_lean
+def hide_leaving(fresh: int, market: Market, book: SharedBook) -> bool:
+    """Tell a cross-sectional step that symbols that are not to be held have no bar; return if one is held."""
+    found = False
+    for j in range(fresh if len(market.leaving_at) > 0 else 0):
+        k = book.fresh[j]
+        if leaves(market, book, k):
+            book.has_bar[k] = 0
+            found = found or book.size[k] != 0.0
+    return found
+
+
+@inlinable_lean
 def ask_all(
     row: int,
     fresh: int,
@@ -463,12 +488,13 @@ def ask_all(
 ) -> Queue:
     """Ask a cross-sectional step once; return the orders that wait then.
 
-    Each symbol that has a bar, in declared order, gets the order that makes its position what was asked for.
+    Each symbol that has a bar, in declared order, gets the order that makes its position what was asked for,
+    or that leaves it, if it is not to be held any more.
     What ends the run is written to `money` and `counts`.
     """
     if row < asking.lookback:
         return queue
-    symbols = len(market.firsts)
+    symbols, leaving = len(market.firsts), hide_leaving(fresh, market, book)
     for k in range(symbols):
         book.desk[k] = math.nan
         book.held[k] = book.cursor[k] - book.opened[k] if book.size[k] != 0.0 else 0
@@ -476,10 +502,10 @@ def ask_all(
         asking.address, row, run, asking.series_at, asking.places_at, cash, value, across.session[row],
         across.bar_of_session[row],
     )  # fmt: skip
-    if code == HOLD:
+    if code == HOLD and not leaving:
         return queue
     failed, symbol, gross = answer_fault(code, book.desk[:symbols], across.max_gross)
-    if failed != 0:
+    if failed != 0 and code != HOLD:
         note_failure(money, counts, failed, row, code, gross)
         counts[SYMBOL] = symbol
         return queue
@@ -488,12 +514,15 @@ def ask_all(
         look_at_bounds(market, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
-        wanted = book.desk[k]
+        wanted, kind = book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET
+        if leaves(market, book, k):
+            wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET
+        elif code == HOLD:
+            continue
         if wanted != wanted:
             continue
         meet(book, k)
         close = price_at(market, CLOSE, k, book.cursor[k])
-        kind = TARGET_PERCENT if code == WEIGHTS else TARGET
         order = order_size(kind, wanted, book.size[k], book.price[k], value, close, broker.costs)
         if not abs(order) <= LARGEST_SIZE or (order != 0.0 and waiting == len(book.order_size)):
             fits = abs(order) <= LARGEST_SIZE

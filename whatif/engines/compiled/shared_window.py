@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
-from whatif.engines.arrays import addresses_of, price_arrays, read_only, step_arrays, volatility_array
+from whatif.engines.arrays import (
+    addresses_of,
+    leaving_rows,
+    overlay_minutes,
+    price_arrays,
+    read_only,
+    step_arrays,
+    volatility_array,
+)
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_bounds, check_flat, check_sizing, volatility_of
 from whatif.engines.compiled.book import (
@@ -90,6 +98,10 @@ class SharedWindow:
         ts, stamps = rows_of(self.bars, self.ranges, bar_us)
         self._stamps = [read_only(one) for one in stamps]
         self.ts = read_only(ts)
+        self._members = any(one.member is not None for one in bars)
+        # as overlays leave the symbols of a step that is asked of each
+        across = spec.cross_sectional and self._members
+        self._leaving = [_leaving(one, stop) for one, (_, stop) in zip(bars, ranges, strict=True) if across]
         firsts, stops = (np.array(column, dtype=np.int64) for column in zip(*ranges, strict=True))
         self._market = Market(
             ts=self.ts,
@@ -98,6 +110,7 @@ class SharedWindow:
             firsts=firsts,
             stops=stops,
             together=bool((stops - firsts == len(ts)).all()),
+            leaving_at=np.array(addresses_of(self._leaving), dtype=np.int64),
         )
         # a cross-sectional step reads no clock, and those of many symbols take room
         clocked = [] if spec.cross_sectional else zip(bars, stops, strict=True)
@@ -169,7 +182,7 @@ class SharedWindow:
             or `flat_before_close` comes too late on these bars.
         """
         self._check_overlays(given.overlays)
-        kernel = kernel_of(self.identified, given.params, given.overlays, shared=True)
+        kernel = self._kernel(given)
         call = self.call(kernel, [given], self._arrays(given.params), series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(self.spec), numpys_warnings_off():
@@ -214,6 +227,9 @@ class SharedWindow:
             for one, (first, stop) in zip(self.bars, self.ranges, strict=True):
                 check_flat(one, first, stop, overlays)
             self._flat.add(key)
+
+    def _kernel(self, given: RunInputs) -> Kernel:
+        return kernel_of(self.identified, given.params, given.overlays, shared=True, members=self._members)
 
     def _arrays(self, params: Mapping[str, object]) -> list[tuple[FloatArray, ...]]:
         """Return the series that the step reads of each symbol, in the kernel's order."""
@@ -268,6 +284,7 @@ class SharedWindow:
             counts=np.zeros((count, 8), dtype=np.int64),
             levels=np.empty((count, len(self.ends) + 1)),
         )
+        left: list[IntArray] = []
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
         if self.spec.cross_sectional:
@@ -275,18 +292,20 @@ class SharedWindow:
             shared = addresses_of([*seen, book.scratch, book.desk, at])
             places = across_places_of(shared, len(book.scratch), symbols)
         else:
-            places = self._places(book, at, 2 * latency, addresses_of(measured))
+            left = [
+                overlay_minutes(one, to_close, many[0].overlays.latency)
+                for one, (_, to_close) in zip(self.bars, self._clocks, strict=True)
+            ]
+            places = self._places(book, at, 2 * latency, [*addresses_of(measured), *addresses_of(left)])
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
         asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0)
-        alive = (arrays, columns, at, places, measured)
+        alive = (arrays, columns, at, places, measured, left)
         given = self._market, asking, self._across, runs, self.ends
         return SharedCall(given, book, outcomes, self._most, alive)
 
-    def _places(
-        self, book: SharedBook, columns: IntArray, memory: int, volatility: Sequence[int]
-    ) -> IntArray:
+    def _places(self, book: SharedBook, columns: IntArray, memory: int, measured: Sequence[int]) -> IntArray:
         """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
         scratch = self.spec.scratch
         kept, remembered, at, desk = addresses_of([book.scratch, book.memory, columns, book.desk])
@@ -303,7 +322,7 @@ class SharedWindow:
                         desk,
                         notes + per_symbol * k,
                         shown,
-                        volatility[k],
+                        *measured[k :: len(self.bars)],
                     ],
                     scratch,
                     memory,
@@ -349,14 +368,14 @@ class SharedWindow:
                 self._check_overlays(given.overlays)
                 # those that read the same series one after the other, so that no others are in memory
                 read = tuple((type(given.params[name]), given.params[name]) for name in names)
-                kinds.setdefault((read, kind_of(given)), []).append(place)
+                kinds.setdefault((read, kind_of(given, self._members)), []).append(place)
         for places in kinds.values():
             one = many[places[0]]
             try:
                 arrays = self._arrays(one.params)
             except WhatIfError:  # each of them for itself says what is wrong
                 continue
-            kernel = kernel_of(self.identified, one.params, one.overlays, shared=True)
+            kernel = self._kernel(one)
             self._run_many(kernel, [many[place] for place in places], arrays, places, found)
             # before the next ones are made: those of many symbols are as large as the bars' own
             del arrays
@@ -429,7 +448,15 @@ def _room(count: int) -> dict[str, Any]:
     return {"executions": executions, **whole, **floats}
 
 
-def compile_shared_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
+def _leaving(bars: Bars, stop: int) -> IntArray:
+    """Return on which rows a symbol is not to be held any more, int64 array (stop,)."""
+    leaving = leaving_rows(bars, stop)
+    return np.zeros(stop, dtype=np.int64) if leaving is None else leaving.astype(np.int64)
+
+
+def compile_shared_ahead(
+    spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays, members: bool = False
+) -> None:
     """Compile a strategy's kernel for an account of several symbols, or find it on disk.
 
     Raises
@@ -439,6 +466,6 @@ def compile_shared_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays
     EngineError
         If no folder for kernels can be written to.
     """
-    kernel = kernel_of(Identified(spec.digest, spec), params, overlays, shared=True)
+    kernel = kernel_of(Identified(spec.digest, spec), params, overlays, shared=True, members=members)
     with uncompiled(spec):
         kernel.address  # noqa: B018  # compiled on the way to it

@@ -23,6 +23,7 @@ from whatif.engines.arrays import (
     GridInputs,
     addresses_of,
     calendar_numbers,
+    overlay_minutes,
     price_arrays,
     read_only,
     session_ends,
@@ -157,6 +158,7 @@ class PreparedWindow:
         self._per_year = 1.0 if periods is None else periods.per_year
         self._workspaces: dict[tuple[bool, bool], Workspace] = {}
         self._flat: set[tuple[int | None, int]] = set()
+        self._members = bars.member is not None
 
     def _workspace(self, kernel: Kernel, many: Sequence[RunInputs]) -> Workspace:
         """Return the room for runs whose step or overlays write orders to the desk, or for others.
@@ -211,7 +213,7 @@ class PreparedWindow:
         """
         self._check_overlays(given.overlays)
         self._check_volume(given.execution)
-        kernel = kernel_of(self.identified, given.params, given.overlays)
+        kernel = self._kernel(given)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
         with uncompiled(self.spec):
@@ -222,6 +224,9 @@ class PreparedWindow:
         outcomes, book = call.outcomes, call.book
         refuse_failed(self.spec, self.bars, outcomes, book.desk)
         return outcomes, book
+
+    def _kernel(self, given: RunInputs) -> Kernel:
+        return kernel_of(self.identified, given.params, given.overlays, members=self._members)
 
     @cached_property
     def _months(self) -> FloatArray:
@@ -286,7 +291,9 @@ class PreparedWindow:
             cash=np.empty(bars if series else 0),
             notes=noted(space.book.notes, many, 1),
         )
-        volatility = volatility_array(volatility_of(many[0].overlays), self.bars, self.stop, self._cache)
+        overlays = many[0].overlays
+        volatility = volatility_array(volatility_of(overlays), self.bars, self.stop, self._cache)
+        left = overlay_minutes(self.bars, self._clock[1], overlays.latency)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 7), dtype=np.int64),
@@ -295,7 +302,7 @@ class PreparedWindow:
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
         shared = addresses_of(
-            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, volatility]
+            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, volatility, left]
         )
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
@@ -321,7 +328,7 @@ class PreparedWindow:
             self.ends,
             book,
             outcomes,
-            (*columns, at, self._clock, volatility, *held),
+            (*columns, at, self._clock, volatility, left, *held),
         )
 
     def measure(self, given: RunInputs) -> Measured:
@@ -354,7 +361,7 @@ class PreparedWindow:
             with suppress(WhatIfError):
                 self._check_overlays(given.overlays)
                 self._check_volume(given.execution)
-                kinds.setdefault(kind_of(given), []).append(place)
+                kinds.setdefault(kind_of(given, self._members), []).append(place)
         for places in kinds.values():
             self._measure_kind(many, places, found)
         return found
@@ -362,7 +369,7 @@ class PreparedWindow:
     def _measure_kind(self, many: Sequence[RunInputs], places: Sequence[int], found: MeasuredRuns) -> None:
         """Run configurations of one kernel, and write what comes of them to their places."""
         one = many[places[0]]
-        kernel = kernel_of(self.identified, one.params, one.overlays)
+        kernel = self._kernel(one)
         prices = addresses_of(self._prices[name] for name in PRICE_FIELDS)
         names = kernel.series[len(PRICE_FIELDS) :]
         count = self._inputs.at_once() if names else len(places)
@@ -394,7 +401,9 @@ def _has_tiers(given: RunInputs) -> bool:
     return costs is not None and len(costs.tiers) > 1
 
 
-def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays) -> None:
+def compile_ahead(
+    spec: StrategySpec, params: Mapping[str, Any], overlays: Overlays, members: bool = False
+) -> None:
     """Compile a strategy's kernel, or find it on disk, before any bar is there.
 
     Raises
@@ -404,6 +413,6 @@ def compile_ahead(spec: StrategySpec, params: Mapping[str, Any], overlays: Overl
     EngineError
         If no folder for kernels can be written to.
     """
-    kernel = kernel_of(Identified(spec.digest, spec), params, overlays)
+    kernel = kernel_of(Identified(spec.digest, spec), params, overlays, members=members)
     with uncompiled(spec):
         kernel.address  # noqa: B018  # compiled on the way to it

@@ -1,0 +1,61 @@
+"""Studies of a universe: traded while a symbol is a member, and stored by its periods."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from whatif.lake import RESULTS, append_rows, create_tables
+from whatif.lake.spec import TableSpec, columns
+
+from .conftest import STUDY, rows_of
+
+SLICE = {name: value for name, value in STUDY["data"].items() if name != "symbols"}
+CHANGES = "symbol,from,to\nA,2013-10-01,\nB,2013-10-01,2013-10-09\n"
+
+
+def traded(market, results):
+    """Return the trades of each symbol and window that came last."""
+    rows = rows_of(market, RESULTS)
+    mine = rows[rows["data_digest"] == results]
+    return mine.groupby(["symbol", "window"])["trades"].sum().to_dict()
+
+
+def test_a_symbol_is_traded_while_it_is_a_member_and_other_periods_are_other_data(
+    go, market, tmp_path
+) -> None:
+    (tmp_path / "members.csv").write_text(CHANGES)
+    data = {**SLICE, "universe": "members.csv"}
+
+    first = go(data=data)
+    assert first.computed == 8
+    assert go(data=data).computed == 0
+    (digest,) = rows_of(market, RESULTS)["data_digest"].unique()
+    held = traded(market, digest)
+    # B is one on 2013-10-08 alone, of the two sessions of validate
+    assert held["A", "test"] > 0
+    assert held["B", "test"] == 0
+    assert 0 < held["B", "validate"] < held["A", "validate"]
+
+    (tmp_path / "members.csv").write_text(CHANGES.replace("B,2013-10-01,2013-10-09", "B,2013-10-01,"))
+    always = go(data=data)
+    assert always.computed == 8
+    (other,) = set(rows_of(market, RESULTS)["data_digest"]) - {digest}
+    plain = go()
+    (without,) = set(rows_of(market, RESULTS)["data_digest"]) - {digest, other}
+    # members all the time are what no universe is
+    assert traded(market, other) == traded(market, without)
+    assert plain.leaderboard()["sharpe"].tolist() == always.leaderboard()["sharpe"].tolist()
+
+
+def test_one_account_of_members_from_a_table_of_the_lake(go, market) -> None:
+    spec = TableSpec(name="members", columns=columns("symbol string, from date, to date"), key=("symbol",))
+    create_tables(None, market, (spec,))
+    rows = [("A", date(2013, 10, 1), None), ("B", date(2013, 10, 1), date(2013, 10, 9))]
+    append_rows(None, market, spec, [dict(zip(("symbol", "from", "to"), row, strict=True)) for row in rows])
+
+    found = go(data={**SLICE, "universe": {"table": "members"}}, portfolio="shared", keep={"trades": "all"})
+
+    trades = found.trades
+    left = trades[(trades["symbol"] == "B") & (trades["exit_reason"] == "universe")]
+    assert (trades[trades["symbol"] == "B"]["opened_at"].dt.date < date(2013, 10, 9)).all()
+    assert (left["closed_at"].dt.date <= date(2013, 10, 9)).all()
