@@ -13,10 +13,32 @@ import numpy as np
 import pytest
 
 from whatif.domain import Execution, Overlays, Periods, account_metrics, account_of
-from whatif.engines import BacktestTask, RunInputs, WindowInputs, get_engine, run_engine
+from whatif.engines import (
+    BacktestTask,
+    RunInputs,
+    WindowInputs,
+    choose_engine,
+    explained,
+    get_engine,
+    run_engine,
+)
 from whatif.engines.timeline import merge, rows_of, session_rows
 from whatif.errors import EngineError, StrategyError
-from whatif.strategies import CROSS_SECTIONAL, Param, hold, resolve, sizes, strategy, target, weights
+from whatif.strategies import (
+    CROSS_SECTIONAL,
+    Param,
+    bracket,
+    buy,
+    cancel,
+    hold,
+    orders,
+    resolve,
+    sell,
+    sizes,
+    strategy,
+    target,
+    weights,
+)
 from whatif.testing import (
     across_player,
     assert_same,
@@ -324,3 +346,122 @@ def test_the_example_of_the_document_runs_on_both(tmp_path: Path) -> None:
 
 def test_a_pairs_strategy_takes_25_lines():
     assert len(inspect.getsource(resolve("pairs_spread").step).splitlines()) <= 25
+
+
+def by_symbol(i, x, p, s):
+    """Bid below the close and leave by a stop or a target; cancel a bid that is not filled in three bars."""
+    if s.size != 0.0:
+        return hold()
+    if s.pending > 0:
+        return cancel() if i % 4 == 3 else hold()
+    entry = x.close[i] * 0.999
+    return bracket(5.0, limit=entry, stop=entry * 0.995, target=entry * 1.004, valid=6)
+
+
+def across_them(i, x, p, s):
+    """Ask for the same of all symbols at once."""
+    answers = []
+    for k in range(len(x.close)):
+        if s.size[k] != 0.0 or (s.pending[k] > 0 and i % 4 != 3):
+            answers.append(hold())
+        elif s.pending[k] > 0:
+            answers.append(cancel())
+        else:
+            entry = x.close[k] * 0.999
+            answers.append(bracket(5.0, limit=entry, stop=entry * 0.995, target=entry * 1.004, valid=6))
+    return orders(answers)
+
+
+def test_orders_of_each_symbol_are_those_that_a_step_by_symbol_makes() -> None:
+    bars = markets(3, 200)
+    execution = Execution(cash=1e5, commission=0.0002)
+    one = run_engine(BacktestTask(bars, strategy(lookback=0)(by_symbol), {}, execution), "backtrader")
+    all_at_once = run_engine(of(across_them, bars, execution=execution), "backtrader")
+
+    assert len(one.fills) > 30
+    assert all_at_once.equity.tobytes() == one.equity.tobytes()
+    assert all_at_once.fills.price.tobytes() == one.fills.price.tobytes()
+    assert all_at_once.fills.symbol.tolist() == one.fills.symbol.tolist()
+    reasons = set(
+        explained(get_engine("backtrader"), of(across_them, bars), all_at_once).trade_notes.exit_reason
+    )
+    assert {"stop", "target"} <= reasons
+
+
+def test_orders_of_a_pair_worked_out_by_hand(build_bars) -> None:
+    def pair(i, x, p, s):
+        # a limit in one and a stop in the other; on bar 2 one is doubled at the market, the other cancelled
+        if i == 0:
+            return orders([buy(2.0, limit=95.0), sell(1.0, stop=90.0)])
+        return orders((target(4.0), cancel())) if i == 2 else hold()
+
+    flat = (100.0, 100.0, 100.0, 100.0)
+    first = build_bars([flat, (100.0, 100.0, 94.0, 96.0), flat, flat, flat], "A")
+    second = build_bars([flat, flat, flat, (100.0, 100.0, 85.0, 100.0), flat], "B")
+    run = run_engine(of(pair, [first, second], execution=Execution(cash=1e4)), "backtrader")
+
+    fills = run.fills
+    assert list(zip(fills.row, fills.symbol, fills.size, fills.price, strict=True)) == [
+        (1, 0, 2.0, 95.0), (3, 0, 2.0, 100.0),
+    ]  # fmt: skip
+
+
+def test_orders_of_a_symbol_without_a_bar_are_not_made(build_bars) -> None:
+    def always(i, x, p, s):
+        return orders([hold(), buy(1.0)])
+
+    flat = (100.0, 100.0, 100.0, 100.0)
+    first, second = build_bars([flat] * 6, "A"), build_bars([flat] * 6, "B")
+    gap = second.take(np.array([0, 1, 4, 5]))
+    run = run_engine(of(always, [first, gap], execution=Execution(cash=1e4)), "backtrader")
+    assert run.position[1].tolist() == [0.0, 1.0, 1.0, 1.0, 2.0, 3.0]
+
+
+def test_what_waits_in_a_symbol_that_leaves_its_universe_is_cancelled(build_bars) -> None:
+    def bids(i, x, p, s):
+        return orders([hold(), bracket(1.0, limit=99.0, stop=80.0, target=120.0)]) if i == 0 else hold()
+
+    flat, deep = (100.0, 100.0, 100.0, 100.0), (100.0, 100.0, 70.0, 100.0)
+    first = build_bars([flat] * 5, "A")
+    for rows, expected in (
+        ([flat, flat, flat, deep, flat], []),
+        ([flat, deep, flat, flat, flat], [1.0, -1.0]),
+    ):
+        second = replace(build_bars(rows, "B"), member=np.array([True, True, True, False, False]))
+        run = run_engine(of(bids, [first, second], execution=Execution(cash=1e4)), "backtrader")
+        assert run.fills.size.tolist() == expected
+
+
+ORDERS_REFUSED = {
+    "a rule of orders": (
+        lambda i, x, p, s: orders([hold(), buy(1.0, limit=-2.0), hold()]),
+        r"S1, bar 0 at .*buy\(1, limit=-2\); a price must be a positive finite number",
+    ),
+    "another count": (lambda i, x, p, s: orders([hold()]), "one value for each symbol of the study"),
+    "no list": (lambda i, x, p, s: orders(3.0), r"orders\(answers\) \('float' object is not iterable"),
+    "no intent": (
+        lambda i, x, p, s: orders([hold(), None, hold()]),
+        r"S1, bar 0 at .*returned the intent \(None, nan\)",
+    ),
+    "too many": (
+        lambda i, x, p, s: orders([buy(1.0, limit=1.0), hold(), hold()]),
+        "S0, bar 2 at .*more than max_orders 2 orders wait; cancel",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", ORDERS_REFUSED)
+def test_orders_that_break_a_rule_are_refused_with_symbol_and_bar(wrong: str) -> None:
+    step, said = ORDERS_REFUSED[wrong]
+    with pytest.raises(EngineError, match=said):
+        run_engine(of(step, max_orders=2), "backtrader")
+
+
+def test_the_compiled_engine_refuses_orders_by_name_and_auto_takes_backtrader_s() -> None:
+    with pytest.raises(
+        EngineError, match=r"compiled does not cover .*across_them, whose orders may wait for a"
+    ):
+        run_engine(of(across_them), "compiled")
+    engine, why = choose_engine("auto", of(across_them).strategy, shared=True)
+    assert engine.name == "backtrader"
+    assert "across_them, whose orders may wait for a price" in why

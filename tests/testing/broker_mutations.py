@@ -597,7 +597,17 @@ _EXITS = (
 
 _NOTED = (
     ("realised profit forgets what opening costs", "- closed_fee - opened_fee", "- closed_fee"),
-    ("a loss is a profit", "+ -closed * (at - entry)", "+ closed * (at - entry)"),
+    ("a loss is a profit", "profit = -closed * (at - entry)", "profit = closed * (at - entry)"),
+    (
+        "a trade ends where it was closed in part",
+        "closed, opened, after, at, profit",
+        "closed, opened, 0.0, at, profit",
+    ),
+    (
+        "what opened pays what closed does",
+        "profit, closed_fee, opened_fee)",
+        "profit, closed_fee, closed_fee)",
+    ),
     ("the last fill is what it opened", "at, closed + opened, float(row)", "at, opened, float(row)"),
     ("the bar of the entry does not count", "        first = opened_row\n", "        first = row + 1\n"),
     (
@@ -747,14 +757,22 @@ _SEVERAL_SYMBOLS = (
         "        if wanted != wanted:\n            continue\n        meet(book, k)\n",
         "        meet(book, k)\n        if wanted != wanted:\n            continue\n",
     ),
-    ("weights are units", "kind = TARGET_PERCENT if code == WEIGHTS else TARGET", "kind = TARGET"),
+    (
+        "weights are units",
+        "book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET",
+        "book.desk[k], TARGET",
+    ),
     ("the answer before stays", "        book.desk[k] = math.nan\n", ""),
     (
         "positions are as old as they were opened",
         "book.cursor[k] - book.opened[k] if book.size[k]",
         "book.cursor[k] if book.size[k]",
     ),
-    ("who had a bar has one", "        book.has_bar[k] = 0\n", ""),
+    ("who had a bar has one", "        book.has_bar[k] = 0\n        if following", "        if following"),
+    ("who is no member has a bar", "            book.has_bar[k] = 0\n", ""),
+    ("who is no member is held", "found = found or book.size[k] != 0.0", "found = False"),
+    ("who is a member is left", "[symbol], i + 1)[i] != 0)", "[symbol], i + 1)[i] == 0)"),
+    ("who is no member is opened", "wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET", "pass"),
     ("a bar is there a row late", "following + 1)[following] == now", "following + 1)[following] < now"),
 )
 

@@ -117,8 +117,8 @@ def _submission(study: Path, where: Place, size: Size, flags: tuple[str, ...], o
     loaded = load_study(study)
     strategy_file(loaded)
     # refused here rather than after a cluster has started
-    check_study(loaded, runs=False)
-    return assemble(loaded, study, where, size, flags, output)
+    checked = check_study(loaded, runs=False)
+    return assemble(checked.study, study, where, size, flags, output)
 
 
 def _name_of(study: Path) -> str:

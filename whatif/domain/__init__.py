@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.domain.bars import EVER, HERE, PRICE_FIELDS, Bars, Joined, Membership, Place, bar_ends
+    from whatif.domain.bars import (
+        EVER,
+        HERE,
+        PRICE_FIELDS,
+        Bars,
+        Joined,
+        Membership,
+        Place,
+        bar_ends,
+        session_ends,
+    )
     from whatif.domain.charges import (
         ACCRUED,
         BAR_SPAN,
@@ -116,7 +126,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars EVER HERE Joined Membership PRICE_FIELDS Place bar_ends",
+            "bars": "Bars EVER HERE Joined Membership PRICE_FIELDS Place bar_ends session_ends",
             "charges": (
                 "ACCRUED BAR_SPAN BAR_VOLUME BASE DUE LAST_SPAN LAST_VOLUME MONTH TALLY TIERS TRADED "
                 "charges_of order_charge part_charge price_distance traded_by"

@@ -184,3 +184,16 @@ def bar_ends(bars: Bars, bar_us: int) -> IntArray:
     """
     ends = bars.ts + bar_us
     return np.where(bars.ts < bars.session_close, np.minimum(ends, bars.session_close), ends)
+
+
+def session_ends(bars: Bars) -> IntArray:
+    """Return, of each bar, the first row of the session after its own, or the number of rows.
+
+    Returns
+    -------
+    int64 array (n,)
+        Greater than the row itself.
+    """
+    begins = np.flatnonzero(np.diff(bars.session_open)) + 1
+    ends = np.append(begins, len(bars)).astype(np.int64)
+    return np.repeat(ends, np.diff(ends, prepend=0))

@@ -289,16 +289,3 @@ def read_only(array: _Array) -> _Array:
 def step_params(params: Mapping[str, object]) -> Any:
     """Return the parameters that the step reads as ``p.name``."""
     return record_type("Params", tuple(params))(*params.values())
-
-
-def session_ends(bars: Bars) -> IntArray:
-    """Return, of each bar, the first row of the session after its own, or the number of rows.
-
-    Returns
-    -------
-    int64 array (n,)
-        Greater than the row itself.
-    """
-    begins = np.flatnonzero(np.diff(bars.session_open)) + 1
-    ends = np.append(begins, len(bars)).astype(np.int64)
-    return np.repeat(ends, np.diff(ends, prepend=0))

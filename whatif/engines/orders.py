@@ -456,7 +456,7 @@ def refused_answer(where: str, fault: int, code: int, symbol: str, amount: float
         BAD_COUNT: "the step must return one value for each symbol of the study, in their order; NaN leaves "
         "one alone",
         BAD_ANSWER: f"the step returned the intent ({code!r}, ...); a cross-sectional step answers with "
-        "weights, sizes or hold",
+        "weights, sizes, orders or hold",
         BAD_VALUE: f"the step asks for {amount} of {symbol}; a value must be finite, or NaN to leave "
         "the symbol alone",
         BAD_GROSS: f"the step's weights sum to {amount:.6g} without their signs, over max_gross = {most:g}: "

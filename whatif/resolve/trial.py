@@ -68,8 +68,9 @@ def try_strategy(resolved: Resolved) -> None:
             BacktestTask(read, spec, configuration.params, configuration.execution, start=window.start_us)
             for configuration in mine
         ]
-        # what is laid over a step has a kernel of its own
+        # what is laid over a step, a universe too, has a kernel of its own
         overlaid = any(configuration.overlays.is_on for configuration in mine)
+        overlaid = overlaid or resolved.study.members is not None
         try_within(tasks, REFERENCE.name if overlaid else checked.engine)
 
 

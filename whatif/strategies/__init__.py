@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BUY,
         CANCEL,
         CLOSE,
+        EACH,
         HOLD,
         LIMIT,
         MARKET,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         flattened,
         hold,
         oco,
+        orders,
         sell,
         several,
         sizes,
@@ -91,11 +93,11 @@ else:
             "helpers": "MAX_HELPERS helpers_of",
             "identity": "identity_of",
             "intents": (
-                "ACROSS_FIELDS AT_CLOSE AcrossState Answer BRACKET BUY CANCEL CLOSE HOLD Intent LIMIT MARKET "
-                "MAX_ANSWERED NOTES NO_PRICE OCO ORDER_FIELDS ORDER_NOTES Order SELL SESSION SIZES "
+                "ACROSS_FIELDS AT_CLOSE AcrossState Answer BRACKET BUY CANCEL CLOSE EACH HOLD Intent LIMIT "
+                "MARKET MAX_ANSWERED NOTES NO_PRICE OCO ORDER_FIELDS ORDER_NOTES Order SELL SESSION SIZES "
                 "STATE_FIELDS STOP STOP_LIMIT State TARGET TARGET_PERCENT TRAIL TRAIL_LIMIT "
-                "WAITING_FOR_PRICE WEIGHTS bracket buy cancel close fields_filled flattened hold oco sell "
-                "several sizes target target_percent weights"
+                "WAITING_FOR_PRICE WEIGHTS bracket buy cancel close fields_filled flattened hold oco orders "
+                "sell several sizes target target_percent weights"
             ),
             "loading": "AnyStrategy resolve strategy_file",
             "lookup": "resolved",

@@ -68,7 +68,7 @@ Answer: TypeAlias = Intent | Order | tuple[Any, ...]
 ORDER_FIELDS = Order._fields[2:]
 """Fields of an order beyond code and amount; an engine says which of them it acts on."""
 
-HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO, WEIGHTS, SIZES = range(11)
+HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT, CANCEL, BRACKET, OCO, WEIGHTS, SIZES, EACH = range(12)
 
 MAX_ANSWERED = 32
 """Orders that a step may answer with on one bar, the marks of `oco` among them."""
@@ -227,7 +227,19 @@ def sizes(values: Any) -> tuple[int, Any]:
     return (SIZES, values)
 
 
-ORDER_MAKERS = (Order, bracket, oco, cancel)
+def orders(answers: Any) -> tuple[int, Any]:
+    """Ask for orders in each symbol: of a cross-sectional step.
+
+    Parameters
+    ----------
+    answers : sequence of k answers
+        What a step by symbol would answer, in the order of the symbols: an intent, an order, or a tuple of
+        them; `hold` leaves a symbol alone. They are done for each symbol that has a bar now.
+    """
+    return (EACH, answers)
+
+
+ORDER_MAKERS = (Order, bracket, oco, cancel, orders)
 """What a step reads that may answer with an `Order`; `buy` and `sell` make one of `ORDER_KEYWORDS`."""
 
 ORDER_KEYWORDS = frozenset(ORDER_FIELDS) - {"target"}

@@ -62,7 +62,7 @@ class StrategySpec:
         Whether the step is called once a timestamp for all symbols of an account: ``step(i, x, p, s)`` with
         `i` the timestamps of the window before this one, ``x.name[k]`` the last known value of symbol k
         (NaN before its first bar), ``x.has_bar[k]``, and `s` a `whatif.strategies.AcrossState`. It
-        answers with `weights`, `sizes` or `hold`.
+        answers with `weights`, `sizes`, `orders` or `hold`.
     max_gross : float
         The most that the absolute weights of one answer may sum to.
     """

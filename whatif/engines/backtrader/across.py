@@ -11,29 +11,38 @@ from whatif.domain import EngineRun
 from whatif.engines.arrays import leaving_rows, read_only, record_type, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, settle, step_line
+from whatif.engines.backtrader.stepping import FLAT, OrderPlacer, Traded, place_orders, settle, step_line
 from whatif.engines.language.across import Across, write_answer
 from whatif.engines.language.plain import Floats, in_python, numpys_warnings_off
-from whatif.engines.orders import LARGEST_SIZE, answer_fault, refused_answer, refused_size
+from whatif.engines.orders import BAD_COUNT, LARGEST_SIZE, answer_fault, refused_answer, refused_size
 from whatif.engines.timeline import Timeline, instant, merge, rows_of, session_rows
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
-from whatif.strategies import CLOSE, HOLD, TARGET, TARGET_PERCENT, WEIGHTS, AcrossState, StrategySpec
+from whatif.strategies import (
+    CLOSE,
+    EACH,
+    HOLD,
+    TARGET,
+    TARGET_PERCENT,
+    WEIGHTS,
+    AcrossState,
+    StrategySpec,
+    flattened,
+)
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask
 
 
-class _Symbol:
-    """One symbol of the account: its feed, and the row on which its position was opened."""
+class _Symbol(Traded):
+    """One symbol of the account: as orders are placed in it, and where it is not to be held."""
 
-    def __init__(self, task: BacktestTask, index: int) -> None:
-        bars = task.bars[index]
-        stop = task.rows(bars)[1]
-        self.index, self.feed, self.opened_row = index, Feed(bars, stop), 0
-        self.notes = None
-        self._leaving = leaving_rows(bars, stop)
+    notes = None
+
+    def __init__(self, task: BacktestTask, spec: StrategySpec, index: int) -> None:
+        super().__init__(task, spec, index)
+        self._leaving = leaving_rows(self.bars, self.stop)
 
     def leaves(self) -> bool:
         """Return whether it is not to be held any more on its present row."""
@@ -102,7 +111,7 @@ def run_across(task: BacktestTask, spec: StrategySpec, cache: ArrayCache | None)
     ts, stamps = rows_of(bars, ranges, task.bar_us)
     broker = make_broker(task.execution)
     placer = OrderPlacer(broker)
-    symbols = [_Symbol(task, k) for k in range(len(bars))]
+    symbols = [_Symbol(task, spec, k) for k in range(len(bars))]
     account = _Account(symbols, spec.scratch)
     arrays = [
         step_arrays(spec, task.params, one, stop, cache) for one, (_, stop) in zip(bars, ranges, strict=True)
@@ -137,6 +146,7 @@ class _Loop:
     ) -> None:
         self._spec, self._params = spec, step_params(task.params)
         self._placer, self._symbols, self._account, self._ledger = placer, symbols, account, ledger
+        self._answers: list[Any] = []
 
     def run(self, x: Any, timeline: Timeline, session: list[int], bar_of_session: list[int]) -> None:
         broker, account, ledger = self._placer.broker, self._account, self._ledger
@@ -174,17 +184,30 @@ class _Loop:
             said = f"the step raised {type(error).__name__}: {error}{step_line(spec, error)}"
             raise EngineError(f"strategy {spec.name}: {where}: {said}") from error
         try:
+            code, values = answer
+            if code == EACH:
+                self._answers = list(values)
+                return EACH
             return write_answer(self._account.answer, answer)
         except (TypeError, ValueError) as error:
             raise EngineError(
                 f"strategy {spec.name}: {where}: the step must return an intent such as hold(), "
-                f"weights(values) or sizes(values) ({error})"
+                f"weights(values), sizes(values) or orders(answers) ({error})"
             ) from error
 
     def _is_left(self, k: int) -> bool:
-        """Return whether a symbol is held that is not to be held any more."""
-        symbol = self._symbols[k]
-        return symbol.leaves() and self._placer.broker.positions.get(symbol.feed, FLAT).size != 0
+        """Return whether a symbol is held, or has orders that wait, that is not to be held any more."""
+        if not self._symbols[k].leaves():
+            return False
+        feed = self._symbols[k].feed
+        return self._placer.broker.positions.get(feed, FLAT).size != 0 or self._placer.waiting(feed) > 0
+
+    def _leave(self, k: int) -> None:
+        """Cancel what waits for a price in a symbol, and leave its position."""
+        feed = self._symbols[k].feed
+        self._placer.cancel(feed, lambda order: bool(order.exectype != order.Market))
+        if self._placer.broker.positions.get(feed, FLAT).size:
+            self._placer.place(feed, CLOSE, 0.0)
 
     def _place(self, code: int, fresh: list[int], where: str) -> None:
         """Place what an answer asks for of the symbols that have a bar, in declared order.
@@ -193,6 +216,8 @@ class _Loop:
         """
         spec, values = self._spec, self._account.answer
         fault, symbol, amount = answer_fault(code, values, spec.max_gross)
+        if code == EACH:
+            fault = BAD_COUNT if len(self._answers) != len(self._symbols) else 0
         if fault and code != HOLD:
             name = self._symbols[symbol].feed._name
             raise refused_answer(
@@ -204,9 +229,15 @@ class _Loop:
         for k in fresh:
             wanted, feed = float(values[k]), self._symbols[k].feed
             if self._is_left(k):
-                self._placer.place(feed, CLOSE, 0.0)
+                self._leave(k)
                 continue
-            if math.isnan(wanted) or code == HOLD or self._symbols[k].leaves():
+            if self._symbols[k].leaves() or code == HOLD:
+                continue
+            if code == EACH:
+                orders = flattened(self._answers[k])
+                place_orders(spec, self._symbols[k], feed.cursor.row, orders, self._placer)
+                continue
+            if math.isnan(wanted):
                 continue
             size = self._placer.place(feed, kind, wanted)
             if not abs(size) <= LARGEST_SIZE:

@@ -11,21 +11,43 @@ import linecache
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 import numpy as np
 
-from whatif.domain import TRADE_TALLY, Bars, Overlays, note_trade
+from whatif.domain import TRADE_TALLY, Bars, Overlays, note_trade, session_ends
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.language.plain import Floats
-from whatif.engines.orders import LARGEST_SIZE, bounded
+from whatif.engines.orders import (
+    DESK_ROOM,
+    EXITS,
+    EXITS_ONLY,
+    LARGEST_SIZE,
+    PRICED,
+    UNKNOWN_CODE,
+    bounded,
+    is_code,
+    order_fault,
+    refused_count,
+    refused_order,
+    refused_size,
+    refused_waiting,
+    tie_fault,
+)
+from whatif.engines.timeline import instant
 from whatif.strategies import (
     BRACKET,
     BUY,
+    CANCEL,
     CLOSE,
+    HOLD,
+    MAX_ANSWERED,
+    OCO,
     ORDER_NOTES,
     SELL,
+    SESSION,
     TARGET,
     Order,
     OverlayRules,
@@ -34,6 +56,7 @@ from whatif.strategies import (
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from whatif.engines.task import BacktestTask
     from whatif.strategies import StrategySpec
 
 _DAY_US = 86_400_000_000
@@ -340,6 +363,113 @@ def _asked_of_backtrader(given: Mapping[str, Any], close: float) -> dict[str, An
     if limit is not None:
         return {"exectype": bt.Order.Limit, "price": limit}
     return {"exectype": bt.Order.Close if given.get("at_close") else bt.Order.Market}
+
+
+class Traded:
+    """One symbol as orders are placed in it: its bars, its feed, and how many orders may wait.
+
+    Parameters
+    ----------
+    task, spec : BacktestTask, StrategySpec
+        What is run.
+    index : int
+        Place of the symbol.
+    """
+
+    has_desk = False
+
+    def __init__(self, task: BacktestTask, spec: StrategySpec, index: int) -> None:
+        self.index, self.bars = index, task.bars[index]
+        self.ts, self.stop = self.bars.ts, task.rows(self.bars)[1]
+        self.feed = Feed(self.bars, self.stop)
+        self.opened_row = 0
+        self.session_ends: IntArray | None = None
+        # what a step can reach is looked at once, not at each order
+        self.max_orders = spec.max_orders if spec.answers_orders else None
+
+    def session_end(self, row: int) -> int:
+        """Return the first row of the session after that of bar `row`."""
+        if self.session_ends is None:
+            self.session_ends = session_ends(self.bars.slice(0, self.stop))
+        return int(self.session_ends[row])
+
+    def until(self, row: int, valid: int) -> float | None:
+        """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
+        last = self.session_end(row) - 1 if valid == SESSION else row + valid
+        dates = self.feed.datetime.values
+        return dates[last] if valid and last < len(dates) else None
+
+    def date_of_session_end(self, row: int) -> float:
+        """Return a date of Backtrader's between the last bar of the session of bar `row` and the next one."""
+        end, dates = self.session_end(row), self.feed.datetime.values
+        return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
+
+
+def place(
+    spec: StrategySpec, symbol: Traded, row: int, code: int, amount: float, placer: OrderPlacer
+) -> None:
+    """Place an order at the market."""
+    size = placer.place(symbol.feed, code, amount)
+    if not abs(size) <= LARGEST_SIZE:
+        raise refused_size(where_of(spec, symbol, row), size)
+    _check_waiting(spec, symbol, row, placer)
+
+
+def _is_cancelled(meant: float, order: Any) -> bool:
+    """Return whether a cancellation of that amount, see `whatif.engines.orders`, is one of an order."""
+    if meant == PRICED:
+        return bool(order.exectype != order.Market)
+    return is_exit(order) == (meant == EXITS_ONLY)
+
+
+def _check_waiting(spec: StrategySpec, symbol: Traded, row: int, placer: OrderPlacer) -> None:
+    if symbol.max_orders is not None and placer.waiting(symbol.feed) > symbol.max_orders:
+        raise refused_waiting(where_of(spec, symbol, row), symbol.max_orders)
+
+
+def place_orders(
+    spec: StrategySpec, symbol: Traded, row: int, orders: list[Order], placer: OrderPlacer
+) -> None:
+    """Place the orders that a step answered with, some of which say more than a pair does.
+
+    Raises
+    ------
+    EngineError
+        If one of them breaks a rule, or there are too many.
+    """
+    where, feed = where_of(spec, symbol, row), symbol.feed
+    if len(orders) > (DESK_ROOM if symbol.has_desk else MAX_ANSWERED):
+        raise refused_count(where)
+    tied, leader, exits = 0, None, False
+    for at, order in enumerate(orders):
+        if order.code == EXITS:
+            exits = True
+            continue
+        fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
+        fault = fault or tie_fault(order.code, order.amount, tied, len(orders) - at - 1)
+        if fault:
+            raise refused_order(where, order, fault)
+        if order.code == OCO:
+            tied, leader = int(order.amount), None
+        elif order.code == CANCEL:
+            placer.cancel(feed, partial(_is_cancelled, order.amount))
+        elif order.code in (BUY, SELL, BRACKET):
+            if not abs(order.amount) <= LARGEST_SIZE:
+                raise refused_size(where, order.amount)
+            placed = placer.place_order(feed, order, leader if tied else None, symbol.until(row, order.valid))
+            if placed is not None and exits:
+                placed.is_exit = True
+            if placed is not None and order.at_close:
+                placed.dteos = symbol.date_of_session_end(row)
+            leader, tied = (leader or placed, tied - 1) if tied else (None, 0)
+        elif order.code != HOLD:
+            place(spec, symbol, row, order.code, order.amount, placer)
+    _check_waiting(spec, symbol, row, placer)
+
+
+def where_of(spec: StrategySpec, symbol: Traded, row: int) -> str:
+    """Return strategy, symbol and bar, for a message."""
+    return f"strategy {spec.name}: {symbol.feed._name}, bar {row} at {instant(symbol.ts[row])}"
 
 
 def settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[Feed, Any], ledger: Ledger, at: int) -> None:

@@ -8,55 +8,50 @@ by `ordinary`.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from whatif.domain import EngineRun
-from whatif.engines.arrays import overlay_minutes, session_ends, step_arrays, step_params, volatility_array
+from whatif.engines.arrays import overlay_minutes, step_arrays, step_params, volatility_array
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.backtrader.stepping import FLAT, Feed, Notes, OrderPlacer, is_exit, settle, step_line
+from whatif.engines.backtrader.stepping import (
+    FLAT,
+    Notes,
+    OrderPlacer,
+    Traded,
+    is_exit,
+    place,
+    place_orders,
+    settle,
+    step_line,
+    where_of,
+)
 from whatif.engines.closing import check_flat, volatility_of
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import NOT_WRITTEN, Cursor, Floats, Series, in_python, numpys_warnings_off
 from whatif.engines.orders import (
     DESK_ROOM,
-    EXITS,
-    EXITS_ONLY,
     EXITS_WAITING,
-    LARGEST_SIZE,
     MARKET_WAITING,
-    PRICED,
-    UNKNOWN_CODE,
     is_code,
     is_market,
-    order_fault,
     overlay_orders,
-    refused_count,
     refused_delayed,
     refused_intent,
-    refused_order,
-    refused_size,
-    refused_waiting,
-    tie_fault,
 )
-from whatif.engines.timeline import Timeline, instant, merge
+from whatif.engines.timeline import Timeline, merge
 from whatif.errors import EngineError, InputWriteError, LookAheadError
 from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import (
-    BRACKET,
     BUY,
     BY_KELLY,
     BY_VOLATILITY,
-    CANCEL,
     CLOSE,
     HOLD,
     MAX_ANSWERED,
-    OCO,
     SELL,
-    SESSION,
     TARGET,
     TARGET_PERCENT,
     Intent,
@@ -72,7 +67,6 @@ from whatif.strategies import (
     overlay_rules,
     several,
 )
-from whatif.typing import IntArray
 
 if TYPE_CHECKING:
     from whatif.engines.task import BacktestTask
@@ -81,7 +75,7 @@ if TYPE_CHECKING:
 _CODES = (TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
 
 
-class _SymbolState:
+class _SymbolState(Traded):
     """One symbol of a step run: its feed, the step's arrays and its state."""
 
     def __init__(
@@ -92,12 +86,9 @@ class _SymbolState:
         cache: ArrayCache | None,
         placer: OrderPlacer,
     ) -> None:
-        bars = task.bars[index]
-        first, stop = task.rows(bars)
-        check_flat(bars, first, stop, task.overlays)
-        self.index = index
-        self.ts = bars.ts
-        self.feed = Feed(bars, stop)
+        super().__init__(task, spec, index)
+        bars, stop = self.bars, self.stop
+        check_flat(bars, *task.rows(bars), task.overlays)
         # a step reads them, and the present row of them, by way of the cursor
         self.cursor = cursor = Cursor()
         arrays = step_arrays(spec, task.params, bars, stop, cache)
@@ -105,20 +96,14 @@ class _SymbolState:
         self.notes = Notes(self.feed, placer)
         self.state = State(float(task.execution.cash), spec.scratch, self._note)
         self.state.scratch = self.state.scratch.view(Floats)
-        self.opened_row = 0
         minute, to_close = session_minutes(bars.slice(0, stop))
         left = overlay_minutes(bars, to_close, task.overlays.latency)
-        self.stop = stop
-        self.session_ends: IntArray | None = None
-        self.bars = bars
         self.minute = memoryview(minute)  # type: ignore[arg-type]
         self.to_close = memoryview(to_close)  # type: ignore[arg-type]
         self.left = memoryview(left)  # type: ignore[arg-type]
         self.overlaid = task.overlays.is_on or bars.member is not None
         self.rules = overlay_rules(task.overlays, task.execution)
         self.latency = task.overlays.latency
-        # what a step can reach is looked at once, not at each order
-        self.max_orders = spec.max_orders if spec.answers_orders else None
         exits = task.overlays.exit_orders
         self.has_desk = self.overlaid and not self.latency and (spec.answers_orders or exits)
         self.memory = overlay_memory(task.overlays)
@@ -151,23 +136,6 @@ class _SymbolState:
         if self.rules.sizing == BY_VOLATILITY:
             return float(self.volatility[self.feed.cursor.row])
         return kelly_share(self.notes.trades, self.rules) if self.rules.sizing == BY_KELLY else math.nan
-
-    def session_end(self, row: int) -> int:
-        """Return the first row of the session after that of bar `row`."""
-        if self.session_ends is None:
-            self.session_ends = session_ends(self.bars.slice(0, self.stop))
-        return int(self.session_ends[row])
-
-    def until(self, row: int, valid: int) -> float | None:
-        """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
-        last = self.session_end(row) - 1 if valid == SESSION else row + valid
-        dates = self.feed.datetime.values
-        return dates[last] if valid and last < len(dates) else None
-
-    def date_of_session_end(self, row: int) -> float:
-        """Return a date of Backtrader's between the last bar of the session of bar `row` and the next one."""
-        end, dates = self.session_end(row), self.feed.datetime.values
-        return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
 
     def overlay_orders(self, orders: list[Order], placer: OrderPlacer) -> list[Order]:
         """Return what the overlays leave of the orders of the present bar."""
@@ -265,8 +233,8 @@ def _loop(
                 raise _step_failed(spec, symbol, row, IndexError(symbol.cursor.refused))
             if orders and not (len(orders) == 1 and is_market(orders[0])):
                 if symbol.latency:
-                    raise refused_delayed(_where(spec, symbol, row))
-                _place_orders(spec, symbol, row, orders, placer)
+                    raise refused_delayed(where_of(spec, symbol, row))
+                place_orders(spec, symbol, row, orders, placer)
                 continue
             # anything but the number 0 is looked at: None is no intent
             if code != HOLD:
@@ -274,77 +242,11 @@ def _loop(
             if symbol.overlaid and not symbol.has_desk:
                 code, amount = symbol.overlay(row, code, float(amount) if code else 0.0)
             if code:
-                _place(spec, symbol, row, code, float(amount), placer)
-
-
-def _place(
-    spec: StrategySpec, symbol: _SymbolState, row: int, code: int, amount: float, placer: OrderPlacer
-) -> None:
-    """Place an order at the market."""
-    size = placer.place(symbol.feed, code, amount)
-    if not abs(size) <= LARGEST_SIZE:
-        raise refused_size(_where(spec, symbol, row), size)
-    _check_waiting(spec, symbol, row, placer)
-
-
-def _is_cancelled(meant: float, order: Any) -> bool:
-    """Return whether a cancellation of that amount, see `whatif.engines.orders`, is one of an order."""
-    if meant == PRICED:
-        return bool(order.exectype != order.Market)
-    return is_exit(order) == (meant == EXITS_ONLY)
-
-
-def _check_waiting(spec: StrategySpec, symbol: _SymbolState, row: int, placer: OrderPlacer) -> None:
-    if symbol.max_orders is not None and placer.waiting(symbol.feed) > symbol.max_orders:
-        raise refused_waiting(_where(spec, symbol, row), symbol.max_orders)
-
-
-def _place_orders(
-    spec: StrategySpec, symbol: _SymbolState, row: int, orders: list[Order], placer: OrderPlacer
-) -> None:
-    """Place the orders that a step answered with, some of which say more than a pair does.
-
-    Raises
-    ------
-    EngineError
-        If one of them breaks a rule, or there are too many.
-    """
-    where, feed = _where(spec, symbol, row), symbol.feed
-    if len(orders) > (DESK_ROOM if symbol.has_desk else MAX_ANSWERED):
-        raise refused_count(where)
-    tied, leader, exits = 0, None, False
-    for place, order in enumerate(orders):
-        if order.code == EXITS:
-            exits = True
-            continue
-        fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
-        fault = fault or tie_fault(order.code, order.amount, tied, len(orders) - place - 1)
-        if fault:
-            raise refused_order(where, order, fault)
-        if order.code == OCO:
-            tied, leader = int(order.amount), None
-        elif order.code == CANCEL:
-            placer.cancel(feed, partial(_is_cancelled, order.amount))
-        elif order.code in (BUY, SELL, BRACKET):
-            if not abs(order.amount) <= LARGEST_SIZE:
-                raise refused_size(where, order.amount)
-            placed = placer.place_order(feed, order, leader if tied else None, symbol.until(row, order.valid))
-            if placed is not None and exits:
-                placed.is_exit = True
-            if placed is not None and order.at_close:
-                placed.dteos = symbol.date_of_session_end(row)
-            leader, tied = (leader or placed, tied - 1) if tied else (None, 0)
-        elif order.code != HOLD:
-            _place(spec, symbol, row, order.code, order.amount, placer)
-    _check_waiting(spec, symbol, row, placer)
-
-
-def _where(spec: StrategySpec, symbol: _SymbolState, row: int) -> str:
-    return f"strategy {spec.name}: {symbol.feed._name}, bar {row} at {instant(symbol.ts[row])}"
+                place(spec, symbol, row, code, float(amount), placer)
 
 
 def _step_failed(spec: StrategySpec, symbol: _SymbolState, row: int, error: BaseException) -> EngineError:
-    where = _where(spec, symbol, row)
+    where = where_of(spec, symbol, row)
     refused = symbol.cursor.refused
     if refused:
         return LookAheadError(f"{where}: the step reads {refused}{step_line(spec, error)}")
@@ -363,4 +265,4 @@ def _check_intent(spec: StrategySpec, symbol: _SymbolState, row: int, code: int,
             return
     except (TypeError, ValueError):  # no numbers
         pass
-    raise refused_intent(_where(spec, symbol, row), code, amount)
+    raise refused_intent(where_of(spec, symbol, row), code, amount)

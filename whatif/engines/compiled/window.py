@@ -18,6 +18,7 @@ from whatif.domain import (
     Overlays,
     Periods,
     period_rows,
+    session_ends,
 )
 from whatif.engines.arrays import (
     GridInputs,
@@ -26,7 +27,6 @@ from whatif.engines.arrays import (
     overlay_minutes,
     price_arrays,
     read_only,
-    session_ends,
     step_arrays,
     volatility_array,
 )
