@@ -119,8 +119,7 @@ class BacktestResult:
     exits : DataFrame
         One row for each of the trades: exit_reason (why it was left: one of `whatif.domain.EXIT_REASONS`;
         None if the engine does not tell), and prices of orders around it, NaN where none waited:
-        entry_order, stop_price, target_price. Of the compiled engine's orders that wait for a price,
-        Backtrader's broker tells, which runs the backtest again when this is first looked at.
+        entry_order, stop_price, target_price.
     equity : Series
         float64 by ts (UTC): the broker's value at every bar's close.
     metrics : mapping

@@ -73,7 +73,7 @@ class EngineRun:
     orders : Orders, optional
         What the broker was given, where the engine tells.
     explain : callable, optional
-        Returns what is said of the trades of this run; it may have to run the task again.
+        Returns what is said of the trades of this run.
     """
 
     symbols: tuple[str, ...]

@@ -73,8 +73,7 @@ class Sweep:
                 self._opened.clear()
                 renew(self.plan.strategy)
         if found.run is not None and self.item.keep:
-            engine = get_engine(self.plan.engine)
-            found = replace(found, run=explained(engine, window.task(given), found.run))
+            found = replace(found, run=explained(window.task(given), found.run))
         return found, self._holding(key, configuration, window, found)
 
     def measure_many(

@@ -26,6 +26,7 @@ class Ledger:
         self.orders: list[list[float]] = []
         self.of_fill: list[int] = []
         self._places: dict[int, int] = {}
+        self._prices: dict[int, Any] = {}
         self.notes: list[str] = []
         self.contracts: tuple[Contract, ...] | None = None
         self.analyses: Mapping[str, Any] = {}
@@ -53,13 +54,18 @@ class Ledger:
             size = order.created.size
             self.orders.append([symbol, order.exectype, size, math.nan, math.nan, row - 1, math.inf])
         if order.exectype not in (order.Market, order.Close):
-            noted = self.orders[place]
-            # one that trails has moved since it was noted before
-            noted[3] = order.created.price
-            noted[4] = order.created.pricelimit if order.exectype in _LIMITED else math.nan
+            # Backtrader's own, which move while the order trails
+            self._prices[place] = order.created
+            self._note_prices(place)
         if not order.alive():
             self.orders[place][6] = min(self.orders[place][6], row)
+            self._prices.pop(place, None)
         return place
+
+    def _note_prices(self, place: int) -> None:
+        noted, created = self.orders[place], self._prices[place]
+        noted[3] = created.price
+        noted[4] = created.pricelimit if noted[1] in _LIMITED else math.nan
 
     def stop(self, cash: float, timeline: Timeline) -> None:
         """Hold equity and cash to the end of a timeline whose last rows were not run.
@@ -104,6 +110,8 @@ class Ledger:
 
     def _told(self, rows: int) -> Orders:
         """Return the orders of a run of so many rows as arrays."""
+        for place in self._prices:
+            self._note_prices(place)
         table = np.array(self.orders, dtype=np.float64).reshape(-1, 7)
         symbol, kind, size, price, limit, made, ended = (np.ascontiguousarray(one) for one in table.T)
         return Orders(

@@ -229,7 +229,7 @@ def _loop(
         for k, row in arrivals:
             symbols[k].feed.cursor.row = row
         # a flat account without orders is worth its cash: the broker would change nothing
-        if in_market or broker.submitted or broker.pending:
+        if in_market or broker.submitted or broker.pending or broker.notifs:
             broker.next()
             if broker.notifs:
                 settle(broker, symbol_of, ledger, at)

@@ -61,6 +61,12 @@ cannot act on it, or there are too many of them on one bar, or that wait."""
 CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
 """Rows of a book's executions."""
 
+GROUPS_MADE, ORDERS_MADE = range(2)
+"""Places of a book's serial numbers."""
+
+TOLD = 6
+"""Numbers of an order that is told, see `whatif.engines.compiled.working`."""
+
 Position: TypeAlias = tuple[float, float, float, float]
 """Cash, size, entry price, and what the account was worth when it was last looked at."""
 
@@ -173,12 +179,16 @@ class Book(NamedTuple):
         like are not used then. See `whatif.engines.compiled.working`.
     desk : float64 array (DESK_ROOM * WIDTH,)
         Orders that a step answered with.
-    serial : int64 array (1,)
-        Number of the group or bracket that was made last.
+    serial : int64 array (2,)
+        Number of the group or bracket that was made last, and of orders made, of a strategy that answers
+        with more than market orders.
     tally : float64 array (TALLY,)
         What charges are reckoned by.
     notes, shown : float64 arrays
         What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`.
+    told, of_fill : float64 array (o, TOLD) and int64 array (f,)
+        Orders in the order in which they were made, and which of them each execution was of; of no length
+        if nobody asks. What there is no room for is left out.
     """
 
     row: IntArray
@@ -197,6 +207,8 @@ class Book(NamedTuple):
     tally: FloatArray
     notes: FloatArray
     shown: FloatArray
+    told: FloatArray
+    of_fill: IntArray
 
 
 class Outcomes(NamedTuple):

@@ -28,10 +28,12 @@ from whatif.engines.compiled.book import (
     FILLS,
     FINAL,
     FULL_BOOK,
+    GROUPS_MADE,
     LONGEST,
     MULTIPLIER,
     OPENED,
     OPENED_FEE,
+    ORDERS_MADE,
     PRICE,
     REJECTED,
     SIZE,
@@ -60,6 +62,7 @@ from whatif.engines.compiled.working import (
     place_answer,
     quiet_until,
     show_waiting,
+    tell_waiting,
 )
 from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
@@ -78,6 +81,21 @@ def note_failure(
     """Write why a run ends early to its row of `Outcomes`, and what is said of that."""
     counts[FAILED], counts[AT], counts[CODE] = failed, row, code
     money[AMOUNT] = amount
+
+
+@inlinable_lean
+def note_end(
+    money: FloatArray,
+    counts: IntArray,
+    account: Account,
+    orders: OrderCount,
+    value: float,
+    used: int,
+    bars_held: int,
+) -> None:
+    """Write what a run ends with to its row of `Outcomes`; the book had `used` executions before it."""
+    money[FINAL], money[SIZE] = value, account.size
+    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
 
 
 @inlinable_lean
@@ -148,6 +166,7 @@ def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> 
 @inlinable_lean
 def take_answer(
     asked: Asked,
+    first: int,
     close: float,
     account: Account,
     value: float,
@@ -162,7 +181,7 @@ def take_answer(
         keep_order(book, waiting, asked.order, asked.order, close)
         return Placed(0, 0, 0.0, waiting + 1)
     session_ends = whole_at(asking.session_ends_at, stop)
-    at = (asked.row, close, session_ends, account, value, waiting, broker)
+    at = (first, asked.row, close, session_ends, account, value, waiting, broker)
     return place_answer(book, asked.code, *at, asking.max_orders)
 
 
@@ -246,7 +265,6 @@ def run_bars(
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
     value, bars_held, reach, rest = broker.cash, 0, SHORTEST_REACH, (asking, addresses[_VOLUME], stop)
-    book.serial[0] = 0
     exits = has_exit_orders(rules)
     i = first
     while i < stop:
@@ -275,7 +293,8 @@ def run_bars(
         value = mark_bars(book, closes[i : last + 1], i - first, account, value, costs)
         bars_held += last + 1 - i if account.size != 0.0 else 0
         if asked.order != 0.0:
-            placed = take_answer(asked, closes[last], account, value, waiting, broker, book, asking, stop)
+            given = (account, value, waiting, broker, book, asking, stop)
+            placed = take_answer(asked, first, closes[last], *given)
             if placed.failed != 0:
                 note_failure(money, counts, placed.failed, last, placed.at, placed.amount)
                 return
@@ -284,8 +303,8 @@ def run_bars(
         else:
             reach = min(2 * reach, stop)
         i = last + 1
-    money[FINAL], money[SIZE] = value, account.size
-    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
+    tell_waiting(book, orders.waiting, first, stop)
+    note_end(money, counts, account, orders, value, used, bars_held)
 
 
 def run_many_python(
@@ -330,6 +349,7 @@ def run_many_python(
             book.scratch[k] = 0.0
         for k in range(len(book.memory)):
             book.memory[k] = 0.0
+        book.serial[GROUPS_MADE], book.serial[ORDERS_MADE] = 0, 0
         begin_notes(book.notes)
         for k in range(len(book.tally)):
             book.tally[k] = -math.inf if k == MONTH else 0.0

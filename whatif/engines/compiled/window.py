@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,8 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume
 from whatif.engines.compiled.book import (
+    ORDERS_MADE,
+    TOLD,
     Asking,
     Book,
     Outcomes,
@@ -51,6 +53,9 @@ from whatif.typing import FloatArray, IntArray
 
 SHARED_ROOM = 16_384
 """Executions that configurations of one call share room for, beside what one of them may need at most."""
+
+TOLD_A_BAR = 4
+"""Orders a bar, on average, that there is room to tell of at first; more is made if a run needs it."""
 
 FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
 """Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
@@ -181,6 +186,8 @@ class PreparedWindow:
                 cash=np.empty(0),
                 at_work=np.zeros(1, dtype=np.int64),
                 tally=np.zeros(TALLY),
+                told=np.empty((0, TOLD)),
+                of_fill=np.empty(0, dtype=np.int64),
                 **parts,
             )
             self._workspaces[orders, in_parts] = Workspace(
@@ -218,9 +225,19 @@ class PreparedWindow:
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(self.spec), numpys_warnings_off():
             call.run()
+            if series and kernel.orders:
+                call = self._told_all(call)
         outcomes, book = call.outcomes, call.book
         refuse_failed(self.spec, self.bars, outcomes, book.desk)
         return outcomes, book
+
+    def _told_all(self, call: Call) -> Call:
+        """Return a call that has run with all of its orders told: it runs again if there was no room."""
+        made = int(call.book.serial[ORDERS_MADE])
+        if made > len(call.book.told):
+            call = replace(call, book=call.book._replace(told=np.empty((made, TOLD))))
+            call.run()
+        return call
 
     @cached_property
     def _months(self) -> FloatArray:
@@ -264,7 +281,7 @@ class PreparedWindow:
             `kernel.series`; `stop` values each.
         series : bool
             Whether the book has room for cash at each bar's close, and for equity that the next run
-            leaves alone.
+            leaves alone; of a step that answers with orders, also for telling them.
 
         Raises
         ------
@@ -284,6 +301,10 @@ class PreparedWindow:
             equity=np.empty(bars) if series else space.book.equity,
             cash=np.empty(bars if series else 0),
         )
+        if series and kernel.orders:
+            book = book._replace(
+                told=np.empty((TOLD_A_BAR * bars, TOLD)), of_fill=np.empty(space.room, dtype=np.int64)
+            )
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 7), dtype=np.int64),
