@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Joined, Place, bar_ends
+    from whatif.domain.bars import HERE, PRICE_FIELDS, Bars, Finer, Joined, Place, bar_ends, with_finer
     from whatif.domain.charges import (
         ACCRUED,
         BAR_SPAN,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fillers import FILLERS, Filler, filler_from
-    from whatif.domain.fills import Fills, positions, write_trips
+    from whatif.domain.fills import Fills, opening_fills, positions, write_trips
     from whatif.domain.frames import (
         BacktestResult,
         bars_from_frame,
@@ -109,7 +109,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars HERE Joined PRICE_FIELDS Place bar_ends",
+            "bars": "Bars Finer HERE Joined PRICE_FIELDS Place bar_ends with_finer",
             "charges": (
                 "ACCRUED BAR_SPAN BAR_VOLUME BASE DUE LAST_SPAN LAST_VOLUME MONTH TALLY TIERS TRADED "
                 "charges_of order_charge part_charge price_distance traded_by"
@@ -121,7 +121,7 @@ else:
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "execution": "Execution LATER_SETTINGS SEMANTICS SPECIAL_SETTINGS execution_from_mapping",
             "fillers": "FILLERS Filler filler_from",
-            "fills": "Fills positions write_trips",
+            "fills": "Fills opening_fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (

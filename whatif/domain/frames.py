@@ -100,6 +100,7 @@ def bars_from_frame(
         session_close=closed,
         inputs={name: floats(name) for name in inputs},
         joined={},
+        finer=None,
         **prices,
     )
 
@@ -111,7 +112,8 @@ class BacktestResult:
     Attributes
     ----------
     fills : DataFrame
-        One row for each execution, in order: ts (start of the bar on which it happened, UTC),
+        One row for each execution, in order: ts (start of the bar on which it happened, of the shorter one
+        where orders were tried on those, UTC),
         symbol, size (signed), price (exact, slippage included), commission (money).
     trades : DataFrame
         Closed trades: symbol, opened_at and closed_at (ts of the bars of their first and last
@@ -181,7 +183,7 @@ def fills_frame(run: EngineRun) -> pd.DataFrame:
     fills = run.fills
     return pd.DataFrame(
         {
-            "ts": timestamps(run.ts[fills.row]),
+            "ts": timestamps(run.filled_at),
             "symbol": _names(run, fills.symbol),
             "size": fills.size,
             "price": fills.price,
@@ -193,11 +195,12 @@ def fills_frame(run: EngineRun) -> pd.DataFrame:
 def trades_frame(run: EngineRun) -> pd.DataFrame:
     """Return the closed trades of a run, oldest close first."""
     trades = run.trades
+    opened, closed = run.traded_at
     return pd.DataFrame(
         {
             "symbol": _names(run, trades.symbol),
-            "opened_at": timestamps(run.ts[trades.opened]),
-            "closed_at": timestamps(run.ts[trades.closed]),
+            "opened_at": timestamps(opened),
+            "closed_at": timestamps(closed),
             "size": trades.size,
             "entry_price": trades.entry_price,
             "exit_price": trades.exit_price,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes
+from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes, opening_fills
 from whatif.indicators import session_minutes
 from whatif.strategies import OverlayRules, StrategySpec, has_to_leave, overlay_rules
 from whatif.typing import IntArray
@@ -129,18 +129,28 @@ class _Held:
         return int(np.searchsorted(self._bars.ts, self._ts[row], side="right")) - 1
 
 
+def _openings(run: EngineRun) -> list[int | None]:
+    """Return the execution that opened each trade of a run, where it is known."""
+    trades, fills = run.trades, run.fills
+    if run.fill_ts is not None:
+        # on finer bars, several may be opened on one row
+        return [*opening_fills(fills, trades).tolist()]
+    last = {(int(fills.symbol[k]), int(fills.row[k])): k for k in np.flatnonzero(fills.opened).tolist()}
+    return [last.get(key) for key in zip(trades.symbol.tolist(), trades.opened.tolist(), strict=True)]
+
+
 def _write_prices(
     run: EngineRun, orders: Orders, entry: np.ndarray, stop: np.ndarray, target: np.ndarray
 ) -> None:
     """Write the prices of the orders that waited around each trade of a run."""
-    trades, fills = run.trades, run.fills
-    opening = {(int(fills.symbol[k]), int(fills.row[k])): k for k in np.flatnonzero(fills.opened).tolist()}
+    trades = run.trades
+    opening = _openings(run)
     waiting = np.flatnonzero(np.isin(orders.kind, list(_BY_KIND)))
     for symbol in np.unique(trades.symbol).tolist():
         own = waiting[orders.symbol[waiting] == symbol]
         own = own[np.argsort(orders.made[own], kind="stable")]
         for c in np.flatnonzero(trades.symbol == symbol).tolist():
-            first = opening.get((symbol, int(trades.opened[c])))
+            first = opening[c]
             if first is not None:
                 order = orders.of_fill[first]
                 waits_behind = orders.limit[order] == orders.limit[order]

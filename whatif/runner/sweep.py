@@ -163,7 +163,8 @@ class Sweep:
 
 def _key(configuration: Configuration) -> tuple[Any, ...]:
     """Return what configurations have in common that run in one window."""
-    return configuration.timeframe, configuration.model, configuration.fold, configuration.market
+    fills = configuration.execution.fill_timeframe
+    return configuration.timeframe, fills, configuration.model, configuration.fold, configuration.market
 
 
 def market_returns(

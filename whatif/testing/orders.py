@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import FILLERS, Bars, Costs, Execution, Filler, Overlays, costs_from
+from whatif.domain import FILLERS, Bars, Costs, Execution, Filler, Overlays, costs_from, with_finer
 from whatif.engines import BacktestTask
 from whatif.strategies import (
     BUY,
@@ -515,6 +515,28 @@ def with_settings(case: _C, seed: int) -> _C:
     execution = replace(execution, coo=bool(rng.random() < 0.25))
     if rng.random() < 0.4:
         execution = replace(execution, semantics="corrected")
+    return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+
+
+def with_finer_fills(case: _C, seed: int) -> _C:
+    """Return a `Case` or `OrderCase` whose bars lie inside longer ones, of one bar or more of one session.
+
+    Orders are decided on the longer ones, and tried on its own.
+    """
+    rng = np.random.default_rng([seed, 17])
+    finer, execution = case.bars, case.execution  # type: ignore[attr-defined]
+    share = float(rng.choice([0.2, 0.5, 0.8]))
+    begins = np.append(True, (np.diff(finer.session) != 0) | (rng.random(len(finer) - 1) < share))
+    first = np.flatnonzero(begins)
+    longer = finer.take(first)
+    joined = {
+        "high": np.maximum.reduceat(finer.high, first),
+        "low": np.minimum.reduceat(finer.low, first),
+        "close": finer.close[np.append(first[1:], len(finer)) - 1],
+        "volume": np.add.reduceat(finer.volume, first),
+    }
+    bars = with_finer(replace(longer, **joined), finer, 1, whole_days=False)
+    execution = replace(execution, fill_timeframe="1min")
     return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
 
 

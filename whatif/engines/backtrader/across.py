@@ -11,7 +11,7 @@ from whatif.domain import EngineRun
 from whatif.engines.arrays import read_only, record_type, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, settle, step_line
+from whatif.engines.backtrader.stepping import FLAT, Feed, OrderPlacer, Tried, settle, step_line
 from whatif.engines.language.across import Across, write_answer
 from whatif.engines.language.plain import Floats, in_python, numpys_warnings_off
 from whatif.engines.orders import LARGEST_SIZE, answer_fault, refused_answer, refused_size
@@ -30,8 +30,10 @@ class _Symbol:
 
     def __init__(self, task: BacktestTask, index: int) -> None:
         bars = task.bars[index]
-        self.index, self.feed, self.opened_row = index, Feed(bars, task.rows(bars)[1]), 0
-        self.notes = None
+        stop = task.rows(bars)[1]
+        self.index, self.own, self.opened_row = index, Feed(bars, stop), 0
+        self.tried, self.notes = Tried(self.own, bars, stop), None
+        self.feed = self.tried.feed
 
 
 class _Account:

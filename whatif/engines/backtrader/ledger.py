@@ -25,6 +25,7 @@ class Ledger:
         self.trade_ids: list[Any] = []
         self.orders: list[list[float]] = []
         self.of_fill: list[int] = []
+        self.stamps: list[int | None] = []
         self._places: dict[int, int] = {}
         self._prices: dict[int, Any] = {}
         self.notes: list[str] = []
@@ -32,10 +33,11 @@ class Ledger:
         self.analyses: Mapping[str, Any] = {}
         self.rows_run: int | None = None
 
-    def note(self, order: Any, row: int, symbol: int) -> None:
+    def note(self, order: Any, row: int, symbol: int, stamp: int | None = None) -> None:
         """Record the executions that a notification of Backtrader's `order` brings.
 
-        The exact price is that of each execution; an order's own average differs by rounding.
+        The exact price is that of each execution; an order's own average differs by rounding. `stamp` is the
+        start of the finer bar that they happened on, if they did on one.
         """
         if order.status == order.Margin:
             self.margin_rejected += 1
@@ -45,6 +47,7 @@ class Ledger:
             self.rows.append((row, symbol, bit.closed, bit.opened, bit.price, *fees, order.comminfo.p.mult))
             self.trade_ids.append(order.tradeid)
             self.of_fill.append(place)
+            self.stamps.append(stamp)
 
     def _note_order(self, order: Any, row: int, symbol: int) -> int:
         """Record what an order is, which is first told on the row after it was made; return its place."""
@@ -106,6 +109,7 @@ class Ledger:
             notes=tuple(self.notes),
             analyses=self.analyses,
             orders=self._told(len(timeline.ts)),
+            fill_ts=np.array(self.stamps, dtype=np.int64) if bars[0].finer is not None else None,
         )
 
     def _told(self, rows: int) -> Orders:

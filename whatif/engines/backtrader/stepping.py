@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import linecache
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,45 @@ class Feed:
 
     def __len__(self) -> int:
         return self.cursor.row + 1
+
+
+class Tried:
+    """The bars of a symbol that its orders are tried on: its own, or finer ones inside them.
+
+    Parameters
+    ----------
+    own : Feed
+        The symbol's bars.
+    bars : Bars
+        The same as arrays.
+    stop : int
+        The window's end as a row of them.
+    """
+
+    def __init__(self, own: Feed, bars: Bars, stop: int) -> None:
+        self.feed, self._begins = own, None
+        if bars.finer is not None:
+            self._begins = bars.finer.begins[: stop + 1].tolist()
+            self.feed = Feed(bars.finer.bars, self._begins[-1])
+
+    @property
+    def is_finer(self) -> bool:
+        """Whether they are finer ones."""
+        return self._begins is not None
+
+    def inside(self, row: int) -> range:
+        """Return which of them lie inside a row."""
+        return range(row, row + 1) if self._begins is None else range(*self._begins[row : row + 2])
+
+    def row_of(self, date: float) -> int:
+        """Return the row that the one of a date of Backtrader's is, or lies inside."""
+        at = bisect_left(self.feed.datetime.values, date)
+        return at if self._begins is None else bisect_right(self._begins, at) - 1
+
+    @property
+    def stamp(self) -> int | None:
+        """Start of the finer one that is there, microseconds UTC."""
+        return self.feed.datetime.ts[self.feed.cursor.row] if self.is_finer else None
 
 
 class OrderPlacer:
@@ -256,13 +295,15 @@ class Notes:
     Parameters
     ----------
     feed : Feed
-        The symbol.
+        The symbol's bars.
     placer : OrderPlacer
         Knows the broker's orders.
+    tried : Tried
+        The bars that those are tried on.
     """
 
-    def __init__(self, feed: Feed, placer: OrderPlacer) -> None:
-        self._feed, self._placer = feed, placer
+    def __init__(self, feed: Feed, placer: OrderPlacer, tried: Tried) -> None:
+        self._feed, self._placer, self._tried = feed, placer, tried
         self._price, self._size, self._row, self._realised = math.nan, 0.0, -math.inf, 0.0
 
     def add(self, bit: Any) -> None:
@@ -290,13 +331,12 @@ class Notes:
         return float(max(self._feed.high.values[rows]) if highest else min(self._feed.low.values[rows]))
 
     def _orders(self, name: str) -> FloatArray:
-        held = [order for order in self._placer.held(self._feed) if not is_exit(order)]
-        dates = self._feed.datetime.values
+        held = [order for order in self._placer.held(self._tried.feed) if not is_exit(order)]
         shown: Mapping[str, Callable[[Any], float]] = {
             "order_kind": lambda order: order.exectype,
             "order_size": lambda order: order.executed.remsize,
             "order_price": _acts_at,
-            "order_age": lambda order: self._feed.cursor.row - bisect_left(dates, order.created.dt),
+            "order_age": lambda order: self._feed.cursor.row - self._tried.row_of(order.created.dt),
         }
         values = np.array([shown[name](order) for order in held], dtype=np.float64).view(Floats)
         values.flags.writeable = False
@@ -344,10 +384,10 @@ def settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[Feed, Any], ledger:
         symbol = symbol_of[order.data]
         for bit in order.executed.iterpending():
             if bit.opened and bit.psize == bit.opened:
-                symbol.opened_row = symbol.feed.cursor.row
+                symbol.opened_row = symbol.own.cursor.row
             if symbol.notes is not None:
                 symbol.notes.add(bit)
-        ledger.note(order, at, symbol.index)
+        ledger.note(order, at, symbol.index, symbol.tried.stamp)
 
 
 def step_line(spec: StrategySpec, error: BaseException) -> str:

@@ -17,7 +17,16 @@ from whatif.domain import EngineRun
 from whatif.engines.arrays import session_ends, step_arrays, step_params
 from whatif.engines.backtrader.broker import make_broker
 from whatif.engines.backtrader.ledger import Ledger
-from whatif.engines.backtrader.stepping import FLAT, Feed, Notes, OrderPlacer, is_exit, settle, step_line
+from whatif.engines.backtrader.stepping import (
+    FLAT,
+    Feed,
+    Notes,
+    OrderPlacer,
+    Tried,
+    is_exit,
+    settle,
+    step_line,
+)
 from whatif.engines.closing import check_flat
 from whatif.engines.language.order_answers import WIDTH, order_at, write_orders
 from whatif.engines.language.plain import NOT_WRITTEN, Cursor, Floats, Series, in_python, numpys_warnings_off
@@ -94,12 +103,14 @@ class _SymbolState:
         check_flat(bars, first, stop, task.overlays)
         self.index = index
         self.ts = bars.ts
-        self.feed = Feed(bars, stop)
+        self.own = Feed(bars, stop)
+        self.tried = Tried(self.own, bars, stop)
+        self.feed = self.tried.feed
         # a step reads them, and the present row of them, by way of the cursor
         self.cursor = cursor = Cursor()
         arrays = step_arrays(spec, task.params, bars, stop, cache)
         self.arrays = type(arrays)(*(Series(values, cursor) for values in arrays))
-        self.notes = Notes(self.feed, placer)
+        self.notes = Notes(self.own, placer, self.tried)
         self.state = State(float(task.execution.cash), spec.scratch, self._note)
         self.state.scratch = self.state.scratch.view(Floats)
         self.opened_row = 0
@@ -149,13 +160,17 @@ class _SymbolState:
     def until(self, row: int, valid: int) -> float | None:
         """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
         last = self.session_end(row) - 1 if valid == SESSION else row + valid
-        dates = self.feed.datetime.values
-        return dates[last] if valid and last < len(dates) else None
+        if not valid or last >= self.stop:
+            return None
+        return self.feed.datetime.values[self.tried.inside(last)[-1]]
 
     def date_of_session_end(self, row: int) -> float:
         """Return a date of Backtrader's between the last bar of the session of bar `row` and the next one."""
         end, dates = self.session_end(row), self.feed.datetime.values
-        return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
+        if end >= self.stop:
+            return math.inf
+        begin = self.tried.inside(end)[0]
+        return (dates[begin - 1] + dates[begin]) / 2.0
 
     def overlay_orders(self, orders: list[Order], placer: OrderPlacer) -> list[Order]:
         """Return what the overlays leave of the orders of the present bar."""
@@ -223,17 +238,20 @@ def _loop(
     step, lookback = in_python(spec.step), spec.lookback
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
-    in_market = False
+    in_market, tried = False, symbols[0].tried
     overlaid, has_desk = symbols[0].overlaid, symbols[0].has_desk
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
-            symbols[k].feed.cursor.row = row
-        # a flat account without orders is worth its cash: the broker would change nothing
-        if in_market or broker.submitted or broker.pending or broker.notifs:
-            broker.next()
-            if broker.notifs:
-                settle(broker, symbol_of, ledger, at)
-                in_market = any(position.size for position in broker.positions.values())
+            symbols[k].own.cursor.row = row
+        for place in tried.inside(arrivals[0][1]) if tried.is_finer else (None,):
+            if place is not None:
+                tried.feed.cursor.row = place
+            # a flat account without orders is worth its cash: the broker would change nothing
+            if in_market or broker.submitted or broker.pending or broker.notifs:
+                broker.next()
+                if broker.notifs:
+                    settle(broker, symbol_of, ledger, at)
+                    in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
         cash.append(broker.cash)
         if placer.bounds is not None:

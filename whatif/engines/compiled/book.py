@@ -92,8 +92,14 @@ class Asking(NamedTuple):
     room : int
         Executions that one run may have.
     months_at, days_at : int
-        Where the calendar month, and the day, of each bar lies, float64, `stop` of them; none if no run's
-        charges, or interest, ask.
+        Where the calendar month, and the day, of each bar that orders are tried on lies, float64; none if no
+        run's charges, or interest, ask.
+    begins_at : int
+        Where the first of the finer bars inside each row lies, int64, `stop` + 1 of them; 0 if orders are
+        tried on the rows themselves.
+    finer_at, finer_stop : int
+        Where the addresses of the finer bars' prices and volume lie, as those of the bars' own, and how many
+        bars there are.
     """
 
     address: Any
@@ -105,6 +111,9 @@ class Asking(NamedTuple):
     room: int
     months_at: int
     days_at: int
+    begins_at: int
+    finer_at: int
+    finer_stop: int
 
 
 class Broker(NamedTuple):
@@ -189,6 +198,8 @@ class Book(NamedTuple):
     told, of_fill : float64 array (o, TOLD) and int64 array (f,)
         Orders in the order in which they were made, and which of them each execution was of; of no length
         if nobody asks. What there is no room for is left out.
+    finer : int64 array (f,)
+        Finer bar of each execution; of no length if orders are tried on the rows, or nobody asks.
     """
 
     row: IntArray
@@ -209,6 +220,7 @@ class Book(NamedTuple):
     shown: FloatArray
     told: FloatArray
     of_fill: IntArray
+    finer: IntArray
 
 
 class Outcomes(NamedTuple):

@@ -544,6 +544,7 @@ def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) ->
         engine="compiled",
         cash=book.cash,
         orders=told_orders(book, count, stop - first) if len(book.told) else None,
+        fill_ts=None if bars.finer is None else bars.finer.bars.ts[book.finer[:count]],
     )
 
 

@@ -15,6 +15,7 @@ from whatif.domain import (
     TALLY,
     Bars,
     Execution,
+    Finer,
     Overlays,
     Periods,
     period_rows,
@@ -156,6 +157,7 @@ class PreparedWindow:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self._clock = (read_only(minute), read_only(to_close))
+        self._tried = bars.slice(0, stop) if bars.finer is None else _finer_until(bars.finer, stop)
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         self._per_year = 1.0 if periods is None else periods.per_year
@@ -173,7 +175,8 @@ class PreparedWindow:
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
             parts = order_room(max_orders)
             parts |= note_room(self.spec.notes, 1, len(parts["working"]) if orders else 0)
-            room = count * (ORDER_FILLS_A_BAR if orders or in_parts else FILLS_A_BAR)
+            tried = count if self.bars.finer is None else len(self._tried)
+            room = tried * (ORDER_FILLS_A_BAR if orders or in_parts else FILLS_A_BAR)
             book = Book(
                 row=np.empty(room + SHARED_ROOM, dtype=np.int64),
                 executions=np.empty((6, room + SHARED_ROOM)),
@@ -188,6 +191,7 @@ class PreparedWindow:
                 tally=np.zeros(TALLY),
                 told=np.empty((0, TOLD)),
                 of_fill=np.empty(0, dtype=np.int64),
+                finer=np.empty(0, dtype=np.int64),
                 **parts,
             )
             self._workspaces[orders, in_parts] = Workspace(
@@ -231,6 +235,23 @@ class PreparedWindow:
         refuse_failed(self.spec, self.bars, outcomes, book.desk)
         return outcomes, book
 
+    def _telling(self, book: Book, orders: bool, fills: int) -> Book:
+        """Return a book with room to tell what the fills of one run were of: orders, and finer bars."""
+        if orders:
+            told = np.empty((TOLD_A_BAR * (self.stop - self.first), TOLD))
+            book = book._replace(told=told, of_fill=np.empty(fills, dtype=np.int64))
+        return book if self.bars.finer is None else book._replace(finer=np.empty(fills, dtype=np.int64))
+
+    @cached_property
+    def _finer(self) -> tuple[IntArray, IntArray, tuple[FloatArray, ...]]:
+        """First finer bar of each row, and where the finer bars' series lie, with these; or no length."""
+        none = np.empty(0, dtype=np.int64)
+        if self.bars.finer is None:
+            return none, none, ()
+        series = tuple(price_arrays(self._tried, len(self._tried)).values())
+        begins = read_only(self.bars.finer.begins[: self.stop + 1])
+        return begins, np.array(addresses_of(series), dtype=np.int64), series
+
     def _told_all(self, call: Call) -> Call:
         """Return a call that has run with all of its orders told: it runs again if there was no room."""
         made = int(call.book.serial[ORDERS_MADE])
@@ -241,13 +262,13 @@ class PreparedWindow:
 
     @cached_property
     def _months(self) -> FloatArray:
-        """Calendar month of each bar, counted from 1970-01."""
-        return calendar_numbers(self.bars.ts[: self.stop], "M")
+        """Calendar month of each bar that orders are tried on, counted from 1970-01."""
+        return calendar_numbers(self._tried.ts, "M")
 
     @cached_property
     def _days(self) -> FloatArray:
-        """Calendar day (UTC) of each bar, counted from 1970-01-01."""
-        return calendar_numbers(self.bars.ts[: self.stop], "D")
+        """Calendar day (UTC) of each bar that orders are tried on, counted from 1970-01-01."""
+        return calendar_numbers(self._tried.ts, "D")
 
     def _check_volume(self, execution: Execution) -> None:
         check_volume(self.bars, self.first, self.stop, execution)
@@ -301,10 +322,8 @@ class PreparedWindow:
             equity=np.empty(bars) if series else space.book.equity,
             cash=np.empty(bars if series else 0),
         )
-        if series and kernel.orders:
-            book = book._replace(
-                told=np.empty((TOLD_A_BAR * bars, TOLD)), of_fill=np.empty(space.room, dtype=np.int64)
-            )
+        if series:
+            book = self._telling(book, kernel.orders, space.room)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 7), dtype=np.int64),
@@ -318,8 +337,10 @@ class PreparedWindow:
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
         days = self._days if any(given.execution.interest for given in many) else np.empty(0)
-        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months, days]
-        series_at, places_at, ends_at, months_at, days_at = addresses_of(held)
+        begins, finer, finer_series = self._finer
+        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends]
+        held += [months, days, begins, finer]
+        series_at, places_at, ends_at, months_at, days_at, begins_at, finer_at = addresses_of(held)
         asking = Asking(
             kernel.address,
             self.spec.lookback,
@@ -330,17 +351,12 @@ class PreparedWindow:
             space.room,
             months_at,
             days_at,
+            begins_at if len(begins) else 0,
+            finer_at,
+            len(self._tried),
         )
-        return Call(
-            self.first,
-            self.stop,
-            asking,
-            runs,
-            self.ends,
-            book,
-            outcomes,
-            (*columns, at, self._clock, *held),
-        )
+        alive = (*columns, at, self._clock, finer_series, *held)
+        return Call(self.first, self.stop, asking, runs, self.ends, book, outcomes, alive)
 
     def measure(self, given: RunInputs) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
@@ -405,6 +421,11 @@ class PreparedWindow:
             call = self.call(kernel, many, addresses)
         measure = self._workspace(kernel, many).measure
         found.put(np.array(places), measure_call(self.spec, call, measure, many, self.stop - self.first))
+
+
+def _finer_until(finer: Finer, stop: int) -> Bars:
+    """Return the finer bars up to the last one inside a row before `stop`."""
+    return finer.bars.slice(0, int(finer.begins[stop]))
 
 
 def _has_tiers(given: RunInputs) -> bool:
