@@ -32,6 +32,8 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume
 from whatif.engines.compiled.book import (
+    FAILED,
+    FULL_BOOK,
     ORDERS_MADE,
     TOLD,
     Asking,
@@ -61,6 +63,10 @@ TOLD_A_BAR = 4
 FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
 """Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
 parts at most), and of one that answers with orders or whose orders a filler fills in parts."""
+
+MOST_FILLS_A_BAR = 512
+"""Executions a bar, on average, for which room is made where a run needs more: a filler fills a part of each
+order that waits on each bar."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,20 @@ class PreparedWindow:
             )
         return self._workspaces[orders, in_parts]
 
+    def _grow(self, kernel: Kernel, given: RunInputs) -> bool:
+        """Make more room for the executions of a run; return whether there could be more."""
+        old = self._workspace(kernel, [given])
+        room = 4 * old.room
+        if room > MOST_FILLS_A_BAR * len(self._tried):
+            return False
+        book = old.book._replace(
+            row=np.empty(room + SHARED_ROOM, dtype=np.int64), executions=np.empty((6, room + SHARED_ROOM))
+        )
+        measure = RunsMeasure(room, len(self.ends), self._per_year)
+        key = kernel.orders, bool(given.execution.filler)
+        self._workspaces[key] = replace(old, book=book, room=room, measure=measure)
+        return True
+
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
 
@@ -224,11 +244,13 @@ class PreparedWindow:
         kernel = kernel_of(self.identified, given.params, given.overlays)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
-        with uncompiled(self.spec):
-            call = self.call(kernel, [given], addresses, series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(self.spec), numpys_warnings_off():
+            call = self.call(kernel, [given], addresses, series)
             call.run()
+            while call.outcomes.counts[0, FAILED] == FULL_BOOK and self._grow(kernel, given):
+                call = self.call(kernel, [given], addresses, series)
+                call.run()
             if series and kernel.orders:
                 call = self._told_all(call)
         outcomes, book = call.outcomes, call.book

@@ -255,10 +255,14 @@ def end_family(working: FloatArray, waiting: int, at: int) -> None:
 
 @inlinable_lean
 def end_order(working: FloatArray, waiting: int, at: int, corrected: bool) -> None:
-    """End an order that is cancelled, expired or refused, with its group and its bracket."""
+    """End an order that is cancelled, expired or refused, its group, its bracket, and that one's group."""
     working[at, STATE] = ENDED
     end_group(working, waiting, at, corrected)
     end_family(working, waiting, at)
+    for k in range(waiting):
+        # an exit that is refused takes its entry along, and so what is tied to that
+        if working[k, FAMILY] == working[at, FAMILY] and working[k, FAMILY] != 0.0:
+            end_group(working, waiting, k, corrected)
 
 
 @inlinable_lean
