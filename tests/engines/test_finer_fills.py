@@ -265,7 +265,7 @@ def test_what_no_broker_tries_there_is_refused(engine) -> None:
     two = [one, replace(one, symbol="Y")]
     for bars, strategy, said in (
         ([one], Plain, "Plain is an ordinary Backtrader strategy"),
-        (two, "breakout", "is for an account of one symbol, and several share it"),
+        (two, "breakout", "several share it"),
         ([one], across_player, "across_player is a cross-sectional step"),
     ):
         task = BacktestTask(bars, resolve(strategy), {}, FINER)
