@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import whatif
-from whatif.domain import Bars, Execution, Overlays, timestamps, with_finer
+from whatif.domain import Bars, Execution, Overlays, timestamps
 from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import SESSION, bracket, buy, cancel, close, resolve, sell
@@ -24,7 +24,7 @@ from whatif.testing import (
     with_settings,
 )
 from whatif.testing.order_kinds import note_player, order_reader, with_answers
-from whatif.testing.orders import across_player
+from whatif.testing.orders import across_player, joined_bars
 
 from .conftest import agreed_runs
 
@@ -68,14 +68,7 @@ def longer(minutes: Bars, count: int) -> Bars:
     """Return bars of so many minutes, counted from each session's open, with the minutes inside them."""
     part = (minutes.ts - minutes.session_open) // (count * MINUTE)
     first = np.flatnonzero(np.append(True, (np.diff(part) != 0) | (np.diff(minutes.session) != 0)))
-    ends = np.append(first[1:], len(minutes))
-    joined = {
-        "high": np.array([minutes.high[a:b].max() for a, b in zip(first, ends, strict=True)]),
-        "low": np.array([minutes.low[a:b].min() for a, b in zip(first, ends, strict=True)]),
-        "close": minutes.close[ends - 1],
-        "volume": np.array([minutes.volume[a:b].sum() for a, b in zip(first, ends, strict=True)]),
-    }
-    return with_finer(replace(minutes.take(first), **joined), minutes, MINUTE, whole_days=False)
+    return joined_bars(minutes, first)
 
 
 def played(engine, minutes, answers, execution=FINER, finer=True, count=5, overlays=None):

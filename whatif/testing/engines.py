@@ -23,6 +23,7 @@ from whatif.testing.orders import (
     scripted,
     state_reader,
     with_costs,
+    with_finer_fills,
     with_settings,
 )
 
@@ -109,6 +110,11 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(with_settings(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
             yield f"with_settings({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
+    for seed in range(cases if "fill_timeframe" in found.takes_settings else 0):
+        draw = random_order_case if seed % 2 and found.order_fields else random_case
+        different = task_differences(with_finer_fills(draw(seed), seed).task(), REFERENCE.name, engine)
+        if different:
+            yield f"with_finer_fills({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
     for seed in range(cases):
         shared = random_shared_case(seed).task(readers[seed % len(readers)])
         if not found.unsupported(shared.strategy, shared=True):

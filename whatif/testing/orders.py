@@ -31,7 +31,7 @@ from whatif.strategies import (
     weights,
 )
 from whatif.testing.markets import DAY_US, PRICES, markets, random_bars, random_shape
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
 
@@ -527,17 +527,20 @@ def with_finer_fills(case: _C, seed: int) -> _C:
     finer, execution = case.bars, case.execution  # type: ignore[attr-defined]
     share = float(rng.choice([0.2, 0.5, 0.8]))
     begins = np.append(True, (np.diff(finer.session) != 0) | (rng.random(len(finer) - 1) < share))
-    first = np.flatnonzero(begins)
-    longer = finer.take(first)
+    bars = joined_bars(finer, np.flatnonzero(begins))
+    execution = replace(execution, fill_timeframe="1min")
+    return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+
+
+def joined_bars(finer: Bars, first: IntArray) -> Bars:
+    """Return longer bars with the finer ones inside them, of which each begins at one of the rows `first`."""
     joined = {
         "high": np.maximum.reduceat(finer.high, first),
         "low": np.minimum.reduceat(finer.low, first),
         "close": finer.close[np.append(first[1:], len(finer)) - 1],
         "volume": np.add.reduceat(finer.volume, first),
     }
-    bars = with_finer(replace(longer, **joined), finer, 1, whole_days=False)
-    execution = replace(execution, fill_timeframe="1min")
-    return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+    return with_finer(replace(finer.take(first), **joined), finer, 1, whole_days=False)
 
 
 def _contract(rng: np.random.Generator, price: float, execution: Execution) -> dict[str, Any]:

@@ -153,8 +153,8 @@ class Runs(NamedTuple):
     charges : float64 array (c, w)
         Rows of charges, each as long as its first number says.
     special : tuple of int
-        Not empty if one of them has `whatif.domain.SPECIAL_SETTINGS`, for which there is machine code of its
-        own.
+        Not empty if one of them has a setting of `whatif.domain.SPECIAL_SETTINGS` for which there is machine
+        code of its own.
     """
 
     addresses: IntArray

@@ -54,8 +54,12 @@ def cell_text(kind: type, column: int) -> str:
 
 def kind_of(given: RunInputs) -> tuple[Any, ...]:
     """Return what configurations must have in common to be run by one call: what makes them one kernel."""
-    special = bool(given.execution.special)
-    return given.overlays.is_on, given.overlays.exit_orders, special, kinds_of(given.params)
+    return given.overlays.is_on, given.overlays.exit_orders, is_special(given), kinds_of(given.params)
+
+
+def is_special(given: RunInputs) -> bool:
+    """Return whether a configuration has a setting for which there is machine code of its own."""
+    return any(name != "fill_timeframe" for name in given.execution.special)
 
 
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:

@@ -42,7 +42,7 @@ from whatif.engines.compiled.book import (
     Runs,
     note_room,
 )
-from whatif.engines.compiled.columns import charges, column, kind_of, places_of, settings
+from whatif.engines.compiled.columns import charges, column, is_special, kind_of, places_of, settings
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_call, measure_one
@@ -337,7 +337,7 @@ class PreparedWindow:
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
             charges=charges(many),
-            special=(1,) if any(given.execution.special for given in many) else (),
+            special=(1,) if any(map(is_special, many)) else (),
         )
         book = space.book._replace(
             memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
