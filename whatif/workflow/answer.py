@@ -241,7 +241,7 @@ def _bars(
     """Return the bars that are drawn, and of the finer ones inside them those on which trades were closed."""
     configuration = resolved.configuration(chosen.config_id)
     alone = _within_bound([(symbol,) for group in groups for symbol in group], resolved, windows)
-    closed, frames, finer = microseconds(closed_at), [], [pd.DataFrame(columns=list(_FINER))]
+    closed, frames, finer = microseconds(closed_at), [], [ChosenSeries().finer]
     for name, window in windows.items():
         for (symbol,) in alone:
             bars = load_bars(plan, symbol, window.name, configuration)
@@ -252,12 +252,9 @@ def _bars(
             frames.append(pd.DataFrame({**lead, **prices}))
             if bars.finer is not None:
                 inside = bars.finer.bars.take(np.isin(bars.finer.bars.ts, closed))
-                own = (symbol, name, timestamps(inside.ts), inside.high, inside.low)
-                finer.append(pd.DataFrame(dict(zip(_FINER, own, strict=True))))
+                own = {"ts": timestamps(inside.ts), "high": inside.high, "low": inside.low}
+                finer.append(pd.DataFrame({"symbol": symbol, "window": name, **own}))
     return pd.concat(frames, ignore_index=True), pd.concat(finer[1:] or finer, ignore_index=True)
-
-
-_FINER = ("symbol", "window", "ts", "high", "low")
 
 
 def _pins(plan: Plan) -> list[dict[str, Any]]:
