@@ -37,7 +37,7 @@ def test_a_study_fills_on_the_minutes_inside_its_bars(go, market) -> None:
     data = {"symbols": ["A", "B"], "timeframe": "5min", "start": "2013-10-04", "end": "2013-10-12"}
     plain = {"cash": 100_000.0, "commission": 0.0001}
     result = go(
-        strategy=STRATEGY, data=data, execution=plain, keep={"trades": "all", "equity": "best"},
+        strategy=STRATEGY, data=data, execution=plain, keep={"trades": "all", "equity": "best"}, report=True,
         axes={"period": [5, 9], "execution": [{}, {"fill_timeframe": "1min"}]},
     )  # fmt: skip
     assert result.failed == 0
