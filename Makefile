@@ -49,12 +49,14 @@ test: test-fast test-bounds test-jvm ## fast tier, bounds, Spark tier and cluste
 test-fast: $(MADE) ## no JVM, a process on each core
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
 
+# what strategies trade through; `make test-slow` checks overlays, metrics and benchmarks too
+CHECKED ?= tests/engines/compiled/test_bounds.py tests/engines/test_builtin_agreement.py
+
 # machine code with checks is other code: it goes to folders of its own
 test-bounds: $(MADE) ## the compiled engine with each index checked
 	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && mkdir -m 700 "$$scratch/kernels" "$$scratch/numba" && \
 	NUMBA_BOUNDSCHECK=1 WHATIF_KERNELS="$$scratch/kernels" NUMBA_CACHE_DIR="$$scratch/numba" \
-	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" tests/engines/compiled/test_bounds.py \
-	  tests/engines/test_builtin_agreement.py tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py
+	  $(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not slow" $(CHECKED)
 
 # a Spark session's driver works alone for most of a test: the other core takes a test of its own; no test
 # runs long enough for the JVM's second compiler to pay
@@ -69,7 +71,8 @@ test-spark: $(MADE) ## two processes, each with its local Spark session
 test-cluster: $(MADE) ## a standalone master and two workers on loopback
 	$(BIN)/pytest -q -m "cluster and not slow" tests/cluster
 
-test-slow: $(MADE) ## the rest: slow ones, and those in a headless browser
+test-slow: $(MADE) ## the rest: slow ones, those in a headless browser, and more with each index checked
+	$(MAKE) test-bounds CHECKED="tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py"
 	$(BIN)/pytest -q -m "slow or browser"
 
 test-aws: $(MADE) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fetches 361 MB once)

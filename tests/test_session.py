@@ -222,6 +222,7 @@ class TestStart:
         assert (tmp_path / "home" / "lake" / "whatif" / "bars").is_dir()
 
     @pytest.mark.spark
+    @pytest.mark.slow
     def test_a_catalog_of_the_launcher_that_pyiceberg_would_miss_is_refused(self, tmp_path: Path) -> None:
         env = {**os.environ, "WHATIF_HOME": str(tmp_path / "home"), "PYSPARK_PYTHON": sys.executable}
         submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]

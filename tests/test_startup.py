@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.startup import defer_package, without_collecting
+from whatif.startup import compare_flags_at_once, defer_package, without_collecting
 
 
 def test_the_collector_is_held_until_the_outermost_work_is_done() -> None:
@@ -30,6 +30,23 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_flags_of_numba_s_compiler_are_those_that_it_asks_for_one_by_one(monkeypatch) -> None:
+    from numba.core.compiler import Flags
+    from numba.core.targetconfig import TargetConfig
+
+    monkeypatch.setattr(TargetConfig, "values", TargetConfig.values)
+    compare_flags_at_once()
+    plain, other = Flags(), Flags()
+    other.no_cpython_wrapper = True
+    other.error_model = "numpy"
+    for flags in (plain, other):
+        asked = {name: getattr(flags, name) for name in Flags.options}
+        assert list(flags.values().items()) == list(asked.items())
+    assert plain == Flags()
+    assert plain != other
+    assert hash(plain) == hash(Flags())
 
 
 OWN = """

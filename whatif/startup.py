@@ -82,6 +82,28 @@ def import_arrays_of_numba() -> None:
         linalg.ensure_blas = ask
 
 
+def compare_flags_at_once() -> None:
+    """Let numba compare the flags of its compiler without asking for each of them in Python.
+
+    It does so thousands of times for a kernel, each time it looks for what it compiled already. Gain: 0.25 of
+    1.5 s for each kernel that is compiled.
+    """
+    from numba.core.targetconfig import TargetConfig
+
+    if "_values" not in getattr(TargetConfig, "__slots__", ()):  # a version that keeps them elsewhere
+        return
+    defaults: dict[type, dict[str, Any]] = {}
+
+    def values(flags: Any) -> dict[str, Any]:
+        kind = type(flags)
+        if kind not in defaults:
+            defaults[kind] = {name: option.default for name, option in kind.options.items()}
+        set_ones: dict[str, Any] = flags._values
+        return defaults[kind] | set_ones
+
+    TargetConfig.values = values
+
+
 def forget_archives() -> None:
     """Forget what a worker has read of the zip archives on its import path.
 

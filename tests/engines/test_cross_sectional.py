@@ -382,9 +382,7 @@ def test_orders_of_each_symbol_are_those_that_a_step_by_symbol_makes() -> None:
     assert all_at_once.equity.tobytes() == one.equity.tobytes()
     assert all_at_once.fills.price.tobytes() == one.fills.price.tobytes()
     assert all_at_once.fills.symbol.tolist() == one.fills.symbol.tolist()
-    reasons = set(
-        explained(get_engine("backtrader"), of(across_them, bars), all_at_once).trade_notes.exit_reason
-    )
+    reasons = set(explained(of(across_them, bars), all_at_once).trade_notes.exit_reason)
     assert {"stop", "target"} <= reasons
 
 

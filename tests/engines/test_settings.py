@@ -10,7 +10,7 @@ import pytest
 
 from whatif.domain import SEMANTICS, SPECIAL_SETTINGS, Filler, Overlays, Periods, account_of
 from whatif.domain.costs import costs_from
-from whatif.domain.execution import Execution
+from whatif.domain.execution import ALL_SEMANTICS, Execution
 from whatif.engines import BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.stats import buy_and_hold
@@ -26,6 +26,7 @@ from whatif.testing import (
     state_reader,
     task_differences,
     with_costs,
+    with_finer_fills,
     with_settings,
     within_whole_units,
 )
@@ -41,12 +42,18 @@ many = pytest.mark.parametrize(
 )
 
 
+def drawn(seed: int) -> Case:
+    """Return a case with random settings, of which each fifth has its orders tried on finer bars."""
+    case = with_settings(random_case(seed), seed)
+    return case if seed % 5 else with_finer_fills(case, seed)
+
+
 @many
 @pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
 def test_two_brokers_one_answer(step, cases) -> None:
     filled = rejected = 0
     seen: set[str] = set()
-    for task, run in agreed_runs(with_settings(random_case(seed), seed).task(step) for seed in range(cases)):
+    for task, run in agreed_runs(drawn(seed).task(step) for seed in range(cases)):
         filled, rejected = filled + len(run.fills), rejected + run.margin_rejected
         seen |= set(task.execution.special) if len(run.fills) else set()
     assert seen == set(SPECIAL_SETTINGS)
@@ -203,14 +210,27 @@ def test_a_filler_is_refused_where_there_is_no_volume(volume, engine) -> None:
     assert not measure([RunInputs(execution=case.execution)]).good.any()
 
 
-def test_orders_that_wait_in_parts_have_room(engine) -> None:
-    """Twelve units ordered on each of twenty bars, of which each bar fills one of each order."""
+@pytest.mark.parametrize(
+    ("units", "fills"),
+    [
+        (12.0, 12 * 20),
+        # the order of bar k is filled on each bar from k + 1 to 39: more than any run has room for at first
+        (300.0, sum(39 - k for k in range(20))),
+    ],
+)
+def test_orders_that_wait_in_parts_have_room(units, fills, engine) -> None:
+    """Units ordered on each of twenty bars, of which each bar fills one of each order."""
     case = Case(
         bars_of_prices([FLAT] * 40),
-        script_of([(BUY, 12.0)] * 20),
+        script_of([(BUY, units)] * 20),
         Execution(cash=1e6, filler=Filler("fixed_size", 1.0)),
     )
-    assert len(run_engine(case.task(), engine).fills) == 12 * 20
+    run = run_engine(case.task(), engine)
+    assert len(run.fills) == fills
+    measured = get_engine(engine).open(
+        WindowInputs([case.task().bars[0]], scripted, Periods("bar", run.ts[1:], 252.0))
+    )
+    assert measured(RunInputs(execution=case.execution)).account.final == run.equity[-1]
 
 
 @strategy(lookback=0)
@@ -227,6 +247,24 @@ def test_what_a_group_ends_takes_its_brackets_exits_along(semantics, waiting, en
     run = run_engine(BacktestTask([bars], tied, {}, Execution(semantics=semantics)), engine)
     # one unit is held from bar 1 on
     assert run.position[0, -1] == waiting
+
+
+@strategy(lookback=0)
+def tied_to_an_exit(i, x, p, s):
+    """Tie a bid to a bracket whose exit takes more cash than there is."""
+    if i == 0:
+        return oco(buy(1.0, limit=50.0), bracket(-1.0, limit=101.0, stop=300.0))
+    return hold()
+
+
+@pytest.mark.parametrize("semantics", ALL_SEMANTICS)
+def test_an_exit_that_is_refused_ends_what_its_entry_is_tied_to(semantics, engine) -> None:
+    # the check leaves 100 - 50 + 101 for a stop at 300, whose refusal cancels the entry, and that the bid
+    bars = bars_of_prices([(100.0, 100.0, 40.0, 100.0)] * 4)
+    given = Execution(cash=100.0, semantics=semantics)
+    run = run_engine(BacktestTask([bars], tied_to_an_exit, {}, given), engine)
+    assert run.margin_rejected == 1
+    assert len(run.fills) == 0
 
 
 @pytest.mark.parametrize(("semantics", "fills"), [(SEMANTICS, 39), ("corrected", 3)])

@@ -182,7 +182,7 @@ def test_why_it_was_left(build_bars) -> None:
     task = BacktestTask([bars], follower, {})
     for name in ENGINES:
         engine = get_engine(name)
-        run = explained(engine, task, engine.checked_run(task))
+        run = explained(task, engine.checked_run(task))
         assert run.trade_notes.exit_reason == ("universe",)
 
 

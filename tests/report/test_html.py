@@ -433,3 +433,27 @@ def test_exits_of_rows_that_hold_no_reason_are_said_to_be_not_recorded(make):
         assert found["exit_reason"].tolist()[:1] == [""]
         assert found["trades"].tolist()[:1] == [4]
         assert "Not recorded" in html.render(_left(make, **columns))
+
+
+def test_the_page_says_how_often_one_bar_reached_stop_and_target(make):
+    # four trades, closed on four bars of the window, of which the second has no target
+    data = _left(make, exit_reason="stop", stop_price=9.0, target_price=[12.0, float("nan"), 12.0, 12.0])
+    bars = data.series.bars.assign(high=11.0, low=10.0)
+    rows = bars.index[bars["ts"].isin(data.series.trades["closed_at"]) & (bars["window"] == "validate")]
+    assert len(rows) == 4
+    # the first and the second of them reach both prices, the third the stop alone
+    bars.loc[rows[:2], ["high", "low"]] = [12.0, 9.0]
+    bars.loc[rows[2], "low"] = 9.0
+    plain = make.changed(data, series={"bars": bars})
+    assert plain.series.reached() == (3, 1, None)
+    said = "Of 3 trades with a stop and a target, 1 ended on a bar that reached both"
+    assert f"{said}, where the stop is taken to have come first." in html.render(plain)
+    # the finer bars of the first end where the trade was closed, half a minute later, and reach the target
+    later = pd.Timedelta(seconds=30)
+    trades = data.series.trades.assign(closed_at=data.series.trades["closed_at"] + later)
+    finer = bars.loc[rows, ["symbol", "window", "ts", "high", "low"]].assign(low=10.0)
+    finer["ts"] += later
+    known = make.changed(plain, series={"finer": finer, "trades": trades})
+    assert known.series.reached() == (3, 1, 0)
+    assert f"{said}; the finer bars inside know which came first in all but 0." in html.render(known)
+    assert "Of 3 trades" not in html.render(_left(make, exit_reason="stop"))

@@ -306,3 +306,40 @@ def test_labels_that_no_bar_could_have_are_refused(tmp_path: Path, data: str, la
     (tmp_path / "study.yaml").write_text(text + "split: {train: 0.5, validate: 0.25, test: 0.25}\n")
     with pytest.raises((StudyError, IndicatorError), match=said):
         check_study(load_study(tmp_path / "study.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "symbols", "said"),
+    [
+        (
+            "breakout",
+            "",
+            "[SPY]",
+            "fill_timeframe = '1min' is to divide timeframe '1min' of the study, and be",
+        ),
+        (
+            "breakout",
+            "axes: {timeframe: [90min, 5min]}",
+            "[SPY]",
+            "fill_timeframe = '1h' is to divide timeframe",
+        ),
+        ("breakout", "portfolio: shared", "[SPY, IBM]", "for an account of one symbol, and several share it"),
+        ("ordinary.py", "", "[SPY]", "Ordinary is an ordinary Backtrader strategy"),
+    ],
+)
+def test_finer_fills_that_could_not_be_are_refused(tmp_path: Path, name, more, symbols, said) -> None:
+    fills = "1h" if "90min" in more else "1min"
+    with pytest.raises((EngineError, StudyError), match=said):
+        checked(tmp_path, name, f"{more}\nexecution: {{fill_timeframe: {fills}}}", symbols)
+
+
+def test_finer_fills_are_an_axis_with_names_of_its_own(tmp_path: Path) -> None:
+    axes = "axes: {timeframe: [5min], execution: [{}, {fill_timeframe: 1min}]}"
+    found = checked(tmp_path, "breakout", axes)
+    plain, finer = found.grid.configurations
+    assert found.fill_timeframes == ("1min",)
+    assert found.engine == "compiled"
+    assert finer.execution.written == plain.execution.written | {"fill_timeframe": "1min"}
+    assert plain.config_id != finer.config_id
+    alone = checked(tmp_path, "breakout", "axes: {timeframe: [5min]}").grid.configurations[0]
+    assert plain.config_id == alone.config_id

@@ -197,8 +197,8 @@ def test_whole_files_lose_nothing(tmp_path: Path, shape: Shape) -> None:
 
 
 def test_damaged_files(tmp_path: Path) -> None:
-    came = _fuzz(tmp_path / "x.csv", seed=15, count=200)
-    assert came["read"] > 120
+    came = _fuzz(tmp_path / "x.csv", seed=15, count=100)
+    assert came["read"] > 60
 
 
 @pytest.mark.slow

@@ -26,7 +26,10 @@ def test_built_in_strategies(name) -> None:
     assert check_strategy(resolve(name), cases=30) > 10
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+# the suite runs on both engines above; what the comparison itself does is alike for all strategies
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "breakout")) for name in BUILTIN]
+)
 def test_an_engine_conforms_to_itself_and_trades(name, engine) -> None:
     assert check_strategy(resolve(name), cases=12, engines=(engine, engine)) > 4
 

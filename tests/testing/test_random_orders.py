@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from whatif.domain.execution import Execution
 from whatif.domain.overlays import Overlays
-from whatif.engines import run_engine
+from whatif.engines import BacktestTask, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import StrategySpec
 from whatif.strategies.intents import BUY, CLOSE, SELL
@@ -28,10 +28,13 @@ from whatif.testing import (
     order_cases,
     random_case,
     random_order_case,
+    random_shared_case,
     script_of,
     scripted,
     state_reader,
     task_differences,
+    with_costs,
+    with_settings,
     within_whole_units,
 )
 from whatif.testing.order_kinds import note_player
@@ -234,6 +237,36 @@ def test_two_brokers_one_answer_under_overlays(draw, choices, examples, told) ->
         with suppress(EngineError):
             count.add(run_engine(task, "compiled"))
     assert count.fills > 15 * examples
+    told(count)
+
+
+def stream(seed: int) -> BacktestTask:
+    """Return a task of each kind in turn: orders, costs, fillers, futures, several ragged symbols."""
+    draws: list[Callable[[], BacktestTask]] = [
+        lambda: random_order_case(seed).task(),
+        lambda: with_settings(random_order_case(seed), seed).task(),
+        lambda: with_costs(random_order_case(seed), seed).task(),
+        lambda: with_costs(with_settings(random_order_case(seed), seed), seed, by_price=False).task(),
+        lambda: with_settings(random_case(seed), seed).task(state_reader),
+        lambda: random_shared_case(seed).task(state_reader),
+    ]
+    return draws[seed % len(draws)]()
+
+
+PIECES = 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_two_brokers_one_answer_to_streams_of_all_kinds(piece, told) -> None:
+    count = Count()
+    for seed in range(piece, 3 * SLOW, PIECES):
+        task = stream(seed)
+        assert task_differences(task, "backtrader", "compiled") == [], f"stream({seed})"
+        with suppress(EngineError):
+            count.add(run_engine(task, "compiled"))
+    assert count.fills > 5 * count.cases
     told(count)
 
 

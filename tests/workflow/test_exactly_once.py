@@ -143,6 +143,7 @@ def deadly(i, x, p, s):
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_worker_that_dies_is_tried_again(go_on_spark, market, tmp_path) -> None:
     marker = tmp_path / "died"
     (tmp_path / "deadly.py").write_text(DEADLY.format(marker=str(marker)))

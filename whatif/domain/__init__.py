@@ -12,11 +12,13 @@ if TYPE_CHECKING:
         HERE,
         PRICE_FIELDS,
         Bars,
+        Finer,
         Joined,
         Membership,
         Place,
         bar_ends,
         session_ends,
+        with_finer,
     )
     from whatif.domain.charges import (
         ACCRUED,
@@ -48,7 +50,16 @@ if TYPE_CHECKING:
     )
     from whatif.domain.exits import EXIT_REASONS, NOTE_COLUMNS, ORDER_KINDS, Orders, TradeNotes
     from whatif.domain.fillers import FILLERS, Filler, filler_from
-    from whatif.domain.fills import EDGE, TRADE_TALLY, TRADES, Fills, note_trade, positions, write_trips
+    from whatif.domain.fills import (
+        EDGE,
+        TRADE_TALLY,
+        TRADES,
+        Fills,
+        note_trade,
+        opening_fills,
+        positions,
+        write_trips,
+    )
     from whatif.domain.frames import (
         BacktestResult,
         bars_from_frame,
@@ -126,7 +137,9 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "bars": "Bars EVER HERE Joined Membership PRICE_FIELDS Place bar_ends session_ends",
+            "bars": (
+                "Bars EVER Finer HERE Joined Membership PRICE_FIELDS Place bar_ends session_ends with_finer"
+            ),
             "charges": (
                 "ACCRUED BAR_SPAN BAR_VOLUME BASE DUE LAST_SPAN LAST_VOLUME MONTH TALLY TIERS TRADED "
                 "charges_of order_charge part_charge price_distance traded_by"
@@ -138,7 +151,7 @@ else:
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "execution": "Execution LATER_SETTINGS SEMANTICS SPECIAL_SETTINGS execution_from_mapping",
             "fillers": "FILLERS Filler filler_from",
-            "fills": "EDGE Fills TRADES TRADE_TALLY note_trade positions write_trips",
+            "fills": "EDGE Fills TRADES TRADE_TALLY note_trade opening_fills positions write_trips",
             "frames": "BacktestResult bars_from_frame days instant_us microseconds sessions_of timestamps",
             "metric_table": ("BENCHMARK_COLUMNS LOWER_IS_BETTER METRICS METRIC_COLUMNS METRIC_KEYS Metric"),
             "metrics": (

@@ -87,6 +87,29 @@ class Joined:
 
 
 @dataclass(frozen=True, eq=False)
+class Finer:
+    """Shorter bars inside a symbol's bars, on which orders are tried.
+
+    Attributes
+    ----------
+    bars : Bars
+        m shorter bars of the same symbol.
+    begins : int64 array (n + 1,)
+        Of each bar, the first of those inside it; in the end the one after the last.
+    """
+
+    bars: Bars
+    begins: IntArray
+
+    def taken(self, rows: Rows) -> Finer | None:
+        """Return what lies inside the bars that `rows` selects; None if those need not follow each other."""
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            return None
+        start, stop, _ = rows.indices(len(self.begins) - 1)
+        return Finer(self.bars, self.begins[start : max(start, stop) + 1])
+
+
+@dataclass(frozen=True, eq=False)
 class Bars:
     """Bars of one symbol, oldest first; all arrays have the same length n.
 
@@ -110,6 +133,8 @@ class Bars:
         Bars from elsewhere that expressions name; of joined bars there are none.
     member : bool array (n,), optional
         On which bars the symbol may be traded; on all, if absent.
+    finer : Finer, optional
+        Shorter bars inside these, on which orders are tried.
     """
 
     symbol: str
@@ -126,6 +151,7 @@ class Bars:
     inputs: Mapping[str, FloatArray] = field(default_factory=dict)
     joined: Mapping[Place, Joined] = field(default_factory=dict)
     member: BoolArray | None = None
+    finer: Finer | None = None
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -141,7 +167,8 @@ class Bars:
         inputs = {name: series[rows] for name, series in self.inputs.items()}
         joined = {place: Joined(one.bars, one.rows[rows]) for place, one in self.joined.items()}
         member = None if self.member is None else self.member[rows]
-        return Bars(symbol=self.symbol, inputs=inputs, joined=joined, member=member, **arrays)
+        finer = None if self.finer is None else self.finer.taken(rows)
+        return Bars(symbol=self.symbol, inputs=inputs, joined=joined, member=member, finer=finer, **arrays)
 
     def with_members(self, periods: Iterable[Membership]) -> Bars:
         """Return the same bars, of a symbol that is a member of a universe in these periods."""
@@ -155,25 +182,50 @@ class Bars:
     def then(self, later: Bars) -> Bars:
         """Return these bars and `later` ones of the same symbol as one; both carry the same inputs.
 
-        What is joined of elsewhere is dropped.
+        What is joined of elsewhere is dropped, and finer bars are.
         """
         if not len(later):
             return self
         arrays = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in _ARRAYS}
         inputs = {name: np.concatenate([own, later.inputs[name]]) for name, own in self.inputs.items()}
-        return Bars(symbol=self.symbol, inputs=inputs, joined={}, **arrays)
+        return Bars(symbol=self.symbol, inputs=inputs, joined={}, finer=None, **arrays)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the arrays, those joined of elsewhere included."""
+        """Bytes held by the arrays, those joined of elsewhere and of finer bars included."""
         own = sum(getattr(self, name).nbytes for name in _ARRAYS)
         own += 0 if self.member is None else self.member.nbytes
         joined = sum(one.rows.nbytes + one.bars.nbytes for one in self.joined.values())
-        return int(own + sum(series.nbytes for series in self.inputs.values()) + joined)
+        finer = 0 if self.finer is None else self.finer.bars.nbytes + self.finer.begins.nbytes
+        return int(own + sum(series.nbytes for series in self.inputs.values()) + joined + finer)
 
 
-_ARRAYS = tuple(f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined", "member"))
+_ARRAYS = tuple(
+    f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined", "member", "finer")
+)
 """The series of all bars by name."""
+
+
+def with_finer(bars: Bars, finer: Bars, finer_us: int, whole_days: bool) -> Bars:
+    """Return bars with the shorter ones that lie inside them.
+
+    Parameters
+    ----------
+    bars : Bars
+        Of one symbol, n rows.
+    finer : Bars
+        Shorter ones of `finer_us` microseconds; one that starts before all of `bars` is left out.
+    whole_days : bool
+        Whether a bar is a session's regular hours, which what trades outside of them is not part of.
+    """
+    if whole_days:
+        inside = (finer.ts + finer_us > finer.session_open) & (finer.ts < finer.session_close)
+        finer = finer if inside.all() else finer.take(inside)
+    begins = np.append(np.searchsorted(finer.ts, bars.ts), len(finer)).astype(np.int64)
+    if whole_days and len(bars):
+        # a bar that straddles the open begins before the session's does
+        begins[:-1] = np.searchsorted(finer.ts + finer_us, bars.ts, side="right")
+    return replace(bars, finer=Finer(finer, begins))
 
 
 def bar_ends(bars: Bars, bar_us: int) -> IntArray:

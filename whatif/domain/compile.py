@@ -17,7 +17,7 @@ from numba.core.registry import cpu_target
 from numba.extending import overload, register_jitable
 
 from whatif.domain.private import exposed, make_private
-from whatif.startup import import_arrays_of_numba
+from whatif.startup import compare_flags_at_once, import_arrays_of_numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -35,6 +35,7 @@ class _Locked(event.Listener):  # type: ignore[misc]  # numba has no types
         if self._first:
             self._first = False
             import_arrays_of_numba()
+            compare_flags_at_once()
 
     def on_end(self, _event: event.Event) -> None:
         """Do nothing: a listener has to have both."""

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from whatif.domain.costs import Costs, costs_from
 from whatif.domain.fillers import Filler, filler_from
-from whatif.errors import EngineError, nearest
+from whatif.domain.timeframe import canonical_timeframe
+from whatif.errors import EngineError, StudyError, nearest
 
 SEMANTICS = "backtrader-1.9.78.123"
 """Whose broker engines come to the bytes of: the version that `setup.py` pins."""
@@ -64,6 +65,9 @@ class Execution:
         How much of an order a bar fills at most.
     semantics : str
         Whose broker fills are those of: one of `ALL_SEMANTICS`.
+    fill_timeframe : str
+        Length of the shorter bars, inside those that a step decides on, on which its orders are tried, such
+        as "1min"; "" for the bars themselves.
     """
 
     cash: float = 10_000.0
@@ -87,6 +91,7 @@ class Execution:
     interest_long: bool = False
     filler: Filler | None = None
     semantics: str = SEMANTICS
+    fill_timeframe: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that no broker could work with.
@@ -117,6 +122,11 @@ class Execution:
         if self.semantics not in ALL_SEMANTICS:
             known = nearest(self.semantics, ALL_SEMANTICS)
             raise EngineError(f"execution: semantics = {self.semantics!r} is unknown; {known}")
+        if self.fill_timeframe and self.fill_timeframe != _fill_timeframe(self.fill_timeframe):
+            raise EngineError(
+                f"execution: fill_timeframe = {self.fill_timeframe!r} is called "
+                f"{_fill_timeframe(self.fill_timeframe)!r} here"
+            )
         if self.costs is not None:
             _check_costs(self, self.costs)
         _check_contract(self)
@@ -155,6 +165,20 @@ class Execution:
         """Return the settings that `written` gave."""
         objects = {name: make(given[name]) for name, make in _OBJECTS.items() if name in given}
         return cls(**{**given, **objects})
+
+
+def _fill_timeframe(text: str) -> str:
+    """Return the one name of a length of bars.
+
+    Raises
+    ------
+    EngineError
+        If it is none.
+    """
+    try:
+        return canonical_timeframe(text)
+    except StudyError as error:
+        raise EngineError(f"execution: fill_timeframe: {error}") from None
 
 
 def _check_costs(execution: Execution, costs: Costs) -> None:
@@ -210,7 +234,16 @@ COMMTYPES = ("perc", "fixed")
 _OBJECTS: Mapping[str, Callable[[object], Any]] = {"costs": costs_from, "filler": filler_from}
 """Settings that are objects of their own, and what makes each of its keys."""
 
-LATER_SETTINGS = ("margin", "mult", "leverage", "interest", "interest_long", "filler", "semantics")
+LATER_SETTINGS = (
+    "margin",
+    "mult",
+    "leverage",
+    "interest",
+    "interest_long",
+    "filler",
+    "semantics",
+    "fill_timeframe",
+)
 """Settings that the first results had none of: written down where they are not at their default."""
 
 SPECIAL_SETTINGS = ("coo", *LATER_SETTINGS)
@@ -274,6 +307,8 @@ def execution_from_mapping(
             typed[name] = costs_from(value, named)
         else:
             typed[name] = _OBJECTS[name](value) if name in _OBJECTS else _typed(name, value, kinds[name])
+    if typed.get("fill_timeframe"):
+        typed["fill_timeframe"] = _fill_timeframe(typed["fill_timeframe"])
     return Execution(**typed)
 
 

@@ -198,6 +198,16 @@ def closed_trades(fills: Fills, ids: IntArray | None = None) -> Trades:
     return Trades(fills.symbol[closing], opened, closed, size, entry, leave, pnl, net, closing)
 
 
+def opening_fills(fills: Fills, trades: Trades) -> IntArray:
+    """Return the execution that opened each closed trade of a run of one symbol, int64 array (c,).
+
+    It is that which closed the one before if that was a reversal, else the next that opens a position.
+    """
+    opens = np.flatnonzero(fills.opened)
+    begins = np.append(0, trades.closing[:-1]) if len(trades) else trades.closing
+    return np.asarray(opens[np.searchsorted(opens, begins)], dtype=np.int64)
+
+
 def _trips_of(fills: Fills, own: IntArray) -> FloatArray:
     """Return the round trips that the executions `own` of one symbol make, (8, c), as `write_trips` does."""
     trips = np.empty((8, len(own)))

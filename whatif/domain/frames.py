@@ -101,6 +101,7 @@ def bars_from_frame(
         inputs={name: floats(name) for name in inputs},
         joined={},
         member=None,
+        finer=None,
         **prices,
     )
 
@@ -112,7 +113,8 @@ class BacktestResult:
     Attributes
     ----------
     fills : DataFrame
-        One row for each execution, in order: ts (start of the bar on which it happened, UTC),
+        One row for each execution, in order: ts (start of the bar on which it happened, of the shorter one
+        where orders were tried on those, UTC),
         symbol, size (signed), price (exact, slippage included), commission (money).
     trades : DataFrame
         Closed trades: symbol, opened_at and closed_at (ts of the bars of their first and last
@@ -120,8 +122,7 @@ class BacktestResult:
     exits : DataFrame
         One row for each of the trades: exit_reason (why it was left: one of `whatif.domain.EXIT_REASONS`;
         None if the engine does not tell), and prices of orders around it, NaN where none waited:
-        entry_order, stop_price, target_price. Of the compiled engine's orders that wait for a price,
-        Backtrader's broker tells, which runs the backtest again when this is first looked at.
+        entry_order, stop_price, target_price.
     equity : Series
         float64 by ts (UTC): the broker's value at every bar's close.
     metrics : mapping
@@ -183,7 +184,7 @@ def fills_frame(run: EngineRun) -> pd.DataFrame:
     fills = run.fills
     return pd.DataFrame(
         {
-            "ts": timestamps(run.ts[fills.row]),
+            "ts": timestamps(run.filled_at),
             "symbol": _names(run, fills.symbol),
             "size": fills.size,
             "price": fills.price,
@@ -195,11 +196,12 @@ def fills_frame(run: EngineRun) -> pd.DataFrame:
 def trades_frame(run: EngineRun) -> pd.DataFrame:
     """Return the closed trades of a run, oldest close first."""
     trades = run.trades
+    opened, closed = run.traded_at
     return pd.DataFrame(
         {
             "symbol": _names(run, trades.symbol),
-            "opened_at": timestamps(run.ts[trades.opened]),
-            "closed_at": timestamps(run.ts[trades.closed]),
+            "opened_at": timestamps(opened),
+            "closed_at": timestamps(closed),
             "size": trades.size,
             "entry_price": trades.entry_price,
             "exit_price": trades.exit_price,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from whatif.domain.exits import Orders, TradeNotes
-from whatif.domain.fills import Fills, Trades, closed_trades
+from whatif.domain.fills import Fills, Trades, closed_trades, opening_fills
 from whatif.errors import EngineError
 from whatif.typing import FloatArray, IntArray
 
@@ -72,8 +72,10 @@ class EngineRun:
         Results of the analyzers that the strategy added, by name.
     orders : Orders, optional
         What the broker was given, where the engine tells.
+    fill_ts : int64 array (f,), optional
+        Start of the shorter bar that each execution happened on, where orders were tried on those.
     explain : callable, optional
-        Returns what is said of the trades of this run; it may have to run the task again.
+        Returns what is said of the trades of this run.
     """
 
     symbols: tuple[str, ...]
@@ -91,6 +93,7 @@ class EngineRun:
     notes: tuple[str, ...] = ()
     analyses: Mapping[str, Any] = field(default_factory=dict)
     orders: Orders | None = None
+    fill_ts: IntArray | None = None
     explain: Callable[[EngineRun], TradeNotes] | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +124,18 @@ class EngineRun:
     def trades(self) -> Trades:
         """The closed round trips."""
         return closed_trades(self.fills, self.trade_ids)
+
+    @property
+    def filled_at(self) -> IntArray:
+        """Start of the bar that each execution happened on, int64 array (f,), microseconds UTC."""
+        return self.ts[self.fills.row] if self.fill_ts is None else self.fill_ts
+
+    @property
+    def traded_at(self) -> tuple[IntArray, IntArray]:
+        """Starts of the bars of each closed trade's first and last execution, int64 arrays (c,)."""
+        if self.fill_ts is None:
+            return self.ts[self.trades.opened], self.ts[self.trades.closed]
+        return self.fill_ts[opening_fills(self.fills, self.trades)], self.fill_ts[self.trades.closing]
 
     @cached_property
     def trade_notes(self) -> TradeNotes:

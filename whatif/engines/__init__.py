@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         run_engine,
     )
     from whatif.engines.sessions import date_of
-    from whatif.engines.task import BacktestTask, WindowInputs, check_execution
+    from whatif.engines.task import BacktestTask, WindowInputs, check_execution, check_fill_timeframe
     from whatif.engines.timeline import account_rows, bar_lengths
 
 __getattr__, __dir__, __all__ = door(
@@ -48,7 +48,7 @@ __getattr__, __dir__, __all__ = door(
         "orders": "LARGEST_SIZE",
         "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",
         "sessions": "date_of",
-        "task": "BacktestTask WindowInputs check_execution",
+        "task": "BacktestTask WindowInputs check_execution check_fill_timeframe",
         "timeline": "account_rows bar_lengths",
     },
 )

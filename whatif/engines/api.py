@@ -12,6 +12,7 @@ import pandas as pd
 from whatif.calendars import choose_period, make_periods, schedule
 from whatif.domain import (
     DAY_US,
+    MINUTE_US,
     BacktestResult,
     Bars,
     Execution,
@@ -19,9 +20,11 @@ from whatif.domain import (
     Periods,
     check_options,
     compute_metrics,
+    duration_us,
     execution_from_mapping,
     instant_us,
     overlays_from_mapping,
+    with_finer,
 )
 from whatif.engines.market import bars_of_frame
 from whatif.engines.select import run_engine
@@ -54,6 +57,7 @@ def backtest(
     warmup: int | None = None,
     overlays: Overlays | Mapping[str, object] | None = None,
     symbols: Sequence[str] | None = None,
+    fill_bars: pd.DataFrame | None = None,
 ) -> BacktestResult:
     """Run one strategy once, without Spark.
 
@@ -84,6 +88,9 @@ def backtest(
     symbols : sequence of str, optional
         Which symbols of the frame are traded, in this order; all of them if absent. The others are there
         for inputs that name them, such as ``SPY.close``.
+    fill_bars : DataFrame, optional
+        Shorter bars of the same symbol, columns as of `bars`, which are made of them: orders are tried on
+        those, of the length that ``execution={"fill_timeframe": "1min"}`` names.
 
     Returns
     -------
@@ -110,6 +117,8 @@ def backtest(
         found.digest  # noqa: B018  # refuses clocks, files and chance, whichever engine runs it
     _check_sessions(bars, calendar, laid_over)
     market = _traded(bars_of_frame(bars, calendar, found.needs), symbols)
+    if fill_bars is not None:
+        market = _with_fills(market, bars_of_frame(fill_bars, calendar), settings)
     complete = found.validate(params or {})
     task = BacktestTask(
         bars=market,
@@ -123,6 +132,25 @@ def backtest(
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
     return BacktestResult(compute_metrics(run, settings, _periods(window, calendar, run.ts)), run)
+
+
+def _with_fills(market: list[Bars], fill_bars: list[Bars], execution: Execution) -> list[Bars]:
+    """Return the bars with the finer ones inside them."""
+    names, finer_names = ([one.symbol for one in some] for some in (market, fill_bars))
+    if len(market) != 1 or names != finer_names:
+        raise EngineError(
+            f"fill_bars are of {', '.join(finer_names)}, and bars of {', '.join(names)}: give both of one "
+            "symbol, the same"
+        )
+    (own,), (finer,) = market, fill_bars
+    finer_us, own_us = spacing(finer.ts), spacing(own.ts)
+    asked = execution.fill_timeframe
+    if asked and not duration_us(asked) == finer_us < own_us:
+        raise EngineError(
+            f"execution: fill_timeframe = {asked!r}, and fill_bars stand {finer_us / MINUTE_US:g} minutes "
+            f"apart, bars {own_us / MINUTE_US:g}: give shorter bars of that length"
+        )
+    return [with_finer(own, finer, finer_us, own_us >= DAY_US)]
 
 
 def _traded(market: list[Bars], symbols: Sequence[str] | None) -> list[Bars]:

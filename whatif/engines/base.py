@@ -21,7 +21,6 @@ from whatif.domain import (
     Account,
     EngineRun,
     Execution,
-    Orders,
     Overlays,
     account_of,
 )
@@ -340,10 +339,6 @@ class Engine(ABC):
         found = self.run(task, cache)
         check_run(self.name, task, found)
         return found
-
-    def orders_of(self, task: BacktestTask, run: EngineRun) -> Orders | None:
-        """Return the orders of a run of a task; None if they are not known."""
-        return run.orders
 
     def refuse(self, reasons: Iterable[str]) -> None:
         """Refuse what the engine does not cover; without a reason, do nothing.

@@ -16,9 +16,9 @@ _SERIES = ("ts", "cash", "equity", "position", "close")
 def differences(first: EngineRun, second: EngineRun) -> list[str]:
     """Return in words where two runs differ; empty if they are equal as bytes.
 
-    Compared are fills (all columns), orders refused for want of cash, cash, equity, position and
-    trades. 0.0 and -0.0 differ, and so do NaNs of different bits. Of each array the first row that
-    differs is named, with both values.
+    Compared are fills (all columns, and finer bars that they happened on), orders refused for want of cash,
+    cash, equity, position and trades. 0.0 and -0.0 differ, and so do NaNs of different bits. Of each array
+    the first row that differs is named, with both values.
     """
     names = _names(first, second)
     found = []
@@ -29,6 +29,8 @@ def differences(first: EngineRun, second: EngineRun) -> list[str]:
         found.append(
             f"margin_rejected: {first.margin_rejected} ({names[0]}), {second.margin_rejected} ({names[1]})"
         )
+    if first.fill_ts is not None or second.fill_ts is not None:
+        found += _array("filled_at", first.filled_at, second.filled_at, names)
     for name in _SERIES:
         found += _array(name, getattr(first, name), getattr(second, name), names)
     # trades follow from fills, and would only repeat what differs there

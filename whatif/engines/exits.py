@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes
+from whatif.domain import ORDER_KINDS, EngineRun, Orders, TradeNotes, opening_fills
 from whatif.engines.arrays import leaving_rows
-from whatif.errors import EngineError
 from whatif.indicators import session_minutes
 from whatif.strategies import OverlayRules, StrategySpec, has_to_leave, overlay_rules
 from whatif.typing import IntArray
 
 if TYPE_CHECKING:
-    from whatif.engines.base import Engine
     from whatif.engines.task import BacktestTask
 
 _MARKET, _AT_CLOSE, _LIMIT, _STOP, _STOP_LIMIT, _STOP_TRAIL, _STOP_TRAIL_LIMIT = range(len(ORDER_KINDS))
@@ -37,33 +35,12 @@ def waits_for_prices(task: BacktestTask) -> bool:
     return task.strategy.answers_orders or task.overlays.exit_orders
 
 
-def explained(engine: Engine, task: BacktestTask, run: EngineRun) -> EngineRun:
-    """Return a run of a task by an engine with what explains its exits, once somebody asks."""
-    return replace(run, explain=partial(_notes, engine, task))
+def explained(task: BacktestTask, run: EngineRun) -> EngineRun:
+    """Return a run of a task with what explains its exits, once somebody asks."""
+    return replace(run, explain=partial(trade_notes, task))
 
 
-def _notes(engine: Engine, task: BacktestTask, run: EngineRun) -> TradeNotes:
-    return trade_notes(task, run, engine.orders_of(task, run))
-
-
-def orders_of(run: EngineRun, again: EngineRun) -> Orders | None:
-    """Return the orders of a run that was made `again` by an engine that tells them.
-
-    Raises
-    ------
-    EngineError
-        If the two are not the same run.
-    """
-    one, other = run.fills, again.fills
-    if not (np.array_equal(one.row, other.row) and np.array_equal(one.price, other.price)):
-        raise EngineError(
-            f"engines {run.engine} and {again.engine} disagree on the fills of the same backtest, and so on "
-            "its exits: use engine backtrader, and please report this"
-        )
-    return again.orders
-
-
-def trade_notes(task: BacktestTask, run: EngineRun, orders: Orders | None) -> TradeNotes:
+def trade_notes(task: BacktestTask, run: EngineRun) -> TradeNotes:
     """Return what is to say of a run's trades: one definition for every engine.
 
     An order that waited for a price says itself why it was there. One at the market was the overlays' if they
@@ -75,11 +52,9 @@ def trade_notes(task: BacktestTask, run: EngineRun, orders: Orders | None) -> Tr
     task : BacktestTask
         What was run.
     run : EngineRun
-        What came of it.
-    orders : Orders, optional
-        What the broker was given; not needed where no order waits for a price.
+        What came of it, with the orders that the broker was given where one may wait for a price.
     """
-    trades, fills = run.trades, run.fills
+    trades, fills, orders = run.trades, run.fills, run.orders
     count, entry, stop, target = len(trades), *(np.full(len(trades), np.nan) for _ in range(3))
     if orders is None and (waits_for_prices(task) or not isinstance(task.strategy, StrategySpec)):
         return TradeNotes((None,) * count, entry, stop, target)
@@ -159,18 +134,28 @@ class _Held:
         return int(np.searchsorted(self._bars.ts, self._ts[row], side="right")) - 1
 
 
+def _openings(run: EngineRun) -> list[int | None]:
+    """Return the execution that opened each trade of a run, where it is known."""
+    trades, fills = run.trades, run.fills
+    if run.fill_ts is not None:
+        # on finer bars, several may be opened on one row
+        return [*opening_fills(fills, trades).tolist()]
+    last = {(int(fills.symbol[k]), int(fills.row[k])): k for k in np.flatnonzero(fills.opened).tolist()}
+    return [last.get(key) for key in zip(trades.symbol.tolist(), trades.opened.tolist(), strict=True)]
+
+
 def _write_prices(
     run: EngineRun, orders: Orders, entry: np.ndarray, stop: np.ndarray, target: np.ndarray
 ) -> None:
     """Write the prices of the orders that waited around each trade of a run."""
-    trades, fills = run.trades, run.fills
-    opening = {(int(fills.symbol[k]), int(fills.row[k])): k for k in np.flatnonzero(fills.opened).tolist()}
+    trades = run.trades
+    opening = _openings(run)
     waiting = np.flatnonzero(np.isin(orders.kind, list(_BY_KIND)))
     for symbol in np.unique(trades.symbol).tolist():
         own = waiting[orders.symbol[waiting] == symbol]
         own = own[np.argsort(orders.made[own], kind="stable")]
         for c in np.flatnonzero(trades.symbol == symbol).tolist():
-            first = opening.get((symbol, int(trades.opened[c])))
+            first = opening[c]
             if first is not None:
                 order = orders.of_fill[first]
                 waits_behind = orders.limit[order] == orders.limit[order]

@@ -120,15 +120,15 @@ def run_engine(task: BacktestTask, engine: str = AUTO, cache: ArrayCache | None 
     """
     if engine != AUTO:
         chosen = get_engine(engine)
-        return explained(chosen, task, chosen.checked_run(task, cache))
+        return explained(task, chosen.checked_run(task, cache))
     for tried in _AUTOMATIC[:-1]:
         if not tried.reasons_against_task(task):
             try:
-                return explained(tried, task, tried.checked_run(task, cache))
+                return explained(task, tried.checked_run(task, cache))
             except UnsupportedStepError:
                 pass
     last = _AUTOMATIC[-1]
-    return explained(last, task, last.checked_run(task, cache))
+    return explained(task, last.checked_run(task, cache))
 
 
 def load_all() -> None:

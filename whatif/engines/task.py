@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
 from whatif.strategies import BacktraderSpec, StrategySpec
+from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
     from whatif.engines.base import RunInputs
@@ -124,6 +125,7 @@ def check_task(task: BacktestTask) -> None:
         from outside has an infinite value, or no value in the window at all.
     """
     _check_across(task.strategy, task.overlays)
+    _check_fills(task)
     check_sizing(task.strategy, task.overlays)
     check_bounds(task.strategy, task.overlays, shares_account(task.strategy, len(task.bars) > 1))
     _check_members(task)
@@ -134,6 +136,7 @@ def check_task(task: BacktestTask) -> None:
         raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
     for bars in task.bars:
         _check_bars(bars, *task.rows(bars))
+        _check_finer(bars, *task.rows(bars))
         check_volume(bars, *task.rows(bars), task.execution)
         _check_inputs(task.strategy, bars, *task.rows(bars))
 
@@ -155,6 +158,82 @@ def _check_members(task: BacktestTask) -> None:
         f"data.universe says where symbols may be traded, and {task.strategy.name}, an ordinary Backtrader "
         "strategy, handles its own orders: leave it out, or write a step function"
     )
+
+
+def check_fill_timeframe(strategy: AnyStrategy, execution: Execution, shared: bool) -> None:
+    """Refuse orders on finer bars where no broker tries them there.
+
+    Raises
+    ------
+    EngineError
+        For an ordinary Backtrader strategy, a cross-sectional step, and an account of several symbols.
+    """
+    if not execution.fill_timeframe:
+        return
+    asked = f"execution: fill_timeframe = {execution.fill_timeframe!r}"
+    if not isinstance(strategy, StrategySpec):
+        raise EngineError(
+            f"{asked} is for step functions, and {strategy.name} is an ordinary Backtrader strategy, whose "
+            "orders are tried on the bars that it is fed: leave it out, or write it as a step function"
+        )
+    if shared or strategy.cross_sectional:
+        what = (
+            f"{strategy.name} is a cross-sectional step" if strategy.cross_sectional else "several share it"
+        )
+        raise EngineError(
+            f"{asked} is for an account of one symbol, and {what}: leave it out, or give each symbol an "
+            "account of its own (portfolio: separate)"
+        )
+
+
+def _check_fills(task: BacktestTask) -> None:
+    """Refuse a task that says one thing of its finer bars and has another."""
+    execution, there = task.execution, any(bars.finer is not None for bars in task.bars)
+    check_fill_timeframe(task.strategy, execution, len(task.bars) > 1)
+    if execution.fill_timeframe and not there:
+        raise EngineError(
+            f"execution: fill_timeframe = {execution.fill_timeframe!r} needs bars of that length inside the "
+            "others, and there are none: give them to whatif.backtest as fill_bars"
+        )
+    if there and not execution.fill_timeframe:
+        raise EngineError(
+            "there are shorter bars inside the bars, and execution has no fill_timeframe: name their length"
+        )
+
+
+_JOINED: Mapping[str, Callable[..., FloatArray]] = {
+    "open": lambda prices, first, last: prices[first],
+    "high": lambda prices, first, last: np.maximum.reduceat(prices, first),
+    "low": lambda prices, first, last: np.minimum.reduceat(prices, first),
+    "close": lambda prices, first, last: prices[last],
+}
+
+
+def _check_finer(bars: Bars, first: int, stop: int) -> None:
+    """Refuse bars that are not what the finer ones inside them make: fills and values would contradict."""
+    if bars.finer is None or first == stop:
+        return
+    begins, finer = bars.finer.begins[first : stop + 1], bars.finer.bars
+    empty = np.flatnonzero(np.diff(begins) <= 0)
+    if len(empty):
+        row = first + int(empty[0])
+        raise EngineError(
+            f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} holds no finer bar; make the bars of the "
+            "finer ones, or leave it out"
+        )
+    _check_bars(finer, int(begins[0]), int(begins[-1]))
+    begin, end = begins[0], begins[-1]
+    for name, join in _JOINED.items():
+        made = join(getattr(finer, name)[begin:end], begins[:-1] - begin, begins[1:] - begin - 1)
+        own = getattr(bars, name)[first:stop]
+        unlike = np.flatnonzero(made != own)
+        if len(unlike):
+            row = int(unlike[0])
+            raise EngineError(
+                f"{bars.symbol}: {name} of bar {first + row} at {instant(bars.ts[first + row])} is "
+                f"{own[row]}, and that of the finer bars inside it {made[row]}: make the bars of the finer "
+                "ones"
+            )
 
 
 def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overlays) -> None:

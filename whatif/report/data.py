@@ -92,6 +92,9 @@ class ChosenSeries:
         `whatif.domain.TradeNotes` has them, missing where they were not stored.
     bars : pandas.DataFrame
         `symbol`, `window`, `ts` (UTC), `open`, `high`, `low`, `close`.
+    finer : pandas.DataFrame
+        `symbol`, `window`, `ts` (UTC), `high`, `low` of finer bars on which trades were closed; empty where
+        orders were tried on the bars themselves.
     """
 
     chosen: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class ChosenSeries:
         )
     )
     bars: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts open high low close"))
+    finer: pd.DataFrame = field(default_factory=lambda: _empty("symbol window ts high low"))
 
     @property
     def symbols(self) -> list[str]:
@@ -142,6 +146,22 @@ class ChosenSeries:
             found += [(window, "window_end", len(left), sum(left) / len(left), sum(left))] if left else []
         return pd.DataFrame(found, columns=["window", "exit_reason", "trades", "mean", "total"])
 
+    def reached(self) -> tuple[int, int, int | None]:
+        """Return how often one bar reached stop and target both, so that it does not say which came first.
+
+        Returns
+        -------
+        int, int, int or None
+            Trades that were left with both prices known; those of them that were on a bar that reached
+            both; and on a finer bar that did, None where orders were not tried on finer ones.
+        """
+        trades = self.trades.reindex(columns=[*self.trades.columns.difference(_BOTH), *_BOTH])
+        symbol = self.chosen.get("symbol")
+        both = trades[trades[_BOTH].notna().all(axis=1)]
+        both = both if symbol is None else both[both["symbol"] == symbol]
+        finer = _reach_both(both, self.finer) if len(self.finer) else None
+        return len(both), _reach_both(both, self.bars), finer
+
     def _left_open(self, equity: pd.DataFrame, trades: pd.DataFrame, window: str) -> list[float]:
         """Return what each account had won, fees paid, by what it held at a window's last close."""
         found = []
@@ -166,6 +186,23 @@ class ChosenSeries:
     def parameters(self) -> dict[str, Any]:
         """The chosen configuration's parameters, without what names it."""
         return {k: v for k, v in self.chosen.items() if k not in ("config_id", "symbol")}
+
+
+_BOTH = ["stop_price", "target_price"]
+
+
+def _reach_both(trades: pd.DataFrame, bars: pd.DataFrame) -> int:
+    """Return how many trades were closed on a bar that reached their stop and their target."""
+    keys = ["symbol", "window"]
+    if not len(trades) or not len(bars):
+        return 0
+    left = trades[[*keys, "closed_at", *_BOTH]].sort_values("closed_at")
+    right = (
+        bars[[*keys, "ts", "high", "low"]].sort_values("ts").astype({key: left[key].dtype for key in keys})
+    )
+    there = pd.merge_asof(left, right, left_on="closed_at", right_on="ts", by=keys)
+    prices = there[_BOTH]
+    return int(((there["low"] <= prices.min(axis=1)) & (there["high"] >= prices.max(axis=1))).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,6 +124,7 @@ def render(data: ReportData) -> str:
         tiles=_tiles(data),
         comparison=_comparison(data),
         exits=_exits(data),
+        reached=words.reached(data),
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),

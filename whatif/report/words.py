@@ -151,6 +151,17 @@ EXITS = {
 """Why positions were left, in words."""
 
 
+def reached(data: ReportData) -> str:
+    """Return how often one bar reached stop and target both; "" where no trade had the two."""
+    trades, bars, finer = data.series.reached()
+    if not trades:
+        return ""
+    said = f"Of {trades:,} trades with a stop and a target, {bars:,} ended on a bar that reached both"
+    if finer is not None:
+        return f"{said}; the finer bars inside know which came first in all but {finer:,}."
+    return f"{said}, where the stop is taken to have come first." if bars else f"{said}."
+
+
 def figure_of(data: ReportData, symbol: Any, name: str, who: str, key: str) -> float:
     """Return one figure of the comparison; NaN where it is not there."""
     return data.series.figures.get((symbol, name, who), {}).get(key, float("nan"))

@@ -15,6 +15,7 @@ from whatif.engines import (
     RunInputs,
     check_bounds,
     check_execution,
+    check_fill_timeframe,
     check_flat_by_schedule,
     choose_engine,
     shares_account,
@@ -93,6 +94,12 @@ class Checked:
     not_compiled: str = ""
 
     @property
+    def fill_timeframes(self) -> tuple[str, ...]:
+        """Lengths of the finer bars that orders are tried on, the shortest first."""
+        found = {setting.execution.fill_timeframe for setting in self.space.settings} - {""}
+        return tuple(sorted(found, key=timeframe_us))
+
+    @property
     def named(self) -> frozenset[str]:
         """Symbols that the strategy's inputs name, or features that models learn from."""
         features = features_needs(self.study).symbols if self.study.models else frozenset()
@@ -140,6 +147,7 @@ def check_study(study: Study, runs: bool = True, location: LakeLocation | None =
     for execution, overlays in dict.fromkeys((c.execution, c.overlays) for c in grid.configurations):
         check_execution(strategy, execution, overlays)
     _check_overlays(study, strategy, grid, timeline)
+    _check_fills(study, strategy, grid)
     _check_warmup(strategy, grid)
     timeframes = tuple(dict.fromkeys(setting.timeframe for setting in space.settings))
     _check_places(study, strategy, timeframes)
@@ -242,6 +250,22 @@ def _check_overlays(study: Study, strategy: AnyStrategy, grid: Grid, timeline: T
     for timeframe, overlays in laid_over:
         check_bounds(strategy, overlays, shared)
         check_flat_by_schedule(timeline.schedule, timeframe_us(timeframe), overlays)
+
+
+def _check_fills(study: Study, strategy: AnyStrategy, grid: Grid) -> None:
+    """Refuse finer bars on which no order could be tried."""
+    shared = study.portfolio == "shared" and shares_account(strategy, len(study.data.symbols) > 1)
+    for timeframe, execution in dict.fromkeys((c.timeframe, c.execution) for c in grid.configurations):
+        fills = execution.fill_timeframe
+        if not fills:
+            continue
+        check_fill_timeframe(strategy, execution, shared)
+        length, longer = timeframe_us(fills), timeframe_us(timeframe)
+        if length >= longer or longer % length:
+            raise StudyError(
+                f"execution: fill_timeframe = {fills!r} is to divide timeframe {timeframe!r} of the study, "
+                "and be shorter: orders are tried on the bars inside those that the step decides on"
+            )
 
 
 def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:

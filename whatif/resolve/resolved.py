@@ -183,7 +183,7 @@ def resolve_study(
     bars = current_pin(location, "bars") if latest or tagged is None else tagged
     behind = "" if latest or tagged is None else _changed_since(location, bars)
     found = survey(bars, asked, timeline, checked.named)
-    made = {tf: _source(bars, asked, timeline, found, tf) for tf in checked.timeframes}
+    made = _sources(bars, checked, found)
     slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
     features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
@@ -236,16 +236,33 @@ def _data_digest(checked: Checked, slices: Mapping[str, BarSlice]) -> str:
     return digest(data)
 
 
-def _source(pin: Pin, study: Study, timeline: Timeline, found: Survey, timeframe: str) -> tuple[str, str]:
+def _sources(pin: Pin, checked: Checked, found: Survey) -> dict[str, tuple[str, str]]:
+    """Return, by the timeframe of the study's bars, what they are made of, and what to say of that.
+
+    Bars with finer ones inside are made of the same bars as those.
+    """
+    study, timeline, fills = checked.study, checked.timeline, checked.fill_timeframes
+    if not fills:
+        return {tf: _source(pin, study, timeline, found, tf) for tf in checked.timeframes}
+    source, text = _source(pin, study, timeline, found, *fills)
+    made = {tf: (source, f"{tf} bars: {_made_of(source, tf)}") for tf in checked.timeframes}
+    last, (_, said) = next(reversed(made.items()))
+    return {**made, last: (source, f"{said}; orders are tried on {text}")}
+
+
+def _source(
+    pin: Pin, study: Study, timeline: Timeline, found: Survey, timeframe: str, *others: str
+) -> tuple[str, str]:
     """Return the timeframe in the lake that bars are made of, and what to say of the choice.
 
     It is the one that most bars of the slice can be made of; of equals the longest, whose bars have to
-    be joined least.
+    be joined least. Bars of the other timeframes can be made of it too.
     """
-    length = timeframe_us(timeframe)
+    lengths = [timeframe_us(tf) for tf in (timeframe, *others)]
     sources = []
     for symbol in sorted({symbol for symbol, _ in found}):
-        sources.append({tf for (s, tf) in found if s == symbol and length % timeframe_us(tf) == 0})
+        own = {tf for (s, tf) in found if s == symbol}
+        sources.append({tf for tf in own if not any(length % timeframe_us(tf) for length in lengths)})
     common = sorted(set.intersection(*sources), key=timeframe_us, reverse=True)
     if not common:
         have = ", ".join(sorted(f"{symbol} {tf}" for symbol, tf in found))

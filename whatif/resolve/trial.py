@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from whatif.domain import DAY_US, Bars
+from whatif.domain import DAY_US, Bars, Execution
 from whatif.engines import REFERENCE, BacktestTask, differences, get_engine
 from whatif.errors import EngineError, LookAheadError, RunError, StrategyError
 from whatif.indicators import Stored, with_needs
 from whatif.pins import read_bars
 from whatif.resolve.resolved import Resolved
 from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
+from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.strategies import StrategySpec
 from whatif.typing import FloatArray
@@ -40,7 +41,8 @@ _FEW_BARS = 10
 def try_strategy(resolved: Resolved) -> None:
     """Try a study's step with some configurations on the first bars of the first window that is backtested.
 
-    A bounded slice of the pinned bars is read, by PyIceberg. Overlays are left out: they are not the step's.
+    A bounded slice of the pinned bars is read, by PyIceberg. Overlays and finer bars are left out: they are
+    not the step's.
 
     Raises
     ------
@@ -65,13 +67,17 @@ def try_strategy(resolved: Resolved) -> None:
         if not all(len(bars) and int(bars.ts[-1]) >= window.start_us for bars in read):
             continue
         tasks = [
-            BacktestTask(read, spec, configuration.params, configuration.execution, start=window.start_us)
+            BacktestTask(read, spec, configuration.params, _on_its_bars(configuration), start=window.start_us)
             for configuration in mine
         ]
         # what is laid over a step, a universe too, has a kernel of its own
         overlaid = any(configuration.overlays.is_on for configuration in mine)
         overlaid = overlaid or resolved.study.members is not None
         try_within(tasks, REFERENCE.name if overlaid else checked.engine)
+
+
+def _on_its_bars(configuration: Configuration) -> Execution:
+    return replace(configuration.execution, fill_timeframe="")
 
 
 def try_within(tasks: Sequence[BacktestTask], engine: str, seconds: float = TRIAL_SECONDS) -> None:

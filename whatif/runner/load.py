@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from whatif.axes import MarketChange
-from whatif.domain import Bars, Membership
+from whatif.domain import DAY_US, Bars, Membership, with_finer
 from whatif.errors import MachineError, RunError, StrategyError, WhatIfError, out_of_memory
 from whatif.indicators import Stored, with_needs
 from whatif.pins import PinnedCache, read_bars, read_bars_of, read_predictions
@@ -33,7 +33,7 @@ _expected: tuple[str, ...] = ()
 _arrays: ArrayStore | None = None
 
 
-_WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...], tuple[Membership, ...] | None]
+_WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...], str, tuple[Membership, ...] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ class _Known:
         End of the latest window that was asked for, microseconds UTC.
     windows : mapping of tuple to Bars
         What was handed out, by `_WindowKey`: views of `source` where nothing had to be computed.
+        The text is the timeframe of the finer bars inside.
     computed : int
         Bytes of what had to be.
     """
@@ -85,7 +86,8 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     model = model_of(plan, configuration)
     part = plan.slices[configuration.timeframe]
     known = _known(plan, part, symbol, interval.end_us)
-    wanted = (interval, model, configuration.market, plan.members.get(symbol))
+    fills = configuration.execution.fill_timeframe
+    wanted = (interval, model, configuration.market, fills, plan.members.get(symbol))
     if wanted not in known.windows:
         cache = _row_cache(plan)
         known = _with_window(plan, part, known, wanted, configuration.timeframe, cache.max_bytes)
@@ -189,7 +191,7 @@ def _with_window(
     timeframe: str,
     max_bytes: int,
 ) -> _Known:
-    window, model, market, members = wanted
+    window, model, market, fills, members = wanted
 
     def stored(of: _Known) -> Stored:
         return Stored(_changed(of.source, window.end_us, market), part.source_us, part.bar_us)
@@ -202,8 +204,11 @@ def _with_window(
             f"{bars.symbol} has no {timeframe} bar in {window} of the pinned snapshot "
             f"{plan.bars.snapshot_id}: ingest bars for that time, or choose another slice"
         )
+    if fills:
+        finer, finer_us = own.at(fills)
+        bars = with_finer(bars, finer, finer_us, part.bar_us == DAY_US)
     bars = bars.slice(0, stop)
-    computed = bars.nbytes if part.resampled or market else 0
+    computed = bars.nbytes if part.resampled or market or fills else 0
     plain = bars.nbytes
     needs = strategy_of(plan.strategy).needs
     bars = with_needs(

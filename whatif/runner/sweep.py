@@ -73,8 +73,7 @@ class Sweep:
                 self._opened.clear()
                 renew(self.plan.strategy)
         if found.run is not None and self.item.keep:
-            engine = get_engine(self.plan.engine)
-            found = replace(found, run=explained(engine, window.task(given), found.run))
+            found = replace(found, run=explained(window.task(given), found.run))
         return found, self._holding(key, configuration, window, found)
 
     def measure_many(
@@ -164,7 +163,8 @@ class Sweep:
 
 def _key(configuration: Configuration) -> tuple[Any, ...]:
     """Return what configurations have in common that run in one window."""
-    return configuration.timeframe, configuration.model, configuration.fold, configuration.market
+    fills = configuration.execution.fill_timeframe
+    return configuration.timeframe, fills, configuration.model, configuration.fold, configuration.market
 
 
 def market_returns(

@@ -326,9 +326,10 @@ def _figures(metrics: Mapping[str, float | int | bool], benchmark: BuyAndHold) -
 
 def _series(run: EngineRun, benchmark: BuyAndHold) -> dict[str, Any]:
     trades, notes = run.trades, run.trade_notes
+    opened, closed = run.traded_at
     kept = {
-        "opened_at": _stamps(run.ts[trades.opened]),
-        "closed_at": _stamps(run.ts[trades.closed]),
+        "opened_at": _stamps(opened),
+        "closed_at": _stamps(closed),
         "trade_symbol": [run.symbols[k] for k in trades.symbol],
         "size": trades.size,
         "entry_price": trades.entry_price,

@@ -38,6 +38,7 @@ from whatif.testing.orders import (
     scripts,
     state_reader,
     with_costs,
+    with_finer_fills,
     with_settings,
 )
 from whatif.testing.searches import check_search
@@ -76,6 +77,7 @@ __all__ = [
     "state_reader",
     "task_differences",
     "with_costs",
+    "with_finer_fills",
     "with_settings",
     "within_whole_units",
 ]

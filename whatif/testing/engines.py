@@ -23,6 +23,7 @@ from whatif.testing.orders import (
     scripted,
     state_reader,
     with_costs,
+    with_finer_fills,
     with_settings,
 )
 
@@ -101,16 +102,16 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(task, REFERENCE.name, engine)
         if different:
             yield f"{draw.__name__}({seed}) with {task.overlays.active}: {'; '.join(different)}"
-    for seed in range(cases if found.takes_costs else 0):
+    changes: list[tuple[object, Any]] = [
+        (found.takes_costs, with_costs),
+        (found.takes_settings, with_settings),
+        ("fill_timeframe" in found.takes_settings, with_finer_fills),
+    ]
+    for change, seed in ((change, seed) for on, change in changes if on for seed in range(cases)):
         draw = random_order_case if seed % 2 and found.order_fields else random_case
-        different = task_differences(with_costs(draw(seed), seed).task(), REFERENCE.name, engine)
+        different = task_differences(change(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
-            yield f"with_costs({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
-    for seed in range(cases if found.takes_settings else 0):
-        draw = random_order_case if seed % 2 and found.order_fields else random_case
-        different = task_differences(with_settings(draw(seed), seed).task(), REFERENCE.name, engine)
-        if different:
-            yield f"with_settings({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
+            yield f"{change.__name__}({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
     for seed in range(cases):
         shared = random_shared_case(seed).task(readers[seed % len(readers)])
         if not found.takes_members and any(bars.member is not None for bars in shared.bars):

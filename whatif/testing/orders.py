@@ -24,6 +24,7 @@ from whatif.domain import (
     Membership,
     Overlays,
     costs_from,
+    with_finer,
 )
 from whatif.engines import BacktestTask
 from whatif.strategies import (
@@ -41,7 +42,7 @@ from whatif.strategies import (
     weights,
 )
 from whatif.testing.markets import DAY_US, PRICES, markets, random_bars, random_shape
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 
 CODES = (HOLD, TARGET, BUY, SELL, CLOSE, TARGET_PERCENT)
 
@@ -544,6 +545,31 @@ def with_settings(case: _C, seed: int) -> _C:
     if rng.random() < 0.4:
         execution = replace(execution, semantics="corrected")
     return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+
+
+def with_finer_fills(case: _C, seed: int) -> _C:
+    """Return a `Case` or `OrderCase` whose bars lie inside longer ones, of one bar or more of one session.
+
+    Orders are decided on the longer ones, and tried on its own.
+    """
+    rng = np.random.default_rng([seed, 17])
+    finer, execution = case.bars, case.execution  # type: ignore[attr-defined]
+    share = float(rng.choice([0.2, 0.5, 0.8]))
+    begins = np.append(True, (np.diff(finer.session) != 0) | (rng.random(len(finer) - 1) < share))
+    bars = joined_bars(finer, np.flatnonzero(begins))
+    execution = replace(execution, fill_timeframe="1min")
+    return replace(case, bars=bars, execution=execution)  # type: ignore[type-var]
+
+
+def joined_bars(finer: Bars, first: IntArray) -> Bars:
+    """Return longer bars with the finer ones inside them, of which each begins at one of the rows `first`."""
+    joined = {
+        "high": np.maximum.reduceat(finer.high, first),
+        "low": np.minimum.reduceat(finer.low, first),
+        "close": finer.close[np.append(first[1:], len(finer)) - 1],
+        "volume": np.add.reduceat(finer.volume, first),
+    }
+    return with_finer(replace(finer.take(first), **joined), finer, 1, whole_days=False)
 
 
 def _contract(rng: np.random.Generator, price: float, execution: Execution) -> dict[str, Any]:

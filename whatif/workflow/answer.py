@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, NOTE_COLUMNS, timestamps
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, NOTE_COLUMNS, microseconds, timestamps
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import (
@@ -117,12 +117,15 @@ def _chosen_series(store: ResultStore, plan: Plan, last: FoldAnswer, series: boo
     if not series:
         return ChosenSeries(named, compared)
     groups = _drawn(store.resolved, chosen, shown)
+    trades = _series(store, chosen, groups, shown, "trades")
+    bars, finer = _bars(store.resolved, plan, chosen, groups, shown, trades["closed_at"])
     return ChosenSeries(
         chosen=named,
         comparison=compared,
         equity=_series(store, chosen, groups, shown, "equity"),
-        trades=_series(store, chosen, groups, shown, "trades"),
-        bars=_bars(store.resolved, plan, chosen, groups, shown),
+        trades=trades,
+        bars=bars,
+        finer=finer,
     )
 
 
@@ -233,10 +236,12 @@ def _bars(
     chosen: Chosen,
     groups: Sequence[tuple[str, ...]],
     windows: Mapping[str, Window],
-) -> pd.DataFrame:
+    closed_at: pd.Series,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the bars that are drawn, and of the finer ones inside them those on which trades were closed."""
     configuration = resolved.configuration(chosen.config_id)
     alone = _within_bound([(symbol,) for group in groups for symbol in group], resolved, windows)
-    frames = []
+    closed, frames, finer = microseconds(closed_at), [], [ChosenSeries().finer]
     for name, window in windows.items():
         for (symbol,) in alone:
             bars = load_bars(plan, symbol, window.name, configuration)
@@ -245,7 +250,11 @@ def _bars(
             prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}
             lead = {"symbol": symbol, "window": name, "ts": timestamps(bars.ts)}
             frames.append(pd.DataFrame({**lead, **prices}))
-    return pd.concat(frames, ignore_index=True)
+            if bars.finer is not None:
+                inside = bars.finer.bars.take(np.isin(bars.finer.bars.ts, closed))
+                own = {"ts": timestamps(inside.ts), "high": inside.high, "low": inside.low}
+                finer.append(pd.DataFrame({"symbol": symbol, "window": name, **own}))
+    return pd.concat(frames, ignore_index=True), pd.concat(finer[1:] or finer, ignore_index=True)
 
 
 def _pins(plan: Plan) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from whatif.testing import (
 
 
 @pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
-@pytest.mark.parametrize("cases", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [30, pytest.param(3000, marks=pytest.mark.slow)])
 def test_two_brokers_one_answer(step, cases: int) -> None:
     traded = 0
     for seed in range(cases):

@@ -46,7 +46,7 @@ class _Symbol(Traded):
 
     def leaves(self) -> bool:
         """Return whether it is not to be held any more on its present row."""
-        return self._leaving is not None and bool(self._leaving[self.feed.cursor.row])
+        return self._leaving is not None and bool(self._leaving[self.own.cursor.row])
 
 
 class _Account:

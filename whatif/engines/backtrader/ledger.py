@@ -25,16 +25,19 @@ class Ledger:
         self.trade_ids: list[Any] = []
         self.orders: list[list[float]] = []
         self.of_fill: list[int] = []
+        self.stamps: list[int | None] = []
         self._places: dict[int, int] = {}
+        self._prices: dict[int, Any] = {}
         self.notes: list[str] = []
         self.contracts: tuple[Contract, ...] | None = None
         self.analyses: Mapping[str, Any] = {}
         self.rows_run: int | None = None
 
-    def note(self, order: Any, row: int, symbol: int) -> None:
+    def note(self, order: Any, row: int, symbol: int, stamp: int | None = None) -> None:
         """Record the executions that a notification of Backtrader's `order` brings.
 
-        The exact price is that of each execution; an order's own average differs by rounding.
+        The exact price is that of each execution; an order's own average differs by rounding. `stamp` is the
+        start of the finer bar that they happened on, if they did on one.
         """
         if order.status == order.Margin:
             self.margin_rejected += 1
@@ -44,6 +47,7 @@ class Ledger:
             self.rows.append((row, symbol, bit.closed, bit.opened, bit.price, *fees, order.comminfo.p.mult))
             self.trade_ids.append(order.tradeid)
             self.of_fill.append(place)
+            self.stamps.append(stamp)
 
     def _note_order(self, order: Any, row: int, symbol: int) -> int:
         """Record what an order is, which is first told on the row after it was made; return its place."""
@@ -53,13 +57,18 @@ class Ledger:
             size = order.created.size
             self.orders.append([symbol, order.exectype, size, math.nan, math.nan, row - 1, math.inf])
         if order.exectype not in (order.Market, order.Close):
-            noted = self.orders[place]
-            # one that trails has moved since it was noted before
-            noted[3] = order.created.price
-            noted[4] = order.created.pricelimit if order.exectype in _LIMITED else math.nan
+            # Backtrader's own, which move while the order trails
+            self._prices[place] = order.created
+            self._note_prices(place)
         if not order.alive():
             self.orders[place][6] = min(self.orders[place][6], row)
+            self._prices.pop(place, None)
         return place
+
+    def _note_prices(self, place: int) -> None:
+        noted, created = self.orders[place], self._prices[place]
+        noted[3] = created.price
+        noted[4] = created.pricelimit if noted[1] in _LIMITED else math.nan
 
     def stop(self, cash: float, timeline: Timeline) -> None:
         """Hold equity and cash to the end of a timeline whose last rows were not run.
@@ -100,10 +109,13 @@ class Ledger:
             notes=tuple(self.notes),
             analyses=self.analyses,
             orders=self._told(len(timeline.ts)),
+            fill_ts=np.array(self.stamps, dtype=np.int64) if bars[0].finer is not None else None,
         )
 
     def _told(self, rows: int) -> Orders:
         """Return the orders of a run of so many rows as arrays."""
+        for place in self._prices:
+            self._note_prices(place)
         table = np.array(self.orders, dtype=np.float64).reshape(-1, 7)
         symbol, kind, size, price, limit, made, ended = (np.ascontiguousarray(one) for one in table.T)
         return Orders(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import linecache
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,45 @@ class Feed:
 
     def __len__(self) -> int:
         return self.cursor.row + 1
+
+
+class Tried:
+    """The bars of a symbol that its orders are tried on: its own, or finer ones inside them.
+
+    Parameters
+    ----------
+    own : Feed
+        The symbol's bars.
+    bars : Bars
+        The same as arrays.
+    stop : int
+        The window's end as a row of them.
+    """
+
+    def __init__(self, own: Feed, bars: Bars, stop: int) -> None:
+        self.feed, self._begins = own, None
+        if bars.finer is not None:
+            self._begins = bars.finer.begins[: stop + 1].tolist()
+            self.feed = Feed(bars.finer.bars, self._begins[-1])
+
+    @property
+    def is_finer(self) -> bool:
+        """Whether they are finer ones."""
+        return self._begins is not None
+
+    def inside(self, row: int) -> range:
+        """Return which of them lie inside a row."""
+        return range(row, row + 1) if self._begins is None else range(*self._begins[row : row + 2])
+
+    def row_of(self, date: float) -> int:
+        """Return the row that the one of a date of Backtrader's is, or lies inside."""
+        at = bisect_left(self.feed.datetime.values, date)
+        return at if self._begins is None else bisect_right(self._begins, at) - 1
+
+    @property
+    def stamp(self) -> int | None:
+        """Start of the finer one that is there, microseconds UTC."""
+        return self.feed.datetime.ts[self.feed.cursor.row] if self.is_finer else None
 
 
 class OrderPlacer:
@@ -279,13 +318,15 @@ class Notes:
     Parameters
     ----------
     feed : Feed
-        The symbol.
+        The symbol's bars.
     placer : OrderPlacer
         Knows the broker's orders.
+    tried : Tried
+        The bars that those are tried on.
     """
 
-    def __init__(self, feed: Feed, placer: OrderPlacer) -> None:
-        self._feed, self._placer = feed, placer
+    def __init__(self, feed: Feed, placer: OrderPlacer, tried: Tried) -> None:
+        self._feed, self._placer, self._tried = feed, placer, tried
         self._price, self._size, self._row, self._realised = math.nan, 0.0, -math.inf, 0.0
         self.trades, self._held = np.zeros(TRADE_TALLY), 0.0
 
@@ -318,13 +359,12 @@ class Notes:
         return float(max(self._feed.high.values[rows]) if highest else min(self._feed.low.values[rows]))
 
     def _orders(self, name: str) -> FloatArray:
-        held = [order for order in self._placer.held(self._feed) if not is_exit(order)]
-        dates = self._feed.datetime.values
+        held = [order for order in self._placer.held(self._tried.feed) if not is_exit(order)]
         shown: Mapping[str, Callable[[Any], float]] = {
             "order_kind": lambda order: order.exectype,
             "order_size": lambda order: order.executed.remsize,
             "order_price": _acts_at,
-            "order_age": lambda order: self._feed.cursor.row - bisect_left(dates, order.created.dt),
+            "order_age": lambda order: self._feed.cursor.row - self._tried.row_of(order.created.dt),
         }
         values = np.array([shown[name](order) for order in held], dtype=np.float64).view(Floats)
         values.flags.writeable = False
@@ -381,7 +421,9 @@ class Traded:
     def __init__(self, task: BacktestTask, spec: StrategySpec, index: int) -> None:
         self.index, self.bars = index, task.bars[index]
         self.ts, self.stop = self.bars.ts, task.rows(self.bars)[1]
-        self.feed = Feed(self.bars, self.stop)
+        self.own = Feed(self.bars, self.stop)
+        self.tried = Tried(self.own, self.bars, self.stop)
+        self.feed = self.tried.feed
         self.opened_row = 0
         self.session_ends: IntArray | None = None
         # what a step can reach is looked at once, not at each order
@@ -396,13 +438,17 @@ class Traded:
     def until(self, row: int, valid: int) -> float | None:
         """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
         last = self.session_end(row) - 1 if valid == SESSION else row + valid
-        dates = self.feed.datetime.values
-        return dates[last] if valid and last < len(dates) else None
+        if not valid or last >= self.stop:
+            return None
+        return self.feed.datetime.values[self.tried.inside(last)[-1]]
 
     def date_of_session_end(self, row: int) -> float:
         """Return a date of Backtrader's between the last bar of the session of bar `row` and the next one."""
         end, dates = self.session_end(row), self.feed.datetime.values
-        return (dates[end - 1] + dates[end]) / 2.0 if end < len(dates) else math.inf
+        if end >= self.stop:
+            return math.inf
+        begin = self.tried.inside(end)[0]
+        return (dates[begin - 1] + dates[begin]) / 2.0
 
 
 def place(
@@ -479,10 +525,10 @@ def settle(broker: bt.brokers.BackBroker, symbol_of: Mapping[Feed, Any], ledger:
         symbol = symbol_of[order.data]
         for bit in order.executed.iterpending():
             if bit.opened and bit.psize == bit.opened:
-                symbol.opened_row = symbol.feed.cursor.row
+                symbol.opened_row = symbol.own.cursor.row
             if symbol.notes is not None:
                 symbol.notes.add(bit)
-        ledger.note(order, at, symbol.index)
+        ledger.note(order, at, symbol.index, symbol.tried.stamp)
 
 
 def step_line(spec: StrategySpec, error: BaseException) -> str:

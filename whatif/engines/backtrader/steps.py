@@ -93,7 +93,7 @@ class _SymbolState(Traded):
         self.cursor = cursor = Cursor()
         arrays = step_arrays(spec, task.params, bars, stop, cache)
         self.arrays = type(arrays)(*(Series(values, cursor) for values in arrays))
-        self.notes = Notes(self.feed, placer)
+        self.notes = Notes(self.own, placer, self.tried)
         self.state = State(float(task.execution.cash), spec.scratch, self._note)
         self.state.scratch = self.state.scratch.view(Floats)
         minute, to_close = session_minutes(bars.slice(0, stop))
@@ -134,7 +134,7 @@ class _SymbolState(Traded):
     def _measured(self) -> float:
         """Return what a sizing rule goes by at the close of the present bar."""
         if self.rules.sizing == BY_VOLATILITY:
-            return float(self.volatility[self.feed.cursor.row])
+            return float(self.volatility[self.own.cursor.row])
         return kelly_share(self.notes.trades, self.rules) if self.rules.sizing == BY_KELLY else math.nan
 
     def overlay_orders(self, orders: list[Order], placer: OrderPlacer) -> list[Order]:
@@ -148,7 +148,7 @@ class _SymbolState(Traded):
             self.memory[MARKET_WAITING] = sum(order.exectype == order.Market for order in held)
         count = write_orders(desk, 0, tuple(orders))
         account = s.cash, s.size, s.entry_price, self.opened_row
-        rest = s.bars_held, s.value, s.pending, self.left[self.feed.cursor.row], self._measured()
+        rest = s.bars_held, s.value, s.pending, self.left[self.own.cursor.row], self._measured()
         left = overlay_orders(desk, count, self.feed.close[0], account, *rest, self.rules, self.memory)
         if count > MAX_ANSWERED:
             return [Order(*hold())] * (DESK_ROOM + 1)  # which is refused
@@ -202,16 +202,19 @@ def _loop(
     step, lookback = in_python(spec.step), spec.lookback
     symbol_of = {symbol.feed: symbol for symbol in symbols}
     equity, cash = ledger.equity, ledger.cash
-    in_market = False
+    in_market, tried = False, symbols[0].tried
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
-            symbols[k].feed.cursor.row = row
-        # a flat account without orders is worth its cash: the broker would change nothing
-        if in_market or broker.submitted or broker.pending:
-            broker.next()
-            if broker.notifs:
-                settle(broker, symbol_of, ledger, at)
-                in_market = any(position.size for position in broker.positions.values())
+            symbols[k].own.cursor.row = row
+        for inner in tried.inside(arrivals[0][1]) if tried.is_finer else (None,):
+            if inner is not None:
+                tried.feed.cursor.row = inner
+            # a flat account without orders is worth its cash: the broker would change nothing
+            if in_market or broker.submitted or broker.pending or broker.notifs:
+                broker.next()
+                if broker.notifs:
+                    settle(broker, symbol_of, ledger, at)
+                    in_market = any(position.size for position in broker.positions.values())
         equity.append(broker._value)
         cash.append(broker.cash)
         if placer.bounds is not None:

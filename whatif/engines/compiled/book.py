@@ -61,6 +61,12 @@ cannot act on it, or there are too many of them on one bar, or that wait."""
 CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
 """Rows of a book's executions."""
 
+GROUPS_MADE, ORDERS_MADE = range(2)
+"""Places of a book's serial numbers."""
+
+TOLD = 6
+"""Numbers of an order that is told, see `whatif.engines.compiled.working`."""
+
 Position: TypeAlias = tuple[float, float, float, float]
 """Cash, size, entry price, and what the account was worth when it was last looked at."""
 
@@ -86,8 +92,14 @@ class Asking(NamedTuple):
     room : int
         Executions that one run may have.
     months_at, days_at : int
-        Where the calendar month, and the day, of each bar lies, float64, `stop` of them; none if no run's
-        charges, or interest, ask.
+        Where the calendar month, and the day, of each bar that orders are tried on lies, float64; none if no
+        run's charges, or interest, ask.
+    begins_at : int
+        Where the first of the finer bars inside each row lies, int64, `stop` + 1 of them; 0 if orders are
+        tried on the rows themselves.
+    finer_at, finer_stop : int
+        Where the addresses of the finer bars' prices and volume lie, as those of the bars' own, and how many
+        bars there are.
     """
 
     address: Any
@@ -99,6 +111,9 @@ class Asking(NamedTuple):
     room: int
     months_at: int
     days_at: int
+    begins_at: int
+    finer_at: int
+    finer_stop: int
 
 
 class Broker(NamedTuple):
@@ -138,8 +153,8 @@ class Runs(NamedTuple):
     charges : float64 array (c, w)
         Rows of charges, each as long as its first number says.
     special : tuple of int
-        Not empty if one of them has `whatif.domain.SPECIAL_SETTINGS`, for which there is machine code of its
-        own.
+        Not empty if one of them has a setting of `whatif.domain.SPECIAL_SETTINGS` for which there is machine
+        code of its own.
     """
 
     addresses: IntArray
@@ -173,12 +188,18 @@ class Book(NamedTuple):
         like are not used then. See `whatif.engines.compiled.working`.
     desk : float64 array (DESK_ROOM * WIDTH,)
         Orders that a step answered with.
-    serial : int64 array (1,)
-        Number of the group or bracket that was made last.
+    serial : int64 array (2,)
+        Number of the group or bracket that was made last, and of orders made, of a strategy that answers
+        with more than market orders.
     tally : float64 array (TALLY,)
         What charges are reckoned by.
     notes, shown : float64 arrays
         What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`.
+    told, of_fill : float64 array (o, TOLD) and int64 array (f,)
+        Orders in the order in which they were made, and which of them each execution was of; of no length
+        if nobody asks. What there is no room for is left out.
+    finer : int64 array (f,)
+        Finer bar of each execution; of no length if orders are tried on the rows, or nobody asks.
     """
 
     row: IntArray
@@ -197,6 +218,9 @@ class Book(NamedTuple):
     tally: FloatArray
     notes: FloatArray
     shown: FloatArray
+    told: FloatArray
+    of_fill: IntArray
+    finer: IntArray
 
 
 class Outcomes(NamedTuple):

@@ -59,17 +59,21 @@ def kind_of(given: RunInputs, members: bool) -> tuple[Any, ...]:
 
     With `members`, bars say where a symbol may be traded, and that is acted on earlier by the latency.
     """
-    special = bool(given.execution.special)
     overlays = given.overlays
     late = overlays.latency if members else 0
     read = overlays.sized_by_volatility, overlays.kelly_fraction is not None, late
-    return overlays.is_on, overlays.exit_orders, *read, special, kinds_of(given.params)
+    return overlays.is_on, overlays.exit_orders, *read, is_special(given), kinds_of(given.params)
 
 
 def noted(notes: FloatArray, many: Sequence[RunInputs], symbols: int) -> FloatArray:
     """Return room for the notes of symbols: what there is for a step that reads them, or for past trades."""
     by_trades = any(given.overlays.kelly_fraction is not None for given in many)
     return np.empty(symbols * NOTES_KEPT) if by_trades and not len(notes) else notes
+
+
+def is_special(given: RunInputs) -> bool:
+    """Return whether a configuration has a setting for which there is machine code of its own."""
+    return any(name != "fill_timeframe" for name in given.execution.special)
 
 
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.domain import SPECIAL_SETTINGS, EngineRun, Orders, Periods
+from whatif.domain import SPECIAL_SETTINGS, EngineRun, Periods
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs, shares_account
-from whatif.engines.exits import orders_of, waits_for_prices
 from whatif.engines.task import BacktestTask, WindowInputs, check_task
 from whatif.indicators import ArrayCache
 from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
@@ -136,15 +135,6 @@ class CompiledEngine(Engine):
             run_steps(task, task.strategy, cache)
             raise
         return run_of(prepared.bars, first, stop, *found)
-
-    def orders_of(self, task: BacktestTask, run: EngineRun) -> Orders | None:
-        """Return the orders of a run by running it again on Backtrader's broker, if some wait for a price."""
-        from whatif.engines.backtrader.steps import run_steps
-
-        if not waits_for_prices(task):
-            return None
-        assert isinstance(task.strategy, StrategySpec)
-        return orders_of(run, run_steps(task, task.strategy, None))
 
     def open(self, window: WindowInputs) -> Measure:
         """Make a window ready, and return what runs a configuration in it, without its series.

@@ -28,10 +28,12 @@ from whatif.engines.compiled.book import (
     FILLS,
     FINAL,
     FULL_BOOK,
+    GROUPS_MADE,
     LONGEST,
     MULTIPLIER,
     OPENED,
     OPENED_FEE,
+    ORDERS_MADE,
     PRICE,
     REJECTED,
     SIZE,
@@ -60,6 +62,7 @@ from whatif.engines.compiled.working import (
     place_answer,
     quiet_until,
     show_waiting,
+    tell_waiting,
 )
 from whatif.engines.orders import has_exit_orders
 from whatif.strategies import OverlayRules
@@ -81,9 +84,60 @@ def note_failure(
 
 
 @inlinable_lean
+def note_end(
+    money: FloatArray,
+    counts: IntArray,
+    account: Account,
+    orders: OrderCount,
+    value: float,
+    used: int,
+    bars_held: int,
+) -> None:
+    """Write what a run ends with to its row of `Outcomes`; the book had `used` executions before it."""
+    money[FINAL], money[SIZE] = value, account.size
+    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
+
+
+@inlinable_lean
+def fill_row(
+    i: int,
+    first: int,
+    series_at: int,
+    account: Account,
+    orders: OrderCount,
+    broker: Broker,
+    book: Book,
+    used: int,
+    asking: Asking,
+    stop: int,
+) -> tuple[bool, Account, OrderCount]:
+    """Fill what fills on row `i`, on the finer bars inside it if there are any: on each, while it matters."""
+    begin, end, since, count = i, i + 1, first, stop
+    if asking.begins_at != 0:
+        begins = whole_at(asking.begins_at, stop + 1)
+        begin, end, since, count = begins[i], begins[i + 1], begins[first], asking.finer_stop
+        series_at = asking.finer_at
+    addresses = whole_at(series_at, len(PRICE_FIELDS))
+    opens, highs = view_at(addresses[_OPEN], count), view_at(addresses[_HIGH], count)
+    lows, closes = view_at(addresses[_LOW], count), view_at(addresses[_CLOSE], count)
+    fits = True
+    for j in range(begin, end):
+        bar, noted = (opens[j], highs[j], lows[j], closes[j]), orders.fills
+        tried = (j, since, count, addresses[_VOLUME])
+        rest = (account, orders, broker, book, used, asking, stop)
+        fits, account, orders = fill_bar(i, first, tried, bar, *rest)
+        for k in range(noted, min(orders.fills, len(book.finer))):
+            book.finer[k] = j
+        if not fits or (orders.waiting == 0 and not (broker.settles and account.size != 0.0)):
+            break
+    return fits, account, orders
+
+
+@inlinable_lean
 def fill_bar(
     i: int,
     first: int,
+    tried: tuple[int, int, int, int],
     bar: Prices,
     account: Account,
     orders: OrderCount,
@@ -91,19 +145,30 @@ def fill_bar(
     book: Book,
     used: int,
     asking: Asking,
-    volumes_at: int,
     stop: int,
 ) -> tuple[bool, Account, OrderCount]:
-    """Fill what fills on row `i`: `fill_orders`, or `fill_working` of a step that answers with orders."""
+    """Fill what fills on a bar: `fill_orders`, or `fill_working` of a step that answers with orders.
+
+    Parameters
+    ----------
+    i : int
+        The row that it is, or lies inside.
+    tried : tuple of int
+        Its place among the bars that orders are tried on, that of the window's first one, how many there
+        are, and where their volumes lie.
+    bar : tuple of float
+        Its open, high, low and close.
+    """
+    j, since, count, volumes_at = tried
     if len(broker.charges) > 0 or broker.parts.kind != 0.0:
         has_tiers = len(broker.charges) > 0 and broker.charges[TIERS] > 1.0
-        month = view_at(asking.months_at, stop)[i] if has_tiers else 0.0
-        begin_bar(broker.tally, month, view_at(volumes_at, stop)[i], bar[1] - bar[2])
+        month = view_at(asking.months_at, count)[j] if has_tiers else 0.0
+        begin_bar(broker.tally, month, view_at(volumes_at, count)[j], bar[1] - bar[2])
     if broker.settles:
         passed = 0.0
-        if broker.rate != 0.0 and i > first:
-            days = view_at(asking.days_at, stop)
-            passed = days[i] - days[i - 1]
+        if broker.rate != 0.0 and j > since:
+            days = view_at(asking.days_at, count)
+            passed = days[j] - days[j - 1]
         begin_interest(broker, account, passed)
     limit, before, noted = used + asking.room, account, orders.fills
     if asking.max_orders == 0:
@@ -122,9 +187,10 @@ def fill_bar(
 def next_settlement(i: int, halt: int, broker: Broker, asking: Asking, stop: int) -> int:
     """Return the row after `i` on which a position changes the cash: of a future the next one.
 
-    Else the first one of another day, `halt` if there is none before.
+    So it is with finer bars, of which any may be another day's. Else the first one of another day, `halt` if
+    there is none before.
     """
-    if broker.costs.margin != 0.0:
+    if broker.costs.margin != 0.0 or asking.begins_at != 0:
         return min(i + 1, halt)
     days = view_at(asking.days_at, stop)
     for j in range(i + 1, halt):
@@ -149,6 +215,7 @@ def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> 
 @inlinable_lean
 def take_answer(
     asked: Asked,
+    first: int,
     close: float,
     account: Account,
     value: float,
@@ -163,7 +230,7 @@ def take_answer(
         keep_order(book, waiting, asked.order, asked.order, close)
         return Placed(0, 0, 0.0, waiting + 1)
     session_ends = whole_at(asking.session_ends_at, stop)
-    at = (asked.row, close, session_ends, account, value, waiting, broker)
+    at = (first, asked.row, close, session_ends, account, value, waiting, broker)
     return place_answer(book, asked.code, *at, asking.max_orders)
 
 
@@ -246,8 +313,7 @@ def run_bars(
     series_at = asking.series_at + _WORD * run * len(addresses)
     costs = broker.costs
     account, orders = Account(broker.cash, 0.0, 0.0, 0), OrderCount(0, False, used, 0)
-    value, bars_held, reach, rest = broker.cash, 0, SHORTEST_REACH, (asking, addresses[_VOLUME], stop)
-    book.serial[0] = 0
+    value, bars_held, reach, rest = broker.cash, 0, SHORTEST_REACH, (asking, stop)
     exits = has_exit_orders(rules)
     i = first
     while i < stop:
@@ -255,8 +321,7 @@ def run_bars(
         # asked until an order comes of it, and then what the account was worth on those bars is written
         halt = stop
         if orders.waiting > 0 or (broker.settles and account.size != 0.0):
-            bar = (opens[i], highs[i], lows[i], closes[i])
-            fits, account, orders = fill_bar(i, first, bar, account, orders, broker, book, used, *rest)
+            fits, account, orders = fill_row(i, first, series_at, account, orders, broker, book, used, *rest)
             if not fits:
                 note_failure(money, counts, FULL_BOOK, i, 0, 0.0)
                 return
@@ -276,7 +341,8 @@ def run_bars(
         value = mark_bars(book, closes[i : last + 1], i - first, account, value, costs)
         bars_held += last + 1 - i if account.size != 0.0 else 0
         if asked.order != 0.0:
-            placed = take_answer(asked, closes[last], account, value, waiting, broker, book, asking, stop)
+            given = (account, value, waiting, broker, book, asking, stop)
+            placed = take_answer(asked, first, closes[last], *given)
             if placed.failed != 0:
                 note_failure(money, counts, placed.failed, last, placed.at, placed.amount)
                 return
@@ -285,8 +351,8 @@ def run_bars(
         else:
             reach = min(2 * reach, stop)
         i = last + 1
-    money[FINAL], money[SIZE] = value, account.size
-    counts[FILLS], counts[REJECTED], counts[BARS_HELD] = orders.fills - used, orders.rejected, bars_held
+    tell_waiting(book, orders.waiting, first, stop)
+    note_end(money, counts, account, orders, value, used, bars_held)
 
 
 def run_many_python(
@@ -331,6 +397,7 @@ def run_many_python(
             book.scratch[k] = 0.0
         for k in range(len(book.memory)):
             book.memory[k] = 0.0
+        book.serial[GROUPS_MADE], book.serial[ORDERS_MADE] = 0, 0
         begin_notes(book.notes)
         for k in range(len(book.tally)):
             book.tally[k] = -math.inf if k == MONTH else 0.0

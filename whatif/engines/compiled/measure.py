@@ -13,6 +13,7 @@ from whatif.domain import (
     Bars,
     EngineRun,
     Fills,
+    Orders,
     figures,
     inlinable_lean,
     jit_lean,
@@ -38,6 +39,7 @@ from whatif.engines.compiled.book import (
     MULTIPLIER,
     OPENED,
     OPENED_FEE,
+    ORDERS_MADE,
     PRICE,
     REJECTED,
     SIZE,
@@ -45,6 +47,7 @@ from whatif.engines.compiled.book import (
     Outcomes,
 )
 from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
+from whatif.engines.compiled.working import TOLD_MADE
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.typing import FloatArray, IntArray
 
@@ -526,7 +529,7 @@ def measured_runs(
 def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) -> EngineRun:
     """Return the run in a book with its series, over the rows `first` to `stop` of its bars.
 
-    Fills are copied out of the book, which the next run overwrites.
+    Fills are copied out of the book, which the next run overwrites. Orders are told where the book has them.
     """
     count = int(outcomes.counts[0, FILLS])
     fills = fills_of(book.row, np.zeros(count, dtype=np.int64), book.executions, count)
@@ -540,6 +543,25 @@ def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) ->
         margin_rejected=int(outcomes.counts[0, REJECTED]),
         engine="compiled",
         cash=book.cash,
+        orders=told_orders(book, count, stop - first) if len(book.told) else None,
+        fill_ts=None if bars.finer is None else bars.finer.bars.ts[book.finer[:count]],
+    )
+
+
+def told_orders(book: Book, fills: int, rows: int) -> Orders:
+    """Return the orders that a book tells of, of a run with so many executions and rows."""
+    made = book.told[: int(book.serial[ORDERS_MADE]), TOLD_MADE]
+    # those of the last bar never came to the broker
+    kind, size, price, limit, begun, ended = book.told[: int(np.searchsorted(made, rows - 1))].T.copy()
+    return Orders(
+        symbol=np.zeros(len(kind), dtype=np.int64),
+        kind=kind.astype(np.int64),
+        size=size,
+        price=price,
+        limit=limit,
+        made=begun.astype(np.int64),
+        ended=ended.astype(np.int64),
+        of_fill=book.of_fill[:fills].copy(),
     )
 
 

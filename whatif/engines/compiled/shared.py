@@ -663,6 +663,9 @@ def run_accounts_python(
             asking.room,
             asking.months_at,
             asking.days_at,
+            asking.begins_at,
+            asking.finer_at,
+            asking.finer_stop,
         )
         run_account(market, run, at_run, across, count, broker, rules, latency, used, book, money, counts)
         if counts[FAILED] == FULL_BOOK:

@@ -300,7 +300,7 @@ class SharedWindow:
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
-        asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0)
+        asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0, 0, 0, 0)
         alive = (arrays, columns, at, places, measured, left)
         given = self._market, asking, self._across, runs, self.ends
         return SharedCall(given, book, outcomes, self._most, alive)

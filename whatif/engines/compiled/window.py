@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from whatif.domain import (
     TALLY,
     Bars,
     Execution,
+    Finer,
     Overlays,
     Periods,
     period_rows,
@@ -33,13 +34,25 @@ from whatif.engines.arrays import (
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
 from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume, volatility_of
 from whatif.engines.compiled.book import (
+    FAILED,
+    FULL_BOOK,
+    ORDERS_MADE,
+    TOLD,
     Asking,
     Book,
     Outcomes,
     Runs,
     note_room,
 )
-from whatif.engines.compiled.columns import charges, column, kind_of, noted, places_of, settings
+from whatif.engines.compiled.columns import (
+    charges,
+    column,
+    is_special,
+    kind_of,
+    noted,
+    places_of,
+    settings,
+)
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
 from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_call, measure_one
@@ -54,9 +67,16 @@ from whatif.typing import FloatArray, IntArray
 SHARED_ROOM = 16_384
 """Executions that configurations of one call share room for, beside what one of them may need at most."""
 
+TOLD_A_BAR = 4
+"""Orders a bar, on average, that there is room to tell of at first; more is made if a run needs it."""
+
 FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
 """Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
 parts at most), and of one that answers with orders or whose orders a filler fills in parts."""
+
+MOST_FILLS_A_BAR = 512
+"""Executions a bar, on average, for which room is made where a run needs more: a filler fills a part of each
+order that waits on each bar."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +173,7 @@ class PreparedWindow:
         minute, to_close = session_minutes(bars.slice(0, stop))
         self._prices = price_arrays(bars, stop)
         self._clock = (read_only(minute), read_only(to_close))
+        self._tried = bars.slice(0, stop) if bars.finer is None else _finer_until(bars.finer, stop)
         ends = np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         self.ends = read_only(ends)
         self._per_year = 1.0 if periods is None else periods.per_year
@@ -171,7 +192,8 @@ class PreparedWindow:
             max_orders = (self.spec.max_orders if self.spec.answers_orders else count + 1) if orders else 0
             parts = order_room(max_orders)
             parts |= note_room(self.spec.notes, 1, len(parts["working"]) if orders else 0)
-            room = count * (ORDER_FILLS_A_BAR if orders or in_parts else FILLS_A_BAR)
+            tried = count if self.bars.finer is None else len(self._tried)
+            room = tried * (ORDER_FILLS_A_BAR if orders or in_parts else FILLS_A_BAR)
             book = Book(
                 row=np.empty(room + SHARED_ROOM, dtype=np.int64),
                 executions=np.empty((6, room + SHARED_ROOM)),
@@ -184,6 +206,9 @@ class PreparedWindow:
                 cash=np.empty(0),
                 at_work=np.zeros(1, dtype=np.int64),
                 tally=np.zeros(TALLY),
+                told=np.empty((0, TOLD)),
+                of_fill=np.empty(0, dtype=np.int64),
+                finer=np.empty(0, dtype=np.int64),
                 **parts,
             )
             self._workspaces[orders, in_parts] = Workspace(
@@ -194,6 +219,20 @@ class PreparedWindow:
                 RunsMeasure(room, len(self.ends), self._per_year),
             )
         return self._workspaces[orders, in_parts]
+
+    def _grow(self, kernel: Kernel, given: RunInputs) -> bool:
+        """Make more room for the executions of a run; return whether there could be more."""
+        old = self._workspace(kernel, [given])
+        room = 4 * old.room
+        if room > MOST_FILLS_A_BAR * len(self._tried):
+            return False
+        book = old.book._replace(
+            row=np.empty(room + SHARED_ROOM, dtype=np.int64), executions=np.empty((6, room + SHARED_ROOM))
+        )
+        measure = RunsMeasure(room, len(self.ends), self._per_year)
+        key = kernel.orders, bool(given.execution.filler)
+        self._workspaces[key] = replace(old, book=book, room=room, measure=measure)
+        return True
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -216,11 +255,15 @@ class PreparedWindow:
         kernel = self._kernel(given)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
-        with uncompiled(self.spec):
-            call = self.call(kernel, [given], addresses, series)
         # machine code never warns; this is for NUMBA_DISABLE_JIT
         with uncompiled(self.spec), numpys_warnings_off():
+            call = self.call(kernel, [given], addresses, series)
             call.run()
+            while call.outcomes.counts[0, FAILED] == FULL_BOOK and self._grow(kernel, given):
+                call = self.call(kernel, [given], addresses, series)
+                call.run()
+            if series and kernel.orders:
+                call = self._told_all(call)
         outcomes, book = call.outcomes, call.book
         refuse_failed(self.spec, self.bars, outcomes, book.desk)
         return outcomes, book
@@ -228,15 +271,45 @@ class PreparedWindow:
     def _kernel(self, given: RunInputs) -> Kernel:
         return kernel_of(self.identified, given.params, given.overlays, members=self._members)
 
+    def _measured(self, overlays: Overlays) -> tuple[FloatArray, IntArray]:
+        """Return the volatility that overlays size by, and the minutes to the close that they see."""
+        volatility = volatility_array(volatility_of(overlays), self.bars, self.stop, self._cache)
+        return volatility, overlay_minutes(self.bars, self._clock[1], overlays.latency)
+
+    def _telling(self, book: Book, orders: bool, fills: int) -> Book:
+        """Return a book with room to tell what the fills of one run were of: orders, and finer bars."""
+        if orders:
+            told = np.empty((TOLD_A_BAR * (self.stop - self.first), TOLD))
+            book = book._replace(told=told, of_fill=np.empty(fills, dtype=np.int64))
+        return book if self.bars.finer is None else book._replace(finer=np.empty(fills, dtype=np.int64))
+
+    @cached_property
+    def _finer(self) -> tuple[IntArray, IntArray, tuple[FloatArray, ...]]:
+        """First finer bar of each row, and where the finer bars' series lie, with these; or no length."""
+        none = np.empty(0, dtype=np.int64)
+        if self.bars.finer is None:
+            return none, none, ()
+        series = tuple(price_arrays(self._tried, len(self._tried)).values())
+        begins = read_only(self.bars.finer.begins[: self.stop + 1])
+        return begins, np.array(addresses_of(series), dtype=np.int64), series
+
+    def _told_all(self, call: Call) -> Call:
+        """Return a call that has run with all of its orders told: it runs again if there was no room."""
+        made = int(call.book.serial[ORDERS_MADE])
+        if made > len(call.book.told):
+            call = replace(call, book=call.book._replace(told=np.empty((made, TOLD))))
+            call.run()
+        return call
+
     @cached_property
     def _months(self) -> FloatArray:
-        """Calendar month of each bar, counted from 1970-01."""
-        return calendar_numbers(self.bars.ts[: self.stop], "M")
+        """Calendar month of each bar that orders are tried on, counted from 1970-01."""
+        return calendar_numbers(self._tried.ts, "M")
 
     @cached_property
     def _days(self) -> FloatArray:
-        """Calendar day (UTC) of each bar, counted from 1970-01-01."""
-        return calendar_numbers(self.bars.ts[: self.stop], "D")
+        """Calendar day (UTC) of each bar that orders are tried on, counted from 1970-01-01."""
+        return calendar_numbers(self._tried.ts, "D")
 
     def _check_volume(self, execution: Execution) -> None:
         check_volume(self.bars, self.first, self.stop, execution)
@@ -270,7 +343,7 @@ class PreparedWindow:
             `kernel.series`; `stop` values each.
         series : bool
             Whether the book has room for cash at each bar's close, and for equity that the next run
-            leaves alone.
+            leaves alone; of a step that answers with orders, also for telling them.
 
         Raises
         ------
@@ -283,7 +356,7 @@ class PreparedWindow:
             addresses=np.ascontiguousarray(addresses, dtype=np.int64),
             settings=settings(many),
             charges=charges(many),
-            special=(1,) if any(given.execution.special for given in many) else (),
+            special=(1,) if any(map(is_special, many)) else (),
         )
         book = space.book._replace(
             memory=np.empty(max((len(overlay_memory(given.overlays)) for given in many), default=0)),
@@ -291,9 +364,9 @@ class PreparedWindow:
             cash=np.empty(bars if series else 0),
             notes=noted(space.book.notes, many, 1),
         )
-        overlays = many[0].overlays
-        volatility = volatility_array(volatility_of(overlays), self.bars, self.stop, self._cache)
-        left = overlay_minutes(self.bars, self._clock[1], overlays.latency)
+        if series:
+            book = self._telling(book, kernel.orders, space.room)
+        measured = self._measured(many[0].overlays)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 7), dtype=np.int64),
@@ -302,13 +375,15 @@ class PreparedWindow:
         columns = [column([given.params[name] for given in many]) for name in kernel.numbers]
         at = np.array(addresses_of(columns), dtype=np.int64)
         shared = addresses_of(
-            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, volatility, left]
+            [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, *measured]
         )
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
         months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
         days = self._days if any(given.execution.interest for given in many) else np.empty(0)
-        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends, months, days]
-        series_at, places_at, ends_at, months_at, days_at = addresses_of(held)
+        begins, finer, finer_series = self._finer
+        held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends]
+        held += [months, days, begins, finer]
+        series_at, places_at, ends_at, months_at, days_at, begins_at, finer_at = addresses_of(held)
         asking = Asking(
             kernel.address,
             self.spec.lookback,
@@ -319,17 +394,12 @@ class PreparedWindow:
             space.room,
             months_at,
             days_at,
+            begins_at if len(begins) else 0,
+            finer_at,
+            len(self._tried),
         )
-        return Call(
-            self.first,
-            self.stop,
-            asking,
-            runs,
-            self.ends,
-            book,
-            outcomes,
-            (*columns, at, self._clock, volatility, left, *held),
-        )
+        alive = (*columns, at, self._clock, finer_series, measured, *held)
+        return Call(self.first, self.stop, asking, runs, self.ends, book, outcomes, alive)
 
     def measure(self, given: RunInputs) -> Measured:
         """Run one configuration and return what its metrics need, without its series.
@@ -394,6 +464,11 @@ class PreparedWindow:
             call = self.call(kernel, many, addresses)
         measure = self._workspace(kernel, many).measure
         found.put(np.array(places), measure_call(self.spec, call, measure, many, self.stop - self.first))
+
+
+def _finer_until(finer: Finer, stop: int) -> Bars:
+    """Return the finer bars up to the last one inside a row before `stop`."""
+    return finer.bars.slice(0, int(finer.begins[stop]))
 
 
 def _has_tiers(given: RunInputs) -> bool:

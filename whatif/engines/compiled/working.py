@@ -23,8 +23,11 @@ from whatif.domain import (
 from whatif.engines.compiled.book import (
     BAD_ORDER,
     BAD_SIZE,
+    GROUPS_MADE,
     MANY_ORDERS,
     MANY_WAITING,
+    ORDERS_MADE,
+    TOLD,
     Account,
     Book,
     Broker,
@@ -79,14 +82,18 @@ from whatif.strategies import TRAIL as STOP_TRAIL
 from whatif.strategies import TRAIL_LIMIT as STOP_TRAIL_LIMIT
 from whatif.typing import FloatArray, IntArray
 
-WORKING = 18
+WORKING = 19
 KIND, SIZE, REST, PRICE, LIMIT_PRICE, TRAIL, TRAIL_PERCENT, OFFSET = range(8)
-CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD, IS_EXIT = range(8, WORKING)
+CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD, IS_EXIT, NUMBER = range(8, WORKING)
 """Numbers of a working order: what kind it is; signed size, and what of it is not filled; price that it
 acts at, the limit behind that, and how both trail; close and row that it was made on; the last row that it is
 tried on; the close that was noted for an order at the close; whether a stop-limit order is triggered; its
 state; the number of the group of which one cancels the others, and of its bracket, 0 for none; whether it
-leaves the position that the bracket's first order opens; and whether it is one of the overlays'."""
+leaves the position that the bracket's first order opens; whether it is one of the overlays'; and how many
+orders were made before it."""
+
+TOLD_KIND, TOLD_SIZE, TOLD_PRICE, TOLD_LIMIT, TOLD_MADE, TOLD_ENDED = range(TOLD)
+"""Numbers of an order that is told: what `whatif.domain.Orders` has of it."""
 
 ENDED, SUBMITTED, INACTIVE, WAKING, ACTIVE = range(5)
 """States: no longer there; cash not checked yet; waits for its bracket's first order to fill; becomes active
@@ -101,7 +108,7 @@ def order_room(max_orders: int) -> dict[str, Any]:
     return {
         "working": np.empty((max_orders + ROOM_FOR_ANSWERS + 2 * MAX_EXITS, WORKING)),
         "desk": np.empty(DESK_ROOM * WIDTH),
-        "serial": np.zeros(1, dtype=np.int64),
+        "serial": np.zeros(2, dtype=np.int64),
     }
 
 
@@ -152,7 +159,8 @@ def place_order(
     row[TRAIL], row[TRAIL_PERCENT], row[OFFSET] = 0.0, 0.0, 0.0
     row[CLOSE], row[MADE], row[LAST], row[NOTED] = close, made, last, 0.0
     row[TRIGGERED], row[STATE], row[GROUP], row[FAMILY] = 0.0, state, 0.0, 0.0
-    row[IS_CHILD], row[IS_EXIT] = 0.0, 0.0
+    row[IS_CHILD], row[IS_EXIT], row[NUMBER] = 0.0, 0.0, book.serial[ORDERS_MADE]
+    book.serial[ORDERS_MADE] += 1
 
 
 @inlinable_lean
@@ -209,9 +217,9 @@ def place_bracket(book: Book, at: int, order: Order, made: int, close: float, la
     if target == target:
         place_order(book, at + count, LIMIT, -size, target, made, close, math.inf, waits)
         count += 1
-    book.serial[0] += 1
+    book.serial[GROUPS_MADE] += 1
     for k in range(at, at + count):
-        book.working[k, FAMILY] = book.serial[0]
+        book.working[k, FAMILY] = book.serial[GROUPS_MADE]
         book.working[k, IS_CHILD] = 0.0 if k == at else 1.0
     return count
 
@@ -247,37 +255,72 @@ def end_family(working: FloatArray, waiting: int, at: int) -> None:
 
 @inlinable_lean
 def end_order(working: FloatArray, waiting: int, at: int, corrected: bool) -> None:
-    """End an order that is cancelled, expired or refused, with its group and its bracket."""
+    """End an order that is cancelled, expired or refused, its group, its bracket, and that one's group."""
     working[at, STATE] = ENDED
     end_group(working, waiting, at, corrected)
     end_family(working, waiting, at)
+    for k in range(waiting):
+        # an exit that is refused takes its entry along, and so what is tied to that
+        if working[k, FAMILY] == working[at, FAMILY] and working[k, FAMILY] != 0.0:
+            end_group(working, waiting, k, corrected)
 
 
 @inlinable_lean
-def left_over(working: FloatArray, waiting: int) -> int:
-    """Move the orders that have not ended to the front, in order; return how many they are."""
-    kept = 0
+def tell_order(told: FloatArray, row: FloatArray, first: int, ended: int) -> None:
+    """Write an order to those that are told, if there is room; `first` is the window's first row."""
+    place = int(row[NUMBER])
+    if place >= len(told):
+        return
+    kind, price, limit = int(row[KIND]), row[PRICE], math.nan
+    if kind in (MARKET, AT_CLOSE):
+        price = math.nan
+    elif kind in (STOP_LIMIT, STOP_TRAIL_LIMIT):
+        limit = row[LIMIT_PRICE]
+    told[place, TOLD_KIND], told[place, TOLD_SIZE] = kind, row[SIZE]
+    told[place, TOLD_PRICE], told[place, TOLD_LIMIT] = price, limit
+    told[place, TOLD_MADE], told[place, TOLD_ENDED] = row[MADE] - first, ended - first
+
+
+@inlinable_lean
+def tell_waiting(book: Book, waiting: int, first: int, stop: int) -> None:
+    """Write the orders that wait when a window ends to those that are told, if any are."""
+    if len(book.told) > 0:
+        for k in range(waiting):
+            tell_order(book.told, book.working[k], first, stop)
+
+
+@inlinable_lean
+def left_over(book: Book, waiting: int, first: int, ended: int) -> int:
+    """Move the orders that have not ended to the front, in order; return how many they are.
+
+    What has ended is told to have done so on row `ended`, if orders are told.
+    """
+    working, kept = book.working, 0
     for k in range(waiting):
         if working[k, STATE] != ENDED:
             if kept != k:
                 for field in range(WORKING):
                     working[kept, field] = working[k, field]
             kept += 1
+        elif len(book.told) > 0:
+            tell_order(book.told, working[k], first, ended)
     return kept
 
 
 @inlinable_lean
-def cancel_all(working: FloatArray, waiting: int, meant: float, corrected: bool) -> int:
+def cancel_all(book: Book, waiting: int, meant: float, corrected: bool, first: int, made: int) -> int:
     """Cancel the orders that are meant, see `whatif.engines.orders`; return how many orders are left.
 
-    Those whose cash is not checked yet escape it, unless it is corrected.
+    Those whose cash is not checked yet escape it, unless it is corrected. It is asked for on row `made`, and
+    known on the next one.
     """
+    working = book.working
     for k in range(waiting):
         row = working[k]
         is_meant = row[KIND] != MARKET if meant == PRICED else (row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)
         if is_meant and row[STATE] != ENDED and (corrected or row[STATE] != SUBMITTED):
             end_order(working, waiting, k, corrected)
-    return left_over(working, waiting)
+    return left_over(book, waiting, first, made + 1)
 
 
 @inlinable_lean
@@ -325,6 +368,7 @@ def show_waiting(book: Book, waiting: int, exits: bool) -> int:
 def place_answer(
     book: Book,
     count: int,
+    first: int,
     made: int,
     close: float,
     session_ends: IntArray,
@@ -340,8 +384,8 @@ def place_answer(
     ----------
     count : int
         How many the step answered with.
-    made, close : int, float
-        The bar that they were made on.
+    first, made, close : int, int, float
+        The window's first row, and the bar that they were made on.
     session_ends : int64 array (stop,)
         Of each row, the first one of the session after its own.
     account, value
@@ -365,13 +409,13 @@ def place_answer(
         if fault != FINE:
             return Placed(BAD_ORDER, k, float(fault), waiting)
         if code == OCO:
-            book.serial[0] += 1
-            tied, group = int(amount), book.serial[0]
+            book.serial[GROUPS_MADE] += 1
+            tied, group = int(amount), book.serial[GROUPS_MADE]
             continue
         if code == HOLD:
             continue
         if code == CANCEL:
-            waiting = cancel_all(book.working, waiting, amount, broker.corrected)
+            waiting = cancel_all(book, waiting, amount, broker.corrected, first, made)
             continue
         size = amount
         if code != BRACKET:
@@ -597,6 +641,8 @@ def fill_working(
             if closed != 0.0 or opened != 0.0:
                 if fills == limit:
                     return False, account, orders
+                if fills < len(book.of_fill):
+                    book.of_fill[fills] = int(row[NUMBER])
                 fills += 1
                 end_group(working, waiting, k, broker.corrected)
             rejected += 1 if refused else 0
@@ -604,5 +650,5 @@ def fill_working(
         trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
         if trails and row[STATE] == ACTIVE:
             trail_after(row, bar[3])
-    waiting = left_over(working, waiting)
+    waiting = left_over(book, waiting, first, i)
     return True, account, OrderCount(waiting, False, fills, rejected)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from whatif.testing.golden import (
     cash,
+    charged,
     contracts,
     corrected,
     last_bit,
@@ -51,6 +52,9 @@ GOLDEN: tuple[Golden, ...] = (
     *corrected.CHECKS,
     *sized.SIZED,
     *sized.BOUNDED,
+    *charged.COMMISSION,
+    *charged.PRICES,
+    *charged.FINER,
 )
 """All of them."""
 

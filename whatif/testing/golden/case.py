@@ -13,7 +13,7 @@ from whatif.engines import BacktestTask, EngineRun, run_engine
 from whatif.strategies import several
 from whatif.testing.markets import bars_of_prices
 from whatif.testing.order_kinds import order_reader, with_answers
-from whatif.testing.orders import script_of, scripted
+from whatif.testing.orders import joined_bars, script_of, scripted
 
 Prices: TypeAlias = tuple[float, float, float, float]
 """Open, high, low, close of a bar."""
@@ -64,6 +64,8 @@ class Golden:
         Of the first symbol's bars; 100 each if there are none.
     overlays : Overlays
         What lies over the step.
+    finer : int
+        Where orders are tried on finer bars: so many of these are a bar, and `prices` are theirs.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Golden:
     session_bars: int = 390
     volumes: tuple[float, ...] = ()
     overlays: Overlays = field(default_factory=Overlays)
+    finer: int = 0
 
     @property
     def shares_account(self) -> bool:
@@ -93,7 +96,7 @@ class Golden:
         are_orders = any(several(answer) for intents in asked for answer in intents.values())
         prices = (self.prices, self.other_prices)
         markets = [
-            _market(symbol, prices[k], intents, are_orders, self.session_bars)
+            _market(symbol, prices[k], intents, are_orders, self.session_bars, self.finer)
             for k, (symbol, intents) in enumerate(zip("XY", asked, strict=False))
         ]
         if self.volumes:
@@ -113,12 +116,19 @@ def flat(price: float) -> Prices:
 
 
 def _market(
-    symbol: str, prices: tuple[Prices, ...], intents: Intents, are_orders: bool, session_bars: int
+    symbol: str,
+    prices: tuple[Prices, ...],
+    intents: Intents,
+    are_orders: bool,
+    session_bars: int,
+    finer: int,
 ) -> Bars:
     bars = bars_of_prices(prices, symbol, session_bars)
+    if finer:
+        bars = joined_bars(bars, np.arange(0, len(bars), finer))
     if are_orders:
         return with_answers(bars, intents)
-    return script_of([intents.get(row, (0, 0.0)) for row in range(len(prices))]).on(bars)
+    return script_of([intents.get(row, (0, 0.0)) for row in range(len(bars))]).on(bars)
 
 
 def check_golden(case: Golden, engine: str) -> None:
