@@ -61,7 +61,9 @@ def test_a_dry_run_needs_nothing_and_writes_nothing(target: str, tmp_path: Path)
         "run_whatif.py",
         "whatif.zip",
     ]
-    assert list(tmp_path.iterdir()) == []
+    # but for the calendars that were worked out, in the user's cache
+    assert {path.suffix for path in (tmp_path / ".cache").rglob("*") if path.is_file()} <= {".json"}
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".cache"] == []
 
 
 def test_help_names_what_there_is(tmp_path: Path) -> None:

@@ -334,8 +334,8 @@ _PARTS_OF_ORDERS = (
 _TURNS = (
     (
         "a future is settled on days",
-        "    if broker.costs.margin != 0.0:\n        return min(i + 1, halt)\n",
-        "",
+        "    if broker.costs.margin != 0.0 or asking.begins_at != 0:\n",
+        "    if asking.begins_at != 0:\n",
     ),
     (
         "interest is paid when there are orders",
@@ -356,7 +356,11 @@ _TURNS = (
 
 _ORDER_OF_THINGS = (
     ("costs take no notice of the month", "broker.charges[TIERS] > 1.0", "broker.charges[TIERS] > 99.0"),
-    ("high and low are swapped", "highs[i], lows[i], closes", "lows[i], highs[i], closes"),
+    (
+        "high and low are swapped",
+        "highs[j], lows[j], closes[j]), orders",
+        "lows[j], highs[j], closes[j]), orders",
+    ),
     (
         "orders wait for the next intent",
         "return i + 1 if asking.max_orders == 0",
@@ -490,8 +494,8 @@ _WAITING = (
     ("the check forgets the units before", "cash, size = left, size + row[SIZE]", "cash = left"),
     (
         "a refused bracket stays",
-        "    end_family(working, waiting, at)\n\n\n@inlinable_lean\ndef left_over",
-        "\n\n@inlinable_lean\ndef left_over",
+        "    end_family(working, waiting, at)\n    for k in range(waiting):\n        # an exit",
+        "    for k in range(waiting):\n        # an exit",
     ),
     (
         "cancel reaches orders that are not checked",
