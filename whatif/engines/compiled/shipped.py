@@ -31,7 +31,8 @@ _OVERLAYS = (Overlays(), Overlays(stop_loss=0.01))
 def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
     """Compile the kernels of built-in strategies into a folder, in place of what is there.
 
-    The loop around them, which all strategies share, is compiled into the package's own folder.
+    The loops around them, which all strategies share, are compiled into the package's own folder: one for
+    orders at the market, one for orders that wait, and one for an account of several symbols.
 
     Parameters
     ----------
@@ -52,9 +53,10 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         context = get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             # what takes longest begins first, and with the first of them
-            loop = pool.submit(_compile_loop, names)
+            loops = [pool.submit(_compile_loop, names, orders) for orders in (True, False)]
             count = sum(pool.map(_compile, names[::-1]))
-            loop.result()
+            for loop in loops:
+                loop.result()
         # kernels are made for one user; these are for all who may run the environment
         for path in (made, *made.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -80,17 +82,28 @@ def _compile(name: str) -> int:
     return len(alone) + 1
 
 
-def _compile_loop(names: Sequence[str]) -> None:
-    """Run a strategy on two bars, which needs all that is compiled once for all strategies."""
-    # one that one symbol and several can be run with
+def _compile_loop(names: Sequence[str], orders: bool) -> None:
+    """Run a strategy on two bars, which needs all that is compiled once for all strategies of its kind.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The strategies.
+    orders : bool
+        Whether it is one whose orders wait for a price.
+    """
     specs = [spec for spec in map(resolve, names) if isinstance(spec, StrategySpec)]
-    spec = next(spec for spec in specs if not (spec.answers_orders or spec.cross_sectional))
+    fitting = [spec for spec in specs if spec.answers_orders == orders and not spec.cross_sectional]
+    if not fitting:
+        return
+    spec = fitting[0]
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
     periods = Periods("bar", ts + MINUTE_US, 252.0)
     many = [RunInputs(spec.validate({}), Execution(), Overlays())]
     PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
-    SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
+    if not orders:  # which an account of several symbols does not cover
+        SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
 
 
 def main(arguments: Sequence[str]) -> int:
