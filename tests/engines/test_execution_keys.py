@@ -129,6 +129,7 @@ def test_all_keys_are_tried() -> None:
         "checksubmit",
         "shortcash",
         "coo",
+        "fill_timeframe",
         "slip_limit",
         "interest",
         "interest_long",

@@ -312,6 +312,7 @@ def test_the_example_of_the_documents(tmp_path: Path, monkeypatch: pytest.Monkey
     _, _, below = text.partition("## A search")
     code, study = (re.search(rf"```{kind}\n(.*?)```", below, re.DOTALL)[1] for kind in ("python", "yaml"))
     (tmp_path / "my_searches.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "my_searches", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     search = parse_study(study).search
     assert sum(1 for line in code.splitlines() if line.strip()) <= 40

@@ -40,11 +40,11 @@ class Elsewhere:
 def test_only_a_whole_forest_is_attached(
     mlflow_home: LakeLocation, parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spark_ml, "_pipeline", lambda fitted: Elsewhere(parts))
+    monkeypatch.setattr(spark_ml, "_pipeline", lambda columns, model: Elsewhere(parts))
     run = start_study_run(mlflow_home, "s", "d", {})
     trained: Any = SimpleNamespace(
         kind=RandomForest(),
-        fitted=Fitted(("x",), None, 1),
+        fitted=Fitted(("x",), object(), 1),
         spec=SimpleNamespace(columns=("x",), target="return"),
     )
     _log_fitted(run, trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     code = re.search(r"```python\n(.*?)```", below, re.DOTALL)
     assert code is not None
     (tmp_path / "my_searches.py").write_text(code[1] + FAILS)
+    monkeypatch.delitem(sys.modules, "my_searches", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     return {"kind": "my_searches:Halves", "seed": 1}
 

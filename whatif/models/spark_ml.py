@@ -112,6 +112,8 @@ class SparkModel(ModelKind):
 
         models = fitted.model if isinstance(fitted.model, tuple) else (fitted.model,)
         there = [k for k, model in enumerate(models) if model is not None]
+        if not there:
+            return {}
         for k in there:
             pipeline = _pipeline(fitted.columns, models[k])
             pipeline.write().overwrite().save((folder / _folder(k)).as_uri())
