@@ -209,7 +209,7 @@ def test_what_rounding_leaves_of_a_reversal_pays_no_second_minimum(engine) -> No
 
 
 @pytest.mark.parametrize(
-    "cases", [150, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "cases", [75, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 @pytest.mark.parametrize("step", [scripted, state_reader], ids=["scripted", "by-state"])
 def test_two_brokers_one_answer(step, cases) -> None:
@@ -221,7 +221,7 @@ def test_two_brokers_one_answer(step, cases) -> None:
 
 
 @pytest.mark.parametrize(
-    "cases", [200, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "cases", [100, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_two_brokers_one_answer_to_every_kind_of_order(cases) -> None:
     tasks = (with_costs(random_order_case(seed), seed).task() for seed in range(cases))

@@ -38,7 +38,7 @@ from .conftest import agreed_runs
 FLAT = (100.0, 110.0, 90.0, 100.0)
 FUTURE = Execution(cash=100_000.0, margin=200.0, mult=10.0)
 many = pytest.mark.parametrize(
-    "cases", [150, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "cases", [75, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 
 

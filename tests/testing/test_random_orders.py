@@ -42,7 +42,7 @@ from whatif.testing.orders import note_reader, queue_reader
 
 from .witness import played, played_orders, unlike_plain
 
-FAST = 100
+FAST = 50
 SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
 WITNESSED = 100
 
@@ -145,7 +145,7 @@ def test_an_ordinary_strategy_is_the_third_witness(engine, told) -> None:
     told(count)
 
 
-@pytest.mark.parametrize("draws", [50, pytest.param(SLOW, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [25, pytest.param(SLOW, marks=pytest.mark.slow)])
 def test_two_brokers_show_the_same_fills_positions_and_orders(draws, told) -> None:
     count = Count()
     for seed in range(draws):
@@ -219,7 +219,7 @@ OF_INTENTS = {
 }
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(SLOW // 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [30, pytest.param(SLOW // 5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("draw", "choices"),
     [(random_order_case, OF_ORDERS), (random_case, OF_INTENTS)],

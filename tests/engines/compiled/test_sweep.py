@@ -122,9 +122,10 @@ def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        *(("sma_crossover", kind) for kind in ("session", "bar")),
+        ("sma_crossover", "session"),
+        pytest.param("sma_crossover", "bar", marks=pytest.mark.slow),
         *(
-            pytest.param(name, "hour", marks=[] if name in OTHERS[:2] else pytest.mark.slow)
+            pytest.param(name, "hour", marks=[] if name in OTHERS[1:2] else pytest.mark.slow)
             for name in ("sma_crossover", *OTHERS)
         ),
         *(pytest.param(name, kind, marks=pytest.mark.slow) for name in OTHERS for kind in ("session", "bar")),
