@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from math import prod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from whatif.errors import StudyError
 from whatif.section import Section
@@ -101,6 +103,10 @@ class SearchSpace:
         """Return the places of all points that are allowed, of a space of at most `MAX_LISTED`."""
         every = product(*(range(len(values)) for values in self.axes.values()))
         return [place for place in every if self.allowed(self.at(place))]
+
+    def unseen(self, seen: Collection[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Return the places of allowed points that are not among those `seen`; none of too large a space."""
+        return [place for place in self.listed() if place not in seen] if self.size <= MAX_LISTED else []
 
     def draw(self, chance: random.Random) -> Iterator[tuple[int, ...]]:
         """Yield places without end, drawn uniformly."""
@@ -204,6 +210,27 @@ class Search(Section):
         StudyError
             If the keys do not fit the space, naming key, value and rule.
         """
+
+
+class Budgeted(Search):
+    """A search that does not look at all points, and evaluates so many.
+
+    Attributes
+    ----------
+    trials : int
+        Points to evaluate at most; all of them, if there are no more.
+    seed : int
+        Of what it draws: the same study evaluates the same points.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 400
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    whole: ClassVar[bool] = False
+
+    def most(self, space: SearchSpace) -> int:
+        """Return how many points it asks for at most."""
+        return min(self.trials, space.size)
 
 
 class Listed(Searcher):

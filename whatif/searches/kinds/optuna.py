@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from whatif.domain import duration_us
 from whatif.errors import StudyError
-from whatif.searches.base import MAX_LISTED, MAX_TRIALS, Evaluation, Point, Search, Searcher, SearchSpace
+from whatif.searches.base import Budgeted, Evaluation, Point, Searcher, SearchSpace
 
 Place = tuple[int, ...]
 """A point by the place of its value on each axis."""
@@ -35,7 +35,7 @@ UNDEFINED = 1e12
 """Violation of a point that has no result."""
 
 
-class Optuna(Search):
+class Optuna(Budgeted):
     """A search by one of Optuna's samplers, in batches: asked for, evaluated in one wave, told.
 
     Each axis is one of Optuna's integers over the places of its values where these are numbers, so that
@@ -45,27 +45,19 @@ class Optuna(Search):
     ----------
     sampler : str
         "tpe", "gp", "cmaes", "nsga2" or "nsga3".
-    trials : int
-        Points to evaluate at most.
     batch : int
         Points that are evaluated before it learns from them.
     patience : int or None
         Batches without an improvement after which it ends; None for no such end.
     time : str or None
         Duration after which a run begins no further batch; None for no limit.
-    seed : int
-        Of the sampler: the same study evaluates the same points.
     """
 
     kind: str = "optuna"
     sampler: Literal["tpe", "gp", "cmaes", "nsga2", "nsga3"] = "tpe"
-    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 400
     batch: Annotated[int, Field(ge=1, le=10_000)] = 20
     patience: Annotated[int, Field(ge=1)] | None = None
     time: str | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-
-    whole: ClassVar[bool] = False
 
     @field_validator("time")
     @classmethod
@@ -78,10 +70,6 @@ class Optuna(Search):
     def seconds(self) -> float:
         """Seconds of a run after which no further batch begins."""
         return float("inf") if self.time is None else duration_us(self.time) / 1e6
-
-    def most(self, space: SearchSpace) -> int:
-        """Return how many points it asks for at most."""
-        return min(self.trials, space.size)
 
     def start(self, space: SearchSpace) -> Searcher:
         """Return a searcher whose state is made of what it is told, and of nothing else.
@@ -233,9 +221,8 @@ class _Batches(Searcher):
     def _by_chance(self) -> Place | None:
         space = self._space
         found = space.distinct(space.draw(self._chance), 1, self._seen)
-        if not found and space.size <= MAX_LISTED:
-            left = [place for place in space.listed() if place not in self._seen]
-            found = [self._chance.choice(left)] if left else []
+        if not found and (left := space.unseen(self._seen)):
+            found = [self._chance.choice(left)]
             self._seen.update(found)
         return found[0] if found else None
 

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
-
-from pydantic import Field
+from typing import ClassVar
 
 from whatif.errors import StudyError
-from whatif.searches.base import MAX_LISTED, MAX_TRIALS, Listed, Search, Searcher, SearchSpace
+from whatif.searches.base import Budgeted, Listed, Searcher, SearchSpace
 
 MAX_AXES = 21_201
 """Axes of which scipy has direction numbers."""
 
 
-class Sobol(Search):
+class Sobol(Budgeted):
     """So many points of the axes, more evenly spread than chance would: a scrambled Sobol sequence.
 
     The sequence is Joe and Kuo's of 2008, scrambled after Owen and Matousek (`scipy.stats.qmc.Sobol`).
     Each axis is cut into as many equal parts as it has values. A longer budget goes on with the same
     sequence.
-
-    Attributes
-    ----------
-    trials : int
-        Points to evaluate; all of them, if there are no more.
-    seed : int
-        Of the scrambling: the same study evaluates the same points.
     """
 
     kind: str = "sobol"
-    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 400
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     learns: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
 
     def start(self, space: SearchSpace) -> Searcher:
         """Return the points, made before the first one is asked for."""
@@ -43,10 +31,11 @@ class Sobol(Search):
             raise StudyError(
                 f"search.kind = 'sobol' takes at most {MAX_AXES:,} axes, not {len(space.axes):,}"
             )
-        seen: set[tuple[int, ...]] = set()
-        found = space.distinct(self._sequence(space), self.trials, seen)
+        found = space.distinct(self._sequence(space), self.trials)
         if len(found) < self.trials:
-            found += self._rest(space, set(found), self.trials - len(found))
+            # of a small space, the sequence repeats itself before it has reached all points
+            left = space.unseen(set(found))
+            found += random.Random(self.seed).sample(left, min(self.trials - len(found), len(left)))
         space.check_found(found, self.kind)
         return Listed(space, found)
 
@@ -64,10 +53,3 @@ class Sobol(Search):
         while True:
             for row in np.minimum((sequence.random(256) * sizes).astype(np.int64), sizes - 1).tolist():
                 yield tuple(row)
-
-    def _rest(self, space: SearchSpace, found: set[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-        """Return places of a small space that the sequence, which repeats itself, did not reach."""
-        if space.size > MAX_LISTED:
-            return []
-        left = [place for place in space.listed() if place not in found]
-        return random.Random(self.seed).sample(left, min(count, len(left)))
