@@ -6,7 +6,9 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from whatif.models.base import Fitted, ModelKind
 from whatif.models.contract import check_taught
@@ -19,6 +21,9 @@ SAVED, NOTES = "sparkml", "fitted.json"
 
 SIDES = {"long": 1.0, "short": -1.0}
 _CHANCE = "whatif_chance_"
+
+Penalty = Annotated[float, Field(ge=0, le=1e9)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SparkModel(ModelKind):
@@ -145,6 +150,36 @@ class SparkModel(ModelKind):
         weights = notes["importances"]
         importances = None if weights is None else tuple(weights)
         return Fitted(tuple(notes["columns"]), found, notes["rows"], importances)
+
+
+class ElasticNet(SparkModel):
+    """A kind of model that weighs features, which Spark brings to deviation 1 of the rows it learns from.
+
+    Attributes
+    ----------
+    penalty : float
+        Of the size of the weights.
+    l1_share : float
+        How much of it is of their sum, 0 to 1; the rest is of their squares.
+    rounds : int
+        Steps of the solver at most.
+    """
+
+    tunable: ClassVar[tuple[str, ...]] = ("penalty", "l1_share")
+
+    penalty: Penalty | tuple[Penalty, ...] = 0.0
+    l1_share: Share | tuple[Share, ...] = 0.0
+    rounds: Annotated[int, Field(ge=1, le=100_000)] = 100
+
+    def settings(self, vector: str, label: str) -> dict[str, Any]:
+        """Return what Spark's estimator is made with."""
+        return {
+            "featuresCol": vector,
+            "labelCol": label,
+            "regParam": self.penalty,
+            "elasticNetParam": self.l1_share,
+            "maxIter": self.rounds,
+        }
 
 
 def _folder(number: int) -> str:
