@@ -167,7 +167,7 @@ def compared(one: Side, other: Side) -> Comparison:
     )
     parts = _parts(one, other, plans)
     mixes = _Mixes(plans[0], one.configuration, parts, one.groups)
-    first = mixes.outcome(frozenset())
+    first = mixes.base
     # B is run as it is, so that nothing that the parts do not name is left out
     second = run_in(replace(plans[1], engine=plans[0].engine), other.configuration, one.groups)
     differences = tuple(_worth(parts, mixes, second, key))
@@ -298,39 +298,40 @@ def _timeframe_of(
 
 
 class _Mixes:
-    """Runs of A with some of its parts taken from B, each once."""
+    """Runs of A with some of its parts taken from B, each once; of all but A itself, figures alone are kept.
+
+    Attributes
+    ----------
+    base : Outcome
+        What A does as it is.
+    failed : mapping of frozenset of int to str
+        The mixes that cannot run, by what is taken, and why.
+    """
 
     def __init__(
         self, plan: Plan, a: Configuration, parts: Sequence[_Part], groups: Sequence[tuple[str, ...]]
     ) -> None:
         self._plan, self._a, self._parts, self._groups = plan, a, parts, groups
-        self._known: dict[frozenset[int], Outcome | None] = {}
+        self.base = self._run(frozenset())
+        self._known: dict[frozenset[int], Mapping[str, float]] = {frozenset(): self.base.figures}
         self.failed: dict[frozenset[int], str] = {}
 
-    def outcome(self, taken: frozenset[int]) -> Outcome:
-        """Return what A with these parts of B does.
-
-        Raises
-        ------
-        WhatIfError
-            If it cannot run.
-        """
+    def _run(self, taken: frozenset[int]) -> Outcome:
         plan, mix = self._plan, self._a
         for k in sorted(taken):
             plan, mix = self._parts[k].take(plan, mix)
         return run_in(plan, mix, self._groups)
 
     def value(self, taken: Iterable[int], key: str) -> float:
-        """Return a figure of it; NaN if it cannot run."""
+        """Return a figure of A with these parts of B; NaN if it cannot run."""
         which = frozenset(taken)
         if which not in self._known:
             try:
-                self._known[which] = self.outcome(which)
+                self._known[which] = self._run(which).figures
             except WhatIfError as error:
-                self._known[which] = None
+                self._known[which] = {}
                 self.failed[which] = str(error)
-        found = self._known[which]
-        return math.nan if found is None else found.figures[key]
+        return self._known[which].get(key, math.nan)
 
 
 def _worth(parts: Sequence[_Part], mixes: _Mixes, second: Outcome, key: str) -> Iterable[Difference]:

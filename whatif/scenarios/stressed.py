@@ -140,7 +140,8 @@ def stress(
     base = run_in(plan, side.configuration, side.groups)
     count, bars = len(scenarios) + histories, _bars(side)
     bar = Progress(count, float(count * bars), console=console) if console else None
-    rows, outcomes = [], []
+    rows: list[dict[str, Any]] = [{"scenario": "as chosen", **base.figures, "error": ""}]
+    pasts = []
     with bar or nullcontext():
         for k in range(count):
             if k < len(scenarios):
@@ -148,16 +149,22 @@ def stress(
                 rows.append({"scenario": name, **_tried(plan, configuration, side)})
             else:
                 market = (*side.configuration.market, change_of(axis, k - len(scenarios) + 1))
-                outcomes.append(run_in(plan, replace(side.configuration, market=market), side.groups))
+                past = run_in(plan, replace(side.configuration, market=market), side.groups)
+                pasts.append((past.figures, past.returns))  # its runs are let go: there may be thousands
             if bar is not None:
                 bar.advance(1, float(bars), 0)
-    return _stress(side, base, rows, outcomes)
+    return _stress(side, base, rows, pasts)
 
 
-def _stress(side: Side, base: Outcome, rows: list[dict[str, Any]], outcomes: list[Outcome]) -> Stress:
-    histories = pd.DataFrame([one.figures for one in outcomes], columns=list(FIGURES))
-    equity = np.array([np.cumprod(1.0 + one.returns) for one in outcomes])
-    fan = {f"{share:.0%}": _quantiles(equity, share) for share in QUANTILES} if len(outcomes) else {}
+def _stress(
+    side: Side,
+    base: Outcome,
+    rows: list[dict[str, Any]],
+    pasts: list[tuple[dict[str, float], FloatArray]],
+) -> Stress:
+    histories = pd.DataFrame([figures for figures, _ in pasts], columns=list(FIGURES))
+    equity = np.array([np.cumprod(1.0 + returns) for _, returns in pasts])
+    fan = {f"{share:.0%}": _quantiles(equity, share) for share in QUANTILES} if pasts else {}
     deep = histories["max_drawdown_pct"].to_numpy(dtype=np.float64)
     return Stress(
         name=side.name,
@@ -165,8 +172,8 @@ def _stress(side: Side, base: Outcome, rows: list[dict[str, Any]], outcomes: lis
         scenarios=pd.DataFrame(rows, columns=["scenario", *FIGURES, "error"]),
         histories=histories,
         fan=pd.DataFrame(fan),
-        probability_of_loss=float((histories["pnl_net"] < 0).mean()) if len(outcomes) else float("nan"),
-        drawdown={share: float(np.quantile(deep, share)) for share in QUANTILES} if len(outcomes) else {},
+        probability_of_loss=float((histories["pnl_net"] < 0).mean()) if pasts else float("nan"),
+        drawdown={share: float(np.quantile(deep, share)) for share in QUANTILES} if pasts else {},
         break_even=base.figures["pnl_net"] / base.traded if base.traded else float("nan"),
     )
 
@@ -192,9 +199,8 @@ def _tried(plan: Plan, configuration: Configuration | WhatIfError, side: Side) -
 
 
 def _scenarios(side: Side) -> Iterator[tuple[str, Configuration | WhatIfError]]:
-    """Yield what the choice is put to, itself first."""
+    """Yield what the choice is put to."""
     one = side.configuration
-    yield "as chosen", one
     later = replace(one.overlays, latency=(one.overlays.latency or 0) + 1)
     yield "one more bar of latency", replace(one, overlays=later)
     yield "double costs", replace(one, execution=doubled(one.execution))
