@@ -10,23 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import sharpe, sortino
+from whatif.domain import YEAR_US
 from whatif.errors import StatisticsError, nearest
 from whatif.report import Judgement
-from whatif.stats import Evidence, Verdict
+from whatif.stats import RETURN_OBJECTIVES, Evidence, Verdict, measure
 from whatif.stats import judge as judge_evidence
-from whatif.typing import FloatArray
-
-OBJECTIVES = ("sharpe", "sortino", "return_pct")
-"""What can be told of returns alone."""
 
 TIMES = ("ts", "time", "timestamp", "date", "datetime", "index")
 """Names of a column of times, the first column if it has no name."""
 
 SESSIONS_A_YEAR = 252.0
 """Periods in a year where no times are given."""
-
-YEAR_US = 365.25 * 86_400e6
 
 
 @dataclass(frozen=True)
@@ -274,27 +268,18 @@ def _per_year(given: Given, times: pd.DatetimeIndex | None) -> float:
 
 
 def _chosen(given: Given, tried: pd.DataFrame, per_year: float) -> str:
-    if given.objective not in OBJECTIVES:
-        raise StatisticsError(
-            f"objective {given.objective!r} cannot be told of returns: {nearest(given.objective, OBJECTIVES)}"
-        )
+    if given.objective not in RETURN_OBJECTIVES:
+        known = nearest(given.objective, RETURN_OBJECTIVES)
+        raise StatisticsError(f"objective {given.objective!r} cannot be told of returns: {known}")
     if given.chosen:
         if given.chosen not in tried:
             raise StatisticsError(
                 f"chosen {given.chosen!r} is no column: {nearest(given.chosen, list(tried.columns))}"
             )
         return given.chosen
-    values = [
-        _value(given.objective, tried[name].to_numpy(dtype=np.float64), per_year) for name in tried.columns
-    ]
-    best = int(np.nanargmax(values)) if not np.all(np.isnan(values)) else 0
+    values = measure(tried.to_numpy(dtype=np.float64).T, given.objective, per_year)
+    best = int(np.nanargmax(values)) if not np.isnan(values).all() else 0
     return str(tried.columns[best])
-
-
-def _value(objective: str, returns: FloatArray, per_year: float) -> float:
-    if objective == "return_pct":
-        return float(np.prod(1.0 + returns) - 1.0)
-    return float((sharpe if objective == "sharpe" else sortino)(returns, per_year))
 
 
 def _count(given: Given, columns: int) -> int:

@@ -128,6 +128,7 @@ if TYPE_CHECKING:
         DAY_US,
         HOUR_US,
         MINUTE_US,
+        YEAR_US,
         canonical_timeframe,
         duration_us,
         timeframe_names,
@@ -172,7 +173,8 @@ else:
             "sums": "exact_sum exact_sum_in exact_sum_python room_for_partials",
             "symbols": "broken_symbol",
             "timeframe": (
-                "DAY_US HOUR_US MINUTE_US canonical_timeframe duration_us timeframe_names timeframe_us"
+                "DAY_US HOUR_US MINUTE_US YEAR_US "
+                "canonical_timeframe duration_us timeframe_names timeframe_us"
             ),
         },
     )

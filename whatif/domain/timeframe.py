@@ -10,6 +10,8 @@ from whatif.texts import shown
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
+YEAR_US = 365.25 * DAY_US
+"""A mean year of the Julian calendar."""
 
 _UNITS = {"min": MINUTE_US, "h": HOUR_US, "d": DAY_US}
 _PATTERN = re.compile(r"([1-9][0-9]*)(min|h|d)")

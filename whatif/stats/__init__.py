@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         resampled_rows,
     )
     from whatif.stats.evidence import Evidence, Thresholds
-    from whatif.stats.measures import measure, net_exposure, over_market, usable_objective
+    from whatif.stats.measures import RETURN_OBJECTIVES, measure, net_exposure, over_market, usable_objective
     from whatif.stats.overfitting import Overfitting, probability_of_backtest_overfitting
     from whatif.stats.sharpe import (
         deflated_sharpe_ratio,
@@ -57,7 +57,7 @@ else:
             "benchmark": "BuyAndHold FirstBar Holding buy_and_hold hold_shares",
             "bootstrap": "Interval block_length difference_interval objective_interval resampled_rows",
             "evidence": "Evidence Thresholds",
-            "measures": "measure net_exposure over_market usable_objective",
+            "measures": "RETURN_OBJECTIVES measure net_exposure over_market usable_objective",
             "overfitting": "Overfitting probability_of_backtest_overfitting",
             "sharpe": (
                 "deflated_sharpe_ratio expected_maximum_sharpe minimum_track_record_length "

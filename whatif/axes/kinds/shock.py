@@ -12,11 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from whatif.axes.market import LEAST, PRICES, MarketAxis, previous_close
-from whatif.domain import Bars
+from whatif.domain import YEAR_US, Bars
 from whatif.errors import nearest
 from whatif.typing import FloatArray
-
-YEAR_US = 365.25 * 86_400e6
 
 NEUTRAL: Mapping[str, float] = {
     "gap": 0.0,
