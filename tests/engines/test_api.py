@@ -239,6 +239,13 @@ def test_a_missing_column_is_named(missing: str) -> None:
             "column 'close' is .*; it must be numeric",
         ),
         (lambda bars: bars.assign(ts=bars["ts"].where(bars.index != 3)), "a row has no ts or no symbol"),
+        (lambda bars: bars.assign(symbol=bars["symbol"].where(bars.index != 0)), "no ts or no symbol"),
+        (lambda bars: bars.assign(symbol=bars["symbol"].where(bars.index != 3)), "no ts or no symbol"),
+        (lambda bars: bars.assign(symbol=bars["symbol"].where(bars.index < 0)), "no ts or no symbol"),
+        (
+            lambda bars: bars.assign(open=bars["open"].where(bars.index != 5, np.inf)),
+            "open of bar 5 at .* is inf",
+        ),
         (lambda bars: bars.iloc[:0], "the frame is empty"),
         (lambda bars: bars.to_dict(), "give a pandas DataFrame"),
     ],

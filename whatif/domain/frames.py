@@ -43,7 +43,7 @@ def timestamps(ts: IntArray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.asarray(ts, dtype="datetime64[us]")).tz_localize("UTC")
 
 
-def sessions_of(frame: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray]:
+def sessions_of(frame: pd.DataFrame | Mapping[str, pd.Series]) -> tuple[IntArray, IntArray, IntArray]:
     """Return the columns session, session_open and session_close.
 
     Returns
@@ -61,16 +61,17 @@ def sessions_of(frame: pd.DataFrame) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def bars_from_frame(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Mapping[str, pd.Series],
     symbol: str,
     inputs: Iterable[str] = (),
     sessions: tuple[IntArray, IntArray, IntArray] | None = None,
+    starts: IntArray | None = None,
 ) -> Bars:
     """Return the rows of `frame` as bars of `symbol`, ordered by time.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or mapping of str to Series
         Columns ts, session, session_open, session_close, open, high, low, close, volume, and vwap,
         for which (high + low + close) / 3 stands in.
     symbol : str
@@ -80,8 +81,10 @@ def bars_from_frame(
     sessions : tuple of three int64 arrays (n,), optional
         Session, its open and its close of each row, as `sessions_of` returns them, in place of the
         columns.
+    starts : int64 array (n,), optional
+        Start of each bar, as `microseconds` returns it, in place of the column ts.
     """
-    ts = microseconds(frame["ts"])
+    ts = microseconds(frame["ts"]) if starts is None else starts
     ordered = bool((ts[1:] > ts[:-1]).all())
     order = slice(None) if ordered else np.argsort(ts, kind="stable")
 
