@@ -10,6 +10,7 @@ import whatif
 from whatif.domain.periods import Periods
 from whatif.engines.api import _periods
 from whatif.engines.market import bars_of_frame
+from whatif.engines.sessions import bar_length, spacing
 
 NEW_YORK = "America/New_York"
 WEEKS, DAYS, ALL, MONTHS = 365.25 / 7, 252, 365, 12
@@ -161,3 +162,16 @@ def test_the_sharpe_ratio_of_weeks_is_that_of_weeks() -> None:
 
     returns = pd.Series(np.append(1e4, result.equity.to_numpy())).pct_change().dropna()
     assert result.metrics["sharpe"] == pytest.approx(returns.mean() / returns.std() * WEEKS**0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_usual_distance_is_the_middle_one_in_order(seed: int) -> None:
+    """Also where that in the middle of the record is another, and where two halves differ."""
+    rng = np.random.default_rng(seed)
+    minutes = rng.choice([1, 2, 5], rng.integers(1, 60), p=rng.dirichlet([1.0, 1.0, 1.0]))
+    ts = np.cumsum(np.append(0, minutes)) * 60_000_000
+    ordered = sorted(np.diff(ts).tolist())
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+
+    assert spacing(ts) == low
+    assert bar_length(ts) == (low + high) // 2

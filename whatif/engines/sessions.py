@@ -27,7 +27,9 @@ def bar_length(ts: IntArray) -> int:
     steps = np.diff(ts)
     if (steps <= 0).any():
         steps = np.diff(np.unique(ts))
-    usual = int(np.median(steps))
+    usual = _usual(steps, len(steps) // 2)
+    if usual is None or usual != _usual(steps, (len(steps) - 1) // 2):
+        usual = int(np.median(steps))
     return DAY_US if usual >= DAY_US // 2 else usual
 
 
@@ -98,10 +100,10 @@ def utc_sessions(ts: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 
 def seen_sessions(bars: list[Bars], bar_us: int) -> Schedule:
     """Return the sessions that bars show: from the first bar's start to the last one's end."""
-    ts = np.concatenate([one.ts for one in bars])
-    session = np.concatenate([one.session for one in bars])
+    ts = np.concatenate([one.ts for one in bars]) if len(bars) > 1 else bars[0].ts
+    session = np.concatenate([one.session for one in bars]) if len(bars) > 1 else bars[0].session
     # each stretch of bars of one session stands for its bars: far fewer to sort
-    begins = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
+    begins = _beginnings(session)
     days, which = np.unique(session[begins], return_inverse=True)
     opened = np.full(len(days), np.iinfo(np.int64).max)
     closed = np.zeros(len(days), dtype=np.int64)
@@ -109,6 +111,11 @@ def seen_sessions(bars: list[Bars], bar_us: int) -> Schedule:
     np.maximum.at(closed, which, np.maximum.reduceat(ts, begins) + bar_us)
     closed[:-1] = np.minimum(closed[:-1], opened[1:])
     return Schedule("", days, opened, closed, closed, np.zeros(len(days), dtype=np.int64))
+
+
+def _beginnings(session: IntArray) -> IntArray:
+    """Return the rows that do not belong to the session of the row before, the first one among them."""
+    return np.append(0, np.flatnonzero(session[1:] != session[:-1]) + 1)
 
 
 def whole_days(sessions: Schedule) -> Schedule:
@@ -176,7 +183,18 @@ def spacing(ts: IntArray) -> int:
     nights = len(steps) - len(inside)
     taken = inside if 2 * len(inside) >= nights + 1 else steps
     middle = (len(taken) - 1) // 2
-    return int(np.partition(taken, middle)[middle])
+    usual = _usual(taken, middle)
+    return int(np.partition(taken, middle)[middle]) if usual is None else usual
+
+
+def _usual(steps: IntArray, place: int) -> int | None:
+    """Return what stands at a place of the sorted steps, if it is the one that stands there now; else None.
+
+    Most steps of most bars are the same: to count takes a tenth of the time that it takes to sort some.
+    """
+    found = int(steps[place])
+    before = int(np.count_nonzero(steps < found))
+    return found if before <= place < before + int(np.count_nonzero(steps == found)) else None
 
 
 def never_closes(ts: IntArray, bar_us: int) -> bool:
@@ -218,7 +236,7 @@ def sessions_a_year(ts: IntArray, session: IntArray, bar_us: int) -> float:
         than ten days are left out. With less than a week of bars: 365 where they stand on a weekend
         (in every zone) or run on without a break, else 252.
     """
-    first = np.flatnonzero(np.append(True, session[1:] != session[:-1]))
+    first = _beginnings(session)
     days, which = np.unique(session[first], return_index=True)
     stamps = ts[first][which]
     weekend = _on_weekend(ts, bar_us)
