@@ -199,8 +199,7 @@ def make_periods(
     ends = _period_ends(window, _step_us(kind, bar_us), start_us, end_us)
     if sessions_per_year is None:
         return Periods(kind, ends, _periods_per_year(kind, window, bar_us))
-    counted = window if whole is None else whole
-    each = [len(found) for found in _session_ends(counted, _step_us(kind, bar_us))]
+    _, each = _session_ends(window if whole is None else whole, _step_us(kind, bar_us))
     return Periods(kind, ends, sessions_per_year * float(np.mean(each)))
 
 
@@ -231,30 +230,30 @@ def _step_us(kind: str, bar_us: int) -> int | None:
 def _period_ends(window: Schedule, step_us: int | None, start_us: int, end_us: int) -> IntArray:
     if end_us <= start_us:
         return np.empty(0, np.int64)
-    ends = _session_ends(window, step_us)
-    # a session's last period lasts until the next one opens
-    for k, own in enumerate(ends):
-        own[-1] = window.open_us[k + 1] if k + 1 < len(window) else max(own[-1], end_us)
-    joined = np.concatenate([*ends, [end_us]])
-    return np.append(joined[(joined > start_us) & (joined < end_us)], end_us).astype(np.int64)
+    ends, counts = _session_ends(window, step_us)
+    if len(window):
+        # a session's last period lasts until the next one opens
+        last = np.cumsum(counts) - 1
+        ends[last[:-1]] = window.open_us[1:]
+        ends[-1] = max(ends[-1], end_us)
+    return np.append(ends[(ends > start_us) & (ends < end_us)], end_us)
 
 
-def _session_ends(sessions: Schedule, step_us: int | None) -> list[IntArray]:
-    """Return the ends of each session's own periods, its close being the last."""
-    ends = []
-    for k in range(len(sessions)):
-        opened, closed = int(sessions.open_us[k]), int(sessions.close_us[k])
-        if step_us is None:
-            ends.append(np.array([closed], np.int64))
-            continue
-        inner = np.arange(opened + step_us, closed + step_us, step_us, dtype=np.int64)
-        inner[-1] = closed
-        pause, length = int(sessions.break_start_us[k]), int(sessions.break_us[k])
-        if length:
-            idle = (inner[:-1] >= pause) & (inner[1:] <= pause + length)
-            inner = inner[~np.append(opened >= pause and inner[0] <= pause + length, idle)]
-        ends.append(inner)
-    return ends
+def _session_ends(sessions: Schedule, step_us: int | None) -> tuple[IntArray, IntArray]:
+    """Return the ends of all sessions' own periods, each one's close being its last, and how many it has."""
+    if step_us is None:
+        return sessions.close_us.copy(), np.ones(len(sessions), np.int64)
+    counts = np.maximum(-(-(sessions.close_us - sessions.open_us) // step_us), 1)
+    last = np.cumsum(counts) - 1
+    place = np.arange(counts.sum()) - np.repeat(last - counts + 1, counts)
+    begins = np.repeat(sessions.open_us, counts) + step_us * place
+    ends = begins + step_us
+    ends[last] = sessions.close_us
+    if not sessions.break_us.any():
+        return ends, counts
+    pause, length = np.repeat(sessions.break_start_us, counts), np.repeat(sessions.break_us, counts)
+    traded = ~((length > 0) & (begins >= pause) & (ends <= pause + length))
+    return ends[traded], np.add.reduceat(traded.astype(np.int64), last - counts + 1)
 
 
 def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
@@ -262,7 +261,8 @@ def _periods_per_year(kind: str, window: Schedule, bar_us: int) -> float:
         return float("nan")
     first, last = (EPOCH + timedelta(days=int(window.session[k])) for k in (0, -1))
     sessions, years = _whole_years(window.exchange, first, last)
-    return sum(len(ends) for ends in _session_ends(sessions, _step_us(kind, bar_us))) / years
+    _, counts = _session_ends(sessions, _step_us(kind, bar_us))
+    return int(counts.sum()) / years
 
 
 def _covering(exchange: str, first: date, last: date) -> Schedule:
