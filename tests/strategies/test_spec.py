@@ -153,3 +153,21 @@ def test_without_inputs_a_built_in_step_decides_nothing(name: str) -> None:
         for params in given:
             bound = namedtuple("Params", spec.params)(**spec.validate(params))
             assert spec.step(1, nan_arrays(spec), bound, state) == hold()
+
+
+def test_what_is_pinned_is_looked_at_once() -> None:
+    sizes = {"size": 1.0}
+
+    @strategy()
+    def step(i, x, p, s):
+        return target(sizes["size"])
+
+    pinned, before = step.pinned(), step.digest
+    assert pinned.digest == before
+    sizes["size"] = 2.0
+
+    assert pinned.digest == before != step.digest
+    assert step.pinned().digest == step.digest
+    assert (pinned.name, pinned.step, pinned.answers_orders, pinned.notes) == (
+        step.name, step.step, step.answers_orders, step.notes,
+    )  # fmt: skip

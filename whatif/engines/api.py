@@ -108,6 +108,8 @@ def backtest(
     if not isinstance(bars, pd.DataFrame):
         raise EngineError(f"bars is a {type(bars).__name__}; give a pandas DataFrame")
     found = resolve(strategy)
+    if isinstance(found, StrategySpec):
+        found = found.pinned()
     settings = execution if isinstance(execution, Execution) else execution_from_mapping(execution or {})
     laid_over = overlays if isinstance(overlays, Overlays) else overlays_from_mapping(overlays or {})
     if isinstance(overlays, Mapping):

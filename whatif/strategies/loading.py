@@ -91,10 +91,11 @@ def pick(module: ModuleType, name: str, text: str) -> AnyStrategy:
     StrategyError
         If there is none, or several and no name.
     """
+    named = _as_strategy(getattr(module, name, None)) if name else None
+    if named is not None:
+        return named
     found = _defined_in(module)
     if name:
-        if hasattr(module, name) and _as_strategy(getattr(module, name)) is not None:
-            return _as_strategy(getattr(module, name))  # type: ignore[return-value]
         remedy = (
             nearest(name, found)
             if found

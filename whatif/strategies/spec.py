@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any, TypeAlias
 
@@ -97,6 +98,10 @@ class StrategySpec:
             rules += ("cross_sectional", self.max_gross)
         return identity_of(self.name, self.step, text, declared, rules)
 
+    def pinned(self) -> StrategySpec:
+        """Return the same strategy for one run, during which nothing that the step reaches is changed."""
+        return PinnedSpec(**{one.name: getattr(self, one.name) for one in fields(StrategySpec)})
+
     @property
     def answers_orders(self) -> bool:
         """Whether the step, or a plain function that it calls, may answer with an `Order`."""
@@ -162,6 +167,25 @@ class StrategySpec:
         """Return about the trading time before all inputs have values, microseconds, on bars of `bar_us`."""
         needed = [expression.history_us(bar_us) for expression in self.bound_inputs(params).values()]
         return max([self.lookback * bar_us, *needed])
+
+
+class PinnedSpec(StrategySpec):
+    """A strategy whose step is looked at once, when it is first asked what that reaches; for one run."""
+
+    @cached_property
+    def digest(self) -> str:
+        """As `StrategySpec.digest`."""
+        return super().digest
+
+    @cached_property
+    def answers_orders(self) -> bool:
+        """As `StrategySpec.answers_orders`."""
+        return super().answers_orders
+
+    @cached_property
+    def notes(self) -> frozenset[str]:
+        """As `StrategySpec.notes`."""
+        return super().notes
 
 
 def strategy(
