@@ -11,6 +11,7 @@ _WORKING = "whatif.engines.compiled.working"
 _LOOP = "whatif.engines.compiled.loop"
 _NOTES = "whatif.engines.compiled.notes"
 _OVERLAYS = "whatif.strategies.overlays"
+_FILLS = "whatif.domain.fills"
 _RULES = "whatif.engines.orders"
 _SHARED = "whatif.engines.compiled.shared"
 
@@ -780,8 +781,57 @@ _SEVERAL_SYMBOLS = (
     ("a bar is there a row late", "following + 1)[following] == now", "following + 1)[following] < now"),
 )
 
+_KELLY_AND_VOLATILITY = (
+    (
+        "one trade more is awaited",
+        "if tally[TRADES] < rules.kelly_trades:",
+        "if tally[TRADES] <= rules.kelly_trades:",
+    ),
+    ("trades that lose are gone on with", "    if not share > 0.0:\n        return 0.0\n", ""),
+    (
+        "Kelly's fraction has no bound",
+        "return share if share < rules.most else rules.most",
+        "return share",
+    ),
+    ("volatility is of the bar before", "row + 1)[row])", "row + 1)[row - 1])"),
+    ("volatility is money", "distance = measured * close", "distance = measured"),
+    ("a calm market has no bound", "return units if units < most else most", "return units"),
+    (
+        "a margin is the price",
+        "unit = rules.unit if rules.unit != 0.0 else close",
+        "unit = close",
+    ),
+    ("what is sized is bought", "0.0 - units if amount < 0.0 else units)", "units)"),
+)
+
+_TRADES_OF_KELLY = (
+    ("a trade pays nothing to be opened", "        tally[NET] -= opened_fee\n", ""),
+    ("a trade pays nothing to be closed", "tally[NET] += profit - closed_fee", "tally[NET] += profit"),
+    ("a reversal goes on with its trade", "if opened != 0.0 or after == 0.0:", "if after == 0.0:"),
+    ("each part that closes is a trade", "if opened != 0.0 or after == 0.0:", "if after == after:"),
+    ("a trade that pays for itself has lost", "            if gain >= 0.0:", "            if gain > 0.0:"),
+    ("gains are money", "gain = tally[NET] / tally[PAID]", "gain = tally[NET]"),
+    ("what is added costs nothing", "tally[PAID] += abs(opened) * at", "tally[PAID] = abs(opened) * at"),
+)
+
+_FINER = (
+    (
+        "the first bar inside is the last",
+        "begins[i], begins[i + 1], begins[first]",
+        "begins[i], begins[i] + 1, begins[first]",
+    ),
+    ("the bar inside is forgotten", "book.finer[k] = j", "book.finer[k] = begin"),
+    ("finer bars are tried on the row's prices", "        series_at = asking.finer_at\n", ""),
+    (
+        "what is left of an order waits for the next row",
+        "if not fits or (orders.waiting == 0",
+        "if not fits or (orders.waiting >= 0",
+    ),
+)
+
 BROKER: tuple[Mutation, ...] = (
-    *(Mutation(name, _OVERLAYS, old, new) for name, old, new in _SIZED),
+    *(Mutation(name, _OVERLAYS, old, new) for name, old, new in (*_SIZED, *_KELLY_AND_VOLATILITY)),
+    *(Mutation(name, _FILLS, old, new) for name, old, new in _TRADES_OF_KELLY),
     *(Mutation(name, _RULES, old, new) for name, old, new in _SIZED_ORDERS),
     *(Mutation(name, _NOTES, old, new) for name, old, new in _NOTED),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _NOTED_ON_A_BAR),
@@ -790,7 +840,7 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _BOOK, old, new) for name, old, new in (*_ON_A_BAR, *_SETTLED)),
     *(Mutation(name, _BROKER, old, new) for name, old, new in (*_CONTRACTS, *_PARTS, *_CORRECTED)),
     *(Mutation(name, _WORKING, old, new) for name, old, new in (*_PARTS_OF_ORDERS, *_CORRECTED_ORDERS)),
-    *(Mutation(name, _LOOP, old, new) for name, old, new in _TURNS),
+    *(Mutation(name, _LOOP, old, new) for name, old, new in (*_TURNS, *_FINER)),
     *(Mutation(name, _BROKER, old, new) for name, old, new in _PRICES),
     *(Mutation(name, _WORKING, old, new) for name, old, new in _WAITING),
     *(Mutation(name, _WORKING, old, new) for name, old, new in (*_QUIET, *_EXITS)),

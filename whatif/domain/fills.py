@@ -292,7 +292,7 @@ def positions(fills: Fills, symbols: int, rows: int) -> FloatArray:
     -------
     float64 array (symbols, rows)
     """
-    held = np.zeros((symbols, rows))
+    held = np.empty((symbols, rows))
     for symbol in range(symbols):
         own = fills.symbol == symbol
         levels = np.concatenate(([0.0], np.cumsum(fills.size[own])))

@@ -91,12 +91,18 @@ def account_of(run: EngineRun, execution: Execution, periods: Periods) -> Accoun
         longest=longest,
         equity_sum=total,
         bars=len(run.ts),
-        bars_held=int(run.position.any(axis=0).sum()),
+        bars_held=_bars_held(run.position),
         fees=fills.commission,
         values=np.abs(fills.size * fills.price * fills.multiplier),
         net=run.trades.pnl_net,
         open_at_end=run.open_at_end,
     )
+
+
+def _bars_held(position: FloatArray) -> int:
+    """Return on how many bars units (k, m) of any symbol are held."""
+    held = position[0] if len(position) == 1 else position.any(axis=0)
+    return int(np.count_nonzero(held))
 
 
 def account_metrics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -263,13 +264,16 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
 def _check_bars(bars: Bars, first: int, stop: int) -> None:
     if first == stop:
         raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
-    if (np.diff(bars.ts[:stop]) <= 0).any():
+    if not (bars.ts[1:stop] > bars.ts[: stop - 1]).all():
         row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
         raise EngineError(
             f"{bars.symbol}: bar {row} at {instant(bars.ts[row])} is not after the one before; sort them"
         )
     for name in ("open", "high", "low", "close"):
         prices = getattr(bars, name)[:stop]
+        # one that is no number is neither
+        if prices.min() > 0.0 and prices.max() < math.inf:
+            continue
         bad = ~(np.isfinite(prices) & (prices > 0.0))
         if bad.any():
             row = int(np.flatnonzero(bad)[0])

@@ -124,15 +124,21 @@ class Workspace:
         Of each row, the first one of the session after its own.
     max_orders, room : int
         As `Asking` has them.
-    measure : RunsMeasure
-        What measures the runs.
+    periods, per_year : int, float
+        As `RunsMeasure` has them.
     """
 
     book: Book
     session_ends: IntArray
     max_orders: int
     room: int
-    measure: RunsMeasure
+    periods: int
+    per_year: float
+
+    @cached_property
+    def measure(self) -> RunsMeasure:
+        """What measures runs without series; it has a room of its own."""
+        return RunsMeasure(self.room, self.periods, self.per_year)
 
 
 class PreparedWindow:
@@ -216,7 +222,8 @@ class PreparedWindow:
                 read_only(session_ends(self.bars.slice(0, self.stop if orders else 0))),
                 max_orders,
                 room,
-                RunsMeasure(room, len(self.ends), self._per_year),
+                len(self.ends),
+                self._per_year,
             )
         return self._workspaces[orders, in_parts]
 
@@ -229,9 +236,8 @@ class PreparedWindow:
         book = old.book._replace(
             row=np.empty(room + SHARED_ROOM, dtype=np.int64), executions=np.empty((6, room + SHARED_ROOM))
         )
-        measure = RunsMeasure(room, len(self.ends), self._per_year)
         key = kernel.orders, bool(given.execution.filler)
-        self._workspaces[key] = replace(old, book=book, room=room, measure=measure)
+        self._workspaces[key] = replace(old, book=book, room=room)
         return True
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, Book]:
