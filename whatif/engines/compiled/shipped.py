@@ -32,7 +32,8 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
     """Compile the kernels of built-in strategies into a folder, in place of what is there.
 
     The loops around them, which all strategies share, are compiled into the package's own folder: one for
-    orders at the market, one for orders that wait, and one for an account of several symbols.
+    orders at the market and orders that wait, one for special settings of the broker, and one for an account
+    of several symbols.
 
     Parameters
     ----------
@@ -53,7 +54,11 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         context = get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             # what takes longest begins first, and with the first of them
-            loops = [pool.submit(_compile_loop, names, orders) for orders in (True, False)]
+            loops = [
+                pool.submit(_compile_loop, names, True, True),
+                pool.submit(_compile_loop, names, True),
+                pool.submit(_compile_loop, names, False),
+            ]
             count = sum(pool.map(_compile, names[::-1]))
             for loop in loops:
                 loop.result()
@@ -82,7 +87,7 @@ def _compile(name: str) -> int:
     return len(alone) + 1
 
 
-def _compile_loop(names: Sequence[str], orders: bool) -> None:
+def _compile_loop(names: Sequence[str], orders: bool, special: bool = False) -> None:
     """Run a strategy on two bars, which needs all that is compiled once for all strategies of its kind.
 
     Parameters
@@ -91,6 +96,8 @@ def _compile_loop(names: Sequence[str], orders: bool) -> None:
         The strategies.
     orders : bool
         Whether it is one whose orders wait for a price.
+    special : bool
+        Whether its broker has a special setting: any makes the same loop as any other.
     """
     specs = [spec for spec in map(resolve, names) if isinstance(spec, StrategySpec)]
     fitting = [spec for spec in specs if spec.answers_orders == orders and not spec.cross_sectional]
@@ -100,7 +107,7 @@ def _compile_loop(names: Sequence[str], orders: bool) -> None:
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
     periods = Periods("bar", ts + MINUTE_US, 252.0)
-    many = [RunInputs(spec.validate({}), Execution(), Overlays())]
+    many = [RunInputs(spec.validate({}), Execution(coo=special), Overlays())]
     PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
     if not orders:  # which an account of several symbols does not cover
         SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
