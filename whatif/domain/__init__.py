@@ -38,7 +38,16 @@ if TYPE_CHECKING:
         price_distance,
         traded_by,
     )
-    from whatif.domain.compile import inlinable, inlinable_lean, jit, jit_lean, jit_step, sources_digest
+    from whatif.domain.compile import (
+        inlinable,
+        inlinable_lean,
+        jit,
+        jit_addressed,
+        jit_addressed_lean,
+        jit_lean,
+        jit_step,
+        sources_digest,
+    )
     from whatif.domain.cost_presets import PRESETS
     from whatif.domain.costs import Costs, costs_from
     from whatif.domain.execution import (
@@ -147,7 +156,8 @@ else:
             ),
             "cost_presets": "PRESETS",
             "costs": "Costs costs_from",
-            "compile": "jit jit_lean jit_step inlinable inlinable_lean sources_digest",
+            "compile": "inlinable inlinable_lean jit jit_addressed jit_addressed_lean jit_lean jit_step "
+            "sources_digest",
             "memory": "room_at view_at whole_at",
             "exits": "EXIT_REASONS NOTE_COLUMNS ORDER_KINDS Orders TradeNotes",
             "execution": "Execution LATER_SETTINGS SEMANTICS SPECIAL_SETTINGS execution_from_mapping",

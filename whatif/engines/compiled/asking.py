@@ -6,7 +6,7 @@ step in place of the one imported from `step_placeholder`. It must therefore sta
 
 from __future__ import annotations
 
-from whatif.domain import jit_lean, room_at, whole_at
+from whatif.domain import jit_addressed_lean, room_at, whole_at
 from whatif.engines.compiled.book import (
     BAD_INTENT,
     BAD_SIZE,
@@ -133,4 +133,4 @@ def ask_step_python(
     return Asked(halt - 1, 0, HOLD, 0.0, 0.0)
 
 
-ask_step = jit_lean(ask_step_python)
+ask_step = jit_addressed_lean(ask_step_python)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from whatif.domain import jit_lean, room_at, view_at, whole_at
+from whatif.domain import jit_addressed_lean, room_at, view_at, whole_at
 from whatif.engines.compiled.calling import (
     ACROSS_PLACES,
     ANSWER,
@@ -67,4 +67,4 @@ def ask_step_python(
     return code
 
 
-ask_step = jit_lean(ask_step_python)
+ask_step = jit_addressed_lean(ask_step_python)

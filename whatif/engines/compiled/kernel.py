@@ -184,7 +184,11 @@ def _asking(strategy: Identified, text: str, lean: bool, orders: bool) -> Callab
 
 
 def _text_of(text: str, lean: bool) -> str:
-    return text if lean else text.replace("jit_lean", "jit").replace("inlinable_lean", "inlinable")
+    return (
+        text
+        if lean
+        else text.replace("jit_addressed_lean", "jit_addressed").replace("inlinable_lean", "inlinable")
+    )
 
 
 def kernel_text(
