@@ -13,7 +13,7 @@ PYTHON_PREFIX ?= /usr
 export PYTHONHASHSEED := 0
 export TZ := UTC
 
-.PHONY: help install demo test test-fast test-bounds test-jvm test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
+.PHONY: help install demo test test-fast test-bounds test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
         lock env-archive clean
 
 help: ## list the targets
@@ -44,13 +44,14 @@ $(MADE): $(STAMP)
 demo: $(MADE) ## the main job on a sample market: bars in, a ranked answer out
 	$(BIN)/whatif demo
 
-test: test-fast test-bounds test-jvm ## fast tier, bounds, Spark tier and cluster smoke test
+test: test-fast test-spark ## fast tier and Spark tier
 
 test-fast: $(MADE) ## no JVM, a process on each core
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not spark and not cluster and not slow and not browser and not benchmark and not aws"
 
-# what strategies trade through; `make test-slow` checks overlays, metrics and benchmarks too
-CHECKED ?= tests/engines/compiled/test_bounds.py tests/engines/test_builtin_agreement.py
+# what strategies trade through, overlays, metrics and benchmarks
+CHECKED ?= tests/engines/compiled/test_bounds.py tests/engines/test_builtin_agreement.py tests/engines/test_overlays.py \
+           tests/domain tests/stats/test_benchmark.py
 
 # machine code with checks is other code: it goes to folders of its own
 test-bounds: $(MADE) ## the compiled engine with each index checked
@@ -60,19 +61,15 @@ test-bounds: $(MADE) ## the compiled engine with each index checked
 
 # a Spark session's driver works alone for most of a test: the other core takes a test of its own; no test
 # runs long enough for the JVM's second compiler to pay
-test-jvm test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
-# the smoke test, which waits for other processes most of its time, runs beside the Spark tier
-test-jvm: $(MADE) ## Spark tier and cluster smoke test in two processes
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "(spark or cluster) and not slow"
-
+test-spark test-cluster: export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1
 test-spark: $(MADE) ## two processes, each with its local Spark session
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "spark and not slow"
 
 test-cluster: $(MADE) ## a standalone master and two workers on loopback
 	$(BIN)/pytest -q -m "cluster and not slow" tests/cluster
 
-test-slow: $(MADE) ## the rest: slow ones, those in a headless browser, and more with each index checked
-	$(MAKE) test-bounds CHECKED="tests/engines/test_overlays.py tests/domain tests/stats/test_benchmark.py"
+test-slow: $(MADE) ## the rest: bounds, the cluster, slow ones, and those in a headless browser
+	$(MAKE) test-bounds test-cluster
 	$(BIN)/pytest -q -m "slow or browser"
 
 test-aws: $(MADE) $(AWSJAR)/.installed ## S3 and the Glue catalog, emulated (fetches 361 MB once)

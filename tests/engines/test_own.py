@@ -201,8 +201,9 @@ def test_a_run_under_another_name_breaks_the_contract() -> None:
     ("name", "cases"),
     [
         pytest.param("backtrader", 20, marks=pytest.mark.slow),
-        ("compiled", 20),
-        ("own_engines:Mirror", 20),
+        ("compiled", 5),
+        pytest.param("compiled", 20, marks=pytest.mark.slow),
+        ("own_engines:Mirror", 5),
     ],
 )
 def test_every_engine_passes_the_suite(name: str, cases: int) -> None:

@@ -336,13 +336,27 @@ def test_one_that_breaks_its_contract_stores_nothing(own, market, spark, model: 
     ("kind", "rule", "said"),
     [
         (Faulty, "length", r"it predicts one value for each row: \(600,\), not \(599,\)"),
-        (OnSpark, "fitted", r"fit returns a whatif\.models\.Fitted, not a dict"),
-        (OnSpark, "importances", r"it gives 1 importances of 3 columns"),
-        (OnSpark, "columns", r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)"),
+        pytest.param(
+            OnSpark, "fitted", r"fit returns a whatif\.models\.Fitted, not a dict", marks=pytest.mark.slow
+        ),
+        pytest.param(OnSpark, "importances", r"it gives 1 importances of 3 columns", marks=pytest.mark.slow),
+        pytest.param(
+            OnSpark,
+            "columns",
+            r"it learnt from \(\), and was given \('slope', 'bend', 'noise'\)",
+            marks=pytest.mark.slow,
+        ),
         (OnSpark, "fewer", r"it predicts one value for each row: 600, not 590"),
-        (OnSpark, "other", r"it predicts the rows that it was asked, not others"),
+        pytest.param(
+            OnSpark, "other", r"it predicts the rows that it was asked, not others", marks=pytest.mark.slow
+        ),
         (OnSpark, "null", r"its predictions are finite where all features are there, and 10 of 600 are not"),
-        (OnSpark, "float", r"it predicts a double column 'prediction', which is float"),
+        pytest.param(
+            OnSpark,
+            "float",
+            r"it predicts a double column 'prediction', which is float",
+            marks=pytest.mark.slow,
+        ),
         (OnSpark, "column", r"it predicts a double column 'prediction', which is not there"),
     ],
 )
@@ -357,7 +371,7 @@ def test_what_breaks_the_contract_is_named_with_the_rule(spark, kind: type, rule
     [
         pytest.param(Ridge, {"penalty": 0.1}, marks=pytest.mark.slow),
         pytest.param(Ridge, {"penalty": [0.1, 1.0], "tune": {}}, marks=pytest.mark.slow),
-        (RandomForest, {"trees": 3, "depth": 3, "seed": 1}),
+        pytest.param(RandomForest, {"trees": 3, "depth": 3, "seed": 1}, marks=pytest.mark.slow),
     ],
 )
 def test_every_kind_passes_the_suite(spark, kind: type[ModelKind], keys: dict[str, Any]) -> None:

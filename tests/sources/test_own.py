@@ -311,11 +311,10 @@ class Growing(Walk):
         return Walk.read(now, part, checkpoint)
 
 
-@pytest.mark.spark
 def test_a_study_on_its_bars_runs_to_its_answer(
-    spark, lake_home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake_home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They land in several goes, each bar once: also after a kill, and after bars were taken back."""
+    """They land in several goes, each bar once, also after a kill."""
     service = Growing(symbols=("A", "B"), at=str(tmp_path / "sessions"))
 
     def landed(sessions: int, source: Source = service) -> tuple[int, int, int]:
@@ -335,9 +334,6 @@ def test_a_study_on_its_bars_runs_to_its_answer(
         killed.setattr("whatif.workflow.ingestion.store_checkpoints", lambda *_: None)
         assert landed(5) == (780, 780, 0)
     assert landed(5) == (780, 0, 780)
-    forget(lake_home, symbol="A", spark=spark)
-    assert landed(5) == (3900, 1950, 1950)
-    assert landed(5) == (0, 0, 0)
     listed = list_bars(lake_home)
     assert listed[["symbol", "bars", "missing_minutes"]].values.tolist() == [["A", 1950, 0], ["B", 1950, 0]]
     (tmp_path / "study.yaml").write_text(STUDY)
@@ -372,3 +368,16 @@ def test_the_examples_of_the_documents(tmp_path: Path, monkeypatch: pytest.Monke
     (row,) = rows_of(part)
     assert (row["symbol"], row["ts"].isoformat(), row["open"]) == ("A", "2024-01-02T14:30:00+00:00", 2.0)
     check_source(part.source.model_copy(update={"files": (part.name,)}))
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_bars_that_were_taken_back_come_again(spark, lake_home) -> None:
+    service = Walk(symbols=("A", "B"), days=5)
+    assert ingest(service, location=lake_home, runner="local").landed == 3900
+
+    forget(lake_home, symbol="A", spark=spark)
+
+    again = ingest(service, location=lake_home, runner="local")
+    assert (again.came, again.landed, again.already_there) == (3900, 1950, 1950)
+    assert ingest(service, location=lake_home, runner="local").came == 0

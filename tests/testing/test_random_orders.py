@@ -42,9 +42,9 @@ from whatif.testing.orders import note_reader, queue_reader
 
 from .witness import played, played_orders, unlike_plain
 
-FAST = 50
+FAST = 30
 SLOW = int(os.environ.get("WHATIF_CASES", "10000"))
-WITNESSED = 100
+WITNESSED = 60
 
 ONE_WITNESSED = pytest.mark.parametrize(
     "engine", ["compiled", pytest.param("backtrader", marks=pytest.mark.slow)]

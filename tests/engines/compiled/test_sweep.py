@@ -122,8 +122,7 @@ def test_rows_that_keep_series_have_the_same_numbers(lake, make_plan) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("sma_crossover", "session"),
-        pytest.param("sma_crossover", "bar", marks=pytest.mark.slow),
+        *(pytest.param("sma_crossover", kind, marks=pytest.mark.slow) for kind in ("session", "bar")),
         *(
             pytest.param(name, "hour", marks=[] if name in OTHERS[1:2] else pytest.mark.slow)
             for name in ("sma_crossover", *OTHERS)
