@@ -64,7 +64,7 @@ CLOSED, OPENED, PRICE, CLOSED_FEE, OPENED_FEE, MULTIPLIER = range(6)
 GROUPS_MADE, ORDERS_MADE = range(2)
 """Places of a book's serial numbers."""
 
-TOLD = 6
+TOLD = 7
 """Numbers of an order that is told, see `whatif.engines.compiled.working`."""
 
 Position: TypeAlias = tuple[float, float, float, float]

@@ -230,7 +230,7 @@ def take_answer(
         keep_order(book, waiting, asked.order, asked.order, close)
         return Placed(0, 0, 0.0, waiting + 1)
     session_ends = whole_at(asking.session_ends_at, stop)
-    at = (first, asked.row, close, session_ends, account, value, waiting, broker)
+    at = (asked.row - first, 0, asked.row, close, session_ends, account, value, waiting, broker)
     return place_answer(book, asked.code, *at, asking.max_orders)
 
 
@@ -351,7 +351,7 @@ def run_bars(
         else:
             reach = min(2 * reach, stop)
         i = last + 1
-    tell_waiting(book, orders.waiting, first, stop)
+    tell_waiting(book, orders.waiting, stop - first)
     note_end(money, counts, account, orders, value, used, bars_held)
 
 

@@ -47,7 +47,7 @@ from whatif.engines.compiled.book import (
     Outcomes,
 )
 from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
-from whatif.engines.compiled.working import TOLD_MADE
+from whatif.engines.compiled.working import TOLD_MADE, TOLD_SYMBOL
 from whatif.engines.language.plain import numpys_warnings_off
 from whatif.typing import FloatArray, IntArray
 
@@ -548,13 +548,14 @@ def run_of(bars: Bars, first: int, stop: int, outcomes: Outcomes, book: Book) ->
     )
 
 
-def told_orders(book: Book, fills: int, rows: int) -> Orders:
+def told_orders(book: Book | SharedBook, fills: int, rows: int) -> Orders:
     """Return the orders that a book tells of, of a run with so many executions and rows."""
     made = book.told[: int(book.serial[ORDERS_MADE]), TOLD_MADE]
     # those of the last bar never came to the broker
-    kind, size, price, limit, begun, ended = book.told[: int(np.searchsorted(made, rows - 1))].T.copy()
+    told = book.told[: int(np.searchsorted(made, rows - 1))]
+    kind, size, price, limit, begun, ended = told[:, :TOLD_SYMBOL].T.copy()
     return Orders(
-        symbol=np.zeros(len(kind), dtype=np.int64),
+        symbol=told[:, TOLD_SYMBOL].astype(np.int64),
         kind=kind.astype(np.int64),
         size=size,
         price=price,

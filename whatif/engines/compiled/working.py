@@ -82,31 +82,33 @@ from whatif.strategies import TRAIL as STOP_TRAIL
 from whatif.strategies import TRAIL_LIMIT as STOP_TRAIL_LIMIT
 from whatif.typing import FloatArray, IntArray
 
-WORKING = 19
+WORKING = 21
 KIND, SIZE, REST, PRICE, LIMIT_PRICE, TRAIL, TRAIL_PERCENT, OFFSET = range(8)
-CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD, IS_EXIT, NUMBER = range(8, WORKING)
+CLOSE, MADE, LAST, NOTED, TRIGGERED, STATE, GROUP, FAMILY, IS_CHILD, IS_EXIT, NUMBER = range(8, 19)
+ROW, SYMBOL = 19, 20
 """Numbers of a working order: what kind it is; signed size, and what of it is not filled; price that it
 acts at, the limit behind that, and how both trail; close and row that it was made on; the last row that it is
 tried on; the close that was noted for an order at the close; whether a stop-limit order is triggered; its
 state; the number of the group of which one cancels the others, and of its bracket, 0 for none; whether it
-leaves the position that the bracket's first order opens; whether it is one of the overlays'; and how many
-orders were made before it."""
+leaves the position that the bracket's first order opens; whether it is one of the overlays'; how many orders
+were made before it; the row of the window that it was made on, which `MADE` is of the symbol's own bars; and
+the symbol's place."""
 
-TOLD_KIND, TOLD_SIZE, TOLD_PRICE, TOLD_LIMIT, TOLD_MADE, TOLD_ENDED = range(TOLD)
+TOLD_KIND, TOLD_SIZE, TOLD_PRICE, TOLD_LIMIT, TOLD_MADE, TOLD_ENDED, TOLD_SYMBOL = range(TOLD)
 """Numbers of an order that is told: what `whatif.domain.Orders` has of it."""
 
 ENDED, SUBMITTED, INACTIVE, WAKING, ACTIVE = range(5)
 """States: no longer there; cash not checked yet; waits for its bracket's first order to fill; becomes active
 on the next bar; is tried on each bar."""
 
-ROOM_FOR_ANSWERS = 3 * MAX_ANSWERED
-"""Working orders that the answer of one bar may make."""
+ROOM_FOR_ANSWERS = 3 * MAX_ANSWERED + 2 * MAX_EXITS
+"""Working orders that the answer of one bar may make, the overlays' among them."""
 
 
 def order_room(max_orders: int) -> dict[str, Any]:
     """Return the parts of a `Book` for so many orders that wait, and for what a step answers on one bar."""
     return {
-        "working": np.empty((max_orders + ROOM_FOR_ANSWERS + 2 * MAX_EXITS, WORKING)),
+        "working": np.empty((max_orders + ROOM_FOR_ANSWERS, WORKING)),
         "desk": np.empty(DESK_ROOM * WIDTH),
         "serial": np.zeros(2, dtype=np.int64),
     }
@@ -266,8 +268,8 @@ def end_order(working: FloatArray, waiting: int, at: int, corrected: bool) -> No
 
 
 @inlinable_lean
-def tell_order(told: FloatArray, row: FloatArray, first: int, ended: int) -> None:
-    """Write an order to those that are told, if there is room; `first` is the window's first row."""
+def tell_order(told: FloatArray, row: FloatArray, ended: int) -> None:
+    """Write an order to those that are told, if there is room; it ended on that row of the window."""
     place = int(row[NUMBER])
     if place >= len(told):
         return
@@ -278,22 +280,22 @@ def tell_order(told: FloatArray, row: FloatArray, first: int, ended: int) -> Non
         limit = row[LIMIT_PRICE]
     told[place, TOLD_KIND], told[place, TOLD_SIZE] = kind, row[SIZE]
     told[place, TOLD_PRICE], told[place, TOLD_LIMIT] = price, limit
-    told[place, TOLD_MADE], told[place, TOLD_ENDED] = row[MADE] - first, ended - first
+    told[place, TOLD_MADE], told[place, TOLD_ENDED], told[place, TOLD_SYMBOL] = row[ROW], ended, row[SYMBOL]
 
 
 @inlinable_lean
-def tell_waiting(book: Book, waiting: int, first: int, stop: int) -> None:
-    """Write the orders that wait when a window ends to those that are told, if any are."""
+def tell_waiting(book: Book, waiting: int, rows: int) -> None:
+    """Write the orders that wait when a window of so many rows ends to those that are told, if any are."""
     if len(book.told) > 0:
         for k in range(waiting):
-            tell_order(book.told, book.working[k], first, stop)
+            tell_order(book.told, book.working[k], rows)
 
 
 @inlinable_lean
-def left_over(book: Book, waiting: int, first: int, ended: int) -> int:
+def left_over(book: Book, waiting: int, ended: int) -> int:
     """Move the orders that have not ended to the front, in order; return how many they are.
 
-    What has ended is told to have done so on row `ended`, if orders are told.
+    What has ended is told to have done so on row `ended` of the window, if orders are told.
     """
     working, kept = book.working, 0
     for k in range(waiting):
@@ -303,24 +305,26 @@ def left_over(book: Book, waiting: int, first: int, ended: int) -> int:
                     working[kept, field] = working[k, field]
             kept += 1
         elif len(book.told) > 0:
-            tell_order(book.told, working[k], first, ended)
+            tell_order(book.told, working[k], ended)
     return kept
 
 
 @inlinable_lean
-def cancel_all(book: Book, waiting: int, meant: float, corrected: bool, first: int, made: int) -> int:
-    """Cancel the orders that are meant, see `whatif.engines.orders`; return how many orders are left.
+def cancel_all(book: Book, waiting: int, meant: float, corrected: bool, symbol: int, made: int) -> int:
+    """Cancel the orders in a symbol that are meant, see `whatif.engines.orders`; return how many are left.
 
-    Those whose cash is not checked yet escape it, unless it is corrected. It is asked for on row `made`, and
-    known on the next one.
+    Those whose cash is not checked yet escape it, unless it is corrected. It is asked for on row `made` of the
+    window, and known on the next one.
     """
     working = book.working
     for k in range(waiting):
         row = working[k]
+        if row[SYMBOL] != symbol:
+            continue
         is_meant = row[KIND] != MARKET if meant == PRICED else (row[IS_EXIT] != 0.0) == (meant == EXITS_ONLY)
         if is_meant and row[STATE] != ENDED and (corrected or row[STATE] != SUBMITTED):
             end_order(working, waiting, k, corrected)
-    return left_over(book, waiting, first, made + 1)
+    return left_over(book, waiting, made + 1)
 
 
 @inlinable_lean
@@ -329,6 +333,15 @@ def exits_among(working: FloatArray, waiting: int) -> int:
     count = 0
     for k in range(waiting):
         count += 1 if working[k, IS_EXIT] != 0.0 else 0
+    return count
+
+
+@inlinable_lean
+def own_waiting(working: FloatArray, waiting: int, symbol: int) -> int:
+    """Return how many of the orders that wait are the step's in a symbol."""
+    count = 0
+    for k in range(waiting):
+        count += 1 if working[k, SYMBOL] == symbol and working[k, IS_EXIT] == 0.0 else 0
     return count
 
 
@@ -346,12 +359,18 @@ def note_waiting(working: FloatArray, waiting: int, memory: FloatArray) -> int:
 def show_waiting(book: Book, waiting: int, exits: bool) -> int:
     """Tell overlays with exits, and a step that reads it, what waits; return how many are the step's."""
     own = note_waiting(book.working, waiting, book.memory) if exits else waiting
-    if len(book.shown) == 0:
-        return own
+    if len(book.shown) > 0:
+        show_working(book, waiting, 0)
+    return own
+
+
+@inlinable_lean
+def show_working(book: Book, waiting: int, symbol: int) -> None:
+    """Show a step that reads them its orders in a symbol that wait."""
     at = 0
     for k in range(waiting):
         row = book.working[k]
-        if row[IS_EXIT] != 0.0:
+        if row[IS_EXIT] != 0.0 or row[SYMBOL] != symbol:
             continue
         kind, price = int(row[KIND]), row[PRICE]
         if kind in (MARKET, AT_CLOSE):
@@ -361,14 +380,14 @@ def show_waiting(book: Book, waiting: int, exits: bool) -> int:
             price = math.nan if kind in (STOP, STOP_TRAIL) else row[LIMIT_PRICE]
         show_order(book.shown, at, kind, row[REST], price, int(row[MADE]))
         at += 1
-    return own
 
 
 @inlinable_lean
 def place_answer(
     book: Book,
     count: int,
-    first: int,
+    row: int,
+    symbol: int,
     made: int,
     close: float,
     session_ends: IntArray,
@@ -384,14 +403,16 @@ def place_answer(
     ----------
     count : int
         How many the step answered with.
-    first, made, close : int, int, float
-        The window's first row, and the bar that they were made on.
+    row, symbol : int
+        The row of the window, and the place of the symbol in the account.
+    made, close : int, float
+        The bar that they were made on, a row of the symbol's bars, and its close.
     session_ends : int64 array (stop,)
         Of each row, the first one of the session after its own.
     account, value
         At that close.
     waiting, max_orders : int
-        Orders that wait, and that may.
+        Orders that wait, and those of the symbol's that may.
     """
     if count > DESK_ROOM:
         return Placed(MANY_ORDERS, 0, 0.0, waiting)
@@ -415,7 +436,7 @@ def place_answer(
         if code == HOLD:
             continue
         if code == CANCEL:
-            waiting = cancel_all(book, waiting, amount, broker.corrected, first, made)
+            waiting = cancel_all(book, waiting, amount, broker.corrected, symbol, row)
             continue
         size = amount
         if code != BRACKET:
@@ -431,11 +452,13 @@ def place_answer(
                 place_single(book, waiting, order, size, made, close, last, state)
                 book.working[waiting, IS_EXIT] = exits
                 waiting += 1
+        for j in range(first, waiting):
+            book.working[j, ROW], book.working[j, SYMBOL] = row, symbol
         if tied > 0:
             tied -= 1
             if waiting > first:
                 book.working[first, GROUP] = group
-    if waiting > max_orders and waiting - exits_among(book.working, waiting) > max_orders:
+    if waiting > max_orders and own_waiting(book.working, waiting, symbol) > max_orders:
         return Placed(MANY_WAITING, 0, 0.0, waiting)
     return Placed(0, 0, 0.0, waiting)
 
@@ -578,6 +601,97 @@ def quiet_until(
     return last
 
 
+class Tried(NamedTuple):
+    """What came of an order that was tried.
+
+    Attributes
+    ----------
+    fits : bool
+        Whether the book had room for its execution.
+    account : Account
+        After it.
+    fills, rejected : int
+        Place of the next execution, and 1 if the order was refused for want of cash.
+    was_met : bool
+        Whether it had a price to be filled at.
+    """
+
+    fits: bool
+    account: Account
+    fills: int
+    rejected: int
+    was_met: bool
+
+
+@inlinable_lean
+def try_order(
+    k: int,
+    waiting: int,
+    i: int,
+    first: int,
+    bar: Prices,
+    session_ends: IntArray,
+    account: Account,
+    broker: Broker,
+    book: Book,
+    fills: int,
+    limit: int,
+) -> Tried:
+    """Try the working order at place `k` of `waiting` on row `i` of its bars, or end it if its time is over.
+
+    Parameters
+    ----------
+    first : int
+        The row of them that the window begins with.
+    bar, session_ends, limit
+        As `fill_working` takes them.
+    account, fills : Account, int
+        Of its symbol, before it; place of the next execution in the book.
+    """
+    working, row = book.working, book.working[k]
+    if row[STATE] == ENDED:
+        return Tried(True, account, fills, 0, False)
+    if row[KIND] != MARKET and i > row[LAST]:
+        end_order(working, waiting, k, broker.corrected)
+        return Tried(True, account, fills, 0, False)
+    if row[STATE] != ACTIVE:
+        return Tried(True, account, fills, 0, False)
+    was_triggered = row[TRIGGERED] != 0.0
+    slippage = slippage_on(row[SIZE], bar, broker.tally[BAR_VOLUME], broker.slippage, broker.charges)
+    if math.isnan(slippage[1]):
+        return Tried(True, account, fills, 0, False)
+    at = price_of(row, i, bar, session_ends, broker.coc, slippage)
+    refused, was_met = False, not math.isnan(at)
+    if was_met:
+        adds = len(broker.charges) > 0 and is_maker(row, was_triggered, bar)
+        deal = Deal(adds, row[REST] != row[SIZE], broker.tally[TRADED], broker.charges)
+        units = part_of_working(row, broker) if broker.parts.kind != 0.0 else row[REST]
+        account, closed, opened, refused = execute(
+            book, broker, account, units, at, deal, i, first, fills, limit
+        )
+        row[REST] -= closed + opened
+        if closed != 0.0 or opened != 0.0:
+            if fills == limit:
+                return Tried(False, account, fills, 0, True)
+            if fills < len(book.of_fill):
+                book.of_fill[fills] = int(row[NUMBER])
+            fills += 1
+            end_group(working, waiting, k, broker.corrected)
+        settle_order(working, waiting, k, refused, bar[0], broker.corrected)
+    trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
+    if trails and row[STATE] == ACTIVE:
+        trail_after(row, bar[3])
+    return Tried(True, account, fills, 1 if refused else 0, was_met)
+
+
+@inlinable_lean
+def wake_orders(working: FloatArray, waiting: int) -> None:
+    """Make the orders active whose bracket's entry was filled on the bar before."""
+    for k in range(waiting):
+        if working[k, STATE] == WAKING:
+            working[k, STATE] = ACTIVE
+
+
 @inlinable_lean
 def fill_working(
     i: int,
@@ -607,48 +721,17 @@ def fill_working(
         Whether the book had room for all executions; account and orders after them.
     """
     waiting, _, fills, rejected = orders
-    working = book.working
-    for k in range(waiting):
-        if working[k, STATE] == WAKING:
-            working[k, STATE] = ACTIVE
+    wake_orders(book.working, waiting)
     if broker.checksubmit:
-        rejected += check_cash(working, waiting, bar[0], account, broker)
+        rejected += check_cash(book.working, waiting, bar[0], account, broker)
     if broker.settles:
         account = charged(account, broker.tally[DUE])
     for k in range(waiting):
-        row = working[k]
-        if row[STATE] == ENDED:
-            continue
-        if row[KIND] != MARKET and i > row[LAST]:
-            end_order(working, waiting, k, broker.corrected)
-            continue
-        if row[STATE] != ACTIVE:
-            continue
-        was_triggered = row[TRIGGERED] != 0.0
-        slippage = slippage_on(row[SIZE], bar, broker.tally[BAR_VOLUME], broker.slippage, broker.charges)
-        if math.isnan(slippage[1]):
-            continue
-        at = price_of(row, i, bar, session_ends, broker.coc, slippage)
-        refused = False
-        if not math.isnan(at):
-            adds = len(broker.charges) > 0 and is_maker(row, was_triggered, bar)
-            deal = Deal(adds, row[REST] != row[SIZE], broker.tally[TRADED], broker.charges)
-            units = part_of_working(row, broker) if broker.parts.kind != 0.0 else row[REST]
-            account, closed, opened, refused = execute(
-                book, broker, account, units, at, deal, i, first, fills, limit
-            )
-            row[REST] -= closed + opened
-            if closed != 0.0 or opened != 0.0:
-                if fills == limit:
-                    return False, account, orders
-                if fills < len(book.of_fill):
-                    book.of_fill[fills] = int(row[NUMBER])
-                fills += 1
-                end_group(working, waiting, k, broker.corrected)
-            rejected += 1 if refused else 0
-            settle_order(working, waiting, k, refused, bar[0], broker.corrected)
-        trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
-        if trails and row[STATE] == ACTIVE:
-            trail_after(row, bar[3])
-    waiting = left_over(book, waiting, first, i)
+        fits, account, fills, refused, _ = try_order(
+            k, waiting, i, first, bar, session_ends, account, broker, book, fills, limit
+        )
+        if not fits:
+            return False, account, orders
+        rejected += refused
+    waiting = left_over(book, waiting, i - first)
     return True, account, OrderCount(waiting, False, fills, rejected)
