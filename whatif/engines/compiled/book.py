@@ -67,6 +67,10 @@ GROUPS_MADE, ORDERS_MADE = range(2)
 TOLD = 7
 """Numbers of an order that is told, see `whatif.engines.compiled.working`."""
 
+MOST_FILLS_A_BAR = 512
+"""Executions a bar, on average, for which room is made where a run needs more: a filler fills a part of each
+order that waits on each bar."""
+
 Position: TypeAlias = tuple[float, float, float, float]
 """Cash, size, entry price, and what the account was worth when it was last looked at."""
 
@@ -231,10 +235,11 @@ class Outcomes(NamedTuple):
     money : float64 array (c, 5)
         Equity and position at the last bar's close, maximum drawdown in percent, equity of all bars
         added up, and the amount of the intent that a run ended early with.
-    counts : int64 array (c, 7)
+    counts : int64 array (c, 7), or (c, 8) of several symbols
         Executions; orders refused for want of cash; longest stay below a peak in bars; bars at whose
         close a position was held; 0, or why the run ended early; on which row, and with which code (of
-        an order that breaks a rule: its place on the desk, and in place of the amount the rule).
+        an order that breaks a rule: its place on the desk, and in place of the amount the rule), and of which
+        symbol.
     levels : float64 array (c, k + 1)
         The initial cash, and equity at each period's end.
     """
@@ -245,8 +250,8 @@ class Outcomes(NamedTuple):
 
 
 FINAL, SIZE, DEEPEST, EQUITY_SUM, AMOUNT = range(5)
-FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE = range(7)
-"""Columns of `Outcomes`."""
+FILLS, REJECTED, LONGEST, BARS_HELD, FAILED, AT, CODE, SYMBOL_AT = range(8)
+"""Columns of `Outcomes`; the last one is of an account of several symbols."""
 
 SETTINGS = 41
 """Numbers that say what broker and overlays do."""

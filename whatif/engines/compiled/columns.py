@@ -76,6 +76,12 @@ def is_special(given: RunInputs) -> bool:
     return any(name != "fill_timeframe" for name in given.execution.special)
 
 
+def has_tiers(given: RunInputs) -> bool:
+    """Return whether a configuration's costs go by what is traded in a month."""
+    costs = given.execution.costs
+    return costs is not None and len(costs.tiers) > 1
+
+
 def kinds_of(params: Mapping[str, object]) -> tuple[tuple[str, Any], ...]:
     """Return the name of each parameter with its type; of one that is text, with its value."""
     return tuple((name, v if isinstance(v, str) else type(v)) for name, v in params.items())

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from whatif.engines.compiled.shared_window import SharedWindow
     from whatif.engines.compiled.window import PreparedWindow
 
-_SHARED = "portfolio: shared (several symbols in one account)"
-
 
 class CompiledEngine(Engine):
     """What Backtrader's broker does with a step's orders, in machine code."""
@@ -37,24 +35,12 @@ class CompiledEngine(Engine):
         return 50_000_000.0
 
     def unsupported(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
-        """Return why it cannot run a strategy: no step function, or orders that wait in a shared account."""
-        reasons = []
+        """Return why it cannot run a strategy: no step function, or orders of a cross-sectional one."""
         if not isinstance(strategy, StrategySpec):
-            reasons.append(f"{strategy.name} is an ordinary backtrader.Strategy, not a step function")
-        elif shared and strategy.answers_orders:
-            reasons.append(f"{_SHARED} with {strategy.name}, whose orders may wait for a price")
-        return reasons
-
-    def unsupported_settings(self, given: RunInputs, shared: bool = False) -> list[str]:
-        """Return what of a configuration it does not cover: a shared account's costs and exits that wait."""
-        reasons = super().unsupported_settings(given, shared)
-        if shared and given.execution.costs is not None:
-            reasons.append(f"{_SHARED} with execution: costs")
-        if shared and given.execution.special:
-            reasons.append(f"{_SHARED} with execution: {', '.join(given.execution.special)}")
-        if shared and given.overlays.exit_orders:
-            reasons.append(f"{_SHARED} with overlays whose orders wait at the broker")
-        return reasons
+            return [f"{strategy.name} is an ordinary backtrader.Strategy, not a step function"]
+        if strategy.cross_sectional and strategy.answers_orders:
+            return [f"the orders of {strategy.name}, a cross-sectional step, which may wait for a price"]
+        return []
 
     def load(self) -> None:
         """Import numba's compiler and the loop."""

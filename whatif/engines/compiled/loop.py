@@ -177,7 +177,7 @@ def fill_bar(
         session_ends = whole_at(asking.session_ends_at, stop)
         fits, account, orders = fill_working(i, first, bar, session_ends, before, orders, broker, book, limit)
     if len(book.notes) > 0:
-        note_fills(book, i, noted, orders.fills, before)
+        note_fills(book.notes, book.executions, i, noted, orders.fills, before)
     if broker.settles:
         account = settled(broker, account, bar[3])
     return fits, account, orders
@@ -200,16 +200,18 @@ def next_settlement(i: int, halt: int, broker: Broker, asking: Asking, stop: int
 
 
 @inlinable_lean
-def note_fills(book: Book, row: int, begin: int, end: int, account: Account) -> None:
-    """Note the executions `begin` to `end` of a book, which are those of a row, of an account before them."""
+def note_fills(
+    notes: FloatArray, executions: FloatArray, row: int, begin: int, end: int, account: Account
+) -> None:
+    """Note the executions `begin` to `end`, which are those of a row, of a symbol's account before them."""
     _, size, price, _ = account
     for k in range(begin, end):
-        closed, opened = book.executions[CLOSED, k], book.executions[OPENED, k]
-        at, fees = book.executions[PRICE, k], book.executions[CLOSED_FEE : OPENED_FEE + 1, k]
-        mult = book.executions[MULTIPLIER, k]
+        closed, opened = executions[CLOSED, k], executions[OPENED, k]
+        at, fees = executions[PRICE, k], executions[CLOSED_FEE : OPENED_FEE + 1, k]
+        mult = executions[MULTIPLIER, k]
         entry = price
         size, price, _, _ = moved(size, price, closed + opened, at)
-        note_fill(book.notes, row, entry, closed, opened, size, at, fees[0], fees[1], mult)
+        note_fill(notes, row, entry, closed, opened, size, at, fees[0], fees[1], mult)
 
 
 @inlinable_lean

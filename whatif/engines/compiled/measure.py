@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,11 +48,12 @@ from whatif.engines.compiled.book import (
 )
 from whatif.engines.compiled.refusal import StepRaisedError, uncompiled
 from whatif.engines.compiled.working import TOLD_MADE, TOLD_SYMBOL
-from whatif.engines.language.plain import numpys_warnings_off
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from whatif.engines.compiled.shared import SharedBook
+    from whatif.engines.compiled.shared import SharedCall
+    from whatif.engines.compiled.shared_book import SharedBook
+    from whatif.engines.compiled.window import Call
     from whatif.strategies import StrategySpec
 
 FIGURES = 8
@@ -434,27 +435,9 @@ class AccountsMeasure:
         )
 
 
-class RunsOfCall(Protocol):
-    """A call of a loop that runs configurations one after the other, with what it writes to."""
-
-    @property
-    def book(self) -> Any:
-        """Room that the runs write to."""
-
-    @property
-    def outcomes(self) -> Outcomes:
-        """What they ended with."""
-
-    def run(self, begin: int) -> int:
-        """Run those from place `begin` on; return the place to go on with."""
-
-    def grow(self) -> bool:
-        """Make more room for executions; return whether there could be more."""
-
-
 def measure_call(
     spec: StrategySpec,
-    call: RunsOfCall,
+    call: Call | SharedCall,
     measure: RunsMeasure | AccountsMeasure,
     many: Sequence[RunInputs],
     bars: int,
@@ -465,8 +448,8 @@ def measure_call(
     ----------
     spec : StrategySpec
         The strategy.
-    call : RunsOfCall
-        Of c configurations.
+    call : Call or SharedCall
+        Of c configurations, with what they write to.
     measure : RunsMeasure or AccountsMeasure
         What measures them.
     many : sequence of RunInputs
@@ -478,13 +461,13 @@ def measure_call(
     begin = 0
     while begin < len(many):
         try:
-            with uncompiled(spec), numpys_warnings_off():
+            with uncompiled(spec):
                 following = end = call.run(begin)
         except StepRaisedError:
             end = int(call.book.at_work[0])
             following = end + 1
             outcomes.counts[end, FAILED] = BAD_INTENT
-        measure(outcomes, call.book, begin, end, found)
+        measure(outcomes, call.book, begin, end, found)  # type: ignore[arg-type]
         # where there is no room for one alone, and none can be made, it is not good
         begin = following if following > begin or call.grow() else begin + 1
     cash = np.array([given.execution.cash for given in many], dtype=np.float64)

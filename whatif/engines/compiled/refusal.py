@@ -26,11 +26,12 @@ from whatif.engines.compiled.book import (
     FULL_BOOK,
     MANY_ORDERS,
     MANY_WAITING,
+    SYMBOL_AT,
     Outcomes,
 )
 from whatif.engines.compiled.step_placeholder import State
 from whatif.engines.language.order_answers import order_at
-from whatif.engines.language.plain import WHOLE
+from whatif.engines.language.plain import WHOLE, numpys_warnings_off
 from whatif.engines.language.translation import REFUSED
 from whatif.engines.orders import (
     refused_answer,
@@ -137,7 +138,7 @@ def refuse_answer(spec: StrategySpec, symbols: Sequence[str], ts: IntArray, outc
     counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
     if not counts[FAILED]:
         return
-    symbol, at = symbols[counts[-1]], f"bar {counts[AT]} at {instant(ts[counts[AT]])}"
+    symbol, at = symbols[counts[SYMBOL_AT]], f"bar {counts[AT]} at {instant(ts[counts[AT]])}"
     where = f"strategy {spec.name}: {at}"
     if counts[FAILED] == BAD_SIZE:
         raise refused_size(f"strategy {spec.name}: {symbol}, {at}", amount)
@@ -148,14 +149,17 @@ def refuse_answer(spec: StrategySpec, symbols: Sequence[str], ts: IntArray, outc
 
 @contextmanager
 def uncompiled(spec: StrategySpec) -> Iterator[None]:
-    """Turn what numba says of a step into an error that names the line.
+    """Turn what numba says of a step into an error that names the line; let numpy warn of nothing meanwhile.
+
+    Machine code never warns: that is for steps that are not compiled, where numba is told to compile nothing.
 
     Raises
     ------
     StepNotCompiledError, StepRaisedError
     """
     try:
-        yield
+        with numpys_warnings_off():
+            yield
     except RefusedByNumbaError as error:
         raise StepNotCompiledError(_explained(spec, str(error))) from None
     except WhatIfError:

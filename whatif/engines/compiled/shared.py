@@ -7,9 +7,28 @@ value that is summed over the positions in the order in which the account came t
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any
 
-from whatif.domain import inlinable_lean, jit_lean, pick_levels, tally_array, view_at, whole_at
+import numpy as np
+
+from whatif.domain import (
+    ACCRUED,
+    BAR_SPAN,
+    BAR_VOLUME,
+    BASE,
+    DUE,
+    LAST_SPAN,
+    LAST_VOLUME,
+    MONTH,
+    TIERS,
+    TRADED,
+    inlinable_lean,
+    jit_lean,
+    pick_levels,
+    tally_array,
+    view_at,
+    whole_at,
+)
 from whatif.engines.compiled.book import (
     AMOUNT,
     BAD_SIZE,
@@ -21,357 +40,337 @@ from whatif.engines.compiled.book import (
     FINAL,
     FULL_BOOK,
     LONGEST,
+    ORDERS_MADE,
     REJECTED,
     SIZE,
+    SYMBOL_AT,
+    TOLD,
     Account,
+    Asked,
     Asking,
     Broker,
     Outcomes,
     Runs,
+    begin_interest,
     settings_of,
-    write_execution,
 )
 from whatif.engines.compiled.broker import (
-    Costs,
     Deal,
+    Prices,
     cash_after_check,
-    executed,
-    fill_price,
-    held_value,
     order_size,
+    settlement,
 )
 from whatif.engines.compiled.calling import PLACES, ask, ask_across
-from whatif.engines.compiled.loop import note_failure
-from whatif.engines.compiled.notes import NOTES_KEPT, begin_notes, note_fill, show_order
-from whatif.engines.orders import LARGEST_SIZE, answer_fault, bounded, has_bounds
+from whatif.engines.compiled.loop import note_failure, note_fills
+from whatif.engines.compiled.notes import NOTES_KEPT
+from whatif.engines.compiled.shared_book import (
+    CLOSE,
+    HELD,
+    HIGH,
+    LOW,
+    MET,
+    OPEN,
+    Across,
+    Beyond,
+    Market,
+    Queue,
+    SharedBook,
+    advance,
+    begin_account,
+    grown,
+    hide_leaving,
+    leaves,
+    meet,
+    price_at,
+    push_order,
+    show_queue,
+    take_turn,
+    worth_of_all,
+)
+from whatif.engines.compiled.working import (
+    ACTIVE,
+    INACTIVE,
+    IS_CHILD,
+    IS_EXIT,
+    KIND,
+    MADE,
+    REST,
+    ROOM_FOR_ANSWERS,
+    ROW,
+    STATE,
+    SUBMITTED,
+    Placed,
+    end_order,
+    left_over,
+    place_answer,
+    place_order,
+    show_working,
+    tell_waiting,
+    try_order,
+    wake_orders,
+)
+from whatif.engines.compiled.working import PRICE as ACTS_AT
+from whatif.engines.compiled.working import SIZE as ORDER_SIZE
+from whatif.engines.compiled.working import SYMBOL as OF_SYMBOL
+from whatif.engines.language.order_answers import WIDTH
+from whatif.engines.orders import (
+    DESK_ROOM,
+    EXITS_WAITING,
+    LARGEST_SIZE,
+    MARKET_WAITING,
+    answer_fault,
+    bounded,
+    has_bounds,
+    has_exit_orders,
+)
 from whatif.strategies import BUY, HOLD, MARKET, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
+from whatif.strategies import CLOSE as CLOSE_POSITION
 from whatif.typing import FloatArray, IntArray
-
-OPEN, HIGH, LOW, CLOSE = range(4)
-"""Rows of `Market.prices_at`."""
-
-SYMBOL = 7
-"""Column of `Outcomes.counts` that tells which symbol a run ended early on."""
-
-MET, HELD = range(2)
-"""Places of `SharedBook.tally`."""
 
 _WORD = 8
 
 
-class Market(NamedTuple):
-    """The bars of k symbols over a window of m rows.
-
-    Attributes
-    ----------
-    ts : int64 array (m,)
-        Timestamps on which any symbol has a bar.
-    stamps_at : int64 array (k,)
-        Where the timestamps lie of the rows that each symbol's bars stand on, `stops` of them.
-    prices_at : int64 array (4, k)
-        Where each symbol's opens, highs, lows and closes lie, `stops` of them.
-    firsts, stops : int64 arrays (k,)
-        The window as rows of each symbol's bars.
-    together : bool
-        Whether all symbols have bars on all rows.
-    leaving_at : int64 array (k,) or (0,)
-        Where, for each symbol, it is told of its rows whether it is not to be held any more, `stops` of
-        them; none unless a cross-sectional step is asked of a universe.
-    """
-
-    ts: IntArray
-    stamps_at: IntArray
-    prices_at: IntArray
-    firsts: IntArray
-    stops: IntArray
-    together: bool
-    leaving_at: IntArray
-
-
-class SharedBook(NamedTuple):
-    """Room that one call after the other writes to; m rows, k symbols, f executions, q orders.
-
-    Attributes
-    ----------
-    row, symbol : int64 arrays (f,)
-        Row and symbol of each execution, one configuration after the other.
-    executions : float64 array (6, f)
-        As in `whatif.engines.compiled.book.Book`.
-    order_symbol, order_made : int64 arrays (q,)
-        Orders that wait, first come first: symbol, and the row of its bars that it was made on.
-    order_size, order_rest, order_close : float64 arrays (q,)
-        Signed size, what of it is not filled yet, and the close that it was made at.
-    size, price : float64 arrays (k,)
-        Units held, and their average price.
-    opened, cursor, following, pending, fresh, met : int64 arrays (k,)
-        Row of the symbol's bars on which its position was opened; its present row, -1 before its first;
-        the row of its next bar; its orders that wait; symbols that have a bar on this row; and whether the
-        account knows it.
-    order_met : int64 array (k,)
-        Symbols in the order in which the account came to know them.
-    tally : int64 array (2,)
-        How many it knows, and how many positions are open.
-    scratch, memory : float64 arrays
-        Of the step, and of the overlays, one symbol after the other.
-    equity : float64 array (m,)
-        Value at each row, of the configuration that ran last.
-    cash : float64 array (m,) or (0,)
-        Cash at each row; left alone if it is empty.
-    at_work : int64 array (1,)
-        The configuration that runs, or ran last.
-    desk : float64 array (max(k, 2),)
-        Room that a step's compiled part writes its answer to.
-    has_bar, held : int64 arrays (k,)
-        Whether each symbol has a bar on this row, and bars since that on which its position was opened.
-    bound, last : float64 arrays (k,)
-        Units of each symbol with all of its orders that wait filled, and its last close, where the account
-        has bounds.
-    notes, shown : float64 arrays
-        What is kept for a step that reads it, else of no length: see `whatif.engines.compiled.notes`; notes
-        of one symbol after the other, and the orders of the one whose turn it is, of up to q.
-    """
-
-    row: IntArray
-    symbol: IntArray
-    executions: FloatArray
-    order_symbol: IntArray
-    order_made: IntArray
-    order_size: FloatArray
-    order_rest: FloatArray
-    order_close: FloatArray
-    size: FloatArray
-    price: FloatArray
-    opened: IntArray
-    cursor: IntArray
-    following: IntArray
-    pending: IntArray
-    fresh: IntArray
-    met: IntArray
-    order_met: IntArray
-    tally: IntArray
-    scratch: FloatArray
-    memory: FloatArray
-    equity: FloatArray
-    cash: FloatArray
-    at_work: IntArray
-    desk: FloatArray
-    has_bar: IntArray
-    held: IntArray
-    bound: FloatArray
-    last: FloatArray
-    notes: FloatArray
-    shown: FloatArray
-
-
-class Across(NamedTuple):
-    """What a cross-sectional step is asked by.
-
-    Attributes
-    ----------
-    is_on : bool
-        Whether the strategy is cross-sectional at all.
-    max_gross : float
-        The most that its absolute weights may sum to.
-    session, bar_of_session : int64 arrays (m,), or (0,) if it is not
-        As `whatif.strategies.AcrossState` has them.
-    """
-
-    is_on: bool
-    max_gross: float
-    session: IntArray
-    bar_of_session: IntArray
-
-
-class Queue(NamedTuple):
-    """Orders that wait, how many of them are checked, place of the next execution, and orders refused."""
-
-    waiting: int
-    checked: int
-    fills: int
-    rejected: int
-
-
 @inlinable_lean
-def price_at(market: Market, field: int, symbol: int, row: int) -> float:
-    """Return one price of a symbol's bar."""
-    return float(view_at(market.prices_at[field, symbol], row + 1)[row])
-
-
-@inlinable_lean
-def advance(row: int, market: Market, book: SharedBook) -> int:
-    """Move the symbols that have a bar on a row to it; return how many, which stand in `book.fresh`."""
-    count, now = 0, market.ts[row]
-    for k in range(len(market.firsts)):
-        following = book.following[k]
-        book.has_bar[k] = 0
-        if following >= market.stops[k]:
-            continue
-        if market.together or whole_at(market.stamps_at[k], following + 1)[following] == now:
-            book.cursor[k], book.following[k] = following, following + 1
-            book.fresh[count], book.has_bar[k] = k, 1
-            count += 1
-    return count
-
-
-@inlinable_lean
-def meet(book: SharedBook, symbol: int) -> None:
-    """Let the account know a symbol: the order in which it does is that of the sum of its value."""
-    if book.met[symbol] == 0:
-        book.met[symbol] = 1
-        book.order_met[book.tally[MET]] = symbol
-        book.tally[MET] += 1
-
-
-@inlinable_lean
-def push_order(book: SharedBook, at: int, symbol: int, size: float, close: float) -> None:
-    """Write an order that was made on a symbol's present bar to place `at` of the queue."""
-    book.order_symbol[at], book.order_made[at] = symbol, book.cursor[symbol]
-    book.order_size[at], book.order_rest[at], book.order_close[at] = size, size, close
-    book.pending[symbol] += 1
-
-
-@inlinable_lean
-def move_order(book: SharedBook, to: int, at: int, rest: float) -> None:
-    """Move an order forward in the queue, with what is left of it."""
-    book.order_symbol[to], book.order_made[to] = book.order_symbol[at], book.order_made[at]
-    book.order_size[to], book.order_close[to] = book.order_size[at], book.order_close[at]
-    book.order_rest[to] = rest
-
-
-@inlinable_lean
-def check_orders(book: SharedBook, queue: Queue, cash: float, broker: Broker) -> tuple[int, int]:
-    """Check the cash of the orders that came since the last row; return orders that wait, and those refused.
-
-    `BackBroker.check_submitted`: one after the other as if each were filled at the close that it was made at.
-    The cash that one leaves is what the next is judged by, also if it is refused. A symbol has one on a row.
-    """
-    kept, rejected, deal = queue.checked, queue.rejected, Deal(False, False, 0.0, broker.charges)
-    for q in range(queue.checked, queue.waiting):
-        symbol, order = book.order_symbol[q], book.order_size[q]
+def push_asked(
+    asked: Asked, symbol: int, market: Market, order: float, waiting: int, book: SharedBook
+) -> Placed:
+    """Write the order at the market that a step was asked for to the end of the queue, if there is one."""
+    if asked.code not in (HOLD, BUY, SELL):
         meet(book, symbol)
-        held, price = book.size[symbol], book.price[symbol]
-        cash = cash_after_check(cash, held, price, order, book.order_close[q], broker.costs, deal)
-        if cash >= 0.0:
-            move_order(book, kept, q, order)
-            kept += 1
-        else:
-            rejected += 1
-            book.pending[symbol] -= 1
-    return kept, rejected
+    if order == 0.0:
+        return Placed(0, 0, 0.0, waiting)
+    if waiting == len(book.order_size):
+        return Placed(FULL_BOOK, asked.code, asked.amount, waiting)
+    push_order(book, waiting, symbol, order, price_at(market, CLOSE, symbol, book.cursor[symbol]))
+    return Placed(0, 0, 0.0, waiting + 1)
 
 
 @inlinable_lean
-def try_price(q: int, market: Market, book: SharedBook, broker: Broker) -> float:
-    """Return the price that a waiting order fills at on this row, or NaN.
+def note_month(symbol: int, market: Market, beyond: Beyond, broker: Broker, book: SharedBook) -> None:
+    """Forget what has been traded in the month if a symbol's present bar is of a later one."""
+    charges, tally = broker.charges, broker.tally
+    if len(charges) > 0 and charges[TIERS] > 1.0:
+        i = book.cursor[symbol]
+        month = view_at(beyond.months_at[symbol], i + 1)[i]
+        if month > tally[MONTH]:
+            tally[MONTH], tally[TRADED] = month, 0.0
 
-    It is tried on each row that comes after its bar, also where its symbol has no new one: at the close that
-    it was made at (cheat on close), or else once the symbol has had a later bar, on that one.
+
+@inlinable_lean
+def check_queue(
+    market: Market, beyond: Beyond, cash: float, waiting: int, broker: Broker, book: SharedBook
+) -> int:
+    """Check the cash of the working orders that came since the last row; return how many are refused.
+
+    As `whatif.engines.compiled.working.check_cash`, with the cash of all symbols, and units of each.
     """
-    symbol = book.order_symbol[q]
-    i = book.cursor[symbol]
-    if not broker.coc and i <= book.order_made[q]:
-        return math.nan
-    at = book.order_close[q] if broker.coc else price_at(market, OPEN, symbol, i)
+    working, refused = book.working, 0
+    for k in range(len(book.paper)):
+        book.paper[k] = book.size[k]
+    for q in range(waiting):
+        order = working[q]
+        if order[STATE] != SUBMITTED:
+            continue
+        k = int(order[OF_SYMBOL])
+        meet(book, k)
+        note_month(k, market, beyond, broker, book)
+        at, deal = order[ACTS_AT], Deal(False, False, broker.tally[TRADED], broker.charges)
+        if broker.coo and order[KIND] == MARKET:
+            at = price_at(market, OPEN, k, book.cursor[k])
+        left = cash_after_check(cash, book.paper[k], book.price[k], order[ORDER_SIZE], at, broker.costs, deal)
+        if left >= 0.0 or not broker.corrected:
+            cash = left
+            book.paper[k] += order[ORDER_SIZE]
+        if left >= 0.0:
+            order[STATE] = INACTIVE if order[IS_CHILD] != 0.0 else ACTIVE
+        else:
+            refused += 1
+            end_order(working, waiting, q, broker.corrected)
+    return refused
+
+
+@inlinable_lean
+def interest_due(market: Market, beyond: Beyond, broker: Broker, book: SharedBook) -> float:
+    """Return what all positions owe for the days since their last bars, and note it for each."""
+    due = 0.0
+    for j in range(book.tally[MET]):
+        k = book.order_met[j]
+        i, size = book.cursor[k], book.size[k]
+        if size == 0.0 or book.has_bar[k] == 0 or i <= market.firsts[k]:
+            continue
+        days = view_at(beyond.days_at[k], i + 1)
+        begin_interest(broker, Account(0.0, size, book.price[k], 0), days[i] - days[i - 1])
+        due += broker.tally[DUE]
+        book.accrued[k] += broker.tally[DUE]
+    return due
+
+
+@inlinable_lean
+def settle_all(market: Market, cash: float, broker: Broker, book: SharedBook) -> float:
+    """Return the cash after all futures have been settled at their present closes."""
+    for j in range(book.tally[MET]):
+        k = book.order_met[j]
+        if book.size[k] != 0.0:
+            close = price_at(market, CLOSE, k, book.cursor[k])
+            cash += settlement(book.size[k], book.base[k], close, broker.costs)
+            book.base[k] = close
+    return cash
+
+
+@inlinable_lean
+def begin_try(symbol: int, market: Market, beyond: Beyond, broker: Broker, book: SharedBook) -> Prices:
+    """Return the prices of a symbol's present bar; write what else orders are filled by to the tally."""
+    i, tally = book.cursor[symbol], broker.tally
     high, low = price_at(market, HIGH, symbol, i), price_at(market, LOW, symbol, i)
-    return fill_price(book.order_size[q], at, high, low, broker.slippage)
+    tally[BASE], tally[ACCRUED] = book.base[symbol], book.accrued[symbol]
+    if len(broker.charges) > 0 or broker.parts.kind != 0.0:
+        volumes, before = view_at(beyond.volumes_at[symbol], i + 1), max(i - 1, 0)
+        tally[BAR_VOLUME], tally[BAR_SPAN] = volumes[i], high - low
+        tally[LAST_VOLUME] = volumes[before]
+        tally[LAST_SPAN] = price_at(market, HIGH, symbol, before) - price_at(market, LOW, symbol, before)
+    return (price_at(market, OPEN, symbol, i), high, low, price_at(market, CLOSE, symbol, i))
 
 
 @inlinable_lean
-def show_queue(book: SharedBook, waiting: int, symbol: int) -> None:
-    """Show a step that reads them the orders of a symbol that wait."""
-    at = 0
-    for q in range(waiting if len(book.shown) > 0 else 0):
-        if book.order_symbol[q] == symbol:
-            show_order(book.shown, at, MARKET, book.order_rest[q], math.nan, book.order_made[q])
-            at += 1
-
-
-@inlinable_lean
-def take_turn(
-    row: int, market: Market, cash: float, queue: Queue, broker: Broker, book: SharedBook, limit: int
+def try_working(
+    q: int,
+    row: int,
+    market: Market,
+    beyond: Beyond,
+    cash: float,
+    queue: Queue,
+    broker: Broker,
+    book: SharedBook,
+    limit: int,
 ) -> tuple[bool, float, Queue]:
-    """Do with the waiting orders what Backtrader's broker does on a row: check those that came, then fill.
+    """Try one working order on its symbol's present bar, which need not be a new one, at the market but then.
 
     Returns
     -------
     bool, float, Queue
-        Whether the book had room for all executions; cash and orders after them.
+        Whether the book had room for its execution; cash and orders after it.
     """
-    waiting, rejected, fills = queue.waiting, queue.rejected, queue.fills
+    waiting, checked, fills, rejected = queue
+    k, tally = int(book.working[q, OF_SYMBOL]), broker.tally
+    i = book.cursor[k]
+    if book.working[q, KIND] == MARKET and i <= book.working[q, MADE] and not (broker.coc or broker.coo):
+        return True, cash, queue
+    bar = begin_try(k, market, beyond, broker, book)
+    month, traded = tally[MONTH], tally[TRADED]
+    note_month(k, market, beyond, broker, book)
+    ends = whole_at(beyond.session_ends_at[k], market.stops[k])
+    before = Account(cash, book.size[k], book.price[k], book.opened[k])
+    at: Any = (broker, book, fills, limit)
+    fits, after, filled, refused, was_met = try_order(q, waiting, i, i - row, bar, ends, before, *at)
+    if not fits:
+        return False, cash, queue
+    if not was_met:
+        tally[MONTH], tally[TRADED] = month, traded
+        return True, cash, queue
+    meet(book, k)
+    book.size[k], book.price[k], book.opened[k] = after.size, after.price, after.opened_row
+    book.base[k], book.accrued[k] = tally[BASE], tally[ACCRUED]
+    book.tally[HELD] += (1 if after.size != 0.0 else 0) - (1 if before.size != 0.0 else 0)
+    if filled > fills:
+        book.symbol[fills] = k
+        if len(book.notes) > 0:
+            notes = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]
+            note_fills(notes, book.executions, i, fills, filled, before)
+    return True, after.cash, Queue(waiting, checked, filled, rejected + refused)
+
+
+@inlinable_lean
+def take_working_turn(
+    row: int,
+    market: Market,
+    beyond: Beyond,
+    cash: float,
+    queue: Queue,
+    broker: Broker,
+    book: SharedBook,
+    limit: int,
+) -> tuple[bool, float, Queue]:
+    """Do as `take_turn` with working orders, costs and contracts: `BackBroker.next`."""
+    waiting, refused = queue.waiting, 0
+    wake_orders(book.working, waiting)
     if broker.checksubmit:
-        waiting, rejected = check_orders(book, queue, cash, broker)
-    kept, deal = 0, Deal(False, False, 0.0, broker.charges)
+        refused = check_queue(market, beyond, cash, waiting, broker, book)
+    if broker.rate != 0.0:
+        cash -= interest_due(market, beyond, broker, book)
+    queue = Queue(waiting, waiting, queue.fills, queue.rejected + refused)
     for q in range(waiting):
-        at = try_price(q, market, book, broker)
-        if math.isnan(at):
-            move_order(book, kept, q, book.order_rest[q])
-            kept += 1
-            continue
-        k, rest = book.order_symbol[q], book.order_rest[q]
-        meet(book, k)
-        before, entry = book.size[k], book.price[k]
-        cash, size, price, _, closed, opened, closed_fee, opened_fee, refused = executed(
-            cash, before, entry, 0.0, rest, at, broker.costs, deal
-        )
-        book.size[k], book.price[k] = size, price
-        book.tally[HELD] += (1 if size != 0.0 else 0) - (1 if before != 0.0 else 0)
-        rest -= closed + opened
-        if rest != 0.0 and not refused:
-            # the parts of a reversal need not add up to its size; the order lives on
-            move_order(book, kept, q, rest)
-            kept += 1
-        else:
-            rejected += 1 if refused else 0
-            book.pending[k] -= 1
-        if closed != 0.0 or opened != 0.0:
-            if fills == limit:
-                return False, cash, queue
-            book.symbol[fills] = k
-            write_execution(book, fills, row, closed, opened, at, closed_fee, opened_fee, 1.0)  # type: ignore[arg-type]
-            fills += 1
-            if len(book.notes) > 0:
-                notes, fees = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT], (closed_fee, opened_fee)
-                note_fill(notes, book.cursor[k], entry, closed, opened, size, at, *fees, 1.0)
-        if opened != 0.0 and size == opened:
-            book.opened[k] = book.cursor[k]
-    return True, cash, Queue(kept, kept, fills, rejected)
+        fits, cash, queue = try_working(q, row, market, beyond, cash, queue, broker, book, limit)
+        if not fits:
+            return False, cash, queue
+    if broker.costs.margin != 0.0:
+        cash = settle_all(market, cash, broker, book)
+    waiting = left_over(book, waiting, row)  # type: ignore[arg-type]
+    return True, cash, Queue(waiting, waiting, queue.fills, queue.rejected)
 
 
 @inlinable_lean
-def worth_of_all(market: Market, book: SharedBook, cash: float, costs: Costs) -> float:
-    """Return cash and positions at the present closes, summed as Backtrader sums them."""
-    total = 0.0
-    for j in range(book.tally[MET]):
-        k = book.order_met[j]
-        size, price = book.size[k], book.price[k]
-        if size == 0.0:
-            continue
-        close = price_at(market, CLOSE, k, book.cursor[k])
-        value = held_value(size, price, close, costs)
-        if not costs[2]:
-            value = abs(value)
-        if value > 0.0:
-            profit = size * (close - price)
-            total = total + (value - profit)
-            total = total + profit
-        else:
-            total = total + value
-    return cash + total
+def count_waiting(book: SharedBook, waiting: int, exits: bool) -> None:
+    """Count the step's orders that wait in each symbol, and tell overlays with `exits` of theirs."""
+    symbols, working = len(book.pending), book.working
+    each = len(book.memory) // symbols
+    for k in range(symbols):
+        book.pending[k] = 0
+        if exits:
+            book.memory[k * each + EXITS_WAITING], book.memory[k * each + MARKET_WAITING] = 0.0, 0.0
+    for q in range(waiting):
+        k = int(working[q, OF_SYMBOL])
+        book.pending[k] += 1 if working[q, IS_EXIT] == 0.0 else 0
+        if exits:
+            book.memory[k * each + EXITS_WAITING] += 1.0 if working[q, IS_EXIT] != 0.0 else 0.0
+            book.memory[k * each + MARKET_WAITING] += 1.0 if working[q, KIND] == MARKET else 0.0
 
 
 @inlinable_lean
-def begin_account(market: Market, book: SharedBook) -> None:
-    """Empty the account, and put every symbol before its first bar."""
-    book.tally[MET], book.tally[HELD] = 0, 0
-    for k in range(len(market.firsts)):
-        book.size[k], book.price[k] = 0.0, 0.0
-        book.opened[k], book.pending[k], book.met[k], book.held[k] = 0, 0, 0, 0
-        book.cursor[k], book.following[k] = -1, market.firsts[k]
-    begin_notes(book.notes)
-    for k in range(len(book.scratch)):
-        book.scratch[k] = 0.0
-    for k in range(len(book.memory)):
-        book.memory[k] = 0.0
+def place_market(
+    book: SharedBook, at: int, row: int, symbol: int, size: float, close: float, broker: Broker
+) -> None:
+    """Write a working order at the market, made on a symbol's present bar, to place `at` of the queue."""
+    state = SUBMITTED if broker.checksubmit else ACTIVE
+    place_order(book, at, MARKET, size, close, book.cursor[symbol], close, math.inf, state)  # type: ignore[arg-type]
+    book.working[at, ROW], book.working[at, OF_SYMBOL] = row, symbol
+
+
+@inlinable_lean
+def take_asked(
+    asked: Asked,
+    row: int,
+    symbol: int,
+    market: Market,
+    beyond: Beyond,
+    order: float,
+    account: Account,
+    value: float,
+    waiting: int,
+    broker: Broker,
+    book: SharedBook,
+) -> Placed:
+    """Place what a step was asked for of a symbol: an order at the market, or those on the desk."""
+    if asked.code == HOLD:
+        return Placed(0, 0, 0.0, waiting)
+    if waiting + ROOM_FOR_ANSWERS > len(book.working):
+        return Placed(FULL_BOOK, 0, 0.0, waiting)
+    i = book.cursor[symbol]
+    close = price_at(market, CLOSE, symbol, i)
+    if beyond.max_orders > 0:
+        for j in range(min(asked.code, DESK_ROOM)):
+            # these look at the position, also where no order comes of it
+            if int(book.desk[j * WIDTH]) in (TARGET, TARGET_PERCENT, CLOSE_POSITION):
+                meet(book, symbol)
+        ends = whole_at(beyond.session_ends_at[symbol], market.stops[symbol])
+        at = (row, symbol, i, close, ends, account, value, waiting, broker)
+        return place_answer(book, asked.code, *at, beyond.max_orders)  # type: ignore[arg-type]
+    if asked.code not in (BUY, SELL):
+        meet(book, symbol)
+    if order != 0.0:
+        place_market(book, waiting, row, symbol, order, close, broker)
+        waiting += 1
+    return Placed(0, 0, 0.0, waiting)
 
 
 @inlinable_lean
@@ -382,13 +381,16 @@ def with_orders(queue: Queue, waiting: int, broker: Broker) -> Queue:
 
 
 @inlinable_lean
-def look_at_bounds(market: Market, book: SharedBook, queue: Queue) -> None:
+def look_at_bounds(market: Market, beyond: Beyond | None, book: SharedBook, queue: Queue) -> None:
     """Write what each symbol's position will be when its orders that wait are filled, and its last close."""
     for k in range(len(market.firsts)):
         book.bound[k], i = book.size[k], book.cursor[k]
         book.last[k] = price_at(market, CLOSE, k, i) if i >= 0 else 0.0
     for q in range(queue.waiting):
-        book.bound[book.order_symbol[q]] += book.order_rest[q]
+        if beyond is None:
+            book.bound[book.order_symbol[q]] += book.order_rest[q]
+        else:
+            book.bound[int(book.working[q, OF_SYMBOL])] += book.working[q, REST]
 
 
 @inlinable_lean
@@ -401,8 +403,10 @@ def within_bounds(book: SharedBook, order: float, symbol: int, value: float, rul
 
 @inlinable_lean
 def ask_symbols(
+    row: int,
     fresh: int,
     market: Market,
+    beyond: Beyond | None,
     run: int,
     asking: Asking,
     count: int,
@@ -422,51 +426,63 @@ def ask_symbols(
     """
     waiting, bounds = queue.waiting, has_bounds(rules)
     if bounds:
-        look_at_bounds(market, book, queue)
+        look_at_bounds(market, beyond, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         i = book.cursor[k]
         series_at = asking.series_at + _WORD * count * k
         places_at = asking.places_at + _WORD * PLACES * k
         account = Account(cash, book.size[k], book.price[k], book.opened[k])
-        show_queue(book, waiting, k)
+        if beyond is None:
+            show_queue(book, waiting, k)
+        elif len(book.shown) > 0:
+            show_working(book, waiting, k)  # type: ignore[arg-type]
         asked = ask(
             asking.address, i, i + 1, asking.lookback, run, series_at, places_at,
             account, value, book.pending[k], broker.costs, rules, latency,
         )  # fmt: skip
-        if asked.failed != 0 or (asked.order != 0.0 and waiting == len(book.order_size)):
-            failed = asked.failed if asked.failed != 0 else FULL_BOOK
-            note_failure(money, counts, failed, i, asked.code, asked.amount)
-            counts[SYMBOL] = k
+        if asked.failed != 0:
+            placed = Placed(asked.failed, asked.code, asked.amount, waiting)
+        else:
+            order = within_bounds(book, asked.order, k, value, rules) if bounds else asked.order
+            if beyond is None:
+                placed = push_asked(asked, k, market, order, waiting, book)
+            else:
+                placed = take_asked(
+                    asked, row, k, market, beyond, order, account, value, waiting, broker, book
+                )
+        if placed.failed != 0:
+            note_failure(money, counts, placed.failed, i, placed.at, placed.amount)
+            counts[SYMBOL_AT] = k
             break
-        if asked.code not in (HOLD, BUY, SELL):
-            meet(book, k)
-        order = within_bounds(book, asked.order, k, value, rules) if bounds else asked.order
-        if order != 0.0:
-            push_order(book, waiting, k, order, price_at(market, CLOSE, k, i))
-            waiting += 1
+        waiting = placed.waiting
     return with_orders(queue, waiting, broker)
 
 
 @inlinable_lean
-def leaves(market: Market, book: SharedBook, symbol: int) -> bool:
-    """Return whether a symbol that has a bar is not to be held any more."""
-    if len(market.leaving_at) == 0:
-        return False
-    i = book.cursor[symbol]
-    return bool(whole_at(market.leaving_at[symbol], i + 1)[i] != 0)
-
-
-@inlinable_lean
-def hide_leaving(fresh: int, market: Market, book: SharedBook) -> bool:
-    """Tell a cross-sectional step that symbols that are not to be held have no bar; return if one is held."""
-    found = False
-    for j in range(fresh if len(market.leaving_at) > 0 else 0):
-        k = book.fresh[j]
-        if leaves(market, book, k):
-            book.has_bar[k] = 0
-            found = found or book.size[k] != 0.0
-    return found
+def place_sized(
+    row: int,
+    symbol: int,
+    order: float,
+    left: float,
+    close: float,
+    waiting: int,
+    beyond: Beyond | None,
+    broker: Broker,
+    book: SharedBook,
+) -> Placed:
+    """Place an order at the market, of the size that bounds have `left` of it."""
+    if not abs(order) <= LARGEST_SIZE:
+        return Placed(BAD_SIZE, 0, order, waiting)
+    if waiting == (len(book.order_size) if beyond is None else len(book.working)):
+        return Placed(FULL_BOOK, 0, order, waiting)
+    if left == 0.0:
+        return Placed(0, 0, order, waiting)
+    if beyond is None:
+        push_order(book, waiting, symbol, left, close)
+    else:
+        place_market(book, waiting, row, symbol, left, close, broker)
+    return Placed(0, 0, order, waiting + 1)
 
 
 @inlinable_lean
@@ -474,6 +490,7 @@ def ask_all(
     row: int,
     fresh: int,
     market: Market,
+    beyond: Beyond | None,
     run: int,
     asking: Asking,
     across: Across,
@@ -507,11 +524,11 @@ def ask_all(
     failed, symbol, gross = answer_fault(code, book.desk[:symbols], across.max_gross)
     if failed != 0 and code != HOLD:
         note_failure(money, counts, failed, row, code, gross)
-        counts[SYMBOL] = symbol
+        counts[SYMBOL_AT] = symbol
         return queue
     waiting, bounds = queue.waiting, has_bounds(rules)
     if bounds:
-        look_at_bounds(market, book, queue)
+        look_at_bounds(market, beyond, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
         wanted, kind = book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET
@@ -524,22 +541,20 @@ def ask_all(
         meet(book, k)
         close = price_at(market, CLOSE, k, book.cursor[k])
         order = order_size(kind, wanted, book.size[k], book.price[k], value, close, broker.costs)
-        if not abs(order) <= LARGEST_SIZE or (order != 0.0 and waiting == len(book.order_size)):
-            fits = abs(order) <= LARGEST_SIZE
-            note_failure(money, counts, FULL_BOOK if fits else BAD_SIZE, row, code, order)
-            counts[SYMBOL] = k
+        left = within_bounds(book, order, k, value, rules) if bounds else order
+        placed = place_sized(row, k, order, left, close, waiting, beyond, broker, book)
+        if placed.failed != 0:
+            note_failure(money, counts, placed.failed, row, code, order)
+            counts[SYMBOL_AT] = k
             break
-        if bounds:
-            order = within_bounds(book, order, k, value, rules)
-        if order != 0.0:
-            push_order(book, waiting, k, order, close)
-            waiting += 1
+        waiting = placed.waiting
     return with_orders(queue, waiting, broker)
 
 
 @inlinable_lean
 def run_account(
     market: Market,
+    beyond: Beyond | None,
     run: int,
     asking: Asking,
     across: Across,
@@ -569,10 +584,18 @@ def run_account(
     """
     begin_account(market, book)
     cash, value, bars_held, queue = broker.cash, broker.cash, 0, Queue(0, 0, used, 0)
+    exits = has_exit_orders(rules)
     for row in range(len(market.ts)):
         fresh = advance(row, market, book)
-        if queue.waiting > 0:
-            fits, cash, queue = take_turn(row, market, cash, queue, broker, book, len(book.row))
+        has_turn = queue.waiting > 0
+        if beyond is not None:
+            has_turn = has_turn or (broker.settles and book.tally[HELD] > 0)
+        if has_turn:
+            room = len(book.row)
+            if beyond is None:
+                fits, cash, queue = take_turn(row, market, cash, queue, broker, book, room)
+            else:
+                fits, cash, queue = take_working_turn(row, market, beyond, cash, queue, broker, book, room)
             if not fits:
                 note_failure(money, counts, FULL_BOOK, 0, 0, 0.0)
                 return
@@ -583,36 +606,29 @@ def run_account(
         book.equity[row] = value
         if len(book.cash) > 0:
             book.cash[row] = cash
+        if beyond is not None:
+            count_waiting(book, queue.waiting, exits)
         if across.is_on:
             queue = ask_all(
-                row,
-                fresh,
-                market,
-                run,
-                asking,
-                across,
-                cash,
-                value,
-                queue,
-                broker,
-                rules,
-                book,
-                money,
-                counts,
-            )
+                row, fresh, market, beyond, run, asking, across, cash, value, queue, broker, rules, book,
+                money, counts,
+            )  # fmt: skip
         else:
             queue = ask_symbols(
-                fresh, market, run, asking, count, cash, value, queue, broker, rules, latency, book, money,
-                counts,
+                row, fresh, market, beyond, run, asking, count, cash, value, queue, broker, rules, latency,
+                book, money, counts,
             )  # fmt: skip
         if counts[FAILED] != 0:
             return
+    if beyond is not None:
+        tell_waiting(book, queue.waiting, len(market.ts))  # type: ignore[arg-type]
     money[FINAL], money[SIZE] = value, float(book.tally[HELD])
     counts[FILLS], counts[REJECTED], counts[BARS_HELD] = queue.fills - used, queue.rejected, bars_held
 
 
 def run_accounts_python(
     market: Market,
+    beyond: Beyond | None,
     begin: int,
     asking: Asking,
     across: Across,
@@ -625,8 +641,9 @@ def run_accounts_python(
 
     Parameters
     ----------
-    market : Market
-        The bars.
+    market, beyond : Market, Beyond
+        The bars, and what orders that wait, costs and contracts need of them: None for runs that have none of
+        those, which leaves nothing of them in their machine code.
     begin : int
         The configuration to begin with.
     asking, across : Asking, Across
@@ -649,8 +666,7 @@ def run_accounts_python(
     count = len(runs.settings) * runs.addresses.shape[1]
     for run in range(begin, len(runs.settings)):
         book.at_work[0] = run
-        # costs that go by what was traded are not covered here: there is no tally
-        broker, rules, latency = settings_of(runs, run, book.equity[:0])
+        broker, rules, latency = settings_of(runs, run, book.reckoned)
         money, counts = outcomes.money[run], outcomes.counts[run]
         counts[FILLS], counts[FAILED], money[AMOUNT] = 0, 0, 0.0
         at_run = Asking(
@@ -667,7 +683,8 @@ def run_accounts_python(
             asking.finer_at,
             asking.finer_stop,
         )
-        run_account(market, run, at_run, across, count, broker, rules, latency, used, book, money, counts)
+        given = (run, at_run, across, count, broker, rules, latency, used, book, money, counts)
+        run_account(market, beyond, *given)
         if counts[FAILED] == FULL_BOOK:
             return run
         if counts[FAILED] == 0:
@@ -678,3 +695,60 @@ def run_accounts_python(
 
 
 run_accounts = jit_lean(run_accounts_python)
+
+
+class SharedCall:
+    """A call of the loop, with what it writes to.
+
+    Parameters
+    ----------
+    market : tuple
+        The bars, and what goes beyond market orders, as `run_accounts` takes them.
+    given : tuple
+        How the strategy is asked, what its runs differ in, and periods' ends, as it takes them.
+    book, outcomes
+        The same.
+    most : int
+        Executions that a run may have.
+    alive : tuple
+        What lies at the addresses in `asking`, which nothing else keeps.
+    """
+
+    def __init__(
+        self,
+        market: tuple[Market, Beyond | None],
+        given: tuple[Asking, Across, Runs, IntArray],
+        book: SharedBook,
+        outcomes: Outcomes,
+        most: int,
+        alive: tuple[Any, ...],
+    ) -> None:
+        self._market, self._given = market, given
+        self.book, self.outcomes = book, outcomes
+        self._most, self._alive = most, alive
+
+    def run(self, begin: int) -> int:
+        """Run configurations from place `begin` on; return the place to go on with."""
+        market, beyond = self._market
+        asking, across, runs, ends = self._given
+        following: int = run_accounts(
+            market, beyond, begin, asking, across, runs, ends, self.book, self.outcomes
+        )
+        return following
+
+    def run_one(self) -> None:
+        """Run the first configuration, with as much room as it takes, for orders that are told too."""
+        while self.run(0) == 0 and self.grow():
+            pass
+        told = len(self.book.told)
+        if told and int(self.book.serial[ORDERS_MADE]) > told:
+            self.book = self.book._replace(told=np.empty((int(self.book.serial[ORDERS_MADE]), TOLD)))
+            self.run(0)
+
+    def grow(self) -> bool:
+        """Make more room for executions and orders; return whether there could be more."""
+        room = len(self.book.row)
+        if room >= self._most:
+            return False
+        self.book = grown(self.book, min(4 * room, self._most))
+        return True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions
+from whatif.domain import Bars, EngineRun, Overlays, Periods, period_rows, positions, session_ends
 from whatif.engines.arrays import (
     addresses_of,
+    calendar_numbers,
     leaving_rows,
     overlay_minutes,
     price_arrays,
@@ -19,39 +20,56 @@ from whatif.engines.arrays import (
     volatility_array,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_bounds, check_flat, check_sizing, volatility_of
+from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume, volatility_of
 from whatif.engines.compiled.book import (
     FILLS,
+    MOST_FILLS_A_BAR,
     REJECTED,
+    SYMBOL_AT,
     Asking,
     Outcomes,
     Runs,
-    note_room,
 )
 from whatif.engines.compiled.columns import (
     across_places_of,
     charges,
     column,
+    has_tiers,
+    is_special,
     kind_of,
     noted,
     places_of,
     settings,
 )
 from whatif.engines.compiled.kernel import Identified, Kernel, kernel_of
-from whatif.engines.compiled.measure import AccountsMeasure, fills_of, measure_account, measure_call
+from whatif.engines.compiled.measure import (
+    AccountsMeasure,
+    fills_of,
+    measure_account,
+    measure_call,
+    told_orders,
+)
 from whatif.engines.compiled.refusal import refuse_answer, refuse_failed, uncompiled
-from whatif.engines.compiled.shared import SYMBOL, Across, Market, SharedBook, run_accounts
-from whatif.engines.language.plain import numpys_warnings_off
+from whatif.engines.compiled.shared import SharedCall
+from whatif.engines.compiled.shared_book import (
+    Across,
+    Beyond,
+    Market,
+    SharedBook,
+    empty_book,
+    with_room_beyond,
+)
 from whatif.engines.timeline import account_rows, rows_of, session_rows
-from whatif.errors import EngineError, WhatIfError
+from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache, session_minutes
-from whatif.strategies import StrategySpec
+from whatif.strategies import StrategySpec, overlay_memory
 from whatif.typing import FloatArray, IntArray
 
 ROOM = 65_536
 """Executions, and orders that wait, that there is room for at first; more is made when it is full."""
 
 _WORD = 8
+_NO_LIMIT = 2**62
 
 FILLS_A_BAR = 2
 """Executions a bar, on average, that a run may have: an order fills in two parts at most."""
@@ -85,10 +103,6 @@ class SharedWindow:
         periods: Periods | None = None,
         cache: ArrayCache | None = None,
     ) -> None:
-        if spec.answers_orders:  # which there is no room for
-            raise EngineError(
-                f"{spec.name}: orders that wait are not covered in an account of several symbols"
-            )
         self.spec, self.bars, self.ranges, self._bar_us = spec, list(bars), list(ranges), bar_us
         self._notes = frozenset() if spec.cross_sectional else spec.notes
         # once for all runs: it looks at all that the step can reach
@@ -120,7 +134,8 @@ class SharedWindow:
             np.empty(0, dtype=np.int64) if periods is None else period_rows(self.ts, periods)
         )
         self._most = FILLS_A_BAR * int((stops - firsts).sum()) + len(bars)
-        self._book = self._new_book(min(ROOM, self._most))
+        longest = int((stops - firsts).max())
+        self._book = empty_book(spec, len(bars), len(ts), longest, self._notes, min(ROOM, self._most))
         self._measure = AccountsMeasure(
             len(bars), len(self.ends), 1.0 if periods is None else periods.per_year
         )
@@ -131,39 +146,6 @@ class SharedWindow:
 
     def _addresses(self, name: str) -> list[int]:
         return addresses_of(prices[name] for prices in self._prices)
-
-    def _new_book(self, room: int) -> SharedBook:
-        k = len(self.bars)
-        whole: dict[str, Any] = {
-            name: np.zeros(k, dtype=np.int64)
-            for name in (
-                "opened",
-                "cursor",
-                "following",
-                "pending",
-                "fresh",
-                "met",
-                "order_met",
-                "has_bar",
-                "held",
-            )
-        }
-        return SharedBook(
-            **_room(room),
-            **whole,
-            **note_room(self._notes, k, 1 + max(stop - first for first, stop in self.ranges)),
-            size=np.zeros(k),
-            bound=np.zeros(k),
-            last=np.zeros(k),
-            price=np.zeros(k),
-            tally=np.zeros(2, dtype=np.int64),
-            scratch=np.empty(k * self.spec.scratch),
-            memory=np.empty(0),
-            equity=np.empty(len(self.ts)),
-            cash=np.empty(0),
-            at_work=np.zeros(1, dtype=np.int64),
-            desk=np.empty(max(k, 2)),
-        )
 
     def run(self, given: RunInputs, series: bool = False) -> tuple[Outcomes, SharedBook]:
         """Run one configuration; return its outcome, and the book, which the next run overwrites.
@@ -181,17 +163,15 @@ class SharedWindow:
             If the step cannot be compiled, raises, or returns what is no intent; an input is missing,
             or `flat_before_close` comes too late on these bars.
         """
-        self._check_overlays(given.overlays)
+        self._check(given)
         kernel = self._kernel(given)
         call = self.call(kernel, [given], self._arrays(given.params), series)
-        # machine code never warns; this is for NUMBA_DISABLE_JIT
-        with uncompiled(self.spec), numpys_warnings_off():
-            while call.run(0) == 0 and call.grow():
-                pass
+        with uncompiled(self.spec):
+            call.run_one()
         self._book = call.book._replace(equity=self._book.equity) if series else call.book
         if self.spec.cross_sectional:
             refuse_answer(self.spec, [one.symbol for one in self.bars], self.ts, call.outcomes)
-        at = int(call.outcomes.counts[0, SYMBOL])
+        at = int(call.outcomes.counts[0, SYMBOL_AT])
         refuse_failed(self.spec, self.bars[at], call.outcomes, call.book.desk)
         return call.outcomes, call.book
 
@@ -216,7 +196,19 @@ class SharedWindow:
             margin_rejected=int(outcomes.counts[0, REJECTED]),
             engine="compiled",
             cash=book.cash,
+            orders=told_orders(book, len(fills), len(self.ts)) if len(book.told) else None,
         )
+
+    def _check(self, given: RunInputs) -> None:
+        """Refuse what could not act on these bars."""
+        self._check_overlays(given.overlays)
+        for one, (first, stop) in self._windows:
+            check_volume(one, first, stop, given.execution)
+
+    @property
+    def _windows(self) -> list[tuple[Bars, tuple[int, int]]]:
+        """Bars of each symbol, and the window as rows of them."""
+        return list(zip(self.bars, self.ranges, strict=True))
 
     def _check_overlays(self, overlays: Overlays) -> None:
         """Refuse overlays that could not act on these bars; what was found to act is not looked at again."""
@@ -264,13 +256,17 @@ class SharedWindow:
             If the step cannot be compiled.
         """
         rows, count, symbols = len(self.ts), len(many), len(self.bars)
-        latency = max((given.overlays.latency for given in many), default=0)
+        remembered = max((len(overlay_memory(given.overlays)) for given in many), default=0)
+        goes_beyond = any(_goes_beyond(kernel, given) for given in many)
         book = self._book._replace(
-            memory=np.empty(symbols * 2 * latency),
+            memory=np.empty(symbols * remembered),
             equity=np.empty(rows) if series else self._book.equity,
             cash=np.empty(rows if series else 0),
             notes=noted(self._book.notes, many, symbols),
         )
+        beyond, series_beyond = self._beyond(kernel, many) if goes_beyond else (None, ())
+        if goes_beyond:
+            book = with_room_beyond(book, kernel.orders and series)
         measured = [
             volatility_array(volatility_of(many[0].overlays), one, stop, self._cache)
             for one, (_, stop) in zip(self.bars, self.ranges, strict=True)
@@ -278,7 +274,8 @@ class SharedWindow:
         own = np.array([addresses_of(one) for one in arrays], dtype=np.int64)
         # of a cross-sectional step, one series after the other, each of all symbols
         own = own.T.reshape(1, -1) if self.spec.cross_sectional else own
-        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many), ())
+        special = (1,) if goes_beyond else ()
+        runs = Runs(np.repeat(own, count, axis=0), settings(many), charges(many), special)
         outcomes = Outcomes(
             money=np.empty((count, 5)),
             counts=np.zeros((count, 8), dtype=np.int64),
@@ -296,14 +293,38 @@ class SharedWindow:
                 overlay_minutes(one, to_close, many[0].overlays.latency)
                 for one, (_, to_close) in zip(self.bars, self._clocks, strict=True)
             ]
-            places = self._places(book, at, 2 * latency, [*addresses_of(measured), *addresses_of(left)])
+            places = self._places(book, at, remembered, [*addresses_of(measured), *addresses_of(left)])
         series_at, places_at = addresses_of([runs.addresses, places])
         with uncompiled(self.spec):
             address = kernel.address
         asking = Asking(address, self.spec.lookback, series_at, places_at, 0, 0, 0, 0, 0, 0, 0, 0)
-        alive = (arrays, columns, at, places, measured, left)
-        given = self._market, asking, self._across, runs, self.ends
-        return SharedCall(given, book, outcomes, self._most, alive)
+        alive = (arrays, columns, at, places, measured, left, series_beyond)
+        bars_given = self._market, beyond
+        given = asking, self._across, runs, self.ends
+        most = self._most * (MOST_FILLS_A_BAR if goes_beyond else 1)
+        return SharedCall(bars_given, given, book, outcomes, most, alive)
+
+    def _beyond(self, kernel: Kernel, many: Sequence[RunInputs]) -> tuple[Beyond, tuple[Any, ...]]:
+        """Return what orders that wait, costs and contracts need of the bars, with what it lies in."""
+        none = np.zeros(len(self.bars), dtype=np.int64)
+        held: list[list[Any]] = [[prices["volume"] for prices in self._prices]]
+        asked = (
+            any(map(has_tiers, many)),
+            any(given.execution.interest for given in many),
+            kernel.orders,
+        )
+        made: tuple[Callable[[Bars], Any], ...] = (
+            lambda one: calendar_numbers(one.ts, "M"),
+            lambda one: calendar_numbers(one.ts, "D"),
+            lambda one: read_only(session_ends(one)),
+        )
+        for is_asked, make in zip(asked, made, strict=True):
+            held.append([make(one.slice(0, stop)) for one, (_, stop) in self._windows] if is_asked else [])
+        volumes, months, days, ends = (
+            np.array(addresses_of(one), dtype=np.int64) if one else none for one in held
+        )
+        max_orders = (self.spec.max_orders if self.spec.answers_orders else _NO_LIMIT) if kernel.orders else 0
+        return Beyond(volumes, months, days, ends, max_orders), tuple(held)
 
     def _places(self, book: SharedBook, columns: IntArray, memory: int, measured: Sequence[int]) -> IntArray:
         """Return what the calls for each symbol share, (k, PLACES), see `columns.places_of`."""
@@ -361,14 +382,12 @@ class SharedWindow:
         names = sorted({name for one in self.spec.inputs.values() for name in one.parameters})
         kinds: dict[Any, list[int]] = {}
         for place, given in enumerate(many):
-            # what is not covered is said of one for itself
-            if given.execution.coo or given.execution.costs is not None or given.overlays.exit_orders:
-                continue
             with suppress(WhatIfError):
-                self._check_overlays(given.overlays)
+                self._check(given)
                 # those that read the same series one after the other, so that no others are in memory
                 read = tuple((type(given.params[name]), given.params[name]) for name in names)
-                kinds.setdefault((read, kind_of(given, self._members)), []).append(place)
+                kind = kind_of(given, self._members), given.execution.costs is not None
+                kinds.setdefault((read, kind), []).append(place)
         for places in kinds.values():
             one = many[places[0]]
             try:
@@ -395,57 +414,9 @@ class SharedWindow:
         self._book = call.book
 
 
-class SharedCall:
-    """A call of the loop, with what it writes to.
-
-    Parameters
-    ----------
-    given : tuple
-        Market, how the strategy is asked, what its runs differ in, and periods' ends, as
-        `whatif.engines.compiled.shared.run_accounts` takes them.
-    book, outcomes
-        The same.
-    most : int
-        Executions that a run may have.
-    alive : tuple
-        What lies at the addresses in `asking`, which nothing else keeps.
-    """
-
-    def __init__(
-        self,
-        given: tuple[Market, Asking, Across, Runs, IntArray],
-        book: SharedBook,
-        outcomes: Outcomes,
-        most: int,
-        alive: tuple[Any, ...],
-    ) -> None:
-        self._given = given
-        self.book, self.outcomes = book, outcomes
-        self._most, self._alive = most, alive
-
-    def run(self, begin: int) -> int:
-        """Run configurations from place `begin` on; return the place to go on with."""
-        market, asking, across, runs, ends = self._given
-        following: int = run_accounts(market, begin, asking, across, runs, ends, self.book, self.outcomes)
-        return following
-
-    def grow(self) -> bool:
-        """Make more room for executions and orders; return whether there could be more."""
-        room = len(self.book.row)
-        if room >= self._most:
-            return False
-        self.book = self.book._replace(**_room(min(4 * room, self._most)))
-        return True
-
-
-def _room(count: int) -> dict[str, Any]:
-    """Return the parts of a `SharedBook` for so many executions and orders that wait."""
-    executions = np.empty((6, count))
-    whole = {
-        name: np.empty(count, dtype=np.int64) for name in ("row", "symbol", "order_symbol", "order_made")
-    }
-    floats = {name: np.empty(count) for name in ("order_size", "order_rest", "order_close")}
-    return {"executions": executions, **whole, **floats}
+def _goes_beyond(kernel: Kernel, given: RunInputs) -> bool:
+    """Return whether a configuration has more than market orders of stocks without `whatif.domain.Costs`."""
+    return kernel.orders or given.execution.costs is not None or is_special(given)
 
 
 def _leaving(bars: Bars, stop: int) -> IntArray:

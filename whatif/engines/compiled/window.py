@@ -36,6 +36,7 @@ from whatif.engines.closing import check_bounds, check_flat, check_sizing, check
 from whatif.engines.compiled.book import (
     FAILED,
     FULL_BOOK,
+    MOST_FILLS_A_BAR,
     ORDERS_MADE,
     TOLD,
     Asking,
@@ -47,6 +48,7 @@ from whatif.engines.compiled.book import (
 from whatif.engines.compiled.columns import (
     charges,
     column,
+    has_tiers,
     is_special,
     kind_of,
     noted,
@@ -58,7 +60,6 @@ from whatif.engines.compiled.loop import run_many
 from whatif.engines.compiled.measure import RunsMeasure, measure_call, measure_one
 from whatif.engines.compiled.refusal import refuse_failed, uncompiled
 from whatif.engines.compiled.working import order_room
-from whatif.engines.language.plain import numpys_warnings_off
 from whatif.errors import WhatIfError
 from whatif.indicators import ArrayCache, session_minutes
 from whatif.strategies import StrategySpec, overlay_memory
@@ -73,10 +74,6 @@ TOLD_A_BAR = 4
 FILLS_A_BAR, ORDER_FILLS_A_BAR = 2, 8
 """Executions a bar, on average, that a run may have: of a step that answers with pairs (an order fills in two
 parts at most), and of one that answers with orders or whose orders a filler fills in parts."""
-
-MOST_FILLS_A_BAR = 512
-"""Executions a bar, on average, for which room is made where a run needs more: a filler fills a part of each
-order that waits on each bar."""
 
 
 @dataclass(frozen=True)
@@ -261,8 +258,7 @@ class PreparedWindow:
         kernel = self._kernel(given)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
-        # machine code never warns; this is for NUMBA_DISABLE_JIT
-        with uncompiled(self.spec), numpys_warnings_off():
+        with uncompiled(self.spec):
             call = self.call(kernel, [given], addresses, series)
             call.run()
             while call.outcomes.counts[0, FAILED] == FULL_BOOK and self._grow(kernel, given):
@@ -384,7 +380,7 @@ class PreparedWindow:
             [*self._clock, book.scratch, book.memory, at, book.desk, book.notes, book.shown, *measured]
         )
         places = places_of(shared, len(book.scratch), len(book.memory), self.stop, len(book.shown))
-        months = self._months if any(_has_tiers(given) for given in many) else np.empty(0)
+        months = self._months if any(map(has_tiers, many)) else np.empty(0)
         days = self._days if any(given.execution.interest for given in many) else np.empty(0)
         begins, finer, finer_series = self._finer
         held: list[FloatArray | IntArray] = [runs.addresses, places, space.session_ends]
@@ -475,11 +471,6 @@ class PreparedWindow:
 def _finer_until(finer: Finer, stop: int) -> Bars:
     """Return the finer bars up to the last one inside a row before `stop`."""
     return finer.bars.slice(0, int(finer.begins[stop]))
-
-
-def _has_tiers(given: RunInputs) -> bool:
-    costs = given.execution.costs
-    return costs is not None and len(costs.tiers) > 1
 
 
 def compile_ahead(

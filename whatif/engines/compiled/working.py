@@ -313,8 +313,8 @@ def left_over(book: Book, waiting: int, ended: int) -> int:
 def cancel_all(book: Book, waiting: int, meant: float, corrected: bool, symbol: int, made: int) -> int:
     """Cancel the orders in a symbol that are meant, see `whatif.engines.orders`; return how many are left.
 
-    Those whose cash is not checked yet escape it, unless it is corrected. It is asked for on row `made` of the
-    window, and known on the next one.
+    Those whose cash is not checked yet escape it, unless it is corrected. It is asked for on row `made` of
+    the window, and known on the next one.
     """
     working = book.working
     for k in range(waiting):
@@ -454,10 +454,9 @@ def place_answer(
                 waiting += 1
         for j in range(first, waiting):
             book.working[j, ROW], book.working[j, SYMBOL] = row, symbol
-        if tied > 0:
-            tied -= 1
-            if waiting > first:
-                book.working[first, GROUP] = group
+        if tied > 0 and waiting > first:
+            book.working[first, GROUP] = group
+        tied = max(tied - 1, 0)
     if waiting > max_orders and own_waiting(book.working, waiting, symbol) > max_orders:
         return Placed(MANY_WAITING, 0, 0.0, waiting)
     return Placed(0, 0, 0.0, waiting)
