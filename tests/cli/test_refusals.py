@@ -39,14 +39,14 @@ FORESTS = {
 
 Refused = Callable[..., str]
 
-ENTERING = """
-from whatif.strategies import buy, hold, strategy
+BIDDING = """
+from whatif.strategies import buy, orders, strategy
 
-@strategy()
-def entering(i, x, p, s):
-    return buy(1.0, limit=x.low[i]) if s.size == 0.0 else hold()
+@strategy(cross_sectional=True)
+def bidding(i, x, p, s):
+    return orders([buy(1.0, limit=x.low[0]), buy(1.0, limit=x.low[1])])
 """
-"""A step whose orders wait for a price."""
+"""A cross-sectional step whose orders wait for a price."""
 
 
 @pytest.fixture(autouse=True)
@@ -156,15 +156,15 @@ class TestTheStudyAlone:
         assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
 
     def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused, tmp_path: Path) -> None:
-        (tmp_path / "entering.py").write_text(ENTERING)
+        (tmp_path / "bidding.py").write_text(BIDDING)
         message = refused(
             engine="compiled",
-            strategy={"name": "entering.py"},
+            strategy={"name": "bidding.py"},
             axes={},
             data={"symbols": ["SPY", "IBM"]},
             portfolio="shared",
         )
-        assert "engine compiled does not cover portfolio: shared" in message
+        assert "engine compiled does not cover the orders of bidding, a cross-sectional step" in message
         assert "use engine auto or backtrader" in message
 
     def test_an_unknown_execution_setting(self, refused: Refused) -> None:

@@ -109,12 +109,12 @@ def test_tiers_may_be_of_money(engine) -> None:
     assert fees(engine, [(BUY, 16.0), (SELL, 4.0)], tiers=tiers) == [(0.0, 125.0 + 37.5), (25.0, 0.0)]
 
 
-def test_several_symbols_share_what_the_account_has_traded() -> None:
+def test_several_symbols_share_what_the_account_has_traded(engine) -> None:
     tiers = [{"from_units": 0, "per_unit": 1.0}, {"from_units": 10, "per_unit": 0.5}]
     one = script_of([(BUY, 8.0), (HOLD, 0.0)]).on(bars_of_prices([FLAT] * 4))
     other = script_of([(BUY, 8.0), (HOLD, 0.0)]).on(bars_of_prices([FLAT] * 4, symbol="Y"))
     settings = Execution(cash=1e6, costs=costs_from({"tiers": tiers}))
-    fills = run_engine(BacktestTask([one, other], scripted, {}, settings), "backtrader").fills
+    fills = run_engine(BacktestTask([one, other], scripted, {}, settings), engine).fills
     assert fills.symbol.tolist() == [0, 1]
     assert fills.commission.tolist() == [8.0, 5.0]
 

@@ -457,9 +457,9 @@ def test_orders_that_break_a_rule_are_refused_with_symbol_and_bar(wrong: str) ->
 
 def test_the_compiled_engine_refuses_orders_by_name_and_auto_takes_backtrader_s() -> None:
     with pytest.raises(
-        EngineError, match=r"compiled does not cover .*across_them, whose orders may wait for a"
+        EngineError, match=r"compiled does not cover the orders of across_them, a cross-sectional step"
     ):
         run_engine(of(across_them), "compiled")
     engine, why = choose_engine("auto", of(across_them).strategy, shared=True)
     assert engine.name == "backtrader"
-    assert "across_them, whose orders may wait for a price" in why
+    assert "the orders of across_them, a cross-sectional step, which may wait for a price" in why

@@ -120,12 +120,10 @@ def entering(i, x, p, s):
     return buy(1.0, limit=x.low[i]) if s.size == 0.0 else hold()
 
 
-def test_orders_that_wait_in_a_shared_account_are_backtraders(walk) -> None:
+def test_orders_that_wait_in_a_shared_account_are_covered(walk) -> None:
     shared = BacktestTask([walk(1, 90), replace(walk(2, 90), symbol="Y")], entering, {})
 
-    assert run_engine(shared, "auto").engine == "backtrader"
-    with pytest.raises(EngineError, match=r"portfolio: shared .* with entering, whose orders may wait for a"):
-        run_engine(shared, "compiled")
+    assert run_engine(shared, "auto").engine == "compiled"
 
 
 @pytest.mark.parametrize(

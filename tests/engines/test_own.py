@@ -14,7 +14,6 @@ import pytest
 import whatif
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
-from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.engines import (
     ENGINES,
@@ -136,38 +135,9 @@ def test_one_that_knows_no_costs_is_given_none(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_study_that_leaves_the_choice_gets_one_that_comes_along() -> None:
     assert ENGINES == ("auto", "backtrader", "compiled")
-    engine, why = choose_engine("auto", order_player, shared=True)
-    assert engine is REFERENCE
-    assert why.startswith("portfolio: shared (several symbols in one account) with ")
+    assert choose_engine("auto", order_player, shared=True, prepares=False)[0].name == "compiled"
     assert choose_engine("auto", resolve("sma_crossover"), shared=True)[0].name == "compiled"
     assert choose_engine("auto", resolve("sma_crossover"))[0].name == "compiled"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (RunInputs({}, Execution(costs=costs_from({"per_unit": 0.5}))), "with execution: costs"),
-        (
-            RunInputs({}, overlays=Overlays(trailing_stop=0.01)),
-            "with overlays whose orders wait at the broker",
-        ),
-    ],
-)
-def test_what_a_shared_account_does_not_cover_in_machine_code_is_backtraders(given, said) -> None:
-    step = resolve("sma_crossover")
-    engine, why = choose_engine("auto", step, shared=True, kinds=[RunInputs({}), given], prepares=False)
-    assert engine is REFERENCE
-    assert said in why
-    with pytest.raises(EngineError, match=said):
-        choose_engine("compiled", step, shared=True, kinds=[given], prepares=False)
-    shared = replace(task(2), execution=given.execution, overlays=given.overlays)
-    assert run_engine(shared).engine == "backtrader"
-    with pytest.raises(EngineError, match=said):
-        run_engine(shared, "compiled")
-    periods = Periods("bar", shared.bars[0].ts[1:] + 1, 252.0)
-    measure = get_engine("compiled").open(WindowInputs(shared.bars, shared.strategy, periods))
-    with pytest.raises(EngineError, match=said):
-        measure(replace(given, params=shared.params))
 
 
 @pytest.mark.parametrize(

@@ -286,15 +286,13 @@ def test_an_engine_of_ones_own_is_not_asked_for_what_it_does_not_know() -> None:
     assert Own().reasons_against_task(task) == ["execution: coo, margin, mult"]
 
 
-def test_an_account_of_several_symbols_runs_on_backtrader() -> None:
+def test_futures_of_several_symbols_tie_up_the_cash_of_one_account(engine) -> None:
     script = script_of([(TARGET, 2.0)])
     bars = [script.on(bars_of_prices([FLAT] * 4, symbol=name)) for name in "XY"]
-    task = BacktestTask(bars, scripted, {}, FUTURE)
-    assert run_engine(task).engine == "backtrader"
+    run = run_engine(BacktestTask(bars, scripted, {}, FUTURE), engine)
     # two margins of 200 each
-    assert run_engine(task).cash[-1] == 100_000.0 - 800.0
-    with pytest.raises(EngineError, match=r"portfolio: shared.* with execution: margin, mult"):
-        run_engine(task, "compiled")
+    assert run.cash[-1] == 100_000.0 - 800.0
+    assert run.equity[-1] == 100_000.0
 
 
 @pytest.mark.parametrize("seed", [21, 51, 62])

@@ -14,6 +14,7 @@ _OVERLAYS = "whatif.strategies.overlays"
 _FILLS = "whatif.domain.fills"
 _RULES = "whatif.engines.orders"
 _SHARED = "whatif.engines.compiled.shared"
+_SHARED_BOOK = "whatif.engines.compiled.shared_book"
 
 _ARITHMETIC = (
     (
@@ -479,8 +480,8 @@ _WAITING = (
     ),
     (
         "an execution does not cut its tie",
-        "                end_group(working, waiting, k, broker.corrected)\n",
-        "",
+        "            end_group(working, waiting, k, broker.corrected)\n        settle_order",
+        "        settle_order",
     ),
     (
         "a tie reaches orders that are not checked",
@@ -521,25 +522,29 @@ _WAITING = (
     ),
     (
         "the rest of an order is dropped",
-        "            row[REST] -= closed + opened\n",
-        "            row[REST] = 0.0\n",
+        "        row[REST] -= closed + opened\n",
+        "        row[REST] = 0.0\n",
     ),
     (
         "a trail does not follow",
-        "        if trails and row[STATE] == ACTIVE:",
-        "        if trails and row[STATE] == ENDED:",
+        "    if trails and row[STATE] == ACTIVE:",
+        "    if trails and row[STATE] == ENDED:",
     ),
     (
         "a triggered trail goes on trailing",
         "row[KIND] == STOP_TRAIL_LIMIT and not was_triggered",
         "row[KIND] == STOP_TRAIL_LIMIT",
     ),
-    ("a refusal of an order that waits is not counted", "rejected += 1 if refused else 0", "rejected += 0"),
+    (
+        "a refusal of an order that waits is not counted",
+        "fills, 1 if refused else 0, was_met",
+        "fills, 0, was_met",
+    ),
     ("cash is always checked", "state = SUBMITTED if broker.checksubmit else ACTIVE", "state = SUBMITTED"),
     (
         "an order of several is not for the rest",
-        "        if tied > 0:\n            tied -= 1",
-        "        if tied > 0:\n            tied -= 2",
+        "tied = max(tied - 1, 0)",
+        "tied = max(tied - 2, 0)",
     ),
 )
 
@@ -634,11 +639,26 @@ _NOTED_ON_A_BAR = (
         "        size, price, _, _ = moved(size, price, closed + opened, at)\n",
         "",
     ),
-    ("fills are noted a bar late", "note_fills(book, i, noted", "note_fills(book, i + 1, noted"),
+    ("fills are noted a bar late", "book.executions, i, noted", "book.executions, i + 1, noted"),
 )
 
 _SHOWN = (
-    ("exits are shown", "        if row[IS_EXIT] != 0.0:\n            continue\n", ""),
+    (
+        "orders of all symbols that wait are shown",
+        "        if row[IS_EXIT] != 0.0 or row[SYMBOL] != symbol:",
+        "        if row[IS_EXIT] != 0.0:",
+    ),
+    ("orders of all symbols are cancelled", "        if row[SYMBOL] != symbol:\n            continue\n", ""),
+    (
+        "orders of all symbols are counted",
+        "working[k, SYMBOL] == symbol and working[k, IS_EXIT]",
+        "working[k, IS_EXIT]",
+    ),
+    (
+        "exits are shown",
+        "        if row[IS_EXIT] != 0.0 or row[SYMBOL] != symbol:",
+        "        if row[SYMBOL] != symbol:",
+    ),
     (
         "a triggered stop-limit shows its stop",
         "        elif row[TRIGGERED] != 0.0:\n",
@@ -694,37 +714,136 @@ _SIZED_ORDERS = (
 _SEVERAL_SYMBOLS = (
     (
         "orders that wait are not in the bounds",
-        "        book.bound[book.order_symbol[q]] += book.order_rest[q]\n",
-        "        book.bound[book.order_symbol[q]] += 0.0\n",
-    ),
-    ("an order of the row is not in the bounds", "    book.bound[symbol] += left\n", ""),
-    (
-        "orders of all symbols are shown",
-        "        if book.order_symbol[q] == symbol:\n",
-        "        if book.order_symbol[q] >= 0:\n",
+        "            book.bound[book.order_symbol[q]] += book.order_rest[q]\n",
+        "            book.bound[book.order_symbol[q]] += 0.0\n",
     ),
     (
-        "a symbol's fill is noted for the first",
-        "book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]",
-        "book.notes[:NOTES_KEPT]",
-    ),
-    (
-        "value is summed in declared order",
-        "        k = book.order_met[j]\n",
-        "        k = j\n",
+        "an order of the row is not in the bounds",
+        "    book.bound[symbol] += left\n",
+        "",
     ),
     (
         "a look at a position does not count",
-        "if asked.code not in (HOLD, BUY, SELL):",
-        "if asked.order != 0.0 and asked.code not in (HOLD, BUY, SELL):",
+        "        meet(book, symbol)\n    if order == 0.0:",
+        "        meet(book, symbol if order != 0.0 else 0)\n    if order == 0.0:",
     ),
     (
         "a buy counts as a look at the position",
         "if asked.code not in (HOLD, BUY, SELL):",
         "if asked.code != HOLD:",
     ),
-    ("the check looks at no position", "        meet(book, symbol)\n", ""),
-    ("a fill looks at no position", "        meet(book, k)\n        before", "        before"),
+    (
+        "a symbol is left alone, and looked at",
+        "        if wanted != wanted:\n            continue\n        meet(book, k)\n",
+        "        meet(book, k)\n        if wanted != wanted:\n            continue\n",
+    ),
+    (
+        "weights are units",
+        "book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET",
+        "book.desk[k], TARGET",
+    ),
+    (
+        "the answer before stays",
+        "        book.desk[k] = math.nan\n",
+        "",
+    ),
+    (
+        "positions are as old as they were opened",
+        "book.cursor[k] - book.opened[k] if book.size[k]",
+        "book.cursor[k] if book.size[k]",
+    ),
+    (
+        "who is no member is opened",
+        "wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET",
+        "pass",
+    ),
+)
+_SEVERAL_WORKING = (
+    ("units on paper are not counted", "            book.paper[k] += order[ORDER_SIZE]\n", ""),
+    ("units on paper stay", "        book.paper[k] = book.size[k]\n", "        book.paper[k] += 0.0\n"),
+    ("each order is checked by all of the cash", "            cash = left\n", "            left += 0.0\n"),
+    ("an exit is active at once", "INACTIVE if order[IS_CHILD] != 0.0 else ACTIVE", "ACTIVE"),
+    (
+        "a market order that is checked looks at no position",
+        "        meet(book, k)\n        note_month",
+        "        note_month",
+    ),
+    ("interest is owed for a bar that is over", "size == 0.0 or book.has_bar[k] == 0 or", "size == 0.0 or"),
+    ("interest is not noted", "        book.accrued[k] += broker.tally[DUE]\n", ""),
+    ("a future is not settled", "            cash += settlement(", "            cash += 0.0 * settlement("),
+    ("a future keeps its base", "            book.base[k] = close\n", ""),
+    (
+        "the base is another symbol's",
+        "book.base[symbol], book.accrued[symbol]",
+        "book.base[0], book.accrued[symbol]",
+    ),
+    (
+        "interest is another symbol's",
+        "book.base[symbol], book.accrued[symbol]",
+        "book.base[symbol], book.accrued[0]",
+    ),
+    (
+        "the volume is the bar's before",
+        "tally[BAR_VOLUME], tally[BAR_SPAN] = volumes[i],",
+        "tally[BAR_VOLUME], tally[BAR_SPAN] = volumes[before],",
+    ),
+    (
+        "a market order fills on its own bar",
+        "i <= book.working[q, MADE] and not",
+        "i < book.working[q, MADE] and not",
+    ),
+    ("with coo it waits for a bar", "and not (broker.coc or broker.coo)", "and not broker.coc"),
+    ("with coc it waits for a bar", "and not (broker.coc or broker.coo)", "and not broker.coo"),
+    (
+        "a working fill is noted for the first",
+        "            notes = book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]\n            note_fills",
+        "            notes = book.notes[:NOTES_KEPT]\n            note_fills",
+    ),
+    (
+        "a refusal in the check is not counted",
+        "queue.rejected + refused)\n    for q",
+        "queue.rejected)\n    for q",
+    ),
+    ("a refusal in a fill is not counted", "filled, rejected + refused)", "filled, rejected)"),
+    (
+        "exits are counted as the step's",
+        "book.pending[k] += 1 if working[q, IS_EXIT] == 0.0 else 0",
+        "book.pending[k] += 1",
+    ),
+    ("exits that wait are forgotten", "+= 1.0 if working[q, IS_EXIT] != 0.0 else 0.0", "+= 0.0"),
+    (
+        "a target does not look at the position",
+        "in (TARGET, TARGET_PERCENT, CLOSE_POSITION)",
+        "in (TARGET_PERCENT, CLOSE_POSITION)",
+    ),
+    ("positions alone have no turn", "has_turn or (broker.settles and book.tally[HELD] > 0)", "has_turn"),
+)
+_SEVERAL_AT_MARKET = (
+    (
+        "a symbol's fill is noted for the first",
+        "book.notes[k * NOTES_KEPT : (k + 1) * NOTES_KEPT]",
+        "book.notes[:NOTES_KEPT]",
+    ),
+    (
+        "orders of all symbols are shown",
+        "        if book.order_symbol[q] == symbol:\n",
+        "        if book.order_symbol[q] >= 0:\n",
+    ),
+    (
+        "value is summed in declared order",
+        "        k = book.order_met[j]\n        size, price",
+        "        k = j\n        size, price",
+    ),
+    (
+        "the check looks at no position",
+        "        meet(book, symbol)\n        held",
+        "        held",
+    ),
+    (
+        "a fill looks at no position",
+        "        meet(book, k)\n        before",
+        "        before",
+    ),
     (
         "an order fills on the bar that made it",
         "if not broker.coc and i <= book.order_made[q]:",
@@ -740,16 +859,24 @@ _SEVERAL_SYMBOLS = (
         "            rejected += 1\n            book.pending[symbol] -= 1\n",
         "            rejected += 1\n            cash = 1e300\n            book.pending[symbol] -= 1\n",
     ),
-    ("orders are not counted as pending", "    book.pending[symbol] += 1\n", ""),
+    (
+        "orders are not counted as pending",
+        "    book.pending[symbol] += 1\n",
+        "",
+    ),
     (
         "an order stays pending when it is filled",
         "            rejected += 1 if refused else 0\n            book.pending[k] -= 1\n",
         "            rejected += 1 if refused else 0\n",
     ),
-    ("the rest of an order is dropped", "if rest != 0.0 and not refused:", "if False and not refused:"),
+    (
+        "the rest of an order is dropped",
+        "if rest != 0.0 and not refused:",
+        "if False and not refused:",
+    ),
     (
         "value without a detour",
-        "            total = total + (value - profit)\n",
+        "            total = total + (value - profit) / costs.leverage\n",
         "            total = total + value - profit\n",
     ),
     (
@@ -758,27 +885,30 @@ _SEVERAL_SYMBOLS = (
         "",
     ),
     (
-        "a symbol is left alone, and looked at",
-        "        if wanted != wanted:\n            continue\n        meet(book, k)\n",
-        "        meet(book, k)\n        if wanted != wanted:\n            continue\n",
+        "who had a bar has one",
+        "        book.has_bar[k] = 0\n        if following",
+        "        if following",
     ),
     (
-        "weights are units",
-        "book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET",
-        "book.desk[k], TARGET",
+        "who is no member has a bar",
+        "            book.has_bar[k] = 0\n",
+        "",
     ),
-    ("the answer before stays", "        book.desk[k] = math.nan\n", ""),
     (
-        "positions are as old as they were opened",
-        "book.cursor[k] - book.opened[k] if book.size[k]",
-        "book.cursor[k] if book.size[k]",
+        "who is no member is held",
+        "found = found or book.size[k] != 0.0",
+        "found = False",
     ),
-    ("who had a bar has one", "        book.has_bar[k] = 0\n        if following", "        if following"),
-    ("who is no member has a bar", "            book.has_bar[k] = 0\n", ""),
-    ("who is no member is held", "found = found or book.size[k] != 0.0", "found = False"),
-    ("who is a member is left", "[symbol], i + 1)[i] != 0)", "[symbol], i + 1)[i] == 0)"),
-    ("who is no member is opened", "wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET", "pass"),
-    ("a bar is there a row late", "following + 1)[following] == now", "following + 1)[following] < now"),
+    (
+        "who is a member is left",
+        "[symbol], i + 1)[i] != 0)",
+        "[symbol], i + 1)[i] == 0)",
+    ),
+    (
+        "a bar is there a row late",
+        "following + 1)[following] == now",
+        "following + 1)[following] < now",
+    ),
 )
 
 _KELLY_AND_VOLATILITY = (
@@ -846,6 +976,7 @@ BROKER: tuple[Mutation, ...] = (
     *(Mutation(name, _WORKING, old, new) for name, old, new in (*_QUIET, *_EXITS)),
     *(Mutation(name, _LOOP, old, new) for name, old, new in _ORDER_OF_THINGS),
     *(Mutation(name, _ASK, old, new) for name, old, new in _ASKING),
-    *(Mutation(name, _SHARED, old, new) for name, old, new in _SEVERAL_SYMBOLS),
+    *(Mutation(name, _SHARED, old, new) for name, old, new in (*_SEVERAL_SYMBOLS, *_SEVERAL_WORKING)),
+    *(Mutation(name, _SHARED_BOOK, old, new) for name, old, new in _SEVERAL_AT_MARKET),
 )
 """Changes of the compiled broker."""

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from whatif.engines import get_engine, run_engine
-from whatif.errors import EngineError
+from whatif.engines import run_engine
 from whatif.testing.golden import GOLDEN, Golden, check_golden, golden_differences
 from whatif.testing.order_kinds import order_reader
 
@@ -19,26 +18,13 @@ PLAIN = [case for case in GOLDEN if not case.overlays.is_on]
 """Those that an ordinary strategy can be asked for, which knows no overlays."""
 
 
-def refuses(engine: str, case: Golden) -> bool:
-    """Return whether an engine refuses a case by name, as the compiled one does shared accounts."""
-    if not get_engine(engine).unsupported(case.task.strategy, case.shares_account):
-        return False
-    with pytest.raises(EngineError, match="portfolio: shared"):
-        run_engine(case.task, engine)
-    return True
-
-
 @each_case
 def test_numbers_worked_by_hand(case: Golden, engine: str) -> None:
-    if refuses(engine, case):
-        return
     check_golden(case, engine)
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=[case.name.replace(" ", "-") for case in PLAIN])
 def test_an_ordinary_strategy_meets_them_too(case: Golden, engine: str) -> None:
-    if refuses(engine, case):
-        return
     settings = case.execution
     if settings.is_corrected or settings.costs or settings.fill_timeframe:
         return  # which plain Backtrader has no word for

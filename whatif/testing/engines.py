@@ -11,12 +11,19 @@ import numpy as np
 from whatif.domain import Bars, Overlays, Periods, account_of
 from whatif.engines import REFERENCE, BacktestTask, Engine, RunInputs, WindowInputs, get_engine, run_engine
 from whatif.errors import EngineError
+from whatif.strategies import StrategySpec
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
-from whatif.testing.order_kinds import note_player, order_player, random_order_case
+from whatif.testing.order_kinds import (
+    note_player,
+    order_player,
+    random_order_case,
+    random_shared_order_case,
+)
 from whatif.testing.orders import (
     across_player,
     note_reader,
+    of_account,
     queue_reader,
     random_case,
     random_shared_case,
@@ -112,23 +119,53 @@ def all_differences(engine: str, cases: int = 200) -> Iterator[str]:
         different = task_differences(change(draw(seed), seed).task(), REFERENCE.name, engine)
         if different:
             yield f"{change.__name__}({draw.__name__}({seed}), {seed}): {'; '.join(different)}"
+    yield from _account_differences(found, engine, readers, cases)
+    for seed in range(cases // 10):
+        yield from _opened_differently(found, seed)
+
+
+def _account_differences(engine: Engine, name: str, readers: list[StrategySpec], cases: int) -> Iterator[str]:
+    """Yield for each account of several symbols in which an engine differs from Backtrader what is wrong."""
     for seed in range(cases):
         shared = random_shared_case(seed).task(readers[seed % len(readers)])
-        if not found.takes_members and any(bars.member is not None for bars in shared.bars):
+        if not engine.takes_members and any(bars.member is not None for bars in shared.bars):
             continue
-        if not found.unsupported(shared.strategy, shared=True):
-            different = task_differences(shared, REFERENCE.name, engine)
+        if not engine.unsupported(shared.strategy, shared=True):
+            different = task_differences(shared, REFERENCE.name, name)
             if different:
                 yield f"random_shared_case({seed}): {'; '.join(different)}"
         own = random_shared_case(seed).task(across_player)
         bounds = {name: getattr(own.overlays, name) for name in own.overlays.bounds}
         across = replace(own, overlays=Overlays(**bounds))
-        if not found.reasons_against(across.strategy, shared=True):
-            different = task_differences(across, REFERENCE.name, engine)
+        if not engine.reasons_against(across.strategy, shared=True):
+            different = task_differences(across, REFERENCE.name, name)
             if different:
                 yield f"random_shared_case({seed}) of a cross-sectional step: {'; '.join(different)}"
-    for seed in range(cases // 10):
-        yield from _opened_differently(found, seed)
+        different = []
+        task = random_account(seed)
+        if not engine.reasons_against_task(task):
+            different = task_differences(task, REFERENCE.name, name)
+        if different:
+            yield f"random_account({seed}): {'; '.join(different)}"
+
+
+def random_account(seed: int) -> BacktestTask:
+    """Return an account of several symbols with costs, contracts, exits, or orders of all kinds, in turn."""
+    case, orders = random_shared_case(seed), random_shared_order_case(seed)
+    if seed % 7 == 0:
+        return of_account(with_costs, case, seed).task(note_reader if seed % 2 else state_reader)
+    if seed % 7 == 1:
+        return of_account(with_settings, case, seed).task(state_reader)
+    if seed % 7 == 2:
+        return replace(case, overlays=EXITS[seed % len(EXITS)]).task()
+    if seed % 7 == 3:
+        return orders.task(order_player)
+    if seed % 7 == 4:
+        return of_account(with_settings, orders, seed).task(note_player)
+    if seed % 7 == 5:
+        return of_account(with_costs, orders, seed).task(order_player)
+    across = of_account(with_settings if seed % 2 else with_costs, case, seed)
+    return replace(across, overlays=Overlays()).task(across_player)
 
 
 def first_difference(engine: str = "compiled", cases: int = 200) -> str:

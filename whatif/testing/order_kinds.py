@@ -7,13 +7,13 @@ for the prices of random orders, which lie around the bar's close.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from whatif.domain import Bars, Execution, inlinable
+from whatif.domain import Bars, Execution, Overlays, inlinable
 from whatif.engines import BacktestTask
 from whatif.strategies import (
     HOLD,
@@ -34,7 +34,7 @@ from whatif.strategies import (
     target,
 )
 from whatif.testing.markets import PRICES, markets, random_bars, random_shape
-from whatif.testing.orders import executions, random_execution
+from whatif.testing.orders import SharedCase, executions, random_execution, random_shared_case
 from whatif.typing import FloatArray
 
 SERIES = ("kind", "size", "near", "far", "life")
@@ -285,6 +285,14 @@ def random_order_case(seed: int, max_bars: int = 80) -> OrderCase:
     n = int(rng.integers(2, max_bars + 1))
     bars = random_bars(seed, n, random_shape(rng, price))
     return OrderCase(bars, random_order_script(seed + 1, n), random_execution(rng, price))
+
+
+def random_shared_order_case(seed: int) -> SharedCase:
+    """Return an account of several ragged markets with orders of all kinds, the same for the same seed."""
+    case, rng = random_shared_case(seed), np.random.default_rng([seed, 7])
+    scripts = [random_order_script(int(rng.integers(2**32)), len(bars)) for bars in case.bars]
+    bars = tuple(script.on(own) for script, own in zip(scripts, case.bars, strict=True))
+    return replace(case, bars=bars, overlays=Overlays())
 
 
 def order_scripts(max_bars: int = 80) -> st.SearchStrategy[OrderScript]:

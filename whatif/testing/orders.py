@@ -7,7 +7,7 @@ and `amount`. What a step returns for a bar is then known before the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -472,6 +472,20 @@ def random_shared_case(seed: int, max_bars: int = 60, max_symbols: int = 5) -> S
     latest = min(int(one.ts[-1]) for one in markets_)
     start = int(rng.choice(every[every <= latest])) if rng.random() < 0.3 else int(every[0])
     return SharedCase(tuple(markets_), random_execution(rng, price), overlays, start)
+
+
+def of_account(change: Callable[[Case, int], Case], case: SharedCase, seed: int) -> SharedCase:
+    """Return an account with what `with_costs` or `with_settings` make of its first symbol's case.
+
+    Of the other symbols it is their volumes and days alone. Bounds are left out where there are contracts.
+    """
+    changed = [
+        change(Case(bars, script_of([]), case.execution), seed + 1000 * k) for k, bars in enumerate(case.bars)
+    ]
+    execution, overlays = changed[0].execution, case.overlays
+    if overlays.bounds and not execution.is_outright:
+        overlays = Overlays()
+    return replace(case, bars=tuple(one.bars for one in changed), execution=execution, overlays=overlays)
 
 
 def random_members(bars: Bars, rng: np.random.Generator) -> Bars:

@@ -185,6 +185,8 @@ class ChargingBroker(bt.brokers.BackBroker):
         return super()._slip_down(*given, **named)
 
     def _execute(self, order: bt.Order, ago: int | None = None, **given: Any) -> Any:
+        if ago is not None and given["price"] is None:
+            return None  # its price has left the bar
         # what was filled at its limit, and never asked for a slipped price, lay in the book
         self._charges.begin(order, ago is not None and order.exectype in _LIMITS and not self._takes)
         try:

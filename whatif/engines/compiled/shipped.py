@@ -32,8 +32,8 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
     """Compile the kernels of built-in strategies into a folder, in place of what is there.
 
     The loops around them, which all strategies share, are compiled into the package's own folder: one for
-    orders at the market and orders that wait, one for special settings of the broker, and one for an account
-    of several symbols.
+    orders at the market and orders that wait, one for special settings of the broker, and for an account of
+    several symbols one for orders at the market, and one for all that goes beyond them.
 
     Parameters
     ----------
@@ -81,8 +81,6 @@ def _compile(name: str) -> int:
     alone = () if spec.cross_sectional else _OVERLAYS
     for overlays in alone:
         compile_ahead(spec, spec.defaults, overlays)
-    if spec.answers_orders:  # which an account of several symbols does not cover
-        return len(alone)
     compile_shared_ahead(spec, spec.defaults, Overlays())
     return len(alone) + 1
 
@@ -109,7 +107,7 @@ def _compile_loop(names: Sequence[str], orders: bool, special: bool = False) -> 
     periods = Periods("bar", ts + MINUTE_US, 252.0)
     many = [RunInputs(spec.validate({}), Execution(coo=special), Overlays())]
     PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
-    if not orders:  # which an account of several symbols does not cover
+    if not special:  # whose loop is that of orders that wait
         SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
 
 
