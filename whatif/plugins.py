@@ -155,7 +155,7 @@ class SectionSeam(Seam):
     Attributes
     ----------
     default : str
-        What a section is that names no kind.
+        What a section is that names no kind, and has no key that does.
     """
 
     default: str
@@ -191,7 +191,11 @@ class SectionSeam(Seam):
         return found.model_validate(given)
 
     def _kind(self, given: Any) -> str:
-        return str(given.get("kind", self.default)) if isinstance(given, Mapping) else self.default
+        if not isinstance(given, Mapping):
+            return self.default
+        # a key that has a kind's name says that kind, as in {registered: forest@3}
+        named = next((key for key in given if key in self.built_in), self.default)
+        return str(given.get("kind", named))
 
 
 def classes_in(package: str, base: type[Any], but: Collection[str] = ()) -> dict[str, type[Any]]:

@@ -405,7 +405,13 @@ def _with_catalog(session: SparkSession, location: LakeLocation) -> SparkSession
     """Return `session`, or one beside it if it is bound to another folder."""
     key = (str(session.conf.get("spark.app.id", "")), location)
     if key not in _sessions:
-        _sessions[key] = _bound(session, location)
+        # imported here: kinds of models are of no use to what starts no session
+        from whatif.models import STORAGE
+
+        bound = _bound(session, location)
+        warehouse = bound.conf.get(f"spark.sql.catalog.{location.catalog}.warehouse", None) or ""
+        bound.conf.set(STORAGE, location.home.as_uri() if location.local else warehouse)
+        _sessions[key] = bound
     return _sessions[key]
 
 

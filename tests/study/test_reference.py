@@ -45,6 +45,7 @@ HEADINGS = {
     "LogisticRegression": "### logistic_regression",
     "MultilayerPerceptron": "### multilayer_perceptron",
     "Sklearn": "### scikit-learn",
+    "Registered": "### registered",
     "Tune": "### tune",
     "StrategySection": "## strategy",
     "Holdout": "### holdout",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 
+from whatif.features.spec import FeatureSpec
+from whatif.labels import SEAM as LABELS
 from whatif.models import Fitted, RandomForest, spark_ml
 from whatif.pins import LakeLocation
+from whatif.search.slices import BarSlice
+from whatif.splits.fold import Window
 from whatif.tracking.child_runs import MODEL_TAG, NOT_ATTACHED, _log_fitted
 from whatif.tracking.run import start_study_run
+from whatif.training import Trained, model_spec
 
 
 class Elsewhere:
@@ -42,11 +45,13 @@ def test_only_a_whole_forest_is_attached(
 ) -> None:
     monkeypatch.setattr(spark_ml, "_pipeline", lambda columns, model: Elsewhere(parts))
     run = start_study_run(mlflow_home, "s", "d", {})
-    trained: Any = SimpleNamespace(
-        kind=RandomForest(),
-        fitted=Fitted(("x",), object(), 1),
-        spec=SimpleNamespace(columns=("x",), target="return"),
+    features = FeatureSpec(
+        BarSlice(("A",), "1min", "1min", "XNYS", "regular", 0, 9),
+        ("close",),
+        LABELS.section({"horizon": "5min"}),
     )
+    spec = model_spec("m", RandomForest(), features, "return", Window("train", 0, 5))
+    trained = Trained(spec, spec.kind, Fitted(("close",), object(), 1))
     _log_fitted(run, trained)
     there = [artifact.path for artifact in run.client.list_artifacts(run.run_id)]
     tags = run.client.get_run(run.run_id).data.tags

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +55,66 @@ def train(study: Study, latest: Latest = False) -> None:
     if not prepared.models:
         console.print("the study has no models to train")
     console.print(f"next: whatif run {study}", highlight=False)
+
+
+def register(
+    study: Study,
+    model: Annotated[str, typer.Argument(help="Which of its models.")],
+    name: Annotated[str, typer.Option(help="What the registry calls it; as the study does.")] = "",
+    alias: Annotated[str, typer.Option(help="An alias that is moved to it, such as champion.")] = "",
+    fold: Annotated[int, typer.Option(min=0, help="Number of the fold that trained it; 0: the last.")] = 0,
+    timeframe: Annotated[str, typer.Option(help="Of its bars, if there are several.")] = "",
+) -> None:
+    """Give a trained model a name and a version in MLflow's registry."""
+    from whatif.errors import StudyError, nearest
+    from whatif.resolve import resolve_study
+    from whatif.study import load_study
+    from whatif.submit import study_here
+    from whatif.tracking import register as put
+
+    console, location = Console(), LakeLocation.from_environment()
+    with study_here(study) as path:
+        resolved = resolve_study(load_study(path), location)
+    number = fold or resolved.timeline.last.number
+    key = (model, timeframe or resolved.checked.timeframes[0], number)
+    if key not in resolved.models:
+        known = [f"{one} --fold {k} --timeframe {tf}" for one, tf, k in resolved.models]
+        raise StudyError(f"study {study} trains no model {model!r}: {nearest(model, known)}")
+    digest = resolved.models[key].digest(resolved.bars.snapshot_id)
+    made = put(location, digest, name or model, alias)
+    _print_lines(console, f"registered: {made}", f"next: whatif serve {made}")
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="name@version or name@alias in MLflow's registry.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5001,
+) -> None:
+    """Answer predictions of a registered model by MLflow's scoring server, on this machine alone."""
+    from whatif.session import find_java
+    from whatif.tracking import fetched, find_registered
+
+    console, location = Console(), LakeLocation.from_environment()
+    held = find_registered(location, model)
+    with fetched(location, held) as folder:
+        _print_lines(
+            console,
+            f"{held.name} learnt {held.target} from {', '.join(held.features)}",
+            f"answers at http://127.0.0.1:{port}/invocations; Ctrl-C ends it",
+        )
+        # the environment's own programs come first, for MLflow starts one of them by its name
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder)]
+        server = subprocess.Popen(
+            [*command, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, "JAVA_HOME": str(find_java()), "PATH": path},
+        )
+        try:
+            code = server.wait()
+        finally:
+            server.terminate()
+            server.wait()
+    if code:
+        raise typer.Exit(1)
 
 
 def run(

@@ -8,20 +8,22 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.models.arrays import ArrayModel
-    from whatif.models.base import Fitted, ModelKind, Tune
+    from whatif.models.base import Fitted, ModelKind, Registration, Tune
     from whatif.models.contract import check_fitted, check_frame, check_rows, predicted_columns
     from whatif.models.kinds import SEAM
     from whatif.models.kinds.random_forest import RandomForest
-    from whatif.models.spark_ml import SparkModel
+    from whatif.models.kinds.registered import Registered
+    from whatif.models.spark_ml import STORAGE, SparkModel
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "arrays": "ArrayModel",
-            "base": "Fitted ModelKind Tune",
+            "base": "Fitted ModelKind Registration Tune",
             "contract": "check_fitted check_frame check_rows predicted_columns",
             "kinds": "SEAM",
             "kinds.random_forest": "RandomForest",
-            "spark_ml": "SparkModel",
+            "kinds.registered": "Registered",
+            "spark_ml": "STORAGE SparkModel",
         },
     )

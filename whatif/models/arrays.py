@@ -14,7 +14,7 @@ import pandas as pd
 
 from whatif.errors import ModelError
 from whatif.models.base import Fitted, ModelKind
-from whatif.models.contract import check_taught, check_values, predicted_columns
+from whatif.models.contract import answer_of, check_taught, check_values, predicted_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -167,4 +167,4 @@ def _unpickled(file: Path) -> tuple[ArrayModel, Fitted]:
 def _load_pyfunc(path: str) -> SimpleNamespace:
     """Return what MLflow asks for predictions; the name is MLflow's."""
     kind, fitted = _unpickled(Path(path))
-    return SimpleNamespace(predict=lambda frame: kind.predictions(fitted, frame))
+    return SimpleNamespace(predict=lambda frame: answer_of(kind, kind.predictions(fitted, frame)))

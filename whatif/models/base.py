@@ -63,6 +63,43 @@ class Fitted:
     importances: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Registration:
+    """A model of a registry, and what it was trained as.
+
+    Attributes
+    ----------
+    name : str
+        Its name and version, as in "forest@3".
+    uri : str
+        Where its files are.
+    digest : str
+        Names what it learnt: part of each `config_id` that trades it.
+    section : mapping
+        Keys of the kind that it was trained as, as a study would have them.
+    features : tuple of str
+        Expressions that it learnt from, in order.
+    columns : tuple of str
+        Their columns.
+    timeframe : str
+        Of the bars that it learnt from.
+    target : str
+        What it learnt.
+    train_end_us : int
+        When the last window that it learnt from ended, microseconds UTC.
+    """
+
+    name: str
+    uri: str
+    digest: str
+    section: Mapping[str, Any]
+    features: tuple[str, ...]
+    columns: tuple[str, ...]
+    timeframe: str
+    target: str
+    train_end_us: int
+
+
 class ModelKind(Section):
     """A kind of model, and the keys of its section.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from whatif.errors import ModelError
 from whatif.models.base import Fitted, ModelKind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from whatif.typing import FloatArray
 
 
 _ROUNDING = 1e-9
@@ -20,6 +23,11 @@ _PROBABILITIES = "probabilities of long and short are from 0 on, and together at
 def predicted_columns(kind: ModelKind) -> tuple[str, ...]:
     """Return the columns in which a kind answers: a prediction, or the probabilities of both sides."""
     return ("prob_long", "prob_short") if kind.classifies else ("prediction",)
+
+
+def answer_of(kind: ModelKind, values: FloatArray) -> FloatArray | pd.DataFrame:
+    """Return predictions as a hosted model gives them: numbers as they are, probabilities by their names."""
+    return pd.DataFrame(values, columns=list(predicted_columns(kind))) if kind.classifies else values
 
 
 def check_taught(kind: ModelKind, columns: tuple[str, ...], rows: int, classes: set[float] | None) -> None:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from uuid import uuid4
 
 from pydantic import Field
 
 from whatif.models.base import Fitted, ModelKind
-from whatif.models.contract import check_taught
+from whatif.models.contract import answer_of, check_taught, predicted_columns
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyspark.sql import Column, DataFrame
+
+    from whatif.typing import FloatArray
 
 VECTOR = "features_vector"
 SAVED, NOTES = "sparkml", "fitted.json"
 
 SIDES = {"long": 1.0, "short": -1.0}
 _CHANCE = "whatif_chance_"
+_ROW = "whatif_row"
 
 Penalty = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -110,8 +117,9 @@ class SparkModel(ModelKind):
     def save(self, fitted: Fitted, folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Write the pipeline of assembler and model in Spark ML's format, which `mlflow.spark` loads.
 
-        Executors on other machines write their parts to folders that the driver does not see: then
-        there is nothing to load, and nothing is returned. Of two models, MLflow loads the first.
+        Executors on other machines write their parts to the lake's storage, from where they are fetched.
+        Where none is known they go to folders that the driver does not see: then there is nothing to load,
+        and nothing is returned. Of two models, `mlflow.spark` loads the first; a pyfunc has both.
         """
         import pyspark
 
@@ -121,16 +129,22 @@ class SparkModel(ModelKind):
             return {}
         for k in there:
             pipeline = _pipeline(fitted.columns, models[k])
-            pipeline.write().overwrite().save((folder / _folder(k)).as_uri())
+            with _shared(folder / _folder(k), written=True) as uri:
+                pipeline.write().overwrite().save(uri)
             if not any((folder / _folder(k)).rglob("data/*.parquet")):
                 return {}
-        notes = {"columns": fitted.columns, "rows": fitted.rows, "importances": fitted.importances}
+        notes = {
+            "kind": self.model_dump(mode="json"),
+            "columns": fitted.columns,
+            "rows": fitted.rows,
+            "importances": fitted.importances,
+        }
         if isinstance(fitted.model, tuple):
             notes["models"] = there
         (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
         saved = _folder(there[0])
         spark = {"pyspark_version": pyspark.__version__, "model_data": saved, "code": None}
-        return {"spark": spark, "python_function": {"loader_module": "mlflow.spark", "data": saved}}
+        return {"spark": spark, "python_function": {"loader_module": __name__}}
 
     def load(self, folder: Path) -> Fitted:
         """Return the model of a saved pipeline."""
@@ -139,7 +153,8 @@ class SparkModel(ModelKind):
         notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
 
         def model(k: int) -> Any:
-            return PipelineModel.load((folder / _folder(k)).as_uri()).stages[-1]
+            with _shared(folder / _folder(k)) as uri:
+                return PipelineModel.load(uri).stages[-1]
 
         several = notes.get("models")
         found = (
@@ -180,6 +195,62 @@ class ElasticNet(SparkModel):
             "elasticNetParam": self.l1_share,
             "maxIter": self.rounds,
         }
+
+
+STORAGE = "spark.whatif.storage"
+"""Setting of a session: address of a folder that driver and executors both reach."""
+
+
+@contextmanager
+def _shared(folder: Path, written: bool = False) -> Iterator[str]:
+    """Give the address of a folder of the driver, as all machines that compute reach it.
+
+    On one machine that is the folder itself. Elsewhere it is a place in the storage of the lake: what is in
+    the folder is copied there before, or what was `written` there back to the folder.
+    """
+    from pyspark.sql import SparkSession
+
+    spark: Any = SparkSession.getActiveSession()
+    storage = "" if spark is None else spark.conf.get(STORAGE, "")
+    if not storage or spark.sparkContext.master.startswith("local"):
+        yield folder.as_uri()
+        return
+    jvm, conf = spark._jvm, spark._jsc.hadoopConfiguration()
+    there = jvm.org.apache.hadoop.fs.Path(f"{storage.rstrip('/')}/models-on-the-way/{uuid4().hex}")
+    here = jvm.org.apache.hadoop.fs.Path(folder.as_uri())
+    files, local = there.getFileSystem(conf), here.getFileSystem(conf)
+    copy = jvm.org.apache.hadoop.fs.FileUtil.copy
+    try:
+        if not written:
+            copy(local, here, files, there, False, conf)
+        yield there.toString()
+        if written:
+            copy(files, there, local, here, False, conf)
+    finally:
+        files.delete(there, True)
+
+
+def _load_pyfunc(path: str) -> SimpleNamespace:
+    """Return what MLflow asks for predictions; the name is MLflow's."""
+    from whatif.models.kinds import SEAM
+
+    folder = Path(path)
+    notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+    kind: SparkModel = SEAM.section(notes["kind"])
+    fitted = kind.load(folder)
+    return SimpleNamespace(predict=lambda frame: answer_of(kind, _answers(kind, fitted, frame)))
+
+
+def _answers(kind: SparkModel, fitted: Fitted, frame: pd.DataFrame) -> FloatArray:
+    """Return the prediction of each row of a frame, by a session on this machine."""
+    from pyspark.sql import SparkSession
+
+    given = frame[list(fitted.columns)].astype("float64").assign(**{_ROW: range(len(frame))})
+    rows = SparkSession.builder.getOrCreate().createDataFrame(given)
+    answers = predicted_columns(kind)
+    found = kind.predict(fitted, rows).select(_ROW, *answers).toPandas().sort_values(_ROW)
+    values: FloatArray = found[list(answers)].to_numpy("float64")
+    return values if kind.classifies else values[:, 0]
 
 
 def _folder(number: int) -> str:

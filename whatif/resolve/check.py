@@ -48,6 +48,7 @@ from whatif.strategies import (
 )
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study
+from whatif.tracking import with_registered
 from whatif.training import target_of
 
 
@@ -116,15 +117,15 @@ def check_study(study: Study, runs: bool = True, location: LakeLocation | None =
     runs : bool
         Whether its backtests are about to run: its strategy is then compiled, or found on disk.
     location : LakeLocation, optional
-        Where the lake is, of which only a table of the study's universe is read; from the environment if left
-        out.
+        Where the lake is, of which only a table of the study's universe is read, and MLflow's registry where
+        the study names a model of it; if left out, from the environment, and no model is looked for.
 
     Raises
     ------
     StudyError, StrategyError, IndicatorError, CalendarError, EngineError
         Naming the key, the value, the rule and the remedy.
     """
-    study = join_universe(study, location)
+    study = with_registered(join_universe(study, location), location)
     if study.rank == "pooled":
         check_poolable(study.objective)
     if study.split.ranks_paths:

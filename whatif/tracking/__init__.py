@@ -8,6 +8,14 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.tracking.child_runs import count_of_children, log_configurations, log_model
+    from whatif.tracking.registry import (
+        fetched,
+        find_registered,
+        flavour_of,
+        register,
+        restored,
+        with_registered,
+    )
     from whatif.tracking.run import (
         ANSWER_TAG,
         TrackedRun,
@@ -25,6 +33,7 @@ else:
         __name__,
         {
             "child_runs": "count_of_children log_configurations log_model",
+            "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (
                 "ANSWER_TAG TrackedRun finish log log_files log_tables start_study_run tracking_uri "
                 "tracking_warning"

@@ -15,6 +15,8 @@ from uuid import uuid4
 import pandas as pd
 
 from whatif.domain import METRIC_KEYS
+from whatif.models import predicted_columns
+from whatif.tracking.registry import FLAVOUR, flavour_of
 from whatif.tracking.run import (
     TrackedRun,
     entities,
@@ -49,6 +51,7 @@ def log_model(
     identity: str,
     seconds: float,
     tuned: Tuned | None = None,
+    example: pd.DataFrame | None = None,
 ) -> TrackedRun:
     """Log a trained model as a run below the study's; logging it again changes nothing.
 
@@ -68,6 +71,8 @@ def log_model(
         How long training took.
     tuned : Tuned, optional
         What was tried and chosen, of a model that chooses its own parameters.
+    example : DataFrame, optional
+        A row of its features, such as it is asked with.
     """
     found = runs_below(parent, "model").get(identity)
     if found is not None and found.info.status == "FINISHED":
@@ -90,7 +95,7 @@ def log_model(
     if tuned is not None:
         tried = [{**one.params, "rmse": list(one.rmse), "mean_rmse": one.mean} for one in tuned.tried]
         run.client.log_dict(run.run_id, {"chosen": tuned.chosen.params, "tried": tried}, "tuning.json")
-    _log_fitted(run, trained)
+    _log_fitted(run, trained, identity, example)
     finish(run)
     return run
 
@@ -100,15 +105,19 @@ def _description(run: TrackedRun, trained: Trained, flavors: Mapping[str, Mappin
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    schema = Schema([ColSpec(DataType.double, column) for column in trained.spec.columns])
-    model = Model(artifact_path="model", run_id=run.run_id, signature=ModelSignature(inputs=schema))
+    asked = Schema([ColSpec(DataType.double, column) for column in trained.spec.columns])
+    names = predicted_columns(trained.kind) if trained.kind.classifies else (None,)
+    given = Schema([ColSpec(DataType.double, name) for name in names])
+    signature = ModelSignature(inputs=asked, outputs=given)
+    model = Model(artifact_path="model", run_id=run.run_id, signature=signature)
     for name, options in flavors.items():
         model.add_flavor(name, **options)
-    model.add_flavor("whatif", columns=list(trained.spec.columns), target=trained.spec.target)
     return model
 
 
-def _log_fitted(run: TrackedRun, trained: Trained) -> None:
+def _log_fitted(
+    run: TrackedRun, trained: Trained, identity: str = "", example: pd.DataFrame | None = None
+) -> None:
     """Attach the model in the flavours of MLflow that its kind writes.
 
     Saved by hand rather than by MLflow's `log_model`, which asks package indexes for requirements and
@@ -120,7 +129,12 @@ def _log_fitted(run: TrackedRun, trained: Trained) -> None:
         if not flavors:
             log(run, tags={MODEL_TAG: NOT_ATTACHED})
             return
-        _description(run, trained, flavors).save(str(folder / "MLmodel"))
+        model = _description(run, trained, {**flavors, FLAVOUR: flavour_of(trained, identity)})
+        if example is not None and len(example):
+            from mlflow.models.utils import _save_example
+
+            _save_example(model, example[list(trained.spec.columns)], str(folder))
+        model.save(str(folder / "MLmodel"))
         run.client.log_artifacts(run.run_id, str(folder), artifact_path="model")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -104,7 +104,7 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
         Code version, pins, user, host, command.
     """
     uri = tracking_uri(location)
-    client = _client(uri)
+    client = client_of(uri)
     experiment_id = _experiment(client, study, uri, location)
     found = client.search_runs([experiment_id], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
     if found:
@@ -276,12 +276,16 @@ def finish(run: TrackedRun, status: str = "FINISHED") -> None:
     run.client.set_terminated(run.run_id, status=status)
 
 
-def _client(uri: str) -> MlflowClient:
+def client_of(uri: str) -> MlflowClient:
+    """Return what talks to a tracking server or data base, which is made if it is not there.
+
+    Models are registered in the same one, unless `MLFLOW_REGISTRY_URI` names another.
+    """
     from mlflow import MlflowClient
 
     _make_whole(uri)
     _hush()
-    return MlflowClient(tracking_uri=uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI") or uri)
 
 
 def _hush() -> None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.training.fit import Trained, predict, rows_to_predict, train
+    from whatif.training.fit import (
+        Trained,
+        example_of,
+        predict,
+        predicted,
+        rows_to_predict,
+        store,
+        train,
+    )
     from whatif.training.spec import ModelSpec, model_spec, target_of
     from whatif.training.tuning import Tuned, described, noted, read_noted, tune
     from whatif.training.validation import judged, validation_metrics
@@ -15,7 +23,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "fit": "Trained predict rows_to_predict train",
+            "fit": "Trained example_of predict predicted rows_to_predict store train",
             "spec": "ModelSpec model_spec target_of",
             "tuning": "Tuned described noted read_noted tune",
             "validation": "judged validation_metrics",

@@ -1,22 +1,29 @@
-"""Training of a model on its train windows, and its predictions of all other bars."""
+"""Training of a model on its train windows, its predictions of all other bars, and where they are stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from whatif.domain import timestamps
 from whatif.errors import ModelError
+from whatif.lake import PREDICTIONS, replace_arrow
+from whatif.lake import replace as replace_rows
 from whatif.models import Fitted, ModelKind, check_fitted, check_frame, predicted_columns
+from whatif.pins import LakeLocation, current_pin, equal, has_rows, scan
 from whatif.splits import Window
 from whatif.training.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 TRAIN_PARTITIONS = 8
 """Fixed, so that a model does not depend on the cores it was trained on."""
@@ -177,6 +184,40 @@ def _predicted_here(scored: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
         return scored
     right, side = scored["prob_long"], scored[SIDE]
     return scored.assign(prob_long=right.where(side > 0, 0.0), prob_short=right.where(side < 0, 0.0))
+
+
+def example_of(features: Any, spec: ModelSpec) -> pd.DataFrame:
+    """Return a row of the model's features, such as it is asked with; none if none is complete."""
+    rows = features[list(spec.columns)].dropna() if isinstance(features, pd.DataFrame) else None
+    if rows is None:
+        rows = features.select(*spec.columns).dropna().limit(1).toPandas()
+    return rows.head(1)
+
+
+def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
+    """Return those models whose predictions are stored. Starts no JVM."""
+    if not has_rows(location, PREDICTIONS.name):
+        return set()
+    pinned = current_pin(location, PREDICTIONS.name)
+    found: set[str] = set()
+    for digest in digests:
+        # files hold one model each, so a file that may match does
+        if next(iter(scan(pinned, ["model_digest"], equal("model_digest", digest)).plan_files()), None):
+            found.add(digest)
+    return found
+
+
+def store(
+    spark: SparkSession | None, location: LakeLocation, scored: Any, digest: str, note: Mapping[str, str]
+) -> None:
+    """Put a model's predictions in the place of those that another run may have stored meanwhile."""
+    if spark is None:
+        rows = pa.Table.from_pandas(scored, preserve_index=False)
+        replace_arrow(location, PREDICTIONS, rows, equal("model_digest", digest), note)
+        return
+    from pyspark.sql import functions as F  # noqa: N812
+
+    replace_rows(spark, location, PREDICTIONS, scored, note, F.col("model_digest") == digest)
 
 
 SIDE = "label_side"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from whatif.errors import ModelError, StrategyError, StudyError
 from whatif.features import FeatureSpec
 from whatif.labels import LabelKind
-from whatif.models import ModelKind
-from whatif.splits import Window
+from whatif.models import SEAM as MODELS
+from whatif.models import ModelKind, Registered, Registration
+from whatif.splits import Window, instant_text
 from whatif.strategies import identity_of
 from whatif.study import digest
 
@@ -35,6 +36,8 @@ class ModelSpec:
         Whether all bars outside `train` are predicted; only those behind it otherwise.
     code : str
         Digest of the kind's code; "" for one that comes along.
+    held : Registration or None
+        The trained model that a registry has; None of one that is to be trained.
     """
 
     name: str
@@ -45,13 +48,14 @@ class ModelSpec:
     train: tuple[Window, ...]
     everywhere: bool = False
     code: str = ""
+    held: Registration | None = None
 
     @property
     def identity(self) -> dict[str, object]:
         """What a configuration that uses this model depends on, apart from the market."""
         bounds = [[window.start_us, window.end_us] for window in self.train]
         return {
-            **self.kind.identity,
+            **(self.kind.identity if self.held is None else {"registered": self.held.digest}),
             "features": self.features.identity,
             "columns": list(self.columns),
             "target": self.target,
@@ -133,8 +137,12 @@ def model_spec(
     ------
     ModelError
         If the code of its kind reaches what has no value.
+    StudyError
+        If it is a registered model that learnt from other features, or from what it is to predict.
     """
     windows = (train,) if isinstance(train, Window) else train
+    if isinstance(kind, Registered):
+        return _registered_spec(name, kind, features, windows, everywhere)
     column_of = features.column_of()
     chosen = features.columns if kind.features is None else tuple(column_of[f] for f in kind.features)
     assert features.label is not None  # models need one
@@ -142,6 +150,40 @@ def model_spec(
     code = code_of(type(kind))
     kind = kind.model_copy(update={"target": target})
     return ModelSpec(name, kind, features, chosen, target, windows, everywhere, code)
+
+
+def _registered_spec(
+    name: str, kind: Registered, features: FeatureSpec, train: tuple[Window, ...], everywhere: bool
+) -> ModelSpec:
+    """Return a model that was trained before, as the kind that it was trained as."""
+    held = kind.found
+    if held is None:
+        raise StudyError(
+            f"models.{name}: {kind.registered!r} was not looked for: no lake says which registry"
+        )
+    missing = [
+        text
+        for text, column in zip(held.features, held.columns, strict=True)
+        if column not in features.columns
+    ]
+    if missing or held.timeframe != features.bars.timeframe:
+        lacks = f"features lack {', '.join(missing)}" if missing else f"bars are {features.bars.timeframe}"
+        raise StudyError(
+            f"models.{name}: registered model {held.name!r} learnt from {', '.join(held.features)} on "
+            f"{held.timeframe} bars, and the study's {lacks}: a model is given exactly what it learnt from; "
+            "change the study, or name another model"
+        )
+    assert features.label is not None  # models need one
+    target_of(name, kind, features.label)
+    first = features.bars.start_us if everywhere else train[-1].end_us
+    if held.train_end_us > first:
+        raise StudyError(
+            f"models.{name}: registered model {held.name!r} learnt from bars up to "
+            f"{instant_text(held.train_end_us)}, and is to predict from {instant_text(first)} on: it would "
+            "know what it is asked; lengthen split.train, begin the data later, or name an older model"
+        )
+    section = MODELS.section(held.section)
+    return ModelSpec(name, section, features, held.columns, held.target, train, everywhere, held=held)
 
 
 def code_of(kind: type[ModelKind]) -> str:

@@ -9,29 +9,29 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features, local_features
-from whatif.lake import PREDICTIONS, create_tables, read_pinned, replace_arrow
-from whatif.lake import replace as replace_rows
+from whatif.lake import PREDICTIONS, create_tables, read_pinned
 from whatif.models import check_rows
-from whatif.pins import LakeLocation, Pin, current_pin, equal, has_rows, scan
+from whatif.pins import LakeLocation, Pin, current_pin
 from whatif.resolve import ModelKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, warm_up
 from whatif.search import forward_chains
 from whatif.session import get_spark
-from whatif.tracking import Tracker, log_model
+from whatif.tracking import Tracker, log_model, restored
 from whatif.training import (
     ModelSpec,
     Trained,
     Tuned,
     described,
+    example_of,
     judged,
     noted,
     predict,
+    predicted,
     read_noted,
     rows_to_predict,
+    store,
     train,
     tune,
     validation_metrics,
@@ -265,19 +265,6 @@ def _feature_rows(
             frame.unpersist()
 
 
-def predicted(location: LakeLocation, digests: Collection[str]) -> set[str]:
-    """Return those models whose predictions are stored. Starts no JVM."""
-    if not has_rows(location, PREDICTIONS.name):
-        return set()
-    pinned = current_pin(location, PREDICTIONS.name)
-    found: set[str] = set()
-    for digest in digests:
-        # files hold one model each, so a file that may match does
-        if next(iter(scan(pinned, ["model_digest"], equal("model_digest", digest)).plan_files()), None):
-            found.add(digest)
-    return found
-
-
 def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
     """Choose the model's own parameters inside its train window, if the study leaves them open."""
     if spec.kind.tune is None:
@@ -307,17 +294,23 @@ def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
     digest = spec.digest(resolved.bars.snapshot_id)
     fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
     tuned = _tuned(work, spec)
-    trained = train(work.features, spec if tuned is None else replace(spec, kind=tuned.kind))
+    if spec.held is not None:
+        trained = restored(work.location, spec)
+    else:
+        trained = train(work.features, spec if tuned is None else replace(spec, kind=tuned.kind))
     trained = replace(trained, spec=spec)
     seconds = time.perf_counter() - started
     start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
     with _scored(work, trained, start) as scored:
         metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
-        if work.tracker is not None:
-            work.tracker.attempt(lambda run: log_model(run, trained, metrics, digest, seconds, tuned))
+        if work.tracker is not None and spec.held is None:
+            example = example_of(work.features, spec)
+            work.tracker.attempt(
+                lambda run: log_model(run, trained, metrics, digest, seconds, tuned, example)
+            )
         # the commit comes last: a model counts as trained once its predictions are stored
-        _store(work, scored, digest, noted(digest, tuned, metrics))
-    said = [f"{trained.fitted.rows:,} rows", judged(metrics)]
+        store(work.spark, work.location, scored, digest, noted(digest, tuned, metrics))
+    said = [spec.held.name if spec.held else f"{trained.fitted.rows:,} rows", judged(metrics)]
     if tuned is not None:
         said.append(described({"chosen": tuned.chosen.params, "tried": tuned.tried}))
     work.say(f"model {named(resolved, key)}: {', '.join(filter(None, said))}, {_took(started)}")
@@ -337,18 +330,6 @@ def _scored(work: Work, trained: Trained, start_us: int) -> Iterator[Any]:
         yield scored
     finally:
         scored.unpersist()
-
-
-def _store(work: Work, scored: Any, digest: str, note: Mapping[str, str]) -> None:
-    """Put a model's predictions in the place of those that another run may have stored meanwhile."""
-    if work.spark is None:
-        rows = pa.Table.from_pandas(scored, preserve_index=False)
-        replace_arrow(work.location, PREDICTIONS, rows, equal("model_digest", digest), note)
-        return
-    from pyspark.sql import functions as F  # noqa: N812
-
-    own = F.col("model_digest") == digest
-    replace_rows(work.spark, work.location, PREDICTIONS, scored, note, own)
 
 
 def _took(started: float) -> str:
