@@ -14,8 +14,9 @@ from whatif.labels import SEAM as LABELS
 from whatif.models import SEAM as MODELS
 from whatif.search.slices import BarSlice
 from whatif.splits.fold import Window
-from whatif.training import ModelSpec, model_spec, predict, train, validation_metrics
-from whatif.training.validation import error_on
+from whatif.stats import block_length, resampled_rows
+from whatif.training import ModelSpec, judged, model_spec, predict, train, validation_metrics
+from whatif.training.validation import REPS, error_on
 
 from ..markets import us
 
@@ -108,6 +109,46 @@ def test_a_planted_truth_is_better_than_the_base_rate_and_noise_is_not() -> None
         assert (found["skill_low"] > 0) is better
         # the rival is the same model of the same rows
         assert found["linear_skill"] == pytest.approx(found["skill"], abs=1e-3)
+
+
+def test_each_figure_has_bounds_and_they_are_those_of_draws_by_hand() -> None:
+    """Eight days, each a stretch of its own: figures of the drawn days, computed row by row."""
+    labels = [1.0, -1.0, 0.0, 1.0, -1.0, 1.0, 0.0, 1.0]
+    frame = rows(labels, np.zeros(8)).assign(
+        ts=pd.to_datetime(CUT + np.arange(8) * DAY_US, unit="us", utc=True)
+    )
+    frame["label_end"] = frame["ts"] + pd.Timedelta(days=1)
+    taught = planted(1.0).iloc[:300]
+    long, short = np.array([0.7, 0.2, 0.2, 0.4, 0.1, 0.6, 0.3, 0.2]), np.full(8, 0.25)
+    given = answers(frame).assign(prob_long=long, prob_short=short)
+    found = validation_metrics(pd.concat([taught, frame]), given, spec(), VALIDATE)
+    chance = np.where(frame["label_class"] > 0, long, np.where(frame["label_class"] < 0, short, 0.75 - long))
+    loss = -np.log(chance)
+    base = np.array([(taught["label_class"] == one).mean() for one in (1.0, -1.0)])
+    rival = -np.log(
+        np.where(
+            frame["label_class"] > 0, base[0], np.where(frame["label_class"] < 0, base[1], 1 - base.sum())
+        )
+    )
+    drawn = resampled_rows(8, block_length(rival - loss), REPS, seed=0)
+    ones = np.array(labels) == 1.0
+    areas = []
+    for draw in drawn:
+        won = [
+            1.0 if long[a] > long[b] else 0.5 if long[a] == long[b] else 0.0
+            for a in draw[ones[draw]]
+            for b in draw[~ones[draw]]
+        ]
+        areas += [np.mean(won)] if won else []
+    for name, values in (("log_loss", loss[drawn].mean(axis=1)), ("auc_long", areas)):
+        wanted = np.percentile(values, [2.5, 97.5])
+        assert [found[f"{name}_low"], found[f"{name}_high"]] == pytest.approx(list(wanted)), name
+    assert found["brier_low"] < found["brier"] < found["brier_high"]
+    words = judged(found)
+    assert (
+        f"AUC {found['auc_long']:.3f} ({found['auc_long_low']:.3f} to {found['auc_long_high']:.3f})" in words
+    )
+    assert "Brier score 0." in words
 
 
 def test_the_error_of_probabilities_by_hand() -> None:

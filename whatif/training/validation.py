@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ MAX_JUDGED = 2_000_000
 
 UNITS, REPS, CONFIDENCE = 250, 1_000, 0.95
 """Stretches of time that are resampled, how often, and what their interval covers."""
+
+BINS = 1_000
+"""Steps of a probability of which the area under the curve is resampled."""
 
 LEAST = 1e-6
 """Probability below which a logarithm is not taken further."""
@@ -86,7 +90,8 @@ def validation_metrics(
 
         Of classes it is the log loss, and the rival says how often each class was in the train window:
         `log_loss`, `brier`, `base_log_loss`, `base_brier`, `auc_long`, `auc_short`, and the shares
-        `rate_long`, `rate_short`, `base_long`, `base_short` here and in the train window.
+        `rate_long`, `rate_short`, `base_long`, `base_short` here and in the train window. Log loss, Brier
+        score and areas have bounds too, as skill has: `brier_low`, `brier_high` and so on.
     """
     several = (windows,) if isinstance(windows, Window) else windows
     seen = _collected(_seen(features, predictions, spec, several))
@@ -137,7 +142,9 @@ def _of_numbers(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> di
         "hit_rate": _mean(np.sign(expected[moved]) == np.sign(realised[moved])),
         "rmse": _root_mean(losses[""]),
         "naive_rmse": _root_mean(losses["naive"]),
-        **_skills(losses[""], losses["naive"], losses["linear"], seen["ts"]),
+        **_skills(
+            losses[""], losses["naive"], losses["linear"], _Draws.of(losses[""], losses["naive"], seen["ts"])
+        ),
     }
 
 
@@ -150,8 +157,12 @@ def _of_classes(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> di
     base = np.array([_mean(taught["label"] == CLASSES[side]) for side in ("long", "short")])
     rival = np.broadcast_to(base, given.shape)
     losses = [_log_losses(one, label) for one in (given, rival, _linear(taught, seen, spec))]
+    brier = _brier(given, label)
     figures = {"rows": float(len(label)), "log_loss": _mean(losses[0]), "base_log_loss": _mean(losses[1])}
-    figures |= {"brier": _mean(_brier(given, label)), "base_brier": _mean(_brier(rival, label))}
+    figures |= {"brier": _mean(brier), "base_brier": _mean(_brier(rival, label))}
+    draws = _Draws.of(losses[0], losses[1], seen["ts"])
+    for name, loss in (("log_loss", losses[0]), ("brier", brier)):
+        figures |= _bounds(name, draws.means(loss) if draws else ())
     for k, side in enumerate(("long", "short")):
         is_one = label == CLASSES[side]
         figures |= {
@@ -159,25 +170,84 @@ def _of_classes(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> di
             f"rate_{side}": _mean(is_one),
             f"base_{side}": float(base[k]),
         }
-    return figures | _skills(losses[0], losses[1], losses[2], seen["ts"])
+        figures |= _bounds(f"auc_{side}", draws.areas(given[:, k], is_one) if draws else ())
+    return figures | _skills(losses[0], losses[1], losses[2], draws)
 
 
-def _skills(loss: FloatArray, rival: FloatArray, linear: FloatArray, ts: pd.Series[Any]) -> dict[str, float]:
+def _skills(
+    loss: FloatArray, rival: FloatArray, linear: FloatArray, draws: _Draws | None
+) -> dict[str, float]:
     """Return the skill against a rival, its bounds, and the skill of the linear model."""
     found = {"skill": _skill(loss.sum(), rival.sum()), "linear_skill": _skill(linear.sum(), rival.sum())}
-    unit = _units(ts)
-    count = int(unit.max(initial=-1)) + 1
-    low = high = float("nan")
-    if count >= 2 and np.isfinite(loss).all() and np.isfinite(rival).all():
-        sums = np.stack([np.bincount(unit, weights=one, minlength=count) for one in (loss, rival)])
-        rows = resampled_rows(count, block_length(sums[1] - sums[0]), REPS, seed=0)
-        drawn = sums[:, rows].sum(axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skills = () if draws is None else 1.0 - draws.sums(loss) / draws.sums(rival)
+    return found | _bounds("skill", skills)
+
+
+def _bounds(name: str, values: Any) -> dict[str, float]:
+    """Return the interval of a figure over resampled stretches of time; NaN without any."""
+    known = np.asarray(values, dtype=np.float64)
+    known, outside = known[np.isfinite(known)], 50.0 * (1.0 - CONFIDENCE)
+    low, high = np.percentile(known, (outside, 100.0 - outside)) if len(known) else (np.nan, np.nan)
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """Stretches of time drawn anew: of what is looked at, each row belongs to one.
+
+    Attributes
+    ----------
+    unit : int64 array (n,)
+        The stretch of each row, from 0.
+    drawn : int64 array (REPS, stretches)
+        Which are drawn, in blocks.
+    """
+
+    unit: IntArray
+    drawn: IntArray
+
+    @classmethod
+    def of(cls, loss: FloatArray, rival: FloatArray, ts: pd.Series[Any]) -> _Draws | None:
+        """Return draws in blocks as long as the difference of two losses remembers; None if it has none."""
+        unit = _units(ts)
+        count = int(unit.max(initial=-1)) + 1
+        if count < 2 or not (np.isfinite(loss).all() and np.isfinite(rival).all()):
+            return None
+        sums = [np.bincount(unit, weights=one, minlength=count) for one in (loss, rival)]
+        return cls(unit, resampled_rows(count, block_length(sums[1] - sums[0]), REPS, seed=0))
+
+    def sums(self, values: Any) -> FloatArray:
+        """Return the sum of the values in each draw, (REPS,)."""
+        found: FloatArray = self._in_units(values)[self.drawn].sum(axis=1)
+        return found
+
+    def means(self, values: FloatArray) -> FloatArray:
+        """Return the mean of the values in each draw, (REPS,)."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            skills = 1.0 - drawn[0] / drawn[1]
-        skills, outside = skills[np.isfinite(skills)], 50.0 * (1.0 - CONFIDENCE)
-        if len(skills):
-            low, high = (float(np.percentile(skills, at)) for at in (outside, 100.0 - outside))
-    return {**found, "skill_low": low, "skill_high": high}
+            return np.asarray(self.sums(values) / self.sums(np.ones(len(values))), dtype=np.float64)
+
+    def areas(self, chance: FloatArray, is_one: Any) -> FloatArray:
+        """Return the area under the curve in each draw, (REPS,), of chances in at most `BINS` steps."""
+        steps = np.unique(chance)
+        if len(steps) > BINS:
+            steps = np.unique(np.quantile(chance, np.linspace(0.0, 1.0, BINS + 1)[:-1]))
+        place = np.searchsorted(steps, chance, "right") - 1
+        units = self.drawn.shape[1]
+        times = np.stack([np.bincount(one, minlength=units) for one in self.drawn]).astype(np.float64)
+        ones, others = (
+            times
+            @ np.bincount(
+                self.unit * len(steps) + place, weights=weights, minlength=units * len(steps)
+            ).reshape(units, len(steps))
+            for weights in (np.asarray(is_one, dtype=np.float64), 1.0 - np.asarray(is_one, dtype=np.float64))
+        )
+        below = np.cumsum(others, axis=1) - 0.5 * others
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((ones * below).sum(axis=1) / (ones.sum(axis=1) * others.sum(axis=1)))
+
+    def _in_units(self, values: Any) -> FloatArray:
+        return np.bincount(self.unit, weights=values, minlength=self.drawn.shape[1])
 
 
 def _units(ts: pd.Series[Any]) -> IntArray:
@@ -270,9 +340,21 @@ def judged(metrics: Mapping[str, float]) -> str:
     if of_classes:
         shares = "; ".join(
             f"{side} {100 * metrics[f'base_{side}']:.0f} % of train, "
-            f"{100 * metrics[f'rate_{side}']:.0f} % here, AUC {metrics[f'auc_{side}']:.3f}"
+            f"{100 * metrics[f'rate_{side}']:.0f} % here, AUC {metrics.get(f'auc_{side}', np.nan):.3f}"
+            f"{_between(metrics, f'auc_{side}')}"
             for side in ("long", "short")
             if metrics[f"base_{side}"] > 0
         )
         text += f"; {shares}"
+        for name, said in (("log_loss", "log loss"), ("brier", "Brier score")):
+            if between := _between(metrics, name):
+                text += (
+                    f"; {said} {metrics[name]:.4f}{between}, the base rate's {metrics[f'base_{name}']:.4f}"
+                )
     return text
+
+
+def _between(metrics: Mapping[str, float], name: str) -> str:
+    """Return the interval of a figure in words; "" where it has none."""
+    low, high = (metrics.get(f"{name}_{end}", np.nan) for end in ("low", "high"))
+    return f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
