@@ -47,6 +47,7 @@ HEADINGS = {
     "Sklearn": "### scikit-learn",
     "Registered": "### registered",
     "Tune": "### tune",
+    "Calibrate": "### calibrate",
     "StrategySection": "## strategy",
     "Holdout": "### holdout",
     "WalkForward": "### walk_forward",

@@ -8,7 +8,8 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.models.arrays import ArrayModel
-    from whatif.models.base import Fitted, ModelKind, Registration, Tune
+    from whatif.models.base import Calibrate, Fitted, ModelKind, Registration, Tune
+    from whatif.models.calibration import Calibration, learn_calibration
     from whatif.models.contract import check_fitted, check_frame, check_rows, predicted_columns
     from whatif.models.kinds import SEAM
     from whatif.models.kinds.random_forest import RandomForest
@@ -19,7 +20,8 @@ else:
         __name__,
         {
             "arrays": "ArrayModel",
-            "base": "Fitted ModelKind Registration Tune",
+            "base": "Calibrate Fitted ModelKind Registration Tune",
+            "calibration": "Calibration learn_calibration",
             "contract": "check_fitted check_frame check_rows predicted_columns",
             "kinds": "SEAM",
             "kinds.random_forest": "RandomForest",

@@ -167,4 +167,4 @@ def _unpickled(file: Path) -> tuple[ArrayModel, Fitted]:
 def _load_pyfunc(path: str) -> SimpleNamespace:
     """Return what MLflow asks for predictions; the name is MLflow's."""
     kind, fitted = _unpickled(Path(path))
-    return SimpleNamespace(predict=lambda frame: answer_of(kind, kind.predictions(fitted, frame)))
+    return SimpleNamespace(predict=lambda frame: answer_of(kind, fitted, kind.predictions(fitted, frame)))

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from whatif.models.calibration import Calibration
 from whatif.section import Section
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ MAX_CANDIDATES = 1_000
 class Tune(Section):
     """How a model's own parameters are chosen: on so many folds of its train window, in time order."""
 
+    folds: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Calibrate(Section):
+    """How probabilities are calibrated: on so many folds of the train window, in time order."""
+
+    method: Literal["isotonic", "platt"] = "isotonic"
     folds: Annotated[int, Field(ge=1, le=100)] = 3
 
 
@@ -55,12 +63,15 @@ class Fitted:
         Rows that it learnt from.
     importances : tuple of float, or None
         How much each column counts, in the order of `columns`, where the kind knows it.
+    calibration : Calibration or None
+        What its probabilities are put through, which `predict` of a kind leaves to the engine.
     """
 
     columns: tuple[str, ...]
     model: Any
     rows: int
     importances: tuple[float, ...] | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,11 @@ class ModelKind(Section):
         What it learns, one of `targets`; None for what the study's label says.
     tune : Tune or None
         How one value is chosen of each parameter that is a list.
+    calibrate : Calibrate or None
+        How its probabilities are calibrated; None for not.
+    out_of_fold : int or None
+        On how many folds of the train window, in time order, bars inside of it are predicted too, each by a
+        model that learnt from those before; None for none.
     tunable : tuple of str
         Keys that may be lists of values to choose among, declared such as `depth: int | tuple[int, ...]`.
     needs_spark : bool
@@ -128,6 +144,8 @@ class ModelKind(Section):
     features: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     target: Literal["return", "level", "class"] | None = None
     tune: Tune | None = None
+    calibrate: Calibrate | None = None
+    out_of_fold: Annotated[int, Field(ge=1, le=100)] | None = None
 
     tunable: ClassVar[tuple[str, ...]] = ()
     needs_spark: ClassVar[bool] = True
@@ -213,6 +231,12 @@ class ModelKind(Section):
         return tuple(self.model_copy(update={**point, "tune": None}) for point in points)
 
     @property
+    def folds(self) -> set[int]:
+        """Into how many folds its train window is cut, for whatever it asks for."""
+        asked = (self.tune and self.tune.folds, self.calibrate and self.calibrate.folds, self.out_of_fold)
+        return {count for count in asked if count}
+
+    @property
     def lists(self) -> tuple[str, ...]:
         """The parameters that are lists of values to choose among."""
         return tuple(name for name in self.tunable if isinstance(getattr(self, name), tuple))
@@ -248,8 +272,9 @@ class ModelKind(Section):
 
     @model_serializer(mode="wrap")
     def _without_tune(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `tune` out where there is none, so that names made of the content stay what they were."""
+        """Leave out what is not said of these, so that names made of the content stay what they were."""
         content: dict[str, Any] = dump(self)
-        if content.get("tune") is None:
-            content.pop("tune", None)
+        for name in ("tune", "calibrate", "out_of_fold"):
+            if content.get(name) is None:
+                content.pop(name, None)
         return content

@@ -25,8 +25,10 @@ def predicted_columns(kind: ModelKind) -> tuple[str, ...]:
     return ("prob_long", "prob_short") if kind.classifies else ("prediction",)
 
 
-def answer_of(kind: ModelKind, values: FloatArray) -> FloatArray | pd.DataFrame:
+def answer_of(kind: ModelKind, fitted: Fitted, values: FloatArray) -> FloatArray | pd.DataFrame:
     """Return predictions as a hosted model gives them: numbers as they are, probabilities by their names."""
+    if fitted.calibration is not None:
+        values = fitted.calibration(values)
     return pd.DataFrame(values, columns=list(predicted_columns(kind))) if kind.classifies else values
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from whatif.models.base import Fitted, ModelKind
+from whatif.models.calibration import Calibration
 from whatif.models.contract import answer_of, check_taught, predicted_columns
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class SparkModel(ModelKind):
         }
         if isinstance(fitted.model, tuple):
             notes["models"] = there
+        if fitted.calibration is not None:
+            notes["calibration"] = fitted.calibration.content
         (folder / NOTES).write_text(json.dumps(notes), encoding="utf-8")
         saved = _folder(there[0])
         spark = {"pyspark_version": pyspark.__version__, "model_data": saved, "code": None}
@@ -164,7 +167,9 @@ class SparkModel(ModelKind):
         )
         weights = notes["importances"]
         importances = None if weights is None else tuple(weights)
-        return Fitted(tuple(notes["columns"]), found, notes["rows"], importances)
+        said = notes.get("calibration")
+        calibration = None if said is None else Calibration.read(said)
+        return Fitted(tuple(notes["columns"]), found, notes["rows"], importances, calibration)
 
 
 class ElasticNet(SparkModel):
@@ -238,7 +243,7 @@ def _load_pyfunc(path: str) -> SimpleNamespace:
     notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
     kind: SparkModel = SEAM.section(notes["kind"])
     fitted = kind.load(folder)
-    return SimpleNamespace(predict=lambda frame: answer_of(kind, _answers(kind, fitted, frame)))
+    return SimpleNamespace(predict=lambda frame: answer_of(kind, fitted, _answers(kind, fitted, frame)))
 
 
 def _answers(kind: SparkModel, fitted: Fitted, frame: pd.DataFrame) -> FloatArray:

@@ -356,8 +356,8 @@ def _check_sessions(timeline: Timeline, windows: Sequence[Window], beyond: int) 
 
 
 def _tuned_on(study: Study, timeline: Timeline, timeframe: str) -> Iterator[tuple[Window, ...]]:
-    """Yield the windows that models learn from, and look at, to choose their own parameters."""
-    folds = sorted({model.tune.folds for model in study.models.values() if model.tune is not None})
+    """Yield the windows inside of train windows that models learn from, and look at."""
+    folds = sorted({count for model in study.models.values() for count in model.folds})
     for fold in timeline.every:
         for count in folds:
             for chain in forward_chains(timeline.schedule, fold.train, count, timeframe_us(timeframe)):

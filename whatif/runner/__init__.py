@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from whatif.runner.apart import Signals, can_run_apart, cores, done_apart, nothing, rows_apart
     from whatif.runner.in_flight import MAX_AT_ONCE
     from whatif.runner.load import array_store, expecting, load_bars
-    from whatif.runner.local import LocalRunner
+    from whatif.runner.local import LocalRunner, spread
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.run import Runner, WaveDone, run_waves
-    from whatif.runner.spark import SparkRunner, backtests
+    from whatif.runner.spark import SparkRunner, backtests, spread_on_spark
     from whatif.runner.sweep import market_returns, task_of
     from whatif.runner.warm import warm_up
     from whatif.runner.watch import OverLimitError, time_limit
@@ -26,9 +26,9 @@ else:
             "apart": "Signals can_run_apart cores done_apart nothing rows_apart",
             "load": "array_store expecting load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
-            "local": "LocalRunner",
+            "local": "LocalRunner spread",
             "run": "Runner WaveDone run_waves",
-            "spark": "SparkRunner backtests",
+            "spark": "SparkRunner backtests spread_on_spark",
             "sweep": "market_returns task_of",
             "in_flight": "MAX_AT_ONCE",
             "warm": "warm_up",

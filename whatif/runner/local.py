@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +51,9 @@ CHILD_SECONDS = 60.0
 
 MANY_SYMBOLS = 4
 """Symbols for each process from which on a process gets all items of a symbol."""
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 _PARENT_SECONDS = 0.5
 _LOKY = "joblib.externals.loky"
@@ -196,6 +199,30 @@ def compute(
                 suspects += item.halves()
             else:
                 yield _whole(plan, pa.Table.from_batches([rows_of_dead(plan, item, str(error))]))
+
+
+def spread(
+    work: Callable[[_Given], _Made], given: Sequence[_Given], processes: int
+) -> Iterator[tuple[int, _Made]]:
+    """Yield what a function makes of each of some things, with their places, as processes of the pool end it.
+
+    Raises
+    ------
+    RunError
+        If a process dies; whatever the function raises too.
+    """
+    futures = {_pool(processes).submit(work, one): place for place, one in enumerate(given)}
+    try:
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"a process that worked died: {error}; it may have lacked memory. What was stored stays; the "
+            "same command goes on from there"
+        ) from error
+    finally:
+        for future in futures:  # nobody waits for what is left
+            future.cancel()
 
 
 def _shares(items: Sequence[WorkItem], count: int) -> list[list[int]]:

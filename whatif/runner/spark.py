@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +21,7 @@ from whatif.domain import (
     row_columns,
     worker_columns,
 )
-from whatif.errors import MachineError, RunError
+from whatif.errors import MachineError, RunError, WhatIfError
 from whatif.lake import RESULTS, RETURNS, TableSpec, insert_missing, sql_text
 from whatif.pins import LakeLocation
 from whatif.results import Keep
@@ -31,6 +32,9 @@ from whatif.runner.watch import STDERR, where_workers_say
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 ITEMS_PER_FILE = 64
 """Work items whose rows go into one file of `results` and `returns`."""
@@ -55,6 +59,49 @@ def backtests(spark: SparkSession, plan: Plan, items: Sequence[WorkItem]) -> Dat
             for name, kind in row_columns(keep).items()
         )
     )
+
+
+def spread_on_spark(
+    spark: SparkSession, work: Callable[[_Given], _Made], given: Sequence[_Given], at_once: int
+) -> Iterator[tuple[int, _Made]]:
+    """Yield what a function makes of each of some things, with their places: one task of Spark for each.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        The session.
+    work : callable
+        A function of a module, which executors import.
+    given : sequence
+        What can be pickled.
+    at_once : int
+        How many go into one job, whose answers come to the driver together.
+
+    Raises
+    ------
+    WhatIfError
+        What the function raised.
+    """
+    for first in range(0, len(given), at_once):
+        sent = [pickle.dumps((work, one)) for one in given[first : first + at_once]]
+        rows = pd.DataFrame({"place": range(first, first + len(sent)), "sent": sent})
+        frame = spark.createDataFrame(rows, "place long, sent binary").coalesce(1).repartition(len(sent))
+        for row in frame.mapInPandas(_worked, "place long, answer binary").collect():
+            answer = pickle.loads(row["answer"])
+            if isinstance(answer, WhatIfError):
+                raise answer
+            yield row["place"], answer
+
+
+def _worked(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    for frame in frames:
+        for place, sent in zip(frame["place"], frame["sent"], strict=True):
+            work, one = pickle.loads(sent)
+            try:
+                answer = work(one)
+            except WhatIfError as error:
+                answer = error
+            yield pd.DataFrame({"place": [place], "answer": [pickle.dumps(answer)]})
 
 
 @dataclass

@@ -58,8 +58,8 @@ def forward_chains(schedule: Schedule, train: Sequence[Window], folds: int, bar_
     edges = [begin, *(_cut(stretches, k / (folds + 1), bar_us) for k in range(1, folds + 1)), end]
     if any(later <= earlier for earlier, later in pairwise(edges)):
         raise StudyError(
-            f"models: tune.folds = {folds} cut {train[0]} into parts without a bar: take fewer folds or a "
-            "longer train window"
+            f"models: {folds} folds (tune, calibrate, out_of_fold) cut {train[0]} into parts without a bar: "
+            "take fewer folds or a longer train window"
         )
     return tuple(
         Chain(_part(train, begin, edges[k], "learn"), _part(train, edges[k], edges[k + 1], "look"))

@@ -12,19 +12,20 @@ if TYPE_CHECKING:
         example_of,
         predict,
         predicted,
-        rows_to_predict,
         store,
         train,
     )
     from whatif.training.spec import ModelSpec, model_spec, target_of
+    from whatif.training.task import TaskDone, TrainTask, forget_features, train_task
     from whatif.training.tuning import Tuned, described, noted, read_noted, tune
     from whatif.training.validation import judged, validation_metrics
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "fit": "Trained example_of predict predicted rows_to_predict store train",
+            "fit": "Trained example_of predict predicted store train",
             "spec": "ModelSpec model_spec target_of",
+            "task": "TaskDone TrainTask forget_features train_task",
             "tuning": "Tuned described noted read_noted tune",
             "validation": "judged validation_metrics",
         },

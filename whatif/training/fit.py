@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from whatif.domain import timestamps
+from whatif.domain import ddl, timestamps
 from whatif.errors import ModelError
 from whatif.lake import PREDICTIONS, replace_arrow
 from whatif.lake import replace as replace_rows
@@ -135,21 +135,28 @@ def train(features: Any, spec: ModelSpec) -> Trained:
     return Trained(spec, spec.kind, fitted)
 
 
-def rows_to_predict(features: Any, spec: ModelSpec, start_us: int) -> Any:
+def rows_to_predict(features: Any, spec: ModelSpec, start_us: int, windows: Sequence[Window] = ()) -> Any:
     """Return symbol, ts and feature columns of all bars from `start_us` on that did not train.
 
-    A bar with a feature missing is left out. Of a label with a side, the side comes along.
+    Where `windows` are given, of all that lie in them. A bar with a feature missing is left out. Of a label
+    with a side, the side comes along.
     """
     rows = features.dropna(subset=list(spec.columns))
     wanted = _column("ts", rows) >= _instant(start_us)
-    if spec.everywhere:
+    if windows:
+        wanted = reduce(or_, (_starts_in(window, rows) for window in windows))
+    elif spec.everywhere:
         wanted = wanted & ~reduce(or_, (_starts_in(window, rows) for window in spec.train))
     names = ["symbol", "ts", *spec.columns, *([SIDE] if spec.has_side else [])]
     return rows[wanted][names] if isinstance(rows, pd.DataFrame) else rows.where(wanted).select(*names)
 
 
-def predict(features: Any, trained: Trained, start_us: int, bars_snapshot: int) -> Any:
+def predict(
+    features: Any, trained: Trained, start_us: int, bars_snapshot: int, windows: Sequence[Window] = ()
+) -> Any:
     """Return the rows of `predictions` for `rows_to_predict`, of Spark or of pandas as the features are.
+
+    Where `windows` are given, it is the complete rows that lie in them instead.
 
     `prediction` is in the target's unit: a fraction of the close, or a price. Of classes there are
     `prob_long` and `prob_short` instead; where a rule gave the side, only its own may be above 0.
@@ -160,7 +167,8 @@ def predict(features: Any, trained: Trained, start_us: int, bars_snapshot: int) 
         If what the kind gives lacks a column, or one is of another type.
     """
     spec = trained.spec
-    scored = trained.kind.predict(trained.fitted, rows_to_predict(features, spec, start_us))
+    asked = rows_to_predict(features, spec, start_us, windows)
+    scored = _calibrated(trained, trained.kind.predict(trained.fitted, asked))
     digest = spec.digest(bars_snapshot)
     if isinstance(scored, pd.DataFrame):
         return _predicted_here(scored, spec).assign(model_digest=digest)[list(_PREDICTED)]
@@ -175,6 +183,33 @@ def predict(features: Any, trained: Trained, start_us: int, bars_snapshot: int) 
         columns["prob_short"] = F.when(F.col(SIDE) < 0, right).otherwise(0.0)
     answers = (column.alias(name) for name, column in columns.items())
     return scored.select(F.lit(digest).alias("model_digest"), "symbol", "ts", *answers)
+
+
+def _calibrated(trained: Trained, scored: Any) -> Any:
+    """Return predictions whose probabilities went through the model's calibration, if it has one."""
+    calibration = trained.fitted.calibration
+    if calibration is None:
+        return scored
+    answers = list(predicted_columns(trained.kind))
+    if isinstance(scored, pd.DataFrame):
+        made = calibration(scored[answers].to_numpy("float64"))
+        return scored.assign(**dict(zip(answers, made.T, strict=True)))
+    kept = [name for name in ("symbol", "ts", SIDE) if name in scored.columns]
+    scored = scored.select(*kept, *answers)
+
+    def put(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            made = calibration(frame[answers].to_numpy("float64"))
+            yield frame.assign(**dict(zip(answers, made.T, strict=True)))
+
+    return scored.mapInPandas(put, scored.schema)
+
+
+def joined(scored: Any, others: Sequence[Any]) -> Any:
+    """Return rows of `predictions` with others below them, of Spark or of pandas."""
+    if isinstance(scored, pd.DataFrame):
+        return pd.concat([scored, *others], ignore_index=True) if others else scored
+    return reduce(lambda a, b: a.unionByName(b), others, scored)
 
 
 def _predicted_here(scored: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
@@ -211,6 +246,8 @@ def store(
     spark: SparkSession | None, location: LakeLocation, scored: Any, digest: str, note: Mapping[str, str]
 ) -> None:
     """Put a model's predictions in the place of those that another run may have stored meanwhile."""
+    if spark is not None and isinstance(scored, pd.DataFrame):
+        scored = spark.createDataFrame(scored, ddl(dict(PREDICTIONS.columns)))
     if spark is None:
         rows = pa.Table.from_pandas(scored, preserve_index=False)
         replace_arrow(location, PREDICTIONS, rows, equal("model_digest", digest), note)

@@ -108,10 +108,15 @@ def target_of(name: str, kind: ModelKind, label: LabelKind, default: str | None 
     """
     wanted = kind.target or default or label.learns
     possible = [target for target in label.targets if target in kind.targets]
+    if wanted not in possible and possible and kind.target is None:
+        wanted = possible[0]
+    if wanted in possible and kind.calibrate is not None and wanted != "class":
+        raise StudyError(
+            f"models.{name}: calibrate is for probabilities, and the model learns target {wanted!r}, a "
+            "number: remove calibrate, or let it learn target: class"
+        )
     if wanted in possible:
         return wanted
-    if possible and kind.target is None:
-        return possible[0]
     remedy = f"write target: {possible[0]}" if possible else "take another kind, or another label"
     raise StudyError(
         f"models.{name}: kind {kind.kind!r} learns {_or(kind.targets)}, and label kind {label.kind!r} gives "

@@ -49,6 +49,14 @@ def error_on(features: Any, trained: Trained, windows: Sequence[Window]) -> floa
     return float("nan") if row[0] is None else float(row[0]) ** 0.5
 
 
+def answers_on(features: Any, trained: Trained, windows: Sequence[Window]) -> pd.DataFrame:
+    """Return label and answers of the labelled rows of `windows`, in this process, by time and symbol."""
+    scored = trained.kind.predict(trained.fitted, labelled_rows(features, trained.spec, windows))
+    if not isinstance(scored, pd.DataFrame):
+        check_frame(trained.kind, scored)
+    return _collected(scored[["symbol", "ts", "label", *predicted_columns(trained.kind)]])
+
+
 def _squares(row: Any, classifies: bool) -> Any:
     """Return the squared error of each row, of columns of Spark or of pandas."""
     if not classifies:
@@ -214,8 +222,10 @@ class _Draws:
         count = int(unit.max(initial=-1)) + 1
         if count < 2 or not (np.isfinite(loss).all() and np.isfinite(rival).all()):
             return None
-        sums = [np.bincount(unit, weights=one, minlength=count) for one in (loss, rival)]
-        return cls(unit, resampled_rows(count, block_length(sums[1] - sums[0]), REPS, seed=0))
+        less = np.bincount(unit, weights=rival, minlength=count) - np.bincount(
+            unit, weights=loss, minlength=count
+        )
+        return cls(unit, resampled_rows(count, block_length(less.astype(np.float64)), REPS, seed=0))
 
     def sums(self, values: Any) -> FloatArray:
         """Return the sum of the values in each draw, (REPS,)."""
@@ -247,7 +257,7 @@ class _Draws:
             return np.asarray((ones * below).sum(axis=1) / (ones.sum(axis=1) * others.sum(axis=1)))
 
     def _in_units(self, values: Any) -> FloatArray:
-        return np.bincount(self.unit, weights=values, minlength=self.drawn.shape[1])
+        return np.bincount(self.unit, weights=values, minlength=self.drawn.shape[1]).astype(np.float64)
 
 
 def _units(ts: pd.Series[Any]) -> IntArray:

@@ -6,35 +6,29 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from whatif.domain import PRICE_FIELDS
-from whatif.features import build_features, local_features
+from whatif.features import build_features
 from whatif.lake import PREDICTIONS, create_tables, read_pinned
-from whatif.models import check_rows
 from whatif.pins import LakeLocation, Pin, current_pin
 from whatif.resolve import ModelKey, Resolved, Session
-from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, warm_up
+from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, cores, spread, spread_on_spark, warm_up
 from whatif.search import forward_chains
-from whatif.session import get_spark
+from whatif.session import get_spark, task_slots
 from whatif.tracking import Tracker, log_model, restored
 from whatif.training import (
-    ModelSpec,
-    Trained,
-    Tuned,
+    TaskDone,
+    TrainTask,
     described,
-    example_of,
+    forget_features,
     judged,
     noted,
-    predict,
     predicted,
     read_noted,
-    rows_to_predict,
     store,
-    train,
-    tune,
-    validation_metrics,
+    train_task,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +40,12 @@ MAX_NAMED = 6
 
 MAX_LOCAL_VALUES = 50_000_000
 """Numbers of a features table that this process takes at once."""
+
+POOL_SECONDS = 6.0
+"""What is left to train, at the pace so far, from which on processes beside this one are worth it."""
+
+MANY = 4
+"""Models from which on each is a task of Spark, where Spark trains."""
 
 MIN_ARRAY_BYTES = 40 * MEBIBYTE
 MAX_ARRAY_BYTES = 256 * MEBIBYTE
@@ -205,19 +205,19 @@ def prepare(
     features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
     here = not on_spark and location.local and not any(resolved.models[k].kind.needs_spark for k in todo)
+    work = Work(None, location, resolved, tracker, say)
     if todo and here and _values(resolved) <= MAX_LOCAL_VALUES:
         create_tables(None, location, (PREDICTIONS,))
-        frames = {tf: local_features(resolved.bars, resolved.features[tf]) for tf in {k[1] for k in todo}}
-        for key in todo:
-            work = Work(None, location, resolved, frames[key[1]], tracker, say)
-            metrics[named(resolved, key)] = train_one(work, key)
+        metrics = _train_here(work, todo)
     elif todo:
-        features = prepare_features(session(), location, resolved, say)
-        trainings = sum(len(resolved.models[key].kind.candidates) for key in todo)
+        work, apart = replace(work, spark=session()), _apart(resolved, todo)
+        most = 4 * task_slots(session())
+        metrics = _kept(work, apart, partial(spread_on_spark, session(), train_task, at_once=most))
+        rest = [key for key in todo if key not in apart]
+        features = prepare_features(session(), location, resolved, say) if rest else {}
+        trainings = sum(len(resolved.models[key].kind.candidates) for key in rest)
         with _feature_rows(session(), location, features, trainings) as rows:
-            for key in todo:
-                work = Work(session(), location, resolved, rows[key[1]], tracker, say)
-                metrics[named(resolved, key)] = train_one(work, key)
+            metrics |= {named(resolved, key): train_one(work, key, rows[key[1]]) for key in rest}
     where = current_pin(location, PREDICTIONS.name)
     models = {
         key: ModelPin(where, resolved.models[key].digest(snapshot), resolved.models[key].target)
@@ -265,16 +265,6 @@ def _feature_rows(
             frame.unpersist()
 
 
-def _tuned(work: Work, spec: ModelSpec) -> Tuned | None:
-    """Choose the model's own parameters inside its train window, if the study leaves them open."""
-    if spec.kind.tune is None:
-        return None
-    part = spec.features.bars
-    schedule = work.resolved.timeline.schedule
-    chains = forward_chains(schedule, spec.train, spec.kind.tune.folds, part.bar_us)
-    return tune(work.features, spec, chains)
-
-
 @dataclass(frozen=True)
 class Work:
     """What training needs to know; without Spark, features are of pandas."""
@@ -282,54 +272,82 @@ class Work:
     spark: SparkSession | None
     location: LakeLocation
     resolved: Resolved
-    features: Any
     tracker: Tracker | None
     say: Say
 
 
-def train_one(work: Work, key: ModelKey) -> Mapping[str, float]:
+def _train_here(work: Work, todo: Sequence[ModelKey]) -> dict[str, Mapping[str, float]]:
+    """Train models in this process; where they take long, all but the first in processes beside it."""
+    resolved, left, started = work.resolved, list(todo), time.perf_counter()
+    found: dict[str, Mapping[str, float]] = {}
+    while left:
+        rest = [key for key in left if found and _travels(resolved, key)]
+        count = min(cores(), len(rest))
+        if count > 1 and len(rest) * (time.perf_counter() - started) / len(found) > POOL_SECONDS:
+            work.say(f"{len(rest)} more models in {count} processes")
+            found |= _kept(work, rest, partial(spread, train_task, processes=count))
+            left = [key for key in left if key not in rest]
+        else:
+            key = left.pop(0)
+            found[named(resolved, key)] = train_one(work, key)
+    forget_features()
+    return found
+
+
+def _kept(
+    work: Work, keys: Sequence[ModelKey], ends: Callable[[list[TrainTask]], Iterator[tuple[int, TaskDone]]]
+) -> dict[str, Mapping[str, float]]:
+    """Keep what comes of models that are trained elsewhere, each as it ends."""
+    done = ends([_task(work.resolved, key) for key in keys]) if keys else ()
+    return {named(work.resolved, keys[k]): _keep(work, keys[k], one, one.seconds) for k, one in done}
+
+
+def _apart(resolved: Resolved, todo: Sequence[ModelKey]) -> list[ModelKey]:
+    """Return the models that are trained by a task of Spark each: where there are many, or a large table."""
+    fit = [key for key in todo if _travels(resolved, key)]
+    return fit if len(fit) >= MANY or _values(resolved) > MAX_LOCAL_VALUES else []
+
+
+def _travels(resolved: Resolved, key: ModelKey) -> bool:
+    """Whether a model can be trained in another process: without Spark, by code that is there too."""
+    spec = resolved.models[key]
+    return not spec.kind.needs_spark and not spec.code and spec.held is None
+
+
+def _task(resolved: Resolved, key: ModelKey) -> TrainTask:
+    spec, line = resolved.models[key], resolved.timeline
+    fold = next(fold for fold in line.every if fold.number == key[2])
+    bar_us = spec.features.bars.bar_us
+    chains = {n: forward_chains(line.schedule, spec.train, n, bar_us) for n in sorted(spec.kind.folds)}
+    start = line.start_us if spec.everywhere else spec.train[-1].end_us
+    return TrainTask(spec, resolved.bars, chains, start, tuple(fold.validate))
+
+
+def train_one(work: Work, key: ModelKey, features: Any = None) -> Mapping[str, float]:
     """Train a model in its fold, store its predictions, and return how it did on the validate window."""
-    started = time.perf_counter()
-    resolved, spec = work.resolved, work.resolved.models[key]
-    digest = spec.digest(resolved.bars.snapshot_id)
-    fold = next(fold for fold in resolved.timeline.every if fold.number == key[2])
-    tuned = _tuned(work, spec)
-    if spec.held is not None:
-        trained = restored(work.location, spec)
-    else:
-        trained = train(work.features, spec if tuned is None else replace(spec, kind=tuned.kind))
-    trained = replace(trained, spec=spec)
-    seconds = time.perf_counter() - started
-    start = resolved.timeline.start_us if spec.everywhere else spec.train[-1].end_us
-    with _scored(work, trained, start) as scored:
-        metrics = validation_metrics(work.features, scored, spec, fold.validate) if fold.validate else {}
-        if work.tracker is not None and spec.held is None:
-            example = example_of(work.features, spec)
-            work.tracker.attempt(
-                lambda run: log_model(run, trained, metrics, digest, seconds, tuned, example)
-            )
-        # the commit comes last: a model counts as trained once its predictions are stored
-        store(work.spark, work.location, scored, digest, noted(digest, tuned, metrics))
-    said = [spec.held.name if spec.held else f"{trained.fitted.rows:,} rows", judged(metrics)]
+    started, spec = time.perf_counter(), work.resolved.models[key]
+    held = None if spec.held is None else restored(work.location, spec)
+    done = train_task(_task(work.resolved, key), features, held)
+    try:
+        return _keep(work, key, done, time.perf_counter() - started)
+    finally:
+        done.release()
+
+
+def _keep(work: Work, key: ModelKey, done: TaskDone, seconds: float) -> Mapping[str, float]:
+    """Log a model, store its predictions, and say how it did."""
+    spec, metrics, tuned = work.resolved.models[key], done.metrics, done.tuned
+    digest = spec.digest(work.resolved.bars.snapshot_id)
+    if work.tracker is not None and spec.held is None:
+        parts = done.trained, metrics, digest, done.seconds, tuned, done.example
+        work.tracker.attempt(lambda run: log_model(run, *parts))
+    # the commit comes last: a model counts as trained once its predictions are stored
+    store(work.spark, work.location, done.scored, digest, noted(digest, tuned, metrics))
+    said = [spec.held.name if spec.held else f"{done.trained.fitted.rows:,} rows", judged(metrics)]
     if tuned is not None:
         said.append(described({"chosen": tuned.chosen.params, "tried": tuned.tried}))
-    work.say(f"model {named(resolved, key)}: {', '.join(filter(None, said))}, {_took(started)}")
+    work.say(f"model {named(work.resolved, key)}: {', '.join(filter(None, said))}, {seconds:.1f} s")
     return metrics
-
-
-@contextmanager
-def _scored(work: Work, trained: Trained, start_us: int) -> Iterator[Any]:
-    """Give a model's predictions, checked, and computed once."""
-    scored = predict(work.features, trained, start_us, work.resolved.bars.snapshot_id)
-    if work.spark is None:
-        yield scored
-        return
-    scored = scored.persist()
-    try:
-        check_rows(trained.kind, rows_to_predict(work.features, trained.spec, start_us), scored)
-        yield scored
-    finally:
-        scored.unpersist()
 
 
 def _took(started: float) -> str:
