@@ -161,7 +161,7 @@ def test_it_is_found_by_module_and_by_entry_point(own, monkeypatch, kind: str) -
     assert [(p.name, p.origin) for p in SEAM.every()] == [
         ("gradient_boosted_trees", "whatif"), ("linear_regression", "whatif"),
         ("logistic_regression", "whatif"), ("multilayer_perceptron", "whatif"), ("random_forest", "whatif"),
-        ("ridge", "own-models 1.2"), ("sklearn", "whatif"),
+        ("registered", "whatif"), ("ridge", "own-models 1.2"), ("sklearn", "whatif"),
     ]  # fmt: skip
 
 
