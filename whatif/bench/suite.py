@@ -33,6 +33,7 @@ BENCHMARKS = {
     "single": "whatif.bench.single",
     "luck": "whatif.bench.luck",
     "prediction": "whatif.bench.prediction",
+    "models": "whatif.bench.models",
     "memory": "whatif.bench.memory",
     "demo": "whatif.bench.demonstration",
     "resume": "whatif.bench.resume",

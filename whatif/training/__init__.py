@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.training.fit import (
         Trained,
-        example_of,
+        labelled_rows,
         predict,
         predicted,
         store,
@@ -23,7 +23,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "fit": "Trained example_of predict predicted store train",
+            "fit": "Trained labelled_rows predict predicted store train",
             "spec": "ModelSpec model_spec target_of",
             "task": "TaskDone TrainTask forget_features train_task",
             "tuning": "Tuned described noted read_noted tune",
