@@ -346,7 +346,7 @@ def test_a_data_base_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     """Stopped in the middle of making it, MLflow could never open it again."""
     from mlflow.store.db import utils
 
-    from whatif.tracking.run import _client
+    from whatif.tracking.run import client_of
 
     real = utils._upgrade_db
     file = tmp_path / "mlflow.db"
@@ -357,9 +357,9 @@ def test_a_data_base_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(run, "SHIPPED", tmp_path / "none")
     monkeypatch.setattr(utils, "_upgrade_db", stopped)
     with pytest.raises(KeyboardInterrupt):
-        _client(f"sqlite:///{file}")
+        client_of(f"sqlite:///{file}")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(utils, "_upgrade_db", real)
-    client = _client(f"sqlite:///{file}")
+    client = client_of(f"sqlite:///{file}")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert client.create_experiment("study")

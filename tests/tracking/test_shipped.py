@@ -42,12 +42,12 @@ def test_it_is_as_mlflow_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for folder in (own, copied):
         folder.mkdir()
     monkeypatch.setattr(run, "SHIPPED", tmp_path / "none")
-    run._client(f"sqlite:///{own / 'mlflow.db'}")
+    run.client_of(f"sqlite:///{own / 'mlflow.db'}")
     assert ship(tmp_path / "share" / f"mlflow-{__version__}.db").is_file()
     assert [path.name for path in (tmp_path / "share").iterdir()] == [f"mlflow-{__version__}.db"]
     monkeypatch.setattr(run, "SHIPPED", tmp_path / "share")
     monkeypatch.setattr(utils, "_upgrade_db", lambda *_: pytest.fail("made step by step"))
-    client = run._client(f"sqlite:///{copied / 'mlflow.db'}")
+    client = run.client_of(f"sqlite:///{copied / 'mlflow.db'}")
     assert content(own / "mlflow.db") == content(copied / "mlflow.db")
     assert [path.name for path in copied.iterdir()] == ["mlflow.db"]
     assert client.create_experiment("study") == "1"
@@ -56,5 +56,5 @@ def test_it_is_as_mlflow_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_one_of_another_version_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mlflow-2.0.0.db").write_bytes(b"another form")
     monkeypatch.setattr(run, "SHIPPED", tmp_path)
-    client = run._client(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = run.client_of(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert client.create_experiment("study") == "1"

@@ -59,7 +59,9 @@ def trained(folder: Path, spark: SparkSession | None = None) -> tuple[list[str],
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Return the predictions of models that this process trained one after the other."""
-    said, rows = trained(tmp_path_factory.mktemp("alone"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "POOL_SECONDS", 1e9)
+        said, rows = trained(tmp_path_factory.mktemp("alone"))
     assert not any("processes" in line for line in said)
     return rows
 
