@@ -104,7 +104,7 @@ def asked(kind: str, bars: pd.DataFrame) -> tuple[np.ndarray, dict[str, float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_trees_find_most_of_an_edge_that_no_line_finds(kind: str, record_property) -> None:
+def test_trees_find_most_of_an_edge_that_no_line_finds(kind: str) -> None:
     known, found, better, lines = [], [], 0, []
     for seed in range(MARKETS):
         bars, lean = market(seed, EDGE)
@@ -113,7 +113,7 @@ def test_trees_find_most_of_an_edge_that_no_line_finds(kind: str, record_propert
         found.append(sharpe(bars, said))
         better += metrics["skill_low"] > 0
         lines.append(metrics["linear_skill"])
-    record_property("found", (float(np.mean(known)), float(np.mean(found)), int(better)))
+    print(f"{kind}: known {np.mean(known):.2f}, found {np.mean(found):.2f}, called better {better}")  # noqa: T201
     assert np.mean(known) == pytest.approx(BEST, abs=0.6)  # whoever knows: standard error 0.23
     assert np.mean(found) >= 0.6 * BEST
     assert better >= MARKETS // 2
