@@ -42,7 +42,7 @@ NAMES = ["bayes", "calm", "lines", "trees"]
 
 def trained(folder: Path, spark: SparkSession | None = None) -> tuple[list[str], pd.DataFrame]:
     """Train the study's models in a lake of their own; return what was said, and all predictions by model."""
-    location = LakeLocation(folder / "home")
+    location = LakeLocation(folder / "whatif-home")  # the one that Spark is on
     put_bars(location, [walk(symbol, seed, minutes=120) for seed, symbol in enumerate("AB")])
     resolved = resolve_study(parse_study(STUDY), location)
     said: list[str] = []
