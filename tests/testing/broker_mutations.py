@@ -939,7 +939,6 @@ _TRADES_OF_KELLY = (
     ("a trade pays nothing to be closed", "tally[NET] += profit - closed_fee", "tally[NET] += profit"),
     ("a reversal goes on with its trade", "if opened != 0.0 or after == 0.0:", "if after == 0.0:"),
     ("each part that closes is a trade", "if opened != 0.0 or after == 0.0:", "if after == after:"),
-    ("a trade that pays for itself has lost", "            if gain >= 0.0:", "            if gain > 0.0:"),
     ("gains are money", "gain = tally[NET] / tally[PAID]", "gain = tally[NET]"),
     ("what is added costs nothing", "tally[PAID] += abs(opened) * at", "tally[PAID] = abs(opened) * at"),
 )

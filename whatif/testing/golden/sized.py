@@ -78,6 +78,42 @@ SIZED = (
         trades=((29.0, 25.0), (20.0, 16.0)),
         overlays=Overlays(kelly_fraction=0.5, kelly_max=0.3, kelly_trades=2),
     ),
+    Golden(
+        "a trade ends with its reversal, not with a part of it, and nothing is opened against Kelly's edge",
+        (HUNDRED, flat(100.0), flat(100.0), flat(112.0), flat(104.0), flat(106.0), flat(106.0)),
+        {
+            0: (BUY, 1.0),
+            1: (BUY, 1.0),
+            2: (SELL, 1.0),
+            3: (TARGET, -1.0),
+            4: (TARGET, 0.0),
+            5: (TARGET, 1.0),
+        },
+        Execution(cash=1190.0, commission=2.0, commtype="fixed"),
+        # a tenth of the account is a unit each time until there are two trades
+        (
+            Fill(1, 0.0, 1.0, 100.0, 0.0, 2.0),
+            Fill(2, 0.0, 1.0, 100.0, 0.0, 2.0),
+            Fill(3, -1.0, 0.0, 112.0, 2.0, 0.0),
+            Fill(4, -1.0, -1.0, 104.0, 2.0, 2.0),
+            Fill(5, 1.0, 0.0, 106.0, 2.0, 0.0),
+            # 8 of 200 are won and 6 of 104 lost: R is 0.693 and W 0.5, which makes -0.221
+        ),
+        cash=(1190.0, 1088.0, 986.0, 1096.0, 1300.0, 1192.0, 1192.0),
+        value=(1190.0, 1188.0, 1186.0, 1208.0, 1196.0, 1192.0, 1192.0),
+        trades=((16.0, 8.0), (-2.0, -6.0)),
+        overlays=Overlays(kelly_fraction=1.0, kelly_max=0.5, kelly_trades=2),
+    ),
+    Golden(
+        "half of the cash pays for the margins of contracts",
+        (HUNDRED, HUNDRED),
+        {0: (BUY, 1.0)},
+        Execution(cash=1000.0, margin=50.0, mult=2.0),
+        (Fill(1, 0.0, 10.0, 100.0),),
+        cash=(1000.0, 500.0),
+        value=(1000.0, 1000.0),
+        overlays=Overlays(percent_of_cash=0.5),
+    ),
 )
 
 BOUNDED = (
