@@ -112,6 +112,19 @@ class TestMarkets:
         assert key_of(asked[2], FULL) != key_of(Market(six, 0, asked[2].seed), FULL)
         assert key_of(asked[2], FULL) != key_of(asked[2], replace(FULL, fast=(2, 3)))
 
+    def test_a_study_may_search_in_place_of_its_grid(self) -> None:
+        market = Market(KIND["noise"], 7, 1)
+        size = campaign.CalibrateOptions(search="tpe", trials=400).size
+        search = markets.study_of(market, size).search
+        assert (search.kind, search.learns, search.seed) == ("optuna", True, 7)
+        assert (size.configurations, FULL.configurations) == (400, 1000)
+        keys = {key_of(market, replace(FULL, search=name)) for name in ("grid", "random", "tpe")}
+        assert len(keys) == 3
+
+    def test_what_is_no_search(self, capsys) -> None:
+        assert main(["calibrate", "--search", "tpee"]) == 2
+        assert "tpe" in capsys.readouterr().err
+
     def test_only_planted_kinds_have_an_edge(self) -> None:
         assert [kind.name for kind in KINDS if not kind.edge] == ["noise", "drift"]
         assert {kind.group for kind in KINDS if kind.edge} == {"planted"}
@@ -271,6 +284,14 @@ class TestEdges:
         for one in offline.measure_edges(10):
             assert one.sharper == pytest.approx(one.kind.sharpe, abs=0.1)
             assert one.mean == pytest.approx(one.kind.sharpe, abs=4 * one.error)
+
+
+@pytest.mark.slow
+def test_offline_a_search_is_judged_on_what_it_evaluated_and_could_have_come_to() -> None:
+    pytest.importorskip("optuna")
+    size = replace(TINY, sessions=30, horizons=tuple(range(2, 22)), search="tpe", trials=25)
+    found = offline.judge_offline(Market(KIND["noise"], 0, 1), size)
+    assert (found.figures["trials"], found.figures["compared"], found.figures["reach"]) == (25, 25, 15)
 
 
 @pytest.mark.slow

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whatif.stats import Evidence, Thresholds, over_market, superior_predictive_ability
+from whatif.stats import (
+    Evidence,
+    Thresholds,
+    VerdictStatistics,
+    over_market,
+    superior_predictive_ability,
+)
 from whatif.stats.verdict_statistics import compute_statistics, joined
 
 
@@ -48,3 +54,23 @@ def test_a_study_alone_has_the_p_values_of_arch(ruined: bool) -> None:
     assert found.spa_market == superior_predictive_ability(over_market(tried, market), 0.0, 400, 2).consistent
     assert 0.0 < found.spa_market < 1.0
     assert (found.trials, found.unseen, found.others, found.worst) == (30, 0, 0, {})
+
+
+def test_what_a_search_that_learns_could_have_come_to_is_allowed_for() -> None:
+    """Of 400 columns a search tried 100: p-value and number of independent ones are those of all."""
+    rng = np.random.default_rng(3)
+    every = rng.normal(0.0, 0.01, (250, 400))
+    market = rng.normal(0.0, 0.01, (250, 1))
+    tried = every[:, :100]
+    best = int(np.argmax(tried.mean(axis=0) / tried.std(axis=0, ddof=1)))
+
+    def found(returns: np.ndarray, chosen: int, reach: int) -> VerdictStatistics:
+        evidence = Evidence(returns, chosen, "sharpe", 252.0, market, trials=returns.shape[1], reach=reach)
+        return compute_statistics(evidence, Thresholds(reps=500), seed=0)
+
+    alone, searched, whole = found(tried, best, 0), found(tried, best, 300), found(every, best, 0)
+    assert alone.effective_trials < 110
+    assert searched.effective_trials == pytest.approx(whole.effective_trials, rel=0.2)
+    # independent ones: the chance that none of 400 shows more is that of 100 to the power of 4
+    assert searched.spa_zero == pytest.approx(1.0 - (1.0 - alone.spa_zero) ** 4, abs=0.08)
+    assert (alone.reach, searched.reach, searched.trials) == (0, 300, 100)

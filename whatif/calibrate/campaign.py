@@ -70,6 +70,10 @@ class CalibrateOptions:
         `MAX_PROCESSES` at most. What each market gives does not depend on it.
     offline : bool
         Judge the returns of the compiled engine at once, without lake and Spark: the same figures.
+    search : str
+        How the studies look for their best, see `whatif.calibrate.markets.SEARCHES`.
+    trials : int
+        Configurations that a search other than the grid evaluates.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: dict(made.DEFAULT_COUNTS))
@@ -78,11 +82,20 @@ class CalibrateOptions:
     output: Path | None = None
     processes: int = 0
     offline: bool = False
+    search: str = "grid"
+    trials: int = 400
 
     @property
     def size(self) -> Size:
         """Sizes of markets and studies."""
-        return made.QUICK if self.quick else made.FULL
+        size = made.QUICK if self.quick else made.FULL
+        return replace(size, search=made.check_search(self.search), trials=self.trials)
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that is kept for it."""
+        searched = "" if self.search == "grid" else f"-{self.search}"
+        return f"{self.seed_set}{'-quick' if self.quick else ''}{searched}"
 
 
 @dataclass(frozen=True)
@@ -117,10 +130,10 @@ def calibrate(location: LakeLocation, options: CalibrateOptions, console: Consol
         If the seed set is unknown.
     """
     asked = made.markets_of(options.counts, options.seed_set)
-    home = location.home / "calibrate" / (options.seed_set + ("-quick" if options.quick else ""))
+    home, size = location.home / "calibrate" / options.folder, options.size
     with writer_lock(replace(location, home=home), "calibrate"):
         kind = _Offline if options.offline else _Campaign
-        campaign = kind(replace(location, home=home), options.size, console)
+        campaign = kind(replace(location, home=home), size, console)
         outcomes = campaign.outcomes(asked, options.processes)
     rows = tuple(tally(outcomes))
     files = _write(options.output or home, options, rows, outcomes, campaign.seconds)

@@ -99,6 +99,14 @@ SWEPT = (
 )  # fmt: skip
 """Markets on which a study of another family has been run before."""
 
+SEARCHES: Mapping[str, Mapping[str, str]] = {
+    "grid": {"kind": "grid"},
+    "random": {"kind": "random"},
+    "sobol": {"kind": "sobol"},
+    **{name: {"kind": "optuna", "sampler": name} for name in ("tpe", "gp", "cmaes", "nsga2", "nsga3")},
+}
+"""Sections of the studies, by the name that `--search` takes."""
+
 DEFAULT_COUNTS = {"noise": 100, "drift": 100, "planted": 50, "swept": 0}
 
 
@@ -114,6 +122,10 @@ class Size:
         Values of the two axes beside the direction.
     fast, slow : tuple
         Lengths of the means whose crossovers are the other family, in bars.
+    search : str
+        How a study looks for its best: one of `SEARCHES`.
+    trials : int
+        Configurations that a search other than the grid evaluates.
     """
 
     sessions: int = 250
@@ -121,11 +133,14 @@ class Size:
     thresholds: tuple[float, ...] = THRESHOLDS
     fast: tuple[int, ...] = tuple(range(2, 62))
     slow: tuple[int, ...] = tuple(range(70, 390, 4))
+    search: str = "grid"
+    trials: int = 400
 
     @property
     def configurations(self) -> int:
         """Configurations of a study."""
-        return 2 * len(self.horizons) * len(self.thresholds)
+        every = 2 * len(self.horizons) * len(self.thresholds)
+        return every if self.search == "grid" else min(self.trials, every)
 
 
 FULL = Size()
@@ -210,6 +225,19 @@ def markets_of(counts: Mapping[str, int], seed_set: str) -> list[Market]:
     ]
 
 
+def check_search(name: str) -> str:
+    """Return the name of a search.
+
+    Raises
+    ------
+    RunError
+        If there is none of this name.
+    """
+    if name not in SEARCHES:
+        raise RunError(f"--search {name!r} is unknown: {nearest(name, SEARCHES)}")
+    return name
+
+
 def sample_market(markets: Sequence[Market], size: Size) -> SampleMarket:
     """Return the sample market of some markets that share a seed."""
     (seed,) = {market.seed for market in markets}
@@ -224,7 +252,11 @@ def study_of(market: Market, size: Size) -> Study:
         "horizon": list(size.horizons),
         "threshold": list(size.thresholds),
     }
-    return _study(market, size, market.name, STRATEGY, axes, "1min")
+    study = _study(market, size, market.name, STRATEGY, axes, "1min")
+    if size.search == "grid":
+        return study
+    section = {**SEARCHES[size.search], "trials": size.trials, "seed": market.number}
+    return _read({**yaml.safe_load(study.text), "search": section})
 
 
 def sweep_of(market: Market, size: Size) -> Study:
@@ -256,7 +288,11 @@ def _study(
         "objective": "sharpe",
         "keep": {"trades": 0, "equity": 0},
     }
-    return parse_study(yaml.safe_dump(given, sort_keys=False), f"the study {name}")
+    return _read(given)
+
+
+def _read(given: Mapping[str, object]) -> Study:
+    return parse_study(yaml.safe_dump(dict(given), sort_keys=False), f"the study {given['study']}")
 
 
 def is_planted(params: Mapping[str, object]) -> bool:

@@ -39,14 +39,14 @@ from whatif.domain import (
 )
 from whatif.engines import RunInputs, WindowInputs, bars_of_frame, get_engine
 from whatif.errors import RunError, StrategyError
-from whatif.resolve import Checked, check_study
+from whatif.resolve import Checked, check_study, run_rounds
 from whatif.results import Grid
-from whatif.search import rank_rows
+from whatif.search import PointIndex, make_grid, rank_rows
 from whatif.sources import generate, sample_schedule
 from whatif.splits import Window
 from whatif.stats import Evidence, FirstBar, Holding, Verdict, judge
 from whatif.strategies import StrategySpec, resolve
-from whatif.typing import FloatArray
+from whatif.typing import FloatArray, IntArray
 from whatif.workflow import SEED
 
 EDGE_SEED = 555_000
@@ -90,7 +90,11 @@ def judge_offline(market: Market, size: Size) -> Outcome:
     started = time.perf_counter()
     (bars,) = bars_of_frame(generate(sample_market([market], size), market.name), EXCHANGE)
     study = check_study(study_of(market, size), runs=False)
-    swept = _sweep(study, bars)
+    if study.study.search.learns:
+        # of so few points all are run at once, and the search is told what it asks for
+        swept = _sweep(check_study(study_of(market, replace(size, search="grid")), runs=False), bars, study)
+    else:
+        swept = _sweep(study, bars)
     others = (
         _others(study, check_study(sweep_of(market, size), runs=False), bars) if market.kind.swept else None
     )
@@ -122,8 +126,11 @@ def _windows(study: Checked) -> tuple[Window, Window]:
     return fold.validate[0], fold.test
 
 
-def _sweep(study: Checked, bars: Bars) -> Swept:
-    """Run every configuration on validate, and the first of them on test."""
+def _sweep(study: Checked, bars: Bars, searched: Checked | None = None) -> Swept:
+    """Run every configuration on validate, and the first of them on test.
+
+    With `searched`, the same study with a search that learns, only what that asks for counts.
+    """
     spec, grid = study.strategy, study.grid
     if not isinstance(spec, StrategySpec) or grid is None:
         raise RunError(f"study {study.study.study} is none of a step function without models")
@@ -136,22 +143,42 @@ def _sweep(study: Checked, bars: Bars) -> Swept:
     found = run(given)
     for k in np.flatnonzero(~found.good):
         engine.open(window)(given[k])  # which says what is wrong with it
+    where = {"symbol": bars.symbol, "status": "ok", "window": validate.name, "error": ""}
     rows = [
-        {"config_id": c.config_id, "symbol": bars.symbol, "status": "ok", "at": k}
+        {"config_id": c.config_id, **where, "at": k}
         | {name: column[k] for name, column in found.metrics.items()}
         for k, c in enumerate(grid.configurations)
     ]
-    best = rank_rows(pd.DataFrame(rows), study.study.objective).iloc[0]
+    board = pd.DataFrame(rows)
+    tried = np.arange(len(rows)) if searched is None else _asked(searched, board)
+    best = rank_rows(board.iloc[tried], study.study.objective).iloc[0]
     chosen = grid.configurations[int(best["at"])]
     told = engine.open(_window(study, spec, bars, test))(given[int(best["at"])]).account
     return Swept(
-        returns=found.returns.T,
-        chosen=int(best["at"]),
+        returns=np.ascontiguousarray(found.returns.T[:, tried]),
+        chosen=int(np.flatnonzero(tried == int(best["at"]))[0]),
         params=dict(chosen.params),
         validate=rows[int(best["at"])],
         test={"status": "ok", **account_metrics(told, chosen.execution, study.periods[test.name])},
         test_returns=told.returns,
     )
+
+
+def _asked(study: Checked, board: pd.DataFrame) -> IntArray:
+    """Return the rows that a study's search asks for, in this order, told what stands in them."""
+    places = {config_id: k for k, config_id in enumerate(board["config_id"])}
+    found: list[int] = []
+
+    def make(points: Sequence[PointIndex]) -> Mapping[int, Any]:
+        return {1: make_grid(study.space, points, lambda *_: {})}
+
+    def evaluate(grids: Mapping[int, Any]) -> list[tuple[int, pd.DataFrame]]:
+        rows = [places[one.config_id] for one in grids[1].configurations]
+        found.extend(rows)
+        return [(1, board.iloc[rows])]
+
+    run_rounds(study.space, make, evaluate)
+    return np.array(found)
 
 
 def _window(
@@ -190,6 +217,7 @@ def _verdict(study: Checked, bars: Bars, swept: Swept, others: FloatArray | None
             trades=float(swept.validate["trades"]),
             test_trades=float(swept.test["trades"]),
             looks=1,
+            reach=study.space.searched().allowed_size - own if study.study.search.learns else 0,
         ),
         seed=SEED,
     )

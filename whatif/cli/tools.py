@@ -92,6 +92,13 @@ def calibrate(
     offline: Annotated[
         bool, typer.Option("--offline", help="The same figures without lake and Spark, engine alone.")
     ] = False,
+    search: Annotated[
+        str,
+        typer.Option(help="How each study searches: grid, random, sobol, tpe, gp, cmaes, nsga2 or nsga3."),
+    ] = "grid",
+    trials: Annotated[
+        int, typer.Option(min=2, help="Configurations that a search other than the grid evaluates.")
+    ] = 400,
     edges: Annotated[
         bool, typer.Option("--measure-edges", help="Measure what the planted edges earn, and run no study.")
     ] = False,
@@ -111,7 +118,7 @@ def calibrate(
     from whatif.calibrate import CalibrateOptions
     from whatif.calibrate import calibrate as run_calibration
 
-    options = CalibrateOptions(counts, seed_set, quick, output, processes, offline)
+    options = CalibrateOptions(counts, seed_set, quick, output, processes, offline, search, trials)
     found = run_calibration(LakeLocation.from_environment(), options, console)
     say("written: " + ", ".join(str(path) for path in found.files))
 

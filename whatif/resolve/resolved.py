@@ -100,6 +100,13 @@ class Resolved:
         search, space = self.study.search, self.checked.space
         return search.most(space.searched()) if search.learns else len(self.grid.configurations)
 
+    @property
+    def reach(self) -> int:
+        """Rows of the ranking that a search which learns could have come to; 0 of one that does not."""
+        if not self.study.search.learns:
+            return 0
+        return self.checked.space.searched().allowed_size * (1 if self.pooled else len(self.portfolios))
+
     def configurations(self, fold: Fold) -> tuple[Configuration, ...]:
         """Return the configurations of a fold."""
         return self.grids[fold.number].configurations

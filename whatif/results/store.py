@@ -90,6 +90,10 @@ class ResolvedStudy(Protocol):
         """How many configurations there are; of a search that learns, how many there could be."""
 
     @property
+    def reach(self) -> int:
+        """Rows of the ranking that a search which learns could have come to; 0 of one that does not."""
+
+    @property
     def every_configuration(self) -> Collection[Configuration]:
         """The configurations of all folds, each once."""
 

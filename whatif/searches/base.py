@@ -12,6 +12,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, product
 from math import prod
 from typing import Annotated, Any, ClassVar
@@ -29,6 +30,9 @@ MAX_TRIALS = 100_000
 
 MAX_LISTED = 100_000
 """Points of a space up to which those that are allowed are listed, so that none is missed."""
+
+LOOKED_AT = 2_000
+"""Points that are looked at to say how many of a space are allowed."""
 
 DRAWS = 50
 """Points that are drawn for each that is wanted, before those that are allowed count as too rare."""
@@ -70,6 +74,15 @@ class SearchSpace:
     def size(self) -> int:
         """Return the number of points; 1 without axes."""
         return prod(len(values) for values in self.axes.values())
+
+    @cached_property
+    def allowed_size(self) -> int:
+        """Return the number of allowed points; of a large space by the share of them among `LOOKED_AT`."""
+        if self.size <= LOOKED_AT:
+            return len(self.listed())
+        drawn = islice(self.draw(random.Random(0)), LOOKED_AT)
+        kept = sum(self.allowed(self.at(place)) for place in drawn)
+        return max(1, self.size * kept // LOOKED_AT)
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Yield all points, the last axis varying fastest."""

@@ -87,6 +87,9 @@ class Evidence:
         more. What is left up to `trials` is unseen: nothing is known of it.
     unseen_why : str
         Why nothing is known of the unseen trials.
+    reach : int
+        Points that a search which learns from results could have come to beside those that it tried; 0
+        of one that does not learn.
     trades, test_trades : float
         Closed trades of the chosen configuration; NaN if not known.
     looks : int
@@ -108,6 +111,7 @@ class Evidence:
     other_market_of: IntArray | None = None
     stand_for: int = 0
     unseen_why: str = ""
+    reach: int = 0
     trades: float = float("nan")
     test_trades: float = float("nan")
     looks: int = 1

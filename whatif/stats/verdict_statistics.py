@@ -121,6 +121,9 @@ class VerdictStatistics:
         The study's own that were compared, that never traded, and that lost everything and were left out.
     others : int
         Those of other studies that they were compared with.
+    reach : int
+        Points that a search which learns could have come to beside those tried; allowed for, see
+        `compute_statistics`.
     record_periods, record_years : float
         Length of record at which the weaker Sharpe ratio of the chosen configuration (its own or over
         the market, on test if there is one) would be above zero with the probability asked for;
@@ -148,6 +151,7 @@ class VerdictStatistics:
     idle: int
     ruined: int
     others: int
+    reach: int
     record_periods: float
     record_years: float
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +175,12 @@ def compute_statistics(evidence: Evidence, thresholds: Thresholds, seed: int = 0
     *Trials of other studies* are compared by their returns, together with the study's own (`snooping`):
     a sweep of another family adds what it amounts to, not its number. Unseen trials, whose returns
     are not known, change no figure; `worst` says what they could change at the most.
+
+    *A search that learns* draws its later trials near its best ones, so that they move together, and their
+    maximum under the null says too little of what the search would have found on other data: there it
+    would have gone elsewhere. Its best is at most the best of its whole space, however it searches.
+    The trials are therefore taken for a sample of the space (`snooping`, `stand_for`), which bounds
+    White's (2000) reality check of the search procedure itself without running the search again.
 
     *The highest ratio by luck*, which deflates (Bailey and López de Prado, 2014, equation 1), is that of
     trials that are worth nothing. Its variance is therefore the sampling variance of such a ratio (about
@@ -219,6 +229,7 @@ def compute_statistics(evidence: Evidence, thresholds: Thresholds, seed: int = 0
         idle=int(constant_columns(tried).sum()),
         ruined=evidence.tried.shape[1] - tried.shape[1],
         others=0 if evidence.others is None else evidence.others.shape[1],
+        reach=evidence.reach,
         record_periods=record,
         record_years=record / evidence.periods_per_year,
         missing=missing,
@@ -329,7 +340,8 @@ def _snooped(
         return snooping(
             joined(own),
             None if others is None else joined(others),
-            stand_for=evidence.seen - ruined,
+            # where a search learns, what it did not try may be what it would have found by luck
+            stand_for=evidence.seen - ruined + evidence.reach,
             unseen=evidence.unseen,
             reps=thresholds.reps,
             seed=seed,

@@ -132,7 +132,8 @@ def judge_study(
     panel = _panel(store, plan, selection.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
         evidence = _evidence(store, plan, panel, selection, chosen)
-        evidence = replace(evidence, trials=max(trials.count, 1))
+        reach = max(store.resolved.reach - trials.own, 0)
+        evidence = replace(evidence, trials=max(trials.count, 1), reach=reach)
         evidence = _beside_others(store, evidence, panel, selection, trials)
         # what other studies tried is compared on validate already, unless its returns are not known
         counted = looks.configurations if evidence.unseen else looks.own
