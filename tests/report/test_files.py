@@ -13,7 +13,9 @@ def test_both_forms_hold_the_same_numbers(make, tmp_path):
     written = write_files(data, tmp_path / "out")
     assert [path.name for path in written.values()] == list(written)
     assert set(written) == {
-        f"{n}.{e}" for n in ("leaderboard", "comparison", "trades", "equity") for e in ("csv", "parquet")
+        f"{n}.{e}"
+        for n in ("leaderboard", "comparison", "trades", "equity", "regimes")
+        for e in ("csv", "parquet")
     }
     for name, frame in (
         ("leaderboard", data.ranking.leaderboard),
@@ -48,7 +50,7 @@ def test_writing_again_replaces(make, tmp_path):
     write_files(make.study(), tmp_path)
     written = write_files(make.study(axes={"fast": [1]}, failed=0), tmp_path)
     assert len(pd.read_csv(written["leaderboard.csv"])) == 2
-    assert len(list(tmp_path.iterdir())) == 8
+    assert len(list(tmp_path.iterdir())) == 10
 
 
 def test_nothing_traded(make, tmp_path):

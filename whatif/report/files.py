@@ -13,6 +13,7 @@ import pandas as pd
 
 from whatif.paths import written_whole
 from whatif.report.columns import axis_key
+from whatif.report.regimes import regimes
 
 if TYPE_CHECKING:
     from whatif.report.data import ReportData
@@ -27,7 +28,7 @@ _NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
 def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """Write leaderboard, comparison, trades and equity, and what folds there are, as CSV and as Parquet.
+    """Write leaderboard, comparison, trades, equity, and regimes and folds if there are, as CSV and Parquet.
 
     Parameters
     ----------
@@ -51,6 +52,9 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
         "trades": data.series.trades,
         "equity": data.series.equity,
     }
+    by_regime = regimes(data)
+    if len(by_regime):
+        frames["regimes"] = by_regime
     if len(data.joined.folds):
         frames |= {"folds": data.joined.folds, "stitched": data.joined.equity}
     written: dict[str, Path] = {}

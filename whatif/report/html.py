@@ -31,6 +31,7 @@ from whatif.report.embed import (
     to_script,
 )
 from whatif.report.folds_page import fold_heads, fold_rows
+from whatif.report.regimes import regimes
 
 TOP = 100
 _COMPACT = (
@@ -125,6 +126,7 @@ def render(data: ReportData) -> str:
         comparison=_comparison(data),
         exits=_exits(data),
         reached=words.reached(data),
+        regimes=_regimes(data),
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),
@@ -232,6 +234,24 @@ def _exits(data: ReportData) -> list[tuple[str, list[tuple[str, int, float, floa
         )
         for name in WINDOWS
         if (found["window"] == name).any()
+    ]
+
+
+def _regimes(data: ReportData) -> list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]:
+    """Return the rows of each regime by what tells them apart, by window."""
+    found = regimes(data)
+    return [
+        (
+            str(window),
+            [
+                (
+                    str(by),
+                    [{str(name): value for name, value in row.items()} for row in part.to_dict("records")],
+                )
+                for by, part in rows.groupby("by", sort=False)
+            ],
+        )
+        for window, rows in found.groupby("window", sort=False)
     ]
 
 

@@ -15,7 +15,7 @@ from whatif.typing import FloatArray, IntArray
 
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
-_NIGHT_US = 3 * _HOUR_US
+NIGHT_US = 3 * _HOUR_US
 """A longer gap than any lunch break: what follows it is a new session."""
 
 
@@ -142,7 +142,7 @@ def session_starts(stamps: IntArray) -> IntArray:
     """
     if not len(stamps):
         return np.zeros(0, np.int64)
-    after_gap = np.append(True, np.diff(stamps) >= _NIGHT_US)
+    after_gap = np.append(True, np.diff(stamps) >= NIGHT_US)
     run = np.cumsum(after_gap) - 1
     edges = np.flatnonzero(after_gap)
     lengths = stamps[np.append(edges[1:], len(stamps)) - 1] - stamps[edges]
