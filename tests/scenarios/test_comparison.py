@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,10 @@ from whatif.cli import main
 from whatif.domain import Execution, execution_from_mapping
 from whatif.errors import RunError, StudyError
 from whatif.pins import LakeLocation
-from whatif.scenarios import better, compare, stress
+from whatif.scenarios import better, compare, stress, stressed
 from whatif.scenarios.comparison import _shared_window
 from whatif.scenarios.side import side_of
-from whatif.scenarios.stressed import doubled
+from whatif.scenarios.stressed import _shuffled, doubled
 from whatif.splits import Window
 from whatif.workflow import RunOptions, run, stored_leaderboard
 
@@ -137,8 +138,45 @@ def test_stress_says_what_each_is_and_how_often_it_loses(lake) -> None:
     assert "basis points" in found.sentences[0]
     assert found.break_even * chosen["pnl_net"] > 0
     assert "Scenarios" in found.html()
+    assert len(found.shuffled) == 1000
+    assert found.metrics["stress.double_costs.pnl_net"] == dear["pnl_net"]
     with pytest.raises(StudyError, match="histories = -1 must be a whole number"):
         stress(one, location, histories=-1)
+
+
+def test_trades_in_other_orders_fall_as_deep_as_by_hand() -> None:
+    profits = [10.0, -20.0, 30.0, -5.0]
+    base: Any = SimpleNamespace(trades=pd.DataFrame({"pnl_net": profits}))
+    side: Any = SimpleNamespace(
+        configuration=SimpleNamespace(execution=Execution(cash=100.0)), groups=(("A",),)
+    )
+    wanted = set()
+    for order in permutations(profits):
+        level, peak, deepest = 100.0, 100.0, 0.0
+        for profit in order:
+            level += profit
+            peak = max(peak, level)
+            deepest = max(deepest, 100 * (peak - level) / peak)
+        wanted.add(round(deepest, 9))
+    # all 24 orders are there: the chance that one is not is 24 * (23/24)**1000
+    assert {round(fall, 9) for fall in _shuffled(base, side, 1)} == wanted
+    alone: Any = SimpleNamespace(trades=pd.DataFrame({"pnl_net": profits[:1]}))
+    assert not len(_shuffled(alone, side, 1))
+
+
+def test_a_stress_is_logged_to_the_run_of_the_study(lake, monkeypatch) -> None:
+    location, one, _ = pair(lake)
+    logged: dict[str, Any] = {}
+    monkeypatch.setattr(stressed, "start_study_run", lambda *given: logged.update(run=given[1:3]) or "run")
+    monkeypatch.setattr(stressed, "log", lambda run, metrics: logged.update(metrics=metrics))
+    monkeypatch.setattr(stressed, "log_files", lambda run, files: logged.update(page=files[0].read_text()))
+    monkeypatch.setattr(stressed, "finish", lambda run: logged.update(ended=run))
+    found = stress(one, location, histories=0, track=True)
+    assert logged["run"] == ("one", side_of(one, location).resolved.identity)
+    assert logged["metrics"] == found.metrics
+    assert "stress.probability_of_loss" not in found.metrics
+    assert "Scenarios" in logged["page"]
+    assert logged["ended"] == "run"
 
 
 def test_doubled_costs() -> None:
@@ -159,7 +197,7 @@ def test_commands_print_and_write_a_page(lake, tmp_path, capsys, monkeypatch) ->
     assert main(["compare", str(one), other, "--html", str(tmp_path / "c.html")]) == 0
     assert "execution.commission" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "c.html").read_text()
-    assert main(["stress", str(one), "--histories", "0"]) == 0
+    assert main(["stress", str(one), "--histories", "0", "--no-track"]) == 0
     assert "Break-even cost" in capsys.readouterr().out
     csv = tmp_path / "r.csv"
     pd.DataFrame(np.random.default_rng(1).normal(0, 0.01, (200, 3))).to_csv(csv, index=False)

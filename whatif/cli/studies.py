@@ -239,12 +239,14 @@ def stress(
     mean_block: Annotated[float, typer.Option(min=1.0, help="Mean length of their blocks, in bars.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
+    track: Annotated[bool, typer.Option(help="Log it to the study's run in MLflow.")] = True,
 ) -> None:
     """Put what a study chose to a stated set of stresses: later, dearer, its neighbours, resampled pasts."""
     from whatif.scenarios import stress as stress_choice
 
     console = Console()
-    found = stress_choice(study, LakeLocation.from_environment(), histories, mean_block, seed, console)
+    where = LakeLocation.from_environment()
+    found = stress_choice(study, where, histories, mean_block, seed, console, track)
     _print_lines(console, found.name, found.window)
     _print_frame(console, "Scenarios", found.scenarios)
     _print_lines(console, *found.sentences)

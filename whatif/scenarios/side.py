@@ -101,6 +101,12 @@ class Outcome:
         return pd.concat([BacktestResult({}, run).fills for run in self.runs], ignore_index=True)
 
     @property
+    def trades(self) -> pd.DataFrame:
+        """Closed trades of all accounts, in the order in which they were closed."""
+        trades = pd.concat([BacktestResult({}, run).trades for run in self.runs], ignore_index=True)
+        return trades.sort_values("closed_at", kind="stable", ignore_index=True)
+
+    @property
     def traded(self) -> float:
         """Money that was traded: units times price, of all fills."""
         return float(sum(np.abs(r.fills.size * r.fills.price * r.fills.multiplier).sum() for r in self.runs))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pandas as pd
 from rich.console import Console
 
 from whatif.axes import MarketAxis, Parameter, read_axes
-from whatif.domain import Execution
+from whatif.domain import Execution, max_drawdown
 from whatif.errors import StudyError, WhatIfError
 from whatif.pins import LakeLocation
 from whatif.report import Progress
@@ -22,12 +24,16 @@ from whatif.scenarios.page import page_of
 from whatif.scenarios.side import FIGURES, Outcome, Side, in_window, run_in, side_of
 from whatif.search import Configuration, change_of
 from whatif.study import Study
+from whatif.tracking import finish, log, log_files, start_study_run
 from whatif.typing import FloatArray
 
 HISTORIES = 100
 """Pasts that are drawn, if it is not said how many."""
 
 MAX_HISTORIES = 10_000
+
+ORDERS = 1_000
+"""Orders that the trades are put into."""
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Of what the pasts give, and of the fan of their equity."""
@@ -59,6 +65,8 @@ class Stress:
         Share of the pasts in which it loses money; NaN without any.
     drawdown : mapping of float to float
         Quantiles of the deepest fall in the pasts, percent.
+    shuffled : float64 array (orders,)
+        Deepest fall, percent, in each other order of its closed trades; empty of fewer than two.
     break_even : float
         Fraction of the traded value that would take all of the net profit, beside the costs that there are;
         negative if there is a loss, NaN if nothing was traded.
@@ -71,6 +79,7 @@ class Stress:
     fan: pd.DataFrame
     probability_of_loss: float
     drawdown: Mapping[float, float]
+    shuffled: FloatArray
     break_even: float
 
     @property
@@ -82,7 +91,26 @@ class Stress:
             lost = 100 * self.probability_of_loss
             said.append(f"Of {len(self.histories):,} resampled pasts it loses money in {lost:.0f} %")
             said.append(f"Quantiles of the deepest fall there, in percent: {deep}")
+        if len(self.shuffled):
+            half, most = np.quantile(self.shuffled, [0.5, 0.95])
+            said.append(
+                f"In {len(self.shuffled):,} other orders of its trades the deepest fall is {half:.2f} % in "
+                f"half of them, and more than {most:.2f} % in one of twenty"
+            )
         return tuple(said)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return it as numbers, by the names that MLflow shows; those that are defined."""
+        told = {"break_even": self.break_even, "probability_of_loss": self.probability_of_loss}
+        told |= {f"drawdown_{share:.0%}".replace("%", "pct"): fall for share, fall in self.drawdown.items()}
+        if len(self.shuffled):
+            told["shuffled_drawdown_95pct"] = float(np.quantile(self.shuffled, 0.95))
+        for row in self.scenarios.to_dict("records"):
+            name = re.sub(r"[^a-z0-9]+", "_", str(row["scenario"]).lower()).strip("_")
+            told[f"{name}.pnl_net"] = row["pnl_net"]
+            told[f"{name}.sharpe"] = row["sharpe"]
+        return {f"stress.{name}": value for name, value in told.items() if np.isfinite(value)}
 
     def html(self) -> str:
         """Return a page of it, whole in itself."""
@@ -97,12 +125,13 @@ def stress(
     mean_block: float = 60.0,
     seed: int = 0,
     console: Console | None = None,
+    track: bool = False,
 ) -> Stress:
     """Run what a study chose under a stated set of stresses.
 
     One bar of latency more, costs doubled, volatility halved and raised by half, one bar in a hundred
-    missing, each neighbour on the study's axes of numbers, and pasts resampled by the stationary
-    bootstrap. All on the validate window: the test window is not opened.
+    missing, each neighbour on the study's axes of numbers, pasts resampled by the stationary
+    bootstrap, and its trades in other orders. All on the validate window: the test window is not opened.
 
     Parameters
     ----------
@@ -118,6 +147,8 @@ def stress(
         Of the draws.
     console : Console, optional
         Where progress is shown.
+    track : bool
+        Log it to the study's run in MLflow: numbers as `stress.*`, and the page.
 
     Raises
     ------
@@ -128,7 +159,8 @@ def stress(
     """
     if not 0 <= histories <= MAX_HISTORIES:
         raise StudyError(f"histories = {histories} must be a whole number from 0 to {MAX_HISTORIES:,}")
-    side = side_of(study, location or LakeLocation.from_environment())
+    where = location or LakeLocation.from_environment()
+    side = side_of(study, where)
     if histories and side.configuration.model is not None:
         raise StudyError(
             f"{side.name} trades model {side.configuration.model!r}, which predicts from the bars that the "
@@ -153,7 +185,22 @@ def stress(
                 pasts.append((past.figures, past.returns))  # its runs are let go: there may be thousands
             if bar is not None:
                 bar.advance(1, float(bars), 0)
-    return _stress(side, base, rows, pasts)
+    found = _stress(side, base, rows, pasts, seed)
+    if track:
+        _log(found, side, where)
+    return found
+
+
+def _log(found: Stress, side: Side, location: LakeLocation) -> None:
+    """Log it to the study's run: what it is called names the configuration, if it is not the chosen one."""
+    resolved = side.resolved
+    run = start_study_run(location, resolved.study.study, resolved.identity, {"stress.of": found.name})
+    log(run, metrics=found.metrics)
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "stress.html"
+        page.write_text(found.html(), encoding="utf-8")
+        log_files(run, [page])
+    finish(run)
 
 
 def _stress(
@@ -161,6 +208,7 @@ def _stress(
     base: Outcome,
     rows: list[dict[str, Any]],
     pasts: list[tuple[dict[str, float], FloatArray]],
+    seed: int,
 ) -> Stress:
     histories = pd.DataFrame([figures for figures, _ in pasts], columns=list(FIGURES))
     equity = np.array([np.cumprod(1.0 + returns) for _, returns in pasts])
@@ -174,8 +222,23 @@ def _stress(
         fan=pd.DataFrame(fan),
         probability_of_loss=float((histories["pnl_net"] < 0).mean()) if pasts else float("nan"),
         drawdown={share: float(np.quantile(deep, share)) for share in QUANTILES} if pasts else {},
+        shuffled=_shuffled(base, side, seed),
         break_even=base.figures["pnl_net"] / base.traded if base.traded else float("nan"),
     )
+
+
+def _shuffled(base: Outcome, side: Side, seed: int) -> FloatArray:
+    """Return the deepest fall, percent, of the money that the trades make in each of `ORDERS` orders."""
+    profits = base.trades["pnl_net"].to_numpy(dtype=np.float64)
+    if len(profits) < 2:
+        return np.empty(0)
+    cash, chance = side.configuration.execution.cash * len(side.groups), np.random.default_rng(seed)
+    return np.array([max_drawdown(_account(cash, chance.permutation(profits)))[0] for _ in range(ORDERS)])
+
+
+def _account(cash: float, profits: FloatArray) -> FloatArray:
+    """Return money after each trade, and before the first."""
+    return np.asarray(cash + np.concatenate(([0.0], np.cumsum(profits))))
 
 
 def _quantiles(equity: FloatArray, share: float) -> FloatArray:
