@@ -298,8 +298,53 @@ axes:
         ("gap=-0.05 at=2013-10-08T14:00:00+00:00", 0, 1), ("gap=-0.05 at=2013-10-08T14:00:00+00:00", 1, 2),
         ("gap=-0.05 at=2013-10-08T14:00:00+00:00", 2, 2),
     ]  # fmt: skip
+    # what is chosen is chosen in the market that was; all else are worlds that it is put to
+    names = [c.world for c in grid.configurations]
+    assert names[:4] == ["", "past 1", "past 2", "shock volatility=1.5"]
+    assert "" not in names[1:]
+    assert {c.home for c in grid.configurations} == {grid.configurations[0].config_id}
     assert json.loads(grid.configurations[1].market[0].keys)["mean_block"] == 30
     # of what comes along the version of results counts, not its text
     assert {change.code for one in grid.configurations for change in one.market} == {""}
     again = parse_study(study.text)
     assert again.axes == study.axes
+
+
+WORLDS = """
+study: worlds
+data: {symbols: [SPY], timeframe: 1min, start: 2013-10-01, end: 2013-11-01}
+calendar: {exchange: XNYS}
+strategy: {name: sma_crossover}
+axes:
+  past: {kind: block, values: [3, 0, 1], mean_block: 30}
+  fast: [3, 4, 5]
+  slow: [20, 30, 40]
+"""
+
+
+def test_a_search_looks_for_points_and_tries_each_in_all_worlds() -> None:
+    checked = check_study(parse_study(WORLDS + "search: {kind: random, trials: 4, seed: 1}"), False)
+    assert list(checked.space.searched().axes) == ["fast", "slow"]
+    assert checked.space.searched().size == 9
+    assert checked.grid is not None
+    tried = [(c.axes["fast"], c.axes["slow"], c.axes["past"]) for c in checked.grid.configurations]
+    assert len(set(tried)) == 12
+    assert len({(fast, slow) for fast, slow, _ in tried}) == 4
+    # those that share a past are computed together
+    assert [past for _, _, past in tried] == [3] * 4 + [0] * 4 + [1] * 4
+    home = {c.config_id for c in checked.grid.configurations if not c.world}
+    assert {c.home for c in checked.grid.configurations} == home
+    assert {c.axes["past"] for c in checked.grid.configurations if not c.world} == {0}
+
+
+def test_without_the_market_that_was_the_first_world_is_the_one_that_counts() -> None:
+    grid = check_study(parse_study(WORLDS.replace("[3, 0, 1]", "[3, 1]")), False).grid
+    assert grid is not None
+    assert {c.axes["past"] for c in grid.configurations if not c.world} == {3}
+    # the grid is in the order of the axes
+    assert [c.axes["past"] for c in grid.configurations] == [3] * 9 + [1] * 9
+
+
+def test_constraints_speak_of_no_world() -> None:
+    with pytest.raises(StudyError, match="past"):
+        check_study(parse_study(WORLDS + "constraints: [past < fast]"), False)

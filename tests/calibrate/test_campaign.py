@@ -291,7 +291,7 @@ def test_offline_a_search_is_judged_on_what_it_evaluated_and_could_have_come_to(
     pytest.importorskip("optuna")
     size = replace(TINY, sessions=30, horizons=tuple(range(2, 22)), search="tpe", trials=25)
     found = offline.judge_offline(Market(KIND["noise"], 0, 1), size)
-    assert (found.figures["trials"], found.figures["compared"], found.figures["reach"]) == (25, 25, 15)
+    assert (found.figures["trials"], found.figures["compared"], found.figures["untried"]) == (25, 25, 15)
 
 
 @pytest.mark.slow

@@ -183,3 +183,12 @@ def test_why_values_that_do_not_rank_are_not_chosen() -> None:
     said = why_undefined(rows, "profit_factor", "validate")
     assert "profit_factor ranks none of 2 backtests: 1 made no trade (a on SPY)" in said
     assert "1 lost next to nothing or did not vary: profit_factor is infinite or beyond 1,000,000" in said
+
+
+def test_what_ran_in_another_world_ranks_after_all_that_did_not_and_is_never_chosen() -> None:
+    board = rows([1.0, 9.0, 3.0, 2.0], status=["ok", "ok", "ok", "error"])
+    board = board.assign(world=["", "past 1", "", ""])
+    assert rank_rows(board, "sharpe")["config_id"].tolist() == ["c2", "c0", "c3", "c1"]
+    assert choosable(board, "sharpe").tolist() == [True, False, True, False]
+    said = why_undefined(board.assign(sharpe=math.nan, error=["", "", "", "boom"]), "sharpe", "validate")
+    assert "has no value for any of 3 backtests" in said

@@ -68,9 +68,9 @@ def test_what_a_search_that_learns_could_have_come_to_is_allowed_for() -> None:
         evidence = Evidence(returns, chosen, "sharpe", 252.0, market, trials=returns.shape[1], reach=reach)
         return compute_statistics(evidence, Thresholds(reps=500), seed=0)
 
-    alone, searched, whole = found(tried, best, 0), found(tried, best, 300), found(every, best, 0)
+    alone, searched, whole = found(tried, best, 0), found(tried, best, 400), found(every, best, 0)
     assert alone.effective_trials < 110
     assert searched.effective_trials == pytest.approx(whole.effective_trials, rel=0.2)
     # independent ones: the chance that none of 400 shows more is that of 100 to the power of 4
     assert searched.spa_zero == pytest.approx(1.0 - (1.0 - alone.spa_zero) ** 4, abs=0.08)
-    assert (alone.reach, searched.reach, searched.trials) == (0, 300, 100)
+    assert (alone.untried, searched.untried, searched.trials) == (0, 300, 100)

@@ -46,6 +46,17 @@ def test_a_study_that_varies_the_market_and_its_costs(market, go, tmp_path, monk
     # what leaves everything as it is, is the study without the axes
     same = board[(board["shock"] == 0.0) & (board["my_axes:CostFactor"] == 1.0)]
     assert set(same["config_id"]) == set(alone.leaderboard()["config_id"])
+    # another world is none of what is chosen from, and says how a configuration spreads
+    at_home = board["world"] == ""
+    assert set(board["shock"][at_home]) == {0.0}
+    assert board["rank"][at_home].max() < board["rank"][~at_home].min()
+    assert result.best is not None
+    assert result.best.axes["shock"] == 0.0
+    other = board.set_index(["symbol", "fast", "shock", "my_axes:CostFactor"])
+    assert other.loc["A", 3, 0.0, 1.0]["worlds"] == 1
+    assert other.loc["A", 3, 0.0, 1.0]["worlds_low"] == other.loc["A", 3, -0.05, 1.0]["sharpe"]
+    assert result.verdict is not None
+    assert result.verdict.verdict.figures is None or result.verdict.verdict.figures.trials == 8
     by = board.set_index(["symbol", "fast", "shock", "my_axes:CostFactor"])["pnl_net"]
     assert by["A", 3, -0.05, 1.0] != by["A", 3, 0.0, 1.0] > by["A", 3, 0.0, 3.0]
     assert go(axes=axes).computed == 0

@@ -70,6 +70,10 @@ class Axis(Section):
         Whether values may be written {from, to, step}.
     counted : bool
         Whether n may stand for the values 0 to n.
+    world : bool
+        Whether its values are worlds that a configuration is put to, and no choices: one is chosen in the
+        world of the value `at_home`, each search tries what it asks for in all of them, and the others say
+        how what was chosen spreads.
     """
 
     kind: str
@@ -79,6 +83,12 @@ class Axis(Section):
     reserved: ClassVar[bool] = False
     takes_ranges: ClassVar[bool] = True
     counted: ClassVar[bool] = False
+    world: ClassVar[bool] = False
+
+    @property
+    def at_home(self) -> int:
+        """Return the place of the value in whose world configurations are chosen: the first."""
+        return 0
 
     @abstractmethod
     def put(self, value: Any, settings: Settings) -> Settings:

@@ -34,6 +34,12 @@ class MarketAxis(Axis):
     """
 
     causal: ClassVar[bool] = True
+    world: ClassVar[bool] = True
+
+    @property
+    def at_home(self) -> int:
+        """Return the place of the first value that leaves bars as they are; of the first, if none does."""
+        return next((k for k, value in enumerate(self.values) if self.is_off(value)), 0)
 
     @abstractmethod
     def change_bars(self, value: Any, bars: Bars) -> Bars:

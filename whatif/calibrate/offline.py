@@ -217,7 +217,7 @@ def _verdict(study: Checked, bars: Bars, swept: Swept, others: FloatArray | None
             trades=float(swept.validate["trades"]),
             test_trades=float(swept.test["trades"]),
             looks=1,
-            reach=study.space.searched().allowed_size - own if study.study.search.learns else 0,
+            reach=study.space.searched().allowed_size if study.study.search.learns else 0,
         ),
         seed=SEED,
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from whatif.errors import WhatIfError, nearest
 from whatif.report.columns import axis_key, axis_label, metric
+from whatif.search import at_home
 from whatif.typing import FloatArray, IntArray
 
 MAX_LEVELS = 120
@@ -96,6 +97,7 @@ def heat_grid(
                 f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}"
             )
     rows = leaderboard[leaderboard["status"] == "ok"] if "status" in leaderboard else leaderboard
+    rows = rows[at_home(rows)]
     across = levels(rows[x])
     down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
     numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)

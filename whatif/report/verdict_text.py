@@ -145,8 +145,8 @@ def _chosen(lead: str, figures: VerdictStatistics) -> str:
     if figures.trials == 1:
         return f"{lead} is the only one tried on these data, so none was picked over others."
     independent = f"about {figures.effective_trials:,.0f} independent ones"
-    if figures.reach:
-        independent += f" with the {figures.reach:,} more that the search could have come to"
+    if figures.untried:
+        independent += f" with the {figures.untried:,} more that the search could have come to"
     return f"{lead} came first of {figures.trials:,} tried on these data, {independent}."
 
 
@@ -228,8 +228,8 @@ def _superior(figures: VerdictStatistics) -> str:
 
 def _trials(judgement: Judgement, figures: VerdictStatistics) -> str:
     text = f"{figures.trials:,}, effectively {figures.effective_trials:,.1f}"
-    if figures.reach:
-        text += f" with {figures.reach:,} more in reach of a search that learns"
+    if figures.untried:
+        text += f" with {figures.untried:,} more in reach of a search that learns"
     if judgement.scope == "given":
         return text
     if judgement.scope == "study":

@@ -98,7 +98,9 @@ class Resolved:
     def count(self) -> int:
         """How many configurations there are; of a search that learns, how many there could be."""
         search, space = self.study.search, self.checked.space
-        return search.most(space.searched()) if search.learns else len(self.grid.configurations)
+        if search.learns:
+            return search.most(space.searched()) * space.worlds
+        return len(self.grid.configurations)
 
     @property
     def reach(self) -> int:

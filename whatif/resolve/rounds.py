@@ -125,7 +125,7 @@ def run_rounds(
     held = CheckedSearcher(search, space.searched())
     whole: dict[int, Grid] = {}
     while asked := held.ask():
-        grids = make(asked)
+        grids = make(space.in_worlds(asked))
         if whole and not begins(grids):
             break
         whole = {number: whole.get(number, Grid(())).and_(grid) for number, grid in grids.items()}
@@ -147,7 +147,11 @@ def _evaluations(
 ) -> list[Evaluation]:
     """Return what is stored of the points of a round, in the order in which they were asked for."""
     places = {
-        number: {c.config_id: place for c, place in zip(grid.configurations, grid.points, strict=True)}
+        number: {
+            c.config_id: space.searched_at(point)
+            for c, point in zip(grid.configurations, grid.points, strict=True)
+            if not c.world  # a search learns of the world that configurations are chosen in
+        }
         for number, grid in grids.items()
     }
     metrics = space.study.metrics or (space.study.objective,)
@@ -155,6 +159,8 @@ def _evaluations(
     for number, rows in found:
         values = np.column_stack([rankable(rows, name) for name in metrics]) if len(rows) else ()
         for record, value in zip(rows.to_dict("records"), values, strict=True):
+            if record["config_id"] not in places[number]:
+                continue
             row = {name: record[name] for name in EVALUATION_COLUMNS}
             # folds without models share backtests
             key = (row["window"], row["symbol"], record["config_id"])
@@ -173,7 +179,7 @@ def _evaluation(space: Space, place: PointIndex, rows: Mapping[tuple[str, ...], 
     means = tuple(math.fsum(column) / len(ordered) for column in columns)
     broken = zip(*(space.constraints.violations(row) for row, _ in ordered), strict=True)
     return Evaluation(
-        space.at(place),
+        space.searched().at(place),
         means[0] if means else math.nan,
         tuple(row for row, _ in ordered),
         values=means if space.study.objectives else (),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
+from whatif.domain import BENCHMARK_COLUMNS, LOWER_IS_BETTER, METRIC_KEYS
 from whatif.lake import RESULTS, RETURNS
 from whatif.results.store import ResolvedStudy, ResultStore, ranked_on
 from whatif.search import (
@@ -19,6 +19,7 @@ from whatif.search import (
     on_the_front,
     pool,
     rank_rows,
+    rankable,
     stitch,
     why_undefined,
 )
@@ -65,6 +66,7 @@ def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     nearest_of = study.metrics if study.choose == "ideal" else ()
     # an axis may be called execution; what the row ran with stays beside it as JSON
     rows = rows.rename(columns={"execution": "settings"})
+    rows = _with_worlds(resolved, rows)
     board = rank_rows(rows, study.objective, constraints, nearest_of)
     if study.objectives:
         board = board.assign(front=on_the_front(board, study.metrics, constraints))
@@ -74,6 +76,35 @@ def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     board = board.drop(columns=clash).assign(**axes)
     first = [*_LEADING, *axes, "status", "error", *METRIC_KEYS, *BENCHMARK_COLUMNS]
     return board[[*first, *(name for name in board.columns if name not in first)]]
+
+
+def _with_worlds(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with what they say of other worlds, if the study has any.
+
+    Columns: `world`, "" where configurations are chosen, and there of the other worlds that the configuration
+    ran in: `worlds`, how many, `worlds_low` and `worlds_median`, quantiles of 5 and 50 % of the objective
+    (95 and 50 % where the least is best), and `worlds_loss`, the share in which it lost money.
+    """
+    found = [resolved.configuration(config_id) for config_id in rows["config_id"]]
+    if not any(one.world for one in resolved.every_configuration):
+        return rows
+    rows = rows.assign(world=[one.world for one in found])
+    homes = pd.Series([one.home for one in found], index=rows.index, dtype=object)
+    objective = resolved.study.objective
+    there = (rows["world"] != "") & (rows["status"] == "ok")
+    parts = rows[there].assign(value=rankable(rows[there], objective)).groupby([homes[there], "symbol"])
+    low = 0.95 if objective in LOWER_IS_BETTER else 0.05
+    told = {
+        "worlds": parts.size(),
+        "worlds_low": parts["value"].quantile(low),
+        "worlds_median": parts["value"].quantile(0.5),
+        "worlds_loss": parts["pnl_net"].agg(lambda pnl: float((pnl < 0).mean())),
+    }
+    keys = list(zip(rows["config_id"], rows["symbol"], strict=True))
+    for name, values in told.items():
+        held = values.to_dict()
+        rows = rows.assign(**{name: [held.get(key, np.nan) for key in keys]})
+    return rows
 
 
 def stored_rows(store: ResultStore, window: Window, configurations: Sequence[str]) -> pd.DataFrame:

@@ -125,6 +125,8 @@ def count_trials(store: ResultStore, windows: Sequence[Window], own: Sequence[tu
     """
     studies = {store.resolved.study.study}
     mine = {_trial(store.resolved, *key) for key in own}
+    # what a configuration gives in another world is nothing to choose
+    worlds = {one.config_id for one in store.resolved.every_configuration if one.world}
     others: dict[Row, dict[tuple[str, str, Place], None]] = {}
     ran: dict[Row, str] = {}
     # of very many trials, each place is held once
@@ -132,7 +134,7 @@ def count_trials(store: ResultStore, windows: Sequence[Window], own: Sequence[tu
     for study, config_id, symbol, start, end, period, timeframe in _ranked_rows(store, windows):
         studies.add(study)
         trial = _trial(store.resolved, config_id, symbol)
-        if trial not in mine:
+        if trial not in mine and config_id not in worlds:
             place = Place(int(start), int(end), period, timeframe)
             others.setdefault(trial, {})[config_id, symbol, places.setdefault(place, place)] = None
             ran[trial] = min(study, ran.get(trial, study))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whatif.search.market import axis_of, change_bars, change_of
     from whatif.search.pooling import check_poolable, mean_returns, pool
     from whatif.search.ranking import (
+        at_home,
         choosable,
         never_traded,
         on_the_front,
@@ -36,7 +37,7 @@ else:
             "grid": "Grid check_distinct make_grid",
             "market": "axis_of change_bars change_of",
             "pooling": "check_poolable mean_returns pool",
-            "ranking": "choosable never_traded on_the_front rank_rows rankable why_undefined",
+            "ranking": "at_home choosable never_traded on_the_front rank_rows rankable why_undefined",
             "slices": "BarSlice",
             "space": "Space",
             "stitching": "check_stitchable stitch stitch_equity",

@@ -39,6 +39,10 @@ class Configuration:
         a model.
     market : tuple of MarketChange
         What is changed of the bars before anything is computed of them.
+    world : str
+        Which other world it is put to, as tables show it; "" of the one that configurations are chosen in.
+    home : str
+        `config_id` of the same configuration in that one.
     """
 
     config_id: str
@@ -51,3 +55,5 @@ class Configuration:
     fold: int = 1
     point: str = ""
     market: tuple[MarketChange, ...] = ()
+    world: str = ""
+    home: str = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whatif.errors import StrategyError, StudyError
@@ -103,7 +103,21 @@ def make_grid(
     if not found and not space.study.search.learns:
         raise StudyError(f"axes: no configuration is left, all {left_out} break a rule: {reason}")
     check_distinct(found)
-    return Grid(tuple(found), left_out, reason, tuple(kept))
+    return Grid(tuple(_placed(space, found, kept)), left_out, reason, tuple(kept))
+
+
+def _placed(
+    space: Space, found: Sequence[Configuration], points: Sequence[PointIndex]
+) -> Iterable[Configuration]:
+    """Return configurations that know their world, and what they are called in that of the choice."""
+    if space.worlds == 1:
+        return found
+    names = {point: one.config_id for one, point in zip(found, points, strict=True)}
+    pairs = zip(found, points, strict=True)
+    return [
+        replace(one, world=space.world(point), home=names.get(space.at_home(point), ""))
+        for one, point in pairs
+    ]
 
 
 def _configuration(

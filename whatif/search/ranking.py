@@ -47,12 +47,20 @@ def never_traded(rows: pd.DataFrame) -> BoolArray:
     return np.asarray((rows["status"] == "ok").to_numpy() & (trades == 0.0) & ~(held > 0.0))
 
 
+def at_home(rows: pd.DataFrame) -> BoolArray:
+    """Return which backtests ran in the world that configurations are chosen in, (rows,)."""
+    if "world" not in rows.columns:
+        return np.ones(len(rows), dtype=np.bool_)
+    return np.asarray((rows["world"] == "").to_numpy(), dtype=np.bool_)
+
+
 def choosable(rows: pd.DataFrame, objective: str, constraints: Constraints = FREE) -> BoolArray:
     """Return which backtests may be chosen, (rows,).
 
-    They ran, traded, keep to the constraints on results, and have a value that ranks.
+    They ran in the world that configurations are chosen in, traded, keep to the constraints on results, and
+    have a value that ranks.
     """
-    ran = (rows["status"] == "ok").to_numpy()
+    ran = (rows["status"] == "ok").to_numpy() & at_home(rows)
     ranks = ~np.isnan(rankable(rows, objective)) & ~never_traded(rows)
     return np.asarray(ran & ranks & constraints.kept(rows))
 
@@ -123,7 +131,8 @@ def rank_rows(
     -----
     Those that never traded come after all that did: doing nothing costs nothing and falls by
     nothing, which is no merit. Before those stand, best first, the ones that break a constraint.
-    What has no value that ranks (`rankable`) follows, and failed backtests come last. Ties keep the
+    What has no value that ranks (`rankable`) follows, and failed backtests come last; after them, in the
+    same order, all that ran in another world (a column `world` that is not ""). Ties keep the
     order of config_id and symbol, so that a ranking is the same wherever it is made.
     """
     key = rankable(rows, objective) * (1.0 if objective in LOWER_IS_BETTER else -1.0)
@@ -138,6 +147,7 @@ def rank_rows(
             never_traded(rows),
             undefined,
             (rows["status"] != "ok").to_numpy(),
+            ~at_home(rows),
         )
     )
     ranked = rows.iloc[order].reset_index(drop=True)
@@ -159,6 +169,7 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
     constraints : Constraints
         What a result has to keep to.
     """
+    rows = rows[at_home(rows)]
     if not len(rows):
         return f"nothing can be chosen on {where}: no backtest is stored"
     failed = rows[rows["status"] != "ok"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -104,14 +104,15 @@ class Space:
         every = list(enumerate(self.axes.values()))
         self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
         self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
+        self._worlds = [(k, axis) for k, axis in every if axis.world]
         # by place and never by value: 1 and 1.0 are equal, and other configurations
         self._settings: dict[PointIndex, Setting] = {}
         self._shown = [(axis.name, [axis.shown(value) for value in axis.values]) for _, axis in every]
 
     def searched(self) -> SearchSpace:
-        """Return the points as a search sees them."""
+        """Return the points as a search sees them: without the axes whose values are worlds."""
         return SearchSpace(
-            {name: axis.values for name, axis in self.axes.items()},
+            {name: axis.values for name, axis in self.axes.items() if not axis.world},
             self.study.objective,
             self.study.objective in LOWER_IS_BETTER,
             tuple((name, name in LOWER_IS_BETTER) for name in self.study.metrics),
@@ -122,7 +123,9 @@ class Space:
     def _named(self, declared: Mapping[str, Any]) -> list[str]:
         """Return the names that constraints may use of points: parameters, and axes of plain values."""
         plain = [
-            name for name, axis in self.axes.items() if not any(isinstance(v, Mapping) for v in axis.values)
+            name
+            for name, axis in self.axes.items()
+            if not axis.world and not any(isinstance(v, Mapping) for v in axis.values)
         ]
         return list(dict.fromkeys((*declared, *plain)))
 
@@ -153,8 +156,50 @@ class Space:
             yield from self._probes()
             return
         held = CheckedSearcher(self.study.search, self.searched())
+        if self._worlds and self.study.search.whole:
+            every: list[PointIndex] = []
+            while asked := held.ask():
+                every += self.in_worlds(asked)
+            yield from sorted(every)  # the last axis varies fastest, be it a world or none
+            return
         while asked := held.ask():
-            yield from asked
+            yield from self.in_worlds(asked)
+
+    @property
+    def worlds(self) -> int:
+        """How many worlds each configuration is put to, the one that it is chosen in among them."""
+        return prod(len(axis.values) for _, axis in self._worlds)
+
+    def in_worlds(self, asked: Sequence[PointIndex]) -> list[PointIndex]:
+        """Return what a search asks for in all worlds, those that share a world together."""
+        if not self._worlds:
+            return list(asked)
+        found = []
+        for world in product(*(range(len(axis.values)) for _, axis in self._worlds)):
+            at = {k: value for (k, _), value in zip(self._worlds, world, strict=True)}
+            for place in asked:
+                rest = iter(place)
+                found.append(tuple(at[k] if k in at else next(rest) for k in range(len(self.axes))))
+        return found
+
+    def searched_at(self, point: PointIndex) -> PointIndex:
+        """Return the point as a search knows it, whatever the world."""
+        worlds = {k for k, _ in self._worlds}
+        return tuple(value for k, value in enumerate(point) if k not in worlds)
+
+    def at_home(self, point: PointIndex) -> PointIndex:
+        """Return the same point in the world that configurations are chosen in."""
+        home = {k: axis.at_home for k, axis in self._worlds}
+        return tuple(home.get(k, value) for k, value in enumerate(point))
+
+    def world(self, point: PointIndex) -> str:
+        """Return which other world a point is in; "" of the one that configurations are chosen in."""
+        said = [
+            f"{axis.name} {axis.shown(axis.values[point[k]])}"
+            for k, axis in self._worlds
+            if point[k] != axis.at_home
+        ]
+        return ", ".join(said)
 
     def _probes(self) -> Iterator[PointIndex]:
         last = [len(axis.values) - 1 for axis in self.axes.values()]

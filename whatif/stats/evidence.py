@@ -88,7 +88,7 @@ class Evidence:
     unseen_why : str
         Why nothing is known of the unseen trials.
     reach : int
-        Points that a search which learns from results could have come to beside those that it tried; 0
+        Points that a search which learns from results could have come to, those in `tried` among them; 0
         of one that does not learn.
     trades, test_trades : float
         Closed trades of the chosen configuration; NaN if not known.
@@ -163,6 +163,11 @@ class Evidence:
     def unseen(self) -> int:
         """Trials of which nothing is known but that they were made."""
         return max(self.trials - self.seen, 0)
+
+    @property
+    def untried(self) -> int:
+        """Points that a search which learns could have come to, and did not."""
+        return max(self.reach - int(self.tried.shape[1]), 0)
 
     @property
     def validate(self) -> FloatArray:

@@ -121,8 +121,8 @@ class VerdictStatistics:
         The study's own that were compared, that never traded, and that lost everything and were left out.
     others : int
         Those of other studies that they were compared with.
-    reach : int
-        Points that a search which learns could have come to beside those tried; allowed for, see
+    untried : int
+        Points that a search which learns could have come to, and did not; allowed for, see
         `compute_statistics`.
     record_periods, record_years : float
         Length of record at which the weaker Sharpe ratio of the chosen configuration (its own or over
@@ -151,7 +151,7 @@ class VerdictStatistics:
     idle: int
     ruined: int
     others: int
-    reach: int
+    untried: int
     record_periods: float
     record_years: float
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -229,7 +229,7 @@ def compute_statistics(evidence: Evidence, thresholds: Thresholds, seed: int = 0
         idle=int(constant_columns(tried).sum()),
         ruined=evidence.tried.shape[1] - tried.shape[1],
         others=0 if evidence.others is None else evidence.others.shape[1],
-        reach=evidence.reach,
+        untried=evidence.untried,
         record_periods=record,
         record_years=record / evidence.periods_per_year,
         missing=missing,
@@ -341,7 +341,7 @@ def _snooped(
             joined(own),
             None if others is None else joined(others),
             # where a search learns, what it did not try may be what it would have found by luck
-            stand_for=evidence.seen - ruined + evidence.reach,
+            stand_for=evidence.seen - ruined + evidence.untried,
             unseen=evidence.unseen,
             reps=thresholds.reps,
             seed=seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +32,7 @@ from whatif.results import (
     stored_rows,
 )
 from whatif.runner import Plan, expecting, market_returns
-from whatif.search import rankable
+from whatif.search import at_home, rankable
 from whatif.splits import Window
 from whatif.startup import imported_meanwhile
 from whatif.stats import (
@@ -120,7 +120,7 @@ def judge_study(
     thresholds : Thresholds, optional
         Limits; the defaults if left out.
     """
-    board, chosen = selection.board, selection.chosen
+    board, chosen = selection.board[at_home(selection.board)], selection.chosen
     good = board[board["status"] == "ok"]
     own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
     trials = count_trials(store, [one.window for one in selection.ranked_on], own)
@@ -132,8 +132,7 @@ def judge_study(
     panel = _panel(store, plan, selection.ranked_on, own, chosen)
     if (chosen.config_id, chosen.symbol) in panel.keys:
         evidence = _evidence(store, plan, panel, selection, chosen)
-        reach = max(store.resolved.reach - trials.own, 0)
-        evidence = replace(evidence, trials=max(trials.count, 1), reach=reach)
+        evidence = replace(evidence, trials=max(trials.count, 1), reach=store.resolved.reach)
         evidence = _beside_others(store, evidence, panel, selection, trials)
         # what other studies tried is compared on validate already, unless its returns are not known
         counted = looks.configurations if evidence.unseen else looks.own
@@ -325,7 +324,7 @@ def _stability(resolved: ResolvedStudy, board: pd.DataFrame, chosen: Chosen) -> 
     """Return what surrounds the chosen configuration on its symbol; None without an axis."""
     rows = board[board["symbol"] == chosen.symbol]
     # a frame makes NaN of an overlay that is off
-    axes_of: Mapping[str, Mapping[str, Any]] = {c.config_id: c.axes for c in resolved.every_configuration}
+    axes_of = {c.config_id: c.axes for c in resolved.every_configuration if not c.world}
     points = [axes_of[config_id] for config_id in rows["config_id"]]
     values: dict[str, list[Any]] = {name: [] for name in resolved.study.axes}
     for name, found in values.items():

@@ -260,8 +260,8 @@ class _Batches(Searcher):
 def _pooled(sampler: Any, batch: int) -> Any:
     """Return TPE as a class that estimates densities once for all points of a batch.
 
-    Each point is the best of as many candidates as Optuna takes for one; those of a batch and a half are drawn
-    and weighed together, which is what most of the time goes to.
+    Each point is the best of as many candidates as Optuna takes for one; those of a batch and a half are
+    drawn and weighed together, which is what most of the time goes to.
     """
 
     class Pooled(sampler):  # type: ignore[misc]
