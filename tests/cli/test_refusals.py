@@ -39,14 +39,13 @@ FORESTS = {
 
 Refused = Callable[..., str]
 
-BIDDING = """
-from whatif.strategies import buy, orders, strategy
+ORDINARY = """
+import backtrader as bt
 
-@strategy(cross_sectional=True)
-def bidding(i, x, p, s):
-    return orders([buy(1.0, limit=x.low[0]), buy(1.0, limit=x.low[1])])
+class Ordinary(bt.Strategy):
+    pass
 """
-"""A cross-sectional step whose orders wait for a price."""
+"""An ordinary strategy, which no machine code is made of."""
 
 
 @pytest.fixture(autouse=True)
@@ -156,15 +155,15 @@ class TestTheStudyAlone:
         assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
 
     def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused, tmp_path: Path) -> None:
-        (tmp_path / "bidding.py").write_text(BIDDING)
+        (tmp_path / "ordinary.py").write_text(ORDINARY)
         message = refused(
             engine="compiled",
-            strategy={"name": "bidding.py"},
+            strategy={"name": "ordinary.py"},
             axes={},
             data={"symbols": ["SPY", "IBM"]},
             portfolio="shared",
         )
-        assert "engine compiled does not cover the orders of bidding, a cross-sectional step" in message
+        assert "engine compiled does not cover Ordinary is an ordinary backtrader.Strategy" in message
         assert "use engine auto or backtrader" in message
 
     def test_an_unknown_execution_setting(self, refused: Refused) -> None:

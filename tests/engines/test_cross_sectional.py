@@ -372,11 +372,12 @@ def across_them(i, x, p, s):
     return orders(answers)
 
 
-def test_orders_of_each_symbol_are_those_that_a_step_by_symbol_makes() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_orders_of_each_symbol_are_those_that_a_step_by_symbol_makes(engine: str) -> None:
     bars = markets(3, 200)
     execution = Execution(cash=1e5, commission=0.0002)
-    one = run_engine(BacktestTask(bars, strategy(lookback=0)(by_symbol), {}, execution), "backtrader")
-    all_at_once = run_engine(of(across_them, bars, execution=execution), "backtrader")
+    one = run_engine(BacktestTask(bars, strategy(lookback=0)(by_symbol), {}, execution), engine)
+    all_at_once = run_engine(of(across_them, bars, execution=execution), engine)
 
     assert len(one.fills) > 30
     assert all_at_once.equity.tobytes() == one.equity.tobytes()
@@ -386,7 +387,8 @@ def test_orders_of_each_symbol_are_those_that_a_step_by_symbol_makes() -> None:
     assert {"stop", "target"} <= reasons
 
 
-def test_orders_of_a_pair_worked_out_by_hand(build_bars) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_orders_of_a_pair_worked_out_by_hand(engine: str, build_bars) -> None:
     def pair(i, x, p, s):
         # a limit in one and a stop in the other; on bar 2 one is doubled at the market, the other cancelled
         if i == 0:
@@ -396,7 +398,7 @@ def test_orders_of_a_pair_worked_out_by_hand(build_bars) -> None:
     flat = (100.0, 100.0, 100.0, 100.0)
     first = build_bars([flat, (100.0, 100.0, 94.0, 96.0), flat, flat, flat], "A")
     second = build_bars([flat, flat, flat, (100.0, 100.0, 85.0, 100.0), flat], "B")
-    run = run_engine(of(pair, [first, second], execution=Execution(cash=1e4)), "backtrader")
+    run = run_engine(of(pair, [first, second], execution=Execution(cash=1e4)), engine)
 
     fills = run.fills
     assert list(zip(fills.row, fills.symbol, fills.size, fills.price, strict=True)) == [
@@ -404,18 +406,20 @@ def test_orders_of_a_pair_worked_out_by_hand(build_bars) -> None:
     ]  # fmt: skip
 
 
-def test_orders_of_a_symbol_without_a_bar_are_not_made(build_bars) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_orders_of_a_symbol_without_a_bar_are_not_made(engine: str, build_bars) -> None:
     def always(i, x, p, s):
         return orders([hold(), buy(1.0)])
 
     flat = (100.0, 100.0, 100.0, 100.0)
     first, second = build_bars([flat] * 6, "A"), build_bars([flat] * 6, "B")
     gap = second.take(np.array([0, 1, 4, 5]))
-    run = run_engine(of(always, [first, gap], execution=Execution(cash=1e4)), "backtrader")
+    run = run_engine(of(always, [first, gap], execution=Execution(cash=1e4)), engine)
     assert run.position[1].tolist() == [0.0, 1.0, 1.0, 1.0, 2.0, 3.0]
 
 
-def test_what_waits_in_a_symbol_that_leaves_its_universe_is_cancelled(build_bars) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_waits_in_a_symbol_that_leaves_its_universe_is_cancelled(engine: str, build_bars) -> None:
     def bids(i, x, p, s):
         return orders([hold(), bracket(1.0, limit=99.0, stop=80.0, target=120.0)]) if i == 0 else hold()
 
@@ -426,7 +430,7 @@ def test_what_waits_in_a_symbol_that_leaves_its_universe_is_cancelled(build_bars
         ([flat, deep, flat, flat, flat], [1.0, -1.0]),
     ):
         second = replace(build_bars(rows, "B"), member=np.array([True, True, True, False, False]))
-        run = run_engine(of(bids, [first, second], execution=Execution(cash=1e4)), "backtrader")
+        run = run_engine(of(bids, [first, second], execution=Execution(cash=1e4)), engine)
         assert run.fills.size.tolist() == expected
 
 
@@ -448,18 +452,20 @@ ORDERS_REFUSED = {
 }
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("wrong", ORDERS_REFUSED)
-def test_orders_that_break_a_rule_are_refused_with_symbol_and_bar(wrong: str) -> None:
+def test_orders_that_break_a_rule_are_refused_with_symbol_and_bar(engine: str, wrong: str) -> None:
     step, said = ORDERS_REFUSED[wrong]
+    if engine == "compiled" and wrong in NOT_COMPILED:
+        said = f"{said}|cannot be compiled"
     with pytest.raises(EngineError, match=said):
-        run_engine(of(step, max_orders=2), "backtrader")
+        run_engine(of(step, max_orders=2), engine)
 
 
-def test_the_compiled_engine_refuses_orders_by_name_and_auto_takes_backtrader_s() -> None:
-    with pytest.raises(
-        EngineError, match=r"compiled does not cover the orders of across_them, a cross-sectional step"
-    ):
-        run_engine(of(across_them), "compiled")
-    engine, why = choose_engine("auto", of(across_them).strategy, shared=True)
-    assert engine.name == "backtrader"
-    assert "the orders of across_them, a cross-sectional step, which may wait for a price" in why
+NOT_COMPILED = ("no list", "no intent")
+"""What no machine code is made of, and `auto` leaves to Backtrader's broker, which says the rule."""
+
+
+def test_the_compiled_engine_takes_orders_of_each_symbol() -> None:
+    assert run_engine(of(across_them)).engine == "compiled"
+    assert choose_engine("auto", of(across_them).strategy, shared=True)[0].name == "compiled"

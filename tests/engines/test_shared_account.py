@@ -14,7 +14,12 @@ from whatif.errors import EngineError
 from whatif.strategies import bracket, buy, cancel, hold, sell, strategy
 from whatif.testing import random_shared_case, scripted, task_differences, with_costs, with_settings
 from whatif.testing.engines import random_account
-from whatif.testing.order_kinds import note_player, order_player, random_shared_order_case
+from whatif.testing.order_kinds import (
+    across_order_player,
+    note_player,
+    order_player,
+    random_shared_order_case,
+)
 from whatif.testing.orders import note_reader, of_account
 
 FLAT = (100.0, 100.0, 100.0, 100.0)
@@ -29,6 +34,7 @@ TASKS: dict[str, Callable[[int], BacktestTask]] = {
     "orders with costs": lambda seed: of_account(with_costs, random_shared_order_case(seed), seed).task(
         order_player
     ),
+    "orders across symbols": lambda seed: random_shared_order_case(seed).task(across_order_player),
     "orders that are seen": lambda seed: random_shared_order_case(seed).task(note_player),
     "notes with contracts": lambda seed: of_account(with_settings, random_shared_case(seed), seed).task(
         note_reader

@@ -33,15 +33,6 @@ def entering(i, x, p, s):
 """
 """A step whose orders wait for a price."""
 
-BIDDING = """
-from whatif.strategies import buy, orders, strategy
-
-@strategy(cross_sectional=True)
-def bidding(i, x, p, s):
-    return orders([buy(1.0, limit=x.low[0]), buy(1.0, limit=x.low[1])])
-"""
-"""A cross-sectional step whose orders wait for a price."""
-
 
 def checked(folder: Path, name: str, more: str = "", symbols: str = "[SPY]"):
     (folder / "ordinary.py").write_text(ORDINARY)
@@ -179,11 +170,12 @@ def test_a_step_that_cannot_be_compiled_names_its_line(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_does_not_cover_the_study(tmp_path: Path) -> None:
-    (tmp_path / "bidding.py").write_text(BIDDING)
+    (tmp_path / "entering.py").write_text(ENTERING)
 
-    with pytest.raises(EngineError, match=r"engine compiled does not cover the orders of bidding"):
-        checked(tmp_path, "bidding.py", "engine: compiled\nportfolio: shared", "[SPY, IBM]")
-    assert checked(tmp_path, "bidding.py", "portfolio: shared", "[SPY, IBM]").engine == "backtrader"
+    with pytest.raises(EngineError, match="does not cover Ordinary is an ordinary backtrader"):
+        checked(tmp_path, "ordinary.py", "engine: compiled\nportfolio: shared", "[SPY, IBM]")
+    assert checked(tmp_path, "ordinary.py", "portfolio: shared", "[SPY, IBM]").engine == "backtrader"
+    assert checked(tmp_path, "entering.py", "portfolio: shared", "[SPY, IBM]").engine == "compiled"
     assert checked(tmp_path, "sma_crossover", "portfolio: shared", "[SPY, IBM]").engine == "compiled"
 
 

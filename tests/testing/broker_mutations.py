@@ -734,13 +734,13 @@ _SEVERAL_SYMBOLS = (
     ),
     (
         "a symbol is left alone, and looked at",
-        "        if wanted != wanted:\n            continue\n        meet(book, k)\n",
-        "        meet(book, k)\n        if wanted != wanted:\n            continue\n",
+        "    if wanted != wanted:\n        return Placed(0, 0, 0.0, waiting)\n    meet(book, k)\n",
+        "    meet(book, k)\n    if wanted != wanted:\n        return Placed(0, 0, 0.0, waiting)\n",
     ),
     (
         "weights are units",
-        "book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET",
-        "book.desk[k], TARGET",
+        "book.desk[symbol], TARGET_PERCENT if code == WEIGHTS else TARGET",
+        "book.desk[symbol], TARGET",
     ),
     (
         "the answer before stays",
@@ -896,7 +896,7 @@ _SEVERAL_AT_MARKET = (
     ),
     (
         "who is no member is held",
-        "found = found or book.size[k] != 0.0",
+        "found = found or book.size[k] != 0.0 or book.pending[k] > 0",
         "found = False",
     ),
     (

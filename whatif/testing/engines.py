@@ -15,6 +15,7 @@ from whatif.strategies import StrategySpec
 from whatif.testing.compare import is_too_large, task_differences
 from whatif.testing.golden import GOLDEN, golden_differences
 from whatif.testing.order_kinds import (
+    across_order_player,
     note_player,
     order_player,
     random_order_case,
@@ -150,8 +151,12 @@ def _account_differences(engine: Engine, name: str, readers: list[StrategySpec],
 
 
 def random_account(seed: int) -> BacktestTask:
-    """Return an account of several symbols with costs, contracts, exits, or orders of all kinds, in turn."""
+    """Return an account of several symbols with costs, contracts, exits or orders of all kinds."""
     case, orders = random_shared_case(seed), random_shared_order_case(seed)
+    if seed % 8 == 7:
+        return (of_account(with_settings, orders, seed) if seed % 3 == 0 else orders).task(
+            across_order_player
+        )
     if seed % 7 == 0:
         return of_account(with_costs, case, seed).task(note_reader if seed % 2 else state_reader)
     if seed % 7 == 1:

@@ -29,7 +29,9 @@ from whatif.strategies import (
     flattened,
     hold,
     oco,
+    orders,
     sell,
+    sizes,
     strategy,
     target,
 )
@@ -151,6 +153,42 @@ def note_player(i: int, x: Any, p: Any, s: Any) -> Answer:
         up, down = now + far, now - far
         return buy(abs(size), stop=up, limit=up + far), sell(abs(size), stop=down, limit=down * 0.999)
     return oco(buy(abs(size), limit=now - far, valid=life), sell(abs(size), stop=now - far))
+
+
+@strategy(inputs={name: name for name in SERIES}, cross_sectional=True, max_orders=1000, max_gross=1e9)
+def across_order_player(i: int, x: Any, p: Any, s: Any) -> tuple[int, Any]:
+    """Answer with one order of each symbol, of the kind that its script holds, or with sizes."""
+    if i % 7 == 6:
+        for k in range(len(x.close)):
+            s.answer[k] = x.size[k] if x.kind[k] == float(TARGETED) else NO_PRICE
+        return sizes(s.answer)
+    asked: list[Any] = []
+    for k in range(len(x.close)):
+        kind = int(x.kind[k]) if x.kind[k] == x.kind[k] else HELD
+        size, now = x.size[k], x.close[k]
+        near, far, side = now * (1.0 + x.near[k]), now * x.far[k], 1.0 if size >= 0.0 else -1.0
+        life = int(x.life[k]) if x.life[k] == x.life[k] else 0
+        if kind == HELD:
+            asked.append(hold())
+        elif kind == BRACKETED:
+            asked.append(bracket(size, stop=now - side * far, target=now + side * far * 1.5))
+        elif kind in (BRACKETED_AT_LIMIT, TIED_BRACKETS):
+            asked.append(bracket(size, limit=near, stop=near - side * far, target=near + side * far))
+        elif kind in (CANCELLED, CANCELLED_FIRST):
+            asked.append(cancel())
+        elif kind == CLOSED:
+            asked.append(close())
+        elif kind in (AT_LIMIT, TIED):
+            asked.append(buy(abs(size), limit=near, valid=life))
+        elif kind in (AT_STOP, AT_STOP_LIMIT):
+            asked.append(sell(abs(size), stop=near, valid=life))
+        elif kind in (BY_TRAIL, BY_TRAIL_LIMIT):
+            asked.append(sell(abs(size), trail=far, valid=life))
+        elif kind == AT_CLOSE:
+            asked.append(buy(abs(size), at_close=True))
+        else:
+            asked.append(target(size + s.pending[k]))
+    return orders(asked)
 
 
 WRITTEN = 4

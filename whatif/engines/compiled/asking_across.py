@@ -20,7 +20,7 @@ from whatif.engines.compiled.calling import (
     SIZES,
     SYMBOLS,
 )
-from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, params_of, step
+from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, desk_of, params_of, step
 
 
 def ask_step_python(
@@ -62,6 +62,7 @@ def ask_step_python(
         bar_of_session,
         room_at(places[KEPT], places[KEPT_LENGTH]),
         room_at(places[ANSWER], count),
+        *desk_of(places, count),
     )
     code: int = step(i, x, params_of(places[PARAMETERS], run), state)
     return code

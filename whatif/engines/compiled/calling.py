@@ -26,13 +26,15 @@ columns and of what a step's orders are written to, and the number of bars of ea
 reads `whatif.strategies.NOTES`, addresses of what `notes` keeps, and how many orders there is room for; and
 the addresses of the volatility that overlays size by, and of the minutes to the close that they see."""
 
-ACROSS_PLACES = 11
+ACROSS_PLACES = 12
 (
     ROWS, HAS_BAR, SIZES, ENTRY_PRICE, BARS_HELD, PENDING, KEPT, KEPT_LENGTH, PARAMETERS, ANSWER, SYMBOLS,
+    EACH_DESK,
 ) = range(ACROSS_PLACES)  # fmt: skip
 """Places of what calls for a cross-sectional step share: addresses of each symbol's present row, whether it
 has a bar, its position and its orders that wait; of the step's memory, with its length; of the parameters'
-columns; of the room for an answer; and how many symbols there are."""
+columns; of the room for an answer; how many symbols there are; and the address of the desk for orders of
+each."""
 
 _ASKED = numba.typeof(Asked(0, 0, 0, 0.0, 0.0))
 TYPES = (

@@ -16,6 +16,7 @@ from whatif.engines.compiled.calling import (
     BARS_HELD,
     COLUMNS,
     DESK,
+    EACH_DESK,
     ENTRY_PRICE,
     HAS_BAR,
     KEPT,
@@ -125,12 +126,14 @@ def across_places_of(addresses: Sequence[int], kept: int, count: int) -> IntArra
     ----------
     addresses : sequence of int
         Of each symbol's present row, whether it has a bar, its size, entry price, age and waiting orders; of
-        the step's memory, the room for its answer, and the addresses of the parameters' columns.
+        the step's memory, the room for its answer, the addresses of the parameters' columns, and the desk for
+        orders of each symbol.
     kept, count : int
         Length of the step's memory, and symbols.
     """
     places = np.empty(ACROSS_PLACES, dtype=np.int64)
-    places[[ROWS, HAS_BAR, SIZES, ENTRY_PRICE, BARS_HELD, PENDING, KEPT, ANSWER, PARAMETERS]] = addresses
+    at = [ROWS, HAS_BAR, SIZES, ENTRY_PRICE, BARS_HELD, PENDING, KEPT, ANSWER, PARAMETERS, EACH_DESK]
+    places[at] = addresses
     places[[KEPT_LENGTH, SYMBOLS]] = kept, count
     return places
 

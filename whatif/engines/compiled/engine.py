@@ -35,12 +35,10 @@ class CompiledEngine(Engine):
         return 50_000_000.0
 
     def unsupported(self, strategy: AnyStrategy, shared: bool = False) -> list[str]:
-        """Return why it cannot run a strategy: no step function, or orders of a cross-sectional one."""
-        if not isinstance(strategy, StrategySpec):
-            return [f"{strategy.name} is an ordinary backtrader.Strategy, not a step function"]
-        if strategy.cross_sectional and strategy.answers_orders:
-            return [f"the orders of {strategy.name}, a cross-sectional step, which may wait for a price"]
-        return []
+        """Return why it cannot run a strategy: it is no step function."""
+        if isinstance(strategy, StrategySpec):
+            return []
+        return [f"{strategy.name} is an ordinary backtrader.Strategy, not a step function"]
 
     def load(self) -> None:
         """Import numba's compiler and the loop."""

@@ -30,10 +30,11 @@ from whatif.engines.compiled.book import shows_orders
 from whatif.engines.compiled.calling import ACROSS_TYPES, TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
 from whatif.engines.compiled.folder import keep_private, path_of, written
-from whatif.engines.language.across import ANSWER, write_answer
+from whatif.engines.language.across import ANSWER, write_answer, write_any
 from whatif.engines.language.order_answers import DESK, write_orders
 from whatif.engines.language.plain import in_python
 from whatif.engines.language.translation import (
+    AcrossOrderTranslator,
     AcrossTranslator,
     OrderHelperTranslator,
     OrderTranslator,
@@ -59,7 +60,7 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
 """
 
 _ACROSS_IMPORT = (
-    "from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, params_of, step\n"
+    "from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, desk_of, params_of, step\n"
 )
 
 STEPS: dict[str, Callable[..., Any]] = {}
@@ -163,7 +164,7 @@ def _kernel(
     numbers = tuple(name for name, kind in kinds if not isinstance(kind, str))
     across = strategy.spec.cross_sectional
     if across:
-        text = across_text(series, dict(kinds))
+        text = across_text(series, dict(kinds), orders)
     else:
         text = kernel_text(series, dict(kinds), overlaid, orders, shared, noted)
     makers = [functools.partial(_asking, strategy, text, lean, orders) for lean in (True, False)]
@@ -261,24 +262,28 @@ def series_of(series_at, count):
     return _with_own(asking, _IMPORT, own)
 
 
-def across_text(series: tuple[str, ...], kinds: Mapping[str, Any]) -> str:
+def across_text(series: tuple[str, ...], kinds: Mapping[str, Any], orders: bool = False) -> str:
     """Return the source of a cross-sectional kernel's module, all but its step.
 
     Parameters
     ----------
-    series, kinds
+    series, kinds, orders
         As `kernel_text` takes them.
     """
     size = np.dtype(np.int64).itemsize
     seen = ", ".join(f"across_at(series_at + {size * k} * count, rows_at, count)" for k in range(len(series)))
+    fields = (*step_placeholder.AcrossSeen._fields, *((DESK,) if orders else ()))
+    desk = "(room_at(places[EACH_DESK], count * EACH_WIDTH),)" if orders else "()"
     own = f"""from collections import namedtuple
 
 from numba.extending import register_jitable
 
+from whatif.engines.compiled.calling import EACH_DESK
 from whatif.engines.compiled.kernel import STEPS
 from whatif.engines.language.across import across_at
+from whatif.engines.language.order_answers import EACH_WIDTH
 
-AcrossSeen = namedtuple("AcrossState", {step_placeholder.AcrossSeen._fields!r})
+AcrossSeen = namedtuple("AcrossState", {fields!r})
 Arrays = namedtuple("Arrays", {(*series, "has_bar")!r})
 step = STEPS[__name__.rpartition("_")[2]]
 
@@ -286,6 +291,11 @@ step = STEPS[__name__.rpartition("_")[2]]
 @register_jitable
 def across_of(series_at, rows_at, has_bar_at, count):
     return Arrays({seen}, whole_at(has_bar_at, count))
+
+
+@register_jitable
+def desk_of(places, count):
+    return {desk}
 
 
 {_params_text(kinds)}"""
@@ -336,15 +346,20 @@ def compiled_step(
 
     What it takes from outside is copied here: numba freezes it whenever it meets arguments of new types.
     One of `orders` writes its answer to the desk in its state, and returns how many orders that are; one that
-    is asked `across` all symbols to the room in it, and returns the code.
+    is asked `across` all symbols to the room in it, or orders to its desk, and returns the code.
     """
     if numba.config.DISABLE_JIT:
         plain = in_python(step)
+        if across and orders:
+            return lambda *given: write_any(
+                getattr(given[-1], ANSWER), getattr(given[-1], DESK), plain(*given)
+            )
         if across:
             return lambda *given: write_answer(getattr(given[-1], ANSWER), plain(*given))
         return (lambda *given: write_orders(getattr(given[-1], DESK), 0, plain(*given))) if orders else plain
     own, helpers = (OrderTranslator, OrderHelperTranslator) if orders else (Translator, Translator)
-    own = AcrossTranslator if across else own
+    if across:
+        own = AcrossOrderTranslator if orders else AcrossTranslator
     return jit_step(_Prepared(lean, helpers).function(step), lean, own)
 
 

@@ -44,7 +44,7 @@ from whatif.engines.orders import (
 )
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError, WhatIfError, nearest
-from whatif.strategies import ACROSS_FIELDS
+from whatif.strategies import ACROSS_FIELDS, EACH
 from whatif.texts import shortened
 from whatif.typing import FloatArray, IntArray
 
@@ -136,8 +136,9 @@ def refuse_answer(spec: StrategySpec, symbols: Sequence[str], ts: IntArray, outc
         Naming the bar.
     """
     counts, amount = outcomes.counts[0].tolist(), float(outcomes.money[0, AMOUNT])
-    if not counts[FAILED]:
-        return
+    of_orders = counts[FAILED] in (BAD_ORDER, MANY_ORDERS, MANY_WAITING) or counts[CODE] == EACH
+    if not counts[FAILED] or (of_orders and counts[FAILED] != FULL_BOOK):
+        return  # an order of one symbol, of which `refuse_failed` tells
     symbol, at = symbols[counts[SYMBOL_AT]], f"bar {counts[AT]} at {instant(ts[counts[AT]])}"
     where = f"strategy {spec.name}: {at}"
     if counts[FAILED] == BAD_SIZE:

@@ -31,6 +31,7 @@ from whatif.domain import (
 )
 from whatif.engines.compiled.book import (
     AMOUNT,
+    BAD_ORDER,
     BAD_SIZE,
     BARS_HELD,
     DEEPEST,
@@ -101,6 +102,7 @@ from whatif.engines.compiled.working import (
     STATE,
     SUBMITTED,
     Placed,
+    cancel_all,
     end_order,
     left_over,
     place_answer,
@@ -113,18 +115,30 @@ from whatif.engines.compiled.working import (
 from whatif.engines.compiled.working import PRICE as ACTS_AT
 from whatif.engines.compiled.working import SIZE as ORDER_SIZE
 from whatif.engines.compiled.working import SYMBOL as OF_SYMBOL
-from whatif.engines.language.order_answers import WIDTH
+from whatif.engines.language.order_answers import EACH_WIDTH, WIDTH
 from whatif.engines.orders import (
     DESK_ROOM,
     EXITS_WAITING,
     LARGEST_SIZE,
     MARKET_WAITING,
+    PRICED,
     answer_fault,
     bounded,
     has_bounds,
     has_exit_orders,
 )
-from whatif.strategies import BUY, HOLD, MARKET, SELL, TARGET, TARGET_PERCENT, WEIGHTS, OverlayRules
+from whatif.strategies import (
+    BUY,
+    EACH,
+    HOLD,
+    MARKET,
+    MAX_ANSWERED,
+    SELL,
+    TARGET,
+    TARGET_PERCENT,
+    WEIGHTS,
+    OverlayRules,
+)
 from whatif.strategies import CLOSE as CLOSE_POSITION
 from whatif.typing import FloatArray, IntArray
 
@@ -374,6 +388,29 @@ def take_asked(
 
 
 @inlinable_lean
+def take_each(
+    row: int,
+    symbol: int,
+    market: Market,
+    beyond: Beyond,
+    cash: float,
+    value: float,
+    waiting: int,
+    broker: Broker,
+    book: SharedBook,
+) -> Placed:
+    """Place the orders that a cross-sectional step has written to its desk for a symbol."""
+    at = symbol * EACH_WIDTH
+    count = int(book.each[at])
+    for j in range(min(count, MAX_ANSWERED) * WIDTH):
+        book.desk[j] = book.each[at + 1 + j]
+    count = count if count <= MAX_ANSWERED else DESK_ROOM + 1
+    asked = Asked(book.cursor[symbol], 0, count, 0.0, 1.0)
+    account = Account(cash, book.size[symbol], book.price[symbol], book.opened[symbol])
+    return take_asked(asked, row, symbol, market, beyond, 0.0, account, value, waiting, broker, book)
+
+
+@inlinable_lean
 def with_orders(queue: Queue, waiting: int, broker: Broker) -> Queue:
     """Return a queue in which so many orders wait, the new ones unchecked if the broker checks them."""
     checked = queue.checked if broker.checksubmit else waiting
@@ -486,6 +523,42 @@ def place_sized(
 
 
 @inlinable_lean
+def place_for(
+    code: int,
+    row: int,
+    symbol: int,
+    market: Market,
+    beyond: Beyond | None,
+    cash: float,
+    value: float,
+    waiting: int,
+    broker: Broker,
+    rules: OverlayRules,
+    book: SharedBook,
+) -> Placed:
+    """Place what a cross-sectional step's answer of a code asks for of a symbol that has a bar.
+
+    One that is not to be held any more is left, and what waits for a price in it is cancelled.
+    """
+    wanted, kind, k = book.desk[symbol], TARGET_PERCENT if code == WEIGHTS else TARGET, symbol
+    if leaves(market, book, k):
+        if beyond is not None:
+            waiting = cancel_all(book, waiting, PRICED, broker.corrected, k, row)  # type: ignore[arg-type]
+        wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET
+    elif code == EACH:
+        if beyond is not None:
+            return take_each(row, k, market, beyond, cash, value, waiting, broker, book)
+        return Placed(FULL_BOOK, 0, 0.0, waiting)
+    if wanted != wanted:
+        return Placed(0, 0, 0.0, waiting)
+    meet(book, k)
+    close = price_at(market, CLOSE, k, book.cursor[k])
+    order = order_size(kind, wanted, book.size[k], book.price[k], value, close, broker.costs)
+    left = within_bounds(book, order, k, value, rules) if has_bounds(rules) else order
+    return place_sized(row, k, order, left, close, waiting, beyond, broker, book)
+
+
+@inlinable_lean
 def ask_all(
     row: int,
     fresh: int,
@@ -522,29 +595,24 @@ def ask_all(
     if code == HOLD and not leaving:
         return queue
     failed, symbol, gross = answer_fault(code, book.desk[:symbols], across.max_gross)
-    if failed != 0 and code != HOLD:
+    if failed != 0 and code not in (HOLD, EACH):
         note_failure(money, counts, failed, row, code, gross)
         counts[SYMBOL_AT] = symbol
         return queue
-    waiting, bounds = queue.waiting, has_bounds(rules)
-    if bounds:
+    waiting = queue.waiting
+    if has_bounds(rules):
         look_at_bounds(market, beyond, book, queue)
     for j in range(fresh):
         k = book.fresh[j]
-        wanted, kind = book.desk[k], TARGET_PERCENT if code == WEIGHTS else TARGET
-        if leaves(market, book, k):
-            wanted, kind = 0.0 if book.size[k] != 0.0 else math.nan, TARGET
-        elif code == HOLD:
+        if code == HOLD and not leaves(market, book, k):
             continue
-        if wanted != wanted:
-            continue
-        meet(book, k)
-        close = price_at(market, CLOSE, k, book.cursor[k])
-        order = order_size(kind, wanted, book.size[k], book.price[k], value, close, broker.costs)
-        left = within_bounds(book, order, k, value, rules) if bounds else order
-        placed = place_sized(row, k, order, left, close, waiting, beyond, broker, book)
+        placed = place_for(code, row, k, market, beyond, cash, value, waiting, broker, rules, book)
         if placed.failed != 0:
-            note_failure(money, counts, placed.failed, row, code, order)
+            of_orders = code == EACH and not leaves(market, book, k)
+            at = placed.at if placed.failed == BAD_ORDER else code
+            note_failure(
+                money, counts, placed.failed, book.cursor[k] if of_orders else row, at, placed.amount
+            )
             counts[SYMBOL_AT] = k
             break
         waiting = placed.waiting

@@ -13,6 +13,7 @@ from whatif.engines.compiled.book import GROUPS_MADE, ORDERS_MADE, TOLD, Broker,
 from whatif.engines.compiled.broker import Costs, Deal, cash_after_check, executed, fill_price, held_value
 from whatif.engines.compiled.notes import NOTES_KEPT, begin_notes, note_fill, show_order
 from whatif.engines.compiled.working import ROOM_FOR_ANSWERS, order_room
+from whatif.engines.language.order_answers import EACH_WIDTH
 from whatif.strategies import MARKET
 from whatif.typing import FloatArray, IntArray
 
@@ -102,6 +103,8 @@ class SharedBook(NamedTuple):
     base, accrued, paper : float64 arrays (k,) or (0,)
         Of each symbol, the price that a future was settled at last, interest that was charged to nothing yet,
         and units held on paper while orders are checked.
+    each : float64 array (k * EACH_WIDTH,) or (0,)
+        Desk for a cross-sectional step that answers with orders of each symbol.
     """
 
     row: IntArray
@@ -142,6 +145,7 @@ class SharedBook(NamedTuple):
     base: FloatArray
     accrued: FloatArray
     paper: FloatArray
+    each: FloatArray
 
 
 class Beyond(NamedTuple):
@@ -235,6 +239,7 @@ def empty_book(
         cash=np.empty(0),
         at_work=np.zeros(1, dtype=np.int64),
         desk=desk if len(desk) > k else np.empty(k),
+        each=np.empty(k * EACH_WIDTH if spec.cross_sectional and spec.answers_orders else 0),
     )
 
 
@@ -361,13 +366,16 @@ def leaves(market: Market, book: SharedBook, symbol: int) -> bool:
 
 @inlinable_lean
 def hide_leaving(fresh: int, market: Market, book: SharedBook) -> bool:
-    """Tell a cross-sectional step that symbols that are not to be held have no bar; return if one is held."""
+    """Tell a cross-sectional step that symbols not to be held have no bar; return if one is to leave.
+
+    That is one that is held, or has orders that wait.
+    """
     found = False
     for j in range(fresh if len(market.leaving_at) > 0 else 0):
         k = book.fresh[j]
         if leaves(market, book, k):
             book.has_bar[k] = 0
-            found = found or book.size[k] != 0.0
+            found = found or book.size[k] != 0.0 or book.pending[k] > 0
     return found
 
 

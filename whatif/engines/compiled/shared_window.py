@@ -286,7 +286,7 @@ class SharedWindow:
         at = np.array(addresses_of(columns), dtype=np.int64)
         if self.spec.cross_sectional:
             seen = book.cursor, book.has_bar, book.size, book.price, book.held, book.pending
-            shared = addresses_of([*seen, book.scratch, book.desk, at])
+            shared = addresses_of([*seen, book.scratch, book.desk, at, book.each])
             places = across_places_of(shared, len(book.scratch), symbols)
         else:
             left = [

@@ -32,6 +32,11 @@ AcrossSeen = _make("AcrossState", ACROSS_FIELDS)
 """What a cross-sectional step sees, see `whatif.strategies.AcrossState`."""
 
 
+def desk_of(places: IntArray, count: int) -> Any:
+    """Return what else a cross-sectional step's state holds: the desk of one that answers with orders."""
+    return ()
+
+
 def across_of(series_at: int, rows_at: int, has_bar_at: int, count: int) -> Any:
     """Return what such a step reads of `count` symbols, by where addresses of values, rows and flags lie."""
     return ()

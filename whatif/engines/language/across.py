@@ -16,6 +16,8 @@ from numba.extending import intrinsic, models, register_model
 
 from whatif.domain import view_at, whole_at
 from whatif.engines.language.kinds import is_floats, is_number, is_whole, machine_code_of, raise_if
+from whatif.engines.language.order_answers import is_order, write_each
+from whatif.strategies import EACH, Order
 from whatif.typing import FloatArray
 
 OUTSIDE = "a symbol that is not in the study: use x.name[k] with k from 0 up to len(x.name) - 1"
@@ -183,3 +185,48 @@ def _write_answer(room: Any, answer: Any) -> Any:
         return int(code)
 
     return several
+
+
+def write_any(room: FloatArray, desk: FloatArray, answer: Any) -> int:
+    """Do as `write_answer` for a step that may answer with orders of each symbol, which go to a desk.
+
+    Parameters
+    ----------
+    room : float64 array (k,)
+        Written to.
+    desk : float64 array (k * EACH_WIDTH,)
+        Written to as well.
+    answer : tuple
+        As `write_answer` takes it, or a pair of `EACH` and one answer for each symbol.
+    """
+    if isinstance(answer, Order):
+        return int(answer.code)
+    code, values = answer
+    if code != EACH:
+        return write_answer(room, answer)
+    if len(values) != len(room):
+        return OTHER_COUNT
+    write_each(desk, 0, values)
+    return EACH
+
+
+@machine_code_of(write_any)
+def _write_any(room: Any, desk: Any, answer: Any) -> Any:
+    if is_order(answer):
+        return lambda room, desk, answer: int(answer[0])
+    if not isinstance(answer, (types.Tuple, types.UniTuple)) or len(answer) != 2 or not is_whole(answer[0]):
+        return None
+    values = answer[1]
+    is_list = isinstance(values, types.List) and is_order(values.dtype)
+    is_tuple = isinstance(values, types.BaseTuple) and not all(map(is_number, values))
+    if not (is_list or is_tuple):
+        return lambda room, desk, answer: write_answer(room, answer)
+
+    def each(room: Any, desk: Any, answer: Any) -> Any:
+        code, values = answer
+        if len(values) != len(room):
+            return OTHER_COUNT
+        write_each(desk, 0, values)
+        return int(code)
+
+    return each

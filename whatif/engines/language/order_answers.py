@@ -13,6 +13,7 @@ from whatif.strategies import (
     BRACKET,
     BUY,
     CANCEL,
+    EACH,
     MAX_ANSWERED,
     OCO,
     SELL,
@@ -24,6 +25,7 @@ from whatif.strategies import (
     cancel,
     flattened,
     oco,
+    orders,
     sell,
 )
 from whatif.typing import FloatArray
@@ -90,9 +92,15 @@ def oco_orders(*orders):  # type: ignore[no-untyped-def]
     return (Order(OCO, float(len(orders)), NAN, NAN, NAN, NAN, NAN, 0, 0), *orders)
 
 
+@register_jitable
+def orders_of_each(answers):  # type: ignore[no-untyped-def]
+    """Stand for `orders` of a cross-sectional step."""
+    return (EACH, answers)
+
+
 MAKERS = {
     Order: made_order, buy: buy_order, sell: sell_order, bracket: bracket_order, cancel: cancel_order,
-    oco: oco_orders,
+    oco: oco_orders, orders: orders_of_each,
 }  # fmt: skip
 """What stands for each maker of orders."""
 
@@ -107,7 +115,7 @@ def as_order(answer: Intent | Order) -> Order:
 
 @machine_code_of(as_order)
 def _as_order(answer: Any) -> Any:
-    if _is_order(answer):
+    if is_order(answer):
 
         def whole(answer: Any) -> Any:
             code, amount, limit, stop, trail, trail_percent, target, valid, at_close = answer
@@ -125,7 +133,8 @@ def _as_order(answer: Any) -> Any:
     return pair if _is_pair(answer) else None
 
 
-def _is_order(answer: Any) -> bool:
+def is_order(answer: Any) -> bool:
+    """Return whether a type is that of an `Order`."""
     if getattr(answer, "instance_class", None) is not Order or not all(map(is_number, answer)):
         return False
     return all(is_whole(answer[k]) for k in (0, WIDTH - 2, WIDTH - 1))
@@ -177,7 +186,7 @@ def write_orders(desk: FloatArray, count: int, answer: Answer) -> int:
 
 @machine_code_of(write_orders)
 def _write_orders(desk: Any, count: Any, answer: Any) -> Any:
-    if _is_order(answer) or _is_pair(answer):
+    if is_order(answer) or _is_pair(answer):
 
         def one(desk: Any, count: Any, answer: Any) -> Any:
             if count < MAX_ANSWERED:
@@ -190,3 +199,40 @@ def _write_orders(desk: Any, count: Any, answer: Any) -> Any:
     if len(answer) == 1:
         return lambda desk, count, answer: write_orders(desk, count, answer[0])
     return lambda desk, count, answer: write_orders(desk, write_orders(desk, count, answer[0]), answer[1:])
+
+
+EACH_WIDTH = 1 + MAX_ANSWERED * WIDTH
+"""Numbers that a desk of a cross-sectional step has for each symbol: how many orders, and these."""
+
+
+def write_each(desk: FloatArray, k: int, answers: Any) -> None:
+    """Write the answers for symbols from place `k` on to a cross-sectional step's desk, EACH_WIDTH each."""
+    for place, answer in enumerate(answers):
+        _write_own(desk, k + place, answer)
+
+
+@register_jitable
+def _write_own(desk: FloatArray, k: int, answer: Answer) -> None:
+    at = k * EACH_WIDTH
+    desk[at] = write_orders(desk[at + 1 : at + EACH_WIDTH], 0, answer)
+
+
+@machine_code_of(write_each)
+def _write_each(desk: Any, k: Any, answers: Any) -> Any:
+    if isinstance(answers, types.List) and is_order(answers.dtype):
+
+        def listed(desk: Any, k: Any, answers: Any) -> Any:
+            for place in range(len(answers)):
+                _write_own(desk, k + place, answers[place])
+
+        return listed
+    if not isinstance(answers, types.BaseTuple) or is_order(answers) or len(answers) == 0:
+        return None
+    if len(answers) == 1:
+        return lambda desk, k, answers: _write_own(desk, k, answers[0])
+
+    def first(desk: Any, k: Any, answers: Any) -> Any:
+        _write_own(desk, k, answers[0])
+        write_each(desk, k + 1, answers[1:])
+
+    return first

@@ -21,7 +21,7 @@ from numba.core.ir_utils import build_definitions, get_definition, guard, mk_uni
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.untyped_passes import InlineClosureLikes
 
-from whatif.engines.language.across import ANSWER, AcrossType, write_answer
+from whatif.engines.language.across import ANSWER, AcrossType, write_answer, write_any
 from whatif.engines.language.functions import BUILTINS, MATH, OF_MANY, OF_TWO
 from whatif.engines.language.kinds import is_floats, is_number, is_text, is_whole
 from whatif.engines.language.numbers import BINARY, LARGEST_WHOLE, UNARY
@@ -31,7 +31,9 @@ from whatif.engines.language.order_answers import (
     MAKERS,
     as_order,
     buy_pair,
+    is_order,
     oco_orders,
+    orders_of_each,
     sell_pair,
     write_orders,
 )
@@ -127,6 +129,25 @@ class _WriteAnswer(_WriteOrders):
             ir.Assign(ir.Arg(seen, place, loc), state, loc),
             ir.Assign(ir.Expr.getattr(state, ANSWER, loc), room, loc),
             ir.Assign(ir.Expr.call(write, [room, end.value], (), loc), code, loc),
+            ir.Return(code, loc),
+        ]
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _WriteAny(_WriteOrders):
+    """The same of one that may answer with orders of each symbol."""
+
+    _name = "whatif_write_any"
+
+    def _written(self, block: Any, end: Any, seen: str, place: int) -> list[Any]:
+        loc = end.loc
+        write, state, room, desk, code = (ir.Var(block.scope, mk_unique_var("$each"), loc) for _ in range(5))
+        return [
+            ir.Assign(ir.Global(write_any.__name__, write_any, loc), write, loc),
+            ir.Assign(ir.Arg(seen, place, loc), state, loc),
+            ir.Assign(ir.Expr.getattr(state, ANSWER, loc), room, loc),
+            ir.Assign(ir.Expr.getattr(state, DESK, loc), desk, loc),
+            ir.Assign(ir.Expr.call(write, [room, desk, end.value], (), loc), code, loc),
             ir.Return(code, loc),
         ]
 
@@ -251,7 +272,7 @@ class _Statement:
             refuse("round to digits; write round(a * 100.0) / 100.0", value.loc)
         found = self._stands_for(held)
         if self.orders and (_is_in(held, MAKERS) or any(held is one for one in _INTENTS)):
-            if found is oco_orders:
+            if found is oco_orders or found is orders_of_each:
                 return value
             return self._call(as_order, [self._var(value, value.loc)], value.loc)
         if any(found is one for one in _REDUCING):
@@ -419,7 +440,7 @@ def _is_known(kind: Any) -> bool:
     if isinstance(kind, types.Array):
         return kind.ndim == 1 and kind.dtype in (types.float64, types.boolean, types.int64)
     if isinstance(kind, types.List):
-        return is_number(kind.dtype)
+        return is_number(kind.dtype) or is_order(kind.dtype)
     if isinstance(kind, (types.Integer, types.Boolean)):
         return is_whole(kind)
     if isinstance(kind, types.DictType):
@@ -462,3 +483,9 @@ class AcrossTranslator(Translator):
     """The compiler of a cross-sectional step: it writes its answer down, and returns the code of that."""
 
     _translation = (_Translate, _WriteAnswer)
+
+
+class AcrossOrderTranslator(Translator):
+    """The compiler of a cross-sectional step that may answer with orders of each symbol."""
+
+    _translation = (_TranslateToOrders, _WriteAny)
