@@ -14,7 +14,7 @@ import pytest
 import whatif
 from whatif.domain import METRIC_KEYS
 from whatif.domain.execution import Execution
-from whatif.errors import CalendarError, EngineError, StrategyError
+from whatif.errors import CalendarError, EngineError, StrategyError, WhatIfError
 from whatif.strategies import hold, strategy, target
 
 
@@ -358,3 +358,34 @@ def test_minutes_are_those_that_a_step_sees(engine: str) -> None:
     # outside of regular hours an input has none, and a step's are negative
     early = frame(60, start="2024-01-02 13:00")
     assert len(whatif.backtest(early, clock, engine=engine, calendar="XNYS").fills)
+
+
+def test_a_universe_says_when_a_symbol_may_be_traded() -> None:
+    """Asked on the second of five days, of which it is a member on two; left at the open of the fourth."""
+
+    @strategy(lookback=0)
+    def holding(i, x, p, s):
+        return target(1.0)
+
+    days = pd.date_range("2024-01-02", periods=5, tz="UTC")
+    prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+    bars = pd.DataFrame({"symbol": "A", "ts": days, **prices, "volume": 1.0})
+    other = {"symbol": "B", "from": "2024-01-02", "to": None}
+    for begin, end in (
+        ("2024-01-03", "2024-01-05"),
+        (pd.Timestamp("2024-01-03"), pd.Timestamp("2024-01-05")),
+        (pd.Timestamp("2024-01-03", tz="UTC"), pd.Timestamp("2024-01-05", tz="UTC")),
+    ):
+        universe = pd.DataFrame([{"symbol": "A", "from": begin, "to": end}, other])
+        found = whatif.backtest(bars, holding, universe=universe)
+        assert found.fills["ts"].tolist() == [days[2], days[3]]
+        assert found.fills["size"].tolist() == [1.0, -1.0]
+
+    for rows, said in (
+        ([other], "universe has no row of 'A', which is traded"),
+        ([{"symbol": "A", "from": "soon", "to": None}], "universe, row 1: from = 'soon' is neither a date"),
+        ([{"symbol": "A", "to": None}], "universe has no column from: give a DataFrame"),
+        ([{"symbol": "A", "from": pd.Timestamp("2024-01-02 10:00"), "to": None}], "has no time zone"),
+    ):
+        with pytest.raises(WhatIfError, match=said):
+            whatif.backtest(bars, holding, universe=pd.DataFrame(rows))

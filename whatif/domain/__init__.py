@@ -143,6 +143,7 @@ if TYPE_CHECKING:
         timeframe_names,
         timeframe_us,
     )
+    from whatif.domain.universe import UNIVERSE_COLUMNS, instant_of_bound, periods_of
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -186,5 +187,6 @@ else:
                 "DAY_US HOUR_US MINUTE_US YEAR_US "
                 "canonical_timeframe duration_us timeframe_names timeframe_us"
             ),
+            "universe": "UNIVERSE_COLUMNS instant_of_bound periods_of",
         },
     )

@@ -13,6 +13,7 @@ from whatif.calendars import choose_period, make_periods, schedule
 from whatif.domain import (
     DAY_US,
     MINUTE_US,
+    UNIVERSE_COLUMNS,
     BacktestResult,
     Bars,
     Execution,
@@ -24,6 +25,7 @@ from whatif.domain import (
     execution_from_mapping,
     instant_us,
     overlays_from_mapping,
+    periods_of,
     with_finer,
 )
 from whatif.engines.market import bars_of_frame
@@ -58,6 +60,7 @@ def backtest(
     overlays: Overlays | Mapping[str, object] | None = None,
     symbols: Sequence[str] | None = None,
     fill_bars: pd.DataFrame | None = None,
+    universe: pd.DataFrame | None = None,
 ) -> BacktestResult:
     """Run one strategy once, without Spark.
 
@@ -91,6 +94,9 @@ def backtest(
     fill_bars : DataFrame, optional
         Shorter bars of the same symbol, columns as of `bars`, which are made of them: orders are tried on
         those, of the length that ``execution={"fill_timeframe": "1min"}`` names.
+    universe : DataFrame, optional
+        Columns symbol, from, to: since when a symbol is a member, and the first date or instant at which it
+        is none any more, empty while it is one. A symbol is traded only while it is a member.
 
     Returns
     -------
@@ -102,7 +108,7 @@ def backtest(
 
     Raises
     ------
-    EngineError, StrategyError, IndicatorError, CalendarError
+    EngineError, StrategyError, StudyError, IndicatorError, CalendarError
         Saying what was given, the rule it broke, and the remedy.
     """
     if not isinstance(bars, pd.DataFrame):
@@ -121,6 +127,8 @@ def backtest(
     market = _traded(bars_of_frame(bars, calendar, found.needs), symbols)
     if fill_bars is not None:
         market = _with_fills(market, bars_of_frame(fill_bars, calendar), settings)
+    if universe is not None:
+        market = _with_members(market, universe)
     complete = found.validate(params or {})
     task = BacktestTask(
         bars=market,
@@ -134,6 +142,38 @@ def backtest(
     run = run_engine(task, engine)
     window = [one.slice(*task.rows(one)) for one in market]
     return BacktestResult(compute_metrics(run, settings, _periods(window, calendar, run.ts)), run)
+
+
+def _with_members(market: list[Bars], universe: pd.DataFrame) -> list[Bars]:
+    """Return bars of symbols that may be traded only while they are members of a universe."""
+    names = list(universe.columns) if isinstance(universe, pd.DataFrame) else []
+    missing = [name for name in UNIVERSE_COLUMNS if name not in names]
+    if missing:
+        raise EngineError(
+            f"universe has no column {' and '.join(missing)}: give a DataFrame with the columns "
+            f"{', '.join(UNIVERSE_COLUMNS)}"
+        )
+    rows = [
+        (f"row {k}", dict(zip(UNIVERSE_COLUMNS, map(_cell, row), strict=True)))
+        for k, row in enumerate(universe[list(UNIVERSE_COLUMNS)].itertuples(index=False, name=None), 1)
+    ]
+    periods = periods_of(rows, "universe")
+    for one in market:
+        if one.symbol not in periods:
+            raise EngineError(
+                f"universe has no row of {one.symbol!r}, which is traded: {nearest(one.symbol, periods)}; "
+                "add a row for it, or leave it out of symbols"
+            )
+    return [one.with_members(periods[one.symbol]) for one in market]
+
+
+def _cell(value: object) -> object:
+    """Return a cell of a universe: None if it is empty, and a date of a midnight without a zone."""
+    if value is None or pd.isna(value):  # type: ignore[call-overload]
+        return None
+    if isinstance(value, pd.Timestamp) and value.tzinfo is None and value == value.normalize():
+        return value.date()
+    return value
 
 
 def _with_fills(market: list[Bars], fill_bars: list[Bars], execution: Execution) -> list[Bars]:

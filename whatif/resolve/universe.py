@@ -5,20 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
-from itertools import pairwise
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from whatif.domain import DAY_US, EVER, Membership, broken_symbol
+from whatif.domain import DAY_US, UNIVERSE_COLUMNS, Membership, instant_of_bound, periods_of
 from whatif.errors import StudyError, nearest
 from whatif.paths import bounded_text, regular_file
 from whatif.pins import LakeLocation, batches, current_pin, everything, open_table, table_exists
 from whatif.study import Study
 from whatif.texts import shown
-
-COLUMNS = ("symbol", "from", "to")
-"""What a universe says in each row: `from` on, the symbol is a member, until before `to`."""
 
 MAX_BYTES = 64_000_000
 """Largest file of a universe."""
@@ -50,7 +46,7 @@ def join_universe(study: Study, location: LakeLocation | None = None) -> Study:
         return study
     where = f"data.universe {shown(asked.file or asked.table or '')}"
     rows = _rows_of_file(study, asked.file, where) if asked.file else _rows_of_table(asked.table, location)
-    periods = _periods(rows, where)
+    periods = periods_of(rows, where)
     symbols = study.data.symbols or tuple(s for s, own in periods.items() if _in_slice(study, own))
     _check_symbols(study, periods, symbols, where)
     return study.with_members({symbol: tuple(periods[symbol]) for symbol in symbols})
@@ -87,7 +83,7 @@ def _rows_of_parquet(path: Path, where: str) -> Rows:
     try:
         table = pq.ParquetFile(path)
         _check_columns(table.schema_arrow.names, where)
-        rows = table.read(columns=list(COLUMNS)).to_pylist()
+        rows = table.read(columns=list(UNIVERSE_COLUMNS)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise StudyError(f"{where} is no Parquet file that can be read ({error}): write it again") from None
     yield from ((f"row {k}", row) for k, row in enumerate(rows, 1))
@@ -100,108 +96,26 @@ def _rows_of_table(name: str | None, location: LakeLocation | None) -> Rows:
     if not table_exists(lake, name):
         raise StudyError(f"{where} is not in {lake.described}: write it there, or name a file")
     _check_columns(open_table(lake, name).schema().column_names, where)
-    for batch in batches(current_pin(lake, name), COLUMNS, everything()):
+    for batch in batches(current_pin(lake, name), UNIVERSE_COLUMNS, everything()):
         for row in batch.to_pylist():
             yield f"the row of {shown(str(row['symbol']))} from {row['from']}", row
 
 
 def _check_columns(names: Collection[str], where: str) -> None:
-    missing = [name for name in COLUMNS if name not in names]
+    missing = [name for name in UNIVERSE_COLUMNS if name not in names]
     if missing:
         raise StudyError(
             f"{where} has no column {' and '.join(missing)} (it has {', '.join(names) or 'none'}): it takes "
-            f"{', '.join(COLUMNS)}"
+            f"{', '.join(UNIVERSE_COLUMNS)}"
         )
-
-
-def _periods(rows: Rows, where: str) -> dict[str, list[Membership]]:
-    """Return each symbol's periods in the order of time.
-
-    Raises
-    ------
-    StudyError
-        If one ends before it begins, or two of a symbol overlap.
-    """
-    found: dict[str, list[Membership]] = {}
-    for place, row in rows:
-        symbol, at = str(row["symbol"] or "").strip(), f"{where}, {place}"
-        broken = broken_symbol(symbol)
-        if broken:
-            raise StudyError(f"{at}: the symbol {shown(symbol)} {broken}: correct it")
-        begin = _bound(row["from"], f"{at}: from")
-        if begin is None:
-            raise StudyError(f"{at}: {symbol} has no from: say since when it is a member")
-        end = _bound(row["to"], f"{at}: to") or (EVER, True)
-        own = Membership(begin[0], end[0], begin[1], end[1])
-        if not _instant(*begin) < _instant(*end):
-            raise StudyError(
-                f"{at}: {symbol} is a member from {row['from']} to {row['to']}, which ends before it begins: "
-                "to is the first date, or instant, at which it is none any more"
-            )
-        found.setdefault(symbol, []).append(own)
-    for symbol, own_periods in found.items():
-        own_periods.sort(key=lambda one: _instant(one.start, one.start_is_date))
-        for one, after in pairwise(own_periods):
-            if _instant(after.start, after.start_is_date) < _instant(one.end, one.end_is_date):
-                raise StudyError(
-                    f"{where}: periods of {symbol} overlap: one ends {_said(one.end, one.end_is_date)}, and "
-                    f"the next begins {_said(after.start, after.start_is_date)}: join them, or correct one"
-                )
-    return found
-
-
-def _bound(value: Any, where: str) -> tuple[int, bool] | None:
-    """Return a date as days, or an instant as microseconds, and which of the two it is; None if empty.
-
-    Raises
-    ------
-    StudyError
-        If it is neither.
-    """
-    given = value
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        try:
-            given = (
-                date.fromisoformat(text) if len(text) <= len("2024-01-02") else datetime.fromisoformat(text)
-            )
-        except ValueError:
-            given = value
-    if given is None:
-        return None
-    if isinstance(given, datetime):
-        if given.tzinfo is None:
-            raise StudyError(
-                f"{where} = {value} has no time zone: write a date, or an instant such as 2024-01-02T14:30Z"
-            )
-        whole = given.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-        return (whole.days * DAY_US + whole.seconds * 1_000_000 + whole.microseconds), False
-    if isinstance(given, date):
-        return (given - _EPOCH).days, True
-    raise StudyError(
-        f"{where} = {value!r} is neither a date nor an instant: write 2024-01-02, or 2024-01-02T14:30Z"
-    )
-
-
-def _instant(value: int, is_date: bool) -> int:
-    """Return a bound as microseconds, a date as its midnight UTC: to put bounds in order."""
-    return value * DAY_US if is_date and value != EVER else value
-
-
-def _said(value: int, is_date: bool) -> str:
-    if value == EVER:
-        return "never"
-    moment = datetime.fromtimestamp(_instant(value, is_date) / 1e6, tz=UTC)
-    return f"{moment:%Y-%m-%d}" if is_date else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _in_slice(study: Study, periods: Iterable[Membership]) -> bool:
     """Return whether a symbol is a member on some date of the study's slice."""
     first, last = ((day - _EPOCH).days * DAY_US for day in (study.data.start, study.data.end))
     return any(
-        _instant(one.start, one.start_is_date) < last and _instant(one.end, one.end_is_date) > first
+        instant_of_bound(one.start, one.start_is_date) < last
+        and instant_of_bound(one.end, one.end_is_date) > first
         for one in periods
     )
 
