@@ -149,6 +149,11 @@ def test_each_figure_has_bounds_and_they_are_those_of_draws_by_hand() -> None:
         f"AUC {found['auc_long']:.3f} ({found['auc_long_low']:.3f} to {found['auc_long_high']:.3f})" in words
     )
     assert "Brier score 0." in words
+    # sorted, long was said 0.1 (short), 0.2 (short), 0.2 (neither), 0.2 (long), 0.3 (neither), 0.4, 0.6, 0.7
+    said, came = ([found[f"{word}_long_{k}"] for k in range(5)] for word in ("said", "came"))
+    assert said == pytest.approx([0.15, 0.2, 0.35, 0.6, 0.7])
+    assert came == [0.0, 0.5, 0.5, 1.0, 1.0]
+    assert "where it said long 15, 20, 35, 60, 70 %, 0, 50, 50, 100, 100 % came true" in words
 
 
 def test_the_error_of_probabilities_by_hand() -> None:

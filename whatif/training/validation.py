@@ -25,6 +25,9 @@ UNITS, REPS, CONFIDENCE = 250, 1_000, 0.95
 BINS = 1_000
 """Steps of a probability of which the area under the curve is resampled."""
 
+PARTS = 5
+"""Points of a reliability curve, each of as many rows."""
+
 LEAST = 1e-6
 """Probability below which a logarithm is not taken further."""
 
@@ -99,7 +102,9 @@ def validation_metrics(
         Of classes it is the log loss, and the rival says how often each class was in the train window:
         `log_loss`, `brier`, `base_log_loss`, `base_brier`, `auc_long`, `auc_short`, and the shares
         `rate_long`, `rate_short`, `base_long`, `base_short` here and in the train window. Log loss, Brier
-        score and areas have bounds too, as skill has: `brier_low`, `brier_high` and so on.
+        score and areas have bounds too, as skill has: `brier_low`, `brier_high` and so on. `said_long_0` to
+        `said_long_4` are the mean probabilities of five parts of the rows, from the least to the most, and
+        `came_long_0` and so on how often it came true there: a reliability curve.
     """
     several = (windows,) if isinstance(windows, Window) else windows
     seen = _collected(_seen(features, predictions, spec, several))
@@ -178,8 +183,17 @@ def _of_classes(seen: pd.DataFrame, taught: pd.DataFrame, spec: ModelSpec) -> di
             f"rate_{side}": _mean(is_one),
             f"base_{side}": float(base[k]),
         }
+        figures |= _reliability(side, given[:, k], is_one)
         figures |= _bounds(f"auc_{side}", draws.areas(given[:, k], is_one) if draws else ())
     return figures | _skills(losses[0], losses[1], losses[2], draws)
+
+
+def _reliability(side: str, chance: FloatArray, came: Any) -> dict[str, float]:
+    """Return the curve of what was said of a side and how often it came, from the least said to the most."""
+    found: dict[str, float] = {}
+    for k, part in enumerate(np.array_split(np.argsort(chance, kind="stable"), PARTS)):
+        found |= {f"said_{side}_{k}": _mean(chance[part]), f"came_{side}_{k}": _mean(came[part])}
+    return found
 
 
 def _skills(
@@ -356,6 +370,13 @@ def judged(metrics: Mapping[str, float]) -> str:
             if metrics[f"base_{side}"] > 0
         )
         text += f"; {shares}"
+        for side in ("long", "short"):
+            if metrics[f"base_{side}"] > 0 and np.isfinite(metrics.get(f"said_{side}_0", np.nan)):
+                said, came = (
+                    ", ".join(f"{100 * metrics[f'{word}_{side}_{k}']:.0f}" for k in range(PARTS))
+                    for word in ("said", "came")
+                )
+                text += f"; where it said {side} {said} %, {came} % came true"
         for name, said in (("log_loss", "log loss"), ("brier", "Brier score")):
             if between := _between(metrics, name):
                 text += (
