@@ -36,14 +36,14 @@ UNUSED = {
     },
     # whatif leaderboard
     "from whatif.workflow import stored_leaderboard; from whatif.report import print_leaderboard": {
-        "sqlalchemy", "arch", "scipy.special", "plotly", "jinja2", "backtrader", "joblib", "asyncio",
+        "sqlalchemy", "arch", "scipy.special", "plotly", "jinja2", "backtrader", "joblib", "asyncio", "numba",
         "whatif.engines.compiled.window", "whatif.workflow.train", "whatif.tracking", "whatif.stats.verdict",
         "whatif.stats.verdict_statistics",
     },
     # whatif run, before it is known whether there is something to run or to log
     "from whatif.workflow import run": {
         "sqlalchemy", "arch", "scipy.special", "backtrader", "joblib", "matplotlib", "statsmodels", "sklearn",
-        "whatif.engines.compiled.window",
+        "numba", "whatif.engines.compiled.window",
     },
     # its verdict
     "from whatif.stats import judge; import whatif.stats.resampling": {

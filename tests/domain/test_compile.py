@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from whatif.domain.compile import sources_digest
@@ -23,3 +25,14 @@ def test_a_kernel_is_known_by_every_source_that_may_be_a_part_of_it(tmp_path: Pa
     sources_digest.cache_clear()
     (room / "book.py").write_text("def fill(): return 2\n")
     assert sources_digest(tmp_path) != before
+
+
+def test_numba_is_imported_for_the_first_kernel_that_is_called() -> None:
+    code = (
+        "import sys; from whatif.domain import exact_sum; assert 'numba' not in sys.modules; "
+        "import numpy as np; print(exact_sum(np.full(10, 0.1), 0, 10)[0]); assert 'numba' in sys.modules; "
+        "print(exact_sum.py_func.__name__, exact_sum.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # by hand: ten times the double next to 0.1 is 1 + 5.55e-17, which rounds to 1
+    assert done.stdout.splitlines() == ["1.0", "exact_sum_python whatif.domain.sums"]

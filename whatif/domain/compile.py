@@ -1,20 +1,19 @@
-"""Compiler of plain Python kernels: the aliases of numba's that the engine uses."""
+"""Compiler of plain Python kernels: the aliases of numba's that the engine uses.
+
+Numba is imported when a kernel is first called or compiled: most commands need none, and its import takes
+half a second.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache, update_wrapper
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar
 from zipfile import ZipFile
 from zipimport import zipimporter
-
-import numba
-from numba import types
-from numba.core import caching, event
-from numba.core.registry import cpu_target
-from numba.extending import overload, register_jitable
 
 from whatif.domain.private import exposed, make_private
 from whatif.startup import compare_flags_at_once, import_arrays_of_numba
@@ -28,22 +27,6 @@ _FROM_KERNELS = {**_FROM_PYTHON, "no_cpython_wrapper": True}
 """No entry for Python either, which would unpack each argument: an eighth of the time of a kernel."""
 
 
-class _Locked(event.Listener):  # type: ignore[misc]  # numba has no types
-    """What happens before numba first compiles or loads, which is when it takes its lock."""
-
-    def __init__(self) -> None:
-        self._first = True
-
-    def on_start(self, _event: event.Event) -> None:
-        if self._first:
-            self._first = False
-            import_arrays_of_numba()
-            compare_flags_at_once()
-
-    def on_end(self, _event: event.Event) -> None:
-        """Do nothing: a listener has to have both."""
-
-
 def _archive_of(names: Mapping[str, Any]) -> str:
     """Return the archive that a module with these globals is imported from; "" if it is a file."""
     loader = names.get("__loader__")
@@ -55,42 +38,6 @@ def _content(archive: str) -> str:
     with ZipFile(archive) as opened:
         entries = sorted((entry.filename, entry.CRC) for entry in opened.infolist())
     return hashlib.sha256(repr(entries).encode()).hexdigest()[:32]
-
-
-class _Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
-    """Keeps machine code of a package that is imported from an archive, by all that the archive holds.
-
-    A cluster's executors find the archive in a folder of its own for each application, by which numba's
-    own locator goes: it would compile everything anew each time.
-    """
-
-    def __init__(self, function: Any, content: str, cache: Path) -> None:
-        self._content = content
-        self._line = function.__code__.co_firstlineno
-        self._folder = cache / "whatif" / "kernels" / content / function.__module__
-
-    @classmethod
-    def from_function(cls, py_func: Any, _py_file: str) -> _Packed | None:
-        archive = _archive_of(py_func.__globals__)
-        if not archive:
-            return None
-        try:
-            found = cls(py_func, _content(archive), Path.home() / ".cache")
-            make_private(Path(found.get_cache_path()))
-            found.ensure_cache_path()
-        except (OSError, RuntimeError):  # no home, or none that may be written to
-            return None
-        # what others may write to is neither read nor written: it is a pickle
-        return None if exposed(Path(found.get_cache_path())) else found
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return self._content
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
 
 
 _COMPILED = ("domain", "engines", "indicators", "stats", "strategies")
@@ -116,7 +63,48 @@ def sources_digest(package: Path = _PACKAGE) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _of_all_sources(locator: Any) -> Any:
+def _packed(caching: Any) -> Any:
+    """Return numba's locator of machine code for a package in an archive, given numba's module of them."""
+
+    class Packed(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
+        """Keeps machine code of a package that is imported from an archive, by all that the archive holds.
+
+        A cluster's executors find the archive in a folder of its own for each application, by which numba's
+        own locator goes: it would compile everything anew each time.
+        """
+
+        def __init__(self, function: Any, content: str, cache: Path) -> None:
+            self._content = content
+            self._line = function.__code__.co_firstlineno
+            self._folder = cache / "whatif" / "kernels" / content / function.__module__
+
+        @classmethod
+        def from_function(cls, py_func: Any, _py_file: str) -> Any:
+            archive = _archive_of(py_func.__globals__)
+            if not archive:
+                return None
+            try:
+                found = cls(py_func, _content(archive), Path.home() / ".cache")
+                make_private(Path(found.get_cache_path()))
+                found.ensure_cache_path()
+            except (OSError, RuntimeError):  # no home, or none that may be written to
+                return None
+            # what others may write to is neither read nor written: it is a pickle
+            return None if exposed(Path(found.get_cache_path())) else found
+
+        def get_cache_path(self) -> str:
+            return str(self._folder)
+
+        def get_source_stamp(self) -> str:
+            return self._content
+
+        def get_disambiguator(self) -> str:
+            return str(self._line)
+
+    return Packed
+
+
+def _by_sources(locator: Any) -> Any:
     """Return a locator of numba's that knows a kernel of this package by all that may be a part of it.
 
     Numba's own looks at the kernel's file alone: a function in another one that has become part of it could
@@ -136,16 +124,104 @@ def _of_all_sources(locator: Any) -> Any:
     return Stamped
 
 
-# older versions of numba have it under the second name
-_implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
-_implementation._locator_classes[:0] = [
-    _Packed,
-    *(_of_all_sources(one) for one in _implementation._locator_classes if "IPython" not in one.__name__),
-]
+def _prepared_first(event: Any) -> Any:
+    """Return what prepares numba before it first compiles or loads, which is when it takes its lock."""
 
-# what the first decorator would make, under the lock too: from here on that is for code
-_TARGET = cpu_target.target_context
-event.register("numba:compiler_lock", _Locked())
+    class Locked(event.Listener):  # type: ignore[misc]  # numba has no types
+        def __init__(self) -> None:
+            self._first = True
+
+        def on_start(self, _event: Any) -> None:
+            if self._first:
+                self._first = False
+                import_arrays_of_numba()
+                compare_flags_at_once()
+
+        def on_end(self, _event: Any) -> None:
+            """Do nothing: a listener has to have both."""
+
+    return Locked()
+
+
+def _convert_truth(numba: Any) -> None:
+    """Let machine code do ``float(a > b)``, which numba leaves out."""
+
+    @numba.extending.overload(float)
+    def float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+        if isinstance(value, numba.types.Boolean):
+            return lambda value: 1.0 if value else 0.0
+        return None
+
+
+_lock = RLock()
+_waiting: list[Callable[[], None]] = []
+_numba: Any = None
+
+
+def _set_up() -> Any:
+    """Import numba, with what this package adds to it; return it."""
+    global _numba
+    with _lock:
+        if _numba is None:
+            import numba
+            import numba.extending
+            from numba.core import caching, event
+            from numba.core.registry import cpu_target
+
+            # older versions of numba have it under the second name
+            implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
+            own = [one for one in implementation._locator_classes if "IPython" not in one.__name__]
+            implementation._locator_classes[:0] = [_packed(caching), *map(_by_sources, own)]
+            # what the first decorator would make, under the lock too: from here on that is for code
+            _ = cpu_target.target_context
+            event.register("numba:compiler_lock", _prepared_first(event))
+            _convert_truth(numba)
+            _numba = numba
+        while _waiting:
+            _waiting.pop(0)()
+        return _numba
+
+
+def before_compiling(teach: Callable[[], None]) -> None:
+    """Let a function teach numba something, before it compiles or loads anything of this package."""
+    with _lock:
+        _waiting.append(teach)
+        if _numba is not None:
+            _set_up()
+
+
+class CompiledLater:
+    """A kernel that numba compiles, or finds on disk, when it is first called or becomes part of another one.
+
+    Whatever else is asked of it, its compiled function answers.
+
+    Attributes
+    ----------
+    py_func : callable
+        The kernel as it was written.
+    """
+
+    def __init__(self, kernel: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        update_wrapper(self, kernel)
+        self.py_func = kernel
+        self._options = options
+
+    @cached_property
+    def compiled(self) -> Any:
+        """Numba's function; where numba is told to compile nothing, the kernel."""
+        options = {"fastmath": False, **_FROM_PYTHON, **self._options}
+        try:
+            return _set_up().njit(cache=True, **options)(self.py_func)
+        except RuntimeError:  # no folder for the machine code can be written
+            return _set_up().njit(cache=False, **options)(self.py_func)
+
+    def __call__(self, *given: Any) -> Any:
+        """Call it."""
+        return self.compiled(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what its compiled function has under this name; numba asks for `_numba_type_`."""
+        return getattr(self.compiled, name)
 
 
 def jit(kernel: _F) -> _F:
@@ -181,34 +257,29 @@ def jit_step(step: _F, lean: bool, translator: type) -> _F:
     """
     options = {"error_model": "python", "boundscheck": True, "forceinline": True, **_FROM_KERNELS}
     options["pipeline_class"] = translator
-    compiled: _F = numba.njit(fastmath=False, _nrt=not lean, **options)(step)
+    compiled: _F = _set_up().njit(fastmath=False, _nrt=not lean, **options)(step)
     return compiled
 
 
 def inlinable(function: _F) -> _F:
     """Leave a function as it is for Python, and let compiled kernels call it."""
-    marked: _F = register_jitable(**_FROM_PYTHON)(function)
-    return marked
+    return _inlinable(function, _FROM_PYTHON)
 
 
 def inlinable_lean(function: _F) -> _F:
     """Do as `inlinable` for what makes no array; it becomes a piece of each kernel that calls it."""
     options = {"error_model": "numpy", "forceinline": True, **_FROM_PYTHON}
-    marked: _F = register_jitable(_nrt=False, **options)(function)
-    return marked
+    return _inlinable(function, {"_nrt": False, **options})
 
 
-@overload(float)
-def _float_of_truth(value):  # type: ignore[no-untyped-def]  # numba compares the two signatures
-    """Let machine code do ``float(a > b)``, which numba leaves out."""
-    if isinstance(value, types.Boolean):
-        return lambda value: 1.0 if value else 0.0
-    return None
+def _inlinable(function: _F, options: Mapping[str, Any]) -> _F:
+    def teach() -> None:
+        _numba.extending.register_jitable(**options)(function)
+
+    before_compiling(teach)
+    return function
 
 
 def _compiled(kernel: _F, **options: Any) -> _F:
-    try:
-        compiled: _F = numba.njit(cache=True, fastmath=False, **{**_FROM_PYTHON, **options})(kernel)
-    except RuntimeError:
-        compiled = numba.njit(cache=False, fastmath=False, **{**_FROM_PYTHON, **options})(kernel)
-    return compiled
+    later: Any = CompiledLater(kernel, options)
+    return later  # type: ignore[no-any-return]

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import lower_builtin, type_callable
-from numba.np.arrayobj import make_array, populate_array
 
+from whatif.domain.compile import before_compiling
 from whatif.typing import FloatArray, IntArray
 
 
@@ -36,8 +33,12 @@ def whole_at(address: int, count: int) -> IntArray:
     return view
 
 
-def _compile(view: Callable[[int, int], Any], kind: types.Array) -> None:
-    """Give a view of memory its machine code."""
+def _compile(view: Callable[[int, int], Any], kind: Any) -> None:
+    """Give a view of memory that returns this kind of numba's arrays its machine code."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import lower_builtin, type_callable
+    from numba.np.arrayobj import make_array, populate_array
 
     def typed(_context: Any) -> Any:
         # numba tells the arguments by their names
@@ -64,6 +65,12 @@ def _compile(view: Callable[[int, int], Any], kind: types.Array) -> None:
     lower_builtin(view, types.int64, types.int64)(emit)
 
 
-_compile(view_at, types.Array(types.float64, 1, "C", readonly=True))
-_compile(room_at, types.Array(types.float64, 1, "C"))
-_compile(whole_at, types.Array(types.int64, 1, "C", readonly=True))
+def _compile_views() -> None:
+    from numba.core import types
+
+    _compile(view_at, types.Array(types.float64, 1, "C", readonly=True))
+    _compile(room_at, types.Array(types.float64, 1, "C"))
+    _compile(whole_at, types.Array(types.int64, 1, "C", readonly=True))
+
+
+before_compiling(_compile_views)
