@@ -393,7 +393,9 @@ def test_orders_of_a_pair_worked_out_by_hand(engine: str, build_bars) -> None:
         # a limit in one and a stop in the other; on bar 2 one is doubled at the market, the other cancelled
         if i == 0:
             return orders([buy(2.0, limit=95.0), sell(1.0, stop=90.0)])
-        return orders((target(4.0), cancel())) if i == 2 else hold()
+        if i == 2:
+            return orders((target(4.0), cancel()))
+        return hold()
 
     flat = (100.0, 100.0, 100.0, 100.0)
     first = build_bars([flat, (100.0, 100.0, 94.0, 96.0), flat, flat, flat], "A")
@@ -421,7 +423,9 @@ def test_orders_of_a_symbol_without_a_bar_are_not_made(engine: str, build_bars) 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_waits_in_a_symbol_that_leaves_its_universe_is_cancelled(engine: str, build_bars) -> None:
     def bids(i, x, p, s):
-        return orders([hold(), bracket(1.0, limit=99.0, stop=80.0, target=120.0)]) if i == 0 else hold()
+        if i == 0:
+            return orders([hold(), bracket(1.0, limit=99.0, stop=80.0, target=120.0)])
+        return hold()
 
     flat, deep = (100.0, 100.0, 100.0, 100.0), (100.0, 100.0, 70.0, 100.0)
     first = build_bars([flat] * 5, "A")
