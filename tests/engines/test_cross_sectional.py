@@ -461,13 +461,13 @@ ORDERS_REFUSED = {
 def test_orders_that_break_a_rule_are_refused_with_symbol_and_bar(engine: str, wrong: str) -> None:
     step, said = ORDERS_REFUSED[wrong]
     if engine == "compiled" and wrong in NOT_COMPILED:
-        said = f"{said}|cannot be compiled"
+        said = f"{said}|{NOT_COMPILED[wrong]}"
     with pytest.raises(EngineError, match=said):
         run_engine(of(step, max_orders=2), engine)
 
 
-NOT_COMPILED = ("no list", "no intent")
-"""What no machine code is made of, and `auto` leaves to Backtrader's broker, which says the rule."""
+NOT_COMPILED = {"no list": "must return one value for each symbol", "no intent": "cannot be compiled"}
+"""What machine code says in other words, or is not made of, which `auto` leaves to Backtrader's broker."""
 
 
 def test_the_compiled_engine_takes_orders_of_each_symbol() -> None:

@@ -220,7 +220,13 @@ def _write_any(room: Any, desk: Any, answer: Any) -> Any:
     is_list = isinstance(values, types.List) and is_order(values.dtype)
     is_tuple = isinstance(values, types.BaseTuple) and not all(map(is_number, values))
     if not (is_list or is_tuple):
-        return lambda room, desk, answer: write_answer(room, answer)
+
+        def values_alone(room: Any, desk: Any, answer: Any) -> Any:
+            code = write_answer(room, answer)
+            # numbers are no orders, and nothing has been written to the desk
+            return OTHER_COUNT if code == EACH else code
+
+        return values_alone
 
     def each(room: Any, desk: Any, answer: Any) -> Any:
         code, values = answer
