@@ -8,10 +8,17 @@ import re
 import pytest
 
 from whatif.cli import main
-from whatif.indicators import INDICATORS, TIME_SERIES, parse
+from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES, parse
 
-WORDS = {"fast|slow|signal|period": "9", "deviations": "2.0", "source1?": "close", "source2": "open"}
-EVERY = [*INDICATORS, *TIME_SERIES]
+WORDS = {
+    "days": "9",
+    "fast|slow|signal|period": "9",
+    "deviations": "2.0",
+    "source1?": "close",
+    "source2": "open",
+}
+EVERY = [*INDICATORS, *TIME_SERIES, *NEWS_SERIES]
+OWN = ("lag", "scaled")
 
 
 def listed(capsys, *given):
@@ -24,7 +31,7 @@ def test_all_are_listed_with_one_line_and_origin(capsys):
     assert [one["name"] for one in found] == EVERY
     assert all(one["summary"] and "\n" not in one["summary"] for one in found)
     assert {one["name"]: one["origin"] for one in found} == {
-        **dict.fromkeys(INDICATORS, "Backtrader"), **dict.fromkeys(TIME_SERIES, "own"),
+        **dict.fromkeys(INDICATORS, "Backtrader"), **dict.fromkeys((*OWN, *TIME_SERIES, *NEWS_SERIES), "own"),
     }  # fmt: skip
 
 

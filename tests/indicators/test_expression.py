@@ -31,6 +31,8 @@ EVERY = {
     "roc": "roc(7)",
     "roc100": "roc100(7)",
     "crossover": "crossover(close, sma(7))",
+    "lag": "lag(roc(2), 7)",
+    "scaled": "scaled(3, 2, 7)",
 }
 
 

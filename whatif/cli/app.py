@@ -75,6 +75,7 @@ app = typer.Typer(
 app.command("demo")(tools.demo)
 app.command("indicators")(tools.indicators)
 app.command("ingest")(lake.ingest)
+app.command("ingest-news")(lake.ingest_news)
 app.command("bars")(lake.bars)
 app.command("deliveries")(lake.deliveries)
 app.command("quarantine")(lake.quarantine)

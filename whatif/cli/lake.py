@@ -104,6 +104,29 @@ def ingest(
     _say(console, "next: whatif bars")
 
 
+def ingest_news(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders or globs: JSON, JSON lines or CSV of news, or of relations."),
+    ],
+    timezone: Annotated[str, typer.Option(help="IANA zone of stamps that say none.")] = "UTC",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take files of which more than 1 % is refused.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
+    ] = False,
+) -> None:
+    """Read news sentiment, or how symbols are related, into the lake. The same items twice add nothing."""
+    from whatif.session import get_spark
+    from whatif.sources import ingest_news as ingest_items
+
+    location = LakeLocation.from_environment()
+    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-news")
+    report = ingest_items(paths, location, spark, timezone, accept, dry_run)
+    _say(Console(), report.summary())
+
+
 @dataclass(frozen=True)
 class _OfFiles:
     """Options of `whatif ingest` that no other source takes."""
@@ -198,7 +221,7 @@ def quarantine(
     import pandas as pd
 
     from whatif.lake import list_refused
-    from whatif.sources import RULES
+    from whatif.sources import NEWS_RULES, RULES
 
     frame = list_refused(LakeLocation.from_environment(), source, symbol, rule)
     console = Console()
@@ -207,8 +230,9 @@ def quarantine(
             console,
             "no row is in quarantine" + (" of what was asked for" if source or symbol or rule else ""),
         )
+    known = {**NEWS_RULES, **RULES}
     for name, count in frame["rule"].value_counts().items():
-        _say(console, f"{count:,} {name} (rule: {RULES.get(str(name), 'of an older version')})")
+        _say(console, f"{count:,} {name} (rule: {known.get(str(name), 'of an older version')})")
     for row in frame.head(top).to_dict("records"):
         place = f"row {row['row']}" if pd.isna(row["line"]) else f"line {row['line']}"
         _say(console, f"{row['source']}: {place}: {row['rule']}: {row['raw']}")

@@ -159,7 +159,7 @@ def indicators(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List indicators and series of time: how each is written, what it is, and whose definition it has."""
+    """List indicators, series of time and of news: how each is written, what it is, whose definition."""
     known = _indicators()
     chosen = known if not name else [one for one in known if one["name"] == name]
     if not chosen:
@@ -185,7 +185,7 @@ def indicators(
 
 def _indicators() -> list[dict[str, str]]:
     """Return what is known of each indicator, and of each series of time, as texts."""
-    from whatif.indicators import INDICATORS, TIME_SERIES
+    from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES
 
     found = [
         {
@@ -197,11 +197,11 @@ def _indicators() -> list[dict[str, str]]:
         }
         for one in INDICATORS.values()
     ]
-    for series, kernel in TIME_SERIES.items():
+    for series, kernel in (*TIME_SERIES.items(), *NEWS_SERIES.items()):
         text = inspect.getdoc(kernel) or ""
-        summary = text.partition("\n")[0]
+        summary, usage = text.partition("\n")[0], f"{series}(days)" if series in NEWS_SERIES else series
         found.append(
-            {"name": series, "usage": series, "summary": summary, "origin": "own", "documentation": text}
+            {"name": series, "usage": usage, "summary": summary, "origin": "own", "documentation": text}
         )
     return found
 

@@ -12,7 +12,7 @@ from whatif.domain import Bars, bars_from_frame, days, microseconds, sessions_of
 from whatif.engines.sessions import bar_length, exchange_sessions, utc_sessions
 from whatif.engines.timeline import bar_lengths
 from whatif.errors import EngineError, nearest
-from whatif.indicators import Needs, Stored, with_needs
+from whatif.indicators import Needs, News, Stored, with_needs
 from whatif.typing import IntArray
 
 REQUIRED = ("symbol", "ts", "open", "high", "low", "close", "volume")
@@ -25,7 +25,12 @@ _NO_TIME = int(np.iinfo(np.int64).min)
 """What a missing timestamp is among whole microseconds."""
 
 
-def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs | None = None) -> list[Bars]:
+def bars_of_frame(
+    frame: pd.DataFrame,
+    calendar: str | None = None,
+    needs: Needs | None = None,
+    news: News | None = None,
+) -> list[Bars]:
     """Return the bars of each symbol of a frame, in order of first appearance.
 
     Parameters
@@ -40,6 +45,8 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs
     needs : Needs, optional
         What expressions name of elsewhere, which the bars then come with. Longer bars are made of the
         frame's, whose length is the usual distance between them; those of other symbols are the frame's.
+    news : News, optional
+        What was published, which series of news are made of.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def bars_of_frame(frame: pd.DataFrame, calendar: str | None = None, needs: Needs
         own = ts if part is columns else microseconds(part["ts"])
         _check_order(part, own, str(symbol))
         found.append(bars_from_frame(part, str(symbol), inputs, _sessions(part, own, calendar), own))
-    return _with_needs(found, needs, calendar or "") if needs else found
+    return _with_needs(found, needs, calendar or "", news) if needs else found
 
 
 def _columns(frame: pd.DataFrame) -> Columns:
@@ -67,7 +74,7 @@ def _columns(frame: pd.DataFrame) -> Columns:
     return {name: frame[name] for name in frame.columns}
 
 
-def _with_needs(market: list[Bars], needs: Needs, exchange: str) -> list[Bars]:
+def _with_needs(market: list[Bars], needs: Needs, exchange: str, news: News | None) -> list[Bars]:
     """Return bars with what expressions need of elsewhere."""
     stored = {
         one.symbol: Stored(one, length, length)
@@ -82,7 +89,7 @@ def _with_needs(market: list[Bars], needs: Needs, exchange: str) -> list[Bars]:
             )
         return stored[symbol]
 
-    return [with_needs(one, needs, stored[one.symbol], exchange, other) for one in market]
+    return [with_needs(one, needs, stored[one.symbol], exchange, other, news) for one in market]
 
 
 def _check_columns(columns: Columns) -> IntArray:

@@ -14,6 +14,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.features.build import build_features, local_features
+    from whatif.features.news import NewsSlice, describe_news, pin_news
     from whatif.features.spec import (
         FeatureSpec,
         check_features,
@@ -26,6 +27,7 @@ else:
         __name__,
         {
             "build": "build_features local_features",
+            "news": "NewsSlice describe_news pin_news",
             "spec": "FeatureSpec check_features feature_spec features_needs features_of_frame",
         },
     )

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain import timeframe_names, timestamps
+from whatif.features.news import read_news
 from whatif.features.spec import FeatureSpec, features_of_bars, features_of_symbol
-from whatif.indicators import Stored
+from whatif.indicators import News, Stored
 from whatif.lake import create_tables, features_table, pin, read_pinned, replace
 from whatif.pins import LakeLocation, Pin, find_pin, read_bars, table_exists
 from whatif.search import BarSlice
@@ -46,7 +47,9 @@ def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec:
 def local_features(bars: Pin, spec: FeatureSpec) -> pd.DataFrame:
     """Return the features of `spec` over the bars that `bars` pins, in this process; nothing is stored."""
     other = partial(_stored, bars, spec.bars)
-    frames = [features_of_bars(_stored(bars, spec.bars, symbol), spec, other) for symbol in spec.bars.symbols]
+    news = _news(spec)
+    symbols = spec.bars.symbols
+    frames = [features_of_bars(_stored(bars, spec.bars, symbol), spec, other, news) for symbol in symbols]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -78,9 +81,13 @@ def _per_symbol(spec: FeatureSpec, bars: Pin) -> Callable[[pd.DataFrame], pd.Dat
     other = partial(_stored, bars, spec.bars)
 
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
-        return features_of_symbol(frame, spec, other)
+        return features_of_symbol(frame, spec, other, _news(spec))
 
     return compute
+
+
+def _news(spec: FeatureSpec) -> News | None:
+    return None if spec.news is None else read_news(spec.news, spec.bars.symbols)
 
 
 @lru_cache(maxsize=4)

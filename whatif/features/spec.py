@@ -17,12 +17,15 @@ from whatif.domain import (
 )
 from whatif.engines import bars_of_frame
 from whatif.errors import IndicatorError, StudyError, nearest
+from whatif.features.news import NewsSlice, news_of_frames
 from whatif.indicators import (
     INDICATORS,
+    NEWS_SERIES,
     TIME_SERIES,
     ArrayCache,
     Expression,
     Needs,
+    News,
     OtherBars,
     Stored,
     evaluate,
@@ -48,17 +51,21 @@ class FeatureSpec:
         Indicator expressions as the study writes them, such as "ema(10)" or "vwap".
     label : LabelKind or None
         What models learn of a bar; None without models.
+    news : NewsSlice or None
+        Where series of news are from; None where no feature is one.
     """
 
     bars: BarSlice
     features: tuple[str, ...]
     label: LabelKind | None
+    news: NewsSlice | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the rows, apart from the market; part of the digests of tables and models."""
         label = {"horizon_us": None} if self.label is None else self.label.identity
-        return {"bars": asdict(self.bars), "features": list(self.features), **label}
+        news = {} if self.news is None else {"news": self.news.identity}
+        return {"bars": asdict(self.bars), "features": list(self.features), **label, **news}
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -140,6 +147,11 @@ def label_inputs(label: LabelKind | None) -> dict[str, Expression]:
 def _check_computable(text: str, expression: Expression, where: str = "features") -> None:
     _check_numbers(text, expression, where)
     unknown = sorted(expression.inputs)
+    if unknown and unknown[0] in NEWS_SERIES:
+        raise IndicatorError(
+            f"{where}: {text!r}: {unknown[0]} is a series of news: say of how many days, as in "
+            f"{unknown[0]}(5)"
+        )
     if unknown and unknown[0] in INDICATORS:
         raise IndicatorError(
             f"{where}: {text!r}: {unknown[0]} is an indicator: give its parameters, as in {unknown[0]}(20)"
@@ -160,8 +172,10 @@ def _check_numbers(text: str, expression: Expression, where: str = "features") -
         )
 
 
-def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpec:
-    """Return what the features table of `study` holds for the slice `bars`.
+def feature_spec(
+    study: Study, bars: BarSlice, timeline: Timeline, news: NewsSlice | None = None
+) -> FeatureSpec:
+    """Return what the features table of `study` holds for the slice `bars`, with these news.
 
     Raises
     ------
@@ -175,7 +189,7 @@ def feature_spec(study: Study, bars: BarSlice, timeline: Timeline) -> FeatureSpe
         regular = int((timeline.schedule.close_us - timeline.schedule.open_us).max())
         longest = regular if bars.hours == "regular" else DAY_US
         study.label.check(bars.bar_us, bars.timeframe, longest, bars.exchange)
-    return FeatureSpec(bars, study.features, study.label)
+    return FeatureSpec(bars, study.features, study.label, news)
 
 
 def feature_frame(bars: Bars, spec: FeatureSpec) -> pd.DataFrame:
@@ -215,24 +229,31 @@ def label_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
 
 
 def features_of_symbol(
-    frame: pd.DataFrame, spec: FeatureSpec, other: OtherBars | None = None
+    frame: pd.DataFrame, spec: FeatureSpec, other: OtherBars | None = None, news: News | None = None
 ) -> pd.DataFrame:
     """Return the feature rows of a frame that holds one symbol's bars from the lake.
 
-    `other` gives the bars of another symbol that a feature names.
+    `other` gives the bars of another symbol that a feature names, and `news` what was published.
     """
     source = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
-    return features_of_bars(Stored(source, spec.bars.source_us, spec.bars.bar_us), spec, other)
+    return features_of_bars(Stored(source, spec.bars.source_us, spec.bars.bar_us), spec, other, news)
 
 
-def features_of_bars(own: Stored, spec: FeatureSpec, other: OtherBars | None = None) -> pd.DataFrame:
-    """Return the feature rows of one symbol's bars; `other` gives those of another that a feature names."""
+def features_of_bars(
+    own: Stored, spec: FeatureSpec, other: OtherBars | None = None, news: News | None = None
+) -> pd.DataFrame:
+    """Return the feature rows of one symbol's bars; see `features_of_symbol`."""
     bars, _ = own.at(spec.bars.timeframe)
-    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange, other), spec)
+    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange, other, news), spec)
 
 
 def features_of_frame(
-    bars: pd.DataFrame, features: Sequence[str], calendar: str | None = None
+    bars: pd.DataFrame,
+    features: Sequence[str],
+    calendar: str | None = None,
+    news: pd.DataFrame | None = None,
+    relations: pd.DataFrame | None = None,
+    news_delay: str = "0min",
 ) -> pd.DataFrame:
     """Return features of bars, as the table of a study holds them. No Spark.
 
@@ -246,6 +267,13 @@ def features_of_frame(
         Expressions such as ``sma(20)``, ``ema(close@1h, 5)``, ``SPY.close`` or ``minute_of_session``.
     calendar : str, optional
         Code of an exchange such as "XNYS", whose sessions the bars belong to.
+    news : DataFrame, optional
+        Of ``sentiment(5)`` and the like: columns symbol, published_at (tz-aware), score, and optionally
+        relevance and url.
+    relations : DataFrame, optional
+        Peers and sectors: columns symbol, peer or sector or both, from, to (dates).
+    news_delay : str
+        Time from publication until an item is known, such as "15min".
 
     Returns
     -------
@@ -267,8 +295,9 @@ def features_of_frame(
     for text, expression in expressions.items():
         _check_numbers(text, expression)
     needs = needs_of(expressions.values())
+    published = None if news is None else news_of_frames(news, relations, news_delay)
     parts = []
-    for one in bars_of_frame(bars, calendar, needs):
+    for one in bars_of_frame(bars, calendar, needs, published):
         cache: ArrayCache = {}
         columns = {text: evaluate(expression, one, cache) for text, expression in expressions.items()}
         parts.append(pd.DataFrame({"symbol": one.symbol, "ts": timestamps(one.ts), **columns}))

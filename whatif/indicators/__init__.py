@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         with_needs,
     )
     from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
+    from whatif.indicators.news import NEWS_SERIES, RELATED, Items, News, Relation
     from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
 else:
     __getattr__, __dir__, __all__ = door(
@@ -24,6 +25,7 @@ else:
         {
             "elsewhere": "Needs OtherBars Stored TIME_SERIES check_place session_minutes with_needs",
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
+            "news": "Items NEWS_SERIES News RELATED Relation",
             "registry": "INDICATORS Indicator get_indicator",
         },
     )

@@ -1,4 +1,4 @@
-"""Inputs from elsewhere: series of time, longer bars, other symbols, put on the rows of a symbol's bars."""
+"""Inputs from elsewhere: time, news, longer bars, other symbols, put on the rows of a symbol's bars."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from whatif.domain import DAY_US, MINUTE_US, Bars, Joined, Place, bar_ends, resample, timeframe_us
 from whatif.errors import IndicatorError
+from whatif.indicators.news import News, news_series
 from whatif.typing import FloatArray, IntArray
 
 MONTH_DAYS = 31
@@ -30,14 +31,17 @@ class Needs:
         Those of `TIME_SERIES` that they name.
     places : frozenset of Place
         Where else they take bars from.
+    news : frozenset of str
+        Series of news that they name, such as "sentiment(5)".
     """
 
     times: frozenset[str] = frozenset()
     places: frozenset[Place] = frozenset()
+    news: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         """Return whether there is anything."""
-        return bool(self.times or self.places)
+        return bool(self.times or self.places or self.news)
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -73,7 +77,14 @@ OtherBars: TypeAlias = Callable[[str], Stored]
 """Gives the bars of another symbol, none later than the last of the rows' own; raises if there is none."""
 
 
-def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str, other: OtherBars | None = None) -> Bars:
+def with_needs(
+    bars: Bars,
+    needs: Needs,
+    own: Stored,
+    exchange: str,
+    other: OtherBars | None = None,
+    news: News | None = None,
+) -> Bars:
     """Return bars with what expressions need of elsewhere.
 
     Parameters
@@ -88,6 +99,8 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str, other: Othe
         Code of the exchange whose sessions the bars belong to; "" where nobody knows.
     other : callable, optional
         Gives the bars of another symbol.
+    news : News, optional
+        What was published about the symbol, and those it is related to.
 
     Returns
     -------
@@ -98,13 +111,13 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str, other: Othe
     -----
     *Timing*: time is known ahead, so a series of time says nothing that row t could not know. Of bars from
     elsewhere, row t knows those that have ended when bar t has; a bar ends at its session's close at the
-    latest.
+    latest. Of news, it knows what was published, and came with its delay, by then.
 
     Raises
     ------
     IndicatorError
         If a timeframe is not longer than the bars, or no multiple; if nobody gives the bars of another
-        symbol, or the last session of a month is asked for and nobody knows the exchange.
+        symbol, or news; or the last session of a month is asked for and nobody knows the exchange.
     CalendarError
         If there is no such exchange.
     """
@@ -112,8 +125,21 @@ def with_needs(bars: Bars, needs: Needs, own: Stored, exchange: str, other: Othe
         return bars
     missing = sorted(needs.times - set(bars.inputs))
     bars = bars.with_inputs({name: TIME_SERIES[name](bars, exchange) for name in missing})
+    bars = bars.with_inputs(_of_news(bars, sorted(needs.news - set(bars.inputs)), own, news))
     joined = {place: _joined(bars, place, own, other) for place in sorted(needs.places)}
     return replace(bars, joined=joined)
+
+
+def _of_news(bars: Bars, names: list[str], own: Stored, news: News | None) -> dict[str, FloatArray]:
+    if names and news is None:
+        raise IndicatorError(
+            f"{bars.symbol}: {names[0]} needs news, and none is given: models of a study learn from those of "
+            "the lake ('whatif ingest-news'), and whatif.features takes news=; a strategy's inputs have none"
+        )
+    if not names or news is None:
+        return {}
+    ends = _ends(bars, own.bar_us)
+    return {name: news_series(name, bars, ends, news) for name in names}
 
 
 def check_place(place: Place, bar_us: int) -> None:

@@ -27,6 +27,7 @@ from whatif.domain import (
 )
 from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators.elsewhere import TIME_SERIES, Needs
+from whatif.indicators.news import MAX_DAYS, NEWS_SERIES, is_news
 from whatif.indicators.registry import NEGATED, OPERATORS, Indicator, get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
@@ -212,16 +213,17 @@ class Expression:
 
     @property
     def inputs(self) -> frozenset[str]:
-        """Names of series that come from outside: neither the bars' own, nor made of time."""
+        """Names of series that come from outside: neither the bars' own, nor made of time or news."""
         own = frozenset(one.name for one in _series(self.node) if one.place == HERE)
-        return own.difference(PRICE_FIELDS, TIME_SERIES)
+        return frozenset(name for name in own.difference(PRICE_FIELDS, TIME_SERIES) if not is_news(name))
 
     @property
     def needs(self) -> Needs:
         """What it is made of beside the bars' own series."""
         series = frozenset(_series(self.node))
-        times = frozenset(one.name for one in series if one.place == HERE).intersection(TIME_SERIES)
-        return Needs(times, frozenset(one.place for one in series) - {HERE})
+        here = frozenset(one.name for one in series if one.place == HERE)
+        places = frozenset(one.place for one in series) - {HERE}
+        return Needs(here.intersection(TIME_SERIES), places, frozenset(filter(is_news, here)))
 
     def bind(self, params: Mapping[str, object]) -> Expression:
         """Return the expression with parameter names replaced by their numbers.
@@ -272,7 +274,9 @@ def needs_of(expressions: Iterable[Expression]) -> Needs:
     """Return what some expressions are made of beside the bars' own series."""
     needs = [expression.needs for expression in expressions]
     return Needs(
-        frozenset().union(*(one.times for one in needs)), frozenset().union(*(one.places for one in needs))
+        frozenset().union(*(one.times for one in needs)),
+        frozenset().union(*(one.places for one in needs)),
+        frozenset().union(*(one.news for one in needs)),
     )
 
 
@@ -354,9 +358,9 @@ def parse(text: str) -> Expression:
         A series (``vwap``), an indicator of series and numbers (``sma(vwap, 20)``,
         ``crossover(sma(fast), sma(slow))``), or arithmetic of them with ``+ - * /``, parentheses and
         numbers (``(close - sma(20)) / atr(14)``). In the place of a series, a name is a series of
-        the bars, of time, or an input from outside; ``close@1h`` is one of longer bars, ``SPY.close``
-        one of another symbol, ``'BTC-USD'.close@1d`` both. In the place of a number, a name is a
-        strategy's parameter.
+        the bars, of time, or an input from outside; ``sentiment(5)`` is one of news, ``close@1h`` of
+        longer bars, ``SPY.close`` of another symbol, ``'BTC-USD'.close@1d`` of both. In the place of a
+        number, a name is a strategy's parameter.
 
     Returns
     -------
@@ -468,6 +472,8 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return _parsed_operation(tree, text)
     if isinstance(tree, ast.Name):
         return Series(tree.id)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in NEWS_SERIES:
+        return _parsed_news(tree, tree.func.id, text)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _parsed_call(tree, get_indicator(tree.func.id), text)
     if isinstance(tree, ast.Subscript) and (found := _timeframe(tree, text)):
@@ -527,6 +533,17 @@ def _symbol(tree: ast.expr, text: str) -> str:
     if broken_symbol(symbol):
         raise IndicatorError(f"{shown(text)}: the symbol {shown(symbol)} {broken_symbol(symbol)}")
     return symbol
+
+
+def _parsed_news(tree: ast.Call, name: str, text: str) -> Series:
+    """Return a series of news: its name and so many days, as a series of the bars."""
+    days = tree.args[0].value if len(tree.args) == 1 and isinstance(tree.args[0], ast.Constant) else None
+    if tree.keywords or type(days) is not int or not 1 <= days <= MAX_DAYS:
+        raise IndicatorError(
+            f"{shown(text)}: {_as_written(tree)!r} does not fit; write {name}(days), a whole number from 1 "
+            f"to {MAX_DAYS:,}, as in {name}(5)"
+        )
+    return Series(f"{name}({days})")
 
 
 def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:

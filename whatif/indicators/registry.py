@@ -23,12 +23,15 @@ from whatif.indicators.momentum import (
     rsi,
 )
 from whatif.indicators.moving import ema, sma, smma, wma
+from whatif.indicators.news import NEWS_SERIES
 from whatif.indicators.spread import (
     bollinger_bottom,
     bollinger_mid,
     bollinger_top,
     highest,
+    lag,
     lowest,
+    scaled,
     stddev,
 )
 from whatif.typing import FloatArray
@@ -170,6 +173,10 @@ def _before_longer_average(fast: int, slow: int) -> int:
     return max(fast, slow) - 1
 
 
+def _before_longest(*periods: int) -> int:
+    return max(periods) - 1
+
+
 def _before_signal(fast: int, slow: int, signal: int) -> int:
     return max(fast, slow) - 1 + signal - 1
 
@@ -199,6 +206,8 @@ INDICATORS: dict[str, Indicator] = {
         Indicator("bollinger_mid", bollinger_mid, _CLOSE, ("period",), _before_full_window),
         Indicator("bollinger_bottom", bollinger_bottom, _CLOSE, _BANDS, _before_full_window_and_factor),
         Indicator("crossover", crossover, ("", ""), (), _one_row_to_compare, crossings),
+        Indicator("lag", lag, _CLOSE, ("period",), _before_earlier_row, origin="own"),
+        Indicator("scaled", scaled, _CLOSE, ("period", "fast", "slow"), _before_longest, origin="own"),
     )
 }
 """All indicators by name."""
@@ -262,5 +271,5 @@ def get_indicator(name: str) -> Indicator:
     if name in OPERATORS:
         return OPERATORS[name]
     if name not in INDICATORS:
-        raise IndicatorError(f"indicator {name!r} is unknown: {nearest(name, INDICATORS)}")
+        raise IndicatorError(f"indicator {name!r} is unknown: {nearest(name, [*INDICATORS, *NEWS_SERIES])}")
     return INDICATORS[name]

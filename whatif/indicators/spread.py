@@ -1,4 +1,4 @@
-"""Spread of a window: standard deviation, the bands drawn with it, highest and lowest value."""
+"""Spread of a window: deviation and its bands, highest and lowest; values scaled in their row, or lagged."""
 
 from __future__ import annotations
 
@@ -228,3 +228,59 @@ def lowest_python(source: FloatArray, period: int) -> FloatArray:
 
 
 lowest = jit(lowest_python)
+
+
+def lag(source: FloatArray, period: int) -> FloatArray:
+    """Take the value of so many bars ago.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Bars, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        Row t holds row t - period of the source.
+
+    Notes
+    -----
+    *Timing*: row t uses row t - period. NaN where there is none, and where it is NaN.
+    """
+    found = np.full(len(source), np.nan)
+    found[period:] = source[: max(len(source) - period, 0)]
+    return found
+
+
+def scaled(source: FloatArray, period: int, fast: int, slow: int) -> FloatArray:
+    """Scale a simple average inside its row, so that the row's values lie between 0 and 1.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    period : int
+        Of the average that is scaled; 1 is the source itself.
+    fast, slow : int
+        Periods of the averages that the row is made of, from one to the other, beside the source.
+
+    Returns
+    -------
+    float64 array (n,)
+        The average less the row's least value, over the row's range; 0 where the row has none.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until the longest average has a value.
+    """
+    first, last = min(fast, slow), max(fast, slow)
+    least, most = source.copy(), source.copy()
+    for one in range(first, last + 1):
+        average = sma(source, one)
+        least, most = np.minimum(least, average), np.maximum(most, average)
+    own, width = sma(source, period), most - least
+    found = np.where(np.isnan(own) | np.isnan(width), np.nan, 0.0)
+    np.divide(own - least, width, out=found, where=width > 0.0)
+    return found

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         BARS_QUARANTINE,
         EQUITY,
         FORGOTTEN,
+        NEWS_RELATIONS,
+        NEWS_SENTIMENT,
         PREDICTIONS,
         TABLES,
         TEST_LOOKS,
@@ -58,8 +60,8 @@ else:
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",
-            "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN PREDICTIONS TABLES TEST_LOOKS TRADES "
-            "features_table",
+            "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS "
+            "TABLES TEST_LOOKS TRADES features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
             "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
         },

@@ -50,6 +50,15 @@ NEWS_SENTIMENT = TableSpec(
 )
 """News: relevance of the article for the symbol and sentiment score of that symbol in it."""
 
+NEWS_RELATIONS = TableSpec(
+    name="news_relations",
+    columns=columns("symbol string, peer string, sector string, from date, to date, ingested_at timestamp"),
+    key=("symbol", "peer", "sector", "from"),
+    sort_order=("symbol", "peer", "sector", "from"),
+)
+"""Peers and sectors of symbols; one of the two is "". They hold from the trading date `from` on, before `to`,
+which is null while they do. The table is there once relations were ingested."""
+
 PREDICTIONS = TableSpec(
     name="predictions",
     columns=columns("""

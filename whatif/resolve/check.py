@@ -270,6 +270,11 @@ def _check_fills(study: Study, strategy: AnyStrategy, grid: Grid) -> None:
 
 
 def _check_inputs(study: Study, strategy: AnyStrategy, space: Space) -> None:
+    if strategy.needs.news:
+        raise StrategyError(
+            f"strategy {study.strategy.name!r} has the input {min(strategy.needs.news)}, and news are for "
+            "models: name it in features, and let the strategy trade what a model makes of it"
+        )
     wanted = strategy.external_inputs()
     unknown = sorted(wanted - set(PREDICTED))
     if unknown:

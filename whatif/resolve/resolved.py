@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
-from whatif.features import FeatureSpec, feature_spec
+from whatif.features import (
+    FeatureSpec,
+    NewsSlice,
+    describe_news,
+    feature_spec,
+    features_needs,
+    pin_news,
+)
 from whatif.lake import tag_pin
 from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table, tagged_pin, time_of_ms
 from whatif.resolve.check import Checked, bar_slice, check_study
@@ -57,6 +64,8 @@ class Resolved:
         Digest of the slice that results depend on.
     notes : tuple of str
         Which bars it reads, in words: what they are made of, and whether there are newer ones.
+    news : NewsSlice or None
+        What its features read of news.
     """
 
     checked: Checked
@@ -68,6 +77,7 @@ class Resolved:
     window_bars: Mapping[tuple[str, str], int]
     data_digest: str
     notes: tuple[str, ...] = ()
+    news: NewsSlice | None = None
 
     @property
     def study(self) -> Study:
@@ -151,7 +161,7 @@ class Resolved:
     def identity(self) -> str:
         """Digest of study and pin: a run with the same identity is the same run, resumed."""
         content = self.study.model_dump(mode="json", by_alias=True, exclude={"description"})
-        content |= membership_identity(self.study)
+        content |= membership_identity(self.study) | _news_identity(self.news)
         return digest({"study": content, "strategy": self.strategy.digest, "bars": self.bars.snapshot_id})
 
 
@@ -194,7 +204,8 @@ def resolve_study(
     found = survey(bars, asked, timeline, checked.named)
     made = _sources(bars, checked, found)
     slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
-    features = {tf: feature_spec(asked, part, timeline) for tf, part in slices.items() if asked.models}
+    news = _news(asked, location, latest)
+    features = {tf: feature_spec(asked, part, timeline, news) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
     used = {(setting.model, setting.timeframe) for setting in checked.space.settings}
     resolved = Resolved(
@@ -205,17 +216,46 @@ def resolve_study(
         models={key: model for key, model in models.items() if key[:2] in used},
         grids=_known_grids(checked, models),
         window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
-        data_digest=_data_digest(checked, slices),
-        notes=(*(text for _, text in made.values()), *([behind] if behind else [])),
+        data_digest=_data_digest(checked, slices, news),
+        notes=(
+            *(text for _, text in made.values()),
+            *([behind] if behind else []),
+            *_news_notes(asked, timeline, location, news),
+        ),
+        news=news,
     )
     _check_warmup(resolved, found)
     _check_train(resolved, found)
     if trial is not None:
         trial(resolved)
     # last, so that a study that is refused leaves no pin behind
-    if session is not None and (tagged is None or tagged.snapshot_id != bars.snapshot_id):
-        tag_pin(None if location.local else session(), location, bars, _tag(asked))
+    if session is not None:
+        for pin in (bars, *(() if news is None else news.pins)):
+            kept = tagged_pin(location, pin.table, _tag(asked))
+            if kept is None or kept.snapshot_id != pin.snapshot_id:
+                tag_pin(None if location.local else session(), location, pin, _tag(asked))
     return resolved
+
+
+def _news(study: Study, location: LakeLocation, latest: bool) -> NewsSlice | None:
+    """Return the news that models of a study learn from: those it first ran on, or the newest."""
+    if not study.models:
+        return None
+    return pin_news(location, features_needs(study), study.data.news_delay, "" if latest else _tag(study))
+
+
+def _news_identity(news: NewsSlice | None) -> dict[str, Any]:
+    return {} if news is None else {"news": news.identity}
+
+
+def _news_notes(
+    study: Study, timeline: Timeline, location: LakeLocation, news: NewsSlice | None
+) -> tuple[str, ...]:
+    """Return what to say of a study's news: which there are, and whether there are newer ones."""
+    if news is None:
+        return ()
+    said = describe_news(news, study.data.symbols, timeline.start_us, timeline.end_us)
+    return (said, *filter(None, (_changed_since(location, pin, "news") for pin in news.pins)))
 
 
 def check_bars(location: LakeLocation) -> None:
@@ -230,7 +270,7 @@ def check_bars(location: LakeLocation) -> None:
         raise RunError(f"{location.described} has no bars: run 'whatif ingest' first")
 
 
-def _data_digest(checked: Checked, slices: Mapping[str, BarSlice]) -> str:
+def _data_digest(checked: Checked, slices: Mapping[str, BarSlice], news: NewsSlice | None) -> str:
     study = checked.study
     # of one snapshot, another stretch of time may be covered better by bars of another length
     joined = {tf: part.source_timeframe for tf, part in slices.items() if part.resampled}
@@ -241,6 +281,7 @@ def _data_digest(checked: Checked, slices: Mapping[str, BarSlice]) -> str:
         "period": next(iter(checked.periods.values())).kind,
         **({"made of": joined} if joined else {}),
         **membership_identity(study),
+        **_news_identity(news),
     }
     return digest(data)
 
@@ -292,7 +333,7 @@ def _made_of(source: str, timeframe: str) -> str:
     return "as the lake holds them" if source == timeframe else f"made of the lake's {source} bars"
 
 
-def _changed_since(location: LakeLocation, bars: Pin) -> str:
+def _changed_since(location: LakeLocation, bars: Pin, what: str = "bars") -> str:
     """Return what to say of a pin that the table has left behind; "" if it has not."""
     table = open_table(location, bars.table)
     pinned = table.snapshot_by_id(bars.snapshot_id)
@@ -308,7 +349,7 @@ def _changed_since(location: LakeLocation, bars: Pin) -> str:
         return ""
     moment = time_of_ms(pinned.timestamp_ms)
     return (
-        f"the lake's bars were written to {len(later):,} time{'s' * (len(later) != 1)} since this study's "
+        f"the lake's {what} were written to {len(later):,} time{'s' * (len(later) != 1)} since this study's "
         f"were pinned ({moment:%Y-%m-%d %H:%M} UTC): it keeps to those; --latest takes the newest"
     )
 

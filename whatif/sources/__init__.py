@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from whatif.sources.kinds import make_source, named_source, parse_options
     from whatif.sources.limits import broken_limits
     from whatif.sources.local import LocalDelivery, TooManyRowsError
+    from whatif.sources.news import NewsReport, ingest_news
+    from whatif.sources.news_layouts import NEWS_RULES
     from whatif.sources.rules import RULES
     from whatif.sources.sample import generate, sample_schedule, write_sample
     from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
+    from whatif.sources.sample_news import SampleNews, write_sample_news
     from whatif.sources.spark import SparkDelivery
     from whatif.sources.spec import IngestSpec, parse_mapping
     from whatif.sources.staged import (
@@ -42,9 +45,12 @@ else:
             "kinds": "make_source named_source parse_options",
             "limits": "broken_limits",
             "local": "LocalDelivery TooManyRowsError",
+            "news": "NewsReport ingest_news",
+            "news_layouts": "NEWS_RULES",
             "rules": "RULES",
             "sample": "generate sample_schedule write_sample",
             "sample_market": "SampleMarket SampleSymbol default_symbols",
+            "sample_news": "SampleNews write_sample_news",
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
             "staged": "RowGroup StagedDelivery check_symbol checkpoints_of store_checkpoints unadjusted",

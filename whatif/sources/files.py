@@ -138,7 +138,9 @@ def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
 _SCHEMES = ("s3", "file", "hdfs", "viewfs")
 
 
-def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ...]:
+def find_files(
+    paths: Sequence[str | Path], kind: str = "auto", endings: tuple[str, ...] = (), what: str = "bars"
+) -> tuple[str, ...]:
     """Return the files that paths, globs and folders name: absolute, each once, in the order of a delivery.
 
     That is the order of `paths`, and of a folder's or a glob's files that of their names, where digits
@@ -150,13 +152,17 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
         Files, globs, folders (searched to any depth), or URIs such as s3://bucket/key.
     kind : str
         A format: only such files are taken from folders; with "auto" those of every format.
+    endings : tuple of str
+        How names of files in folders end, in place of those of formats.
+    what : str
+        What files hold, as messages say it.
 
     Raises
     ------
     SourceError
         If a path names no file, or folders without an end.
     """
-    endings = tuple(ending for format_ in file_kinds(kind).values() for ending in format_.endings)
+    endings = endings or tuple(e for format_ in file_kinds(kind).values() for e in format_.endings)
     found: dict[str, None] = {}
     search = Search()
     for path in map(str, paths):
@@ -168,12 +174,12 @@ def find_files(paths: Sequence[str | Path], kind: str = "auto") -> tuple[str, ..
         files = _remote_files(path, endings, search) if "://" in path else _local_files(path, endings, search)
         if not files:
             raise SourceError(
-                f"{path}: no such file, or no file of bars in it: name files, folders or globs of "
+                f"{path}: no such file, or no file of {what} in it: name files, folders or globs of "
                 f"{', '.join(endings)} files"
             )
         found.update(dict.fromkeys(sorted(files, key=_natural)))
     if not found:
-        raise SourceError("no file is named: name files, folders or globs of bars")
+        raise SourceError(f"no file is named: name files, folders or globs of {what}")
     return tuple(found)
 
 

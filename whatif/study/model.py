@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -32,6 +33,7 @@ from whatif.domain import (
     canonical_timeframe,
     check_options,
     costs_from,
+    duration_us,
     overlays_from_mapping,
 )
 from whatif.errors import EngineError, nearest
@@ -58,6 +60,43 @@ FIRST_DAY, LAST_DAY = date(1800, 1, 1), date(2200, 12, 31)
 
 MAX_YEARS = 100
 """Longest slice: calendars of more take minutes to build."""
+
+
+MAX_LAGS = 200
+"""Values of a series that `lags` names at most."""
+
+_LAGS = re.compile(r"lags\((?:(?P<source>.+),)?\s*(?P<count>[0-9]+)\s*\)", re.DOTALL)
+
+
+def with_sets_written_out(features: Any) -> Any:
+    """Return features with each set of them written out, in its place.
+
+    `scaled_window` is the close and its averages of 2 to 16 bars, scaled inside the row, and rates of change
+    over 2 to 16 bars; `lags(x, n)` the values of x of 1 to n bars ago.
+
+    Raises
+    ------
+    ValueError
+        If `lags` names none, or too many.
+    """
+    if not isinstance(features, (list, tuple)):
+        return features
+    found: list[Any] = []
+    for one in features:
+        lags = _LAGS.fullmatch(one.strip()) if isinstance(one, str) else None
+        if isinstance(one, str) and one.strip() == "scaled_window":
+            found += [f"scaled({period}, 2, 16)" for period in range(1, 17)]
+            found += [f"roc({period})" for period in range(2, 17)]
+        elif lags is not None:
+            count, source = int(lags["count"]), (lags["source"] or "close").strip()
+            if not 1 <= count <= MAX_LAGS:
+                raise ValueError(
+                    f"{one!r} names {count:,} values: write lags(x, n) with n from 1 to {MAX_LAGS}"
+                )
+            found += [f"lag({source}, {period})" for period in range(1, count + 1)]
+        else:
+            found.append(one)
+    return found
 
 
 class Universe(Section):
@@ -87,6 +126,7 @@ class DataSlice(Section):
     timeframe: str = "1min"
     start: date
     end: date
+    news_delay: str = "0min"
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -108,9 +148,10 @@ class DataSlice(Section):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of no universe nothing is said: digests of studies are older
+        # of no universe and no delay nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
-        return {key: value for key, value in made.items() if key != "universe" or value is not None}
+        unsaid = {"universe": None, "news_delay": "0min"}
+        return {key: value for key, value in made.items() if key not in unsaid or value != unsaid[key]}
 
     @field_validator("symbols")
     @classmethod
@@ -131,6 +172,13 @@ class DataSlice(Section):
     @classmethod
     def _timeframe(cls, value: str) -> str:
         return canonical_timeframe(value)
+
+    @field_validator("news_delay")
+    @classmethod
+    def _delay(cls, value: str) -> str:
+        if value not in ("0", "0min"):
+            duration_us(value)
+        return "0min" if value == "0" else value
 
     @model_validator(mode="after")
     def _ordered(self) -> DataSlice:
@@ -357,6 +405,25 @@ class Study(Section):
         except EngineError as error:
             raise ValueError(str(error).removeprefix("overlays: ")) from None
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_written_out(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        written = (
+            {**given, "features": with_sets_written_out(given["features"])} if "features" in given else given
+        )
+        models = given.get("models")
+        if not isinstance(models, Mapping):
+            return written
+        own = {
+            name: {**model, "features": with_sets_written_out(model["features"])}
+            if isinstance(model, Mapping) and "features" in model
+            else model
+            for name, model in models.items()
+        }
+        return {**written, "models": own}
 
     @field_validator("features")
     @classmethod
