@@ -27,6 +27,7 @@ from whatif.engines.compiled.calling import (
     SCRATCH_LENGTH,
     STOP,
     TO_CLOSE,
+    due,
     seen_by_overlays,
 )
 from whatif.engines.compiled.step_placeholder import (
@@ -74,11 +75,9 @@ def ask_step_python(
     begin, halt, lookback : int
         Rows of the series; the step is not called before row `lookback`.
     run, series_at, places_at, costs, rules, latency
-        The configuration's place in the columns of parameters, where the addresses of its series lie, and
-        the places of `whatif.engines.compiled.calling`; its settings.
+        The configuration's place in columns, where its series and the places of `calling` lie; its settings.
     account, value, waiting : Account, float, int
-        After the fills of row `begin`; its worth while it holds nothing (of several symbols: on this row);
-        the step's orders that wait.
+        After the fills of row `begin`; its worth when flat (of several symbols: on this row); orders waiting.
 
     Returns
     -------
@@ -99,12 +98,11 @@ def ask_step_python(
             held = i - opened_row
         own = (size, price, held, cash, now, waiting, minutes[i], ends[i], scratch)
         state = state_of(own, desk, x, i, opened_row, places)
-        if OVERLAID:
-            rest = seen_by_overlays(i, places, rules)
         if ORDERS:
             count = step(i, seen_of(series, i), p, state)
             count = count if count <= MAX_ANSWERED else DESK_ROOM + 1
             if OVERLAID and latency == 0:
+                rest = seen_by_overlays(i, places, rules)
                 count = overlay_orders(desk, count, close, account, held, now, waiting, *rest, memory)
             code, asked = int(desk[0]), desk[1]
             plain = count == 1 and code <= TARGET_PERCENT and fields_filled(order_at(desk, 0)) == 0
@@ -114,12 +112,13 @@ def ask_step_python(
                 continue
         else:
             code, asked = step(i, seen_of(series, i), p, state)
-        if code == HOLD and plain and not OVERLAID:
+        if code == HOLD and plain and not (OVERLAID and due(i, places, close, account, held, rules, latency)):
             continue
         amount = float(asked)
         if not plain or not is_intent(code, amount):
             return Asked(i, BAD_INTENT if plain else DELAYED_ORDERS, code, amount, 0.0)
         if OVERLAID:
+            rest = seen_by_overlays(i, places, rules)
             code, amount = apply_overlays(code, amount, close, size, price, held, cash, now, *rest)
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:

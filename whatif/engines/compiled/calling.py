@@ -13,7 +13,7 @@ from whatif.domain import inlinable_lean, whole_at
 from whatif.engines.compiled.attempt import RefusedByNumbaError
 from whatif.engines.compiled.book import Account, Asked
 from whatif.engines.compiled.broker import Costs
-from whatif.strategies import OverlayRules, sizing_measure
+from whatif.strategies import OverlayRules, has_to_leave, sizing_measure
 from whatif.typing import IntArray
 
 PLACES = 14
@@ -63,6 +63,30 @@ def seen_by_overlays(row: int, places: IntArray, rules: OverlayRules) -> tuple[i
     """
     left: int = whole_at(places[LEFT], row + 1)[row]
     return left, sizing_measure(row, places[VOLATILITY], places[NOTED], rules), rules
+
+
+@inlinable_lean
+def due(
+    row: int, places: IntArray, close: float, account: Account, held: int, rules: OverlayRules, latency: int
+) -> bool:
+    """Return whether something of the overlays is due on a row on which the step asks for nothing.
+
+    Parameters
+    ----------
+    row, places, rules
+        As `seen_by_overlays` takes them.
+    close, account, held : float, Account, int
+        At the row's close; bars that a position has been held.
+    latency : int
+        Bars between decision and broker: what was decided before may be due.
+    """
+    _, size, price, _ = account
+    if latency != 0:
+        return True
+    if size == 0.0:
+        return False
+    left = whole_at(places[LEFT], row + 1)[row]
+    return left <= rules.flat_before_close or has_to_leave(close, size, price, held, rules)
 
 
 def address_of(asking: Any, across: bool = False) -> Any:
