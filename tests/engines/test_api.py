@@ -267,9 +267,9 @@ def test_other_bad_input() -> None:
         whatif.backtest(bars, "sma_crossover", {"fsat": 3})
     with pytest.raises(EngineError, match="did you mean 'cash'"):
         whatif.backtest(bars, "sma_crossover", execution={"csah": 3})
-    both = pd.concat([bars, bars.assign(symbol="Y")])
-    with pytest.raises(EngineError, match=r"does not cover.*shared.*use engine auto or backtrader"):
-        whatif.backtest(both, "bollinger_reversion", engine="compiled")
+    ordinary = type("Ordinary", (bt.Strategy,), {"__module__": __name__})
+    with pytest.raises(EngineError, match=r"does not cover.*ordinary.*use engine auto or backtrader"):
+        whatif.backtest(bars, ordinary, engine="compiled")
 
 
 def test_a_session_column_bounds_the_sessions() -> None:

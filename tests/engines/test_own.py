@@ -171,7 +171,6 @@ def test_a_run_under_another_name_breaks_the_contract() -> None:
     ("name", "cases"),
     [
         pytest.param("backtrader", 20, marks=pytest.mark.slow),
-        ("compiled", 5),
         pytest.param("compiled", 20, marks=pytest.mark.slow),
         ("own_engines:Mirror", 5),
     ],

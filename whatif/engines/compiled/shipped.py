@@ -55,9 +55,10 @@ def ship(target: Path = SHIPPED, names: Sequence[str] = BUILTIN) -> int:
         with ProcessPoolExecutor(os.cpu_count(), context, _compile_into, (made,)) as pool:
             # what takes longest begins first, and with the first of them
             loops = [
-                pool.submit(_compile_loop, names, True, True),
+                pool.submit(_compile_shared_loop, names, True),
                 pool.submit(_compile_loop, names, True),
                 pool.submit(_compile_loop, names, False),
+                pool.submit(_compile_shared_loop, names, False),
             ]
             count = sum(pool.map(_compile, names[::-1]))
             for loop in loops:
@@ -85,30 +86,39 @@ def _compile(name: str) -> int:
     return len(alone) + 1
 
 
-def _compile_loop(names: Sequence[str], orders: bool, special: bool = False) -> None:
-    """Run a strategy on two bars, which needs all that is compiled once for all strategies of its kind.
+def _compile_loop(names: Sequence[str], special: bool) -> None:
+    """Run a strategy on two bars, which needs all that is compiled once for all strategies.
 
     Parameters
     ----------
     names : sequence of str
         The strategies.
-    orders : bool
-        Whether it is one whose orders wait for a price.
     special : bool
         Whether its broker has a special setting: any makes the same loop as any other.
     """
+    for spec in _specs(names, orders=False)[:1]:
+        bars, periods = _two_bars()
+        many = [RunInputs(spec.validate({}), Execution(coo=special), Overlays())]
+        PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
+
+
+def _compile_shared_loop(names: Sequence[str], orders: bool) -> None:
+    """Do as `_compile_loop` for an account of several symbols, whose `orders` wait for a price or do not."""
+    for spec in _specs(names, orders)[:1]:
+        bars, periods = _two_bars()
+        many = [RunInputs(spec.validate({}), Execution(), Overlays())]
+        SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
+
+
+def _specs(names: Sequence[str], orders: bool) -> list[StrategySpec]:
     specs = [spec for spec in map(resolve, names) if isinstance(spec, StrategySpec)]
-    fitting = [spec for spec in specs if spec.answers_orders == orders and not spec.cross_sectional]
-    if not fitting:
-        return
-    spec = fitting[0]
+    return [spec for spec in specs if spec.answers_orders == orders and not spec.cross_sectional]
+
+
+def _two_bars() -> tuple[Bars, Periods]:
     ts, prices = np.arange(2) * MINUTE_US, np.ones(2)
     bars = Bars("", ts, prices, prices, prices, prices, prices, prices, ts, ts, ts)
-    periods = Periods("bar", ts + MINUTE_US, 252.0)
-    many = [RunInputs(spec.validate({}), Execution(coo=special), Overlays())]
-    PreparedWindow(spec, bars, 0, 2, periods).measure_runs(many)
-    if not special:  # whose loop is that of orders that wait
-        SharedWindow(spec, [bars, bars], [(0, 2), (0, 2)], None, periods).measure_runs(many)
+    return bars, Periods("bar", ts + MINUTE_US, 252.0)
 
 
 def main(arguments: Sequence[str]) -> int:
