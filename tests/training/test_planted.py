@@ -114,7 +114,8 @@ def test_trees_find_most_of_an_edge_that_no_line_finds(kind: str) -> None:
         better += metrics["skill_low"] > 0
         lines.append(metrics["linear_skill"])
     print(f"{kind}: known {np.mean(known):.2f}, found {np.mean(found):.2f}, called better {better}")  # noqa: T201
-    assert np.mean(known) == pytest.approx(BEST, abs=0.6)  # whoever knows: standard error 0.23
+    # whoever knows: three standard errors of 0.23, as each of the 20 markets is told for 0.91 years
+    assert np.mean(known) == pytest.approx(BEST, abs=0.7)
     assert np.mean(found) >= 0.6 * BEST
     assert better >= MARKETS // 2
     assert abs(np.mean(lines)) < 0.0005
