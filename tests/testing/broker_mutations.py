@@ -490,8 +490,8 @@ _WAITING = (
     ),
     (
         "what was refused does not count for the next",
-        "left = cash_after_check(cash, size",
-        "left = cash_after_check(account.cash, size",
+        "check_order(working, waiting, k, at, cash, size",
+        "check_order(working, waiting, k, at, account.cash, size",
     ),
     ("the check forgets the units before", "cash, size = left, size + row[SIZE]", "cash = left"),
     (
@@ -759,10 +759,17 @@ _SEVERAL_SYMBOLS = (
     ),
 )
 _SEVERAL_WORKING = (
-    ("units on paper are not counted", "            book.paper[k] += order[ORDER_SIZE]\n", ""),
+    (
+        "units on paper are not counted",
+        "cash, book.paper[k], is_refused = check",
+        "cash, _, is_refused = check",
+    ),
     ("units on paper stay", "        book.paper[k] = book.size[k]\n", "        book.paper[k] += 0.0\n"),
-    ("each order is checked by all of the cash", "            cash = left\n", "            left += 0.0\n"),
-    ("an exit is active at once", "INACTIVE if order[IS_CHILD] != 0.0 else ACTIVE", "ACTIVE"),
+    (
+        "each order is checked by all of the cash",
+        "cash, book.paper[k], is_refused = check",
+        "_, book.paper[k], is_refused = check",
+    ),
     (
         "a market order that is checked looks at no position",
         "        meet(book, k)\n        note_month",

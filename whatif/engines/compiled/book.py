@@ -401,11 +401,17 @@ def is_intent(code: int, amount: float) -> bool:
 
 @inlinable_lean
 def begin_bar(tally: FloatArray, month: float, volume: float, span: float) -> None:
-    """Write a bar's month, volume and span to a tally; in a new month nothing has been traded yet."""
-    if month > tally[MONTH]:
-        tally[MONTH], tally[TRADED] = month, 0.0
+    """Write a bar's month, volume and span to a tally."""
+    begin_month(tally, month)
     tally[LAST_VOLUME], tally[LAST_SPAN] = tally[BAR_VOLUME], tally[BAR_SPAN]
     tally[BAR_VOLUME], tally[BAR_SPAN] = volume, span
+
+
+@inlinable_lean
+def begin_month(tally: FloatArray, month: float) -> None:
+    """Write a bar's month to a tally; in a new one nothing has been traded yet."""
+    if month > tally[MONTH]:
+        tally[MONTH], tally[TRADED] = month, 0.0
 
 
 @inlinable_lean

@@ -53,12 +53,11 @@ from whatif.engines.compiled.book import (
     Outcomes,
     Runs,
     begin_interest,
+    begin_month,
     settings_of,
 )
 from whatif.engines.compiled.broker import (
-    Deal,
     Prices,
-    cash_after_check,
     order_size,
     settlement,
 )
@@ -91,8 +90,6 @@ from whatif.engines.compiled.shared_book import (
 )
 from whatif.engines.compiled.working import (
     ACTIVE,
-    INACTIVE,
-    IS_CHILD,
     IS_EXIT,
     KIND,
     MADE,
@@ -103,7 +100,7 @@ from whatif.engines.compiled.working import (
     SUBMITTED,
     Placed,
     cancel_all,
-    end_order,
+    check_order,
     left_over,
     place_answer,
     place_order,
@@ -113,7 +110,6 @@ from whatif.engines.compiled.working import (
     wake_orders,
 )
 from whatif.engines.compiled.working import PRICE as ACTS_AT
-from whatif.engines.compiled.working import SIZE as ORDER_SIZE
 from whatif.engines.compiled.working import SYMBOL as OF_SYMBOL
 from whatif.engines.language.order_answers import EACH_WIDTH, WIDTH
 from whatif.engines.orders import (
@@ -166,9 +162,7 @@ def note_month(symbol: int, market: Market, beyond: Beyond, broker: Broker, book
     charges, tally = broker.charges, broker.tally
     if len(charges) > 0 and charges[TIERS] > 1.0:
         i = book.cursor[symbol]
-        month = view_at(beyond.months_at[symbol], i + 1)[i]
-        if month > tally[MONTH]:
-            tally[MONTH], tally[TRADED] = month, 0.0
+        begin_month(tally, view_at(beyond.months_at[symbol], i + 1)[i])
 
 
 @inlinable_lean
@@ -189,18 +183,13 @@ def check_queue(
         k = int(order[OF_SYMBOL])
         meet(book, k)
         note_month(k, market, beyond, broker, book)
-        at, deal = order[ACTS_AT], Deal(False, False, broker.tally[TRADED], broker.charges)
+        at = order[ACTS_AT]
         if broker.coo and order[KIND] == MARKET:
             at = price_at(market, OPEN, k, book.cursor[k])
-        left = cash_after_check(cash, book.paper[k], book.price[k], order[ORDER_SIZE], at, broker.costs, deal)
-        if left >= 0.0 or not broker.corrected:
-            cash = left
-            book.paper[k] += order[ORDER_SIZE]
-        if left >= 0.0:
-            order[STATE] = INACTIVE if order[IS_CHILD] != 0.0 else ACTIVE
-        else:
-            refused += 1
-            end_order(working, waiting, q, broker.corrected)
+        cash, book.paper[k], is_refused = check_order(
+            working, waiting, q, at, cash, book.paper[k], book.price[k], broker
+        )
+        refused += is_refused
     return refused
 
 

@@ -470,22 +470,49 @@ def check_cash(working: FloatArray, waiting: int, bar_open: float, account: Acco
     refused counts for those after it, unless it is corrected.
     """
     cash, size, price, _ = account
-    deal = Deal(False, False, broker.tally[TRADED], broker.charges)
     refused = 0
     for k in range(waiting):
         row = working[k]
         if row[STATE] != SUBMITTED:
             continue
         at = bar_open if broker.coo and row[KIND] == MARKET else row[PRICE]
-        left = cash_after_check(cash, size, price, row[SIZE], at, broker.costs, deal)
-        if left >= 0.0 or not broker.corrected:
-            cash, size = left, size + row[SIZE]
-        if left >= 0.0:
-            row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE
-        else:
-            refused += 1
-            end_order(working, waiting, k, broker.corrected)
+        cash, size, is_refused = check_order(working, waiting, k, at, cash, size, price, broker)
+        refused += is_refused
     return refused
+
+
+@inlinable_lean
+def check_order(
+    working: FloatArray,
+    waiting: int,
+    at: int,
+    fills_at: float,
+    cash: float,
+    size: float,
+    price: float,
+    broker: Broker,
+) -> tuple[float, float, int]:
+    """Check the cash of the order at a place of the queue, as if it were filled at a price.
+
+    Parameters
+    ----------
+    cash, size, price : float
+        What is there when it is checked: the account's cash, units of its symbol, and their average price.
+
+    Returns
+    -------
+    float, float, int
+        Cash and units when the next one is checked, and 1 if this one is refused, else 0.
+    """
+    row, deal = working[at], Deal(False, False, broker.tally[TRADED], broker.charges)
+    left = cash_after_check(cash, size, price, row[SIZE], fills_at, broker.costs, deal)
+    if left >= 0.0 or not broker.corrected:
+        cash, size = left, size + row[SIZE]
+    if left >= 0.0:
+        row[STATE] = INACTIVE if row[IS_CHILD] != 0.0 else ACTIVE
+        return cash, size, 0
+    end_order(working, waiting, at, broker.corrected)
+    return cash, size, 1
 
 
 @inlinable_lean
