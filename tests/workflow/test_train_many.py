@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from whatif.errors import ModelError
+from whatif.domain import duration_us
+from whatif.errors import StudyError
 from whatif.lake.tables import PREDICTIONS
 from whatif.pins import LakeLocation
 from whatif.resolve import resolve_study
@@ -72,12 +73,8 @@ def test_in_processes_beside_this_one(alone: pd.DataFrame, tmp_path: Path, monke
     said, rows = trained(tmp_path)
     assert "3 more models in 2 processes" in said
     pd.testing.assert_frame_equal(rows, alone, check_exact=True)
-    with pytest.raises(ModelError, match="of a process"):
-        list(spread(refuse, [1], 2))
-
-
-def refuse(given: int) -> None:
-    raise ModelError("of a process")
+    with pytest.raises(StudyError, match="'soon' is not a duration"):
+        list(spread(duration_us, ["soon"], 2))
 
 
 @pytest.mark.spark
@@ -85,5 +82,5 @@ def test_in_tasks_of_spark(alone: pd.DataFrame, tmp_path: Path, spark) -> None:
     said, rows = trained(tmp_path, spark)
     assert not any(line.startswith("features") for line in said)  # no table of them is built
     pd.testing.assert_frame_equal(rows, alone, check_exact=True)
-    with pytest.raises(ModelError, match="of a process"):
-        list(spread_on_spark(spark, refuse, [1], 2))
+    with pytest.raises(StudyError, match="'soon' is not a duration"):
+        list(spread_on_spark(spark, duration_us, ["soon"], 2))
