@@ -271,7 +271,7 @@ class ModelKind(Section):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_tune(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not said of these, so that names made of the content stay what they were."""
         content: dict[str, Any] = dump(self)
         for name in ("tune", "calibrate", "out_of_fold"):

@@ -11,6 +11,8 @@ import numpy as np
 from whatif.typing import FloatArray
 
 SIDES = {"long": 1.0, "short": -1.0}
+"""Label by side, in the order of the probabilities."""
+
 LEAST = 1e-9
 """Probability below which its odds are not taken further."""
 

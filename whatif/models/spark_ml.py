@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from whatif.models.base import Fitted, ModelKind
-from whatif.models.calibration import Calibration
+from whatif.models.calibration import SIDES, Calibration
 from whatif.models.contract import answer_of, check_taught, predicted_columns
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 VECTOR = "features_vector"
 SAVED, NOTES = "sparkml", "fitted.json"
 
-SIDES = {"long": 1.0, "short": -1.0}
 _CHANCE = "whatif_chance_"
 _ROW = "whatif_row"
 
