@@ -115,11 +115,12 @@ def train_task(task: TrainTask, features: Any = None, held: Trained | None = Non
         [predict(rows, one, 0, snapshot, windows) for one, windows in inside],
     )
     if not isinstance(scored, pd.DataFrame):
-        asked = [rows_to_predict(rows, spec, 0, windows) for _, windows in inside]
         scored = scored.persist()
-        check_rows(trained.kind, joined(rows_to_predict(rows, spec, task.start_us), asked), scored)
     done = TaskDone(trained, tuned, scored, {}, example_of(rows, spec), seconds)
     try:
+        if not isinstance(scored, pd.DataFrame):
+            asked = [rows_to_predict(rows, spec, 0, windows) for _, windows in inside]
+            check_rows(trained.kind, joined(rows_to_predict(rows, spec, task.start_us), asked), scored)
         metrics = validation_metrics(rows, scored, spec, task.validate) if task.validate else {}
     except BaseException:
         done.release()
