@@ -145,7 +145,8 @@ def ingest_news(
         )
     lock = writer_lock(location, f"ingest of news, {len(files)} files, first {files[0]}")
     with nullcontext() if dry_run else lock, in_words(location.described):
-        new, changed = _changes(location, NEWS_SENTIMENT, _table(NEWS_SENTIMENT, _rows(kept, now)))
+        given = _stamped([dict(item.values) for item in kept], now)
+        new, changed = _changes(location, NEWS_SENTIMENT, _table(NEWS_SENTIMENT, given))
         related = pa.concat_tables(
             _changes(location, NEWS_RELATIONS, _table(NEWS_RELATIONS, _stamped(relations, now)))
         )
@@ -203,10 +204,6 @@ def _judged(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
         if loser is not None:
             refused.append(Item(loser.file, loser.row, loser.raw, loser.values, "duplicate"))
     return list(kept.values()), refused
-
-
-def _rows(items: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
-    return _stamped([dict(item.values) for item in items], now)
 
 
 def _stamped(rows: Sequence[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:

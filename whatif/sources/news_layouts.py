@@ -39,6 +39,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Column of the table → what it is called in files: the plain name, and Alpha Vantage's."""
 
+_TOLD_BY = {name for names in NAMES.values() for name in names} - {"source"} | {"peer", "sector"}
+"""Names of which an article, an item or a relation has one."""
+
 REQUIRED = ("symbol", "published_at", "url", "score")
 
 NEWS_RULES: Mapping[str, str] = {
@@ -140,16 +143,14 @@ def _of_json(path: str, text: str, lines: bool) -> Iterator[Mapping[str, Any]]:
             raise SourceError(f"{path} holds {shown(str(page))} where an article or an item has to stand")
         if "feed" in page:
             yield from page["feed"]
-        elif not set(page) & {name for names in NAMES.values() for name in names} - {"source"}:
-            if "peer" not in page and "sector" not in page:
-                said = shortened(str(next(iter(page.values()), "")), 200)
-                raise SourceError(
-                    f"{path} holds no article, no item and no relation, but {said!r}: give what the service "
-                    "answered to a request that worked"
-                )
+        elif _TOLD_BY & set(page):
             yield page
         else:
-            yield page
+            said = shortened(str(next(iter(page.values()), "")), 200)
+            raise SourceError(
+                f"{path} holds no article, no item and no relation, but {said!r}: give what the service "
+                "answered to a request that worked"
+            )
 
 
 def items_of(path: str, entries: Iterable[Mapping[str, Any]], zone: str, now: datetime) -> Iterator[Item]:
