@@ -182,8 +182,11 @@ def report(study: Study, output: Output = None) -> None:
 
 def judge(
     returns: Annotated[
-        Path,
-        typer.Argument(help="CSV or Parquet: a column of returns for each configuration that was tried."),
+        list[str],
+        typer.Argument(
+            help="CSV or Parquet with a column for each configuration that was tried; files, or a folder, of "
+            "a backtest each, also of vectorbt, backtesting.py and Lean; or mlflow:EXPERIMENT."
+        ),
     ],
     trials: Annotated[
         int | None, typer.Option(min=1, help="How many were tried in all, if there were more.")
@@ -198,13 +201,16 @@ def judge(
         float | None, typer.Option(help="Annualises; told by a column of times, 252 without any.")
     ] = None,
     equity: Annotated[bool, typer.Option("--equity", help="Columns are levels of equity.")] = False,
+    metric: Annotated[
+        str, typer.Option(help="Of an experiment in MLflow: what its runs call the return of a period.")
+    ] = "return",
 ) -> None:
     """Judge returns that others made: an edge, luck, or too little data to tell."""
-    from whatif.appraisal import Given, appraise
+    from whatif.appraisal import Given, appraise, read_returns
     from whatif.report import print_given
 
     given = Given(trials, chosen, market, test, objective, periods_per_year, equity)
-    name, judgement = appraise(returns, given)
+    name, judgement = appraise(read_returns(returns[0] if len(returns) == 1 else returns, metric), given)
     print_given(name, judgement, Console())
 
 

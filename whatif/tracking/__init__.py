@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         log,
         log_files,
         log_tables,
+        metric_histories,
         start_study_run,
         tracking_uri,
         tracking_warning,
@@ -35,8 +36,8 @@ else:
             "child_runs": "count_of_children log_configurations log_model",
             "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (
-                "ANSWER_TAG TrackedRun finish log log_files log_tables start_study_run tracking_uri "
-                "tracking_warning"
+                "ANSWER_TAG TrackedRun finish log log_files log_tables metric_histories start_study_run "
+                "tracking_uri tracking_warning"
             ),
             "tracker": "LoggedAnswer Tracker logged_run",
         },

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
+from whatif.errors import StatisticsError, nearest
 from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
 
@@ -274,6 +276,58 @@ def _linked(file: Path, folder: Path) -> bool:
 def finish(run: TrackedRun, status: str = "FINISHED") -> None:
     """Close the run."""
     run.client.set_terminated(run.run_id, status=status)
+
+
+def metric_histories(
+    location: LakeLocation, experiment: str, metric: str
+) -> tuple[dict[str, dict[int, float]], int]:
+    """Return a metric by step, of each run of an experiment that has it, and how many runs there are.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Home of the default data base.
+    experiment : str
+        Its name.
+    metric : str
+        What its runs call the metric.
+
+    Raises
+    ------
+    StatisticsError
+        If there is no such experiment, or none of its runs has the metric.
+
+    Notes
+    -----
+    Runs that failed or were killed do not count. Runs of one name are told apart by their ids.
+    """
+    client = client_of(tracking_uri(location))
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        known = [one.name for one in client.search_experiments()]
+        raise StatisticsError(f"MLflow has no experiment {experiment!r}: {nearest(experiment, known)}")
+    runs = []
+    page = client.search_runs([found.experiment_id], max_results=PAGE)
+    runs += page
+    while page.token:
+        page = client.search_runs([found.experiment_id], max_results=PAGE, page_token=page.token)
+        runs += page
+    runs = [one for one in runs if one.info.status not in ("FAILED", "KILLED")]
+    held = [one for one in runs if metric in one.data.metrics]
+    if not held:
+        known = sorted({key for one in runs for key in one.data.metrics})
+        raise StatisticsError(
+            f"none of {len(runs):,} runs of {experiment!r} has a metric {metric!r}, a value for each period "
+            f"by its step: {nearest(metric, known)}"
+        )
+    names = Counter(one.info.run_name for one in held)
+    histories = {}
+    for run in held:
+        name, run_id = run.info.run_name, run.info.run_id
+        history = client.get_metric_history(run_id, metric)
+        label = name if name and names[name] == 1 else f"{name} {run_id[:8]}"
+        histories[label] = {one.step: one.value for one in history}
+    return histories, len(runs)
 
 
 def client_of(uri: str) -> MlflowClient:

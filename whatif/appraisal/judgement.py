@@ -1,23 +1,19 @@
-"""Appraisal of returns that others made: the verdict, without a study, a lake or an engine of whatif's."""
+"""Judgement on returns that others made, by the evidence of a study's verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from whatif.appraisal.files import Returns, read_returns
 from whatif.domain import YEAR_US
 from whatif.errors import StatisticsError, nearest
 from whatif.report import Judgement
 from whatif.stats import RETURN_OBJECTIVES, Evidence, Verdict, measure
 from whatif.stats import judge as judge_evidence
-
-TIMES = ("ts", "time", "timestamp", "date", "datetime", "index")
-"""Names of a column of times, the first column if it has no name."""
 
 SESSIONS_A_YEAR = 252.0
 """Periods in a year where no times are given."""
@@ -58,16 +54,20 @@ class Given:
     seed: int = 0
 
 
-def judge(returns: Any, trials: int | None = None, **said: Any) -> Verdict:
+def judge(returns: Any, trials: int | None = None, metric: str = "return", **said: Any) -> Verdict:
     """Judge returns that others made, as a study's are judged.
 
     Parameters
     ----------
-    returns : DataFrame, Series, array, or path of a CSV or Parquet file
+    returns : DataFrame, Series, array, path, list of paths, or "mlflow:EXPERIMENT"
         Simple returns of each period as fractions, oldest first: a column for each configuration that was
         tried. A column, or an index, of times is told by its type, or its name (`ts`, `time`, `date`, ...).
+        Files are CSV, Parquet, backtesting.py's equity curves, what vectorbt's frames are written as, and
+        Lean's results, one backtest each or many; also backtesting.py's result and vectorbt's portfolio.
     trials : int, optional
         How many were tried in all, if there were more than there are columns.
+    metric : str
+        Of an experiment: what its runs call the return of a period.
     **said
         Further fields of `Given`: chosen, market, test, objective, periods_per_year, equity, seed.
 
@@ -81,27 +81,29 @@ def judge(returns: Any, trials: int | None = None, **said: Any) -> Verdict:
     StatisticsError
         If something is no return, naming the column and the row, or does not fit.
     """
-    return appraise(returns, Given(trials, **said))[1].verdict
+    return appraise(read_returns(returns, metric), Given(trials, **said))[1].verdict
 
 
 def appraise(returns: Any, given: Given) -> tuple[str, Judgement]:
     """Return the name of what was chosen, and the judgement on it; see `judge`."""
-    frame, times = _read(returns)
-    if given.equity:
+    read = read_returns(returns)
+    market_name = given.market or read.market
+    frame, times = read.frame, read.times
+    if given.equity or read.equity:
         frame, times = _changes(frame), None if times is None else times[1:]
     _check_returns(frame)
-    if given.market and given.market not in frame:
+    if market_name and market_name not in frame:
         raise StatisticsError(
-            f"market {given.market!r} is no column: {nearest(given.market, list(frame.columns))}"
+            f"market {market_name!r} is no column: {nearest(market_name, list(frame.columns))}"
         )
-    tried = frame.drop(columns=[given.market] if given.market else [])
+    tried = frame.drop(columns=[market_name] if market_name else [])
     if not len(tried.columns):
         raise StatisticsError("there is a column of the market alone: give one of returns to judge beside it")
     cut = _cut(given.test, times, len(frame))
     per_year = _per_year(given, times)
     chosen = _chosen(given, tried.iloc[:cut], per_year)
-    count = _count(given, len(tried.columns))
-    market = frame[given.market].to_numpy(dtype=np.float64) if given.market else None
+    count = _count(given, len(tried.columns), read)
+    market = frame[market_name].to_numpy(dtype=np.float64) if market_name else None
     evidence = Evidence(
         tried=tried.iloc[:cut].to_numpy(dtype=np.float64),
         chosen=list(tried.columns).index(chosen),
@@ -116,89 +118,6 @@ def appraise(returns: Any, given: Given) -> tuple[str, Judgement]:
     looked = 1 if cut < len(frame) else 0
     verdict = judge_evidence(evidence, seed=given.seed)
     return chosen, Judgement(verdict, "given", count, looks=looked, openings=looked)
-
-
-def _read(returns: Any) -> tuple[pd.DataFrame, pd.DatetimeIndex | None]:
-    """Return the columns of numbers, by text, and the times of the rows if there are any."""
-    frame = _frame(returns)
-    times: pd.DatetimeIndex | None = None
-    if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
-        times = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
-    frame = frame.reset_index(drop=True)
-    frame.columns = [str(name) for name in frame.columns]
-    twice = sorted({name for name in frame.columns if list(frame.columns).count(name) > 1})
-    if twice:
-        raise StatisticsError(f"column {twice[0]!r} is there twice: name each configuration once")
-    for place, name in enumerate(list(frame.columns)):
-        if times is None and _is_time(frame[name], name, place):
-            times = _times(frame.pop(name), name)
-    for name in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_bool_dtype(frame[name]):
-            first = next((one for one in frame[name] if not isinstance(one, (int, float))), None)
-            raise StatisticsError(
-                f"column {name!r} holds {str(first)[:60]!r}, which is no number: leave the column out, or "
-                f"name one of times {', '.join(TIMES)}"
-            )
-    if not len(frame.columns):
-        raise StatisticsError("there is no column of returns: give one for each configuration that was tried")
-    if times is not None and not (times.is_monotonic_increasing and times.is_unique):
-        raise StatisticsError("times are not in order, or one is there twice: sort the rows, oldest first")
-    return frame, times
-
-
-def _frame(returns: Any) -> pd.DataFrame:
-    if isinstance(returns, (str, Path)):
-        return _file(Path(returns))
-    if isinstance(returns, pd.Series):
-        return returns.to_frame(str(returns.name) if returns.name is not None else "returns")
-    if isinstance(returns, pd.DataFrame):
-        return returns.copy()
-    values = np.asarray(returns)
-    if values.ndim not in (1, 2) or values.dtype.kind not in "fiu":
-        raise StatisticsError(
-            f"returns are a {type(returns).__name__}: give a frame, a series, an array of numbers (periods,) "
-            "or (periods, configurations), or the path of a CSV or Parquet file"
-        )
-    columns = values[:, None] if values.ndim == 1 else values
-    return pd.DataFrame(columns, columns=["returns"] if values.ndim == 1 else None)
-
-
-def _file(path: Path) -> pd.DataFrame:
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
-        raise StatisticsError(f"{path}: returns are read of CSV and Parquet, told by .csv and .parquet")
-    if not path.is_file():
-        raise StatisticsError(f"{path}: there is no such file")
-    try:
-        found = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
-    except Exception as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise StatisticsError(f"{path} could not be read as {kind[1:]}: {said}") from error
-    return found
-
-
-def _is_time(column: pd.Series[Any], name: str, place: int) -> bool:
-    if pd.api.types.is_datetime64_any_dtype(column) or name.lower() in TIMES:
-        return True
-    return (
-        place == 0 and (name == "" or name.startswith("Unnamed")) and not pd.api.types.is_float_dtype(column)
-    )
-
-
-def _times(column: pd.Series[Any], name: str) -> pd.DatetimeIndex | None:
-    if pd.api.types.is_numeric_dtype(column):
-        return None  # rows that are counted
-    try:
-        return pd.DatetimeIndex(pd.to_datetime(column, utc=True))
-    except (ValueError, TypeError) as error:
-        raise StatisticsError(f"column {name!r} holds something that is no time: {error}") from error
-
-
-def _changes(frame: pd.DataFrame) -> pd.DataFrame:
-    wrong = next((name for name in frame.columns if not bool((frame[name] > 0).all())), None)
-    if wrong is not None:
-        raise StatisticsError(f"column {wrong!r} is no equity: every level is above 0, and none is missing")
-    return (frame / frame.shift(1) - 1.0).iloc[1:].reset_index(drop=True)
 
 
 def _check_returns(frame: pd.DataFrame) -> None:
@@ -282,9 +201,9 @@ def _chosen(given: Given, tried: pd.DataFrame, per_year: float) -> str:
     return str(tried.columns[best])
 
 
-def _count(given: Given, columns: int) -> int:
+def _count(given: Given, columns: int, read: Returns) -> int:
     if given.trials is None:
-        return columns
+        return max(columns, read.trials)
     if given.trials < columns:
         raise StatisticsError(
             f"trials = {given.trials} and there are {columns} columns of returns: each is a trial, so there "
@@ -293,4 +212,8 @@ def _count(given: Given, columns: int) -> int:
     return given.trials
 
 
-__all__: Sequence[str] = ("Given", "appraise", "judge")
+def _changes(frame: pd.DataFrame) -> pd.DataFrame:
+    wrong = next((name for name in frame.columns if not bool((frame[name] > 0).all())), None)
+    if wrong is not None:
+        raise StatisticsError(f"column {wrong!r} is no equity: every level is above 0, and none is missing")
+    return (frame / frame.shift(1) - 1.0).iloc[1:].reset_index(drop=True)
