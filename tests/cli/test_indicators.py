@@ -18,7 +18,7 @@ WORDS = {
     "source2": "open",
 }
 EVERY = [*INDICATORS, *TIME_SERIES, *NEWS_SERIES]
-OWN = ("lag", "scaled")
+OWN = ("lag", "scaled", "zscore", "log", "abs", "clip", "where")
 
 
 def listed(capsys, *given):

@@ -114,7 +114,7 @@ EXPRESSIONS = sorted(
     [
         f"{name}({', '.join(('5', '9', '4')[: len(one.parameters)])})"
         if one.parameters
-        else f"{name}(close, sma(5))"
+        else f"{name}({', '.join(('close', 'sma(5)', 'open')[: len(one.sources)])})"
         for name, one in INDICATORS.items()
     ]
     + ["open", "high", "low", "close", "volume", "vwap", "sma(vwap, 20)", "ema(roc(3), 4)"]

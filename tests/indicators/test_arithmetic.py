@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import operator
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import whatif
@@ -31,6 +32,14 @@ BARS = bars_of_prices(PRICES)
         ("high - low", [4.0, 4.0, 0.0, 10.0]),
         ("(close - low) / (high - low)", [0.75, 0.75, np.nan, 0.0]),  # 0 / 0 is missing
         ("close / (high - low)", [2.75, 3.5, np.nan, 1.0]),  # so is 14 / 0
+        ("high - low > 4", [0.0, 0.0, 0.0, 1.0]),
+        ("close / (high - low) >= 1", [1.0, 1.0, np.nan, 1.0]),  # what is missing compares to nothing
+        ("(close < 12) + (close != open)", [2.0, 1.0, 0.0, 2.0]),
+        ("where(close > open, high, low - 1)", [12.0, 15.0, 13.0, 9.0]),
+        ("where((high - low) / (high - low), 1, 0)", [1.0, 1.0, np.nan, 1.0]),
+        ("clip(close, 10.5, sma(high, 2))", [np.nan, 13.5, 14.0, 10.5]),
+        ("abs(open - close)", [1.0, 3.0, 0.0, 4.0]),
+        ("log(close - 10)", [0.0, np.log(4.0), np.log(4.0), np.nan]),  # log of 0 is missing
         ("-close + 1", [-10.0, -13.0, -13.0, -9.0]),
         ("2 * close - 3 * open", [-8.0, -5.0, -14.0, -22.0]),
         ("close - (open - 1)", [2.0, 4.0, 1.0, -3.0]),
@@ -60,6 +69,13 @@ def test_numbers_by_hand(text, wanted):
         ("(1 + 2) * close", "3 * close"),
         ("crossover(close, sma(close, fast) * 1.01)", "crossover(close, sma(fast) * 1.01)"),
         ("2 * close@60min", "2 * close@1h"),
+        ("close>open", "close > open"),
+        ("(close > open) == (high > 2.0)", "(close > open) == (high > 2)"),
+        ("(close + open) > (high * 2)", "close + open > high * 2"),
+        ("(close > open) * 2", "(close > open) * 2"),
+        ("clip( close , -2.0 , 1+1 )", "clip(close, -2, 2)"),
+        ("zscore(close, 20)", "zscore(20)"),
+        ("lag(close, 3)", "lag(3)"),
     ],
 )
 def test_one_spelling_for_one_expression(text, canonical):
@@ -72,9 +88,25 @@ def test_expressions_without_arithmetic_are_spelled_as_before():
         assert (parse(text).text, parse(text).column) == (text, column)
 
 
+def test_columns_of_functions_are_predictable():
+    for text, column in {"zscore(close, 20)": "zscore_20", "clip(close, -1.5, 2)": "clip_close_m1p5_2",
+                         "abs(roc(5))": "abs_roc_5"}.items():  # fmt: skip
+        assert parse(text).column == column
+    assert parse("close > sma(20)").column.startswith("of_close_above_sma_20_")
+
+
 def test_columns_of_different_expressions_differ():
     texts = ["close + open", "close - open", "close * open", "close / open", "close - (open - high)",
              "close - open - high", "-close - open"]  # fmt: skip
+    texts += [
+        "close > open",
+        "close < open",
+        "close >= open",
+        "close <= open",
+        "close == open",
+        "close != open",
+    ]
+    texts += ["clip(close, 1, 2)", "clip(close, -1, 2)", "clip(close, 1.5, 2)", "abs(close)", "log(close)"]
     columns = [parse(text).column for text in texts]
     assert len(set(columns)) == len(columns)
     assert all(column.isidentifier() and column == column.lower() for column in columns)
@@ -90,7 +122,13 @@ def test_columns_of_different_expressions_differ():
         ("close % 2", "write + - * / and a minus"),
         ("+close", "write + - * / and a minus"),
         ("not close", "write + - * / and a minus"),
-        ("close > 2", "neither a series nor an indicator"),
+        ("open < close < high", "and one comparison of two"),
+        ("close is open", "and one comparison of two"),
+        ("close > open and close > low", "multiply conditions where both have to hold"),
+        ("2 > 1", "1 is a number, and a series has to stand there"),
+        ("abs(-2)", "-2 is a number, and a series has to stand there"),
+        ("where(1, 2, 3)", "1 is a number, and a series has to stand there"),
+        ("sma(2, 20)", "neither a series nor an indicator"),
         ("close * True", "neither a series nor an indicator"),
         ("close * (1 / 0)", "'1 / 0' is no finite number"),
         ("close * 1e999", "neither a series nor an indicator"),
@@ -109,11 +147,19 @@ def test_what_is_no_arithmetic_is_refused(text, said):
 TREES = st.recursive(
     st.sampled_from(["close", "open", "high", "2", "0.5"]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda parts: "({}) {} ({})".format(*parts)),
+        st.tuples(inner, st.sampled_from([*"+-*/><", ">=", "<=", "==", "!="]), inner).map(
+            lambda parts: "({}) {} ({})".format(*parts)
+        ),
         inner.map(lambda one: f"-({one})"),
     ),
     max_leaves=12,
 )
+
+
+COMPARED = {
+    ast.Gt: operator.gt, ast.Lt: operator.lt, ast.GtE: operator.ge, ast.LtE: operator.le,
+    ast.Eq: operator.eq, ast.NotEq: operator.ne,
+}  # fmt: skip
 
 
 @given(TREES)
@@ -133,7 +179,11 @@ def test_numbers_and_spelling_are_those_of_python(text):
             return names[tree.id]
         if isinstance(tree, ast.UnaryOp):
             return finite(-number(tree.operand))
-        left, right = number(tree.left), number(tree.right)
+        second = tree.comparators[0] if isinstance(tree, ast.Compare) else tree.right
+        left, right = number(tree.left), number(second)
+        if isinstance(tree, ast.Compare):
+            known = np.isfinite(left) & np.isfinite(right)
+            return np.where(known, COMPARED[type(tree.ops[0])](left, right), np.nan)
         kind = type(tree.op)
         return finite(
             left + right if kind is ast.Add else left - right if kind is ast.Sub
@@ -169,6 +219,55 @@ def test_features_of_a_frame():
     assert not np.isnan(values[19:]).any()
     last = found["close - close@5min"].to_numpy()
     np.testing.assert_array_equal(last, bars["close"].to_numpy() - longer)
+
+
+VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1.0, 1.0, -2.5, np.nan]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(VALUES, min_size=1, max_size=30), st.lists(VALUES, min_size=1, max_size=30), st.integers(1, 6)
+)
+def test_functions_are_those_of_pandas(first, second, n):
+    rows = min(len(first), len(second))
+    one, other = pd.Series(first[:rows]).round(3), pd.Series(second[:rows])
+    bars = bars_of_prices([(1.0, 1.0, 1.0, 1.0)] * rows).with_inputs(
+        {"one": one.to_numpy(), "other": other.to_numpy()}
+    )
+    wanted = {
+        "lag(one, n)": one.shift(n),
+        "abs(one)": one.abs(),
+        "log(one)": np.log(one.where(one > 0.0)),
+        "clip(one, -1, other)": one.clip(lower=-1.0).where(
+            one.isna() | (one.clip(lower=-1.0) < other), other
+        ),
+        "where(one > other, one, -1)": one.where(one > other, -1.0).where(one.notna() & other.notna()),
+    }
+    for text, values in wanted.items():
+        values = values.where(other.notna()) if "other" in text else values
+        found = evaluate(parse(text).bind({"n": n}), bars)
+        np.testing.assert_allclose(found, values, rtol=1e-12, err_msg=text)
+    found = evaluate(parse("zscore(one, n)").bind({"n": n}), bars)
+    # window by window: pandas' own rolling deviation runs, and is not exact
+    by_window = one.rolling(n).apply(deviations, raw=True)
+    np.testing.assert_allclose(found, by_window, rtol=1e-6, atol=1e-9)
+
+
+def deviations(window):
+    return (window[-1] - window.mean()) / window.std() if np.ptp(window) > 0.0 else np.nan
+
+
+def test_flat_windows_have_no_zscore():
+    bars = bars_of_prices([(0.1, 0.1, 0.1, 0.1)] * 9)
+    assert np.isnan(evaluate(parse("zscore(7)"), bars)).all()
+
+
+def test_a_period_longer_than_the_data_is_refused():
+    with pytest.raises(
+        IndicatorError, match=r"'sma\(61\)' has its first value after 60 bars, and no symbol has"
+    ):
+        whatif.features(frame(60), ["close", "sma(61)"])
+    assert np.isfinite(whatif.features(frame(60), ["sma(60)"])["sma(60)"].iloc[-1])
 
 
 @strategy(inputs={"far": "(close - sma(10)) / stddev(10)"})

@@ -33,6 +33,11 @@ EVERY = {
     "crossover": "crossover(close, sma(7))",
     "lag": "lag(roc(2), 7)",
     "scaled": "scaled(3, 2, 7)",
+    "zscore": "zscore(7)",
+    "log": "log(close + 100)",
+    "abs": "abs(roc(7))",
+    "clip": "clip(close, low, sma(7))",
+    "where": "where(close > sma(7), high, -1)",
 }
 
 

@@ -172,6 +172,15 @@ def _check_numbers(text: str, expression: Expression, where: str = "features") -
         )
 
 
+def _check_lengths(expressions: Mapping[str, Expression], rows: int) -> None:
+    for text, expression in expressions.items():
+        if 0 < rows <= expression.warmup():
+            raise IndicatorError(
+                f"{text!r} has its first value after {expression.warmup():,} bars, and no symbol has more "
+                f"than {rows:,}: give more bars, or write a shorter period"
+            )
+
+
 def feature_spec(
     study: Study, bars: BarSlice, timeline: Timeline, news: NewsSlice | None = None
 ) -> FeatureSpec:
@@ -297,7 +306,9 @@ def features_of_frame(
     needs = needs_of(expressions.values())
     published = None if news is None else news_of_frames(news, relations, news_delay)
     parts = []
-    for one in bars_of_frame(bars, calendar, needs, published):
+    each = list(bars_of_frame(bars, calendar, needs, published))
+    _check_lengths(expressions, max((len(one) for one in each), default=0))
+    for one in each:
         cache: ArrayCache = {}
         columns = {text: evaluate(expression, one, cache) for text, expression in expressions.items()}
         parts.append(pd.DataFrame({"symbol": one.symbol, "ts": timestamps(one.ts), **columns}))

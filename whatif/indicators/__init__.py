@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.indicators.definition import Indicator
     from whatif.indicators.elsewhere import (
         TIME_SERIES,
         Needs,
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
     )
     from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
     from whatif.indicators.news import NEWS_SERIES, RELATED, Items, News, Relation
-    from whatif.indicators.registry import INDICATORS, Indicator, get_indicator
+    from whatif.indicators.registry import INDICATORS, get_indicator
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "definition": "Indicator",
             "elsewhere": "Needs OtherBars Stored TIME_SERIES check_place session_minutes with_needs",
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
             "news": "Items NEWS_SERIES News RELATED Relation",
-            "registry": "INDICATORS Indicator get_indicator",
+            "registry": "INDICATORS get_indicator",
         },
     )

@@ -26,9 +26,11 @@ from whatif.domain import (
     timeframe_us,
 )
 from whatif.errors import IndicatorError, StudyError, nearest
+from whatif.indicators.definition import Indicator
 from whatif.indicators.elsewhere import TIME_SERIES, Needs
 from whatif.indicators.news import MAX_DAYS, NEWS_SERIES, is_news
-from whatif.indicators.registry import NEGATED, OPERATORS, Indicator, get_indicator
+from whatif.indicators.operators import COMPARISONS, NEGATED, OPERATORS
+from whatif.indicators.registry import get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
 
@@ -130,12 +132,17 @@ class Call:
         indicator = get_indicator(self.indicator)
         omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
         sources = () if omitted else self.sources
-        return f"{self.indicator}({', '.join(_text(part) for part in (*sources, *self.numbers))})"
+        numbers, defaults = list(self.numbers), list(indicator.defaults)
+        while defaults and numbers[-1] == defaults[-1]:
+            numbers.pop()
+            defaults.pop()
+        name, dot, part = self.indicator.partition(".")
+        return f"{name}({', '.join(_text(part) for part in (*sources, *numbers))}){dot}{part}"
 
 
 Node: TypeAlias = Series | Constant | Call
 
-_STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATED: 3}
+_STRENGTH = {**dict.fromkeys(COMPARISONS, 0), "+": 1, "-": 1, "*": 2, "/": 2, NEGATED: 3}
 """How strongly operators bind."""
 
 
@@ -146,7 +153,7 @@ def _arithmetic(sign: str, sources: Sequence[Node]) -> str:
     for k, source in enumerate(sources):
         own = _STRENGTH.get(source.indicator, 4) if isinstance(source, Call) else 4
         # of operators that bind alike the left one comes first; what is not so needs parentheses
-        needs = own < strength or (own == strength and (k > 0 or sign == NEGATED))
+        needs = own < strength or (own == strength and (k > 0 or sign == NEGATED or sign in COMPARISONS))
         parts.append(f"({source})" if needs else str(source))
     return f"-{parts[0]}" if sign == NEGATED else f" {sign} ".join(parts)
 
@@ -187,7 +194,8 @@ class Expression:
         """The name of the series as a column, such as ``sma_20`` or ``sma_spy_close_20``."""
         if any(call.indicator in OPERATORS for call in _calls(self.node)):
             return self._arithmetic_column
-        text = self.text.replace(", ", "_").replace(")", "").replace("'", "").replace('"', "")
+        text = re.sub(r"(?<=[( ])-(?=\d)", "m", self.text.replace("()", ""))
+        text = text.replace(", ", "_").replace(")", "").replace("'", "").replace('"', "")
         text = re.sub(r"(?<=\d)\.(?=\d)", "p", text).replace("e-", "em").replace("e+", "e")
         text = re.sub(r"\W", "_", text, flags=re.ASCII).lower()
         return text if text[0].isalpha() else f"of_{text}"
@@ -196,7 +204,7 @@ class Expression:
     def _arithmetic_column(self) -> str:
         """A name that no other expression has: words for signs, and digits for what words leave open."""
         text = self.text
-        for sign, word in (("+", "plus"), (" - ", " minus "), ("-", "minus "), ("*", "times"), ("/", "over")):
+        for sign, word in _WORDS:
             text = text.replace(sign, word)
         words = re.sub(r"\W+", "_", text.lower(), flags=re.ASCII).strip("_")[:COLUMN_WORDS]
         return f"of_{words}_{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
@@ -262,6 +270,13 @@ class Expression:
         """
         return _history(self.node, bar_us)
 
+
+_WORDS = (
+    *((" >= ", " atleast "), (" <= ", " atmost "), (" > ", " above "), (" < ", " below ")),
+    *((" == ", " equals "), (" != ", " differs "), ("+", "plus"), (" - ", " minus "), ("-", "minus ")),
+    *(("*", "times"), ("/", "over")),
+)
+"""What stands for signs in the name of a column."""
 
 COLUMN_WORDS = 60
 """Characters of an arithmetic expression that stand in the name of its column."""
@@ -356,8 +371,9 @@ def parse(text: str) -> Expression:
     ----------
     text : str
         A series (``vwap``), an indicator of series and numbers (``sma(vwap, 20)``,
-        ``crossover(sma(fast), sma(slow))``), or arithmetic of them with ``+ - * /``, parentheses and
-        numbers (``(close - sma(20)) / atr(14)``). In the place of a series, a name is a series of
+        ``crossover(sma(fast), sma(slow))``), one of its outputs (``bbands(20, 2).upper``), or arithmetic
+        and comparison of them with ``+ - * / > >= < <= == !=``, parentheses and numbers
+        (``(close - sma(20)) / atr(14)``). In the place of a series, a name is a series of
         the bars, of time, or an input from outside; ``sentiment(5)`` is one of news, ``close@1h`` of
         longer bars, ``SPY.close`` of another symbol, ``'BTC-USD'.close@1d`` of both. In the place of a
         number, a name is a strategy's parameter.
@@ -434,9 +450,17 @@ MAX_OPERATIONS = 100
 _SIGNS: Mapping[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
-def _parsed_operation(tree: ast.BinOp | ast.UnaryOp, text: str) -> Node:
-    """Return arithmetic; of numbers alone, the number that comes of it."""
-    if isinstance(tree, ast.UnaryOp):
+_COMPARED: Mapping[type[ast.cmpop], str] = dict(
+    zip((ast.GtE, ast.LtE, ast.Gt, ast.Lt, ast.Eq, ast.NotEq), COMPARISONS, strict=True)
+)
+
+
+def _parsed_operation(tree: ast.BinOp | ast.UnaryOp | ast.Compare, text: str) -> Node:
+    """Return arithmetic or a comparison; of numbers alone, the number that comes of it."""
+    if isinstance(tree, ast.Compare):
+        sign = _COMPARED.get(type(tree.ops[0]), "") if len(tree.ops) == 1 else ""
+        sources = [_parsed_operand(part, text) for part in (tree.left, *tree.comparators)] if sign else []
+    elif isinstance(tree, ast.UnaryOp):
         sign = NEGATED if isinstance(tree.op, ast.USub) else ""
         sources = [_parsed_operand(tree.operand, text)] if sign else []
     else:
@@ -445,7 +469,7 @@ def _parsed_operation(tree: ast.BinOp | ast.UnaryOp, text: str) -> Node:
     if not sign:
         raise IndicatorError(
             f"{shown(text)}: {_as_written(tree)!r} is no arithmetic of series: write + - * / and a minus "
-            "before a series, with parentheses"
+            "before a series, with parentheses, and one comparison of two: > >= < <= == !="
         )
     numbers = [source.value for source in sources if isinstance(source, Constant)]
     if len(numbers) < len(sources):
@@ -468,8 +492,13 @@ def _parsed_operand(tree: ast.expr, text: str) -> Node:
 
 
 def _parsed(tree: ast.expr, text: str) -> Node:
-    if isinstance(tree, (ast.BinOp, ast.UnaryOp)):
+    if isinstance(tree, (ast.BinOp, ast.UnaryOp, ast.Compare)):
         return _parsed_operation(tree, text)
+    if isinstance(tree, ast.BoolOp):
+        raise IndicatorError(
+            f"{shown(text)}: 'and' and 'or' join no series: multiply conditions where both have to hold, as "
+            "in (close > open) * (volume > 0), and add them where one has"
+        )
     if isinstance(tree, ast.Name):
         return Series(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in NEWS_SERIES:
@@ -478,12 +507,22 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return _parsed_call(tree, get_indicator(tree.func.id), text)
     if isinstance(tree, ast.Subscript) and (found := _timeframe(tree, text)):
         return _parsed_elsewhere(tree.value, found, text)
+    if isinstance(tree, ast.Attribute) and (whole := _several(tree.value)):
+        return _parsed_call(tree.value, whole, text, tree.attr)
     if isinstance(tree, ast.Attribute):
         return _parsed_elsewhere(tree, "", text)
     raise IndicatorError(
         f"{text!r}: {_as_written(tree)!r} is neither a series nor an indicator; "
         "write for instance sma(vwap, 20)"
     )
+
+
+def _several(tree: ast.expr) -> Indicator | None:
+    """Return the indicator of several outputs that is called; None where something else stands."""
+    if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)) or tree.func.id in NEWS_SERIES:
+        return None
+    found = get_indicator(tree.func.id)
+    return found if found.parts else None
 
 
 def _timeframe(tree: ast.Subscript, text: str) -> str:
@@ -546,19 +585,43 @@ def _parsed_news(tree: ast.Call, name: str, text: str) -> Series:
     return Series(f"{name}({days})")
 
 
-def _parsed_call(tree: ast.Call, indicator: Indicator, text: str) -> Call:
-    given = tree.args
-    count = len(indicator.sources)
-    omitted = indicator.may_omit_sources and len(given) == len(indicator.parameters)
-    if tree.keywords or not (omitted or len(given) == count + len(indicator.parameters)):
+def _parsed_call(tree: ast.expr, indicator: Indicator, text: str, part: str = "") -> Call:
+    assert isinstance(tree, ast.Call)
+    given, sources = tree.args, len(indicator.sources)
+    numbers, optional = len(indicator.parameters), len(indicator.defaults)
+    bare = indicator.may_omit_sources and numbers - optional <= len(given) <= numbers
+    named = numbers - optional + sources <= len(given) <= numbers + sources
+    if tree.keywords or not (bare or named):
         raise IndicatorError(f"{text!r}: {_as_written(tree)!r} does not fit; write {indicator.usage}")
-    named = [] if omitted else given[:count]
-    numbers = given[len(named) :]
+    if indicator.parts and not part:
+        raise IndicatorError(
+            f"{text!r}: {_as_written(tree)!r} has several outputs, {', '.join(indicator.parts)}: name one, "
+            f"as in {_as_written(tree)}.{indicator.parts[0]}"
+        )
+    # where both would do, what begins with a number has no sources
+    count = 0 if bare and not (named and not _is_number(given[0])) else sources
+    of = indicator.part(part) if part else indicator
+    found = tuple(_parsed_number(of, k, arg, text) for k, arg in enumerate(given[count:]))
     return Call(
-        indicator.name,
-        tuple(_checked(_parsed(arg, text), text) for arg in named) or default_sources(indicator),
-        tuple(_parsed_number(indicator, k, arg, text) for k, arg in enumerate(numbers)),
+        of.name,
+        _parsed_sources(given[:count], of, text) if count else default_sources(of),
+        (*found, *of.defaults[len(found) - numbers + optional :]),
     )
+
+
+def _is_number(tree: ast.expr) -> bool:
+    inner = tree.operand if isinstance(tree, ast.UnaryOp) else tree
+    return isinstance(inner, ast.Constant)
+
+
+def _parsed_sources(given: Sequence[ast.expr], indicator: Indicator, text: str) -> tuple[Node, ...]:
+    """Return what stands where series do; numbers too where the indicator takes them, but not alone."""
+    if not indicator.constants:
+        return tuple(_checked(_parsed(one, text), text) for one in given)
+    found = tuple(_parsed_operand(one, text) for one in given)
+    if all(isinstance(one, Constant) for one in found):
+        _checked(found[0], text)
+    return tuple(one if isinstance(one, Constant) else _checked(one, text) for one in found)
 
 
 def _parsed_number(indicator: Indicator, index: int, tree: ast.expr, text: str) -> int | float | Parameter:
@@ -655,9 +718,19 @@ def _apply(node: Call, bars: Bars, cache: ArrayCache) -> FloatArray:
         if isinstance(number, Parameter):
             raise IndicatorError(f"{node}: {number.name!r} has no value yet; bind the parameters first")
     sources = [np.ascontiguousarray(_evaluate(source, bars, cache)) for source in node.sources]
-    array = get_indicator(node.indicator).kernel(*sources, *node.numbers)
-    array.flags.writeable = False
-    return array
+    name, dot, part = node.indicator.partition(".")
+    if not dot:
+        array = get_indicator(name).kernel(*sources, *node.numbers)
+        array.flags.writeable = False
+        return array
+    whole = get_indicator(name)
+    key = (id(bars), str(node).removesuffix(f".{part}"))
+    if key not in cache:
+        made = whole.kernel(*sources, *node.numbers)
+        made.flags.writeable = False
+        cache[key] = (bars, made)
+    row: FloatArray = cache[key][1][whole.parts.index(part)]
+    return row
 
 
 def _array_of(name: str, bars: Bars) -> FloatArray:
