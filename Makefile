@@ -12,6 +12,9 @@ PYTHON_PREFIX ?= /usr
 
 export PYTHONHASHSEED := 0
 export TZ := UTC
+# many containers' shells forbid Python to keep what it compiles: each process would compile pandas and
+# PyIceberg anew, and take 7 s of a processor to begin instead of 3
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test test-fast test-bounds test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
         lock env-archive clean
@@ -23,7 +26,8 @@ install: $(MADE) ## build .venv from the lock file
 
 # uv fetches, builds and unpacks on all cores, in a fifth of pip's time; where it cannot (no wheel of it, an
 # index that only pip is configured for), pip does the same. Neither compiles the 21,000 files: Python
-# compiles the few thousand that are ever imported, and backtrader is compiled here, whose text Python warns of
+# compiles the few thousand that are ever imported. Compiled here is what a command imports and nothing below
+# does, so that none is left to a shell that forbids it; and backtrader, whose text Python warns of
 $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "whatif is locked for Python 3.11; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -32,7 +36,8 @@ $(STAMP): requirements.lock requirements-uv.lock setup.py whatif/VERSION
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || $(PIP) --no-compile --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .
-	$(BIN)/python -W ignore -m compileall -qq $(VENV)/lib/python3.11/site-packages/backtrader >/dev/null
+	$(BIN)/python -W ignore -m compileall -qq whatif \
+	  $(addprefix $(VENV)/lib/python3.11/site-packages/, backtrader typer shellingham arch) >/dev/null
 	@touch $@
 
 # what the first command that needs it would make: kernels of the built-in strategies, MLflow's data base
