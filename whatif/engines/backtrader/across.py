@@ -152,12 +152,14 @@ class _Loop:
         broker, account, ledger = self._placer.broker, self._account, self._ledger
         step, lookback = in_python(self._spec.step), self._spec.lookback
         symbol_of = {symbol.feed: symbol for symbol in self._symbols}
-        in_market = False
+        in_market, several = False, len(self._symbols) > 1
         for at, arrivals in enumerate(timeline.arrivals()):
             account.has_bar[:] = 0
             for k, row in arrivals:
                 self._symbols[k].feed.cursor.row = account.rows[k] = row
                 account.has_bar[k] = not self._symbols[k].leaves()
+            if several:
+                broker.arrived = [self._symbols[k].feed for k, _ in arrivals]
             # a flat account without orders is worth its cash: the broker would change nothing
             if in_market or broker.submitted or broker.pending:
                 broker.next()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from types import new_class
 from typing import Any
@@ -199,6 +199,13 @@ class CorrectedBroker(bt.brokers.BackBroker):
     """Backtrader's broker without its oddities, which docs/orders.md lists."""
 
     reaches_submitted = True
+    arrived: Collection[Any] | None = None
+    """Feeds with a bar on the present row, as a loop over several symbols says; None where all have one."""
+
+    def _try_exec(self, order: bt.Order) -> None:
+        """Try an order, but on a row on which other symbols alone have a bar."""
+        if self.arrived is None or order.data in self.arrived:
+            super()._try_exec(order)
 
     def check_submitted(self) -> None:
         """Judge the orders that came: one that is refused takes nothing from those after it."""

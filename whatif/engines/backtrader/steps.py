@@ -206,6 +206,8 @@ def _loop(
     for at, arrivals in enumerate(timeline.arrivals()):
         for k, row in arrivals:
             symbols[k].own.cursor.row = row
+        if len(symbols) > 1:
+            broker.arrived = [symbols[k].feed for k, _ in arrivals]
         for inner in tried.inside(arrivals[0][1]) if tried.is_finer else (None,):
             if inner is not None:
                 tried.feed.cursor.row = inner

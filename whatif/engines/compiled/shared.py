@@ -247,7 +247,9 @@ def try_working(
     book: SharedBook,
     limit: int,
 ) -> tuple[bool, float, Queue]:
-    """Try one working order on its symbol's present bar, which need not be a new one, at the market but then.
+    """Try one working order on its symbol's present bar, which need not be a new one.
+
+    It has to be for an order at the market, and for all that are corrected.
 
     Returns
     -------
@@ -257,6 +259,8 @@ def try_working(
     waiting, checked, fills, rejected = queue
     k, tally = int(book.working[q, OF_SYMBOL]), broker.tally
     i = book.cursor[k]
+    if broker.corrected and book.has_bar[k] == 0:
+        return True, cash, queue
     if book.working[q, KIND] == MARKET and i <= book.working[q, MADE] and not (broker.coc or broker.coo):
         return True, cash, queue
     bar = begin_try(k, market, beyond, broker, book)

@@ -49,6 +49,7 @@ GOLDEN: tuple[Golden, ...] = (
     *parts.WAITING,
     *corrected.LIMITS,
     *corrected.BRACKETS,
+    *corrected.SYMBOLS,
     *corrected.CHECKS,
     *sized.SIZED,
     *sized.BOUNDED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whatif.domain import Execution
+from whatif.domain import Execution, Filler
 from whatif.strategies import TARGET_PERCENT, bracket, buy, cancel, sell
 from whatif.testing.golden.case import Fill, Golden, bar, flat
 
@@ -101,6 +101,41 @@ BRACKETS = (
         cash=(1000.0, 1008.0, 1008.0),
         value=(1000.0, 1008.0, 1008.0),
         trades=((8.0, 8.0),),
+    ),
+)
+
+SYMBOLS = (
+    Golden(
+        "corrected, a limit is not tried again on the bar that it was made on, where another symbol has one",
+        (bar(100.0, 100.0, 94.0, 100.0),),
+        {0: buy(1.0, limit=95.0)},
+        CORRECTED,
+        (),
+        cash=(1000.0, 1000.0),
+        value=(1000.0, 1000.0),
+        other_prices=(HUNDRED, HUNDRED),
+    ),
+    Golden(
+        "corrected, nor is what a filler leaves, on a bar that has filled a part of it",
+        (HUNDRED, bar(100.0, 100.0, 90.0, 95.0)),
+        {0: (buy(4.0), sell(4.0, stop=98.0))},
+        # two of four each are filled; the other two wait for a third bar, which there is not
+        Execution(cash=1000.0, filler=Filler("fixed_size", 2.0), semantics="corrected"),
+        (Fill(1, 0.0, 2.0, 100.0), Fill(1, -2.0, 0.0, 98.0)),
+        cash=(1000.0, 996.0, 996.0, 996.0),
+        value=(1000.0, 996.0, 996.0, 996.0),
+        trades=((-4.0, -4.0),),
+        other_prices=(HUNDRED, HUNDRED, HUNDRED, HUNDRED),
+    ),
+    Golden(
+        "corrected, nor is the target of an entry within a bar on that bar",
+        (HUNDRED, bar(100.0, 110.0, 97.0, 100.0)),
+        {0: bracket(1.0, limit=98.0, stop=95.0, target=105.0)},
+        CORRECTED,
+        (Fill(1, 0.0, 1.0, 98.0),),
+        cash=(1000.0, 902.0, 902.0),
+        value=(1000.0, 1002.0, 1002.0),
+        other_prices=(HUNDRED, HUNDRED, HUNDRED),
     ),
 )
 
