@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from whatif.domain import Bars, Execution, Overlays, Periods, account_metrics, account_of
+from whatif.domain import DAY_US, SEMANTICS, Bars, Execution, Overlays, Periods, account_metrics, account_of
 from whatif.engines import BacktestTask, RunInputs, WindowInputs, explained, get_engine, run_engine
 from whatif.errors import EngineError
 from whatif.strategies import bracket, buy, cancel, hold, sell, strategy
@@ -99,13 +99,86 @@ def test_orders_of_all_symbols_are_checked_by_one_cash(engine, build_bars) -> No
     assert run.equity.tolist() == [150.0, 155.0, 155.0]
 
 
-def test_one_that_waits_is_tried_where_another_symbol_has_a_bar(engine, build_bars) -> None:
+@pytest.mark.parametrize(("semantics", "rows"), [(SEMANTICS, [1]), ("corrected", [2])])
+def test_one_that_waits_is_tried_where_another_symbol_has_a_bar(semantics, rows, engine, build_bars) -> None:
     """Backtrader's broker tries it on the last bar of its own, that on which it was made among them."""
     touched = (100.0, 100.0, 94.0, 100.0)
-    first, second = two([touched, FLAT, FLAT], [FLAT] * 3, build_bars)
+    first, second = two([touched, FLAT, touched], [FLAT] * 3, build_bars)
     bars = bidding([first.take(np.array([0, 2])), second], (95.0, 10.0))
-    run = run_engine(BacktestTask(bars, bids, {}, Execution(cash=1000.0), bar_us=MINUTE), engine)
-    assert list(zip(run.fills.row, run.fills.symbol, run.fills.price, strict=True)) == [(1, 0, 95.0)]
+    given = Execution(cash=1000.0, semantics=semantics)
+    run = run_engine(BacktestTask(bars, bids, {}, given, bar_us=MINUTE), engine)
+    assert list(zip(run.fills.row, run.fills.symbol, run.fills.price, strict=True)) == [
+        (row, 0, 95.0) for row in rows
+    ]
+
+
+EMPTY: dict[str, Callable[[int], BacktestTask]] = {
+    "market": lambda seed: random_shared_case(seed).task(scripted),
+    "contracts": lambda seed: of_account(with_settings, random_shared_case(seed), seed).task(scripted),
+    "orders": lambda seed: random_shared_order_case(seed).task(order_player),
+    "orders across symbols": lambda seed: random_shared_order_case(seed).task(across_order_player),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+@pytest.mark.parametrize("cases", [10, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_symbol_without_bars_in_the_window_is_as_if_it_were_not_there(
+    kind: str, cases: int, engine
+) -> None:
+    """It has ended before the window, or begins after it, of which the history has no bar at all."""
+    fills = 0
+    for seed in range(cases):
+        task = EMPTY[kind](seed)
+        place, first = seed % (len(task.bars) + 1), task.bars[0]
+        rows = slice(0, 1 if seed % 2 else 0)
+        other = replace(first.slice(rows.start, rows.stop), symbol="Z")
+        earlier = min(int(bars.ts[0]) for bars in task.bars) if task.start is None else task.start
+        other = replace(other, ts=np.full(len(other), earlier - 30 * DAY_US))
+        bars = [*task.bars[:place], other, *task.bars[place:]]
+        try:
+            run, plain = (
+                run_engine(replace(task, bars=some, start=earlier), engine) for some in (bars, task.bars)
+            )
+        except EngineError:  # a size beyond what a float counts
+            continue
+        for name in ("row", "closed", "opened", "price", "closed_commission", "opened_commission"):
+            assert getattr(run.fills, name).tolist() == getattr(plain.fills, name).tolist(), f"seed {seed}"
+        moved = plain.fills.symbol + (plain.fills.symbol >= place)
+        assert run.fills.symbol.tolist() == moved.tolist()
+        assert run.equity.tobytes() == plain.equity.tobytes()
+        assert np.isnan(run.close[place]).all()
+        assert not run.position[place].any()
+        fills += len(run.fills)
+    assert fills > 10 * cases
+
+
+def test_no_bar_of_any_symbol_in_the_window_is_refused(engine, build_bars) -> None:
+    bars = two([FLAT], [FLAT], build_bars)
+    task = BacktestTask(bars, bids, {}, Execution(), start=int(bars[0].ts[0]) + DAY_US)
+    with pytest.raises(EngineError, match="A: no bar lies in the window; choose one that the data covers"):
+        run_engine(task, engine)
+
+
+ALONE = ("price", "closed", "opened")
+
+
+@pytest.mark.parametrize("cases", [15, pytest.param(1000, marks=pytest.mark.slow)])
+def test_corrected_a_symbol_fills_as_it_would_alone(cases: int, engine) -> None:
+    """With money for all, nothing that other symbols have or lack makes a difference to its fills."""
+    fills = 0
+    for seed in range(cases):
+        case = random_shared_order_case(seed)
+        given = replace(case.execution, semantics="corrected", cash=1e15, checksubmit=False)
+        task = replace(case, execution=given).task(order_player)
+        run = run_engine(task, engine)
+        for k, one in enumerate(task.bars):
+            own = run_engine(replace(task, bars=[one]), engine)
+            mine = run.fills.symbol == k
+            for name in ALONE:
+                found, expected = getattr(run.fills, name)[mine], getattr(own.fills, name)
+                assert found.tolist() == expected.tolist(), f"seed {seed}, {one.symbol}: {name}"
+        fills += len(run.fills)
+    assert fills > 10 * cases
 
 
 def test_an_order_ends_by_the_bars_of_its_own_symbol(engine, build_bars) -> None:

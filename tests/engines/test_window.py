@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import backtrader as bt
 import numpy as np
 import pytest
 
@@ -180,6 +183,17 @@ def test_symbols_are_called_in_declared_order_and_share_cash(build_bars, engine)
     assert run.fills.symbol.tolist() == [0]
     assert run.margin_rejected == 2
     assert run.position[:, -1].tolist() == [6.0, 0.0]
+
+
+def test_an_ordinary_strategy_needs_bars_of_each_symbol(walk) -> None:
+    bars = [walk(6, 20), replace(walk(6, 20).slice(0, 5), symbol="GONE")]
+
+    class Waits(bt.Strategy):
+        pass
+
+    task = BacktestTask(bars, resolve(Waits), {}, start=int(bars[0].ts[10]))
+    with pytest.raises(EngineError, match=r"GONE: no bar lies in the window, and .* leave the symbol out"):
+        run_engine(task, "backtrader")
 
 
 def test_a_window_without_bars_is_refused(walk, engine) -> None:

@@ -97,6 +97,15 @@ def test_trades_stand_at_their_bars_and_prices():
     assert by_name["position"].y.tolist() == [0, 10, 0]
 
 
+def test_trades_of_an_account_of_several_stand_on_their_own_symbols_bars():
+    both = pd.concat([_trades().assign(trade_symbol=name) for name in ("A", "other")]).assign(
+        symbol="A+other"
+    )
+    bars = _bars().assign(symbol="A")
+    assert trades_figure(bars, both).layout.meta["trades"] == 1
+    assert trades_figure(bars, both.iloc[1:]).layout.meta["trades"] == 0
+
+
 def test_a_trade_that_costs_eat_is_a_loser():
     assert "losers" in {trace.name for trace in trades_figure(_bars(), _trades(pnl=0.5)).data}
 

@@ -448,6 +448,10 @@ def test_the_page_says_how_often_one_bar_reached_stop_and_target(make):
     assert plain.series.reached() == (3, 1, None)
     said = "Of 3 trades with a stop and a target, 1 ended on a bar that reached both"
     assert f"{said}, where the stop is taken to have come first." in html.render(plain)
+    # in an account of several symbols a trade is one of its own symbol's bars
+    shared = data.series.trades.assign(trade_symbol=data.series.trades["symbol"], symbol="both")
+    told = dataclasses.replace(plain.series, trades=shared, chosen={**plain.series.chosen, "symbol": "both"})
+    assert told.reached() == (3, 1, None)
     # the finer bars of the first end where the trade was closed, half a minute later, and reach the target
     later = pd.Timedelta(seconds=30)
     trades = data.series.trades.assign(closed_at=data.series.trades["closed_at"] + later)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 import pandas as pd
+import pytest
 
+from whatif.errors import RunError
 from whatif.lake import RESULTS, append_rows, create_tables
 from whatif.lake.spec import TableSpec, columns
 
-from .conftest import STUDY, rows_of
+from ..markets import put_bars, walk
+from .conftest import STUDY, at, rows_of
 
 SLICE = {name: value for name, value in STUDY["data"].items() if name != "symbols"}
 CHANGES = "symbol,from,to\nA,2013-10-01,\nB,2013-10-01,2013-10-09\n"
@@ -60,3 +63,43 @@ def test_one_account_of_members_from_a_table_of_the_lake(go, market) -> None:
     # at the open of the first session outside
     left = found.trades[found.trades["exit_reason"] == "universe"]
     assert left["closed_at"].tolist() == [pd.Timestamp("2013-10-09T13:30Z")]
+
+
+@pytest.fixture
+def listed(market):
+    """Return the lake with two more symbols: one that ends before validate, one that begins in test."""
+    gone, young = walk("GONE", 3, minutes=120), walk("YOUNG", 4, minutes=120)
+    put_bars(
+        market,
+        [
+            gone.slice(0, int(gone.ts.searchsorted(at("2013-10-08")))),
+            young.slice(int(young.ts.searchsorted(at("2013-10-10"))), len(young)),
+        ],
+    )
+    return market
+
+
+def test_an_account_trades_what_there_is_of_symbols_that_begin_late_or_are_gone(go, listed, tmp_path) -> None:
+    rows = "".join(f"{name},2013-10-01,\n" for name in ("GONE", "A", "YOUNG", "B"))
+    (tmp_path / "members.csv").write_text("symbol,from,to\n" + rows)
+    given = {"portfolio": "shared", "axes": {"fast": [3], "slow": [15]}, "report": True}
+
+    found = go(data={**SLICE, "universe": "members.csv"}, **given).trades
+    plain = go(**given).trades
+
+    def of_window(trades, window):
+        rows = trades[trades["window"] == window]
+        return rows[["trade_symbol", "opened_at", "closed_at", "pnl"]].reset_index(drop=True)
+
+    assert set(of_window(found, "test")["trade_symbol"]) == {"A", "B", "YOUNG"}
+    before = of_window(found, "validate")
+    assert set(before["trade_symbol"]) == {"A", "B"}
+    # two that are not there make no difference
+    pd.testing.assert_frame_equal(before, of_window(plain, "validate"))
+
+
+def test_an_account_of_one_symbol_needs_bars_in_each_window(go, listed) -> None:
+    with pytest.raises(RunError, match=r"GONE has no bar in window validate .* share an account of a step"):
+        go(data={**SLICE, "symbols": ["A", "GONE"]})
+    with pytest.raises(RunError, match="none of the 2 symbols has a bar in window validate"):
+        go(data={**SLICE, "symbols": ["GONE", "YOUNG"]}, portfolio="shared")

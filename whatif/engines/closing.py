@@ -203,7 +203,7 @@ def check_volume(bars: Bars, first: int, stop: int, execution: Execution) -> Non
     """
     costs, filler = execution.costs, execution.filler
     by_volume = filler is not None or (costs is not None and costs.impact)
-    if not by_volume or (bars.volume[first:stop] > 0.0).any():
+    if not by_volume or first == stop or (bars.volume[first:stop] > 0.0).any():
         return
     if filler is not None:
         raise EngineError(

@@ -123,7 +123,8 @@ def check_task(task: BacktestTask) -> None:
     EngineError
         If there is no symbol or no bar in the window, a symbol comes twice, timestamps do not
         increase, a price is not a positive finite number, a series that the strategy needs
-        from outside has an infinite value, or no value in the window at all.
+        from outside has an infinite value, or no value in the window at all. Of an account of several
+        symbols, one may have no bar there, and no such value.
     """
     _check_across(task.strategy, task.overlays)
     _check_fills(task)
@@ -135,11 +136,34 @@ def check_task(task: BacktestTask) -> None:
     symbols = [bars.symbol for bars in task.bars]
     if len(set(symbols)) < len(symbols):
         raise EngineError(f"symbols {symbols} come twice; give each symbol's bars once")
-    for bars in task.bars:
+    there = _with_bars(task)
+    for bars in there:
         _check_bars(bars, *task.rows(bars))
         _check_finer(bars, *task.rows(bars))
         check_volume(bars, *task.rows(bars), task.execution)
         _check_inputs(task.strategy, bars, *task.rows(bars))
+    _check_known(task.strategy, [(bars, *task.rows(bars)) for bars in there])
+
+
+def _with_bars(task: BacktestTask) -> list[Bars]:
+    """Return the bars of the symbols that have any in the window.
+
+    Raises
+    ------
+    EngineError
+        If no symbol has; of an ordinary Backtrader strategy, if one has none.
+    """
+    there = [bars for bars in task.bars if task.rows(bars)[0] < task.rows(bars)[1]]
+    if len(there) == len(task.bars) or (there and isinstance(task.strategy, StrategySpec)):
+        return there
+    lacking = next(bars.symbol for bars in task.bars if bars not in there)
+    if there:
+        raise EngineError(
+            f"{lacking}: no bar lies in the window, and {task.strategy.name}, an ordinary Backtrader "
+            "strategy, is not called before all of its symbols have one: leave the symbol out, or write a "
+            "step function"
+        )
+    raise EngineError(f"{lacking}: no bar lies in the window; choose one that the data covers")
 
 
 def _check_across(strategy: AnyStrategy, overlays: Overlays) -> None:
@@ -262,8 +286,6 @@ def check_execution(strategy: AnyStrategy, execution: Execution, overlays: Overl
 
 
 def _check_bars(bars: Bars, first: int, stop: int) -> None:
-    if first == stop:
-        raise EngineError(f"{bars.symbol}: no bar lies in the window; choose one that the data covers")
     if not (bars.ts[1:stop] > bars.ts[: stop - 1]).all():
         row = int(np.flatnonzero(np.diff(bars.ts[:stop]) <= 0)[0]) + 1
         raise EngineError(
@@ -284,7 +306,7 @@ def _check_bars(bars: Bars, first: int, stop: int) -> None:
 
 
 def _check_inputs(strategy: AnyStrategy, bars: Bars, first: int, stop: int) -> None:
-    """Refuse a series that could decide nothing, or anything; a single NaN is a missing value."""
+    """Refuse a series that could decide anything; NaN is a missing value."""
     for name in sorted(strategy.external_inputs() & set(bars.inputs)):
         values = bars.inputs[name][:stop]
         infinite = np.isinf(values)
@@ -294,8 +316,14 @@ def _check_inputs(strategy: AnyStrategy, bars: Bars, first: int, stop: int) -> N
                 f"{bars.symbol}: input {name!r} of bar {row} at {instant(bars.ts[row])} is {values[row]}; "
                 "it must be finite, or NaN where there is no value"
             )
-        if np.isnan(values[first:]).all():
+
+
+def _check_known(strategy: AnyStrategy, windows: Sequence[tuple[Bars, int, int]]) -> None:
+    """Refuse a series that has no value in the window: of an account, one that no symbol has one of."""
+    for name in sorted(strategy.external_inputs()):
+        own = [(bars, bars.inputs[name][first:stop]) for bars, first, stop in windows if name in bars.inputs]
+        if own and all(np.isnan(values).all() for _, values in own):
             raise EngineError(
-                f"{bars.symbol}: input {name!r} has no value on any bar of the window, so strategy "
+                f"{own[0][0].symbol}: input {name!r} has no value on any bar of the window, so strategy "
                 f"{strategy.name} could decide nothing; give it values for this time"
             )

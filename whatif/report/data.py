@@ -196,6 +196,8 @@ def _reach_both(trades: pd.DataFrame, bars: pd.DataFrame) -> int:
     keys = ["symbol", "window"]
     if not len(trades) or not len(bars):
         return 0
+    if "trade_symbol" in trades:
+        trades = trades.assign(symbol=trades["trade_symbol"])
     left = trades[[*keys, "closed_at", *_BOTH]].sort_values("closed_at")
     right = (
         bars[[*keys, "ts", "high", "low"]].sort_values("ts").astype({key: left[key].dtype for key in keys})

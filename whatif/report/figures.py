@@ -280,7 +280,9 @@ def _of_symbol(frame: pd.DataFrame, symbol: str | None) -> pd.DataFrame:
 
 
 def _same_symbol(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["symbol"].isin(rows["symbol"].unique())]
+    """Return what is of the symbol of the rows; trades of an account of several name each their own."""
+    own = frame["trade_symbol"] if "trade_symbol" in frame else frame["symbol"]
+    return frame[own.isin(rows["symbol"].unique())]
 
 
 def _windows(rows: pd.DataFrame, axis: Timeline) -> Iterator[tuple[str, pd.DataFrame, FloatArray]]:

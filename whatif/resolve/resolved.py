@@ -23,7 +23,7 @@ from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.universe import membership_identity
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
 from whatif.search import BarSlice, Configuration, Grid, PointIndex, make_grid
-from whatif.splits import Fold, Timeline
+from whatif.splits import Fold, Timeline, Window
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
 from whatif.training import ModelSpec, model_spec
@@ -149,8 +149,7 @@ class Resolved:
     @property
     def portfolios(self) -> tuple[tuple[str, ...], ...]:
         """Groups of symbols that share an account: one each, or all together."""
-        symbols = self.study.data.symbols
-        return (symbols,) if self.study.portfolio == "shared" else tuple((s,) for s in symbols)
+        return portfolios(self.study)
 
     @property
     def pooled(self) -> bool:
@@ -163,6 +162,12 @@ class Resolved:
         content = self.study.model_dump(mode="json", by_alias=True, exclude={"description"})
         content |= membership_identity(self.study) | _news_identity(self.news)
         return digest({"study": content, "strategy": self.strategy.digest, "bars": self.bars.snapshot_id})
+
+
+def portfolios(study: Study) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of symbols that share an account: one each, or all together."""
+    symbols = study.data.symbols
+    return (symbols,) if study.portfolio == "shared" else tuple((s,) for s in symbols)
 
 
 def resolve_study(
@@ -215,7 +220,7 @@ def resolve_study(
         features=features,
         models={key: model for key, model in models.items() if key[:2] in used},
         grids=_known_grids(checked, models),
-        window_bars=_window_bars(asked, found, slices[checked.timeframes[0]], timeline),
+        window_bars=_window_bars(checked, found, slices[checked.timeframes[0]]),
         data_digest=_data_digest(checked, slices, news),
         notes=(
             *(text for _, text in made.values()),
@@ -392,24 +397,41 @@ def grids_of(
     return {f.number: make_grid(space, points, partial(identity, f.number), f.number) for f in folds}
 
 
-def _window_bars(
-    study: Study, found: Survey, part: BarSlice, timeline: Timeline
-) -> dict[tuple[str, str], int]:
+def _window_bars(checked: Checked, found: Survey, part: BarSlice) -> dict[tuple[str, str], int]:
+    """Return how many bars each symbol has in each window; of an account, one symbol has to have some.
+
+    Of one that an ordinary Backtrader strategy trades, all have to.
+    """
+    study, timeline = checked.study, checked.timeline
+    accounts = portfolios(study)
+    if not isinstance(checked.strategy, StrategySpec):
+        accounts = tuple((symbol,) for symbol in study.data.symbols)
     counts: dict[tuple[str, str], int] = {}
     for symbol in study.data.symbols:
         for window in timeline.windows:
             there = found[symbol, part.source_timeframe].windows[window.name]
-            if not there and window in timeline.backtested:
-                raise RunError(_NO_BAR.format(symbol=symbol, window=window))
             sessions = timeline.schedule.between(window.start_us, window.end_us)
             counts[symbol, window.name] = most_bars(there, part, sessions)
+    for account in accounts:
+        for window in timeline.backtested:
+            _check_has_bars(account, [window], counts)
         for fold in timeline.every if study.models else ():
-            if fold.train and not any(counts[symbol, window.name] for window in fold.train):
-                raise RunError(_NO_BAR.format(symbol=symbol, window=fold.train[0]))
+            if fold.train:
+                _check_has_bars(account, fold.train, counts)
     return counts
 
 
-_NO_BAR = "{symbol} has no bar in window {window}: ingest bars for that time, or choose another slice"
+def _check_has_bars(
+    account: Sequence[str], windows: Sequence[Window], counts: Mapping[tuple[str, str], int]
+) -> None:
+    if any(counts[symbol, window.name] for symbol in account for window in windows):
+        return
+    alone = len(account) == 1
+    lacking = f"{account[0]} has no bar" if alone else f"none of the {len(account)} symbols has a bar"
+    raise RunError(
+        f"{lacking} in window {windows[0]}: ingest bars for that time, or choose another slice"
+        + ("; of symbols that share an account of a step function, some may have none" if alone else "")
+    )
 
 
 def _check_warmup(resolved: Resolved, found: Survey) -> None:
@@ -427,13 +449,18 @@ def _check_warmup(resolved: Resolved, found: Survey) -> None:
     sessions = timeline.schedule.between(timeline.start_us, first.end_us)
     for timeframe, (needed, params) in longest.items():
         part = resolved.slices[timeframe]
-        for symbol in resolved.study.data.symbols:
-            until = most_bars(found[symbol, part.source_timeframe].until[first.name], part, sessions)
-            if needed >= until:
+        for account in resolved.portfolios:
+            bars = {
+                symbol: most_bars(found[symbol, part.source_timeframe].until[first.name], part, sessions)
+                for symbol in account
+            }
+            # of several, one that begins late waits until it is warm
+            symbol = max(bars, key=lambda one: bars[one])
+            if needed >= bars[symbol]:
                 shown = ", ".join(f"{name} = {value}" for name, value in params.items())
                 raise StudyError(
                     f"strategy {resolved.study.strategy.name!r} with {shown} needs {needed} bars to warm "
-                    f"up, and {symbol} has {until} {timeframe} bars from data.start to the end of "
+                    f"up, and {symbol} has {bars[symbol]} {timeframe} bars from data.start to the end of "
                     f"{first.name}: begin the data earlier, or use shorter periods"
                 )
 

@@ -60,11 +60,13 @@ def try_strategy(resolved: Resolved) -> None:
         bar_us = resolved.slices[timeframe].bar_us
         history = max(spec.history_us(configuration.params, bar_us) for configuration in mine)
         symbols = resolved.study.data.symbols
+        if not spec.cross_sectional:
+            # of an account, some may have no bars in the window
+            symbols = tuple(one for one in symbols if resolved.window_bars[one, window.name])[:1]
         read = [
-            with_drawn_inputs(spec, _bars(resolved, symbol, timeframe, window, history))
-            for symbol in (symbols if spec.cross_sectional else symbols[:1])
+            with_drawn_inputs(spec, _bars(resolved, symbol, timeframe, window, history)) for symbol in symbols
         ]
-        if not all(len(bars) and int(bars.ts[-1]) >= window.start_us for bars in read):
+        if not any(len(bars) and int(bars.ts[-1]) >= window.start_us for bars in read):
             continue
         tasks = [
             BacktestTask(read, spec, configuration.params, _on_its_bars(configuration), start=window.start_us)

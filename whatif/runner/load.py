@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -64,7 +64,9 @@ class _Known:
         return self.source.nbytes + self.computed
 
 
-def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration) -> Bars:
+def load_bars(
+    plan: Plan, symbol: str, window: str, configuration: Configuration, may_lack: bool = False
+) -> Bars:
     """Return the bars of `symbol` up to the window's end, with the predictions as inputs.
 
     Those are `forecast`, or `prob_long` and `prob_short` of a model of classes.
@@ -76,7 +78,7 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     Raises
     ------
     RunError
-        If the pin holds no bar of the symbol in the window.
+        If the pin holds no bar of the symbol in the window, and it may not lack them.
     MachineError
         If bars or predictions cannot be read, whatever the reason but want of memory.
     PluginError
@@ -90,9 +92,28 @@ def load_bars(plan: Plan, symbol: str, window: str, configuration: Configuration
     wanted = (interval, model, configuration.market, fills, plan.members.get(symbol))
     if wanted not in known.windows:
         cache = _row_cache(plan)
-        known = _with_window(plan, part, known, wanted, configuration.timeframe, cache.max_bytes)
+        known = _with_window(plan, part, known, wanted, cache.max_bytes)
         cache.put((plan.bars, part, symbol), known)
-    return known.windows[wanted]
+    bars = known.windows[wanted]
+    if not may_lack:
+        check_has_bars([bars], plan, window, configuration)
+    return bars
+
+
+def check_has_bars(bars: Sequence[Bars], plan: Plan, window: str, configuration: Configuration) -> None:
+    """Refuse an account none of whose symbols has a bar in the window.
+
+    Raises
+    ------
+    RunError
+        Naming the first of them.
+    """
+    interval, bar_us = plan.windows[window].window, plan.slices[configuration.timeframe].bar_us
+    if not any(first < stop for first, stop in (interval.rows(one, bar_us) for one in bars)):
+        raise RunError(
+            f"{bars[0].symbol} has no {configuration.timeframe} bar in {interval} of the pinned snapshot "
+            f"{plan.bars.snapshot_id}: ingest bars for that time, or choose another slice"
+        )
 
 
 def _known(plan: Plan, part: BarSlice, symbol: str, end_us: int) -> _Known:
@@ -188,7 +209,6 @@ def _with_window(
     part: BarSlice,
     known: _Known,
     wanted: _WindowKey,
-    timeframe: str,
     max_bytes: int,
 ) -> _Known:
     window, model, market, fills, members = wanted
@@ -198,12 +218,7 @@ def _with_window(
 
     own = stored(known)
     bars, _ = own.at(part.timeframe)
-    first, stop = window.rows(bars, part.bar_us)
-    if first == stop:
-        raise RunError(
-            f"{bars.symbol} has no {timeframe} bar in {window} of the pinned snapshot "
-            f"{plan.bars.snapshot_id}: ingest bars for that time, or choose another slice"
-        )
+    _, stop = window.rows(bars, part.bar_us)
     if fills:
         finer, finer_us = own.at(fills)
         bars = with_finer(bars, finer, finer_us, part.bar_us == DAY_US)
@@ -241,8 +256,8 @@ def _changed(source: Bars, end_us: int, market: tuple[MarketChange, ...]) -> Bar
 
 def _predicted(bars: Bars, model: ModelPin) -> dict[str, np.ndarray]:
     """Predicted returns, or probabilities, on the bars' own time; NaN where the model has none."""
-    first, stop = int(bars.ts[0]), int(bars.ts[-1]) + 1
     columns = ("prob_long", "prob_short") if model.target == "class" else ("prediction",)
+    first, stop = (int(bars.ts[0]), int(bars.ts[-1]) + 1) if len(bars) else (0, 0)
     with _by_the_machine(f"predictions on {bars.symbol}"):
         ts, values = read_predictions(model.pin, model.model_digest, bars.symbol, first, stop, columns)
     at = np.minimum(np.searchsorted(bars.ts, ts), len(bars) - 1)

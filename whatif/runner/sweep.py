@@ -22,7 +22,7 @@ from whatif.engines import (
     get_engine,
 )
 from whatif.errors import MachineError, out_of_memory
-from whatif.runner.load import array_store, forget, load_bars, renew, strategy_of
+from whatif.runner.load import array_store, check_has_bars, forget, load_bars, renew, strategy_of
 from whatif.runner.plan import Plan, WorkItem
 from whatif.search import Configuration
 from whatif.splits import Window
@@ -198,9 +198,10 @@ def market_returns(
     plain = replace(configuration, model=None)  # bars alone, no predictions
     held = np.empty((len(symbols), len(periods)))
     for k, symbol in enumerate(symbols):
-        bars = load_bars(plan, symbol, window.name, plain)
+        bars = load_bars(plan, symbol, window.name, plain, may_lack=True)
         first, _ = window.rows(bars, bar_us)
-        held[k] = _held(bars, (first, len(bars)), configuration.execution, periods).returns
+        rows = (first, len(bars))
+        held[k] = _held(bars, rows, configuration.execution, periods).returns if first < len(bars) else 0.0
     if resolved.study.portfolio != "shared":
         return np.asarray(held.mean(axis=0))
     levels = np.cumprod(np.column_stack([np.ones(len(symbols)), 1.0 + held]), axis=1).mean(axis=0)
@@ -216,8 +217,10 @@ def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Peri
 
 def window_of(plan: Plan, item: WorkItem, configuration: Configuration) -> WindowInputs:
     """Return an item's window as an engine opens it, with the bars that a configuration runs on."""
+    bars = [load_bars(plan, symbol, item.window, configuration, may_lack=True) for symbol in item.symbols]
+    check_has_bars(bars, plan, item.window, configuration)
     return WindowInputs(
-        bars=[load_bars(plan, symbol, item.window, configuration) for symbol in item.symbols],
+        bars=bars,
         strategy=strategy_of(plan.strategy),
         periods=plan.windows[item.window].periods,
         start=plan.windows[item.window].window.start_us,

@@ -215,7 +215,9 @@ def _series(
     kind: str,
 ) -> pd.DataFrame:
     lead = ["symbol", "window"]
-    prices = ["entry_price", "exit_price", "pnl", "pnl_net", *NOTE_COLUMNS]
+    # of an account of several symbols, each trade says in which it was
+    of_each = ["trade_symbol"] if any(len(group) > 1 for group in groups) else []
+    prices = [*of_each, "entry_price", "exit_price", "pnl", "pnl_net", *NOTE_COLUMNS]
     table, columns, order = {
         "equity": (EQUITY, [*lead, "ts", "equity", "benchmark", "position"], "ts"),
         "trades": (TRADES, [*lead, "trade_no", "opened_at", "closed_at", "size", *prices], "trade_no"),
@@ -244,7 +246,7 @@ def _bars(
     closed, frames, finer = microseconds(closed_at), [], [ChosenSeries().finer]
     for name, window in windows.items():
         for (symbol,) in alone:
-            bars = load_bars(plan, symbol, window.name, configuration)
+            bars = load_bars(plan, symbol, window.name, configuration, may_lack=True)
             first, _ = window.rows(bars, plan.slices[configuration.timeframe].bar_us)
             bars = bars.slice(first, len(bars))
             prices = {field: getattr(bars, field) for field in ("open", "high", "low", "close")}
