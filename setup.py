@@ -14,7 +14,6 @@ TEST = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
-    "TA-Lib>=0.6",
     *NOTEBOOK,
 ]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them
@@ -75,6 +74,7 @@ setup(
         "rich>=13",
         "scikit-learn>=1.6",
         "scipy>=1.14",
+        "TA-Lib>=0.8.2,<0.9",
         "typer>=0.15",
     ],
     # a platform that brings its own Spark (EMR, Glue) installs without the extra

@@ -12,10 +12,10 @@ from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES, parse
 
 WORDS = {
     "days": "9",
-    "fast|slow|signal|period": "9",
+    r"fast\w?|slow\w?|signal|\w*period\w?|first|second|tenkan|kijun|senkou|leftbars|rightbars": "9",
     "deviations": "2.0",
     "source1?": "close",
-    "source2": "open",
+    "source[23]": "open",
 }
 EVERY = [*INDICATORS, *TIME_SERIES, *NEWS_SERIES]
 OWN = ("lag", "scaled", "zscore", "log", "abs", "clip", "where")
@@ -30,18 +30,24 @@ def test_all_are_listed_with_one_line_and_origin(capsys):
     found = listed(capsys)
     assert [one["name"] for one in found] == EVERY
     assert all(one["summary"] and "\n" not in one["summary"] for one in found)
-    assert {one["name"]: one["origin"] for one in found} == {
-        **dict.fromkeys(INDICATORS, "Backtrader"), **dict.fromkeys((*OWN, *TIME_SERIES, *NEWS_SERIES), "own"),
-    }  # fmt: skip
+    origins = {one["name"]: one["origin"] for one in found}
+    assert {origins[name] for name in ("sma", "atr", "bbands", "adx")} == {"Backtrader"}
+    assert {origins[name] for name in (*OWN, *TIME_SERIES, *NEWS_SERIES)} == {"own"}
+    assert {origins[name] for name in ("willr", "cdldoji", "ht_sine")} == {"TA-Lib"}
+    assert set(origins.values()) == {"Backtrader", "own", "TA-Lib"}
 
 
 def test_each_is_written_as_it_says(capsys):
     for one in listed(capsys):
         # with sources, and without where they may be left out
         for form in one["usage"].partition(" on ")[0].split(" or "):
+            # the first output of several, and without what may be left out
+            form = re.sub(r"(, )?\[\w+\]", "", form.partition(";")[0])
+            head, arguments, tail = re.fullmatch(r"(\w+)(?:\((.*)\))?(.*)", form).groups()
             for words, value in WORDS.items():
-                form = re.sub(rf"\b({words})\b", value, form)
-            assert one["name"] in parse(form).text
+                arguments = re.sub(rf"\b({words})\b", value, arguments or "")
+            given = f"{head}({arguments.strip(', ')}){tail}" if "(" in form else form
+            assert one["name"] in parse(given).text
 
 
 def test_the_table_names_all_of_them(capsys, monkeypatch):

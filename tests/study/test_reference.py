@@ -26,7 +26,9 @@ from whatif.splits.kinds import SEAM as SPLITS
 from whatif.study import Study, parse_study
 from whatif.yaml_text import load_yaml
 
-REFERENCE = (Path(__file__).resolve().parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+REFERENCE = (DOCS / "study.md").read_text(encoding="utf-8")
 
 HEADINGS = {
     "Study": "## Whole study",
@@ -167,7 +169,21 @@ def test_metrics_are_those_there_are() -> None:
 
 
 def test_indicators_are_those_there_are() -> None:
-    assert set(rows(part("## features"))) >= set(INDICATORS)
+    told = (DOCS / "indicators.md").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in told if line.startswith("| `")]
+    wanted = {f"| `{one.usage}` | {one.summary.rstrip('.')} | {one.origin} |" for one in INDICATORS.values()}
+    assert len(listed) == len(wanted)
+    assert set(listed) == wanted
+    # the first ones stand beside the study's keys too, with their warm-up
+    assert set(rows(part("## features"))) >= {
+        "sma",
+        "ema",
+        "macd_signal",
+        "rsi",
+        "atr",
+        "crossover",
+        "zscore",
+    }
 
 
 def test_whole_studies_parse() -> None:

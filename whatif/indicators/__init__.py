@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         with_needs,
     )
     from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
+    from whatif.indicators.library import library_version
     from whatif.indicators.news import NEWS_SERIES, RELATED, Items, News, Relation
     from whatif.indicators.registry import INDICATORS, get_indicator
 else:
@@ -27,6 +28,7 @@ else:
             "definition": "Indicator",
             "elsewhere": "Needs OtherBars Stored TIME_SERIES check_place session_minutes with_needs",
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
+            "library": "library_version",
             "news": "Items NEWS_SERIES News RELATED Relation",
             "registry": "INDICATORS get_indicator",
         },

@@ -93,6 +93,8 @@ class Indicator:
         Rules of parameters that are no plain periods. Those with a default come last.
     parts : tuple of str
         Names of its outputs, if it has several.
+    part_rows : mapping of str to callable
+        As `warmup`, of those of its outputs that begin at another row.
     constants : bool
         Whether numbers may stand for its sources, but for one.
     text : str
@@ -108,6 +110,7 @@ class Indicator:
     origin: str = "Backtrader"
     limits: Mapping[str, Limit] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
+    part_rows: Mapping[str, Callable[..., int]] = field(default_factory=dict)
     constants: bool = False
     text: str = ""
 
@@ -147,6 +150,13 @@ class Indicator:
         limits = [self.limits[name] for name in self.parameters if name in self.limits]
         return tuple(limit.default for limit in limits if limit.default is not None)
 
+    @property
+    def usual(self) -> tuple[int | float, ...]:
+        """Numbers to show it with, one for each parameter."""
+        needed = len(self.parameters) - len(self.defaults)
+        numbers = [USUAL.get(name, 10 + k) for k, name in enumerate(self.parameters[:needed])]
+        return (*numbers, *self.defaults)
+
     def rule(self, name: str) -> str:
         """Return what a parameter has to be, in words."""
         if name in self.limits:
@@ -169,7 +179,8 @@ class Indicator:
             row: FloatArray = whole(*given)[one]
             return row
 
-        return replace(self, name=f"{self.name}.{name}", kernel=kernel, parts=(), text=self.documentation)
+        rows, text = self.part_rows.get(name, self.warmup), self.documentation
+        return replace(self, name=f"{self.name}.{name}", kernel=kernel, warmup=rows, parts=(), text=text)
 
     def number(self, index: int, value: object, where: str) -> int | float:
         """Return `value` as the parameter at `index`, or say which rule it breaks.
@@ -188,6 +199,23 @@ class Indicator:
 
 MAX_PERIOD = 100_000_000
 """Longest period, rows: a hundred years of minutes around the clock are half of it."""
+
+USUAL: Mapping[str, int | float] = {
+    "period": 14,
+    "fast": 12,
+    "slow": 26,
+    "signal": 9,
+    "deviations": 2.0,
+    "tenkan": 9,
+    "kijun": 26,
+    "senkou": 52,
+    "slowk": 3,
+    "slowd": 3,
+    "fastd": 3,
+    "minperiod": 2,
+    "maxperiod": 30,
+}
+"""Numbers that parameters often are."""
 
 FACTORS = frozenset({"deviations"})
 """Names of parameters that are not periods."""

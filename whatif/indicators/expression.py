@@ -130,12 +130,15 @@ class Call:
         if self.indicator in OPERATORS:
             return _arithmetic(self.indicator, self.sources)
         indicator = get_indicator(self.indicator)
-        omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
-        sources = () if omitted else self.sources
         numbers, defaults = list(self.numbers), list(indicator.defaults)
         while defaults and numbers[-1] == defaults[-1]:
             numbers.pop()
             defaults.pop()
+        omitted = indicator.may_omit_sources and self.sources == default_sources(indicator)
+        # a name that comes first is a source, where there are arguments enough for sources
+        needed = len(self.numbers) - len(indicator.defaults) + len(self.sources)
+        taken_for_source = numbers and isinstance(numbers[0], Parameter) and len(numbers) >= needed
+        sources = () if omitted and not taken_for_source else self.sources
         name, dot, part = self.indicator.partition(".")
         return f"{name}({', '.join(_text(part) for part in (*sources, *numbers))}){dot}{part}"
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from whatif.domain import inlinable_lean, jit, jit_lean, view_at
 from whatif.indicators.moving import ema, filling, smma
+from whatif.indicators.windows import divided, lag
 from whatif.typing import FloatArray, IntArray
 
 
@@ -276,3 +277,83 @@ def crossings_python(first: IntArray, second: IntArray, result: FloatArray) -> N
 
 
 crossings = jit_lean(crossings_python)
+
+
+def adx(high: FloatArray, low: FloatArray, close: FloatArray, period: int) -> FloatArray:
+    """Tell how strong a trend is, whichever its direction: Wilder's average directional movement index.
+
+    Parameters
+    ----------
+    high, low, close : float64 array (n,)
+        Prices of the bars.
+    period : int
+        Of Wilder's smoothing, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        From 0 to 100, by Backtrader's definition. TA-Lib seeds its sums one row later; that fades.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN until 2 `period` bars have been seen since the start or since the
+    last value that is missing; where nothing moved, it begins again.
+    """
+    up, down = high - lag(high, 1), lag(low, 1) - low
+    missing = ~np.isfinite(up + down)
+    plus = np.where(missing, np.nan, np.where((up > down) & (up > 0.0), up, 0.0))
+    minus = np.where(missing, np.nan, np.where((down > up) & (down > 0.0), down, 0.0))
+    average_range = atr(high, low, close, period)
+    rise = divided(100.0 * smma(plus, period), average_range)
+    fall = divided(100.0 * smma(minus, period), average_range)
+    return 100.0 * smma(divided(np.abs(rise - fall), rise + fall), period)
+
+
+def adxr(high: FloatArray, low: FloatArray, close: FloatArray, period: int) -> FloatArray:
+    """Average the average directional movement index with its value of `period` bars ago.
+
+    Parameters
+    ----------
+    high, low, close : float64 array (n,)
+        Prices of the bars.
+    period : int
+        Of Wilder's smoothing, at least 1.
+
+    Returns
+    -------
+    float64 array (n,)
+        From 0 to 100, by Backtrader's definition; TA-Lib looks back one bar less.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN as `adx`, and `period` rows longer.
+    """
+    index = adx(high, low, close, period)
+    return (index + lag(index, period)) / 2.0
+
+
+def keltner(
+    high: FloatArray, low: FloatArray, close: FloatArray, period: int, atrperiod: int, factor: float
+) -> FloatArray:
+    """Lay bands around an exponential average, so many average true ranges away: Keltner's channels.
+
+    Parameters
+    ----------
+    high, low, close : float64 array (n,)
+        Prices of the bars.
+    period, atrperiod : int
+        Of the average of the closes, and of the true range; at least 1.
+    factor : float
+        Distance of the bands.
+
+    Returns
+    -------
+    float64 arrays (n,): upper, middle, lower
+        In the unit of the prices, in the form of L. Raschke; `kc` is TA-Lib's.
+
+    Notes
+    -----
+    *Timing*: row t uses rows up to t. NaN as `ema` and `atr`; seeds as there.
+    """
+    middle, width = ema(close, period), factor * atr(high, low, close, atrperiod)
+    return np.stack([middle + width, middle, middle - width])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 from whatif.errors import IndicatorError, nearest
-from whatif.indicators.definition import Indicator
+from whatif.indicators.definition import Indicator, Limit
+from whatif.indicators.formulas import FORMULAS
+from whatif.indicators.library import LIBRARY
 from whatif.indicators.momentum import (
+    adx,
+    adxr,
     atr,
     crossings,
     crossover,
+    keltner,
     macd,
     macd_histogram,
     macd_signal,
@@ -21,16 +27,14 @@ from whatif.indicators.moving import ema, sma, smma, wma
 from whatif.indicators.news import NEWS_SERIES
 from whatif.indicators.operators import FUNCTIONS, OPERATORS
 from whatif.indicators.spread import (
+    bbands,
     bollinger_bottom,
     bollinger_mid,
     bollinger_top,
-    highest,
-    lag,
-    lowest,
     scaled,
     stddev,
-    zscore,
 )
+from whatif.indicators.windows import highest, lag, lowest, zscore
 
 
 def _before_full_window(period: int) -> int:
@@ -61,11 +65,17 @@ def _before_signal(fast: int, slow: int, signal: int) -> int:
     return max(fast, slow) - 1 + signal - 1
 
 
+def _before_range(period: int, atrperiod: int, _factor: float) -> int:
+    return max(period - 1, atrperiod)
+
+
 _CLOSE = ("close",)
+_RANGE = ("high", "low", "close")
+_LINES = ("upper", "middle", "lower")
 _MACD = ("fast", "slow", "signal")
 _BANDS = ("period", "deviations")
 
-INDICATORS: dict[str, Indicator] = {
+INDICATORS: dict[str, Indicator] = LIBRARY | {
     indicator.name: indicator
     for indicator in (
         Indicator("sma", sma, _CLOSE, ("period",), _before_full_window),
@@ -89,10 +99,21 @@ INDICATORS: dict[str, Indicator] = {
         Indicator("lag", lag, _CLOSE, ("period",), _before_earlier_row, origin="own"),
         Indicator("scaled", scaled, _CLOSE, ("period", "fast", "slow"), _before_longest, origin="own"),
         Indicator("zscore", zscore, _CLOSE, ("period",), _before_full_window, origin="own"),
+        Indicator("adx", adx, _RANGE, ("period",), lambda period: 2 * period - 1),
+        Indicator("adxr", adxr, _RANGE, ("period",), lambda period: 3 * period - 1),
+        Indicator("bbands", bbands, _CLOSE, _BANDS, _before_full_window_and_factor, parts=_LINES),
+        Indicator(
+            *("keltner", keltner, _RANGE, ("period", "atrperiod", "factor"), _before_range),
+            origin="own",
+            parts=_LINES,
+            part_rows={"middle": lambda period, _atrperiod, _factor: period - 1},
+            limits={"factor": Limit(0.0, math.inf, default=2.0)},
+        ),
         *FUNCTIONS,
+        *FORMULAS,
     )
 }
-"""All indicators by name."""
+"""All indicators by name. What Backtrader has goes before TA-Lib's of the same name."""
 
 
 @lru_cache(maxsize=1024)
