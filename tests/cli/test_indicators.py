@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from whatif.cli import main
@@ -64,6 +67,47 @@ def test_one_is_told_whole(capsys):
     assert said.startswith("rsi(source, period) or rsi(period) on close, Backtrader")
     assert "*Timing*: row t uses rows up to t." in said
     assert listed(capsys, "rsi")["name"] == "rsi"
+
+
+def test_each_says_inputs_parameters_outputs_and_warmup(capsys):
+    found = {one["name"]: one for one in listed(capsys)}
+    one = found["t3"]
+    assert one["inputs"] == ["close"]
+    assert one["parameters"] == [
+        {"name": "period", "rule": "a whole number from 1 to 100,000", "default": None},
+        {"name": "vfactor", "rule": "a number from 0 to 1", "default": 0.7},
+    ]
+    assert (one["shown"], one["warmup"], one["source"]) == ("t3(14)", 78, f"TA-Lib {version('TA-Lib')}")
+    assert found["bbands"]["outputs"] == ["upper", "middle", "lower"]
+    assert (found["adx"]["shown"], found["adx"]["warmup"]) == ("adx(14)", 27)
+    assert found["correlation"]["inputs"] == ["any series", "any series"]
+
+
+@pytest.mark.parametrize("name", ["bbands", "rsi(7)"])
+def test_one_is_drawn_on_bars_of_the_lake(name, tmp_path, monkeypatch, capsys):
+    bars = drawn_bars()
+    monkeypatch.setattr("whatif.pins.api.read_bars", lambda symbol, timeframe: bars.assign(symbol=symbol))
+    page = tmp_path / "out.html"
+    assert main(["indicators", name, "--symbol", "SPY", "--plot", str(page)]) == 0
+    assert "60 bars of SPY" in " ".join(capsys.readouterr().out.split())
+    text = page.read_text(encoding="utf-8")
+    assert ("bbands(14, 2).upper" if name == "bbands" else "rsi(7)") in text
+    assert "candlestick" in text
+    assert "<script src=" not in text
+
+
+def test_what_a_drawing_needs_is_said(capsys):
+    assert main(["indicators", "rsi", "--symbol", "SPY"]) == 2
+    assert "whatif indicators rsi --symbol SPY --plot" in " ".join(capsys.readouterr().err.split())
+
+
+def drawn_bars():
+    prices = 100.0 + np.sin(np.arange(60.0))
+    ts = pd.date_range("2024-01-02 14:30", periods=60, freq="1min", tz="UTC")
+    return pd.DataFrame(
+        {"ts": ts, "exchange": "XNYS", "open": prices, "high": prices + 1.0, "low": prices - 1.0,
+         "close": prices, "volume": 10.0}
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "remedy"), [("smaa", "did you mean 'sma'"), ("+", "is unknown")])

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -155,11 +155,23 @@ def plugins() -> None:
 
 def indicators(
     name: Annotated[
-        str, typer.Argument(help="One of them, of which all that is known is printed.", show_default=False)
+        str,
+        typer.Argument(
+            help="One of them, to be told whole; to be drawn, an expression too, as rsi(21).",
+            show_default=False,
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    symbol: Annotated[str, typer.Option(help="Symbol of the lake to draw it on.", show_default=False)] = "",
+    plot: Annotated[
+        Path | None, typer.Option(help="HTML page that it is drawn into.", show_default=False)
+    ] = None,
+    timeframe: Annotated[str, typer.Option(help="Length of the bars that it is drawn on.")] = "1min",
 ) -> None:
-    """List indicators, series of time and of news: how each is written, what it is, whose definition."""
+    """List indicators, series of time and of news, with warm-up and source; tell or draw one."""
+    if plot is not None or symbol:
+        _draw(name, symbol, timeframe, plot)
+        return
     known = _indicators()
     chosen = known if not name else [one for one in known if one["name"] == name]
     if not chosen:
@@ -171,28 +183,41 @@ def indicators(
     console = Console()
     if name:
         (one,) = chosen
+        warmup = f"\nFirst value of {one['shown']} after {one['warmup']} bars." if one["shown"] else ""
         console.print(
-            f"{one['usage']}, {one['origin']}\n\n{one['documentation']}", highlight=False, markup=False
+            f"{one['usage']}, {one['source']}\n{warmup}\n{one['documentation']}",
+            highlight=False,
+            markup=False,
         )
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("written", "is", "by"):
+    for heading in ("written", "is", "warm-up", "by"):
         table.add_column(heading, overflow="fold")
     for one in chosen:
-        table.add_row(*(escape(one[key]) for key in ("usage", "summary", "origin")))
+        table.add_row(*(escape(str(one[key])) for key in ("usage", "summary", "warmup", "origin")))
     console.print(table)
 
 
-def _indicators() -> list[dict[str, str]]:
-    """Return what is known of each indicator, and of each series of time, as texts."""
-    from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES
+def _indicators() -> list[dict[str, Any]]:
+    """Return what is known of each indicator, and of each series of time and news."""
+    from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES, library_version, parse
 
+    sources = {"TA-Lib": f"TA-Lib {library_version()}"}
     found = [
         {
             "name": one.name,
             "usage": one.usage,
             "summary": one.summary,
             "origin": one.origin,
+            "source": sources.get(one.origin, one.origin),
+            "inputs": [source or "any series" for source in one.sources],
+            "parameters": [
+                {"name": name, "rule": one.rule(name), "default": one.default(name)}
+                for name in one.parameters
+            ],
+            "outputs": list(one.parts),
+            "shown": one.shown,
+            "warmup": max(parse(text).warmup() for text in one.shown.split("; ")),
             "documentation": one.documentation,
         }
         for one in INDICATORS.values()
@@ -200,10 +225,46 @@ def _indicators() -> list[dict[str, str]]:
     for series, kernel in (*TIME_SERIES.items(), *NEWS_SERIES.items()):
         text = inspect.getdoc(kernel) or ""
         summary, usage = text.partition("\n")[0], f"{series}(days)" if series in NEWS_SERIES else series
+        days = [{"name": "days", "rule": "a whole number from 1 to 3,650", "default": None}]
         found.append(
-            {"name": series, "usage": usage, "summary": summary, "origin": "own", "documentation": text}
+            {
+                "name": series,
+                "usage": usage,
+                "summary": summary,
+                "origin": "own",
+                "source": "own",
+                "inputs": [],
+                "outputs": [],
+            }
+            | {
+                "parameters": days if series in NEWS_SERIES else [],
+                "shown": "",
+                "warmup": "",
+                "documentation": text,
+            }
         )
     return found
+
+
+def _draw(name: str, symbol: str, timeframe: str, plot: Path | None) -> None:
+    """Draw an indicator, or any expression, on the newest bars of a symbol of the lake."""
+    from whatif import read_bars
+    from whatif.features import features_of_frame
+    from whatif.indicators import INDICATORS
+    from whatif.report import indicator_figure
+
+    if not (name and symbol and plot is not None):
+        raise IndicatorError(
+            "to draw an indicator, name it, a symbol of the lake and a page: whatif indicators rsi --symbol "
+            "SPY --plot out.html"
+        )
+    texts = INDICATORS[name].shown.split("; ") if name in INDICATORS else [name]
+    bars = read_bars(symbol, timeframe=timeframe)
+    exchange = str(bars["exchange"].iloc[0])
+    values = features_of_frame(bars, texts, calendar=exchange)
+    # the page holds plotly itself, and asks nobody for it
+    indicator_figure(bars, values, texts).write_html(plot, include_plotlyjs=True)
+    Console().print(f"{', '.join(texts)} on {len(bars):,} bars of {symbol}: {plot}", highlight=False)
 
 
 def _seam(place: str) -> Seam:

@@ -157,6 +157,19 @@ class Indicator:
         numbers = [USUAL.get(name, 10 + k) for k, name in enumerate(self.parameters[:needed])]
         return (*numbers, *self.defaults)
 
+    @property
+    def shown(self) -> str:
+        """Expressions with its usual numbers, one for each output, with "; " between them."""
+        needed = len(self.parameters) - len(self.defaults)
+        series = () if self.may_omit_sources else ("close", "open", "volume")[: len(self.sources)]
+        numbers = (f"{number:g}" for number in self.usual[:needed])
+        text = f"{self.name}({', '.join((*series, *numbers))})"
+        return "; ".join(f"{text}.{part}" for part in self.parts) or text
+
+    def default(self, name: str) -> int | float | None:
+        """Return what a parameter is if it is left out; None where it may not be."""
+        return self.limits[name].default if name in self.limits else None
+
     def rule(self, name: str) -> str:
         """Return what a parameter has to be, in words."""
         if name in self.limits:

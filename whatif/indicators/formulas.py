@@ -631,7 +631,8 @@ def spread(first: FloatArray, second: FloatArray, period: int) -> FloatArray:
     -----
     *Timing*: row t uses its window alone. NaN as there.
     """
-    return first - linear_regression(second, first, period)[2]
+    line: FloatArray = linear_regression(second, first, period)[2]
+    return first - line
 
 
 def realized_volatility(source: FloatArray, period: int) -> FloatArray:

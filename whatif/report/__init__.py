@@ -8,6 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
+    from whatif.report.figures import indicator_figure
     from whatif.report.files import make_own_folder, without_formulas, write_files
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
@@ -20,6 +21,7 @@ else:
         __name__,
         {
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
+            "figures": "indicator_figure",
             "files": "make_own_folder without_formulas write_files",
             "html": "write",
             "judgement": "Judgement",

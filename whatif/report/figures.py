@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -268,6 +268,41 @@ def draw_distribution(leaderboard: pd.DataFrame, metric: str, marked: float | No
     layout["xaxis"]["title"] = {"text": metric_of(metric).heading}
     layout |= {"hovermode": "closest", "bargap": 0.05}
     return drawn
+
+
+def indicator_figure(bars: pd.DataFrame, values: pd.DataFrame, texts: Sequence[str]) -> go.Figure:
+    """Draw indicators on the newest bars of a symbol: on the prices where they are of their size, else below.
+
+    Parameters
+    ----------
+    bars : pandas.DataFrame
+        `ts` (UTC), `open`, `high`, `low`, `close`; at most the last `MAX_CANDLES` are drawn, without the gaps
+        between sessions.
+    values : pandas.DataFrame
+        A column for each text, on the same rows.
+    texts : sequence of str
+        Expressions.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+    """
+    rows, shown = bars.tail(MAX_CANDLES), values.tail(MAX_CANDLES)
+    drawn = theme.two_drawings("Price", ", ".join(texts) if len(texts) < 3 else "")
+    x, when = np.arange(len(rows), dtype=np.float64), _when(rows)
+    drawn["data"].append(theme.candles(x, rows, when) | _UPPER)
+    for text in texts:
+        y = _floats(shown, text)
+        known = y[np.isfinite(y)]
+        middle = float(np.median(known)) if len(known) else 0.0
+        among_prices = rows["low"].min() <= middle <= rows["high"].max()
+        line = theme.line(x, y, "strategy", when, first=True) | {"name": text}
+        drawn["data"].append(line | (_UPPER if among_prices else _LOWER))
+    at = np.linspace(0, max(len(rows) - 1, 0), 6).astype(int)
+    ticks = {"tickvals": at.tolist(), "ticktext": [when[k] for k in at] if when else []}
+    drawn["layout"]["xaxis"] |= ticks
+    drawn["layout"]["xaxis2"] |= ticks
+    return theme.as_figure(drawn)
 
 
 def _of_symbol(frame: pd.DataFrame, symbol: str | None) -> pd.DataFrame:
