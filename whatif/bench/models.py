@@ -14,7 +14,7 @@ from whatif.bench.market import load_market
 from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH
 from whatif.lake import PREDICTIONS, append, create_tables, read_pinned
-from whatif.models import RandomForest
+from whatif.models import SparkModel
 from whatif.pins import Pin
 from whatif.resolve import Resolved, resolve_study
 from whatif.runner import spread
@@ -185,7 +185,7 @@ def _plain(features: Any, specs: Sequence[ModelSpec], repeats: int) -> float:
     cached = vectors.select("vector", "label").persist()
     cached.count()
     seconds = _median(
-        lambda: [cast(RandomForest, spec.kind).estimator("vector", "label").fit(cached) for spec in specs],
+        lambda: [cast(SparkModel, spec.kind).estimator("vector", "label").fit(cached) for spec in specs],
         repeats,
     )
     cached.unpersist()

@@ -8,7 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.models.arrays import ArrayModel
-    from whatif.models.base import Calibrate, Fitted, ModelKind, Registration, Tune
+    from whatif.models.base import WEIGHT, Calibrate, Fitted, ModelKind, Registration, Tune
     from whatif.models.calibration import Calibration, learn_calibration
     from whatif.models.contract import check_fitted, check_frame, check_rows, predicted_columns
     from whatif.models.kinds import SEAM
@@ -20,7 +20,7 @@ else:
         __name__,
         {
             "arrays": "ArrayModel",
-            "base": "Calibrate Fitted ModelKind Registration Tune",
+            "base": "Calibrate Fitted ModelKind Registration Tune WEIGHT",
             "calibration": "Calibration learn_calibration",
             "contract": "check_fitted check_frame check_rows predicted_columns",
             "kinds": "SEAM",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.errors import ModelError
-from whatif.models.base import Fitted, ModelKind
+from whatif.models.base import WEIGHT, Fitted, ModelKind
 from whatif.models.contract import answer_of, check_taught, check_values, predicted_columns
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ArrayModel(ModelKind):
     needs_spark: ClassVar[bool] = False
 
     @abstractmethod
-    def fit_arrays(self, features: FloatArray, label: FloatArray) -> Any:
+    def fit_arrays(self, features: FloatArray, label: FloatArray, weight: FloatArray | None = None) -> Any:
         """Return what is learnt, an object that can be pickled.
 
         Parameters
@@ -46,6 +46,9 @@ class ArrayModel(ModelKind):
             Rows by symbol and time, at least one; nothing is NaN.
         label : float64 array (n,)
             In the target's unit; of classes 1, -1 and 0.
+        weight : float64 array (n,), optional
+            How much each row counts, on average 1: given to kinds alone that say `takes_weights`, where the
+            study weighs rows. Others need no such argument.
         """
 
     @abstractmethod
@@ -79,13 +82,15 @@ class ArrayModel(ModelKind):
         ModelError
             If they are more than the driver takes, or `fit_arrays` raises.
         """
-        frame = self._collected(rows[["symbol", "ts", *columns, "label"]])
+        beside = ["label", WEIGHT] if self.weights else ["label"]
+        frame = self._collected(rows[["symbol", "ts", *columns, *beside]])
         if frame.empty:
             return Fitted(columns, None, 0)
         label = frame["label"].to_numpy("float64")
         check_taught(self, columns, len(label), set(np.unique(label)) if self.classifies else None)
         try:
-            model = self.fit_arrays(_features(frame, columns), label)
+            more = [frame[WEIGHT].to_numpy("float64")] if self.weights else []
+            model = self.fit_arrays(_features(frame, columns), label, *more)
         except Exception as error:
             raise self._failed("learn", error) from error
         return Fitted(columns, model, len(frame), self.weigh_columns(model))

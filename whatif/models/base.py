@@ -32,6 +32,9 @@ from whatif.section import Section
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+WEIGHT = "weight"
+"""Column of how much each row counts, where the study weighs rows."""
+
 MAX_CANDIDATES = 1_000
 """Combinations of parameters that one model may choose among."""
 
@@ -132,6 +135,8 @@ class ModelKind(Section):
     out_of_fold : int or None
         On how many folds of the train window, in time order, bars inside of it are predicted too, each by a
         model that learnt from those before; None for none.
+    weights : str or None
+        By what the rows that it learns from are weighed; None for all alike.
     tunable : tuple of str
         Keys that may be lists of values to choose among, declared such as `depth: int | tuple[int, ...]`.
     needs_spark : bool
@@ -146,6 +151,7 @@ class ModelKind(Section):
     tune: Tune | None = None
     calibrate: Calibrate | None = None
     out_of_fold: Annotated[int, Field(ge=1, le=100)] | None = None
+    weights: Literal["uniqueness", "class", "both"] | None = None
 
     tunable: ClassVar[tuple[str, ...]] = ()
     needs_spark: ClassVar[bool] = True
@@ -159,7 +165,8 @@ class ModelKind(Section):
         ----------
         rows : DataFrame
             `symbol`, `ts`, the feature columns, and `label` in the target's unit (of classes 1 for long, -1
-            for short, 0 for neither); doubles, none of them missing. They lie in a fixed number of partitions
+            for short, 0 for neither), and `weight` where `weights` is said; doubles, none of them missing.
+            They lie in a fixed number of partitions
             by a hash of symbol and ts, sorted in each, so that the same rows come in the same order wherever
             they are. There may be none: `Fitted.rows`
             is 0 then, and the engine says so.
@@ -202,6 +209,11 @@ class ModelKind(Section):
     def targets(self) -> tuple[str, ...]:
         """What it can learn: "return" and "level" are numbers, "class" is long, short or neither."""
         return ("return", "level")
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether it can learn from rows of which some count more than others."""
+        return False
 
     @property
     def classifies(self) -> bool:
@@ -252,6 +264,15 @@ class ModelKind(Section):
         return value
 
     @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        if self.weights is not None and not self.takes_weights:
+            raise ValueError(
+                f"weights = {self.weights!r}: kind {self.kind!r} learns from all rows alike: remove "
+                "weights, or take a kind that weighs them, such as random_forest"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tuned(self) -> Self:
         several = self.lists
         if self.tune is not None and not several:
@@ -274,7 +295,7 @@ class ModelKind(Section):
     def _without_unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not said of these, so that names made of the content stay what they were."""
         content: dict[str, Any] = dump(self)
-        for name in ("tune", "calibrate", "out_of_fold"):
+        for name in ("tune", "calibrate", "out_of_fold", "weights"):
             if content.get(name) is None:
                 content.pop(name, None)
         return content

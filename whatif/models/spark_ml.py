@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from whatif.models.base import Fitted, ModelKind
+from whatif.models.base import WEIGHT, Fitted, ModelKind
 from whatif.models.calibration import SIDES, Calibration
 from whatif.models.contract import answer_of, check_taught, predicted_columns
 
@@ -41,9 +41,17 @@ class SparkModel(ModelKind):
     two_classes : bool
         Whether its classifier knows two classes only. One then learns which rows are long, and another one
         which are short.
+    weighs : bool
+        Whether its estimator takes a column of weights, `weightCol`.
     """
 
     two_classes: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether its estimator does."""
+        return self.weighs
 
     @abstractmethod
     def estimator(self, vector: str, label: str) -> Any:
@@ -63,7 +71,8 @@ class SparkModel(ModelKind):
 
         Of two classes, that is a model for each side, None for one that no row has.
         """
-        vectors = _assembler(columns).transform(rows).select(VECTOR, "label").persist()
+        beside = [WEIGHT] if self.weights else []
+        vectors = _assembler(columns).transform(rows).select(VECTOR, "label", *beside).persist()
         try:
             count = vectors.count()
             if not count:
@@ -73,17 +82,19 @@ class SparkModel(ModelKind):
             )
             check_taught(self, columns, count, found)
             estimator = self.estimator_of(columns, VECTOR, "label")
+            if beside:
+                estimator.set(estimator.getParam("weightCol"), WEIGHT)
             if found is None:
                 model = estimator.fit(vectors)
             elif self.two_classes:
                 model = tuple(
-                    estimator.fit(vectors.selectExpr(VECTOR, f"double(label = {side}) label"))
+                    estimator.fit(vectors.selectExpr(VECTOR, f"double(label = {side}) label", *beside))
                     if side in found
                     else None
                     for side in SIDES.values()
                 )
             else:
-                model = estimator.fit(vectors.selectExpr(VECTOR, "label + 1 label"))
+                model = estimator.fit(vectors.selectExpr(VECTOR, "label + 1 label", *beside))
         finally:
             vectors.unpersist()
         return Fitted(columns, model, count, _importances(model))
@@ -185,6 +196,7 @@ class ElasticNet(SparkModel):
     """
 
     tunable: ClassVar[tuple[str, ...]] = ("penalty", "l1_share")
+    weighs: ClassVar[bool] = True
 
     penalty: Penalty | tuple[Penalty, ...] = 0.0
     l1_share: Share | tuple[Share, ...] = 0.0

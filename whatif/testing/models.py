@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.models import Fitted, ModelKind, check_fitted, check_frame, check_rows, predicted_columns
+from whatif.models import WEIGHT, Fitted, ModelKind, check_fitted, check_frame, check_rows, predicted_columns
 from whatif.typing import FloatArray
 
 COLUMNS = ("slope", "bend", "noise")
@@ -46,8 +46,9 @@ def check_model(
     ModelError
         If what it learns or predicts breaks the contract.
     AssertionError
-        If the same rows teach it something else, a prediction depends on other rows, what it saved reads back
-        otherwise, or a section does not survive being written and read.
+        If the same rows teach it something else, a prediction depends on other rows, weights that it says to
+        take change nothing, what it saved reads back otherwise, or a section does not survive being written
+        and read.
     """
     model = kind.model_validate({"kind": name, **(keys or {})})
     written = kind.model_validate(model.model_dump(by_alias=True))
@@ -71,6 +72,11 @@ def _check(model: ModelKind, spark: Any, name: str, tolerance: float) -> None:
     _alike(
         _predictions(model, again, asked), first, tolerance, f"{name}: the same rows teach it another model"
     )
+    if model.takes_weights:
+        weighed = model.model_copy(update={"weights": "uniqueness"})
+        heavy = _fitted(weighed, taught.selectExpr("*", f"1 + 0.9 * signum(bend) {WEIGHT}"))
+        moved = np.abs(_predictions(weighed, heavy, asked) - first).max()
+        assert moved > 0.0, f"{name}: it says takes_weights, and learns the same whatever rows weigh"
     few = asked.where("noise > 0")
     _alike(
         _predictions(model, fitted, few),

@@ -21,6 +21,7 @@ from whatif.models import Fitted, ModelKind, check_fitted, check_frame, predicte
 from whatif.pins import LakeLocation, current_pin, equal, has_rows, scan
 from whatif.splits import Window
 from whatif.training.spec import ModelSpec
+from whatif.training.weights import KNOWN, weighed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -66,15 +67,22 @@ def training_rows(features: Any, spec: ModelSpec) -> Any:
 
 def labelled_rows(features: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:
     """Return symbol, ts, the feature columns and `label` of the complete rows of some windows."""
+    return _labelled(features, spec, windows, {})
+
+
+def _labelled(features: Any, spec: ModelSpec, windows: Sequence[Window], more: Mapping[str, str]) -> Any:
+    """Return the same with more columns of the table, by what they are to be called."""
     rows = _complete_in(features, spec, windows)
     names = ["symbol", "ts", *spec.columns]
     if isinstance(rows, pd.DataFrame):
         label = rows[spec.label_column]
-        return rows[names].assign(label=np.sign(label) if spec.learns_sign else label)
+        others = {name: rows[column] for name, column in more.items()}
+        return rows[names].assign(label=np.sign(label) if spec.learns_sign else label, **others)
     from pyspark.sql import functions as F  # noqa: N812
 
     learnt = F.signum(spec.label_column) if spec.learns_sign else F.col(spec.label_column)
-    return rows.select(*names, learnt.alias("label"))
+    others = {name: F.col(column).alias(name) for name, column in more.items()}
+    return rows.select(*names, learnt.alias("label"), *others.values())
 
 
 def _complete_in(features: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:
@@ -121,7 +129,10 @@ def train(features: Any, spec: ModelSpec) -> Trained:
     ModelError
         If no row is left to train on, or the kind breaks its contract.
     """
-    rows = labelled_rows(features, spec, spec.train)
+    how = spec.kind.weights
+    rows = _labelled(features, spec, spec.train, {} if how is None else {KNOWN: spec.known_column})
+    if how is not None:
+        rows = weighed(rows, features[["symbol", "ts"]], how)
     if not isinstance(rows, pd.DataFrame):
         rows = rows.repartition(TRAIN_PARTITIONS, "symbol", "ts").sortWithinPartitions("symbol", "ts")
     fitted = spec.kind.fit(rows, spec.columns)

@@ -73,6 +73,12 @@ class ModelSpec:
         return "label_return" if self.learns_sign else f"label_{self.target}"
 
     @property
+    def known_column(self) -> str:
+        """Column of the features table with the instant at which the label is known."""
+        assert self.features.label is not None  # models need one
+        return "label_known" if self.features.label.known_early else "label_end"
+
+    @property
     def label_gives(self) -> tuple[str, ...]:
         """What the features table holds of the label, see `LabelKind.gives`."""
         assert self.features.label is not None  # models need one
@@ -114,6 +120,11 @@ def target_of(name: str, kind: ModelKind, label: LabelKind, default: str | None 
         raise StudyError(
             f"models.{name}: calibrate is for probabilities, and the model learns target {wanted!r}, a "
             "number: remove calibrate, or let it learn target: class"
+        )
+    if wanted in possible and kind.weights in ("class", "both") and wanted != "class":
+        raise StudyError(
+            f"models.{name}: weights = {kind.weights!r} weighs classes, and the model learns target "
+            f"{wanted!r}, a number: write weights: uniqueness, or let it learn target: class"
         )
     if wanted in possible:
         return wanted

@@ -20,6 +20,7 @@ class GradientBoostedTrees(SparkModel):
 
     tunable: ClassVar[tuple[str, ...]] = ("rounds", "depth", "rate", "sample", "min_leaf")
     two_classes: ClassVar[bool] = True
+    weighs: ClassVar[bool] = True
 
     kind: Literal["gradient_boosted_trees"]
     rounds: Rounds | tuple[Rounds, ...] = 20

@@ -21,6 +21,7 @@ class RandomForest(SparkModel):
     """One random-forest variant of Spark ML; of a parameter that is a list, one value is chosen."""
 
     tunable: ClassVar[tuple[str, ...]] = ("trees", "depth", "bins", "min_leaf", "feature_subset")
+    weighs: ClassVar[bool] = True
 
     kind: Literal["random_forest"] = "random_forest"
     trees: Trees | tuple[Trees, ...] = 20

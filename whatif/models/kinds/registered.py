@@ -39,7 +39,7 @@ class Registered(ModelKind):
             )
         return value
 
-    @field_validator("features", "tune", "calibrate", "out_of_fold")
+    @field_validator("features", "tune", "calibrate", "out_of_fold", "weights")
     @classmethod
     def _unsaid(cls, value: Any) -> Any:
         if value is not None:

@@ -56,7 +56,14 @@ class Sklearn(ArrayModel):
 
         return ("class",) if is_classifier(_made(self.kind, {})) else ("return", "level")
 
-    def fit_arrays(self, features: FloatArray, label: FloatArray) -> Any:
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the estimator's `fit` does."""
+        from sklearn.utils.validation import has_fit_parameter
+
+        return bool(has_fit_parameter(_estimator_class(self.kind), "sample_weight"))
+
+    def fit_arrays(self, features: FloatArray, label: FloatArray, weight: FloatArray | None = None) -> Any:
         """Return the fitted pipeline of scaler and estimator."""
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -69,7 +76,8 @@ class Sklearn(ArrayModel):
         with warnings.catch_warnings():
             # an estimator that stops before it is done says so; how good it is is told by validation
             warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
-            return made.fit(features, label.astype(np.int64) if self.classifies else label)
+            own = {} if weight is None else {f"{made.steps[-1][0]}__sample_weight": weight}
+            return made.fit(features, label.astype(np.int64) if self.classifies else label, **own)
 
     def predict_arrays(self, model: Any, features: FloatArray) -> FloatArray:
         """Return the estimator's predictions, or its probabilities of long and short."""
