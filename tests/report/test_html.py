@@ -461,3 +461,35 @@ def test_the_page_says_how_often_one_bar_reached_stop_and_target(make):
     assert known.series.reached() == (3, 1, 0)
     assert f"{said}; the finer bars inside know which came first in all but 0." in html.render(known)
     assert "Of 3 trades" not in html.render(_left(make, exit_reason="stop"))
+
+
+def test_models_with_class_balance_reliability_and_what_counts(data):
+    figures = {
+        "rows": 1200.0, "skill": 0.0123, "skill_low": -0.01, "skill_high": 0.03, "linear_skill": 0.002,
+        "base_long": 0.4, "rate_long": 0.35, "auc_long": 0.55, "base_short": 0.0, "rate_short": 0.0,
+    }  # fmt: skip
+    for k in range(5):
+        figures |= {f"said_long_{k}": 0.2 + 0.1 * k, f"came_long_{k}": 0.25 + 0.05 * k}
+        figures |= {f"said_short_{k}": 0.0, f"came_short_{k}": 0.0}
+    counted = {"own": {"roc(5)": 3.0, "<b>": 1.0}, "shuffled": {"roc(5)": 0.02, "<b>": -0.001}}
+    note = {"validate": figures, "importance": {**counted, "groups": {"close, sma": 0.11}}}
+    names = [f"trees, fold {k}" for k in range(1, 10)]
+    told = dataclasses.replace(data, models={**dict.fromkeys(names, note), "later": {"chosen": {}}})
+    page = Page(html.render(told))
+    _nothing_failed(page)
+    assert "The last 8 of 9 models are shown" in page.text
+    _, *rows = page.tables["Models on validate"]
+    assert [row[0] for row in rows] == names[1:]
+    assert rows[0][1:] == [
+        "1,200", "+0.0123", "-0.0100 to +0.0300", "+0.0020", "40.0 / 35.0", "0.0 / 0.0", "0.550", ""
+    ]  # fmt: skip
+    assert page.tables["Features of trees, fold 9"][1:] == [
+        ["roc(5)", "75.0", "+2.00"], ["<b>", "25.0", "-0.10"], ["together: close, sma", "", "+11.00"],
+    ]  # fmt: skip
+    # a side that never comes has no curve
+    assert [one["name"] for one in page.payload["reliability"]["data"]] == [f"{n}, long" for n in names[1:]]
+
+
+def test_without_models_there_is_nothing_of_them(page):
+    assert "Models on validate" not in page.tables
+    assert page.payload["reliability"] is None

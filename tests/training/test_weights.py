@@ -182,4 +182,4 @@ def test_spark_weighs_the_same_and_its_kinds_learn_with_it(spark) -> None:
         plain, heavy = (train(there, spec(kind, **keys, **more)) for more in ({}, {"weights": "both"}))
         asked = there.select("symbol", "ts", "roc_1")
         said = [one.kind.predict(one.fitted, asked).toPandas()["prob_long"].mean() for one in (plain, heavy)]
-        assert said[1] < said[0] - 0.05  # long is what most rows are, and no longer weighs more
+        assert said[1] < said[0] - 0.02  # long is what most rows are, and no longer weighs more

@@ -278,6 +278,9 @@ class ReportData:
         The folds of a walk-forward study, and their test windows joined.
     verdict : Judgement or None
         Whether this is an edge or luck, and why; None if nobody judged.
+    models : mapping of str to mapping
+        Trained models by name, with what was noted of each: `validate`, figures by name, and `importance`,
+        `own`, `shuffled` and `groups` of features.
     """
 
     origin: Origin
@@ -285,3 +288,4 @@ class ReportData:
     series: ChosenSeries = field(default_factory=ChosenSeries)
     joined: JoinedFolds = field(default_factory=JoinedFolds)
     verdict: Judgement | None = None
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

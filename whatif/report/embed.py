@@ -19,6 +19,7 @@ from whatif.report.figures import (
     stitched_figure,
 )
 from whatif.report.heatmap import levels
+from whatif.report.models_page import draw_reliability
 from whatif.report.theme import Drawing
 from whatif.report.timeline import Timeline
 
@@ -71,6 +72,12 @@ def spread_payload(data: ReportData) -> dict[str, Any] | None:
         return None
     best = pd.to_numeric(ranked[objective], errors="coerce").iloc[0]
     return _drawing(draw_distribution(ranked, objective, float(best)))
+
+
+def reliability_payload(data: ReportData) -> dict[str, Any] | None:
+    """Return the figure of what models said and what came; None where none gives probabilities."""
+    drawn = draw_reliability(data)
+    return None if drawn is None else _drawing(drawn)
 
 
 def stitched_payload(data: ReportData) -> dict[str, Any] | None:

@@ -26,11 +26,13 @@ from whatif.report.embed import (
     MAX_SYMBOLS,
     board_payload,
     figures_payload,
+    reliability_payload,
     spread_payload,
     stitched_payload,
     to_script,
 )
 from whatif.report.folds_page import fold_heads, fold_rows
+from whatif.report.models_page import importance_tables, model_rows, models_left_out
 from whatif.report.regimes import regimes
 
 TOP = 100
@@ -108,7 +110,7 @@ def render(data: ReportData) -> str:
     drawn = figures_payload(data)
     shown = {*data.ranking.leaderboard, *data.series.comparison}
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
-    payload["stitched"] = stitched_payload(data)
+    payload |= {"stitched": stitched_payload(data), "reliability": reliability_payload(data)}
     plotly, script = _template("style.js") + _plotly(), _template("report.js")
     style = _template("report.css") + _HEIGHTS
     return _environment().get_template("report.html.j2").render(
@@ -131,6 +133,10 @@ def render(data: ReportData) -> str:
         columns=_columns(data),
         board_rows=_board_rows(data),
         errors=_errors(data),
+        model_rows=model_rows(data),
+        models_left_out=models_left_out(data),
+        has_reliability=payload["reliability"] is not None,
+        importance=importance_tables(data),
         windows=[(name, words.instant(a), words.instant(b)) for name, (a, b) in data.origin.windows.items()],
         environment=list(_flat(data.origin.environment)),
         glossary=[metric(key) for key in METRICS if key in shown],

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.models import Model
 
-    from whatif.training import Trained, Tuned
+    from whatif.training import Importance, Trained, Tuned
 
 MODEL_TAG = "whatif.model"
 NOT_ATTACHED = (
@@ -52,6 +52,7 @@ def log_model(
     seconds: float,
     tuned: Tuned | None = None,
     example: pd.DataFrame | None = None,
+    importance: Importance | None = None,
 ) -> TrackedRun:
     """Log a trained model as a run below the study's; logging it again changes nothing.
 
@@ -73,6 +74,8 @@ def log_model(
         What was tried and chosen, of a model that chooses its own parameters.
     example : DataFrame, optional
         A row of its features, such as it is asked with.
+    importance : Importance, optional
+        How much features count on validate.
     """
     found = runs_below(parent, "model").get(identity)
     if found is not None and found.info.status == "FINISHED":
@@ -86,18 +89,28 @@ def log_model(
     figures = {
         **{f"validate.{name}": value for name, value in metrics.items()},
         **{f"importance.{column}": value for column, value in importances.items()},
+        **_shuffled(trained, importance),
         "train.rows": float(fitted.rows),
         "train.seconds": seconds,
     }
     log(run, params=params, metrics=figures, tags={"whatif.model_digest": identity})
     if importances:
         run.client.log_dict(run.run_id, importances, "feature_importances.json")
+    if importance is not None and importance.content:
+        run.client.log_dict(run.run_id, importance.content, "importance_on_validate.json")
     if tuned is not None:
         tried = [{**one.params, "rmse": list(one.rmse), "mean_rmse": one.mean} for one in tuned.tried]
         run.client.log_dict(run.run_id, {"chosen": tuned.chosen.params, "tried": tried}, "tuning.json")
     _log_fitted(run, trained, identity, example)
     finish(run)
     return run
+
+
+def _shuffled(trained: Trained, importance: Importance | None) -> dict[str, float]:
+    """Return how much larger the loss is without each feature, under names that MLflow takes."""
+    found = {} if importance is None else importance.shuffled
+    column_of = trained.spec.features.column_of()
+    return {f"shuffled.{column_of[text]}": value for text, value in found.items()}
 
 
 def _description(run: TrackedRun, trained: Trained, flavors: Mapping[str, Mapping[str, Any]]) -> Model:

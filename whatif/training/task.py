@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,9 +17,10 @@ from whatif.pins import Pin
 from whatif.search import Chain
 from whatif.splits import Window
 from whatif.training.fit import Trained, example_of, joined, predict, rows_to_predict, train
+from whatif.training.importance import Importance
 from whatif.training.spec import ModelSpec
 from whatif.training.tuning import Tuned, tune
-from whatif.training.validation import answers_on, validation_metrics
+from whatif.training.validation import answers_on, measured
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class TaskDone:
         How it did on the windows where it is judged.
     example : DataFrame
         A row of its features.
+    importance : Importance
+        How much its features count there.
     seconds : float
         What choosing and learning took.
     """
@@ -73,6 +76,7 @@ class TaskDone:
     metrics: Mapping[str, float]
     example: pd.DataFrame
     seconds: float
+    importance: Importance = field(default_factory=Importance)
 
     def release(self) -> None:
         """Let Spark forget the rows of predictions."""
@@ -121,11 +125,11 @@ def train_task(task: TrainTask, features: Any = None, held: Trained | None = Non
         if not isinstance(scored, pd.DataFrame):
             asked = [rows_to_predict(rows, spec, 0, windows) for _, windows in inside]
             check_rows(trained.kind, joined(rows_to_predict(rows, spec, task.start_us), asked), scored)
-        metrics = validation_metrics(rows, scored, spec, task.validate) if task.validate else {}
+        judged = measured(rows, scored, trained, task.validate) if task.validate else ({}, Importance())
     except BaseException:
         done.release()
         raise
-    return replace(done, metrics=metrics)
+    return replace(done, metrics=judged[0], importance=judged[1])
 
 
 _Inside = tuple[Trained, tuple[Window, ...]]

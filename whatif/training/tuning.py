@@ -15,8 +15,9 @@ from whatif.models import ModelKind
 from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.search import Chain
 from whatif.training.fit import train
+from whatif.training.importance import Importance
 from whatif.training.spec import ModelSpec
-from whatif.training.validation import error_on
+from whatif.training.validation import error_on, judged
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,35 @@ def tune(features: Any, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
     return Tuned(candidates[best], tried[best], tuple(tried))
 
 
+MAX_NOTED = 20
+"""Features that a note names."""
+
 NOTE = "whatif.tuned"
 """Snapshot property of `predictions`: JSON of the model's digest, what was chosen, tried, and how it did."""
 
 
-def noted(digest: str, tuned: Tuned | None, metrics: Mapping[str, float]) -> dict[str, str]:
-    """Return what the commit of a model's predictions says of its parameters and how it did on validate."""
+def noted(
+    digest: str, tuned: Tuned | None, metrics: Mapping[str, float], importance: Importance
+) -> dict[str, str]:
+    """Return what the commit of a model's predictions says of its parameters and how it did on validate.
+
+    Of features, those that count most, each kept to four digits: the note stays with the table.
+    """
     note: dict[str, Any] = {"model_digest": digest}
     if tuned is not None:
         tried = [{**one.params, "rmse": list(one.rmse)} for one in tuned.tried]
         note |= {"chosen": tuned.chosen.params, "tried": tried}
     if metrics:
         note["validate"] = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    if counted := {name: _most(values) for name, values in importance.content.items()}:
+        note["importance"] = counted
     return {NOTE: json.dumps(note)} if len(note) > 1 else {}
+
+
+def _most(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the largest of some figures, from the largest on."""
+    known = {name: float(f"{value:.4g}") for name, value in values.items() if np.isfinite(value)}
+    return dict(sorted(known.items(), key=lambda one: -one[1])[:MAX_NOTED])
 
 
 def read_noted(location: LakeLocation, digests: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -119,3 +136,13 @@ def described(note: Mapping[str, Any]) -> str:
     """Return in words what was chosen, of what."""
     chosen = ", ".join(f"{name} = {value}" for name, value in note["chosen"].items())
     return f"{chosen}, of {len(note['tried'])} tried on time-ordered folds of its train window"
+
+
+def said_of(notes: Mapping[str, Mapping[str, Any]], final: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return in words what was noted of models by name: what was chosen of parameters, and how they did.
+
+    Of `final`, the models of the choice alone, it says what was chosen.
+    """
+    chosen = {name: described(note) for name, note in {**notes, **final}.items() if "chosen" in note}
+    did = {name: text for name, note in notes.items() if (text := judged(note.get("validate", {})))}
+    return {name: of for name, of in (("tuned", chosen), ("models on validate", did)) if of}

@@ -13,6 +13,7 @@ from whatif.models import check_frame, predicted_columns
 from whatif.splits import Window
 from whatif.stats import block_length, resampled_rows
 from whatif.training.fit import Trained, labelled_in, labelled_rows
+from whatif.training.importance import Importance, importance_of
 from whatif.training.spec import ModelSpec
 from whatif.typing import FloatArray, IntArray
 
@@ -108,10 +109,30 @@ def validation_metrics(
     """
     several = (windows,) if isinstance(windows, Window) else windows
     seen = _collected(_seen(features, predictions, spec, several))
+    return _metrics(features, seen, spec)
+
+
+def measured(
+    features: Any, predictions: Any, trained: Trained, windows: Sequence[Window]
+) -> tuple[dict[str, float], Importance]:
+    """Return what `validation_metrics` does, and how much the model's features count on the same rows."""
+    spec = trained.spec
+    seen = _collected(_seen(features, predictions, spec, windows))
+    label = seen[spec.label_column]
+    losses = _log_losses if spec.target == "class" else _squared
+    rows = seen.assign(label=np.sign(label) if spec.learns_sign else label)
+    here = isinstance(features, pd.DataFrame)
+    importance = importance_of(trained, rows, losses, None if here else features.sparkSession)
+    return _metrics(features, seen, spec), importance
+
+
+def _metrics(features: Any, seen: pd.DataFrame, spec: ModelSpec) -> dict[str, float]:
     taught = _collected(labelled_rows(features, spec, spec.train))
-    if spec.target == "class":
-        return _of_classes(seen, taught, spec)
-    return _of_numbers(seen, taught, spec)
+    return (_of_classes if spec.target == "class" else _of_numbers)(seen, taught, spec)
+
+
+def _squared(given: FloatArray, label: FloatArray) -> FloatArray:
+    return np.asarray((given - label) ** 2, dtype=np.float64)
 
 
 def _seen(features: Any, predictions: Any, spec: ModelSpec, windows: Sequence[Window]) -> Any:

@@ -286,6 +286,7 @@ class _Run:
         environment = self._environment(prepared, final, counts)
         whole = stitched(self.store, answers) if resolved.timeline.joins_tests else None
         data, judgement = self._judged(plan, answers, environment, whole)
+        data = replace(data, models=prepared.notes)
         if self.options.console is not None:
             print_answer(data, self.options.console)
         files = self._write(data) if self.options.report else ()
@@ -458,8 +459,7 @@ class _Run:
             "backtests": counts,
             "left out of the grid": self.resolved.grid.left_out,
             "models trained": _named((*prepared.trained, *final.trained)),
-            **({"tuned": {**prepared.tuned, **final.tuned}} if prepared.tuned else {}),
-            **({"models on validate": dict(prepared.judged)} if prepared.judged else {}),
+            **prepared.said(final),
             "versions": versions(),
         }
 

@@ -27,6 +27,7 @@ from whatif.training import (
     noted,
     predicted,
     read_noted,
+    said_of,
     store,
     train_task,
 )
@@ -65,18 +66,19 @@ class Prepared:
         Models that were trained now; the others' predictions were there.
     metrics : mapping of str to mapping
         Validation metrics of the models trained now, by name.
-    tuned : mapping of str to str
-        What was chosen of models that choose their own parameters, in words, by name.
-    judged : mapping of str to str
-        How models did beside what knows less, in words, by name.
+    notes : mapping of str to mapping
+        What was noted of models as their predictions were stored, by name: see `whatif.training.noted`.
     """
 
     features: Mapping[str, Pin]
     models: Mapping[ModelKey, ModelPin]
     trained: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, float]]
-    tuned: Mapping[str, str] = field(default_factory=dict)
-    judged: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def said(self, final: Prepared) -> dict[str, Any]:
+        """Return in words what was chosen of models' parameters, and how they did on validate."""
+        return said_of(self.notes, final.notes)
 
 
 NOTHING_PREPARED = Prepared({}, {}, (), {})
@@ -225,10 +227,8 @@ def prepare(
     }
     own = {named(resolved, key): models[key].model_digest for key in keys}
     notes = read_noted(location, set(own.values()))
-    of = {name: notes.get(digest, {}) for name, digest in own.items()}
-    tuned = {name: described(note) for name, note in of.items() if "chosen" in note}
-    words = {name: text for name, note in of.items() if (text := judged(note.get("validate", {})))}
-    return Prepared(features, models, tuple(metrics), metrics, tuned, words)
+    found = {name: notes[digest] for name, digest in own.items() if digest in notes}
+    return Prepared(features, models, tuple(metrics), metrics, found)
 
 
 def _values(resolved: Resolved) -> int:
@@ -339,10 +339,11 @@ def _keep(work: Work, key: ModelKey, done: TaskDone, seconds: float) -> Mapping[
     spec, metrics, tuned = work.resolved.models[key], done.metrics, done.tuned
     digest = spec.digest(work.resolved.bars.snapshot_id)
     if work.tracker is not None and spec.held is None:
-        parts = done.trained, metrics, digest, done.seconds, tuned, done.example
+        parts = done.trained, metrics, digest, done.seconds, tuned, done.example, done.importance
         work.tracker.attempt(lambda run: log_model(run, *parts))
     # the commit comes last: a model counts as trained once its predictions are stored
-    store(work.spark, work.location, done.scored, digest, noted(digest, tuned, metrics))
+    note = noted(digest, tuned, metrics, done.importance)
+    store(work.spark, work.location, done.scored, digest, note)
     said = [spec.held.name if spec.held else f"{done.trained.fitted.rows:,} rows", judged(metrics)]
     if tuned is not None:
         said.append(described({"chosen": tuned.chosen.params, "tried": tuned.tried}))

@@ -356,10 +356,19 @@
     Plotly.react($("plot-stitched"), data, layout, still);
   }
 
+  function setUpReliability() {
+    if (!payload.reliability) return;
+    $("plot-reliability").hidden = false;
+    const { data, layout } = payload.reliability;
+    delete layout.height;
+    Plotly.react($("plot-reliability"), data, layout, still);
+  }
+
   const symbols = Object.keys(payload.symbols);
   setUpBoard();
   setUpSpread();
   setUpStitched();
+  setUpReliability();
   if (symbols.length) {
     drawSymbol(symbols[0]);
     if ($("symbol")) $("symbol").addEventListener("change", (event) => drawSymbol(event.target.value));
