@@ -1,9 +1,11 @@
 """What the reference notebooks get wrong, and this project does not; numbers as in the list of flaws.
 
-Numbers 6, 10 and 14 stand with the engines.
+Numbers 6, 10 and 14 stand with the engines, in `tests/engines/test_reference_flaws.py`.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -187,3 +189,224 @@ def test_flaw_25_no_label_reaches_over_the_boundary(spark) -> None:
     # the bar five minutes after row 394 is row 399, the last one of the train window
     assert kept["label_level"].max() == 399.0
     assert len(kept) == 395
+
+
+def test_flaw_05_a_return_is_learnt_and_not_a_price_that_no_tree_can_follow() -> None:
+    """Prices rise past all of the train window: a tree of levels stays below, one of returns does not."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    close = 100.0 * 1.001 ** np.arange(500)
+    at, taught, later = np.arange(495), np.arange(300), np.arange(400, 495)
+    reference = DecisionTreeRegressor().fit(close[taught, None], close[taught + 5])
+    assert reference.predict(close[later, None]).max() < close[later + 5].min()
+
+    bars = minutes(500)
+    for name in ("open", "high", "low", "close", "vwap"):
+        object.__setattr__(bars, name, close)
+    label = ForwardVwap(horizon="5min")
+    assert label.learns == "return"
+    made = label.make(bars, MINUTE_US, {})
+    assert made.values["return"][at] == pytest.approx(1.001**5 - 1)
+    ours = DecisionTreeRegressor().fit(close[taught, None], made.values["return"][taught])
+    assert close[later] * (1 + ours.predict(close[later, None])) == pytest.approx(close[later + 5])
+
+
+def test_flaw_18_a_made_market_has_a_seed_and_a_calendar_and_bars_with_a_range() -> None:
+    from whatif.sources import SampleMarket, generate, sample_schedule
+
+    market = SampleMarket(sessions=2)
+    frame = generate(market, "EDGE")
+    pd.testing.assert_frame_equal(frame, generate(market, "EDGE"))
+    other = generate(SampleMarket(sessions=2, seed=market.seed + 1), "EDGE")
+    assert not np.array_equal(frame["close"], other["close"])
+    # its stamps are those of an exchange, whatever day it is made on
+    sessions = sample_schedule(market)
+    inside = [((frame["ts"] >= a) & (frame["ts"] < b)).sum() for a, b in _bounds(sessions)]
+    assert sum(inside) == len(frame)
+    assert all(inside)
+    assert (frame["high"] > frame["low"]).mean() > 0.9
+    assert (frame["volume"] > 0).any()
+
+
+def _bounds(sessions):
+    opened, closed = (pd.to_datetime(at, unit="us", utc=True) for at in (sessions.open_us, sessions.close_us))
+    return zip(opened, closed, strict=True)
+
+
+def test_flaw_19_a_bar_has_the_time_of_its_event_and_none_of_several_is_lost(lake_home, tmp_path) -> None:
+    """Of three bars that arrive together each is kept at its own time; one without a price is told of."""
+    from whatif.pins import current_pin, read_arrow, read_bars
+    from whatif.sources import IngestSpec
+    from whatif.workflow import ingest
+
+    head = "Date,Open,High,Low,Close,Volume"
+    rows = [f"2013-10-07 09:{30 + k},10,11,9,{10 + k / 10},100" for k in range(3)]
+    (tmp_path / "a.csv").write_text("\n".join([head, *rows, "2013-10-07 09:33,10,11,9,,100"]) + "\n")
+    spec = IngestSpec(symbol="SPY", exchange="XNYS", timezone="America/New_York")
+    ingest([tmp_path / "a.csv"], spec, lake_home, runner="local")
+    found = read_bars(current_pin(lake_home, "bars"), "SPY", "1min")
+    assert found.ts.tolist() == [us(f"2013-10-07T13:{30 + k}") for k in range(3)]
+    assert found.close.tolist() == [10.0, 10.1, 10.2]
+    (refused,) = read_arrow(current_pin(lake_home, "bars_quarantine"), ["raw", "rule"]).to_pylist()
+    assert "09:33" in refused["raw"]
+    assert refused["rule"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Return the folder of a saved model, the rows that it is asked, and what it says of them."""
+    from whatif.models import SEAM
+
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"])
+    taught = rows.assign(symbol="S", ts=pd.date_range("2020-01-01", periods=40, tz="UTC"), label=rows["a"])
+    kind = SEAM.section({"kind": "sklearn.linear_model.Ridge"}).model_copy(update={"target": "return"})
+    folder = tmp_path_factory.mktemp("saved")
+    fitted = kind.fit(taught, ("a", "b"))
+    return folder, kind.save(fitted, folder), rows, kind.predict(fitted, taught)["prediction"].to_numpy()
+
+
+def test_flaw_20_what_serving_reads_is_what_training_wrote(saved) -> None:
+    """Nothing but the folder is needed: columns, kind and parameters stand in it."""
+    from importlib import import_module
+
+    folder, flavours, rows, said = saved
+    loader = flavours["python_function"]
+    served = import_module(loader["loader_module"])._load_pyfunc(str(folder / loader["data"]))
+    shuffled = rows[["b", "a"]].assign(c=1.0)  # columns are found by name
+    assert served.predict(shuffled).tobytes() == said.tobytes()
+
+
+def test_flaw_21_the_first_row_is_answered_too_and_every_request_alike(saved) -> None:
+    from whatif.models.arrays import SAVED, _load_pyfunc
+
+    folder, _, rows, said = saved
+    served = _load_pyfunc(str(folder / SAVED))
+    for _ in range(2):
+        assert served.predict(rows.head(1)).tolist() == [said[0]]
+        assert len(served.predict(rows)) == len(rows)
+
+
+def test_flaw_22_what_a_cluster_starts_is_a_file_that_runs() -> None:
+    """Each job of the folder begins a command of the application, by its own name and arguments."""
+    import ast
+
+    from whatif.cli.app import app
+
+    commands = {one.name or one.callback.__name__ for one in app.registered_commands}
+    jobs = sorted((Path(__file__).parents[1] / "jobs").glob("*.py"))
+    assert len(jobs) >= 5
+    for job in jobs:
+        calls = [node for node in ast.walk(ast.parse(job.read_text())) if isinstance(node, ast.Call)]
+        started = [c.args[0].value for c in calls if isinstance(c.func, ast.Name) and c.func.id == "job"]
+        assert len(started) == 1, job.name
+        assert started[0] in commands, job.name
+
+
+def test_flaw_23_a_breakout_leaves_the_range_of_highs_and_stays_until_the_range_below() -> None:
+    """Highs are 1 above closes. Day 6 closes above all closes and below a high: no break of the range."""
+    from whatif import backtest
+
+    closes = [10, 11, 12, 11, 10, 11, 12.5, 14, 13.5, 12.5, 12, 11.5, 9, 9]
+    days = pd.bdate_range("2024-03-04", periods=len(closes), tz="UTC")
+    close = pd.Series(closes, dtype=float)
+    bars = pd.DataFrame(
+        {"symbol": "A", "ts": days, "open": close, "high": close + 1, "low": close - 1, "close": close}
+    ).assign(volume=1e6)
+    by_high, by_close = (
+        [list(days).index(ts) for ts in backtest(bars, "breakout", {**keys, "on_close": on}).fills["ts"]]
+        for keys in ({"period": 5, "size": 1.0, "go_short": False},)
+        for on in (False, True)
+    )
+    # day 6 closes at 12.5: above the highest close, 12, and below the highest high, 13. 14 is above both
+    assert by_close[0] == 7
+    # day 8 is the first close below the maximum; 9, of day 12, the first below the lowest of five lows
+    assert by_high == [8, 13]
+
+
+def test_flaw_24_the_path_counts_and_the_strategy_trades_what_the_label_asks() -> None:
+    """The stop is touched on the first day and the target on the third: a loss, which closes call a gain."""
+    import yaml
+
+    from whatif.domain import DAY_US
+    from whatif.labels import SEAM
+
+    days = minutes(4)
+    prices = {"open": [100, 100, 100, 102], "high": [100, 100.5, 100.5, 103]}
+    prices |= {"low": [100, 98, 99.5, 101], "close": [100, 100, 100, 102.5]}
+    for name, values in prices.items():
+        object.__setattr__(days, name, np.array(values, dtype=np.float64))
+    object.__setattr__(days, "session", np.arange(4))
+    keys = {"target": 0.02, "stop": 0.015, "horizon": 3}
+    reference = SEAM.section({"kind": "reference_barrier", **keys}).make(days, DAY_US, {})
+    assert reference.values["class"][0] == 1.0
+    long = {"kind": "triple_barrier", "side": "long", **keys}
+    assert SEAM.section(long).make(days, DAY_US, {}).values["class"][0] == 0.0
+    # measured from the next open, where the order fills
+    object.__setattr__(days, "open", np.array([100.0, 101.5, 101.5, 102.0]))
+    by_entry = [SEAM.section({**long, "stop": 0.1, "entry": entry}) for entry in ("close", "open")]
+    # 103 is 2 % above the close, 100, and not above 101.5
+    assert [one.make(days, DAY_US, {}).values["class"][0] for one in by_entry] == [1.0, 0.0]
+    study = yaml.safe_load((Path(__file__).parents[1] / "conf/studies/ml-long-short.yaml").read_text())
+    label, params = study["label"], study["strategy"]["params"]
+    assert (label["target"], label["stop"]) == (params["target"], params["stop"])
+    assert study["overlays"]["max_bars_held"] == label["horizon"]
+
+
+def test_flaw_26_rows_that_are_not_warm_teach_nothing_and_accuracy_has_a_base_rate() -> None:
+    from whatif.labels import SEAM
+    from whatif.models import SEAM as MODELS
+    from whatif.training import judged, labelled_rows, model_spec, predict, train, validation_metrics
+
+    bars = walk("SPY", 3)
+    cut, end = us("2013-10-08T13:30"), us("2013-10-12T00:00")
+    part = BarSlice(("SPY",), "1min", "1min", "XNYS", "regular", OPENED, end)
+    barriers = SEAM.section({"kind": "triple_barrier", "target": 0.002, "stop": 0.0015, "horizon": 10})
+    own = FeatureSpec(part, ("sma(30) / close",), barriers)
+    frame = feature_frame(bars, own)
+    window = Window("train", OPENED, cut)
+    section = MODELS.section({"kind": "sklearn.tree.DecisionTreeClassifier", "params": {"max_depth": 2}})
+    tree = model_spec("tree", section, own, "class", window)
+    rows = labelled_rows(frame, tree, (window,))
+    assert rows["ts"].min() == pd.Timestamp(bars.ts[29], unit="us", tz="UTC")  # the 30th bar is the first
+    assert np.isfinite(rows[list(tree.columns)].to_numpy()).all()
+    trained = train(frame, tree)
+    assert trained.fitted.rows == len(rows)
+    figures = validation_metrics(frame, predict(frame, trained, cut, 1), tree, Window("validate", cut, end))
+    assert figures["base_long"] == pytest.approx((rows["label"] == 1).mean())
+    assert "the base rate of the train window" in judged(figures)
+
+
+def test_flaw_27_without_models_no_bar_is_thrown_away() -> None:
+    """The reference discards the first 40 %: here validate begins with the data, and test is one window."""
+    study = parse_study(STUDY)
+    line = resolve_timeline(study)
+    assert [window.name for window in line.windows] == ["validate", "test"]
+    validate, test = line.windows
+    assert validate.start_us == line.start_us
+    assert validate.end_us == test.start_us
+    assert test.end_us == line.end_us
+
+
+def test_flaw_28_symbols_do_not_interleave_and_bars_are_in_order(lake_home) -> None:
+    """Rows of two symbols arrive shuffled: each is read alone and in order, and features know no other's."""
+    from whatif.features import local_features
+    from whatif.pins import read_bars
+
+    both = [walk(symbol, seed, minutes=30) for seed, symbol in enumerate(("JNJ", "INTC"))]
+    mixed = pd.concat([lake_rows(bars) for bars in both]).sample(frac=1.0, random_state=5)
+    reference = mixed["close"].rolling(5).mean()  # of whatever lies side by side
+    pin = put_bars(lake_home, both)
+    for bars in both:
+        assert (
+            bars_from_frame(mixed[mixed["symbol"] == bars.symbol], bars.symbol).ts.tobytes()
+            == bars.ts.tobytes()
+        )
+        assert read_bars(pin, bars.symbol, "1min").close.tobytes() == bars.close.tobytes()
+    part = BarSlice(("JNJ", "INTC"), "1min", "1min", "XNYS", "regular", OPENED, us("2013-10-12T00:00"))
+    frame = local_features(pin, FeatureSpec(part, ("sma(5)",), None))
+    for bars in both:
+        own = frame.loc[frame["symbol"] == bars.symbol, "sma_5"].to_numpy()
+        wanted = np.convolve(bars.close, np.ones(5) / 5, "valid")
+        np.testing.assert_allclose(own[4:], wanted, rtol=1e-12)
+        assert not np.isin(own[4:], reference).any()
