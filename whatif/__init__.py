@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
     from whatif.study import Study, load_study
+    from whatif.timeseries import finspace
     from whatif.workflow import StudyResult, run
 
 _HOMES = {
@@ -31,12 +32,24 @@ _HOMES = {
     "StudyResult": "whatif.workflow",
 }
 
-__all__ = ["Study", "StudyResult", "backtest", "features", "judge", "load_study", "read_bars", "run"]
+__all__ = [
+    "Study",
+    "StudyResult",
+    "backtest",
+    "features",
+    "finspace",
+    "judge",
+    "load_study",
+    "read_bars",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
+    if name == "finspace":  # a module of names of its own
+        return import_module("whatif.timeseries.finspace")
     if name == "features":  # the room itself, which is called as a function
         return import_module("whatif.features")
     if name in _HOMES:
@@ -52,4 +65,4 @@ def _version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "features"})
+    return sorted({*globals(), *_HOMES, "features", "finspace"})

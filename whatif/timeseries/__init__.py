@@ -1,5 +1,12 @@
-"""Series of bars on Spark, for notebooks and jobs."""
+"""Series of bars on Spark and off it, for notebooks and jobs."""
 
-from whatif.timeseries.resample import resample_bars
+from __future__ import annotations
 
-__all__ = ["resample_bars"]
+from typing import TYPE_CHECKING
+
+from whatif.doors import door
+
+if TYPE_CHECKING:
+    from whatif.timeseries.resample import resample_bars
+else:
+    __getattr__, __dir__, __all__ = door(__name__, {"resample": "resample_bars"})

@@ -1,0 +1,194 @@
+"""FinSpace's names: the list of all documented items, and what the presets stand for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from inspect import signature
+
+import numpy as np
+import pandas as pd
+import pytest
+import talib
+
+from whatif import finspace
+from whatif.errors import IndicatorError
+from whatif.timeseries.finspace import ANALYTICS, compute_analytics_on_features
+
+NAMES = """
+abands acc_dist_indicator adx_indicator adrx_indicator apo_indicator aroon_up aroon_down
+aroon_oscillator average_true_range natr_indicator tr_indicator bollinger_bands cmo_indicator
+commodity_channel_index dmi_indicator pos_dm_indicator neg_dm_indicator moving_average
+exponential_moving_average double_exponential_moving_average triple_exponential_moving_average
+linear_weighted_moving_average trima_indicator t3_ema_indicator kama_indicator fast_stock_oscillator
+slow_stock_oscillator stoch_rsi_indicator rsi max_indicator min_indicator minmax_indicator
+midpoint_indicator midprice_indicator mf_indicator on_balance_volume momentum_indicator
+roc_indicator ROCP_indicator ROCR_indicator ROC100_indicator moving_average_converge_diverge
+moving_average_converge_diverge_hist percentage_price_oscillator sar_indicator stddev_indicator
+time_series_forecast_indicator ts_linear_regression trix_indicator ult_osc_indicator
+will_r_indicator typical_price_indicator weighted_close_indicator chaiken_money_flow
+chaikens_volatility coppock_curve debug_udf_call donchian_channel dpo ease_of_movement
+elder_ray_index fisher_transformation force_index hull_moving_average ichimoku keltner
+klinger_oscillator linear_regression weighted_linear_regression weighted_ts_linear_regression
+mass_index negative_volume price_channel pvt pairwise_realized_correlation
+realized_correlation_matrix realized_volatility realized_volatility_spread wilder_smoothing
+
+create_time_bars compute_features_on_time_bars compute_analytics_on_features bar_cnt open high low
+close lowhigh first_last_high_low first_last_high_low_presorted ohlc_func ohlc_func_pre_sorted
+ohlc_scala std time_delta total_volume volume_and_close vwap time_bar_fill_and_filter BarInputSpec
+TimeBarSpec CalcInputSpec AbstractCalendar NYSECalendar20192020 USEndOfDayCalendarActAct_NoWeekends
+"""
+
+DOCUMENTED = NAMES.split()
+"""The documented items: analytics, windows, summarizers, preparation, specifications, calendars."""
+
+LACKING = """
+create_time_bars compute_features_on_time_bars bar_cnt open high low close lowhigh
+first_last_high_low first_last_high_low_presorted ohlc_func ohlc_func_pre_sorted ohlc_scala std
+time_delta total_volume volume_and_close vwap time_bar_fill_and_filter BarInputSpec TimeBarSpec
+CalcInputSpec AbstractCalendar NYSECalendar20192020 USEndOfDayCalendarActAct_NoWeekends
+"""
+
+MISSING = LACKING.split()
+"""Those that are not there yet; what is there may not stand here."""
+
+ROWS = 240
+
+
+def frame() -> pd.DataFrame:
+    """Return two symbols, row by row in turn, the latest first."""
+    rng = np.random.default_rng(4)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, ROWS)))
+    made = pd.DataFrame(
+        {
+            "ticker": np.where(np.arange(ROWS) % 2, "A", "B"),
+            "end": pd.date_range("2024-01-02 14:30", periods=ROWS, freq="1min", tz="UTC"),
+            "close": close, "high": close + rng.random(ROWS), "low": close - rng.random(ROWS),
+            "volume": 1.0 + 100.0 * rng.random(ROWS), "axis": np.arange(ROWS) * 30.0,
+            "x": close * 2.0 + rng.random(ROWS), "y": close, "weight": rng.random(ROWS), "Last Price": close,
+        }
+    )  # fmt: skip
+    return made.iloc[::-1]
+
+
+def test_documented_items_that_are_there_are_counted(capsys) -> None:
+    assert len(DOCUMENTED) == len(set(DOCUMENTED)) == 105
+    there = [name for name in DOCUMENTED if hasattr(finspace, name)]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{len(there)} of {len(DOCUMENTED)} documented items are there\n")
+    assert sorted(set(DOCUMENTED) - set(there)) == sorted(MISSING)
+    assert set(ANALYTICS) == set(DOCUMENTED[:79])
+
+
+def made(name: str):
+    """Return an analytic with some arguments."""
+    function = ANALYTICS[name]
+    if name == "realized_correlation_matrix":
+        return function(5, "end", "close", "x", "Last Price")
+    needed = (
+        "tenor",
+        "no_std",
+        "adx_period",
+        "rsi_tenor",
+        *(("period",) if name == "adrx_indicator" else ()),
+    )
+    given = {key: 2.0 if key == "no_std" else 5 for key in needed if key in signature(function).parameters}
+    return function(**given, timestamp_column="end")
+
+
+def test_each_analytic_has_a_value_by_symbol_in_order_of_time_and_never_looks_ahead() -> None:
+    data = frame()
+    later = data["end"] > data["end"].iloc[40]
+    numbers = [name for name in data if name not in ("ticker", "end")]
+    changed = data.copy()
+    changed.loc[later, numbers] = changed.loc[later, numbers] * 2.0 + 1.0
+    alone = data[data["ticker"] == "A"].sort_values("end")
+    for name in ANALYTICS:
+        whole, other, one = (
+            compute_analytics_on_features(rows, "new", made(name), by)
+            for rows, by in ((data, ["ticker"]), (changed, "ticker"), (alone, None))
+        )
+        columns = [column for column in whole if column not in data]
+        assert all(column.partition(".")[0] == "new" for column in columns)
+        assert whole.loc[data["end"] >= data["end"].iloc[20], columns].notna().all(axis=None), name
+        pd.testing.assert_frame_equal(whole.loc[~later, columns], other.loc[~later, columns])
+        mine = whole[whole["ticker"] == "A"].sort_values("end")
+        pd.testing.assert_frame_equal(mine[columns], one[columns])
+
+
+def test_values_are_those_of_ta_lib() -> None:
+    data = frame()
+    rows = data[data["ticker"] == "B"].sort_values("end")
+    high, low, close, volume = (rows[name].to_numpy() for name in ("high", "low", "close", "volume"))
+    upper, middle, lower = talib.BBANDS((high + low + close) / 3.0, 15, 2.0, 2.0)
+    expected = {
+        finspace.exponential_moving_average(tenor=10): {"": talib.EMA(close, 10)},
+        finspace.average_true_range(14, "end", "close", "high", "low"): {"": talib.ATR(high, low, close, 14)},
+        finspace.mf_indicator(9): {"": talib.MFI(high, low, close, volume, 9)},
+        finspace.bollinger_bands(15, 2): {"upper": upper, "middle": middle, "lower": lower},
+        finspace.rsi(14, "end", "Last Price"): {"": talib.RSI(close, 14)},
+        finspace.coppock_curve(): {"": talib.COPPOCK(close, 10, 14, 11)},
+        finspace.roc_indicator(5): {"": talib.ROC(close, 5)},
+    }
+    for analytic, outputs in expected.items():
+        found = analytic.of(rows.assign(ts=rows["end"]))
+        for part, values in outputs.items():
+            np.testing.assert_allclose(found[part], values, rtol=1e-9, err_msg=f"{analytic.name} {part}")
+
+
+def test_a_forecast_is_that_of_the_axis_and_regressions_too() -> None:
+    rows = frame().sort_values("end").assign(ts=lambda one: one["end"])
+    axis, close = rows["axis"].to_numpy(), rows["close"].to_numpy()
+    slope, intercept = np.polyfit(axis[-9:] / 60.0, close[-9:], 1)
+    found = finspace.ts_linear_regression(9, 60).of(rows)
+    np.testing.assert_allclose([found["slope"][-1], found["intercept"][-1]], [slope, intercept], rtol=1e-9)
+    forecast = finspace.time_series_forecast_indicator(9, 60).of(rows)[""][-1]
+    assert forecast == pytest.approx(slope * (axis[-1] + 30.0) / 60.0 + intercept, rel=1e-9)
+    np.testing.assert_allclose(forecast, talib.TSF(close, 9)[-1], rtol=1e-9)  # the axis is even
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: finspace.moving_average(), "moving_average(tenor, timestamp_column='ts'"),
+        (lambda: finspace.moving_average(0), "moving_average: sma(close, 0): 0 is not a period"),
+        (lambda: finspace.max_indicator(1), "1 does not fit; use a whole number from 2"),
+        (lambda: finspace.negative_volume(3), "negative_volume: period is 3; 1 alone is supported"),
+        (lambda: finspace.sar_indicator(sar_rising=False), "sar_rising is False; 1 alone is supported"),
+        (lambda: finspace.realized_correlation_matrix(5, "end", "a"), "takes two columns at least"),
+        (
+            lambda: compute_analytics_on_features(frame(), "x", finspace.moving_average(5, "end", "clos")),
+            "moving_average: there is no column 'clos'; did you mean 'close'?",
+        ),
+        (
+            lambda: compute_analytics_on_features(frame(), "x", finspace.rsi(5), add_intermediate=True),
+            "there are no intermediate columns",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, said: str) -> None:
+    with pytest.raises(IndicatorError) as refused:
+        make()
+    assert said in str(refused.value)
+
+
+def test_presets_need_no_spark() -> None:
+    code = "from whatif import finspace; import sys; print('pyspark' in sys.modules)"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == "False"
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_and_a_struct_of_several(spark) -> None:
+    data = frame().drop(columns="Last Price")
+    there = spark.createDataFrame(data)
+    for analytic in (finspace.moving_average(5, "end"), finspace.donchian_channel(5, "end")):
+        made = compute_analytics_on_features(there, "new", analytic, ["ticker"])
+        flat = made.select("ticker", "end", "new.*" if len(analytic.outputs) > 1 else "new").toPandas()
+        wanted = compute_analytics_on_features(data, "new", analytic, ["ticker"])
+        columns = [column for column in wanted if column.startswith("new")]
+        mine, theirs = (
+            flat.sort_values("end").iloc[:, 2:].to_numpy(),
+            wanted.sort_values("end")[columns].to_numpy(),
+        )
+        assert mine.tobytes() == theirs.tobytes()

@@ -1,0 +1,367 @@
+"""Presets with the names of Amazon FinSpace's time-series library, over the indicators of this package.
+
+A notebook that was written for it changes its imports: ``from whatif import finspace``. Where FinSpace's own
+arithmetic was closed, the definition is that of docs/indicators.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from whatif.domain import PRICE_FIELDS, Bars
+from whatif.errors import IndicatorError, nearest
+from whatif.indicators import ArrayCache, Expression, evaluate, parse
+from whatif.typing import FloatArray
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ANALYTICS_TABLE = """
+abands(t,T,P,H,L) = accbands(H, L, P, t).upper|middle|lower
+acc_dist_indicator(T,P,H,L,V) = ad(H, L, P, V)
+adx_indicator(t,T,P,H,L) = adx(H, L, P, t)
+adrx_indicator(adx_period,period,T,P,H,L) = (adx(H, L, P, adx_period) + \
+lag(adx(H, L, P, adx_period), period)) / 2
+apo_indicator(short=12,long=26,T,P) = apo(P, short, long)
+aroon_up(t,T,P) = aroon(P, P, t).up
+aroon_down(t,T,P) = aroon(P, P, t).down
+aroon_oscillator(t,T,P) = aroonosc(P, P, t)
+average_true_range(t,T,P,H,L) = atr(H, L, P, t)
+natr_indicator(t,T,P,H,L) = natr(H, L, P, t)
+tr_indicator(T,P,H,L) = trange(H, L, P)
+bollinger_bands(t,no_std,T,P,H,L) = bbands((H + L + P) / 3, t, no_std).upper|middle|lower
+cmo_indicator(t,T,P) = cmo(P, t)
+commodity_channel_index(t,T,P,H,L) = cci(H, L, P, t)
+dmi_indicator(t,T,P,H,L) = plus: plus_di(H, L, P, t); minus: minus_di(H, L, P, t)
+pos_dm_indicator(T,H,L) = plus_dm(H, L, 1)
+neg_dm_indicator(T,H,L) = minus_dm(H, L, 1)
+moving_average(t,T,P) = sma(P, t)
+exponential_moving_average(t,T,P) = ema(P, t)
+double_exponential_moving_average(t,T,P) = dema(P, t)
+triple_exponential_moving_average(t,T,P) = tema(P, t)
+linear_weighted_moving_average(t,T,P) = wma(P, t)
+trima_indicator(t,T,P) = trima(P, t)
+t3_ema_indicator(t,T,P) = t3(P, t)
+kama_indicator(T,P,er=10,fast=30,slow=2) = kama(P, er, slow, fast)
+fast_stock_oscillator(t,T,P,H,L) = stochf(H, L, P, t, 3).fastk
+slow_stock_oscillator(t,T,P,H,L) = stoch(H, L, P, t, 3, 3).slowk
+stoch_rsi_indicator(rsi_tenor,t,T,P) = stochrsi(P, rsi_tenor, t, 3).fastk
+rsi(t,T,P) = rsi(P, t)
+max_indicator(t,T,P) = max(P, t)
+min_indicator(t,T,P) = min(P, t)
+minmax_indicator(t,T,P) = minmax(P, t).min|max
+midpoint_indicator(t,T,P) = midpoint(P, t)
+midprice_indicator(t,T,H,L) = midprice(H, L, t)
+mf_indicator(t,T,P,H,L,V) = mfi(H, L, P, V, t)
+on_balance_volume(T,P,V) = obv(P, V)
+momentum_indicator(t,T,P) = mom(P, t)
+roc_indicator(t,T,P) = roc100(P, t)
+ROCP_indicator(t,T,P) = rocp(P, t)
+ROCR_indicator(t,T,P) = rocr(P, t)
+ROC100_indicator(t,T,P) = rocr100(P, t)
+moving_average_converge_diverge(short=12,long=26,T,P) = macd(P, short, long)
+moving_average_converge_diverge_hist(short=12,long=26,signal=9,T,P) = macd_histogram(P, short, long, signal)
+percentage_price_oscillator(short=12,long=26,signal=9,T,P) = ppo: ppo(P, short, long); \
+signal: ema(ppo(P, short, long), signal)
+sar_indicator(T,P,H,L,period=2,af=0.02,sar_rising=1) = sar(H, L, af, 0.2)
+stddev_indicator(t,T,P) = stddev(P, t)
+time_series_forecast_indicator(t,scale=1,T,A,P) = linear_regression(A / scale, P, t).value + \
+linear_regression(A / scale, P, t).slope * (A / scale - lag(A / scale, 1))
+ts_linear_regression(t,scale=1,T,A,P) = linear_regression(A / scale, P, t).slope|intercept
+trix_indicator(t,T,P) = trix(P, t)
+ult_osc_indicator(T,P,H,L) = ultosc(H, L, P, 7, 14, 28)
+will_r_indicator(t,T,P,H,L) = willr(H, L, P, t)
+typical_price_indicator(t=1,T,P,H,L) = sma(typprice(H, L, P), t)
+weighted_close_indicator(t=1,T,P,H,L) = sma(wclprice(H, L, P), t)
+chaiken_money_flow(t,T,P,H,L,V) = cmf(H, L, P, V, t)
+chaikens_volatility(t,T,H,L) = cvi(H, L, t, t)
+coppock_curve(roc1=14,roc2=11,wma=10,T,P) = coppock(P, wma, roc1, roc2)
+debug_udf_call(T,P) = P
+donchian_channel(t,T,H,L) = donchian(H, L, t).upper|middle|lower
+dpo(t,T,P) = dpo(P, t)
+ease_of_movement(t,T,H,L,V,scale=1000000) = emv(H, L, V, t, scale)
+elder_ray_index(t,T,P) = P - ema(P, t)
+fisher_transformation(t,T,H,L) = fisher(H, L, t).fisher
+force_index(t,T,P,V) = efi(P, V, t)
+hull_moving_average(t,T,P) = hma(P, t)
+ichimoku(T,P,tenkan=9,kijun=26,senkou=52) = ichimoku(P, P, P, tenkan, kijun, senkou).tenkan|kijun|span_a|\
+span_b|lagging
+keltner(T,P,H,L,atr_factor=2,ewm=20,atr=20) = keltner(H, L, P, ewm, atr, atr_factor).upper|middle|lower
+klinger_oscillator(short=34,long=55,T,P,H,L,V) = klinger(H, L, P, V, short, long, 13).kvo
+linear_regression(t,T,X,Y) = linear_regression(X, Y, t).slope|intercept
+weighted_linear_regression(t,T,X,Y,W) = weighted_linear_regression(X, Y, W, t).slope|intercept
+weighted_ts_linear_regression(t,scale=1,T,A,P,W) = \
+weighted_linear_regression(A / scale, P, W, t).slope|intercept
+mass_index(ema=9,sum=25,T,H,L) = massi(H, L, ema, sum)
+negative_volume(period=1,T,P,V) = nvi(P, V)
+price_channel(t,T,P) = price_channel(P, t).upper|middle|lower
+pvt(T,P,V) = pvt(P, V)
+pairwise_realized_correlation(t,T,X,Y) = realized_correlation(X, Y, t)
+realized_volatility(t,T,P) = realized_volatility(P, t)
+realized_volatility_spread(t,T,X,Y) = realized_volatility_spread(X, Y, t)
+wilder_smoothing(t,T,P) = smma(P, t)
+"""
+"""FinSpace's analytics, each with its arguments in their order and the expression that it stands for.
+
+A capital is a column; of several outputs the names stand behind a dot, or before colons.
+"""
+
+COLUMNS = {
+    "T": ("timestamp_column", "ts"),
+    "P": ("price_column", "close"),
+    "H": ("high_column", "high"),
+    "L": ("low_column", "low"),
+    "V": ("volume_column", "volume"),
+    "A": ("axis_column", "axis"),
+    "X": ("x_column", "x"),
+    "Y": ("y_column", "y"),
+    "W": ("weight_column", "weight"),
+}
+"""Arguments that name columns, and what they are if they are left out."""
+
+ONLY = {("negative_volume", "period"): 1, ("sar_indicator", "period"): 2, ("sar_indicator", "sar_rising"): 1}
+"""Arguments that FinSpace had and the indicators have not: other values are refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analytic:
+    """An analytic with its arguments, ready for `compute_analytics_on_features`.
+
+    Attributes
+    ----------
+    name : str
+        FinSpace's.
+    outputs : mapping of str to str
+        Expressions by output; of one alone, its name is "".
+    columns : mapping of str to str
+        Columns of the frame by the series that the expressions name.
+    timestamp : str
+        Column by which rows are in order.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    columns: Mapping[str, str]
+    timestamp: str
+
+    @property
+    def expressions(self) -> dict[str, Expression]:
+        """Its outputs, parsed."""
+        return {part: parse(text) for part, text in self.outputs.items()}
+
+    def of(self, frame: pd.DataFrame) -> dict[str, FloatArray]:
+        """Return its outputs, each (n,), on rows of one group, which are in order of time."""
+        missing = [column for column in (*self.columns.values(), self.timestamp) if column not in frame]
+        if missing:
+            raise IndicatorError(
+                f"{self.name}: there is no column {missing[0]!r}; "
+                f"{nearest(missing[0], map(str, frame.columns))}"
+            )
+        inputs = {
+            series: np.ascontiguousarray(frame[column], dtype=np.float64)
+            for series, column in self.columns.items()
+        }
+        none, row = np.full(len(frame), np.nan), np.arange(len(frame), dtype=np.int64)
+        prices: dict[str, Any] = {name: inputs.pop(name, none) for name in PRICE_FIELDS}
+        bars = Bars(
+            symbol=self.name,
+            ts=row,
+            session=row,
+            session_open=row,
+            session_close=row,
+            inputs=inputs,
+            **prices,
+        )
+        cache: ArrayCache = {}
+        return {part: evaluate(one, bars, cache) for part, one in self.expressions.items()}
+
+
+def compute_analytics_on_features(
+    data: Any,
+    new_column: str,
+    func: Analytic,
+    partition_col_list: Sequence[str] | str | None = None,
+    add_intermediate: bool = False,
+) -> Any:
+    """Return a frame with an analytic as a further column.
+
+    Parameters
+    ----------
+    data : pandas or Spark DataFrame
+        Rows of bars, of any order.
+    new_column : str
+        Of several outputs, Spark's is a struct of them, and pandas' are columns such as "bands.upper".
+    func : Analytic
+        Such as ``exponential_moving_average(tenor=10)``.
+    partition_col_list : sequence of str, optional
+        Columns of what is computed by itself, such as ``["symbol"]``; all rows together without.
+    add_intermediate : bool
+        There are no intermediate columns: True is refused.
+
+    Notes
+    -----
+    *Timing*: a row uses rows of its group up to its own, by the timestamp. *NaN* as in docs/indicators.md.
+
+    Raises
+    ------
+    IndicatorError
+        If a column is missing, or a number breaks the rule of its indicator.
+    """
+    if add_intermediate:
+        raise IndicatorError("add_intermediate: there are no intermediate columns here: leave it out")
+    by = [partition_col_list] if isinstance(partition_col_list, str) else list(partition_col_list or ())
+    if isinstance(data, pd.DataFrame):
+        return _on_frame(data, new_column, func, by)
+    return _on_spark(data, new_column, func, by)
+
+
+def _on_frame(data: pd.DataFrame, column: str, func: Analytic, by: list[str]) -> pd.DataFrame:
+    names = _names(column, func)
+    found = {name: np.full(len(data), np.nan) for name in names.values()}
+    place = pd.Series(np.arange(len(data)))
+    keys = [data[name].to_numpy() for name in by]
+    groups = [part.to_numpy() for _, part in place.groupby(keys, dropna=False)] if by else [place.to_numpy()]
+    for rows in groups:
+        part = data.iloc[rows]
+        order = (
+            np.argsort(part[func.timestamp].to_numpy(), kind="stable")
+            if func.timestamp in part
+            else slice(None)
+        )
+        for output, values in func.of(part.iloc[order]).items():
+            found[names[output]][rows[order]] = values
+    return data.assign(**found)
+
+
+def _names(column: str, func: Analytic) -> dict[str, str]:
+    """Return the columns of a frame by output."""
+    return {part: f"{column}.{part}" if part else column for part in func.outputs}
+
+
+def _on_spark(data: DataFrame, column: str, func: Analytic, by: list[str]) -> DataFrame:
+    from pyspark.sql import functions as F  # noqa: N812
+    from pyspark.sql.types import DoubleType, StructField, StructType
+
+    names = _names(column, func)
+    # a struct is put together by Spark, of columns that the workers return
+    flat = StructType([*data.schema.fields, *(StructField(name, DoubleType()) for name in names.values())])
+    made = data.groupBy(*by).applyInPandas(_per_group(column, func), schema=flat)
+    if len(names) == 1:
+        return made
+    whole = F.struct(*(F.col(f"`{name}`").alias(part) for part, name in names.items()))
+    return made.withColumn(column, whole).drop(*names.values())
+
+
+def _per_group(column: str, func: Analytic) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def compute(frame: pd.DataFrame) -> pd.DataFrame:
+        return _on_frame(frame, column, func, [])
+
+    return compute
+
+
+def realized_correlation_matrix(tenor: int, timestamp_column: str = "ts", *cols: str) -> Analytic:
+    """Correlate the last returns of each pair of price columns, about zero; outputs such as "a_b"."""
+    pairs = [(a, b) for k, a in enumerate(cols) for b in cols[k + 1 :]]
+    if not pairs:
+        raise IndicatorError(
+            "realized_correlation_matrix takes two columns at least: name them after the time"
+        )
+    series = _series(cols)
+    outputs = {f"{a}_{b}": f"realized_correlation({series[a]}, {series[b]}, {tenor})" for a, b in pairs}
+    return _checked(
+        "realized_correlation_matrix", outputs, {series[one]: one for one in cols}, timestamp_column
+    )
+
+
+def _series(columns: Sequence[str]) -> dict[str, str]:
+    """Return what each column is called in an expression."""
+    plain = re.compile(r"[a-z_]\w*")
+    return {
+        column: column if plain.fullmatch(column) and not iskeyword(column) else f"column_{k}"
+        for k, column in enumerate(columns)
+    }
+
+
+def _checked(name: str, outputs: dict[str, str], columns: dict[str, str], timestamp: str) -> Analytic:
+    """Return an analytic, whose expressions are parsed once, so that wrong numbers are refused here."""
+    made = Analytic(name, outputs, columns, timestamp)
+    try:
+        assert made.expressions
+    except IndicatorError as error:
+        raise IndicatorError(f"{name}: {error}") from error
+    return made
+
+
+def _outputs(template: str) -> dict[str, str]:
+    """Return the expressions of a row of the table by output."""
+    if "|" in template:
+        call, _, parts = template.rpartition(".")
+        return {part: f"{call}\0{part}" for part in parts.split("|")}
+    if ": " in template:
+        return dict(pair.split(": ", 1) for pair in template.split("; "))
+    return {"": re.sub(r"\)\.(\w+)$", ")\0\\1", template)}
+
+
+def _preset(row: str) -> Callable[..., Analytic]:
+    """Return the function of a row of the table."""
+    head, template = row.split(" = ", 1)
+    name, _, written = head.rstrip(")").partition("(")
+    own: dict[str, str] = {}
+    parameters = []
+    for one in written.split(","):
+        letter, _, default = one.partition("=")
+        public, column = COLUMNS.get(letter, ("tenor" if letter == "t" else letter, ""))
+        own[public] = letter
+        value: Any = column or (
+            float(default) if "." in default else int(default) if default else Parameter.empty
+        )
+        parameters.append(Parameter(public, Parameter.POSITIONAL_OR_KEYWORD, default=value))
+    signature, outputs = Signature(parameters), _outputs(template)
+
+    def preset(*args: Any, **kwargs: Any) -> Analytic:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise IndicatorError(f"{name}{signature}: {error}") from error
+        bound.apply_defaults()
+        for public, value in bound.arguments.items():
+            if ONLY.get((name, public), value) != value:
+                raise IndicatorError(
+                    f"{name}: {public} is {value!r}; {ONLY[name, public]} alone is supported"
+                )
+        given = {own[public]: value for public, value in bound.arguments.items()}
+        used = [given[letter] for letter in given if letter in COLUMNS and letter != "T"]
+        series = _series(list(dict.fromkeys(used)))
+        texts = {
+            letter: series[value] if letter in COLUMNS else str(value)
+            for letter, value in given.items()
+            if letter != "T"
+        }
+        word = re.compile(r"(?<!\0)\b(" + "|".join(map(re.escape, texts)) + r")\b(?!\()")
+        made = {
+            part: word.sub(lambda found: texts[found[1]], text).replace("\0", ".")
+            for part, text in outputs.items()
+        }
+        return _checked(name, made, {series[one]: one for one in used}, given["T"])
+
+    preset.__name__ = preset.__qualname__ = name
+    preset.__signature__ = signature  # type: ignore[attr-defined]
+    preset.__doc__ = f"Return FinSpace's `{name}`: {template.replace('|', ', ')}."
+    return preset
+
+
+ANALYTICS = {
+    **{one.__name__: one for one in map(_preset, ANALYTICS_TABLE.strip("\n").split("\n"))},
+    "realized_correlation_matrix": realized_correlation_matrix,
+}
+"""FinSpace's analytics by name; each is an attribute of this module."""
+
+globals().update(ANALYTICS)
