@@ -43,10 +43,9 @@ DOCUMENTED = NAMES.split()
 """The documented items: analytics, windows, summarizers, preparation, specifications, calendars."""
 
 LACKING = """
-create_time_bars compute_features_on_time_bars bar_cnt open high low close lowhigh
-first_last_high_low first_last_high_low_presorted ohlc_func ohlc_func_pre_sorted ohlc_scala std
-time_delta total_volume volume_and_close vwap time_bar_fill_and_filter BarInputSpec TimeBarSpec
-CalcInputSpec AbstractCalendar NYSECalendar20192020 USEndOfDayCalendarActAct_NoWeekends
+time_bar_fill_and_filter
+CalcInputSpec
+AbstractCalendar NYSECalendar20192020 USEndOfDayCalendarActAct_NoWeekends
 """
 
 MISSING = LACKING.split()
@@ -192,3 +191,94 @@ def test_spark_gives_the_same_and_a_struct_of_several(spark) -> None:
             wanted.sort_values("end")[columns].to_numpy(),
         )
         assert mine.tobytes() == theirs.tobytes()
+
+
+def trades() -> pd.DataFrame:
+    """Return trades of two symbols over ten minutes, in no order."""
+    rng = np.random.default_rng(8)
+    at = pd.Timestamp("2024-01-02 14:30", tz="UTC") + pd.to_timedelta(rng.choice(600_000, 300, False), "ms")
+    prices = np.round(100.0 + rng.normal(0.0, 1.0, 300), 2)
+    tickers = np.where(rng.random(300) < 0.5, "A", "B")
+    return pd.DataFrame({"ticker": tickers, "at": at, "price": prices, "size": rng.integers(0, 9, 300) * 1.0})
+
+
+def of_bar(events: pd.DataFrame) -> dict[str, float]:
+    """Return each summary of a bar, by pandas."""
+    price, size = events["price"], events["size"]
+    return {
+        "bar_cnt": len(events), "open": price.iloc[0], "high": price.max(), "low": price.min(),
+        "close": price.iloc[-1], "std": price.std(), "total_volume": size.sum(),
+        "time_delta": (events["at"].iloc[-1] - events["at"].iloc[0]).total_seconds(),
+        "vwap": (price * size).sum() / size.sum() if size.sum() > 0 else np.nan,
+    }  # fmt: skip
+
+
+@pytest.mark.spark
+def test_bars_of_events_hold_what_pandas_finds_in_them(spark) -> None:
+    events = trades()
+    spec = finspace.TimeBarSpec("at", "1 minute")
+    bars = finspace.create_time_bars(
+        spark.createDataFrame(events),
+        "bar",
+        ["ticker"],
+        finspace.BarInputSpec("events", "price", "size"),
+        spec,
+    )
+    two = ("price", "size")
+    of_price = ("open", "high", "low", "close", "std", "lowhigh", "first_last_high_low", "ohlc_func")
+    aliases = ("first_last_high_low_presorted", "ohlc_func_pre_sorted", "ohlc_scala")
+    given: dict[str, tuple[str, ...]] = {
+        **dict.fromkeys((*of_price, *aliases), ("price",)),
+        "bar_cnt": (),
+        "time_delta": (),
+        "total_volume": ("size",),
+        "volume_and_close": two,
+        "vwap": two,
+    }
+    for name, columns in given.items():
+        summary = getattr(finspace, name)("events", *columns)
+        bars = finspace.compute_features_on_time_bars(bars, name, summary, True, "ticker", "bar")
+    found = [row.asDict() for row in bars.drop("events").collect()]
+    minute = events.sort_values("at").groupby(["ticker", events["at"].dt.floor("1min")])
+    assert len(found) == len(minute) == 20
+    for row, (_, part) in zip(found, minute, strict=True):
+        wanted = of_bar(part)
+        mine = [np.nan if row[name] is None else row[name] for name in wanted]
+        np.testing.assert_allclose(mine, list(wanted.values()), rtol=1e-12)
+        ends = wanted["open"], wanted["high"], wanted["low"], wanted["close"]
+        assert all(tuple(row[name]) == ends for name in ("ohlc_func", "ohlc_func_pre_sorted", "ohlc_scala"))
+        assert tuple(row["lowhigh"]) == (wanted["low"], wanted["high"])
+        assert tuple(row["volume_and_close"]) == (wanted["total_volume"], wanted["close"])
+        first = (wanted["open"], wanted["close"], wanted["high"], wanted["low"])
+        assert tuple(row["first_last_high_low"]) == tuple(row["first_last_high_low_presorted"]) == first
+    # bars that slide by half their length hold each event twice
+    slid = finspace.TimeBarSpec("at", "1 minute", "30 seconds")
+    twice = finspace.create_time_bars(
+        spark.createDataFrame(events), "bar", "ticker", finspace.BarInputSpec("events", "price"), slid
+    )
+    assert sum(len(row["events"]) for row in twice.collect()) == 2 * len(events)
+    ranked = rankings()
+    mine = finspace.rank_across(spark.createDataFrame(ranked), "value", "rank").toPandas()
+    wanted_ranks = finspace.rank_across(ranked, "value", "rank")
+    order = ["ts", "symbol"]
+    pd.testing.assert_frame_equal(
+        mine.sort_values(order, ignore_index=True), wanted_ranks.sort_values(order, ignore_index=True)
+    )
+
+
+def rankings() -> pd.DataFrame:
+    values = {0: [3.0, 1.0, 2.0, 2.0], 1: [np.nan, 5.0, np.inf, 4.0], 2: [7.0, np.nan, np.nan, np.nan]}
+    return pd.DataFrame(
+        [
+            {"ts": ts, "symbol": "ABCD"[k], "value": one}
+            for ts, row in values.items()
+            for k, one in enumerate(row)
+        ]
+    )
+
+
+def test_ranks_are_among_the_symbols_of_an_instant() -> None:
+    ranks = finspace.rank_across(rankings(), "value", "rank")["rank"]
+    # 2 and 2 share the places 1 and 2 of 0 to 3; what is missing does not count, and one alone has no rank
+    nothing = [np.nan] * 4
+    np.testing.assert_array_equal(ranks, [1.0, 0.0, 0.5, 0.5, np.nan, 1.0, np.nan, 0.0, *nothing])

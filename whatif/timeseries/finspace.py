@@ -22,7 +22,7 @@ from whatif.indicators import ArrayCache, Expression, evaluate, parse
 from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 ANALYTICS_TABLE = """
 abands(t,T,P,H,L) = accbands(H, L, P, t).upper|middle|lower
@@ -365,3 +365,263 @@ ANALYTICS = {
 """FinSpace's analytics by name; each is an attribute of this module."""
 
 globals().update(ANALYTICS)
+
+
+@dataclass(frozen=True)
+class TimeBarSpec:
+    """How long bars are, and when they begin.
+
+    Attributes
+    ----------
+    timestamp_column : str
+        Column of the events' instants.
+    window_duration : str
+        Spark's way to write it, such as "1 minute".
+    slide_duration : str or None
+        From the beginning of a bar to that of the next; the bars' length without, and shorter where bars
+        overlap.
+    start_time : str or None
+        Offset of the bars from 1970-01-01 00:00 UTC, such as "15 minutes".
+    """
+
+    timestamp_column: str
+    window_duration: str
+    slide_duration: str | None = None
+    start_time: str | None = None
+
+    def to_window(self) -> Column:
+        """Return Spark's window."""
+        from pyspark.sql import functions as F  # noqa: N812
+
+        slide = self.slide_duration or (self.window_duration if self.start_time else None)
+        return F.window(self.timestamp_column, self.window_duration, slide, self.start_time)
+
+
+class BarInputSpec:
+    """Which columns of the events a bar holds.
+
+    Attributes
+    ----------
+    bar_structure_name : str
+        Column of the bars that holds its events.
+    cols : tuple of str
+        The columns; that of the instant belongs to them where a summarizer needs it.
+    """
+
+    def __init__(self, bar_structure_name: str, *cols: str) -> None:
+        self.bar_structure_name = bar_structure_name
+        self.cols = cols
+
+
+def create_time_bars(
+    data: DataFrame,
+    timebar_column: str,
+    grouping_col_list: Sequence[str] | str,
+    input_spec: BarInputSpec,
+    timebar_spec: TimeBarSpec,
+    force_ordering: bool = False,
+) -> DataFrame:
+    """Return one row for each group and bar in which there are events, with these events.
+
+    Parameters
+    ----------
+    data : Spark DataFrame
+        Events, such as trades, in any order.
+    timebar_column : str
+        Of the bar's `start` and `end`.
+    grouping_col_list : sequence of str
+        Such as ``["ticker"]``.
+    input_spec : BarInputSpec
+        What of the events is kept.
+    timebar_spec : TimeBarSpec
+        How long the bars are.
+    force_ordering : bool
+        Taken for compatibility: a bar's events are in order of time in any case, those of one instant in
+        order of the other columns, so that no run differs from another.
+
+    Notes
+    -----
+    *Timing*: a bar holds the events of [start, end).
+    """
+    from pyspark.sql import functions as F  # noqa: N812
+
+    by = [grouping_col_list] if isinstance(grouping_col_list, str) else list(grouping_col_list)
+    events = F.struct(
+        F.col(timebar_spec.timestamp_column).alias(_AT), *(F.col(f"`{one}`") for one in input_spec.cols)
+    )
+    bars = data.groupBy(*by, timebar_spec.to_window().alias(timebar_column))
+    return bars.agg(F.sort_array(F.collect_list(events)).alias(input_spec.bar_structure_name))
+
+
+_AT = "_at"
+"""Field by which a bar's events are in order."""
+
+
+def compute_features_on_time_bars(
+    data: DataFrame, new_column: str, func: Column, force_ordering: bool = False, *ordering_cols: str
+) -> DataFrame:
+    """Return bars with a summary of their events, such as ``vwap("trades", "price", "size")``, as a column.
+
+    The events are in order of time already; `force_ordering` and its columns put the rows in order.
+    """
+    made = data.withColumn(new_column, func)
+    return made.orderBy(*ordering_cols) if force_ordering and ordering_cols else made
+
+
+def _field(bar: str, name: str) -> Column:
+    """Return one field of a bar's events, as an array in order of time."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.col(f"`{bar}`.`{name}`")
+
+
+def _total(values: Column) -> Column:
+    """Return the sum of an array of numbers, from the first to the last."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.aggregate(values, F.lit(0.0), lambda total, one: total + one.cast("double"))
+
+
+def _struct(**parts: Column) -> Column:
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.struct(*(column.alias(name) for name, column in parts.items()))
+
+
+def bar_cnt(bar: str) -> Column:
+    """Return how many events a bar has."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.size(F.col(f"`{bar}`"))
+
+
+def first(bar: str, price: str) -> Column:
+    """Return the value of a bar's first event: its open."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.element_at(_field(bar, price), 1)
+
+
+def close(bar: str, price: str) -> Column:
+    """Return the value of a bar's last event."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.element_at(_field(bar, price), -1)
+
+
+def high(bar: str, price: str) -> Column:
+    """Return the highest value of a bar's events."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.array_max(_field(bar, price))
+
+
+def low(bar: str, price: str) -> Column:
+    """Return the lowest value of a bar's events."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.array_min(_field(bar, price))
+
+
+def lowhigh(bar: str, price: str) -> Column:
+    """Return the lowest and the highest value, as a struct."""
+    return _struct(low=low(bar, price), high=high(bar, price))
+
+
+def first_last_high_low(bar: str, price: str) -> Column:
+    """Return the first, the last, the highest and the lowest value, as a struct."""
+    return _struct(
+        first=first(bar, price), last=close(bar, price), high=high(bar, price), low=low(bar, price)
+    )
+
+
+def ohlc_func(bar: str, price: str) -> Column:
+    """Return open, high, low and close, as a struct."""
+    return _struct(
+        open=first(bar, price), high=high(bar, price), low=low(bar, price), close=close(bar, price)
+    )
+
+
+def std(bar: str, price: str) -> Column:
+    """Return the standard deviation of a bar's values, as of a sample; null of one event."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    values, count = _field(bar, price), bar_cnt(bar)
+    mean = _total(values) / count
+    squares = F.aggregate(values, F.lit(0.0), lambda total, one: total + (one - mean) * (one - mean))
+    return F.when(count > 1, F.sqrt(squares / (count - 1)))
+
+
+def time_delta(bar: str, timestamp: str = _AT) -> Column:
+    """Return the seconds from a bar's first event to its last."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    instants = F.unix_micros(close(bar, timestamp)) - F.unix_micros(first(bar, timestamp))
+    return instants / F.lit(1_000_000.0)
+
+
+def total_volume(bar: str, volume: str) -> Column:
+    """Return the sum of the sizes of a bar's events."""
+    return _total(_field(bar, volume))
+
+
+def volume_and_close(bar: str, price: str, volume: str) -> Column:
+    """Return the sum of the sizes and the last value, as a struct."""
+    return _struct(volume=total_volume(bar, volume), close=close(bar, price))
+
+
+def vwap(bar: str, price: str, volume: str) -> Column:
+    """Return the mean value by size; null where nothing was traded."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    money = _total(F.zip_with(_field(bar, price), _field(bar, volume), lambda one, size: one * size))
+    total = total_volume(bar, volume)
+    return F.when(total > 0.0, money / total)
+
+
+SUMMARIZERS = {
+    "open": first,
+    "ohlc_func_pre_sorted": ohlc_func,
+    "ohlc_scala": ohlc_func,
+    "first_last_high_low_presorted": first_last_high_low,
+}
+"""Further names of summarizers: a bar's events are in order in any case, and "open" is a word of Python."""
+
+globals().update(SUMMARIZERS)
+
+
+def rank_across(data: Any, column: str, new_column: str, by: str = "ts") -> Any:
+    """Return a frame with the rank of a column among all symbols of an instant, from 0 to 1.
+
+    Parameters
+    ----------
+    data : pandas or Spark DataFrame
+        A row for each symbol and instant, such as `whatif.features` gives, or a table of features.
+    column, new_column : str
+        What is ranked, and where the rank goes.
+    by : str
+        Column of the instant.
+
+    Notes
+    -----
+    *Timing*: a row uses rows of its own instant alone. 0 is the least and 1 the most; those that are equal
+    share the middle of their places. *NaN* where the value is missing, or no other symbol has one; missing
+    values do not count.
+    """
+    if isinstance(data, pd.DataFrame):
+        values = data[column].where(np.isfinite(data[column]))
+        groups = values.groupby(data[by], sort=False)
+        others = groups.transform("count").astype(np.float64) - 1.0
+        return data.assign(**{new_column: (groups.rank() - 1.0) / others.where(others > 0.0)})
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F  # noqa: N812
+
+    value = F.when(~F.isnan(column) & (F.abs(F.col(f"`{column}`")) < float("inf")), F.col(f"`{column}`"))
+    places = Window.partitionBy(F.col(f"`{by}`"))
+    made = data.withColumn("_value", value)
+    below = F.rank().over(places.orderBy(F.col("_value").asc_nulls_last())) - 1
+    equal = F.count("_value").over(Window.partitionBy(F.col(f"`{by}`"), F.col("_value")))
+    others = F.count("_value").over(places) - 1
+    known = F.col("_value").isNotNull() & (others > 0)
+    rank = F.when(known, (below + (equal - 1) / 2.0) / others).otherwise(F.lit(float("nan")))
+    return made.withColumn(new_column, rank).drop("_value")
