@@ -64,6 +64,7 @@ def register(
     alias: Annotated[str, typer.Option(help="An alias that is moved to it, such as champion.")] = "",
     fold: Annotated[int, typer.Option(min=0, help="Number of the fold that trained it; 0: the last.")] = 0,
     timeframe: Annotated[str, typer.Option(help="Of its bars, if there are several.")] = "",
+    symbol: Annotated[str, typer.Option(help="Whose, of models of one symbol each.")] = "",
 ) -> None:
     """Give a trained model a name and a version in MLflow's registry."""
     from whatif.errors import StudyError, nearest
@@ -76,11 +77,14 @@ def register(
     with study_here(study) as path:
         resolved = resolve_study(load_study(path), location)
     number = fold or resolved.timeline.last.number
-    key = (model, timeframe or resolved.checked.timeframes[0], number)
-    if key not in resolved.models:
-        known = [f"{one} --fold {k} --timeframe {tf}" for one, tf, k in resolved.models]
+    key = (model, timeframe or resolved.checked.timeframes[0], number, symbol)
+    if key not in resolved.parts:
+        known = [
+            f"{one} --fold {k} --timeframe {tf}" + (f" --symbol {of}" if of else "")
+            for one, tf, k, of in resolved.parts
+        ]
         raise StudyError(f"study {study} trains no model {model!r}: {nearest(model, known)}")
-    digest = resolved.models[key].digest(resolved.bars.snapshot_id)
+    digest = resolved.parts[key].digest(resolved.bars.snapshot_id)
     made = put(location, digest, name or model, alias)
     _print_lines(console, f"registered: {made}", f"next: whatif serve {made}")
 

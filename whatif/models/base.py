@@ -135,6 +135,8 @@ class ModelKind(Section):
     out_of_fold : int or None
         On how many folds of the train window, in time order, bars inside of it are predicted too, each by a
         model that learnt from those before; None for none.
+    each : str or None
+        "symbol": one model for each symbol, which learns from that symbol's rows alone; None for one of all.
     weights : str or None
         By what the rows that it learns from are weighed; None for all alike.
     tunable : tuple of str
@@ -152,6 +154,7 @@ class ModelKind(Section):
     calibrate: Calibrate | None = None
     out_of_fold: Annotated[int, Field(ge=1, le=100)] | None = None
     weights: Literal["uniqueness", "class", "both"] | None = None
+    each: Literal["symbol"] | None = None
 
     tunable: ClassVar[tuple[str, ...]] = ()
     needs_spark: ClassVar[bool] = True
@@ -295,7 +298,7 @@ class ModelKind(Section):
     def _without_unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is not said of these, so that names made of the content stay what they were."""
         content: dict[str, Any] = dump(self)
-        for name in ("tune", "calibrate", "out_of_fold", "weights"):
+        for name in ("tune", "calibrate", "out_of_fold", "weights", "each"):
             if content.get(name) is None:
                 content.pop(name, None)
         return content

@@ -8,7 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.resolve.check import Checked, check_study
-    from whatif.resolve.resolved import ModelKey, Resolved, Session, check_bars, resolve_study
+    from whatif.resolve.resolved import ModelKey, PartKey, Resolved, Session, check_bars, resolve_study
     from whatif.resolve.rounds import explore, replayed, run_rounds
     from whatif.resolve.trial import try_strategy
     from whatif.resolve.windows import windows_said
@@ -17,7 +17,7 @@ else:
         __name__,
         {
             "check": "Checked check_study",
-            "resolved": "ModelKey Resolved Session check_bars resolve_study",
+            "resolved": "ModelKey PartKey Resolved Session check_bars resolve_study",
             "rounds": "explore replayed run_rounds",
             "trial": "try_strategy",
             "windows": "windows_said",

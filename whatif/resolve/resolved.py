@@ -37,6 +37,9 @@ Session = Callable[[], "SparkSession"]
 ModelKey = tuple[str, str, int]
 """Name of a model, timeframe, and number of the fold that trains it."""
 
+PartKey = tuple[str, str, int, str]
+"""The same, and the symbol of a model of one symbol; "" of one that learns from all."""
+
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
@@ -103,6 +106,18 @@ class Resolved:
     def grid(self) -> Grid:
         """Configurations of the last fold."""
         return self.grids[self.timeline.last.number]
+
+    @cached_property
+    def parts(self) -> Mapping[PartKey, ModelSpec]:
+        """What is trained: models, or one for each symbol of those that are for one symbol each."""
+        return {(*key, part.symbol): part for key, spec in self.models.items() for part in spec.parts}
+
+    def named(self, key: PartKey) -> str:
+        """Return what a model is called: name and symbol, its timeframe if there are several, its fold."""
+        name, timeframe, number, symbol = key
+        several = [timeframe] if len(self.checked.timeframes) > 1 else []
+        fold = [f"fold {number}"] if len(self.timeline.every) > 1 else []
+        return ", ".join([name, *([symbol] if symbol else []), *several, *fold])
 
     @property
     def count(self) -> int:

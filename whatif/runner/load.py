@@ -259,7 +259,9 @@ def _predicted(bars: Bars, model: ModelPin) -> dict[str, np.ndarray]:
     columns = ("prob_long", "prob_short") if model.target == "class" else ("prediction",)
     first, stop = (int(bars.ts[0]), int(bars.ts[-1]) + 1) if len(bars) else (0, 0)
     with _by_the_machine(f"predictions on {bars.symbol}"):
-        ts, values = read_predictions(model.pin, model.model_digest, bars.symbol, first, stop, columns)
+        ts, values = read_predictions(
+            model.pin, model.digest_for(bars.symbol), bars.symbol, first, stop, columns
+        )
     at = np.minimum(np.searchsorted(bars.ts, ts), len(bars) - 1)
     known = bars.ts[at] == ts
     found = np.full((len(columns), len(bars)), np.nan)

@@ -12,6 +12,7 @@ from whatif.domain import PLAN_COLUMNS, Execution, Membership, Overlays, Periods
 from whatif.pins import Pin
 from whatif.search import BarSlice, Configuration
 from whatif.splits import Window
+from whatif.study import digest_of
 
 if TYPE_CHECKING:
     from whatif.strategies import PortableStrategy
@@ -31,11 +32,18 @@ class ModelPin:
         The model's rows in it.
     target : str
         "return": predictions are fractions of the close; "level": prices; "class": probabilities.
+    each : bool
+        Whether each symbol's are of a model of its own.
     """
 
     pin: Pin
     model_digest: str
     target: str
+    each: bool = False
+
+    def digest_for(self, symbol: str) -> str:
+        """Return the digest of the rows of `predictions` that a symbol's are."""
+        return digest_of(self.model_digest, symbol) if self.each else self.model_digest
 
 
 @dataclass(frozen=True)

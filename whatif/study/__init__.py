@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
-    from whatif.study.digests import canonical, digest
+    from whatif.study.digests import canonical, digest, digest_of
     from whatif.study.load import load_study, parse_study
     from whatif.study.model import CalendarSection, DataSlice, Keep, StrategySection, Study
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "digests": "canonical digest",
+            "digests": "canonical digest digest_of",
             "load": "load_study parse_study",
             "model": "CalendarSection DataSlice Keep StrategySection Study",
         },

@@ -23,6 +23,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
+def digest_of(whole: str, symbol: str) -> str:
+    """Return the digest of a symbol's part of what has a digest itself."""
+    return f"{whole}-{symbol}"
+
+
 def digest(value: Any) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of `canonical(value)`."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:DIGEST_LENGTH]

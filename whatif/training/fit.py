@@ -135,7 +135,12 @@ def train(features: Any, spec: ModelSpec) -> Trained:
         rows = weighed(rows, features[["symbol", "ts"]], how)
     if not isinstance(rows, pd.DataFrame):
         rows = rows.repartition(TRAIN_PARTITIONS, "symbol", "ts").sortWithinPartitions("symbol", "ts")
-    fitted = spec.kind.fit(rows, spec.columns)
+    try:
+        fitted = spec.kind.fit(rows, spec.columns)
+    except ModelError as error:
+        if not spec.symbol:
+            raise
+        raise ModelError(f"model {spec.name!r}: {error}") from error
     check_fitted(spec.kind, fitted, spec.columns)
     if not fitted.rows:
         raise ModelError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whatif.errors import ModelError, StrategyError, StudyError
 from whatif.features import FeatureSpec
@@ -11,7 +11,7 @@ from whatif.models import SEAM as MODELS
 from whatif.models import ModelKind, Registered, Registration
 from whatif.splits import Window, instant_text
 from whatif.strategies import identity_of
-from whatif.study import digest
+from whatif.study import digest, digest_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class ModelSpec:
         Digest of the kind's code; "" for one that comes along.
     held : Registration or None
         The trained model that a registry has; None of one that is to be trained.
+    symbol : str
+        The symbol whose rows alone it learns from and predicts; "" for all.
     """
 
     name: str
@@ -49,6 +51,22 @@ class ModelSpec:
     everywhere: bool = False
     code: str = ""
     held: Registration | None = None
+    symbol: str = ""
+
+    @property
+    def parts(self) -> tuple[ModelSpec, ...]:
+        """The models that are trained: itself, or one for each symbol, of the symbol's bars alone."""
+        if self.kind.each is None or self.symbol:
+            return (self,)
+        symbols = self.features.bars.symbols
+        return tuple(replace(self, symbol=one, name=f"{self.name} of {one}") for one in symbols)
+
+    @property
+    def table(self) -> FeatureSpec:
+        """The rows that it needs: those of its features, of its symbol alone if it has one."""
+        if not self.symbol:
+            return self.features
+        return replace(self.features, bars=replace(self.features.bars, symbols=(self.symbol,)))
 
     @property
     def identity(self) -> dict[str, object]:
@@ -64,8 +82,12 @@ class ModelSpec:
         }
 
     def digest(self, bars_snapshot: int) -> str:
-        """Return the key of this model's rows in `predictions`: the identity and the bars it saw."""
-        return digest({"model": self.identity, "bars": bars_snapshot})
+        """Return the key of this model's rows in `predictions`: the identity and the bars it saw.
+
+        Of one symbol's model it is that of all of them, and the symbol.
+        """
+        whole = digest({"model": self.identity, "bars": bars_snapshot})
+        return digest_of(whole, self.symbol) if self.symbol else whole
 
     @property
     def label_column(self) -> str:
@@ -198,7 +220,7 @@ def _registered_spec(
             f"{instant_text(held.train_end_us)}, and is to predict from {instant_text(first)} on: it would "
             "know what it is asked; lengthen split.train, begin the data later, or name an older model"
         )
-    section = MODELS.section(held.section)
+    section = MODELS.section(held.section).model_copy(update={"each": None})
     return ModelSpec(name, section, features, held.columns, held.target, train, everywhere, held=held)
 
 

@@ -103,7 +103,9 @@ def train_task(task: TrainTask, features: Any = None, held: Trained | None = Non
     """
     started = time.perf_counter()
     spec = task.spec
-    rows = _features(task.bars, spec.features) if features is None else features
+    rows = _features(task.bars, spec.table) if features is None else features
+    if spec.symbol and features is not None:
+        rows = rows[rows["symbol"] == spec.symbol]
     tuned = None
     if spec.kind.tune is not None and held is None:
         tuned = tune(rows, spec, task.chains[spec.kind.tune.folds])

@@ -13,7 +13,7 @@ from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features
 from whatif.lake import PREDICTIONS, create_tables, read_pinned
 from whatif.pins import LakeLocation, Pin, current_pin
-from whatif.resolve import ModelKey, Resolved, Session
+from whatif.resolve import ModelKey, PartKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, cores, spread, spread_on_spark, warm_up
 from whatif.search import forward_chains
 from whatif.session import get_spark, task_slots
@@ -142,7 +142,7 @@ def _array_bytes(resolved: Resolved) -> int:
 
 def models_stored(location: LakeLocation, resolved: Resolved, keys: Collection[ModelKey]) -> bool:
     """Whether the predictions of all these models are stored. Starts no JVM."""
-    wanted = {resolved.models[key].digest(resolved.bars.snapshot_id) for key in keys}
+    wanted = {s.digest(resolved.bars.snapshot_id) for k, s in resolved.parts.items() if k[:3] in keys}
     return predicted(location, wanted) == wanted
 
 
@@ -193,20 +193,20 @@ def prepare(
         Train on Spark whatever could do without.
     """
     ranked = {fold.number for fold in resolved.timeline.folds}
-    keys = [k for k in resolved.models if (k[2] in ranked if wanted is None else k in wanted)]
+    keys = [k for k in resolved.parts if (k[2] in ranked if wanted is None else k[:3] in wanted)]
     if not keys:
         return NOTHING_PREPARED
     snapshot = resolved.bars.snapshot_id
-    stored = predicted(location, {resolved.models[key].digest(snapshot) for key in keys})
-    first: dict[str, ModelKey] = {}
-    for key in keys:
-        first.setdefault(resolved.models[key].digest(snapshot), key)
-    todo = [key for digest, key in first.items() if digest not in stored]
+    digests = {key: resolved.parts[key].digest(snapshot) for key in keys}
+    stored = predicted(location, set(digests.values()))
+    first = {digest: key for key, digest in reversed(digests.items())}
+    todo = [key for key in keys if first[digests[key]] == key and digests[key] not in stored]
+    todo.sort(key=lambda key: key[3])  # the features of one symbol are made once
     if len(keys) > len(todo):
         say(_stored(resolved, [key for key in keys if key not in todo]))
     features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
-    here = not on_spark and location.local and not any(resolved.models[k].kind.needs_spark for k in todo)
+    here = not on_spark and location.local and not any(resolved.parts[k].kind.needs_spark for k in todo)
     work = Work(None, location, resolved, tracker, say)
     if todo and here and _values(resolved) <= MAX_LOCAL_VALUES:
         create_tables(None, location, (PREDICTIONS,))
@@ -217,17 +217,17 @@ def prepare(
         metrics = _kept(work, apart, partial(spread_on_spark, session(), train_task, at_once=most))
         rest = [key for key in todo if key not in apart]
         features = prepare_features(session(), location, resolved, say) if rest else {}
-        trainings = sum(len(resolved.models[key].kind.candidates) for key in rest)
+        trainings = sum(len(resolved.parts[key].kind.candidates) for key in rest)
         with _feature_rows(session(), location, features, trainings) as rows:
-            metrics |= {named(resolved, key): train_one(work, key, rows[key[1]]) for key in rest}
+            metrics |= {resolved.named(key): train_one(work, key, rows[key[1]]) for key in rest}
     where = current_pin(location, PREDICTIONS.name)
+    specs = {key[:3]: resolved.models[key[:3]] for key in keys}
     models = {
-        key: ModelPin(where, resolved.models[key].digest(snapshot), resolved.models[key].target)
-        for key in keys
+        key: ModelPin(where, spec.digest(snapshot), spec.target, spec.kind.each is not None)
+        for key, spec in specs.items()
     }
-    own = {named(resolved, key): models[key].model_digest for key in keys}
-    notes = read_noted(location, set(own.values()))
-    found = {name: notes[digest] for name, digest in own.items() if digest in notes}
+    notes = read_noted(location, set(digests.values()))
+    found = {resolved.named(key): notes[digest] for key, digest in digests.items() if digest in notes}
     return Prepared(features, models, tuple(metrics), metrics, found)
 
 
@@ -237,15 +237,8 @@ def _values(resolved: Resolved) -> int:
     return bars * max(len(spec.columns) + len(PRICE_FIELDS) + 4 for spec in resolved.features.values())
 
 
-def named(resolved: Resolved, key: ModelKey) -> str:
-    """Return what a model is called: its name, its timeframe if there are several, and its fold."""
-    name, timeframe, number = key
-    several = f", {timeframe}" if len(resolved.checked.timeframes) > 1 else ""
-    return f"{name}{several}" + (f", fold {number}" if len(resolved.timeline.every) > 1 else "")
-
-
-def _stored(resolved: Resolved, keys: Sequence[ModelKey]) -> str:
-    names = [named(resolved, key) for key in keys]
+def _stored(resolved: Resolved, keys: Sequence[PartKey]) -> str:
+    names = [resolved.named(key) for key in keys]
     shown = ", ".join(names) if len(names) <= MAX_NAMED else f"{names[0]} and {len(names) - 1:,} more"
     return f"model {shown}: predictions are stored"
 
@@ -276,7 +269,7 @@ class Work:
     say: Say
 
 
-def _train_here(work: Work, todo: Sequence[ModelKey]) -> dict[str, Mapping[str, float]]:
+def _train_here(work: Work, todo: Sequence[PartKey]) -> dict[str, Mapping[str, float]]:
     """Train models in this process; where they take long, all but the first in processes beside it."""
     resolved, left, started = work.resolved, list(todo), time.perf_counter()
     found: dict[str, Mapping[str, float]] = {}
@@ -289,33 +282,33 @@ def _train_here(work: Work, todo: Sequence[ModelKey]) -> dict[str, Mapping[str, 
             left = [key for key in left if key not in rest]
         else:
             key = left.pop(0)
-            found[named(resolved, key)] = train_one(work, key)
+            found[resolved.named(key)] = train_one(work, key)
     forget_features()
     return found
 
 
 def _kept(
-    work: Work, keys: Sequence[ModelKey], ends: Callable[[list[TrainTask]], Iterator[tuple[int, TaskDone]]]
+    work: Work, keys: Sequence[PartKey], ends: Callable[[list[TrainTask]], Iterator[tuple[int, TaskDone]]]
 ) -> dict[str, Mapping[str, float]]:
     """Keep what comes of models that are trained elsewhere, each as it ends."""
     done = ends([_task(work.resolved, key) for key in keys]) if keys else ()
-    return {named(work.resolved, keys[k]): _keep(work, keys[k], one, one.seconds) for k, one in done}
+    return {work.resolved.named(keys[k]): _keep(work, keys[k], one, one.seconds) for k, one in done}
 
 
-def _apart(resolved: Resolved, todo: Sequence[ModelKey]) -> list[ModelKey]:
+def _apart(resolved: Resolved, todo: Sequence[PartKey]) -> list[PartKey]:
     """Return the models that are trained by a task of Spark each: where there are many, or a large table."""
     fit = [key for key in todo if _travels(resolved, key)]
     return fit if len(fit) >= MANY or _values(resolved) > MAX_LOCAL_VALUES else []
 
 
-def _travels(resolved: Resolved, key: ModelKey) -> bool:
+def _travels(resolved: Resolved, key: PartKey) -> bool:
     """Whether a model can be trained in another process: without Spark, by code that is there too."""
-    spec = resolved.models[key]
+    spec = resolved.parts[key]
     return not spec.kind.needs_spark and not spec.code and spec.held is None
 
 
-def _task(resolved: Resolved, key: ModelKey) -> TrainTask:
-    spec, line = resolved.models[key], resolved.timeline
+def _task(resolved: Resolved, key: PartKey) -> TrainTask:
+    spec, line = resolved.parts[key], resolved.timeline
     fold = next(fold for fold in line.every if fold.number == key[2])
     bar_us = spec.features.bars.bar_us
     chains = {n: forward_chains(line.schedule, spec.train, n, bar_us) for n in sorted(spec.kind.folds)}
@@ -323,9 +316,9 @@ def _task(resolved: Resolved, key: ModelKey) -> TrainTask:
     return TrainTask(spec, resolved.bars, chains, start, tuple(fold.validate))
 
 
-def train_one(work: Work, key: ModelKey, features: Any = None) -> Mapping[str, float]:
+def train_one(work: Work, key: PartKey, features: Any = None) -> Mapping[str, float]:
     """Train a model in its fold, store its predictions, and return how it did on the validate window."""
-    started, spec = time.perf_counter(), work.resolved.models[key]
+    started, spec = time.perf_counter(), work.resolved.parts[key]
     held = None if spec.held is None else restored(work.location, spec)
     done = train_task(_task(work.resolved, key), features, held)
     try:
@@ -334,9 +327,9 @@ def train_one(work: Work, key: ModelKey, features: Any = None) -> Mapping[str, f
         done.release()
 
 
-def _keep(work: Work, key: ModelKey, done: TaskDone, seconds: float) -> Mapping[str, float]:
+def _keep(work: Work, key: PartKey, done: TaskDone, seconds: float) -> Mapping[str, float]:
     """Log a model, store its predictions, and say how it did."""
-    spec, metrics, tuned = work.resolved.models[key], done.metrics, done.tuned
+    spec, metrics, tuned = work.resolved.parts[key], done.metrics, done.tuned
     digest = spec.digest(work.resolved.bars.snapshot_id)
     if work.tracker is not None and spec.held is None:
         parts = done.trained, metrics, digest, done.seconds, tuned, done.example, done.importance
@@ -347,7 +340,7 @@ def _keep(work: Work, key: ModelKey, done: TaskDone, seconds: float) -> Mapping[
     said = [spec.held.name if spec.held else f"{done.trained.fitted.rows:,} rows", judged(metrics)]
     if tuned is not None:
         said.append(described({"chosen": tuned.chosen.params, "tried": tuned.tried}))
-    work.say(f"model {named(work.resolved, key)}: {', '.join(filter(None, said))}, {seconds:.1f} s")
+    work.say(f"model {work.resolved.named(key)}: {', '.join(filter(None, said))}, {seconds:.1f} s")
     return metrics
 
 

@@ -39,7 +39,7 @@ class Registered(ModelKind):
             )
         return value
 
-    @field_validator("features", "tune", "calibrate", "out_of_fold", "weights")
+    @field_validator("features", "tune", "calibrate", "out_of_fold", "weights", "each")
     @classmethod
     def _unsaid(cls, value: Any) -> Any:
         if value is not None:
