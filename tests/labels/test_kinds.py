@@ -72,8 +72,8 @@ TWELVE = days(
         (98, 98.5, 97.5, 98),  # 5
         (98, 101, 96, 98),  # 6     reaches far both ways
         (98, 98.5, 97.5, 98),  # 7
-        (98, 98.5, 97.5, 98),  # 8
-        (102, 103, 101, 102),  # 9  opens above everything; the half day
+        (98, 98.5, 97.5, 98),  # 8     the half day
+        (102, 103, 101, 102),  # 9  opens above everything
         (102, 102, 102, 102),  # 10
         (102, 102, 102, 102),  # 11
     ]
@@ -194,8 +194,8 @@ class TestForwardReturn:
         np.testing.assert_array_equal(found.values["level"], level)
         np.testing.assert_array_equal(found.values["return"], np.array(level) / self.BARS.close - 1)
         assert ended_in(self.BARS, DAY_US, found.end) == [3, 4, 5, 6, 7, 8, 9, 10, 11, -1, -1, -1]
-        # the half day of 29 November ends at 18:00 UTC
-        assert found.end[5] == self.BARS.session_close[8]
+        # the half day of 29 November ends at 18:00 UTC, after 210 minutes
+        assert found.end[4] == self.BARS.session_close[7] == self.BARS.session_open[7] + 210 * MINUTE_US
 
     STAMPS = [
         (0, 0),
@@ -260,6 +260,63 @@ class TestMeta:
         np.testing.assert_array_equal(found.values["side"], np.sign(side))
         # row 1: a short loses at 101.5, which day 2 reaches
         assert ended_in(TWELVE, DAY_US, found.known) == [2, 2, 4, -1, -1, 6, 8, 9, 10, 11, -1, -1]
+
+
+class TestForwardVwap:
+    def test_twelve_minutes_by_hand(self) -> None:
+        """The vwap (here the close) of the minute two later: it has to be there, and in the session."""
+        bars = TestForwardReturn.MINUTES
+        found = made(bars, MINUTE_US, kind="forward_vwap", horizon="2min")
+        # minutes 0 1 3 4 of Wednesday: 1 finds 3. 0 1 208 209 of the half day: none. 0 to 3 of Monday: 0, 1
+        level = [NAN, 12, NAN, NAN, NAN, NAN, NAN, NAN, 20, 21, NAN, NAN]
+        np.testing.assert_array_equal(found.values["level"], level)
+        np.testing.assert_array_equal(found.values["return"], np.array(level) / bars.close - 1)
+        assert ended_in(bars, MINUTE_US, found.end) == [-1, 2, -1, -1, -1, -1, -1, -1, 10, 11, -1, -1]
+        # a minute ahead, the last one of the half day ends with it, at 18:00 UTC
+        near = made(bars, MINUTE_US, kind="forward_vwap", horizon="1min")
+        np.testing.assert_array_equal(
+            near.values["level"], [11, NAN, 13, NAN, 15, NAN, 17, NAN, 19, 20, 21, NAN]
+        )
+        assert near.end[6] == bars.session_close[6]
+
+
+CLOSES = flat(100, 102, 98, 100, 98.5, 102, 100, 98, 97, 99, 101, 100)
+LINE = flat(100, 101, 102, 103, 104, 105, 104, 103, 102, 101, 100, 99)
+BY_HAND: list[tuple[dict[str, Any], list[Any], list[float]]] = [
+    (TestReferenceBarrier.KEYS, CLOSES, [0, -1, 1, 1, 1, -1, -1, 0, 1, 1, NAN, NAN]),
+    (
+        {"kind": "trend_scanning", "shortest": 3, "horizon": 4},
+        LINE,
+        [1, 1, 1, 1, -1, -1, -1, -1, NAN, NAN, NAN, NAN],
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "rows", "wanted"), BY_HAND, ids=["reference_barrier", "trend_scanning"])
+@pytest.mark.parametrize("missing", [(), (4,), (0, 8)])
+def test_days_are_those_that_there_are(
+    keys: dict[str, Any], rows: list[Any], wanted: list[float], missing: tuple[int, ...]
+) -> None:
+    """A session without a bar is not counted, and the half day is a day; its label ends when it closes."""
+    bars = days(rows, missing=missing)
+    found = made(bars, DAY_US, **keys)
+    np.testing.assert_array_equal(found.values["class"], wanted)
+    ahead = keys["horizon"]
+    assert found.end[: 12 - ahead].tolist() == bars.session_close[ahead:].tolist()
+    half = bars.session_close - bars.session_open == 210 * MINUTE_US
+    assert half.sum() == (8 not in missing)
+
+
+def test_a_meta_label_counts_the_days_that_there_are() -> None:
+    """By hand as above, of the same days without 20 November, and of the side that the rule gave then."""
+    rows = [tuple(s[k] for s in (TWELVE.open, TWELVE.high, TWELVE.low, TWELVE.close)) for k in range(12)]
+    bars = days(rows, missing=(2,))  # type: ignore[arg-type]
+    label = SEAM.section({"kind": "meta", "side": "roc(1)", "target": 0.02, "stop": 0.015, "horizon": 2})
+    side = np.array([0.3, -1, -2, NAN, 0, 1, 1, 5, 1, -1, 1, 1])
+    found = label.make(bars, DAY_US, {"side": side})
+    np.testing.assert_array_equal(found.values["class"], [1, 0, 1, NAN, NAN, 0, 0, 1, 0, 0, NAN, NAN])
+    # the half day, 29 November, is row 7 now, which row 5 looks at last
+    assert found.end[5] == bars.session_close[7] == bars.session_open[7] + 210 * MINUTE_US
 
 
 KINDS: dict[str, Any] = {
