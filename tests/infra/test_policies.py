@@ -14,8 +14,9 @@ LAKE = f"{DATA}/warehouse/quant_lake.db"
 ARTIFACTS = f"arn:aws:s3:::acme-artifacts-{ACCOUNT}-{REGION}"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
-INGESTED = {"bars", "bars_quarantine"}
-"""Tables that `whatif ingest` writes; all others are made by `whatif run`."""
+NEWS = {"news_sentiment", "news_relations"}
+INGESTED = {"bars", "bars_quarantine", *NEWS}
+"""Tables that `whatif ingest` and `whatif ingest-news` write; all others are made by `whatif run`."""
 
 KEY_STATEMENTS = {
     ("storage", "Key", "AccountAdministersKey"),
@@ -180,7 +181,7 @@ def test_submit_may_call_what_it_calls(stacks: dict[str, Stack]) -> None:
 
 def test_run_makes_every_table_but_those_of_ingest(stacks: dict[str, Stack]) -> None:
     run, ingest = of(stacks, "access", "RunRole"), of(stacks, "access", "IngestRole")
-    for table in [spec.name for spec in TABLES] + ["features_abc"]:
+    for table in {*(spec.name for spec in TABLES), *INGESTED, "features_abc"}:
         arn, data = f"{GLUE}table/quant_lake/{table}", f"{LAKE}/{table}/data/ts_month=2024-01/f.parquet"
         writer, other = (ingest, run) if table in INGESTED else (run, ingest)
         for action in ("glue:GetTable", "glue:CreateTable", "glue:UpdateTable"):
@@ -200,11 +201,13 @@ def test_run_makes_every_table_but_those_of_ingest(stacks: dict[str, Stack]) -> 
         assert not may(statements, "s3:ListBucket", DATA, s3_prefix="elsewhere/")
 
 
-def test_run_tags_bars_and_changes_none(stacks: dict[str, Stack]) -> None:
+def test_run_tags_bars_and_news_and_changes_none(stacks: dict[str, Stack]) -> None:
     run = of(stacks, "access", "RunRole")
-    assert may(run, "glue:UpdateTable", f"{GLUE}table/quant_lake/bars")
-    assert may(run, "s3:PutObject", f"{LAKE}/bars/metadata/00002-abc.metadata.json")
-    assert not may(run, "s3:DeleteObject", f"{LAKE}/bars/metadata/00002-abc.metadata.json")
+    for table in ("bars", *NEWS):
+        assert may(run, "glue:UpdateTable", f"{GLUE}table/quant_lake/{table}")
+        assert may(run, "s3:PutObject", f"{LAKE}/{table}/metadata/00002-abc.metadata.json")
+        assert not may(run, "s3:DeleteObject", f"{LAKE}/{table}/metadata/00002-abc.metadata.json")
+        assert not may(run, "s3:PutObject", f"{LAKE}/{table}/data/f.parquet")
     assert not may(run, "s3:PutObject", f"{LAKE}/bars_quarantine/metadata/00002-abc.metadata.json")
     assert not may(run, "glue:UpdateTable", f"{GLUE}table/quant_lake/bars_quarantine")
 

@@ -9,7 +9,7 @@ from whatif.lake.tables import BARS
 
 def test_names_and_keys_of_the_lake() -> None:
     assert [spec.name for spec in TABLES] == [
-        "bars", "bars_quarantine", "news_sentiment", "predictions", "results", "returns", "trades",
+        "bars", "bars_quarantine", "predictions", "results", "returns", "trades",
         "equity", "test_looks",
     ]  # fmt: skip
     assert BARS.key == ("symbol", "timeframe", "ts")

@@ -111,7 +111,6 @@ TEST_LOOKS = TableSpec(
 TABLES: tuple[TableSpec, ...] = (
     BARS,
     BARS_QUARANTINE,
-    NEWS_SENTIMENT,
     PREDICTIONS,
     RESULTS,
     RETURNS,
