@@ -23,7 +23,7 @@ features: [roc(1), roc(5)]
 label: {{horizon: 5min}}
 models: {{{models}}}
 strategy: {{name: forecast_threshold, params: {{size: 10.0}}}}
-axes: {{threshold: [0.00001]{more}}}
+axes: {{threshold: [0.0000001]{more}}}
 period: hour
 """
 RIDGE = "kind: sklearn.linear_model.Ridge"

@@ -16,7 +16,8 @@ from whatif.models import SEAM as MODELS
 from whatif.search.slices import BarSlice
 from whatif.splits.fold import Window
 from whatif.study import parse_study
-from whatif.training import model_spec, train
+from whatif.training import model_spec, predict, train
+from whatif.training.validation import measured
 from whatif.training.weights import KNOWN, average_uniqueness, weighed
 
 from ..markets import us
@@ -183,3 +184,8 @@ def test_spark_weighs_the_same_and_its_kinds_learn_with_it(spark) -> None:
         asked = there.select("symbol", "ts", "roc_1")
         said = [one.kind.predict(one.fitted, asked).toPandas()["prob_long"].mean() for one in (plain, heavy)]
         assert said[1] < said[0] - 0.02  # long is what most rows are, and no longer weighs more
+    # and there the features of such a model are shuffled as here
+    scored = predict(there, heavy, START, 1)
+    _, counted = measured(there, scored, heavy, (Window("validate", START, CUT),))
+    assert counted.own == {"roc(1)": 1.0}
+    assert counted.shuffled["roc(1)"] > 0.01
