@@ -22,6 +22,12 @@ BENCH = ["backtesting>=0.6.5", "vectorbt[rust]>=1.2"]
 CPCV = ["skfolio>=0.9,<2"]
 # Optuna's samplers, for studies whose search asks for them; CMA-ES is a package of its own
 OPTUNA = ["optuna>=4.5,<6", "cmaes>=0.12"]
+# XGBoost and LightGBM, for models that are named by them; macOS has no wheel of XGBoost without GPU's parts
+BOOSTING = [
+    "lightgbm>=4.6,<5",
+    "xgboost-cpu>=3,<4; sys_platform != 'darwin'",
+    "xgboost>=3,<4; sys_platform == 'darwin'",
+]
 # MLflow's plugin for tracking servers that SageMaker keeps, which are named by an ARN
 SAGEMAKER = ["sagemaker-mlflow>=0.4,<1"]
 # AWS services without an account; template checks
@@ -83,6 +89,7 @@ setup(
         "notebook": NOTEBOOK,
         "test": TEST,
         "bench": BENCH,
+        "boosting": BOOSTING,
         "cpcv": CPCV,
         "optuna": OPTUNA,
         "sagemaker": SAGEMAKER,

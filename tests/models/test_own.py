@@ -159,9 +159,9 @@ def test_it_is_found_by_module_and_by_entry_point(own, monkeypatch, kind: str) -
         "kind": kind, "penalty": (0.1, 10.0), "features": ("roc(5)",), "target": None, "tune": {"folds": 2},
     }  # fmt: skip
     assert [(p.name, p.origin) for p in SEAM.every()] == [
-        ("gradient_boosted_trees", "whatif"), ("linear_regression", "whatif"),
+        ("gradient_boosted_trees", "whatif"), ("lightgbm", "whatif"), ("linear_regression", "whatif"),
         ("logistic_regression", "whatif"), ("multilayer_perceptron", "whatif"), ("random_forest", "whatif"),
-        ("registered", "whatif"), ("ridge", "own-models 1.2"), ("sklearn", "whatif"),
+        ("registered", "whatif"), ("ridge", "own-models 1.2"), ("sklearn", "whatif"), ("xgboost", "whatif"),
     ]  # fmt: skip
 
 

@@ -47,6 +47,8 @@ HEADINGS = {
     "LogisticRegression": "### logistic_regression",
     "MultilayerPerceptron": "### multilayer_perceptron",
     "Sklearn": "### scikit-learn",
+    "Xgboost": "### scikit-learn",  # the same keys
+    "Lightgbm": "### scikit-learn",
     "Registered": "### registered",
     "Tune": "### tune",
     "Calibrate": "### calibrate",
