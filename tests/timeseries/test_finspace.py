@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from inspect import signature
 
 import numpy as np
@@ -42,14 +43,8 @@ TimeBarSpec CalcInputSpec AbstractCalendar NYSECalendar20192020 USEndOfDayCalend
 DOCUMENTED = NAMES.split()
 """The documented items: analytics, windows, summarizers, preparation, specifications, calendars."""
 
-LACKING = """
-time_bar_fill_and_filter
-CalcInputSpec
-AbstractCalendar NYSECalendar20192020 USEndOfDayCalendarActAct_NoWeekends
-"""
-
-MISSING = LACKING.split()
-"""Those that are not there yet; what is there may not stand here."""
+MISSING: list[str] = []
+"""Those that are not there; what is there may not stand here."""
 
 ROWS = 240
 
@@ -257,6 +252,17 @@ def test_bars_of_events_hold_what_pandas_finds_in_them(spark) -> None:
         spark.createDataFrame(events), "bar", "ticker", finspace.BarInputSpec("events", "price"), slid
     )
     assert sum(len(row["events"]) for row in twice.collect()) == 2 * len(events)
+    summed = bars.select("ticker", "bar", "close", "bar_cnt")
+    day = date(2024, 1, 2)
+    full = finspace.time_bar_fill_and_filter(
+        summed, "bar", finspace.NYSECalendar20192020(), spec, day, day, 0.0, "09:35", "09:45", "ticker"
+    )
+    there = full.toPandas().assign(at=lambda one: [bar["start"] for bar in one["bar"]])
+    assert there.groupby("ticker").size().tolist() == [10, 10]
+    assert there["at"].min() == pd.Timestamp("2024-01-02 14:35")
+    assert there["filled"].sum() == 10  # nothing was traded after 14:40, in five bars of each
+    assert (there.loc[there["filled"], ["close", "bar_cnt"]] == 0).all(axis=None)
+    assert (there.loc[~there["filled"], "bar_cnt"] > 0).all()
     ranked = rankings()
     mine = finspace.rank_across(spark.createDataFrame(ranked), "value", "rank").toPandas()
     wanted_ranks = finspace.rank_across(ranked, "value", "rank")
@@ -282,3 +288,52 @@ def test_ranks_are_among_the_symbols_of_an_instant() -> None:
     # 2 and 2 share the places 1 and 2 of 0 to 3; what is missing does not count, and one alone has no rank
     nothing = [np.nan] * 4
     np.testing.assert_array_equal(ranks, [1.0, 0.0, 0.5, 0.5, np.nan, 1.0, np.nan, 0.0, *nothing])
+
+
+def bars_of(
+    calendar: finspace.AbstractCalendar, first: str, last: str, *spec: str, **more: str
+) -> pd.DataFrame:
+    days = date.fromisoformat(first), date.fromisoformat(last)
+    return finspace.expected_bars(calendar, finspace.TimeBarSpec("at", *spec), *days, **more)
+
+
+class Chicago(finspace.AbstractCalendar):
+    """Sessions that begin on the evening before."""
+
+    exchange = "CMES"
+    zone = "America/Chicago"
+
+
+class Always(finspace.AbstractCalendar):
+    """All of the time."""
+
+    exchange = "24/7"
+
+
+def test_bars_that_there_have_to_be_are_those_of_sessions() -> None:
+    nyse = finspace.NYSECalendar20192020()
+    # a half day after Thanksgiving, which is none; clocks change on 2024-03-10 and 2024-11-03
+    found = bars_of(nyse, "2024-11-28", "2024-11-29", "1 minute")
+    assert len(found) == 210
+    assert found["start"].iloc[0] == pd.Timestamp("2024-11-29 14:30", tz="UTC")
+    assert found["end"].iloc[-1] == pd.Timestamp("2024-11-29 18:00", tz="UTC")
+    for days, opens in (
+        (("2024-03-08", "2024-03-11"), ("14:30", "13:30")),
+        (("2024-11-01", "2024-11-04"), ("13:30", "14:30")),
+    ):
+        found = bars_of(nyse, *days, "5 minutes")
+        assert len(found) == 2 * 78
+        assert tuple(found["start"].iloc[[0, 78]].dt.strftime("%H:%M")) == opens
+    # the bar that the open falls into counts; so do all that slide into it
+    assert len(bars_of(nyse, "2024-07-01", "2024-07-01", "1 hour")) == 7
+    assert len(bars_of(nyse, "2024-07-01", "2024-07-01", "1 hour", "30 minutes")) == 14
+    assert len(bars_of(nyse, "2024-07-01", "2024-07-01", "1 hour", "1 hour", "30 minutes")) == 7
+    found = bars_of(nyse, "2024-07-01", "2024-07-01", "1 minute", start_time="10:00", end_time="10:30")
+    assert len(found) == 30
+    # a year's end, around the clock; a night session; weekdays, holidays too
+    assert len(bars_of(Always(), "2023-12-31", "2024-01-01", "1 hour")) == 48
+    night = bars_of(Chicago(), "2024-06-04", "2024-06-04", "1 hour")
+    assert night["start"].iloc[0] == pd.Timestamp("2024-06-03 22:00", tz="UTC")
+    weekdays = finspace.CalcInputSpec("at").holiday_calendar
+    assert len(bars_of(weekdays, "2024-12-23", "2024-12-29", "1 day")) == 6  # days of UTC, from Monday
+    assert len(bars_of(weekdays, "2024-12-28", "2024-12-29", "1 hour")) == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from inspect import Parameter, Signature
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import PRICE_FIELDS, Bars
+from whatif.calendars import known_schedule
+from whatif.domain import PRICE_FIELDS, Bars, timestamps
 from whatif.errors import IndicatorError, nearest
 from whatif.indicators import ArrayCache, Expression, evaluate, parse
 from whatif.typing import FloatArray
@@ -588,6 +590,151 @@ SUMMARIZERS = {
 """Further names of summarizers: a bar's events are in order in any case, and "open" is a word of Python."""
 
 globals().update(SUMMARIZERS)
+
+
+class AbstractCalendar:
+    """Sessions of an exchange, by which bars are filled and filtered; a subclass names another one.
+
+    Attributes
+    ----------
+    exchange : str
+        Code of its calendar, such as "XNYS".
+    zone : str
+        Where the times of a day are local.
+    """
+
+    exchange = "XNYS"
+    zone = "America/New_York"
+
+    def sessions(self, start: date, end: date) -> pd.DataFrame:
+        """Return `open` and `close` of the sessions of [start, end], tz-aware UTC."""
+        found = known_schedule(self.exchange, start, end)
+        return pd.DataFrame({"open": timestamps(found.open_us), "close": timestamps(found.close_us)})
+
+
+class NYSECalendar20192020(AbstractCalendar):
+    """The New York Stock Exchange's sessions; of all years that its calendar knows."""
+
+
+class USEndOfDayCalendarActAct_NoWeekends(AbstractCalendar):  # noqa: N801  # FinSpace's name
+    """All weekdays, holidays among them, from midnight to midnight in New York."""
+
+    def sessions(self, start: date, end: date) -> pd.DataFrame:
+        """Return `open` and `close` of the weekdays of [start, end], tz-aware UTC."""
+        days = pd.bdate_range(start, end)
+        local = [(one + pd.Timedelta(days=n)).tz_localize(self.zone) for n in (0, 1) for one in days]
+        instants = pd.DatetimeIndex(local).tz_convert("UTC") if local else pd.DatetimeIndex([], tz="UTC")
+        return pd.DataFrame({"open": instants[: len(days)], "close": instants[len(days) :]})
+
+
+class CalcInputSpec:
+    """What a calculation goes by: a column of instants, a calendar, and further names.
+
+    Attributes
+    ----------
+    timestamp_column : str
+        Column by which rows are in order.
+    holiday_calendar : AbstractCalendar
+        Of the sessions.
+    columns : dict
+        The further names.
+    """
+
+    def __init__(
+        self, timestamp_column: str, holiday_calendar: AbstractCalendar | None = None, **kwargs: Any
+    ) -> None:
+        self.timestamp_column = timestamp_column
+        self.holiday_calendar = holiday_calendar or USEndOfDayCalendarActAct_NoWeekends()
+        self.columns = kwargs
+
+
+def expected_bars(
+    calendar: AbstractCalendar,
+    spec: TimeBarSpec,
+    start_date: date,
+    end_date: date,
+    start_time: str | None = None,
+    end_time: str | None = None,
+) -> pd.DataFrame:
+    """Return `start` and `end` of all bars inside of sessions, tz-aware UTC.
+
+    Parameters
+    ----------
+    calendar : AbstractCalendar
+        Whose sessions count, those of [start_date, end_date].
+    spec : TimeBarSpec
+        How long the bars are, and when they begin.
+    start_time, end_time : str, optional
+        Of the day in the calendar's zone, such as "10:00": bars that begin before, or at the end or later,
+        do not count.
+
+    Notes
+    -----
+    A bar that a session's open or close falls into counts too.
+    """
+    length = pd.Timedelta(spec.window_duration)
+    step = pd.Timedelta(spec.slide_duration or spec.window_duration)
+    origin = pd.Timestamp(0, tz="UTC") + pd.Timedelta(spec.start_time or 0)
+    starts: list[pd.Timestamp] = []
+    for opened, closed in calendar.sessions(start_date, end_date).itertuples(index=False):
+        # the first that ends after the open
+        first = origin + ((opened - length - origin) // step + 1) * step
+        starts.extend(pd.date_range(first, closed, freq=step, inclusive="left"))
+    made = pd.DataFrame({"start": pd.DatetimeIndex(sorted(set(starts)), tz="UTC")})
+    local = made["start"].dt.tz_convert(calendar.zone).dt.strftime("%H:%M")
+    inside = (local >= (start_time or "00:00")) & (local < (end_time or "24:00"))
+    kept: pd.DataFrame = made[inside].reset_index(drop=True)
+    kept["end"] = kept["start"] + length
+    return kept
+
+
+def time_bar_fill_and_filter(
+    data: DataFrame,
+    timebar_column_name: str,
+    business_calendar: AbstractCalendar,
+    timebar_spec: TimeBarSpec,
+    start_date: date,
+    end_date: date,
+    fill_value: float | None = None,
+    start_time: str | None = None,
+    end_time: str | None = None,
+    grouping_col_list: Sequence[str] | str = (),
+) -> DataFrame:
+    """Return bars of sessions alone, and all of them: those without an event too, marked in column `filled`.
+
+    Parameters
+    ----------
+    data : Spark DataFrame
+        Bars, as `create_time_bars` gives them, with summaries.
+    timebar_column_name : str
+        Column of the bar's start and end.
+    business_calendar, timebar_spec, start_date, end_date, start_time, end_time
+        Which bars there have to be, as `expected_bars` takes them.
+    fill_value : float, optional
+        What the numbers of a filled bar are; null without.
+    grouping_col_list : sequence of str
+        Such as ``["ticker"]``; each group gets all bars. Without, all rows are one group.
+    """
+    from pyspark.sql import functions as F  # noqa: N812
+
+    by = [grouping_col_list] if isinstance(grouping_col_list, str) else list(grouping_col_list)
+    wanted = expected_bars(business_calendar, timebar_spec, start_date, end_date, start_time, end_time)
+    grid = data.sparkSession.createDataFrame(wanted.rename(columns={"start": "_start", "end": "_end"}))
+    grid = data.select(*by).distinct().crossJoin(grid) if by else grid
+    bar = F.col(f"`{timebar_column_name}`")
+    found = grid.join(data.withColumn("_start", bar["start"]), [*by, "_start"], "left")
+    empty = bar.isNull()
+    columns = [F.col(f"`{name}`") for name in by]
+    columns.append(_struct(start=F.col("_start"), end=F.col("_end")).alias(timebar_column_name))
+    for name, kind in data.dtypes:
+        if name in (*by, timebar_column_name):
+            continue
+        one = F.col(f"`{name}`")
+        if fill_value is not None and kind in ("double", "float", "int", "bigint"):
+            one = F.when(empty, F.lit(fill_value).cast(kind)).otherwise(one)
+        columns.append(one.alias(name))
+    made: DataFrame = found.select(*columns, empty.alias("filled"))
+    return made
 
 
 def rank_across(data: Any, column: str, new_column: str, by: str = "ts") -> Any:
