@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from whatif.errors import ModelError, PluginError, StudyError
 from whatif.features.spec import feature_frame
 from whatif.lake.results import RESULTS
 from whatif.lake.tables import PREDICTIONS
-from whatif.models import ArrayModel, Fitted, ModelKind, RandomForest
+from whatif.models import ArrayModel, Calibration, Fitted, ModelKind, RandomForest
 from whatif.models.contract import check_taught, check_values
 from whatif.models.kinds import SEAM
 from whatif.resolve import resolve_study
@@ -118,6 +119,41 @@ class OnSpark(ModelKind):
     def load(self, folder):
         """Load nothing."""
         raise NotImplementedError
+
+
+class Shares(ModelKind):
+    """One on the seam itself, whose probabilities are shares of a rising function; saved as JSON."""
+
+    forgets: bool = False
+
+    @property
+    def targets(self):
+        """Classes."""
+        return ("class",)
+
+    def fit(self, rows, columns):
+        """Learn how often each side came."""
+        found = rows.selectExpr("count(*) n", "avg(int(label > 0)) up", "avg(int(label < 0)) down").first()
+        return Fitted(columns, [found.up, found.down] if found.n else None, found.n)
+
+    def predict(self, fitted, rows):
+        """Return the shares, moved by the first column."""
+        up, down = fitted.model
+        moved = f"(0.5 + 0.5 * tanh(`{fitted.columns[0]}`))"
+        return rows.selectExpr("*", f"{up}d * {moved} prob_long", f"{down}d * (1 - {moved}) prob_short")
+
+    def save(self, fitted, folder):
+        """Write what it learnt and its calibration."""
+        calibration = None if self.forgets or fitted.calibration is None else fitted.calibration.content
+        content = [fitted.columns, fitted.model, fitted.rows, calibration]
+        (folder / "shares.json").write_text(json.dumps(content))
+        return {"python_function": {"loader_module": __name__, "data": "shares.json"}}
+
+    def load(self, folder):
+        """Read it."""
+        columns, model, rows, calibration = json.loads((folder / "shares.json").read_text())
+        read = None if calibration is None else Calibration.read(calibration)
+        return Fitted(tuple(columns), model, rows, calibration=read)
 
 
 class Half(ArrayModel):
@@ -396,6 +432,14 @@ def test_every_kind_passes_the_suite(spark, kind: type[ModelKind], keys: dict[st
 )
 def test_every_kind_that_comes_along_passes_the_suite(spark, name: str, keys: dict[str, Any]) -> None:
     check_model(SEAM.find(name), spark, keys, name, 1e-6)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_kind_on_the_seam_itself_keeps_its_calibration(spark) -> None:
+    check_model(Shares, spark)
+    with pytest.raises(AssertionError, match="own: what it saved has lost its calibration"):
+        check_model(Shares, spark, {"forgets": True})
 
 
 @pytest.mark.spark

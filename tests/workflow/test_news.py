@@ -10,7 +10,7 @@ import pytest
 
 import whatif
 from whatif.errors import RunError, StrategyError
-from whatif.features import local_features
+from whatif.features import build_features, local_features
 from whatif.lake import NEWS_SENTIMENT, PREDICTIONS
 from whatif.pins import LakeLocation, current_pin, read_arrow
 from whatif.resolve import check_study, resolve_study
@@ -115,6 +115,23 @@ def test_the_table_holds_what_a_frame_gives(lake_home, files) -> None:
     realised, mood = p["label_return"].to_numpy(), p["peer_sentiment_1"].to_numpy()
     there = np.isfinite(realised) & np.isfinite(mood)
     assert np.corrcoef(realised[there], mood[there])[0, 1] > 0.5
+
+
+@pytest.mark.spark
+def test_spark_makes_of_news_what_this_process_does(spark, lake_home, files) -> None:
+    """Each task reads the pinned news of its symbols and of their peers by itself."""
+    put(lake_home, files)
+    resolved = resolve_study(asked(), lake_home)
+    spec = resolved.features["1d"]
+    pin = build_features(spark, lake_home, resolved.bars, spec)
+    made = read_arrow(pin, ["symbol", "ts", *spec.columns]).to_pandas()
+    here = local_features(resolved.bars, spec)
+    both = made.merge(here, on=["symbol", "ts"], suffixes=("", "_here"))
+    assert len(both) == len(made) == len(here)
+    for column in spec.columns:
+        there = both[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        assert there.tobytes() == both[f"{column}_here"].to_numpy().tobytes(), column
+    assert both["sentiment_1"].notna().mean() > 0.1
 
 
 def test_what_news_need_is_named_before_anything_runs(lake_home, files, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ class ModelKind(Section):
 
     @abstractmethod
     def save(self, fitted: Fitted, folder: Path) -> Mapping[str, Mapping[str, Any]]:
-        """Write what was learnt to files of a folder, and return how MLflow reads them.
+        """Write what was learnt to files of a folder, its calibration too, and return how MLflow reads them.
 
         Returns
         -------

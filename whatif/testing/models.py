@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,11 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.models import WEIGHT, Fitted, ModelKind, check_fitted, check_frame, check_rows, predicted_columns
+from whatif.models import (
+    WEIGHT,
+    Calibration,
+    Fitted,
+    ModelKind,
+    check_fitted,
+    check_frame,
+    check_rows,
+    predicted_columns,
+)
 from whatif.typing import FloatArray
 
 COLUMNS = ("slope", "bend", "noise")
 ROWS = 600
+_CALIBRATION = Calibration("platt", {"long": ((1.25,), (0.5,)), "short": ((0.75,), (-0.25,))})
 _SCHEMA = "symbol string, ts timestamp, slope double, bend double, noise double, label double"
 
 
@@ -84,10 +95,13 @@ def _check(model: ModelKind, spark: Any, name: str, tolerance: float) -> None:
         0.0,
         f"{name}: a prediction depends on what else is asked",
     )
+    if model.classifies:
+        fitted = replace(fitted, calibration=_CALIBRATION)
     with TemporaryDirectory() as folder:
         assert model.save(fitted, Path(folder)), f"{name}: it names no flavour in which MLflow reads it"
         loaded = model.load(Path(folder))
         check_fitted(model, loaded, COLUMNS)
+        assert loaded.calibration == fitted.calibration, f"{name}: what it saved has lost its calibration"
         _alike(_predictions(model, loaded, asked), first, 0.0, f"{name}: what it saved predicts otherwise")
     assert len(_predictions(model, fitted, asked.limit(0))) == 0
     assert _fitted(model, taught.limit(0)).rows == 0, f"{name}: of no row, Fitted.rows is 0"
