@@ -111,7 +111,7 @@ env-archive: $(STAMP) ## dist/whatif-environment.tar.gz: Python packages and wha
 lock: $(STAMP) ## write the lock files anew
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	$(BIN)/uv pip compile setup.py --extra cpcv --extra optuna --extra sagemaker --constraint requirements.lock \
+	$(BIN)/uv pip compile setup.py --extra boosting --extra cpcv --extra optuna --extra sagemaker --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-runtime.lock
 	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | $(BIN)/uv pip compile - --constraint requirements.lock \

@@ -93,7 +93,7 @@ setup(
         "cpcv": CPCV,
         "optuna": OPTUNA,
         "sagemaker": SAGEMAKER,
-        "dev": [*LOCAL, *CPCV, *OPTUNA, *SAGEMAKER, *TEST, *AWS, *LINT],
+        "dev": [*LOCAL, *BOOSTING, *CPCV, *OPTUNA, *SAGEMAKER, *TEST, *AWS, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )
