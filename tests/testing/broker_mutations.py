@@ -760,6 +760,16 @@ _SEVERAL_SYMBOLS = (
 )
 _SEVERAL_WORKING = (
     (
+        "a corrected order is tried where another symbol has a bar",
+        "if broker.corrected and book.has_bar[k] == 0:",
+        "if broker.corrected and book.has_bar[k] < 0:",
+    ),
+    (
+        "an order is always tried on bars of its own symbol alone",
+        "if broker.corrected and book.has_bar[k] == 0:",
+        "if book.has_bar[k] == 0:",
+    ),
+    (
         "units on paper are not counted",
         "cash, book.paper[k], is_refused = check",
         "cash, _, is_refused = check",
@@ -947,6 +957,7 @@ _TRADES_OF_KELLY = (
     ("a reversal goes on with its trade", "if opened != 0.0 or after == 0.0:", "if after == 0.0:"),
     ("each part that closes is a trade", "if opened != 0.0 or after == 0.0:", "if after == after:"),
     ("gains are money", "gain = tally[NET] / tally[PAID]", "gain = tally[NET]"),
+    ("a trade that gains nothing is lost", "if gain >= 0.0:", "if gain > 0.0:"),
     ("what is added costs nothing", "tally[PAID] += abs(opened) * at", "tally[PAID] = abs(opened) * at"),
 )
 

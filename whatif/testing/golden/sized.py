@@ -105,6 +105,24 @@ SIZED = (
         overlays=Overlays(kelly_fraction=1.0, kelly_max=0.5, kelly_trades=2),
     ),
     Golden(
+        "a trade that neither wins nor loses counts as won for Kelly's fraction",
+        (HUNDRED, HUNDRED, flat(110.0), HUNDRED, HUNDRED, HUNDRED, HUNDRED),
+        {0: (TARGET, 1.0), 1: (TARGET, 0.0), 3: (TARGET, 1.0), 4: (TARGET, 0.0), 5: (TARGET, 1.0)},
+        THOUSAND,
+        (
+            Fill(1, 0.0, 1.0, 100.0),
+            Fill(2, -1.0, 0.0, 110.0),
+            Fill(4, 0.0, 1.0, 100.0),
+            Fill(5, -1.0, 0.0, 100.0),
+            # none of two is lost, so it is W, 1, of which a half of 1,010
+            Fill(6, 0.0, 5.0, 100.0),
+        ),
+        cash=(1000.0, 900.0, 1010.0, 1010.0, 910.0, 1010.0, 510.0),
+        value=(1000.0, 1000.0, 1010.0, 1010.0, 1010.0, 1010.0, 1010.0),
+        trades=((10.0, 10.0), (0.0, 0.0)),
+        overlays=Overlays(kelly_fraction=0.5, kelly_max=0.9, kelly_trades=2),
+    ),
+    Golden(
         "half of the cash pays for the margins of contracts",
         (HUNDRED, HUNDRED),
         {0: (BUY, 1.0)},
