@@ -365,6 +365,31 @@ def test_an_order_is_held_to_the_rules_of_a_pair(code, amount, said, engine):
         run_engine(task_of(given, code=code, amount=amount), engine)
 
 
+@strategy(params={"valid": Param(3.0), "limit": Param(50.0)})
+def waits(i, x, p, s):
+    """Bid once; `limit` 0 is none at all."""
+    return buy(1.0, limit=p.limit if p.limit else None, valid=p.valid) if i == 2 else hold()
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"valid": 2.5}, r"buy\(1, limit=50, valid=2.5\); valid is a number of bars"),
+        ({"valid": math.nan}, "valid is a number of bars"),
+        (
+            {"limit": 0.0},
+            "bar 2 at .* not all of its fields are numbers .* leave out what the order has none of",
+        ),
+    ],
+)
+def test_in_python_a_field_may_be_of_any_kind_and_is_looked_at(params, said):
+    given = {"valid": 3.0, "limit": 50.0}
+    # a whole number of bars may be a float
+    assert len(run_engine(BacktestTask([BARS], waits, given), "backtrader").fills) == 0
+    with pytest.raises(EngineError, match=said):
+        run_engine(BacktestTask([BARS], waits, given | params), "backtrader")
+
+
 @pytest.mark.parametrize("engine", BOTH)
 def test_a_plain_tuple_of_six_is_no_answer(engine):
     @strategy()

@@ -21,9 +21,11 @@ from whatif.domain import TRADE_TALLY, Bars, Overlays, note_trade, session_ends
 from whatif.engines.backtrader.ledger import Ledger
 from whatif.engines.language.plain import Floats
 from whatif.engines.orders import (
+    BAD_VALID,
     DESK_ROOM,
     EXITS,
     EXITS_ONLY,
+    FINE,
     LARGEST_SIZE,
     PRICED,
     UNKNOWN_CODE,
@@ -37,6 +39,7 @@ from whatif.engines.orders import (
     tie_fault,
 )
 from whatif.engines.timeline import instant
+from whatif.errors import EngineError
 from whatif.strategies import (
     BRACKET,
     BUY,
@@ -437,7 +440,7 @@ class Traded:
 
     def until(self, row: int, valid: int) -> float | None:
         """Return Backtrader's date of the last bar to try an order of bar `row` on; None for no end."""
-        last = self.session_end(row) - 1 if valid == SESSION else row + valid
+        last = self.session_end(row) - 1 if valid == SESSION else row + int(valid)
         if not valid or last >= self.stop:
             return None
         return self.feed.datetime.values[self.tried.inside(last)[-1]]
@@ -491,7 +494,7 @@ def place_orders(
         if order.code == EXITS:
             exits = True
             continue
-        fault = order_fault(order, feed.close[0]) if is_code(order.code) else UNKNOWN_CODE
+        fault = _fault_of(order, feed.close[0], where)
         fault = fault or tie_fault(order.code, order.amount, tied, len(orders) - at - 1)
         if fault:
             raise refused_order(where, order, fault)
@@ -511,6 +514,25 @@ def place_orders(
         elif order.code != HOLD:
             place(spec, symbol, row, order.code, order.amount, placer)
     _check_waiting(spec, symbol, row, placer)
+
+
+def _fault_of(order: Order, close: float, where: str) -> int:
+    """Return which rule an order breaks that is made at a close, or `FINE`.
+
+    Raises
+    ------
+    EngineError
+        If a field of it is no number.
+    """
+    if not is_code(order.code):
+        return UNKNOWN_CODE
+    try:
+        return order_fault(order, close) or (FINE if float(order.valid).is_integer() else BAD_VALID)
+    except (TypeError, ValueError) as error:
+        raise EngineError(
+            f"{where}: the step returned {order}, and not all of its fields are numbers ({error}): give "
+            "numbers, and leave out what the order has none of"
+        ) from error
 
 
 def where_of(spec: StrategySpec, symbol: Traded, row: int) -> str:
