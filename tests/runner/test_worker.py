@@ -311,6 +311,19 @@ def test_symbols_that_are_asked_for_in_turn_are_read_together(lake, make_plan, m
     assert reads[3:] == names
 
 
+def test_symbols_that_trade_together_have_one_clock_in_memory(lake, make_plan) -> None:
+    late = walk("C", 3)
+    lake.put_bars([walk("A", 1), walk("B", 2)])
+    plan = make_plan(lake.put_bars([late.slice(5, len(late))]), ["A", "B", "C"])
+    load.forget()
+    a, b, c = (load.load_bars(plan, name, "validate", configuration("c")) for name in "ABC")
+    for name in ("ts", "session", "session_open", "session_close"):
+        assert np.shares_memory(getattr(a, name), getattr(b, name)), name
+        assert not np.shares_memory(getattr(a, name), getattr(c, name)), name
+    assert c.ts.tolist() == late.ts[5 : 5 + len(c)].tolist()
+    assert not np.shares_memory(a.close, b.close)
+
+
 def test_what_cannot_be_read_together_is_read_one_by_one(lake, make_plan, monkeypatch) -> None:
     def fails(*_: object) -> None:
         raise OSError("a page of one of them is damaged")

@@ -190,6 +190,18 @@ class Bars:
         inputs = {name: np.concatenate([own, later.inputs[name]]) for name, own in self.inputs.items()}
         return Bars(symbol=self.symbol, inputs=inputs, joined={}, finer=None, **arrays)
 
+    def on_clock_of(self, other: Bars) -> Bars:
+        """Return the same bars, with the instants and sessions of `other` where they are equal.
+
+        Symbols that trade together have one clock: of many, it need lie in memory once.
+        """
+        same = {
+            name: getattr(other, name)
+            for name in _CLOCK
+            if np.array_equal(getattr(self, name), getattr(other, name))
+        }
+        return replace(self, **same) if same else self
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays, those joined of elsewhere and of finer bars included."""
@@ -204,6 +216,9 @@ _ARRAYS = tuple(
     f.name for f in fields(Bars) if f.name not in ("symbol", "inputs", "joined", "member", "finer")
 )
 """The series of all bars by name."""
+
+_CLOCK = ("ts", "session", "session_open", "session_close")
+"""Those of them that are no market's own."""
 
 
 def with_finer(bars: Bars, finer: Bars, finer_us: int, whole_days: bool) -> Bars:

@@ -61,11 +61,12 @@ def bars_of_frame(
     columns = _columns(frame)
     ts = _check_columns(columns)
     inputs = [name for name in columns if name not in KNOWN and _is_number(columns[name])]
-    found = []
+    found: list[Bars] = []
     for symbol, part in _by_symbol(frame, columns):
         own = ts if part is columns else microseconds(part["ts"])
         _check_order(part, own, str(symbol))
-        found.append(bars_from_frame(part, str(symbol), inputs, _sessions(part, own, calendar), own))
+        one = bars_from_frame(part, str(symbol), inputs, _sessions(part, own, calendar), own)
+        found.append(one.on_clock_of(found[-1]) if found else one)
     return _with_needs(found, needs, calendar or "", news) if needs else found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ MAX_AHEAD = 32
 _rows: PinnedCache | None = None
 _expected: tuple[str, ...] = ()
 _arrays: ArrayStore | None = None
+_latest: weakref.ref[Bars] | None = None
 
 
 _WindowKey = tuple[Window, ModelPin | None, tuple[MarketChange, ...], str, tuple[Membership, ...] | None]
@@ -149,8 +151,13 @@ def _read(plan: Plan, part: BarSlice, symbol: str, end_us: int, known: _Known | 
 
 
 def _with_more(known: _Known | None, bars: Bars, end_us: int) -> _Known:
-    """Return what is known of a symbol when its next bars have been read."""
-    return _Known(bars if known is None else known.source.then(bars), end_us)
+    """Return what is known of a symbol when its next bars have been read, on the clock of those before."""
+    global _latest  # symbols of one market are read one after the other
+    whole = bars if known is None else known.source.then(bars)
+    latest = None if _latest is None else _latest()
+    whole = whole if latest is None else whole.on_clock_of(latest)
+    _latest = weakref.ref(whole)
+    return _Known(whole, end_us)
 
 
 def _next_symbols(plan: Plan, part: BarSlice, symbol: str, known: _Known | None) -> dict[str, _Known | None]:
