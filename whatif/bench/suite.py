@@ -28,6 +28,7 @@ BENCHMARKS = {
     "crossover": "whatif.bench.crossover",
     "sweep": "whatif.bench.compiled",
     "bracket": "whatif.bench.bracket",
+    "portfolio": "whatif.bench.portfolio",
     "kernels": "whatif.bench.kernels",
     "start": "whatif.bench.start",
     "single": "whatif.bench.single",

@@ -215,7 +215,6 @@ def _series(
     kind: str,
 ) -> pd.DataFrame:
     lead = ["symbol", "window"]
-    # of an account of several symbols, each trade says in which it was
     of_each = ["trade_symbol"] if any(len(group) > 1 for group in groups) else []
     prices = [*of_each, "entry_price", "exit_price", "pnl", "pnl_net", *NOTE_COLUMNS]
     table, columns, order = {
