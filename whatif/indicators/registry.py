@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from whatif.errors import IndicatorError, nearest
@@ -116,6 +117,18 @@ INDICATORS: dict[str, Indicator] = LIBRARY | {
 """All indicators by name. What Backtrader has goes before TA-Lib's of the same name."""
 
 
+def _remedy(name: str) -> str:
+    """Return which indicator may be meant; of names as near as each other, one that is not TA-Lib's."""
+    familiar = [one.name for one in INDICATORS.values() if one.origin != "TA-Lib"]
+    remedies = [nearest(name, [*familiar, *NEWS_SERIES]), nearest(name, INDICATORS)]
+    near = [one for one in remedies if one.startswith("did")]
+    return max(
+        near,
+        key=lambda one: SequenceMatcher(None, name, one.split("'")[1]).ratio(),
+        default="'whatif indicators' lists all there are",
+    )
+
+
 @lru_cache(maxsize=1024)
 def get_indicator(name: str) -> Indicator:
     """Return the indicator, the one of its outputs, or the operator, called `name`.
@@ -129,7 +142,5 @@ def get_indicator(name: str) -> Indicator:
         return OPERATORS[name]
     whole, dot, part = name.partition(".")
     if whole not in INDICATORS:
-        found = nearest(name, [*INDICATORS, *NEWS_SERIES])
-        remedy = found if found.startswith("did") else "'whatif indicators' lists all there are"
-        raise IndicatorError(f"indicator {name!r} is unknown: {remedy}")
+        raise IndicatorError(f"indicator {name!r} is unknown: {_remedy(name)}")
     return INDICATORS[whole].part(part) if dot else INDICATORS[whole]
