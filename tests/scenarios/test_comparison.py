@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+import whatif
 from whatif.cli import main
 from whatif.domain import Execution, execution_from_mapping
 from whatif.errors import RunError, StudyError
-from whatif.pins import LakeLocation
-from whatif.scenarios import better, compare, stress, stressed
+from whatif.lake import RESULTS, append_arrow
+from whatif.pins import LakeLocation, current_pin, read_arrow
+from whatif.scenarios import better, compare, compare_versions, stress, stressed
 from whatif.scenarios.comparison import _shared_window
 from whatif.scenarios.side import side_of
 from whatif.scenarios.stressed import _shuffled, doubled
@@ -114,6 +117,53 @@ def test_what_cannot_be_compared_is_refused(lake) -> None:
     fresh.write_text(study_text(**SMALL, study="fresh", axes={"fast": [7], "slow": [31]}))
     with pytest.raises(RunError, match=r"study fresh has 2 backtests still to run"):
         compare(one, fresh, location)
+
+
+def test_bars_of_two_snapshots_are_compared(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    both = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
+    row = 40  # inside of the validate window, the first half
+    put_bars(location, [bars.take(np.delete(np.arange(len(bars)), row)) for bars in both])
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        study_text(**SMALL, study="one", axes={"fast": [3], "slow": [15]}, data={"symbols": ["A"]})
+    )
+    run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
+    before = current_pin(location, "bars").snapshot_id
+    same = compare(path, f"{path}@{before}", location)
+    assert same.differences == ()
+    put_bars(location, [bars.slice(row, row + 1) for bars in both])
+    found = compare(path, f"{path}@latest", location)
+    assert [one.name for one in found.differences] == ["bars"]
+    (bars,) = found.differences
+    assert bars.from_a == bars.from_b == bars.shapley == found.figures.loc["difference", found.objective]
+    assert "0 only of A, 1 only of B, 0 changed; the first at" in found.notes[-1]
+    with pytest.raises(StudyError, match=r"@12: there is no such snapshot of the bars"):
+        compare(path, f"{path}@12", location)
+    with pytest.raises(StudyError, match=r"@soon names no bars: give latest, the number"):
+        compare(path, f"{path}@soon", location)
+
+
+def test_rows_of_two_versions_are_compared(lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    location, path = lake
+    with pytest.raises(StudyError, match=r"study one has no rows of whatif '9.9'"):
+        compare_versions(path, "9.9", whatif.__version__, location)
+    # another version: the same rows under other names, and one metric of one row another
+    stored = read_arrow(current_pin(location, "results"), RESULTS.column_names)
+    rows = stored.to_pandas().head(5).reset_index(drop=True)
+    rows["config_id"] = [f"{k:016x}" for k in range(5)]
+    rows["versions"] = '{"whatif": "9.9.1"}'
+    rows.loc[2, "sharpe"] += 0.25
+    append_arrow(location, RESULTS, pa.Table.from_pandas(rows, schema=stored.schema, preserve_index=False))
+    found = compare_versions(path, "9.9", whatif.__version__, location)
+    assert (found.paired, found.same, found.only_a) == (5, 4, 0)
+    assert found.only_b > 0
+    (metric,) = found.metrics.to_dict("records")
+    assert metric["metric"] == "sharpe"
+    assert metric["rows that differ"] == 1
+    assert metric["largest difference"] == pytest.approx(0.25)
+    assert list(found.rows["difference"]) == pytest.approx([-0.25])
+    assert "4 of 5 rows" in found.sentences[0]
 
 
 def test_stress_says_what_each_is_and_how_often_it_loses(lake) -> None:

@@ -220,16 +220,24 @@ def judge(
 
 def compare(
     a: Annotated[
-        str, typer.Argument(help="A study's YAML file that ran; file#config_id for another choice.")
+        str,
+        typer.Argument(
+            help="A study's YAML file that ran; file#config_id for another choice, file@latest (or a "
+            "snapshot's number, or a date) for other bars, file@whatif-VERSION for stored rows of a version."
+        ),
     ],
     b: Annotated[str, typer.Argument(help="The other one, likewise.")],
     page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
 ) -> None:
     """Say what two configurations differ by, what each difference is worth, and whether it is told apart."""
-    from whatif.scenarios import better
+    from whatif.scenarios import VERSION, address_of, better
     from whatif.scenarios import compare as compare_sides
 
     console = Console()
+    (file, of_a, _), (_, of_b, _) = address_of(a), address_of(b)
+    if of_a.startswith(VERSION) and of_b.startswith(VERSION):
+        _compare_versions(console, file, of_a.removeprefix(VERSION), of_b.removeprefix(VERSION))
+        return
     found = compare_sides(a, b, LakeLocation.from_environment())
     _print_lines(console, f"A: {found.a}", f"B: {found.b}", found.window)
     _print_frame(console, "Figures", found.figures.reset_index(names="side"))
@@ -239,6 +247,15 @@ def compare(
     )
     _print_lines(console, better(found), *found.notes)
     _write_page(console, page, found.html())
+
+
+def _compare_versions(console: Console, study: str, a: str, b: str) -> None:
+    from whatif.scenarios import compare_versions
+
+    found = compare_versions(study, a, b, LakeLocation.from_environment())
+    _print_lines(console, f"A: whatif {found.a}", f"B: whatif {found.b}", *found.sentences)
+    _print_frame(console, "Metrics that differ", found.metrics)
+    _print_frame(console, f"Rows whose {found.objective} differs most", found.rows)
 
 
 def stress(

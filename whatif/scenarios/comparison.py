@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from whatif.domain import LOWER_IS_BETTER
+from whatif.domain import LOWER_IS_BETTER, Bars
 from whatif.errors import StudyError, WhatIfError
-from whatif.pins import LakeLocation
+from whatif.pins import LakeLocation, read_bars
 from whatif.runner import Plan
 from whatif.scenarios.page import page_of
 from whatif.scenarios.side import FIGURES, NAME, Outcome, Side, in_window, run_in, side_of
@@ -135,7 +135,7 @@ def compare(a: Study | str | Path, b: Study | str | Path, location: LakeLocation
     ----------
     a, b : Study, str or Path
         Studies that ran. Of a path, `path#config_id` names another configuration than the chosen one, by the
-        beginning of its id.
+        beginning of its id, and `path@bars` the bars of another snapshot: `latest`, its number, or a date.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
 
@@ -152,7 +152,8 @@ def compare(a: Study | str | Path, b: Study | str | Path, location: LakeLocation
         If they share no window, or no symbol.
     """
     where = location or LakeLocation.from_environment()
-    return compared(side_of(a, where), side_of(b, where))
+    known: dict[str, Side] = {}
+    return compared(side_of(a, where, known=known), side_of(b, where, known=known))
 
 
 def compared(one: Side, other: Side) -> Comparison:
@@ -177,6 +178,8 @@ def compared(one: Side, other: Side) -> Comparison:
     per_year = plans[0].windows[NAME].periods.per_year
     used = "sharpe" if key not in ("sharpe", "return_pct") else key
     equity = pd.DataFrame({"a": (1.0 + first.returns).cumprod(), "b": (1.0 + second.returns).cumprod()})
+    if plans[0].bars != plans[1].bars:
+        notes.append(_bars_said(one, plans, window))
     figures = pd.DataFrame([first.figures, second.figures], index=["a", "b"])
     figures.loc["difference"] = figures.loc["b"] - figures.loc["a"]
     return Comparison(
@@ -205,6 +208,32 @@ def _shared_window(one: Side, other: Side) -> Window:
     if (start, end) == (one.window.start_us, one.window.end_us):
         return one.window
     return Window("shared", start, end)
+
+
+def _bars_said(one: Side, plans: tuple[Plan, Plan], window: Window) -> str:
+    """Return how the bars of two snapshots differ in a window, in words."""
+    counts = {"only of A": 0, "only of B": 0, "changed": 0}
+    first: Any = None
+    part = plans[0].slices[one.configuration.timeframe]
+    asked = part.source_timeframe, window.start_us, window.end_us, part.hours
+    for symbol in (symbol for group in one.groups for symbol in group):
+        left, right = (_frame(read_bars(plan.bars, symbol, *asked)) for plan in plans)
+        both = left.index.intersection(right.index)
+        moved = both[(left.loc[both] != right.loc[both]).any(axis=1)]
+        alone = left.index.difference(right.index), right.index.difference(left.index)
+        for name, which in zip(counts, (*alone, moved), strict=True):
+            counts[name] += len(which)
+            first = min([one for one in (first, *which[:1]) if one is not None], default=None)
+    if first is None:
+        return "The bars of this window are the same in both snapshots"
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    return f"Bars that differ in this window: {said}; the first at {first}"
+
+
+def _frame(bars: Bars) -> pd.DataFrame:
+    names = ("open", "high", "low", "close", "volume")
+    times = pd.to_datetime(bars.ts, unit="us", utc=True)
+    return pd.DataFrame({name: getattr(bars, name) for name in names}, index=times)
 
 
 def _check_symbols(one: Side, other: Side) -> None:

@@ -22,8 +22,8 @@ from whatif.domain import (
     timeframe_us,
 )
 from whatif.engines import REFERENCE, get_engine, keep_in
-from whatif.errors import RunError, StudyError
-from whatif.pins import LakeLocation
+from whatif.errors import RunError, StudyError, nearest
+from whatif.pins import LakeLocation, Pin, current_pin, open_table
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
 from whatif.runner import Plan, WindowPlan, WorkItem, array_store, task_of
@@ -112,17 +112,25 @@ class Outcome:
         return float(sum(np.abs(r.fills.size * r.fills.price * r.fills.multiplier).sum() for r in self.runs))
 
 
-def side_of(study: Study | str | Path, location: LakeLocation, config_id: str = "") -> Side:
+def side_of(
+    study: Study | str | Path,
+    location: LakeLocation,
+    config_id: str = "",
+    known: dict[str, Side] | None = None,
+) -> Side:
     """Return the configuration that a study chose, or another one of it.
 
     Parameters
     ----------
     study : Study, str or Path
-        A study that ran; of a path, `path#config_id` names a configuration, by the beginning of its id.
+        A study that ran; of a path, `path@bars#config_id` names other bars, see `bars_at`, and a
+        configuration, by the beginning of its id.
     location : LakeLocation
         Where the lake is.
     config_id : str
         The same, apart.
+    known : dict of str to Side, optional
+        What studies chose, by their paths, as far as it was found: it is found once.
 
     Raises
     ------
@@ -131,25 +139,85 @@ def side_of(study: Study | str | Path, location: LakeLocation, config_id: str = 
     StudyError
         If it has no such configuration, or several.
     """
+    path, at = "", ""
     if not isinstance(study, Study):
-        path, _, after = str(study).partition("#")
-        study, config_id = load_study(path), config_id or after
+        path, at, after = address_of(study)
+        config_id = config_id or after
+    sides = {} if known is None else known
+    side = sides.get(path) if path else None
+    if side is None:
+        side = _stored(study if isinstance(study, Study) else load_study(path), location, bool(config_id))
+        if path and not config_id:
+            sides[path] = side
+    if config_id:
+        one = _named(side.resolved, config_id)
+        side = replace(side, configuration=one, groups=side.resolved.portfolios)
+    return _on_bars(side, bars_at(location, at)) if at else side
+
+
+def address_of(text: str | Path) -> tuple[str, str, str]:
+    """Return the file, what follows its "@", and what follows a "#"."""
+    before, _, config_id = str(text).partition("#")
+    file, found, at = before.rpartition("@")
+    if not found or Path(before).exists():
+        return before, "", config_id
+    return file, at, config_id
+
+
+def bars_at(location: LakeLocation, text: str) -> Pin:
+    """Return the bars of a snapshot: "latest", its number, or those of a moment or date, UTC.
+
+    Raises
+    ------
+    StudyError
+        If it is none of these, or the table has no such snapshot.
+    """
+    if text == "latest":
+        return current_pin(location, "bars")
+    if text.isdecimal():
+        table = open_table(location, "bars")
+        if table.snapshot_by_id(int(text)) is None:
+            known = [str(one.snapshot_id) for one in table.metadata.snapshots]
+            raise StudyError(f"@{text}: there is no such snapshot of the bars: {nearest(text, known)}")
+        return Pin("bars", int(text), table.metadata_location)
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError as error:
+        raise StudyError(
+            f"@{text} names no bars: give latest, the number of a snapshot, a date such as 2024-01-31, or "
+            "whatif-VERSION on both sides"
+        ) from error
+    return current_pin(location, "bars", moment.tz_localize("UTC") if moment.tzinfo is None else moment)
+
+
+def _on_bars(side: Side, bars: Pin) -> Side:
+    """Return a side on the bars of another snapshot."""
+    if side.configuration.model is not None:
+        raise StudyError(
+            f"{side.name} trades model {side.configuration.model!r}, which learnt of the bars that the study "
+            "ran on: run the study on the other ones (--latest), and compare studies"
+        )
+    return replace(side, plan=replace(side.plan, bars=bars))
+
+
+def _stored(study: Study, location: LakeLocation, any_of_it: bool) -> Side:
+    """Return what a study chose; with `any_of_it` its first configuration, if it chose none."""
     if location.local and location.home.is_dir():
         keep_in(location.home)
     resolved, missing = replayed(resolve_study(study, location), location)
     name = resolved.study.study
     if missing:
         raise RunError(f"study {name} has {missing:,} backtests still to run: 'whatif run' it first")
+    answer = None if any_of_it else choose_in_folds(ResultStore(location, resolved))[-1]
     groups = resolved.portfolios
-    if config_id:
-        configuration = _named(resolved, config_id)
+    if answer is None:
+        configuration = next(iter(resolved.every_configuration))
+    elif answer.chosen is None:
+        raise RunError(f"study {name}: {answer.reason}")
     else:
-        answer = choose_in_folds(ResultStore(location, resolved))[-1]
-        if answer.chosen is None:
-            raise RunError(f"study {name}: {answer.reason}")
         configuration = resolved.configuration(answer.chosen.config_id)
-        chosen = answer.chosen.symbol
-        groups = groups if resolved.pooled else tuple(one for one in groups if "+".join(one) == chosen)
+        symbol = answer.chosen.symbol
+        groups = groups if resolved.pooled else tuple(one for one in groups if "+".join(one) == symbol)
     prepared = prepare(lazy_session(location), location, resolved)
     plan = plan_of(resolved, prepared, location, provenance(), 0.0)
     return Side(resolved, plan, configuration, groups)

@@ -96,8 +96,6 @@ class CompiledEngine(Engine):
             If the bars cannot be traded on, an input is missing, the step cannot be compiled, raises,
             or returns what is no intent.
         """
-        from whatif.engines.backtrader.across import run_across
-        from whatif.engines.backtrader.steps import run_steps
         from whatif.engines.compiled.measure import run_of
         from whatif.engines.compiled.refusal import StepRaisedError
         from whatif.engines.compiled.window import PreparedWindow
@@ -114,6 +112,9 @@ class CompiledEngine(Engine):
             found = prepared.run(given, series=True)
         except StepRaisedError:
             # machine code does not say on which bar; the same step in Python does
+            from whatif.engines.backtrader.across import run_across
+            from whatif.engines.backtrader.steps import run_steps
+
             if task.strategy.cross_sectional:
                 run_across(task, task.strategy, cache)
             run_steps(task, task.strategy, cache)
