@@ -66,8 +66,34 @@ def test_the_page_opens_without_a_complaint(ask, make):
     )
     assert console == []
     assert dict(drawn) == dict.fromkeys(
-        ("spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map"), True
+        ("spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map", *TRIALS), True
+    ) | {"plot-history": False, "plot-front": False}
+
+
+TRIALS = ("plot-parallel", "plot-importance", "plot-slices")
+
+
+def test_a_search_shows_its_course_its_front_and_its_own_world_alone(ask, make):
+    data = make.study(failed=0)
+    board, objectives = data.ranking.leaderboard, ("sharpe", "max_drawdown_pct")
+    half = np.arange(len(board)) % 2 == 0
+    board = board.assign(trial=np.arange(len(board))[::-1], front=np.arange(len(board)) < 3)
+    board = board.assign(world=np.where(half, "", "wild"))
+    page = html.render(make.changed(data, ranking={"leaderboard": board, "objectives": objectives}))
+    (points, fronted, lines, cells), console = ask(
+        page,
+        "await new Promise((r) => setTimeout(r, 500));"
+        "const trace = (id, k) => document.getElementById(id)._fullData[k].x.length;"
+        "const lines = document.getElementById('plot-parallel')._fullData;"
+        "const ends = (t) => t.x.filter((v) => v === null || v === undefined).length;"
+        "const map = whatifCells('fast', 'slow', 'sharpe', 'best');"
+        "return [trace('plot-history', 0), trace('plot-front', 1), lines.map(ends), map.counts.flat()]",
     )
+    assert console == []
+    assert points == half.sum()
+    assert fronted == 2  # the first and the third: the second is of another world
+    assert sum(cells) == half.sum()
+    assert sum(lines) == half.sum()
 
 
 def test_a_complaint_would_be_seen(ask, make):

@@ -43,12 +43,16 @@ class Ranking:
         with all of the cash. NaN where a metric is undefined or the backtest failed.
     axes : tuple of str
         The axis columns of the leaderboard, in the study's order; empty for a single configuration.
+    objectives : tuple of str
+        All metrics that the study asks for, if there are several; `front` of the leaderboard says of which
+        rows no other is better in all.
     """
 
     objective: str
     rank: str
     leaderboard: pd.DataFrame
     axes: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> pd.DataFrame:

@@ -22,6 +22,8 @@ from whatif.report.heatmap import levels
 from whatif.report.models_page import draw_reliability
 from whatif.report.theme import Drawing
 from whatif.report.timeline import Timeline
+from whatif.report.trials import TRIAL
+from whatif.search import at_home
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -45,6 +47,8 @@ def board_payload(data: ReportData) -> dict[str, Any]:
     rows = board.iloc[kept]
     texts = {name: _codes(rows[name]) for name in ("symbol", "status") if name in rows}
     texts["error"] = _codes(_few_errors(rows))
+    flags: dict[str, Any] = {"home": at_home(rows)} if "world" in rows else {}
+    flags |= {"front": rows["front"]} if "front" in rows else {}
     return {
         "total": len(board),
         "rows": len(rows),
@@ -55,6 +59,9 @@ def board_payload(data: ReportData) -> dict[str, Any]:
         "texts": texts,
         "axes": [{"name": a, **_codes(rows[a]), "bins": _bins(rows[a])} for a in data.ranking.axes],
         "metrics": [_metric(rows, key) for key in data.ranking.metrics],
+        "objectives": [key for key in data.ranking.objectives if key in data.ranking.metrics],
+        "trial": _numbers(rows[TRIAL]) if TRIAL in rows else None,
+        **{name: _pack(np.asarray(one, dtype=np.int32)) for name, one in flags.items()},
     }
 
 

@@ -34,6 +34,7 @@ from whatif.report.embed import (
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.models_page import importance_tables, model_rows, models_left_out
 from whatif.report.regimes import regimes
+from whatif.report.trials import importance, trials_payload
 
 TOP = 100
 _COMPACT = (
@@ -110,7 +111,9 @@ def render(data: ReportData) -> str:
     drawn = figures_payload(data)
     shown = {*data.ranking.leaderboard, *data.series.comparison}
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
+    worth = importance(data)
     payload |= {"stitched": stitched_payload(data), "reliability": reliability_payload(data)}
+    payload["trials"] = trials_payload(data, worth)
     plotly, script = _template("style.js") + _plotly(), _template("report.js")
     style = _template("report.css") + _HEIGHTS
     return _environment().get_template("report.html.j2").render(
@@ -129,6 +132,7 @@ def render(data: ReportData) -> str:
         exits=_exits(data),
         reached=words.reached(data),
         regimes=_regimes(data),
+        importance=worth,
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),

@@ -70,6 +70,9 @@ def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     board = rank_rows(rows, study.objective, constraints, nearest_of)
     if study.objectives:
         board = board.assign(front=on_the_front(board, study.metrics, constraints))
+    if study.search.kind != "grid":
+        order = {one.config_id: k for k, one in enumerate(resolved.grid.configurations)}
+        board = board.assign(trial=[order.get(config_id, np.nan) for config_id in board["config_id"]])
     found = [resolved.configuration(config_id) for config_id in board["config_id"]]
     axes = {name: [c.axes[name] for c in found] for name in resolved.study.axes}
     clash = [name for name in axes if name in board.columns]

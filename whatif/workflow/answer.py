@@ -84,7 +84,7 @@ def report_data(
     study, last = store.resolved.study, answers[-1]
     return ReportData(
         origin=_origin(store.resolved, plan, answers, environment, whole),
-        ranking=Ranking(study.objective, study.rank, last.board, tuple(study.axes)),
+        ranking=Ranking(study.objective, study.rank, last.board, tuple(study.axes), study.metrics),
         series=_chosen_series(store, plan, last, series),
         joined=_joined_folds(store.resolved, answers, whole),
     )

@@ -39,6 +39,9 @@
   // --- the leaderboard's columns -----------------------------------------------------------------
   const n = board.rows;
   const sample = unpack(board.sample, Int32Array);
+  // rows of the world in which configurations are chosen; of the others none is on the map
+  const home = board.home ? unpack(board.home, Int32Array) : null;
+  const told = (i) => ok(i) && (!home || home[i]);
   const rank = board.rank ? unpack(board.rank, Float64Array) : Float64Array.from({ length: n }, (_, i) => i + 1);
   const coded = (column) => ({ levels: column.levels, codes: unpack(column.codes, Int32Array) });
   const texts = Object.fromEntries(Object.entries(board.texts).map(([name, column]) => [name, coded(column)]));
@@ -251,7 +254,7 @@
     const wide = x.levels.length, high = y ? y.levels.length : 1, held = Array.from({ length: wide * high }, () => []);
     for (let i = 0; i < n; i++) {
       const value = metric.values[i];
-      if (!ok(i) || !Number.isFinite(value) || (aggregate === "median" && !sample[i])) continue;
+      if (!told(i) || !Number.isFinite(value) || (aggregate === "median" && !sample[i])) continue;
       held[(y ? y.codes[i] : 0) * wide + x.codes[i]].push(value);
     }
     const taken = held.map((values) => {
@@ -316,7 +319,7 @@
   // With one axis there is nothing to map: every backtest is a point, and a line goes through best or median.
   function drawStrip(x, metric, aggregate) {
     const names = x.levels.map(escaped), at = [], values = [];
-    for (let i = 0; i < n; i++) if (ok(i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
+    for (let i = 0; i < n; i++) if (told(i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
     const layout = mapLayout(x.name, metric.heading), line = cells(x, null, metric, aggregate).values[0];
     Object.assign(layout.xaxis, { categoryarray: names });
     const shown = line.map((v) => format(v, metric.kind));
@@ -338,6 +341,116 @@
     $("map-y").value = varying.length > 1 ? varying[1] : "";
     for (const id of ["map-x", "map-y", "map-metric", "map-aggregate"]) $(id).addEventListener("change", drawMap);
     drawMap();
+  }
+
+  // --- the trials --------------------------------------------------------------------------------
+  const LINES = 1500, SHADES = 5;
+  const trialOf = board.trial ? unpack(board.trial, Float64Array) : null;
+  const front = board.front ? unpack(board.front, Int32Array) : null;
+  const mark = { type: "scatter", mode: "markers", marker: { color: "#8b919b", size: 6, opacity: 0.55 }, hovertemplate: "%{text}<extra></extra>" };
+
+  // the best by rank, and an even sample of the rest
+  function trialRows(most) {
+    const found = [];
+    for (let i = 0; i < n; i++) if (told(i) && Number.isFinite(byKey[board.objective].values[i])) found.push(i);
+    if (found.length <= most) return found;
+    const best = found.slice(0, Math.floor(most / 5)), rest = found.slice(best.length), step = Math.ceil(rest.length / (most - best.length));
+    return [...best, ...rest.filter((_, k) => k % step === 0)];
+  }
+
+  const pointText = (i) => [text("symbol", i), ...axes.map((a) => `${a.name} ${a.levels[a.codes[i]]}`), `${byKey[board.objective].heading} ${format(byKey[board.objective].values[i], byKey[board.objective].kind)}`].filter(Boolean).map(escaped).join("<br>");
+
+  // SVG lines, one trace for each shade: plotly's own kind draws by WebGL and compiles code, which this page forbids
+  function drawParallel(rows) {
+    const metric = byKey[board.objective], varying = axes.filter((a) => a.levels.length > 1).slice(0, 12);
+    const values = rows.map((i) => metric.values[i]), low = Math.min(...values), high = Math.max(...values), span = high - low || 1;
+    const ends = varying.map((a) => [a.levels[0], a.levels[a.levels.length - 1]]).concat([[format(low, metric.kind), format(high, metric.kind)]]);
+    const order = rows.map((_, k) => k).sort((a, b) => (metric.less ? values[b] - values[a] : values[a] - values[b]));
+    const shades = dark.matches ? ["#39404b", "#3d4f6b", "#41659a", "#5b97e6", "#f0b429"] : ["#dfe3e8", "#b9cbe2", "#7fa9dc", "#2f6fc4", "#c77700"];
+    const traces = [];
+    for (let shade = 0; shade < SHADES; shade++) {
+      // the last shade is the best hundredth, at least one
+      const cut = (k) => (k >= order.length - Math.max(1, Math.round(order.length / 100)) ? SHADES - 1 : Math.min(SHADES - 2, Math.floor((k / order.length) * (SHADES - 1))));
+      const x = [], y = [];
+      order.forEach((which, k) => {
+        if (cut(k) !== shade) return;
+        varying.forEach((a, j) => { x.push(j); y.push(a.codes[rows[which]] / (a.levels.length - 1)); });
+        x.push(varying.length, null); y.push((values[which] - low) / span, null);
+      });
+      traces.push({ type: "scatter", mode: "lines", x, y, line: { color: shades[shade], width: shade === SHADES - 1 ? 2 : 1 }, opacity: shade === SHADES - 1 ? 1 : 0.6, hoverinfo: "skip" });
+    }
+    const layout = mapLayout("", "");
+    Object.assign(layout.xaxis, { type: "linear", tickvals: [...varying.keys(), varying.length], ticktext: [...varying.map((a) => escaped(a.name)), escaped(metric.heading)], range: [-0.15, varying.length + 0.15], showgrid: true, gridcolor: "rgba(128,128,128,0.5)", zeroline: false });
+    Object.assign(layout.yaxis, { visible: false, range: [-0.12, 1.12] });
+    layout.annotations = ends.flatMap(([first, last], j) => [[first, 0, "top"], [last, 1, "bottom"]].map(([label, y, yanchor]) => ({ x: j, y, text: escaped(String(label).slice(0, 18)), showarrow: false, yanchor, font: { size: 11 } })));
+    const chosen = rows.length < board.total ? `${count(rows.length)} of ${count(board.total)} backtests; the` : "The";
+    $("parallel-note").textContent = `Each line is a backtest, from its value on each axis to its ${metric.label}. ${chosen} best hundredth stands out.`;
+    Plotly.react($("plot-parallel"), traces, layout, still);
+  }
+
+  function drawImportance({ shares }) {
+    const shown = shares.slice(0, 12).reverse(), layout = mapLayout("share of the variance, %", "");
+    Object.assign(layout.xaxis, { type: "linear", rangemode: "tozero" });
+    Object.assign(layout.yaxis, { type: "category", showgrid: false });
+    Plotly.react($("plot-importance"), [{ type: "bar", orientation: "h", x: shown.map(([, share]) => 100 * share), y: shown.map(([name]) => escaped(name)), marker: { color: "#3b7dd8" }, hovertemplate: "%{y}: %{x:.1f} %<extra></extra>" }], layout, still);
+  }
+
+  function drawHistory() {
+    const metric = byKey[board.objective], rows = trialRows(n).filter((i) => Number.isFinite(trialOf[i])).sort((a, b) => trialOf[a] - trialOf[b]);
+    const kept = new Set(trialRows(LINES)), x = [], best = [];
+    for (const i of rows) {
+      const value = metric.values[i], last = best.length ? best[best.length - 1] : value, better = metric.less ? Math.min(last, value) : Math.max(last, value);
+      if (!best.length || better !== last || i === rows[rows.length - 1]) { x.push(trialOf[i] + 1); best.push(better); }
+    }
+    const shown = rows.filter((i) => kept.has(i)), layout = mapLayout("trial", metric.heading);
+    layout.xaxis.type = "linear";
+    Plotly.react($("plot-history"), [
+      { ...mark, x: shown.map((i) => trialOf[i] + 1), y: shown.map((i) => metric.values[i]), text: shown.map(pointText) },
+      { type: "scatter", mode: "lines", x, y: best, line: { color: "#c77700", width: 2, shape: "hv" }, hovertemplate: "best up to trial %{x}: %{y:.4g}<extra></extra>" },
+    ], layout, still);
+  }
+
+  function drawFront() {
+    const [a, b] = ["front-x", "front-y"].map((id) => byKey[$(id).value]), layout = mapLayout(a.heading, b.heading);
+    layout.xaxis.type = "linear";
+    const rows = trialRows(LINES), on = Array.from({ length: n }, (_, i) => i).filter((i) => told(i) && front[i]).sort((i, j) => a.values[i] - a.values[j]);
+    const points = (shown) => ({ x: shown.map((i) => a.values[i]), y: shown.map((i) => b.values[i]), text: shown.map(pointText) });
+    Plotly.react($("plot-front"), [{ ...mark, ...points(rows) }, { ...mark, ...points(on), mode: "lines+markers", line: { color: "#c77700", width: 1 }, marker: { color: "#c77700", size: 8 } }], layout, still);
+  }
+
+  function drawSlice() {
+    const axis = mapped[+$("slice-axis").value], metric = byKey[board.objective], rows = trialRows(LINES), layout = mapLayout(axis.name, metric.heading);
+    layout.xaxis.categoryarray = axis.levels.map(escaped);
+    const median = cells(axis, null, metric, "median").values[0];
+    Plotly.react($("plot-slices"), [
+      { ...mark, x: rows.map((i) => escaped(axis.levels[axis.codes[i]])), y: rows.map((i) => metric.values[i]), text: rows.map(pointText) },
+      { type: "scatter", mode: "lines+markers", x: axis.levels.map(escaped), y: median, line: { color: "#3b7dd8", width: 2 }, hovertemplate: "median at %{x}: <b>%{y:.4g}</b><extra></extra>" },
+    ], layout, still);
+  }
+
+  function setUpTrials() {
+    const section = $("trials"), varying = mapped.map((a, i) => i).filter((i) => mapped[i].levels.length > 1);
+    if (!section || !payload.trials || !varying.length || !byKey[board.objective]) return;
+    section.hidden = false;
+    drawTrials(varying);
+  }
+
+  function drawTrials(varying) {
+    drawParallel(trialRows(LINES));
+    if (payload.trials.importance) drawImportance(payload.trials.importance);
+    else for (const one of document.querySelectorAll(".importance-of")) one.hidden = true;
+    if (trialOf) { document.querySelector(".history-of").hidden = false; drawHistory(); }
+    if (front && board.objectives.length > 1) {
+      document.querySelector(".front-of").hidden = false;
+      for (const id of ["front-x", "front-y"]) for (const key of board.objectives) $(id).append(new Option(byKey[key].heading, key));
+      $("front-x").value = board.objectives[0];
+      $("front-y").value = board.objectives[1];
+      for (const id of ["front-x", "front-y"]) $(id).addEventListener("change", drawFront);
+      drawFront();
+    }
+    for (const i of varying) $("slice-axis").append(new Option(mapped[i].name, i));
+    $("slice-axis").addEventListener("change", drawSlice);
+    drawSlice();
   }
 
   function setUpSpread() {
@@ -374,5 +487,6 @@
     if ($("symbol")) $("symbol").addEventListener("change", (event) => drawSymbol(event.target.value));
   }
   setUpMap();
-  dark.addEventListener("change", () => { if ($("map") && !$("map").hidden) drawMap(); });
+  setUpTrials();
+  dark.addEventListener("change", () => { if ($("map") && !$("map").hidden) drawMap(); if ($("trials") && !$("trials").hidden) drawParallel(trialRows(LINES)); });
 })();
