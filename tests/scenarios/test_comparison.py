@@ -125,9 +125,7 @@ def test_bars_of_two_snapshots_are_compared(tmp_path: Path) -> None:
     row = 40  # inside of the validate window, the first half
     put_bars(location, [bars.take(np.delete(np.arange(len(bars)), row)) for bars in both])
     path = tmp_path / "one.yaml"
-    path.write_text(
-        study_text(**SMALL, study="one", axes={"fast": [3], "slow": [15]}, data={"symbols": ["A"]})
-    )
+    path.write_text(study_text(**SMALL, study="one", axes={"fast": [3], "slow": [15]}))
     run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
     before = current_pin(location, "bars").snapshot_id
     same = compare(path, f"{path}@{before}", location)

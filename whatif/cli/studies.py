@@ -230,13 +230,13 @@ def compare(
     page: Annotated[Path | None, typer.Option("--html", help="Write a page to this file as well.")] = None,
 ) -> None:
     """Say what two configurations differ by, what each difference is worth, and whether it is told apart."""
-    from whatif.scenarios import VERSION, address_of, better
+    from whatif.scenarios import better, versions_named
     from whatif.scenarios import compare as compare_sides
 
     console = Console()
-    (file, of_a, _), (_, of_b, _) = address_of(a), address_of(b)
-    if of_a.startswith(VERSION) and of_b.startswith(VERSION):
-        _compare_versions(console, file, of_a.removeprefix(VERSION), of_b.removeprefix(VERSION))
+    named = versions_named(a, b)
+    if named is not None:
+        _compare_versions(console, *named)
         return
     found = compare_sides(a, b, LakeLocation.from_environment())
     _print_lines(console, f"A: {found.a}", f"B: {found.b}", found.window)

@@ -132,7 +132,7 @@ def render(data: ReportData) -> str:
         exits=_exits(data),
         reached=words.reached(data),
         regimes=_regimes(data),
-        importance=worth,
+        worth=worth,
         summary=_summary(data),
         columns=_columns(data),
         board_rows=_board_rows(data),

@@ -8,16 +8,14 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.scenarios.comparison import Comparison, better, compare
-    from whatif.scenarios.side import address_of
     from whatif.scenarios.stressed import Stress, stress
-    from whatif.scenarios.versions import VERSION, VersionComparison, compare_versions
+    from whatif.scenarios.versions import VersionComparison, compare_versions, versions_named
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "comparison": "Comparison better compare",
-            "side": "address_of",
             "stressed": "Stress stress",
-            "versions": "VERSION VersionComparison compare_versions",
+            "versions": "VersionComparison compare_versions versions_named",
         },
     )

@@ -17,6 +17,7 @@ from whatif.pins import LakeLocation, read_bars
 from whatif.runner import Plan
 from whatif.scenarios.page import page_of
 from whatif.scenarios.side import FIGURES, NAME, Outcome, Side, in_window, run_in, side_of
+from whatif.scenarios.versions import versions_named
 from whatif.search import Configuration
 from whatif.splits import Window
 from whatif.stats import Interval, difference_interval
@@ -152,6 +153,8 @@ def compare(a: Study | str | Path, b: Study | str | Path, location: LakeLocation
         If they share no window, or no symbol.
     """
     where = location or LakeLocation.from_environment()
+    if versions_named(a, b) is not None:
+        raise StudyError(f"{a} and {b} name versions of whatif: compare_versions reads what they stored")
     known: dict[str, Side] = {}
     return compared(side_of(a, where, known=known), side_of(b, where, known=known))
 

@@ -27,6 +27,7 @@ from whatif.pins import LakeLocation, Pin, current_pin, open_table
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
 from whatif.runner import Plan, WindowPlan, WorkItem, array_store, task_of
+from whatif.scenarios.versions import address_of
 from whatif.search import Configuration, stitch_equity
 from whatif.splits import Window
 from whatif.study import Study, load_study
@@ -153,15 +154,6 @@ def side_of(
         one = _named(side.resolved, config_id)
         side = replace(side, configuration=one, groups=side.resolved.portfolios)
     return _on_bars(side, bars_at(location, at)) if at else side
-
-
-def address_of(text: str | Path) -> tuple[str, str, str]:
-    """Return the file, what follows its "@", and what follows a "#"."""
-    before, _, config_id = str(text).partition("#")
-    file, found, at = before.rpartition("@")
-    if not found or Path(before).exists():
-        return before, "", config_id
-    return file, at, config_id
 
 
 def bars_at(location: LakeLocation, text: str) -> Pin:

@@ -131,6 +131,25 @@ def compare_versions(
     )
 
 
+def address_of(text: str | Path) -> tuple[str, str, str]:
+    """Return the file, what follows its "@", and what follows a "#"."""
+    before, _, config_id = str(text).partition("#")
+    file, found, at = before.rpartition("@")
+    if not found or Path(before).exists():
+        return before, "", config_id
+    return file, at, config_id
+
+
+def versions_named(a: Study | str | Path, b: Study | str | Path) -> tuple[str, str, str] | None:
+    """Return the file of a study and two versions, if both sides name one; else None."""
+    if isinstance(a, Study) or isinstance(b, Study):
+        return None
+    (file, of_a, _), (_, of_b, _) = address_of(a), address_of(b)
+    if not of_a.startswith(VERSION) or not of_b.startswith(VERSION):
+        return None
+    return file, of_a.removeprefix(VERSION), of_b.removeprefix(VERSION)
+
+
 def _is_of(versions: Mapping[str, Any], wanted: str) -> bool:
     return any(str(versions.get(key, "")).startswith(wanted) for key in ("whatif", "commit"))
 
