@@ -174,6 +174,16 @@ def test_one_class_alone_is_refused_with_the_rule(market, monkeypatch: pytest.Mo
     assert rows_of(market, PREDICTIONS).empty
 
 
+def test_a_feature_that_is_never_there_is_named(market, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATIF_RUNNER", "local")
+    asked = parse_study(
+        STUDY.format(model=TREES, label=BARRIERS, strategy="probability_threshold", timeframe="1min")
+        .replace("roc(1), roc(5)", "roc(1), (close - close) / (volume - volume)")
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="has no value in it, and no kind of model takes a row that lacks"):
+        run(asked, None, market, RunOptions(report=False, track=False))
+
+
 def test_a_classifier_that_knows_is_better_than_the_base_rate_and_one_that_does_not_is_not() -> None:
     assert judged({}) == ""
     figures = {

@@ -143,12 +143,30 @@ def train(features: Any, spec: ModelSpec) -> Trained:
         raise ModelError(f"model {spec.name!r}: {error}") from error
     check_fitted(spec.kind, fitted, spec.columns)
     if not fitted.rows:
-        raise ModelError(
-            f"model {spec.name!r} has no row to train on in {_shown(spec.train)}: every row lacks "
-            "a feature or its label, or the label ends after the window; lengthen the window or shorten "
-            "the periods"
+        never = _without_value(features, spec)
+        lacks = (
+            f"{', '.join(never)} has no value in it, and no kind of model takes a row that lacks one; choose "
+            "another feature"
+            if never
+            else "every row lacks a feature or its label, or the label ends after the window; lengthen the "
+            "window or shorten the periods"
         )
+        raise ModelError(f"model {spec.name!r} has no row to train on in {_shown(spec.train)}: {lacks}")
     return Trained(spec, spec.kind, fitted)
+
+
+def _without_value(features: Any, spec: ModelSpec) -> list[str]:
+    """Return those features of a model that are missing in all rows of its train windows."""
+    texts = {column: text for text, column in spec.features.column_of().items()}
+    inside = reduce(or_, (_starts_in(one, features) for one in spec.train))
+    if isinstance(features, pd.DataFrame):
+        counts = features.loc[inside, list(spec.columns)].notna().sum()
+        return [texts[column] for column in spec.columns if inside.any() and not counts[column]]
+    from pyspark.sql import functions as F  # noqa: N812
+
+    known = (F.count(F.when(~F.isnan(column), 1)).alias(column) for column in spec.columns)
+    *found, rows = features.where(inside).agg(*known, F.count("*")).first()
+    return [texts[column] for column, count in zip(spec.columns, found, strict=True) if rows and not count]
 
 
 def rows_to_predict(features: Any, spec: ModelSpec, start_us: int, windows: Sequence[Window] = ()) -> Any:
