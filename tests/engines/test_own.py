@@ -14,6 +14,7 @@ import pytest
 import whatif
 from whatif.domain.costs import costs_from
 from whatif.domain.execution import Execution
+from whatif.domain.overlays import Overlays
 from whatif.domain.periods import Periods
 from whatif.engines import (
     ENGINES,
@@ -138,6 +139,28 @@ def test_a_study_that_leaves_the_choice_gets_one_that_comes_along() -> None:
     assert choose_engine("auto", order_player, shared=True, prepares=False)[0].name == "compiled"
     assert choose_engine("auto", resolve("sma_crossover"), shared=True)[0].name == "compiled"
     assert choose_engine("auto", resolve("sma_crossover"))[0].name == "compiled"
+
+
+def test_what_was_compiled_once_is_not_asked_for_by_a_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("compiled again")
+
+    spec = resolve("sma_crossover")
+    kinds = [RunInputs(spec.validate({}), Execution(), Overlays())]
+    monkeypatch.setenv("WHATIF_KERNELS", str(tmp_path))
+    assert choose_engine("auto", spec, kinds=kinds)[0].name == "compiled"
+
+    monkeypatch.setattr("whatif.engines.compiled.window.compile_ahead", never)
+    assert choose_engine("auto", spec, kinds=kinds)[0].name == "compiled"
+    assert choose_engine("compiled", spec, kinds=kinds)[0].name == "compiled"
+    for other in (
+        [RunInputs(kinds[0].params, Execution(), Overlays(stop_loss=0.1))],
+        [RunInputs({**kinds[0].params, "size": 1}, Execution(), Overlays())],
+    ):
+        with pytest.raises(AssertionError, match="compiled again"):
+            choose_engine("auto", spec, kinds=other)
 
 
 @pytest.mark.parametrize(

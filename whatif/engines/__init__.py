@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         get_engine,
         keep_in,
         load_all,
+        make_ready,
         run_engine,
     )
     from whatif.engines.sessions import date_of
@@ -46,7 +47,8 @@ __getattr__, __dir__, __all__ = door(
         "exits": "explained",
         "market": "bars_of_frame",
         "orders": "LARGEST_SIZE",
-        "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all run_engine",
+        "select": "ENGINES EngineRun REFERENCE choose_engine get_engine keep_in load_all make_ready "
+        "run_engine",
         "sessions": "date_of",
         "task": "BacktestTask WindowInputs check_execution check_fill_timeframe",
         "timeline": "account_rows bar_lengths",

@@ -297,6 +297,13 @@ class Engine(ABC):
         """
         self.prepare(strategy, kinds)
 
+    def is_known(self, strategy: AnyStrategy, kinds: Iterable[RunInputs], shared: bool = False) -> bool:
+        """Return whether `prepare`, or `prepare_shared`, has made this ready before and refuses nothing.
+
+        Where nothing is run then, nothing has to be made ready.
+        """
+        return False
+
     def open(self, window: WindowInputs) -> Measure:
         """Make a window ready, and return what runs a configuration in it.
 

@@ -73,7 +73,7 @@ def choose_engine(
     kinds : iterable of RunInputs
         One configuration of each kind that the engine has to cover, and to make something ready for.
     prepares : bool
-        Whether it makes that ready now.
+        Whether it makes that ready now, unless that was done before (`Engine.is_known`).
 
     Raises
     ------
@@ -85,20 +85,34 @@ def choose_engine(
     if name != AUTO:
         engine = get_engine(name)
         engine.refuse(_reasons_against(engine, strategy, shared, asked))
-        (engine.prepare_shared if shared else engine.prepare)(strategy, made)
+        if not (made and engine.is_known(strategy, made, shared)):
+            make_ready(engine, strategy, shared, made)
         return engine, ""
     against: list[str] = []
     for engine in _AUTOMATIC:
         reasons = _reasons_against(engine, strategy, shared, asked)
         if not reasons:
+            if made and engine.is_known(strategy, made, shared):
+                break
             try:
-                (engine.prepare_shared if shared else engine.prepare)(strategy, made)
+                make_ready(engine, strategy, shared, made)
             except UnsupportedStepError as error:
                 reasons = [str(error)]
             else:
                 break
         against += reasons
     return engine, "; ".join(against)
+
+
+def make_ready(engine: Engine, strategy: AnyStrategy, shared: bool, kinds: Iterable[RunInputs]) -> None:
+    """Make ready what running a strategy needs, on one symbol or on several that share an account.
+
+    Raises
+    ------
+    UnsupportedStepError
+        If it cannot be run after all; the line is named.
+    """
+    (engine.prepare_shared if shared else engine.prepare)(strategy, kinds)
 
 
 def _reasons_against(

@@ -48,7 +48,6 @@ from whatif.strategies import (
 )
 from whatif.strategies import resolve as find_strategy
 from whatif.study import Study
-from whatif.tracking import with_registered
 from whatif.training import target_of
 
 
@@ -125,7 +124,12 @@ def check_study(study: Study, runs: bool = True, location: LakeLocation | None =
     StudyError, StrategyError, IndicatorError, CalendarError, EngineError
         Naming the key, the value, the rule and the remedy.
     """
-    study = with_registered(join_universe(study, location), location)
+    study = join_universe(study, location)
+    if study.models:
+        # imported here: a study without models needs nothing of MLflow's
+        from whatif.tracking import with_registered
+
+        study = with_registered(study, location)
     if study.rank == "pooled":
         check_poolable(study.objective)
     if study.split.ranks_paths:
@@ -180,13 +184,17 @@ def _choose_engine(study: Study, strategy: AnyStrategy, grid: Grid, prepares: bo
     EngineError
         If the study asks for an engine that does not cover it.
     """
-    shared = study.portfolio == "shared" and len(study.data.symbols) > 1
-    kinds = _kinds(grid, study.members is not None)
-    engine, reason = choose_engine(study.engine, strategy, shared, kinds, prepares)
+    kinds = kinds_of(grid, study.members is not None)
+    engine, reason = choose_engine(study.engine, strategy, is_shared(study), kinds, prepares)
     return engine.name, reason
 
 
-def _kinds(grid: Grid, members: bool) -> Iterator[RunInputs]:
+def is_shared(study: Study) -> bool:
+    """Return whether several symbols share an account."""
+    return study.portfolio == "shared" and len(study.data.symbols) > 1
+
+
+def kinds_of(grid: Grid, members: bool) -> Iterator[RunInputs]:
     """Yield one configuration of each kind that an engine has to make something ready for.
 
     With `members`, bars will say on which of them a symbol may be traded.

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from whatif.domain import DAY_US, Bars, Execution
-from whatif.engines import REFERENCE, BacktestTask, differences, get_engine
+from whatif.engines import REFERENCE, BacktestTask, differences, get_engine, make_ready
 from whatif.errors import EngineError, LookAheadError, RunError, StrategyError
 from whatif.indicators import Stored, with_needs
 from whatif.pins import read_bars
+from whatif.resolve.check import is_shared, kinds_of
 from whatif.resolve.resolved import Resolved
 from whatif.runner import OverLimitError, Signals, can_run_apart, rows_apart, time_limit
 from whatif.search import Configuration
@@ -53,6 +54,9 @@ def try_strategy(resolved: Resolved) -> None:
     configurations = list(resolved.grid.configurations)
     if not isinstance(spec, StrategySpec) or not configurations:
         return
+    # known to compile, it may not be in this process yet, whose children would each do it
+    kinds = kinds_of(resolved.grid, resolved.study.members is not None)
+    make_ready(get_engine(checked.engine), spec, is_shared(resolved.study), kinds)
     chosen = [configurations[k] for k in outermost([dict(c.params) for c in configurations])[:MAX_TRIED]]
     window = resolved.timeline.backtested[0]
     for timeframe in dict.fromkeys(configuration.timeframe for configuration in chosen):

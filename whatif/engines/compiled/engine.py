@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whatif.domain import SPECIAL_SETTINGS, EngineRun, Periods
+from whatif.domain import SPECIAL_SETTINGS, EngineRun, Periods, sources_digest
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs, shares_account
 from whatif.engines.task import BacktestTask, WindowInputs, check_task
 from whatif.indicators import ArrayCache
@@ -64,6 +67,10 @@ class CompiledEngine(Engine):
         asked = list(kinds)
         if not asked:
             return
+        self._compile(strategy, asked)
+        self._note(strategy, asked, shared=False)
+
+    def _compile(self, strategy: StrategySpec, asked: Sequence[RunInputs]) -> None:
         # imported here, and below: numba and the kernels are not needed to refuse or to rank a study
         from whatif.engines.compiled.window import compile_ahead
 
@@ -80,12 +87,34 @@ class CompiledEngine(Engine):
         """
         assert isinstance(strategy, StrategySpec)
         asked = list(kinds)
-        self.prepare(strategy, asked)
-        if asked:
-            from whatif.engines.compiled.shared_window import compile_shared_ahead
+        if not asked:
+            return
+        from whatif.engines.compiled.shared_window import compile_shared_ahead
 
-            for given in asked:
-                compile_shared_ahead(strategy, given.params, given.overlays, given.members)
+        self._compile(strategy, asked)
+        for given in asked:
+            compile_shared_ahead(strategy, given.params, given.overlays, given.members)
+        self._note(strategy, asked, shared=True)
+
+    def is_known(self, strategy: AnyStrategy, kinds: Iterable[RunInputs], shared: bool = False) -> bool:
+        """Return whether these kernels were compiled, or found on disk, by this package and this numba.
+
+        Raises
+        ------
+        EngineError
+            If no folder for kernels can be written to.
+        """
+        from whatif.engines.compiled.folder import is_compilable
+
+        assert isinstance(strategy, StrategySpec)
+        return is_compilable(_digest_of(strategy, list(kinds), shared))
+
+    def _note(self, strategy: StrategySpec, asked: Sequence[RunInputs], shared: bool) -> None:
+        from whatif.engines.compiled.folder import is_compilable, note_compilable
+
+        digest = _digest_of(strategy, asked, shared)
+        if not is_compilable(digest):
+            note_compilable(digest)
 
     def run(self, task: BacktestTask, cache: ArrayCache | None = None) -> EngineRun:
         """Run one task, of one symbol or of several that share an account.
@@ -180,3 +209,16 @@ def _shared_window(
 
     ranges = [task.rows(bars) for bars in task.bars]
     return SharedWindow(spec, task.bars, ranges, task.bar_us, periods, cache)
+
+
+def _digest_of(strategy: StrategySpec, asked: Sequence[RunInputs], shared: bool) -> str:
+    """Return a digest of all that decides whether kernels can be compiled."""
+    kinds = [
+        (
+            [(name, value if isinstance(value, str) else type(value)) for name, value in one.params.items()],
+            (one.overlays.is_on or one.members, one.overlays.exit_orders),
+        )
+        for one in asked
+    ]
+    software = version("numba"), sys.version, sources_digest()
+    return hashlib.sha256(repr((strategy.digest, kinds, shared, software)).encode()).hexdigest()[:32]

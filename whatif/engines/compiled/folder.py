@@ -7,10 +7,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
-
-from numba.core import caching
 
 from whatif.domain import exposed, make_private
 from whatif.errors import EngineError, MachineError
@@ -153,71 +152,106 @@ def _refuse_exposed(place: Path) -> None:
         )
 
 
-class _File(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
-    """Numba's files of one kernel, made for this user alone, and read only if nobody else may write them."""
+@lru_cache(maxsize=1)
+def _private_file(caching: Any) -> Any:
+    """Return a class of numba's files of machine code, given numba's module of them."""
 
-    def _load_index(self) -> Any:
-        self._refuse(Path(self._index_path))
-        try:
-            return super()._load_index()
-        except MemoryError:
-            raise
-        except Exception:  # cut off or altered: compiled, and written, anew
-            return {}
+    class PrivateFile(caching.IndexDataCacheFile):  # type: ignore[misc]  # numba has no types
+        """Numba's files of one kernel, made for this user alone, and read if nobody else may write them."""
 
-    def _load_data(self, name: str) -> Any:
-        self._refuse(Path(self._data_path(name)))
-        try:
-            return super()._load_data(name)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise OSError(f"{name} cannot be read") from error  # which numba takes for not being there
+        def _load_index(self) -> Any:
+            self._refuse(Path(self._index_path))
+            try:
+                return super()._load_index()
+            except MemoryError:
+                raise
+            except Exception:  # cut off or altered: compiled, and written, anew
+                return {}
 
-    def _refuse(self, path: Path) -> None:
-        if path.exists():
-            _refuse_exposed(path)
+        def _load_data(self, name: str) -> Any:
+            self._refuse(Path(self._data_path(name)))
+            try:
+                return super()._load_data(name)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise OSError(f"{name} cannot be read") from error  # which numba takes for not being there
 
-    @contextmanager
-    def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
-        with _by_the_machine(Path(filepath)), _whole(Path(filepath)) as file:
-            yield file
+        def _refuse(self, path: Path) -> None:
+            if path.exists():
+                _refuse_exposed(path)
+
+        @contextmanager
+        def _open_for_write(self, filepath: str) -> Iterator[IO[bytes]]:
+            with _by_the_machine(Path(filepath)), _whole(Path(filepath)) as file:
+                yield file
+
+    return PrivateFile
 
 
 def keep_private(kernel: Any) -> None:
     """Let a compiled kernel keep its machine code in files of this user alone."""
+    from numba.core import caching
+
     cache = getattr(kernel, "_cache", None)
     found = getattr(cache, "_cache_file", None)
     if isinstance(found, caching.IndexDataCacheFile):
-        found.__class__ = _File
+        found.__class__ = _private_file(caching)
 
 
-class _BesideIt(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
-    """Keeps machine code of a kernel beside its file, and knows it by the digest that names that.
+def _beside_it(caching: Any) -> Any:
+    """Return a locator of machine code, given numba's module of them."""
 
-    Numba's own would know it by the file's time of change, and keep it where `NUMBA_CACHE_DIR` says,
-    which may be others' folder too.
-    """
+    class BesideIt(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
+        """Keeps machine code of a kernel beside its file, and knows it by the digest that names that.
 
-    def __init__(self, function: Any, file: Path) -> None:
-        self._file = file
-        self._line = function.__code__.co_firstlineno
+        Numba's own would know it by the file's time of change, and keep it where `NUMBA_CACHE_DIR` says,
+        which may be others' folder too.
+        """
 
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> _BesideIt | None:
-        file = Path(py_file)
-        return cls(py_func, file) if file.name.startswith(_PREFIX) else None
+        def __init__(self, function: Any, file: Path) -> None:
+            self._file = file
+            self._line = function.__code__.co_firstlineno
 
-    def get_cache_path(self) -> str:
-        return str(self._file.parent / "__pycache__")
+        @classmethod
+        def from_function(cls, py_func: Any, py_file: str) -> BesideIt | None:
+            file = Path(py_file)
+            return cls(py_func, file) if file.name.startswith(_PREFIX) else None
 
-    def get_source_stamp(self) -> str:
-        return self._file.stem
+        def get_cache_path(self) -> str:
+            return str(self._file.parent / "__pycache__")
 
-    def get_disambiguator(self) -> str:
-        return str(self._line)
+        def get_source_stamp(self) -> str:
+            return self._file.stem
+
+        def get_disambiguator(self) -> str:
+            return str(self._line)
+
+    return BesideIt
 
 
-# older versions of numba have it under the second name
-_implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
-_implementation._locator_classes.insert(0, _BesideIt)
+@lru_cache(maxsize=1)
+def keep_beside() -> None:
+    """Let numba keep machine code of kernels beside their files, as long as this process lives."""
+    from numba.core import caching
+
+    # older versions of numba have it under the second name
+    implementation = getattr(caching, "CacheImpl", None) or caching._CacheImpl
+    implementation._locator_classes.insert(0, _beside_it(caching))
+
+
+def is_compilable(digest: str) -> bool:
+    """Return whether what has this digest is known to compile, see `note_compilable`."""
+    note = _note_of(digest)
+    return note.exists() and not exposed(note)
+
+
+def note_compilable(digest: str) -> None:
+    """Note that what has this digest was compiled, or found on disk: no later process needs to try it."""
+    note = _note_of(digest)
+    with _by_the_machine(note), _whole(note):
+        pass
+
+
+def _note_of(digest: str) -> Path:
+    return kernel_folder() / f"{digest}.compiles"

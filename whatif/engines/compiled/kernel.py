@@ -29,7 +29,7 @@ from whatif.engines.compiled.attempt import CompileWithFallback
 from whatif.engines.compiled.book import shows_orders
 from whatif.engines.compiled.calling import ACROSS_TYPES, TYPES, address_of
 from whatif.engines.compiled.columns import cell_text, kinds_of
-from whatif.engines.compiled.folder import keep_private, path_of, written
+from whatif.engines.compiled.folder import keep_beside, keep_private, path_of, written
 from whatif.engines.language.across import ANSWER, write_answer, write_any
 from whatif.engines.language.order_answers import DESK, write_orders
 from whatif.engines.language.plain import in_python
@@ -62,6 +62,8 @@ _IMPORT = """from whatif.engines.compiled.step_placeholder import (
 _ACROSS_IMPORT = (
     "from whatif.engines.compiled.step_placeholder import AcrossSeen, across_of, desk_of, params_of, step\n"
 )
+
+keep_beside()
 
 STEPS: dict[str, Callable[..., Any]] = {}
 """Compiled steps by the digest of their kernel, for the kernel's module to take."""
