@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import time
 
 import pytest
+from mlflow.entities import Run
 
 from whatif.errors import ModelError
 from whatif.pins import LakeLocation
-from whatif.tracking.run import log, start_study_run
-from whatif.tracking.tracker import REQUEST_RETRIES, REQUEST_SECONDS, Tracker
+from whatif.tracking.run import client_of, log, start_study_run, tracking_uri
+from whatif.tracking.tracker import REQUEST_RETRIES, REQUEST_SECONDS, Tracker, log_beside
 
 
 def begin(lake: LakeLocation):
@@ -124,3 +126,71 @@ def test_a_run_that_is_kept_never_begins() -> None:
     assert (tracker.waits, tracker.run_id) == (False, "abc")
     assert tracker.attempt(lambda run: pytest.fail("called")) is None
     assert tracker.run_id == "abc"
+
+
+class TestBeside:
+    """A child process logs to the run, while this one makes what is logged."""
+
+    @pytest.fixture
+    def said(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def tracker(self, mlflow_home: LakeLocation, said: list[str]) -> Tracker:
+        tracker = Tracker(said.append)
+        tracker.start(begin(mlflow_home), later=True)
+        return tracker
+
+    @staticmethod
+    def first(own: Tracker) -> None:
+        own.attempt(lambda run: log(run, metrics={"first": 1.0, "of": float(os.getpid())}))
+
+    @staticmethod
+    def then(own: Tracker, value: float) -> None:
+        own.attempt(lambda run: log(run, metrics={"then": value}))
+        own.tell(f"logged {value:g}")
+
+    @staticmethod
+    def found(location: LakeLocation) -> Run:
+        client = client_of(tracking_uri(location))
+        experiment = client.get_experiment_by_name("s")
+        (run,) = client.search_runs([experiment.experiment_id])
+        return run
+
+    def test_what_is_known_and_what_is_told(self, tracker, said, mlflow_home) -> None:
+        log_beside(tracker, said.append, self.first, self.then, lambda: 2.5)
+        run = self.found(mlflow_home)
+        assert run.info.status == "FINISHED"
+        assert {**run.data.metrics, "of": 0.0} == {"first": 1.0, "of": 0.0, "then": 2.5}
+        assert run.data.metrics["of"] != os.getpid()
+        assert (said, tracker.run_id, tracker.waits) == (["logged 2.5"], run.info.run_id, False)
+        tracker.attempt(lambda run: pytest.fail("it is logged already"))
+
+    def test_an_error_closes_the_run_as_failed(self, tracker, said, mlflow_home) -> None:
+        def broken() -> float:
+            raise ModelError("no answer")
+
+        with pytest.raises(ModelError, match="no answer"):
+            log_beside(tracker, said.append, self.first, self.then, broken)
+        run = self.found(mlflow_home)
+        assert (run.info.status, run.data.metrics["first"], said) == ("FAILED", 1.0, [])
+
+    def test_what_a_killed_child_leaves_is_done_here(self, tracker, said, mlflow_home) -> None:
+        here = os.getpid()
+
+        def first(own: Tracker) -> None:
+            if os.getpid() != here:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.first(own)
+
+        log_beside(tracker, said.append, first, self.then, lambda: 2.5)
+        run = self.found(mlflow_home)
+        assert (run.info.status, run.data.metrics["then"], run.data.metrics["of"]) == ("FINISHED", 2.5, here)
+        assert said == ["logged 2.5"]
+
+    def test_a_failure_of_mlflow_is_said_once(self, tracker, said, mlflow_home) -> None:
+        (mlflow_home.home / "mlflow.db").write_bytes(b"garbage" * 2_000)
+        log_beside(tracker, said.append, self.first, self.then, lambda: 2.5)
+        assert len(said) == 2
+        assert "MLflow failed, and tracking of this run ends here" in said[0]
+        assert (tracker.run_id, bool(tracker.failure)) == ("", True)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
         start_study_run,
         tracking_uri,
         tracking_warning,
+        verdict_metrics,
     )
-    from whatif.tracking.tracker import LoggedAnswer, Tracker, logged_run
+    from whatif.tracking.tracker import LoggedAnswer, Tracker, log_beside, logged_run
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -37,8 +38,8 @@ else:
             "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (
                 "ANSWER_TAG TrackedRun finish log log_files log_tables metric_histories start_study_run "
-                "tracking_uri tracking_warning"
+                "tracking_uri tracking_warning verdict_metrics"
             ),
-            "tracker": "LoggedAnswer Tracker logged_run",
+            "tracker": "LoggedAnswer Tracker log_beside logged_run",
         },
     )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
+    from whatif.stats import VerdictStatistics, WindowStatistics
+
 SHIPPED = Path(sys.prefix, "share", "whatif")
 """Where an environment keeps what was made when it was."""
 
@@ -396,3 +398,35 @@ def _experiment(client: MlflowClient, name: str, uri: str, location: LakeLocatio
     local = uri.startswith("sqlite:")
     artifacts = (location.home / "mlartifacts" / name).as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=artifacts))
+
+
+def verdict_metrics(figures: VerdictStatistics) -> dict[str, float]:
+    """Return the figures of a verdict as metrics, by their names in MLflow."""
+    return {
+        "verdict.dsr": figures.dsr,
+        "verdict.dsr_market": figures.dsr_market,
+        "verdict.expected_maximum_sharpe": figures.expected_maximum_sharpe,
+        "verdict.pbo": figures.pbo,
+        "verdict.spa_p": figures.spa_zero,
+        "verdict.spa_market_p": figures.spa_market,
+        "verdict.trials": float(figures.trials),
+        "verdict.effective_trials": figures.effective_trials,
+        "verdict.record_periods": figures.record_periods,
+        **_side("validate", figures.validate),
+        **(_side("test", figures.test) if figures.test is not None else {}),
+    }
+
+
+def _side(name: str, side: WindowStatistics) -> dict[str, float]:
+    figures = {
+        "psr": side.psr,
+        "objective": side.objective.estimate,
+        "objective_low": side.objective.low,
+        "objective_high": side.objective.high,
+        "market": side.market,
+        "beta": side.beta,
+        "alpha": side.alpha,
+    }
+    if side.excess is not None:
+        figures |= {"excess_sharpe": side.excess.estimate, "excess_low": side.excess.low}
+    return {f"verdict.{name}_{key}": value for key, value in figures.items()}

@@ -8,16 +8,18 @@ standard library, and only read.
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 from whatif.errors import WhatIfError
 from whatif.masking import masked
 from whatif.pins import LakeLocation
+from whatif.runner import done_apart
 from whatif.tracking.run import (
     ANSWER_TAG,
     IDENTITY_TAG,
@@ -25,6 +27,7 @@ from whatif.tracking.run import (
     PARENT_TAG,
     TrackedRun,
     file_of,
+    finish,
     tracking_uri,
 )
 
@@ -36,6 +39,9 @@ REQUEST_RETRIES = 2
 requests of 20 seconds, and the pauses between them."""
 
 MAX_FAILURE_TEXT = 300
+
+CHILD_SECONDS = 600.0
+"""What a child may take to log: longer than a tracking server is waited for."""
 
 
 class Tracker:
@@ -74,6 +80,20 @@ class Tracker:
         """Leave the run that waits to begin as it is: all that there is to log is in it."""
         self._begin, self._known = None, run_id
 
+    def adopt(self, run_id: str, failure: str) -> None:
+        """Take the run that waited to begin as another process left it."""
+        self._begin, self._known, self.failure = None, run_id, failure
+
+    def beside(self, say: Callable[[str], None]) -> Tracker:
+        """Return a tracker of the same run, which waits to begin, that tells others what it has to say."""
+        other = Tracker(say)
+        other._begin = self._begin
+        return other
+
+    def tell(self, line: str) -> None:
+        """Say a line to the user."""
+        self._say(line)
+
     def begin(self) -> None:
         """Begin the run that waits, if one does."""
         begin, self._begin = self._begin, None
@@ -107,6 +127,78 @@ class Tracker:
             "The answer does not depend on it. Mend what it says ('whatif doctor' checks a database in the "
             "lake's home) and run the same command again to log it, or turn tracking off (--no-track)."
         )
+
+
+def log_beside(
+    tracker: Tracker,
+    say: Callable[[str], None],
+    first: Callable[[Tracker], None],
+    then: Callable[[Tracker, T], None],
+    meanwhile: Callable[[], T],
+) -> None:
+    """Log to a run that waits to begin, in a child process: importing MLflow takes longer than all of it.
+
+    Parameters
+    ----------
+    tracker : Tracker
+        Of the run.
+    say : callable
+        Takes the lines of the child's tracker, when all is done.
+    first : callable
+        Logs what is known already.
+    then : callable
+        Logs what `meanwhile` gives, which can be pickled; then the run is closed.
+    meanwhile : callable
+        What this process does. The run is closed as failed if it raises.
+
+    Raises
+    ------
+    Exception
+        What `meanwhile` raises, once the run is closed.
+    """
+    reading, writing = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+    given: list[T] = []
+    errors: list[Exception] = []
+
+    def log_all() -> tuple[str, str, list[str]]:
+        said: list[str] = []
+        own = tracker.beside(said.append)
+        own.begin()
+        first(own)
+        told = given or ([] if errors else _told(reading, writing))
+        if told:
+            then(own, told[0])
+        own.attempt(lambda run: finish(run, "FINISHED" if told else "FAILED"))
+        return own.run_id, own.failure, said
+
+    def give() -> None:
+        try:
+            given.append(meanwhile())
+        except Exception as error:
+            errors.append(error)
+        # a child that has ended reads nothing: what it left is done here
+        with suppress(BrokenPipeError), writing:
+            pickle.dump(given, writing, pickle.HIGHEST_PROTOCOL)
+
+    try:
+        ((run_id, failure, said),) = done_apart([log_all], give, CHILD_SECONDS, 1)
+    finally:
+        reading.close()
+        with suppress(BrokenPipeError):
+            writing.close()
+    tracker.adopt(run_id, failure)
+    for line in said:
+        say(line)
+    if errors:
+        raise errors[0]
+
+
+def _told(reading: IO[bytes], writing: IO[bytes]) -> list[Any]:
+    """Return what the other process gives, in the child that has both ends of the pipe."""
+    writing.close()
+    with reading:
+        found: list[Any] = pickle.load(reading)
+    return found
 
 
 _QUERY = f"""
