@@ -5,7 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from whatif.report.files import make_own_folder, without_formulas, write_files
+from whatif.report.files import (
+    KeptAnswer,
+    keep_answer,
+    kept_answer,
+    make_own_folder,
+    without_formulas,
+    write_files,
+)
 
 
 def test_both_forms_hold_the_same_numbers(make, tmp_path):
@@ -101,3 +108,36 @@ def test_everything_else_stays() -> None:
         index=[5, 6, 7, 8, 9],
     )
     pd.testing.assert_frame_equal(without_formulas(frame), frame)
+
+
+class TestKept:
+    """What was written is told from what would be written now."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        page, table = tmp_path / "report.html", tmp_path / "trades.csv"
+        page.write_text("<p>page</p>")
+        table.write_text("pnl\n1.5\n")
+        keep_answer(tmp_path, "key", "Certified: so it is.", [page, table])
+        return page, table
+
+    def test_the_same_answer_is_there(self, files, tmp_path):
+        assert kept_answer(tmp_path, "key") == KeptAnswer("Certified: so it is.", files)
+
+    def test_another_answer_is_not(self, files, tmp_path):
+        assert kept_answer(tmp_path, "another") is None
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_a_file_that_was_changed_or_is_gone(self, files, tmp_path, which):
+        files[which].write_text("changed")
+        assert kept_answer(tmp_path, "key") is None
+        files[which].unlink()
+        assert kept_answer(tmp_path, "key") is None
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"key": "key"}', '{"key": "key", "files": [1]}'])
+    def test_a_note_that_cannot_be_read(self, files, tmp_path, text):
+        (tmp_path / ".answer").write_text(text)
+        assert kept_answer(tmp_path, "key") is None
+
+    def test_a_folder_without_one(self, tmp_path):
+        assert kept_answer(tmp_path / "none", "key") is None

@@ -20,7 +20,8 @@ from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.tables import EQUITY, PREDICTIONS, TEST_LOOKS, TRADES
 from whatif.pins import current_pin
 from whatif.results.retention import returns_to_keep
-from whatif.workflow import RunOptions, origin, run
+from whatif.runner import origin
+from whatif.workflow import RunOptions, run
 
 from ..markets import put_bars, walk
 from .conftest import STUDY, at, rows_of, run_twice
@@ -114,6 +115,30 @@ class TestAgain:
     @pytest.fixture
     def result(self, go):
         return go()
+
+    def test_nothing_new_is_neither_certified_nor_written_again(self, go, market, monkeypatch) -> None:
+        def never(*_: object) -> None:
+            raise AssertionError("certified again")
+
+        first = go(report=True)
+        page, *files = first.files
+        written = {path: path.stat().st_mtime_ns for path in first.files}
+        with monkeypatch.context() as patched:
+            patched.setattr(origin, "_compared", never)
+            again = go(report=True)
+        assert again.files == first.files
+        assert {path: path.stat().st_mtime_ns for path in again.files} == written
+        assert again.data.origin.certificate == first.data.origin.certificate
+        assert again.data.origin.certificate.startswith("Certified: Backtrader")
+
+        # a file that is gone, and what another study has tried, make the answer another one
+        files[0].unlink()
+        assert go(report=True).files == first.files
+        assert files[0].exists()
+        go(study="beside", axes={"fast": [4], "slow": [15]})
+        told = page.read_text()
+        assert go(report=True).files == first.files
+        assert page.read_text() != told
 
     def test_a_value_more_on_an_axis_runs_what_is_new(self, result, go, market) -> None:
         more = go(axes={"fast": [3, 5, 7], "slow": [15, 25]})

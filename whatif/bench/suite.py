@@ -21,7 +21,7 @@ from whatif.bench.figures import BenchReport, Measurement, print_report, write_r
 from whatif.bench.setting import BenchOptions, Setting
 from whatif.errors import RunError, nearest
 from whatif.pins import LakeLocation
-from whatif.workflow import versions
+from whatif.runner import versions
 
 BENCHMARKS = {
     "answer": "whatif.bench.answer",

@@ -19,13 +19,21 @@ from whatif.calendars import EPOCH, choose_period, make_periods, schedule
 from whatif.domain import MINUTE_US, Execution
 from whatif.lake import RESULTS, create_tables
 from whatif.results import Pending, Slot, read_rows
-from whatif.runner import Plan, SparkRunner, WaveDone, WindowPlan, backtests, run_waves, work_items
+from whatif.runner import (
+    Plan,
+    SparkRunner,
+    WaveDone,
+    WindowPlan,
+    backtests,
+    provenance,
+    run_waves,
+    work_items,
+)
 from whatif.search import BarSlice, Configuration
 from whatif.session import task_slots
 from whatif.splits import Window
 from whatif.strategies import AnyStrategy, resolve, to_portable
 from whatif.study import digest
-from whatif.workflow import provenance
 
 STRATEGY = "sma_crossover"
 SIZE = 1.0

@@ -36,10 +36,11 @@ from whatif.calibrate.outcomes import (
 from whatif.lake import writer_lock
 from whatif.pins import LakeLocation
 from whatif.report import LOSS, STRATEGY
+from whatif.runner import versions
 from whatif.session import get_spark
 from whatif.sources import IngestSpec, write_sample
 from whatif.study import digest
-from whatif.workflow import RunOptions, ingest, run, versions
+from whatif.workflow import RunOptions, ingest, run
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whatif.calibrate.markets import KINDS, SWEPT, Kind, Market, Size, is_planted, study_of, sweep_of
+from whatif.runner import versions
 from whatif.stats import VerdictKind
 from whatif.study import digest
-from whatif.workflow import versions
 
 if TYPE_CHECKING:
     from whatif.workflow import StudyResult

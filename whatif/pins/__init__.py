@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         HINT,
         has_data,
         hinted_version,
+        hints_in,
         load_table,
         metadata_path,
         newest_metadata,
@@ -56,7 +57,7 @@ else:
             "filters": "all_of equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
-            "metadata": "HINT has_data hinted_version load_table metadata_path newest_metadata "
+            "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "
             "time_of_ms versions_in",
             "pin": "Pin",
             "read": "PinnedCache batches read_arrow read_bars read_bars_of read_predictions scan",

@@ -25,6 +25,12 @@ def time_of_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+def hints_in(warehouse: Path) -> tuple[tuple[str, str], ...]:
+    """Return each table in the folder of a local catalog with the version of its metadata that counts."""
+    hints = sorted(warehouse.glob(f"*/*/metadata/{HINT}"))
+    return tuple((str(hint.parent), hint.read_text(encoding="utf-8").strip()) for hint in hints)
+
+
 def load_table(table: str, location: str, properties: Mapping[str, str] | None = None) -> StaticTable:
     """Return a table as a metadata file describes it.
 

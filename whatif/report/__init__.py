@@ -9,7 +9,14 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
     from whatif.report.figures import indicator_figure
-    from whatif.report.files import make_own_folder, without_formulas, write_files
+    from whatif.report.files import (
+        KeptAnswer,
+        keep_answer,
+        kept_answer,
+        make_own_folder,
+        without_formulas,
+        write_files,
+    )
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
     from whatif.report.progress import Progress
@@ -22,7 +29,7 @@ else:
         {
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "figures": "indicator_figure",
-            "files": "make_own_folder without_formulas write_files",
+            "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",
             "html": "write",
             "judgement": "Judgement",
             "progress": "Progress",

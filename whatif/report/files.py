@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 MARKER = ".study"
 """File in a folder of a report that says which study's it is."""
+
+KEPT = ".answer"
+"""File in a folder of a report that says what the report and the files beside it follow from."""
 
 _SHOWN = 8
 
@@ -63,6 +68,57 @@ def write_files(data: ReportData, folder: str | os.PathLike[str]) -> dict[str, P
         for ending, save in (("csv", without_formulas(plain).to_csv), ("parquet", plain.to_parquet)):
             written[f"{name}.{ending}"] = _put(target / f"{name}.{ending}", save)
     return written
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """A report and its files that are in a folder already.
+
+    Attributes
+    ----------
+    certificate : str
+        What the report says of the check by Backtrader's broker.
+    files : tuple of Path
+        What was written, the report first.
+    """
+
+    certificate: str
+    files: tuple[Path, ...]
+
+
+def keep_answer(folder: Path, key: str, certificate: str, files: Sequence[Path]) -> None:
+    """Note of files that were written to a folder what they follow from.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the report.
+    key : str
+        Digest of all that the answer follows from.
+    certificate : str
+        What the report says of the check by Backtrader's broker.
+    files : sequence of Path
+        What was written, all of it in the folder, the report first.
+    """
+    noted = {"key": key, "certificate": certificate, "files": {path.name: _state(path) for path in files}}
+    with written_whole(folder / KEPT) as part:
+        part.write_text(json.dumps(noted), encoding="utf-8")
+
+
+def kept_answer(folder: Path, key: str) -> KeptAnswer | None:
+    """Return the answer with this key that is in a folder; None if there is none, or a file has changed."""
+    try:
+        noted = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        if noted["key"] != key or any(_state(folder / name) != was for name, was in noted["files"].items()):
+            return None
+        return KeptAnswer(str(noted["certificate"]), tuple(folder / name for name in noted["files"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _state(path: Path) -> list[int]:
+    about = path.stat()
+    return [about.st_size, about.st_mtime_ns]
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whatif.runner.in_flight import MAX_AT_ONCE
     from whatif.runner.load import array_store, expecting, load_bars
     from whatif.runner.local import LocalRunner, spread
+    from whatif.runner.origin import answer_key, certify, provenance, versions
     from whatif.runner.plan import MEBIBYTE, ModelPin, Plan, WindowPlan, WorkItem
     from whatif.runner.run import Runner, WaveDone, run_waves
     from whatif.runner.spark import SparkRunner, backtests, spread_on_spark
@@ -26,6 +27,7 @@ else:
             "apart": "Signals can_run_apart cores done_apart nothing rows_apart",
             "load": "array_store expecting load_bars",
             "plan": "MEBIBYTE ModelPin Plan WindowPlan WorkItem",
+            "origin": "answer_key certify provenance versions",
             "local": "LocalRunner spread",
             "run": "Runner WaveDone run_waves",
             "spark": "SparkRunner backtests spread_on_spark",

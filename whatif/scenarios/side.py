@@ -26,13 +26,13 @@ from whatif.errors import RunError, StudyError, nearest
 from whatif.pins import LakeLocation, Pin, current_pin, open_table
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
-from whatif.runner import Plan, WindowPlan, WorkItem, array_store, task_of
+from whatif.runner import Plan, WindowPlan, WorkItem, array_store, provenance, task_of
 from whatif.scenarios.versions import address_of
 from whatif.search import Configuration, stitch_equity
 from whatif.splits import Window
 from whatif.study import Study, load_study
 from whatif.typing import FloatArray
-from whatif.workflow import lazy_session, plan_of, prepare, provenance
+from whatif.workflow import lazy_session, plan_of, prepare
 
 NAME = "scenario"
 """Name of the window that sides run in."""

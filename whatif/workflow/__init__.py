@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from whatif.workflow.deliveries import forget
     from whatif.workflow.ingestion import ingest
     from whatif.workflow.judge import SEED
-    from whatif.workflow.origin import provenance, versions
     from whatif.workflow.sample_study import DemoOptions, demo
     from whatif.workflow.steps import (
         build_study_features,
@@ -29,7 +28,6 @@ else:
             "deliveries": "forget",
             "ingestion": "ingest",
             "judge": "SEED",
-            "origin": "provenance versions",
             "sample_study": "DemoOptions demo",
             "steps": "build_study_features stored_leaderboard study_features train_study_models",
             "study": "RunOptions run",

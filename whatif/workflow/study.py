@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +19,15 @@ from whatif.engines import keep_in
 from whatif.errors import RunError
 from whatif.lake import maintain, refused_in, writer_lock
 from whatif.pins import LakeLocation
-from whatif.report import Judgement, Progress, ReportData, print_answer
+from whatif.report import (
+    Judgement,
+    KeptAnswer,
+    Progress,
+    ReportData,
+    keep_answer,
+    kept_answer,
+    print_answer,
+)
 from whatif.resolve import (
     ModelKey,
     Resolved,
@@ -58,14 +66,17 @@ from whatif.runner import (
     Plan,
     Runner,
     WaveDone,
+    answer_key,
+    certify,
+    provenance,
     run_waves,
     total_cost,
+    versions,
 )
 from whatif.study import Study, load_study
 from whatif.tracking import Tracker, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
-from whatif.workflow.origin import certify, provenance, versions
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
 from whatif.workflow.track import Answered, log_study, tracked_study
 from whatif.workflow.train import (
@@ -216,7 +227,6 @@ class _Run:
         self.most_slots = 0
         self.has_session = has_session
         self._runner: Runner | None = None
-        self._begin_tracking: Callable[[], None] = lambda: None
 
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
@@ -237,12 +247,11 @@ class _Run:
             missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
             if missing:
                 raise self._unfinished(missing)
-        # where nothing is run, MLflow may hold all there is to log; else it begins while backtests run
+        # where nothing is run, MLflow may hold all there is to log; else it begins beside the verdict
         local = bool(pending) and self._chosen_runner(pending).spark is None
         later = not learns and (local or not pending)
         track = self.options.track
         with tracked_study(self.location, self.resolved, self._warn, track, later) as tracker:
-            self._begin_tracking = tracker.begin
             result = self._answer(tracker, pending, resumed)
         self._maintain()
         return result
@@ -285,13 +294,24 @@ class _Run:
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
         whole = stitched(self.store, answers) if resolved.timeline.joins_tests else None
-        data, judgement = self._judged(plan, answers, environment, whole)
-        data = replace(data, models=prepared.notes)
-        if self.options.console is not None:
-            print_answer(data, self.options.console)
-        files = self._write(data) if self.options.report else ()
-        told_of = Answered(plan, answers[-1].board, answers[-1].chosen, judgement, whole, files)
-        log_study(tracker, self.location, resolved, told_of, self._say)
+        asked = resolved.study.text, resolved.study.model_dump(by_alias=True)
+        key = answer_key(self.location, plan, asked, answers[-1].board)
+        folder, written = self._kept(key)
+        data: ReportData | None = None
+        files: tuple[Path, ...] = ()
+
+        def make() -> Answered:
+            nonlocal data, files
+            data, judgement = self._judged(plan, answers, environment, whole, written)
+            data = replace(data, models=prepared.notes)
+            if self.options.console is not None:
+                print_answer(data, self.options.console)
+            files = written.files if written else self._write(data, folder, key)
+            return Answered(answers[-1].chosen, judgement, whole, files)
+
+        board, beside = answers[-1].board, written is None
+        log_study(tracker, self.location, resolved, plan, board, make, self._say, beside)
+        assert data is not None
         chosen, run_id = answers[-1].chosen, tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
 
@@ -301,16 +321,20 @@ class _Run:
         answers: Sequence[FoldAnswer],
         environment: Mapping[str, Any],
         whole: Stitched | None,
+        kept: KeptAnswer | None,
     ) -> tuple[ReportData, Judgement]:
-        """Return everything that the report shows, and the verdict, made while the choice is certified."""
+        """Return everything that the report shows, and the verdict, made while the choice is certified.
+
+        What is `kept` was certified: the same software ran the same rows.
+        """
         made: list[tuple[ReportData, Judgement]] = []
 
         def make() -> None:
             data = report_data(self.store, plan, answers, environment, whole, self.options.report)
             made.append((data, judge_study(self.store, plan, select(self.resolved, answers))))
 
-        certificate = ""
-        if self.options.certify:
+        certificate = kept.certificate if kept else ""
+        if self.options.certify and not certificate:
             certificate = certify(plan, self.resolved, answers, make)
         else:
             make()
@@ -425,9 +449,9 @@ class _Run:
         return self._runner
 
     def _meanwhile(self) -> None:
-        """Begin the run in MLflow and import what a verdict needs, while other processes compute."""
+        """Import what a verdict needs, while other processes compute."""
         with ready_to_judge():
-            self._begin_tracking()
+            pass
 
     def _final(
         self, plan: Plan, prepared: Prepared, answer: FoldAnswer, tracker: Tracker
@@ -463,22 +487,39 @@ class _Run:
             "versions": versions(),
         }
 
-    def _write(self, data: ReportData) -> tuple[Path, ...]:
-        """Write report and files; none, and a word on it, where the disk is full or the folder closed."""
+    def _kept(self, key: str) -> tuple[Path | None, KeptAnswer | None]:
+        """Return the folder of report and files, and what is there already if nothing has changed since."""
+        if not self.options.report:
+            return None, None
         try:
             folder = self.options.output
             if folder is None:
                 folder, moved = own_folder(self.location, self.resolved.study)
                 if moved is not None:
                     self._say(f"the report of another study of this name is now in {moved}")
-            return write_answer(data, folder)
         except OSError as error:
-            self._warn(
-                f"the report could not be written: {error}\n"
-                "The answer stands, and is stored. Make room, or name another folder (--output), and run "
-                "'whatif report' with the study: no backtest is run again."
-            )
+            self._not_written(error)
+            return None, None
+        return folder, None if self.options.only_stored or not key else kept_answer(folder, key)
+
+    def _write(self, data: ReportData, folder: Path | None, key: str) -> tuple[Path, ...]:
+        """Write report and files; none, and a word on it, where the disk is full or the folder closed."""
+        if folder is None:
             return ()
+        try:
+            files = write_answer(data, folder)
+            keep_answer(folder, key, data.origin.certificate, files)
+        except OSError as error:
+            self._not_written(error)
+            return ()
+        return files
+
+    def _not_written(self, error: OSError) -> None:
+        self._warn(
+            f"the report could not be written: {error}\n"
+            "The answer stands, and is stored. Make room, or name another folder (--output), and run "
+            "'whatif report' with the study: no backtest is run again."
+        )
 
     def _say(self, text: str) -> None:
         if self.options.console is not None:

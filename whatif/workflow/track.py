@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +18,7 @@ from whatif.pins import LakeLocation
 from whatif.report import Judgement
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
-from whatif.runner import Plan
-from whatif.stats import VerdictStatistics, WindowStatistics
+from whatif.runner import Plan, can_run_apart, provenance, versions
 from whatif.study import digest
 from whatif.tracking import (
     ANSWER_TAG,
@@ -29,13 +28,14 @@ from whatif.tracking import (
     count_of_children,
     finish,
     log,
+    log_beside,
     log_configurations,
     log_files,
     log_tables,
     logged_run,
     start_study_run,
+    verdict_metrics,
 )
-from whatif.workflow.origin import provenance, versions
 
 Say = Callable[[str], None]
 
@@ -64,16 +64,12 @@ def tracked_study(
 
 @dataclass(frozen=True)
 class Answered:
-    """What is logged of an answer.
+    """What is logged of an answer beside its ranking.
 
     Attributes
     ----------
-    plan : Plan
-        The sweep's, for the tables that were read.
-    board : DataFrame
-        The last fold's ranking.
     chosen : Chosen or None
-        What came first in it.
+        What came first in the last fold's ranking.
     judgement : Judgement
         The verdict.
     whole : Stitched or None
@@ -82,46 +78,72 @@ class Answered:
         Report and tables.
     """
 
-    plan: Plan
-    board: pd.DataFrame
     chosen: Chosen | None
     judgement: Judgement
     whole: Stitched | None
     files: Sequence[Path]
 
 
+@dataclass(frozen=True)
+class _Told:
+    """Metrics and tags of an answer, a digest of all that is logged of it, and its files."""
+
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    answer: str
+    files: Sequence[Path]
+
+
 def log_study(
-    tracker: Tracker, location: LakeLocation, resolved: Resolved, answered: Answered, say: Say
+    tracker: Tracker,
+    location: LakeLocation,
+    resolved: Resolved,
+    plan: Plan,
+    board: pd.DataFrame,
+    make: Callable[[], Answered],
+    say: Say,
+    beside: bool,
 ) -> None:
-    """Log all of an answer; nothing, and MLflow is not even asked, where a run of a file holds it already."""
-    metrics, tags = _said(answered)
-    keys = [answered.board[name].astype(str).tolist() for name in ("config_id", "symbol", "status")]
-    answer = digest({"metrics": repr(sorted(metrics.items())), "tags": tags, "rows": keys, "of": versions()})
-    names, children = [file.name for file in answered.files], count_of_children(len(answered.board))
-    wanted = LoggedAnswer(resolved.study.study, resolved.identity, answer, children, names)
+    """Make an answer, and log all of it; nothing, where a run of a file of SQLite holds it already.
+
+    Where nothing was logged yet, another process logs `beside` this one, which makes the answer meanwhile.
+    """
+    pins = list(dict.fromkeys([plan.bars, *(model.pin for model in plan.models.values())]))
+    logged = 0
+
+    def first(own: Tracker) -> None:
+        nonlocal logged
+        logged = own.attempt(lambda run: log_configurations(run, board)) or 0
+        own.attempt(lambda run: log_tables(run, pins, location))
+
+    def then(own: Tracker, told: _Told) -> None:
+        own.attempt(lambda run: log_files(run, told.files))
+        own.attempt(lambda run: log(run, metrics=told.metrics, tags=told.tags))
+        own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
+        if own.run_id:
+            own.tell(f"MLflow: run {own.run_id}, {logged} children")
+
+    # a process that has MLflow already, and its data base open, logs by itself
+    if beside and tracker.waits and can_run_apart() and "mlflow" not in sys.modules:
+        log_beside(tracker, say, first, then, lambda: _told(make(), board))
+        return
+    told = _told(make(), board)
+    names, children = [file.name for file in told.files], count_of_children(len(board))
+    wanted = LoggedAnswer(resolved.study.study, resolved.identity, told.answer, children, names)
     held = logged_run(location, wanted) if tracker.waits else ""
     if held:
         tracker.keep(held)
         say(f"MLflow: run {held}, which holds all of it already")
         return
-
-    def log_all(run: TrackedRun) -> None:
-        started = time.perf_counter()
-        logged = log_answer(run, location, answered)
-        log(run, metrics=metrics, tags=tags)
-        log(run, tags={ANSWER_TAG: answer})
-        say(f"MLflow: run {run.run_id}, {logged} children, {time.perf_counter() - started:.1f} s")
-
-    tracker.attempt(log_all)
+    first(tracker)
+    then(tracker, told)
 
 
-def log_answer(tracked: TrackedRun, location: LakeLocation, answered: Answered) -> int:
-    """Log ranking, tables read and files; return how many children are new."""
-    logged = log_configurations(tracked, answered.board)
-    plan = answered.plan
-    log_tables(tracked, list(dict.fromkeys([plan.bars, *(m.pin for m in plan.models.values())])), location)
-    log_files(tracked, answered.files)
-    return logged
+def _told(answered: Answered, board: pd.DataFrame) -> _Told:
+    metrics, tags = _said(answered)
+    rows = [board[name].astype(str).tolist() for name in ("config_id", "symbol", "status")]
+    answer = digest({"metrics": repr(sorted(metrics.items())), "tags": tags, "rows": rows, "of": versions()})
+    return _Told(metrics, tags, answer, answered.files)
 
 
 def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
@@ -131,7 +153,7 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
     metrics = {
         "verdict.looks": float(judgement.looks),
         "verdict.openings": float(judgement.openings),
-        **({} if verdict.figures is None else _statistics(verdict.figures)),
+        **({} if verdict.figures is None else verdict_metrics(verdict.figures)),
     }
     tags = {
         "whatif.verdict": verdict.word.value,
@@ -184,34 +206,3 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
         for name, value in values.items()
         if isinstance(value, kinds) and name not in KEY_COLUMNS and not np.isnan(value)
     }
-
-
-def _statistics(figures: VerdictStatistics) -> dict[str, float]:
-    return {
-        "verdict.dsr": figures.dsr,
-        "verdict.dsr_market": figures.dsr_market,
-        "verdict.expected_maximum_sharpe": figures.expected_maximum_sharpe,
-        "verdict.pbo": figures.pbo,
-        "verdict.spa_p": figures.spa_zero,
-        "verdict.spa_market_p": figures.spa_market,
-        "verdict.trials": float(figures.trials),
-        "verdict.effective_trials": figures.effective_trials,
-        "verdict.record_periods": figures.record_periods,
-        **_side("validate", figures.validate),
-        **(_side("test", figures.test) if figures.test is not None else {}),
-    }
-
-
-def _side(name: str, side: WindowStatistics) -> dict[str, float]:
-    figures = {
-        "psr": side.psr,
-        "objective": side.objective.estimate,
-        "objective_low": side.objective.low,
-        "objective_high": side.objective.high,
-        "market": side.market,
-        "beta": side.beta,
-        "alpha": side.alpha,
-    }
-    if side.excess is not None:
-        figures |= {"excess_sharpe": side.excess.estimate, "excess_low": side.excess.low}
-    return {f"verdict.{name}_{key}": value for key, value in figures.items()}

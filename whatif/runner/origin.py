@@ -11,19 +11,30 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-import whatif
 from whatif.engines import REFERENCE, differences, get_engine
 from whatif.errors import RunError
 from whatif.lake import user_name
 from whatif.masking import masked
-from whatif.runner import Plan, WorkItem, array_store, cores, done_apart, nothing, task_of
+from whatif.pins import hints_in
+from whatif.runner.apart import cores, done_apart, nothing
+from whatif.runner.load import array_store
+from whatif.runner.plan import Plan, WorkItem
+from whatif.runner.sweep import task_of
+from whatif.study import digest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from whatif.pins import LakeLocation
     from whatif.results import FoldAnswer, ResolvedStudy
+
+_PACKAGE = Path(__file__).parents[1]
 
 CHILD_SECONDS, SECONDS_A_BAR = 60.0, 0.001
 """What a child may take to compare a backtest, and for each bar of the study: far more than it needs."""
@@ -47,7 +58,7 @@ def provenance() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Return versions of whatif (in a checkout with its commit), Python and what results depend on."""
-    found = {"whatif": whatif.__version__, "python": platform.python_version()}
+    found = {"whatif": import_module("whatif").__version__, "python": platform.python_version()}
     commit = _commit()
     if commit:
         found["commit"] = commit
@@ -63,7 +74,7 @@ def versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    folder = Path(whatif.__file__).resolve().parent.parent
+    folder = _PACKAGE.resolve().parent
     if not (folder / ".git").exists():
         return ""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
@@ -72,6 +83,34 @@ def _commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
+
+
+def answer_key(location: LakeLocation, plan: Plan, asked: object, board: pd.DataFrame) -> str:
+    """Return a digest of all that an answer follows from: study, tables as they stand, and software.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        The lake.
+    plan : Plan
+        What the sweep ran with: its pins.
+    asked : object
+        All that the study asks, with a `repr` that is the same for the same.
+    board : DataFrame
+        Its ranking, whose identities say what strategies, settings and models are behind it.
+
+    Returns
+    -------
+    str
+        "" where it is not known what else writes, as in a catalog that others use.
+    """
+    if not location.local:
+        return ""
+    package = [path.stat() for path in sorted(_PACKAGE.rglob("*")) if path.suffix != ".pyc"]
+    software = versions(), [(one.st_size, one.st_mtime_ns) for one in package if S_ISREG(one.st_mode)]
+    pins = plan.bars, [(key, model.pin) for key, model in plan.models.items()]
+    ranked = board["config_id"].tolist(), board["symbol"].tolist()
+    return digest(repr((asked, pins, ranked, hints_in(location.warehouse), software)))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from whatif.workflow import origin
+from whatif.runner import origin
 
 
 def test_a_spark_that_was_not_installed_but_is_running_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
