@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whatif.domain.bars import Bars
 from whatif.domain.costs import costs_from
@@ -13,7 +15,7 @@ from whatif.domain.execution import Execution
 from whatif.domain.fills import Fills
 from whatif.domain.periods import Periods
 from whatif.domain.run import EngineRun
-from whatif.stats.benchmark import buy_and_hold
+from whatif.stats.benchmark import FirstBar, Holding, buy_and_hold
 
 PERIODS = Periods("bar", np.array([1, 11, 21, 31], dtype=np.int64), 9.0)
 
@@ -119,3 +121,19 @@ def test_symbols_get_equal_shares() -> None:
     assert held.weight == 1.0
     assert held.equity[0] == pytest.approx(1000.0)
     assert held.equity[-1] == pytest.approx(500.0 * 0.99 + 500.0 * 60.0 / 50.0)
+
+
+@given(
+    closes=st.lists(st.floats(0.01, 1e6), min_size=1, max_size=40),
+    late=st.integers(0, 3),
+    weight=st.sampled_from([0.0, 0.5, 1.0, 3.0, 1e4]),
+    commission=st.sampled_from([0.0, 0.001, 0.9, 0.999]),
+)
+def test_returns_by_whole_arrays_are_the_same_bytes(closes, late, weight, commission) -> None:
+    """Also before the first bar, and after the account has come to nothing."""
+    close = np.array(closes)
+    ends = np.array([0] * late + list(range(1, len(closes) + 1)))
+    execution = Execution(cash=1_000.0, commission=commission)
+    periods = Periods("bar", np.arange(len(ends), dtype=np.int64), 252.0)
+    holding = Holding(FirstBar(close[0], close[0], close[0], 1.0), close, ends, execution, periods)
+    assert holding.returns(weight).tobytes() == holding.at(weight).returns.tobytes()

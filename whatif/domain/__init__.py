@@ -98,7 +98,7 @@ if TYPE_CHECKING:
         sharpe,
         sortino,
     )
-    from whatif.domain.noise import NOISE, noise_of_returns
+    from whatif.domain.noise import NOISE, noise_of, noise_of_returns
     from whatif.domain.overlays import (
         OVERLAY_NAMES,
         SIZINGS,
@@ -170,7 +170,7 @@ else:
                 "Account account_metrics account_of compute_metrics max_drawdown metric_columns period_rows "
                 "sharpe sortino"
             ),
-            "noise": "NOISE noise_of_returns",
+            "noise": "NOISE noise_of noise_of_returns",
             "overlays": "OVERLAY_NAMES SIZINGS STOPS Overlays check_options overlays_from_mapping",
             "periods": "Periods",
             "private": "exposed make_private",

@@ -155,7 +155,7 @@ class Sweep:
                 ts, closes = account_rows(list(window.bars), ranges, window.bar_us)
                 held = hold_shares(ts, closes, window.bars, execution, window.periods)
             else:
-                held = _held(window.bars[0], ranges[0], execution, window.periods)
+                held = _held(window.bars[0], ranges[0], execution, window.periods).at(1.0)
             # of many, only figures are kept
             self._holdings[key, execution] = replace(held, equity=np.empty(0))
         return self._holdings[key, execution]
@@ -196,23 +196,24 @@ def market_returns(
     periods = resolved.periods[window.name]
     bar_us = resolved.slices[configuration.timeframe].bar_us
     plain = replace(configuration, model=None)  # bars alone, no predictions
-    held = np.empty((len(symbols), len(periods)))
+    held = np.zeros((len(symbols), len(periods)))
     for k, symbol in enumerate(symbols):
         bars = load_bars(plan, symbol, window.name, plain, may_lack=True)
         first, _ = window.rows(bars, bar_us)
         rows = (first, len(bars))
-        held[k] = _held(bars, rows, configuration.execution, periods).returns if first < len(bars) else 0.0
+        if first < len(bars):
+            held[k] = _held(bars, rows, configuration.execution, periods).returns(1.0)
     if resolved.study.portfolio != "shared":
         return np.asarray(held.mean(axis=0))
     levels = np.cumprod(np.column_stack([np.ones(len(symbols)), 1.0 + held]), axis=1).mean(axis=0)
     return np.asarray(levels[1:] / levels[:-1] - 1.0)
 
 
-def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Periods) -> BuyAndHold:
+def _held(bars: Bars, rows: tuple[int, int], execution: Execution, periods: Periods) -> Holding:
     first, stop = rows
     ends = period_rows(bars.ts[first:stop], periods)
     bought = FirstBar.of(bars, first)
-    return Holding(bought, bars.close[first:stop], ends, execution, periods).at(1.0)
+    return Holding(bought, bars.close[first:stop], ends, execution, periods)
 
 
 def window_of(plan: Plan, item: WorkItem, configuration: Configuration) -> WindowInputs:

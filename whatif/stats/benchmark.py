@@ -19,6 +19,7 @@ from whatif.domain import (
     fall,
     jit_lean,
     level_returns,
+    noise_of,
     order_charge,
     period_rows,
     pick_levels,
@@ -137,6 +138,16 @@ class Holding:
             sharpe=sharpe(returns, self._periods.per_year),
             max_drawdown_pct=deepest,
         )
+
+    def returns(self, weight: float) -> FloatArray:
+        """Return what `at` gives as returns, the same bytes, by whole arrays: a verdict loads no kernel."""
+        cash = self._execution.cash
+        units, cost, fee = self._bought(weight)
+        worth = np.where(np.isnan(self._at), cash, cash + (units * self._at - cost - fee))
+        levels = np.concatenate(([cash], worth))
+        alive = np.logical_and.accumulate(levels[:-1] > noise_of(cash))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(alive, levels[1:] / levels[:-1] - 1.0, np.nan)
 
     def equity(self, weight: float) -> FloatArray:
         """Return the account's value at each bar's close, (m,)."""
