@@ -381,7 +381,14 @@ KILLED = (
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
 seconds, and by what."""
 
-SPARK_ONLY = ("pyspark.java_gateway", "whatif.session", "whatif.runner.spark", "whatif.workflow.train")
+SPARK_ONLY = (
+    "pyspark.java_gateway",
+    "whatif.session",
+    "whatif.runner.spark",
+    "whatif.workflow.train",
+    # beside the local runner a child logs, whose end is seen in tests/tracking
+    "whatif.workflow.track",
+)
 LOCAL_RUN = (
     ("whatif.runner.local:answers_apart", 0.0, "2"),
     ("whatif.runner.local:answers_apart", 0.5, "2"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar
@@ -32,6 +32,7 @@ from whatif.tracking.run import (
 )
 
 T = TypeVar("T")
+_Job = tuple[Callable[..., None], tuple[Any, ...]]
 
 REQUEST_SECONDS = 20
 REQUEST_RETRIES = 2
@@ -40,8 +41,8 @@ requests of 20 seconds, and the pauses between them."""
 
 MAX_FAILURE_TEXT = 300
 
-CHILD_SECONDS = 600.0
-"""What a child may take to log: longer than a tracking server is waited for."""
+CHILD_SECONDS = 1e6
+"""What a child may take, which waits for the backtests of a study: 11 days."""
 
 
 class Tracker:
@@ -51,10 +52,21 @@ class Tracker:
     ----------
     say : callable
         Takes a line for the user, where tracking fails.
+    tell : callable, optional
+        Takes a line that says what was logged.
+
+    Attributes
+    ----------
+    send : callable or None
+        Gives a job to the child process that logs; None where this one does.
+    children : int
+        Configurations that got a run of their own.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], tell: Callable[[str], None] = lambda line: None) -> None:
+        self._say, self.tell = say, tell
+        self.send: Callable[[_Job], None] | None = None
+        self.children = 0
         self._begin: Callable[[], TrackedRun] | None = None
         self._known = ""
         self.run: TrackedRun | None = None
@@ -80,19 +92,27 @@ class Tracker:
         """Leave the run that waits to begin as it is: all that there is to log is in it."""
         self._begin, self._known = None, run_id
 
-    def adopt(self, run_id: str, failure: str) -> None:
-        """Take the run that waited to begin as another process left it."""
+    def adopt(self, run_id: str, failure: str, said: Sequence[tuple[bool, str]]) -> None:
+        """Take the run that waited to begin as a child left it, and say what that had to say."""
         self._begin, self._known, self.failure = None, run_id, failure
+        for is_told, line in said:
+            (self.tell if is_told else self._say)(line)
 
-    def beside(self, say: Callable[[str], None]) -> Tracker:
-        """Return a tracker of the same run, which waits to begin, that tells others what it has to say."""
-        other = Tracker(say)
-        other._begin = self._begin
-        return other
+    def of_child(self, said: list[tuple[bool, str]]) -> Tracker:
+        """Return a tracker of the same run, which waits to begin, that notes what it has to say."""
+        child = Tracker(lambda line: said.append((False, line)), lambda line: said.append((True, line)))
+        child._begin = self._begin
+        return child
 
-    def tell(self, line: str) -> None:
-        """Say a line to the user."""
-        self._say(line)
+    def do(self, job: Callable[..., None], *given: Any) -> None:
+        """Do a job of logging: it is called with the tracker of the process that logs, and what is given.
+
+        Both can be pickled: that process may be a child, see `log_beside`.
+        """
+        if self.send is None:
+            job(self, *given)
+        else:
+            self.send((job, given))
 
     def begin(self) -> None:
         """Begin the run that waits, if one does."""
@@ -129,76 +149,74 @@ class Tracker:
         )
 
 
-def log_beside(
-    tracker: Tracker,
-    say: Callable[[str], None],
-    first: Callable[[Tracker], None],
-    then: Callable[[Tracker, T], None],
-    meanwhile: Callable[[], T],
-) -> None:
-    """Log to a run that waits to begin, in a child process: importing MLflow takes longer than all of it.
+def log_beside(tracker: Tracker, make: Callable[[], T]) -> T:
+    """Return what `make` gives, while a child process logs: importing MLflow takes longer than all of it.
 
     Parameters
     ----------
     tracker : Tracker
-        Of the run.
-    say : callable
-        Takes the lines of the child's tracker, when all is done.
-    first : callable
-        Logs what is known already.
-    then : callable
-        Logs what `meanwhile` gives, which can be pickled; then the run is closed.
-    meanwhile : callable
+        Of a run that waits to begin. What it is given to do, the child does; the run is closed as this ends.
+    make : callable
         What this process does. The run is closed as failed if it raises.
 
     Raises
     ------
     Exception
-        What `meanwhile` raises, once the run is closed.
+        What `make` raises, once the run is closed.
     """
     reading, writing = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
-    given: list[T] = []
+    made: list[T] = []
     errors: list[Exception] = []
+    sent: list[_Job] = []
 
-    def log_all() -> tuple[str, str, list[str]]:
-        said: list[str] = []
-        own = tracker.beside(said.append)
+    def send(job: _Job) -> None:
+        sent.append(job)
+        # a child that has ended reads nothing: what it left is done here
+        with suppress(BrokenPipeError):
+            pickle.dump(job, writing, pickle.HIGHEST_PROTOCOL)
+            writing.flush()
+
+    def log_all() -> tuple[str, str, list[tuple[bool, str]]]:
+        said: list[tuple[bool, str]] = []
+        own = tracker.of_child(said)
         own.begin()
-        first(own)
-        told = given or ([] if errors else _told(reading, writing))
-        if told:
-            then(own, told[0])
-        own.attempt(lambda run: finish(run, "FINISHED" if told else "FAILED"))
+        for job, given in sent if made or errors else _received(reading, writing):
+            job(own, *given)
         return own.run_id, own.failure, said
 
     def give() -> None:
         try:
-            given.append(meanwhile())
+            made.append(make())
         except Exception as error:
             errors.append(error)
-        # a child that has ended reads nothing: what it left is done here
-        with suppress(BrokenPipeError), writing:
-            pickle.dump(given, writing, pickle.HIGHEST_PROTOCOL)
+        send((_close, ("FAILED" if errors else "FINISHED",)))
+        with suppress(BrokenPipeError):
+            writing.close()
 
+    tracker.send = send
     try:
         ((run_id, failure, said),) = done_apart([log_all], give, CHILD_SECONDS, 1)
     finally:
+        tracker.send = None
         reading.close()
         with suppress(BrokenPipeError):
             writing.close()
-    tracker.adopt(run_id, failure)
-    for line in said:
-        say(line)
+    tracker.adopt(run_id, failure, said)
     if errors:
         raise errors[0]
+    return made[0]
 
 
-def _told(reading: IO[bytes], writing: IO[bytes]) -> list[Any]:
-    """Return what the other process gives, in the child that has both ends of the pipe."""
+def _close(own: Tracker, status: str) -> None:
+    own.attempt(lambda run: finish(run, status))
+
+
+def _received(reading: IO[bytes], writing: IO[bytes]) -> Iterator[_Job]:
+    """Yield what the other process sends, in the child that has both ends of the pipe."""
     writing.close()
-    with reading:
-        found: list[Any] = pickle.load(reading)
-    return found
+    with reading, suppress(EOFError):
+        while True:
+            yield pickle.load(reading)
 
 
 _QUERY = f"""

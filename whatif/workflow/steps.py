@@ -50,8 +50,9 @@ def train_study_models(path: Path, location: LakeLocation, latest: bool, console
         resolved = resolve_study(checked, location, session, latest)
         if not resolved.models:
             return Prepared({}, {}, (), {})
-        with tracked_study(location, resolved, _say(console)) as tracker:
-            return prepare(session, location, resolved, tracker, _say(console))
+        say = _say(console)
+        with tracked_study(location, resolved, say, say) as tracker:
+            return prepare(session, location, resolved, tracker, say)
 
 
 def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, int]:

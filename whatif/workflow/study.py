@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ from whatif.runner import (
     Runner,
     WaveDone,
     answer_key,
+    can_run_apart,
     certify,
     provenance,
     run_waves,
@@ -74,7 +76,7 @@ from whatif.runner import (
     versions,
 )
 from whatif.study import Study, load_study
-from whatif.tracking import Tracker, tracking_warning
+from whatif.tracking import Tracker, log_beside, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
@@ -251,8 +253,15 @@ class _Run:
         local = bool(pending) and self._chosen_runner(pending).spark is None
         later = not learns and (local or not pending)
         track = self.options.track
-        with tracked_study(self.location, self.resolved, self._warn, track, later) as tracker:
-            result = self._answer(tracker, pending, resumed)
+        with tracked_study(self.location, self.resolved, self._warn, self._say, track, later) as tracker:
+            make = partial(self._answer, tracker, pending, resumed)
+            # one that has MLflow already, and its data base open, logs by itself, as it does each model
+            alone = local and not self.resolved.models and "mlflow" not in sys.modules
+            if alone and tracker.waits and can_run_apart():
+                made = log_beside(tracker, make)
+                result = replace(made, run_id=tracker.run_id)
+            else:
+                result = make()
         self._maintain()
         return result
 
@@ -309,8 +318,7 @@ class _Run:
             files = written.files if written else self._write(data, folder, key)
             return Answered(answers[-1].chosen, judgement, whole, files)
 
-        board, beside = answers[-1].board, written is None
-        log_study(tracker, self.location, resolved, plan, board, make, self._say, beside)
+        log_study(tracker, self.location, resolved, plan, answers[-1].board, make)
         assert data is not None
         chosen, run_id = answers[-1].chosen, tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)

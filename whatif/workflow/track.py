@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ import pandas as pd
 
 from whatif.domain import KEY_COLUMNS
 from whatif.masking import masked
-from whatif.pins import LakeLocation
+from whatif.pins import LakeLocation, Pin
 from whatif.report import Judgement
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
-from whatif.runner import Plan, can_run_apart, provenance, versions
+from whatif.runner import Plan, provenance, versions
 from whatif.study import digest
 from whatif.tracking import (
     ANSWER_TAG,
@@ -28,7 +27,6 @@ from whatif.tracking import (
     count_of_children,
     finish,
     log,
-    log_beside,
     log_configurations,
     log_files,
     log_tables,
@@ -42,14 +40,14 @@ Say = Callable[[str], None]
 
 @contextmanager
 def tracked_study(
-    location: LakeLocation, resolved: Resolved, say: Say, track: bool = True, later: bool = False
+    location: LakeLocation, resolved: Resolved, warn: Say, say: Say, track: bool = True, later: bool = False
 ) -> Iterator[Tracker]:
     """Give the study's run in MLflow, the same one when it is resumed; close it as the block ends.
 
-    Where MLflow fails, that is said, and the block goes on without it. With `track` false, nothing is logged;
-    with `later`, nothing before there is something to log.
+    Where MLflow fails, that is a warning, and the block goes on without it. With `track` false, nothing is
+    logged; with `later`, nothing before there is something to log.
     """
-    tracker = Tracker(say)
+    tracker = Tracker(warn, say)
     if track:
         tracker.start(lambda: _start(location, resolved), later)
     try:
@@ -101,31 +99,13 @@ def log_study(
     plan: Plan,
     board: pd.DataFrame,
     make: Callable[[], Answered],
-    say: Say,
-    beside: bool,
 ) -> None:
-    """Make an answer, and log all of it; nothing, where a run of a file of SQLite holds it already.
-
-    Where nothing was logged yet, another process logs `beside` this one, which makes the answer meanwhile.
-    """
+    """Make an answer, and log all of it; nothing, where a run of a file of SQLite holds it already."""
     pins = list(dict.fromkeys([plan.bars, *(model.pin for model in plan.models.values())]))
-    logged = 0
-
-    def first(own: Tracker) -> None:
-        nonlocal logged
-        logged = own.attempt(lambda run: log_configurations(run, board)) or 0
-        own.attempt(lambda run: log_tables(run, pins, location))
-
-    def then(own: Tracker, told: _Told) -> None:
-        own.attempt(lambda run: log_files(run, told.files))
-        own.attempt(lambda run: log(run, metrics=told.metrics, tags=told.tags))
-        own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
-        if own.run_id:
-            own.tell(f"MLflow: run {own.run_id}, {logged} children")
-
-    # a process that has MLflow already, and its data base open, logs by itself
-    if beside and tracker.waits and can_run_apart() and "mlflow" not in sys.modules:
-        log_beside(tracker, say, first, then, lambda: _told(make(), board))
+    ranking = log_ranking, board, pins, location
+    if tracker.send is not None:
+        tracker.do(*ranking)
+        tracker.do(log_answer, _told(make(), board))
         return
     told = _told(make(), board)
     names, children = [file.name for file in told.files], count_of_children(len(board))
@@ -133,10 +113,25 @@ def log_study(
     held = logged_run(location, wanted) if tracker.waits else ""
     if held:
         tracker.keep(held)
-        say(f"MLflow: run {held}, which holds all of it already")
+        tracker.tell(f"MLflow: run {held}, which holds all of it already")
         return
-    first(tracker)
-    then(tracker, told)
+    tracker.do(*ranking)
+    tracker.do(log_answer, told)
+
+
+def log_ranking(own: Tracker, board: pd.DataFrame, pins: Sequence[Pin], location: LakeLocation) -> None:
+    """Log the ranking, and the tables that were read."""
+    own.children = own.attempt(lambda run: log_configurations(run, board)) or 0
+    own.attempt(lambda run: log_tables(run, pins, location))
+
+
+def log_answer(own: Tracker, told: _Told) -> None:
+    """Log files, metrics and tags; the digest of all of it last."""
+    own.attempt(lambda run: log_files(run, told.files))
+    own.attempt(lambda run: log(run, metrics=told.metrics, tags=told.tags))
+    own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
+    if own.run_id:
+        own.tell(f"MLflow: run {own.run_id}, {own.children} children")
 
 
 def _told(answered: Answered, board: pd.DataFrame) -> _Told:
