@@ -167,10 +167,10 @@ def test_the_warmup_of_an_unbound_expression_is_refused() -> None:
     ],
 )
 def test_expressions_without_end_are_refused_at_once(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(IndicatorError) as caught:
         parse(text)
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert len(str(caught.value)) < 5000
 
 

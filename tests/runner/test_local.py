@@ -324,6 +324,7 @@ def test_a_table_without_a_row_of_a_plan_is_fresh_beside_others_that_have_some(
     assert not equity.duplicated().any()
 
 
+@pytest.mark.slow
 def test_long_series_are_written_some_backtests_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "MAX_ELEMENTS", 5)
     lists = [[1.0, 2.0], [3.0], None, [4.0, 5.0], [], [6.0] * 12, [7.0], [8.0]]

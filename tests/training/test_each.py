@@ -73,6 +73,7 @@ def test_each_learns_from_its_symbol_and_is_asked_of_it_alone(market) -> None:
         assert found["prediction"].to_numpy().tobytes() == wanted.tobytes()
 
 
+@pytest.mark.slow
 def test_what_is_traded_is_what_a_study_of_the_symbol_alone_trades(market) -> None:
     both = run(study(), None, market, QUIET).leaderboard().set_index("symbol")
     for symbol in "AB":

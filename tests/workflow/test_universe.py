@@ -79,6 +79,7 @@ def listed(market):
     return market
 
 
+@pytest.mark.slow
 def test_an_account_trades_what_there_is_of_symbols_that_begin_late_or_are_gone(go, listed, tmp_path) -> None:
     rows = "".join(f"{name},2013-10-01,\n" for name in ("GONE", "A", "YOUNG", "B"))
     (tmp_path / "members.csv").write_text("symbol,from,to\n" + rows)
