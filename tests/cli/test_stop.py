@@ -315,7 +315,7 @@ LOCAL_INGEST = (
     ("pyarrow", 0.0, "2"),
     ("whatif.workflow.ingestion:_land", 0.0, "2"),
     ("whatif.workflow.ingestion:_land", 0.0, "9"),
-    ("whatif.workflow.ingestion:_land", 0.1, "9"),
+    ("whatif.workflow.ingestion:_land", 0.02, "9"),
     ("whatif.sources.local:append_arrow", 0.0, "15"),
     ("whatif.sources.local:append_arrow", 0.0, "9"),
     ("whatif.sources.local:append_arrow", 0.02, "9"),
