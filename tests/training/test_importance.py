@@ -25,9 +25,11 @@ START, CUT, END = us("2000-01-03T14:30"), us("2001-01-03T14:30"), us("2002-01-03
 FEATURES = ("sma(2) / close", "sma(3) / close", "roc(1)")
 
 
-def spec(kind: str, target: str, label: str = "forward_return", **keys: Any) -> Any:
+def spec(
+    kind: str, target: str, label: str = "forward_return", names: tuple[str, ...] = FEATURES, **keys: Any
+) -> Any:
     bars = BarSlice(("A",), "1d", "1d", "XNYS", "regular", START, END)
-    features = FeatureSpec(bars, FEATURES, LABELS.section({"kind": label}))
+    features = FeatureSpec(bars, names, LABELS.section({"kind": label}))
     return model_spec(
         "m", MODELS.section({"kind": kind, **keys}), features, target, Window("train", START, CUT)
     )
@@ -80,6 +82,15 @@ def test_two_that_say_the_same_count_together() -> None:
     assert one == pytest.approx(other, rel=0.3)
     assert made.groups["close, sma"] == pytest.approx(4 * one, rel=0.3)
     assert abs(none) < 0.1
+
+
+def test_a_group_that_is_called_as_a_feature_is_another_figure() -> None:
+    names = ("close", "2.0 * close", "roc(1)")
+    own = spec("sklearn.linear_model.Ridge", "return", names=names, params={"alpha": 30.0})
+    made = found(own, rows(own, copies=True))
+    one, other, _ = made.shuffled.values()
+    assert one == pytest.approx(other, rel=0.3)
+    assert made.groups["close"] == pytest.approx(4 * one, rel=0.3)
 
 
 def test_classes_are_measured_by_log_loss_and_a_column_that_is_left_alone_changes_nothing() -> None:

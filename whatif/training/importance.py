@@ -86,13 +86,8 @@ def importance_of(
         return Importance(own)
     asked = [(column,) for column in texts] + list(together.values())
     found = _grown(trained, rows, asked, losses, spark)
-    names = [*texts.values(), *together]
-    by_name = dict(zip(names, found, strict=True))
-    return Importance(
-        own,
-        {name: by_name[name] for name in names[: len(texts)]},
-        {name: found[len(texts) + k] for k, name in enumerate(together)},
-    )
+    shuffled = dict(zip(texts.values(), found[: len(texts)], strict=True))
+    return Importance(own, shuffled, dict(zip(together, found[len(texts) :], strict=True)))
 
 
 def _grown(
