@@ -635,6 +635,11 @@ def spread(first: FloatArray, second: FloatArray, period: int) -> FloatArray:
     return first - line
 
 
+def _log_returns(price: FloatArray) -> FloatArray:
+    logarithm = log(price)
+    return logarithm - _before(logarithm)
+
+
 def realized_volatility(source: FloatArray, period: int) -> FloatArray:
     """Take the root of the sum of the last `period` squared logarithmic returns.
 
@@ -655,7 +660,7 @@ def realized_volatility(source: FloatArray, period: int) -> FloatArray:
     -----
     *Timing*: row t uses its window, and the row before that. NaN until there are so many returns.
     """
-    returns = log(source) - _before(log(source))
+    returns = _log_returns(source)
     found: FloatArray = np.sqrt(sma(returns * returns, period) * period)
     return found
 
@@ -681,7 +686,7 @@ def realized_correlation(first: FloatArray, second: FloatArray, period: int) -> 
     *Timing*: row t uses its window, and the row before that. NaN until there are so many returns, and where
     one of the prices did not move.
     """
-    one, other = log(first) - _before(log(first)), log(second) - _before(log(second))
+    one, other = _log_returns(first), _log_returns(second)
     both = np.isfinite(one) & np.isfinite(other)
     one, other = np.where(both, one, np.nan), np.where(both, other, np.nan)
     squares = sma(one * one, period) * sma(other * other, period)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from whatif.indicators.definition import Indicator
+from whatif.indicators.windows import divided
 from whatif.typing import FloatArray
 
 
@@ -29,11 +30,6 @@ def _subtracted(left: FloatArray, right: FloatArray) -> FloatArray:
 def _multiplied(left: FloatArray, right: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         return _of_finite(left * right)
-
-
-def _divided(left: FloatArray, right: FloatArray) -> FloatArray:
-    with np.errstate(all="ignore"):
-        return _of_finite(left / right)
 
 
 def _negated(values: FloatArray) -> FloatArray:
@@ -143,7 +139,7 @@ NEGATED = "neg"
 COMPARISONS = (">=", "<=", ">", "<", "==", "!=")
 """Signs that compare."""
 
-_ARITHMETIC = {"+": _added, "-": _subtracted, "*": _multiplied, "/": _divided}
+_ARITHMETIC = {"+": _added, "-": _subtracted, "*": _multiplied, "/": divided}
 
 _HOW = (np.greater_equal, np.less_equal, np.greater, np.less, np.equal, np.not_equal)
 

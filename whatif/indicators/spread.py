@@ -191,10 +191,6 @@ def bbands(source: FloatArray, period: int, deviations: float) -> FloatArray:
     -----
     *Timing* and NaN as in `stddev`.
     """
-    return np.stack(
-        [
-            bollinger_top(source, period, deviations),
-            bollinger_mid(source, period),
-            bollinger_bottom(source, period, deviations),
-        ]
-    )
+    average = sma(source, period)
+    distance = deviations * _deviation(source, average, period)
+    return np.stack([average + distance, average, average - distance])
