@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,17 +85,14 @@ def choose_engine(
     if name != AUTO:
         engine = get_engine(name)
         engine.refuse(_reasons_against(engine, strategy, shared, asked))
-        if not (made and engine.is_known(strategy, made, shared)):
-            make_ready(engine, strategy, shared, made)
+        _make_ready_once(engine, strategy, shared, made)
         return engine, ""
     against: list[str] = []
     for engine in _AUTOMATIC:
         reasons = _reasons_against(engine, strategy, shared, asked)
         if not reasons:
-            if made and engine.is_known(strategy, made, shared):
-                break
             try:
-                make_ready(engine, strategy, shared, made)
+                _make_ready_once(engine, strategy, shared, made)
             except UnsupportedStepError as error:
                 reasons = [str(error)]
             else:
@@ -113,6 +110,12 @@ def make_ready(engine: Engine, strategy: AnyStrategy, shared: bool, kinds: Itera
         If it cannot be run after all; the line is named.
     """
     (engine.prepare_shared if shared else engine.prepare)(strategy, kinds)
+
+
+def _make_ready_once(engine: Engine, strategy: AnyStrategy, shared: bool, kinds: Sequence[RunInputs]) -> None:
+    """Do as `make_ready`, unless that is known to refuse nothing."""
+    if not (kinds and engine.is_known(strategy, kinds, shared)):
+        make_ready(engine, strategy, shared, kinds)
 
 
 def _reasons_against(
