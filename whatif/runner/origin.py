@@ -109,8 +109,7 @@ def answer_key(location: LakeLocation, plan: Plan, asked: object, board: pd.Data
     package = [path.stat() for path in sorted(_PACKAGE.rglob("*")) if "__pycache__" not in path.parts]
     software = versions(), [(one.st_size, one.st_mtime_ns) for one in package if S_ISREG(one.st_mode)]
     # a tag that keeps a snapshot is a new file of metadata, and no other rows
-    read = [("", plan.bars), *((key, model.pin) for key, model in plan.models.items())]
-    pins = [(key, pin.table, pin.snapshot_id) for key, pin in read]
+    pins = [(pin.table, pin.snapshot_id) for pin in plan.pins]
     ranked = board["config_id"].tolist(), board["symbol"].tolist()
     return digest(repr((asked, pins, ranked, hints_in(location.warehouse), software)))
 

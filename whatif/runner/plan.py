@@ -114,6 +114,11 @@ class Plan:
     log: str = ""
 
     @property
+    def pins(self) -> tuple[Pin, ...]:
+        """What is read: the bars, and the predictions of each model once."""
+        return tuple(dict.fromkeys([self.bars, *(model.pin for model in self.models.values())]))
+
+    @property
     def columns(self) -> dict[str, Any]:
         """What all rows have in common: a value for each of `PLAN_COLUMNS`."""
         own = {

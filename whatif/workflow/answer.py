@@ -101,7 +101,7 @@ def _origin(
         study=resolved.study.study,
         study_text=resolved.study.text,
         notes=tuple(filter(None, _notes(resolved, answers, whole))),
-        pins=_pins(plan),
+        pins=[asdict(pin) for pin in plan.pins],
         windows={name: _bounds(window) for name, window in _windows(answers[-1].fold).items()},
         windows_said=windows_said(resolved),
         environment=environment,
@@ -256,14 +256,6 @@ def _bars(
                 own = {"ts": timestamps(inside.ts), "high": inside.high, "low": inside.low}
                 finer.append(pd.DataFrame({"symbol": symbol, "window": name, **own}))
     return pd.concat(frames, ignore_index=True), pd.concat(finer[1:] or finer, ignore_index=True)
-
-
-def _pins(plan: Plan) -> list[dict[str, Any]]:
-    pins = [asdict(plan.bars)]
-    for model in plan.models.values():
-        if asdict(model.pin) not in pins:
-            pins.append(asdict(model.pin))
-    return pins
 
 
 def own_folder(location: LakeLocation, study: Study) -> tuple[Path, Path | None]:

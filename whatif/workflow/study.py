@@ -80,7 +80,7 @@ from whatif.tracking import Tracker, log_beside, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
-from whatif.workflow.track import Answered, log_study, tracked_study
+from whatif.workflow.track import Answered, log_ranking, log_study, tracked_study
 from whatif.workflow.train import (
     MAX_NAMED,
     NOTHING_PREPARED,
@@ -249,7 +249,7 @@ class _Run:
             missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
             if missing:
                 raise self._unfinished(missing)
-        # where nothing is run, MLflow may hold all there is to log; else it begins beside the verdict
+        # where nothing is run, MLflow may hold all there is to log; else it begins as backtests do
         local = bool(pending) and self._chosen_runner(pending).spark is None
         later = not learns and (local or not pending)
         track = self.options.track
@@ -299,28 +299,24 @@ class _Run:
                 self._say(answer.reason)
         plan, final = self._final(plan, prepared, answers[-1], tracker)
         answers = self._open(plan, answers)
+        board, chosen = answers[-1].board, answers[-1].chosen
+        if tracker.send is not None:  # another process logs what is known already, while this one judges
+            tracker.do(log_ranking, plan.pins, board, self.location)
         failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
         whole = stitched(self.store, answers) if resolved.timeline.joins_tests else None
         asked = resolved.study.text, resolved.study.model_dump(by_alias=True)
-        key = answer_key(self.location, plan, asked, answers[-1].board)
+        key = answer_key(self.location, plan, asked, board) if self.options.report else ""
         folder, written = self._kept(key)
-        data: ReportData | None = None
-        files: tuple[Path, ...] = ()
-
-        def make() -> Answered:
-            nonlocal data, files
-            data, judgement = self._judged(plan, answers, environment, whole, written)
-            data = replace(data, models=prepared.notes)
-            if self.options.console is not None:
-                print_answer(data, self.options.console)
-            files = written.files if written else self._write(data, folder, key)
-            return Answered(answers[-1].chosen, judgement, whole, files)
-
-        log_study(tracker, self.location, resolved, plan, answers[-1].board, make)
-        assert data is not None
-        chosen, run_id = answers[-1].chosen, tracker.run_id
+        data, judgement = self._judged(plan, answers, environment, whole, written)
+        data = replace(data, models=prepared.notes)
+        if self.options.console is not None:
+            print_answer(data, self.options.console)
+        files = written.files if written else self._write(data, folder, key)
+        told_of = Answered(plan.pins, board, chosen, judgement, whole, files)
+        log_study(tracker, self.location, resolved, told_of)
+        run_id = tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
 
     def _judged(

@@ -17,7 +17,7 @@ from whatif.pins import LakeLocation, Pin
 from whatif.report import Judgement
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
-from whatif.runner import Plan, provenance, versions
+from whatif.runner import provenance, versions
 from whatif.study import digest
 from whatif.tracking import (
     ANSWER_TAG,
@@ -62,12 +62,16 @@ def tracked_study(
 
 @dataclass(frozen=True)
 class Answered:
-    """What is logged of an answer beside its ranking.
+    """What is logged of an answer.
 
     Attributes
     ----------
+    pins : sequence of Pin
+        Of the tables that were read.
+    board : DataFrame
+        The last fold's ranking.
     chosen : Chosen or None
-        What came first in the last fold's ranking.
+        What came first in it.
     judgement : Judgement
         The verdict.
     whole : Stitched or None
@@ -76,6 +80,8 @@ class Answered:
         Report and tables.
     """
 
+    pins: Sequence[Pin]
+    board: pd.DataFrame
     chosen: Chosen | None
     judgement: Judgement
     whole: Stitched | None
@@ -92,34 +98,28 @@ class _Told:
     files: Sequence[Path]
 
 
-def log_study(
-    tracker: Tracker,
-    location: LakeLocation,
-    resolved: Resolved,
-    plan: Plan,
-    board: pd.DataFrame,
-    make: Callable[[], Answered],
-) -> None:
-    """Make an answer, and log all of it; nothing, where a run of a file of SQLite holds it already."""
-    pins = list(dict.fromkeys([plan.bars, *(model.pin for model in plan.models.values())]))
-    ranking = log_ranking, board, pins, location
-    if tracker.send is not None:
-        tracker.do(*ranking)
-        tracker.do(log_answer, _told(make(), board))
-        return
-    told = _told(make(), board)
-    names, children = [file.name for file in told.files], count_of_children(len(board))
-    wanted = LoggedAnswer(resolved.study.study, resolved.identity, told.answer, children, names)
-    held = logged_run(location, wanted) if tracker.waits else ""
-    if held:
-        tracker.keep(held)
-        tracker.tell(f"MLflow: run {held}, which holds all of it already")
-        return
-    tracker.do(*ranking)
-    tracker.do(log_answer, told)
+def log_study(tracker: Tracker, location: LakeLocation, resolved: Resolved, answered: Answered) -> None:
+    """Log all of an answer; nothing, and MLflow is not even asked, where a run of a file holds it already.
+
+    The process beside this one, if there is one, has the ranking already, see `log_ranking`.
+    """
+    board = answered.board
+    metrics, tags = _said(answered)
+    rows = [board[name].astype(str).tolist() for name in ("config_id", "symbol", "status")]
+    answer = digest({"metrics": repr(sorted(metrics.items())), "tags": tags, "rows": rows, "of": versions()})
+    if tracker.send is None:
+        names, children = [file.name for file in answered.files], count_of_children(len(board))
+        wanted = LoggedAnswer(resolved.study.study, resolved.identity, answer, children, names)
+        held = logged_run(location, wanted) if tracker.waits else ""
+        if held:
+            tracker.keep(held)
+            tracker.tell(f"MLflow: run {held}, which holds all of it already")
+            return
+        tracker.do(log_ranking, answered.pins, board, location)
+    tracker.do(log_answer, _Told(metrics, tags, answer, answered.files))
 
 
-def log_ranking(own: Tracker, board: pd.DataFrame, pins: Sequence[Pin], location: LakeLocation) -> None:
+def log_ranking(own: Tracker, pins: Sequence[Pin], board: pd.DataFrame, location: LakeLocation) -> None:
     """Log the ranking, and the tables that were read."""
     own.children = own.attempt(lambda run: log_configurations(run, board)) or 0
     own.attempt(lambda run: log_tables(run, pins, location))
@@ -132,13 +132,6 @@ def log_answer(own: Tracker, told: _Told) -> None:
     own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
     if own.run_id:
         own.tell(f"MLflow: run {own.run_id}, {own.children} children")
-
-
-def _told(answered: Answered, board: pd.DataFrame) -> _Told:
-    metrics, tags = _said(answered)
-    rows = [board[name].astype(str).tolist() for name in ("config_id", "symbol", "status")]
-    answer = digest({"metrics": repr(sorted(metrics.items())), "tags": tags, "rows": rows, "of": versions()})
-    return _Told(metrics, tags, answer, answered.files)
 
 
 def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
