@@ -344,8 +344,8 @@ RUN = (
     ("whatif.workflow.answer:write_html", 0.0, "2"),
     ("whatif.workflow.answer:write_files", 0.1, "2"),
     ("whatif.workflow.study:log_study", 0.0, "2"),
-    ("whatif.workflow.track:log_configurations", 0.0, "2"),
-    ("whatif.workflow.track:log_configurations", 0.3, "2+15"),
+    ("whatif.tracking.steps:log_configurations", 0.0, "2"),
+    ("whatif.tracking.steps:log_configurations", 0.3, "2+15"),
     ("whatif.cli.stop:_leave", 0.0, "2"),
 )
 KILLED = (
@@ -375,8 +375,8 @@ KILLED = (
     ("whatif.workflow.answer:write_files", 0.0, "9"),
     ("whatif.workflow.answer:write_files", 0.05, "9"),
     ("whatif.workflow.study:log_study", 0.0, "9"),
-    ("whatif.workflow.track:log_configurations", 0.0, "9"),
-    ("whatif.workflow.track:log_configurations", 0.5, "9"),
+    ("whatif.tracking.steps:log_configurations", 0.0, "9"),
+    ("whatif.tracking.steps:log_configurations", 0.5, "9"),
 )
 """Where a run is killed; as for those that are stopped, in the order in which it comes there, after how many
 seconds, and by what."""
@@ -387,7 +387,7 @@ SPARK_ONLY = (
     "whatif.runner.spark",
     "whatif.workflow.train",
     # beside the local runner a child logs, whose end is seen in tests/tracking
-    "whatif.workflow.track",
+    "whatif.tracking.steps",
 )
 LOCAL_RUN = (
     ("whatif.runner.local:answers_apart", 0.0, "2"),

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sqlite3
 import time
+from functools import partial
 
 import pytest
-from mlflow.entities import Run
 
 from whatif.errors import ModelError
 from whatif.pins import LakeLocation
-from whatif.tracking.run import client_of, log, start_study_run, tracking_uri
-from whatif.tracking.tracker import REQUEST_RETRIES, REQUEST_SECONDS, Tracker, log_beside
+from whatif.tracking.run import log, start_study_run
+from whatif.tracking.tracker import REQUEST_RETRIES, REQUEST_SECONDS, Tracker
 
 
 def begin(lake: LakeLocation):
-    return lambda: start_study_run(lake, "s", "d", {})
+    return partial(start_study_run, lake, "s", "d", {})
 
 
 def test_a_run_that_works(mlflow_home: LakeLocation) -> None:
@@ -126,88 +125,3 @@ def test_a_run_that_is_kept_never_begins() -> None:
     assert (tracker.waits, tracker.run_id) == (False, "abc")
     assert tracker.attempt(lambda run: pytest.fail("called")) is None
     assert tracker.run_id == "abc"
-
-
-def log_first(own: Tracker) -> None:
-    own.attempt(lambda run: log(run, metrics={"first": 1.0, "of": float(os.getpid())}))
-
-
-def log_then(own: Tracker, value: float) -> None:
-    own.attempt(lambda run: log(run, metrics={"then": value}))
-    own.tell(f"logged {value:g}")
-
-
-def log_in(own: Tracker, process: int) -> None:
-    """Log in one process only, and kill any other."""
-    if os.getpid() != process:
-        os.kill(os.getpid(), signal.SIGKILL)
-    log_first(own)
-
-
-class TestBeside:
-    """A child process logs to the run, while this one makes what is logged."""
-
-    @pytest.fixture
-    def told(self) -> list[str]:
-        return []
-
-    @pytest.fixture
-    def said(self) -> list[str]:
-        return []
-
-    @pytest.fixture
-    def tracker(self, mlflow_home: LakeLocation, said: list[str], told: list[str]) -> Tracker:
-        tracker = Tracker(said.append, told.append)
-        tracker.start(begin(mlflow_home), later=True)
-        return tracker
-
-    @staticmethod
-    def found(location: LakeLocation) -> Run:
-        client = client_of(tracking_uri(location))
-        experiment = client.get_experiment_by_name("s")
-        (run,) = client.search_runs([experiment.experiment_id])
-        return run
-
-    @staticmethod
-    def answer(tracker: Tracker, first: tuple[object, ...] = (log_first,)) -> str:
-        tracker.do(*first)
-        tracker.do(log_then, 2.5)
-        return "answer"
-
-    def test_what_it_is_given_to_do(self, tracker, said, told, mlflow_home) -> None:
-        assert log_beside(tracker, lambda: self.answer(tracker)) == "answer"
-        run = self.found(mlflow_home)
-        assert run.info.status == "FINISHED"
-        assert {**run.data.metrics, "of": 0.0} == {"first": 1.0, "of": 0.0, "then": 2.5}
-        assert run.data.metrics["of"] != os.getpid()
-        assert (said, told, tracker.run_id, tracker.waits) == ([], ["logged 2.5"], run.info.run_id, False)
-        assert tracker.attempt(lambda run: pytest.fail("it is logged already")) is None
-
-    def test_an_error_closes_the_run_as_failed(self, tracker, said, told, mlflow_home) -> None:
-        def broken() -> str:
-            tracker.do(log_first)
-            raise ModelError("no answer")
-
-        with pytest.raises(ModelError, match="no answer"):
-            log_beside(tracker, broken)
-        run = self.found(mlflow_home)
-        assert (run.info.status, run.data.metrics["first"], said, told) == ("FAILED", 1.0, [], [])
-
-    def test_what_a_killed_child_leaves_is_done_here(self, tracker, told, mlflow_home) -> None:
-        here = os.getpid()
-        log_beside(tracker, lambda: self.answer(tracker, (log_in, here)))
-        run = self.found(mlflow_home)
-        assert (run.info.status, run.data.metrics["then"], run.data.metrics["of"]) == ("FINISHED", 2.5, here)
-        assert told == ["logged 2.5"]
-
-    def test_a_failure_of_mlflow_is_said_once(self, tracker, said, mlflow_home) -> None:
-        (mlflow_home.home / "mlflow.db").write_bytes(b"garbage" * 2_000)
-        assert log_beside(tracker, lambda: self.answer(tracker)) == "answer"
-        assert len(said) == 1
-        assert "MLflow failed, and tracking of this run ends here" in said[0]
-        assert (tracker.run_id, bool(tracker.failure)) == ("", True)
-
-    def test_without_a_child_it_is_done_at_once(self, tracker, told, mlflow_home) -> None:
-        self.answer(tracker)
-        assert self.found(mlflow_home).data.metrics["of"] == os.getpid()
-        assert told == ["logged 2.5"]

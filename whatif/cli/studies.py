@@ -142,19 +142,16 @@ def run(
     ] = "auto",
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
+    from whatif.tracking import logging_ahead
     from whatif.workflow import RunOptions
 
-    _run(
-        study,
-        output,
-        RunOptions(
-            latest=latest,
-            track=track,
-            time_limit=time_limit,
-            retry_failed=retry_failed,
-            runner=runner.strip() or "auto",
-        ),
-    )
+    asked = runner.strip() or "auto"
+    # as soon as what both need is imported: the process beside this one imports MLflow while bars are read
+    with logging_ahead(track and asked != "spark"):
+        options = RunOptions(
+            latest=latest, track=track, time_limit=time_limit, retry_failed=retry_failed, runner=asked
+        )
+        _run(study, output, options)
 
 
 def leaderboard(

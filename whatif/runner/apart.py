@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from math import inf
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from whatif.errors import RunError
 
@@ -199,6 +200,45 @@ def _pickled_answer(task: Callable[[], Any]) -> bytes:
     return pickle.dumps(task(), pickle.HIGHEST_PROTOCOL)
 
 
+class Begun(Generic[T]):
+    """A task that a child process is at while this one does something else.
+
+    Parameters
+    ----------
+    task : callable
+        Gives what can be pickled.
+
+    Attributes
+    ----------
+    pid : int
+        The child's number.
+    """
+
+    def __init__(self, task: Callable[[], T]) -> None:
+        self._work = _Work({0: partial(_pickled_answer, task)}, inf)
+        self.pid = self._work.pid
+
+    def answer(self) -> tuple[T, ...]:
+        """Wait for what the child gives, and return it; nothing where it raised or its process ended.
+
+        Raises
+        ------
+        RunError
+            If `end_all` ended it.
+        """
+        found: list[T] = []
+        while not self._work.has_ended:
+            found += [pickle.loads(said) for _, said in self._work.answers() if said is not None]
+        for _ in self._work.unanswered():
+            return ()
+        return tuple(found)
+
+    def end(self) -> None:
+        """Kill the child, whose answer nobody wants; nothing where it was waited for."""
+        if self._work in _WORKING:
+            self._work.end()
+
+
 def end_all() -> None:
     """Kill the children of `answers_apart`, whatever they are at; nobody waits for them any more."""
     for one in list(_WORKING):
@@ -215,7 +255,7 @@ class _Work:
         self._left, self._said = list(share), bytearray()
         self._seconds = seconds
         self._until = time.monotonic() + seconds
-        self._pid, self.pipe = _forked(partial(_say_answers, list(share.values())))
+        self.pid, self.pipe = _forked(partial(_say_answers, list(share.values())))
         self._cancelled = False
         self.has_ended = False
         _WORKING.add(self)
@@ -254,7 +294,7 @@ class _Work:
 
     def kill(self) -> None:
         """Kill the child, which then has no answer."""
-        _kill(self._pid)
+        _kill(self.pid)
 
     def end(self) -> None:
         """Kill the child, and take it from the system's table."""
@@ -263,7 +303,7 @@ class _Work:
 
     def _waited(self) -> int:
         os.close(self.pipe)
-        _, status = os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         _WORKING.discard(self)
         return status
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.tracking.beside import drop_ahead, log_beside, logging_ahead
     from whatif.tracking.child_runs import count_of_children, log_configurations, log_model
     from whatif.tracking.registry import (
         fetched,
@@ -29,17 +30,20 @@ if TYPE_CHECKING:
         tracking_warning,
         verdict_metrics,
     )
-    from whatif.tracking.tracker import LoggedAnswer, Tracker, log_beside, logged_run
+    from whatif.tracking.steps import Told, log_answer, log_ranking
+    from whatif.tracking.tracker import LoggedAnswer, Tracker, logged_run
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "beside": "drop_ahead log_beside logging_ahead",
             "child_runs": "count_of_children log_configurations log_model",
             "registry": "fetched find_registered flavour_of register restored with_registered",
             "run": (
                 "ANSWER_TAG TrackedRun finish log log_files log_tables metric_histories start_study_run "
                 "tracking_uri tracking_warning verdict_metrics"
             ),
-            "tracker": "LoggedAnswer Tracker log_beside logged_run",
+            "steps": "Told log_answer log_ranking",
+            "tracker": "LoggedAnswer Tracker logged_run",
         },
     )

@@ -93,7 +93,14 @@ def tracking_warning(location: LakeLocation) -> str:
     )
 
 
-def start_study_run(location: LakeLocation, study: str, identity: str, tags: Mapping[str, str]) -> TrackedRun:
+def start_study_run(
+    location: LakeLocation,
+    study: str,
+    identity: str,
+    tags: Mapping[str, str],
+    params: Mapping[str, Any] | None = None,
+    text: str = "",
+) -> TrackedRun:
     """Return the run of a study, begun or taken up again.
 
     Parameters
@@ -106,6 +113,10 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
         Digest of the study and its pins: the same digest finds the same run.
     tags : mapping of str to str
         Code version, pins, user, host, command.
+    params : mapping of str to object, optional
+        What the study says, a name each.
+    text : str
+        The study's YAML, kept as `study.yaml`; "" where there is none to keep.
     """
     uri = tracking_uri(location)
     client = client_of(uri)
@@ -121,6 +132,9 @@ def start_study_run(location: LakeLocation, study: str, identity: str, tags: Map
         run_id = run.info.run_id
     tracked = TrackedRun(client, experiment_id, run_id, uri)
     log(tracked, tags=tags)
+    if text:
+        client.log_text(run_id, masked(text), "study.yaml")
+    log(tracked, params=params)
     return tracked
 
 

@@ -8,18 +8,16 @@ standard library, and only read.
 from __future__ import annotations
 
 import os
-import pickle
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from whatif.errors import WhatIfError
 from whatif.masking import masked
 from whatif.pins import LakeLocation
-from whatif.runner import done_apart
 from whatif.tracking.run import (
     ANSWER_TAG,
     IDENTITY_TAG,
@@ -32,7 +30,8 @@ from whatif.tracking.run import (
 )
 
 T = TypeVar("T")
-_Job = tuple[Callable[..., None], tuple[Any, ...]]
+Job = tuple[Callable[..., None], tuple[Any, ...]]
+"""What is called with the tracker of the process that logs, and what else it is given."""
 
 REQUEST_SECONDS = 20
 REQUEST_RETRIES = 2
@@ -40,9 +39,6 @@ REQUEST_RETRIES = 2
 requests of 20 seconds, and the pauses between them."""
 
 MAX_FAILURE_TEXT = 300
-
-CHILD_SECONDS = 1e6
-"""What a child may take, which waits for the backtests of a study: 11 days."""
 
 
 class Tracker:
@@ -65,7 +61,7 @@ class Tracker:
 
     def __init__(self, say: Callable[[str], None], tell: Callable[[str], None] = lambda line: None) -> None:
         self._say, self.tell = say, tell
-        self.send: Callable[[_Job], None] | None = None
+        self.send: Callable[[Job], None] | None = None
         self.children = 0
         self._begin: Callable[[], TrackedRun] | None = None
         self._known = ""
@@ -98,16 +94,15 @@ class Tracker:
         for is_told, line in said:
             (self.tell if is_told else self._say)(line)
 
-    def of_child(self, said: list[tuple[bool, str]]) -> Tracker:
-        """Return a tracker of the same run, which waits to begin, that notes what it has to say."""
-        child = Tracker(lambda line: said.append((False, line)), lambda line: said.append((True, line)))
-        child._begin = self._begin
-        return child
+    def hand_over(self, send: Callable[[Job], None]) -> None:
+        """Let the process that takes what is sent begin the run that waits, and log all that follows."""
+        self.send = send
+        send((Tracker.start, (self._begin,)))
 
     def do(self, job: Callable[..., None], *given: Any) -> None:
         """Do a job of logging: it is called with the tracker of the process that logs, and what is given.
 
-        Both can be pickled: that process may be a child, see `log_beside`.
+        Both can be pickled: that process may be a child, see `whatif.tracking.beside`.
         """
         if self.send is None:
             job(self, *given)
@@ -125,6 +120,10 @@ class Tracker:
             self.run = begin()
         except Exception as error:
             self._fail(error)
+
+    def close(self, status: str = "FINISHED") -> None:
+        """Close the run, so that MLflow shows how it ended."""
+        self.attempt(lambda run: finish(run, status))
 
     def attempt(self, action: Callable[[TrackedRun], T]) -> T | None:
         """Return what `action` does with the run; None if it failed, or if tracking failed before."""
@@ -147,76 +146,6 @@ class Tracker:
             "The answer does not depend on it. Mend what it says ('whatif doctor' checks a database in the "
             "lake's home) and run the same command again to log it, or turn tracking off (--no-track)."
         )
-
-
-def log_beside(tracker: Tracker, make: Callable[[], T]) -> T:
-    """Return what `make` gives, while a child process logs: importing MLflow takes longer than all of it.
-
-    Parameters
-    ----------
-    tracker : Tracker
-        Of a run that waits to begin. What it is given to do, the child does; the run is closed as this ends.
-    make : callable
-        What this process does. The run is closed as failed if it raises.
-
-    Raises
-    ------
-    Exception
-        What `make` raises, once the run is closed.
-    """
-    reading, writing = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
-    made: list[T] = []
-    errors: list[Exception] = []
-    sent: list[_Job] = []
-
-    def send(job: _Job) -> None:
-        sent.append(job)
-        # a child that has ended reads nothing: what it left is done here
-        with suppress(BrokenPipeError):
-            pickle.dump(job, writing, pickle.HIGHEST_PROTOCOL)
-            writing.flush()
-
-    def log_all() -> tuple[str, str, list[tuple[bool, str]]]:
-        said: list[tuple[bool, str]] = []
-        own = tracker.of_child(said)
-        own.begin()
-        for job, given in sent if made or errors else _received(reading, writing):
-            job(own, *given)
-        return own.run_id, own.failure, said
-
-    def give() -> None:
-        try:
-            made.append(make())
-        except Exception as error:
-            errors.append(error)
-        send((_close, ("FAILED" if errors else "FINISHED",)))
-        with suppress(BrokenPipeError):
-            writing.close()
-
-    tracker.send = send
-    try:
-        ((run_id, failure, said),) = done_apart([log_all], give, CHILD_SECONDS, 1)
-    finally:
-        tracker.send = None
-        reading.close()
-        with suppress(BrokenPipeError):
-            writing.close()
-    tracker.adopt(run_id, failure, said)
-    if errors:
-        raise errors[0]
-    return made[0]
-
-
-def _close(own: Tracker, status: str) -> None:
-    own.attempt(lambda run: finish(run, status))
-
-
-def _received(reading: IO[bytes], writing: IO[bytes]) -> Iterator[_Job]:
-    """Yield what the other process sends, in the child that has both ends of the pipe."""
-    writing.close()
-    with reading, suppress(EOFError):
-        while True:
-            yield pickle.load(reading)
 
 
 _QUERY = f"""

@@ -76,11 +76,11 @@ from whatif.runner import (
     versions,
 )
 from whatif.study import Study, load_study
-from whatif.tracking import Tracker, log_beside, tracking_warning
+from whatif.tracking import Tracker, drop_ahead, log_beside, log_ranking, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
-from whatif.workflow.track import Answered, log_ranking, log_study, tracked_study
+from whatif.workflow.track import Answered, log_study, tracked_study
 from whatif.workflow.train import (
     MAX_NAMED,
     NOTHING_PREPARED,
@@ -261,6 +261,7 @@ class _Run:
                 made = log_beside(tracker, make)
                 result = replace(made, run_id=tracker.run_id)
             else:
+                drop_ahead()
                 result = make()
         self._maintain()
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain import KEY_COLUMNS
-from whatif.masking import masked
 from whatif.pins import LakeLocation, Pin
 from whatif.report import Judgement
 from whatif.resolve import Resolved
@@ -20,16 +20,13 @@ from whatif.results import Chosen, Stitched
 from whatif.runner import provenance, versions
 from whatif.study import digest
 from whatif.tracking import (
-    ANSWER_TAG,
     LoggedAnswer,
+    Told,
     TrackedRun,
     Tracker,
     count_of_children,
-    finish,
-    log,
-    log_configurations,
-    log_files,
-    log_tables,
+    log_answer,
+    log_ranking,
     logged_run,
     start_study_run,
     verdict_metrics,
@@ -49,15 +46,15 @@ def tracked_study(
     """
     tracker = Tracker(warn, say)
     if track:
-        tracker.start(lambda: _start(location, resolved), later)
+        tracker.start(_beginning(location, resolved), later)
     try:
         yield tracker
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         if not tracker.waits:
-            tracker.attempt(lambda run: finish(run, status))
+            tracker.close(status)
         raise
-    tracker.attempt(finish)
+    tracker.close()
 
 
 @dataclass(frozen=True)
@@ -88,16 +85,6 @@ class Answered:
     files: Sequence[Path]
 
 
-@dataclass(frozen=True)
-class _Told:
-    """Metrics and tags of an answer, a digest of all that is logged of it, and its files."""
-
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    answer: str
-    files: Sequence[Path]
-
-
 def log_study(tracker: Tracker, location: LakeLocation, resolved: Resolved, answered: Answered) -> None:
     """Log all of an answer; nothing, and MLflow is not even asked, where a run of a file holds it already.
 
@@ -116,22 +103,7 @@ def log_study(tracker: Tracker, location: LakeLocation, resolved: Resolved, answ
             tracker.tell(f"MLflow: run {held}, which holds all of it already")
             return
         tracker.do(log_ranking, answered.pins, board, location)
-    tracker.do(log_answer, _Told(metrics, tags, answer, answered.files))
-
-
-def log_ranking(own: Tracker, pins: Sequence[Pin], board: pd.DataFrame, location: LakeLocation) -> None:
-    """Log the ranking, and the tables that were read."""
-    own.children = own.attempt(lambda run: log_configurations(run, board)) or 0
-    own.attempt(lambda run: log_tables(run, pins, location))
-
-
-def log_answer(own: Tracker, told: _Told) -> None:
-    """Log files, metrics and tags; the digest of all of it last."""
-    own.attempt(lambda run: log_files(run, told.files))
-    own.attempt(lambda run: log(run, metrics=told.metrics, tags=told.tags))
-    own.attempt(lambda run: log(run, tags={ANSWER_TAG: told.answer}))
-    if own.run_id:
-        own.tell(f"MLflow: run {own.run_id}, {own.children} children")
+    tracker.do(log_answer, Told(metrics, tags, answer, answered.files))
 
 
 def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
@@ -163,16 +135,15 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
     return metrics, tags
 
 
-def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
-    origin, study = provenance(), resolved.study
+def _beginning(location: LakeLocation, resolved: Resolved) -> Callable[[], TrackedRun]:
+    """Return what begins the run; it can be pickled, for another process may be the one that logs."""
+    study = resolved.study
     tags = {
         "whatif.version": versions()["whatif"],
         "whatif.commit": versions().get("commit", ""),
         "whatif.bars_pin": resolved.bars.to_json(),
-        **{f"whatif.{name}": text for name, text in origin.items()},
+        **{f"whatif.{name}": text for name, text in provenance().items()},
     }
-    tracked = start_study_run(location, study.study, resolved.identity, tags)
-    tracked.client.log_text(tracked.run_id, masked(study.text), "study.yaml")
     params = {
         "strategy": study.strategy.name,
         "symbols": ", ".join(study.data.symbols),
@@ -183,8 +154,7 @@ def _start(location: LakeLocation, resolved: Resolved) -> TrackedRun:
         "rank": study.rank,
         "configurations": resolved.count,
     }
-    log(tracked, params=params)
-    return tracked
+    return partial(start_study_run, location, study.study, resolved.identity, tags, params, study.text)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
