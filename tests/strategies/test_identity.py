@@ -8,6 +8,7 @@ import datetime
 import decimal
 import enum
 import functools
+import importlib
 import io
 import itertools
 import math
@@ -303,6 +304,8 @@ def test_a_class_keeps_its_identity_when_it_runs() -> None:
 LATER = [
     (lambda: open, "open, which reads a file"),
     (lambda: eval, "eval, which reads what no digest can see"),
+    (lambda: __import__, "__import__, which reads what no digest can see"),
+    (lambda: importlib.import_module, "importlib.import_module, which reads what no digest can see"),
     (lambda: io.StringIO(), "an open file"),
     (lambda: os.environ, "os.environ, the environment of one machine"),
     (lambda: os.getenv, "os.getenv, which reads this machine"),

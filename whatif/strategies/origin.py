@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import io
 import os
 import random
@@ -157,9 +158,11 @@ def _readers() -> dict[Any, str]:
     import uuid
 
     found: dict[Any, str] = {}
-    for name in ("open", "input", "eval", "exec", "globals", "breakpoint"):
+    for name in ("open", "input", "eval", "exec", "compile", "globals", "breakpoint", "__import__"):
         what = {"open": "a file", "input": "the keyboard"}.get(name, "what no digest can see")
         found[getattr(builtins, name)] = f"{name}, which reads {what}"
+    for function in (importlib.import_module, importlib.reload):
+        found[function] = f"importlib.{function.__name__}, which reads what no digest can see"
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
         for function in (name, f"{name}_ns"):
             if hasattr(time, function):
