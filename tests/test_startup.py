@@ -1,6 +1,7 @@
 """The collector is held for a while, and goes on as it was; a package's own code waits until it is needed."""
 
 import gc
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -114,3 +115,45 @@ def test_a_package_that_is_imported_or_missing_stays_as_it_is(package: str) -> N
     assert times_run(package) == 1
     defer_package("whatif_test_not_there")
     assert "whatif_test_not_there" not in sys.modules
+
+
+TWO_THREADS = """
+import importlib, sys, time
+from pathlib import Path
+
+from whatif.runner.warm import warm_up
+
+Path(sys.argv[1], "both.py").write_text("import time; time.sleep(0.6); import needed")
+Path(sys.argv[1], "needed.py").write_text("")
+sys.path.insert(0, sys.argv[1])
+
+
+class Finder:  # as setuptools' own: it imports while it is asked, and Python holds the lock of all imports
+    def find_spec(self, name, path=None, target=None):
+        if name == "distutils":
+            importlib.import_module("both")
+
+
+class Session:
+    @property
+    def sparkContext(self):
+        time.sleep(0.3)  # until the other thread is at it
+        import distutils.version
+
+        raise ValueError
+
+
+sys.meta_path.insert(0, Finder())
+thread = warm_up(Session())
+import both
+
+thread.join()
+print("both are through")
+"""
+
+
+def test_no_thread_waits_for_the_finder_that_stands_in_for_distutils(tmp_path: Path) -> None:
+    """One thread imports distutils, whose finder imports a module; the other is importing that module."""
+    asked = [sys.executable, "-W", "ignore", "-c", TWO_THREADS, str(tmp_path)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("both are through\n", "")

@@ -32,6 +32,7 @@ from whatif.errors import LakeError, SessionError
 from whatif.masters import check_master, on_this_host
 from whatif.pins import LakeLocation
 from whatif.processes import end_descendants
+from whatif.startup import import_distutils
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -108,6 +109,7 @@ def start_ahead(location: LakeLocation, then: Callable[[SparkSession], object]) 
         # two threads that import it at the same time see half of it
         import pyspark.sql  # noqa: F401
 
+        import_distutils()
         _ahead = Thread(target=_start_quietly, args=(location, then), name="session", daemon=True)
         _ahead.start()
 

@@ -157,6 +157,17 @@ def defer_package(name: str) -> None:
     sys.modules.setdefault(name, package)
 
 
+def import_distutils() -> None:
+    """Import distutils in this thread, before there is a second one that imports.
+
+    PySpark imports it with the first frame that a Python function maps. Where setuptools is installed, its
+    finder stands in for it, and imports setuptools while Python holds the lock of all imports: a second
+    thread that is at a module which setuptools imports would wait for ever, and the first for it.
+    """
+    with suppress(ImportError):
+        import_module("distutils.version")
+
+
 @contextmanager
 def imported_meanwhile(name: str) -> Iterator[None]:
     """Import a module while this process waits for others; whoever needs it says what is wrong with it.

@@ -7,6 +7,8 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from whatif.startup import import_distutils
+
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import SparkSession
@@ -22,6 +24,7 @@ def warm_up(spark: SparkSession) -> Thread:
 
     Nothing depends on it: what does not work will be said where it is needed.
     """
+    import_distutils()
     thread = Thread(target=_warm_up, args=(spark,), name="warm-up", daemon=True)
     thread.start()
     return thread

@@ -161,8 +161,8 @@ def _readers() -> dict[Any, str]:
     for name in ("open", "input", "eval", "exec", "compile", "globals", "breakpoint", "__import__"):
         what = {"open": "a file", "input": "the keyboard"}.get(name, "what no digest can see")
         found[getattr(builtins, name)] = f"{name}, which reads {what}"
-    for function in (importlib.import_module, importlib.reload):
-        found[function] = f"importlib.{function.__name__}, which reads what no digest can see"
+    for name in ("import_module", "reload"):
+        found[getattr(importlib, name)] = f"importlib.{name}, which reads what no digest can see"
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
         for function in (name, f"{name}_ns"):
             if hasattr(time, function):
