@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from whatif.errors import StudyError
 from whatif.resolve import check_study
-from whatif.searches import Evaluation, Search, SearchSpace
+from whatif.searches import Evaluation, Grid, Search, SearchSpace
 from whatif.searches.kinds.optuna import Optuna
 from whatif.searches.kinds.random import Random
 from whatif.searches.kinds.sobol import Sobol
@@ -112,6 +113,41 @@ def test_constraints_that_leave_nothing_are_refused(kind: type[Search], keys: di
         gone(kind.model_validate({"kind": "own", "trials": 5, **keys}), space)
 
 
+BRANCHES = {"kind": ("a", "b"), "x": tuple(range(40)), "y": tuple(range(40)), "deep": (1, 2, 3)}
+"""Of which x exists where kind is a, y where it is b, and deep where y is above 20."""
+
+
+def branched(**axes: tuple[Any, ...]) -> SearchSpace:
+    return SearchSpace(
+        {**BRANCHES, **axes},
+        conditions={
+            "x": lambda point: point["kind"] == "a",
+            "y": lambda point: point["kind"] == "b",
+            "deep": lambda point: point.get("y", 0) > 20,
+        },
+    )
+
+
+@pytest.mark.parametrize(("kind", "keys"), [*KINDS, pytest.param(Grid, {"trials": None}, id="grid")])
+def test_an_axis_that_does_not_exist_at_a_point_varies_nothing(
+    kind: type[Search], keys: dict[str, Any]
+) -> None:
+    given = {key: value for key, value in {"trials": 300, **keys}.items() if value is not None}
+    found = gone(kind.model_validate({"kind": "own", **given}), branched(x=(0, 1, 2), y=(0, 30)), branch)
+    points = [tuple(one.point.values()) for one in found]
+    # three of x, one of y below 21, and three of deep above
+    expected = {("a", x, 0, 1) for x in range(3)} | {("b", 0, 0, 1)} | {("b", 0, 30, d) for d in (1, 2, 3)}
+    assert set(points) == expected
+    assert len(points) == len(set(points))
+
+
+def branch(point: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return a surface whose top lies in branch b, at y 33 and deep 2; that of branch a is lower."""
+    if point["kind"] == "a":
+        return (-1.0 - abs(point["x"] - 17),)
+    return (-abs(point["y"] - 33.0) - (point["deep"] != 2),)
+
+
 def test_sobol_covers_the_axes_more_evenly_than_chance() -> None:
     def worst(found: list[Evaluation]) -> int:
         """Return the most points of one of 5 x 5 cells of fast and slow; 64 points on 25 cells."""
@@ -154,6 +190,18 @@ class TestOptuna:
         learnt, drawn = gone(Optuna(trials=100, seed=1), space), gone(Random(trials=100, seed=1), space)
         assert best(learnt) > -0.1
         assert best(learnt) > best(drawn)
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_it_finds_the_branch_and_the_top_in_it(self, seed: int) -> None:
+        found = gone(Optuna(trials=90, batch=5, seed=seed), branched(), branch)
+        assert len(found) == 90
+        for one in found:
+            point = one.point
+            assert point["x"] == 0 or point["kind"] == "a"
+            assert point["y"] == 0 or point["kind"] == "b"
+            assert point["deep"] == 1 or point["y"] > 20
+        # of 40 + 20 + 20 * 3 points; each of a is drawn as often as all of deep at one y
+        assert best(found) == 0.0
 
     @pytest.mark.slow
     def test_where_the_least_is_best(self) -> None:
@@ -299,3 +347,74 @@ def test_a_grid_leaves_out_what_breaks_a_constraint() -> None:
     kept = [(one.params["fast"], one.params["slow"]) for one in checked.grid.configurations]
     assert kept == [(2, 5), (2, 50), (2, 100), *((fast, 100) for fast in range(3, 61))]
     assert checked.grid.left_out == 59 * 3 - len(kept)
+
+
+CROSSES = """
+study: crosses
+data: {symbols: [SPY], timeframe: 1min, start: 2013-10-01, end: 2013-11-01}
+calendar: {exchange: XNYS}
+strategy: {name: sma_crossover}
+"""
+
+
+def checked_params(axes: str, rest: str = "") -> list[tuple[Any, ...]]:
+    checked = check_study(parse_study(f"{CROSSES}axes: {axes}\n{rest}"), False)
+    assert checked.grid is not None
+    return [
+        (*one.axes.values(), one.params["size"], one.overlays.stop_loss)
+        for one in checked.grid.configurations
+    ]
+
+
+def test_a_grid_over_axes_of_which_some_exist_nowhere_else() -> None:
+    axes = "{fast: [5, 20], slow: [60], size: {values: [1, 2], when: fast > 9}, stop_loss: "
+    axes += "{values: [0.01], when: size == 2}}"
+    default = checked_params("{fast: [5], slow: [60]}")[0][-2]
+    assert checked_params(axes) == [
+        (5, 60, None, None, default, None),
+        (20, 60, 1, None, 1, None),
+        (20, 60, 2, 0.01, 2, 0.01),
+    ]
+
+
+def test_where_an_axis_does_not_exist_the_configuration_is_that_of_no_such_axis() -> None:
+    def ids(axes: str) -> list[str]:
+        checked = check_study(parse_study(f"{CROSSES}axes: {axes}\n"), False)
+        assert checked.grid is not None
+        return [one.config_id for one in checked.grid.configurations]
+
+    branches = ids("{fast: [5, 20], stop_loss: {from: 0.01, to: 0.02, step: 0.01, when: fast == 20}}")
+    assert branches == [*ids("{fast: [5]}"), *ids("{fast: [20], stop_loss: [0.01, 0.02]}")]
+
+
+def test_a_condition_is_part_of_the_study_as_it_is_written() -> None:
+    study = parse_study(CROSSES + "axes: {fast: [5, 20], size: {from: 1, to: 3, when: fast > 9}}\n")
+    written = study.model_dump(mode="json", by_alias=True)
+    assert written["axes"]["size"]["when"] == "fast > 9"
+    assert parse_study(yaml.safe_dump(written)).axes == study.axes
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (
+            "{size: {values: [1], when: fast > 9}, fast: [5, 20]}",
+            r"axis 'size': when = 'fast > 9' names 'fast'",
+        ),
+        (
+            "{fast: [5, 20], size: {values: [1], when: fats > 9}}",
+            r"axis 'size': when = .*did you mean 'fast'",
+        ),
+        (
+            "{fast: [5, 20], size: {values: [1], when: trades > 9}}",
+            r"axis 'size': when = .*speaks of a metric",
+        ),
+        ("{fast: [5, 20], size: {values: [1], when: fast > 99}}", r"when = 'fast > 99' holds at no point"),
+        ("{fast: [5, 20], size: {values: [1], when: fast}}", r"axis 'size': when = 'fast' compares nothing"),
+        ("{fast: [5, 20], size: {values: [1], when: 3}}", r"axes\.size\.when = 3"),
+        ("{fast: [5, 20], shock: {values: [{}], when: fast > 9}}", r"its values are worlds"),
+    ],
+)
+def test_a_condition_that_cannot_be_told_is_refused(axes: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        check_study(parse_study(f"{CROSSES}axes: {axes}\n"), False)

@@ -64,6 +64,9 @@ class Axis(Section):
         Its key in `axes`, and its column in the results.
     values : tuple
         What it takes, in order; in a study a list, or {from, to, step}. A class may narrow their type.
+    when : str
+        At which points it exists, a comparison of axes that stand before it and of parameters; elsewhere what
+        it varies is as the study has it without the axis. "" for all points.
     reserved : bool
         Whether its name is this axis' whatever the strategy declares.
     takes_ranges : bool
@@ -79,6 +82,7 @@ class Axis(Section):
     kind: str
     name: str = Field(exclude=True)
     values: tuple[Any, ...]
+    when: str = Field(default="", exclude=True)
 
     reserved: ClassVar[bool] = False
     takes_ranges: ClassVar[bool] = True
@@ -133,7 +137,7 @@ class Axis(Section):
         """The axis as a study gives it: its values alone, if its name says the rest."""
         if self.kind in (self.name, "parameter") and self.model_fields_set <= {"kind", "name", "values"}:
             return self.values
-        return self.model_dump(by_alias=True)
+        return {**self.model_dump(by_alias=True), **({"when": self.when} if self.when else {})}
 
     @classmethod
     def read(cls, name: str, values: list[Any]) -> list[Any]:

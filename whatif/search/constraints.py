@@ -99,6 +99,34 @@ def constraints_of(texts: Sequence[str], parameters: Collection[str] | None = No
     return Constraints(tuple(on_points), tuple(on_results))
 
 
+def check_condition(axis: str, text: str, known: Collection[str]) -> None:
+    """Refuse what says of an axis when it exists, unless it compares what stands before that axis.
+
+    Parameters
+    ----------
+    axis : str
+        Name of the axis, for messages.
+    text : str
+        The comparison.
+    known : collection of str
+        What it may name: parameters, and axes of plain values that stand before.
+
+    Raises
+    ------
+    StudyError
+        Naming axis, text and rule.
+    """
+    try:
+        if constraints_of([text], known).on_results:
+            raise StudyError(
+                f"constraints: {text!r} speaks of a metric, which no point has before it has run"
+            )
+    except StudyError as error:
+        rule = "it compares parameters, and axes that stand before this one"
+        said = str(error).removeprefix("constraints: ")
+        raise StudyError(f"axis {axis!r}: when = {said}; {rule}") from error
+
+
 @lru_cache(maxsize=256)
 def names_of(text: str) -> frozenset[str]:
     """Return the names in a constraint.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from math import prod
 from typing import Any, Protocol
 
-from whatif.axes import Axis, MarketChange, Parameter, Settings, bound
+from whatif.axes import Axis, MarketChange, Parameter, Settings, bound, text_of
 from whatif.domain import (
     LOWER_IS_BETTER,
     Execution,
@@ -19,10 +19,10 @@ from whatif.domain import (
     timeframe_us,
 )
 from whatif.errors import StrategyError, StudyError
-from whatif.search.constraints import constraints_of
+from whatif.search.constraints import Constraints, check_condition, constraints_of, names_of
 from whatif.search.contract import CheckedSearcher, PointIndex
 from whatif.search.market import change_of
-from whatif.searches import SearchSpace
+from whatif.searches import Point, SearchSpace
 from whatif.study import Study
 
 MAX_SETTINGS = 500_000
@@ -101,6 +101,8 @@ class Space:
             if section:
                 raise StudyError(f"{axis.name!r} stands both in {section} and in axes: remove one of the two")
         self.constraints = constraints_of(study.constraints, self._named(declared))
+        self._unvaried = self._without_axes(declared)
+        self._conditions = self._checked_conditions(declared)
         every = list(enumerate(self.axes.values()))
         self._own = [(k, axis) for k, axis in every if isinstance(axis, Parameter)]
         self._others = [(k, axis) for k, axis in every if not isinstance(axis, Parameter)]
@@ -111,6 +113,10 @@ class Space:
 
     def searched(self) -> SearchSpace:
         """Return the points as a search sees them: without the axes whose values are worlds."""
+        return self._searched
+
+    @cached_property
+    def _searched(self) -> SearchSpace:
         return SearchSpace(
             {name: axis.values for name, axis in self.axes.items() if not axis.world},
             self.study.objective,
@@ -118,7 +124,76 @@ class Space:
             tuple((name, name in LOWER_IS_BETTER) for name in self.study.metrics),
             self._is_allowed,
             len(self.constraints.on_results),
+            {name: partial(self._exists, name) for name in self._conditions},
         )
+
+    def _without_axes(self, declared: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what conditions and constraints find where an axis does not exist, by name."""
+        given = self._given
+        other = {"timeframe": given.timeframe, "model": given.model}
+        absent = {name: other.get(name, given.overlays.get(name)) for name in self.axes}
+        return {**absent, **declared, **given.params}
+
+    def _checked_conditions(self, declared: Mapping[str, Any]) -> dict[str, Constraints]:
+        """Return the conditions of axes that exist at some points only, by name.
+
+        Raises
+        ------
+        StudyError
+            If one names what does not stand before its axis, or holds nowhere.
+        """
+        found: dict[str, Constraints] = {}
+        plain, before = set(self._named(declared)), {name for name in declared if name not in self.axes}
+        for name, axis in self.axes.items():
+            if axis.when:
+                if axis.world:
+                    raise StudyError(
+                        f"axis {name!r}: when = {axis.when!r}: its values are worlds, which are no choices: "
+                        "leave it out"
+                    )
+                check_condition(name, axis.when, sorted(before))
+                found[name] = Constraints((axis.when,))
+                self._check_exists(name, found)
+            before |= {name} & plain
+        return found
+
+    def _check_exists(self, name: str, conditions: Mapping[str, Constraints]) -> None:
+        """Refuse an axis that exists at no point."""
+        named = [one for one in self.axes if one in _reached(name, conditions)]
+        sizes = [len(self.axes[one].values) for one in named]
+        if prod(sizes) > MAX_SETTINGS:
+            return
+        for place in product(*map(range, sizes)):
+            values: dict[str, Any] = {}
+            for one, k in zip(named, place, strict=True):
+                if self._holds(conditions.get(one), values):
+                    values[one] = self.axes[one].values[k]
+            if self._holds(conditions[name], values):
+                return
+        raise StudyError(
+            f"axis {name!r}: when = {self.axes[name].when!r} holds at no point, and the axis would vary "
+            "nothing: leave it out, or give the axes that it names values that meet it"
+        )
+
+    def _exists(self, name: str, values: Point) -> bool:
+        """Whether an axis exists, told of the values of those before it that do."""
+        return self._holds(self._conditions.get(name), values)
+
+    def _holds(self, condition: Constraints | None, values: Point) -> bool:
+        return condition is None or not condition.broken({**self._unvaried, **values})
+
+    def absent(self, point: PointIndex) -> frozenset[int]:
+        """Return the places of the axes that do not exist at a point."""
+        if not self._conditions:
+            return frozenset()
+        found: list[int] = []
+        values: dict[str, Any] = {}
+        for k, (name, axis) in enumerate(self.axes.items()):
+            if not self._exists(name, values):
+                found.append(k)
+            elif not axis.world:
+                values[name] = axis.values[point[k]]
+        return frozenset(found)
 
     def _named(self, declared: Mapping[str, Any]) -> list[str]:
         """Return the names that constraints may use of points: parameters, and axes of plain values."""
@@ -131,21 +206,40 @@ class Space:
 
     def left_out(self, point: PointIndex, params: Mapping[str, Any]) -> str:
         """Return the constraint of the study that a point breaks, said; "" if it keeps to all of them."""
+        for k in self.absent(point):
+            if point[k]:
+                axis = list(self.axes.values())[k]
+                return f"{axis.name} exists only where {axis.when}, and varies nothing elsewhere"
         if not self.constraints.on_points:
             return ""
-        values = {**self.strategy.defaults, **self.at(point), **params}
+        values = {**self._unvaried, **self.at(point), **params}
         broken = self.constraints.broken(values)
         return f"constraints: {broken}" if broken else ""
 
     def _is_allowed(self, values: Mapping[str, Any]) -> bool:
         """Whether a point keeps to the strategy's own rule, and to the constraints between parameters."""
-        own = {axis.name: values[axis.name] for _, axis in self._own}
+        if self._conditions:
+            there = self._existing(values)
+            if any(
+                text_of(values[name]) != text_of(self.axes[name].values[0]) for name in values.keys() - there
+            ):
+                return False
+            values = there
+        own = {axis.name: values[axis.name] for _, axis in self._own if axis.name in values}
         try:
             params = self.strategy.validate({**self._given.params, **own})
         except StrategyError:
             # a value that is wrong by itself is said where configurations are made
             return breaks_alone(self.strategy, {**self._given.params, **own})
-        return not self.constraints.broken({**values, **params})
+        return not self.constraints.broken({**self._unvaried, **values, **params})
+
+    def _existing(self, values: Point) -> dict[str, Any]:
+        """Return the values of the axes that exist at a point, of those that are searched."""
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if self._exists(name, found):
+                found[name] = value
+        return found
 
     def points(self) -> Iterator[PointIndex]:
         """Yield what is known before anything runs: all points of a search that does not learn.
@@ -209,19 +303,28 @@ class Space:
             for k in range(len(last))
             for value in range(last[k] + 1)
         )
-        yield from found or [()]
+        yield from dict.fromkeys(map(self._settled, found)) if found else [()]
+
+    def _settled(self, point: PointIndex) -> PointIndex:
+        """Return a point with each axis that does not exist there at its first value."""
+        absent = self.absent(point)
+        return tuple(0 if k in absent else value for k, value in enumerate(point)) if absent else point
 
     def at(self, point: PointIndex) -> dict[str, Any]:
-        """Return the values of a point, by axis."""
-        return {name: axis.values[k] for (name, axis), k in zip(self.axes.items(), point, strict=True)}
+        """Return the values of a point, by axis, of those that exist there."""
+        absent, axes = self.absent(point), enumerate(self.axes.items())
+        return {name: axis.values[point[k]] for k, (name, axis) in axes if k not in absent}
 
     def own(self, point: PointIndex) -> dict[str, Any]:
-        """Return the values of a point on the axes that are parameters of the strategy."""
-        return {axis.name: axis.values[point[k]] for k, axis in self._own}
+        """Return the values of a point on the axes that are parameters of the strategy and exist there."""
+        absent = self.absent(point)
+        return {axis.name: axis.values[point[k]] for k, axis in self._own if k not in absent}
 
     def shown(self, point: PointIndex) -> dict[str, Any]:
-        """Return what tables show of a point, by axis."""
-        return {name: values[k] for (name, values), k in zip(self._shown, point, strict=True)}
+        """Return what tables show of a point, by axis; None of one that does not exist there."""
+        absent = self.absent(point)
+        pairs = zip(self._shown, point, strict=True)
+        return {name: None if k in absent else values[at] for k, ((name, values), at) in enumerate(pairs)}
 
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
@@ -233,7 +336,8 @@ class Space:
                 f"axes {names} are no parameters of the strategy, and span {prod(sizes):,} settings, more "
                 f"than {MAX_SETTINGS:,}: give them fewer values"
             )
-        places = product(*map(range, sizes))
+        firsts = [-1 if axis.when else 0 for _, axis in self._others]
+        places = product(*(range(first, size) for first, size in zip(firsts, sizes, strict=True)))
         return tuple(self._setting(place) for place in places)
 
     def setting(self, point: PointIndex) -> Setting:
@@ -244,14 +348,16 @@ class Space:
         StudyError, EngineError
             If a value breaks a rule.
         """
-        return self._setting(tuple(point[k] for k, _ in self._others))
+        absent = self.absent(point)
+        return self._setting(tuple(-1 if k in absent else point[k] for k, _ in self._others))
 
     def _setting(self, place: PointIndex) -> Setting:
+        """Return the setting of these places, -1 of an axis that does not exist there."""
         found = self._settings.get(place)
         if found is None:
             settings = self._given
             for (_, axis), k in zip(self._others, place, strict=True):
-                settings = axis.put(axis.values[k], settings)
+                settings = axis.put(axis.values[k], settings) if k >= 0 else settings
             found = self._settings[place] = self._made(settings)
         return found
 
@@ -276,6 +382,12 @@ class Space:
         if market:
             identity["market"] = [change.identity for change in market]
         return Setting(settings.params, execution, overlays, settings.timeframe, model, market, identity)
+
+
+def _reached(name: str, conditions: Mapping[str, Constraints]) -> set[str]:
+    """Return the names that decide on whether an axis exists: in its own condition, and in those of these."""
+    named = {one for text in conditions[name].on_points for one in names_of(text)}
+    return named.union(*(_reached(one, conditions) for one in named if one in conditions))
 
 
 def breaks_alone(strategy: Strategy, given: Mapping[str, Any]) -> bool:

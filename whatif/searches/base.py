@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, product
 from math import prod
@@ -61,6 +61,9 @@ class SearchSpace:
         Tells whether a point keeps to the constraints of parameters, the study's and the strategy's.
     limits : int
         How many constraints on results there are.
+    conditions : mapping of str to callable
+        Of axes that exist at some points only, whether one does, told of the values of those before it that
+        do. At a point where it does not, an axis stands at the first of its values.
     """
 
     axes: Mapping[str, tuple[Any, ...]]
@@ -69,10 +72,11 @@ class SearchSpace:
     objectives: tuple[tuple[str, bool], ...] = ()
     allowed: Callable[[Point], bool] = _every_point
     limits: int = 0
+    conditions: Mapping[str, Callable[[Point], bool]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """Return the number of points; 1 without axes."""
+        """Return the number of points, counting those too at which an axis does not exist; 1 without axes."""
         return prod(len(values) for values in self.axes.values())
 
     @cached_property
@@ -80,18 +84,36 @@ class SearchSpace:
         """Return the number of allowed points; of a large space by the share of them among `LOOKED_AT`."""
         if self.size <= LOOKED_AT:
             return len(self.listed())
-        drawn = islice(self.draw(random.Random(0)), LOOKED_AT)
-        kept = sum(self.allowed(self.at(place)) for place in drawn)
+        drawn = islice(self._drawn(random.Random(0)), LOOKED_AT)
+        kept = sum(self._keeps(place) for place in drawn)
         return max(1, self.size * kept // LOOKED_AT)
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Yield all points, the last axis varying fastest."""
-        for values in product(*self.axes.values()):
-            yield dict(zip(self.axes, values, strict=True))
+        if not self.conditions:
+            for values in product(*self.axes.values()):
+                yield dict(zip(self.axes, values, strict=True))
+            return
+        for place in product(*(range(len(values)) for values in self.axes.values())):
+            if self.settled(place) == place:
+                yield self.at(place)
 
     def at(self, place: Sequence[int]) -> dict[str, Any]:
         """Return the point of these places on the axes."""
         return {name: values[k] for (name, values), k in zip(self.axes.items(), place, strict=True)}
+
+    def settled(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a place with each axis that does not exist there at its first value."""
+        if not self.conditions:
+            return place
+        found: list[int] = []
+        values: dict[str, Any] = {}
+        for (name, given), k in zip(self.axes.items(), place, strict=True):
+            exists = name not in self.conditions or self.conditions[name](values)
+            found.append(k if exists else 0)
+            if exists:
+                values[name] = given[k]
+        return tuple(found)
 
     def distinct(
         self, places: Iterator[tuple[int, ...]], count: int, seen: set[tuple[int, ...]] | None = None
@@ -106,7 +128,7 @@ class SearchSpace:
             if place in taken:
                 continue
             taken.add(place)
-            if self.allowed(self.at(place)):
+            if self._keeps(place):
                 found.append(place)
                 if len(found) == count:
                     break
@@ -115,14 +137,21 @@ class SearchSpace:
     def listed(self) -> list[tuple[int, ...]]:
         """Return the places of all points that are allowed, of a space of at most `MAX_LISTED`."""
         every = product(*(range(len(values)) for values in self.axes.values()))
-        return [place for place in every if self.allowed(self.at(place))]
+        return [place for place in every if self._keeps(place)]
+
+    def _keeps(self, place: tuple[int, ...]) -> bool:
+        """Whether a place is settled, and its point allowed."""
+        return self.settled(place) == place and self.allowed(self.at(place))
 
     def unseen(self, seen: Collection[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """Return the places of allowed points that are not among those `seen`; none of too large a space."""
         return [place for place in self.listed() if place not in seen] if self.size <= MAX_LISTED else []
 
     def draw(self, chance: random.Random) -> Iterator[tuple[int, ...]]:
-        """Yield places without end, drawn uniformly."""
+        """Yield places without end, drawn uniformly on each of the axes that exist there."""
+        yield from map(self.settled, self._drawn(chance))
+
+    def _drawn(self, chance: random.Random) -> Iterator[tuple[int, ...]]:
         sizes = [len(values) for values in self.axes.values()]
         while True:
             yield tuple(chance.randrange(size) for size in sizes)

@@ -43,7 +43,10 @@ def read_axes(given: Mapping[Any, Any], whole: bool = True) -> dict[Any, Axis]:
     ValueError
         If one is none, or they span too many points; as pydantic collects it.
     """
-    given = {name: one.written if isinstance(one, Axis) else one for name, one in given.items()}
+    given = {
+        name: _with_its_kind(name, one.written if isinstance(one, Axis) else one)
+        for name, one in given.items()
+    }
     kinds = {name: axis_class(name, one) for name, one in given.items()}
     given = {
         name: values_counted(str(name), one)
@@ -114,9 +117,19 @@ def bound(axis: Axis, declared: Collection[str], strategy: str) -> Axis:
         ) from error
     try:
         items = kind.read(axis.name, list(axis.values))
-        return _validated(kind, axis.name, {"kind": axis.name, "name": axis.name, "values": tuple(items)})
+        keys = {"kind": axis.name, "name": axis.name, "values": tuple(items), "when": axis.when}
+        return _validated(kind, axis.name, keys)
     except ValueError as error:
         raise StudyError(f"axis {axis.name!r}: {error}") from error
+
+
+def _with_its_kind(name: Any, given: Any) -> Any:
+    """Return an axis that says `when`, and no kind, as a section of the kind that its name says."""
+    if not isinstance(given, Mapping) or "when" not in given or _is_section(given):
+        return given
+    rest = {key: one for key, one in given.items() if key != "when"}
+    values = rest["values"] if set(rest) == {"values"} else rest
+    return {"kind": _kind_of_name(name), "values": values, "when": given["when"]}
 
 
 def _kind_of_name(name: Any) -> str:

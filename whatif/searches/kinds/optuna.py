@@ -39,7 +39,8 @@ class Optuna(Budgeted):
     """A search by one of Optuna's samplers, in batches: asked for, evaluated in one wave, told.
 
     Each axis is one of Optuna's integers over the places of its values where these are numbers, so that
-    steps and logarithmic ranges are even, and one of its categories otherwise.
+    steps and logarithmic ranges are even, and one of its categories otherwise. An axis that does not exist
+    at a point is no parameter of that trial, as where Optuna's users suggest one inside of an `if`.
 
     Attributes
     ----------
@@ -114,6 +115,15 @@ class _Axis:
             return kinds.IntDistribution(0, len(self._places) - 1)
         return kinds.CategoricalDistribution(tuple(range(len(self._places))))
 
+    def suggested(self, trial: Any) -> int:
+        """Return a number that a trial of Optuna's suggests."""
+        last = len(self._places) - 1
+        if self.ordered:
+            found: int = trial.suggest_int(self.name, 0, last)
+        else:
+            found = trial.suggest_categorical(self.name, tuple(range(last + 1)))
+        return found
+
     def place(self, number: int) -> int:
         """Return the place of the value that Optuna's number stands for."""
         return self._places[number]
@@ -141,7 +151,8 @@ class _Batches(Searcher):
         self._lower = [lower for _, lower in space.objectives] or [space.lower_is_better]
         self._chance = random.Random(search.seed)
         self._axes = [_Axis(name, values) for name, values in space.axes.items()]
-        self._distributions = {axis.name: axis.distribution(optuna.distributions) for axis in self._axes}
+        every = {axis.name: axis.distribution(optuna.distributions) for axis in self._axes}
+        self._distributions = {name: one for name, one in every.items() if name not in space.conditions}
         # what cannot be learnt from: TPE counts pruned trials as worse than all others
         single = len(self._lower) == 1 and search.sampler == "tpe"
         states = optuna.trial.TrialState
@@ -193,8 +204,7 @@ class _Batches(Searcher):
         """Return a place that was not asked for yet; None if there is none."""
         place: Place = ()
         for _ in range(MAX_MISSES):
-            trial = self._study.ask(self._distributions)
-            place = tuple(axis.place(trial.params[axis.name]) for axis in self._axes)
+            trial, place = self._asked()
             if self._takes(place):
                 self._waiting.append(trial)
                 return place
@@ -203,8 +213,23 @@ class _Batches(Searcher):
         if other is not None:
             numbers = {axis.name: axis.number(k) for axis, k in zip(self._axes, other, strict=True)}
             self._study.enqueue_trial(numbers)
-            self._waiting.append(self._study.ask(self._distributions))
+            self._waiting.append(self._asked()[0])
         return other
+
+    def _asked(self) -> tuple[Any, Place]:
+        """Return a trial of Optuna's, and its point: axes that do not exist there are not suggested."""
+        trial = self._study.ask(self._distributions)
+        place: list[int] = []
+        values: dict[str, Any] = {}
+        for axis in self._axes:
+            condition = self._space.conditions.get(axis.name)
+            if condition is not None and not condition(values):
+                place.append(0)
+                continue
+            number = trial.params[axis.name] if condition is None else axis.suggested(trial)
+            place.append(axis.place(number))
+            values[axis.name] = self._space.axes[axis.name][place[-1]]
+        return trial, tuple(place)
 
     def _takes(self, place: Place) -> bool:
         """Whether a place is new and allowed; it is not new after that."""
@@ -218,7 +243,7 @@ class _Batches(Searcher):
         for k in range(STEPS):
             reach = 1 + k // 10
             pairs = zip(self._axes, place, strict=True)
-            moved = tuple(axis.beside(one, reach, self._chance) for axis, one in pairs)
+            moved = self._space.settled(tuple(axis.beside(one, reach, self._chance) for axis, one in pairs))
             if self._takes(moved):
                 return moved
         return None
@@ -245,9 +270,11 @@ class _Batches(Searcher):
     def _sampler(self, samplers: Any) -> Any:
         seed, batch = self._search.seed, self._search.batch
         limits = {"constraints_func": _violations} if self._space.limits else {}
+        # those that exist together are estimated together
+        groups = {"multivariate": True, "group": True} if self._space.conditions else {}
         made: dict[str, Callable[[], Any]] = {
             "tpe": lambda: _pooled(samplers.TPESampler, batch)(
-                seed=seed, n_startup_trials=max(10, batch), **limits
+                seed=seed, n_startup_trials=max(10, batch), **groups, **limits
             ),
             "gp": lambda: samplers.GPSampler(seed=seed, n_startup_trials=max(10, batch), **limits),
             "cmaes": lambda: samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
@@ -271,27 +298,30 @@ def _pooled(sampler: Any, batch: int) -> Any:
             super().__init__(**keys)
             self._each = self._n_ei_candidates
             self._n_ei_candidates *= batch + batch // 2 + 1
-            self._pool: list[dict[str, Any]] = []
-            self._space: tuple[str, ...] = ()
+            # by the names of what is drawn together
+            self._pools: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+            self._drawn: list[dict[str, Any]] = []
 
         def _sample(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-            if not self._pool or self._space != tuple(search_space):
-                self._space, self._pool = tuple(search_space), []
+            pool = self._pools.get(tuple(search_space))
+            if not pool:
+                self._drawn = []
                 best: dict[str, Any] = super()._sample(study, trial, search_space)
-                if not self._pool:
+                if not self._drawn:
                     return best
-            found = self._pool.pop(0)
+                pool = self._pools[tuple(search_space)] = self._drawn
+            found = pool.pop(0)
             return {name: one.to_external_repr(found[name]) for name, one in search_space.items()}
 
         def after_trial(self, *told: Any) -> None:
-            self._pool = []
+            self._pools = {}
             super().after_trial(*told)
 
         def _compute_acquisition_func(self, samples: Any, below: Any, above: Any) -> Any:
             gains = super()._compute_acquisition_func(samples, below, above)
             for start in range(0, len(gains), self._each):
                 best = start + int(gains[start : start + self._each].argmax())
-                self._pool.append({name: values[best].item() for name, values in samples.items()})
+                self._drawn.append({name: values[best].item() for name, values in samples.items()})
             return gains
 
     return Pooled

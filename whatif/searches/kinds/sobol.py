@@ -52,4 +52,4 @@ class Sobol(Budgeted):
         sequence = qmc.Sobol(len(sizes), scramble=True, rng=np.random.default_rng(self.seed))
         while True:
             for row in np.minimum((sequence.random(256) * sizes).astype(np.int64), sizes - 1).tolist():
-                yield tuple(row)
+                yield space.settled(tuple(row))
