@@ -133,7 +133,7 @@ def gone_through(search: str, spec: Any = None, stop_after: int = 100) -> Any:
             return None
         return [(1, rows([c.config_id for c in found], [float(c.params["fast"]) for c in found]))]
 
-    whole = run_rounds(space, lambda points: {1: make_grid(space, points, lambda *_: {})}, evaluate)
+    whole = run_rounds(space, lambda points, _: {1: make_grid(space, points, lambda *_: {})}, evaluate)
     return whole[1], rounds
 
 
@@ -280,13 +280,28 @@ class TestChecked:
         with pytest.raises(Exception, match="'x': it must be an integer"):
             check_study(parse_study(bad), False)
 
-    def test_one_that_learns_would_see_what_earlier_folds_are_told_on(self) -> None:
-        text = STUDY + "split: {{kind: walk_forward, train: 0, validate: 5, test: 2}}\n"
-        with pytest.raises(
-            StudyError, match=r"'own_searches:Every' learns from results, and .*'walk_forward'"
-        ):
-            check_study(parse_study(text.format(search="kind: 'own_searches:Every'")), False)
-        check_study(parse_study(text.format(search="kind: 'own_searches:Deaf'")), False)
+
+def test_folds_that_choose_anew_have_a_search_each() -> None:
+    """Side by side: one that is told falling values ends on other points than one told rising ones."""
+    space = Space(parse_study(STUDY.format(search="kind: 'own_searches:Every'")), resolve("sma_crossover"))  # type: ignore[arg-type]
+    signs, rounds = {1: 1.0, 2: -1.0}, []
+
+    def make(points: Any, numbers: Any) -> Any:
+        return {number: make_grid(space, points, lambda *_: {}) for number in numbers}
+
+    def evaluate(grids: Any) -> Any:
+        rounds.append({number: len(grid.configurations) for number, grid in grids.items()})
+        for number, grid in grids.items():
+            found = grid.configurations
+            values = [signs[number] * float(c.params["fast"]) for c in found]
+            yield number, rows([c.config_id for c in found], values, f"validate-0{number}")
+
+    del TOLD[:]
+    run_rounds(space, make, evaluate, folds=((1,), (2,)))
+    assert rounds == [{1: 2, 2: 2}] * 6
+    for told, sign in zip(TOLD, signs.values(), strict=True):
+        assert [one.value for one in told] == [sign * one.point["fast"] for one in told]
+        assert {row["window"] for one in told for row in one.rows} == {f"validate-0{1 if sign > 0 else 2}"}
 
 
 @pytest.mark.parametrize("kind", [Grid, Every, Deaf])

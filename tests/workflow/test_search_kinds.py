@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 from whatif.lake.results import RESULTS
+from whatif.pins import LakeLocation
+from whatif.searches.kinds.optuna import _Batches as Batches
+from whatif.workflow import RunOptions, run
 from whatif.workflow import study as run_module
 
 from .conftest import WINDOWS, at, rows_of, run_twice
@@ -95,6 +98,59 @@ def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypa
     assert second is not None
     assert first.config_id == second.config_id
     assert first.test["pnl_net"] != second.test["pnl_net"]
+
+
+WALK = {"kind": "walk_forward", "train": 0, "validate": 1, "test": 1, "step": 2}
+LESS = {**CHANGES, "constraints": ["fast < slow"], "objectives": None, "objective": "sharpe", "choose": None}
+
+
+@pytest.mark.slow
+def test_each_fold_of_a_walk_forward_searches_for_itself(make_study, tmp_path, monkeypatch) -> None:
+    """Bars changed from the second fold's test window on change nothing that folds 1 and 2 tried or chose."""
+    pytest.importorskip("optuna")
+    monkeypatch.setenv("WHATIF_RUNNER", "local")
+    study = make_study(**{**LESS, "split": WALK}, search={**search(13), "batch": 10})
+    one, other = run_twice(study, tmp_path, lambda _: at("2013-10-09 13:30"))
+    choice = ["config_id", "symbol", "fast", "slow", "stop_loss", "validate"]
+    assert len(one.folds) == 3
+    pd.testing.assert_frame_equal(one.folds[choice].head(2), other.folds[choice].head(2))
+    assert one.folds["validate"].iloc[2] != other.folds["validate"].iloc[2]
+    tried = [
+        {
+            window: set(part["config_id"])
+            for window, part in rows_of(LakeLocation(tmp_path / home), RESULTS).groupby("window")
+            if window.startswith("validate")
+        }
+        for home in ("home0", "home1")
+    ]
+    assert [len(ids) for ids in tried[0].values()] == [13] * 3
+    assert all(tried[0][f"validate-0{k}"] == tried[1][f"validate-0{k}"] for k in (1, 2))
+    # what a fold learns of makes it ask for points of its own
+    assert tried[0]["validate-01"] != tried[0]["validate-02"]
+    assert len(one.leaderboard()) == 13
+    assert one.data.verdict.own_trials == 13
+    again = run(study, None, LakeLocation(tmp_path / "home0"), RunOptions(track=False, report=False))
+    assert (again.computed, again.resumed) == (0, 3 * 13 * 2)
+    pd.testing.assert_frame_equal(again.folds, one.folds)
+
+
+def test_on_paths_a_search_is_told_what_ranks(go, monkeypatch) -> None:
+    pytest.importorskip("optuna")
+    pytest.importorskip("skfolio")
+    told: dict[Any, float] = {}
+    tell = Batches.tell
+
+    def listens(self: Any, results: Any) -> None:
+        told.update({tuple(one.point.values()): one.value for one in results})
+        tell(self, results)
+
+    monkeypatch.setattr(Batches, "tell", listens)
+    split = {"kind": "cpcv", "folds": 3, "test_folds": 2, "test": 0.2}
+    board = go(**{**LESS, "split": split}, search=search(12)).leaderboard()
+    assert len(board) == len(told) == 12
+    for row in board.to_dict("records"):
+        stop = None if pd.isna(row["stop_loss"]) else row["stop_loss"]
+        assert told[row["fast"], row["slow"], stop] == row["sharpe"]
 
 
 @pytest.mark.slow

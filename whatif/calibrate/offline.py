@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,7 +169,7 @@ def _asked(study: Checked, board: pd.DataFrame) -> IntArray:
     places = {config_id: k for k, config_id in enumerate(board["config_id"])}
     found: list[int] = []
 
-    def make(points: Sequence[PointIndex]) -> Mapping[int, Any]:
+    def make(points: Sequence[PointIndex], _: Collection[int]) -> Mapping[int, Any]:
         return {1: make_grid(study.space, points, lambda *_: {})}
 
     def evaluate(grids: Mapping[int, Any]) -> list[tuple[int, pd.DataFrame]]:

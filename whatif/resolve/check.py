@@ -136,12 +136,6 @@ def check_study(study: Study, runs: bool = True, location: LakeLocation | None =
         check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
-    if study.search.learns and study.split.joins_tests:
-        raise StudyError(
-            f"search.kind = {study.search.kind!r} learns from results, and split.kind = {study.split.kind!r} "
-            "ranks on what earlier folds are told on: take a split with one test window, or a search that "
-            "does not learn, such as grid"
-        )
     space = Space(study, strategy)
     _check_portfolio(study, strategy)
     _check_inputs(study, strategy, space)

@@ -124,8 +124,20 @@ class Resolved:
         """How many configurations there are; of a search that learns, how many there could be."""
         search, space = self.study.search, self.checked.space
         if search.learns:
-            return search.most(space.searched()) * space.worlds
+            return search.most(space.searched()) * space.worlds * len(self.searched_folds)
         return len(self.grid.configurations)
+
+    @property
+    def searched_folds(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the folds that share what a search which learns asks for.
+
+        All of them, but where each fold chooses anew: what one is told on, later ones rank on, so each has a
+        search of its own, which learns of that fold's validate window alone.
+        """
+        numbers = tuple(fold.number for fold in self.timeline.every)
+        if self.study.search.learns and self.timeline.joins_tests:
+            return tuple((number,) for number in numbers)
+        return (numbers,)
 
     @property
     def reach(self) -> int:
@@ -139,9 +151,12 @@ class Resolved:
         return self.grids[fold.number].configurations
 
     def names_in(self, fold: Fold) -> Mapping[str, str]:
-        """Return what each configuration of the last fold is called in another, whose models differ."""
-        pairs = zip(self.grid.configurations, self.configurations(fold), strict=True)
-        return {last.config_id: own.config_id for last, own in pairs}
+        """Return what each configuration of the last fold is called in another, whose models differ.
+
+        Without those that are not run there.
+        """
+        own = {one.point: one.config_id for one in self.configurations(fold)}
+        return {last.config_id: own[last.point] for last in self.grid.configurations if last.point in own}
 
     def configuration(self, config_id: str) -> Configuration:
         """Return the configuration of this id, of whatever fold."""
@@ -396,13 +411,17 @@ def _known_grids(checked: Checked, models: Mapping[ModelKey, ModelSpec]) -> dict
 
 
 def grids_of(
-    checked: Checked, models: Mapping[ModelKey, ModelSpec], points: Sequence[PointIndex]
+    checked: Checked,
+    models: Mapping[ModelKey, ModelSpec],
+    points: Sequence[PointIndex],
+    numbers: Collection[int] = (),
 ) -> dict[int, Grid]:
     """Return the configurations of some points in each fold: other ones in each, if they trade a model.
 
-    One grid is shared by all folds where nothing is trained.
+    One grid is shared by all folds where nothing is trained. Of `numbers`, folds with these alone.
     """
-    space, folds = checked.space, checked.timeline.every
+    space = checked.space
+    folds = [fold for fold in checked.timeline.every if not numbers or fold.number in numbers]
 
     def identity(number: int, name: str, timeframe: str) -> Mapping[str, Any]:
         return models[name, timeframe, number].identity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from whatif.domain import METRIC_KEYS
 from whatif.errors import StudyError
 from whatif.pins import LakeLocation
 from whatif.resolve.resolved import Resolved, grids_of
-from whatif.results import ResultStore, stored_rows, sweep_of
+from whatif.results import ResultStore, path_rows, stored_rows, sweep_of
 from whatif.search import CheckedSearcher, Grid, PointIndex, Space, check_distinct, rankable
 from whatif.searches import Evaluation
 
@@ -62,7 +62,8 @@ def explore(
         return begins(store_of(grids))
 
     make = partial(grids_of, resolved.checked, resolved.models)
-    return replace(resolved, grids=run_rounds(resolved.checked.space, make, rows_of, goes_on))
+    grids = run_rounds(resolved.checked.space, make, rows_of, goes_on, resolved.searched_folds)
+    return replace(resolved, grids=grids)
 
 
 def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]:
@@ -87,6 +88,9 @@ def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]
 
 
 def _rows(store: ResultStore) -> Iterator[tuple[int, pd.DataFrame]]:
+    if store.resolved.timeline.ranks_paths:  # what ranks: metrics of the paths joined, and not of their parts
+        yield store.resolved.timeline.last.number, path_rows(store)
+        return
     for fold in store.resolved.timeline.folds:
         ids = [configuration.config_id for configuration in store.resolved.configurations(fold)]
         for window in fold.validate if ids else ():
@@ -95,9 +99,10 @@ def _rows(store: ResultStore) -> Iterator[tuple[int, pd.DataFrame]]:
 
 def run_rounds(
     space: Space,
-    make: Callable[[Sequence[PointIndex]], Grids],
+    make: Callable[[Sequence[PointIndex], Collection[int]], Grids],
     evaluate: Callable[[Grids], Iterable[tuple[int, pd.DataFrame]] | None],
     begins: Callable[[Grids], bool] = lambda _: True,
+    folds: Sequence[Sequence[int]] = ((1,),),
 ) -> dict[int, Grid]:
     """Return the configurations that the search of a study asks for, round by round.
 
@@ -106,13 +111,15 @@ def run_rounds(
     space : Space
         The points, and the study.
     make : callable
-        Makes the configurations of some points.
+        Makes the configurations of some points in the folds of some numbers.
     evaluate : callable
         Runs what is not stored of the configurations of a round and returns what is stored then: number of
         the fold, and result rows on one of the windows that it ranks on. None ends the search, with that
         round in what is returned.
     begins : callable
         Takes a round that is not the first one, and tells whether it is run.
+    folds : sequence of sequence of int
+        Numbers of the folds that share a search. Several go side by side, each told of its own folds.
 
     Raises
     ------
@@ -122,19 +129,31 @@ def run_rounds(
         If it raises.
     """
     search = space.study.search
-    held = CheckedSearcher(search, space.searched())
-    whole: dict[int, Grid] = {}
-    while asked := held.ask():
-        grids = make(space.in_worlds(asked))
-        if whole and not begins(grids):
+    searchers = [CheckedSearcher(search, space.searched()) for _ in folds]
+    whole: dict[int, Grid] = {number: Grid(()) for shared in folds for number in shared}
+    first, going = True, set(range(len(folds)))
+    while going:
+        rounds = [searcher.ask() if k in going else [] for k, searcher in enumerate(searchers)]
+        going = {k for k, asked in enumerate(rounds) if asked}
+        if not going:
             break
-        whole = {number: whole.get(number, Grid(())).and_(grid) for number, grid in grids.items()}
+        grids = {number: Grid(()) for number in whole}
+        for asked, shared in zip(rounds, folds, strict=True):
+            grids |= make(space.in_worlds(asked), shared) if asked else {}
+        if not first and not begins(grids):
+            break
+        first = False
+        whole = {number: grid.and_(grids[number]) for number, grid in whole.items()}
         for grid in whole.values():
             check_distinct(grid.configurations)
         found = evaluate(grids)
         if found is None:
             break
-        held.tell(_evaluations(space, grids, asked, found))
+        rows = list(found)
+        for searcher, asked, shared in zip(searchers, rounds, folds, strict=True):
+            if asked:
+                own = [(number, part) for number, part in rows if number in shared]
+                searcher.tell(_evaluations(space, {k: grids[k] for k in shared}, asked, own))
     if not any(grid.configurations for grid in whole.values()):
         reason = next((grid.reason for grid in whole.values()), "")
         why = f"all it asks for break a rule: {reason}" if reason else "it asks for none"

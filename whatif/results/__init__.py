@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         choose_in_folds,
         leaderboard,
         path_board,
+        path_rows,
         paths_of,
         stored,
         stored_rows,
@@ -39,8 +40,8 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "board": "Chosen FoldAnswer choose_in_folds leaderboard path_board paths_of stored stored_rows "
-            "told",
+            "board": "Chosen FoldAnswer choose_in_folds leaderboard path_board path_rows paths_of stored "
+            "stored_rows told",
             "others": "Grid other_returns",
             "panels": "Key returns_panel",
             "pending": "Again drop_failed keeps_all_returns pending_on sweep_of",

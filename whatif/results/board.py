@@ -57,11 +57,11 @@ def leaderboard(store: ResultStore, fold: Fold) -> pd.DataFrame:
     benchmark, and what else `results` holds.
     """
     ids = [c.config_id for c in store.resolved.configurations(fold)]
-    return ranked(store.resolved, stored_rows(store, fold.validate[0], ids))
+    return ranked(store.resolved, stored_rows(store, fold.validate[0], ids), fold)
 
 
-def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return result rows ranked, with a column for each axis."""
+def ranked(resolved: ResolvedStudy, rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
+    """Return result rows of a fold ranked, with a column for each axis."""
     study, constraints = resolved.study, constraints_of(resolved.study.constraints)
     nearest_of = study.metrics if study.choose == "ideal" else ()
     # an axis may be called execution; what the row ran with stays beside it as JSON
@@ -71,7 +71,7 @@ def ranked(resolved: ResolvedStudy, rows: pd.DataFrame) -> pd.DataFrame:
     if study.objectives:
         board = board.assign(front=on_the_front(board, study.metrics, constraints))
     if study.search.kind != "grid":
-        order = {one.config_id: k for k, one in enumerate(resolved.grid.configurations)}
+        order = {one.config_id: k for k, one in enumerate(resolved.configurations(fold))}
         board = board.assign(trial=[order.get(config_id, np.nan) for config_id in board["config_id"]])
     found = [resolved.configuration(config_id) for config_id in board["config_id"]]
     axes = {name: [c.axes[name] for c in found] for name in resolved.study.axes}
@@ -168,6 +168,11 @@ def path_board(store: ResultStore) -> pd.DataFrame:
     joined. `config_id` is that of the configuration that learns from everything before the test
     window. A configuration that failed anywhere has failed.
     """
+    return ranked(store.resolved, path_rows(store), store.resolved.timeline.last)
+
+
+def path_rows(store: ResultStore) -> pd.DataFrame:
+    """Return the rows that a combinatorial split ranks, see `path_board`."""
     held = _held_on_paths(store)
     paths = paths_of(store.resolved)
     per_year = next(iter(store.resolved.periods.values())).per_year
@@ -182,7 +187,7 @@ def path_board(store: ResultStore) -> pd.DataFrame:
             row = _path_row(parts, held, per_year)
             if row is not None:
                 rows.append(row | {"config_id": config_id, "symbol": symbol})
-    return ranked(store.resolved, pd.DataFrame(rows, columns=None if rows else list(RESULTS.column_names)))
+    return pd.DataFrame(rows, columns=None if rows else list(RESULTS.column_names))
 
 
 _PathKey = tuple[str, str, str]

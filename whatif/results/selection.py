@@ -105,10 +105,15 @@ def _key(answer: FoldAnswer) -> Key | None:
 
 
 def _ranked_on(resolved: ResolvedStudy, answers: Sequence[FoldAnswer]) -> tuple[RankedOn, ...]:
-    """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap."""
+    """Return the windows of the ranking: of a walk-forward those of all folds that do not overlap.
+
+    The last one's alone where each fold has a search of its own.
+    """
     if resolved.timeline.ranks_paths:
         first, *_ = paths_of(resolved)
         return tuple(RankedOn(window, _names(resolved, fold)) for window, fold in first)
+    if len(resolved.searched_folds) > 1:  # what other folds ran is not what this one chose from
+        return tuple(RankedOn(window) for window in answers[-1].fold.validate)
     found: list[RankedOn] = []
     for answer in reversed(answers):
         (window,) = answer.fold.validate

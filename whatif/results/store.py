@@ -82,6 +82,10 @@ class ResolvedStudy(Protocol):
         """Whether a row of the ranking stands for several accounts."""
 
     @property
+    def searched_folds(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the folds that share what a search which learns asks for."""
+
+    @property
     def grid(self) -> Grid:
         """Configurations of the last fold."""
 
@@ -104,7 +108,7 @@ class ResolvedStudy(Protocol):
         """Return the configurations of a fold."""
 
     def names_in(self, fold: Fold) -> Mapping[str, str]:
-        """Return what each configuration of the last fold is called in another, whose models differ."""
+        """Return what each configuration of the last fold is called in another, if it is run there."""
 
 
 @dataclass(frozen=True)
