@@ -33,11 +33,16 @@ def alone(location, symbol: str, timeframe_us: int, period: int, engine: str):
     return run_engine(BacktestTask([bars], spec, params, Execution(**FINER), start=start), engine)
 
 
-def test_a_study_fills_on_the_minutes_inside_its_bars(go, market) -> None:
+@pytest.mark.parametrize(
+    ("engine", "kept"), [("compiled", "best"), ("compiled", "all"), ("backtrader", "best")]
+)
+def test_a_study_fills_on_the_minutes_inside_its_bars(go, market, engine, kept) -> None:
+    """Many configurations in one call, which keep no series, and each for itself."""
     data = {"symbols": ["A", "B"], "timeframe": "5min", "start": "2013-10-04", "end": "2013-10-12"}
     plain = {"cash": 100_000.0, "commission": 0.0001}
     result = go(
-        strategy=STRATEGY, data=data, execution=plain, keep={"trades": "all", "equity": "best"}, report=True,
+        strategy=STRATEGY, data=data, execution=plain, keep={"trades": kept, "equity": "best"}, report=True,
+        engine=engine,
         axes={"period": [5, 9], "execution": [{}, {"fill_timeframe": "1min"}]},
     )  # fmt: skip
     assert result.failed == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,6 +192,26 @@ def _check(name: str, ts: IntArray, session: IntArray, close_us: IntArray, overl
         f"at a bar's close fills on the next bar, and so after the close of {int(late.sum())} of "
         f"{len(late)} sessions; {remedy}"
     )
+
+
+def check_fills(bars: Sequence[Bars], execution: Execution) -> None:
+    """Refuse an execution that says one thing of the finer bars inside the bars where there is another.
+
+    Raises
+    ------
+    EngineError
+        If orders are to be tried on finer bars and there are none, or there are some and they are not.
+    """
+    there = any(one.finer is not None for one in bars)
+    if execution.fill_timeframe and not there:
+        raise EngineError(
+            f"execution: fill_timeframe = {execution.fill_timeframe!r} needs bars of that length inside the "
+            "others, and there are none: give them to whatif.backtest as fill_bars"
+        )
+    if there and not execution.fill_timeframe:
+        raise EngineError(
+            "there are shorter bars inside the bars, and execution has no fill_timeframe: name their length"
+        )
 
 
 def check_volume(bars: Bars, first: int, stop: int, execution: Execution) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from whatif.domain import Bars, Execution, Overlays, Periods
 from whatif.engines.base import shares_account
-from whatif.engines.closing import check_bounds, check_sizing, check_volume
+from whatif.engines.closing import check_bounds, check_fills, check_sizing, check_volume
 from whatif.engines.timeline import instant
 from whatif.errors import EngineError
 from whatif.indicators import ArrayCache
@@ -126,8 +126,20 @@ def check_task(task: BacktestTask) -> None:
         from outside has an infinite value, or no value in the window at all. Of an account of several
         symbols, one may have no bar there, and no such value.
     """
+    check_fill_timeframe(task.strategy, task.execution, len(task.bars) > 1)
+    check_fills(task.bars, task.execution)
+    check_window(task)
+
+
+def check_window(task: BacktestTask) -> None:
+    """Refuse what `check_task` does, but for what the execution asks of finer bars.
+
+    Raises
+    ------
+    EngineError
+        As `check_task`.
+    """
     _check_across(task.strategy, task.overlays)
-    _check_fills(task)
     check_sizing(task.strategy, task.overlays)
     check_bounds(task.strategy, task.overlays, shares_account(task.strategy, len(task.bars) > 1))
     _check_members(task)
@@ -208,21 +220,6 @@ def check_fill_timeframe(strategy: AnyStrategy, execution: Execution, shared: bo
         raise EngineError(
             f"{asked} is for an account of one symbol, and {what}: leave it out, or give each symbol an "
             "account of its own (portfolio: separate)"
-        )
-
-
-def _check_fills(task: BacktestTask) -> None:
-    """Refuse a task that says one thing of its finer bars and has another."""
-    execution, there = task.execution, any(bars.finer is not None for bars in task.bars)
-    check_fill_timeframe(task.strategy, execution, len(task.bars) > 1)
-    if execution.fill_timeframe and not there:
-        raise EngineError(
-            f"execution: fill_timeframe = {execution.fill_timeframe!r} needs bars of that length inside the "
-            "others, and there are none: give them to whatif.backtest as fill_bars"
-        )
-    if there and not execution.fill_timeframe:
-        raise EngineError(
-            "there are shorter bars inside the bars, and execution has no fill_timeframe: name their length"
         )
 
 

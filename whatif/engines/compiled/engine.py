@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from whatif.domain import SPECIAL_SETTINGS, EngineRun, Periods, sources_digest
 from whatif.engines.base import Engine, Measure, Measured, MeasureRuns, RunInputs, shares_account
-from whatif.engines.task import BacktestTask, WindowInputs, check_task
+from whatif.engines.task import BacktestTask, WindowInputs, check_task, check_window
 from whatif.indicators import ArrayCache
 from whatif.strategies import ORDER_FIELDS, AnyStrategy, StrategySpec
 
@@ -190,7 +190,7 @@ class CompiledEngine(Engine):
         from whatif.engines.compiled.window import PreparedWindow
 
         task = window.task(RunInputs())
-        check_task(task)
+        check_window(task)
         self.refuse(self.unsupported(task.strategy, len(task.bars) > 1))
         spec, bars = task.strategy, task.bars[0]
         assert isinstance(spec, StrategySpec)

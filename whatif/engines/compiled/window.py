@@ -32,7 +32,14 @@ from whatif.engines.arrays import (
     volatility_array,
 )
 from whatif.engines.base import Measured, MeasuredRuns, RunInputs
-from whatif.engines.closing import check_bounds, check_flat, check_sizing, check_volume, volatility_of
+from whatif.engines.closing import (
+    check_bounds,
+    check_fills,
+    check_flat,
+    check_sizing,
+    check_volume,
+    volatility_of,
+)
 from whatif.engines.compiled.book import (
     FAILED,
     FULL_BOOK,
@@ -254,7 +261,7 @@ class PreparedWindow:
             or `flat_before_close` comes too late on these bars.
         """
         self._check_overlays(given.overlays)
-        self._check_volume(given.execution)
+        self._check_execution(given.execution)
         kernel = self._kernel(given)
         arrays = step_arrays(self.spec, given.params, self.bars, self.stop, self._cache, self._prices)
         addresses = np.array([addresses_of(arrays)])
@@ -313,7 +320,8 @@ class PreparedWindow:
         """Calendar day (UTC) of each bar that orders are tried on, counted from 1970-01-01."""
         return calendar_numbers(self._tried.ts, "D")
 
-    def _check_volume(self, execution: Execution) -> None:
+    def _check_execution(self, execution: Execution) -> None:
+        check_fills([self.bars], execution)
         check_volume(self.bars, self.first, self.stop, execution)
 
     def _check_overlays(self, overlays: Overlays) -> None:
@@ -432,7 +440,7 @@ class PreparedWindow:
         for place, given in enumerate(many):
             with suppress(WhatIfError):
                 self._check_overlays(given.overlays)
-                self._check_volume(given.execution)
+                self._check_execution(given.execution)
                 kinds.setdefault(kind_of(given, self._members), []).append(place)
         for places in kinds.values():
             self._measure_kind(many, places, found)
