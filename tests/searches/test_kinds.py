@@ -296,6 +296,12 @@ axes: {fast: {from: 2, to: 60}, slow: {from: 20, to: 2000, log: 900}, size: {fro
         ("", r"the grid has .* points \(59 of fast x 900 of slow x 5,000 of size\), more than 500,000"),
         ("search: {kind: random, trials: 0}", r"search\.trials = 0"),
         ("search: {kind: optuna, trials: 0}", r"search\.trials = 0"),
+        ("search: {kind: sobol, halving: 2}", r"search\.halving drops .* split\.kind = 'holdout' has one"),
+        ("search: {kind: sobol, halving: 1}", r"search\.halving\.factor = 1"),
+        (
+            "search: {kind: optuna, halving: 2}\nsplit: {kind: walk_forward, validate: 5, test: 2}",
+            r"each fold of a search that learns \('optuna'\) has its own",
+        ),
         ("search: {kind: optuna, sampler: tpf}", r"search\.sampler = 'tpf'"),
         ("search: {kind: optuna, time: soon}", r"search\.time: 'soon' is not a duration"),
         ("search: {kind: sobol, trails: 5}", r"unknown key 'search\.trails': did you mean 'trials'"),

@@ -161,7 +161,7 @@ def test_a_grid_is_not_written() -> None:
     [
         ("kind: evry", r"search\.kind = 'evry': did you mean 'every'"),
         ("kind: every, sise: 3", r"unknown key 'search\.sise': did you mean 'size'"),
-        ("sise: 3", r"unknown key 'search\.sise': valid: kind"),
+        ("sise: 3", r"unknown key 'search\.sise': valid: halving, kind"),
         ("kind: every, size: x", r"search\.size = 'x'"),
         ("kind: 'own_searches:Evry'", r"search 'own_searches:Evry' cannot be imported: AttributeError"),
         ("kind: 'no_module:Every'", r"search 'no_module:Every' cannot be imported: ModuleNotFoundError"),

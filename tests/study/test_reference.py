@@ -57,6 +57,7 @@ HEADINGS = {
     "WalkForward": "### walk_forward",
     "Combinatorial": "### cpcv",
     "Grid": "## search",
+    "Halving": "### halving",
     "Random": "### random",
     "Sobol": "### sobol",
     "Optuna": "### optuna",

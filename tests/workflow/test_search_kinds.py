@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from whatif.lake.results import RESULTS
+from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
 from whatif.searches.kinds.optuna import _Batches as Batches
 from whatif.workflow import RunOptions, run
@@ -134,6 +135,7 @@ def test_each_fold_of_a_walk_forward_searches_for_itself(make_study, tmp_path, m
     pd.testing.assert_frame_equal(again.folds, one.folds)
 
 
+@pytest.mark.slow
 def test_on_paths_a_search_is_told_what_ranks(go, monkeypatch) -> None:
     pytest.importorskip("optuna")
     pytest.importorskip("skfolio")
@@ -151,6 +153,69 @@ def test_on_paths_a_search_is_told_what_ranks(go, monkeypatch) -> None:
     for row in board.to_dict("records"):
         stop = None if pd.isna(row["stop_loss"]) else row["stop_loss"]
         assert told[row["fast"], row["slow"], stop] == row["sharpe"]
+
+
+def test_what_is_bad_in_the_first_folds_is_not_run_on_the_others(go, market) -> None:
+    """Sixteen points in the first fold, half of them in the second, and the best quarter in the third."""
+    changes = {
+        "axes": {"fast": [2, 3, 5, 8], "slow": [10, 15, 25, 40]},
+        "rank": "pooled",
+        "split": WALK,
+        "search": {"kind": "grid", "halving": {"factor": 2, "least": 3}},
+    }
+    result = go(**changes)
+    stored = rows_of(market, RESULTS)
+    assert stored.groupby("window")["config_id"].nunique().to_dict() == {
+        "validate-01": 16,
+        "validate-02": 8,
+        "validate-03": 4,
+        **{f"test-0{k}": 1 for k in (1, 2, 3)},
+    }
+    # the objective of each fold by hand: of the mean return of both symbols
+    returns = rows_of(market, RETURNS).groupby(["window", "config_id"])["returns"].agg(list)
+    year = stored["periods_per_year"].iloc[0]
+
+    def sharpe(window: str, config_id: str) -> float:
+        mean = np.mean(returns[window, config_id], axis=0)
+        return float(mean.mean() / mean.std(ddof=1) * np.sqrt(year))
+
+    first = {name: sharpe("validate-01", name) for name in returns["validate-01"].index}
+    second = set(returns["validate-02"].index)
+    assert second == set(sorted(first, key=lambda name: -first[name])[:8])
+    both = {name: first[name] + sharpe("validate-02", name) for name in second}
+    third = set(returns["validate-03"].index)
+    assert third == set(sorted(both, key=lambda name: -both[name])[:4])
+    # what was dropped is said, ranked last, and counts as tried
+    board = result.leaderboard()
+    assert board["status"].tolist() == ["ok"] * 4 + ["dropped"] * 12
+    assert set(board["config_id"]) == set(first)
+    said = board.set_index("config_id")["error"]
+    worst = min(first, key=lambda name: first[name])
+    assert said[worst] == "dropped behind validate-01: number 16 of 16 by sharpe, and 8 go on"
+    assert all("behind validate-02" in said[name] for name in second - third)
+    assert board["sharpe"].notna().tolist() == [True] * 4 + [False] * 12
+    assert result.failed == 0
+    assert (result.data.verdict.own_trials, result.data.verdict.studies) == (16, 1)
+    again = go(**changes)
+    assert (again.computed, again.resumed) == (0, 2 * (16 + 8 + 4))
+    pd.testing.assert_frame_equal(again.leaderboard(), board)
+
+
+@pytest.mark.slow
+def test_a_search_that_learns_drops_points_on_the_way_of_the_paths(go, market) -> None:
+    pytest.importorskip("optuna")
+    pytest.importorskip("skfolio")
+    split = {"kind": "cpcv", "folds": 3, "test_folds": 2, "test": 0.2}
+    halved = {**search(12), "halving": {"factor": 2, "least": 1}}
+    result = go(**{**LESS, "split": split}, search=halved)
+    stored = rows_of(market, RESULTS).groupby("window")["config_id"].nunique().to_dict()
+    assert stored == {"fold-01": 12, "fold-02": 6, "fold-03": 4, "test": 1}
+    board = result.leaderboard()
+    assert board["status"].value_counts().to_dict() == {"ok": 4, "dropped": 8}
+    assert result.data.verdict.own_trials == 12
+    again = go(**{**LESS, "split": split}, search=halved)
+    assert again.computed == 0
+    pd.testing.assert_frame_equal(again.leaderboard(), board)
 
 
 @pytest.mark.slow

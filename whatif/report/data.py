@@ -38,7 +38,8 @@ class Ranking:
         "per_symbol" or "pooled".
     leaderboard : pandas.DataFrame
         One row per backtest on the validate window, the best first: `rank`, `config_id`, `symbol`, one
-        column per name in `axes`, `status` ("ok" or "error"), `error`, then metrics by their keys, then
+        column per name in `axes`, `status` ("ok", "dropped" or "error"), `error`, then metrics by their keys,
+        then
         `benchmark_return_pct`, `benchmark_sharpe` and `benchmark_max_drawdown_pct` of the market held long
         with all of the cash. NaN where a metric is undefined or the backtest failed.
     axes : tuple of str
@@ -62,7 +63,12 @@ class Ranking:
     @property
     def failed(self) -> pd.DataFrame:
         """The rows of the leaderboard that failed, in its order."""
-        return self.leaderboard[self.leaderboard["status"] != "ok"]
+        return self.leaderboard[~self.leaderboard["status"].isin(["ok", "dropped"])]
+
+    @property
+    def dropped(self) -> int:
+        """How many of the leaderboard's rows were dropped on the way, after the first windows that rank."""
+        return int((self.leaderboard["status"] == "dropped").sum())
 
     @property
     def idle(self) -> int:

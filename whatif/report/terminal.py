@@ -189,7 +189,8 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
     ran, failed = len(data.ranking.ranked), len(data.ranking.failed)
     more = f"the first {top} of {ran:,}" if ran > top else words.count(ran, "backtest")
     idle = f"; {words.idle(data)}" if data.ranking.idle else ""
-    console.print(Text(f"{more}{idle}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
+    gone = f"; {data.ranking.dropped:,} dropped on earlier windows" if data.ranking.dropped else ""
+    console.print(Text(f"{more}{idle}{gone}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
         error = texts(data.ranking.failed["error"], "no message").value_counts()
         console.print(

@@ -136,6 +136,7 @@ def check_study(study: Study, runs: bool = True, location: LakeLocation | None =
         check_stitchable(study.objective)
     strategy = find_named(study)
     timeline = resolve_timeline(study)
+    _check_halving(study, timeline)
     space = Space(study, strategy)
     _check_portfolio(study, strategy)
     _check_inputs(study, strategy, space)
@@ -211,6 +212,23 @@ def find_named(study: Study) -> AnyStrategy:
     if folder is not None and file and regular_file(folder / file, "strategy file", StrategyError):
         return find_strategy(name, folder)
     return find_strategy(name, Path())
+
+
+def _check_halving(study: Study, timeline: Timeline) -> None:
+    """Refuse to drop points on the way where there is no way, or each fold has its own."""
+    if study.search.halving is None:
+        return
+    if len(timeline.ranked) < 2:
+        raise StudyError(
+            f"search.halving drops what is bad on the first windows that rank, and split.kind = "
+            f"{study.split.kind!r} has one: take walk_forward or cpcv, or leave it out"
+        )
+    if study.search.learns and timeline.joins_tests:
+        raise StudyError(
+            f"search.halving runs the same points in one fold after the other, and with split.kind = "
+            f"{study.split.kind!r} each fold of a search that learns ({study.search.kind!r}) has its own: "
+            "take a search that does not, such as random, or cpcv, or leave it out"
+        )
 
 
 MIN_RETURNS = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table, ta
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.universe import membership_identity
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
-from whatif.search import BarSlice, Configuration, Grid, PointIndex, make_grid
+from whatif.search import BarSlice, Configuration, Dropped, Grid, PointIndex, make_grid
 from whatif.splits import Fold, Timeline, Window
 from whatif.strategies import AnyStrategy, PortableStrategy, StrategySpec
 from whatif.study import Study, digest
@@ -69,6 +69,8 @@ class Resolved:
         Which bars it reads, in words: what they are made of, and whether there are newer ones.
     news : NewsSlice or None
         What its features read of news.
+    dropped : Dropped
+        What was run on the first of several windows that rank and not on the others, where points are halved.
     """
 
     checked: Checked
@@ -81,6 +83,7 @@ class Resolved:
     data_digest: str
     notes: tuple[str, ...] = ()
     news: NewsSlice | None = None
+    dropped: Dropped = field(default_factory=Dropped)
 
     @property
     def study(self) -> Study:
@@ -125,7 +128,7 @@ class Resolved:
         search, space = self.study.search, self.checked.space
         if search.learns:
             return search.most(space.searched()) * space.worlds * len(self.searched_folds)
-        return len(self.grid.configurations)
+        return len(self.grid.configurations) + len(self.dropped)
 
     @property
     def searched_folds(self) -> tuple[tuple[int, ...], ...]:
@@ -169,7 +172,8 @@ class Resolved:
 
     @cached_property
     def _by_id(self) -> Mapping[str, Configuration]:
-        return {c.config_id: c for grid in self.grids.values() for c in grid.configurations}
+        found = {c.config_id: c for grid in self.grids.values() for c in grid.configurations}
+        return found | {c.config_id: c for c in self.dropped.configurations}
 
     @property
     def periods(self) -> Mapping[str, Periods]:

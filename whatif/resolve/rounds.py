@@ -11,13 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whatif.domain import METRIC_KEYS
+from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.errors import StudyError
 from whatif.pins import LakeLocation
 from whatif.resolve.resolved import Resolved, grids_of
 from whatif.results import ResultStore, path_rows, stored_rows, sweep_of
-from whatif.search import CheckedSearcher, Grid, PointIndex, Space, check_distinct, rankable
+from whatif.search import (
+    CheckedSearcher,
+    Configuration,
+    Dropped,
+    Grid,
+    PointIndex,
+    Space,
+    check_distinct,
+    rankable,
+)
 from whatif.searches import Evaluation
+from whatif.splits import Window
 
 EVALUATION_COLUMNS = ("symbol", "window", "status", "error", *METRIC_KEYS)
 """What a search is told of each backtest."""
@@ -25,45 +35,145 @@ EVALUATION_COLUMNS = ("symbol", "window", "status", "error", *METRIC_KEYS)
 Grids = Mapping[int, Grid]
 """Configurations of the same points by number of the fold."""
 
+Evaluate = Callable[[ResultStore, Sequence[Window]], bool]
+"""Runs what the lake lacks of a store's configurations, on some windows or on all; False if it did not."""
+
 
 def explore(
     resolved: Resolved,
     location: LakeLocation,
-    evaluate: Callable[[ResultStore], bool],
-    begins: Callable[[ResultStore], bool] = lambda _: True,
+    evaluate: Evaluate,
+    begins: Evaluate = lambda _store, _windows: True,
 ) -> Resolved:
-    """Return a study with all configurations that its search asks for.
+    """Return a study with all configurations that its search asks for, and what was dropped of them.
 
     What is told is read from the lake, so that a run that stopped goes the same way again.
 
     Parameters
     ----------
     evaluate : callable
-        Takes the store of the configurations of one round, and runs what the lake lacks of them; False ends
-        the search there.
+        Takes the store of the configurations of one round, and some windows or none for all, and runs what
+        the lake lacks of them there; False ends the search.
     begins : callable
-        Takes the store of a round that is not the first one, before any of it is run; False ends the search
-        before it.
+        Takes the store of a round that is not the first one, and the windows that it begins with, before any
+        of it is run; False ends the search before it.
 
     Raises
     ------
     StudyError, PluginError
         As `run_rounds`.
     """
+    halved = _Halved(resolved, location, evaluate)
 
-    def store_of(grids: Grids) -> ResultStore:
-        return ResultStore(location, replace(resolved, grids=grids))
-
-    def rows_of(grids: Grids) -> Iterator[tuple[int, pd.DataFrame]] | None:
-        store = store_of(grids)
-        return _rows(store) if evaluate(store) else None
+    def rows_of(grids: Grids) -> Iterable[tuple[int, pd.DataFrame]] | None:
+        if resolved.study.search.halving is not None:
+            return halved.go_through(grids)
+        store = ResultStore(location, replace(resolved, grids=grids))
+        return _rows(store) if evaluate(store, ()) else None
 
     def goes_on(grids: Grids) -> bool:
-        return begins(store_of(grids))
+        first = () if resolved.study.search.halving is None else halved.windows[:1]
+        return begins(ResultStore(location, replace(resolved, grids=grids)), first)
 
     make = partial(grids_of, resolved.checked, resolved.models)
     grids = run_rounds(resolved.checked.space, make, rows_of, goes_on, resolved.searched_folds)
-    return replace(resolved, grids=grids)
+    left = {number: grid.without(halved.absent.get(number, ())) for number, grid in grids.items()}
+    return replace(resolved, grids=left, dropped=halved.dropped)
+
+
+class _Halved:
+    """Points that go through the windows that rank one after the other, ever fewer of them.
+
+    Attributes
+    ----------
+    dropped : Dropped
+        Those of all rounds that were not run on all windows.
+    absent : dict of int to set of str
+        The configurations that are not run in a fold, by its number.
+    windows : list of Window
+        Those that rank, in time order.
+    """
+
+    def __init__(self, resolved: Resolved, location: LakeLocation, evaluate: Evaluate) -> None:
+        self.dropped = Dropped()
+        self.absent: dict[int, set[str]] = {}
+        self._resolved, self._location, self._evaluate = resolved, location, evaluate
+        self.windows = sorted(resolved.timeline.ranked, key=lambda window: window.start_us)
+
+    def go_through(self, grids: Grids) -> list[tuple[int, pd.DataFrame]] | None:
+        """Return the rows of a round, of what was run on all windows; None if it was ended."""
+        resolved, space = self._resolved, self._resolved.checked.space
+        halving = resolved.study.search.halving
+        assert halving is not None
+        every = (point for grid in grids.values() for point in grid.points)
+        alive = list(dict.fromkeys(space.searched_at(point) for point in every))
+        found: list[tuple[int, pd.DataFrame]] = []
+        for k, window in enumerate(self.windows):
+            left = {number: grid.without(self.absent.get(number, ())) for number, grid in grids.items()}
+            store = ResultStore(self._location, replace(resolved, grids=left))
+            if not self._evaluate(store, (window,)):
+                return None
+            if resolved.timeline.ranks_paths:
+                found = [(resolved.timeline.last.number, path_rows(store, self.windows[: k + 1]))]
+            else:
+                found += _rows(store, (window,))
+            kept = halving.kept(len(alive))
+            if k + 1 < len(self.windows) and kept < len(alive):
+                told = _evaluations(space, left, alive, found)
+                order = sorted(range(len(alive)), key=lambda at: self._merit(told[at]))
+                self._drop(grids, [alive[at] for at in order[kept:]], found, k, (kept, len(alive)))
+                alive = [alive[at] for at in sorted(order[:kept])]
+        return found
+
+    def _merit(self, told: Evaluation) -> tuple[bool, float, float]:
+        """Return what orders points, the best one first: as a ranking does, but for the kind of failure."""
+        traded = any(row["trades"] or row["open_at_end"] for row in told.rows)
+        missing = math.isnan(told.value) or not traded
+        sign = 1.0 if self._resolved.checked.space.searched().lower_is_better else -1.0
+        return missing, float(sum(told.violations) > 0), 0.0 if missing else sign * told.value
+
+    def _drop(
+        self,
+        grids: Grids,
+        points: Sequence[PointIndex],
+        found: Sequence[tuple[int, pd.DataFrame]],
+        k: int,
+        counts: tuple[int, int],
+    ) -> None:
+        """Note points, the best one first, that do not go on behind the window `k`."""
+        resolved, space = self._resolved, self._resolved.checked.space
+        places = {point: place for place, point in enumerate(points, counts[0] + 1)}
+        later = {window.name for window in self.windows[k + 1 :]}
+        gone: list[Configuration] = []
+        of: dict[int, dict[PointIndex, str]] = {}
+        before = resolved.timeline.last.number
+        for fold in reversed(resolved.timeline.every):
+            grid = grids[fold.number]
+            pairs = zip(grid.configurations, grid.points, strict=True)
+            mine = [(one, space.searched_at(point)) for one, point in pairs]
+            mine = [(one, point) for one, point in mine if point in places]
+            gone += [one for one, _ in mine]
+            of[fold.number] = {point: one.config_id for one, point in mine if not one.world}
+            ends = resolved.timeline.ranks_paths or any(window.name in later for window in fold.validate)
+            if ends:
+                self.absent.setdefault(fold.number, set()).update(one.config_id for one, _ in mine)
+                before = min(before, fold.number)
+        number, rows = found[-1]
+        names = {config_id: point for point, config_id in of[number].items()}
+        rows = rows[rows["config_id"].isin(set(names))].reset_index(drop=True)
+        at = [names[config_id] for config_id in rows["config_id"]]
+        window, (kept, alive) = self.windows[k].name, counts
+        metric = resolved.study.objective
+        why = [
+            f"dropped behind {window}: number {places[point]:,} of {alive:,} by {metric}, and {kept:,} go on"
+            for point in at
+        ]
+        rows = rows.assign(config_id=[of[resolved.timeline.last.number][point] for point in at])
+        rows = rows.assign(
+            **dict.fromkeys((*METRIC_KEYS, *BENCHMARK_COLUMNS), np.nan), status="dropped", error=why
+        )
+        configurations = tuple({one.config_id: one for one in gone}.values())
+        self.dropped = self.dropped.and_(Dropped(rows, (before,) * len(rows), configurations))
 
 
 def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]:
@@ -71,29 +181,31 @@ def replayed(resolved: Resolved, location: LakeLocation) -> tuple[Resolved, int]
     missing = 0
     limited = resolved.study.search.seconds < math.inf
 
-    def begins(store: ResultStore) -> bool:
+    def begins(store: ResultStore, windows: Sequence[Window]) -> bool:
         # a search with a limit of time ends where the lake does
-        return not limited or not sweep_of(store)[0]
+        return not limited or not sweep_of(store, None, windows)[0]
 
-    def is_stored(store: ResultStore) -> bool:
+    def is_stored(store: ResultStore, windows: Sequence[Window] = ()) -> bool:
         nonlocal missing
-        missing = sum(len(work.configurations) for work in sweep_of(store)[0])
+        missing = sum(len(work.configurations) for work in sweep_of(store, None, windows)[0])
         return not missing
 
-    if resolved.study.search.learns:
+    if resolved.study.search.in_rounds:
         resolved = explore(resolved, location, is_stored, begins)
     else:
         is_stored(ResultStore(location, resolved))
     return resolved, missing
 
 
-def _rows(store: ResultStore) -> Iterator[tuple[int, pd.DataFrame]]:
+def _rows(store: ResultStore, windows: Sequence[Window] = ()) -> Iterator[tuple[int, pd.DataFrame]]:
     if store.resolved.timeline.ranks_paths:  # what ranks: metrics of the paths joined, and not of their parts
         yield store.resolved.timeline.last.number, path_rows(store)
         return
     for fold in store.resolved.timeline.folds:
         ids = [configuration.config_id for configuration in store.resolved.configurations(fold)]
         for window in fold.validate if ids else ():
+            if windows and window not in windows:
+                continue
             yield fold.number, stored_rows(store, window, ids)
 
 
@@ -133,7 +245,7 @@ def run_rounds(
     whole: dict[int, Grid] = {number: Grid(()) for shared in folds for number in shared}
     first, going = True, set(range(len(folds)))
     while going:
-        rounds = [searcher.ask() if k in going else [] for k, searcher in enumerate(searchers)]
+        rounds = [_round(one, search.learns) if k in going else [] for k, one in enumerate(searchers)]
         going = {k for k, asked in enumerate(rounds) if asked}
         if not going:
             break
@@ -151,7 +263,7 @@ def run_rounds(
             break
         rows = list(found)
         for searcher, asked, shared in zip(searchers, rounds, folds, strict=True):
-            if asked:
+            if asked and search.learns:
                 own = [(number, part) for number, part in rows if number in shared]
                 searcher.tell(_evaluations(space, {k: grids[k] for k in shared}, asked, own))
     if not any(grid.configurations for grid in whole.values()):
@@ -159,6 +271,14 @@ def run_rounds(
         why = f"all it asks for break a rule: {reason}" if reason else "it asks for none"
         raise StudyError(f"search.kind = {search.kind!r} leaves no point that could run: {why}")
     return whole
+
+
+def _round(searcher: CheckedSearcher, learns: bool) -> list[PointIndex]:
+    """Return what a search asks for next; of one that does not learn all that is left."""
+    asked = searcher.ask()
+    while not learns and (more := searcher.ask()):
+        asked += more
+    return asked
 
 
 def _evaluations(
@@ -178,7 +298,7 @@ def _evaluations(
     for number, rows in found:
         values = np.column_stack([rankable(rows, name) for name in metrics]) if len(rows) else ()
         for record, value in zip(rows.to_dict("records"), values, strict=True):
-            if record["config_id"] not in places[number]:
+            if places[number].get(record["config_id"]) not in told:
                 continue
             row = {name: record[name] for name in EVALUATION_COLUMNS}
             # folds without models share backtests

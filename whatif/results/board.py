@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,10 +61,12 @@ def leaderboard(store: ResultStore, fold: Fold) -> pd.DataFrame:
 
 
 def ranked(resolved: ResolvedStudy, rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
-    """Return result rows of a fold ranked, with a column for each axis."""
+    """Return result rows of a fold ranked, with a column for each axis, and what was dropped before it."""
     study, constraints = resolved.study, constraints_of(resolved.study.constraints)
     nearest_of = study.metrics if study.choose == "ideal" else ()
     # an axis may be called execution; what the row ran with stays beside it as JSON
+    if len(gone := resolved.dropped.until(fold.number)):
+        rows = pd.concat([rows, gone.reindex(columns=rows.columns)], ignore_index=True)
     rows = rows.rename(columns={"execution": "settings"})
     rows = _with_worlds(resolved, rows)
     board = rank_rows(rows, study.objective, constraints, nearest_of)
@@ -171,10 +173,11 @@ def path_board(store: ResultStore) -> pd.DataFrame:
     return ranked(store.resolved, path_rows(store), store.resolved.timeline.last)
 
 
-def path_rows(store: ResultStore) -> pd.DataFrame:
-    """Return the rows that a combinatorial split ranks, see `path_board`."""
+def path_rows(store: ResultStore, windows: Collection[Window] = ()) -> pd.DataFrame:
+    """Return the rows that a combinatorial split ranks, see `path_board`; of `windows` alone, if named."""
     held = _held_on_paths(store)
-    paths = paths_of(store.resolved)
+    every = paths_of(store.resolved)
+    paths = [[part for part in path if not windows or part[0] in windows] for path in every]
     per_year = next(iter(store.resolved.periods.values())).per_year
     groups = ["+".join(group) for group in store.resolved.portfolios]
     symbols = ["+".join(groups)] if store.resolved.pooled else groups

@@ -92,11 +92,18 @@ def drop_failed(
             store.delete(session, RESULTS, window, mine, {"symbol": [symbol], "status": ["error"]})
 
 
-def sweep_of(store: ResultStore, again: Again | None = None) -> tuple[list[Pending], int]:
-    """Return what the lake lacks of the backtests that are ranked, and how many of them it holds."""
+def sweep_of(
+    store: ResultStore, again: Again | None = None, windows: Collection[Window] = ()
+) -> tuple[list[Pending], int]:
+    """Return what the lake lacks of the backtests that are ranked, and how many of them it holds.
+
+    On some windows, or on all where none is named.
+    """
     pending: list[Pending] = []
     held = 0
     for window, configurations in ranked_on(store.resolved).items():
+        if windows and window not in windows:
+            continue
         missing, there = pending_on(store, window, configurations, again)
         pending += missing
         held += there

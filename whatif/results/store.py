@@ -25,7 +25,7 @@ from whatif.pins import (
     table_exists,
     within,
 )
-from whatif.search import BarSlice, Configuration, Grid
+from whatif.search import BarSlice, Configuration, Dropped, Grid
 from whatif.splits import Fold, Timeline, Window
 from whatif.study import Study
 
@@ -88,6 +88,10 @@ class ResolvedStudy(Protocol):
     @property
     def grid(self) -> Grid:
         """Configurations of the last fold."""
+
+    @property
+    def dropped(self) -> Dropped:
+        """What was run on the first of several windows that rank, and not on the others."""
 
     @property
     def count(self) -> int:

@@ -73,17 +73,20 @@ class Trials:
     count : int
         Distinct configurations; on each symbol one, if symbols are ranked apart.
     own : int
-        Those of the study itself.
+        Those of the study itself, with what it dropped on the way.
     studies : int
         Studies that they come from, the study itself included.
     others : tuple of OtherTrial
-        Those that are not the study's own, by their keys.
+        Those that are not ranked by the study itself, by their keys.
+    dropped : int
+        Those of them that it dropped on the way.
     """
 
     count: int
     own: int
     studies: int
     others: tuple[OtherTrial, ...] = ()
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ def count_trials(store: ResultStore, windows: Sequence[Window], own: Sequence[tu
             others.setdefault(trial, {})[config_id, symbol, places.setdefault(place, place)] = None
             ran[trial] = min(study, ran.get(trial, study))
     found = tuple(OtherTrial(key, ran[key], tuple(sorted(others[key]))) for key in sorted(others))
-    return Trials(len(mine) + len(found), len(mine), len(studies), found)
+    gone = {one.config_id for one in store.resolved.dropped.configurations}
+    dropped = sum(one.key[0] in gone for one in found)
+    return Trials(len(mine) + len(found), len(mine) + dropped, len(studies), found, dropped)
 
 
 def _ranked_rows(store: ResultStore, windows: Sequence[Window]) -> Iterator[tuple[str, ...]]:
@@ -147,7 +152,8 @@ def _ranked_rows(store: ResultStore, windows: Sequence[Window]) -> Iterator[tupl
     columns = ["study", "config_id", "symbol", "window_start", "window_end", "period", "timeframe"]
     for window in windows:
         for *row, name, status in _overlapping(store, RESULTS, window, [*columns, "window", "status"]):
-            if status == "ok" and name.startswith("validate") and _shares(store.resolved, row[2]):
+            # a combinatorial split ranks on folds, one of a user's own on windows of whatever name
+            if status == "ok" and not name.startswith("test") and _shares(store.resolved, row[2]):
                 yield tuple(row)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whatif.search.configuration import Configuration
     from whatif.search.constraints import Constraints, constraints_of
     from whatif.search.contract import MAX_ASKED, CheckedSearcher, PointIndex
-    from whatif.search.grid import Grid, check_distinct, make_grid
+    from whatif.search.grid import Dropped, Grid, check_distinct, make_grid
     from whatif.search.market import axis_of, change_bars, change_of
     from whatif.search.pooling import check_poolable, mean_returns, pool
     from whatif.search.ranking import (
@@ -34,7 +34,7 @@ else:
             "contract": "MAX_ASKED CheckedSearcher PointIndex",
             "chains": "Chain forward_chains",
             "configuration": "Configuration",
-            "grid": "Grid check_distinct make_grid",
+            "grid": "Dropped Grid check_distinct make_grid",
             "market": "axis_of change_bars change_of",
             "pooling": "check_poolable mean_returns pool",
             "ranking": "at_home choosable never_traded on_the_front rank_rows rankable why_undefined",

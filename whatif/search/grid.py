@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pandas as pd
 
 from whatif.errors import StrategyError, StudyError
 from whatif.search.configuration import Configuration
@@ -49,6 +51,54 @@ class Grid:
             self.reason or other.reason,
             (*self.points, *other.points),
         )
+
+    def without(self, config_ids: Collection[str]) -> Grid:
+        """Return these configurations but some."""
+        pairs = zip(self.configurations, self.points, strict=True)
+        kept = [(one, point) for one, point in pairs if one.config_id not in config_ids]
+        return replace(
+            self,
+            configurations=tuple(one for one, _ in kept),
+            points=tuple(point for _, point in kept),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """What was run on the first of several windows that rank, and not on the others.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        For each configuration and symbol its row of `results` on the last window that it was run on, under
+        the name that the last fold has for it: status "dropped", why in `error`, and no metrics.
+    before : tuple of int
+        Of each row, number of the first fold that it was not run in.
+    configurations : tuple of Configuration
+        All of them, as each fold calls them, in all worlds.
+    """
+
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    before: tuple[int, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
+
+    def __len__(self) -> int:
+        """Return how many points there are."""
+        return self.rows["config_id"].nunique() if len(self.rows) else 0
+
+    def and_(self, other: Dropped) -> Dropped:
+        """Return these and others."""
+        return Dropped(
+            pd.concat([part.rows for part in (self, other) if len(part.rows)], ignore_index=True)
+            if len(self.rows) + len(other.rows)
+            else self.rows,
+            (*self.before, *other.before),
+            (*self.configurations, *other.configurations),
+        )
+
+    def until(self, fold: int) -> pd.DataFrame:
+        """Return the rows of what is not run in a fold."""
+        return self.rows[[number <= fold for number in self.before]]
 
 
 def expand(study: Study, strategy: Strategy, model_identity: ModelIdentity, fold: int = 1) -> Grid:

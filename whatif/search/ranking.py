@@ -131,9 +131,10 @@ def rank_rows(
     -----
     Those that never traded come after all that did: doing nothing costs nothing and falls by
     nothing, which is no merit. Before those stand, best first, the ones that break a constraint.
-    What has no value that ranks (`rankable`) follows, and failed backtests come last; after them, in the
-    same order, all that ran in another world (a column `world` that is not ""). Ties keep the
-    order of config_id and symbol, so that a ranking is the same wherever it is made.
+    What has no value that ranks (`rankable`) follows, then what was dropped on the way, and failed backtests
+    come last (by `status`: "ok", "dropped", "error"); after them, in the same order, all that ran in another
+    world (a column `world` that is not ""). Ties keep the order of config_id and symbol,
+    so that a ranking is the same wherever it is made.
     """
     key = rankable(rows, objective) * (1.0 if objective in LOWER_IS_BETTER else -1.0)
     undefined = np.isnan(key)
@@ -147,6 +148,7 @@ def rank_rows(
             never_traded(rows),
             undefined,
             (rows["status"] != "ok").to_numpy(),
+            (rows["status"] == "error").to_numpy(),
             ~at_home(rows),
         )
     )
@@ -172,7 +174,8 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
     rows = rows[at_home(rows)]
     if not len(rows):
         return f"nothing can be chosen on {where}: no backtest is stored"
-    failed = rows[rows["status"] != "ok"]
+    failed = rows[rows["status"] == "error"]
+    dropped = int((rows["status"] == "dropped").sum())
     idle = rows[never_traded(rows)]
     ran = rows[(rows["status"] == "ok") & ~never_traded(rows)]
     breaking = ran[~constraints.kept(ran)]
@@ -185,6 +188,8 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
     if len(failed):
         first = str(failed["error"].iloc[0])
         parts.append(f"{len(failed):,} failed ({_named(failed)}; the first with: {first})")
+    if dropped:
+        parts.append(f"{dropped:,} were dropped on the windows before")
     if len(breaking):
         rules = ", ".join(constraints.on_results)
         parts.append(f"{len(breaking):,} break a constraint of {rules} ({_named(breaking)})")

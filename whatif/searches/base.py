@@ -8,6 +8,7 @@ found by entry point (`whatif.searches`) or by `module:Name` as the study's `sea
 
 from __future__ import annotations
 
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from itertools import islice, product
 from math import prod
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from whatif.errors import StudyError
 from whatif.section import Section
@@ -215,6 +216,33 @@ class Searcher(ABC):
         """Take what the points of the last `ask` gave, in their order."""
 
 
+class Halving(Section):
+    """Successive halving over the windows that rank: what is bad on the first ones is not run on the others.
+
+    K. Jamieson and A. Talwalkar, Non-stochastic best arm identification and hyperparameter optimization
+    (AISTATS 2016); the resource that grows is the time that a configuration was run over.
+
+    Attributes
+    ----------
+    factor : float
+        After each window, one in so many goes on.
+    least : int
+        So many go on at least.
+    """
+
+    factor: Annotated[float, Field(strict=False, gt=1, le=100)] = 2.0
+    least: Annotated[int, Field(ge=1)] = 5
+
+    def kept(self, count: int) -> int:
+        """Return how many of so many go on."""
+        return min(count, max(self.least, math.ceil(count / self.factor)))
+
+
+def _factor(given: Any) -> Any:
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    return {"factor": given} if number else given
+
+
 class Search(Section):
     """Which points of the axes are evaluated, and the keys of its section.
 
@@ -222,6 +250,9 @@ class Search(Section):
     ----------
     kind : str
         Name by which a study asks for it.
+    halving : Halving or None
+        Which points of a round are run on all windows that rank; None for all of them. In a study a number is
+        the factor.
     learns : bool
         Whether what it asks for depends on what it is told. One that does not is asked for everything
         before the first backtest, and told nothing.
@@ -230,9 +261,20 @@ class Search(Section):
     """
 
     kind: str
+    halving: Annotated[Halving | None, BeforeValidator(_factor)] = None
 
     learns: ClassVar[bool] = True
     whole: ClassVar[bool] = True
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = write(self)
+        return {key: value for key, value in made.items() if key != "halving" or value is not None}
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether what is run depends on results: it learns, or its points are halved."""
+        return self.learns or self.halving is not None
 
     @property
     def seconds(self) -> float:

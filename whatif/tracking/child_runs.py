@@ -40,6 +40,9 @@ NOT_ATTACHED = (
     "the lake, and a run on one machine attaches it"
 )
 
+STATUS = {"ok": "FINISHED", "dropped": "KILLED"}
+"""MLflow's status of a run, by that of a row; of any other FAILED."""
+
 ALL_UP_TO = 500
 BEST_ABOVE = 100
 
@@ -201,7 +204,7 @@ def _configuration(row: dict[str, Any]) -> _Child:
         params=_params(row),
         metrics=_metrics(row),
         tags=_tags(row),
-        status="FINISHED" if row["status"] == "ok" else "FAILED",
+        status=STATUS.get(str(row["status"]), "FAILED"),
     )
 
 

@@ -269,7 +269,7 @@ def _beside_others(
 ) -> Evidence:
     """Return evidence with the returns of what other studies tried."""
     if not trials.others:
-        return replace(evidence, stand_for=trials.own)
+        return replace(evidence, stand_for=trials.own - trials.dropped)
     windows = [one.window for one in selection.ranked_on]
     grid = Grid(
         starts=tuple(window.start_us for window in windows),
@@ -284,7 +284,7 @@ def _beside_others(
         other_market_of=np.array(
             [at.get(symbol, int(panel.market_of[evidence.chosen])) for symbol in others.symbols], np.int64
         ),
-        stand_for=trials.own + others.stand_for,
+        stand_for=trials.own - trials.dropped + others.stand_for,
         unseen_why=others.unseen_why,
     )
 

@@ -75,6 +75,7 @@ from whatif.runner import (
     total_cost,
     versions,
 )
+from whatif.splits import Window
 from whatif.study import Study, load_study
 from whatif.tracking import Tracker, drop_ahead, log_beside, log_ranking, tracking_warning
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
@@ -203,8 +204,8 @@ def run(
 
 def _try_new(location: LakeLocation, options: RunOptions, resolved: Resolved) -> None:
     """Try the study's step, unless all of its backtests are stored: then it was tried before them."""
-    learns = resolved.study.search.learns
-    if learns or sweep_of(ResultStore(location, resolved), options.again)[0]:
+    in_rounds = resolved.study.search.in_rounds
+    if in_rounds or sweep_of(ResultStore(location, resolved), options.again)[0]:
         try_strategy(resolved)
 
 
@@ -243,15 +244,15 @@ class _Run:
             self._say(f"engine backtrader, not compiled: {self.resolved.checked.not_compiled}")
         if self.options.track and tracking_warning(self.location):
             self._say(tracking_warning(self.location))
-        learns = self.resolved.study.search.learns
-        pending, resumed = ([], 0) if learns else sweep_of(self.store, self.options.again)
+        in_rounds = self.resolved.study.search.in_rounds
+        pending, resumed = ([], 0) if in_rounds else sweep_of(self.store, self.options.again)
         if self.options.only_stored:
-            missing = replayed(self.resolved, self.location)[1] if learns else _count(pending)
+            missing = replayed(self.resolved, self.location)[1] if in_rounds else _count(pending)
             if missing:
                 raise self._unfinished(missing)
         # where nothing is run, MLflow may hold all there is to log; else it begins as backtests do
         local = bool(pending) and self._chosen_runner(pending).spark is None
-        later = not learns and (local or not pending)
+        later = not in_rounds and (local or not pending)
         track = self.options.track
         with tracked_study(self.location, self.resolved, self._warn, self._say, track, later) as tracker:
             make = partial(self._answer, tracker, pending, resumed)
@@ -285,7 +286,7 @@ class _Run:
         prepared = self._prepare(tracker)
         plan = plan_of(self.resolved, prepared, self.location, self.origin, self.options.time_limit)
         computed = _count(pending)
-        if self.resolved.study.search.learns:
+        if self.resolved.study.search.in_rounds:
             computed, resumed = self._explore(plan)
         else:
             self._sweep(plan, pending, resumed)
@@ -303,7 +304,7 @@ class _Run:
         board, chosen = answers[-1].board, answers[-1].chosen
         if tracker.send is not None:  # another process logs what is known already, while this one judges
             tracker.do(log_ranking, plan.pins, board, self.location)
-        failed = sum(int((answer.board["status"] != "ok").sum()) for answer in answers)
+        failed = sum(int((answer.board["status"] == "error").sum()) for answer in answers)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
         whole = stitched(self.store, answers) if resolved.timeline.joins_tests else None
@@ -387,14 +388,18 @@ class _Run:
                 run_waves(runner, plan, pending, keep, report)
 
     def _explore(self, plan: Plan) -> tuple[int, int]:
-        """Go through a search that learns; return how many backtests were run, and how many were stored."""
+        """Go through a search in rounds; return how many backtests were run, and how many were stored."""
         computed = resumed = rounds = 0
 
-        def evaluate(part: ResultStore) -> bool:
+        def evaluate(part: ResultStore, windows: Sequence[Window] = ()) -> bool:
             nonlocal computed, resumed, rounds
-            pending, there = sweep_of(part, self.options.again)
+            pending, there = sweep_of(part, self.options.again, windows)
             computed, resumed, rounds = computed + _count(pending), resumed + there, rounds + 1
-            said = f"round {rounds}: {len(part.resolved.grid.configurations):,} configurations"
+            last = {shared[-1] for shared in part.resolved.searched_folds}
+            folds = [fold for fold in part.resolved.timeline.every if fold.number in last]
+            made = sum(len(part.resolved.configurations(fold)) for fold in folds)
+            said = f"round {rounds}: {made:,} configurations"
+            said += "".join(f" on {window.name}" for window in windows)
             self._say(said if pending else f"{said}, stored already")
             if pending:
                 self._sweep(plan, pending, there)
@@ -403,10 +408,10 @@ class _Run:
         limit = self.resolved.study.search.seconds
         until = time.monotonic() + limit
 
-        def begins(part: ResultStore) -> bool:
+        def begins(part: ResultStore, windows: Sequence[Window]) -> bool:
             # what is stored is told however long it takes
             ends = limit < inf and (self.options.only_stored or time.monotonic() >= until)
-            return not (ends and sweep_of(part, self.options.again)[0])
+            return not (ends and sweep_of(part, self.options.again, windows)[0])
 
         self.resolved = explore(self.resolved, self.location, evaluate, begins)
         self.store = ResultStore(self.location, self.resolved)

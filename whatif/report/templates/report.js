@@ -67,7 +67,7 @@
     if (words.length && !haystacks) haystacks = Array.from({ length: n }, (_, i) => haystack(i));
     const found = [];
     for (let i = 0; i < n; i++) {
-      if (status && (status === "ok") !== ok(i)) continue;
+      if (status && (["ok", "dropped"].includes(text("status", i)) ? text("status", i) : "failed") !== status) continue;
       if (words.every((w) => haystacks[i].exact.has(w) || (!pairs.has(w) && haystacks[i].all.includes(w)))) found.push(i);
     }
     return found;
@@ -120,7 +120,7 @@
     if (key === "rank") td.textContent = format(rank[i], "count");
     else if (key === "id") { td.className = "id"; td.textContent = board.ids[i]; }
     else if (key === "text:symbol") { td.scope = "row"; td.textContent = text("symbol", i); }
-    else if (key === "text:status") { td.className = ok(i) ? "dim" : "bad"; td.textContent = ok(i) ? "ok" : `${text("status", i)}: ${text("error", i)}`; }
+    else if (key === "text:status") { td.className = ["ok", "dropped"].includes(text("status", i)) ? "dim" : "bad"; td.textContent = ok(i) ? "ok" : `${text("status", i)}: ${text("error", i)}`; }
     else if (key.startsWith("axis:")) td.textContent = axes[+name].levels[axes[+name].codes[i]];
     else td.textContent = format(byKey[name].values[i], byKey[name].kind);
     return td;
