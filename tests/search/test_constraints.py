@@ -99,3 +99,38 @@ def test_what_is_no_constraint_is_refused(text: str, said: str) -> None:
 def test_values_that_cannot_be_compared_are_named() -> None:
     with pytest.raises(StudyError, match=r"cannot be told of fast = 1, slow = 'x': .*compare numbers"):
         Constraints(("fast < slow",)).broken({"fast": 1, "slow": "x"})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["trades >= 30", "trades <= 10"],
+        ["trades > 10", "10 >= trades"],
+        ["trades == 4", "sharpe > 0", "5 <= trades"],
+        ["max_drawdown_pct < -1", "max_drawdown_pct > -1"],
+    ],
+)
+def test_constraints_that_exclude_each_other_are_refused(texts: list[str]) -> None:
+    with pytest.raises(StudyError, match="exclude each other, so no result could keep to them"):
+        constraints_of(texts, ["fast"])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["trades >= 10", "trades <= 10"], ["trades >= 10", "trades != 10"], ["trades > 3", "not trades < 5"]],
+)
+def test_constraints_that_leave_something_are_taken(texts: list[str]) -> None:
+    assert constraints_of(texts, ["fast"]).on_results == tuple(texts)
+
+
+def test_why_nothing_keeps_to_constraints_or_lost_all_of_its_cash() -> None:
+    rows = board(sharpe=[1.0, 2.0], trades=[3.0, 4.0], open_at_end=[0.0, 0.0], max_drawdown_pct=[5.0, 6.0])
+    said = why_undefined(rows, "sharpe", "validate", constraints_of(["trades >= 30"], []))
+    assert "2 break a constraint of trades >= 30" in said
+    assert said.endswith("Take looser constraints")
+    lost = board(
+        sharpe=[np.nan, np.nan], trades=[3.0, 4.0], open_at_end=[0.0, 0.0], max_drawdown_pct=[940.0, 100.0]
+    )
+    said = why_undefined(lost, "sharpe", "validate")
+    assert "2 lost all of their cash, after which no return is one (a on X, b on X)" in said
+    assert said.endswith("Take more cash or a smaller size")

@@ -82,13 +82,15 @@ def test_a_shorter_budget_is_part_of_it_and_a_longer_one_goes_on(go) -> None:
 
 
 @pytest.mark.slow
-def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypatch) -> None:
-    """Of a search that learns, and in a past that is drawn."""
+@pytest.mark.parametrize("kind", ["optuna", "random", "sobol"])
+def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypatch, kind: str) -> None:
+    """Of each search that draws points, and in a past that is drawn."""
     pytest.importorskip("optuna")
     monkeypatch.setenv("WHATIF_RUNNER", "local")
     past = {"past": {"kind": "stationary_bootstrap", "values": [0, 1], "mean_block": 30}}
     changes = {**CHANGES, "axes": {**past, **CHANGES["axes"]}, "split": {**WINDOWS, "train": 0}}
-    study = make_study(**changes, search=search(12))
+    section = search(12) if kind == "optuna" else {"kind": kind, "trials": 12, "seed": 1}
+    study = make_study(**changes, search=section)
     results = run_twice(study, tmp_path, lambda _: at("2013-10-10 13:30"))
     columns = ["config_id", "past", "fast", "slow", "sharpe", "max_drawdown_pct", "pnl_net", "front"]
     one, other = (result.leaderboard()[columns] for result in results)

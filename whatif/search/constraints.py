@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -96,7 +96,59 @@ def constraints_of(texts: Sequence[str], parameters: Collection[str] | None = No
         (on_results if names and measured == names else on_points).append(text)
         if parameters is not None:
             _check(text, names, measured, parameters)
+    _check_leave_some(on_results)
     return Constraints(tuple(on_points), tuple(on_results))
+
+
+def _check_leave_some(on_results: Sequence[str]) -> None:
+    """Refuse constraints that bound a metric so that no value is left.
+
+    Raises
+    ------
+    StudyError
+        Naming the two that exclude each other.
+    """
+    low: dict[str, tuple[float, bool, str]] = {}
+    high: dict[str, tuple[float, bool, str]] = {}
+    for text in on_results:
+        for name, sign, value, strict in _bounds(text):
+            # the greatest of the low ends, and of the high ends with a minus
+            side, bound = (low, value) if sign > 0 else (high, -value)
+            if name not in side or (bound, strict) > side[name][:2]:
+                side[name] = bound, strict, text
+    for name in low.keys() & high.keys():
+        (least, above, one), (minus, below, other) = low[name], high[name]
+        if least > -minus or (least == -minus and (above or below)):
+            raise StudyError(
+                f"constraints: {one!r} and {other!r} exclude each other, so no result could keep to them: "
+                "remove or loosen one of the two"
+            )
+
+
+def _bounds(text: str) -> Iterator[tuple[str, int, float, bool]]:
+    """Yield the bounds that a comparison of one name and a number sets.
+
+    Yields
+    ------
+    str, int, float, bool
+        The name, 1 for a low end or -1 for a high one, its value, and whether that itself is left out.
+    """
+    tree = ast.parse(text, mode="eval").body
+    if not isinstance(tree, ast.Compare) or len(tree.ops) > 1:
+        return
+    (op,), left, (right,) = tree.ops, tree.left, tree.comparators
+    turned = isinstance(right, ast.Name)
+    name, number = (right, left) if turned else (left, right)
+    try:
+        value = float(ast.literal_eval(number))
+    except (ValueError, TypeError):
+        return
+    if not isinstance(name, ast.Name):
+        return
+    for sign, kinds in ((1, (ast.Gt, ast.GtE, ast.Eq)), (-1, (ast.Lt, ast.LtE, ast.Eq))):
+        if isinstance(op, kinds):
+            own = sign if isinstance(op, ast.Eq) or not turned else -sign
+            yield name.id, own, value, isinstance(op, (ast.Gt, ast.Lt))
 
 
 def check_condition(axis: str, text: str, known: Collection[str]) -> None:

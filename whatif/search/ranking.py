@@ -17,6 +17,9 @@ RATIOS = frozenset({"sharpe", "sortino", "profit_factor", "sqn"})
 LARGEST_RATIO = 1e6
 """Size above which a ratio is no result of trading: what it divides by is next to nothing."""
 
+ALL_OF_IT = 100.0
+"""Drawdown in percent from which on nothing is left, and a return is none."""
+
 FREE = Constraints()
 """No constraint."""
 
@@ -180,7 +183,9 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
     ran = rows[(rows["status"] == "ok") & ~never_traded(rows)]
     breaking = ran[~constraints.kept(ran)]
     ran = ran[constraints.kept(ran)]
-    other = ran[ran[objective].isna()]
+    undefined = ran[objective].isna()
+    fell = ran.get("max_drawdown_pct", pd.Series(np.nan, index=ran.index)).astype("float64") >= ALL_OF_IT
+    ruined, other = ran[undefined & fell], ran[undefined & ~fell]
     beyond = ran[ran[objective].notna()]
     parts = []
     if len(idle):
@@ -193,6 +198,10 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
     if len(breaking):
         rules = ", ".join(constraints.on_results)
         parts.append(f"{len(breaking):,} break a constraint of {rules} ({_named(breaking)})")
+    if len(ruined):
+        parts.append(
+            f"{len(ruined):,} lost all of their cash, after which no return is one ({_named(ruined)})"
+        )
     if len(other):
         parts.append(
             f"{len(other):,} traded, but have too few periods, trades or differences between returns for "
@@ -205,9 +214,16 @@ def why_undefined(rows: pd.DataFrame, objective: str, where: str, constraints: C
         )
     known = bool(rows[objective].notna().any())
     none = "ranks none of" if known else "has no value for any of"
+    remedies = [
+        *(["more cash or a smaller size"] if len(ruined) else []),
+        *(["looser constraints"] if len(breaking) else []),
+        *(["a longer window", "shorter periods"] if len(other) or len(beyond) else []),
+        *(["a strategy that does not fail"] if len(failed) else []),
+        *(["parameters that trade"] if len(idle) else []),
+    ]
     return (
         f"nothing can be chosen on {where}: {objective} {none} {len(rows):,} backtests: "
-        f"{'; '.join(parts)}. Take a longer window, shorter periods, or parameters that trade"
+        f"{'; '.join(parts)}. Take {', or '.join(remedies or ['a larger search.halving.least'])}"
     )
 
 
