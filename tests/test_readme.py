@@ -99,7 +99,8 @@ def test_three_commands_take_a_csv_to_an_answer(lake_home, tmp_path, monkeypatch
         assert main(shlex.split(command)[1:]) == 0, command
     printed = capsys.readouterr().out
     assert f"{len(bars):,} landed" in printed
-    assert "ranks first of 6 backtests" in printed
+    assert "6 backtests" in printed
+    assert "chance of luck" in printed
     assert (LakeLocation.from_environment().home / "reports" / "my-study" / "report.html").exists()
     read = whatif.read_bars(["MINE"], "2024-10-01", "2024-11-01")
     assert len(read) == len(bars)

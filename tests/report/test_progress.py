@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -87,3 +88,21 @@ def test_durations(seconds, text):
 )
 def test_rates(value, text):
     assert rate(value) == text
+
+
+def test_the_bar_fits_80_columns():
+    clock, console = Clock(), Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with Progress(2_400_000, 2.4e12, console=console, clock=clock) as progress:
+        clock.now += 9_000
+        progress.advance(1_234_567, 1.2e12, failed=12_345)
+        assert (
+            progress.short()
+            == "1,234,567/2,400,000 backtests, 133 M bars/s, about 2:30:00 left, 12,345 failed"
+        )
+        clock.now += 1
+        progress._bar.refresh()
+    shown = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", console.file.getvalue()).replace("\r", "\n").splitlines()
+    drawn = [line for line in shown if "left" in line and "elapsed" not in line]
+    assert drawn
+    assert all(len(line) <= 80 for line in drawn)
+    assert all("about 2:30" in line for line in drawn)

@@ -29,6 +29,9 @@ Output = Annotated[
     str | None,
     typer.Option(help="Folder of report and files, or an s3:// address; reports/<study> in the lake's home."),
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every statistic of the verdict, and all of the answer.")
+]
 
 
 def features(study: Study, latest: Latest = False) -> None:
@@ -140,6 +143,7 @@ def run(
             help="What runs backtests: local (processes of this machine, no JVM), spark, or auto.",
         ),
     ] = "auto",
+    verbose: Verbose = False,
 ) -> None:
     """Backtest every configuration, rank them, and open the test window for the best one."""
     from whatif.tracking import logging_ahead
@@ -149,8 +153,9 @@ def run(
     # as soon as what both need is imported: the process beside this one imports MLflow while bars are read
     with logging_ahead(track and asked != "spark"):
         options = RunOptions(
-            latest=latest, track=track, time_limit=time_limit, retry_failed=retry_failed, runner=asked
-        )
+            latest=latest, track=track, verbose=verbose, time_limit=time_limit, retry_failed=retry_failed,
+            runner=asked,
+        )  # fmt: skip
         _run(study, output, options)
 
 
@@ -174,11 +179,11 @@ def leaderboard(
         data.ranking.leaderboard.to_csv(csv, index=False)
 
 
-def report(study: Study, output: Output = None) -> None:
+def report(study: Study, output: Output = None, verbose: Verbose = False) -> None:
     """Write the report of a finished study again; runs no sweep."""
     from whatif.workflow import RunOptions
 
-    _run(study, output, RunOptions(track=False, only_stored=True))
+    _run(study, output, RunOptions(track=False, only_stored=True, verbose=verbose))
 
 
 def judge(

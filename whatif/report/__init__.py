@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
     from whatif.report.progress import Progress
-    from whatif.report.terminal import print_answer, print_leaderboard, print_written
+    from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.verdict_panel import print_given
 else:
@@ -33,7 +33,7 @@ else:
             "html": "write",
             "judgement": "Judgement",
             "progress": "Progress",
-            "terminal": "print_answer print_leaderboard print_written",
+            "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
             "verdict_panel": "print_given",
         },

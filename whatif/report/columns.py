@@ -12,6 +12,7 @@ from whatif.domain import METRICS, Metric
 
 MISSING = "–"
 _MINUS = "\N{MINUS SIGN}"
+_MAX_ZEROS = 9
 
 
 def metric(key: str) -> Metric:
@@ -79,8 +80,14 @@ def axis_label(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(axis_label(item) for item in value)
     if isinstance(value, float):
-        return MISSING if math.isnan(value) else f"{value:.12g}"
+        return MISSING if math.isnan(value) else _plain(f"{value:.12g}")
     return MISSING if value is None else str(value)
+
+
+def _plain(text: str) -> str:
+    """Write a small number without an exponent: "0.00005", not "5e-05"."""
+    short = "e-" in text and int(text.rpartition("e-")[2]) <= _MAX_ZEROS
+    return f"{Decimal(text):f}" if short else text
 
 
 def axis_key(value: Any) -> Any:

@@ -34,6 +34,7 @@ from whatif.report.embed import (
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.models_page import importance_tables, model_rows, models_left_out
 from whatif.report.regimes import regimes
+from whatif.report.summary import summarize
 from whatif.report.trials import importance, trials_payload
 
 TOP = 100
@@ -119,6 +120,7 @@ def render(data: ReportData) -> str:
     return _environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
+        told=summarize(data),
         fold_heads=fold_heads(data),
         fold_rows=fold_rows(data),
         stitched_text=words.stitched(data) if len(data.joined.folds) else "",

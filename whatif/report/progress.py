@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+_BAR_WIDTH = 12
+"""Beside the longest line, a bar of this width fits 80 columns."""
 _LINE_SECONDS = 30.0
 _LINE_SHARE = 0.0999  # a tenth, whatever rounding does to it
 
@@ -68,8 +70,7 @@ class Progress:
         self._started = self._said_at = self._clock()
         if self._console.is_terminal:
             self._bar = Bar(
-                TextColumn("backtests"),
-                BarColumn(bar_width=30),
+                BarColumn(bar_width=_BAR_WIDTH),
                 _Line(self),
                 console=self._console,
                 transient=True,
@@ -128,6 +129,19 @@ class Progress:
             parts.append(f"{self._failed:,} failed")
         return ", ".join(parts)
 
+    def short(self) -> str:
+        """Write the state in at most 66 characters, for beside a bar."""
+        elapsed = self._clock() - self._started
+        left = self._left(elapsed)
+        parts = [
+            f"{self._done:,}/{self._total:,} backtests",
+            f"{rate(self._rate(elapsed))} bars/s",
+            f"{duration(elapsed)} gone" if left is None else f"about {duration(left)} left",
+        ]
+        if self._failed:
+            parts.append(f"{self._failed:,} failed")
+        return ", ".join(parts)
+
     def _rate(self, elapsed: float) -> float:
         return (self._done_bars - self._earlier_bars) / elapsed if elapsed > 0 else 0.0
 
@@ -155,7 +169,7 @@ class _Line(TextColumn):
 
     def render(self, task: Task) -> Text:
         """Return the state in words."""
-        return Text(self._progress.line())
+        return Text(self._progress.short(), no_wrap=True, overflow="ellipsis")
 
 
 def duration(seconds: float) -> str:

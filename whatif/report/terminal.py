@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.cells import cell_len
@@ -23,7 +24,14 @@ from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.texts import visible
 
+if TYPE_CHECKING:
+    from whatif.report.summary import Number
+
 TOP = 10
+_MAX_NOTES = 3
+_SPARK_WIDTH = 79
+_BETWEEN = " │ "
+_EIGHTHS = "▁▂▃▄▅▆▇█"
 _BOARD = ("return_pct", "benchmark_return_pct", "max_drawdown_pct", "trades", "costs")
 _SHORT = {
     "max_drawdown_pct": "max dd %",
@@ -61,6 +69,32 @@ def print_answer(data: ReportData, console: Console) -> None:
     console.print(Text(sentences[0], style="bold"))
     for sentence in [*sentences[1:], words.caution(data)]:
         console.print(Text(sentence))
+
+
+def print_screen(data: ReportData, console: Console) -> None:
+    """Print what fits a screen of 80 by 40: verdict, four numbers, equity, ten rows; see `print_answer`."""
+    # imported here: a leaderboard is printed without statistics
+    from whatif.report.summary import summarize
+    from whatif.report.verdict_panel import style_of
+
+    told = summarize(data)
+    console.print()
+    for note in data.origin.notes[:_MAX_NOTES]:
+        _print_cut(Text(note, style="yellow"), console)
+    if told.kind != "failed" and told.configuration:
+        console.print(Text(told.word, style=f"bold {style_of(data)}"))
+        console.print(Text(told.sentence))
+        console.print()
+        console.print(Text(f"{visible(told.configuration)}", style="bold"), Text(told.config_id, style="dim"))
+        console.print(_four(told.objective, told.numbers))
+        _print_sparkline(data, console)
+    else:
+        for sentence in words.answer(data):
+            console.print(Text(sentence, style=f"bold {style_of(data)}"))
+    console.print()
+    if len(data.joined.folds):
+        console.print(Text(words.stitched(data)))
+    print_leaderboard(data, console)
 
 
 def print_written(console: Console, files: Iterable[Path | str], next_commands: Sequence[str] = ()) -> None:
@@ -134,6 +168,64 @@ def _of_metric(key: str, rows: Sequence[Mapping[Hashable, Any]]) -> _Column:
     )
 
 
+def _print_cut(text: Text, console: Console, lines: int = 2) -> None:
+    """Print the first lines of a text; what is cut off stands in the report."""
+    wrapped = text.wrap(console, console.width)
+    for k, line in enumerate(wrapped[:lines]):
+        if k == lines - 1 and len(wrapped) > lines:
+            line.truncate(console.width - 2, overflow="ignore")
+            line.append(" …")
+        console.print(line)
+
+
+def _four(objective: str, numbers: Sequence[Number]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim", show_footer=True)
+    table.add_column("", footer="", style="dim")
+    for number in numbers:
+        table.add_column(number.name, footer=Text(number.note, style="dim"), justify="right", no_wrap=True)
+    table.add_row(escape(objective), *(Text(number.value, style="bold") for number in numbers))
+    return table
+
+
+def _print_sparkline(data: ReportData, console: Console) -> None:
+    """Print the account of the chosen configuration over validate and test, each from its own start."""
+    drawn = _account(data)
+    if not drawn:
+        return
+    # a pooled ranking names no symbol: the first one's account stands for all
+    lead = "equity " if data.series.chosen.get("symbol") else f"{visible(data.series.symbols[0])} "
+    room = min(console.width, _SPARK_WIDTH) - cell_len(lead) - len(_BETWEEN)
+    values = sum(map(len, drawn.values()))
+    if room < len(drawn) * 8 or "utf" not in console.encoding.lower():
+        return
+    parts = [sparkline(_ends(money, max(4, int(room * len(money) / values)))) for money in drawn.values()]
+    console.print(Text(lead, style="dim"), Text(_BETWEEN.join(parts), style="bold blue"), sep="")
+
+
+def _account(data: ReportData) -> dict[str, list[float]]:
+    """Return the values of the chosen account by window, in the order of time."""
+    symbols, equity = data.series.symbols, data.series.equity
+    rows = equity[equity["symbol"] == symbols[0]] if symbols else equity
+    found = {name: rows.loc[rows["window"] == name].sort_values("ts")["equity"].tolist() for name in WINDOWS}
+    return {name: money for name, money in found.items() if len(money) > 1}
+
+
+def _ends(values: Sequence[float], most: int) -> list[float]:
+    """Return the last value of each of `most` equal stretches, or all of fewer."""
+    count = min(most, len(values))
+    return [values[(k + 1) * len(values) // count - 1] for k in range(count)]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return values as bars of eighths, the lowest and the highest finite one as bounds; " " for NaN."""
+    known = [value for value in values if math.isfinite(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    span = (high - low) or 1.0
+    return "".join(
+        _EIGHTHS[min(7, int(8 * (value - low) / span))] if math.isfinite(value) else " " for value in values
+    )
+
+
 def _comparison(data: ReportData) -> Table:
     keys = list(dict.fromkeys((data.ranking.objective, *_COMPARED)))
     table = _table("The chosen configuration, and the market held long (buy-and-hold)")
@@ -193,9 +285,8 @@ def _print_counts(data: ReportData, console: Console, top: int) -> None:
     console.print(Text(f"{more}{idle}{gone}" + (f"; {failed:,} failed" if failed else ""), style="dim"))
     if failed and ran:
         error = texts(data.ranking.failed["error"], "no message").value_counts()
-        console.print(
-            Text(f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}", style="red")
-        )
+        told = f"most frequent error ({int(error.iloc[0]):,} times): {error.index[0]}"
+        _print_cut(Text(told, style="red"), console)
     if failed:
         console.print(Text("the same command with --retry-failed runs what failed again", style="dim"))
     for note in _most_frequent_note(data):

@@ -14,6 +14,7 @@ from rich.text import Text
 from whatif.report import neighbourhood, verdict_text
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
+from whatif.stats import VerdictKind
 
 if TYPE_CHECKING:
     from whatif.stats import VerdictStatistics
@@ -26,6 +27,12 @@ BORDERS = 4
 def print_verdict(data: ReportData, judgement: Judgement, console: Console) -> None:
     """Print the verdict: a word, one paragraph, one table, and what would change it."""
     _print(verdict_text.paragraph(data, judgement), judgement, console)
+
+
+def style_of(data: ReportData) -> str:
+    """Return the colour of the verdict; that of one which cannot tell, where nobody judged."""
+    word = VerdictKind.UNKNOWN if data.verdict is None else data.verdict.verdict.word
+    return verdict_text.STYLES[word]
 
 
 def print_given(chosen: str, judgement: Judgement, console: Console) -> None:

@@ -63,6 +63,17 @@ def parameters(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {axis_label(value)}" for name, value in values.items())
 
 
+def name_of(data: ReportData) -> str:
+    """Name the chosen configuration by what it does: "fast = 5, slow = 20 on SPY"; "" if there is none."""
+    if not data.series.chosen:
+        return ""
+    where, values = data.series.chosen.get("symbol"), data.series.parameters
+    # what varies says which one it is, what is the same for all comes after it
+    varied = {axis: values[axis] for axis in data.ranking.axes if axis in values}
+    held = parameters(varied | values) or "the only configuration"
+    return f"{held} on {where}" if where else held
+
+
 def axis_summary(data: ReportData, axis: str) -> str:
     """Write how many values an axis has, and which or from where to where."""
     labels = levels(data.ranking.leaderboard[axis], most=None).labels
@@ -100,9 +111,7 @@ def answer(data: ReportData) -> list[str]:
         return [_no_answer(data)]
     if not chosen:
         return [f"There is no answer: of {count(tried, 'backtest')} that ran, none can be chosen."]
-    name, where = chosen.get("config_id", MISSING), chosen.get("symbol")
-    held = f" with {parameters(data.series.parameters)}" if data.series.parameters else ""
-    first = f"Configuration {name}{f' on {where}' if where else ''}{held}"
+    first = f"{name_of(data)} (configuration {chosen.get('config_id', MISSING)})"
     said = [
         f"{first} ranks first of {count(tried, 'backtest')}."
         if tried > 1

@@ -28,6 +28,7 @@ from whatif.report import (
     keep_answer,
     kept_answer,
     print_answer,
+    print_screen,
 )
 from whatif.resolve import (
     ModelKey,
@@ -111,6 +112,8 @@ class RunOptions:
     console : Console or None
         Where progress goes, and the answer as soon as it stands: report and MLflow come after it.
         Nothing is printed if None.
+    verbose : bool
+        Print the whole answer, with every statistic of the verdict, instead of one screen.
     only_stored : bool
         Refuse to run a sweep: answer from what is stored.
     report : bool
@@ -132,6 +135,7 @@ class RunOptions:
     track: bool = True
     output: Path | None = None
     console: Console | None = None
+    verbose: bool = False
     only_stored: bool = False
     report: bool = True
     certify: bool = True
@@ -314,7 +318,8 @@ class _Run:
         data, judgement = self._judged(plan, answers, environment, whole, written)
         data = replace(data, models=prepared.notes)
         if self.options.console is not None:
-            print_answer(data, self.options.console)
+            show = print_answer if self.options.verbose else print_screen
+            show(data, self.options.console)
         files = written.files if written else self._write(data, folder, key)
         told_of = Answered(plan.pins, board, chosen, judgement, whole, files)
         log_study(tracker, self.location, resolved, told_of)
