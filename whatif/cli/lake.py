@@ -127,6 +127,49 @@ def ingest_news(
     _say(Console(), report.summary())
 
 
+def ingest_ticks(
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs: CSV, Parquet, Lean's zips of ticks.")
+    ],
+    rows: Annotated[
+        str, typer.Option(help="trades or quotes: what a row is; paths of Lean's say so themselves.")
+    ] = "trades",
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv, parquet, lean, module:Name; auto goes by the file's name.")
+    ] = "auto",
+    symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
+    exchange: Exchange = None,
+    timezone: Timezone = None,
+    mapping: Mapping = None,
+    columns: Columns = None,
+    time_format: TimeFormat = None,
+    symbol_from: SymbolFrom = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take files of which much is refused or corrected.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
+    ] = False,
+) -> None:
+    """Read trades or quotes into the lake. The same ticks twice add nothing."""
+    from whatif.session import get_spark
+    from whatif.sources import IngestSpec, parse_mapping
+    from whatif.sources import ingest_ticks as ingest_them
+
+    location = LakeLocation.from_environment()
+    header = tuple(name.strip() for name in columns.split(",")) if columns else ()
+    spec = IngestSpec(
+        rows=rows, format=file_format, symbol=symbol, exchange=exchange, timezone=timezone,
+        columns=parse_mapping(mapping or ()), header=header, time_format=time_format,
+        symbol_from=symbol_from, accept=accept,
+    )  # fmt: skip
+    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-ticks")
+    report = ingest_them(paths, spec, location, spark, dry_run)
+    _say(Console(), report.summary())
+    if not dry_run and report.landed.get("trades"):
+        _say(Console(), "next: whatif ingest trades --option symbols=SYMBOL, which makes bars of them")
+
+
 @dataclass(frozen=True)
 class _OfFiles:
     """Options of `whatif ingest` that no other source takes."""
@@ -221,7 +264,7 @@ def quarantine(
     import pandas as pd
 
     from whatif.lake import list_refused
-    from whatif.sources import NEWS_RULES, RULES
+    from whatif.sources import NEWS_RULES, RULES, TICK_RULES
 
     frame = list_refused(LakeLocation.from_environment(), source, symbol, rule)
     console = Console()
@@ -230,7 +273,7 @@ def quarantine(
             console,
             "no row is in quarantine" + (" of what was asked for" if source or symbol or rule else ""),
         )
-    known = {**NEWS_RULES, **RULES}
+    known = {**NEWS_RULES, **TICK_RULES, **RULES}
     for name, count in frame["rule"].value_counts().items():
         _say(console, f"{count:,} {name} (rule: {known.get(str(name), 'of an older version')})")
     for row in frame.head(top).to_dict("records"):
@@ -248,13 +291,22 @@ def forget(
         str | None,
         typer.Option(help="Only what this ingest brought: its id, as 'whatif deliveries' lists it."),
     ] = None,
+    ticks: Annotated[
+        bool, typer.Option("--ticks", help="Take back trades and quotes, and leave the bars.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be removed, and write nothing.")
     ] = False,
 ) -> None:
     """Take an ingest back, as a new snapshot: remove its bars, and restore those that it corrected."""
+    from whatif.sources import forget_ticks
     from whatif.workflow import forget as take_back
 
+    if ticks:
+        gone = forget_ticks(LakeLocation.from_environment(), symbol, source, delivery, dry_run)
+        word = "would be removed; nothing was written" if dry_run else "removed"
+        _say(Console(), f"{', '.join(f'{count:,} {name}' for name, count in gone.items())} {word}")
+        return
     found = take_back(LakeLocation.from_environment(), symbol, source, delivery, dry_run=dry_run)
     console = Console()
     _say(console, found.summary())

@@ -8,7 +8,14 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.lake.create import create_tables, set_properties
-    from whatif.lake.deliveries import find_delivery, list_deliveries, list_refused, sources_of
+    from whatif.lake.deliveries import (
+        delivery_id,
+        find_delivery,
+        is_file,
+        list_deliveries,
+        list_refused,
+        sources_of,
+    )
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
     from whatif.lake.local_tables import rows_without
@@ -26,9 +33,11 @@ if TYPE_CHECKING:
         NEWS_RELATIONS,
         NEWS_SENTIMENT,
         PREDICTIONS,
+        QUOTES,
         TABLES,
         TEST_LOOKS,
         TRADES,
+        TRADES_RAW,
         features_table,
     )
     from whatif.lake.write import (
@@ -50,7 +59,7 @@ else:
         __name__,
         {
             "create": "create_tables set_properties",
-            "deliveries": "find_delivery list_deliveries list_refused sources_of",
+            "deliveries": "delivery_id find_delivery is_file list_deliveries list_refused sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
             "local_tables": "rows_without",
@@ -61,7 +70,7 @@ else:
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",
             "tables": "BARS BARS_QUARANTINE EQUITY FORGOTTEN NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS "
-            "TABLES TEST_LOOKS TRADES features_table",
+            "QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
             "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
         },

@@ -59,6 +59,36 @@ NEWS_RELATIONS = TableSpec(
 """Peers and sectors of symbols; one of the two is "". They hold from the trading date `from` on, before `to`,
 which is null while they do. The table is there once relations were ingested."""
 
+TRADES_RAW = TableSpec(
+    name="trades_raw",
+    columns=columns("""
+        symbol string, ts timestamp, seq bigint, price double, size double, conditions string, venue string,
+        exchange string, source string, row bigint, ingested_at timestamp
+    """),
+    key=("symbol", "ts", "seq"),
+    partitioning=("months(ts)",),
+    sort_order=("symbol", "ts", "seq"),
+    by_symbol=True,
+)
+"""Trades: price per unit, size in units; `seq` counts those of one symbol and instant from 0, in the order of
+their rows. `exchange` is the calendar, `venue` where it was traded. The table is there once trades were
+ingested."""
+
+QUOTES = TableSpec(
+    name="quotes",
+    columns=columns("""
+        symbol string, ts timestamp, seq bigint, bid double, bid_size double, ask double, ask_size double,
+        crossed boolean, conditions string, venue string,
+        exchange string, source string, row bigint, ingested_at timestamp
+    """),
+    key=("symbol", "ts", "seq"),
+    partitioning=("months(ts)",),
+    sort_order=("symbol", "ts", "seq"),
+    by_symbol=True,
+)
+"""Quotes; a side that one does not tell is null, and `crossed` says that the bid is above the ask. `seq` and
+the rest as of `trades_raw`. The table is there once quotes were ingested."""
+
 PREDICTIONS = TableSpec(
     name="predictions",
     columns=columns("""

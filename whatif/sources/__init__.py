@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         store_checkpoints,
         unadjusted,
     )
+    from whatif.sources.ticks import TICK_RULES, TicksReport, forget_ticks, ingest_ticks
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -54,5 +55,6 @@ else:
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
             "staged": "RowGroup StagedDelivery check_symbol checkpoints_of store_checkpoints unadjusted",
+            "ticks": "TICK_RULES TicksReport forget_ticks ingest_ticks",
         },
     )

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError, nearest
 from whatif.sources.chunk import Layout
-from whatif.sources.spec import IngestSpec
+from whatif.sources.spec import TARGETS, IngestSpec
 
 _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "ts": (("ts",), ("timestamp",), ("datetime",), ("date", "time"), ("date",), ("time",)),
@@ -21,12 +21,24 @@ _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
     "volume": (("volume",), ("vol",), ("v",), ("tickvol",)),
     "vwap": (("vwap",), ("vw",)),
     "trade_count": (("trade_count",), ("trades",), ("transactions",), ("n",)),
+    "price": (("price",), ("last",), ("trade_price",), ("p",)),
+    "size": (("size",), ("quantity",), ("qty",), ("amount",), ("volume",), ("s",)),
+    "bid": (("bid",), ("bid_price",), ("bidprice",)),
+    "bid_size": (("bid_size",), ("bidsize",), ("bid_qty",), ("bid_amount",)),
+    "ask": (("ask",), ("ask_price",), ("askprice",), ("offer",)),
+    "ask_size": (("ask_size",), ("asksize",), ("ask_qty",), ("ask_amount",)),
+    "conditions": (("conditions",), ("condition",), ("sale_condition",), ("cond",)),
+    "venue": (("venue",), ("market",), ("mic",)),
 }
 _UNNAMED = ("", "unnamed: 0", "__index_level_0__", "index")
 """What pandas calls the column of an index without a name."""
 
 _SYMBOL_FOLDER = re.compile(r"[/\\](?:symbol|ticker|sym)=([^/\\]+)[/\\]", re.IGNORECASE)
-_REQUIRED = ("ts", "open", "high", "low", "close", "volume")
+_REQUIRED = {
+    "bars": ("ts", "open", "high", "low", "close", "volume"),
+    "trades": ("ts", "price", "size"),
+    "quotes": ("ts", "bid", "ask"),
+}
 
 
 def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict[str, tuple[int, ...]]:
@@ -38,7 +50,7 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
         If a required column, or one that the mapping names, is not in the file; if the
         symbol is given twice or not at all.
     """
-    positions = {target: _positions(source, names, spec, target) for target in _USUAL}
+    positions = {target: _positions(source, names, spec, target) for target in TARGETS[spec.rows]}
     if not positions["symbol"] and symbol_of(source, spec) is None:
         raise SourceError(
             f"{source}: no column names the symbol (columns: {', '.join(names)}): give it, as in "
@@ -52,13 +64,14 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
             "the "
             f"symbol: leave out {given}, or say that the column is not to be used with --map symbol="
         )
-    for target in _REQUIRED:
+    for target in _REQUIRED[spec.rows]:
         if not positions[target] and not (target == "volume" and "volume" in spec.columns):
             raise SourceError(
                 f"{source}: column {target!r} is missing (columns: {', '.join(names)}): map it, as in "
                 f"--map {target}={_likely(target, names)}" + _other_remedy(target, names)
             )
-    _check_volume(source, names, spec)
+    if spec.rows == "bars":
+        _check_volume(source, names, spec)
     return {target: at for target, at in positions.items() if at}
 
 

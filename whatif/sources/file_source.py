@@ -53,6 +53,11 @@ class FileSource(Source):
         """
 
     @classmethod
+    def rows_of(cls, path: str, spec: IngestSpec) -> str:
+        """Return what a row of a file of ticks is, "trades" or "quotes": what the user says."""
+        return spec.rows
+
+    @classmethod
     def sort_out(
         cls, files: Sequence[str], own: Sequence[str], spec: IngestSpec
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:

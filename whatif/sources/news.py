@@ -146,15 +146,17 @@ def ingest_news(
     lock = writer_lock(location, f"ingest of news, {len(files)} files, first {files[0]}")
     with nullcontext() if dry_run else lock, in_words(location.described):
         given = _stamped([dict(item.values) for item in kept], now)
-        new, changed = _changes(location, NEWS_SENTIMENT, _table(NEWS_SENTIMENT, given))
+        new, changed = changes_of(location, NEWS_SENTIMENT, _table(NEWS_SENTIMENT, given))
         related = pa.concat_tables(
-            _changes(location, NEWS_RELATIONS, _table(NEWS_RELATIONS, _stamped(relations, now)))
+            changes_of(location, NEWS_RELATIONS, _table(NEWS_RELATIONS, _stamped(relations, now)))
         )
         if not dry_run:
-            _write(location, spark, NEWS_SENTIMENT, pa.concat_tables([new, changed]))
-            _write(location, spark, NEWS_RELATIONS, related)
-            broken = _changes(location, BARS_QUARANTINE, _table(BARS_QUARANTINE, _quarantined(refused, now)))
-            _write(location, spark, BARS_QUARANTINE, pa.concat_tables(broken))
+            merge_rows(location, spark, NEWS_SENTIMENT, pa.concat_tables([new, changed]))
+            merge_rows(location, spark, NEWS_RELATIONS, related)
+            broken = changes_of(
+                location, BARS_QUARANTINE, _table(BARS_QUARANTINE, _quarantined(refused, now))
+            )
+            merge_rows(location, spark, BARS_QUARANTINE, pa.concat_tables(broken))
     return NewsReport(
         files=len(files),
         came=len(items),
@@ -225,13 +227,28 @@ def _table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
 
 
-def _changes(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that the table does not hold, and those that it holds with other values."""
+def changes_of(
+    location: LakeLocation, spec: TableSpec, rows: pa.Table, held: pa.Table | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that a table does not hold, and those that it holds with other values.
+
+    Parameters
+    ----------
+    location, spec
+        The lake and its table.
+    rows : pa.Table
+        Columns of the table, its key among them; no key comes twice.
+    held : pa.Table, optional
+        Columns to compare, of the table's rows that may have these keys, as `rows` has them; if left out, all
+        rows, and all columns but when they came.
+    """
     nothing = rows.slice(0, 0)
     if not rows.num_rows or not has_rows(location, spec.name):
         return rows, nothing
-    names = [name for name in spec.column_names if name != "ingested_at"]
-    held = _comparable(read_arrow(current_pin(location, spec.name), names).cast(rows.select(names).schema))
+    if held is None:
+        names = [name for name in spec.column_names if name != "ingested_at"]
+        held = read_arrow(current_pin(location, spec.name), names).cast(rows.select(names).schema)
+    held, names = _comparable(held), held.column_names
     given = _comparable(rows.select(names)).append_column("at", pa.array(np.arange(rows.num_rows)))
     other = rows_without(given, held)
     new = rows_without(other, held.select(list(spec.key))) if other.num_rows else other
@@ -249,7 +266,7 @@ def _comparable(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _write(location: LakeLocation, spark: SparkSession | None, spec: TableSpec, rows: pa.Table) -> None:
+def merge_rows(location: LakeLocation, spark: SparkSession | None, spec: TableSpec, rows: pa.Table) -> None:
     """Put rows in the place of those of the same keys, and insert the others, in one commit."""
     if not rows.num_rows:
         return

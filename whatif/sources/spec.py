@@ -14,7 +14,12 @@ from whatif.sources.zones import check_timezone
 from whatif.texts import shown
 
 STAMPS = ("start", "end")
-TARGETS = ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count")
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "bars": ("ts", "symbol", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    "trades": ("ts", "symbol", "price", "size", "conditions", "venue"),
+    "quotes": ("ts", "symbol", "bid", "bid_size", "ask", "ask_size", "conditions", "venue"),
+}
+"""Columns that files may have, by what a row of theirs is."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class IngestSpec:
         `symbol=SPY` names it without being told.
     accept : bool
         Whether files are taken of which much is refused or looks as if it were read the wrong way.
+    rows : str
+        What a row is: "bars", "trades" or "quotes".
     """
 
     format: str = "auto"
@@ -70,6 +77,7 @@ class IngestSpec:
     thousands: str | None = None
     symbol_from: str | None = None
     accept: bool = False
+    rows: str = "bars"
 
     def __post_init__(self) -> None:
         if self.format != "auto":
@@ -77,8 +85,9 @@ class IngestSpec:
 
             file_kinds(self.format)
         _one_of("stamps", self.stamps, STAMPS)
+        _one_of("rows", self.rows, tuple(TARGETS))
         for target in self.columns:
-            _one_of("column", target, TARGETS)
+            _one_of("column", target, TARGETS[self.rows])
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise SourceError(f"delimiter {self.delimiter!r} is not one character: give one, such as ;")
         if self.symbol is not None and not self.symbol.strip():

@@ -1,4 +1,4 @@
-"""QuantConnect Lean's zipped trade bars: minute, hour and daily.
+"""QuantConnect Lean's zipped trade bars: minute, hour and daily; and its ticks.
 
 A minute's file holds milliseconds since local midnight, an hour's and a day's `YYYYMMDD HH:MM`; then
 open, high, low, close and volume, without a header. Stamps are the bar's start. Extended hours are
@@ -7,7 +7,9 @@ included, minutes without trades are not.
 Paths say where, in what unit and by which clock: `Data/TYPE/MARKET/minute/SYMBOL/YYYYMMDD_trade.zip`,
 `Data/TYPE/MARKET/hour|daily/SYMBOL.zip` or `…/SYMBOL_trade.zip`. Rules by type and market are those of
 Lean's own readmes and of its market-hours-database: prices of equities and options are in 1/10,000, all
-others as they are.
+others as they are. Ticks lie in `Data/TYPE/MARKET/tick/SYMBOL/YYYYMMDD_trade.zip` and `…_quote.zip`:
+milliseconds with a fraction, price and size, or bid, bid size, ask and ask size, and of some types venue,
+conditions and whether the tick is suspicious.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -276,6 +278,16 @@ def _members(file: str) -> list[str]:
 NAMES = ("ts", "open", "high", "low", "close", "volume")
 
 
+_TRADE, _QUOTE = ("ts", "price", "size"), ("ts", "bid", "bid_size", "ask", "ask_size")
+_TOLD = ("venue", "conditions", "suspicious")
+
+TICKS: Mapping[str, Mapping[int, tuple[str, ...]]] = {
+    "trades": {3: _TRADE, 4: (*_TRADE, "suspicious"), 6: (*_TRADE, *_TOLD)},
+    "quotes": {5: _QUOTE, 6: (*_QUOTE, "suspicious"), 8: (*_QUOTE, *_TOLD)},
+}
+"""Columns of ticks by the number of fields: crypto's have neither venue nor conditions."""
+
+
 class Lean(FileSource):
     """Zipped trade bars of QuantConnect Lean, by the paths of its data folder."""
 
@@ -284,6 +296,12 @@ class Lean(FileSource):
     def read_file(self, path: str) -> Iterator[Chunk]:
         """Yield the rows of a zip, or of one file in it: `ZIP::NAME`."""
         return read_lean(path, self.spec)
+
+    @classmethod
+    def rows_of(cls, path: str, spec: IngestSpec) -> str:
+        """Return what a row of a file is: its path says so of ticks."""
+        said = lean_path(path)
+        return f"{said.ticks}s" if said is not None and f"{said.ticks}s" in TICKS else spec.rows
 
     @classmethod
     def sort_out(
@@ -311,10 +329,26 @@ def read_lean(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> It
                     raise SourceError(
                         f"{source}: holds {len(members)} files, Lean's zips hold one: fetch it again"
                     )
+                columns = _fitting(source, archive, members[0], spec)
                 with open_member(source, archive, members[0]) as member:
-                    yield from read_rows(layout, NAMES, text_of(source, member, "utf-8"), chunk_rows)
+                    yield from read_rows(layout, columns, text_of(source, member, "utf-8"), chunk_rows)
         except (zipfile.BadZipFile, EOFError, OSError) as error:
             raise SourceError(f"{source}: is not a zip, or half-written ({error}): fetch it again") from error
+
+
+def _fitting(source: str, archive: zipfile.ZipFile, member: str, spec: IngestSpec) -> Sequence[str]:
+    """Return the columns of a file; of ticks, those that its first line has."""
+    if spec.rows == "bars":
+        return NAMES
+    names = TICKS[spec.rows]
+    with open_member(source, archive, member) as opened:
+        count = text_of(source, opened, "utf-8").readline().count(",") + 1
+    if count not in names:
+        known = " or ".join(str(number) for number in names)
+        raise SourceError(
+            f"{source}: rows have {count} fields, and Lean's ticks of this kind have {known}: fetch it again"
+        )
+    return names[count]
 
 
 def lean_layout(source: str, spec: IngestSpec) -> Layout:
@@ -326,24 +360,45 @@ def lean_layout(source: str, spec: IngestSpec) -> Layout:
         If it is none of Lean's paths, or one of what is not read.
     """
     path = lean_path(source)
+    if path is not None and spec.rows != "bars":
+        return _tick_layout(source, path, spec)
     if path is None:
         raise SourceError(
             f"{source}: is not a path of Lean's trade bars: expected TYPE/MARKET/minute/SYMBOL/"
             "YYYYMMDD_trade.zip, TYPE/MARKET/hour/SYMBOL.zip or TYPE/MARKET/daily/SYMBOL.zip, such as "
             "equity/usa/daily/spy.zip; unpack other archives and give --format csv"
         )
-    place = path.place(spec)
     reason = path.unread(spec)
-    if reason is not None or place is None:
+    if reason is not None:
         raise SourceError(f"{source}: is not read: {reason}")
-    day = path.day
+    return _layout(source, path, spec, TIMEFRAMES[path.resolution])
+
+
+def _layout(source: str, path: LeanPath, spec: IngestSpec, timeframe: str) -> Layout:
+    place, day = path.place(spec), path.day
+    assert place is not None
     return Layout(
         source=source,
         symbol=contract_of(source) or path.symbol,
-        timeframe=TIMEFRAMES[path.resolution],
+        timeframe=timeframe,
         exchange=canonical_exchange(place[0]),
         timezone=place[1],
         price_unit=PRICE_UNITS[path.kind],
         time_format="%Y%m%d %H:%M" if day is None else "lean_ms",
         day=None if day is None else f"{day[:4]}-{day[4:6]}-{day[6:]}",
     )
+
+
+def _tick_layout(source: str, path: LeanPath, spec: IngestSpec) -> Layout:
+    reason = None
+    if path.resolution != "tick":
+        reason = "bars, and no ticks: 'whatif ingest' reads those of trades"
+    elif f"{path.ticks}s" not in TICKS:
+        reason = "open interest, and neither trades nor quotes"
+    elif path.kind not in PRICE_UNITS:
+        reason = f"security type {path.kind} is not supported"
+    elif path.place(spec) is None:
+        reason = f"market {path.kind}/{path.market} has no known hours: give --exchange and --timezone"
+    if reason is not None:
+        raise SourceError(f"{source}: is not read: {reason}")
+    return _layout(source, path, spec, "1min")

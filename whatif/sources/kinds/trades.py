@@ -1,0 +1,119 @@
+"""Trades of the lake as bars of time: from table `trades_raw` into `bars`, for studies to trade on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import PrivateAttr
+
+from whatif.domain import DAY_US, MINUTE_US, Bars, canonical_timeframe, resample, timeframe_us
+from whatif.errors import SourceError, StudyError, nearest
+from whatif.pins import LakeLocation, Pin, all_of, current_pin, equal, has_rows, read_arrow, within
+from whatif.sources.base import Source
+from whatif.sources.chunk import Chunk, Layout
+from whatif.sources.sessions import tag_bars
+from whatif.ticks import bar_kind, bars_of, trades_in
+
+
+class LakeTrades(Source):
+    """Time bars of the trades that the lake holds.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        Whose trades; all symbols of the table if left out.
+    timeframe : str
+        Length of a bar, such as "1min", "1h" or "1d"; longer ones than a minute are of regular hours,
+        counted from the session's open and cut at its close.
+    only, leave_out : tuple of str
+        Conditions: trades with one of them alone, and without any of them.
+    start, end : date, optional
+        Trades of [start, end), UTC dates.
+    """
+
+    symbols: tuple[str, ...] = ()
+    timeframe: str = "1min"
+    only: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    start: date | None = None
+    end: date | None = None
+
+    _pin: Pin | None = PrivateAttr(default=None)
+    """The snapshot that all parts are read of, wherever that is done."""
+
+    def parts(self) -> list[str]:
+        """Return a part for each symbol."""
+        location = LakeLocation.from_environment()
+        if not has_rows(location, "trades_raw"):
+            raise SourceError("the lake holds no trades: 'whatif ingest-ticks' brings some")
+        try:
+            canonical_timeframe(self.timeframe)
+        except StudyError as error:
+            raise SourceError(f"option timeframe: {error}") from error
+        self._pin = current_pin(location, "trades_raw")
+        known = read_arrow(self._pin, ["symbol"])["symbol"].unique().to_pylist()
+        for symbol in self.symbols:
+            if symbol not in known:
+                raise SourceError(f"the lake holds no trades of {symbol}: {nearest(symbol, known)}")
+        return [f"trades:{symbol}{self._settings}" for symbol in self.symbols or sorted(known)]
+
+    @property
+    def _settings(self) -> str:
+        """What a part's name says of how its bars are made."""
+        said = [self.timeframe, *(f"only {one}" for one in self.only)]
+        return "".join(f":{one}" for one in (*said, *(f"without {one}" for one in self.leave_out)))
+
+    def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+        """Yield a symbol's bars."""
+        symbol = part.removeprefix("trades:").removesuffix(self._settings)
+        pin = self._pin or current_pin(LakeLocation.from_environment(), "trades_raw")
+        first, end = (None if day is None else _us(day) for day in (self.start, self.end))
+        wanted = all_of(equal("symbol", symbol), within("ts", first, end))
+        rows = read_arrow(pin, ["ts", "seq", "price", "size", "conditions", "exchange"], wanted)
+        if not rows.num_rows:
+            return
+        exchanges = rows["exchange"].unique().to_pylist()
+        if len(exchanges) > 1:
+            raise SourceError(
+                f"trades of {symbol} are of several calendars, {', '.join(exchanges)}: forget those of one"
+            )
+        timeframe = canonical_timeframe(self.timeframe)
+        trades = trades_in(rows, self.only, self.leave_out)
+        if not len(trades):
+            return
+        minutes = bars_of(trades, bar_kind("1min"))
+        bars = minutes if timeframe == "1min" else _longer(minutes, timeframe, exchanges[0], symbol)
+        names = ("open", "high", "low", "close", "volume", "vwap")
+        columns = [pa.array(bars["ts"]).cast(pa.timestamp("us", "UTC")), *(pa.array(bars[n]) for n in names)]
+        batch = pa.record_batch(
+            [*columns, pa.array(bars["trade_count"].astype(np.int64))], names=["ts", *names, "trade_count"]
+        )
+        yield Chunk(Layout(part, timeframe, exchanges[0], symbol=symbol), batch)
+
+
+def _us(day: date) -> int:
+    return (day - date(1970, 1, 1)) // timedelta(days=1) * DAY_US
+
+
+def _longer(
+    minutes: dict[str, np.ndarray], timeframe: str, exchange: str, symbol: str
+) -> dict[str, np.ndarray]:
+    """Return minutes of regular hours joined into longer bars, never across a session's bounds."""
+    tags = tag_bars(minutes["ts"], MINUTE_US, exchange)
+    inside = tags.found & tags.regular
+    there, of = {name: values[inside] for name, values in minutes.items()}, tags.of(inside)
+    prices: dict[str, Any] = {
+        name: there[name] for name in ("open", "high", "low", "close", "volume", "vwap")
+    }
+    bars = Bars(
+        symbol=symbol, ts=there["ts"], session=of.session, session_open=of.session_open,
+        session_close=of.session_close, inputs={"trade_count": there["trade_count"].astype(np.float64)},
+        **prices,
+    )  # fmt: skip
+    made = resample(bars, timeframe_us(timeframe), MINUTE_US, {"trade_count": np.add})
+    names = ("ts", "open", "high", "low", "close", "volume", "vwap")
+    return {name: getattr(made, name) for name in names} | {"trade_count": made.inputs["trade_count"]}

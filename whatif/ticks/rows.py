@@ -1,0 +1,138 @@
+"""Trades and quotes taken from rows of tables: put in order, and by their conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whatif.errors import SourceError, nearest
+from whatif.ticks.trades import Quotes, Trades
+from whatif.typing import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SEPARATORS = re.compile(r"[,;|\s]+")
+NONE = "none"
+"""What stands for a trade without conditions, where conditions are named."""
+
+TIES = (("seq",), ("source", "row"), ("row",), ("price", "size"), ("bid", "ask"))
+"""Columns that put rows of one instant in order: the first of these that are there."""
+
+
+def order_columns(names: Collection[str]) -> tuple[str, ...]:
+    """Return the columns by which ticks of one symbol are in order: the instant, then their place in it.
+
+    `seq` of the lake's tables, else source and row, else the values themselves: so that no run differs from
+    another, whatever order rows come in.
+    """
+    return ("ts", *next((ties for ties in TIES if set(ties) <= set(names)), ()))
+
+
+def trades_in(rows: pa.Table, only: Collection[str] = (), leave_out: Collection[str] = ()) -> Trades:
+    """Return the trades of a table's rows of one symbol, in order.
+
+    Parameters
+    ----------
+    rows : pa.Table
+        Columns ts (timestamp, UTC), price and size, what of `TIES` orders rows of one instant, and conditions
+        where they are asked for.
+    only, leave_out : collection of str
+        Conditions: trades that have one of them, and that have none; "none" is a trade without any.
+
+    Raises
+    ------
+    SourceError
+        If a column is missing, a price or size is no finite number above 0, or a condition is in both lists.
+    """
+    _check(rows, ("ts", "price", "size", *(("conditions",) if only or leave_out else ())), "trades")
+    both = sorted(set(only) & set(leave_out))
+    if both:
+        raise SourceError(f"condition {both[0]!r} is asked for and left out: name it in one of the lists")
+    rows = _in_order(rows)
+    if only or leave_out:
+        keep = np.ones(rows.num_rows, dtype=bool)
+        if only:
+            keep &= _has_condition(rows, set(only))
+        if leave_out:
+            keep &= ~_has_condition(rows, set(leave_out))
+        rows = rows.filter(keep)
+    trades = Trades(_instants(rows), _numbers(rows, "price"), _numbers(rows, "size"))
+    for name in ("price", "size"):
+        values = getattr(trades, name)
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
+        if len(wrong):
+            raise SourceError(
+                f"the {name} of a trade is {values[wrong[0]]}: it is a finite number above 0; leave such "
+                "trades out, as 'whatif ingest-ticks' does"
+            )
+    return trades
+
+
+def quotes_in(rows: pa.Table) -> Quotes:
+    """Return the quotes of a table's rows of one symbol, in order.
+
+    Parameters
+    ----------
+    rows : pa.Table
+        Columns ts (timestamp, UTC), bid and ask (null of a side that is not told), and what of `TIES` orders
+        rows of one instant.
+
+    Raises
+    ------
+    SourceError
+        If a column is missing.
+    """
+    _check(rows, ("ts", "bid", "ask"), "quotes")
+    rows = _in_order(rows)
+    return Quotes(_instants(rows), _numbers(rows, "bid"), _numbers(rows, "ask"))
+
+
+def _check(rows: pa.Table, needed: Collection[str], what: str) -> None:
+    for name in needed:
+        if name not in rows.column_names:
+            raise SourceError(f"{what} have no column {name!r}: {nearest(name, rows.column_names)}")
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    keys = order_columns(rows.column_names)
+    ts = _instants(rows)
+    rising = bool((np.diff(ts) > 0).all())
+    if rising:
+        return rows
+    return rows.sort_by([(name, "ascending") for name in keys])
+
+
+def _instants(rows: pa.Table) -> IntArray:
+    import pyarrow as pa
+
+    column = rows["ts"]
+    if not pa.types.is_timestamp(column.type):
+        raise SourceError(f"column ts is {column.type}, and has to be a timestamp: UTC, with a time zone")
+    if column.null_count:
+        raise SourceError("a tick has no ts: leave such rows out")
+    us = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+    return np.asarray(us.to_numpy(), dtype=np.int64)
+
+
+def _numbers(rows: pa.Table, name: str) -> FloatArray:
+    import pyarrow as pa
+
+    return np.asarray(rows[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def _has_condition(rows: pa.Table, codes: set[str]) -> BoolArray:
+    """Tell which trades have one of some conditions, (n,)."""
+    import pyarrow as pa
+
+    texts = rows["conditions"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    # a day has few different ones
+    known = [
+        bool(codes & (set(_SEPARATORS.split(text.strip())) if text.strip() else {NONE}))
+        for text in texts.dictionary.to_pylist()
+    ]
+    found: BoolArray = np.array(known, dtype=bool)[texts.indices.to_numpy()]
+    return found
