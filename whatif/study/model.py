@@ -127,6 +127,7 @@ class DataSlice(Section):
     start: date
     end: date
     news_delay: str = "0min"
+    fill: str = "leave"
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -150,7 +151,7 @@ class DataSlice(Section):
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # of no universe and no delay nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
-        unsaid = {"universe": None, "news_delay": "0min"}
+        unsaid = {"universe": None, "news_delay": "0min", "fill": "leave"}
         return {key: value for key, value in made.items() if key not in unsaid or value != unsaid[key]}
 
     @field_validator("symbols")
@@ -172,6 +173,18 @@ class DataSlice(Section):
     @classmethod
     def _timeframe(cls, value: str) -> str:
         return canonical_timeframe(value)
+
+    @field_validator("fill")
+    @classmethod
+    def _left_as_they_are(cls, value: str) -> str:
+        if value in ("forward", "null"):
+            raise ValueError(
+                f"{value!r} would let orders fill on bars in which nothing was traded: write leave; "
+                "whatif.timeseries.fill_bars fills the bars of a frame, and marks them"
+            )
+        if value != "leave":
+            raise ValueError(f"{value!r} is no policy for missing bars: write leave")
+        return value
 
     @field_validator("news_delay")
     @classmethod

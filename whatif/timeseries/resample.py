@@ -1,14 +1,16 @@
-"""Resampling of bars on Spark, by the rule that workers and features follow."""
+"""Resampling of bars on Spark and off it, by the rule that workers and features follow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 
 from whatif.domain import (
+    DAY_US,
     PRICE_FIELDS,
     Bars,
     bars_from_frame,
@@ -28,28 +30,36 @@ COLUMNS = {name: kind for name, kind in BARS.columns if name not in LEFT_OUT}
 _JOINS = {"trade_count": np.add, "counted": np.add, "vwap_estimated": np.maximum, "regular": np.maximum}
 
 
-def resample_bars(df: DataFrame, timeframe: str) -> DataFrame:
+SPANS = ("1w", "1mo")
+"""Timeframes of several sessions."""
+
+
+def resample_bars(df: Any, timeframe: str) -> Any:
     """Return the bars of `df` joined into bars of `timeframe`, all symbols at once.
 
     Parameters
     ----------
-    df : DataFrame
+    df : pandas or Spark DataFrame
         Rows of table `bars`, of one timeframe for each symbol; `source` and `ingested_at` are
         not needed.
     timeframe : str
-        A multiple of the timeframe of every symbol, such as "5min", "1h" or "1d".
+        A multiple of the timeframe of every symbol, such as "5min", "1h" or "1d"; or "1w" or "1mo", of all
+        sessions whose trading dates lie in a week from Monday on, or in a calendar month.
 
     Returns
     -------
-    DataFrame
-        Columns of `bars` but `source` and `ingested_at`. Prices, volume and vwap as
-        `whatif.domain.resampling.resample` says: never across a session's bounds. `trade_count`
+    pandas or Spark DataFrame
+        Columns of `bars` but `source` and `ingested_at`; of pandas by symbol and ts. Prices, volume and vwap
+        as `whatif.domain.resampling.resample` says: never across a session's bounds. `trade_count`
         is the sum of those that are known, null where none is; `vwap_estimated` says whether
-        any of the vwaps was.
+        any of the vwaps was. A week or a month has the regular hours of its sessions: it is stamped with the
+        first one's open, `session` and `session_open` are that one's, and `session_close` is the last one's,
+        of those that there are bars of.
 
     Notes
     -----
-    *Timing*: a bar that starts at ts knows bars that start in [ts, ts + timeframe).
+    *Timing*: a bar that starts at ts knows bars that start in [ts, ts + timeframe); one of a day or longer is
+    known at its session_close. The last week or month may go on behind the bars that are given.
 
     Raises
     ------
@@ -57,9 +67,19 @@ def resample_bars(df: DataFrame, timeframe: str) -> DataFrame:
         If `timeframe` is none; and, when rows are asked for, if it is no multiple of a symbol's
         timeframe, or a symbol has several.
     """
-    timeframe = canonical_timeframe(timeframe)
+    timeframe = timeframe if timeframe in SPANS else canonical_timeframe(timeframe)
+    if isinstance(df, pd.DataFrame):
+        return _in_this_process(df, timeframe)
     ddl = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS.items())
     return df.select(*COLUMNS).groupBy("symbol").applyInPandas(_per_symbol(timeframe), schema=ddl)
+
+
+def _in_this_process(frame: pd.DataFrame, timeframe: str) -> pd.DataFrame:
+    absent = [name for name in COLUMNS if name not in frame]
+    if absent:
+        raise StudyError(f"bars have no column {absent[0]!r}: give such as whatif.read_bars returns")
+    parts = [_joined(part, timeframe) for _, part in frame[list(COLUMNS)].groupby("symbol", sort=True)]
+    return pd.concat(parts, ignore_index=True) if parts else frame[list(COLUMNS)]
 
 
 def _per_symbol(timeframe: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -79,14 +99,37 @@ def _joined(frame: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         vwap_estimated=frame["vwap_estimated"].fillna(False).astype("float64"),
         regular=(frame["hours"] == "regular").astype("float64"),
     )
-    bars = resample(bars_from_frame(carried, symbol, _JOINS), timeframe_us(timeframe), source_us, _JOINS)
+    own = bars_from_frame(carried, symbol, _JOINS)
+    if timeframe in SPANS:
+        bars = resample(
+            _as_one_session(resample(own, DAY_US, source_us, _JOINS), timeframe), DAY_US, DAY_US, _JOINS
+        )
+    else:
+        bars = resample(own, timeframe_us(timeframe), source_us, _JOINS)
     return _as_rows(bars, timeframe, str(frame["exchange"].iloc[0]))
+
+
+def _as_one_session(daily: Bars, timeframe: str) -> Bars:
+    """Return days of which those of one week or month say that they are of one long session."""
+    dates = daily.session.astype("datetime64[D]")
+    # weeks of numpy begin on Thursday, as 1970 did
+    week = (daily.session + 3) // 7
+    span = week if timeframe == "1w" else dates.astype("datetime64[M]").astype(np.int64)
+    first = np.flatnonzero(np.diff(span, prepend=span[:1] - 1))
+    count = np.diff(first, append=len(span))
+    last = first + count - 1
+    return replace(
+        daily,
+        session=np.repeat(daily.session[first], count),
+        session_open=np.repeat(daily.session_open[first], count),
+        session_close=np.repeat(daily.session_close[last], count),
+    )
 
 
 def _source_us(symbol: str, found: list[str], timeframe: str) -> int:
     if len(found) > 1:
         raise StudyError(f"{symbol} has bars of {', '.join(found)}: filter one timeframe before resampling")
-    if timeframe_us(timeframe) % timeframe_us(found[0]):
+    if timeframe not in SPANS and timeframe_us(timeframe) % timeframe_us(found[0]):
         raise StudyError(f"{timeframe} is no multiple of the {found[0]} bars of {symbol}: use a multiple")
     return timeframe_us(found[0])
 

@@ -1,0 +1,133 @@
+"""Bars of trades of several symbols: in this process, from the lake, and the same rows on Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from whatif.errors import LakeError, SourceError
+from whatif.sources import IngestSpec, ingest_ticks
+from whatif.ticks import Trades, bar_kind, bars_of
+from whatif.timeseries import collect, collect_bars, read_ticks
+
+KINDS = ("1min", "45s", "2min every 30s", "ticks(9)", "volume(333)", "dollars(20000)", "imbalance(5, volume)")
+START = pd.Timestamp("2024-01-02 14:30", tz="UTC")
+
+
+def ticks(n: int = 900, seed: int = 5) -> pd.DataFrame:
+    """Return trades of three symbols over ten minutes, many at one instant, in no order."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "symbol": rng.choice(["A", "B", "C"], n),
+            "ts": START + pd.to_timedelta(rng.integers(0, 600, n) * 1_000_000, "us"),
+            "price": np.round(100.0 + np.cumsum(rng.normal(0.0, 0.05, n)), 2),
+            "size": rng.integers(1, 90, n) / 4.0,
+            "conditions": rng.choice(["@", "T", "@;T", None], n),
+            "row": np.arange(n),
+        }
+    )
+    return frame.astype({"ts": "datetime64[us, UTC]"}).sample(frac=1.0, random_state=seed)
+
+
+def quotes(n: int = 300, seed: int = 6) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    bid = np.round(100.0 + rng.normal(0.0, 0.1, n), 2)
+    ask = np.where(rng.random(n) < 0.2, np.nan, bid + rng.choice([-0.01, 0.01, 0.02], n))
+    at = START + pd.to_timedelta(rng.choice(600_000, n, False) * 1_000, "us")
+    frame = pd.DataFrame(
+        {"symbol": rng.choice(["A", "B"], n), "ts": at, "bid": bid, "ask": ask, "row": range(n)}
+    )
+    return frame.astype({"ts": "datetime64[us, UTC]"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_symbol_is_as_it_is_alone(kind: str) -> None:
+    data = ticks()
+    made = collect_bars(data, kind)
+    assert made["symbol"].is_monotonic_increasing
+    for symbol, part in made.groupby("symbol"):
+        mine = data[data["symbol"] == symbol].sort_values(["ts", "row"])
+        us = mine["ts"].dt.as_unit("us").astype("int64").to_numpy()
+        alone = bars_of(Trades(us, mine["price"].to_numpy(), mine["size"].to_numpy()), bar_kind(kind))
+        for name in ("open", "vwap", "twap", "std", "buy_volume", "sell_volume", "trade_count"):
+            assert part[name].to_numpy().tobytes() == alone[name].tobytes(), name
+        assert part["ts"].dt.as_unit("us").astype("int64").tolist() == alone["ts"].tolist()
+    table = collect_bars(pa.Table.from_pandas(data, preserve_index=False), kind)
+    pd.testing.assert_frame_equal(table.to_pandas(), made)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    data = ticks()
+    wanted = collect_bars(data, "ticks(4)", quotes())
+    pd.testing.assert_frame_equal(collect_bars(data.iloc[::-1], "ticks(4)", quotes().iloc[::-1]), wanted)
+    # without a number the values themselves say which comes first
+    bare = data.drop(columns="row")
+    pd.testing.assert_frame_equal(collect_bars(bare, "ticks(4)"), collect_bars(bare.iloc[::-1], "ticks(4)"))
+
+
+def test_bars_of_the_lake_are_those_of_the_frame(lake_home, tmp_path: Path) -> None:
+    data, told = ticks().sort_values("row"), quotes()
+    for name, frame, rows in (("t", data, "trades"), ("q", told, "quotes")):
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), tmp_path / f"{name}.parquet")
+        ingest_ticks([tmp_path / f"{name}.parquet"], IngestSpec(rows=rows, exchange="XNYS"), lake_home)
+    for kind in ("1min", "volume(333)"):
+        pd.testing.assert_frame_equal(
+            collect(["A", "B"], kind, with_quotes=True, leave_out=["T"], aggregates={"most": largest}),
+            collect_bars(
+                data[data["symbol"] != "C"], kind, told, leave_out=["T"], aggregates={"most": largest}
+            ),
+        )
+    part = collect("C", "1min", start="2024-01-02 14:32", end="2024-01-02 14:34")
+    assert part["ts"].dt.minute.tolist() == [32, 33]
+    with pytest.raises(LakeError, match="holds nothing of 'D'"):
+        collect(["A", "D"])
+    with pytest.raises(LakeError, match="did you mean 'quotes'"):
+        read_ticks(["A"], "quote")
+
+
+def largest(trades: Trades) -> float:
+    return float(trades.size.max())
+
+
+def test_what_does_not_fit_is_refused(lake_home) -> None:
+    with pytest.raises(LakeError, match="the lake holds no trades: 'whatif ingest-ticks'"):
+        collect("A")
+    with pytest.raises(SourceError, match="no column 'symbol'"):
+        collect_bars(ticks().drop(columns="symbol"))
+    with pytest.raises(SourceError, match="no column 'price'"):
+        collect_bars(ticks().drop(columns="price"))
+    with pytest.raises(SourceError, match="aggregate 'vwap' has the name of a column"):
+        collect_bars(ticks(), aggregates={"vwap": largest})
+    assert collect_bars(ticks().iloc[:0]).empty
+
+
+def bytes_of(column: pd.Series) -> bytes | list[str]:
+    """Return what tells a column's values to the last bit; instants in UTC, with a time zone or without."""
+    if column.dtype.kind == "M":
+        naive = column if column.dt.tz is None else column.dt.tz_convert(None)
+        return naive.to_numpy("datetime64[us]").tobytes()
+    return column.tolist() if column.dtype.kind not in "fib" else column.to_numpy().tobytes()
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_rows(spark) -> None:
+    data, told = ticks(), quotes()
+    given = spark.createDataFrame(data).repartition(3)
+    more = {"leave_out": ["T"], "aggregates": {"most": lambda trades: trades.size.max()}}
+    cases = [("volume(333)", None, {}), ("2min every 30s", None, more), ("1min", told, more)]
+    for kind, quoted, options in cases:
+        wanted = collect_bars(data, kind, quoted, **options)
+        made = collect_bars(given, kind, None if quoted is None else spark.createDataFrame(quoted), **options)
+        found = made.toPandas().sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
+        assert list(found) == list(wanted)
+        for name in wanted:
+            mine, theirs = bytes_of(found[name]), bytes_of(wanted[name])
+            assert mine == theirs, (kind, name)
+    with pytest.raises(SourceError, match="no column 'price'"):
+        collect_bars(given.drop("price"))
