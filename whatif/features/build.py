@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace as replace_field
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from whatif.domain import timeframe_names, timestamps
+from whatif.calendars import known_schedule
+from whatif.domain import DAY_US, timeframe_names, timestamps
 from whatif.features.news import read_news
 from whatif.features.spec import FeatureSpec, features_of_bars, features_of_symbol
 from whatif.indicators import News, Stored
-from whatif.lake import create_tables, features_table, pin, read_pinned, replace
-from whatif.pins import LakeLocation, Pin, find_pin, read_bars, table_exists
+from whatif.lake import (
+    TableSpec,
+    create_tables,
+    features_table,
+    pin,
+    read_pinned,
+    replace,
+    replace_arrow,
+)
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    bars_filter,
+    current_pin,
+    equal,
+    everything,
+    find_pin,
+    floats,
+    has_rows,
+    microseconds,
+    open_table,
+    read_added,
+    read_arrow,
+    read_bars,
+    table_exists,
+    within,
+)
 from whatif.search import BarSlice
+from whatif.typing import BoolArray, IntArray
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,24 +55,184 @@ BARS_SNAPSHOT = "whatif.bars-snapshot"
 """Snapshot property of a derived table: the bars that it was made from."""
 
 
-def build_features(spark: SparkSession, location: LakeLocation, bars: Pin, spec: FeatureSpec) -> Pin:
+TAIL = 64
+"""Bars before new ones that an indicator is computed on, times its warm-up: what goes on from the first bar
+has forgotten it by then, to the last bit, or it is seen that it has not."""
+
+LEAST_TAIL, CHECKED = 1_024, 512
+"""Fewest such bars, and those of them whose features have to be what is stored."""
+
+_SESSION_US = DAY_US // 3
+"""What `Expression.history_us` takes a session for."""
+
+
+def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin, spec: FeatureSpec) -> Pin:
     """Return the pin of the features of `spec` over the bars that `bars` pins.
 
     One Spark job computes all symbols, each by `features_of_symbol`, and one commit
     stores them; the commit records the bars' snapshot. Where a snapshot made from these
-    very bars exists, it is returned and nothing runs.
+    very bars exists, it is returned and nothing runs. On a local lake, where bars were only added behind
+    those that the stored features were made from, what they change is computed, in this process, and it alone
+    is written.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        None computes all in this process, on a local lake.
+    location : LakeLocation
+        Where the lake is.
+    bars : Pin
+        Pin of table `bars`.
+    spec : FeatureSpec
+        What the table holds.
     """
     table = features_table(spec.table, spec.columns, spec.label.columns if spec.label is not None else {})
     made_from = {BARS_SNAPSHOT: str(bars.snapshot_id)}
     known = find_pin(location, table.name, made_from) if table_exists(location, table.name) else None
     if known is not None:
         return known
+    if location.local and _extended(location, bars, spec, table):
+        return find_pin(location, table.name, made_from) or current_pin(location, table.name)
+    if spark is None:
+        create_tables(None, location, (table,))
+        whole = pa.Table.from_pandas(local_features(bars, spec), preserve_index=False)
+        replace_arrow(location, table, whole, everything(), made_from)
+        return find_pin(location, table.name, made_from) or current_pin(location, table.name)
     rows = pinned_bars(spark, location, bars, spec.bars)
     features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec, bars), schema=table.ddl)
     create_tables(spark, location, (table,))
     replace(spark, location, table, features, made_from)
     # not the newest snapshot: another run may have stored the features of other bars meanwhile
     return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
+
+
+def _extended(location: LakeLocation, bars: Pin, spec: FeatureSpec, table: TableSpec) -> bool:
+    """Bring a table of features up to newer bars by computing what these change, if that can be.
+
+    Nothing but bars behind all that there were may have been added since. Of each symbol the features of a
+    tail are computed: so many bars that the oldest of them no longer count. Its last `CHECKED` rows but the
+    new ones have to be what is stored, to the last bit; where they are not, as of a sum over all bars, the
+    symbol's whole history is computed. What is written are the new rows, and those whose label they change.
+    Returns False if all has to be computed; nothing was written then.
+    """
+    if spec.news is not None or not has_rows(location, table.name):
+        return False
+    stored, since = current_pin(location, table.name), _made_from(location, table.name)
+    if since is None:
+        return False
+    part = spec.bars
+    symbols = (*part.symbols, *sorted(spec.needs.symbols - set(part.symbols)))
+    wanted = bars_filter(symbols, part.source_timeframe, part.start_us, part.end_us, part.hours)
+    added = read_added(bars, since, ["symbol", "ts"], wanted)
+    if added is None:
+        return False
+    first = int(_us(added).min()) if added.num_rows else part.end_us
+    tail = _tail_of(spec, first)
+    held = read_arrow(stored, list(table.column_names), within("ts", tail.start_us, None))
+    if held.num_rows and int(_us(held).max()) >= first:
+        return False  # of one symbol there were bars already behind the first new one of another
+    owners = sorted(set(added["symbol"].to_pylist()) & set(part.symbols))
+    made = [_continued(bars, spec, tail, symbol, held, stored, first) for symbol in owners]
+    begins = {one: int(_us(rows).min()) for one, rows in zip(owners, made, strict=True) if rows.num_rows}
+    start = min(begins.values(), default=first)
+    if start < tail.start_us:
+        return False
+    # of symbols whose labels change later, or not at all, rows from there on stay as they are
+    ends = [begins.get(symbol, part.end_us) for symbol in held["symbol"].to_pylist()]
+    stays = held.filter(pa.array((_us(held) >= start) & (_us(held) < np.array(ends, dtype=np.int64))))
+    rows = pa.concat_tables([stays, *made])
+    replace_arrow(location, table, rows, within("ts", start, None), {BARS_SNAPSHOT: str(bars.snapshot_id)})
+    return True
+
+
+def _made_from(location: LakeLocation, table: str) -> int | None:
+    """Return the snapshot of the bars that the newest features were made from."""
+    newest = open_table(location, table).current_snapshot()
+    noted = newest.summary.additional_properties if newest is not None and newest.summary is not None else {}
+    text = noted.get(BARS_SNAPSHOT, "")
+    return int(text) if text.isdecimal() else None
+
+
+def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
+    """Return the slice that begins, with a session, so far before an instant that nothing older counts."""
+    part = spec.bars
+    every = (*spec.expressions, *spec.label_inputs.values())
+    needed = max((one.history_us(part.bar_us) for one in every), default=0)
+    trading = TAIL * needed + LEAST_TAIL * min(part.bar_us, _SESSION_US)
+    day = (datetime(1970, 1, 1) + timedelta(microseconds=first)).date()
+    try:
+        around = known_schedule(part.exchange, day - timedelta(days=30 + 4 * (trading // _SESSION_US)), day)
+    except OverflowError:  # before the first year
+        return part
+    usual = min(int(np.median(around.trading_us)), _SESSION_US) if len(around) else _SESSION_US
+    opens = around.open_us[around.open_us <= first]
+    sessions = -(-trading // usual) + 1
+    if sessions >= len(opens) or opens[-1 - sessions] <= part.start_us:
+        return part
+    return replace_field(part, start_us=int(opens[-1 - sessions]))
+
+
+def _continued(
+    bars: Pin, spec: FeatureSpec, tail: BarSlice, symbol: str, held: pa.Table, stored: Pin, first: int
+) -> pa.Table:
+    """Return the rows of one symbol that bars from `first` on change, in order."""
+    mine = held.filter(pc.equal(held["symbol"], symbol)).sort_by("ts")
+    made = _computed(bars, spec, tail, symbol, held.schema)
+    begin = _changed_from(made, mine, spec, first, 0 if tail == spec.bars else CHECKED)
+    if begin is None:
+        mine = read_arrow(stored, held.column_names, equal("symbol", symbol)).sort_by("ts")
+        made = _computed(bars, spec, spec.bars, symbol, held.schema)
+        begin = _changed_from(made, mine, spec, first, 0)
+    return made.filter(pa.array(_us(made) >= (begin or 0)))
+
+
+def _computed(bars: Pin, spec: FeatureSpec, part: BarSlice, symbol: str, schema: pa.Schema) -> pa.Table:
+    """Return the rows of one symbol over a slice, as the table has them."""
+    own = replace_field(spec, bars=part)
+    frame = features_of_bars(_stored(bars, part, symbol), own, partial(_stored, bars, part))
+    return pa.Table.from_pandas(frame, preserve_index=False).select(schema.names).cast(schema)
+
+
+def _changed_from(made: pa.Table, mine: pa.Table, spec: FeatureSpec, first: int, least: int) -> int | None:
+    """Return the instant from which on computed rows are not the stored ones, `first` at the latest.
+
+    None where the last `least` rows before it do not show that those were computed as these would be.
+    """
+    old = made.filter(pa.array(_us(made) < first))
+    if not least and old.num_rows != mine.num_rows:
+        return 0
+    n = min(least or old.num_rows, old.num_rows, mine.num_rows)
+    last, known = old.slice(old.num_rows - n), mine.slice(mine.num_rows - n)
+    labels = [name for name in mine.column_names if name not in ("symbol", "ts", *spec.columns)]
+    differs = np.flatnonzero(~_same_rows(last, known, ["ts", *spec.columns]))
+    if least and (n < least or len(differs)):
+        return None
+    moved = np.flatnonzero(~_same_rows(last, known, labels))
+    if least and len(moved) and moved[0] < n // 2:
+        return None
+    at = [int(_us(last)[rows[0]]) for rows in (differs, moved) if len(rows)]
+    return min([first, *at])
+
+
+def _same_rows(left: pa.Table, right: pa.Table, names: Sequence[str]) -> BoolArray:
+    """Return the rows whose values are the same to the last bit, missing ones among them; (n,)."""
+    same = np.ones(left.num_rows, dtype=bool)
+    for name in names:
+        one, other = (_bits(rows[name]) for rows in (left, right))
+        same &= one == other
+    return same
+
+
+def _bits(column: pa.ChunkedArray) -> IntArray:
+    """Return what tells values apart, (n,): bits of numbers, and instants; one for all that are missing."""
+    if not pa.types.is_floating(column.type):
+        return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+    values = floats(column)
+    return np.where(np.isnan(values), np.nan, values).view(np.int64)
+
+
+def _us(rows: pa.Table) -> IntArray:
+    return microseconds(rows["ts"])
 
 
 def local_features(bars: Pin, spec: FeatureSpec) -> pd.DataFrame:

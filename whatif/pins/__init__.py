@@ -17,7 +17,16 @@ if TYPE_CHECKING:
         tagged_pin,
     )
     from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
-    from whatif.pins.filters import all_of, equal, everything, of_timeframe, one_of, starts_with, within
+    from whatif.pins.filters import (
+        all_of,
+        bars_filter,
+        equal,
+        everything,
+        of_timeframe,
+        one_of,
+        starts_with,
+        within,
+    )
     from whatif.pins.integrity import (
         CHECKSUM_CHUNK,
         CHECKSUM_HEADER,
@@ -41,6 +50,9 @@ if TYPE_CHECKING:
     from whatif.pins.read import (
         PinnedCache,
         batches,
+        floats,
+        microseconds,
+        read_added,
         read_arrow,
         read_bars,
         read_bars_of,
@@ -54,13 +66,14 @@ else:
         {
             "current": "current_pin find_pin has_rows may_hold open_table table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
-            "filters": "all_of equal everything of_timeframe one_of starts_with within",
+            "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "
             "time_of_ms versions_in",
             "pin": "Pin",
-            "read": "PinnedCache batches read_arrow read_bars read_bars_of read_predictions scan",
+            "read": "PinnedCache batches floats microseconds read_added read_arrow read_bars read_bars_of "
+            "read_predictions scan",
             "service": "explained in_words",
         },
     )

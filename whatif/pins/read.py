@@ -164,6 +164,50 @@ def read_arrow(
     return table.select(list(columns))
 
 
+def read_added(
+    pin: Pin, since: int, columns: Sequence[str], row_filter: str | BooleanExpression
+) -> pa.Table | None:
+    """Return rows that were appended behind a snapshot, up to the pinned one; of other files nothing is read.
+
+    Parameters
+    ----------
+    pin : Pin
+        The table and its newer snapshot.
+    since : int
+        The older snapshot.
+    columns : sequence of str
+        Columns to read, which the newer snapshot has.
+    row_filter : str or pyiceberg expression
+        Rows that are asked for.
+
+    Returns
+    -------
+    pyarrow.Table or None
+        None if the one is not behind the other, or something else than appending happened between them.
+    """
+    scanned = scan(pin, columns, row_filter)
+    known = {snapshot.snapshot_id: snapshot for snapshot in scanned.table_metadata.snapshots}
+    at, new = known.get(pin.snapshot_id), set()
+    while at is not None and at.snapshot_id != since:
+        if at.summary is None or at.summary.operation.value != "append":
+            return None
+        new.add(at.snapshot_id)
+        at = None if at.parent_snapshot_id is None else known.get(at.parent_snapshot_id)
+    newest = scanned.snapshot()
+    if at is None or newest is None:
+        return None
+    added = {
+        entry.data_file.file_path
+        for manifest in newest.manifests(scanned.io)
+        if manifest.added_snapshot_id in new
+        for entry in manifest.fetch_manifest_entry(scanned.io)
+        if entry.snapshot_id in new
+    }
+    with reading(pin.table, scanned):
+        tasks = [task for task in planned(pin.table, scanned) if task.file.file_path in added]
+        return _reader(scanned).to_table(tasks).select(list(columns))
+
+
 def read_bars(
     pin: Pin,
     symbol: str,
