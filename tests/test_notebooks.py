@@ -10,6 +10,9 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
+FIGURES = {"finspace_whatif": 5, "finspace_timeseries": 2}
+"""Figures that a notebook draws at least."""
+
 
 def code_of(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
@@ -17,7 +20,8 @@ def code_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_defines_nothing(path: Path) -> None:
-    tree = ast.parse("\n".join(code_of(path)))
+    plain = [line for line in "\n".join(code_of(path)).splitlines() if not line.startswith("%")]
+    tree = ast.parse("\n".join(plain))
     defined = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
     assert defined == []
 
@@ -46,4 +50,4 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         for output in cell.outputs
         if "plotly" in str(output.get("data", {}).get("text/html", ""))
     ]
-    assert len(figures) >= 5
+    assert len(figures) >= FIGURES[path.stem]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from whatif.sources.sample import generate, sample_schedule, write_sample
     from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
     from whatif.sources.sample_news import SampleNews, write_sample_news
+    from whatif.sources.sample_ticks import make_ticks, write_sample_ticks
     from whatif.sources.spark import SparkDelivery
     from whatif.sources.spec import IngestSpec, parse_mapping
     from whatif.sources.staged import (
@@ -52,6 +53,7 @@ else:
             "sample": "generate sample_schedule write_sample",
             "sample_market": "SampleMarket SampleSymbol default_symbols",
             "sample_news": "SampleNews write_sample_news",
+            "sample_ticks": "make_ticks write_sample_ticks",
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
             "staged": "RowGroup StagedDelivery check_symbol checkpoints_of store_checkpoints unadjusted",
