@@ -532,8 +532,8 @@ _WAITING = (
     ),
     (
         "a triggered trail goes on trailing",
-        "row[KIND] == STOP_TRAIL_LIMIT and not was_triggered",
-        "row[KIND] == STOP_TRAIL_LIMIT",
+        "(STOP_TRAIL, STOP_TRAIL_LIMIT) and not was_triggered",
+        "(STOP_TRAIL, STOP_TRAIL_LIMIT)",
     ),
     (
         "a refusal of an order that waits is not counted",

@@ -22,7 +22,7 @@ CALLS = 9
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "strategies" / "example.py"
 
-_PERIODS = {"fast": 40, "slow": 160}
+_PERIODS = {"fast": 40, "slow": 160, "minutes": 90}
 _EXECUTION = Execution(cash=10_000_000.0, commission=0.0001, slippage=0.00005)
 _OVERLAYS = Overlays(stop_loss=0.005, take_profit=0.01)
 _FORECASTS = ("forecast", "prob_long", "prob_short")

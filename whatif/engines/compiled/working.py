@@ -704,7 +704,7 @@ def try_order(
             fills += 1
             end_group(working, waiting, k, broker.corrected)
         settle_order(working, waiting, k, refused, bar[0], broker.corrected)
-    trails = row[KIND] == STOP_TRAIL or (row[KIND] == STOP_TRAIL_LIMIT and not was_triggered)
+    trails = row[KIND] in (STOP_TRAIL, STOP_TRAIL_LIMIT) and not was_triggered
     if trails and row[STATE] == ACTIVE:
         trail_after(row, bar[3])
     return Tried(True, account, fills, 1 if refused else 0, was_met)
