@@ -15,8 +15,8 @@ ARTIFACTS = f"arn:aws:s3:::acme-artifacts-{ACCOUNT}-{REGION}"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
 NEWS = {"news_sentiment", "news_relations"}
-INGESTED = {"bars", "bars_quarantine", *NEWS}
-"""Tables that `whatif ingest` and `whatif ingest-news` write; all others are made by `whatif run`."""
+INGESTED = {"bars", "bars_quarantine", "trades_raw", "quotes", *NEWS}
+"""Tables that `whatif ingest`, `ingest-news` and `ingest-ticks` write; all others are made by `whatif run`."""
 
 KEY_STATEMENTS = {
     ("storage", "Key", "AccountAdministersKey"),
