@@ -123,7 +123,9 @@ def ask_step_python(
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue
-        order = order_size(code, amount, size, price, now, close, costs)
+        # anew, so that machine code leaves the value out of each bar of a step that does not look at it
+        worth = account_value(cash, size, price, close, costs) if size != 0.0 and not SHARED else value
+        order = order_size(code, amount, size, price, worth, close, costs)
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
         if order != 0.0 or SHARED:
