@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from whatif.lake.results import RESULTS, RETURNS
-from whatif.pins import LakeLocation
+from whatif.pins import LakeLocation, open_table
 from whatif.searches.kinds.optuna import _Batches as Batches
 from whatif.workflow import RunOptions, run
 from whatif.workflow import study as run_module
@@ -29,6 +29,9 @@ CHANGES: dict[str, Any] = {
     "rank": "pooled",
     "split": {"train": 0, "validate": 0.5, "test": 0.5},
 }
+
+
+LESS = {**CHANGES, "constraints": ["fast < slow"], "objectives": None, "objective": "sharpe", "choose": None}
 
 
 def search(trials: int) -> dict[str, Any]:
@@ -103,8 +106,30 @@ def test_bars_of_the_test_window_change_no_choice(make_study, tmp_path, monkeypa
     assert first.test["pnl_net"] != second.test["pnl_net"]
 
 
+def test_rounds_are_stored_together_and_told_as_they_were_computed(go, market, monkeypatch) -> None:
+    """Nothing is committed between rounds; told is the same that is read from the lake later."""
+    pytest.importorskip("optuna")
+    told: list[list[Any]] = []
+    tell = Batches.tell
+
+    def listens(self: Any, results: Any) -> None:
+        told[-1] += [(dict(one.point), one.value, [row["trades"] for row in one.rows]) for one in results]
+        tell(self, results)
+
+    monkeypatch.setattr(Batches, "tell", listens)
+    commits: list[int] = []
+    for _ in range(2):
+        told.append([])
+        result = go(**LESS, search=search(18))
+        commits.append(len(open_table(market, RESULTS.name).metadata.snapshots))
+    assert result.computed == 0
+    # one of the search, and one of the test window
+    assert commits == [2, 2]
+    assert len(told[0]) == 18
+    assert told[0] == told[1]
+
+
 WALK = {"kind": "walk_forward", "train": 0, "validate": 1, "test": 1, "step": 2}
-LESS = {**CHANGES, "constraints": ["fast < slow"], "objectives": None, "objective": "sharpe", "choose": None}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS
 from whatif.errors import StudyError
 from whatif.pins import LakeLocation
 from whatif.resolve.resolved import Resolved, grids_of
-from whatif.results import ResultStore, path_rows, stored_rows, sweep_of
+from whatif.results import Held, ResultStore, path_rows, stored_rows, sweep_of
 from whatif.search import (
     CheckedSearcher,
     Configuration,
@@ -44,10 +44,12 @@ def explore(
     location: LakeLocation,
     evaluate: Evaluate,
     begins: Evaluate = lambda _store, _windows: True,
+    held: Held | None = None,
 ) -> Resolved:
     """Return a study with all configurations that its search asks for, and what was dropped of them.
 
-    What is told is read from the lake, so that a run that stopped goes the same way again.
+    What is told is what the lake holds, or what is `held` and will be there, so that a run that stopped goes
+    the same way again.
 
     Parameters
     ----------
@@ -63,22 +65,27 @@ def explore(
     StudyError, PluginError
         As `run_rounds`.
     """
-    halved = _Halved(resolved, location, evaluate)
+    store_of = partial(_store, resolved, location, held)
+    halved = _Halved(resolved, store_of, evaluate)
 
     def rows_of(grids: Grids) -> Iterable[tuple[int, pd.DataFrame]] | None:
         if resolved.study.search.halving is not None:
             return halved.go_through(grids)
-        store = ResultStore(location, replace(resolved, grids=grids))
+        store = store_of(grids)
         return _rows(store) if evaluate(store, ()) else None
 
     def goes_on(grids: Grids) -> bool:
         first = () if resolved.study.search.halving is None else halved.windows[:1]
-        return begins(ResultStore(location, replace(resolved, grids=grids)), first)
+        return begins(store_of(grids), first)
 
     make = partial(grids_of, resolved.checked, resolved.models)
     grids = run_rounds(resolved.checked.space, make, rows_of, goes_on, resolved.searched_folds)
     left = {number: grid.without(halved.absent.get(number, ())) for number, grid in grids.items()}
     return replace(resolved, grids=left, dropped=halved.dropped)
+
+
+def _store(resolved: Resolved, location: LakeLocation, held: Held | None, grids: Grids) -> ResultStore:
+    return ResultStore(location, replace(resolved, grids=grids), held)
 
 
 class _Halved:
@@ -94,10 +101,12 @@ class _Halved:
         Those that rank, in time order.
     """
 
-    def __init__(self, resolved: Resolved, location: LakeLocation, evaluate: Evaluate) -> None:
+    def __init__(
+        self, resolved: Resolved, store_of: Callable[[Grids], ResultStore], evaluate: Evaluate
+    ) -> None:
         self.dropped = Dropped()
         self.absent: dict[int, set[str]] = {}
-        self._resolved, self._location, self._evaluate = resolved, location, evaluate
+        self._resolved, self._store_of, self._evaluate = resolved, store_of, evaluate
         self.windows = sorted(resolved.timeline.ranked, key=lambda window: window.start_us)
 
     def go_through(self, grids: Grids) -> list[tuple[int, pd.DataFrame]] | None:
@@ -110,7 +119,7 @@ class _Halved:
         found: list[tuple[int, pd.DataFrame]] = []
         for k, window in enumerate(self.windows):
             left = {number: grid.without(self.absent.get(number, ())) for number, grid in grids.items()}
-            store = ResultStore(self._location, replace(resolved, grids=left))
+            store = self._store_of(left)
             if not self._evaluate(store, (window,)):
                 return None
             if resolved.timeline.ranks_paths:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from whatif.results.selection import RankedOn, StudySelection, TestResult, select
     from whatif.results.stitch import Stitched, fold_table, stitched
     from whatif.results.stopped import stopped_for_memory, stopped_for_time, stopped_with_process
-    from whatif.results.store import MAX_IN_FILTER, ResolvedStudy, ResultStore, Slot, read_rows
+    from whatif.results.store import MAX_IN_FILTER, Held, ResolvedStudy, ResultStore, Slot, read_rows
     from whatif.results.trials import Trials, count_looks, count_trials, record_looks
     from whatif.results.work import NOTHING, Keep, Pending
 else:
@@ -49,7 +49,7 @@ else:
             "selection": "RankedOn StudySelection TestResult select",
             "stitch": "Stitched fold_table stitched",
             "stopped": "stopped_for_memory stopped_for_time stopped_with_process",
-            "store": "MAX_IN_FILTER ResolvedStudy ResultStore Slot read_rows",
+            "store": "MAX_IN_FILTER Held ResolvedStudy ResultStore Slot read_rows",
             "trials": "Trials count_looks count_trials record_looks",
             "work": "Keep NOTHING Pending",
         },

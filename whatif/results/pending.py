@@ -54,6 +54,15 @@ def pending_on(
 
     With `again`, those are lacking too that failed and that a run tries again; see `failed_on`.
     """
+    done = _done(store, window, again)
+    every = {(c.config_id, "+".join(group)) for group in store.resolved.portfolios for c in configurations}
+    return work_of(store.resolved, window.name, configurations, every - done), len(every & done)
+
+
+def _done(store: ResultStore, window: Window, again: Again | None) -> set[tuple[str, str]]:
+    """Return the backtests (config_id, symbol) on a window that the lake holds and that are not run again."""
+    if store.held is not None and window.name in store.held.done:
+        return store.held.done[window.name]
     rows = store.rows(RESULTS, window, ["config_id", "symbol", "status"])
     keys = list(zip(rows["config_id"].astype(str), rows["symbol"].astype(str), strict=True))
     done = set(keys) - (set() if again is None else failed_on(store, window, again))
@@ -61,21 +70,27 @@ def pending_on(
         # a larger study that shares some of the configurations may have dropped their returns
         good = {key for key, status in zip(keys, rows["status"], strict=True) if status == "ok"}
         done -= good - store.keys(RETURNS, window)
-    every = {(c.config_id, "+".join(group)) for group in store.resolved.portfolios for c in configurations}
-    return work_of(store.resolved, window.name, configurations, every - done), len(every & done)
+    if store.held is not None:
+        store.held.done[window.name] = done
+    return done
 
 
 def failed_on(store: ResultStore, window: Window, again: Again) -> set[tuple[str, str]]:
     """Return the backtests (config_id, symbol) that are stored as failed and that a run tries again."""
+    if store.held is not None and window.name in store.held.failed:
+        return store.held.failed[window.name]
     columns = ["config_id", "symbol", "error"]
     of_those = equal("status", "error") if again.failed else starts_with("error", STOPPED)
     terms = all_of(store.slot(window).matches(), of_those)
-    return {
+    found = {
         (row["config_id"], row["symbol"])
         for batch in store.stream(RESULTS, columns, terms)
         for row in batch.to_pylist()
         if again.failed or is_tried_again(row["error"], again.time_limit)
     }
+    if store.held is not None:
+        store.held.failed[window.name] = found
+    return found
 
 
 def drop_failed(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.domain import Periods, timestamps
-from whatif.lake import TableSpec, delete_matching, delete_rows, sql_text
+from whatif.lake import RESULTS, RETURNS, TableSpec, delete_matching, delete_rows, sql_text
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -151,6 +152,42 @@ class Slot:
         return None if self.symbols is None else frozenset(self.symbols)
 
 
+@dataclass(eq=False)
+class Held:
+    """Rows that this process computed and has not stored yet, or has just stored.
+
+    Where it alone may write, as on a local lake, they need not be read from there.
+
+    Attributes
+    ----------
+    tables : list of pa.Table
+        Rows with the columns of `results` and `returns`, as workers give them.
+    done : dict of str to set of (str, str)
+        By window, config_id and symbol of what the lake held when it was first asked, and is not run again.
+    failed : dict of str to set of (str, str)
+        The same of what it held as failed, and is run again.
+    """
+
+    tables: list[pa.Table] = field(default_factory=list)
+    done: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    failed: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+
+    def rows(
+        self, table: TableSpec, window: Window, columns: Sequence[str], configurations: Sequence[str]
+    ) -> pd.DataFrame | None:
+        """Return the rows of a table on a window, of some configurations; None if none are held."""
+        found: list[pd.DataFrame] = []
+        ids = pa.array(sorted(set(configurations)))
+        for held in self.tables if table.name in (RESULTS.name, RETURNS.name) else ():
+            mine = pc.and_(pc.equal(held["window"], window.name), pc.is_in(held["config_id"], ids))
+            if table.name == RETURNS.name:
+                mine = pc.and_(mine, pc.equal(held["status"], "ok"))
+            part = held.filter(mine)
+            if part.num_rows:
+                found.append(part.select(list(columns)).to_pandas())
+        return pd.concat(found, ignore_index=True) if found else None
+
+
 @dataclass(frozen=True, eq=False)
 class ResultStore:
     """The stored results of one study.
@@ -161,10 +198,13 @@ class ResultStore:
         Where the tables are.
     resolved : ResolvedStudy
         The study.
+    held : Held or None
+        Rows that were computed, and may not be in the tables yet.
     """
 
     location: LakeLocation
     resolved: ResolvedStudy
+    held: Held | None = None
 
     def slot(self, window: Window) -> Slot:
         """Return where the study's rows on `window` are."""
@@ -181,7 +221,22 @@ class ResultStore:
         symbols: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return the study's rows of `table` on `window`; see `read_rows`."""
-        return read_rows(self.location, table, self.slot(window), columns, configurations, symbols)
+        slot, names = self.slot(window), list(columns or table.column_names)
+        if self.held is None or configurations is None or symbols is not None:
+            return read_rows(self.location, table, slot, columns, configurations, symbols)
+        part = self.held.rows(table, window, names, configurations)
+        if part is None:
+            return read_rows(self.location, table, slot, columns, configurations)
+        counts = part["config_id"].value_counts()
+        whole = set(counts.index[counts == len(self.resolved.portfolios)])
+        rest = [one for one in configurations if one not in whole]
+        if not rest:
+            return part
+        stored = read_rows(self.location, table, slot, columns, rest)
+        # what was held may have been stored since
+        keys = set(zip(part["config_id"], part["symbol"], strict=True))
+        other = [key not in keys for key in zip(stored["config_id"], stored["symbol"], strict=True)]
+        return pd.concat([part, stored[other]], ignore_index=True)
 
     def keys(
         self, table: TableSpec, window: Window, configurations: Sequence[str] | None = None

@@ -25,12 +25,19 @@ from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
 from whatif.pins import LakeLocation, all_of, equal, one_of
-from whatif.results import Keep
+from whatif.results import Held, Keep
 from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
 from whatif.runner.batches import constant, schema_of
 from whatif.runner.load import expecting
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
+from whatif.runner.run import (
+    Computed,
+    fresh_tables,
+    ids_to_look_for,
+    kept_series,
+    log_file,
+    symbols_said,
+)
 from whatif.runner.watch import where_workers_say
 from whatif.runner.worker import evaluate, rows_of_dead
 
@@ -45,6 +52,9 @@ MAX_GROWTH = 2 * 1024**3
 
 MAX_ELEMENTS = 1_000_000
 """Rows of trades or equity that are written at once, unless one backtest alone has more."""
+
+HOLD_SECONDS = 20.0
+"""How long rows of a search may wait to be stored: what a process that is killed has to compute again."""
 
 CHILD_SECONDS = 60.0
 """What a child may take for an item of short work, before what is left of its share goes to the pool."""
@@ -76,14 +86,20 @@ class LocalRunner:
         Whether all of the work takes a few seconds.
     meanwhile : callable
         What this process does while the first wave is computed.
+    held : Held or None
+        Where rows of waves are put that follow each other fast; they are stored together, each
+        `HOLD_SECONDS`, and when `flush` is called. None to store each wave.
     """
 
     location: LakeLocation
     processes: int = field(default_factory=cores)
     short: bool = False
     meanwhile: Callable[[], None] = nothing
+    held: Held | None = None
     spark: None = None
     at_once: int = 1
+    _waiting: list[tuple[Sequence[WorkItem], pa.Table]] = field(default_factory=list)
+    _stored_at: float = field(default_factory=time.monotonic)
 
     def slots(self) -> int:
         """Return how many work items are computed at once."""
@@ -106,11 +122,29 @@ class LocalRunner:
         counts = Counter(rows["status"].to_pylist())
         return Computed(rows, counts, working, time.perf_counter() - started)
 
+    def fresh(self, plan: Plan) -> frozenset[str]:
+        """Return the tables that lack all rows of a plan; none where rows are held: `flush` looks at them."""
+        return fresh_tables(self.location, plan) if self.held is None else frozenset()
+
     def store(
         self, plan: Plan, items: Sequence[WorkItem], rows: pa.Table, keep: Keep, fresh: Collection[str]
     ) -> None:
-        """Store the rows of a wave; appended to the tables named in `fresh`."""
-        store(self.location, plan, items, rows, keep, fresh)
+        """Store the rows of a wave, or hold them; appended to the tables named in `fresh`."""
+        if self.held is None:
+            store(self.location, plan, items, rows, keep, fresh)
+            return
+        self.held.tables.append(rows)
+        self._waiting.append((items, rows))
+        if time.monotonic() - self._stored_at >= HOLD_SECONDS:
+            self.flush(plan, keep)
+
+    def flush(self, plan: Plan, keep: Keep) -> None:
+        """Store what is held and not stored yet."""
+        if self._waiting:
+            items = [item for part, _ in self._waiting for item in part]
+            rows = pa.concat_tables([rows for _, rows in self._waiting])
+            store(self.location, plan, items, rows, keep, fresh_tables(self.location, plan))
+        self._waiting, self._stored_at = [], time.monotonic()
 
     def release(self, rows: pa.Table) -> None:
         """Do nothing: rows go with the last name that they have."""

@@ -82,6 +82,9 @@ class Runner(Protocol):
             If what a backtest needs could not be read, each time that it was tried.
         """
 
+    def fresh(self, plan: Plan) -> frozenset[str]:
+        """Return the names of tables that `store` need not look for rows of a plan in."""
+
     def store(
         self, plan: Plan, items: Sequence[WorkItem], rows: Any, keep: Keep, fresh: Collection[str]
     ) -> None:
@@ -175,7 +178,7 @@ def run_waves(
     plan = replace(plan, log=runner.log_place(plan.home))
     pace = Pace(get_engine(plan.engine).rate(from_portable(plan.strategy)))
     rest, failed = list(pending), 0
-    fresh = fresh_tables(runner.location, plan)
+    fresh = runner.fresh(plan)
     with WavesInFlight[_CutWave](runner.spark, runner.at_once, runner.cancel) as in_flight:
         while rest or in_flight:
             done = in_flight.next_done(bool(rest)) if in_flight else None

@@ -27,7 +27,14 @@ from whatif.pins import LakeLocation
 from whatif.results import Keep
 from whatif.runner.in_flight import MAX_AT_ONCE
 from whatif.runner.plan import Plan, WorkItem
-from whatif.runner.run import Computed, ids_to_look_for, kept_series, log_file, symbols_said
+from whatif.runner.run import (
+    Computed,
+    fresh_tables,
+    ids_to_look_for,
+    kept_series,
+    log_file,
+    symbols_said,
+)
 from whatif.runner.watch import STDERR, where_workers_say
 
 if TYPE_CHECKING:
@@ -151,6 +158,10 @@ class SparkRunner:
         working = sum(row["wall_seconds"] for row in found)
         counts = Counter(row["status"] for row in found)
         return Computed(rows, counts, working, time.perf_counter() - started)
+
+    def fresh(self, plan: Plan) -> frozenset[str]:
+        """Return the tables that lack all rows of a plan."""
+        return fresh_tables(self.location, plan)
 
     def store(
         self, plan: Plan, items: Sequence[WorkItem], rows: DataFrame, keep: Keep, fresh: Collection[str]

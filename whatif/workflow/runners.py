@@ -20,6 +20,9 @@ __all__ = ["MAX_LOCAL_SECONDS", "RunnerQuestion", "check_runner", "choose_runner
 MAX_LOCAL_SECONDS = 60.0
 """Longest run, as estimated for the cores of this machine, that is not given to Spark."""
 
+MANY_ROUNDS = 10
+"""Rounds of a search from which on processes stay that have read the bars, however short each round is."""
+
 SHORT_SECONDS = 5.0
 """Longest run that is done by children of this process; a pool's own would take as long to start."""
 
@@ -82,8 +85,17 @@ def choose_runner(
         reason = f"about {seconds:,.0f} s of work on this machine"
     if not reason:
         create_tables(None, location)
-        local.short, local.meanwhile = seconds <= SHORT_SECONDS, meanwhile
+        local.short, local.meanwhile = (
+            seconds <= SHORT_SECONDS and not _many_rounds(resolved, pending),
+            meanwhile,
+        )
         cores = f"{local.slots()} core{'s' if local.slots() != 1 else ''}"
         return local, f"runner local: about {max(1, round(seconds)):,} s on {cores}, no JVM"
     spark = session()
     return SparkRunner(spark, location, lambda: task_slots(spark)), f"runner spark: {reason}"
+
+
+def _many_rounds(resolved: Resolved, pending: Sequence[Pending]) -> bool:
+    """Whether a search asks for so little in its first round that many more are to come."""
+    first = {one.config_id for part in pending for one in part.configurations}
+    return resolved.study.search.learns and resolved.count >= MANY_ROUNDS * len(first)

@@ -46,6 +46,7 @@ from whatif.results import (
     NOTHING,
     Again,
     FoldAnswer,
+    Held,
     Keep,
     Pending,
     ResultStore,
@@ -65,6 +66,7 @@ from whatif.results import (
     while_sweeping,
 )
 from whatif.runner import (
+    LocalRunner,
     Plan,
     Runner,
     WaveDone,
@@ -234,6 +236,7 @@ class _Run:
         self.most_slots = 0
         self.has_session = has_session
         self._runner: Runner | None = None
+        self._held: Held | None = None
 
     def answer(self) -> StudyResult:
         """Run everything that is missing and return the answer."""
@@ -407,6 +410,9 @@ class _Run:
             said += "".join(f" on {window.name}" for window in windows)
             self._say(said if pending else f"{said}, stored already")
             if pending:
+                runner = self._chosen_runner(pending)
+                if isinstance(runner, LocalRunner):
+                    runner.held = self._held
                 self._sweep(plan, pending, there)
             return True
 
@@ -418,7 +424,14 @@ class _Run:
             ends = limit < inf and (self.options.only_stored or time.monotonic() >= until)
             return not (ends and sweep_of(part, self.options.again, windows)[0])
 
-        self.resolved = explore(self.resolved, self.location, evaluate, begins)
+        self._held = Held()
+        try:
+            self.resolved = explore(self.resolved, self.location, evaluate, begins, self._held)
+        finally:
+            self._held = None
+            if isinstance(self._runner, LocalRunner):
+                self._runner.flush(plan, while_sweeping(self.resolved.study))
+                self._runner.held = None
         self.store = ResultStore(self.location, self.resolved)
         return computed, resumed
 
@@ -450,7 +463,8 @@ class _Run:
 
     def _drop_failed(self, pending: Sequence[Pending]) -> None:
         if self.options.again is not None:
-            drop_failed(self.session, self.store, pending, self.options.again)
+            store = replace(self.store, held=self._held)
+            drop_failed(self.session, store, pending, self.options.again)
 
     def _note_slots(self, done: WaveDone) -> None:
         self.most_slots = max(done.slots, self.most_slots)
