@@ -43,7 +43,9 @@ class TestChoice:
         lake = LakeLocation(Path("none"))
         lake = replace(lake, catalog="glue", local=False) if service else lake
         resolved: Any = SimpleNamespace(
-            checked=SimpleNamespace(engine="compiled"), portable=to_portable(resolve("sma_crossover"))
+            checked=SimpleNamespace(engine="compiled"),
+            portable=to_portable(resolve("sma_crossover")),
+            study=SimpleNamespace(search=SimpleNamespace(learns=False)),
         )
         pending: Any = [SimpleNamespace(configurations=(1,), bars=int(cost))]
         return choose_runner(

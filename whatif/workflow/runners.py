@@ -97,5 +97,7 @@ def choose_runner(
 
 def _many_rounds(resolved: Resolved, pending: Sequence[Pending]) -> bool:
     """Whether a search asks for so little in its first round that many more are to come."""
+    if not resolved.study.search.learns:
+        return False
     first = {one.config_id for part in pending for one in part.configurations}
-    return resolved.study.search.learns and resolved.count >= MANY_ROUNDS * len(first)
+    return resolved.count >= MANY_ROUNDS * len(first)
