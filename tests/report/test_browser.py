@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
+import io
 import json
 import math
 import re
@@ -12,11 +14,14 @@ import subprocess
 from html import unescape
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from whatif.report import html
 from whatif.report.columns import format_number
 from whatif.report.heatmap import heat_grid
+from whatif.report.judgement import Judgement
+from whatif.stats import Evidence, Thresholds, judge
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +29,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--virtual-time-budget=20000", "--window-size=1280,1000",
+    "--virtual-time-budget=20000", "--window-size=1440,900",
 )  # fmt: skip
 
 
@@ -39,7 +44,7 @@ def ask(tmp_path):
         page = tmp_path / "page.html"
         wrapped = (
             "(async () => { const out = document.createElement('pre'); out.id = 'result';"
-            "let value; try { value = await (async () => {"
+            "let value; try { await window.whatifReady; value = await (async () => {"
             + script
             + "})(); } catch (e) { value = String(e.stack); }"
             "out.textContent = JSON.stringify(value); document.body.append(out); })();"
@@ -57,6 +62,18 @@ def ask(tmp_path):
     return run
 
 
+def judged(edge: float) -> Judgement:
+    """Return the verdict on eight configurations, of which one has an edge."""
+    rng = np.random.default_rng(0)
+    returns = rng.normal(0.0, 0.01, (370, 8))
+    returns[:, 3] += edge
+    evidence = Evidence(
+        tried=returns[:250], chosen=3, objective="sharpe", periods_per_year=252.0, trials=8, trades=50.0,
+        test=returns[250:, 3], test_trades=22.0,
+    )  # fmt: skip
+    return Judgement(judge(evidence, Thresholds(reps=100)), own_trials=8, looks=1, openings=1)
+
+
 def test_the_page_opens_without_a_complaint(ask, make):
     drawn, console = ask(
         html.render(make.study()),
@@ -66,7 +83,7 @@ def test_the_page_opens_without_a_complaint(ask, make):
     )
     assert console == []
     assert dict(drawn) == dict.fromkeys(
-        ("spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map", *TRIALS), True
+        ("plot-answer", "spread", "plot-equity", "plot-drawdown", "plot-price", "plot-map", *TRIALS), True
     ) | {"plot-history": False, "plot-front": False}
 
 
@@ -121,7 +138,7 @@ def test_the_map_shows_what_python_computes(ask, make, aggregate, metric):
     data = make.study(failed=30)
     got, _ = ask(html.render(data), f"return whatifCells('fast', 'slow', '{metric}', '{aggregate}')")
     grid = heat_grid(data.ranking.leaderboard, "fast", "slow", metric, aggregate)
-    np.testing.assert_allclose(np.array(got["values"], dtype=float), grid.values, rtol=1e-15)
+    np.testing.assert_allclose(np.array(got["values"], dtype=float), grid.values, rtol=0, atol=0.0051)
     np.testing.assert_array_equal(got["counts"], grid.counts)
 
 
@@ -247,3 +264,85 @@ def test_hovering_tells_time_and_value(ask, make):
     assert f"{shown['ts']:%a %d %b %Y %H:%M} UTC" in texts
     assert f"strategy {shown['equity']:,.2f}" in texts
     assert f"buy-and-hold {shown['benchmark']:,.2f}" in texts
+
+
+def test_a_stranger_sees_the_answer_without_scrolling(ask, make):
+    data = dataclasses.replace(make.study(), verdict=judged(0.004))
+    got, console = ask(
+        html.render(data),
+        """
+        await new Promise((r) => setTimeout(r, 500));
+        const end = (one) => one.getBoundingClientRect().bottom;
+        const ends = (selector) => [...document.querySelectorAll(selector)].map(end);
+        const bottom = (selector) => Math.max(...ends(selector));
+        const shown = ['h1', '.word', '.sentence', '.which', '.four div', '#plot-answer'].map(bottom);
+        const traces = document.getElementById('plot-answer')._fullData.map((t) => t.name);
+        const wide = document.documentElement.scrollWidth <= innerWidth;
+        return { shown, traces, wide, word: document.querySelector('.word').textContent };
+        """,
+    )
+    assert console == []
+    assert got["word"] == "An edge the data supports"
+    assert all(0 < bottom <= 900 for bottom in got["shown"])
+    assert {"what luck would give", "strategy", "buy-and-hold"} <= set(got["traces"])
+    assert got["wide"]
+
+
+def test_a_filter_compares_numbers_and_the_csv_is_what_it_leaves(ask, make):
+    data = make.study(failed=5)
+    got, _ = ask(
+        html.render(data),
+        """
+        const type = async (text) => {
+          const filter = document.getElementById('filter');
+          filter.value = text; filter.dispatchEvent(new Event('input'));
+          await new Promise((r) => setTimeout(r, 300));
+          const lines = document.querySelectorAll('#board tbody tr').length;
+          return [lines, document.getElementById('shown').textContent, whatifCsv()];
+        };
+        const good = await type('sharpe>1'), both = await type('sharpe>1 fast<=8 syn_edge');
+        return { good, both, none: await type('shrpe>1') };
+        """,
+    )
+    ran = data.ranking.ranked
+    good = ran[ran["sharpe"].round(2) > 1]
+    assert got["good"][0] == len(good)
+    assert got["both"][0] == len(good[(good["fast"] <= 8) & (good["symbol"] == "SYN_EDGE")])
+    assert "No column is called “shrpe”" in got["none"][1]
+    table = pd.read_csv(io.StringIO(got["both"][2]))
+    assert len(table) == got["both"][0]
+    assert set(table["symbol"]) == {"SYN_EDGE"}
+    left = good[(good["fast"] <= 8) & (good["symbol"] == "SYN_EDGE")]
+    np.testing.assert_allclose(table["sharpe"], left["sharpe"], rtol=0, atol=0.0051)
+
+
+def test_the_chosen_cell_is_marked_and_colours_are_clipped(ask, make):
+    data = make.study(failed=0)
+    board = data.ranking.leaderboard
+    far = make.changed(
+        data, ranking={"leaderboard": board.assign(sharpe=board["sharpe"].where(board.index != 30, -500.0))}
+    )
+    got, _ = ask(
+        html.render(far),
+        "await new Promise((r) => setTimeout(r, 500));"
+        "const gd = document.getElementById('plot-map'), [s] = gd.layout.shapes, t = gd._fullData[0];"
+        "return [t.x[s.x0 + 0.5], t.y[s.y0 + 0.5], t.zmax]",
+    )
+    assert got[:2] == [str(data.series.chosen["fast"]), str(data.series.chosen["slow"])]
+    assert got[2] < 10
+
+
+def test_many_marks_are_thinned_until_a_zoom(ask, make):
+    data = make.study(symbols=("A",))
+    trades, _ = make.traded(data.series.bars, 3, hold=14)
+    many = make.changed(data, series={"trades": trades})
+    got, _ = ask(
+        html.render(many),
+        """
+        await new Promise((r) => setTimeout(r, 500));
+        const gd = document.getElementById('plot-price');
+        const sizes = gd._fullData.filter((t) => t.mode === 'markers').flatMap((t) => [...t.marker.size]);
+        return [sizes.filter((size) => size > 0).length, sizes.length];
+        """,
+    )
+    assert 80 <= got[0] <= 170 < got[1]

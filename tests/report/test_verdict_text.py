@@ -173,7 +173,7 @@ def test_openings_are_counted_in_words() -> None:
 def test_the_page_has_verdict_stability_and_how(make) -> None:
     data = judged_study(make)
     page = html.render(data)
-    assert page.index('id="verdict"') < page.index('id="answer"') < page.index('id="stability"')
+    assert page.index('id="answer"') < page.index('id="verdict"') < page.index('id="stability"')
     assert 'id="verdict" class="luck"' in page
     assert NOT_KNOWN in page
     for part in ("Hansen (2005)", "Probability of backtest overfitting", "at least 60", "Jensen (1968)"):

@@ -15,15 +15,18 @@ from whatif.report.figures import (
     draw_distribution,
     draw_drawdown,
     draw_equity,
+    draw_luck,
     draw_trades,
     stitched_figure,
 )
 from whatif.report.heatmap import levels
 from whatif.report.models_page import draw_reliability
+from whatif.report.packing import pack_numbers, packed, shown_numbers
 from whatif.report.theme import Drawing
 from whatif.report.timeline import Timeline
 from whatif.report.trials import TRIAL
 from whatif.search import at_home
+from whatif.typing import FloatArray
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,12 +35,12 @@ MAX_ROWS = 20_000
 MAX_SYMBOLS = 24
 MAX_ERRORS = 200
 _BEST_ROWS = 2_000
-_POINTS = 60_000
+_POINTS = 40_000
 """Points of all lines of all symbols together, about."""
 
 
 def board_payload(data: ReportData) -> dict[str, Any]:
-    """Return the leaderboard by columns: numbers as base64 float64, text as levels and int32 codes.
+    """Return the leaderboard by columns: numbers with the digits that are shown, text as levels and codes.
 
     Above `MAX_ROWS` rows the best 2,000 and every k-th of all are kept; `sample` marks the latter, from
     which medians are taken.
@@ -72,6 +75,18 @@ def figures_payload(data: ReportData) -> dict[str, Any]:
     return {symbol: _symbol(data, symbol, points) for symbol in shown}
 
 
+def luck_payload(data: ReportData) -> dict[str, Any] | None:
+    """Return the bands of luck for the first symbol's account; None where nobody judged, or it has none."""
+    figures = data.verdict.verdict.figures if data.verdict is not None else None
+    first = next(iter(data.series.symbols), "")
+    equity, bars = (frame[frame["symbol"] == first] for frame in (data.series.equity, data.series.bars))
+    if figures is None or not len(equity):
+        return None
+    axis = Timeline.of(*(frame for frame in (equity, bars) if len(frame)))
+    trials = max(1.0, figures.effective_trials)
+    return {"data": _plain(draw_luck(equity, axis, trials)), "trials": trials}
+
+
 def spread_payload(data: ReportData) -> dict[str, Any] | None:
     """Return the figure of how the objective spreads over all backtests; None for fewer than five."""
     objective, ranked = data.ranking.objective, data.ranking.ranked
@@ -93,11 +108,8 @@ def stitched_payload(data: ReportData) -> dict[str, Any] | None:
 
 
 def to_script(value: Any) -> str:
-    """Write JSON that is safe inside a script element, whatever names and errors it holds."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=str)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    """Write JSON packed, which is safe inside a script element, whatever names and errors it holds."""
+    return packed(json.dumps(value, separators=(",", ":"), allow_nan=False, default=str))
 
 
 def _kept(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -130,15 +142,20 @@ def _bins(column: pd.Series) -> dict[str, Any] | None:
 
 def _metric(rows: pd.DataFrame, key: str) -> dict[str, Any]:
     shown = metric(key)
+    values = pack_numbers(shown_numbers(_floats(rows[key]), shown.kind))
     return {
         "key": key, "label": shown.label, "heading": shown.heading, "kind": shown.kind,
-        "less": shown.less_is_better, "signed": shown.signed, "values": _numbers(rows[key]),
+        "less": shown.less_is_better, "signed": shown.signed, "values": values,
     }  # fmt: skip
 
 
-def _numbers(column: pd.Series) -> str:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return _pack(numbers)
+def _numbers(column: pd.Series) -> dict[str, Any]:
+    return pack_numbers(_floats(column))
+
+
+def _floats(column: pd.Series) -> FloatArray:
+    numbers: FloatArray = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers
 
 
 def _pack(array: np.ndarray[Any, Any]) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_POINTS = 4000
 MAX_CANDLES = 2000
 MAX_TRADES = 1500
+_BAND_POINTS = 41
+_STRETCHES = 200
 
 
 def equity_figure(
@@ -65,6 +67,62 @@ def draw_equity(rows: pd.DataFrame, axis: Timeline, most_points: int = MAX_POINT
         drawn["data"].append(theme.line(x[keep], own[keep], "strategy", _when(part, keep), first))
         drawn["data"].append(theme.line(x[keep], hold[keep], "benchmark", None, first))
     return theme.on_timeline(drawn, axis)
+
+
+def draw_luck(rows: pd.DataFrame, axis: Timeline, trials: float) -> list[theme.Trace]:
+    """Return a band for each window: where 90 % of what luck alone gives would lie.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        One symbol's `window`, `ts` and `equity`.
+    axis : Timeline
+        Of the chart below which the bands lie.
+    trials : float
+        Independent trials of which the best was chosen on validate; on other windows it is one.
+    """
+    drawn: list[theme.Trace] = []
+    for name, part, x in _windows(rows, axis):
+        money = _floats(part, "equity")
+        if len(money) < 2 or not money[0] > 0:
+            continue
+        at = np.unique(np.linspace(0, len(money) - 1, _BAND_POINTS).astype(np.int64))
+        low, high = luck_band(money, at, trials if name == "validate" else 1.0)
+        drawn += theme.band(x[at], low, high, first=name == axis.windows[0])
+    return drawn
+
+
+def luck_band(money: FloatArray, at: IntArray, trials: float) -> tuple[FloatArray, FloatArray]:
+    """Return between which values 90 % of accounts that are worth nothing would be.
+
+    Parameters
+    ----------
+    money : float64 array (bars,)
+        Account whose start and ups and downs they have.
+    at : int64 array (k,)
+        Rows at which the bounds are wanted, the first and last among them.
+    trials : float
+        Independent ones of which the best at the end is looked at, at least 1.
+
+    Returns
+    -------
+    float64 array (k,), float64 array (k,)
+        The 5 % and 95 % quantile at each row of a Brownian motion of the logarithm, without drift, that ends
+        at the maximum of `trials` normal variables: a bridge to that end.
+    """
+    from scipy.special import ndtr, ndtri
+
+    some = money[np.unique(np.linspace(0, len(money) - 1, _STRETCHES + 1).astype(np.int64))]
+    moves = np.diff(np.log(some[np.isfinite(some) & (some > 0)]))
+    spread = float(moves.std() * np.sqrt(len(moves))) if len(moves) > 1 else 0.0
+    ends = ndtri(((np.arange(100) + 0.5) / 100.0) ** (1.0 / max(trials, 1.0)))
+    share = (at / at[-1])[:, None]
+    grid = np.linspace(-5.0, 7.0, 481)
+    width = np.maximum(np.sqrt(share * (1.0 - share)), 1e-3)
+    below = np.mean([ndtr((grid - share * end) / width) for end in ends], axis=0)
+    found = np.array([np.interp((0.05, 0.95), one, grid) for one in below])
+    bounds = money[0] * np.exp(spread * np.where(share > 0, found, 0.0))
+    return bounds[:, 0], bounds[:, 1]
 
 
 def drawdown_figure(
@@ -180,12 +238,15 @@ def heatmap_figure(
     grid = heat_grid(leaderboard, x, y, metric, aggregate)
     shown = metric_of(metric)
     figure = theme.as_figure(theme.drawing(""))
-    limit = float(np.nanmax(np.abs(grid.values))) if np.isfinite(grid.values).any() else 1.0
+    # a few extremes would leave all else pale
+    known = grid.values[np.isfinite(grid.values)]
+    low, high = np.quantile(known, (0.02, 0.98)).tolist() if len(known) else (0.0, 1.0)
+    limit = max(abs(low), abs(high))
     figure.add_trace(
         go.Heatmap(
             x=grid.x, y=grid.y, z=grid.values, customdata=grid.counts,
             colorscale=theme.DIVERGING if shown.signed else theme.SEQUENTIAL,
-            zmin=-limit if shown.signed else None, zmax=limit if shown.signed else None,
+            zmin=-limit if shown.signed else low, zmax=limit if shown.signed else high,
             colorbar={"title": {"text": shown.heading}, "thickness": 12, "outlinewidth": 0},
             hovertemplate="%{x}<br>%{y}<br>%{z:.4g}<br>%{customdata} backtests<extra></extra>",
             xgap=0 if len(grid.x) > 40 else 1, ygap=0 if len(grid.y) > 40 else 1,

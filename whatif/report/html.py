@@ -26,6 +26,7 @@ from whatif.report.embed import (
     MAX_SYMBOLS,
     board_payload,
     figures_payload,
+    luck_payload,
     reliability_payload,
     spread_payload,
     stitched_payload,
@@ -33,6 +34,7 @@ from whatif.report.embed import (
 )
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.models_page import importance_tables, model_rows, models_left_out
+from whatif.report.packing import packed_once
 from whatif.report.regimes import regimes
 from whatif.report.summary import summarize
 from whatif.report.trials import importance, trials_payload
@@ -114,8 +116,8 @@ def render(data: ReportData) -> str:
     payload = {"board": board_payload(data), "symbols": drawn, "spread": spread_payload(data), "top": TOP}
     worth = importance(data)
     payload |= {"stitched": stitched_payload(data), "reliability": reliability_payload(data)}
-    payload["trials"] = trials_payload(data, worth)
-    plotly, script = _template("style.js") + _plotly(), _template("report.js")
+    payload |= {"trials": trials_payload(data, worth), "luck": luck_payload(data)}
+    plotly, script = _template("style.js") + _plotly(), _template("unpack.js") + _template("report.js")
     style = _template("report.css") + _HEIGHTS
     return _environment().get_template("report.html.j2").render(
         data=data,
@@ -126,6 +128,8 @@ def render(data: ReportData) -> str:
         stitched_text=words.stitched(data) if len(data.joined.folds) else "",
         answer=words.answer(data),
         question=words.question(data),
+        short_question=words.short_question(data),
+        span=words.span(data),
         caution=words.caution(data),
         idle=words.idle(data),
         axes=[words.axis_summary(data, axis) for axis in data.ranking.axes],
@@ -151,8 +155,9 @@ def render(data: ReportData) -> str:
         merged=_merged(drawn),
         sampled=len(data.ranking.leaderboard) > MAX_ROWS,
         top=TOP,
+        band=payload["luck"],
         payload=Markup(to_script(payload)),
-        plotly_js=Markup(plotly),
+        plotly_js=Markup(packed_once(plotly)),
         report_js=Markup(script),
         report_css=Markup(style),
         plotly_styles=_STYLES_OF_MAPS.findall(plotly),
@@ -336,6 +341,7 @@ def verdict_view(data: ReportData) -> dict[str, Any] | None:
     return {
         "kind": verdict.word.name.lower(),
         "headline": verdict_text.headline(judgement),
+        "reasons": verdict.reasons,
         "paragraph": verdict_text.paragraph(data, judgement),
         "changes": verdict_text.changes(judgement),
         "heads": verdict_text.heads(figures) if figures is not None else [],

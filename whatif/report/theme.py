@@ -136,6 +136,16 @@ def on_timeline(drawn: Drawing, axis: Timeline) -> Drawing:
     return drawn
 
 
+def band(x: FloatArray, low: FloatArray, high: FloatArray, first: bool) -> list[Trace]:
+    """Return two traces with the room between them filled: what luck alone would give."""
+    plain = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip"}
+    shown = {"fill": "tonexty", "fillcolor": "rgba(217,164,65,0.28)", "name": "what luck would give"}
+    return [
+        plain | {"y": low, "showlegend": False, "legendgroup": "luck"},
+        plain | shown | {"y": high, "showlegend": first, "legendgroup": "luck"},
+    ]
+
+
 def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: bool) -> Trace:
     """Return a line of the account or of buy-and-hold.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whatif.report.columns import MISSING, format_metric, format_number, metric
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
-from whatif.report.words import count, parameters, quantity
+from whatif.report.words import count, name_of, quantity
 from whatif.stats import Condition, VerdictKind, VerdictStatistics, WindowStatistics
 
 STYLES = {
@@ -49,10 +49,8 @@ def headline(judgement: Judgement) -> str:
 
 def paragraph(data: ReportData, judgement: Judgement) -> str:
     """Say in plain words what was chosen from how much, how it did, and why the verdict is what it is."""
-    where = data.series.chosen.get("symbol")
-    held = f" ({parameters(data.series.parameters)})" if data.series.parameters else ""
     config_id = data.series.chosen.get("config_id", MISSING)
-    return told_of(f"Configuration {config_id}{f' on {where}' if where else ''}{held}", judgement)
+    return told_of(f"{name_of(data)} (configuration {config_id})".strip(), judgement)
 
 
 def told_of(chosen: str, judgement: Judgement) -> str:

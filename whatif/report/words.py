@@ -10,7 +10,7 @@ import pandas as pd
 
 from whatif.domain import METRICS
 from whatif.report.columns import MISSING, axis_label, format_metric, format_number, metric
-from whatif.report.data import ReportData, texts
+from whatif.report.data import WINDOWS, ReportData, texts
 from whatif.report.heatmap import levels
 
 MAX_NAMED = 6
@@ -96,6 +96,22 @@ def question(data: ReportData) -> str:
         f"Which of {count(configurations, 'configuration')}, on {count(symbols, 'symbol')}, has the best "
         f"{metric(data.ranking.objective).label} on {window(data, 'validate')}? {rule}."
     )
+
+
+def short_question(data: ReportData) -> str:
+    """Say what was asked in one line."""
+    board = data.ranking.leaderboard
+    symbols = board["symbol"].unique().tolist() if "symbol" in board else []
+    where = str(symbols[0]) if len(symbols) == 1 else count(len(symbols), "symbol")
+    label = metric(data.ranking.objective).label
+    return f"Which of {count(board['config_id'].nunique(), 'configuration')} on {where} has the best {label}?"
+
+
+def span(data: ReportData) -> str:
+    """Say over which days, from the first window's start to the last one's end; "" where not known."""
+    bounds = [pd.Timestamp(one, unit="us") if isinstance(one, int | np.integer) else pd.Timestamp(one)
+              for name in WINDOWS for one in data.origin.windows.get(name, ())]  # fmt: skip
+    return f"{day(bounds[0])} to {day(bounds[-1])}" if bounds else ""
 
 
 def idle(data: ReportData) -> str:

@@ -1,6 +1,8 @@
-"use strict";
-(() => {
-  const payload = JSON.parse(document.getElementById("payload").textContent);
+window.whatifReady = (async () => {
+  const [text_, library] = await Promise.all(["payload", "plotly"].map((id) => whatifUnpacked(document.getElementById(id).textContent)));
+  const payload = JSON.parse(text_), plotly = document.createElement("script");
+  plotly.textContent = library;
+  document.head.append(plotly);
   const board = payload.board;
   const $ = (id) => document.getElementById(id);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -15,6 +17,16 @@
     const raw = atob(text), bytes = new Uint8Array(raw.length);
     for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
     return new Kind(bytes.buffer);
+  }
+
+  function unpackNumbers(packed) {
+    if (packed.floats !== undefined) return unpack(packed.floats, Float64Array);
+    const planes = unpack(packed.ints, Uint8Array), n = planes.length / 4, found = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      const whole = planes[i] | (planes[n + i] << 8) | (planes[2 * n + i] << 16) | (planes[3 * n + i] << 24);
+      found[i] = whole === -2147483648 ? NaN : whole / packed.scale;
+    }
+    return found;
   }
 
   // The same rule as columns.format_number: a row must not change its digits when it is sorted.
@@ -42,18 +54,18 @@
   // rows of the world in which configurations are chosen; of the others none is on the map
   const home = board.home ? unpack(board.home, Int32Array) : null;
   const told = (i) => ok(i) && (!home || home[i]);
-  const rank = board.rank ? unpack(board.rank, Float64Array) : Float64Array.from({ length: n }, (_, i) => i + 1);
+  const rank = board.rank ? unpackNumbers(board.rank) : Float64Array.from({ length: n }, (_, i) => i + 1);
   const coded = (column) => ({ levels: column.levels, codes: unpack(column.codes, Int32Array) });
   const texts = Object.fromEntries(Object.entries(board.texts).map(([name, column]) => [name, coded(column)]));
   const axes = board.axes.map((axis) => ({ name: axis.name, ...coded(axis), bins: axis.bins && coded(axis.bins) }));
-  const metrics = board.metrics.map((m) => ({ ...m, values: unpack(m.values, Float64Array) }));
+  const metrics = board.metrics.map((m) => ({ ...m, values: unpackNumbers(m.values) }));
   const byKey = Object.fromEntries(metrics.map((m) => [m.key, m]));
   const text = (name, i) => (texts[name] ? texts[name].levels[texts[name].codes[i]] : "");
   const ok = (i) => text("status", i) === "ok";
 
   // --- leaderboard: sort and filter --------------------------------------------------------------
   let sorted = { key: null, down: false };
-  let haystacks = null;
+  let haystacks = null, unknown = "";
 
   function haystack(i) {
     const pairs = axes.map((a) => `${a.name}=${a.levels[a.codes[i]]}`.toLowerCase());
@@ -61,13 +73,38 @@
     return { exact: new Set([...pairs, `symbol=${symbol}`.toLowerCase()]), all: [symbol, board.ids[i], text("error", i), ...pairs].join(" ").toLowerCase() };
   }
 
+  const plainName = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "_").replace(/^_+|_+$/g, "");
+  const compares = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b, "=": (a, b) => a === b };
+
+  // "sharpe>5": a column of numbers, by its key or its heading without signs, and what to compare with
+  function comparison(word) {
+    const [, name, sign, value] = word.match(/^([^<>=]+)(<=|>=|<|>|=)(.+)$/) || [];
+    if (name === undefined || pairs.has(word)) return null;
+    const number = Number(value.replace(/%$/, "")), wanted = plainName(name);
+    if (!Number.isFinite(number)) return sign === "=" ? null : { missing: `“${value}” is no number` };
+    const metric = metrics.find((m) => [m.key, m.label, m.heading].some((one) => plainName(one) === wanted));
+    const scale = metric && metric.kind === "fraction" && value.endsWith("%") ? 0.01 : 1;
+    if (metric) return { holds: (i) => compares[sign](metric.values[i], number * scale) };
+    const axis = axes.find((a) => plainName(a.name) === wanted);
+    if (axis) return { holds: (i) => compares[sign](Number(axis.levels[axis.codes[i]]), number) };
+    return sign === "=" ? null : { missing: `no column is called “${name}”` };
+  }
+
   function matching() {
-    const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const given = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean), tests = [], words = [];
+    unknown = "";
+    for (const word of given) {
+      const test = comparison(word);
+      if (!test) words.push(word);
+      else if (test.missing) unknown = ` ${test.missing[0].toUpperCase()}${test.missing.slice(1)}.`;
+      else tests.push(test.holds);
+    }
     const status = $("status").value;
     if (words.length && !haystacks) haystacks = Array.from({ length: n }, (_, i) => haystack(i));
     const found = [];
     for (let i = 0; i < n; i++) {
       if (status && (["ok", "dropped"].includes(text("status", i)) ? text("status", i) : "failed") !== status) continue;
+      if (tests.length && !tests.every((holds) => holds(i))) continue;
       if (words.every((w) => haystacks[i].exact.has(w) || (!pairs.has(w) && haystacks[i].all.includes(w)))) found.push(i);
     }
     return found;
@@ -110,8 +147,26 @@
     }
     document.querySelector("#board tbody").replaceWith(body);
     const first = rows.length > payload.top ? `first ${payload.top} of ${count(rows.length)}` : count(rows.length);
-    $("shown").textContent = rows.length === n && n <= payload.top ? "" : `Shown: ${first} that match, of ${count(board.total)} backtests.`;
+    $("shown").textContent = rows.length === n && n <= payload.top ? unknown.trim() : `Shown: ${first} that match, of ${count(board.total)} backtests.${unknown}`;
   }
+
+  // what matches, all of it, in the order shown; a text that a spreadsheet would take for a formula gets an apostrophe
+  function asCsv() {
+    const quoted = (value) => { const t = String(value), safe = /^\s*[=+\-@\t\r]/.test(t) && !Number.isFinite(Number(t)) ? `'${t}` : t; return /[",\n\r]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe; };
+    const number = (v) => (Number.isNaN(v) ? "" : v);
+    const lines = [["rank", "symbol", ...axes.map((a) => a.name), ...metrics.map((m) => m.key), "config_id", "status", "error"]];
+    for (const i of order(matching())) lines.push([number(rank[i]), text("symbol", i), ...axes.map((a) => a.levels[a.codes[i]]), ...metrics.map((m) => number(m.values[i])), board.ids[i], text("status", i), text("error", i)]);
+    return lines.map((cells) => cells.map(quoted).join(",")).join("\r\n") + "\r\n";
+  }
+
+  function saveCsv() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([asCsv()], { type: "text/csv" }));
+    link.download = "configurations.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+  window.whatifCsv = asCsv;
 
   function cell(th, i) {
     const key = th.dataset.sort, name = key.slice(key.indexOf(":") + 1);
@@ -145,6 +200,7 @@
     let waiting;
     $("filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(drawBoard, 120); });
     $("status").addEventListener("change", drawBoard);
+    $("csv").addEventListener("click", saveCsv);
     $("more").addEventListener("change", () => table.classList.toggle("compact", !$("more").checked));
   }
 
@@ -207,11 +263,14 @@
     Promise.all(done).finally(() => { busy = false; });
   }
 
-  // A thousand marks on one screen hide the price: they grow as a zoom leaves fewer.
+  // A thousand marks on one screen hide the price: of many an even part is drawn, and all of them in a zoom.
+  const MARKS = 160;
   function sizeMarks(gd, low, high) {
     const marks = gd._fullData.map((trace, i) => (trace.mode === "markers" ? i : -1)).filter((i) => i >= 0);
-    const seen = marks.reduce((sum, i) => sum + [...gd._fullData[i].x].filter((x) => x >= low && x <= high).length, 0);
-    return marks.length ? Plotly.restyle(gd, { "marker.size": seen > 1200 ? 3 : seen > 300 ? 5 : 9 }, marks) : null;
+    if (!marks.length) return null;
+    const seen = marks.reduce((sum, i) => sum + [...gd._fullData[i].x].filter((x) => x >= low && x <= high).length, 0), step = Math.max(1, Math.ceil(seen / MARKS));
+    $("marks-note").textContent = step > 1 ? `One entry or exit in ${step} is marked; a zoom marks more.` : "";
+    return Plotly.restyle(gd, { "marker.size": marks.map((i) => Array.from(gd._fullData[i].x, (_, k) => (k % step ? 0 : 9))) }, marks);
   }
 
   function zoomed(event) {
@@ -233,17 +292,45 @@
       delete layout.height; delete layout.title;
       layout.hoverlabel = { font: { size: 12 } };
       if (narrow) for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].title = { text: "" };
-      if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 74 : 46 };
+      if (narrow) layout.margin = { ...layout.margin, l: 58, r: 4, t: name === "price" ? 96 : 46 };
       const labels = ticks(-Infinity, Infinity, div.clientWidth < 600 ? 5 : 10);
       for (const axis of ["xaxis", "xaxis2"]) if (layout[axis]) Object.assign(layout[axis], labels);
       for (const axis of ["yaxis", "yaxis2"]) if (layout[axis]) layout[axis].fixedrange = true;
-      Plotly.react(div, figure.data, layout, config).then(() => { div.removeAllListeners("plotly_relayout"); div.on("plotly_relayout", zoomed); });
+      Plotly.react(div, figure.data, layout, config).then(() => { div.removeAllListeners("plotly_relayout"); div.on("plotly_relayout", zoomed); if (name === "price") sizeMarks(div, ...timeline.extent); });
     }
     const meta = one.price && one.price.layout.meta, notes = [];
     if (meta && meta.merged > 1) notes.push(`Bars are merged for display: each candle covers up to ${meta.merged} bars (first open, highest high, lowest low, last close).`);
     if (meta && meta.trades > meta.trades_shown) notes.push(`Of ${count(meta.trades)} trades the ${count(meta.trades_shown)} with the largest profit or loss are drawn.`);
     if (meta && !meta.trades) notes.push("No trade was closed on this symbol.");
     $("price-note").textContent = notes.join(" ");
+  }
+
+  // --- the first screen --------------------------------------------------------------------------
+  function drawAnswer(symbol) {
+    const div = $("plot-answer"), one = payload.symbols[symbol];
+    if (!div) return;
+    div.hidden = !one.equity;
+    if (!one.equity) return;
+    const figure = JSON.parse(JSON.stringify(one.equity)), layout = figure.layout;
+    delete layout.height; delete layout.title;
+    Object.assign(layout.xaxis, ticks(-Infinity, Infinity, div.clientWidth < 600 ? 4 : 10), { fixedrange: true });
+    layout.yaxis.fixedrange = true;
+    layout.margin = { ...layout.margin, t: narrow ? 78 : 34, b: 36, ...(narrow ? { l: 58, r: 4 } : {}) };
+    if (narrow) layout.yaxis.title = { text: "" };
+    Plotly.react(div, [...(payload.luck ? payload.luck.data : []), ...figure.data], layout, still);
+  }
+
+  // the side index marks the section that is being read
+  function setUpIndex() {
+    const links = new Map([...document.querySelectorAll("nav a")].map((a) => [document.querySelector(a.hash), a]));
+    const mark = () => {
+      let now = null;
+      for (const [section] of links) if (section && !section.hidden && section.getBoundingClientRect().top < 140) now = section;
+      for (const [section, a] of links) if (section === now) a.setAttribute("aria-current", "true"); else a.removeAttribute("aria-current");
+    };
+    for (const [section, a] of links) if (!section || section.hidden) a.parentElement.hidden = true;
+    document.addEventListener("scroll", mark, { passive: true });
+    mark();
   }
 
   // --- the map of the axes -----------------------------------------------------------------------
@@ -270,7 +357,7 @@
   window.whatifCells = (x, y, key, aggregate) => cells(mapped.find((a) => a.name === x), mapped.find((a) => a.name === y), byKey[key], aggregate);
 
   const scales = () => dark.matches
-    ? { diverging: [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#31548a"], [1, "#5b97e6"]], sequential: [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] }
+    ? { diverging: [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]], sequential: [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] }
     : { diverging: [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]], sequential: [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]] };
 
   function mapLayout(x, y) {
@@ -291,28 +378,37 @@
     if (y) drawHeat(x, y, metric, aggregate); else drawStrip(x, metric, aggregate);
   }
 
+  const chosenRow = (() => { const { id, symbol } = $("board").dataset; return board.ids.findIndex((one, i) => one === id && (!symbol || text("symbol", i) === symbol)); })();
+
   function notesOfMap(x, y) {
     const rest = mapped.filter((a) => a !== x && a !== y && a.levels.length > 1).map((a) => a.name);
     const binned = [x, y].some((a) => a && axes.some((b) => b.name === a.name && b.bins));
     const notes = [rest.length ? `Over: ${rest.join(", ")}.` : binned ? "" : "No other axis varies: each value is one backtest."];
     if (binned) notes.push("Axes of many numbers are cut into bins of about equal counts.");
+    if (y) notes.push(`${chosenRow >= 0 ? "The frame marks the chosen configuration. " : ""}Colours end at the 2nd and the 98th percentile of the cells.`);
     return notes.join(" ");
   }
 
   function drawHeat(x, y, metric, aggregate) {
     const grid = cells(x, y, metric, aggregate), flat = grid.values.flat().filter((v) => v !== null);
-    const limit = Math.max(...flat.map(Math.abs), 1e-12), few = x.levels.length <= 16 && y.levels.length <= 24 && $("plot-map").clientWidth / x.levels.length > 46;
+    // a few extremes would leave all else pale: colours end at the 2nd and the 98th percentile
+    const order = flat.slice().sort((a, b) => a - b), at = (share) => order[Math.round(share * (order.length - 1))], low = at(0.02), high = at(0.98);
+    const limit = Math.max(Math.abs(low || 0), Math.abs(high || 0), 1e-12), few = x.levels.length <= 16 && y.levels.length <= 24 && $("plot-map").clientWidth / x.levels.length > 46;
     const labels = grid.values.map((row) => row.map((v) => format(v, metric.kind)));
     const trace = {
       type: "heatmap", x: x.levels.map(escaped), y: y.levels.map(escaped), z: grid.values, text: labels, customdata: grid.counts,
       texttemplate: few ? "%{text}" : "", xgap: x.levels.length > 40 ? 0 : 1, ygap: y.levels.length > 40 ? 0 : 1, hoverongaps: false,
       colorscale: metric.signed ? scales().diverging : scales().sequential,
-      ...(metric.signed ? { zmin: -limit, zmax: limit } : {}),
+      ...(metric.signed ? { zmin: -limit, zmax: limit } : low < high ? { zmin: low, zmax: high } : {}),
       colorbar: { title: { text: escaped(metric.heading), side: "right" }, thickness: 12, outlinewidth: 0 },
       hovertemplate: `${escaped(x.name)} %{x}<br>${escaped(y.name)} %{y}<br>${escaped(metric.label)} <b>%{text}</b><br>of %{customdata} backtests<extra></extra>`,
     };
     const layout = mapLayout(x.name, y.name);
     Object.assign(layout.yaxis, { type: "category", showgrid: false });
+    if (chosenRow >= 0) {
+      const [a, b] = [x.codes[chosenRow], y.codes[chosenRow]], ink = getComputedStyle(document.body).color;
+      layout.shapes = [{ type: "rect", x0: a - 0.5, x1: a + 0.5, y0: b - 0.5, y1: b + 0.5, line: { color: ink, width: 3 } }];
+    }
     Plotly.react($("plot-map"), [trace], layout, still);
   }
 
@@ -345,7 +441,7 @@
 
   // --- the trials --------------------------------------------------------------------------------
   const LINES = 1500, SHADES = 5;
-  const trialOf = board.trial ? unpack(board.trial, Float64Array) : null;
+  const trialOf = board.trial ? unpackNumbers(board.trial) : null;
   const front = board.front ? unpack(board.front, Int32Array) : null;
   const mark = { type: "scatter", mode: "markers", marker: { color: "#8b919b", size: 6, opacity: 0.55 }, hovertemplate: "%{text}<extra></extra>" };
 
@@ -484,9 +580,11 @@
   setUpReliability();
   if (symbols.length) {
     drawSymbol(symbols[0]);
+    drawAnswer(symbols[0]);
     if ($("symbol")) $("symbol").addEventListener("change", (event) => drawSymbol(event.target.value));
   }
   setUpMap();
   setUpTrials();
+  setUpIndex();
   dark.addEventListener("change", () => { if ($("map") && !$("map").hidden) drawMap(); if ($("trials") && !$("trials").hidden) drawParallel(trialRows(LINES)); });
 })();
