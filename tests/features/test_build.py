@@ -118,8 +118,8 @@ def test_features_of_other_bars_that_were_stored_meanwhile_are_not_taken(
     pin = put_bars(lake_home, [walk("SPY", 1, minutes=45)])
     store = build.replace
 
-    def beside(session, location, table, rows, properties) -> None:
-        store(session, location, table, rows, properties)
+    def beside(session, location, table, rows, properties, ordered) -> None:
+        store(session, location, table, rows, properties, ordered=ordered)
         store(session, location, table, rows, {BARS_SNAPSHOT: "1"})
 
     monkeypatch.setattr(build, "replace", beside)

@@ -59,6 +59,9 @@ TAIL = 64
 """Bars before new ones that an indicator is computed on, times its warm-up: what goes on from the first bar
 has forgotten it by then, to the last bit, or it is seen that it has not."""
 
+MOST_TASKS = 256
+"""Most tasks that symbols are spread over."""
+
 LEAST_TAIL, CHECKED = 1_024, 512
 """Fewest such bars, and those of them whose features have to be what is stored."""
 
@@ -98,10 +101,12 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
         whole = pa.Table.from_pandas(local_features(bars, spec), preserve_index=False)
         replace_arrow(location, table, whole, everything(), made_from)
         return find_pin(location, table.name, made_from) or current_pin(location, table.name)
-    rows = pinned_bars(spark, location, bars, spec.bars)
+    # else Spark puts the few bytes of some symbols' bars into one task, though what is made of them is large
+    apart = min(4 * len(spec.bars.symbols), MOST_TASKS)
+    rows = pinned_bars(spark, location, bars, spec.bars).repartition(apart, "symbol")
     features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec, bars), schema=table.ddl)
     create_tables(spark, location, (table,))
-    replace(spark, location, table, features, made_from)
+    replace(spark, location, table, features, made_from, ordered=True)
     # not the newest snapshot: another run may have stored the features of other bars meanwhile
     return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
 

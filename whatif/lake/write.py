@@ -93,15 +93,21 @@ def replace(
     frame: DataFrame,
     properties: Mapping[str, str] | None = None,
     where: Column | None = None,
+    ordered: bool = False,
 ) -> None:
     """Replace all rows of a table, or those of a filter, in one atomic commit.
 
     Older snapshots stay readable. Of two processes that replace the same rows, one stands: each commit
-    takes the place of what it finds.
+    takes the place of what it finds. Where the rows of each task come `ordered`, as the table is, they are
+    written as they come: to range them, Spark would make them all twice and exchange them.
     """
     from pyspark.sql import functions as F  # noqa: N812
 
     writer = _in_order(table, frame).writeTo(location.identifier(table.name))
+    if ordered:
+        writer = writer.option("use-table-distribution-and-ordering", "false").option(
+            "fanout-enabled", "true"
+        )
     for key, value in (properties or {}).items():
         writer = writer.option(f"snapshot-property.{key}", value)
     with in_words(location.described), writer_lock(location, f"replace {table.name}"):
