@@ -35,6 +35,7 @@ BENCHMARKS = {
     "luck": "whatif.bench.luck",
     "prediction": "whatif.bench.prediction",
     "models": "whatif.bench.models",
+    "timeseries": "whatif.bench.timeseries",
     "memory": "whatif.bench.memory",
     "demo": "whatif.bench.demonstration",
     "resume": "whatif.bench.resume",
