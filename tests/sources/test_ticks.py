@@ -241,6 +241,11 @@ def test_ticks_are_forgotten_by_file_and_a_dry_run_writes_nothing(lake_home, tmp
     assert len(stored(lake_home, TRADES_RAW)) == 8
     assert forget_ticks(lake_home, symbol="SPY", source="2.csv") == {"trades": 3}
     assert len(stored(lake_home, TRADES_RAW)) == 5
+    third = ingest_ticks(
+        [put(tmp_path / "3.csv", HEADER + ROWS.replace("01-02", "01-04"))], AROUND, lake_home
+    )
+    assert third.delivery in third.summary()
+    assert forget_ticks(lake_home, delivery=third.delivery) == {"trades": 4}
     came = read_arrow(current_pin(lake_home, TRADES_RAW.name), ["ingested_at"])["ingested_at"][0].as_py()
     with pytest.raises(LakeError, match="is the beginning of"):
         forget_ticks(lake_home, delivery=f"{came:%Y%m%d}")

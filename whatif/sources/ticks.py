@@ -105,6 +105,8 @@ class TicksReport:
         Symbols of the ticks.
     dry_run : bool
         Whether nothing was written.
+    delivery : str
+        Name of the ingest, by which `forget_ticks` takes it back; "" where nothing landed.
     """
 
     files: int
@@ -117,6 +119,7 @@ class TicksReport:
     disordered: int = 0
     symbols: int = 0
     dry_run: bool = False
+    delivery: str = ""
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
@@ -135,6 +138,8 @@ class TicksReport:
         lines += [f"  {count:>10,} {rule} (rule: {TICK_RULES[rule]})" for rule, count in self.refused.items()]
         if self.crossed:
             lines.append(f"  note: {self.crossed:,} quotes are crossed, and marked so")
+        if self.delivery:
+            lines.append(f"  delivery {self.delivery}: 'whatif forget --ticks --delivery' takes it back")
         if self.disordered:
             lines.append(f"  note: {self.disordered:,} ticks came out of order, and were put into it")
         return "\n".join([*lines, *(["  dry run: nothing was written"] if self.dry_run else [])])
@@ -206,6 +211,8 @@ def ingest_ticks(
                 _write(location, spark, TABLES[name], _stamped(new, now), _stamped(changed, now))
             broken = changes_of(location, BARS_QUARANTINE, refused)
             merge_rows(location, spark, BARS_QUARANTINE, pa.concat_tables(broken))
+            if sum(report.landed.values()) + sum(report.corrected.values()):
+                report = replace(report, delivery=delivery_id(now))
     return report
 
 
