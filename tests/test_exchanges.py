@@ -147,6 +147,14 @@ def test_a_year_known_in_part_counts_as_that_part() -> None:
     assert per_year == pytest.approx(21 / (29 / 365))
 
 
+def test_the_week_of_currencies_begins_on_sunday_evening_in_new_york() -> None:
+    # 10 March 2024 is the Sunday on which New York's clocks were set forward
+    week = schedule("FX", date(2024, 3, 8), date(2024, 3, 12))
+    opens = week.open_us.astype("datetime64[us]").astype("datetime64[m]").astype(str).tolist()
+    assert opens == ["2024-03-07T22:00", "2024-03-10T21:00", "2024-03-11T21:00"]
+    assert (week.close_us - week.open_us == 24 * 3_600_000_000).all()
+
+
 def test_dates_of_no_calendar() -> None:
     tags = tag_days(np.array([number("0201-10-07"), number("2013-10-07"), number("9013-10-07")]), "XNYS")
     assert tags.known.tolist() == [False, True, False]

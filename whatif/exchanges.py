@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 EARLIEST, LATEST = date(1800, 1, 1), date(2200, 12, 31)
 """Dates that no calendar reaches beyond; pandas' rules of holidays end there."""
 
+FX = "FX"
+"""The week of currencies, 24 hours on 5 days: Sunday 17:00 to Friday 17:00 in New York."""
+
 AMENDED = {"ASEX": {"2024-05-01": True, "2024-05-07": False}}
 """Days that an exchange was open (True) or closed on against its calendar in the library.
 
@@ -125,7 +128,29 @@ def _library() -> Any:
     from exchange_calendars.pandas_extensions import offsets
 
     _name_offsets(offsets, tase_holidays)
+    if FX not in exchange_calendars.get_calendar_names():
+        exchange_calendars.register_calendar_type(FX, _week_of_currencies())
     return exchange_calendars
+
+
+def _week_of_currencies() -> Any:
+    """Return the calendar of currencies: from 17:00 in New York, on each eve of Monday to Friday, for a day.
+
+    No holiday is left out, since trading goes on somewhere on all of them.
+    """
+    from datetime import time
+    from zoneinfo import ZoneInfo
+
+    from exchange_calendars import ExchangeCalendar
+
+    members = {
+        "name": FX,
+        "tz": ZoneInfo("America/New_York"),
+        "open_times": ((None, time(17)),),
+        "close_times": ((None, time(17)),),
+        "open_offset": -1,
+    }
+    return type("CurrencyCalendar", (ExchangeCalendar,), members)
 
 
 def build_calendar(exchange: str, first: date, last: date) -> ExchangeCalendar:

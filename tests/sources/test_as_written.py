@@ -344,6 +344,6 @@ def test_a_header_alone_is_told_apart(tmp_path: Path) -> None:
         read(tmp_path, HEADER + "\n")
 
 
-def test_feather_is_named(tmp_path: Path) -> None:
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="CSV or Parquet"):
-        list(read_file(str(tmp_path / "x.feather"), IngestSpec(**NY)))  # type: ignore[arg-type]
+        list(read_file(str(tmp_path / "x.h5"), IngestSpec(**NY)))  # type: ignore[arg-type]

@@ -22,15 +22,52 @@ if TYPE_CHECKING:
     from whatif.sources import IngestSpec
     from whatif.sources import Source as BarSource
 Exchange = Annotated[
-    str | None, typer.Option(help="Calendar: XNYS, XEUR, 24/7 …; needed, except for Lean files.")
+    str | None,
+    typer.Option(help="Calendar: XNYS, XEUR, FX, 24/7 …; needed where no layout says it (Lean, crypto)."),
 ]
 Timezone = Annotated[
     str | None,
     typer.Option(help="IANA zone of the stamps, such as Europe/Berlin, unless they carry an offset."),
 ]
-Timeframe = Annotated[str | None, typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; 1min if left out.")]
+Timeframe = Annotated[
+    str | None,
+    typer.Option(help="Length of a bar: 1min, 5min, 1h, 1d; by spacing if left out, 1min if it shows none."),
+]
 Stamps = Annotated[
-    str | None, typer.Option(help="start or end: which end of its bar a stamp marks; start if left out.")
+    str | None,
+    typer.Option(help="start or end: which end of its bar a stamp marks; by session edges, else start."),
+]
+Accept = Annotated[
+    bool, typer.Option("--accept", help="Take files of which much is refused or looks misread.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
+]
+Runner = Annotated[
+    str | None, typer.Option(help="local: by this process, no JVM; spark; auto: by what there is to read.")
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(help="Documented layout, such as kibot, where a file does not show which it is."),
+]
+Shift = Annotated[
+    str | None,
+    typer.Option(help="How far the stamps' clock is ahead of --timezone: 7h of many MetaTrader servers."),
+]
+Ambiguous = Annotated[
+    str | None,
+    typer.Option(help="order: tell the hour that clocks repeat by the order of rows, not refuse it."),
+]
+Skip = Annotated[
+    int | None, typer.Option(help="Lines before the first row, the header's too; with --columns.")
+]
+PriceUnit = Annotated[float, typer.Option(help="What prices are divided by.")]
+Units = Annotated[
+    bool, typer.Option("--units", help="Numbers carry a currency's sign, or K, M, B: $187.15, 1.2K.")
+]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Say what files are taken for and from what; show rows; write nothing."),
 ]
 Mapping = Annotated[
     list[str] | None,
@@ -53,10 +90,12 @@ Options = Annotated[
 
 def ingest(
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders or globs: CSV, Parquet, Lean zips; or one source.")
+        list[str],
+        typer.Argument(help="Files, folders or globs: CSV, Parquet, Feather, JSON, zip; or a source."),
     ],
     file_format: Annotated[
-        str, typer.Option("--format", help="csv, parquet, lean, module:Name; auto goes by the file's name.")
+        str,
+        typer.Option("--format", help="csv, feather, json, lean, parquet, module:Name; auto: by name."),
     ] = "auto",
     symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
     exchange: Exchange = None,
@@ -73,17 +112,16 @@ def ingest(
     ] = None,
     symbol_from: SymbolFrom = None,
     options: Options = None,
-    accept: Annotated[
-        bool,
-        typer.Option("--accept", help="Take files of which much is refused or looks misread."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
-    ] = False,
-    runner: Annotated[
-        str | None,
-        typer.Option(help="local: by this process, no JVM; spark; auto: by what there is to read."),
-    ] = None,
+    accept: Accept = False,
+    dry_run: DryRun = False,
+    runner: Runner = None,
+    layout: Layout = None,
+    shift: Shift = None,
+    ambiguous: Ambiguous = None,
+    skip: Skip = None,
+    price_unit: PriceUnit = 1.0,
+    units: Units = False,
+    explained: Explain = False,
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
     from whatif.workflow import ingest as ingest_bars
@@ -91,12 +129,16 @@ def ingest(
     texts = {
         "symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe,
         "stamps": stamps, "delimiter": delimiter, "time_format": time_format, "decimal": decimal,
-        "thousands": thousands, "symbol_from": symbol_from,
+        "thousands": thousands, "symbol_from": symbol_from, "layout": layout, "shift": shift,
+        "ambiguous": ambiguous,
     }  # fmt: skip
     given = {name: value for name, value in texts.items() if value is not None}
-    of_files = _OfFiles(file_format, tuple(mapping or ()), columns)
+    of_files = _OfFiles(file_format, tuple(mapping or ()), columns, skip, price_unit, units)
     what, spec = _what_to_read(paths, of_files, given, options or (), accept)
     console = Console()
+    if explained:
+        _explain(console, what, spec)
+        return
     report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run, runner=runner)
     _say(console, report.summary())
     if report.faults:
@@ -177,6 +219,20 @@ class _OfFiles:
     file_format: str
     mapping: tuple[str, ...]
     columns: str | None
+    skip: int | None = None
+    price_unit: float = 1.0
+    units: bool = False
+
+
+def _explain(console: Console, what: Sequence[str] | BarSource, spec: IngestSpec) -> None:
+    from whatif.sources import Source
+    from whatif.workflow import explain
+
+    if isinstance(what, Source):
+        raise SourceError(f"--explain is for files, and {what.label} reads none: leave it out")
+    for line in explain(what, spec):
+        _say(console, line)
+    _say(console, "nothing was written: leave out --explain to ingest")
 
 
 def _what_to_read(
@@ -192,10 +248,16 @@ def _what_to_read(
         named = parse_mapping(of_files.mapping)
         names = of_files.columns
         header = tuple(name.strip() for name in names.split(",")) if names else ()
-        spec = IngestSpec(format=of_files.file_format, columns=named, header=header, accept=accept, **given)
+        spec = IngestSpec(
+            format=of_files.file_format, columns=named, header=header, accept=accept, skip=of_files.skip,
+            price_unit=of_files.price_unit, units=of_files.units, **given,
+        )  # fmt: skip
         return paths, spec
-    if of_files.mapping or of_files.columns or of_files.file_format != "auto":
-        raise SourceError(f"--map, --columns and --format are for files, and {paths[0]} reads none")
+    if of_files != _OfFiles("auto", (), None):
+        raise SourceError(
+            f"--map, --columns, --skip, --price-unit, --units and --format are for files, and {paths[0]} "
+            "reads none"
+        )
     return make_source(kind, {**given, **own}), IngestSpec(accept=accept)
 
 

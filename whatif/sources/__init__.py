@@ -9,8 +9,18 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.sources.base import Source
     from whatif.sources.chunk import Chunk, Layout, NoRowsError
+    from whatif.sources.conclude import Concluded
     from whatif.sources.contract import checked_chunks, checked_parts
-    from whatif.sources.delivery import Part, file_parts, read_part, size_of_part, source_parts, try_first
+    from whatif.sources.delivery import (
+        Part,
+        file_parts,
+        looked_at,
+        read_file,
+        read_part,
+        size_of_part,
+        source_parts,
+        try_first,
+    )
     from whatif.sources.file_source import FileSource
     from whatif.sources.files import find_files
     from whatif.sources.kinds import make_source, named_source, parse_options
@@ -40,8 +50,9 @@ else:
         {
             "base": "Source",
             "chunk": "Chunk Layout NoRowsError",
+            "conclude": "Concluded",
             "contract": "checked_chunks checked_parts",
-            "delivery": "Part file_parts read_part size_of_part source_parts try_first",
+            "delivery": "Part file_parts looked_at read_file read_part size_of_part source_parts try_first",
             "file_source": "FileSource",
             "files": "find_files",
             "kinds": "make_source named_source parse_options",

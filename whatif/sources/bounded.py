@@ -86,16 +86,23 @@ class BoundedStream(io.BufferedIOBase):
 def text_of(source: str, stream: IO[bytes] | gzip.GzipFile, encoding: str) -> io.TextIOWrapper:
     """Return a stream as text, each of its lines of bounded length.
 
+    A stream that unpacks has a method `packed` that says how many bytes it has taken, or is of gzip's.
+
     Raises
     ------
     SourceError
         At once if it is gzipped and begins like a bomb; else where a bound is passed.
     """
     packed = None
-    if isinstance(stream, gzip.GzipFile):
-        packed = _position(stream)
+    if isinstance(stream, gzip.GzipFile) or hasattr(stream, "packed"):
+        packed = _position(stream) if isinstance(stream, gzip.GzipFile) else stream.packed
         _sniff(source, stream, packed)
     return io.TextIOWrapper(BoundedStream(source, stream, packed), encoding=encoding, newline="")
+
+
+def encoding_of(beginning: bytes) -> str:
+    """Return the encoding that the first bytes of a text show: UTF-16 by its mark, else UTF-8."""
+    return "utf-16" if beginning[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def _position(stream: gzip.GzipFile) -> Callable[[], int]:
@@ -103,7 +110,7 @@ def _position(stream: gzip.GzipFile) -> Callable[[], int]:
     return lambda: int(packed.tell())
 
 
-def _sniff(source: str, stream: gzip.GzipFile, packed: Callable[[], int]) -> None:
+def _sniff(source: str, stream: _Stream, packed: Callable[[], int]) -> None:
     """Unpack the beginning, which is thousands of rows or a bomb, before any row is looked at."""
     size = 0
     try:

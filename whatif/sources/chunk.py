@@ -45,6 +45,10 @@ class Layout:
         What a price is divided by.
     numbers : NumberStyle
         How text writes numbers.
+    shift_us : int
+        How far the clock of local stamps is ahead of `timezone`, microseconds.
+    by_order : bool
+        Whether local times that occur twice are told apart by the order of rows.
     """
 
     source: str
@@ -57,6 +61,8 @@ class Layout:
     day: str | None = None
     price_unit: float = 1.0
     numbers: NumberStyle = POINTS
+    shift_us: int = 0
+    by_order: bool = False
 
 
 @dataclass

@@ -9,29 +9,54 @@ from urllib.parse import unquote
 from whatif.calendars import canonical_exchange
 from whatif.errors import SourceError, nearest
 from whatif.sources.chunk import Layout
-from whatif.sources.spec import TARGETS, IngestSpec
+from whatif.sources.spec import TARGETS, IngestSpec, shift_us
 
 _USUAL: dict[str, tuple[tuple[str, ...], ...]] = {
-    "ts": (("ts",), ("timestamp",), ("datetime",), ("date", "time"), ("date",), ("time",)),
-    "symbol": (("symbol",), ("ticker",), ("sym",)),
-    "open": (("open",), ("o",)),
-    "high": (("high",), ("h",)),
-    "low": (("low",), ("l",)),
-    "close": (("close",), ("c",)),
-    "volume": (("volume",), ("vol",), ("v",), ("tickvol",)),
-    "vwap": (("vwap",), ("vw",)),
-    "trade_count": (("trade_count",), ("trades",), ("transactions",), ("n",)),
-    "price": (("price",), ("last",), ("trade_price",), ("p",)),
+    "ts": (
+        ("ts",), ("timestamp",), ("datetime",), ("date time",), ("unix",), ("unix timestamp",), ("epoch",),
+        ("open time",), ("gmt time",), ("local time",), ("window start",), ("ts event",),
+        ("time period start",), ("start time",), ("bar time",), ("begin",), ("t",),
+        ("date", "time"), ("dtyyyymmdd", "time"), ("day", "time"), ("datum", "zeit"), ("datum", "uhrzeit"),
+        ("data", "czas"), ("trade date",), ("date",), ("time",), ("day",), ("dtyyyymmdd",), ("datum",),
+        ("data",), ("fecha",), ("日期",), ("close time",), ("end time",), ("time period end",), ("end",),
+    ),
+    "symbol": (("symbol",), ("ticker",), ("sym",), ("ts code",), ("instrument",), ("name",), ("code",),
+               ("tic",), ("act symbol",), ("stock",), ("pair",), ("isin",)),
+    "open": (("open",), ("o",), ("open price",), ("price open",), ("opening price",), ("first",),
+             ("eröffnung",), ("eröffnungskurs",), ("erster",), ("otwarcie",), ("apertura",),
+             ("ouverture",), ("开盘",)),
+    "high": (("high",), ("h",), ("high price",), ("price high",), ("max",), ("hoch",), ("tageshoch",),
+             ("höchst",), ("najwyzszy",), ("máximo",), ("plus haut",), ("最高",)),
+    "low": (("low",), ("l",), ("low price",), ("price low",), ("min",), ("tief",), ("tagestief",),
+            ("tiefst",), ("najnizszy",), ("mínimo",), ("plus bas",), ("最低",)),
+    "close": (("close",), ("c",), ("close price",), ("price close",), ("closing price",), ("close last",),
+              ("schluss",), ("schlusskurs",), ("zamkniecie",), ("cierre",), ("clôture",), ("收盘",),
+              ("latest",), ("last",), ("price",)),
+    "volume": (("volume",), ("vol",), ("v",), ("volume traded",), ("total volume",), ("base volume",),
+               ("real volume",), ("tickvol",), ("tick volume",), ("volumen",), ("wolumen",), ("stücke",),
+               ("umsatz",), ("成交量",), ("tottrdqty",)),
+    "vwap": (("vwap",), ("vw",), ("average",), ("weighted price",), ("wap",)),
+    "trade_count": (("trade count",), ("trades",), ("transactions",), ("n",), ("number of trades",),
+                    ("bar count",), ("trades count",), ("tradecount",), ("barcount",), ("num trades",)),
+    "price": (("price",), ("last",), ("trade price",), ("p",)),
     "size": (("size",), ("quantity",), ("qty",), ("amount",), ("volume",), ("s",)),
-    "bid": (("bid",), ("bid_price",), ("bidprice",)),
-    "bid_size": (("bid_size",), ("bidsize",), ("bid_qty",), ("bid_amount",)),
-    "ask": (("ask",), ("ask_price",), ("askprice",), ("offer",)),
-    "ask_size": (("ask_size",), ("asksize",), ("ask_qty",), ("ask_amount",)),
-    "conditions": (("conditions",), ("condition",), ("sale_condition",), ("cond",)),
+    "bid": (("bid",), ("bid price",), ("bidprice",)),
+    "bid_size": (("bid size",), ("bidsize",), ("bid qty",), ("bid amount",)),
+    "ask": (("ask",), ("ask price",), ("askprice",), ("offer",)),
+    "ask_size": (("ask size",), ("asksize",), ("ask qty",), ("ask amount",)),
+    "conditions": (("conditions",), ("condition",), ("sale condition",), ("cond",)),
     "venue": (("venue",), ("market",), ("mic",)),
-}
+}  # fmt: skip
+"""Columns of the table → names that files give them, as `bare_name` writes those; earlier ones come first."""
+
+ENDS = ("close time", "end time", "time period end", "end")
+"""Names of columns of stamps that mark the end of a bar."""
+
 _UNNAMED = ("", "unnamed: 0", "__index_level_0__", "index")
 """What pandas calls the column of an index without a name."""
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PAIR = re.compile(r"\(\s*'?([^',]+)'?\s*,.*\)")
 
 _SYMBOL_FOLDER = re.compile(r"[/\\](?:symbol|ticker|sym)=([^/\\]+)[/\\]", re.IGNORECASE)
 _REQUIRED = {
@@ -50,7 +75,7 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
         If a required column, or one that the mapping names, is not in the file; if the
         symbol is given twice or not at all.
     """
-    positions = {target: _positions(source, names, spec, target) for target in TARGETS[spec.rows]}
+    positions = find_columns(source, names, spec)
     if not positions["symbol"] and symbol_of(source, spec) is None:
         raise SourceError(
             f"{source}: no column names the symbol (columns: {', '.join(names)}): give it, as in "
@@ -75,6 +100,17 @@ def resolve_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict
     return {target: at for target, at in positions.items() if at}
 
 
+def find_columns(source: str, names: Sequence[str], spec: IngestSpec) -> dict[str, tuple[int, ...]]:
+    """Return for each table column which of the file's hold it, by the mapping or by their usual names.
+
+    Raises
+    ------
+    SourceError
+        If one that the mapping names is not in the file.
+    """
+    return {target: _positions(source, names, spec, target) for target in TARGETS[spec.rows]}
+
+
 def layout_of(source: str, spec: IngestSpec) -> Layout:
     """Return the layout of a file that says nothing about itself.
 
@@ -90,13 +126,16 @@ def layout_of(source: str, spec: IngestSpec) -> Layout:
         )
     return Layout(
         source=source,
-        timeframe=spec.timeframe,
+        timeframe=spec.timeframe or "1min",
         exchange=canonical_exchange(spec.exchange),
-        stamps=spec.stamps,
+        stamps=spec.stamps or "start",
         symbol=symbol_of(source, spec),
         timezone=spec.timezone,
         time_format=spec.time_format,
         numbers=spec.numbers,
+        shift_us=shift_us(spec.shift),
+        by_order=spec.ambiguous == "order",
+        price_unit=spec.price_unit,
     )
 
 
@@ -119,11 +158,14 @@ def _positions(source: str, names: Sequence[str], spec: IngestSpec, target: str)
                     f"{source}: column {name!r}, mapped to {target}, is missing: {nearest(name, names)}"
                 )
         return tuple(list(names).index(name) for name in spec.columns[target])
-    lower = _bare(names)
+    lower = [bare_name(name) for name in names]
     for usual in _USUAL[target]:
+        if usual == ("last",) and "settle" in lower:  # either may be meant
+            continue
         if all(name in lower for name in usual):
             return tuple(lower.index(name) for name in usual)
-    return (0,) if target == "ts" and lower and lower[0] in _UNNAMED else _index_of(target, lower)
+    raw = [name.strip().lower() for name in names]
+    return (0,) if target == "ts" and raw and raw[0] in _UNNAMED else _index_of(target, raw)
 
 
 def _index_of(target: str, lower: Sequence[str]) -> tuple[int, ...]:
@@ -131,21 +173,46 @@ def _index_of(target: str, lower: Sequence[str]) -> tuple[int, ...]:
     return (lower.index(_UNNAMED[2]),) if target == "ts" and _UNNAMED[2] in lower else ()
 
 
-def _bare(names: Sequence[str]) -> list[str]:
-    """Return names in small letters, without the <> that MetaTrader puts around them."""
-    return [name.strip().strip("<>").strip().lower() for name in names]
+def bare_name(name: str) -> str:
+    """Return a column's name as `_USUAL` has it: small letters, words apart, without units and numbering.
+
+    `<TICKVOL>` is "tickvol", `openTime` "open time", `1. open` "open", `Time (UTC)` "time",
+    `('Open', 'SPY')` "open".
+    """
+    text = name.strip().lstrip("#").strip().strip("<>").strip()
+    pair = _PAIR.fullmatch(text)
+    text = pair.group(1) if pair else text
+    text = _CAMEL.sub(" ", text).lower()
+    text = re.sub(r"[(\[].*?[)\]]", " ", text)
+    text = re.sub(r"^\d+[a-z]?\.\s+", "", text)
+    return " ".join(re.sub(r"[_\-./]+", " ", text).split())
 
 
 def _check_volume(source: str, names: Sequence[str], spec: IngestSpec) -> None:
     """Refuse to choose between the volume traded and the number of quotes, as MetaTrader gives both."""
-    lower = _bare(names)
-    if "volume" in spec.columns or "tickvol" not in lower or not {"vol", "volume"} & set(lower):
+    if "volume" in spec.columns:
         return
-    both = [name for name, bare in zip(names, lower, strict=True) if bare in ("tickvol", "vol", "volume")]
+    both = volumes_in(names)
+    if len(both) < 2:
+        return
     raise SourceError(
         f"{source}: two columns can be the volume ({', '.join(both)}): say which, as in "
         f"--map 'volume={both[0]}' or --map 'volume={both[1]}'"
     )
+
+
+def volumes_in(names: Sequence[str]) -> list[str]:
+    """Return those of a file's columns that can be the volume, if it is not clear which is."""
+    lower = [bare_name(name) for name in names]
+    of_quotes = {"tickvol", "tick volume"} & set(lower)
+    traded = [bare for bare in lower if bare in ("vol", "volume", "real volume")]
+    if traded and (of_quotes or len(traded) > 1):
+        wanted = {*of_quotes, *traded}
+    elif not traded:
+        wanted = {bare for bare in lower if bare.startswith(("volume ", "vol "))} - {"volume traded"}
+    else:
+        return []
+    return [name for name, bare in zip(names, lower, strict=True) if bare in wanted]
 
 
 def _likely(target: str, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions
 from pyarrow.csv import read_csv as read_table
 
 from whatif.errors import SourceError
-from whatif.sources.bounded import text_of
+from whatif.sources.bounded import encoding_of, text_of
 from whatif.sources.chunk import Chunk, Layout, LineNumbers, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.opening import open_binary
@@ -30,7 +31,7 @@ _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _MIN_COLUMNS = 5
 _FOREIGN = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzipped", b"PAR1": "Parquet", b"%PDF": "a PDF",
             b"\x28\xb5\x2f\xfd": "compressed with zstd (zstd -d unpacks it)", b"BZh": "compressed with bzip2",
-            b"\xfd7zX": "compressed with xz", b"ARRO": "Feather (write it as Parquet)",
+            b"\xfd7zX": "compressed with xz", b"ARRO": "Feather (--format feather)",
             b"\xd0\xcf\x11\xe0": "an Excel file (save it as CSV)"}  # fmt: skip
 
 
@@ -82,14 +83,22 @@ def read_csv(source: str, spec: IngestSpec, chunk_rows: int = CHUNK_ROWS) -> Ite
         If the file is empty, is not CSV, ends within a row, or a column is missing.
     """
     with open_binary(source) as stream:
-        _check_text(source, stream.read(4))
+        beginning = _head(source, stream)
+        _check_text(source, beginning)
         stream.seek(0)
-        lines = _Lines(source, text_of(source, stream, "utf-8-sig"))
+        lines = _Lines(source, text_of(source, stream, encoding_of(beginning)))
         yield from _chunks(lines, spec, chunk_rows)
 
 
 def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]:
     source = lines.source
+    if spec.skip is not None:
+        delimiter = spec.delimiter or ","
+        lines.take(spec.skip)
+        lines.numbers.before = spec.skip
+        named = _Columns(spec.header, resolve_columns(source, spec.header, spec), delimiter)
+        yield from _batches(layout_of(source, spec), named, lines, chunk_rows, [])
+        return
     text = iter(lines)
     first_line, stated, before = _first_line(text, spec)
     if first_line is None:
@@ -323,6 +332,13 @@ def _names(source: str, first: list[str], spec: IngestSpec) -> tuple[list[str], 
             "another name; a table with columns for several symbols must be written one row a symbol and bar"
         )
     return names, False
+
+
+def _head(source: str, stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(4)
+    except (OSError, EOFError) as error:
+        raise SourceError(f"{source}: cannot be read: {error}: fetch it again") from error
 
 
 def _check_text(source: str, beginning: bytes) -> None:

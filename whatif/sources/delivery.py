@@ -12,11 +12,13 @@ import pyarrow as pa
 from whatif.errors import SourceError
 from whatif.sources.base import Source
 from whatif.sources.chunk import NoRowsError
+from whatif.sources.conclude import Concluded, Finding, conclude, settle
 from whatif.sources.contract import checked_chunks, checked_parts
 from whatif.sources.file_source import FileSource
 from whatif.sources.files import find_files
 from whatif.sources.kinds import file_kind, file_kinds
 from whatif.sources.normalize import normalize, whole_part
+from whatif.sources.opening import members_of
 from whatif.sources.review import FileReview
 from whatif.sources.spec import IngestSpec
 
@@ -64,6 +66,27 @@ def file_parts(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[tuple[Par
     SourceError
         If a path names no file, or one of no format.
     """
+    found, notes = looked_at(paths, spec)
+    settled = settle(found)
+    readers: dict[str, Source] = {}
+    parts = []
+    for one in settled:
+        kind = file_kind(one.path, spec.format)
+        key = f"{kind.__module__}:{kind.__qualname__}:{one.spec!r}"
+        if key not in readers:
+            readers[key] = kind(spec=one.spec)
+        parts.append(Part(one.path, readers[key]))
+    return tuple(parts), (*notes, *told(settled))
+
+
+def looked_at(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[Sequence[Concluded], tuple[str, ...]]:
+    """Return how each file of a delivery is to be read, in order, and notes on those that are left out.
+
+    Raises
+    ------
+    SourceError
+        As `file_parts`, but for files that can mean several things.
+    """
     files = find_files(paths, spec.format)
     notes: tuple[str, ...] = ()
     for kind in file_kinds(spec.format).values():
@@ -71,14 +94,51 @@ def file_parts(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[tuple[Par
         if own:
             files, left_out = kind.sort_out(files, own, spec)
             notes += left_out
-    readers: dict[type[Source], Source] = {}
-    parts = []
-    for file in files:
-        kind = file_kind(file, spec.format)
-        if kind not in readers:
-            readers[kind] = kind(spec=spec)
-        parts.append(Part(file, readers[kind]))
-    return tuple(parts), notes
+    files = tuple(one for file in files for one in _opened(file, spec))
+    return [concluded(file, spec) for file in files], notes
+
+
+def concluded(path: str, spec: IngestSpec) -> Concluded:
+    """Return how a file is to be read; as the user says, where its beginning cannot be looked at."""
+    try:
+        begin = file_kind(path, spec.format).beginning(path, spec)
+    except SourceError:  # reading it says what is wrong
+        begin = None
+    return Concluded(path, spec) if begin is None else conclude(begin, spec)
+
+
+def told(found: Sequence[Concluded]) -> tuple[str, ...]:
+    """Return what was concluded, each kind of conclusion once, with how many files it is on."""
+    lines: dict[str, list[str]] = {}
+    for one in found:
+        for finding in one.findings:
+            symbol = finding.option.startswith("--symbol ")
+            text = "--symbol, each file's own" if symbol and len(found) > 1 else _as_told(finding)
+            lines.setdefault(text, []).append(one.path)
+    count = len(found)
+    return tuple(
+        f"concluded {text}" + (f" ({len(paths):,} of {count:,} files)" if len(paths) < count else "")
+        for text, paths in lines.items()
+    )
+
+
+def _as_told(finding: Finding) -> str:
+    return f"{finding.option} ({finding.because})"
+
+
+def _opened(path: str, spec: IngestSpec) -> tuple[str, ...]:
+    """Return the files of bars in a zip that is none of Lean's; of all others the file itself."""
+    if not path.lower().endswith(".zip") or spec.format not in ("auto", "csv", "json", "parquet", "feather"):
+        return (path,)
+    if any(kind.claims(path) for kind in file_kinds(spec.format).values()):
+        return (path,)
+    try:
+        members = members_of(path)
+    except SourceError:  # reading it says what is wrong
+        return (path,)
+    kinds = file_kinds(spec.format).values()
+    found = tuple(one for one in members if any(one.lower().endswith(kind.endings) for kind in kinds))
+    return found or (path,)
 
 
 def source_parts(source: Source, resume: Mapping[str, tuple[str, int]]) -> tuple[Part, ...]:
@@ -121,6 +181,8 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
     review.finish()
     if review.rows == 0:
         yield whole_part("empty", part.name)
+    if review.mended:
+        yield whole_part("mended", part.name, row=review.mended)
     if checkpoint is not None:
         yield whole_part("checkpoint", part.name, checkpoint, rows)
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from whatif.sources.base import Source
+from whatif.sources.beginning import Beginning
 from whatif.sources.chunk import Chunk, Layout, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.spec import IngestSpec
@@ -22,6 +23,8 @@ class FileSource(Source):
     ----------
     endings : tuple of str
         How names of such files end, in small letters.
+    in_folders : bool
+        Whether such files are bars wherever they stand; else they are named, or asked for by `--format`.
     files : tuple of str
         Absolute paths or URIs.
     spec : IngestSpec
@@ -30,9 +33,26 @@ class FileSource(Source):
 
     as_written: ClassVar[bool] = True
     endings: ClassVar[tuple[str, ...]] = ()
+    in_folders: ClassVar[bool] = True
 
     files: tuple[str, ...] = ()
     spec: IngestSpec = IngestSpec()
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Tell whether a file is of this format, by its path."""
+        return path.lower().endswith(cls.endings)
+
+    @classmethod
+    def beginning(cls, path: str, spec: IngestSpec) -> Beginning | None:
+        """Return the first rows of a file, which its layout is concluded from; None if nothing is to be.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be opened.
+        """
+        return None
 
     def parts(self) -> Sequence[str]:
         """Return the files."""

@@ -162,7 +162,8 @@ def find_files(
     SourceError
         If a path names no file, or folders without an end.
     """
-    endings = endings or tuple(e for format_ in file_kinds(kind).values() for e in format_.endings)
+    formats = [one for one in file_kinds(kind).values() if one.in_folders or kind != "auto"]
+    endings = endings or tuple(e for format_ in formats for e in format_.endings)
     found: dict[str, None] = {}
     search = Search()
     for path in map(str, paths):

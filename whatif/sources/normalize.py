@@ -14,7 +14,7 @@ from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.grid import find_grid, starts_on
 from whatif.sources.numbers import read_counts, read_numbers
 from whatif.sources.review import FileReview
-from whatif.sources.rules import NOISE, RULES, broken_price_rules
+from whatif.sources.rules import NOISE, RULES, broken_price_rules, mend_range
 from whatif.sources.sessions import Tags, breaks_of, find_days, tag_bars
 from whatif.sources.spacing import first_rows, overlapping
 from whatif.sources.times import Times, read_times
@@ -137,7 +137,8 @@ STAGED = pa.schema(
 """Columns of a parsed row.
 
 `kind` is "bar" or "refused"; or the row stands for a part as a whole: "file" is refused (`raw` says why),
-"empty" has no rows, and "checkpoint" is where to go on (`raw`) behind so many rows (`row`).
+"empty" has no rows, "mended" had so many rows (`row`) with a price outside its range by noise, and
+"checkpoint" is where to go on (`raw`) behind so many rows (`row`).
 """
 
 STAGED_DDL = """
@@ -157,9 +158,10 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
         review.count(chunk, np.empty(0, dtype=object))
         return _refused_misfits(chunk)
     daily = timeframe_us(layout.timeframe) == DAY_US
-    times = read_times(chunk.columns["ts"], layout, daily)
+    codes = _codes(chunk)
+    times = read_times(chunk.columns["ts"], layout, daily, codes)
     values, unparsable = _numbers(chunk, review)
-    placed = place(times, layout, _codes(chunk), review, values["volume"])
+    placed = place(times, layout, codes, review, values["volume"])
     broken = {
         "missing_symbol": _missing_symbol(chunk),
         **times.broken,
@@ -191,6 +193,7 @@ def _numbers(chunk: Chunk, review: FileReview) -> tuple[dict[str, FloatArray], B
     if chunk.layout.price_unit != 1.0:
         for name in _PRICES:
             values[name] = values[name] / chunk.layout.price_unit
+    review.mended += mend_range(values)
     return values, bad
 
 

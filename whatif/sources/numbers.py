@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "<na>"})
 THOUSANDS = (".", ",", "'", " ", "_")
 _BLANKS = "[\u00a0\u202f\u2009]"
 _MAX_COUNT = 2.0**53
+_SIGN = r"^([+-]?)[$€£¥₹] ?"
+_WRITTEN = re.compile(r"(?P<number>[+-]?(?:[$€£¥₹] ?)?(?:\d+\.?\d*|\.\d+)) ?(?P<unit>[KMBkmb]?)")
+_POWERS = {"": 0, "K": 3, "M": 6, "B": 9}
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,22 @@ class NumberStyle:
         What stands between groups of three digits, if anything does.
     stated : bool
         Whether the user said so.
+    units : bool
+        Whether a currency's sign may stand before a number, and K, M or B (thousands, millions, billions)
+        behind it.
     """
 
     decimal: str = "."
     thousands: str | None = None
     stated: bool = False
+    units: bool = False
 
 
 POINTS = NumberStyle()
 """What is taken for granted: a point for decimals, nothing between thousands."""
 
 
-def number_style(decimal: str | None, thousands: str | None) -> NumberStyle:
+def number_style(decimal: str | None, thousands: str | None, units: bool = False) -> NumberStyle:
     """Return the style that the two options state; where commas are decimal signs, dots may group.
 
     Raises
@@ -66,7 +74,7 @@ def number_style(decimal: str | None, thousands: str | None) -> NumberStyle:
         )
     sign = decimal or ("," if thousands == "." else ".")
     group = thousands or ("." if decimal == "," else None)
-    return NumberStyle(sign, group, decimal is not None or thousands is not None)
+    return NumberStyle(sign, group, decimal is not None or thousands is not None, units)
 
 
 def read_numbers(column: pd.Series, style: NumberStyle | None = None) -> tuple[FloatArray, BoolArray]:
@@ -84,16 +92,19 @@ def read_numbers(column: pd.Series, style: NumberStyle | None = None) -> tuple[F
         return np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), dtype=bool)
-    if style != NumberStyle(stated=style.stated):
+    if style != NumberStyle(stated=style.stated, units=style.units):
         column = _plain(column, style)
     try:
-        parsed = pa.array(column, type=pa.string(), from_pandas=True).cast(pa.float64())
-        return np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64), np.zeros(
-            len(column), dtype=bool
-        )
+        return _cast(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        pairs = [_read(value) for value in column]
+        pairs = [_read(value, style.units) for value in column]
     return np.array([value for value, _ in pairs]), np.array([bad for _, bad in pairs], dtype=bool)
+
+
+def _cast(column: pd.Series) -> tuple[FloatArray, BoolArray]:
+    parsed = pa.array(column, type=pa.string(), from_pandas=True).cast(pa.float64())
+    values = np.asarray(parsed.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return values, np.zeros(len(column), dtype=bool)
 
 
 def read_counts(column: pd.Series, style: NumberStyle | None = None) -> tuple[FloatArray, BoolArray]:
@@ -161,19 +172,32 @@ def _words(column: pd.Series) -> pa.Array:
 def _plain(column: pd.Series, style: NumberStyle) -> pd.Series:
     """Return numbers with a point and without groups; what is not of the style is left as no number."""
     text = column.astype("str").str.strip().str.replace(_BLANKS, " ", regex=True)
+    text = text.str.replace(_SIGN, r"\1", regex=True) if style.units else text
     sign, group = re.escape(style.decimal), re.escape(style.thousands or "")
     whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d*)" if group else r"\d*"
-    of_style = text.str.fullmatch(rf"[+-]?{whole}(?:{sign}\d*)?(?:[eE][+-]?\d+)?").fillna(False).astype(bool)
+    unit = "| ?[KMBkmb]" if style.units else ""
+    of_style = text.str.fullmatch(rf"[+-]?{whole}(?:{sign}\d*)?(?:[eE][+-]?\d+{unit})?")
+    of_style = of_style.fillna(False).astype(bool)
     missing = text.isna() | text.str.lower().isin(MISSING)
     bare = text.str.replace(style.thousands, "", regex=False) if style.thousands else text
     return bare.str.replace(style.decimal, ".", regex=False).where(of_style | missing, "not a number")
 
 
-def _read(value: object) -> tuple[float, bool]:
+def _read(value: object, units: bool) -> tuple[float, bool]:
     text = "" if value is None or value is pd.NA or value is pd.NaT else str(value).strip()
     if text.lower() in MISSING:
         return float("nan"), False
     try:
         return (float("nan"), True) if "_" in text else (float(text), False)
     except ValueError:
+        return _written(text) if units else (float("nan"), True)
+
+
+def _written(text: str) -> tuple[float, bool]:
+    """Return a number with a currency's sign before it, or thousands, millions or billions behind it."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
         return float("nan"), True
+    # in decimal, since 1.001 * 1000 is not 1001
+    number = re.sub("[$€£¥₹ ]", "", found["number"])
+    return float(Decimal(number).scaleb(_POWERS[found["unit"].upper()])), False

@@ -144,13 +144,14 @@ _SINCE = 10 * 365.25 * 86_400
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
     "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%y",
-    "%a %b %d %Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
+    "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
 )  # fmt: skip
 _CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %H-%M", " %H-%M-%S", " %H.%M", " %H%M", " %H%M%S",
     " %I:%M %p", " %I:%M:%S %p", " %I:%M%p", "T%H:%M", "T%H:%M:%S", ", %H:%M", ", %I:%M %p", ";%H:%M:%S",
     " %H:%M:%S,%f",
-    " %H:%M:%S %z", " %H:%M %z", " %H:%M:%S %Z", " %H:%M %Z",
+    "D%H:%M:%S.%f", " 0D%H:%M:%S.%f", " %H:%M:%S GMT%z", " %H:%M:%S.%f GMT%z",
+    " %H:%M:%S%z", " %H:%M:%S %z", " %H:%M %z", " %H:%M:%S %Z", " %H:%M %Z",
 )  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def count_hint(stamps: pd.Series) -> str:
     unit = fitting_epoch(count)
     if unit is not None:
         return f"--time-format {unit} (they count {UNITS[unit]} since 1970)"
-    formats = _fitting_formats([str(int(c)) for c in counts.iloc[:20]])
+    formats = fitting_formats([str(int(c)) for c in counts.iloc[:20]])
     if formats:
         return f"--time-format '{formats[0]}'"
     return "--time-format epoch_s, epoch_ms, epoch_us or epoch_ns (no unit makes them times since 1980)"
@@ -184,17 +185,20 @@ def time_hint(stamps: pd.Series, time_format: str | None) -> str:
             f"{what}: it counts {UNITS[unit]} since 1970: give --time-format {unit}, or name another column "
             "of the file, as in --map ts=Datetime"
         )
-    formats = _fitting_formats(shown)
+    formats = fitting_formats(shown)
     if not formats:
         return f"{what}: give its format, as in --time-format '%d.%m.%Y %H:%M' or epoch_ms"
     return f"{what}: give its format, --time-format {' or '.join(repr(f) for f in formats[:3])}"
 
 
-def _fitting_formats(shown: list[str]) -> list[str]:
+def fitting_formats(shown: list[str]) -> list[str]:
+    """Return the formats that read each of some stamps as a time."""
     found = []
+    text = pd.Series(shown, dtype="str")
     for day in _DATES:
         for clock in _CLOCKS:
-            text = pd.Series(shown, dtype="str")
+            if shown and re.match(format_patterns(day + clock)[1], shown[0].strip()) is None:
+                continue
             if text.str.fullmatch(format_patterns(day + clock)[1]).all() and _reads(text, day + clock):
                 found.append(day + clock)
     return found

@@ -39,6 +39,8 @@ class FileReview:
         Its first rows, for what spacing and sessions tell.
     rows : int
         Rows so far.
+    mended : int
+        Rows whose range was widened by noise.
     broken : Counter
         Rule → rows that break it.
     example : dict of str to (int, str)
@@ -50,6 +52,7 @@ class FileReview:
     grid: Grid | None = None
     first: FirstRows | None = None
     rows: int = 0
+    mended: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     example: dict[str, tuple[int, str]] = field(default_factory=dict)
     grouped: dict[str, bool] = field(default_factory=dict)
@@ -206,6 +209,19 @@ def _wrong_zone(first: FirstRows, layout: Layout) -> str | None:
         "stamps are "
         f"read {what}, and {1 - shares[best]:.0%} as times of {best}: {remedy}"
     )
+
+
+def looks_like_ends(first: FirstRows, timeframe: str, exchange: str) -> bool:
+    """Tell whether stamps are ends of bars: in most sessions the last is the close, and none the open.
+
+    Parameters
+    ----------
+    first : FirstRows
+        Rows of a file, read as starts.
+    timeframe, exchange : str
+        Of its bars.
+    """
+    return _wrong_end(first, Layout("", timeframe, exchange), True) is not None
 
 
 def _wrong_end(first: FirstRows, layout: Layout, cut: bool) -> str | None:

@@ -12,6 +12,10 @@ from whatif.typing import BoolArray, FloatArray
 NOISE = 1e-12
 """Share of a price that rounding may move it by, as when prices are adjusted for splits and dividends."""
 
+MENDED = 1e-9
+"""Share of a price by which open or close may lie outside low and high for those to be widened: what is left
+of prices that were adjusted in single precision, or rounded one by one."""
+
 RULES: dict[str, str] = {
     "wrong_field_count": "the row has as many fields as the header has names",
     "missing_symbol": "the row names its symbol, in characters that are seen, 100 at most",
@@ -60,6 +64,25 @@ def broken_price_rules(prices: dict[str, FloatArray], volume: FloatArray) -> dic
         "high_below_low": high < lowest,
         "price_outside_range": outside[0] | outside[1],
     }
+
+
+def mend_range(prices: dict[str, FloatArray]) -> int:
+    """Widen lows and highs, in place, to opens and closes outside them by noise; return how many rows it was.
+
+    Parameters
+    ----------
+    prices : dict of float64 array (n,)
+        `open`, `high`, `low`, `close`; NaN where missing.
+    """
+    low, high = prices["low"], prices["high"]
+    inner = np.fmin(prices["open"], prices["close"]), np.fmax(prices["open"], prices["close"])
+    with np.errstate(invalid="ignore"):
+        slack = np.abs(high)
+        below = (inner[0] < low - NOISE * slack) & (inner[0] >= low - MENDED * slack) & (high >= low)
+        above = (inner[1] > high + NOISE * slack) & (inner[1] <= high + MENDED * slack) & (high >= low)
+    prices["low"] = np.where(below, inner[0], low)
+    prices["high"] = np.where(above, inner[1], high)
+    return int((below | above).sum())
 
 
 def _any_row(table: BoolArray) -> BoolArray:

@@ -63,6 +63,50 @@ class FirstRows:
         return above
 
 
+_USUAL = (*(n * MINUTE_US for n in (1, 5, 15, 30)), HOUR_US, 4 * HOUR_US)
+_LIKELY = 20.0
+
+
+def timeframe_of(first: FirstRows, exchange: str, said: str | None = None) -> tuple[str, str] | None:
+    """Return the timeframe that spacing shows, and what shows it; None if it shows none.
+
+    Bars of n minutes begin on their grid: that m bars of a minute do so by accident has a chance of n ** -m,
+    which must be below 1 in 20, or 1 in 1,000 for lengths that are seldom used. Two stamps an hour or more
+    apart show nothing.
+
+    Parameters
+    ----------
+    first : FirstRows
+        Rows of a file, read as bars of a minute.
+    exchange : str
+        Calendar code.
+    said : str, optional
+        What the file's name says; it stands where rows are further apart.
+    """
+    if _are_days(first, Layout("", "1min", exchange)):
+        return "1d", "stamps are dates, or one a day"
+    gaps = first.gaps
+    if not len(gaps):
+        return None
+    usual = _mode(gaps)
+    clock = first.stamps % DAY_US
+    if int(gaps.min()) >= 23 * HOUR_US and (clock == clock[0]).all() and said in (None, "1d"):
+        return "1d", "one stamp a day, always at one time"
+    closest = int(np.gcd.reduce(gaps))
+    if closest not in _NAMES:
+        return None
+    if said is not None and timeframe_us(said) <= closest:
+        return said, f"the name says so, and stamps are {_length(usual)} apart"
+    if said is None and len(gaps) == 1 and closest >= HOUR_US:  # perhaps two minutes of a quiet day
+        return None
+    odds = float(closest / MINUTE_US) ** (len(gaps) + bool((first.stamps % closest == 0).all()))
+    if closest > MINUTE_US and odds < (_LIKELY if closest in _USUAL else _ODDS):
+        return None
+    return _NAMES[
+        closest
+    ], f"stamps are {_length(usual)} apart, {int(np.sum(gaps == usual)):,} of {len(gaps):,}"
+
+
 def spacing_fault(first: FirstRows, layout: Layout, misplaced: int, rows: int) -> str | None:
     """Return what the distances between bars say against the timeframe, or None.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from whatif.domain import broken_symbol, canonical_timeframe
+from whatif.domain import broken_symbol, canonical_timeframe, duration_us
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
 from whatif.exchanges import time_zone
 from whatif.sources.numbers import NumberStyle, number_style
@@ -37,10 +37,12 @@ class IngestSpec:
     timezone : str, optional
         IANA zone of the stamps. Required unless stamps carry an offset, are days, count
         from 1970, or the file is Lean's (America/New_York).
-    timeframe : str
+    timeframe : str, optional
         Length of a bar: "1min", "5min", "1h", "1d"; "60min" becomes "1h". Lean files name it in their path.
-    stamps : str
-        "start" or "end": which end of its bar a stamp marks. Days are dates either way.
+        Left out, a delivery's files tell it by their spacing and names, and 1min is taken where they do not.
+    stamps : str, optional
+        "start" or "end": which end of its bar a stamp marks. Days are dates either way. Left out, what the
+        layout documents, or what the edges of sessions show; else start.
     columns : mapping of str to tuple of str
         Table column → names in the file; several are joined with a blank (`ts=Date+Time`),
         none means that the file has no such column (`volume=`: volumes are 0).
@@ -61,14 +63,28 @@ class IngestSpec:
         Whether files are taken of which much is refused or looks as if it were read the wrong way.
     rows : str
         What a row is: "bars", "trades" or "quotes".
+    layout : str, optional
+        Name of a documented layout (`whatif.sources.providers`), where a file does not show which it is.
+    skip : int, optional
+        Lines before the first row, a header among them; `header` then names the columns.
+    shift : str, optional
+        How far the clock of the stamps is ahead of `timezone`, such as "7h" or "-30min": servers of brokers
+        that keep New York's time plus 7 hours.
+    ambiguous : str, optional
+        "order": a local time that occurs twice when clocks are set back is told by the order of rows, where
+        stamps step back in it. Left out, such rows are refused.
+    price_unit : float
+        What prices are divided by: 1e9 of Databento's whole numbers.
+    units : bool
+        Whether numbers carry a currency's sign (`$187.15`), or K, M, B for thousands and more (`1.2K`).
     """
 
     format: str = "auto"
     symbol: str | None = None
     exchange: str | None = None
     timezone: str | None = None
-    timeframe: str = "1min"
-    stamps: str = "start"
+    timeframe: str | None = None
+    stamps: str | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     header: tuple[str, ...] = ()
     delimiter: str | None = None
@@ -78,13 +94,20 @@ class IngestSpec:
     symbol_from: str | None = None
     accept: bool = False
     rows: str = "bars"
+    layout: str | None = None
+    skip: int | None = None
+    shift: str | None = None
+    ambiguous: str | None = None
+    price_unit: float = 1.0
+    units: bool = False
 
     def __post_init__(self) -> None:
         if self.format != "auto":
             from whatif.sources.kinds import file_kinds
 
             file_kinds(self.format)
-        _one_of("stamps", self.stamps, STAMPS)
+        if self.stamps is not None:
+            _one_of("stamps", self.stamps, STAMPS)
         _one_of("rows", self.rows, tuple(TARGETS))
         for target in self.columns:
             _one_of("column", target, TARGETS[self.rows])
@@ -94,10 +117,11 @@ class IngestSpec:
             raise SourceError("the symbol is empty: name one, such as SPY")
         if self.symbol is not None and (broken := broken_symbol(self.symbol)):
             raise SourceError(f"the symbol {shown(self.symbol)} {broken}")
-        try:
-            object.__setattr__(self, "timeframe", canonical_timeframe(self.timeframe))
-        except StudyError as error:
-            raise SourceError(str(error)) from error
+        if self.timeframe is not None:
+            try:
+                object.__setattr__(self, "timeframe", canonical_timeframe(self.timeframe))
+            except StudyError as error:
+                raise SourceError(str(error)) from error
         if self.timezone is not None:
             check_timezone(self.timezone)
         if self.exchange is not None:
@@ -110,12 +134,37 @@ class IngestSpec:
                 raise SourceError(
                     f"the symbol {self.symbol!r} is given, and --symbol-from as well: leave one out"
                 )
-        number_style(self.decimal, self.thousands)
+        number_style(self.decimal, self.thousands, self.units)
+        self._check_stated()
+
+    def _check_stated(self) -> None:
+        """Check the options that say what a file does not show."""
+        if self.layout is not None:
+            from whatif.sources.providers import layout_names
+
+            _one_of("layout", self.layout, layout_names())
+        if self.ambiguous is not None:
+            _one_of("ambiguous", self.ambiguous, ("order",))
+        if self.skip is not None and self.skip < 0:
+            raise SourceError(f"skip {self.skip} is below 0: give how many lines come before the first row")
+        if self.skip is not None and not self.header:
+            raise SourceError("--skip leaves the header out: name the columns with --columns as well")
+        if not self.price_unit > 0:
+            raise SourceError(
+                f"price unit {self.price_unit:g} is not above 0: give what prices are divided by"
+            )
+        if self.shift is not None and self.timezone is None and self.layout is None:
+            raise SourceError(
+                f"shift {self.shift} is of no clock: give the zone that it is ahead of, as in "
+                "--timezone America/New_York"
+            )
+        if self.shift is not None:
+            shift_us(self.shift)
 
     @property
     def numbers(self) -> NumberStyle:
         """Return how the files write numbers."""
-        return number_style(self.decimal, self.thousands)
+        return number_style(self.decimal, self.thousands, self.units)
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -138,6 +187,27 @@ def parse_mapping(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
             )
         mapping[target] = tuple(name.strip() for name in names.split("+") if name.strip())
     return mapping
+
+
+def shift_us(shift: str | None) -> int:
+    """Return a shift in microseconds; 0 for none.
+
+    Raises
+    ------
+    SourceError
+        If it is no length of time such as "7h" or "-30min", or longer than a day.
+    """
+    if shift is None:
+        return 0
+    text = shift.strip()
+    sign = -1 if text.startswith("-") else 1
+    try:
+        length = duration_us(text.lstrip("+-"))
+    except StudyError as error:
+        raise SourceError(f"shift {shown(shift)}: {error}") from error
+    if length > 24 * 3_600_000_000:
+        raise SourceError(f"shift {shown(shift)} is longer than a day: give hours, such as 7h")
+    return sign * length
 
 
 def check_exchange(name: str) -> None:

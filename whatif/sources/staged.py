@@ -195,6 +195,10 @@ class StagedDelivery(ABC):
         """Return for each part where the next ingest goes on, and how many rows came until there."""
 
     @abstractmethod
+    def mended(self) -> int:
+        """Return how many rows had a range that was widened by noise."""
+
+    @abstractmethod
     def judge(self) -> Mapping[str, int]:
         """Return how many bars are new, same, changed or duplicate; those that are none are left out.
 

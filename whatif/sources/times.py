@@ -83,7 +83,7 @@ class _Parsed:
     date_only: bool = False
 
 
-def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
+def read_times(stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray | None = None) -> Times:
     """Return stamps in UTC.
 
     Parameters
@@ -94,21 +94,34 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool) -> Times:
         Time zone and format.
     daily : bool
         Keep dates as written, and need no time zone for them.
+    symbol : int64 array (n,), optional
+        Codes of symbols, whose rows are in an order each; None if all are of one.
 
     Raises
     ------
     SourceError
-        If stamps have no time zone, count in another unit than stated, or none of them is a time
-        in the stated format.
+        If stamps have no time zone, count in another unit than stated, carry an offset although their clock
+        is said to be shifted, or none of them is a time in the stated format.
     """
     if layout.time_format in EPOCH_FORMATS:
+        _check_shift(layout, f"count from 1970 ({stamps.iloc[0]})")
         us, bad = _epoch(stamps, layout, daily)
         return _instants(us, bad, layout, daily)
     parsed = _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
     bad = parsed.utc.isna().to_numpy()
     if len(bad) and bad.all():
         raise SourceError(f"{layout.source}: {time_hint(stamps, layout.time_format)}")
-    return _days(parsed, bad, layout) if daily else _bars(parsed, bad, layout)
+    if parsed.aware.any():
+        _check_shift(layout, "carry an offset")
+    return _days(parsed, bad, layout, symbol) if daily else _bars(parsed, bad, layout, symbol)
+
+
+def _check_shift(layout: Layout, what: str) -> None:
+    if layout.shift_us:
+        raise SourceError(
+            f"{layout.source}: stamps {what}, so that their clock is known, and a shift is given as well: "
+            "leave out --shift"
+        )
 
 
 def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Times:
@@ -124,7 +137,7 @@ def _instants(us: IntArray, bad: BoolArray, layout: Layout, daily: bool) -> Time
     return Times(np.where(dated, day, us), broken, dated, none)
 
 
-def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
+def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout, symbol: IntArray | None) -> Times:
     none = np.zeros(len(bad), dtype=bool)
     us = _us(parsed.utc, bad)
     late = _implausible(us) & ~bad
@@ -140,10 +153,10 @@ def _bars(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
         bad = bad | ~parsed.aware
         broken = _broken(bad, late & ~bad)
         return Times(np.where(bad | late, 0, us), broken, none, none)
-    return _localized(parsed, bad, late, layout.timezone)
+    return _localized(parsed, bad, late, layout, layout.timezone, symbol)
 
 
-def _days(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
+def _days(parsed: _Parsed, bad: BoolArray, layout: Layout, symbol: IntArray | None) -> Times:
     """Return dates as written, and instants of whatever has a time of day."""
     late = _implausible(_us(parsed.utc, bad)) & ~bad
     broken = _broken(bad, late)
@@ -153,7 +166,7 @@ def _days(parsed: _Parsed, bad: BoolArray, layout: Layout) -> Times:
     us = _us(parsed.utc, unknown)
     if wall.any():  # a time of day without an offset is that of the stated zone, else of the exchange
         zone = layout.timezone or time_zone(layout.exchange)
-        inner = _localized(parsed, bad, late, zone)
+        inner = _localized(parsed, bad, late, layout, zone, symbol)
         us = np.where(wall, inner.us, us)
         for rule in ("ambiguous_time", "nonexistent_time"):
             broken[rule] = inner.broken[rule] & wall
@@ -254,16 +267,25 @@ def _lean(stamps: pd.Series, layout: Layout) -> _Parsed:
     return _Parsed(local, np.zeros(len(stamps), dtype=bool), local)
 
 
-def _localized(parsed: _Parsed, bad: BoolArray, late: BoolArray, zone: str) -> Times:
+def _localized(
+    parsed: _Parsed, bad: BoolArray, late: BoolArray, layout: Layout, zone: str, symbol: IntArray | None
+) -> Times:
     aware, none = parsed.aware, np.zeros(len(bad), dtype=bool)
     # a date such as 9999-12-31 has no time in another zone
     local = pd.DatetimeIndex(parsed.utc.where(~late & ~aware))
+    if layout.shift_us:
+        local = (local - pd.Timedelta(microseconds=layout.shift_us)).as_unit("us")
     once = local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     unclear = np.asarray(once.isna()) & ~bad & ~aware & ~late
     gone = np.zeros_like(unclear)
     if unclear.any():
-        exists = local.tz_localize(zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent="NaT")
+        summer = np.ones(len(local), dtype=bool)
+        exists = local.tz_localize(zone, ambiguous=summer, nonexistent="NaT")
         gone = unclear & np.asarray(exists.isna())
+        if layout.by_order:
+            settled, first = _by_order(local.as_unit("us").asi8, unclear & ~gone, symbol)
+            told = local.tz_localize(zone, ambiguous=first, nonexistent="NaT")
+            once, unclear = once.where(~settled, told), unclear & ~settled
     utc = pd.Series(once.tz_convert("UTC").tz_localize(None), index=parsed.utc.index)
     unknown = bad | unclear | late
     return Times(
@@ -273,6 +295,37 @@ def _localized(parsed: _Parsed, bad: BoolArray, late: BoolArray, zone: str) -> T
         none,
         parsed.date_only,
     )
+
+
+def _by_order(local: IntArray, twice: BoolArray, symbol: IntArray | None) -> tuple[BoolArray, BoolArray]:
+    """Return which times that occur twice are told by the order of rows, and which are the first of both.
+
+    Within a stretch of such rows of one symbol, stamps step back once, where clocks were set back (forward,
+    in rows that run from the newest to the oldest). A stretch without such a step tells nothing.
+
+    Parameters
+    ----------
+    local : int64 array (n,)
+        Local times, microseconds.
+    twice : bool array (n,)
+        Those that occur twice.
+    symbol : int64 array (n,) or None
+        Codes of symbols; None if all rows are of one.
+    """
+    settled, first = np.zeros(len(local), dtype=bool), np.zeros(len(local), dtype=bool)
+    codes = np.zeros(len(local), dtype=np.int64) if symbol is None else symbol
+    for code in np.unique(codes[twice]):
+        rows = np.flatnonzero(codes == code)
+        steps = np.diff(local[rows])
+        newest_first = int((steps < 0).sum()) > int((steps > 0).sum())
+        rows = rows[::-1] if newest_first else rows
+        at = np.flatnonzero(twice[rows])
+        for stretch in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
+            back = np.flatnonzero(np.diff(local[rows[stretch]]) <= 0)
+            if len(back) == 1:
+                settled[rows[stretch]] = True
+                first[rows[stretch[: back[0] + 1]]] = True
+    return settled, first
 
 
 def _epoch(stamps: pd.Series, layout: Layout, daily: bool) -> tuple[IntArray, BoolArray]:

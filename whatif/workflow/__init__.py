@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.workflow.answer import StudyResult
     from whatif.workflow.deliveries import forget
-    from whatif.workflow.ingestion import ingest
+    from whatif.workflow.ingestion import explain, ingest
     from whatif.workflow.judge import SEED
     from whatif.workflow.sample_study import DemoOptions, demo
     from whatif.workflow.steps import (
@@ -26,7 +26,7 @@ else:
         {
             "answer": "StudyResult",
             "deliveries": "forget",
-            "ingestion": "ingest",
+            "ingestion": "explain ingest",
             "judge": "SEED",
             "sample_study": "DemoOptions demo",
             "steps": "build_study_features stored_leaderboard study_features train_study_models",

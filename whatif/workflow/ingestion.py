@@ -3,7 +3,8 @@
 Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, folders, globs),
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
 `--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`, `--decimal`,
-`--thousands`, `--symbol-from file`, `--accept`, `--dry-run`; see `IngestSpec` for what each means.
+`--thousands`, `--symbol-from file`, `--layout`, `--skip`, `--shift`, `--ambiguous order`, `--price-unit`,
+`--units`, `--accept`, `--dry-run`, `--explain`; see `IngestSpec` for what each means.
 In place of paths a source may be named (`my_sources:Service`), with `--option NAME=VALUE` for each of its
 own settings.
 """
@@ -11,7 +12,7 @@ own settings.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from whatif.lake import BARS, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
+    Concluded,
     IngestSpec,
     LocalDelivery,
     Part,
@@ -35,6 +37,8 @@ from whatif.sources import (
     check_symbol,
     checkpoints_of,
     file_parts,
+    looked_at,
+    read_file,
     size_of_part,
     source_parts,
     store_checkpoints,
@@ -201,6 +205,69 @@ def ingest(
     )
 
 
+_ROWS_TOLD, _FILES_TOLD = 5, 3
+
+
+def explain(paths: Sequence[str | Path], spec: IngestSpec) -> Iterator[str]:
+    """Yield what files are taken for: options and what they were concluded from, questions, first rows.
+
+    Nothing is written. Of files that are read alike the first is told.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        As of `ingest`.
+    spec : IngestSpec
+        What the user says about them.
+
+    Raises
+    ------
+    SourceError
+        If a path names no file, or one of no format.
+    """
+    found, notes = looked_at(paths, spec)
+    alike: dict[str, Concluded] = {}
+    for one in found:
+        options = [f.option for f in one.findings if not f.option.startswith("--symbol")]
+        alike.setdefault(f"{options} {one.questions}", one)
+    yield from notes
+    for one in list(alike.values())[:_FILES_TOLD]:
+        yield one.path
+        for finding in one.findings:
+            yield f"  {finding.option:<36} {finding.because}"
+        if not one.findings:
+            yield "  nothing was concluded: it is read as its header and the options say"
+        if not one.timeframe_shown:
+            yield "  --timeframe 1min                     taken for granted: nothing shows how long bars are"
+        for question in one.questions:
+            yield f"  ambiguous: {question}"
+        if not one.questions:
+            yield from (f"  {line}" for line in _first_bars(one))
+    if len(alike) > _FILES_TOLD or len(found) > len(alike):
+        yield f"{len(found):,} files in all, of {len(alike):,} kinds"
+
+
+def _first_bars(one: Concluded) -> Iterator[str]:
+    """Yield the first rows of a file as they would stand in the lake, or why they would not."""
+    told = 0
+    try:
+        for batch in read_file(one.path, one.spec):
+            for row in batch.slice(0, _ROWS_TOLD - told).to_pylist():
+                told += 1
+                if row["kind"] == "bar":
+                    prices = " ".join(f"{row[name]:g}" for name in ("open", "high", "low", "close", "volume"))
+                    yield (
+                        f"{row['symbol']} {row['timeframe']} {row['ts'].replace(tzinfo=None)} UTC, session "
+                        f"{row['session']}, {row['hours']}: {prices}"
+                    )
+                elif row["kind"] == "refused":
+                    yield f"refused, {row['rule']} (rule: {RULES[row['rule']]}): {row['raw']}"
+            if told >= _ROWS_TOLD:
+                return
+    except SourceError as error:
+        yield f"would be refused: {error}"
+
+
 def _reason_for_spark(
     asked: str, location: LakeLocation, parts: Sequence[Part], spark: SparkSession | None
 ) -> str:
@@ -277,10 +344,22 @@ def _land(
         already_there=status.get("same", 0),
         corrected=status.get("changed", 0),
         refused=refused,
-        notes=(*(_unknown_dates(staged) if "outside_calendar" in refused else ()), *unadjusted(staged)),
+        notes=(
+            *(_unknown_dates(staged) if "outside_calendar" in refused else ()),
+            *unadjusted(staged),
+            *_mended(staged),
+        ),
         dry_run=at is None,
         faults=tuple(faults) if at is None else (),
         details=tuple(told_rows(staged)) if at is None else (),
+    )
+
+
+def _mended(staged: StagedDelivery) -> tuple[str, ...]:
+    count = staged.mended()
+    rows = f"{count:,} row{'s' * (count != 1)}"
+    return (
+        (f"{rows} had open or close outside low and high by noise; the range was widened",) if count else ()
     )
 
 

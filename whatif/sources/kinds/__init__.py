@@ -16,7 +16,7 @@ from whatif.sources.file_source import FileSource
 
 SEAM = Seam("whatif.sources", Source, "source", classes_in(__name__, Source))
 
-_NOT_READ = (".feather", ".arrow", ".ipc", ".h5", ".hdf5", ".pkl", ".xlsx", ".xls")
+_NOT_READ = (".h5", ".hdf5", ".pkl", ".xlsx", ".xls")
 
 
 def file_kinds(named: str = "auto") -> dict[str, type[FileSource]]:
@@ -52,16 +52,22 @@ def file_kind(path: str, named: str = "auto") -> type[FileSource]:
     kinds = file_kinds(named)
     if named != "auto":
         return kinds[named]
-    path = path.partition("::")[0]
-    for kind in kinds.values():
-        if path.lower().endswith(kind.endings):
+    # one's own come first, then those that go by more than the ending
+    for kind in sorted(kinds.values(), key=lambda kind: (_comes_along(kind), "claims" not in vars(kind))):
+        if kind.claims(path):
             return kind
+    if path.lower().endswith(".zip"):  # whatever is in it
+        return kinds["lean"]
     if path.lower().endswith(_NOT_READ):
         raise SourceError(
             f"{path}: files of this kind are not read: write it as CSV or Parquet, as with "
-            "pandas.read_feather(…).to_parquet(…)"
+            "pandas.read_hdf(…).to_parquet(…)"
         )
     raise SourceError(f"{path}: the file's name does not say its format: give it, as in --format csv")
+
+
+def _comes_along(kind: type[FileSource]) -> bool:
+    return kind.__module__.startswith(f"{__name__}.")
 
 
 _IMPORTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")

@@ -27,13 +27,10 @@ from whatif.sources.bounded import open_archive, open_member, text_of
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.delimited import CHUNK_ROWS, read_rows
 from whatif.sources.file_source import FileSource
-from whatif.sources.opening import open_binary
+from whatif.sources.opening import MEMBER, open_binary
 from whatif.sources.spec import IngestSpec
 
 SCALED = 10_000.0
-MEMBER = "::"
-"""Stands between a zip and the one file in it that is meant."""
-
 PRICE_UNITS = {
     "equity": SCALED,
     "option": SCALED,
@@ -292,6 +289,11 @@ class Lean(FileSource):
     """Zipped trade bars of QuantConnect Lean, by the paths of its data folder."""
 
     endings: ClassVar[tuple[str, ...]] = (".zip",)
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Tell whether a path is one of Lean's data folder."""
+        return lean_path(path) is not None
 
     def read_file(self, path: str) -> Iterator[Chunk]:
         """Yield the rows of a zip, or of one file in it: `ZIP::NAME`."""

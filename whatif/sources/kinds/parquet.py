@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whatif.errors import SourceError
+from whatif.sources.beginning import MAX_LINES, Beginning, beginning_of_columns
 from whatif.sources.bounded import check_parquet
 from whatif.sources.chunk import Chunk
 from whatif.sources.file_source import FileSource
 from whatif.sources.opening import open_binary
+from whatif.sources.spec import IngestSpec
 
 CHUNK_ROWS = 50_000
 
@@ -21,6 +23,18 @@ class Parquet(FileSource):
     """Parquet files, also with the index of pandas."""
 
     endings: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+    @classmethod
+    def beginning(cls, path: str, spec: IngestSpec) -> Beginning | None:
+        """Return the first rows of a file."""
+        with open_binary(path) as stream:
+            try:
+                file = pq.ParquetFile(stream)
+                check_parquet(path, file.metadata, stream.seek(0, 2))
+                batch = next(file.iter_batches(batch_size=MAX_LINES), None)
+            except (pa.ArrowInvalid, OSError):
+                return None  # reading it says what is wrong
+        return None if batch is None else beginning_of_columns(path, pa.Table.from_batches([batch]))
 
     def read_file(self, path: str) -> Iterator[Chunk]:
         """Yield the rows of a file.

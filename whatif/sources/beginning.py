@@ -1,0 +1,322 @@
+"""Beginnings of files: the first rows as a file has them, and where its header and its rows begin."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from whatif.sources.bounded import encoding_of, text_of
+from whatif.sources.columns import bare_name, find_columns
+from whatif.sources.numbers import number_style, read_numbers
+from whatif.sources.opening import MEMBER, UNPACKED_BY, open_binary
+from whatif.sources.signs import signs_of
+from whatif.sources.spec import IngestSpec
+from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
+from whatif.typing import FloatArray
+
+MAX_LINES = 3_000
+_DELIMITERS = ",;\t|"
+_SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?[$€£¥₹]? ?(?:\d[\d.,' \u00a0]*|\.\d+)(?:[eE][+-]?\d+)? ?[KMB%]?")
+_ENDINGS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".ipc", ".json", ".zip", ".prn",
+            *UNPACKED_BY)  # fmt: skip
+_TICKER = re.compile(r"ticker|symbol", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """The first rows of a file.
+
+    Attributes
+    ----------
+    path : str
+        The file, or `ZIP::NAME`.
+    names : tuple of str (k)
+        Its header; empty where it has none.
+    rows : DataFrame (n rows, k columns)
+        Columns by position, text as it stands or typed as the file types it.
+    skip : int
+        Lines before the first row, of a text.
+    delimiter : str or None
+        What stands between fields, of a text.
+    above : str
+        What stands above the header.
+    symbol : str or None
+        Symbol of all rows, which a line of the header names.
+    plain : bool
+        Whether the header is the first line that is no comment, and fits the rows.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    rows: pd.DataFrame
+    skip: int = 0
+    delimiter: str | None = None
+    above: str = ""
+    symbol: str | None = None
+    plain: bool = True
+
+    @property
+    def stem(self) -> str:
+        """Return the file's name without its endings."""
+        name = PurePosixPath(self.path.replace("\\", "/").rpartition(MEMBER)[2] or self.path).name
+        while (ending := next((e for e in _ENDINGS if name.lower().endswith(e)), None)) is not None:
+            name = name[: -len(ending)]
+        return name
+
+
+def beginning_of_text(path: str, spec: IngestSpec) -> Beginning | None:
+    """Return the beginning of delimited text; None where nothing in it looks like rows of bars.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be opened.
+    """
+    with open_binary(path) as stream:
+        try:
+            encoding = encoding_of(stream.read(4))
+            stream.seek(0)
+            text = text_of(path, stream, encoding)
+            lines = list(islice(text, MAX_LINES))
+        except (UnicodeDecodeError, OSError, EOFError):
+            return None
+    if not lines or any("\0" in line for line in lines):
+        return None
+    return _from_lines(path, lines, spec)
+
+
+def _from_lines(path: str, lines: list[str], spec: IngestSpec) -> Beginning | None:
+    stated = next((m.group(1) for line in lines[:5] if (m := _SEP.fullmatch(line.strip()))), None)
+    delimiter = spec.delimiter or stated or _delimiter(lines)
+    if delimiter is None:
+        return None
+    records = [_fields(line, delimiter) for line in lines]
+    widths = Counter(len(record) for record in records if len(record) > 1)
+    if not widths:
+        return None
+    width = widths.most_common(1)[0][0]
+    first = _first_row(records, width) if spec.skip is None else spec.skip
+    if first is None or first >= len(records):
+        return None
+    rows = [record for record in records[first:] if len(record) == width]
+    before = [(k, record) for k, record in enumerate(records[:first]) if any(record)]
+    header = spec.header or _header(before, width, spec)
+    names, above = tuple(header), "".join(lines[:first])
+    if names and len(names) == width - 1 and all(not row[-1].strip() for row in rows):
+        names = (*names, "")
+    frame = pd.DataFrame(rows, columns=range(width), dtype="str")
+    at = next((k for k, record in before if tuple(_named(record)) == names), None)
+    begun = next((k for k, line in enumerate(lines) if not _is_comment(line)), 0)
+    plain = bool(names) and at == begun and at == first - 1 and len(header) == width
+    return Beginning(path, names, frame, first, delimiter, above, _ticker(before), plain or bool(spec.header))
+
+
+def _is_comment(line: str) -> bool:
+    text = line.strip()
+    return not text or _SEP.fullmatch(text) is not None or (text.startswith("#") and len(text.split(",")) < 5)
+
+
+def _delimiter(lines: Sequence[str]) -> str | None:
+    """Return what parts most lines into as many fields as each other, five or more."""
+    best, share = None, 0
+    sample = [line for line in lines[-200:] if line.strip()]
+    for delimiter in _DELIMITERS:
+        widths = Counter(len(_fields(line, delimiter)) for line in sample)
+        width, count = widths.most_common(1)[0] if widths else (1, 0)
+        if width >= 5 and count * width > share:
+            best, share = delimiter, count * width
+    return best
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _first_row(records: Sequence[list[str]], width: int) -> int | None:
+    """Return where rows of numbers begin."""
+    for k, record in enumerate(records[:50]):
+        if (
+            len(record) == width
+            and sum(_NUMBER.fullmatch(value.strip()) is not None for value in record) >= 4
+        ):
+            return k
+    return None
+
+
+def _header(before: Sequence[tuple[int, list[str]]], width: int, spec: IngestSpec) -> tuple[str, ...]:
+    """Return the names of columns: of the lines above the rows that which knows most of them."""
+    best: tuple[str, ...] = ()
+    most = 0
+    for _, record in before:
+        if not width - 1 <= len(record) <= width:
+            continue
+        names = tuple(_named(record))
+        known = sum(bool(at) for at in find_columns("", names, IngestSpec()).values())
+        known += sum(name in names for named in spec.columns.values() for name in named)
+        if known > most:
+            best, most = names, known
+    below = [record for _, record in before if len(record) == width]
+    if best and below and bare_name(best[0]) in ("price", "ticker", "") and len(before) > 1:
+        first = next((record[0] for record in reversed(below) if record[0].strip()), best[0])
+        best = (first.strip(), *best[1:])
+    if not best and before and len(before[-1][1]) == width:
+        best = tuple(_named(before[-1][1]))
+    return best
+
+
+def _named(record: Sequence[str]) -> list[str]:
+    return [name.strip() for name in record]
+
+
+def _ticker(before: Sequence[tuple[int, list[str]]]) -> str | None:
+    """Return the symbol of a line such as `Ticker,SPY,SPY,SPY,SPY,SPY` in a header of several."""
+    for _, record in before:
+        values = {value.strip() for value in record[1:]}
+        if len(record) > 2 and _TICKER.fullmatch(record[0].strip()) and len(values) == 1 and values != {""}:
+            return values.pop()
+    return None
+
+
+def beginning_of_columns(path: str, table: pa.Table, unnamed: bool = False) -> Beginning:
+    """Return the beginning of a table.
+
+    Parameters
+    ----------
+    path : str
+        Its file.
+    table : Table
+        At least its first rows.
+    unnamed : bool
+        Whether columns named "column 1" and so on have no names.
+    """
+    first = table.slice(0, MAX_LINES)
+    columns = {k: first.column(k).to_pandas() for k in range(first.num_columns)}
+    nameless = unnamed and all(name.startswith("column ") for name in table.column_names)
+    return Beginning(path, () if nameless else tuple(table.column_names), pd.DataFrame(columns))
+
+
+_NEAR = 0.5
+_LOOKED_AT = 300
+
+
+def roles_of(rows: pd.DataFrame) -> tuple[str, ...] | None:
+    """Return names of columns: a stamp, or a date and a time, a symbol, prices and what follows them.
+
+    The high is the column that is nowhere below the other prices, the low the one nowhere above. That the
+    open comes first and the close last is the order of all who write no header; it is only taken where high
+    and low stand second and third.
+
+    Parameters
+    ----------
+    rows : DataFrame (n rows, k columns)
+        Columns by position.
+
+    Returns
+    -------
+    tuple of str (k) or None
+        Names; those that nothing shows are "column 7". None where they are not beyond doubt.
+    """
+    rows = rows.iloc[:_LOOKED_AT]
+    texts = [_texts(rows[k]) for k in rows.columns]
+    names = [f"column {k + 1}" for k in range(len(texts))]
+    stamp = next((k for k, values in enumerate(texts) if _is_stamp(values)), None)
+    if stamp is None:
+        return None
+    names[stamp] = "ts"
+    after = stamp + 1
+    beside = texts[after] if after < len(texts) else []
+    if is_date_alone(texts[stamp]) and is_time_alone(beside) and _are_clocks(beside):
+        names[stamp], names[after] = "date", "time"
+    for k, values in enumerate(texts):
+        if names[k].startswith("column") and values and all(_is_word(value) for value in values):
+            names[k] = "symbol"
+            break
+    numbers = [k for k in range(len(texts)) if names[k].startswith("column")]
+    columns = _numbers([texts[k] for k in numbers])
+    first = _prices(columns)
+    if first is None:
+        return None
+    for name, k in zip(("open", "high", "low", "close"), numbers[first : first + 4], strict=True):
+        names[k] = name
+    rest = numbers[first + 4 :]
+    if rest and first == 0:
+        volume = columns[first + 4]
+        if len(rest) > 1 and _is_like_prices(volume, columns[first + 3]):
+            return None
+        names[rest[0]] = "volume"
+    return tuple(names)
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return [str(value).strip() for value in column.dropna() if str(value).strip()]
+
+
+def _is_stamp(values: Sequence[str]) -> bool:
+    return bool(values) and bool(formats_of(values)) and not all(_is_small(value) for value in values)
+
+
+def _is_small(value: str) -> bool:
+    """Tell whether a text is a number below any date's."""
+    try:
+        return float(value) < 1e7
+    except ValueError:
+        return False
+
+
+def _are_clocks(values: Sequence[str]) -> bool:
+    """Tell whether values are times of day, and no prices or volumes of four or six digits."""
+    if any(":" in value for value in values):
+        return True
+    return len({len(value) for value in values}) == 1 and all(
+        int(value[:2]) < 24 and int(value[2:4]) < 60 for value in values
+    )
+
+
+def _is_word(value: str) -> bool:
+    return value[:1].isalpha() and len(value) <= 20
+
+
+def _numbers(columns: Sequence[Sequence[str]]) -> list[FloatArray]:
+    flat = [value for column in columns[:4] for value in column]
+    decimal, thousands = signs_of(flat, [])
+    style = number_style(decimal, thousands) if decimal else None
+    return [read_numbers(pd.Series(list(column), dtype="str"), style)[0] for column in columns]
+
+
+def _prices(values: Sequence[FloatArray]) -> int | None:
+    """Return where four columns are open, high, low and close, the first such place; None if none is."""
+    for k in range(len(values) - 3):
+        four = values[k : k + 4]
+        if len({len(column) for column in four}) > 1 or not len(four[0]):
+            continue
+        o, h, low, c = four
+        if np.isnan(np.vstack(four)).all(axis=0).any():
+            continue
+        slack = 1e-9 * np.abs(h)
+        fits = (h + slack >= np.fmax(o, c)) & (low - slack <= np.fmin(o, c)) & (h + slack >= low)
+        if fits.mean() < 0.99:
+            return None
+        return k if (h > low).any() or len(values) <= 6 else None
+    return None
+
+
+def _is_like_prices(column: FloatArray, close: FloatArray) -> bool:
+    """Tell whether values lie as near to the closes as adjusted ones would."""
+    if len(column) != len(close):
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = column / close
+    return bool(np.all((ratio > 1 - _NEAR) & (ratio < 1 + _NEAR)))

@@ -1,0 +1,182 @@
+"""JSON: bars as market services answer, in lists of rows, of objects, or of columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from whatif.errors import SourceError
+from whatif.sources.beginning import Beginning, beginning_of_columns
+from whatif.sources.chunk import Chunk
+from whatif.sources.columns import bare_name
+from whatif.sources.file_source import FileSource
+from whatif.sources.opening import UNPACKED_BY, open_binary
+from whatif.sources.spec import IngestSpec
+
+CHUNK_ROWS = 50_000
+_FIELDS = 5
+"""Columns that bars have at least: a stamp and four prices."""
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Longest text that is read; longer ones are better kept as Parquet."""
+
+
+class Json(FileSource):
+    """JSON and JSON lines: rows as lists (ccxt), as objects, by stamp (Alpha Vantage), or columns as lists.
+
+    Rows stand at the top, or as the longest list or object inside one: `bars`, `results`, `values`.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = tuple(
+        f"{text}{packed}" for packed in ("", *UNPACKED_BY) for text in (".json", ".jsonl", ".ndjson")
+    )
+    in_folders: ClassVar[bool] = False
+
+    @classmethod
+    def beginning(cls, path: str, spec: IngestSpec) -> Beginning | None:
+        """Return the first rows of a file."""
+        table = _table(path)
+        said = (table.schema.metadata or {}).get(b"symbol")
+        found = beginning_of_columns(path, table, unnamed=True)
+        return found if said is None else replace(found, symbol=said.decode())
+
+    def read_file(self, path: str) -> Iterator[Chunk]:
+        """Yield the rows of a file.
+
+        Raises
+        ------
+        SourceError
+            If it is no JSON, holds no rows, or a column is missing.
+        """
+        table = _table(path)
+        names = self.spec.header or tuple(table.column_names)
+        if len(names) != table.num_columns:
+            raise SourceError(
+                f"{path}: rows have {table.num_columns} values, and --columns names {len(names)}: name each"
+            )
+        yield from self.chunks(path, names, table.to_batches(max_chunksize=CHUNK_ROWS))
+
+
+def _table(path: str) -> pa.Table:
+    """Return the rows of a file as text by column, as they stand.
+
+    Raises
+    ------
+    SourceError
+        If there are none.
+    """
+    with open_binary(path) as stream:
+        try:
+            text = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read to its end: {error}: fetch it again") from error
+    if len(text) > MAX_BYTES:
+        raise SourceError(f"{path}: is longer than {MAX_BYTES:,} bytes: write it as CSV or Parquet")
+    try:
+        parsed = _parsed(path, text)
+        found = _rows(parsed)
+    except ValueError as error:
+        raise SourceError(f"{path}: {error}: name a file of one list") from error
+    if not found:
+        raise SourceError(f"{path}: holds no rows of bars: name a file with a list of them")
+    if isinstance(found[0], Mapping):
+        names = list(dict.fromkeys(name for row in found for name in row))
+        rows = [[row.get(name) for name in names] for row in found]
+    else:
+        width = max(len(row) for row in found)
+        names = [f"column {k + 1}" for k in range(width)]
+        rows = [[*row, *[None] * (width - len(row))] for row in found]
+    columns = [pa.array([_text(row[k]) for row in rows], pa.string()) for k in range(len(names))]
+    symbol = _symbol_of(parsed)
+    return pa.table(
+        dict(zip(names, columns, strict=True)), metadata=None if symbol is None else {"symbol": symbol}
+    )
+
+
+def _parsed(path: str, text: bytes) -> Any:
+    """Return what a JSON text or JSON lines hold; numbers as they are written."""
+
+    def read(part: bytes | str) -> Any:
+        return json.loads(part, parse_float=str, parse_int=str)
+
+    try:
+        return read(text)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: is no JSON: {error}: name a file of text") from error
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
+        try:
+            if len(lines) < 2:
+                raise error
+            return [read(line) for line in lines]
+        except json.JSONDecodeError:
+            raise SourceError(f"{path}: is no JSON, or half-written: {error}: fetch it again") from error
+
+
+def _rows(found: Any) -> list[Any]:
+    """Return the rows of bars in what was parsed: all lists, or all objects; none if there are none.
+
+    Raises
+    ------
+    ValueError
+        If there are several lists of them, and nothing says of which symbol each is.
+    """
+    if isinstance(found, Mapping):
+        return _rows_of_object(found)
+    if not isinstance(found, Sequence) or isinstance(found, str) or not found:
+        return []
+    for kind in (list, Mapping):
+        if all(isinstance(row, kind) for row in found) and not any(
+            _nested(value) for row in found for value in (row.values() if isinstance(row, Mapping) else row)
+        ):
+            return list(found)
+    return _only([rows for value in found if (rows := _rows(value))])
+
+
+def _rows_of_object(found: Mapping[str, Any]) -> list[Any]:
+    lists = {name: value for name, value in found.items() if isinstance(value, list)}
+    of_columns = len({len(value) for value in lists.values()}) == 1 and len(lists) >= _FIELDS
+    if of_columns and not any(_nested(value) for column in lists.values() for value in column):
+        return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    flat = [
+        value
+        for value in found.values()
+        if isinstance(value, Mapping) and not any(map(_nested, value.values()))
+    ]
+    if flat and len(flat) == len(found) and all(len(value) >= _FIELDS - 1 for value in flat):
+        return [{"timestamp": stamp, **value} for stamp, value in found.items()]
+    inside = {name: rows for name, value in found.items() if (rows := _rows(value))}
+    objects = len(inside) > 1 and all(isinstance(rows[0], Mapping) for rows in inside.values())
+    if objects and not any("symbol" in row for rows in inside.values() for row in rows):
+        return [{"symbol": name, **row} for name, rows in inside.items() for row in rows]
+    return _only(list(inside.values()))
+
+
+def _only(lists: list[list[Any]]) -> list[Any]:
+    if len(lists) > 1:
+        raise ValueError("it holds several lists of rows, and does not say of which symbol each is")
+    return lists[0] if lists else []
+
+
+def _symbol_of(found: Any) -> str | None:
+    """Return the symbol that an answer names beside its rows."""
+    if not isinstance(found, Mapping):
+        return None
+    for name, value in found.items():
+        if bare_name(name) in ("symbol", "ticker") and isinstance(value, str):
+            return value
+        if isinstance(value, Mapping) and bare_name(name) in ("meta", "meta data"):
+            return _symbol_of(value)
+    return None
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, list | Mapping)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,87 @@
+"""Stamps of a file that says nothing of their format: the format that reads them all, or several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from whatif.sources.patterns import ISO_AWARE, ISO_LOCAL, UNITS, fitting_epoch, fitting_formats
+
+_COUNT = re.compile(r"\d{9,20}(?:\.\d*)?|\d\.\d+[eE]\+?\d+")
+TIME_ALONE = re.compile(
+    r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?|\d{4}|\d{6}|0D\d{2}:\d{2}:\d{2}(?:\.\d+)?"
+)
+_DATE_ALONE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|[^:]*[A-Za-z]{3}[^:]*\d[^:]*"
+)
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class StampFormat:
+    """How stamps are written.
+
+    Attributes
+    ----------
+    time_format : str or None
+        As in `IngestSpec`; None for ISO 8601.
+    because : str
+        What shows it.
+    """
+
+    time_format: str | None
+    because: str
+
+
+def formats_of(stamps: Sequence[str]) -> list[StampFormat]:
+    """Return the formats that read stamps as different times; one if it is clear, none if none reads them.
+
+    Parameters
+    ----------
+    stamps : sequence of str
+        As a file has them, in any order.
+    """
+    texts = [" ".join(text.split()) for text in dict.fromkeys(stamps) if text and text.strip()]
+    if not texts:
+        return []
+    single = all("  " not in text.strip() for text in stamps if text)
+    if single and all(re.match(ISO_AWARE, text) or re.match(ISO_LOCAL, text) for text in texts):
+        return [StampFormat(None, f"{texts[0]} is ISO 8601")]
+    if all(_COUNT.fullmatch(text) for text in texts):
+        counts = pd.to_numeric(pd.Series(texts))
+        units = {fitting_epoch(float(count)) for count in (counts.min(), counts.median(), counts.max())}
+        unit = units.pop() if len(units) == 1 else None
+        if unit is not None:
+            return [StampFormat(unit, f"{texts[0]} counts {UNITS[unit]} since 1970")]
+    every = texts if len(texts) <= _SHOWN else [*texts[: _SHOWN // 2], *texts[:: len(texts) // _SHOWN + 1]]
+    found: dict[tuple[object, ...], StampFormat] = {}
+    for time_format in fitting_formats(every):
+        if len(every) < len(texts) and not _reads(texts, time_format):
+            continue
+        read = _times(every, time_format)
+        found.setdefault(tuple(read), StampFormat(time_format, f"{texts[0]!r} is written so"))
+    return list(found.values())
+
+
+def _reads(texts: Sequence[str], time_format: str) -> bool:
+    return not pd.isna(pd.array(_times(texts, time_format), dtype=object)).any()
+
+
+def _times(texts: Sequence[str], time_format: str) -> Sequence[object]:
+    series = pd.Series(texts, dtype="str")
+    if time_format.endswith("%Z"):
+        return list(series.str.replace(r"\s*[A-Za-z][A-Za-z0-9_/+-]*$", "", regex=True))
+    return list(pd.to_datetime(series, format=time_format, errors="coerce", utc="%z" in time_format))
+
+
+def is_time_alone(values: Sequence[str]) -> bool:
+    """Tell whether values are times of day without a date."""
+    return bool(values) and all(TIME_ALONE.fullmatch(value.strip()) for value in values)
+
+
+def is_date_alone(values: Sequence[str]) -> bool:
+    """Tell whether values are dates without a time of day."""
+    return bool(values) and all(_DATE_ALONE.fullmatch(value.strip()) for value in values)
