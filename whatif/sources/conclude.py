@@ -315,7 +315,7 @@ def _numbers(work: _Work) -> None:
     spec = work.spec
     prices = [text for name in _PRICES for text in work.texts(name)]
     volumes = work.texts("volume")
-    if with_units([*prices[:400], *volumes]) and not spec.units:
+    if not spec.units and with_units([*prices[:400], *volumes]):
         work.take("--units", "a currency's sign, or K, M or B", units=True)
     if spec.decimal is None and spec.thousands is None and prices:
         decimal, thousands = signs_of(prices, volumes)
@@ -426,7 +426,13 @@ def _timeframe(work: _Work) -> bool:
         work.take(f"--timeframe {found[0]}", found[1], timeframe=found[0])
     spec = work.spec
     timeframe = str(spec.timeframe)
-    if spec.stamps is None and spec.exchange not in (None, "24/7") and timeframe != "1d" and spec.timezone:
+    if (
+        len(work.begin.rows) > 2
+        and spec.stamps is None
+        and spec.exchange not in (None, "24/7")
+        and timeframe != "1d"
+        and spec.timezone
+    ):
         first = _first_rows(work, timeframe)
         if first is not None and looks_like_ends(first, timeframe, str(spec.exchange)):
             work.take(

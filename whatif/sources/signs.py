@@ -28,6 +28,9 @@ def signs_of(prices: Sequence[str], volumes: Sequence[str]) -> tuple[str | None,
     cleaned = [_UNIT.sub(r"\1", text.strip()) for text in (*prices, *volumes)]
     numbers = [text for text in cleaned if text]
     of_prices = numbers[: sum(1 for text in prices if text.strip())]
+    whole = "\n".join(numbers)
+    if not re.search(r"[,' _\u00a0]|\.\d*\.", whole):  # points, and no groups
+        return None, None
     for decimal, group in ((".", ","), (",", ".")):
         if any(re.fullmatch(_GROUPS % re.escape(group) + re.escape(decimal) + r"\d+", t) for t in numbers):
             return decimal, group
