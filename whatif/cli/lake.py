@@ -212,6 +212,23 @@ def ingest_ticks(
         _say(Console(), "next: whatif ingest trades --option symbols=SYMBOL, which makes bars of them")
 
 
+def ingest_actions(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files or folders: CSV of splits and dividends, or Lean's factor files."),
+    ],
+    symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Read splits and dividends into the lake; data.adjust of a study applies them. Twice adds nothing."""
+    from whatif.session import get_spark
+    from whatif.sources import ingest_actions as ingest_items
+
+    location = LakeLocation.from_environment()
+    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-actions")
+    _say(Console(), ingest_items(paths, location, spark, symbol, dry_run).summary())
+
+
 @dataclass(frozen=True)
 class _OfFiles:
     """Options of `whatif ingest` that no other source takes."""

@@ -30,6 +30,7 @@ from whatif.lake import (
 from whatif.pins import (
     LakeLocation,
     Pin,
+    adjusted_frame,
     bars_filter,
     current_pin,
     equal,
@@ -277,6 +278,8 @@ def _per_symbol(spec: FeatureSpec, bars: Pin) -> Callable[[pd.DataFrame], pd.Dat
     other = partial(_stored, bars, spec.bars)
 
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
+        if bars.adjustment is not None:
+            frame = adjusted_frame(bars, frame, spec.bars.source_timeframe, spec.bars.hours)
         return features_of_symbol(frame, spec, other, _news(spec))
 
     return compute

@@ -65,7 +65,8 @@ class FeatureSpec:
         """What determines the rows, apart from the market; part of the digests of tables and models."""
         label = {"horizon_us": None} if self.label is None else self.label.identity
         news = {} if self.news is None else {"news": self.news.identity}
-        return {"bars": asdict(self.bars), "features": list(self.features), **label, **news}
+        bars = {key: value for key, value in asdict(self.bars).items() if key != "adjustment" or value}
+        return {"bars": bars, "features": list(self.features), **label, **news}
 
     @property
     def expressions(self) -> tuple[Expression, ...]:

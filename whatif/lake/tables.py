@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from whatif.domain import KEY, KEY_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec, columns
+from whatif.pins import ACTIONS
 
 BARS = TableSpec(
     name="bars",
@@ -88,6 +89,19 @@ QUOTES = TableSpec(
 )
 """Quotes; a side that one does not tell is null, and `crossed` says that the bid is above the ask. `seq` and
 the rest as of `trades_raw`. The table is there once quotes were ingested."""
+CORPORATE_ACTIONS = TableSpec(
+    name=ACTIONS,
+    columns=columns(
+        "symbol string, ex_date date, kind string, value double, factor double, source string, "
+        "ingested_at timestamp"
+    ),
+    key=("symbol", "ex_date", "kind"),
+    sort_order=("symbol", "ex_date"),
+)
+"""Splits (`value`: new shares for one) and dividends (cash a share) by the first session without them.
+
+`factor` is what a dividend multiplies earlier prices by, null where that is left to the close before. The
+table is there once actions were ingested."""
 
 PREDICTIONS = TableSpec(
     name="predictions",

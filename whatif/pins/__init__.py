@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.pins.adjust import ACTIONS, DIVIDEND, SPLIT
+    from whatif.pins.api import adjusted_frame
     from whatif.pins.current import (
+        adjusted_pin,
         current_pin,
         find_pin,
         has_rows,
         may_hold,
+        moment_of,
         open_table,
+        pin_at,
         table_exists,
         tagged_pin,
     )
@@ -64,7 +69,10 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "current": "current_pin find_pin has_rows may_hold open_table table_exists tagged_pin",
+            "adjust": "ACTIONS DIVIDEND SPLIT",
+            "api": "adjusted_frame",
+            "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
+            "pin_at table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",

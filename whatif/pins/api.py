@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,11 +13,12 @@ import pyarrow.compute as pc
 from whatif.calendars import canonical_exchange
 from whatif.domain import canonical_timeframe, instant_us
 from whatif.errors import LakeError, nearest
-from whatif.pins.current import current_pin
+from whatif.pins.adjust import ADJUSTED_PRICES
+from whatif.pins.current import adjusted_pin, current_pin
 from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
 from whatif.pins.pin import Pin
-from whatif.pins.read import latest_rows, microseconds, read_arrow
+from whatif.pins.read import latest_rows, microseconds, read_arrow, scales_of
 
 COLUMNS = (
     "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
@@ -34,6 +36,7 @@ def read_bars(
     timeframe: str = "1min",
     session: str = "regular",
     location: LakeLocation | None = None,
+    adjust: str = "none",
 ) -> pd.DataFrame:
     """Return bars from the lake as a frame, ordered by symbol and ts. Starts no JVM.
 
@@ -51,6 +54,9 @@ def read_bars(
         "regular" for the exchange's regular hours, "extended" for all bars.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
+    adjust : str
+        "none" for prices as traded, "splits", or "all" for splits and dividends, by the newest actions of
+        the lake; a Pin's own adjustment stands.
 
     Returns
     -------
@@ -62,10 +68,12 @@ def read_bars(
     Raises
     ------
     LakeError
-        If a symbol is not in the lake (the nearest one that is, is named).
+        If a symbol is not in the lake (the nearest one that is, is named), or there are no actions.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of, location)
+    if adjust != "none":
+        pin = adjusted_pin(location or LakeLocation.from_environment(), pin, adjust)
     row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
     table = _ordered(read_arrow(pin, COLUMNS, row_filter))
     if _has_twice(table):  # one length under two names
@@ -78,9 +86,36 @@ def read_bars(
     table = table.set_column(table.column_names.index("session"), "session", midnights)
     frame: pd.DataFrame = table.to_pandas()
     frame["timeframe"] = canonical_timeframe(timeframe)
+    if pin.adjustment is not None:
+        frame = adjusted_frame(pin, frame, timeframe, session)
     names = {name: canonical_exchange(name) for name in pc.unique(table["exchange"]).to_pylist()}
     if any(name != known for name, known in names.items()):
         frame["exchange"] = frame["exchange"].map(names)
+    return frame
+
+
+def adjusted_frame(pin: Pin, frame: pd.DataFrame, timeframe: str, hours: str = "regular") -> pd.DataFrame:
+    """Return bars with prices and volumes adjusted as a pin says.
+
+    Parameters
+    ----------
+    pin : Pin
+        Of the bars, with an adjustment.
+    frame : DataFrame (n rows)
+        `symbol`, `session`, prices and `volume`, as traded.
+    timeframe, hours : str
+        Of the bars.
+    """
+    frame = frame.copy()
+    scales = scales_of(pin, list(dict.fromkeys(frame["symbol"])), timeframe, hours)
+    days = pd.to_datetime(frame["session"]).to_numpy().astype("datetime64[D]").astype("int64")
+    price, split = np.ones(len(frame)), np.ones(len(frame))
+    for symbol, scale in scales.items():
+        rows = (frame["symbol"] == symbol).to_numpy()
+        price[rows], split[rows] = scale.at(days[rows])
+    for name in ADJUSTED_PRICES:
+        frame[name] = frame[name] * price
+    frame["volume"] = frame["volume"] / split
     return frame
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from whatif.errors import LakeError, nearest
+from whatif.pins.adjust import ACTIONS
 from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.metadata import load_table, newest_metadata, time_of_ms
-from whatif.pins.pin import Pin
+from whatif.pins.pin import ADJUSTMENTS, Adjustment, Pin
 from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
@@ -41,6 +43,77 @@ def current_pin(location: LakeLocation, table: str, as_of: datetime | None = Non
             raise LakeError(f"table {table} has no rows yet: write to it first ('whatif ingest' for bars)")
         return Pin(table, snapshot.snapshot_id, opened.metadata_location)
     return Pin(table, _snapshot_at(opened, table, as_of), opened.metadata_location)
+
+
+def pin_at(location: LakeLocation, table: str, text: str) -> Pin:
+    """Return the pin that a text names: a tag, the number of a snapshot, or a moment or date, UTC.
+
+    Raises
+    ------
+    LakeError
+        If it is none of these, or the table has no snapshot that old.
+    """
+    tagged = tagged_pin(location, table, text)
+    if tagged is not None:
+        return tagged
+    opened = open_table(location, table)
+    if text.isdecimal() and len(text) != len("20240301"):
+        if opened.snapshot_by_id(int(text)) is not None:
+            return Pin(table, int(text), opened.metadata_location)
+        known = [str(one.snapshot_id) for one in opened.metadata.snapshots]
+        raise LakeError(f"as_of {text}: table {table} has no such snapshot: {nearest(text, known)}")
+    moment = moment_of(text)
+    if moment is None:
+        raise LakeError(
+            f"as_of {text!r} is no tag of table {table}, no number of a snapshot and no moment: write one "
+            f"such as 2024-03-01T00:00Z; {nearest(text, list(opened.metadata.refs))}"
+        )
+    return current_pin(location, table, moment)
+
+
+def moment_of(text: str) -> datetime | None:
+    """Return the moment that ISO 8601 text names, tz-aware; UTC where it names no zone; None if none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def adjusted_pin(
+    location: LakeLocation, pin: Pin, mode: str, tag: str = "", as_of: datetime | None = None
+) -> Pin:
+    """Return a pin of bars that are adjusted where they are read.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    pin : Pin
+        Of the bars.
+    mode : str
+        "none", "splits" or "all".
+    tag : str
+        Of the table of actions: the snapshot that it names is taken, if it is there; else the newest.
+    as_of : datetime, optional
+        Take the actions as they were known then; tz-aware.
+
+    Raises
+    ------
+    LakeError
+        If the mode is none of these, or the lake holds no actions.
+    """
+    if mode not in ADJUSTMENTS:
+        raise LakeError(f"adjust {mode!r} is unknown: {nearest(mode, ADJUSTMENTS)}")
+    if mode == "none":
+        return pin
+    if not has_rows(location, ACTIONS):
+        raise LakeError(
+            f"adjust {mode}: the lake holds no splits and dividends: 'whatif ingest-actions FILE' brings "
+            "them, or adjust none takes prices as traded"
+        )
+    kept = tagged_pin(location, ACTIONS, tag) if tag else None
+    return replace(pin, adjustment=Adjustment(mode, kept or current_pin(location, ACTIONS, as_of)))
 
 
 def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> Pin | None:

@@ -7,6 +7,25 @@ from dataclasses import asdict, dataclass
 
 from whatif.errors import LakeError
 
+ADJUSTMENTS = ("none", "splits", "all")
+"""What a study's bars may be adjusted for."""
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """How pinned bars are adjusted where they are read.
+
+    Attributes
+    ----------
+    mode : str
+        "splits", or "all" for dividends too.
+    actions : Pin
+        The snapshot of corporate actions.
+    """
+
+    mode: str
+    actions: Pin
+
 
 @dataclass(frozen=True)
 class Pin:
@@ -20,15 +39,21 @@ class Pin:
         Iceberg's identifier of the snapshot.
     metadata_location : str
         Path or URI of the metadata file in which the snapshot is listed.
+    adjustment : Adjustment, optional
+        Of bars: what they are adjusted for where they are read; as they were traded if left out.
     """
 
     table: str
     snapshot_id: int
     metadata_location: str
+    adjustment: Adjustment | None = None
 
     def to_json(self) -> str:
         """Return the pin as one line of JSON, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True)
+        said = {key: value for key, value in asdict(self).items() if value is not None}
+        if self.adjustment is not None:
+            said["adjustment"] = {"mode": self.adjustment.mode, "actions": self.adjustment.actions.to_json()}
+        return json.dumps(said, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Pin:
@@ -41,7 +66,11 @@ class Pin:
         """
         try:
             values = json.loads(text)
-            return cls(str(values["table"]), int(values["snapshot_id"]), str(values["metadata_location"]))
+            said = values.get("adjustment")
+            adjustment = None if said is None else Adjustment(said["mode"], cls.from_json(said["actions"]))
+            return cls(
+                str(values["table"]), int(values["snapshot_id"]), str(values["metadata_location"]), adjustment
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
                 f"{text!r} is not a pin: expected JSON with table, snapshot_id and metadata_location"

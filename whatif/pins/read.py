@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -12,8 +15,9 @@ import numpy as np
 
 from whatif.domain import Bars, canonical_timeframe
 from whatif.errors import LakeError, nearest
+from whatif.pins.adjust import Scale, make_scale
 from whatif.pins.damage import check_manifests, planned, reading
-from whatif.pins.filters import all_of, bars_filter, equal, everything, within
+from whatif.pins.filters import all_of, bars_filter, equal, everything, one_of, within
 from whatif.pins.integrity import local_path
 from whatif.pins.location import catalog_properties
 from whatif.pins.metadata import load_table, newest_metadata
@@ -275,7 +279,55 @@ def read_bars_of(
             session_open=times["session_open"][rows],
             session_close=times["session_close"][rows],
         )
+    if pin.adjustment is None:
+        return found
+    scales = scales_of(pin, symbols, timeframe, hours)
+    return {symbol: scales[symbol].bars(bars) for symbol, bars in found.items()}
+
+
+def scales_of(pin: Pin, symbols: Sequence[str], timeframe: str, hours: str = "regular") -> dict[str, Scale]:
+    """Return by what the bars of symbols are multiplied, as a pin's adjustment says; it must have one.
+
+    Parameters
+    ----------
+    pin : Pin
+        Of the bars.
+    symbols : sequence of str
+        Symbols.
+    timeframe, hours : str
+        Of the bars, whose closes before ex-dates dividends are measured by.
+    """
+    assert pin.adjustment is not None
+    columns = ["symbol", "ex_date", "kind", "value", "factor"]
+    rows = read_arrow(pin.adjustment.actions, columns, one_of("symbol", symbols)).to_pylist()
+    found = {}
+    for symbol in symbols:
+        actions = [
+            {**row, "ex_date": (row["ex_date"] - date(1970, 1, 1)).days}
+            for row in rows
+            if row["symbol"] == symbol
+        ]
+        close_before = _CloseBefore(pin, symbol, timeframe, hours)
+        found[symbol] = make_scale(actions, pin.adjustment.mode, close_before)
     return found
+
+
+@dataclass
+class _CloseBefore:
+    """Closes of a symbol as traded, read when one is first asked for."""
+
+    pin: Pin
+    symbol: str
+    timeframe: str
+    hours: str
+
+    @cached_property
+    def _closes(self) -> Bars:
+        return read_bars(replace(self.pin, adjustment=None), self.symbol, self.timeframe, hours=self.hours)
+
+    def __call__(self, day: int) -> float | None:
+        at = int(np.searchsorted(self._closes.session, day)) - 1
+        return None if at < 0 else float(self._closes.close[at])
 
 
 def _by_symbol(table: pa.Table, symbols: Sequence[str], ts: IntArray) -> tuple[IntArray, IntArray]:
@@ -424,6 +476,7 @@ class PinnedCache:
             pin.table,
             pin.snapshot_id,
             pin.metadata_location,
+            pin.adjustment,
             symbol,
             timeframe,
             start_us,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,18 @@ from whatif.features import (
     pin_news,
 )
 from whatif.lake import tag_pin
-from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table, tagged_pin, time_of_ms
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    adjusted_pin,
+    current_pin,
+    has_rows,
+    moment_of,
+    open_table,
+    pin_at,
+    tagged_pin,
+    time_of_ms,
+)
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.universe import membership_identity
 from whatif.resolve.windows import Survey, coverage, most_bars, survey
@@ -195,6 +206,8 @@ class Resolved:
         """Digest of study and pin: a run with the same identity is the same run, resumed."""
         content = self.study.model_dump(mode="json", by_alias=True, exclude={"description"})
         content |= membership_identity(self.study) | _news_identity(self.news)
+        if adjustment := _adjustment_identity(self.bars):
+            content |= {"adjusted": adjustment}
         return digest({"study": content, "strategy": self.strategy.digest, "bars": self.bars.snapshot_id})
 
 
@@ -237,12 +250,14 @@ def resolve_study(
     checked = study if isinstance(study, Checked) else check_study(study, runs=False, location=location)
     asked, timeline = checked.study, checked.timeline
     check_bars(location)
-    tagged = tagged_pin(location, "bars", _tag(asked))
-    bars = current_pin(location, "bars") if latest or tagged is None else tagged
-    behind = "" if latest or tagged is None else _changed_since(location, bars)
+    bars, behind = _pinned_bars(asked, location, latest)
     found = survey(bars, asked, timeline, checked.named)
     made = _sources(bars, checked, found)
-    slices = {tf: bar_slice(asked, timeline, source, tf) for tf, (source, _) in made.items()}
+    said = _adjustment_identity(bars)
+    slices = {
+        tf: replace(bar_slice(asked, timeline, source, tf), adjustment=said)
+        for tf, (source, _) in made.items()
+    }
     news = _news(asked, location, latest)
     features = {tf: feature_spec(asked, part, timeline, news) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
@@ -255,7 +270,7 @@ def resolve_study(
         models={key: model for key, model in models.items() if key[:2] in used},
         grids=_known_grids(checked, models),
         window_bars=_window_bars(checked, found, slices[checked.timeframes[0]]),
-        data_digest=_data_digest(checked, slices, news),
+        data_digest=_data_digest(checked, slices, news, said),
         notes=(
             *(text for _, text in made.values()),
             *([behind] if behind else []),
@@ -269,11 +284,40 @@ def resolve_study(
         trial(resolved)
     # last, so that a study that is refused leaves no pin behind
     if session is not None:
-        for pin in (bars, *(() if news is None else news.pins)):
+        actions = () if bars.adjustment is None else (bars.adjustment.actions,)
+        for pin in (bars, *actions, *(() if news is None else news.pins)):
             kept = tagged_pin(location, pin.table, _tag(asked))
             if kept is None or kept.snapshot_id != pin.snapshot_id:
                 tag_pin(None if location.local else session(), location, pin, _tag(asked))
     return resolved
+
+
+def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pin, str]:
+    """Return the bars that a study reads, adjusted as it says, and what to say of newer ones.
+
+    Raises
+    ------
+    LakeError
+        If there are none as of then, or no actions to adjust by.
+    """
+    data, tag = study.data, _tag(study)
+    tagged = tagged_pin(location, "bars", tag)
+    if data.as_of is not None:
+        bars, behind = pin_at(location, "bars", data.as_of), ""
+        if latest:
+            behind = f"data.as_of {data.as_of} stands: --latest takes no newer bars"
+    else:
+        bars = current_pin(location, "bars") if latest or tagged is None else tagged
+        behind = "" if latest or tagged is None else _changed_since(location, bars)
+    known = None if data.as_of is None else moment_of(data.as_of)
+    bars = adjusted_pin(location, bars, data.adjust, "" if latest else tag, known)
+    return bars, behind
+
+
+def _adjustment_identity(bars: Pin) -> str:
+    """Return what adjusts the bars, and by which actions; "" for bars as they were traded."""
+    said = bars.adjustment
+    return "" if said is None else f"{said.mode} by {said.actions.snapshot_id}"
 
 
 def _news(study: Study, location: LakeLocation, latest: bool) -> NewsSlice | None:
@@ -309,7 +353,9 @@ def check_bars(location: LakeLocation) -> None:
         raise RunError(f"{location.described} has no bars: run 'whatif ingest' first")
 
 
-def _data_digest(checked: Checked, slices: Mapping[str, BarSlice], news: NewsSlice | None) -> str:
+def _data_digest(
+    checked: Checked, slices: Mapping[str, BarSlice], news: NewsSlice | None, adjustment: str
+) -> str:
     study = checked.study
     # of one snapshot, another stretch of time may be covered better by bars of another length
     joined = {tf: part.source_timeframe for tf, part in slices.items() if part.resampled}
@@ -321,6 +367,7 @@ def _data_digest(checked: Checked, slices: Mapping[str, BarSlice], news: NewsSli
         **({"made of": joined} if joined else {}),
         **membership_identity(study),
         **_news_identity(news),
+        **({"adjusted": adjustment} if adjustment else {}),
     }
     return digest(data)
 

@@ -21,6 +21,8 @@ class BarSlice:
         Calendar, and "regular" or "extended".
     start_us, end_us : int
         Half-open slice of time, microseconds UTC.
+    adjustment : str
+        What prices are adjusted for, and by which snapshot of actions; "" as traded.
     """
 
     symbols: tuple[str, ...]
@@ -30,6 +32,7 @@ class BarSlice:
     hours: str
     start_us: int
     end_us: int
+    adjustment: str = ""
 
     @property
     def bar_us(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.sources.actions import ActionsReport, ingest_actions
     from whatif.sources.base import Source
     from whatif.sources.chunk import Chunk, Layout, NoRowsError
     from whatif.sources.conclude import Concluded
@@ -48,6 +49,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "actions": "ActionsReport ingest_actions",
             "base": "Source",
             "chunk": "Chunk Layout NoRowsError",
             "conclude": "Concluded",

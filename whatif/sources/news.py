@@ -146,15 +146,15 @@ def ingest_news(
     lock = writer_lock(location, f"ingest of news, {len(files)} files, first {files[0]}")
     with nullcontext() if dry_run else lock, in_words(location.described):
         given = _stamped([dict(item.values) for item in kept], now)
-        new, changed = changes_of(location, NEWS_SENTIMENT, _table(NEWS_SENTIMENT, given))
+        new, changed = changes_of(location, NEWS_SENTIMENT, table_of(NEWS_SENTIMENT, given))
         related = pa.concat_tables(
-            changes_of(location, NEWS_RELATIONS, _table(NEWS_RELATIONS, _stamped(relations, now)))
+            changes_of(location, NEWS_RELATIONS, table_of(NEWS_RELATIONS, _stamped(relations, now)))
         )
         if not dry_run:
             merge_rows(location, spark, NEWS_SENTIMENT, pa.concat_tables([new, changed]))
             merge_rows(location, spark, NEWS_RELATIONS, related)
             broken = changes_of(
-                location, BARS_QUARANTINE, _table(BARS_QUARANTINE, _quarantined(refused, now))
+                location, BARS_QUARANTINE, table_of(BARS_QUARANTINE, _quarantined(refused, now))
             )
             merge_rows(location, spark, BARS_QUARANTINE, pa.concat_tables(broken))
     return NewsReport(
@@ -222,7 +222,8 @@ def _quarantined(items: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def table_of(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows with a table's columns; null where one has none."""
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in spec.columns])
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
 

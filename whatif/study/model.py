@@ -128,6 +128,16 @@ class DataSlice(Section):
     end: date
     news_delay: str = "0min"
     fill: str = "leave"
+    adjust: Literal["none", "splits", "all"] = "none"
+    as_of: str | None = None
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _moment(cls, value: Any) -> Any:
+        # YAML reads dates and numbers by themselves
+        if isinstance(value, date):
+            return value.isoformat()
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -149,9 +159,9 @@ class DataSlice(Section):
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # of no universe and no delay nothing is said: digests of studies are older
+        # of what has its default nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
-        unsaid = {"universe": None, "news_delay": "0min", "fill": "leave"}
+        unsaid = {"universe": None, "news_delay": "0min", "fill": "leave", "adjust": "none", "as_of": None}
         return {key: value for key, value in made.items() if key not in unsaid or value != unsaid[key]}
 
     @field_validator("symbols")

@@ -1,0 +1,189 @@
+"""Splits and dividends adjust bars where they are read, alike for a study's worker and for `read_bars`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import whatif
+from whatif.errors import LakeError, SourceError
+from whatif.lake import tag_pin
+from whatif.pins import LakeLocation, adjusted_pin, current_pin, read_bars
+from whatif.resolve import resolve_study
+from whatif.sources import IngestSpec, ingest_actions
+from whatif.study import Study
+from whatif.workflow import ingest
+
+LEAN = "lean/equity/usa"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def days(tmp_path: Path, closes: list[float]) -> Path:
+    sessions = pd.bdate_range("2024-03-04", periods=len(closes))
+    rows = [f"{day:%Y-%m-%d},{c},{c},{c},{c},700" for day, c in zip(sessions, closes, strict=True)]
+    return write(tmp_path / "S.csv", "\n".join(["date,open,high,low,close,volume", *rows]) + "\n")
+
+
+@pytest.fixture
+def lake(lake_home: LakeLocation, tmp_path: Path) -> LakeLocation:
+    """Bars of a symbol that splits 7 for 1 on 6 March, and pays 2 on 8 March after a close of 100."""
+    ingest([days(tmp_path, [693.0, 700.0, 100.0, 100.0, 98.0])], IngestSpec(exchange="XNYS"), lake_home)
+    text = "symbol,date,kind,value\nS,2024-03-06,split,7:1\nS,2024-03-08,dividend,2\n"
+    ingest_actions([write(tmp_path / "actions.csv", text)], lake_home)
+    return lake_home
+
+
+@pytest.mark.parametrize(
+    ("mode", "close", "volume"),
+    [
+        ("none", [693.0, 700.0, 100.0, 100.0, 98.0], [700.0] * 5),
+        ("splits", [99.0, 100.0, 100.0, 100.0, 98.0], [4900.0, 4900.0, 700.0, 700.0, 700.0]),
+        # 2 of 100 is a factor of 0.98
+        ("all", [97.02, 98.0, 98.0, 98.0, 98.0], [4900.0, 4900.0, 700.0, 700.0, 700.0]),
+    ],
+)
+def test_a_split_and_a_dividend_by_hand(
+    lake: LakeLocation, mode: str, close: list[float], volume: list[float]
+) -> None:
+    frame = whatif.read_bars("S", timeframe="1d", location=lake, adjust=mode)
+    assert frame["close"].tolist() == pytest.approx(close, rel=1e-12)
+    assert frame["volume"].tolist() == pytest.approx(volume, rel=1e-12)
+    bars = read_bars(adjusted_pin(lake, current_pin(lake, "bars"), mode), "S", "1d")
+    assert bars.close.tolist() == frame["close"].tolist()
+    assert bars.volume.tolist() == frame["volume"].tolist()
+    assert (bars.high * 2 >= bars.vwap).all()
+
+
+def test_a_slice_has_the_same_prices_as_the_whole(lake: LakeLocation) -> None:
+    # the split lies behind the slice
+    first = whatif.read_bars("S", end="2024-03-05", timeframe="1d", location=lake, adjust="all")
+    assert first["close"].tolist() == pytest.approx([97.02], rel=1e-12)
+
+
+def test_what_is_stored_stays_as_it_was_traded(lake: LakeLocation) -> None:
+    assert whatif.read_bars("S", timeframe="1d", location=lake)["close"].tolist()[0] == 693.0
+
+
+def test_the_same_actions_twice_add_nothing_and_others_correct(lake: LakeLocation, tmp_path: Path) -> None:
+    same = "date,dividends,stock splits\n2024-03-06,0.0,7.0\n2024-03-08,2.0,0.0\n"
+    again = ingest_actions([write(tmp_path / "S2.csv", same)], lake, symbol="S", dry_run=True)
+    assert (again.splits, again.dividends) == (1, 1)
+    other = "symbol,date,kind,value\nS,2024-03-06,split,6.5\n"
+    report = ingest_actions([write(tmp_path / "o.csv", other)], lake)
+    assert (report.landed, report.corrected) == (0, 1)
+    frame = whatif.read_bars("S", timeframe="1d", location=lake, adjust="splits")
+    assert frame["close"][0] == pytest.approx(693.0 / 6.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["aapl", "aig", "goog", "spy"])
+def test_total_returns_are_those_of_lean_s_factors(
+    lake_home: LakeLocation, data_dir: Path, name: str
+) -> None:
+    ingest([data_dir / LEAN / "daily" / f"{name}.zip"], IngestSpec(), lake_home)
+    ingest_actions([data_dir / LEAN / "factor_files" / f"{name}.csv"], lake_home)
+    frame = whatif.read_bars(name.upper(), timeframe="1d", location=lake_home, adjust="all")
+    raw = whatif.read_bars(name.upper(), timeframe="1d", location=lake_home)
+    # by the file itself: a row's factors hold up to and with its date
+    columns = ["date", "price", "split", "close"]
+    path = data_dir / LEAN / "factor_files" / f"{name}.csv"
+    table = pd.read_csv(path, header=None, names=columns).sort_values("date")
+    day = raw["session"].dt.strftime("%Y%m%d").astype(int).to_numpy()
+    at = np.searchsorted(table["date"].to_numpy(), day)
+    factor = (table["price"] * table["split"]).to_numpy()[at]
+    expected = np.diff(np.log(raw["close"].to_numpy() * factor))
+    assert np.diff(np.log(frame["close"].to_numpy())) == pytest.approx(expected, abs=1e-12)
+    assert len(expected) > 100
+
+
+STUDY = {
+    "study": "adjusted",
+    "data": {"symbols": ["S"], "timeframe": "1d", "start": "2024-03-04", "end": "2024-03-09"},
+    "calendar": {"exchange": "XNYS"},
+    "strategy": {"name": "sma_crossover"},
+    "axes": {"fast": [1], "slow": [2]},
+    "split": {"kind": "holdout", "train": 0.2, "validate": 0.4, "test": 0.4},
+}
+
+
+def study(**data: object) -> Study:
+    return Study.model_validate({**STUDY, "data": {**STUDY["data"], **data}})  # type: ignore[dict-item]
+
+
+def test_a_study_s_bars_are_adjusted_and_its_results_have_another_key(lake: LakeLocation) -> None:
+    plain, adjusted = (resolve_study(study(adjust=mode), lake) for mode in ("none", "all"))
+    assert read_bars(adjusted.bars, "S", "1d").close[0] == pytest.approx(97.02, rel=1e-12)
+    assert plain.data_digest != adjusted.data_digest
+    assert plain.identity != adjusted.identity
+    # a study that says nothing is what it was before there were adjustments
+    assert resolve_study(study(), lake).identity == plain.identity
+    assert "adjust" not in study().data.model_dump(mode="json")
+
+
+def test_corrected_actions_are_other_actions(lake: LakeLocation, tmp_path: Path) -> None:
+    before = resolve_study(study(adjust="splits"), lake)
+    text = "symbol,date,kind,value\nS,2024-03-06,split,6.5\n"
+    ingest_actions([write(tmp_path / "o.csv", text)], lake)
+    after = resolve_study(study(adjust="splits"), lake, latest=True)
+    assert before.data_digest != after.data_digest
+    assert read_bars(before.bars, "S", "1d").close[0] == 99.0  # what is pinned stays
+
+
+def test_a_lake_without_actions_is_said(lake_home: LakeLocation, tmp_path: Path) -> None:
+    ingest([days(tmp_path, [1.0, 2.0, 3.0])], IngestSpec(exchange="XNYS"), lake_home)
+    with pytest.raises(LakeError, match="whatif ingest-actions"):
+        whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="all")
+    with pytest.raises(LakeError, match="did you mean 'splits'"):
+        whatif.read_bars("S", timeframe="1d", location=lake_home, adjust="split")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("symbol,date,kind,value\nS,2024-03-06,merger,2\n", "neither split nor dividend"),
+        ("symbol,date,kind,value\nS,2024-03-06,split,0\n", "ratio"),
+        ("symbol,date,kind,value\nS,2024-03-06,dividend,-1\n", "cash"),
+        ("symbol,date,kind,value\nS,03/04/2024,split,2\n", "can be read as"),
+        ("symbol,when,kind,value\nS,2024-03-06,split,2\n", "no splits and dividends"),
+        ("symbol,date,kind,value\nS,2024-03-06,split,2\nS,2024-03-06,split,3\n", "two splits"),
+        ("date,dividends\n2024-03-06,0.0\n", "no split and no dividend"),
+    ],
+)
+def test_actions_that_cannot_be(lake_home: LakeLocation, tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        ingest_actions([write(tmp_path / "a.csv", text)], lake_home)
+
+
+def test_bars_as_of_a_snapshot_a_tag_and_a_moment(lake: LakeLocation, tmp_path: Path) -> None:
+    first = current_pin(lake, "bars")
+    tag_pin(None, lake, first, "before-march")
+    between = pd.Timestamp.now("UTC").isoformat()
+    path = write(tmp_path / "S.csv", "date,open,high,low,close,volume\n2024-03-08,9,9,9,9,9\n")
+    ingest([path], IngestSpec(exchange="XNYS", accept=True), lake)
+    assert current_pin(lake, "bars").snapshot_id != first.snapshot_id
+    for as_of in (str(first.snapshot_id), "before-march", between):
+        assert resolve_study(study(as_of=as_of), lake).bars.snapshot_id == first.snapshot_id
+    newest = resolve_study(study(), lake)
+    assert newest.bars.snapshot_id == current_pin(lake, "bars").snapshot_id
+    stands = resolve_study(study(as_of="before-march"), lake, latest=True)
+    assert stands.bars.snapshot_id == first.snapshot_id
+    assert any("as_of" in note for note in stands.notes)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "words"),
+    [
+        ("2001-01-01", "had no snapshot"),
+        ("before-marhc", "no tag"),
+        ("123456789012", "no such snapshot"),
+    ],
+)
+def test_bars_as_of_nothing(lake: LakeLocation, as_of: str, words: str) -> None:
+    with pytest.raises(LakeError, match=words):
+        resolve_study(study(as_of=as_of), lake)

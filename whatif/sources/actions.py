@@ -1,0 +1,270 @@
+"""Ingestion of corporate actions: splits and dividends, from CSV and from Lean's factor files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from whatif.domain import broken_symbol
+from whatif.errors import SourceError
+from whatif.lake import CORPORATE_ACTIONS, writer_lock
+from whatif.pins import DIVIDEND, SPLIT, LakeLocation, in_words
+from whatif.sources.columns import bare_name
+from whatif.sources.files import find_files
+from whatif.sources.news import changes_of, merge_rows, table_of
+from whatif.sources.opening import open_binary
+from whatif.sources.stamps import formats_of
+from whatif.texts import shown
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_SYMBOLS = ("symbol", "ticker", "sym", "code")
+_DATES = ("ex date", "exdate", "ex dividend date", "effective date", "date", "timestamp", "execution date")
+_KINDS = ("kind", "type", "action")
+_VALUES = ("value", "amount", "ratio")
+_DIVIDENDS = ("dividends", "dividend", "dividend amount", "cash amount")
+_SPLITS = ("stock splits", "split", "split ratio", "split coefficient", "splits")
+_RATIO = re.compile(r"(?P<new>\d+(?:\.\d+)?)\s*(?:[:/]|for|to)\s*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
+_LEAN = re.compile(r"\d{8},[\d.eE+-]+,[\d.eE+-]+(,[\d.eE+-]*)?\s*")
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ActionsReport:
+    """What came of an ingest of corporate actions.
+
+    Attributes
+    ----------
+    files : int
+        Files that were read.
+    splits, dividends : int
+        Actions in them.
+    symbols : int
+        Symbols that they are of.
+    landed, corrected : int
+        Those that are new, and those that the lake held with other values.
+    dry_run : bool
+        Whether nothing was written.
+    """
+
+    files: int
+    splits: int
+    dividends: int
+    symbols: int
+    landed: int
+    corrected: int
+    dry_run: bool = False
+
+    def summary(self) -> str:
+        """Return the figures as text for a terminal."""
+        would = "would land" if self.dry_run else "landed"
+        line = (
+            f"{self.files:,} file{'s' * (self.files != 1)}: {self.splits:,} splits and {self.dividends:,} "
+            f"dividends of {self.symbols:,} symbols; {self.landed:,} {would}, {self.corrected:,} corrected"
+        )
+        return line + ("\ndry run: nothing was written" if self.dry_run else "")
+
+
+def ingest_actions(
+    paths: Sequence[str | Path],
+    location: LakeLocation | None = None,
+    spark: SparkSession | None = None,
+    symbol: str | None = None,
+    dry_run: bool = False,
+) -> ActionsReport:
+    """Read splits and dividends into the lake. The same files twice add nothing; bars are not changed.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        CSV files, folders, globs or URIs. Of a row with `date, kind, value` (kind split or dividend; a ratio
+        as 7, 7:1 or 7 for 1), or of columns of dividends and splits as yfinance and Alpha Vantage write them;
+        or Lean's factor files, `SYMBOL.csv`.
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    spark : SparkSession, optional
+        Writes, where tables are in a catalog service; a local lake needs none.
+    symbol : str, optional
+        Of all rows; else a column's, or the file's name's.
+    dry_run : bool
+        Say what would come of it and write nothing.
+
+    Raises
+    ------
+    SourceError
+        If a file or a row cannot be read; nothing has been written then.
+    LakeLockedError
+        If another process is writing to the lake.
+    """
+    location = location or LakeLocation.from_environment()
+    if symbol is not None and (broken := broken_symbol(symbol)):
+        raise SourceError(f"the symbol {shown(symbol)} {broken}")
+    files = find_files(paths, endings=(".csv", ".csv.gz"), what="splits and dividends")
+    now = datetime.now(UTC)
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for path in files:
+        for row in _read(path, symbol):
+            key = tuple(row[name] for name in CORPORATE_ACTIONS.key)
+            before = found.get(key)
+            if before is not None and before["source"] == path and before["value"] != row["value"]:
+                raise SourceError(
+                    f"{path}: {row['symbol']} has two {row['kind']}s on {row['ex_date']}: "
+                    f"{before['value']:g} and {row['value']:g}; keep one, or add them up"
+                )
+            found[key] = {**row, "source": path, "ingested_at": now}
+    if not found:
+        raise SourceError(f"{files[0]}: holds no split and no dividend: name a file with some")
+    rows = table_of(CORPORATE_ACTIONS, list(found.values()))
+    lock = writer_lock(location, f"ingest of actions, {len(files)} files, first {files[0]}")
+    with nullcontext() if dry_run else lock, in_words(location.described):
+        new, changed = changes_of(location, CORPORATE_ACTIONS, rows)
+        if not dry_run:
+            merge_rows(location, spark, CORPORATE_ACTIONS, pa.concat_tables([new, changed]))
+    kinds = [row["kind"] for row in found.values()]
+    return ActionsReport(
+        files=len(files),
+        splits=kinds.count(SPLIT),
+        dividends=kinds.count(DIVIDEND),
+        symbols=len({row["symbol"] for row in found.values()}),
+        landed=new.num_rows,
+        corrected=changed.num_rows,
+        dry_run=dry_run,
+    )
+
+
+def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the actions of a file: symbol, ex_date, kind, value, factor."""
+    with open_binary(path) as stream:
+        content = stream.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise SourceError(f"{path}: has more than {_MAX_BYTES:,} bytes: give it in parts")
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: is no text in UTF-8 ({error}): convert it") from error
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise SourceError(f"{path}: is empty: name a file with rows")
+    name = symbol or PurePosixPath(path.replace("\\", "/")).name.partition(".")[0].upper()
+    if all(_LEAN.fullmatch(line) for line in lines):
+        yield from _of_factors(path, name, lines)
+    else:
+        yield from _of_csv(path, symbol, name, lines)
+
+
+def _of_factors(path: str, symbol: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the actions between the rows of a factor file, whose factors hold up to their dates.
+
+    A row has date, price factor, split factor and the close of that date. The next row's factors hold after
+    it, so that the day after it is the first without the action: no session lies between.
+    """
+    rows = []
+    for line in lines:
+        day, price, split, *close = line.strip().split(",")
+        at = _lean_day(path, day)
+        rows.append((at, float(price), float(split), float(close[0]) if close and close[0] else 0.0))
+        if not (rows[-1][1] > 0 and rows[-1][2] > 0):
+            raise SourceError(f"{path}: {line!r}: a factor is not above 0: fetch the file again")
+    rows.sort()
+    for before, after in pairwise(rows):
+        ex = {"symbol": symbol, "ex_date": before[0] + timedelta(days=1)}
+        factor = before[1] / after[1]
+        if before[2] != after[2]:
+            yield {**ex, "kind": SPLIT, "value": after[2] / before[2], "factor": before[2] / after[2]}
+        if factor != 1.0:
+            yield {**ex, "kind": DIVIDEND, "value": before[3] * (1 - factor), "factor": factor}
+
+
+def _lean_day(path: str, text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise SourceError(f"{path}: {text!r} is no date of eight digits: fetch the file again") from error
+
+
+def _of_csv(path: str, symbol: str | None, name: str, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(io.StringIO("\n".join(lines)), skipinitialspace=True)
+    names = {bare_name(column): column for column in reader.fieldnames or ()}
+    dated = next((names[one] for one in _DATES if one in names), None)
+    named = None if symbol else next((names[one] for one in _SYMBOLS if one in names), None)
+    kind = next((names[one] for one in _KINDS if one in names), None)
+    value = next((names[one] for one in _VALUES if one in names), None)
+    columns = {
+        DIVIDEND: next((names[one] for one in _DIVIDENDS if one in names), None),
+        SPLIT: next((names[one] for one in _SPLITS if one in names), None),
+    }
+    if dated is None or not (any(columns.values()) or (kind and value)):
+        raise SourceError(
+            f"{path}: columns {', '.join(names.values())} say no splits and dividends: name a file with "
+            "date, kind (split or dividend) and value, or with columns dividends and splits"
+        )
+    rows = [row for row in reader if any(row.values())]
+    days = _days(path, [str(row[dated] or "") for row in rows])
+    for number, (row, day) in enumerate(zip(rows, days, strict=True), start=1):
+        of = str(row[named] or "").strip() if named else name
+        if not of or broken_symbol(of):
+            raise SourceError(f"{path}: row {number} names no symbol: give --symbol, or a column symbol")
+        given = _kinds_of(row, kind, value, columns)
+        for what, text in given:
+            number_ = _value(path, number, what, text)
+            if number_ is not None:
+                yield {"symbol": of, "ex_date": day, "kind": what, "value": number_, "factor": None}
+
+
+def _kinds_of(
+    row: Mapping[str, Any], kind: str | None, value: str | None, columns: Mapping[str, str | None]
+) -> list[tuple[str, str]]:
+    """Return the kinds of actions that a row is, and their values as they are written."""
+    if kind and value:
+        return [(str(row[kind] or "").strip().lower().rstrip("s"), str(row[value] or ""))]
+    found = [(what, str(row[column] or "")) for what, column in columns.items() if column]
+    # a split of 0 or 1, and a dividend of 0, stand for none
+    return [(what, text) for what, text in found if text.strip() not in ("", "0", "0.0", "1", "1.0") or
+            (what == DIVIDEND and text.strip() in ("1", "1.0"))]  # fmt: skip
+
+
+def _value(path: str, number: int, kind: str, text: str) -> float | None:
+    """Return the ratio of a split or the cash of a dividend; None for one that changes nothing."""
+    if kind not in (SPLIT, DIVIDEND):
+        raise SourceError(f"{path}: row {number}: kind {shown(kind)} is neither split nor dividend")
+    ratio = _RATIO.fullmatch(text.strip())
+    try:
+        value = float(ratio["new"]) / float(ratio["old"]) if ratio and kind == SPLIT else float(text)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0) or (kind == SPLIT and value == 0):
+        what = "ratio such as 7, 7:1 or 0.125" if kind == SPLIT else "amount of cash a share"
+        raise SourceError(f"{path}: row {number}: {kind} {shown(text)} is no {what}")
+    return None if value == (1.0 if kind == SPLIT else 0.0) else value
+
+
+def _days(path: str, texts: Sequence[str]) -> list[date]:
+    """Return dates as written; one that can be read in two ways is refused."""
+    found = formats_of([text.strip() for text in texts])
+    if len(found) != 1 or (found[0].time_format or "").startswith("epoch"):
+        ways = " or ".join(str(one.time_format) for one in found) or "none that is known"
+        first = texts[0] if texts else ""
+        raise SourceError(f"{path}: dates such as {first!r} can be read as {ways}: write them as 2024-01-31")
+    days = []
+    for text in texts:
+        plain = text.strip()
+        try:
+            if found[0].time_format is None:
+                days.append(datetime.fromisoformat(plain.replace("/", "-").replace(".", "-")).date())
+            else:
+                days.append(datetime.strptime(plain, found[0].time_format).date())
+        except ValueError as error:
+            raise SourceError(f"{path}: {text!r} is no date: write it as 2024-01-31") from error
+    return days
