@@ -19,7 +19,7 @@ from whatif.lake.local_tables import FolderCatalog, metadata_version, publish, q
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
-from whatif.lake.tables import BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
+from whatif.lake.tables import BARS, BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import (
     LakeLocation,
     in_words,
@@ -43,14 +43,34 @@ JOINED_BYTES = 32 * 1024 * 1024
 
 _SIZE = "write.target-file-size-bytes"
 
+_DAY_MS = 86_400_000
+
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
 
 KEPT_FOR = timedelta(hours=1)
 """How long any snapshot stays: what reads an older one has ended by then."""
 
+BARS_COMMITS, BARS_SNAPSHOTS = 16, 20
+"""Commits to the table of bars after which its files are joined, and its newest snapshots that stay."""
+
 MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE)
-"""Tables that are only read as they stand. Of bars, features and predictions older snapshots are pinned."""
+"""Tables that are only read as they stand. Of features and predictions older snapshots are pinned."""
+
+
+def maintain_bars(location: LakeLocation) -> list[str]:
+    """Join the small files of bars and their quarantine after many commits, and thin out snapshots of bars.
+
+    No row changes. Of bars stay the newest snapshots, those that a tag names, as of every study that ran, and
+    the last one of each day, so that `as_of` goes back by days.
+
+    Raises
+    ------
+    LakeLockedError
+        If another process is writing.
+    """
+    done = maintain(location, (BARS,), BARS_COMMITS, BARS_SNAPSHOTS, timedelta(0), daily=True)
+    return done + maintain(location, (BARS_QUARANTINE,))
 
 
 def maintain(
@@ -59,6 +79,7 @@ def maintain(
     commits: int = COMMITS,
     kept: int = KEPT_SNAPSHOTS,
     kept_for: timedelta = KEPT_FOR,
+    daily: bool = False,
 ) -> list[str]:
     """Join the small files of tables that many commits were made to, and drop their old snapshots.
 
@@ -76,6 +97,8 @@ def maintain(
         Newest snapshots of a table that stay, whatever their age.
     kept_for : timedelta
         Age up to which snapshots stay.
+    daily : bool
+        Whether the last snapshot of each day (UTC) stays too.
 
     Returns
     -------
@@ -95,7 +118,7 @@ def maintain(
             with in_words(location.described), writer_lock(location, f"join files of {spec.name}"):
                 table = FolderCatalog(location).load_table((location.namespace, spec.name))
                 _join_files(table, spec)
-                _expire_snapshots(table, kept, kept_for)
+                _expire_snapshots(table, kept, kept_for, daily)
             done.append(spec.name)
     return done
 
@@ -139,17 +162,21 @@ def _join_files(table: Table, spec: TableSpec) -> None:
 def _small(table: Table) -> Iterator[list[FileScanTask]]:
     """Yield files to join: those well below the size of a table's files, of which no row is deleted."""
     limit = 0.75 * _file_bytes(table)
+    by_partition: dict[str, list[FileScanTask]] = {}
+    for task in table.scan().plan_files():
+        if not task.delete_files and task.file.file_size_in_bytes <= limit:
+            by_partition.setdefault(str(task.file.partition), []).append(task)
     some: list[FileScanTask] = []
     size = 0
-    for task in table.scan().plan_files():
-        bytes_there = task.file.file_size_in_bytes
-        if task.delete_files or bytes_there > limit:
+    for files in by_partition.values():
+        if len(files) == 1:  # nothing to join it with
             continue
-        some.append(task)
-        size += bytes_there
-        if size > JOINED_BYTES:
-            yield some
-            some, size = [], 0
+        for task in files:
+            some.append(task)
+            size += task.file.file_size_in_bytes
+            if size > JOINED_BYTES:
+                yield some
+                some, size = [], 0
     if len(some) > 1:
         yield some
 
@@ -159,12 +186,14 @@ def _file_bytes(table: Table) -> int:
     return min(int(table.properties.get(_SIZE, JOINED_BYTES)), JOINED_BYTES)
 
 
-def _expire_snapshots(table: Table, kept: int, kept_for: timedelta) -> None:
+def _expire_snapshots(table: Table, kept: int, kept_for: timedelta, daily: bool) -> None:
     """Drop snapshots, and then the files that only they name."""
     metadata = table.metadata
     before = int((datetime.now(UTC) - kept_for).timestamp() * 1000)
     newest = sorted(metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
     named = {reference.snapshot_id for reference in metadata.refs.values()}
+    if daily:
+        named |= {s.snapshot_id for s in {s.timestamp_ms // _DAY_MS: s for s in reversed(newest)}.values()}
     gone = [s for s in newest[kept:] if s.timestamp_ms <= before and s.snapshot_id not in named]
     if not gone:
         return

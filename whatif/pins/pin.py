@@ -66,11 +66,10 @@ class Pin:
         """
         try:
             values = json.loads(text)
+            names = str(values["table"]), int(values["snapshot_id"]), str(values["metadata_location"])
             said = values.get("adjustment")
             adjustment = None if said is None else Adjustment(said["mode"], cls.from_json(said["actions"]))
-            return cls(
-                str(values["table"]), int(values["snapshot_id"]), str(values["metadata_location"]), adjustment
-            )
+            return cls(*names, adjustment)
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
                 f"{text!r} is not a pin: expected JSON with table, snapshot_id and metadata_location"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
 from whatif.exchanges import known_dates
-from whatif.lake import BARS, writer_lock
+from whatif.lake import BARS, maintain_bars, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
@@ -196,6 +196,8 @@ def ingest(
             staged = _staged(location, parts, spec, spark, True)
         with staged:
             came = _land(location, staged, parts, spec, None if dry_run else datetime.now(UTC))
+        if not dry_run:
+            maintain_bars(location)
     return replace(
         came,
         notes=(*notes, *came.notes),
