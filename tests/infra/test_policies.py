@@ -16,7 +16,7 @@ LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
 NEWS = {"news_sentiment", "news_relations"}
 INGESTED = {"bars", "bars_quarantine", "trades_raw", "quotes", *NEWS}
-"""Tables that `whatif ingest`, `ingest-news` and `ingest-ticks` write; all others are made by `whatif run`."""
+"""Tables that `whatif ingest`, `ingest-news` and `ingest-ticks` write; `whatif run` makes all others."""
 
 KEY_STATEMENTS = {
     ("storage", "Key", "AccountAdministersKey"),

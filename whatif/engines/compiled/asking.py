@@ -6,7 +6,7 @@ step in place of the one imported from `step_placeholder`. It must therefore sta
 
 from __future__ import annotations
 
-from whatif.domain import jit_addressed_lean, room_at, whole_at
+from whatif.domain import inlinable_lean, jit_addressed_lean, room_at, whole_at
 from whatif.engines.compiled.book import (
     BAD_INTENT,
     BAD_SIZE,
@@ -52,6 +52,25 @@ from whatif.strategies import (
     delay,
     fields_filled,
 )
+
+
+@inlinable_lean
+def order_by(
+    code: int,
+    amount: float,
+    size: float,
+    price: float,
+    cash: float,
+    value: float,
+    close: float,
+    costs: Costs,
+) -> float:
+    """Return the units that an intent asks for, by what the account is worth: `value` when flat.
+
+    Reckoned here anew, so that machine code leaves it out of the bars of a step that does not look at it.
+    """
+    worth = account_value(cash, size, price, close, costs) if size != 0.0 and not SHARED else value
+    return order_size(code, amount, size, price, worth, close, costs)
 
 
 def ask_step_python(
@@ -123,9 +142,7 @@ def ask_step_python(
             code, amount = delay(code, amount, i, latency, memory)
             if code == HOLD:
                 continue
-        # anew, so that machine code leaves the value out of each bar of a step that does not look at it
-        worth = account_value(cash, size, price, close, costs) if size != 0.0 and not SHARED else value
-        order = order_size(code, amount, size, price, worth, close, costs)
+        order = order_by(code, amount, size, price, cash, value, close, costs)
         if not abs(order) <= LARGEST_SIZE:
             return Asked(i, BAD_SIZE, code, order, 0.0)
         if order != 0.0 or SHARED:
