@@ -174,7 +174,7 @@ class TestRunWaves:
 
         monkeypatch.setattr(SparkRunner, "store", store)
         monkeypatch.setattr(SparkRunner, "release", lambda _, rows: None)
-        monkeypatch.setattr(runner, "fresh_tables", lambda *_: frozenset())
+        monkeypatch.setattr(SparkRunner, "fresh", lambda *_: frozenset())
         return found
 
     def computed(self, monkeypatch: pytest.MonkeyPatch, during: Callable[[list[str]], None]) -> None:

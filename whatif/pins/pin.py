@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from whatif.errors import LakeError
 
@@ -48,12 +49,17 @@ class Pin:
     metadata_location: str
     adjustment: Adjustment | None = None
 
-    def to_json(self) -> str:
-        """Return the pin as one line of JSON, keys sorted."""
-        said = {key: value for key, value in asdict(self).items() if value is not None}
+    @property
+    def written(self) -> dict[str, Any]:
+        """The pin as JSON holds it; of bars as they were traded without an adjustment."""
+        said: dict[str, Any] = {key: value for key, value in asdict(self).items() if value is not None}
         if self.adjustment is not None:
             said["adjustment"] = {"mode": self.adjustment.mode, "actions": self.adjustment.actions.to_json()}
-        return json.dumps(said, sort_keys=True)
+        return said
+
+    def to_json(self) -> str:
+        """Return the pin as one line of JSON, keys sorted."""
+        return json.dumps(self.written, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Pin:

@@ -9,7 +9,7 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -293,10 +293,10 @@ def _instant(us: int) -> pd.Timestamp:
 
 
 def _pins(plan: Plan, model: str | None, timeframe: str, fold: int) -> str:
-    pins = [asdict(plan.bars)]
+    pins = [plan.bars.written]
     found = plan.models.get((model, timeframe, fold)) if model else None
     if found is not None:
-        pins.append({**asdict(found.pin), "model_digest": found.model_digest})
+        pins.append({**found.pin.written, "model_digest": found.model_digest})
     return json.dumps(pins, sort_keys=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def _origin(
         study=resolved.study.study,
         study_text=resolved.study.text,
         notes=tuple(filter(None, _notes(resolved, answers, whole))),
-        pins=[asdict(pin) for pin in plan.pins],
+        pins=[pin.written for pin in plan.pins],
         windows={name: _bounds(window) for name, window in _windows(answers[-1].fold).items()},
         windows_said=windows_said(resolved),
         environment=environment,
