@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -76,6 +77,18 @@ def _silent_again() -> Iterator[None]:
 
 def modes(*numbers: int) -> tuple:
     return tuple(configuration(f"c{k}", mode=k) for k in numbers)
+
+
+def test_what_a_worker_says_goes_to_its_log_and_nowhere_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a library has given all of the process's log to the terminal."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stderr)])
+    log = tmp_path / "workers.log"
+    watch.speak_to(str(log))
+    watch.LOG.info("one")
+    assert log.read_text().endswith(": one\n")
+    assert capsys.readouterr() == ("", "")
 
 
 class TestTime:

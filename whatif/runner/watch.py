@@ -56,6 +56,7 @@ def speak_to(log: str) -> None:
         handler.setFormatter(form)
         LOG.addHandler(handler)
     LOG.setLevel(logging.INFO if log else logging.WARNING)
+    LOG.propagate = not log  # a library may have given all of the process's log to the terminal
     _speaks_to = log
 
 
