@@ -18,9 +18,11 @@ from whatif.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import SparkSession
 
     from whatif.sources import IngestSpec
     from whatif.sources import Source as BarSource
+
 Exchange = Annotated[
     str | None,
     typer.Option(help="Calendar: XNYS, XEUR, FX, 24/7 …; needed where no layout says it (Lean, crypto)."),
@@ -155,16 +157,13 @@ def ingest_news(
     accept: Annotated[
         bool, typer.Option("--accept", help="Take files of which more than 1 % is refused.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Read news sentiment, or how symbols are related, into the lake. The same items twice add nothing."""
-    from whatif.session import get_spark
     from whatif.sources import ingest_news as ingest_items
 
     location = LakeLocation.from_environment()
-    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-news")
+    spark = _writer(location, dry_run, "whatif ingest-news")
     report = ingest_items(paths, location, spark, timezone, accept, dry_run)
     _say(Console(), report.summary())
 
@@ -186,26 +185,20 @@ def ingest_ticks(
     columns: Columns = None,
     time_format: TimeFormat = None,
     symbol_from: SymbolFrom = None,
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Take files of which much is refused or corrected.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
-    ] = False,
+    accept: Accept = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Read trades or quotes into the lake. The same ticks twice add nothing."""
-    from whatif.session import get_spark
     from whatif.sources import IngestSpec, parse_mapping
     from whatif.sources import ingest_ticks as ingest_them
 
     location = LakeLocation.from_environment()
-    header = tuple(name.strip() for name in columns.split(",")) if columns else ()
     spec = IngestSpec(
         rows=rows, format=file_format, symbol=symbol, exchange=exchange, timezone=timezone,
-        columns=parse_mapping(mapping or ()), header=header, time_format=time_format,
+        columns=parse_mapping(mapping or ()), header=_listed(columns), time_format=time_format,
         symbol_from=symbol_from, accept=accept,
     )  # fmt: skip
-    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-ticks")
+    spark = _writer(location, dry_run, "whatif ingest-ticks")
     report = ingest_them(paths, spec, location, spark, dry_run)
     _say(Console(), report.summary())
     if not dry_run and report.landed.get("trades"):
@@ -221,12 +214,23 @@ def ingest_actions(
     dry_run: DryRun = False,
 ) -> None:
     """Read splits and dividends into the lake; data.adjust of a study applies them. Twice adds nothing."""
-    from whatif.session import get_spark
     from whatif.sources import ingest_actions as ingest_items
 
     location = LakeLocation.from_environment()
-    spark = None if location.local or dry_run else get_spark(location, "whatif ingest-actions")
+    spark = _writer(location, dry_run, "whatif ingest-actions")
     _say(Console(), ingest_items(paths, location, spark, symbol, dry_run).summary())
+
+
+def _writer(location: LakeLocation, dry_run: bool, name: str) -> SparkSession | None:
+    """Return the session that writes to tables of a catalog service; None where none is needed."""
+    from whatif.session import get_spark
+
+    return None if location.local or dry_run else get_spark(location, name)
+
+
+def _listed(names: str | None) -> tuple[str, ...]:
+    """Return names that stand with commas between them."""
+    return tuple(name.strip() for name in names.split(",")) if names else ()
 
 
 @dataclass(frozen=True)
@@ -262,9 +266,7 @@ def _what_to_read(
     if kind is None:
         if own:
             raise SourceError(f"--option {next(iter(own))} is for other sources than files: leave it out")
-        named = parse_mapping(of_files.mapping)
-        names = of_files.columns
-        header = tuple(name.strip() for name in names.split(",")) if names else ()
+        named, header = parse_mapping(of_files.mapping), _listed(of_files.columns)
         spec = IngestSpec(
             format=of_files.file_format, columns=named, header=header, accept=accept, skip=of_files.skip,
             price_unit=of_files.price_unit, units=of_files.units, **given,
