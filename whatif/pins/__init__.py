@@ -8,7 +8,8 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.pins.adjust import ACTIONS, DIVIDEND, SPLIT
-    from whatif.pins.api import adjusted_frame
+    from whatif.pins.api import adjusted_frame, moment_us
+    from whatif.pins.arrow_types import schema_of, type_of
     from whatif.pins.current import (
         adjusted_pin,
         current_pin,
@@ -70,7 +71,8 @@ else:
         __name__,
         {
             "adjust": "ACTIONS DIVIDEND SPLIT",
-            "api": "adjusted_frame",
+            "api": "adjusted_frame moment_us",
+            "arrow_types": "schema_of type_of",
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
             "pin_at table_exists tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",

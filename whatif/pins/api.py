@@ -74,7 +74,7 @@ def read_bars(
     pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of, location)
     if adjust != "none":
         pin = adjusted_pin(location or LakeLocation.from_environment(), pin, adjust)
-    row_filter = bars_filter(wanted, timeframe, _us(start), _us(end), session)
+    row_filter = bars_filter(wanted, timeframe, moment_us(start), moment_us(end), session)
     table = _ordered(read_arrow(pin, COLUMNS, row_filter))
     if _has_twice(table):  # one length under two names
         table = read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter)
@@ -158,7 +158,14 @@ def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
             raise LakeError(f"symbol {symbol!r} has no {timeframe} bars in the lake: {hint}")
 
 
-def _us(moment: Moment | None) -> int | None:
+def moment_us(moment: Moment | None) -> int | None:
+    """Return a moment as microseconds since 1970-01-01 UTC, UTC where it names no zone; None for None.
+
+    Raises
+    ------
+    LakeError
+        If a text is no moment.
+    """
     return None if moment is None else instant_us(_timestamp(moment))
 
 

@@ -11,32 +11,13 @@ import pyarrow as pa
 
 from whatif.domain import worker_columns
 from whatif.engines import MeasuredRuns
+from whatif.pins import schema_of, type_of
 from whatif.stats import BuyAndHold
 from whatif.typing import FloatArray, IntArray
 
 BATCH_ROWS = 250
 BATCH_NUMBERS = 500_000
 """A worker sends what it has as soon as it holds so many rows, or so many numbers in their series."""
-
-_TYPES = {
-    "bigint": pa.int64(),
-    "boolean": pa.bool_(),
-    "double": pa.float64(),
-    "int": pa.int32(),
-    "string": pa.string(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
-
-
-def type_of(kind: str) -> pa.DataType:
-    """Return the Arrow type of a column of this kind, see `whatif.domain.rows`."""
-    inner = kind.removeprefix("array<").removesuffix(">")
-    return pa.list_(_TYPES[inner]) if inner != kind else _TYPES[kind]
-
-
-def schema_of(columns: Mapping[str, str]) -> pa.Schema:
-    """Return the Arrow schema of columns."""
-    return pa.schema([(name, type_of(kind)) for name, kind in columns.items()])
 
 
 def constant(value: Any, kind: str, count: int) -> pa.Array:

@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 from whatif.domain import KEY, PLAN_COLUMNS, row_columns, worker_columns
 from whatif.errors import MachineError, RunError
 from whatif.lake import RESULTS, RETURNS, insert_missing_rows
-from whatif.pins import LakeLocation, all_of, equal, one_of
+from whatif.pins import LakeLocation, all_of, equal, one_of, schema_of
 from whatif.results import Held, Keep
 from whatif.runner.apart import answers_apart, can_run_apart, cores, end_all, nothing
-from whatif.runner.batches import constant, schema_of
+from whatif.runner.batches import constant
 from whatif.runner.load import expecting
 from whatif.runner.plan import Plan, WorkItem
 from whatif.runner.run import (

@@ -26,7 +26,7 @@ from whatif.lake import (
     upsert_arrow,
     writer_lock,
 )
-from whatif.pins import LakeLocation, current_pin, has_rows, in_words, read_arrow
+from whatif.pins import LakeLocation, current_pin, has_rows, in_words, read_arrow, schema_of
 from whatif.sources.files import find_files
 from whatif.sources.limits import ACCEPT, exceeds
 from whatif.sources.news_layouts import (
@@ -45,11 +45,6 @@ if TYPE_CHECKING:
 
 REFUSED_SHARE = 0.01
 """Share of the items that may be refused before all of them are."""
-
-_TYPES = {
-    "string": pa.string(), "double": pa.float64(), "date": pa.date32(), "bigint": pa.int64(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -224,7 +219,7 @@ def _quarantined(items: Sequence[Item], now: datetime) -> list[dict[str, Any]]:
 
 def table_of(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return rows with a table's columns; null where one has none."""
-    schema = pa.schema([(name, _TYPES[kind]) for name, kind in spec.columns])
+    schema = schema_of(dict(spec.columns))
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
 
 

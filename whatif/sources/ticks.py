@@ -38,6 +38,8 @@ from whatif.pins import (
     in_words,
     one_of,
     read_arrow,
+    schema_of,
+    type_of,
     within,
 )
 from whatif.sources.chunk import Chunk, NoRowsError
@@ -79,8 +81,6 @@ _ONE_BY_ONE = ("missing_price", "not_finite", "non_positive_price", "missing_siz
 
 _NUMBERS = {"trades": ("price", "size"), "quotes": ("bid", "bid_size", "ask", "ask_size")}
 _PRICES = {"trades": ("price",), "quotes": ("bid", "ask")}
-_KINDS = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "boolean": pa.bool_(),
-          "timestamp": pa.timestamp("us", "UTC"), "date": pa.date32()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -225,14 +225,14 @@ class _Read:
     disordered: int
 
 
-_REFUSED = pa.schema(
-    [("source", pa.string()), ("row", pa.int64()), ("line", pa.int64()), ("symbol", pa.string()),
-     ("ts", _KINDS["timestamp"]), ("raw", pa.string()), ("rule", pa.string())]
+_REFUSED = schema_of(
+    {"source": "string", "row": "bigint", "line": "bigint", "symbol": "string", "ts": "timestamp",
+     "raw": "string", "rule": "string"}
 )  # fmt: skip
 
 
 def _schema(table: TableSpec, without: Sequence[str]) -> pa.Schema:
-    return pa.schema([(name, _KINDS[kind]) for name, kind in table.columns if name not in without])
+    return schema_of({name: kind for name, kind in table.columns if name not in without})
 
 
 def _read(files: Sequence[str], spec: IngestSpec) -> _Read:
@@ -296,7 +296,7 @@ def _normalized(chunk: Chunk, rows: str) -> tuple[pa.Table, pa.Table]:
     )
     rule = _first_rule(_broken(rows, values, bad, times.broken, symbol), n)
     good = np.array([name is None for name in rule], dtype=bool)
-    stamps = pa.array(times.us, mask=~times.known).cast(_KINDS["timestamp"])
+    stamps = pa.array(times.us, mask=~times.known).cast(type_of("timestamp"))
     every = {
         "symbol": symbol, "ts": stamps, **{name: pa.array(one) for name, one in values.items()},
         "conditions": _conditions(chunk), "venue": _texts(chunk, "venue"),
@@ -484,7 +484,7 @@ def _quarantined(rows: pa.Table, now: datetime) -> pa.Table:
 
 
 def _stamped(rows: pa.Table, at: datetime) -> pa.Table:
-    return rows.append_column("ingested_at", pa.repeat(pa.scalar(at, _KINDS["timestamp"]), rows.num_rows))
+    return rows.append_column("ingested_at", pa.repeat(pa.scalar(at, type_of("timestamp")), rows.num_rows))
 
 
 def _write(

@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from whatif.domain import instant_us
 from whatif.errors import LakeError, SourceError, nearest
-from whatif.pins import LakeLocation, all_of, current_pin, has_rows, one_of, read_arrow, within
+from whatif.pins import (
+    LakeLocation,
+    all_of,
+    current_pin,
+    has_rows,
+    moment_us,
+    one_of,
+    read_arrow,
+    schema_of,
+    within,
+)
 from whatif.ticks import (
     COLUMNS,
     QUOTE_COLUMNS,
@@ -28,9 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyspark.sql import DataFrame
-
-_KINDS = {"timestamp": pa.timestamp("us", "UTC"), "double": pa.float64(), "bigint": pa.int64(),
-          "boolean": pa.bool_()}  # fmt: skip
 
 _READ = {
     "trades_raw": ("symbol", "ts", "seq", "price", "size", "conditions"),
@@ -65,19 +71,20 @@ class TickRule:
         self.aggregates, self.quoted = dict(aggregates), quoted
 
     @property
-    def schema(self) -> pa.Schema:
-        """The columns of bars."""
-        fields = [(name, _KINDS[kind]) for name, kind in COLUMNS.items()]
+    def columns(self) -> dict[str, str]:
+        """The columns of bars, and their kinds."""
         further = (*(QUOTE_COLUMNS if self.quoted else ()), *self.aggregates)
-        return pa.schema([("symbol", pa.string()), *fields, *((name, pa.float64()) for name in further)])
+        return {"symbol": "string", **COLUMNS, **dict.fromkeys(further, "double")}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        return schema_of(self.columns)
 
     @property
     def ddl(self) -> str:
-        """The same as Spark takes a schema."""
-        further = dict.fromkeys((*(QUOTE_COLUMNS if self.quoted else ()), *self.aggregates), "double")
-        return ", ".join(
-            f"`{name}` {kind}" for name, kind in ({"symbol": "string"} | COLUMNS | further).items()
-        )
+        """The columns as Spark takes a schema."""
+        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
 
     def bars(self, symbol: str, trades: pa.Table, quotes: pa.Table | None) -> pa.Table:
         """Return the bars of one symbol."""
@@ -210,7 +217,7 @@ def read_ticks(
     if not has_rows(location, table):
         raise LakeError(f"the lake holds no {table.removesuffix('_raw')}: 'whatif ingest-ticks' brings some")
     pin = current_pin(location, table)
-    first, last = (None if one is None else instant_us(_utc(one)) for one in (start, end))
+    first, last = moment_us(start), moment_us(end)
     rows = read_arrow(pin, _READ[table], all_of(one_of("symbol", list(symbols)), within("ts", first, last)))
     missing = sorted(set(symbols) - set(rows["symbol"].unique().to_pylist()))
     if missing:
@@ -219,11 +226,6 @@ def read_ticks(
             if symbol not in known:
                 raise LakeError(f"table {table} holds nothing of {symbol!r}: {nearest(symbol, known)}")
     return rows
-
-
-def _utc(moment: str | pd.Timestamp) -> pd.Timestamp:
-    stamp = pd.Timestamp(moment)
-    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
 
 
 def _of_table(trades: pa.Table, quotes: pa.Table | None, rule: TickRule) -> pa.Table:
