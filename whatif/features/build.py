@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace as replace_field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whatif.calendars import known_schedule
+from whatif.calendars import EPOCH, known_schedule
 from whatif.domain import DAY_US, timeframe_names, timestamps
 from whatif.features.news import read_news
 from whatif.features.spec import FeatureSpec, features_of_bars, features_of_symbol
@@ -165,7 +165,7 @@ def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
     every = (*spec.expressions, *spec.label_inputs.values())
     needed = max((one.history_us(part.bar_us) for one in every), default=0)
     trading = TAIL * needed + LEAST_TAIL * min(part.bar_us, _SESSION_US)
-    day = (datetime(1970, 1, 1) + timedelta(microseconds=first)).date()
+    day = EPOCH + timedelta(days=first // DAY_US)
     try:
         around = known_schedule(part.exchange, day - timedelta(days=30 + 4 * (trading // _SESSION_US)), day)
     except OverflowError:  # before the first year

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 
+from whatif.calendars import EPOCH
 from whatif.domain import Bars, canonical_timeframe
 from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import Scale, make_scale
@@ -303,9 +303,7 @@ def scales_of(pin: Pin, symbols: Sequence[str], timeframe: str, hours: str = "re
     found = {}
     for symbol in symbols:
         actions = [
-            {**row, "ex_date": (row["ex_date"] - date(1970, 1, 1)).days}
-            for row in rows
-            if row["symbol"] == symbol
+            {**row, "ex_date": (row["ex_date"] - EPOCH).days} for row in rows if row["symbol"] == symbol
         ]
         close_before = _CloseBefore(pin, symbol, timeframe, hours)
         found[symbol] = make_scale(actions, pin.adjustment.mode, close_before)

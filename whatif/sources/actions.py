@@ -230,9 +230,7 @@ def _kinds_of(
     if kind and value:
         return [(str(row[kind] or "").strip().lower().rstrip("s"), str(row[value] or ""))]
     found = [(what, str(row[column] or "")) for what, column in columns.items() if column]
-    # a split of 0 or 1, and a dividend of 0, stand for none
-    return [(what, text) for what, text in found if text.strip() not in ("", "0", "0.0", "1", "1.0") or
-            (what == DIVIDEND and text.strip() in ("1", "1.0"))]  # fmt: skip
+    return [(what, text) for what, text in found if text.strip() not in ("", "0", "0.0")]  # 0 stands for none
 
 
 def _value(path: str, number: int, kind: str, text: str) -> float | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import PrivateAttr
 
+from whatif.calendars import EPOCH
 from whatif.domain import DAY_US, MINUTE_US, Bars, canonical_timeframe, resample, timeframe_us
 from whatif.errors import SourceError, StudyError, nearest
 from whatif.pins import LakeLocation, Pin, all_of, current_pin, equal, has_rows, read_arrow, within
@@ -96,7 +97,7 @@ class LakeTrades(Source):
 
 
 def _us(day: date) -> int:
-    return (day - date(1970, 1, 1)) // timedelta(days=1) * DAY_US
+    return (day - EPOCH).days * DAY_US
 
 
 def _longer(
