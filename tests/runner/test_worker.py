@@ -399,6 +399,9 @@ def test_of_many_markets_each_is_held_while_it_is_run(lake, make_plan) -> None:
     found = sweep.measure_many(many)
     assert found is not None
     assert len(sweep._for_many) == 1
+    # what is shared inside of a past is told by its own configurations, however many pasts an item has
+    ((window, _),) = sweep._for_many.values()
+    assert window.grid == [one.params for one in plain]
     # each is what it is alone, and another world than the one that was
     alone = evaluate(plan, item).set_index("config_id")["pnl_net"]
     assert found[0].metrics["pnl_net"].tolist() == alone.loc[[c.config_id for c in many]].tolist()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,9 +136,17 @@ class Sweep:
         return replace(
             window_of(self.plan, self.item, configuration),
             cache=array_store(self.plan),
-            grid=[one.params for one in self.item.configurations],
+            grid=self._grids[_key(configuration)],
             series=self.item.keep,
         )
+
+    @cached_property
+    def _grids(self) -> Mapping[Any, list[Mapping[str, Any]]]:
+        """Parameters of the configurations that run in each window: of many markets, each has few."""
+        found: dict[Any, list[Mapping[str, Any]]] = {}
+        for one in self.item.configurations:
+            found.setdefault(_key(one), []).append(one.params)
+        return found
 
     def _holding(
         self, key: Any, configuration: Configuration, window: WindowInputs, found: Measured
