@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from whatif.bench import crossover, market, suite
+from whatif.bench import crossover, market, search, suite
 from whatif.bench.figures import BenchReport, Figure, Goal, Measurement, print_report, write_report
 from whatif.bench.probe import peak_mb
 from whatif.bench.setting import BenchOptions, Setting
@@ -108,6 +108,13 @@ def test_benchmarks_are_chosen_by_name() -> None:
     with pytest.raises(RunError, match="did you mean 'crossover'"):
         suite.choose(("crosover",))
     assert all(callable(suite.load(name)) for name in suite.BENCHMARKS)
+
+
+def test_the_ranges_of_a_grid_of_searches() -> None:
+    """A study's ranges are closed, and a part of one is spread over all of it."""
+    assert search._closed((5, 205, 1)) == (5, 204, 1)
+    assert search._closed((210, 1210, 5), 20) == (210, 1160, 50)
+    assert search._FULL.points == 40_000
 
 
 def test_a_benchmark_that_raises_is_reported(lake_home: LakeLocation) -> None:

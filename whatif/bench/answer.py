@@ -10,10 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from whatif.bench.figures import Figure, Goal, Measurement
-from whatif.bench.setting import Setting
+from whatif.bench.setting import MAIN, Setting
 from whatif.sources import SampleMarket, generate
 
-_MAIN = "import sys; from whatif.cli import main; sys.exit(main(sys.argv[1:]))"
 _SYMBOL, _MINUTES_A_SESSION = "NOISE", 390
 
 GOALS = {
@@ -53,7 +52,7 @@ def _timed(setting: Setting) -> Mapping[str, float]:
         seconds = {}
         for key, arguments in _commands(Path(folder), setting.options.most_bars):
             started = time.perf_counter()
-            setting.run_child(["-c", _MAIN, *arguments], Path(folder) / "home")
+            setting.run_child(["-c", MAIN, *arguments], Path(folder) / "home")
             seconds[key] = time.perf_counter() - started
         return seconds
 

@@ -90,9 +90,12 @@ def source_text(file: Path | None, limit: int) -> str:
 
 
 def load_market(
-    spark: SparkSession, location: LakeLocation, file: Path | None, limit: int = BARS
+    spark: SparkSession | None, location: LakeLocation, file: Path | None, limit: int = BARS
 ) -> BenchMarket:
-    """Ingest at most `limit` bars of `file`, or as many of the sample market, and return them."""
+    """Ingest at most `limit` bars of `file`, or as many of the sample market, and return them.
+
+    Without a session, this process writes them.
+    """
     spec = _ESTX50 if file is not None else _SAMPLE
     location.home.mkdir(parents=True, exist_ok=True)
     path = _first_lines(file, location.home, limit) if file is not None else _sample(location.home, limit)

@@ -17,6 +17,9 @@ from whatif.errors import RunError
 from whatif.pins import LakeLocation
 from whatif.session import get_spark
 
+MAIN = "import sys; from whatif.cli import main; sys.exit(main(sys.argv[1:]))"
+"""Program of a child process that is a command of whatif, given its arguments."""
+
 _QUICK_BARS = 3_000
 _KEPT = ("WHATIF_CONF", "WHATIF_SPARK_CONF", "WHATIF_ICEBERG_JAR")
 _NOT_FOR_CHILDREN = ("WHATIF_", "MLFLOW_", "PYSPARK_GATEWAY_", "SPARK_REMOTE", "SPARK_CONNECT_")

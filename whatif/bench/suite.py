@@ -33,6 +33,7 @@ BENCHMARKS = {
     "start": "whatif.bench.start",
     "single": "whatif.bench.single",
     "luck": "whatif.bench.luck",
+    "search": "whatif.bench.search",
     "prediction": "whatif.bench.prediction",
     "models": "whatif.bench.models",
     "timeseries": "whatif.bench.timeseries",
