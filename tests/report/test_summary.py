@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from rich.console import Console
 from whatif.report.judgement import Judgement
 from whatif.report.summary import chance_of_luck, percent, summarize
 from whatif.report.terminal import print_screen, print_written, sparkline
-from whatif.stats import Evidence, Thresholds, VerdictKind, all_failed, judge
+from whatif.stats import Evidence, Thresholds, VerdictKind, all_failed, chance_on_both, judge
 
 
 def judged(
@@ -92,7 +93,8 @@ def test_a_study_that_nobody_judged_shows_its_figures(make) -> None:
 def test_the_chance_agrees_with_the_word(seed, edge, test) -> None:
     found = judged(edge, seed, test=test, reps=60)
     chance, word = chance_of_luck(found), found.verdict.word
-    limit = 0.01 if test else 0.05
+    # of two uniform numbers, each at most 0.2, the chance of a product of at most 0.0027: 1 % in two digits
+    limit = 0.0027 * (1.0 + math.log(0.04 / 0.0027)) if test else 0.05
     if word is VerdictKind.EDGE:
         assert chance <= limit + 1e-9
     elif word is VerdictKind.LUCK:
@@ -103,14 +105,30 @@ def test_the_chance_agrees_with_the_word(seed, edge, test) -> None:
 def test_the_chance_by_hand() -> None:
     found = judged()
     figures = found.verdict.figures
-    side = dataclasses.replace(figures.test, psr=0.9, excess=None)
-    changed = dataclasses.replace(figures, spa_zero=0.1, spa_market=0.3, test=side)
+    side = dataclasses.replace(figures.test, psr=0.9, over=None)
+    changed = dataclasses.replace(figures, spa_zero=0.1, spa_market=math.nan, test=side)
     verdict = dataclasses.replace(found.verdict, figures=changed)
-    # validate needs 0.3 / 0.2 = 1.5 times the error allowed, test (1 - 0.9) / 0.05 = 2 times: 0.4 and 0.1
-    assert chance_of_luck(dataclasses.replace(found, verdict=verdict)) == pytest.approx(0.4 * 0.1)
-    # opened twice, 4 times: 0.8 and 0.2
-    twice = dataclasses.replace(found, verdict=verdict, looks=2)
-    assert chance_of_luck(twice) == pytest.approx(0.8 * 0.2)
+    # each is half of what is allowed, the product 0.01 / 0.0027 of it, whose root is the most: 1.925 times
+    times = (0.01 / 0.0027) ** 0.5
+    limit, area = 0.01, (0.2 * times) ** 2
+    by_hand = limit * (1.0 + math.log(area / limit))
+    assert chance_of_luck(dataclasses.replace(found, verdict=verdict)) == pytest.approx(by_hand)
+    # opened twice, the p-value on test is 0.2
+    times, limit = (0.02 / 0.0027) ** 0.5, 0.02
+    by_hand = limit * (1.0 + math.log((0.2 * times) ** 2 / limit))
+    assert chance_of_luck(dataclasses.replace(found, verdict=verdict, looks=2)) == pytest.approx(by_hand)
+    # where one window says nothing, the other alone bounds it: each limit five times, which is all there is
+    none = dataclasses.replace(changed, spa_zero=1.0, test=dataclasses.replace(side, psr=1.0 - 1e-9))
+    one = dataclasses.replace(found, verdict=dataclasses.replace(found.verdict, figures=none))
+    assert chance_of_luck(one) == pytest.approx(25 * 0.0027 * (1.0 - math.log(25 * 0.0027)))
+
+
+def test_the_chance_is_that_of_two_uniform_numbers() -> None:
+    """What is worth nothing has two p-values that are uniform and apart: the chance is uniform itself."""
+    pairs = np.random.default_rng(0).random((20_000, 2))
+    chances = np.array([chance_on_both([("", *pair)], Thresholds()) for pair in pairs])
+    for share in (0.01, 0.05, 0.25, 0.6):
+        assert np.mean(chances <= share) == pytest.approx(share, abs=4 * (share / len(pairs)) ** 0.5)
 
 
 def test_shares_and_sparks() -> None:

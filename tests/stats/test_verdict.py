@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from whatif.errors import StatisticsError
-from whatif.stats import Evidence, Thresholds, VerdictKind, all_failed, judge, undecidable
+from whatif.stats import (
+    Evidence,
+    Thresholds,
+    VerdictKind,
+    all_failed,
+    chance_on_both,
+    errors_on_both,
+    judge,
+    undecidable,
+)
 
 FAST = Thresholds(reps=300)
 
@@ -62,7 +71,10 @@ def test_a_drift_is_no_edge_whichever_way_it_is_ridden(drift, side) -> None:
     verdicts = [judge(swept(seed, drift=drift, side=side, test=400), FAST) for seed in range(6)]
     assert [verdict.word for verdict in verdicts] == [VerdictKind.LUCK] * 6
     # though zero is beaten on both windows by most
-    assert sum(not failed(v, "over zero") and not failed(v, "Probabilistic") for v in verdicts) >= 4
+    assert (
+        sum(not failed(v, "over zero") and not failed(v, "Sharpe ratio on test, p-value") for v in verdicts)
+        >= 4
+    )
 
 
 @pytest.mark.slow
@@ -81,7 +93,7 @@ def test_an_edge_on_validate_that_is_gone_on_test_is_luck() -> None:
     gone = dataclasses.replace(evidence, test=np.random.default_rng(5).normal(0.0, 0.01, 120))
     verdict = judge(gone, FAST)
     assert verdict.word is VerdictKind.LUCK
-    assert failed(verdict, "Probabilistic Sharpe ratio on test")
+    assert failed(verdict, "Sharpe ratio on test, p-value")
     assert any("On validate alone" in reason for reason in verdict.reasons)
 
 
@@ -306,14 +318,33 @@ def test_without_a_test_window_the_deflated_ratio_has_to_stand_unseen_trials() -
     assert verdict.word is VerdictKind.UNKNOWN
 
 
+def test_two_windows_that_agree_are_more_than_each() -> None:
+    """Either p-value may be within its limit, and the product of both still be what luck gives."""
+    limits = Thresholds()
+    for errors, held in [
+        ((0.2, 0.2), False),
+        ((0.1, 0.02), True),
+        ((0.02, 0.1), True),
+        ((0.001, 0.3), False),
+    ]:
+        inside = errors[0] <= limits.spa and errors[1] <= limits.test and errors[0] * errors[1] <= limits.both
+        assert inside == held
+        assert (chance_on_both([("", *errors)], limits) <= 0.01) == held
+
+
 def test_looks_make_the_test_window_harder() -> None:
     evidence = swept(2, edge=0.004)
-    needed = [
-        c.needed
-        for c in judge(dataclasses.replace(evidence, looks=5), FAST).edge
-        if "Probabilistic" in c.what
-    ]
-    assert needed == ["at least 0.99"]
+    weak = dataclasses.replace(evidence, test=evidence.test - 0.0025)
+    alone, often = (
+        errors_on_both(judge(dataclasses.replace(weak, looks=n), FAST).figures, n) for n in (1, 5)
+    )
+    for (over, validate, test), (same, again, five) in zip(alone, often, strict=True):
+        assert (over, validate) == (same, again)
+        assert 0.0 < test < five < 1.0
+        assert five == pytest.approx(5 * test)
+    edge = judge(dataclasses.replace(weak, looks=5), FAST).edge
+    (told,) = (c for c in edge if c.what == "Sharpe ratio on test, 5 looks at which count, p-value")
+    assert (told.found, told.needed) == (f"{often[0][2]:.3f}", "at most 0.20")
     one, five = (judge(dataclasses.replace(evidence, looks=n), FAST).figures.test.excess for n in (1, 5))
     assert (one.confidence, five.confidence) == pytest.approx((0.90, 0.98))
     assert five.low < one.low

@@ -90,8 +90,8 @@ def test_trials_of_other_studies_on_the_same_data_count(go) -> None:
     assert other.verdict.studies == 2
     assert other.verdict.looks == len({first.best.config_id, other.best.config_id})
     # what the other study opened the test window for was compared on validate: it counts once
-    needed = [one.needed for one in other.verdict.verdict.edge if "Probabilistic" in one.what]
-    assert needed == ["at least 0.95"]
+    told = [one.what for one in other.verdict.verdict.edge if one.what.startswith("Sharpe ratio on test")]
+    assert told == ["Sharpe ratio on test, p-value", "Sharpe ratio on test over the market, p-value"]
     # on other days, nothing of it is seen
     dates = {name: [day, day] for name, day in (("train", "2013-10-04"), ("validate", "2013-10-07"))}
     apart = go(study="apart", data=part, axes={"fast": [3]}, split={**dates, "test": ["2013-10-08"] * 2})

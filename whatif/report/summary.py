@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from whatif.report import verdict_text, words
 from whatif.report.columns import MISSING, format_metric, metric
 from whatif.report.data import ReportData
 from whatif.report.judgement import Judgement
-from whatif.stats import Thresholds, VerdictKind, VerdictStatistics, WindowStatistics
+from whatif.stats import VerdictKind, VerdictStatistics, chance_on_both, errors_on_both
 
 NAN = float("nan")
 
@@ -108,11 +107,11 @@ def chance_of_luck(judgement: Judgement) -> float:
     Returns
     -------
     float
-        NaN where a statistic that decides is not known. The conditions of an edge allow an error `a` on
-        validate and `b` on test (`whatif.stats.Thresholds`). Allowing c times both, for the smallest c at
-        which all conditions hold, passes what is worth nothing with probability min(1, ca) min(1, cb): a
-        p-value, since the regions are nested and the windows apart. It is at most ab where the conditions of
-        an edge hold, and above it where one does not. Without a test window validate alone decides, at b.
+        NaN where a statistic that decides is not known. The limits on p-values (of `Thresholds`) are
+        loosened or drawn together until all conditions just hold; what is worth nothing is within those with
+        this chance (`whatif.stats.chance_on_both`): a p-value, since the regions are nested and the windows
+        apart. It is at most 1 % where the conditions of an edge hold, and above it where one does not.
+        Without a test window validate alone decides, at the error that is left by `Thresholds.psr`.
     """
     figures, limits = judgement.verdict.figures, judgement.verdict.thresholds
     if figures is None or math.isnan(figures.spa_zero):
@@ -122,20 +121,7 @@ def chance_of_luck(judgement: Judgement) -> float:
     if figures.test is None:
         deflated = 1.0 - min(figures.dsr, _or(figures.dsr_market, 1.0))
         return min(1.0, error * max(superior, deflated / (1.0 - limits.dsr)))
-    times = max(superior, _times_on_test(figures.test, limits, max(1, judgement.looks)))
-    return min(1.0, times * limits.spa) * min(1.0, times * error)
-
-
-def _times_on_test(test: WindowStatistics, limits: Thresholds, looks: int) -> float:
-    """Return how many times the allowed error the conditions on test would need."""
-    found = (1.0 - test.psr) * looks / (1.0 - limits.psr)
-    excess = test.excess
-    if excess is None or math.isnan(excess.low) or excess.estimate <= excess.low:
-        return found
-    tail = (1.0 - excess.confidence) / 2.0
-    # the interval's low end says how many of its widths zero is away
-    away = excess.estimate / (excess.estimate - excess.low) * NormalDist().inv_cdf(1.0 - tail)
-    return max(found, NormalDist().cdf(-away) / tail)
+    return chance_on_both(errors_on_both(figures, max(1, judgement.looks)), limits)
 
 
 def _chance_number(judgement: Judgement | None) -> Number:
@@ -146,7 +132,8 @@ def _chance_number(judgement: Judgement | None) -> Number:
     chance = chance_of_luck(judgement)
     if figures is None or math.isnan(chance):
         return Number(name, MISSING, "cannot be told", CHANCE)
-    limit = (1.0 - limits.psr) * (1.0 if figures.test is None else limits.spa)
+    at_most = [("", limits.spa, limits.both / limits.spa)]
+    limit = 1.0 - limits.psr if figures.test is None else chance_on_both(at_most, limits)
     return Number(name, percent(chance), f"an edge: at most {percent(limit)}", CHANCE)
 
 
@@ -159,7 +146,8 @@ def percent(share: float) -> str:
 
 def _plain(judgement: Judgement) -> str:
     verdict = judgement.verdict
-    failed = [one.what for one in verdict.edge if one.held is False]
+    # a product of p-values tells of neither window alone
+    failed = [one.what for one in verdict.edge if one.held is False and not one.what.startswith("P-values")]
     if verdict.word is VerdictKind.EDGE and verdict.figures is not None and verdict.figures.test is None:
         return (
             "It earned more than chance and more than holding the market explain; no test window confirms it."

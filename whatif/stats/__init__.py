@@ -48,7 +48,16 @@ if TYPE_CHECKING:
         superior_predictive_ability,
     )
     from whatif.stats.trials import effective_trials, trial_variance
-    from whatif.stats.verdict import Condition, Verdict, VerdictKind, all_failed, judge, undecidable
+    from whatif.stats.verdict import (
+        Condition,
+        Verdict,
+        VerdictKind,
+        all_failed,
+        chance_on_both,
+        errors_on_both,
+        judge,
+        undecidable,
+    )
     from whatif.stats.verdict_statistics import VerdictStatistics, WindowStatistics
 else:
     __getattr__, __dir__, __all__ = door(
@@ -72,7 +81,8 @@ else:
                 "superior_predictive_ability"
             ),
             "trials": "effective_trials trial_variance",
-            "verdict": "Condition Verdict VerdictKind all_failed judge undecidable",
+            "verdict": "Condition Verdict VerdictKind all_failed chance_on_both errors_on_both judge "
+            "undecidable",
             "verdict_statistics": "VerdictStatistics WindowStatistics",
         },
         by_name=("benchmark",),

@@ -23,15 +23,18 @@ class Thresholds:
         Fewest periods in either window; with fewer, nothing can be told.
     trades : int
         Fewest closed trades of the chosen configuration on validate.
-    spa : float
-        Highest p-value of superior predictive ability on validate, over zero and over the market. It
-        is not strict, since the test window, which nothing was chosen on, has to agree: of what is
-        worth nothing, one in five passes the first and one in twenty of these the second.
+    spa, test : float
+        Highest p-values of superior predictive ability on validate, and of the Sharpe ratio on the test
+        window, each over zero and over the market. They are not strict, since both windows have to agree.
+    both : float
+        Highest product of the two, which decides: of what is worth nothing, one in a hundred has such a
+        product within both limits (Fisher's combination of tests that are apart). The p-value on a test
+        window that was opened for k configurations counts k times.
     psr : float
-        Lowest probability that the Sharpe ratio on the test window is above zero, for a window that
-        was opened once; opened for k configurations, the chance of error is divided by k.
+        Probability that the Sharpe ratio is above zero which a record is to tell with; what is left is the
+        chance of error that a study without a test window is allowed.
     confidence : float
-        Of intervals, two-sided; divided likewise for the one that decides.
+        Of intervals, two-sided; of the one over the market on test, the error is divided by k.
     dsr, pbo : float
         Lowest deflated Sharpe ratio and highest probability of backtest overfitting, which decide
         where there is no test window.
@@ -43,6 +46,8 @@ class Thresholds:
     test_periods: int = 20
     trades: int = 10
     spa: float = 0.20
+    test: float = 0.20
+    both: float = 0.0027
     psr: float = 0.95
     confidence: float = 0.90
     dsr: float = 0.95

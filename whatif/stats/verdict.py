@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from whatif.stats.evidence import Evidence, Thresholds
-from whatif.stats.verdict_statistics import VerdictStatistics, WindowStatistics, compute_statistics
+from whatif.stats.verdict_statistics import VerdictStatistics, compute_statistics
 
 UNSEEN = "Trials without returns to compare"
 """The condition that fails where they alone would decide."""
@@ -108,9 +108,10 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 
     would hold only if trials whose returns are not known were no others than those that are.
 
     *An edge the data supports*: superior predictive ability on validate over zero and over the
-    market at each configuration's net exposure; and on test, a Sharpe ratio above zero with the
-    probability asked for and an appraisal ratio whose interval lies above zero. Without a test
-    window, deflated Sharpe ratio and probability of overfitting decide in its place.
+    market at each configuration's net exposure; on test, a Sharpe ratio above zero, of its returns and of
+    those over the market; and a product of the p-values of both windows that is as small as asked for
+    (Fisher, 1932, *Statistical Methods for Research Workers*, section 21.1). Without a test window,
+    deflated Sharpe ratio and probability of overfitting decide in its place.
 
     *Not distinguishable from luck*: all else.
 
@@ -201,9 +202,12 @@ def _enough(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) 
 
 def _unsettled(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[Condition]:
     """Yield what decides only by trials whose returns are not known."""
+    most = [limits.spa, limits.spa]
+    for k, (_, _, test) in enumerate(errors_on_both(figures, evidence.looks)):
+        most[k] = _most(limits, test)
     named = [
-        ("spa_zero", "superior predictive ability over zero, p-value", limits.spa, False),
-        ("spa_market", "superior predictive ability over the market, p-value", limits.spa, False),
+        ("spa_zero", "superior predictive ability over zero, p-value", most[0], False),
+        ("spa_market", "superior predictive ability over the market, p-value", most[1], False),
     ]
     if evidence.test is None:
         named += [
@@ -219,7 +223,7 @@ def _unsettled(evidence: Evidence, figures: VerdictStatistics, limits: Threshold
                 f"{figures.unseen:,} of {figures.trials:,} ({why}); {what}: between "
                 f"{_number(getattr(figures, name))} if they are copies of those compared and "
                 f"{_number(value)} if each is independent",
-                f"{'at least' if least else 'at most'} {limit:.2f} either way",
+                f"{'at least' if least else 'at most'} {limit:.2g} either way",
                 False,
             )
 
@@ -243,7 +247,7 @@ def _edge(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) ->
     else:
         yield _p_value(f"{spa} over the market, p-value", figures.spa_market, limits.spa)
     if figures.test is not None:
-        yield from _on_test(figures.test, evidence.looks, limits)
+        yield from _on_test(figures, evidence, limits)
     elif evidence.test is None and not evidence.test_failed:
         yield _ratio("Deflated Sharpe ratio on validate", figures.dsr, limits.dsr)
         if evidence.markets is not None:
@@ -255,22 +259,64 @@ def _edge(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) ->
             yield _p_value("Probability of backtest overfitting", figures.pbo, limits.pbo)
 
 
-def _on_test(test: WindowStatistics, looks: int, limits: Thresholds) -> Iterable[Condition]:
+def _on_test(figures: VerdictStatistics, evidence: Evidence, limits: Thresholds) -> Iterable[Condition]:
+    looks = evidence.looks
     opened = f", {looks} looks at which count" if looks > 1 else ""
-    needed = 1.0 - (1.0 - limits.psr) / looks
-    yield _ratio(f"Probabilistic Sharpe ratio on test{opened}", test.psr, needed)
-    if test.excess is not None:
-        low, share = test.excess.low, _percent(test.excess.confidence)
-        yield Condition(
-            f"Sharpe ratio over the market on test{opened}, low end of {share} interval",
-            "undefined" if math.isnan(low) else f"{low:.2f}".replace("-", "\N{MINUS SIGN}"),
-            "above 0",
-            bool(low > 0.0),
-        )
+    errors = errors_on_both(figures, looks)
+    for over, _, test in errors:
+        yield _p_value(f"Sharpe ratio on test{over}{opened}, p-value", test, limits.test)
+    for over, validate, test in errors:
+        yield _p_value(f"P-values of validate and test{over}, multiplied", validate * test, limits.both, 4)
 
 
-def _p_value(what: str, found: float, most: float) -> Condition:
-    return Condition(what, _number(found), f"at most {most:.2f}", bool(found <= most))
+def errors_on_both(figures: VerdictStatistics, looks: int) -> list[tuple[str, float, float]]:
+    """Return over what, and the p-values on validate and on test; those on test times the looks at it.
+
+    NaN where one is not known, but 0 on validate over a market that is known on test alone. There is none
+    over the market where there is no market, and none at all without a test window.
+    """
+    test = figures.test
+    if test is None:
+        return []
+    found = [("", figures.spa_zero, _looked(test.psr, looks))]
+    if test.over is not None:
+        known = 0.0 if math.isnan(figures.spa_market) else figures.spa_market
+        found.append((" over the market", known, _looked(test.psr_market, looks)))
+    return found
+
+
+def _most(limits: Thresholds, test: float) -> float:
+    """Return the highest p-value on validate beside one on test."""
+    return min(limits.spa, limits.both / max(test, 1e-12))
+
+
+def _looked(probability: float, looks: int) -> float:
+    return probability if math.isnan(probability) else min(1.0, (1.0 - probability) * looks)
+
+
+def chance_on_both(errors: Iterable[tuple[str, float, float]], limits: Thresholds) -> float:
+    """Return how likely what is worth nothing gets as far on both windows.
+
+    The limits on p-values are multiplied by the least s at which all of `errors` (`errors_on_both`) are
+    within, the one on their product by its square. What is worth nothing is within with the chance that two
+    uniform numbers are that are apart: x (1 + ln(a b / x)) of limits a, b and x, each at most 1. NaN if one
+    p-value is.
+    """
+    times = [
+        max(one / limits.spa, test / limits.test, math.sqrt(one * test / limits.both))
+        for _, one, test in errors
+    ]
+    if any(math.isnan(one) for one in times):
+        return math.nan
+    most = max(times)
+    area = min(1.0, most * limits.spa) * min(1.0, most * limits.test)
+    product = min(area, most * most * limits.both)
+    return 0.0 if product == 0.0 else product * (1.0 + math.log(area / product))
+
+
+def _p_value(what: str, found: float, most: float, digits: int = 2) -> Condition:
+    shown = _number(found) if digits < 3 or math.isnan(found) else f"{found:.{digits + 1}f}"
+    return Condition(what, shown, f"at most {most:.{digits}f}", bool(found <= most))
 
 
 def _ratio(what: str, found: float, least: float) -> Condition:
@@ -365,16 +411,23 @@ def _more_data(evidence: Evidence, enough: tuple[Condition, ...], limits: Thresh
 
 def _lost(evidence: Evidence, figures: VerdictStatistics, limits: Thresholds) -> Iterable[str]:
     """Yield how much more trying would make an edge indistinguishable again."""
-    worst = float(np.fmax(figures.spa_zero, figures.spa_market))
-    if 0.0 < worst < limits.spa:
-        more = math.log1p(-limits.spa) / math.log1p(-worst)
+    errors = errors_on_both(figures, evidence.looks)
+    pairs = [(one, _most(limits, test)) for _, one, test in errors]
+    worst, most = max(
+        pairs or [(float(np.fmax(figures.spa_zero, figures.spa_market)), limits.spa)],
+        key=lambda pair: pair[0] / pair[1],
+    )
+    if 0.0 < worst < most:
+        more = math.log1p(-most) / math.log1p(-worst)
         yield (
             f"With more than {more:.1f} times as many independent trials on these data, the p-value on "
-            f"validate would be over {limits.spa:.2f}."
+            f"validate would be over {most:.2g}."
         )
-    if figures.test is not None:
-        error = max(1.0 - figures.test.psr, 1e-12)
-        looks = int((1.0 - limits.psr) / error)
+    if errors:
+        looks = min(
+            int(min(limits.test, limits.both / max(one, 1e-12)) / max(test / evidence.looks, 1e-12))
+            for _, one, test in errors
+        )
         if looks < 100:
             yield (
                 f"It would fall if this study opened the test window for more than {looks} "

@@ -89,6 +89,11 @@ class WindowStatistics:
     own: Moments
     over: Moments | None
 
+    @property
+    def psr_market(self) -> float:
+        """Probability that the Sharpe ratio of what it earned over the market is above zero, or NaN."""
+        return NAN if self.over is None else _probabilistic(self.over)
+
 
 @dataclass(frozen=True)
 class VerdictStatistics:
