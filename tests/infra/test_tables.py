@@ -87,6 +87,22 @@ def test_with_lake_formation_there_are_grants_and_no_optimizers() -> None:
     assert location["ResourceArn"].endswith("/warehouse/quant_lake.db")
 
 
+def test_tables_of_news_and_actions_are_granted_once_they_are_there() -> None:
+    stack = deployed(LakeFormation="yes", NewsTables="yes", ActionsTable="yes")["tables"]
+    granted = {
+        p["Resource"]["Table"]["Name"]: p["Permissions"]
+        for p in stack.of("AWS::LakeFormation::PrincipalPermissions").values()
+    }
+    use = ["ALTER", "DESCRIBE", "SELECT"]
+    assert granted == {
+        "bars": use,
+        "bars_quarantine": ["DESCRIBE", "SELECT"],
+        "news_sentiment": use,
+        "news_relations": use,
+        "corporate_actions": use,
+    }
+
+
 def test_without_lake_formation_nothing_is_registered(stacks: dict[str, Stack]) -> None:
     for stack in stacks.values():
         kinds = {resource["Type"] for resource in stack.resources.values()}

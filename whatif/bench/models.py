@@ -32,7 +32,7 @@ _FORESTS = (5, 5), (15, 5), (25, 7)
 _NOTES = (
     "scikit-learn: a forest of 20 trees for each of ten seeds and twenty folds, trained, asked and judged; "
     "in this process one after the other, and in processes beside it, which are running already",
-    "predictions: warm, by a fitted model; reading the features table, and writing the rows to Iceberg with "
+    "predictions: of every bar, warm, by a fitted model; reading the features table, and writing the rows to Iceberg with "
     "their commit, are included",
     "FinSpace: three forests of 5, 15 and 25 trees of Spark ML, trained as a study trains them, against "
     "`fit` alone on a cached frame of the same rows",
@@ -143,11 +143,13 @@ def _speeds(setting: Setting, place: dict[str, Any]) -> dict[str, float]:
     resolved = _resolved(setting, place, kinds, True)
     (pin,) = prepare_features(setting.spark, setting.location, resolved).values()
     features = read_pinned(setting.spark, setting.location, pin)
+    first, last = resolved.timeline.start_us, resolved.timeline.end_us
+    every_bar = Window("all", first, last)
     found = {}
     for (name, _, _), spec in resolved.models.items():
         setting.say(f"models: predictions of {name}")
         trained = train(features, spec)
-        rows = predict(features, trained, resolved.timeline.start_us, resolved.bars.snapshot_id)
+        rows = predict(features, trained, first, resolved.bars.snapshot_id, [every_bar])
         count = rows.count()
 
         def store(rows: Any = rows) -> None:
