@@ -46,7 +46,7 @@ $(MADE): $(STAMP)
 	$(BIN)/python -m whatif.tracking.shipped
 	@touch $@
 
-demo: $(MADE) ## the main job on a sample market: bars in, a ranked answer out
+demo: $(MADE) ## the same rule with a planted edge and without: what is found, what is luck
 	$(BIN)/whatif demo
 
 test: test-fast test-spark ## fast tier and Spark tier

@@ -375,7 +375,7 @@ def test_a_pooled_ranking_names_no_single_symbol(make):
     page = Page(html.render(make.changed(data, ranking={"leaderboard": board}, series={"chosen": chosen})))
     _nothing_failed(page)
     assert "Symbols are pooled" in page.text
-    assert "fast = 15, slow = 60, commission = 0, size = 100 (con" in page.text
+    assert "fast = 15, slow = 60, commission = 0 (con" in page.text
     assert f"(configuration {chosen['config_id']}) ranks first" in page.text
     assert len(page.tables["Chosen configuration on all symbols"]) == 4
 

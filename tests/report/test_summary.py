@@ -85,7 +85,7 @@ def test_a_study_that_nobody_judged_shows_its_figures(make) -> None:
     told, key = summarize(data), ("SYN_EDGE", "test", "strategy")
     assert told.kind == "unjudged"
     assert told.numbers[1].value == f"{data.series.figures[key]['sharpe']:.2f}".replace("-", "\N{MINUS SIGN}")
-    assert told.configuration == "fast = 15, slow = 60, commission = 0, size = 100 on SYN_EDGE"
+    assert told.configuration == "fast = 15, slow = 60, commission = 0 on SYN_EDGE"
 
 
 @settings(deadline=None, max_examples=25)

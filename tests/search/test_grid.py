@@ -156,7 +156,7 @@ def test_axes_that_are_none() -> None:
 
 def test_the_same_configuration_in_other_words_is_refused() -> None:
     """It would be run twice under one id, and rows would no longer be one for each backtest."""
-    with pytest.raises(StudyError, match=r"'execution': 'commission=0'.*are the same configuration"):
+    with pytest.raises(StudyError, match=r"'execution': 'commission 0 %'.*are the same configuration"):
         expanded(CROSS + "  execution: [{}, {commission: 0.0}]\n")
     with pytest.raises(StudyError, match="are the same configuration"):
         expanded(CROSS.replace("[5, 10]", "[5, 5.0]"))
@@ -276,7 +276,7 @@ def test_axes_join_what_no_axis_varies() -> None:
         0.0005,
         0.0001,
     )
-    assert last.axes["execution"] == "commission=0.0005 slippage=0.0001 coc=True"
+    assert last.axes["execution"] == "commission 0.05 %, slippage 0.01 %, coc True"
 
 
 class TestOverlays:
@@ -368,7 +368,7 @@ class TestCosts:
         found = [c.execution.costs for c in grid.configurations[::4]]
         ours, other = costs_from({"per_unit": 0.005, "minimum": 1}), costs_from({"fraction": 0.1})
         assert found == [ours, costs_from("kraken_pro"), other, None]
-        assert grid.configurations[0].axes["execution"] == "costs=ours"
+        assert grid.configurations[0].axes["execution"] == "costs ours"
 
     def test_an_id_holds_their_numbers_and_not_their_name(self) -> None:
         named = ids(with_execution("ours") + self.OURS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -113,6 +114,10 @@ class Axis(Section):
             return " ".join(f"{key}={_number(one)}" for key, one in value.items())
         return value
 
+    def shown_beside(self, value: Any, given: Settings) -> Any:
+        """Return the same where what the study gives besides may decide, see `stands_in`."""
+        return self.shown(value)
+
     def stands_in(self, given: Settings) -> str:
         """Return the section that gives what the axis varies, too, which is refused; "" if none does.
 
@@ -157,4 +162,8 @@ class Axis(Section):
 
 
 def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Write a number without an exponent where it is no smaller than 0.00000001: 0.00005, not 5e-05."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.12g}"
+    return f"{Decimal(text):f}" if "e-" in text and abs(value) >= 1e-8 else text

@@ -23,26 +23,24 @@ from whatif.texts import visible
 
 def demo(
     seed: Annotated[int, typer.Option(help="Seed of the sample market.")] = 1,
-    sessions: Annotated[int, typer.Option(min=8, help="Sessions of 390 minutes.")] = 60,
-    edge: Annotated[float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")] = 0.16,
+    sessions: Annotated[int, typer.Option(min=400, help="Bars of a day of each symbol.")] = 5000,
+    edge: Annotated[float, typer.Option(min=0.0, help="Strength of the planted edge; 0 plants none.")] = 0.26,
 ) -> None:
-    """Run the main job on a sample market with a known truth: bars in, a ranked answer out."""
+    """Run the same rule on a market with a planted edge and on one without: what is found, what is luck."""
+    from whatif.demo import DemoOptions, run_demo
     from whatif.report import print_written
-    from whatif.workflow import DemoOptions
-    from whatif.workflow import demo as run_demo
 
     console = Console()
     outer = LakeLocation.from_environment()
     # a lake of its own, so that made-up bars never stand beside real ones
     location = replace(outer, home=outer.home / "demo")
-    result, study = run_demo(location, DemoOptions(seed, sessions, edge), console)
-    page, *_ = result.files
+    found = run_demo(location, DemoOptions(seed, sessions, edge), console)
     commands = [
-        f"open {page}",
-        f"whatif --home {location.home} leaderboard {study}",
+        f"open {found.page}",
+        f"whatif --home {location.home} leaderboard {found.studies[0]}",
         "whatif ingest --help     (your own bars)",
     ]
-    print_written(console, [page, page.parent], commands)
+    print_written(console, [found.page, *(result.files[0] for result in found.results)], commands)
 
 
 def bench(

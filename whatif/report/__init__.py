@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatif.report.html import write
     from whatif.report.judgement import Judgement
     from whatif.report.progress import Progress
+    from whatif.report.sides import Side, print_sides, write_sides
     from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.verdict_panel import print_given
@@ -33,6 +34,7 @@ else:
             "html": "write",
             "judgement": "Judgement",
             "progress": "Progress",
+            "sides": "Side print_sides write_sides",
             "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
             "verdict_panel": "print_given",

@@ -73,7 +73,7 @@ def _digits(number: float, decimals: int) -> str:
 def axis_label(value: Any) -> str:
     """Write one value of an axis: short, and different for different values.
 
-    A mapping (cost assumptions, say) becomes "commission=0.0005, slippage=0.0001".
+    A mapping becomes "target=0.0005, stop=0.0001".
     """
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={axis_label(item)}" for key, item in value.items())

@@ -15,6 +15,7 @@ from whatif.report.figures import (
     draw_distribution,
     draw_drawdown,
     draw_equity,
+    draw_heatmap,
     draw_luck,
     draw_trades,
     stitched_figure,
@@ -85,6 +86,39 @@ def luck_payload(data: ReportData) -> dict[str, Any] | None:
     axis = Timeline.of(*(frame for frame in (equity, bars) if len(frame)))
     trials = max(1.0, figures.effective_trials)
     return {"data": _plain(draw_luck(equity, axis, trials)), "trials": trials}
+
+
+def side_payload(data: ReportData) -> dict[str, Any]:
+    """Return the first symbol's account with what luck would give, and the map of the first two axes.
+
+    "equity" or "map" is missing where there is nothing to draw. The map frames the chosen configuration.
+    """
+    first, axes = next(iter(data.series.symbols), ""), data.ranking.axes
+    equity = data.series.equity[data.series.equity["symbol"] == first]
+    found: dict[str, Any] = {}
+    if len(equity):
+        drawn, axis = draw_equity(equity, Timeline.of(equity), 600), Timeline.of(equity)
+        figures = data.verdict.verdict.figures if data.verdict is not None else None
+        luck = [] if figures is None else draw_luck(equity, axis, max(1.0, figures.effective_trials))
+        found["equity"] = _drawing(drawn | {"data": [*luck, *drawn["data"]]})
+    if len(axes) > 1 and len(data.ranking.ranked):
+        board = data.ranking.leaderboard
+        drawn = draw_heatmap(board, axes[0], axes[1], data.ranking.objective)
+        chosen = board.index[board["config_id"] == data.series.chosen.get("config_id")]
+        if len(chosen):
+            x, y = (int(levels(board[name]).codes[board.index.get_loc(chosen[0])]) for name in axes[:2])
+            drawn["layout"]["shapes"] = [
+                {
+                    "type": "rect",
+                    "x0": x - 0.5,
+                    "x1": x + 0.5,
+                    "y0": y - 0.5,
+                    "y1": y + 0.5,
+                    "line": {"width": 3},
+                }
+            ]
+        found["map"] = _drawing(drawn)
+    return found
 
 
 def spread_payload(data: ReportData) -> dict[str, Any] | None:

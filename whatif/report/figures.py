@@ -233,28 +233,35 @@ def heatmap_figure(
     WhatIfError
         If a column is not in the leaderboard, or `aggregate` is neither.
     """
-    import plotly.graph_objects as go
+    return theme.as_figure(draw_heatmap(leaderboard, x, y, metric, aggregate))
 
+
+def draw_heatmap(
+    leaderboard: pd.DataFrame, x: str, y: str | None, metric: str, aggregate: str = "best"
+) -> theme.Drawing:
+    """Return what `heatmap_figure` shows, drawn without plotly."""
     grid = heat_grid(leaderboard, x, y, metric, aggregate)
     shown = metric_of(metric)
-    figure = theme.as_figure(theme.drawing(""))
+    drawn = theme.drawing("")
     # a few extremes would leave all else pale
     known = grid.values[np.isfinite(grid.values)]
     low, high = np.quantile(known, (0.02, 0.98)).tolist() if len(known) else (0.0, 1.0)
     limit = max(abs(low), abs(high))
-    figure.add_trace(
-        go.Heatmap(
-            x=grid.x, y=grid.y, z=grid.values, customdata=grid.counts,
-            colorscale=theme.DIVERGING if shown.signed else theme.SEQUENTIAL,
-            zmin=-limit if shown.signed else low, zmax=limit if shown.signed else high,
-            colorbar={"title": {"text": shown.heading}, "thickness": 12, "outlinewidth": 0},
-            hovertemplate="%{x}<br>%{y}<br>%{z:.4g}<br>%{customdata} backtests<extra></extra>",
-            xgap=0 if len(grid.x) > 40 else 1, ygap=0 if len(grid.y) > 40 else 1,
-        )
+    drawn["data"].append(
+        {
+            "type": "heatmap", "x": grid.x, "y": grid.y, "z": grid.values, "customdata": grid.counts,
+            "colorscale": theme.DIVERGING if shown.signed else theme.SEQUENTIAL,
+            "zmin": -limit if shown.signed else low, "zmax": limit if shown.signed else high,
+            "colorbar": {"title": {"text": shown.heading}, "thickness": 12, "outlinewidth": 0},
+            "hovertemplate": "%{x}<br>%{y}<br>%{z:.4g}<br>%{customdata} backtests<extra></extra>",
+            "xgap": 0 if len(grid.x) > 40 else 1, "ygap": 0 if len(grid.y) > 40 else 1,
+        }
     )  # fmt: skip
-    figure.update_xaxes(type="category", title_text=theme.escaped(x), showgrid=False)
-    figure.update_yaxes(type="category", title_text=theme.escaped(y or ""), showgrid=False)
-    return figure.update_layout(hovermode="closest")
+    category = {"type": "category", "showgrid": False}
+    drawn["layout"]["xaxis"] |= category | {"title": {"text": theme.escaped(x)}}
+    drawn["layout"]["yaxis"] |= category | {"title": {"text": theme.escaped(y or "")}}
+    drawn["layout"]["hovermode"] = "closest"
+    return drawn
 
 
 def stitched_figure(series: pd.DataFrame, most_points: int = MAX_POINTS) -> go.Figure:

@@ -117,9 +117,7 @@ def render(data: ReportData) -> str:
     worth = importance(data)
     payload |= {"stitched": stitched_payload(data), "reliability": reliability_payload(data)}
     payload |= {"trials": trials_payload(data, worth), "luck": luck_payload(data)}
-    plotly, script = _template("style.js") + _plotly(), _template("unpack.js") + _template("report.js")
-    style = _template("report.css") + _HEIGHTS
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         data=data,
         verdict=verdict_view(data),
         told=summarize(data),
@@ -157,14 +155,23 @@ def render(data: ReportData) -> str:
         top=TOP,
         band=payload["luck"],
         payload=Markup(to_script(payload)),
-        plotly_js=Markup(packed_once(plotly)),
-        report_js=Markup(script),
-        report_css=Markup(style),
-        plotly_styles=_STYLES_OF_MAPS.findall(plotly),
-        script_hashes=Markup(" ".join(map(_hash_source, (plotly, script)))),
-        # plotly adds an empty style, whose rules it inserts one by one
-        style_hashes=Markup(" ".join(map(_hash_source, (style, "")))),
+        **page_parts("report.js", "report.css"),
     )  # fmt: skip
+
+
+def page_parts(script_name: str, style_name: str) -> dict[str, Any]:
+    """Return what a page needs to draw with plotly.js: scripts, style and their digests."""
+    plotly, script = _template("style.js") + _plotly(), _template("unpack.js") + _template(script_name)
+    style = _template("report.css") + (_template(style_name) if style_name != "report.css" else "") + _HEIGHTS
+    return {
+        "plotly_js": Markup(packed_once(plotly)),
+        "report_js": Markup(script),
+        "report_css": Markup(style),
+        "plotly_styles": _STYLES_OF_MAPS.findall(plotly),
+        "script_hashes": Markup(" ".join(map(_hash_source, (plotly, script)))),
+        # plotly adds an empty style, whose rules it inserts one by one
+        "style_hashes": Markup(" ".join(map(_hash_source, (style, "")))),
+    }
 
 
 def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
@@ -176,7 +183,8 @@ def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what renders the templates of this room; what they are given is escaped."""
     env = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,

@@ -86,8 +86,8 @@ def print_screen(data: ReportData, console: Console) -> None:
         console.print(Text(told.sentence))
         console.print()
         console.print(Text(f"{visible(told.configuration)}", style="bold"), Text(told.config_id, style="dim"))
-        console.print(_four(told.objective, told.numbers))
-        _print_sparkline(data, console)
+        console.print(four_numbers(told.objective, told.numbers))
+        account_line(data, console)
     else:
         for sentence in words.answer(data):
             console.print(Text(sentence, style=f"bold {style_of(data)}"))
@@ -178,7 +178,8 @@ def _print_cut(text: Text, console: Console, lines: int = 2) -> None:
         console.print(line)
 
 
-def _four(objective: str, numbers: Sequence[Number]) -> Table:
+def four_numbers(objective: str, numbers: Sequence[Number]) -> Table:
+    """Return the four numbers as a row, each with its name above and a note below."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim", show_footer=True)
     table.add_column("", footer="", style="dim")
     for number in numbers:
@@ -187,7 +188,7 @@ def _four(objective: str, numbers: Sequence[Number]) -> Table:
     return table
 
 
-def _print_sparkline(data: ReportData, console: Console) -> None:
+def account_line(data: ReportData, console: Console) -> None:
     """Print the account of the chosen configuration over validate and test, each from its own start."""
     drawn = _account(data)
     if not drawn:

@@ -31,6 +31,9 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (known.get(name, len(known)), name))
 
 
+_SESSIONS_OF_MONTHS = 63
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """Bars of several windows numbered through, so that no night, weekend or holiday takes room.
@@ -112,13 +115,16 @@ class Timeline:
         return np.concatenate([p for p, _ in parts]), np.concatenate([t for _, t in parts])
 
     def ticks(self, most: int = 10) -> tuple[list[int], list[str]]:
-        """Return positions and labels of at most `most` session starts."""
+        """Return positions and labels of at most `most` session starts; months where they lie far apart."""
         positions, times = self.sessions()
         step = max(1, -(-len(positions) // most))
         labels: list[str] = []
         year = None
         for us in times[::step]:
             day = datetime.fromtimestamp(us / 1e6, UTC)
+            if step >= _SESSIONS_OF_MONTHS:
+                labels.append(f"{day:%b}<br>{day.year}")
+                continue
             labels.append(f"{day.day} {day:%b}" + (f"<br>{day.year}" if day.year != year else ""))
             year = day.year
         return [int(p) for p in positions[::step]], labels

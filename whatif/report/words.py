@@ -68,9 +68,9 @@ def name_of(data: ReportData) -> str:
     if not data.series.chosen:
         return ""
     where, values = data.series.chosen.get("symbol"), data.series.parameters
-    # what varies says which one it is, what is the same for all comes after it
+    # what varies says which one it is; what is the same for all stands in the study
     varied = {axis: values[axis] for axis in data.ranking.axes if axis in values}
-    held = parameters(varied | values) or "the only configuration"
+    held = parameters(varied or values) or "the only configuration"
     return f"{held} on {where}" if where else held
 
 

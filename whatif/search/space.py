@@ -109,7 +109,9 @@ class Space:
         self._worlds = [(k, axis) for k, axis in every if axis.world]
         # by place and never by value: 1 and 1.0 are equal, and other configurations
         self._settings: dict[PointIndex, Setting] = {}
-        self._shown = [(axis.name, [axis.shown(value) for value in axis.values]) for _, axis in every]
+        self._shown = [
+            (axis.name, [axis.shown_beside(value, self._given) for value in axis.values]) for _, axis in every
+        ]
 
     def searched(self) -> SearchSpace:
         """Return the points as a search sees them: without the axes whose values are worlds."""

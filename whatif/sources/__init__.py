@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from whatif.sources.news_layouts import NEWS_RULES
     from whatif.sources.rules import RULES
     from whatif.sources.sample import generate, sample_schedule, write_sample
+    from whatif.sources.sample_days import generate_days, write_days
     from whatif.sources.sample_market import SampleMarket, SampleSymbol, default_symbols
     from whatif.sources.sample_news import SampleNews, write_sample_news
     from whatif.sources.sample_ticks import make_ticks, write_sample_ticks
@@ -64,6 +65,7 @@ else:
             "news_layouts": "NEWS_RULES",
             "rules": "RULES",
             "sample": "generate sample_schedule write_sample",
+            "sample_days": "generate_days write_days",
             "sample_market": "SampleMarket SampleSymbol default_symbols",
             "sample_news": "SampleNews write_sample_news",
             "sample_ticks": "make_ticks write_sample_ticks",

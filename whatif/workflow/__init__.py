@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from whatif.workflow.deliveries import forget
     from whatif.workflow.ingestion import explain, ingest
     from whatif.workflow.judge import SEED
-    from whatif.workflow.sample_study import DemoOptions, demo
     from whatif.workflow.steps import (
         build_study_features,
         stored_leaderboard,
@@ -28,7 +27,6 @@ else:
             "deliveries": "forget",
             "ingestion": "explain ingest",
             "judge": "SEED",
-            "sample_study": "DemoOptions demo",
             "steps": "build_study_features stored_leaderboard study_features train_study_models",
             "study": "RunOptions run",
             "train": "lazy_session plan_of prepare prepare_features",

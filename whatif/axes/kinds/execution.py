@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from whatif.axes.base import Axis, Settings
@@ -21,6 +22,22 @@ class Execution(Axis):
         """Return settings with some of the execution's keys given."""
         return replace(settings, execution={**settings.execution, **value})
 
+    def shown(self, value: Any) -> Any:
+        """Return the settings as text, fractions in percent."""
+        return self._said(value, value.get("commtype", "perc"))
+
+    def shown_beside(self, value: Any, given: Settings) -> Any:
+        """Return the same; a commission that the study says is money for each unit stays as it is."""
+        return self._said(value, {**given.execution, **value}.get("commtype", "perc"))
+
+    @staticmethod
+    def _said(value: Mapping[str, Any], commission_type: str) -> str:
+        fractions = ("commission", "slippage") if commission_type == "perc" else ("slippage",)
+        return ", ".join(
+            f"{key} {_percent(one)} %" if key in fractions and _is_number(one) else f"{key} {one}"
+            for key, one in value.items()
+        )
+
     @classmethod
     def read(cls, name: str, values: list[Any]) -> list[Any]:
         """Refuse what is no mapping."""
@@ -31,3 +48,13 @@ class Execution(Axis):
                     "{commission: 0.0005, slippage: 0.0001}"
                 )
         return values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _percent(fraction: Any) -> str:
+    """Write a fraction in percent, exactly, without an exponent and zeros at the end: 0.005 of 5e-05."""
+    text = f"{Decimal(str(fraction)) * 100:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
