@@ -330,8 +330,8 @@ def test_axes_of_timeframe_and_execution(go, market) -> None:
     assert set(stored[stored["timeframe"] == "10min"]["bars"]) == {24}
     assert stored[stored["timeframe"] == "1min"]["bars"].between(200, 240).all()
     costs = {text: part["costs"].sum() for text, part in board.groupby("execution")}
-    assert costs["commission=0"] == 0.0
-    assert costs["commission=0.001 slippage=0.0005"] > 0.0
+    assert costs["commission 0 %"] == 0.0
+    assert costs["commission 0.1 %, slippage 0.05 %"] > 0.0
 
 
 class TestKeep:
