@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +60,9 @@ GLUE_ARGUMENTS = frozenset(
 GLUE_PREFIXES = ("--continuous-log-", "--custom-log", "--customer-", "--enable-", "--job-")
 """How further arguments of Glue begin."""
 
+_COMPLETION = "_WHATIF_COMPLETE"
+"""Variable by which a shell asks what completes a command line."""
+
 ENVIRONMENT_PREFIXES = ("WHATIF_", "MLFLOW_", "AWS_REGION", "TZ")
 """Variables that a job may be given as an argument."""
 
@@ -68,37 +71,58 @@ app = typer.Typer(
     help="Which configuration, how good on data never seen: backtests of a study on Spark.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
 )
 
-app.command("demo")(tools.demo)
-app.command("indicators")(tools.indicators)
-app.command("ingest")(lake.ingest)
-app.command("ingest-news")(lake.ingest_news)
-app.command("ingest-ticks")(lake.ingest_ticks)
-app.command("ingest-actions")(lake.ingest_actions)
-app.command("bars")(lake.bars)
-app.command("deliveries")(lake.deliveries)
-app.command("quarantine")(lake.quarantine)
-app.command("forget")(lake.forget)
-app.command("features")(studies.features)
-app.command("train")(studies.train)
-app.command("run")(studies.run)
-app.command("register")(studies.register)
-app.command("serve")(studies.serve)
-app.command("leaderboard")(studies.leaderboard)
-app.command("report")(studies.report)
-app.command("compare")(studies.compare)
-app.command("stress")(studies.stress)
-app.command("judge")(studies.judge)
-app.command("submit")(submit.submit)
-app.command("status")(submit.status)
-app.command("cancel")(submit.cancel)
-app.command("bench")(tools.bench)
-app.command("calibrate")(tools.calibrate)
-app.command("doctor")(lake.doctor)
-app.command("plugins")(tools.plugins)
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Start": {
+        "demo": tools.demo,
+    },
+    "Bring bars in": {
+        "ingest": lake.ingest,
+        "ingest-news": lake.ingest_news,
+        "ingest-ticks": lake.ingest_ticks,
+        "ingest-actions": lake.ingest_actions,
+        "bars": lake.bars,
+        "deliveries": lake.deliveries,
+        "quarantine": lake.quarantine,
+        "forget": lake.forget,
+        "doctor": lake.doctor,
+    },
+    "Ask a study": {
+        "run": studies.run,
+        "leaderboard": studies.leaderboard,
+        "report": studies.report,
+        "features": studies.features,
+        "train": studies.train,
+    },
+    "Doubt the answer": {
+        "compare": studies.compare,
+        "stress": studies.stress,
+        "judge": studies.judge,
+        "calibrate": tools.calibrate,
+    },
+    "Use models": {
+        "register": studies.register,
+        "serve": studies.serve,
+    },
+    "Run elsewhere": {
+        "submit": submit.submit,
+        "status": submit.status,
+        "cancel": submit.cancel,
+    },
+    "Look up and measure": {
+        "indicators": tools.indicators,
+        "plugins": tools.plugins,
+        "bench": tools.bench,
+    },
+}
+"""Commands by what a user wants to do, in the order of `whatif --help`."""
+
+for _group, _commands in GROUPS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_group)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -138,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and _COMPLETION in os.environ:  # a shell was told what completes
+            return int(error.code or 0)
         if stop.stopping():  # what a library makes of it
             return INTERRUPTED
         if isinstance(error, MachineError):
