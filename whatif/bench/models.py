@@ -32,8 +32,8 @@ _FORESTS = (5, 5), (15, 5), (25, 7)
 _NOTES = (
     "scikit-learn: a forest of 20 trees for each of ten seeds and twenty folds, trained, asked and judged; "
     "in this process one after the other, and in processes beside it, which are running already",
-    "predictions: of every bar, warm, by a fitted model; reading the features table, and writing the rows to Iceberg with "
-    "their commit, are included",
+    "predictions: of every bar, warm, by a fitted model; reading the features table, and writing the rows to "
+    "Iceberg with their commit, are included",
     "FinSpace: three forests of 5, 15 and 25 trees of Spark ML, trained as a study trains them, against "
     "`fit` alone on a cached frame of the same rows",
 )
