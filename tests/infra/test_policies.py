@@ -257,3 +257,13 @@ def test_policies_fit_into_a_role(every: dict[str, Stack]) -> None:
             assert len(re.sub(r"\s", "", written)) < 10_240, name
         for name, policy in stack.of("AWS::IAM::ManagedPolicy").items():
             assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) < 6_144, name
+
+
+def test_ingest_reads_streams_of_its_prefix_and_run_none(stacks: dict[str, Stack]) -> None:
+    run, ingest = of(stacks, "access", "RunRole"), of(stacks, "access", "IngestRole")
+    streams = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/"
+    for action in ("DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"):
+        assert may(ingest, f"kinesis:{action}", f"{streams}acme-bars")
+        assert not may(ingest, f"kinesis:{action}", f"{streams}other-bars")
+        assert not may(run, f"kinesis:{action}", f"{streams}acme-bars")
+    assert not may(ingest, "kinesis:PutRecords", f"{streams}acme-bars")

@@ -88,6 +88,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "deliveries": lake.deliveries,
         "quarantine": lake.quarantine,
         "forget": lake.forget,
+        "publish": lake.publish,
         "doctor": lake.doctor,
     },
     "Ask a study": {
@@ -122,7 +123,8 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
 
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_group)(_command)
+        _kind = lake.OfSources if _command in (lake.ingest, lake.publish) else None
+        app.command(_name, cls=_kind, rich_help_panel=_group)(_command)
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperCommand
 
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation
@@ -18,6 +19,7 @@ from whatif.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
     from whatif.sources import IngestSpec
@@ -90,6 +92,39 @@ Options = Annotated[
 ]
 
 
+class OfSources(TyperCommand):
+    """A command whose first argument may be a source, the settings of which are options of the command then.
+
+    `whatif ingest kinesis --stream bars` is `whatif ingest kinesis --option stream=bars`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Take the arguments apart."""
+        from whatif.sources import named_source
+
+        if args and not args[0].startswith("-") and named_source(args[:1]) is not None:
+            args = [args[0], *self._own_options(args[1:])]
+        return super().parse_args(ctx, args)
+
+    def _own_options(self, given: Sequence[str]) -> Iterator[str]:
+        """Yield arguments, an option that the command does not have as a setting of the source."""
+        known = {name: p for p in self.params for name in (*p.opts, *p.secondary_opts)} | {"--help": None}
+        waiting = list(given)
+        while waiting:
+            one = waiting.pop(0)
+            name, equals, value = one.partition("=")
+            if not one.startswith("--") or name in known:
+                yield one
+                flag = equals or getattr(known.get(name), "is_flag", True)
+                if name in known and not flag and waiting:
+                    yield waiting.pop(0)
+                continue
+            if not equals and (not waiting or waiting[0].startswith("--")):
+                raise SourceError(f"{name} has no value: write {name} VALUE")
+            setting = name.removeprefix("--").replace("-", "_")
+            yield from ("--option", f"{setting}={value if equals else waiting.pop(0)}")
+
+
 def ingest(
     paths: Annotated[
         list[str],
@@ -146,6 +181,62 @@ def ingest(
     if report.faults:
         raise typer.Exit(1)
     _say(console, "next: whatif bars")
+
+
+def publish(
+    target: Annotated[str, typer.Argument(help="Where bars are put: kinesis, or a source that takes some.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, globs or s3:// addresses; else of the lake.")
+    ] = None,
+    symbols: Annotated[str | None, typer.Option(help="Bars of the lake, of these symbols: A,B.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
+    exchange: Exchange = None,
+    timezone: Timezone = None,
+    timeframe: Timeframe = None,
+    options: Options = None,
+) -> None:
+    """Load bars from files or the lake into a stream; 'whatif ingest' reads them from there."""
+    from whatif.sources import make_source, named_source, parse_options
+
+    kind = named_source([target])
+    if kind is None:
+        raise SourceError(f"{target!r} is no source: bars are put into kinesis, or a source of your own")
+    if bool(paths) == bool(symbols):
+        raise SourceError("name files, or --symbols of the lake, and not both")
+    to = make_source(kind, parse_options(options or ()))
+    texts = {"symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe}
+    given = {name: value for name, value in texts.items() if value is not None}
+    bars = _bars_of_files(paths, given) if paths else _bars_of_lake(_listed(symbols), timeframe)
+    _say(Console(), f"{to.publish(bars):,} bars were put into {target}")
+
+
+def _bars_of_files(paths: Sequence[str], given: dict[str, Any]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.compute as pc
+
+    from whatif.sources import IngestSpec, file_parts, read_part
+
+    for part in file_parts(paths, IngestSpec(**given))[0]:
+        for batch in read_part(part):
+            yield batch.filter(pc.equal(batch["kind"], "bar"))
+
+
+def _bars_of_lake(symbols: Sequence[str], timeframe: str | None) -> Iterator[pa.RecordBatch]:
+    from whatif.pins import all_of, current_pin, equal, has_rows, of_timeframe, read_arrow
+
+    location = LakeLocation.from_environment()
+    if not has_rows(location, "bars"):
+        raise SourceError("the lake holds no bars: 'whatif ingest' brings some")
+    pin = current_pin(location, "bars")
+    columns = ["symbol", "ts", "timeframe", "session", "exchange", *_NUMBERS]
+    for symbol in symbols:
+        wanted = [equal("symbol", symbol)] + ([of_timeframe(timeframe)] if timeframe else [])
+        rows = read_arrow(pin, columns, all_of(*wanted)).sort_by("ts")
+        if not rows.num_rows:
+            raise SourceError(f"the lake holds no bars of {symbol}: 'whatif bars' lists what it holds")
+        yield from rows.to_batches(max_chunksize=10_000)
+
+
+_NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "vwap_estimated")
 
 
 def ingest_news(

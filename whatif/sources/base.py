@@ -9,11 +9,15 @@ module; one of your own is found by entry point (`whatif.sources`) or by `module
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+from whatif.errors import SourceError
 from whatif.section import Section
 from whatif.sources.chunk import Chunk
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Source(Section):
@@ -66,3 +70,19 @@ class Source(Section):
         SourceError
             If it cannot be read; nothing of the delivery lands then.
         """
+
+    def publish(self, bars: Iterable[pa.RecordBatch]) -> int:
+        """Put bars where the source has its own, and return how many; few sources can.
+
+        Parameters
+        ----------
+        bars : iterable of RecordBatch
+            Columns symbol, ts, timeframe, session, exchange, open, high, low, close, volume, vwap,
+            trade_count, vwap_estimated; as the lake has them.
+
+        Raises
+        ------
+        SourceError
+            If it takes none, or not all of them.
+        """
+        raise SourceError(f"source {self.label!r} takes no bars: 'whatif publish kinesis' loads a stream")

@@ -9,10 +9,12 @@ from typing import ClassVar
 import pandas as pd
 import pyarrow as pa
 
+from whatif.errors import SourceError
 from whatif.sources.base import Source
 from whatif.sources.beginning import Beginning
 from whatif.sources.chunk import Chunk, Layout, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
+from whatif.sources.services import object_version
 from whatif.sources.spec import IngestSpec
 
 
@@ -59,8 +61,20 @@ class FileSource(Source):
         return self.files
 
     def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
-        """Yield the rows of a file; it is read whole."""
-        return self.read_file(part)
+        """Yield the rows of a file; it is read whole.
+
+        Raises
+        ------
+        SourceError
+            As `read_file`; or, behind its rows, if an object of S3 was changed meanwhile.
+        """
+        before = object_version(part)
+        yield from self.read_file(part)
+        if before != object_version(part):
+            raise SourceError(
+                f"{part}: the object was changed while it was read (another ETag): run the same command "
+                "again once whoever writes it has finished"
+            )
 
     @abstractmethod
     def read_file(self, path: str) -> Iterator[Chunk]:

@@ -231,6 +231,12 @@ def _remote_files(path: str, endings: tuple[str, ...], search: Search) -> list[s
         raise SourceError(_unknown_address(path))
     if scheme == "file":
         return _files_of_address(path, endings, search)
+    pattern = path
+    if has_magic(path):  # what comes before the first part with a wildcard is listed
+        parts = path.split("/")
+        path = "/".join(parts[: next(k for k, part in enumerate(parts) if has_magic(part))])
+        if path.count("/") < 3 and not path.rpartition("/")[2]:
+            raise SourceError(f"{shown(pattern)}: name the bucket without wildcards, as in s3://bucket/*.csv")
     try:
         system, inner = file_system(path)
         info = system.get_file_info(inner)
@@ -242,7 +248,25 @@ def _remote_files(path: str, endings: tuple[str, ...], search: Search) -> list[s
         raise SourceError(f"{path}: cannot be read: {explanation(error)}") from error
     except (ValueError, NotImplementedError) as error:  # Arrow knows no such scheme, or it is no address
         raise SourceError(_unknown_address(path)) from error
+    if pattern != path:
+        wanted = pattern.partition("://")[2].split("/")
+        found = [i.path for i in infos if _fits(i.path.split("/"), wanted)]
+        # a glob that names folders takes what is in them
+        folders = [f"{one}/" for one in _folders_of(infos) if _fits(one.split("/"), wanted)]
+        inside = [
+            i.path for i in infos if i.path.startswith(tuple(folders)) and i.path.lower().endswith(endings)
+        ]
+        return [f"{scheme}://{one}" for one in dict.fromkeys([*found, *inside])]
     return [f"{scheme}://{i.path}" for i in infos if i.path.lower().endswith(endings)]
+
+
+def _folders_of(infos: Sequence[Any]) -> list[str]:
+    """Return the folders that files are in, to any depth."""
+    found: dict[str, None] = {}
+    for info in infos:
+        parts = info.path.split("/")
+        found.update(dict.fromkeys("/".join(parts[:k]) for k in range(1, len(parts))))
+    return list(found)
 
 
 def _files_of_address(path: str, endings: tuple[str, ...], search: Search) -> list[str]:
