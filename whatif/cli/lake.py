@@ -81,7 +81,7 @@ Columns = Annotated[
     str | None, typer.Option(help="Names of the file's columns, a,b,c, instead of its header.")
 ]
 TimeFormat = Annotated[
-    str | None, typer.Option(help="strptime format, or epoch_s, epoch_ms, epoch_us, epoch_ns.")
+    str | None, typer.Option(help="strptime format, epoch_s, _ms, _us or _ns, days_1900 or days_1904.")
 ]
 SymbolFrom = Annotated[
     str | None, typer.Option(help="file: each file's name, up to its first dot, is its symbol.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -18,6 +18,7 @@ from whatif.sources.bounded import encoding_of, text_of
 from whatif.sources.columns import bare_name, find_columns
 from whatif.sources.numbers import number_style, read_numbers
 from whatif.sources.opening import MEMBER, UNPACKED_BY, open_binary
+from whatif.sources.patterns import UNITS
 from whatif.sources.signs import signs_of
 from whatif.sources.spec import IngestSpec
 from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
@@ -320,3 +321,94 @@ def _is_like_prices(column: FloatArray, close: FloatArray) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = column / close
     return bool(np.all((ratio > 1 - _NEAR) & (ratio < 1 + _NEAR)))
+
+
+_PARTS = re.compile(
+    r"(?i)(?:(?P<before>.+)[ _.:/-]+)?(?P<role>open|high|low|close|volume)(?:[ _.:/-]+(?P<behind>.+))?"
+)
+_NO_VOLUMES = re.compile(
+    r"open ?int|spread|dividend|split|trades?\b|count|flag|time|date|id\b|index|period|per\b|adj"
+)
+_MIN_DIGITS, _FEW = 8, 9
+
+
+def only_stamps(
+    rows: pd.DataFrame, names: Sequence[str], used: Collection[int], symbol: pd.Series | None
+) -> str | None:
+    """Return the name of the only column that holds stamps; None if there is none, or several.
+
+    Parameters
+    ----------
+    rows : DataFrame (n rows, k columns)
+        First rows of a file, columns by position.
+    names : sequence of str (k)
+        Its header.
+    used : collection of int
+        Columns that are something else.
+    symbol : Series (n,) or None
+        Symbols of rows; None if all are of one.
+    """
+    found = [k for k in range(len(names)) if k not in used and _are_stamps(rows[k].dropna(), symbol)]
+    name = names[found[0]] if len(found) == 1 else None
+    return name if name is not None and names.count(name) == 1 else None
+
+
+def _are_stamps(values: pd.Series, symbol: pd.Series | None) -> bool:
+    """Tell whether values are stamps; counts since 1970 run one way for each symbol, as amounts do not."""
+    groups = pd.Series(0, index=values.index) if symbol is None else symbol[values.index]
+    if values.groupby(groups).nunique().sum() < len(values):  # no symbol has two bars of one stamp
+        return False
+    if values.dtype.kind == "M" or isinstance(values.dtype, pd.DatetimeTZDtype):
+        return True
+    texts = [_as_text(value) for value in values]
+    if not any(":" in text or len(text) >= _MIN_DIGITS for text in texts):
+        return False
+    found = formats_of(texts)
+    if not found or found[0].time_format not in UNITS:
+        return bool(found)
+    numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
+    runs = [one for _, one in numbers.groupby(groups.to_numpy())]
+    return len(numbers) > 1 and all(r.is_monotonic_increasing or r.is_monotonic_decreasing for r in runs)
+
+
+def _as_text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def like_volumes(rows: pd.DataFrame, names: Sequence[str], used: Collection[int]) -> list[str]:
+    """Return the names of columns that hold whole numbers as volumes are, and are named as nothing else.
+
+    Parameters
+    ----------
+    rows, names, used
+        As of `only_stamps`.
+    """
+    found = []
+    for k, name in enumerate(names):
+        column = rows[k]
+        typed = column.dtype.kind in "Mmb" or isinstance(column.dtype, pd.DatetimeTZDtype)
+        if k in used or not name or typed or _NO_VOLUMES.search(bare_name(name)):
+            continue
+        numbers = pd.to_numeric(column, errors="coerce")
+        whole = numbers.notna() & (numbers >= 0) & (numbers % 1 == 0)
+        if whole.all() and numbers.max() > _FEW:
+            found.append(name)
+    return found
+
+
+def side_by_side(names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    """Return the columns of symbols of which each has its own: symbol → open, high, low, close → name.
+
+    `AAPL_Open` and `Open.AAPL` are the open of AAPL.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Header of a file.
+    """
+    by_symbol: dict[str, dict[str, str]] = {}
+    for name in names:
+        part = _PARTS.fullmatch(name.strip())
+        if part is not None and (symbol := part["before"] or part["behind"]):
+            by_symbol.setdefault(symbol, {})[part["role"].lower()] = name
+    return {s: roles for s, roles in by_symbol.items() if {"open", "high", "low", "close"} <= set(roles)}

@@ -18,7 +18,7 @@ import pandas as pd
 
 from whatif.errors import SourceError, WhatIfError
 from whatif.exchanges import time_zone
-from whatif.sources.beginning import Beginning, roles_of
+from whatif.sources.beginning import Beginning, like_volumes, only_stamps, roles_of, side_by_side
 from whatif.sources.bounded import text_of
 from whatif.sources.chunk import Layout
 from whatif.sources.columns import ENDS, bare_name, find_columns, symbol_of, volumes_in
@@ -209,7 +209,8 @@ def _columns(work: _Work) -> bool:
             )
     work.at = find_columns(begin.path, work.names, work.spec)
     _one_column_of_stamps(work)
-    return True
+    _unusual_stamps(work)
+    return not _several_symbols(work)
 
 
 def _map(work: _Work, target: str, names: tuple[str, ...], because: str) -> None:
@@ -229,6 +230,37 @@ def _one_column_of_stamps(work: _Work) -> None:
     alone = [k for k, values in zip(at, (date, time), strict=True) if len(formats_of(values)) == 1]
     for k in alone[:1] if not is_time_alone(time) else [at[0]] if formats_of(date) else []:
         _map(work, "ts", (work.names[k],), "it holds whole stamps")
+
+
+def _unusual_stamps(work: _Work) -> None:
+    """Where no column is named as one of stamps, take the only one whose values are."""
+    if work.at.get("ts") or "ts" in work.spec.columns:
+        return
+    name = only_stamps(work.begin.rows, work.names, _used(work), work.column("symbol"))
+    if name is not None:
+        _map(work, "ts", (name,), "no other column holds stamps")
+
+
+def _several_symbols(work: _Work) -> bool:
+    """Ask which symbol is meant where columns of several stand side by side; True if they do."""
+    if work.at.get("open") or any(name in work.spec.columns for name in _PRICES):
+        return False
+    several = side_by_side(work.names)
+    if not several:
+        return False
+    symbol, roles = next(iter(several.items()))
+    wanted = [role for role in (*_PRICES, "volume") if role in roles or not work.at.get(role)]
+    maps = " ".join(f"--map '{role}={roles.get(role, '')}'" for role in wanted)
+    work.questions.append(
+        f"open, high, low and close of {', '.join(list(several)[:5])} stand side by side: ingest one at a "
+        f"time, as in {maps}, with --symbol {symbol} if that is a symbol"
+    )
+    return True
+
+
+def _used(work: _Work) -> set[int]:
+    """Return the columns that a field of a bar is read from."""
+    return {k for at in work.at.values() for k in at}
 
 
 def _symbol(work: _Work) -> None:
@@ -290,6 +322,16 @@ def _volume(work: _Work) -> None:
         return
     hints = ("vol", "qty", "amount", "turnover", "quantity", "size")
     hinted = any(hint in name.lower() for name in work.names for hint in hints)
+    counted = (
+        [] if hinted or work.at.get("volume") else like_volumes(work.begin.rows, work.names, _used(work))
+    )
+    if counted:
+        options = " or ".join(f"--map 'volume={name}'" for name in counted)
+        work.questions.append(
+            f"no column is named as its volume, and {', '.join(counted)} may be it, or parts of it: give "
+            f"{options}, or --map volume= for none"
+        )
+        return
     if not hinted and not work.at.get("volume") and all(work.at.get(p) for p in (*_PRICES, "ts")):
         _map(work, "volume", (), "no column is one; volumes are 0")
 

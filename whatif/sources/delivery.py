@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -95,7 +96,19 @@ def looked_at(paths: Sequence[str | Path], spec: IngestSpec) -> tuple[Sequence[C
             files, left_out = kind.sort_out(files, own, spec)
             notes += left_out
     files = tuple(one for file in files for one in _opened(file, spec))
+    about = [file for file in files if _is_about(file) and file not in {str(path) for path in paths}]
+    if about and len(about) < len(files):
+        files = tuple(file for file in files if file not in about)
+        notes += (f"left out, by its name no data: {', '.join(about)}",)
     return [concluded(file, spec) for file in files], notes
+
+
+_ABOUT = re.compile(r"(?i)(.*[/\\:])?(readme|licen[cs]e|changelog|disclaimer)(\.(txt|md|rst|html?))?")
+
+
+def _is_about(path: str) -> bool:
+    """Tell whether a file is by its name one that tells of others: README.txt, LICENSE."""
+    return _ABOUT.fullmatch(path) is not None
 
 
 def concluded(path: str, spec: IngestSpec) -> Concluded:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from whatif.errors import SourceError
 from whatif.texts import shown
+from whatif.typing import FloatArray
 
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0}
 """Time formats that count from 1970-01-01 UTC, and microseconds in their unit (0: below one)."""
@@ -18,8 +19,11 @@ _DATE = r"(?:\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})"
 _TIME = r"(?:\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?|\d{4}(?:\d{2}(?:\.\d{1,9})?)?)"
 _HOURS = r"(?:\+\d{2}|-(?:0[1-9]|1\d))"
 _OFFSET = rf" ?(?:Z|[+-]\d{{2}}:?\d{{2}}|{_HOURS})"
-ISO_AWARE = rf"^{_DATE}[T ]{_TIME}{_OFFSET}$"
-"""A date, a time of day with its minutes, an offset."""
+ZONE_END = r"\[[A-Za-z][A-Za-z0-9_/+-]*\]$"
+"""The name of a zone behind an offset, as Java writes it: the offset alone says what time it is."""
+
+ISO_AWARE = rf"^{_DATE}[T ]{_TIME}{_OFFSET}(?:{ZONE_END.removesuffix('$')})?$"
+"""A date, a time of day with its minutes, an offset, perhaps its zone in brackets."""
 
 ISO_LOCAL = rf"^{_DATE}(?:[T ]{_TIME})?$"
 """A date, then perhaps a time of day with its minutes."""
@@ -31,7 +35,9 @@ OFFSET_END = rf"{_OFFSET}$"
 
 TIME_OF_DAY = re.compile(r"%[HIMScXTR]")
 _DIRECTIVE = re.compile(r"%(.)")
-_WIDTHS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
+_WIDTHS = {
+    "Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3, "G": 4, "V": 2, "u": 1,
+}  # fmt: skip
 _SHORT = frozenset("mdHI")
 _WORDS = {
     "b": r"[^\W\d_]+\.?", "B": r"[^\W\d_]+", "a": r"[^\W\d_]+\.?", "A": r"[^\W\d_]+",
@@ -132,6 +138,8 @@ def _pattern(time_format: str, short: bool) -> str:
     return f"(?i)^{''.join(out)}$"
 
 
+_DAYS_HINT = "--time-format days_1900, as Excel counts days, or days_1904, as it once did on a Mac"
+
 UNITS = {
     "epoch_s": "seconds",
     "epoch_ms": "milliseconds",
@@ -141,10 +149,14 @@ UNITS = {
 _SECONDS = {"epoch_s": 1.0, "epoch_ms": 1e-3, "epoch_us": 1e-6, "epoch_ns": 1e-9}
 _SINCE = 10 * 365.25 * 86_400
 
+DAY_COUNTS = {"days_1900": "1899-12-30", "days_1904": "1904-01-01"}
+"""Time formats that count days of a spreadsheet, with the time of day as their fraction, and their day 0."""
+
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
     "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%y",
     "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y-%m-%d-%H-%M",
+    "%G-W%V-%u",
 )  # fmt: skip
 _CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %H-%M", " %H-%M-%S", " %H.%M", " %H%M", " %H%M%S",
@@ -161,11 +173,23 @@ def fitting_epoch(count: float) -> str | None:
     return next((unit for unit, s in _SECONDS.items() if _SINCE <= count * s < last), None)
 
 
+FIRST_DAY_COUNT = 61
+"""1 March 1900: days before it are counted as if 1900 had been a leap year."""
+
+
+def are_day_counts(counts: FloatArray, first: int = 25_569 - 1_462) -> bool:
+    """Tell whether numbers can be days as spreadsheets count them: of 1970 to next year, by either count."""
+    last = (date.today().year + 2 - 1900) * 365.25
+    return bool(len(counts)) and bool(np.all((counts >= first) & (counts < last)))
+
+
 def count_hint(stamps: pd.Series) -> str:
     """Return what to type for stamps that are numbers."""
     counts = pd.to_numeric(stamps, errors="coerce").dropna()
     count = float(counts.median()) if len(counts) else float("nan")
     unit = fitting_epoch(count)
+    if are_day_counts(counts.to_numpy()):
+        return _DAYS_HINT
     if unit is not None:
         return f"--time-format {unit} (they count {UNITS[unit]} since 1970)"
     formats = fitting_formats([str(int(c)) for c in counts.iloc[:20]])
@@ -185,6 +209,8 @@ def time_hint(stamps: pd.Series, time_format: str | None) -> str:
             f"{what}: it counts {UNITS[unit]} since 1970: give --time-format {unit}, or name another column "
             "of the file, as in --map ts=Datetime"
         )
+    if not counts.isna().any() and are_day_counts(counts.to_numpy()):
+        return f"{what}: give {_DAYS_HINT}"
     formats = fitting_formats(shown)
     if not formats:
         return f"{what}: give its format, as in --time-format '%d.%m.%Y %H:%M' or epoch_ms"
@@ -206,6 +232,9 @@ def fitting_formats(shown: list[str]) -> list[str]:
 
 def _reads(text: pd.Series, time_format: str) -> bool:
     if time_format.endswith("%Z"):
-        return len(text) > 0
+        words = text.str.extract(r"^(.*?)\s*([A-Za-z][A-Za-z0-9_/+-]*)$")
+        if words[1].str.fullmatch("(?i)[ap]m").any():  # halves of the day are no zones
+            return False
+        text, time_format = words[0], time_format.removesuffix("%Z").rstrip()
     parsed = pd.to_datetime(text, format=time_format, errors="coerce", utc=True)
     return len(text) > 0 and bool(parsed.notna().all()) and bool(parsed.dt.year.between(1900, 2100).all())

@@ -9,7 +9,7 @@ from whatif.domain import broken_symbol, canonical_timeframe, duration_us
 from whatif.errors import CalendarError, SourceError, StudyError, nearest
 from whatif.exchanges import time_zone
 from whatif.sources.numbers import NumberStyle, number_style
-from whatif.sources.patterns import EPOCH_FORMATS, check_time_format
+from whatif.sources.patterns import DAY_COUNTS, EPOCH_FORMATS, check_time_format
 from whatif.sources.zones import check_timezone
 from whatif.texts import shown
 
@@ -52,7 +52,8 @@ class IngestSpec:
     delimiter : str, optional
         One character; the most frequent of , ; tab | in the first line if left out.
     time_format : str, optional
-        `strptime` format, or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"; ISO 8601 if left out.
+        `strptime` format, or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"; "days_1900", "days_1904",
+        days as spreadsheets count them; ISO 8601 if left out.
     decimal, thousands : str, optional
         Decimal sign, and what stands between thousands; a dot and nothing if left out. With a
         comma for decimals, dots between thousands are understood.
@@ -126,7 +127,7 @@ class IngestSpec:
             check_timezone(self.timezone)
         if self.exchange is not None:
             check_exchange(self.exchange)
-        if self.time_format is not None and self.time_format not in EPOCH_FORMATS:
+        if self.time_format is not None and self.time_format not in (*EPOCH_FORMATS, *DAY_COUNTS):
             check_time_format(self.time_format)
         if self.symbol_from is not None:
             _one_of("symbol_from", self.symbol_from, ("file",))

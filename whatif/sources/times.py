@@ -16,13 +16,17 @@ from whatif.exchanges import time_zone
 from whatif.sources.chunk import Layout
 from whatif.sources.limits import MISREAD_SHARE, exceeds
 from whatif.sources.patterns import (
+    DAY_COUNTS,
     EPOCH_FORMATS,
+    FIRST_DAY_COUNT,
     ISO_AWARE,
     ISO_HOURS,
     ISO_LOCAL,
     OFFSET_END,
     TIME_OF_DAY,
     UNITS,
+    ZONE_END,
+    are_day_counts,
     count_hint,
     fitting_epoch,
     format_patterns,
@@ -107,7 +111,7 @@ def read_times(stamps: pd.Series, layout: Layout, daily: bool, symbol: IntArray 
         _check_shift(layout, f"count from 1970 ({stamps.iloc[0]})")
         us, bad = _epoch(stamps, layout, daily)
         return _instants(us, bad, layout, daily)
-    parsed = _lean(stamps, layout) if layout.time_format == "lean_ms" else _parse(stamps, layout, daily)
+    parsed = _parse(stamps, layout, daily)
     bad = parsed.utc.isna().to_numpy()
     if len(bad) and bad.all():
         raise SourceError(f"{layout.source}: {time_hint(stamps, layout.time_format)}")
@@ -191,6 +195,10 @@ def _midnights(
 
 
 def _parse(stamps: pd.Series, layout: Layout, daily: bool) -> _Parsed:
+    if layout.time_format == "lean_ms":
+        return _lean(stamps, layout)
+    if layout.time_format in DAY_COUNTS:
+        return _day_counts(stamps, layout)
     if isinstance(stamps.dtype, pd.DatetimeTZDtype):
         local = stamps.dt.tz_localize(None)
         utc = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -212,6 +220,8 @@ def _iso(text: pd.Series, daily: bool) -> _Parsed:
     """Return ISO 8601 stamps: year, month and day whole, hours with their minutes, then an offset or none."""
     words = pa.array(text, type=pa.string(), from_pandas=True)
     aware = _matches(words, ISO_AWARE)
+    if aware.any() and _matches(words, ZONE_END).any():
+        text = text.where(~aware, text.str.replace(ZONE_END, "", regex=True))
     shaped = aware if aware.all() else aware | _matches(words, ISO_LOCAL)
     if not aware.all() and aware.any():
         shaped = shaped & ~_matches(words, ISO_HOURS)
@@ -265,6 +275,22 @@ def _lean(stamps: pd.Series, layout: Layout) -> _Parsed:
     midnight = pd.Timestamp(str(layout.day))
     local = midnight + pd.to_timedelta(milliseconds, unit="ms")
     return _Parsed(local, np.zeros(len(stamps), dtype=bool), local)
+
+
+def _day_counts(stamps: pd.Series, layout: Layout) -> _Parsed:
+    """Return days that a spreadsheet counts, with the time of day as fraction, to the millisecond."""
+    counts = pd.to_numeric(stamps, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    fit = np.isfinite(counts)
+    if not are_day_counts(counts[fit], FIRST_DAY_COUNT):
+        raise SourceError(
+            f"{layout.source}: with --time-format {layout.time_format} the stamps ({stamps.iloc[0]} …) are "
+            "no days since March 1900: leave it out, and what they are is looked for"
+        )
+    whole = pd.Series(np.rint(np.where(fit, counts, 0.0) * 86_400_000).astype(np.int64), index=stamps.index)
+    zero = pd.Timestamp(DAY_COUNTS[str(layout.time_format)])
+    local = (zero + pd.to_timedelta(whole, unit="ms")).astype("datetime64[us]").where(fit)
+    date_only = bool((whole % 86_400_000 == 0).all())
+    return _Parsed(local, np.zeros(len(stamps), dtype=bool), local, date_only)
 
 
 def _localized(

@@ -1,0 +1,223 @@
+"""Layouts that no line of the sources names land right, or are refused with the option that settles them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from whatif.errors import SourceError
+from whatif.sources import IngestSpec
+from whatif.sources.delivery import file_parts, read_part
+
+NYSE = {"exchange": "XNYS"}
+NY = {"exchange": "XNYS", "timezone": "America/New_York"}
+CRYPTO = {"exchange": "24/7"}
+HEADER = "Date,Open,High,Low,Close,Volume"
+P1, P2 = "187.15,187.9,187.1,187.5", "187.5,187.6,186.9,187.0"
+FIRST, SECOND = (187.15, 187.9, 187.1, 187.5, 1000.0), (187.5, 187.6, 186.9, 187.0, 900.0)
+
+
+def rows_of(path: Path, **spec: object) -> tuple[list[dict], tuple[str, ...]]:  # type: ignore[type-arg]
+    parts, notes = file_parts([path], IngestSpec(**spec))  # type: ignore[arg-type]
+    rows = [row for part in parts for batch in read_part(part) for row in batch.to_pylist()]
+    assert {row["kind"] for row in rows} == {"bar"}
+    return sorted(rows, key=lambda row: (row["symbol"], row["ts"])), notes
+
+
+def told(rows: list[dict]) -> list[tuple[object, ...]]:  # type: ignore[type-arg]
+    prices = ("open", "high", "low", "close", "volume")
+    return [(f"{row['ts']:%Y-%m-%d %H:%M}", *(row[name] for name in prices)) for row in rows]
+
+
+def two(first: str, second: str) -> list[tuple[object, ...]]:
+    return [(first, *FIRST), (second, *SECOND)]
+
+
+MINUTES, DAYS = two("2024-01-02 14:30", "2024-01-02 14:31"), two("2024-01-02 14:30", "2024-01-03 14:30")
+LAND = {
+    # eSignal's export: AM and PM, quoted thousands
+    "halves of the day": (
+        f'Date,Time,Open,High,Low,Close,Volume\n1/17/2024,9:30 AM,{P1},"1,000"\n1/17/2024,1:05 PM,{P2},900\n',
+        NY,
+        two("2024-01-17 14:30", "2024-01-17 18:05"),
+    ),
+    # AmiBroker's export: the date and the clock in one column
+    "halves of the day behind seconds": (
+        f"Ticker,Date/Time,Open,High,Low,Close,Volume\nX,1/17/2024 9:30:00 AM,{P1},1000\n"
+        f"X,1/17/2024 9:31:00 AM,{P2},900\n",
+        NY,
+        two("2024-01-17 14:30", "2024-01-17 14:31"),
+    ),
+    # Java's ZonedDateTime.toString
+    "zone in brackets": (
+        f"time,open,high,low,close,volume\n2024-01-02T09:30:00-05:00[America/New_York],{P1},1000\n"
+        f"2024-01-02T09:31:00-05:00[America/New_York],{P2},900\n",
+        NYSE,
+        MINUTES,
+    ),
+    "zone in short": (
+        f"time,open,high,low,close,volume\n2024-01-02 09:30:00 EST,{P1},1000\n"
+        f"2024-01-02 09:31:00 EST,{P2},900\n",
+        NYSE,
+        MINUTES,
+    ),
+    # ISO 8601, 4.1.4.2: the Tuesday of the first week of 2024 is 2 January
+    "days of weeks": (f"{HEADER}\n2024-W01-2,{P1},1000\n2024-W01-3,{P2},900\n", NYSE, DAYS),
+    "digits and decimal commas": (
+        "datetime;o;h;l;c;v\n20240102 0930;187,15;187,9;187,1;187,5;1000\n"
+        "20240102 0931;187,5;187,6;186,9;187,0;900\n",
+        NY,
+        MINUTES,
+    ),
+    "seconds as floats": (
+        f"time,open,high,low,close,volume\n1704205800.0,{P1},1000\n1704205860.0,{P2},900\n", NYSE, MINUTES,
+    ),
+    "seconds as powers": (
+        f"time,open,high,low,close,volume\n1.7042058e+09,{P1},1000\n1.70420586e+09,{P2},900\n", NYSE, MINUTES,
+    ),
+    # Bybit's kline archive names its stamps start_at
+    "stamps by another name": (
+        f"start_at,symbol,period,open,high,low,close,volume\n1704205800,S,1,{P1},1000\n"
+        f"1704205860,S,1,{P2},900\n",
+        CRYPTO,
+        MINUTES,
+    ),
+    # thousands as Swiss banks write them
+    "apostrophes": (
+        "Datum;Eröffnung;Hoch;Tief;Schluss;Volumen\n02.01.2024;187.15;187.90;187.10;187.50;1'000\n"
+        "03.01.2024;187.50;187.60;186.90;187.00;900\n",
+        {**NYSE, "time_format": "%d.%m.%Y"},
+        DAYS,
+    ),
+    # Tiingo's: other order, adjusted columns behind, a dividend
+    "other order": (
+        "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
+        "2024-01-02,187.5,187.9,187.1,187.15,1000,87.5,87.9,87.1,87.15,2000,0.0,1.0\n"
+        "2024-01-03,187.0,187.6,186.9,187.5,900,87.0,87.6,86.9,87.5,1800,0.0,1.0\n",
+        NYSE,
+        DAYS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "spec", "expected"), LAND.values(), ids=LAND)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_was_never_seen_lands(
+    tmp_path: Path, text: str, spec: dict[str, object], expected: object, encoding: str
+) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(text, encoding=encoding)
+    assert told(rows_of(path, **spec)[0]) == expected
+
+
+def test_columns_of_an_answer_with_stamps_by_another_name(tmp_path: Path) -> None:
+    # docs.deribit.com, public/get_tradingview_chart_data
+    path = tmp_path / "BTC-PERPETUAL.json"
+    path.write_text(
+        '{"jsonrpc":"2.0","result":{"volume":[1000,900],"ticks":[1704205800000,1704205860000],"status":"ok",'
+        '"open":[187.15,187.5],"low":[187.1,186.9],"high":[187.9,187.6],"cost":[1,2],"close":[187.5,187.0]}}'
+    )
+    assert told(rows_of(path, **CRYPTO)[0]) == MINUTES
+
+
+def test_what_tells_of_the_files_beside_it_is_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for symbol in ("AAPL", "MSFT"):
+            lines = f"2024-01-02 09:30:00,{P1},1000\n2024-01-02 09:31:00,{P2},900\n"
+            archive.writestr(f"{symbol}.txt", lines)
+        archive.writestr("README.txt", "prices of two stocks\n")
+    rows, notes = rows_of(path, **NY)
+    assert [row["symbol"] for row in rows] == ["AAPL", "AAPL", "MSFT", "MSFT"]
+    assert told(rows) == MINUTES * 2
+    assert any("left out" in note and "README.txt" in note for note in notes)
+
+
+REFUSED = {
+    # TradeStation's volumes stand in two columns: neither is the volume, and 0 is wrong
+    "parts of a volume": (
+        f'"Date","Time","Open","High","Low","Close","Up","Down"\n01/17/2024,0931,{P1},600,400\n',
+        r"--map 'volume=Up' or --map 'volume=Down', or --map volume= for none",
+    ),
+    "days of a spreadsheet": (
+        f"{HEADER}\n45293,{P1},1000\n", "--time-format days_1900, as Excel counts days, or days_1904",
+    ),
+    "symbols side by side": (
+        "Date,A_Open,A_High,A_Low,A_Close,A_Volume,B_Open,B_High,B_Low,B_Close,B_Volume\n"
+        f"2024-01-02,{P1},1000,{P2},900\n",
+        r"of A, B stand side by side: .*--map 'open=A_Open' .*--map 'volume=A_Volume', with --symbol A",
+    ),
+    # DTN IQFeed's answers: high and low before the open, and no header
+    "high before open": (
+        "2024-01-02 09:31:00,187.9,187.1,187.15,187.5,5000,1000\n", "--columns ts,open,high,low,close,volume",
+    ),
+    # an option's expiry is the same for all of its bars
+    "a date that is no stamp": (
+        f"expires,open,high,low,close,volume\n2024-01-19,{P1},1000\n2024-01-19,{P2},900\n",
+        "column 'ts' is missing",
+    ),
+    # either column may be the one that is meant
+    "two columns of stamps": (
+        f"first_at,last_at,open,high,low,close,volume\n1704205800,1704205859,{P1},1000\n"
+        f"1704205860,1704205919,{P2},900\n",
+        "--map ts=",
+    ),
+    # a turnover goes up and down; it is no count of seconds though its size is one
+    "amounts of the size of seconds": (
+        f"nr,turned,open,high,low,close,volume\n1,1704205800,{P1},1000\n2,1704205860,{P2},900\n"
+        f"3,1704205830,{P2},900\n",
+        "column 'ts' is missing",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_can_be_two_things_names_the_option(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=words):
+        rows_of(path, **NY)
+
+
+@pytest.mark.parametrize(
+    ("time_format", "days", "expected"),
+    [
+        # Excel: =DATE(2024,1,2) is 45293, and 43831 in a book of 1904
+        ("days_1900", ("45293", "45294"), DAYS),
+        ("days_1904", ("43831", "43832"), DAYS),
+        # 09:30 is 9.5 / 24 of a day, 09:31 is 571 / 1440; a sheet writes ten digits
+        ("days_1900", ("45293.3958333333", "45293.3965277778"), MINUTES),
+    ],
+)
+def test_days_of_a_spreadsheet(
+    tmp_path: Path, time_format: str, days: tuple[str, str], expected: object
+) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(f"{HEADER}\n{days[0]},{P1},1000\n{days[1]},{P2},900\n")
+    assert told(rows_of(path, **NY, time_format=time_format)[0]) == expected
+
+
+def test_days_of_a_spreadsheet_before_1970(tmp_path: Path) -> None:
+    # =DATE(1962,1,2) is 22648
+    path = tmp_path / "GOLD.csv"
+    path.write_text(f"{HEADER}\n22648,{P1},1000\n22649,{P2},900\n")
+    rows, _ = rows_of(path, **CRYPTO, timezone="UTC", time_format="days_1900")
+    assert told(rows) == two("1962-01-02 00:00", "1962-01-03 00:00")
+
+
+def test_days_of_a_spreadsheet_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "SPY.csv"
+    path.write_text(f"{HEADER}\n1704205800,{P1},1000\n")
+    with pytest.raises(SourceError, match=r"days_1900.*leave it out"):
+        rows_of(path, **NY, time_format="days_1900")
+
+
+def test_one_symbol_of_several_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "panel.csv"
+    names = ",".join(f"{symbol}_{role}" for symbol in "AB" for role in ("Open", "High", "Low", "Close"))
+    path.write_text(f"Date,{names}\n2024-01-02,{P1},{P2}\n2024-01-03,{P2},{P1}\n")
+    columns = {role: (f"B_{role.title()}",) for role in ("open", "high", "low", "close")}
+    rows, _ = rows_of(path, **NYSE, symbol="B", columns={**columns, "volume": ()})
+    assert [row["open"] for row in rows] == [187.5, 187.15]
