@@ -89,6 +89,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "quarantine": lake.quarantine,
         "forget": lake.forget,
         "publish": lake.publish,
+        "maintain": lake.maintain,
         "doctor": lake.doctor,
     },
     "Ask a study": {

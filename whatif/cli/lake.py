@@ -519,3 +519,15 @@ def doctor(
     if not mend and any(finding.repair is not None for finding in findings):
         _say(console, "next: whatif doctor --repair")
     raise typer.Exit(1)
+
+
+def maintain() -> None:
+    """Join small files of the local lake, drop old snapshots and files that none names; no row changes."""
+    from whatif.lake import maintain_all
+
+    console, location = Console(), LakeLocation.from_environment()
+    done = maintain_all(location)
+    for one in done:
+        _say(console, one.summary())
+    if not done:
+        _say(console, f"{location.described} holds no table: 'whatif ingest' brings bars")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whatif.lake.holdings import list_bars, refused_in
     from whatif.lake.local_tables import rows_without
     from whatif.lake.lock import writer_lock
-    from whatif.lake.maintenance import maintain, maintain_bars
+    from whatif.lake.maintenance import Upkeep, maintain, maintain_all, maintain_bars
     from whatif.lake.processes import user_name
     from whatif.lake.results import RESULTS, RETURNS
     from whatif.lake.snapshots import pin, read_pinned, tag_pin
@@ -65,7 +65,7 @@ else:
             "holdings": "list_bars refused_in",
             "local_tables": "rows_without",
             "lock": "writer_lock",
-            "maintenance": "maintain maintain_bars",
+            "maintenance": "Upkeep maintain maintain_all maintain_bars",
             "processes": "user_name",
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned tag_pin",

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from whatif.lake.tables import BARS, BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import (
     LakeLocation,
     in_words,
+    local_path,
     newest_metadata,
     open_table,
     table_exists,
@@ -215,6 +217,148 @@ def _files(table: Table, snapshots: Sequence[Snapshot]) -> set[str]:
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
     }
     return {snapshot.manifest_list for snapshot in snapshots} | set(manifests) | data
+
+
+ORPHANED_FOR = timedelta(days=1)
+"""How old a file must be that no snapshot names before it goes: a writer may be about to name it."""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What upkeep did to a table.
+
+    Attributes
+    ----------
+    table : str
+        Its name.
+    files, snapshots : tuple of (int, int)
+        Data files that it is read from, and its snapshots, before and after.
+    orphans : int or None
+        Files that no snapshot named; None where the table names files outside of its folder,
+        and was left alone.
+    freed : int
+        Bytes by which the table's folder is smaller; negative where joined files stand beside those that
+        older snapshots hold.
+    """
+
+    table: str
+    files: tuple[int, int]
+    snapshots: tuple[int, int]
+    orphans: int | None
+    freed: int
+
+    def summary(self) -> str:
+        """Return it as a line for a terminal."""
+        if self.orphans is None:
+            return (
+                f"{self.table}: left alone, for it names files outside of its folder, as a copied lake does"
+            )
+        return (
+            f"{self.table}: {self.files[0]:,} → {self.files[1]:,} data files, {self.snapshots[0]:,} → "
+            f"{self.snapshots[1]:,} snapshots, {self.orphans:,} orphans removed, "
+            f"{self.freed / 1e6:,.1f} MB freed"
+        )
+
+
+def maintain_all(location: LakeLocation, orphaned_for: timedelta = ORPHANED_FOR) -> list[Upkeep]:
+    """Join small files, drop old snapshots, remove orphans of all tables of the local lake, without a JVM.
+
+    No row changes. Snapshots that a tag names stay, as every study's do, and of bars the last of each day; of
+    tables whose older snapshots are pinned without a tag (features, predictions and what was ingested but
+    bars) only orphans go. An orphan is a file of rows or a manifest, older than `orphaned_for`, which no
+    snapshot of its table names: what a writer left behind that was killed.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    orphaned_for : timedelta
+        Age from which on such files go.
+
+    Returns
+    -------
+    list of Upkeep
+        One for each table, by name.
+
+    Raises
+    ------
+    LakeError
+        If the lake is in a catalog service, which maintains its tables itself; a table cannot be read.
+    LakeLockedError
+        If another process is writing.
+    """
+    if not location.local:
+        raise LakeError(
+            f"{location.described} is in a catalog service, and 'whatif maintain' is for the local lake: "
+            "turn on the service's own compaction and retention, or call Iceberg's procedures "
+            "rewrite_data_files, expire_snapshots and remove_orphan_files"
+        )
+    return [_kept_up(location, name, orphaned_for) for name in _names(location)]
+
+
+def _names(location: LakeLocation) -> list[str]:
+    folder = location.warehouse / location.namespace
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if (path / "metadata").is_dir())
+
+
+def _kept_up(location: LakeLocation, name: str, orphaned_for: timedelta) -> Upkeep:
+    with in_words(location.described), writer_lock(location, f"maintain {name}"):
+        before, folder = open_table(location, name), location.table_folder(name)
+        files, snapshots, size = _data_files(before), len(before.metadata.snapshots), _bytes(folder)
+        if _named(before, folder) is None:
+            return Upkeep(name, (files, files), (snapshots, snapshots), None, 0)
+        if name == BARS.name:
+            maintain(location, (BARS,), 0, BARS_SNAPSHOTS, timedelta(0), daily=True)
+        else:
+            maintain(location, [spec for spec in MAINTAINED if spec.name == name], 0)
+        table = FolderCatalog(location).load_table((location.namespace, name))
+        orphans = _remove_orphans(table, folder, orphaned_for)
+        return Upkeep(
+            name,
+            (files, _data_files(table)),
+            (snapshots, len(table.metadata.snapshots)),
+            orphans,
+            size - _bytes(folder),
+        )
+
+
+def _data_files(table: Table) -> int:
+    return sum(1 for _ in table.scan().plan_files())
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _named(table: Table, folder: Path) -> set[Path] | None:
+    """Return the files that snapshots name; None where some are outside of the table's folder.
+
+    Of a lake that was copied or moved it cannot be told what is an orphan, and its files are another's.
+    """
+    paths = [local_path(file) for file in _files(table, table.metadata.snapshots)]
+    named = {path.resolve() for path in paths if path is not None}
+    inside = all(path.is_relative_to(folder.resolve()) for path in named)
+    return named if inside and None not in paths else None
+
+
+def _remove_orphans(table: Table, folder: Path, orphaned_for: timedelta) -> int | None:
+    """Remove the files of rows and manifests that no snapshot names, and return how many there were."""
+    named = _named(table, folder)
+    if named is None:
+        return None
+    before = time.time() - orphaned_for.total_seconds()
+    written = _written(folder.resolve())
+    gone = [path for path in written if path not in named and path.stat().st_mtime < before]
+    for path in gone:
+        table.io.delete(str(path))
+    return len(gone)
+
+
+def _written(folder: Path) -> Iterator[Path]:
+    yield from (folder / "data").rglob("*.parquet")
+    yield from (folder / "metadata").glob("*.avro")
 
 
 Metadata = dict[str, Any]
