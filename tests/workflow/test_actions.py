@@ -11,7 +11,7 @@ import pytest
 import whatif
 from whatif.errors import LakeError, SourceError
 from whatif.lake import tag_pin
-from whatif.pins import LakeLocation, adjusted_pin, current_pin, read_bars
+from whatif.pins import LakeLocation, adjusted_pin, current_pin, read_arrow, read_bars
 from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec, ingest_actions
 from whatif.study import Study
@@ -187,3 +187,46 @@ def test_bars_as_of_a_snapshot_a_tag_and_a_moment(lake: LakeLocation, tmp_path: 
 def test_bars_as_of_nothing(lake: LakeLocation, as_of: str, words: str) -> None:
     with pytest.raises(LakeError, match=words):
         resolve_study(study(as_of=as_of), lake)
+
+
+OF_SERVICES = {
+    # alphavantage.co/documentation, datatype=csv: TIME_SERIES_DAILY_ADJUSTED, DIVIDENDS, SPLITS
+    "daily_adjusted_IBM.csv": (
+        "timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient\n"
+        "2024-03-08,98,98,98,98,98,700,2.0000,1.0\n2024-03-07,100,100,100,100,98,700,0.0000,1.0\n"
+        "2024-03-06,100,100,100,100,98,700,0.0000,7.0\n",
+        (1, 1),
+    ),
+    "dividends_IBM.csv": (
+        "ex_dividend_date,declaration_date,record_date,payment_date,amount\n"
+        "2024-03-08,2024-02-20,2024-03-09,2024-04-01,2\n2023-12-08,None,None,None,0.5\n",
+        (0, 2),
+    ),
+    "splits_IBM.csv": ("effective_date,split_factor\n2024-03-06,7.0000\n1999-05-27,2.0000\n", (2, 0)),
+    # api.tiingo.com, daily prices, format=csv
+    "IBM.csv": (
+        "date,close,divCash,splitFactor\n2024-03-06,100,0.0,7.0\n2024-03-07,100,0.0,1.0\n"
+        "2024-03-08,98,2.0,1.0\n",
+        (1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_SERVICES)
+def test_actions_as_services_write_them(lake_home: LakeLocation, tmp_path: Path, name: str) -> None:
+    text, expected = OF_SERVICES[name]
+    report = ingest_actions([write(tmp_path / name, text)], lake_home)
+    assert (report.splits, report.dividends) == expected
+    columns = ["symbol", "kind", "value", "ex_date"]
+    rows = read_arrow(current_pin(lake_home, "actions"), columns).to_pylist()
+    assert {row["symbol"] for row in rows} == {"IBM"}
+    in_time = sorted(rows, key=lambda row: row["ex_date"])
+    latest = {row["kind"]: (str(row["ex_date"]), row["value"]) for row in in_time}
+    wanted = {"split": ("2024-03-06", 7.0), "dividend": ("2024-03-08", 2.0)}
+    assert latest == {kind: wanted[kind] for kind, count in zip(wanted, expected, strict=True) if count}
+
+
+def test_an_amount_of_no_dividend_is_refused(lake_home: LakeLocation, tmp_path: Path) -> None:
+    path = write(tmp_path / "IBM.csv", "date,amount\n2024-03-08,2\n")
+    with pytest.raises(SourceError, match="say no splits and dividends"):
+        ingest_actions([path], lake_home)

@@ -34,8 +34,14 @@ _SYMBOLS = ("symbol", "ticker", "sym", "code")
 _DATES = ("ex date", "exdate", "ex dividend date", "effective date", "date", "timestamp", "execution date")
 _KINDS = ("kind", "type", "action")
 _VALUES = ("value", "amount", "ratio")
-_DIVIDENDS = ("dividends", "dividend", "dividend amount", "cash amount")
-_SPLITS = ("stock splits", "split", "split ratio", "split coefficient", "splits")
+_DIVIDENDS = ("dividends", "dividend", "dividend amount", "cash amount", "div cash")
+_SPLITS = ("stock splits", "split", "split ratio", "split coefficient", "split factor", "splits")
+_OF_DIVIDENDS = ("ex dividend date",)
+"""Dates that only dividends have: an amount beside one is its cash."""
+
+_FILE = re.compile(r"(?i)(?:daily_adjusted|dividends?|splits?)_(?P<symbol>[^_].*)")
+"""How files are named that Alpha Vantage's answers are saved to."""
+
 _RATIO = re.compile(r"(?P<new>\d+(?:\.\d+)?)\s*(?:[:/]|for|to)\s*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
 _LEAN = re.compile(r"\d{8},[\d.eE+-]+,[\d.eE+-]+(,[\d.eE+-]*)?\s*")
 _MAX_BYTES = 64 * 1024 * 1024
@@ -157,7 +163,9 @@ def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any]]:
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
     if not lines:
         raise SourceError(f"{path}: is empty: name a file with rows")
-    name = symbol or PurePosixPath(path.replace("\\", "/")).name.partition(".")[0].upper()
+    stem = PurePosixPath(path.replace("\\", "/")).name.partition(".")[0]
+    of_function = _FILE.fullmatch(stem)
+    name = symbol or (of_function["symbol"] if of_function else stem).upper()
     if all(_LEAN.fullmatch(line) for line in lines):
         yield from _of_factors(path, name, lines)
     else:
@@ -205,6 +213,8 @@ def _of_csv(path: str, symbol: str | None, name: str, lines: Sequence[str]) -> I
         DIVIDEND: next((names[one] for one in _DIVIDENDS if one in names), None),
         SPLIT: next((names[one] for one in _SPLITS if one in names), None),
     }
+    if kind is None and not any(columns.values()) and any(one in names for one in _OF_DIVIDENDS):
+        columns[DIVIDEND] = value
     if dated is None or not (any(columns.values()) or (kind and value)):
         raise SourceError(
             f"{path}: columns {', '.join(names.values())} say no splits and dividends: name a file with "
