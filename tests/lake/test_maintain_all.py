@@ -13,7 +13,7 @@ import pytest
 
 from whatif.cli import main
 from whatif.errors import LakeError
-from whatif.lake import BARS, TableSpec, append_rows, create_tables, examine, maintain_all, tag_pin
+from whatif.lake import BARS, TableSpec, append_rows, create_tables, examine, maintain, maintain_all, tag_pin
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
 
 OWN = TableSpec("own", (("k", "string"), ("n", "int")), key=("k", "n"))
@@ -106,6 +106,7 @@ def test_a_lake_that_was_copied_loses_nothing(lake: LakeLocation, tmp_path: Path
     kept = orphan(LakeLocation(other).table_folder("own") / "data", "old.parquet", DAYS_AGO)
     bars, own = maintain_all(LakeLocation(other), timedelta(0))
     assert (bars.files, bars.snapshots, bars.orphans, own.orphans) == ((25, 25), (25, 25), None, None)
+    assert maintain(LakeLocation(other), (BARS,), 0, 1, timedelta(0)) == []  # as after an ingest
     assert "outside of its folder" in own.summary()
     assert kept.exists()
     assert len(open_table(lake, "bars").metadata.snapshots) == 25

@@ -85,7 +85,8 @@ def maintain(
 ) -> list[str]:
     """Join the small files of tables that many commits were made to, and drop their old snapshots.
 
-    No row changes. A catalog service maintains its tables itself, and is left alone.
+    No row changes. A catalog service maintains its tables itself, and is left alone; so is a table that names
+    files outside of its folder, as that of a copied lake does: they are another lake's.
 
     Parameters
     ----------
@@ -119,6 +120,8 @@ def maintain(
         if table_exists(location, spec.name) and _commits_since(open_table(location, spec.name)) >= commits:
             with in_words(location.described), writer_lock(location, f"join files of {spec.name}"):
                 table = FolderCatalog(location).load_table((location.namespace, spec.name))
+                if _named(table, location.table_folder(spec.name)) is None:
+                    continue
                 _join_files(table, spec)
                 _expire_snapshots(table, kept, kept_for, daily)
             done.append(spec.name)
