@@ -292,10 +292,12 @@ def test_a_hundred_thousand_records_of_a_split_stream_also_when_killed(
         put(kinesis, *bars[first : first + 500])
     command = [sys.executable, "-c", "import sys; from whatif.cli import main; sys.exit(main())"]
     command += ["--home", str(lake_home.home), "ingest", "kinesis", "--stream", "bars", "--exchange", "24/7"]
-    with subprocess.Popen(command) as first_go:
-        time.sleep(4)
-        first_go.kill()
     began = time.perf_counter()
+    with subprocess.Popen(command) as first_go:
+        while first_go.poll() is None and not has_rows(lake_home, "bars"):
+            time.sleep(0.02)
+        first_go.kill()  # bars have landed; how far they were read may not stand there yet
+    assert has_rows(lake_home, "bars")
     assert subprocess.run(command, check=False).returncode == 0
     seconds = time.perf_counter() - began
     assert list_bars(lake_home)["bars"].tolist() == [10_000] * 10
