@@ -267,3 +267,12 @@ def test_ingest_reads_streams_of_its_prefix_and_run_none(stacks: dict[str, Stack
         assert not may(ingest, f"kinesis:{action}", f"{streams}other-bars")
         assert not may(run, f"kinesis:{action}", f"{streams}acme-bars")
     assert not may(ingest, "kinesis:PutRecords", f"{streams}acme-bars")
+
+
+def test_ingest_reads_keys_of_services_and_no_other_secret(stacks: dict[str, Stack]) -> None:
+    run, ingest = of(stacks, "access", "RunRole"), of(stacks, "access", "IngestRole")
+    secrets = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+    assert may(ingest, "secretsmanager:GetSecretValue", f"{secrets}acme/services/alphavantage-a1b2c3")
+    assert not may(ingest, "secretsmanager:GetSecretValue", f"{secrets}acme/database-a1b2c3")
+    assert not may(ingest, "secretsmanager:PutSecretValue", f"{secrets}acme/services/alphavantage-a1b2c3")
+    assert not may(run, "secretsmanager:GetSecretValue", f"{secrets}acme/services/alphavantage-a1b2c3")

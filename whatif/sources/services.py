@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +75,44 @@ def _s3() -> Any:
         "AWS_ACCESS_KEY_ID", "WHATIF_CATALOG_PROPERTIES",
     )  # fmt: skip
     return _s3_of(os.getpid(), tuple(os.environ.get(name) for name in names))
+
+
+def secret_text(name: str, field: str, region: str | None = None) -> str:
+    """Return what a secret of Secrets Manager holds: the text, or a field of its object of JSON.
+
+    Raises
+    ------
+    SourceError
+        If there is none, it may not be read, or has no such field.
+    """
+    remedies = {
+        "ResourceNotFoundException": "there is no such secret: correct --secret, or --region",
+        "AccessDeniedException": "this role may not read it: it needs secretsmanager:GetSecretValue on it "
+        "(docs/services.md)",
+    }
+    with spoken(f"secret {name}", remedies), _no_debug():
+        found = client("secretsmanager", region).get_secret_value(SecretId=name)
+    text = str(found.get("SecretString") or "")
+    try:
+        held = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(held, dict):
+        return text
+    if not isinstance(held.get(field), str):
+        raise SourceError(f"secret {name} is an object of JSON without {field}: name the key that")
+    return str(held[field])
+
+
+@contextmanager
+def _no_debug() -> Iterator[None]:
+    """Log nothing of level DEBUG meanwhile: botocore logs answers there, the secret among them."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.DEBUG))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def code_of(error: BaseException) -> str:

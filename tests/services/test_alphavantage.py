@@ -1,0 +1,314 @@
+"""Alpha Vantage by a server on this machine that answers as the service's documentation says, and fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+
+from whatif.cli import main
+from whatif.errors import SourceError
+from whatif.pins import LakeLocation, current_pin, has_rows, read_arrow
+from whatif.sources.kinds.alphavantage import AlphaVantageBars
+from whatif.workflow import ingest
+
+KEY = "K3Y+OF/NOBODY"
+INVALID = "the parameter apikey is invalid or missing. Please claim your free API key on (https://…)."
+NO_CALL = "Invalid API call. Please retry or visit the documentation (https://…) for TIME_SERIES_INTRADAY."
+SLOWLY = "Please consider spreading out your free API requests more sparingly (1 request per second)."
+QUOTA = f"We have detected your API key as {KEY} and our standard API rate limit is 25 requests per day."
+PREMIUM = "Thank you for using Alpha Vantage! This is a premium endpoint."
+CALLS = "Thank you! Our standard API call frequency is 5 calls per minute and 500 calls per day."
+
+Answer = Any
+"""An object of JSON, a status, bytes, or bytes of which a half is sent."""
+
+
+class Half(bytes):
+    """An answer that ends half-way."""
+
+
+class Service:
+    """The server, what it was asked, and what it answers first, before what it should."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.first: list[Answer] = []
+        self.answers: dict[str, Callable[[dict[str, str]], Answer]] = {
+            "TIME_SERIES_DAILY_ADJUSTED": days,
+            "TIME_SERIES_INTRADAY": minutes,
+        }
+        self.address = ""
+
+    def answer(self, asked: dict[str, str]) -> Answer:
+        self.asked.append(asked)
+        if self.first:
+            return self.first.pop(0)
+        if asked.get("apikey") != KEY:
+            return {"Error Message": INVALID}
+        return self.answers[asked["function"]](asked)
+
+
+def days(asked: dict[str, str]) -> Answer:
+    if asked["symbol"] != "IBM":
+        return {"Error Message": NO_CALL.replace("INTRADAY", "DAILY_ADJUSTED")}
+    row = {"1. open": "160.1", "2. high": "163.5", "3. low": "159.2", "4. close": "161.5",
+           "5. adjusted close": "150.2", "6. volume": "3812600", "7. dividend amount": "0.0000",
+           "8. split coefficient": "1.0"}  # fmt: skip
+    about = {"1. Information": "Daily", "2. Symbol": "IBM", "3. Last Refreshed": "2024-01-04",
+             "4. Output Size": "Full size", "5. Time Zone": "US/Eastern"}  # fmt: skip
+    rows = dict.fromkeys(("2024-01-04", "2024-01-03", "2024-01-02"), row)
+    return {"Meta Data": about, "Time Series (Daily)": rows}
+
+
+def minutes(asked: dict[str, str]) -> Answer:
+    assert asked["adjusted"] == "false"
+    if asked["symbol"] != "IBM" or asked["month"] < "2024-01":
+        return {"Error Message": NO_CALL}
+    interval, month = asked["interval"], asked["month"]
+    row = {"1. open": "10.1", "2. high": "11.0", "3. low": "9.9", "4. close": "10.5", "5. volume": "100"}
+    about = {"2. Symbol": "IBM", "4. Interval": interval, "6. Time Zone": "US/Eastern"}
+    stamps = (f"{month}-05 09:35:00", f"{month}-05 09:30:00")
+    return {"Meta Data": about, f"Time Series ({interval})": dict.fromkeys(stamps, row)}
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    made = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            answer = made.answer(asked)
+            status = answer if isinstance(answer, int) else 200
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", made.address)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if isinstance(answer, Half) else content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made.address = f"http://127.0.0.1:{server.server_port}/query"
+    monkeypatch.setenv("WHATIF_RUNNER", "local")
+    monkeypatch.setenv("ALPHAVANTAGE_API_KEY", KEY)
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What is waited before other attempts, none of it in truth."""
+    waited: list[float] = []
+    monkeypatch.setattr("whatif.sources.kinds.alphavantage.time.sleep", waited.append)
+    return waited
+
+
+def source(service: Service, **given: Any) -> AlphaVantageBars:
+    return AlphaVantageBars(
+        **{"symbols": ("IBM",), "per_minute": 1_000_000, "address": service.address, **given}
+    )
+
+
+def held(location: LakeLocation) -> list[dict[str, Any]]:
+    names = ["symbol", "ts", "session", "timeframe", "open", "high", "low", "close", "volume"]
+    return read_arrow(current_pin(location, "bars"), names).sort_by("ts").to_pylist()
+
+
+def test_days_land_as_traded_and_what_is_there_is_not_asked_for(
+    service: Service, lake_home: LakeLocation
+) -> None:
+    report = ingest(source(service, end="2024-01-03"), location=lake_home)
+    assert (report.came, report.landed, report.refused) == (2, 2, {})
+    first = held(lake_home)[0]
+    assert (first["symbol"], str(first["session"]), first["timeframe"]) == ("IBM", "2024-01-02", "1d")
+    assert [first[n] for n in ("open", "high", "low", "close", "volume")] == [
+        160.1,
+        163.5,
+        159.2,
+        161.5,
+        3812600,
+    ]
+    assert ingest(source(service, end="2024-01-03"), location=lake_home).came == 0
+    assert [one["outputsize"] for one in service.asked] == ["full"]  # all that is wanted is there
+
+
+@pytest.mark.parametrize(("ago", "size"), [(5, "compact"), (200, "full")])
+def test_the_latest_days_are_a_short_answer(service: Service, ago: int, size: str) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    checkpoint = (datetime.now(UTC) - timedelta(days=ago)).date().isoformat()
+    (chunk,) = source(service).read("alphavantage:IBM:1d", checkpoint)
+    assert (len(chunk), chunk.checkpoint) == (0, checkpoint)
+    assert [one["outputsize"] for one in service.asked] == [size]
+
+
+def test_minutes_are_asked_by_month_and_no_month_twice(
+    service: Service, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import date
+
+    last = [date(2024, 2, 5)]
+    monkeypatch.setattr(AlphaVantageBars, "_last", lambda _: last[0])
+    wanted = source(service, timeframe="5min", start="2024-01")
+    assert ingest(wanted, location=lake_home).landed == 4
+    assert [one["month"] for one in service.asked] == ["2024-01", "2024-02"]
+    assert held(lake_home)[0]["ts"].isoformat() == "2024-01-05T14:30:00+00:00"  # 09:30 in New York
+    last[0] = date(2024, 3, 20)
+    again = ingest(wanted, location=lake_home)
+    assert [one["month"] for one in service.asked[2:]] == ["2024-02", "2024-03"]
+    assert (again.came, again.landed) == (2, 2)
+
+
+def test_the_command_says_what_landed(
+    service: Service, lake_home: LakeLocation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--home", str(lake_home.home), "ingest", "alphavantage", "--symbols", "IBM"]
+    given += ["--address", service.address, "--per-minute=100000"]
+    assert main([*given, "--timeframe", "1d", "--end", "2024-01"]) == 0
+    assert "3 rows came: 3 landed" in capsys.readouterr().out
+    assert main([*given, "--start", "soon"]) == 2
+    assert "start=soon is no month and no day" in capsys.readouterr().err
+    assert main([*given, "--timeframe", "2min"]) == 2
+    assert "timeframe=2min is none of Alpha Vantage" in capsys.readouterr().err
+
+
+FAILING = [
+    {"Note": CALLS}, {"Information": SLOWLY}, 500, 503, 429, Half(b'{"Meta Data": {"2. Symbol": "IBM"}}'),
+    b'{"Meta Data": {"2. Sym', [],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("failing", FAILING, ids=str)
+def test_what_fails_for_a_while_is_asked_again(
+    service: Service, waits: list[float], lake_home: LakeLocation, failing: Answer
+) -> None:
+    service.first = [failing, failing]
+    assert ingest(source(service, end="2024-01"), location=lake_home).landed == 3
+    assert len(service.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        ({"Note": CALLS}, "failed 6 times in a row, last: it throttles"),
+        (500, "failed 6 times in a row, last: it answered 500"),
+        (FAILING[5], "half an answer came|IncompleteRead"),
+        ({"Information": QUOTA}, "requests of today are used up"),
+        ({"Information": PREMIUM}, "may not ask for this, which is paid for"),
+        ({"Error Message": INVALID}, "the key is refused"),
+        ({"Information": f"no more for {KEY}"}, "says 'no more for \\*\\*\\*' instead of an answer"),
+        ({}, "knows nothing of it"),
+        ({"Meta Data": {"2. Symbol": "IBM"}}, "answered 'Meta Data' where 'Time Series \\(Daily\\)'"),
+        (302, "a redirect is not followed"),
+        (403, "answered 403"),
+    ],
+    ids=str,
+)
+def test_what_fails_for_good_is_said_without_the_key_and_the_table_stays(
+    service: Service, waits: list[float], lake_home: LakeLocation, caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str], failing: Answer, said: str,
+) -> None:  # fmt: skip
+    ingest(source(service, end="2024-01-02"), location=lake_home)
+    before = current_pin(lake_home, "bars")
+    service.first = [failing] * 6
+    with caplog.at_level(logging.DEBUG), pytest.raises(SourceError, match=said) as told:
+        ingest(source(service, end="2024-01-03"), location=lake_home)
+    assert current_pin(lake_home, "bars") == before
+    out = capsys.readouterr()
+    for text in (str(told.value), caplog.text, out.out, out.err):
+        assert KEY not in text
+        assert "K3Y%2BOF" not in text
+
+
+def test_waits_grow_and_are_the_same_of_a_seed(service: Service, waits: list[float]) -> None:
+    of = {}
+    for seed in (1, 1, 2):
+        waits.clear()
+        service.first = [500] * 6
+        with pytest.raises(SourceError):
+            list(source(service, seed=seed, end="2024-01").read("alphavantage:IBM:1d", None))
+        assert len([wait for wait in waits if wait > 0.1]) == 5
+        assert all(2**k / 2 <= wait <= 2**k for k, wait in enumerate(w for w in waits if w > 0.1))
+        assert of.setdefault(seed, [w for w in waits if w > 0.1]) == [w for w in waits if w > 0.1]
+    assert of[1] != of[2]
+
+
+def test_requests_are_spread_over_the_minute(service: Service, waits: list[float]) -> None:
+    slow = source(service, per_minute=6, end="2024-01")
+    for _ in range(3):
+        list(slow.read("alphavantage:IBM:1d", None))
+    assert [round(wait) for wait in waits] == [10, 20]
+
+
+def test_a_symbol_that_is_unknown_leaves_no_bar(service: Service, lake_home: LakeLocation) -> None:
+    with pytest.raises(SourceError, match="of NONE: it knows no such symbol"):
+        ingest(source(service, symbols=("IBM", "NONE"), end="2024-01"), location=lake_home)
+    assert not has_rows(lake_home, "bars")
+
+
+def test_settings_that_cannot_be_are_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, said in (
+        ({"symbols": ()}, "no symbol is named"),
+        ({"address": "http://example.org/query"}, "is not https"),
+        ({"start": "2024-02", "end": "2024-01"}, "nothing lies between"),
+        ({"per_minute": 0}, "per_minute=0"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            source(service, **given).parts()
+    monkeypatch.delenv("ALPHAVANTAGE_API_KEY")
+    with pytest.raises(SourceError, match="ALPHAVANTAGE_API_KEY is not set"):
+        source(service).parts()
+    assert service.asked == []
+
+
+def test_an_answer_about_something_else_is_refused(service: Service) -> None:
+    service.answers["TIME_SERIES_DAILY_ADJUSTED"] = lambda _: json.loads(
+        json.dumps(days({"symbol": "IBM"})).replace('"IBM"', '"IBMX"')
+    )
+    with pytest.raises(SourceError, match="asked for IBM and answered IBMX"):
+        list(source(service, end="2024-01").read("alphavantage:IBM:1d", None))
+    service.answers["TIME_SERIES_INTRADAY"] = lambda asked: minutes({**asked, "month": "2024-05"})
+    with pytest.raises(SourceError, match="of 2024-01 and answered a bar of 2024-05-05"):
+        list(
+            source(service, timeframe="5min", start="2024-01", end="2024-01").read(
+                "alphavantage:IBM:5min", None
+            )
+        )
+
+
+@pytest.mark.parametrize("text", [KEY, json.dumps({"ALPHAVANTAGE_API_KEY": KEY})], ids=["text", "JSON"])
+def test_the_key_is_of_a_secret_and_in_no_log(
+    service: Service, aws: str, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, text: str,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("ALPHAVANTAGE_API_KEY")
+    boto3.client("secretsmanager").create_secret(Name="acme/vendor", SecretString=text)
+    with caplog.at_level(logging.DEBUG):
+        report = ingest(source(service, secret="acme/vendor", end="2024-01"), location=lake_home)
+    assert report.landed == 3
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "there is no such secret"), ("{}", "without ALPHAVANTAGE_API_KEY"), (" ", "is empty")],
+)
+def test_a_secret_without_a_key_is_said(service: Service, aws: str, text: str | None, said: str) -> None:
+    if text is not None:
+        boto3.client("secretsmanager").create_secret(Name="acme/vendor", SecretString=text)
+    with pytest.raises(SourceError, match=said):
+        source(service, secret="acme/vendor").parts()
