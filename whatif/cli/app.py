@@ -94,6 +94,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Ask a study": {
         "run": studies.run,
+        "studies": studies.studies,
         "leaderboard": studies.leaderboard,
         "report": studies.report,
         "features": studies.features,

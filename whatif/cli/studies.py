@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -177,6 +177,42 @@ def leaderboard(
         console.print(f"{missing:,} backtests are not run yet: whatif run {study}", highlight=False)
     if csv is not None:
         data.ranking.leaderboard.to_csv(csv, index=False)
+
+
+def studies(
+    csv: Annotated[Path | None, typer.Option(help="Write the list to this file as well.")] = None,
+) -> None:
+    """List the studies that ran: verdict, Sharpe ratio on test, trials, and when; the newest first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from whatif.report import NOT_STORED, Answer, stored_answers, without_formulas
+
+    console, reports = Console(), LakeLocation.from_environment().home / "reports"
+    found = stored_answers(reports)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("study", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("test Sharpe", "trials", "finished (UTC)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        known = one.verdict != NOT_STORED
+        sharpe = "-" if one.test_sharpe != one.test_sharpe else f"{one.test_sharpe:.2f}"
+        trials, when = f"{one.trials:,}" if known else "-", one.finished[:16].replace("T", " ")
+        table.add_row(*(Text(visible(cell)) for cell in (one.study, one.verdict, sharpe, trials, when)))
+    if found:
+        console.print(table)
+    else:
+        _print_lines(console, f"{reports} holds no report: 'whatif run STUDY' writes one")
+    if any(one.verdict == NOT_STORED for one in found):
+        _print_lines(console, f"{NOT_STORED}: 'whatif report STUDY' stores it; no backtest is run again")
+    if csv is not None:
+        import pandas as pd
+
+        columns = [field.name for field in fields(Answer)]
+        without_formulas(pd.DataFrame([asdict(one) for one in found], columns=columns)).to_csv(
+            csv, index=False
+        )
 
 
 def report(study: Study, output: Output = None, verbose: Verbose = False) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_row
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
     from whatif.report.figures import indicator_figure
     from whatif.report.files import (
@@ -28,6 +29,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "answers": "NOT_STORED Answer answer_of stored_answers write_row",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "figures": "indicator_figure",
             "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",

@@ -22,6 +22,7 @@ from whatif.report import (
     ReportData,
     make_own_folder,
     write_files,
+    write_row,
 )
 from whatif.report import write as write_html
 from whatif.resolve import windows_said
@@ -268,7 +269,7 @@ def write_answer(data: ReportData, folder: Path) -> tuple[Path, ...]:
     """Write report and files into a folder, which is made; return what was written, the report first."""
     folder.mkdir(parents=True, exist_ok=True)
     page = write_html(data, folder / "report.html")
-    return (page, *write_files(data, folder).values())
+    return (page, *write_files(data, folder).values(), write_row(data, folder))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,68 @@
+"""Answers in one row: what stands in the file is what stood in the report."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from whatif.report.answers import ANSWER, NOT_STORED, answer_of, stored_answers, write_row
+
+
+def _placed(data, reports, folder):
+    where = reports / folder
+    where.mkdir(parents=True)
+    (where / "report.html").write_text("<!doctype html>")
+    return write_row(data, where)
+
+
+def test_a_row_says_what_the_comparison_says(make) -> None:
+    data = make.study()
+    compared = data.series.comparison
+    row = compared[
+        (compared["symbol"] == data.series.chosen["symbol"])
+        & (compared["window"] == "test")
+        & (compared["who"] == "strategy")
+    ]
+    answer = answer_of(data)
+    assert answer.test_sharpe == row["sharpe"].item()
+    assert answer.config_id == data.series.chosen["config_id"]
+    assert answer.study == data.origin.study
+    assert answer.verdict == "unjudged"
+
+
+def test_what_was_written_is_read_back(make, tmp_path) -> None:
+    data = make.study()
+    _placed(data, tmp_path, "mine")
+    assert stored_answers(tmp_path) == [answer_of(data)]
+
+
+def test_the_newest_comes_first(make, tmp_path) -> None:
+    for name, finished in (("old", "2024-01-01T00:00:00+00:00"), ("new", "2024-02-01T00:00:00+00:00")):
+        _placed(make.study(origin={"study": name, "environment": {"finished": finished}}), tmp_path, name)
+    assert [one.study for one in stored_answers(tmp_path)] == ["new", "old"]
+
+
+def test_a_number_that_is_not_known_is_null(make, tmp_path) -> None:
+    empty = make.study().series.comparison.iloc[:0]
+    path = _placed(
+        make.study(series={"comparison": empty, "chosen": {"config_id": "a", "symbol": "none"}}),
+        tmp_path,
+        "mine",
+    )
+    assert json.loads(path.read_text())["test_sharpe"] is None
+    (found,) = stored_answers(tmp_path)
+    assert math.isnan(found.test_sharpe)
+
+
+def test_a_report_without_a_row_is_listed(make, tmp_path) -> None:
+    path = _placed(make.study(), tmp_path, "mine")
+    for text in (None, "", "[]", '{"study": "x"}'):
+        path.unlink(missing_ok=True)
+        if text is not None:
+            (tmp_path / "mine" / ANSWER).write_text(text)
+        (found,) = stored_answers(tmp_path)
+        assert (found.study, found.verdict) == ("mine", NOT_STORED)
+
+
+def test_no_report_is_no_answer(tmp_path) -> None:
+    assert stored_answers(tmp_path / "none") == []
