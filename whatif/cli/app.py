@@ -78,6 +78,7 @@ app = typer.Typer(
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Start": {
         "demo": tools.demo,
+        "new": tools.new,
     },
     "Bring bars in": {
         "ingest": lake.ingest,

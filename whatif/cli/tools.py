@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from whatif.errors import IndicatorError, nearest
+from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.pins import LakeLocation
 from whatif.plugins import BrokenPlugin, Seam
 from whatif.texts import visible
@@ -41,6 +42,57 @@ def demo(
         "whatif ingest --help     (your own bars)",
     ]
     print_written(console, [found.page, *(result.files[0] for result in found.results)], commands)
+
+
+def new(
+    name: Annotated[
+        str, typer.Argument(help="What the study is called; NAME.yaml and NAME_strategy.py are written.")
+    ],
+    symbol: Annotated[
+        str, typer.Option(help="Which bars of the lake; those with the most bars, if left out.")
+    ] = "",
+    timeframe: Annotated[str, typer.Option(help="Of them, such as 1d, if there are several.")] = "",
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("."),
+) -> None:
+    """Write a study to begin with, and a strategy of your own beside it; both say what may be changed."""
+    from whatif.conf_files import conf_dir
+    from whatif.lake import list_bars
+    from whatif.study import parse_study
+
+    bars = list_bars(LakeLocation.from_environment())
+    chosen = bars[
+        ((bars["symbol"] == symbol) | (symbol == "")) & ((bars["timeframe"] == timeframe) | (timeframe == ""))
+    ]
+    if chosen.empty:
+        known = [f"--symbol {row.symbol} --timeframe {row.timeframe}" for row in bars.itertuples()]
+        raise StudyError(
+            f"the lake holds no bars of --symbol {symbol or 'any'} --timeframe {timeframe or 'any'}: "
+            f"{nearest(symbol, known)}"
+        )
+    of = chosen.sort_values("bars", ascending=False, kind="stable").iloc[0]
+    study, rule = folder / f"{name}.yaml", folder / f"{name}_strategy.py"
+    text = (conf_dir() / "new" / "study.yaml").read_text(encoding="utf-8")
+    quoted = json.dumps(str(of["symbol"]), ensure_ascii=False)  # a symbol such as NO is no truth value
+    text = text.format(
+        file=study, name=name, symbol=quoted, timeframe=of["timeframe"], exchange=of["exchange"],
+        strategy=json.dumps(rule.name), start=of["first"].date(), end=of["last"].date() + timedelta(days=1),
+    )  # fmt: skip
+    parse_study(text, str(study))  # refuses a name that no study can have, before anything is written
+    for path in (study, rule):
+        if path.exists():
+            raise StudyError(
+                f"{path} is there already, and nothing was written: take another name or --folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    rule.write_text((conf_dir() / "new" / "strategy.py").read_text(encoding="utf-8"), encoding="utf-8")
+    study.write_text(text, encoding="utf-8")
+    console = Console()
+    for line in (
+        f"{study}: {of['bars']:,} bars of {of['symbol']}",
+        f"{rule}: a rule to change",
+        f"next: whatif run {study}",
+    ):
+        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def bench(
