@@ -98,6 +98,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "studies": studies.studies,
         "leaderboard": studies.leaderboard,
         "report": studies.report,
+        "export": studies.export,
         "features": studies.features,
         "train": studies.train,
     },

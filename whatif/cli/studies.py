@@ -222,6 +222,29 @@ def report(study: Study, output: Output = None, verbose: Verbose = False) -> Non
     _run(study, output, RunOptions(track=False, only_stored=True, verbose=verbose))
 
 
+def export(
+    study: Annotated[
+        str, typer.Argument(help="A study's YAML file that ran; file#config_id for another choice.")
+    ],
+    symbol: Annotated[str, typer.Option(help="Which, where one was chosen for several.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write to; reports/<study>/backtrader in the lake's home.")
+    ] = None,
+) -> None:
+    """Write what a study chose as a plain Backtrader script, which has the same fills and needs no whatif."""
+    from whatif.conf_files import conf_dir
+    from whatif.scenarios import export_side, side_of
+
+    location = LakeLocation.from_environment()
+    side = side_of(study, location)
+    folder = output or location.home / "reports" / side.resolved.study.study / "backtrader"
+    # another choice than the study's is told on validate alone: the test window stays closed to it
+    template = (conf_dir() / "export" / "backtrader.py.txt").read_text(encoding="utf-8")
+    script, *bars = export_side(side, folder, template, symbol, with_test="#" not in study)
+    files = (f"written: {path}" for path in (script, *bars))
+    _print_lines(Console(), *files, f"next: python {script}     (prints the fills)")
+
+
 def judge(
     returns: Annotated[
         list[str],
