@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from whatif.domain.bars import PRICE_FIELDS
+from whatif.domain.timeframe import MINUTE_US
 from whatif.errors import StudyError
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.pins import LakeLocation
+from whatif.resolve.windows import resolve_timeline
 from whatif.runner import local
 from whatif.workflow import RunOptions, StudyResult, run
 
@@ -93,6 +96,48 @@ def test_one_process_and_two_try_the_same(name: str, make_study, tmp_path: Path,
     pd.testing.assert_frame_equal(*boards)
     assert rows[0] == rows[1]
     assert len(boards[0]) == 12
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "grid": {"kind": "grid"},
+    "random": {"kind": "random", "trials": 10},
+    "sobol": {"kind": "sobol", "trials": 8},
+    **{
+        sampler: {"kind": "optuna", "sampler": sampler, "trials": 12, "batch": 4, "seed": 1}
+        for sampler in ("tpe", "cmaes", "nsga2", "nsga3")
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_search_is_led_by_the_test_window(kind: str, make_study, tmp_path: Path) -> None:
+    """Turn the bars of the test window around: the same trials, figures and choice, another test figure."""
+    if KINDS[kind]["kind"] == "optuna":
+        pytest.importorskip("cmaes" if kind == "cmaes" else "optuna")
+    axes = {"fast": [2, 5, 9], "slow": [21, 40]} if kind == "grid" else SPACE["axes"]
+    study = make_study(**{**SPACE, "axes": axes, "search": KINDS[kind]})
+    bars = [walk("A", 1, minutes=120), walk("B", 2, minutes=120)]
+    test = resolve_timeline(study).last.test
+    assert test is not None
+    boards, chosen, told = [], [], []
+    for name in ("as they are", "turned"):
+        where = LakeLocation(tmp_path / name)
+        put_bars(where, bars)
+        found = run(study, None, where, OPTIONS)
+        assert found.best is not None
+        boards.append(board_of(found))
+        chosen.append((found.best.config_id, str(found.best.validate)))
+        told.append(found.best.test["pnl_net"])
+        for one in bars:
+            first, stop = test.rows(one, MINUTE_US)
+            assert stop - first > 100
+            for field in PRICE_FIELDS:
+                series = getattr(one, field).copy()
+                series[first:stop] = series[first:stop][::-1] * 1.5
+                object.__setattr__(one, field, series)
+    pd.testing.assert_frame_equal(*boards, check_exact=True)
+    assert chosen[0] == chosen[1]
+    assert told[0] != told[1]
 
 
 _ON = """\
