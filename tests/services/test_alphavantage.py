@@ -16,6 +16,7 @@ import pytest
 from whatif.cli import main
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation, current_pin, has_rows, read_arrow
+from whatif.sources import ingest_actions
 from whatif.sources.kinds.alphavantage import AlphaVantageBars
 from whatif.workflow import ingest
 
@@ -44,6 +45,8 @@ class Service:
         self.answers: dict[str, Callable[[dict[str, str]], Answer]] = {
             "TIME_SERIES_DAILY_ADJUSTED": days,
             "TIME_SERIES_INTRADAY": minutes,
+            "SPLITS": splits,
+            "DIVIDENDS": dividends,
         }
         self.address = ""
 
@@ -77,6 +80,17 @@ def minutes(asked: dict[str, str]) -> Answer:
     about = {"2. Symbol": "IBM", "4. Interval": interval, "6. Time Zone": "US/Eastern"}
     stamps = (f"{month}-05 09:35:00", f"{month}-05 09:30:00")
     return {"Meta Data": about, f"Time Series ({interval})": dict.fromkeys(stamps, row)}
+
+
+def splits(asked: dict[str, str]) -> Answer:
+    data = [{"effective_date": "1999-05-27", "split_factor": "2.0000"}] if asked["symbol"] == "IBM" else []
+    return {"symbol": asked["symbol"], "data": data}
+
+
+def dividends(asked: dict[str, str]) -> Answer:
+    days = ("2999-11-10", "2024-08-09", "2024-05-09") if asked["symbol"] == "IBM" else ()
+    more = {"declaration_date": "None", "record_date": "None", "payment_date": "None", "amount": "1.67"}
+    return {"symbol": asked["symbol"], "data": [{"ex_dividend_date": day, **more} for day in days]}
 
 
 @pytest.fixture
@@ -312,3 +326,61 @@ def test_a_secret_without_a_key_is_said(service: Service, aws: str, text: str | 
         boto3.client("secretsmanager").create_secret(Name="acme/vendor", SecretString=text)
     with pytest.raises(SourceError, match=said):
         source(service, secret="acme/vendor").parts()
+
+
+def actions_of(location: LakeLocation) -> list[tuple[Any, ...]]:
+    names = ["symbol", "ex_date", "kind", "value", "source"]
+    rows = read_arrow(current_pin(location, "actions"), names).sort_by("ex_date").to_pylist()
+    return [
+        (str(row["ex_date"]), *(row[name] for name in ("symbol", "kind", "value", "source"))) for row in rows
+    ]
+
+
+def test_splits_and_dividends_stand_with_those_of_files(
+    service: Service, lake_home: LakeLocation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--home", str(lake_home.home), "ingest-actions", "alphavantage", "--symbols", "IBM"]
+    given += ["--address", service.address, "--per-minute=100000"]
+    assert main(given) == 0
+    assert "1 splits and 2 dividends of 1 symbols; 3 landed, 0 corrected" in capsys.readouterr().out
+    # one that is yet to come is left out
+    assert actions_of(lake_home) == [
+        ("1999-05-27", "IBM", "split", 2.0, "alphavantage"),
+        ("2024-05-09", "IBM", "dividend", 1.67, "alphavantage"),
+        ("2024-08-09", "IBM", "dividend", 1.67, "alphavantage"),
+    ]
+    assert main(given) == 0
+    assert "0 landed, 0 corrected" in capsys.readouterr().out
+    assert main(["ingest-actions", "nothing.csv", "--option", "symbols=IBM"]) == 2
+    assert "is for other sources than files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"symbol": "IBM"}, "where 'data' is a list"),
+        ({"data": [{"ex_dividend_date": "None", "amount": "1"}]}, "tells of a dividend of IBM on 'None'"),
+        (
+            {"data": [{"ex_dividend_date": "2024-01-02", "amount": "nan"}]},
+            "of 'nan', which is no date or no value",
+        ),
+        ({"Error Message": INVALID}, "the key is refused"),
+    ],
+    ids=str,
+)
+def test_actions_that_cannot_be_read_leave_none(
+    service: Service, lake_home: LakeLocation, answer: Answer, said: str
+) -> None:
+    service.answers["DIVIDENDS"] = lambda _: answer
+    with pytest.raises(SourceError, match=said):
+        ingest_actions(source(service), lake_home)
+    assert not has_rows(lake_home, "actions")
+
+
+def test_actions_of_a_range_and_of_none(service: Service, lake_home: LakeLocation) -> None:
+    report = ingest_actions(source(service, start="2024-05", end="2024-05"), lake_home)
+    assert (report.splits, report.dividends) == (0, 1)
+    with pytest.raises(SourceError, match="holds no split and no dividend: name a file, or symbols"):
+        ingest_actions(source(service, symbols=("NONE",)), lake_home)
+    with pytest.raises(SourceError, match="a symbol of all rows is for files"):
+        ingest_actions(source(service), lake_home, symbol="IBM")

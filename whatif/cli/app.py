@@ -127,7 +127,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
 
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
-        _kind = lake.OfSources if _command in (lake.ingest, lake.publish) else None
+        _kind = lake.OfSources if _command in (lake.ingest, lake.ingest_actions, lake.publish) else None
         app.command(_name, cls=_kind, rich_help_panel=_group)(_command)
 
 

@@ -299,9 +299,12 @@ def ingest_ticks(
 def ingest_actions(
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files or folders: CSV of splits and dividends, or Lean's factor files."),
+        typer.Argument(
+            help="Files or folders: CSV of splits and dividends, Lean's factor files; or a source."
+        ),
     ],
     symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
+    options: Options = None,
     dry_run: DryRun = False,
 ) -> None:
     """Read splits and dividends into the lake; data.adjust of a study applies them. Twice adds nothing."""
@@ -309,7 +312,20 @@ def ingest_actions(
 
     location = LakeLocation.from_environment()
     spark = _writer(location, dry_run, "whatif ingest-actions")
-    _say(Console(), ingest_items(paths, location, spark, symbol, dry_run).summary())
+    _say(
+        Console(),
+        ingest_items(_files_or_source(paths, options or ()), location, spark, symbol, dry_run).summary(),
+    )
+
+
+def _files_or_source(paths: list[str], options: Sequence[str]) -> Sequence[str] | BarSource:
+    """Return files, or the source that is named in their place."""
+    from whatif.sources import make_source, named_source, parse_options
+
+    kind, own = named_source(paths), parse_options(options)
+    if kind is None and own:
+        raise SourceError(f"--option {next(iter(own))} is for other sources than files: leave it out")
+    return paths if kind is None else make_source(kind, own)
 
 
 def _writer(location: LakeLocation, dry_run: bool, name: str) -> SparkSession | None:

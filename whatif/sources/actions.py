@@ -20,6 +20,7 @@ from whatif.domain import broken_symbol
 from whatif.errors import SourceError
 from whatif.lake import CORPORATE_ACTIONS, writer_lock
 from whatif.pins import DIVIDEND, SPLIT, LakeLocation, in_words
+from whatif.sources.base import Source
 from whatif.sources.columns import bare_name
 from whatif.sources.files import find_files
 from whatif.sources.news import changes_of, merge_rows, table_of
@@ -84,7 +85,7 @@ class ActionsReport:
 
 
 def ingest_actions(
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path] | Source,
     location: LakeLocation | None = None,
     spark: SparkSession | None = None,
     symbol: str | None = None,
@@ -94,10 +95,10 @@ def ingest_actions(
 
     Parameters
     ----------
-    paths : sequence of str or Path
-        CSV files, folders, globs or URIs. Of a row with `date, kind, value` (kind split or dividend; a ratio
-        as 7, 7:1 or 7 for 1), or of columns of dividends and splits as yfinance and Alpha Vantage write them;
-        or Lean's factor files, `SYMBOL.csv`.
+    paths : sequence of str or Path, or Source
+        A source that tells some; or CSV files, folders, globs or URIs. Of a row with `date, kind, value`
+        (kind split or dividend; a ratio as 7, 7:1 or 7 for 1), or of columns of dividends and splits as
+        yfinance and Alpha Vantage write them; or Lean's factor files, `SYMBOL.csv`.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
@@ -117,11 +118,16 @@ def ingest_actions(
     location = location or LakeLocation.from_environment()
     if symbol is not None and (broken := broken_symbol(symbol)):
         raise SourceError(f"the symbol {shown(symbol)} {broken}")
-    files = find_files(paths, endings=(".csv", ".csv.gz"), what="splits and dividends")
+    if isinstance(paths, Source):
+        if symbol is not None:
+            raise SourceError(f"a symbol of all rows is for files, and {paths.label} names them itself")
+        files: Sequence[str] = [paths.label]
+    else:
+        files = find_files(paths, endings=(".csv", ".csv.gz"), what="splits and dividends")
     now = datetime.now(UTC)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for path in files:
-        for row in _read(path, symbol):
+        for row in _of_source(paths) if isinstance(paths, Source) else _read(path, symbol):
             key = tuple(row[name] for name in CORPORATE_ACTIONS.key)
             before = found.get(key)
             if before is not None and before["source"] == path and before["value"] != row["value"]:
@@ -131,7 +137,7 @@ def ingest_actions(
                 )
             found[key] = {**row, "source": path, "ingested_at": now}
     if not found:
-        raise SourceError(f"{files[0]}: holds no split and no dividend: name a file with some")
+        raise SourceError(f"{files[0]}: holds no split and no dividend: name a file, or symbols, with some")
     rows = table_of(CORPORATE_ACTIONS, list(found.values()))
     lock = writer_lock(location, f"ingest of actions, {len(files)} files, first {files[0]}")
     with nullcontext() if dry_run else lock, in_words(location.described):
@@ -148,6 +154,12 @@ def ingest_actions(
         corrected=changed.num_rows,
         dry_run=dry_run,
     )
+
+
+def _of_source(source: Source) -> Iterator[dict[str, Any]]:
+    """Yield the actions of a source, as `_read`."""
+    for given in source.actions():
+        yield {"factor": None, **given}
 
 
 def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any]]:

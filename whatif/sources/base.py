@@ -9,8 +9,8 @@ module; one of your own is found by entry point (`whatif.sources`) or by `module
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from whatif.errors import SourceError
 from whatif.section import Section
@@ -86,3 +86,20 @@ class Source(Section):
             If it takes none, or not all of them.
         """
         raise SourceError(f"source {self.label!r} takes no bars: 'whatif publish kinesis' loads a stream")
+
+    def actions(self) -> Iterator[Mapping[str, Any]]:
+        """Yield splits and dividends, for `whatif ingest-actions`; few sources know some.
+
+        Returns
+        -------
+        iterator of mapping
+            symbol; ex_date, a date; kind, split or dividend; value, new shares for one or cash a share.
+
+        Raises
+        ------
+        SourceError
+            If it knows none, or cannot be asked; nothing lands then.
+        """
+        raise SourceError(
+            f"source {self.label!r} tells no splits and no dividends: name files, or alphavantage"
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import http.client
 import json
+import math
 import os
 import re
 import threading
@@ -57,6 +58,12 @@ _INTERVALS = {"1min": "1min", "5min": "5min", "15min": "15min", "30min": "30min"
 _COLUMNS = ("open", "high", "low", "close", "volume")
 _OVER = 20
 """Hour of New York at which the extended hours of a day are over."""
+
+_ACTIONS = {
+    "split": ("SPLITS", "effective_date", "split_factor"),
+    "dividend": ("DIVIDENDS", "ex_dividend_date", "amount"),
+}
+"""Kind → function, and what its answer calls date and value."""
 
 _COMPACT_DAYS = 90
 """Days that the latest hundred sessions of a short answer surely cover."""
@@ -233,19 +240,23 @@ class AlphaVantageBars(Source):
 
     def parts(self) -> list[str]:
         """Return a part for each symbol."""
+        timeframe = self._timeframe
+        self._check()
+        return [f"alphavantage:{symbol}:{timeframe}" for symbol in self.symbols]
+
+    def _check(self) -> None:
+        """Refuse settings that nothing can be asked with."""
         if not self.symbols:
             raise SourceError("no symbol is named: give --symbols IBM,SPY")
         for symbol in self.symbols:
             if broken := broken_symbol(symbol):
                 raise SourceError(f"the symbol {symbol!r} {broken}")
-        timeframe = self._timeframe
         first, last = self._first(), self._last()
         if first > last:
             raise SourceError(
                 f"nothing lies between {first} and {last}: give an earlier start, or a later end"
             )
         self._service.check()
-        return [f"alphavantage:{symbol}:{timeframe}" for symbol in self.symbols]
 
     def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
         """Yield the bars of a symbol behind a checkpoint, the last day that was read."""
@@ -259,6 +270,20 @@ class AlphaVantageBars(Source):
             yield self._days(part, symbol, first, last, checkpoint)
         else:
             yield from self._months(part, symbol, first, last)
+
+    def actions(self) -> Iterator[dict[str, Any]]:
+        """Yield the splits and dividends of each symbol, by SPLITS and DIVIDENDS; none yet to come."""
+        self._check()
+        since = None if self.start is None else self._first()
+        until = _today() if self.end is None else self._last()
+        for symbol in self.symbols:
+            for kind, (function, day, value) in _ACTIONS.items():
+                answer = self._service.ask(function=function, symbol=symbol, datatype="json")
+                for row in _rows(answer, "data", function, symbol):
+                    found = _action(symbol, kind, row.get(day), row.get(value))
+                    changes = found["value"] != (1.0 if kind == "split" else 0.0)
+                    if changes and (since is None or since <= found["ex_date"]) and found["ex_date"] <= until:
+                        yield found
 
     def _days(self, part: str, symbol: str, first: date, last: date, checkpoint: str | None) -> Chunk:
         near = checkpoint is not None and (_today() - first).days < _COMPACT_DAYS
@@ -417,3 +442,27 @@ def _hidden(text: str, key: str) -> str:
     for one in {key, urllib.parse.quote(key), urllib.parse.quote_plus(key)}:
         text = text.replace(one, MASK)
     return masked(text)
+
+
+def _rows(answer: Mapping[str, Any], name: str, function: str, symbol: str) -> list[dict[str, Any]]:
+    """Return the list of objects that an answer has under a name."""
+    rows = answer.get(name)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise SourceError(
+            f"Alpha Vantage answered {', '.join(map(repr, list(answer)[:5]))} to {function} of {symbol}, "
+            f"where {name!r} is a list: nothing was read of it; try again"
+        )
+    return rows
+
+
+def _action(symbol: str, kind: str, day: Any, value: Any) -> dict[str, Any]:
+    try:
+        at, number = date.fromisoformat(day), float(value)
+    except (TypeError, ValueError):
+        at, number = date.min, math.nan
+    if not (math.isfinite(number) and number >= 0) or (kind == "split" and not number):
+        raise SourceError(
+            f"Alpha Vantage tells of a {kind} of {symbol} on {day!r} of {value!r}, which is no date or no "
+            "value: nothing was written; load its actions from a file, mended"
+        )
+    return {"symbol": symbol, "ex_date": at, "kind": kind, "value": number}
