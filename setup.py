@@ -51,7 +51,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["whatif", "whatif.*"]),
-    package_data={"whatif": ["VERSION", "py.typed"], "whatif.report": ["templates/*"]},
+    package_data={
+        "whatif": ["VERSION", "py.typed"],
+        "whatif.explore": ["templates/*"],
+        "whatif.report": ["templates/*"],
+    },
     data_files=[
         ("share/whatif/conf", glob("conf/*.yaml")),
         ("share/whatif/conf/spark", glob("conf/spark/*.conf") + glob("conf/spark/*.properties")),

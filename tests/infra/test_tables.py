@@ -99,7 +99,7 @@ def test_tables_of_news_and_actions_are_granted_once_they_are_there() -> None:
         "bars_quarantine": ["DESCRIBE", "SELECT"],
         "news_sentiment": use,
         "news_relations": use,
-        "corporate_actions": use,
+        "actions": use,
     }
 
 

@@ -99,6 +99,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "leaderboard": studies.leaderboard,
         "report": studies.report,
         "export": studies.export,
+        "explore": studies.explore,
         "features": studies.features,
         "train": studies.train,
     },

@@ -44,6 +44,7 @@ class _Stop:
     def __init__(self) -> None:
         self.number = 0
         self.leaving = False
+        self.said = SAID
         self._told = False
         self._stderr = 2
         self._ended: list[int] = []
@@ -74,7 +75,7 @@ class _Stop:
             with suppress(OSError):
                 if os.isatty(1):
                     os.write(1, _SHOW_CURSOR)
-                os.write(self._stderr, f"{SAID}\n".encode())
+                os.write(self._stderr, f"{self.said}\n".encode())
             os._exit(128 + self.number)
 
     def _reap(self) -> None:
@@ -137,6 +138,12 @@ _stop: _Stop | None = None
 def stopping() -> bool:
     """Whether this process is being stopped, so that an error is no news."""
     return _stop is not None and _stop.came()
+
+
+def say_at_stop(text: str) -> None:
+    """Set the sentence that a stop of this command ends with, if there is nothing to go on with."""
+    if _stop is not None:
+        _stop.said = text
 
 
 def stoppable(command: Callable[[], int]) -> NoReturn:

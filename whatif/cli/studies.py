@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from whatif.cli import stop
 from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.texts import visible
@@ -243,6 +244,26 @@ def export(
     script, *bars = export_side(side, folder, template, symbol, with_test="#" not in study)
     files = (f"written: {path}" for path in (script, *bars))
     _print_lines(Console(), *files, f"next: python {script}     (prints the fills)")
+
+
+def explore(
+    studies: Annotated[list[Path], typer.Argument(help="YAML files of studies that have run.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+) -> None:
+    """Show finished studies on a local page that runs a configuration again as it is changed."""
+    from whatif.explore import explore_lake, open_desk
+
+    console, location = Console(), LakeLocation.from_environment()
+    desks = [open_desk(path, location) for path in studies]
+
+    stop.say_at_stop("the explorer is closed: what was kept is in the lake")
+
+    def say(address: str) -> None:
+        console.print(
+            f"open {address}\n(this machine alone; Ctrl-C ends it)", highlight=False, soft_wrap=True
+        )
+
+    explore_lake(location, desks, say, port)
 
 
 def judge(

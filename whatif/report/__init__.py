@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         without_formulas,
         write_files,
     )
-    from whatif.report.html import write
+    from whatif.report.html import plotly_js, write
     from whatif.report.judgement import Judgement
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
@@ -33,7 +33,7 @@ else:
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "figures": "indicator_figure",
             "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",
-            "html": "write",
+            "html": "plotly_js write",
             "judgement": "Judgement",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",

@@ -161,7 +161,7 @@ def render(data: ReportData) -> str:
 
 def page_parts(script_name: str, style_name: str) -> dict[str, Any]:
     """Return what a page needs to draw with plotly.js: scripts, style and their digests."""
-    plotly, script = _template("style.js") + _plotly(), _template("unpack.js") + _template(script_name)
+    plotly, script = _template("style.js") + plotly_js(), _template("unpack.js") + _template(script_name)
     style = _template("report.css") + (_template(style_name) if style_name != "report.css" else "") + _HEIGHTS
     return {
         "plotly_js": Markup(packed_once(plotly)),
@@ -203,7 +203,8 @@ def _hash_source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
-def _plotly() -> str:
+def plotly_js() -> str:
+    """Return plotly.js, which may stand in a script element."""
     # read as plotly's `get_plotlyjs` does, whose import takes as long as all else of a page
     library = (files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
     # A closing tag inside a string of the library would end the script element early.
