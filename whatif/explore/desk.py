@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -347,9 +346,3 @@ def open_desk(study: Study | str | Path, location: LakeLocation) -> Desk:
     if not len(desk.board):
         raise StudyError(f"study {asked.study} has no stored backtest: 'whatif run' it first")
     return desk
-
-
-def drawdown(equity: np.ndarray, cash: float) -> np.ndarray:
-    """Return how far equity is below its highest value so far, percent, from the cash on."""
-    peak = np.maximum(np.maximum.accumulate(equity), cash)
-    return np.asarray(100.0 * (equity / peak - 1.0))

@@ -18,9 +18,9 @@ import pandas as pd
 
 from whatif.domain import LOWER_IS_BETTER, METRIC_KEYS, Overlays
 from whatif.errors import MachineError, StudyError, WhatIfError
-from whatif.explore.desk import Change, Desk, Outcome, drawdown
+from whatif.explore.desk import Change, Desk, Outcome
 from whatif.pins import LakeLocation, current_pin, read_arrow, table_exists
-from whatif.report import plotly_js
+from whatif.report import below_peak, plotly_js, thin_lines
 from whatif.search import Configuration
 from whatif.strategies import Param, StrategySpec
 from whatif.texts import visible
@@ -211,8 +211,8 @@ def _values(configuration: Configuration) -> dict[str, Any]:
 def outcome(desk: Desk, found: Outcome) -> dict[str, Any]:
     """Return what a page shows of a run: lines of few points, metrics, and the newest closed trades."""
     run = found.run
-    fall = drawdown(run.equity, found.configuration.execution.cash)
-    rows = thinned(run.equity, fall)
+    fall = below_peak(np.append(found.configuration.execution.cash, run.equity))[1:]
+    rows = thin_lines([run.equity, fall], POINTS)
     trades, (opened, closed) = run.trades, run.traded_at
     last = slice(max(0, len(closed) - MAX_TRADES), None)
     return {
@@ -227,18 +227,6 @@ def outcome(desk: Desk, found: Outcome) -> dict[str, Any]:
             "net": np.round(trades.pnl_net[last], 2).tolist(),
         },
     }  # fmt: skip
-
-
-def thinned(equity: np.ndarray, fall: np.ndarray) -> np.ndarray:
-    """Return the rows of a line that are drawn: the first, the last, and the extremes of each stretch."""
-    count = len(equity)
-    if count <= POINTS:
-        return np.arange(count)
-    stretch = -(-count * 2 // POINTS)
-    starts = np.arange(0, count, stretch)
-    ends = [slice(k, k + stretch) for k in starts]
-    rows = [k + f(equity[part]) for k, part in zip(starts, ends, strict=True) for f in (np.argmin, np.argmax)]
-    return np.unique([0, count - 1, int(np.argmin(fall)), *map(int, rows)])
 
 
 def _codes(column: pd.Series) -> dict[str, Any]:

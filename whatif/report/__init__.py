@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from whatif.report.sides import Side, print_sides, write_sides
     from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
+    from whatif.report.timeline import below_peak, thin_lines
     from whatif.report.verdict_panel import print_given
 else:
     __getattr__, __dir__, __all__ = door(
@@ -39,6 +40,7 @@ else:
             "sides": "Side print_sides write_sides",
             "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
+            "timeline": "below_peak thin_lines",
             "verdict_panel": "print_given",
         },
     )

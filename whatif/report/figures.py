@@ -12,7 +12,7 @@ from whatif.errors import WhatIfError
 from whatif.report import theme
 from whatif.report.columns import metric as metric_of
 from whatif.report.heatmap import heat_grid
-from whatif.report.timeline import Timeline, change_points, thin_bars, thin_lines, to_us
+from whatif.report.timeline import Timeline, below_peak, change_points, thin_bars, thin_lines, to_us
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def draw_drawdown(rows: pd.DataFrame, axis: Timeline, most_points: int = MAX_POI
     """Return what `drawdown_figure` shows of one symbol's rows, drawn without plotly."""
     drawn = theme.drawing("Below peak, %")
     for name, part, x in _windows(rows, axis):
-        own, hold = _below_peak(_floats(part, "equity")), _below_peak(_floats(part, "benchmark"))
+        own, hold = below_peak(_floats(part, "equity")), below_peak(_floats(part, "benchmark"))
         keep = thin_lines([own, hold], most_points)
         first = name == axis.windows[0]
         strategy = theme.line(x[keep], own[keep], "strategy", _when(part, keep), first)
@@ -405,13 +405,6 @@ def _when(part: pd.DataFrame, keep: IntArray | slice = slice(None)) -> list[str]
         pd.to_datetime(part["ts"], utc=True).dt.strftime("%Y-%m-%d %H:%M").to_numpy()[keep].tolist()
     )
     return times
-
-
-def _below_peak(money: FloatArray) -> FloatArray:
-    peak = np.fmax.accumulate(money) if len(money) else money
-    with np.errstate(divide="ignore", invalid="ignore"):
-        below = (money / peak - 1.0) * 100.0
-    return np.asarray(np.where(peak > 0, below, np.nan))  # an account below zero has no meaningful peak
 
 
 def _add_candles(drawn: theme.Drawing, rows: pd.DataFrame, axis: Timeline, most: int) -> int:

@@ -187,6 +187,17 @@ def thin_lines(lines: list[FloatArray], most: int) -> IntArray:
     return np.unique(np.concatenate(keep))
 
 
+def below_peak(money: FloatArray) -> FloatArray:
+    """Return how far money (n,) is below its highest value so far, in percent: 0.0 or less, else NaN.
+
+    NaN where nothing above zero was there yet: an account below zero has no meaningful peak.
+    """
+    peak = np.fmax.accumulate(money) if len(money) else money
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = (money / peak - 1.0) * 100.0
+    return np.asarray(np.where(peak > 0, below, np.nan))
+
+
 def thin_bars(bars: pd.DataFrame, most: int) -> tuple[pd.DataFrame, int]:
     """Merge neighbouring bars into longer ones until about `most` are left.
 
