@@ -7,9 +7,11 @@ import yaml
 
 from whatif.errors import StrategyError, StudyError
 from whatif.explore import Change
+from whatif.explore.desk import added_lines
 from whatif.lake import RESULTS, RETURNS, TEST_LOOKS
 from whatif.pins import current_pin, read_arrow
 from whatif.results import count_looks
+from whatif.study import parse_study
 
 
 def test_equity_is_the_stored_one_as_bytes(desk):
@@ -97,3 +99,19 @@ def test_the_lines_for_the_study_are_its_axes_with_the_value_added(desk):
     assert added["trailing_stop"] == [None, 0.02]
     assert added["execution"] == costs
     assert list(desk.study.axes["fast"].values) == [3, 4]  # left as it is
+    assert desk.added(Change(free, overlays={"take_profit": None})) == ""  # off already
+
+
+CONDITIONAL = """
+study: conditional
+data: {symbols: [A], start: 2013-10-04, end: 2013-10-12}
+calendar: {exchange: XNYS}
+strategy: {name: sma_crossover, params: {fast: 3, slow: 9}}
+axes: {stop_loss: [null, 0.01], take_profit: {values: [0.02], when: stop_loss != None}}
+"""
+
+
+def test_the_lines_of_an_axis_that_depends_on_another_still_do():
+    change = Change("", overlays={"take_profit": 0.03})
+    added = yaml.safe_load(added_lines(parse_study(CONDITIONAL), change, {}, {}))
+    assert added == {"axes": {"take_profit": {"values": [0.02, 0.03], "when": "stop_loss != None"}}}

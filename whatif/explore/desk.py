@@ -319,8 +319,12 @@ def added_lines(study: Study, change: Change, base: Mapping[str, Any], execution
     """
     axes: dict[str, Any] = {}
     for name, value in {**change.params, **change.overlays}.items():
-        there = list(study.axes[name].values) if name in study.axes else [base.get(name)]
-        axes[name] = [*there, *([] if value in there else [value])]
+        axis = study.axes.get(name)
+        there = [base.get(name)] if axis is None else list(axis.values)
+        if axis is None and value in there:  # nothing is changed
+            continue
+        values = [*there, *([] if value in there else [value])]
+        axes[name] = {"values": values, "when": axis.when} if axis is not None and axis.when else values
     if change.execution:
         there = [dict(one) for one in study.axes["execution"].values] if "execution" in study.axes else [{}]
         value = {**execution, **change.execution}
