@@ -14,6 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 from whatif.errors import LakeError
 from whatif.lake import (
     BARS,
+    PREDICTIONS,
     TABLES,
     TEST_LOOKS,
     TableSpec,
@@ -260,6 +261,18 @@ def test_an_older_tables_settings_are_renewed_but_for_what_someone_set(lake) -> 
     create_tables(None, lake)
     properties = open_table(lake, "bars").properties
     assert (properties[size], properties[limit]) == (str(1024 * 1024), "5000")
+
+
+def test_predictions_of_an_older_lake_are_no_longer_ranged(lake) -> None:
+    mode = "write.distribution-mode"
+    create_tables(None, lake, [PREDICTIONS, BARS])
+    set_properties(None, lake, "predictions", {mode: "range"})
+    create_tables(None, lake, [PREDICTIONS, BARS])
+    assert open_table(lake, "predictions").properties[mode] == "hash"
+    assert open_table(lake, "bars").properties[mode] == "range"
+    set_properties(None, lake, "predictions", {mode: "none"})  # someone's choice
+    create_tables(None, lake, [PREDICTIONS, BARS])
+    assert open_table(lake, "predictions").properties[mode] == "none"
 
 
 def test_an_upsert_is_one_snapshot_and_keeps_all_other_rows(lake) -> None:

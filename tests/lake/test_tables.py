@@ -57,6 +57,29 @@ class TestCreate:
             assert len(table.spec().fields) == len(spec.partitioning)
         assert str(open_table(lake_home, "bars").spec().fields[0].transform) == "month"
 
+    def test_rows_that_go_to_files_by_partition_are_made_once(self, spark, lake_home, tmp_path) -> None:
+        spec = TableSpec(
+            name="dear",
+            columns=(("k", "string"), ("n", "int")),
+            partitioning=("k",),
+            sort_order=("n",),
+            by_partition=True,
+        )
+        create_tables(spark, lake_home, [spec])
+        made = tmp_path / "made"
+
+        def tell(frames):
+            for each in frames:
+                with made.open("a") as file:
+                    file.writelines(f"{n}\n" for n in each["n"])
+                yield each
+
+        few = spark.createDataFrame([("a", n) for n in (3, 1, 2)] + [("b", 0)], "k string, n int")
+        append(spark, lake_home, spec, few.repartition(2).mapInPandas(tell, few.schema))
+        assert sorted(made.read_text().split()) == ["0", "1", "2", "3"]
+        table = read_arrow(current_pin(lake_home, "dear"), ["k", "n"]).to_pylist()
+        assert [row["n"] for row in table if row["k"] == "a"] == [1, 2, 3]
+
     def test_again_changes_nothing(self, spark, lake_home) -> None:
         create_tables(spark, lake_home, [BARS])
         before = open_table(lake_home, "bars").metadata_location

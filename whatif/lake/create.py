@@ -32,6 +32,9 @@ _BY_SYMBOL = {
 }
 """Small row groups: who reads a symbol decodes the rows of few others."""
 
+_RANGED = {"write.distribution-mode": "range"}
+_BY_PARTITION = {"write.distribution-mode": "hash"}
+
 _BOUNDED = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
@@ -112,7 +115,8 @@ def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec)
     properties = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
     properties |= _BY_SYMBOL if spec.by_symbol else {}
     if spark is None or location.local:
-        ordered = {"write.distribution-mode": "range"} if spec.sort_order and not spec.sorted_apart else {}
+        ordered = _RANGED if spec.sort_order and not spec.sorted_apart else {}
+        ordered = _BY_PARTITION if spec.by_partition else ordered
         create_local(location, spec, {"owner": user_name()} | _BOUNDED | ordered | properties)
         return
     name = location.identifier(spec.name)
@@ -123,6 +127,7 @@ def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec)
     )
     if spec.sort_order:
         how = "LOCALLY ORDERED" if spec.sorted_apart else "ORDERED"
+        how = "DISTRIBUTED BY PARTITION LOCALLY ORDERED" if spec.by_partition else how
         spark.sql(f"ALTER TABLE {name} WRITE {how} BY {', '.join(spec.sort_order)}")
 
 
@@ -135,10 +140,12 @@ def _renew_settings(
 ) -> None:
     """Give a table that an older version made the settings of this one; what someone has set stays."""
     wanted = (_BOUNDED if location.local else {}) | (_BY_SYMBOL if spec.by_symbol else {})
+    wanted |= _BY_PARTITION if spec.by_partition else {}
+    older = _PROPERTIES | _RANGED
     missing = {
         key: value
         for key, value in wanted.items()
-        if table.properties.get(key) in (None, _PROPERTIES.get(key)) and table.properties.get(key) != value
+        if table.properties.get(key) in (None, older.get(key)) and table.properties.get(key) != value
     }
     if missing:
         set_properties(spark, location, spec.name, missing)

@@ -29,6 +29,9 @@ class TableSpec:
     sorted_apart : bool
         Each task orders the rows it has and writes them, without an exchange between tasks:
         for tables that get few rows at a time, where the exchange would cost most.
+    by_partition : bool
+        Rows go to files by their partition alone, and are ordered within each: for rows that are dear to
+        make. To range them over all files, Spark would make them twice, the first time to sample them.
     by_symbol : bool
         Rows of one symbol are read apart from the others': files hold them in small groups, whose
         statistics say which symbols they hold.
@@ -40,6 +43,7 @@ class TableSpec:
     partitioning: tuple[str, ...] = ()
     sort_order: tuple[str, ...] = ()
     sorted_apart: bool = False
+    by_partition: bool = False
     by_symbol: bool = False
 
     def __post_init__(self) -> None:

@@ -112,6 +112,7 @@ PREDICTIONS = TableSpec(
     key=("model_digest", "symbol", "ts"),
     partitioning=("model_digest",),
     sort_order=("symbol", "ts"),
+    by_partition=True,
     by_symbol=True,
 )
 """Predictions of a model; the columns that do not apply are null."""
