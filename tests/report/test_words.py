@@ -70,3 +70,26 @@ def test_an_axis_is_listed_or_spanned(make):
     data = make.study()
     assert words.axis_summary(data, "fast") == "fast: 5; 8; 10; 12; 15; 20"
     assert words.axis_summary(data, "slow") == "slow: 7 values, 30 to 120"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "choose", "sought"),
+    [
+        ((), "first", "has the best Sharpe"),
+        (("sharpe", "max_drawdown_pct"), "first", "has the best Sharpe, shown beside Max drawdown"),
+        (
+            ("sharpe", "max_drawdown_pct"),
+            "ideal",
+            "comes nearest to the best Sharpe and Max drawdown at once",
+        ),
+        (
+            ("sharpe", "max_drawdown_pct", "trades"),
+            "ideal",
+            "comes nearest to the best Sharpe, Max drawdown and Trades at once",
+        ),
+    ],
+)
+def test_the_question_says_how_one_of_several_objectives_chooses(make, objectives, choose, sought):
+    data = make.changed(make.study(), ranking={"objectives": objectives, "choose": choose})
+    assert words.short_question(data).endswith(f" {sought}?")
+    assert f", {sought} on " in words.question(data)

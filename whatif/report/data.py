@@ -47,6 +47,9 @@ class Ranking:
     objectives : tuple of str
         All metrics that the study asks for, if there are several; `front` of the leaderboard says of which
         rows no other is better in all.
+    choose : str
+        Of several objectives, how one configuration was chosen: "first", by the first of them, or "ideal",
+        the one nearest to the best of all, as a study's key of that name says.
     """
 
     objective: str
@@ -54,6 +57,7 @@ class Ranking:
     leaderboard: pd.DataFrame
     axes: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
+    choose: str = "first"
 
     @property
     def ranked(self) -> pd.DataFrame:

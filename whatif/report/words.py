@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,8 @@ def question(data: ReportData) -> str:
         else "Symbols are pooled: one figure for each configuration"
     )
     return (
-        f"Which of {count(configurations, 'configuration')}, on {count(symbols, 'symbol')}, has the best "
-        f"{metric(data.ranking.objective).label} on {window(data, 'validate')}? {rule}."
+        f"Which of {count(configurations, 'configuration')}, on {count(symbols, 'symbol')}, {_sought(data)} "
+        f"on {window(data, 'validate')}? {rule}."
     )
 
 
@@ -103,8 +103,22 @@ def short_question(data: ReportData) -> str:
     board = data.ranking.leaderboard
     symbols = board["symbol"].unique().tolist() if "symbol" in board else []
     where = str(symbols[0]) if len(symbols) == 1 else count(len(symbols), "symbol")
-    label = metric(data.ranking.objective).label
-    return f"Which of {count(board['config_id'].nunique(), 'configuration')} on {where} has the best {label}?"
+    return f"Which of {count(board['config_id'].nunique(), 'configuration')} on {where} {_sought(data)}?"
+
+
+def _sought(data: ReportData) -> str:
+    """Say what a configuration had to be to come first."""
+    first, *others = (metric(key).label for key in data.ranking.objectives or (data.ranking.objective,))
+    if not others:
+        return f"has the best {first}"
+    if data.ranking.choose == "ideal":
+        return f"comes nearest to the best {_listed([first, *others])} at once"
+    return f"has the best {first}, shown beside {_listed(others)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def span(data: ReportData) -> str:

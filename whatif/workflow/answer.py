@@ -85,7 +85,9 @@ def report_data(
     study, last = store.resolved.study, answers[-1]
     return ReportData(
         origin=_origin(store.resolved, plan, answers, environment, whole),
-        ranking=Ranking(study.objective, study.rank, last.board, tuple(study.axes), study.metrics),
+        ranking=Ranking(
+            study.objective, study.rank, last.board, tuple(study.axes), study.metrics, study.choose
+        ),
         series=_chosen_series(store, plan, last, series),
         joined=_joined_folds(store.resolved, answers, whole),
     )
