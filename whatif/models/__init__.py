@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from whatif.models.kinds import SEAM
     from whatif.models.kinds.random_forest import RandomForest
     from whatif.models.kinds.registered import Registered
-    from whatif.models.spark_ml import STORAGE, SparkModel
+    from whatif.models.spark_ml import STORAGE, SparkModel, forget_rows
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -26,6 +26,6 @@ else:
             "kinds": "SEAM",
             "kinds.random_forest": "RandomForest",
             "kinds.registered": "Registered",
-            "spark_ml": "STORAGE SparkModel",
+            "spark_ml": "STORAGE SparkModel forget_rows",
         },
     )

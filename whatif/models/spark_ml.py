@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from uuid import uuid4
 
 from pydantic import Field
@@ -69,10 +69,11 @@ class SparkModel(ModelKind):
     def fit(self, rows: DataFrame, columns: tuple[str, ...]) -> Fitted:
         """Return the fitted model of Spark ML, with its feature importances if it has them.
 
-        Of two classes, that is a model for each side, None for one that no row has.
+        Of two classes, that is a model for each side, None for one that no row has. The rows stay with Spark
+        for the next model that learns from the same, until another comes or `forget_rows` is called.
         """
         beside = [WEIGHT] if self.weights else []
-        vectors = _assembler(columns).transform(rows).select(VECTOR, "label", *beside).persist()
+        vectors = _kept_vectors(rows, (*columns,), beside)
         try:
             count = vectors.count()
             if not count:
@@ -95,8 +96,9 @@ class SparkModel(ModelKind):
                 )
             else:
                 model = estimator.fit(vectors.selectExpr(VECTOR, "label + 1 label", *beside))
-        finally:
-            vectors.unpersist()
+        except BaseException:
+            forget_rows()
+            raise
         return Fitted(columns, model, count, _importances(model))
 
     def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
@@ -271,6 +273,38 @@ def _answers(kind: SparkModel, fitted: Fitted, frame: pd.DataFrame) -> FloatArra
 
 def _folder(number: int) -> str:
     return SAVED if number == 0 else f"{SAVED}-{number}"
+
+
+class _Kept(NamedTuple):
+    """Rows that a model learnt from last, and their vectors, which Spark holds in memory or on disk."""
+
+    rows: DataFrame
+    names: tuple[str, ...]
+    vectors: DataFrame
+
+
+_kept: list[_Kept] = []
+
+
+def _kept_vectors(rows: DataFrame, columns: tuple[str, ...], beside: list[str]) -> DataFrame:
+    """Return vector, label and weight of the rows, those of the last model if it learnt from the same."""
+    names = (*columns, *beside)
+    for one in _kept:
+        # a session that has ended holds nothing any more
+        same = one.rows.sparkSession is rows.sparkSession and one.names == names
+        if same and one.rows.sameSemantics(rows):
+            return one.vectors
+    forget_rows()
+    vectors = _assembler(columns).transform(rows).select(VECTOR, "label", *beside).persist()
+    _kept.append(_Kept(rows, names, vectors))
+    return vectors
+
+
+def forget_rows() -> None:
+    """Let the rows go that Spark keeps for the next model."""
+    while _kept:
+        with suppress(Exception):  # its session may have ended
+            _kept.pop().vectors.unpersist()
 
 
 def _chance(frame: DataFrame, at: int) -> Column:

@@ -71,10 +71,9 @@ def tune(features: Any, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
         If a fold has no row to learn from or to look at.
     """
     candidates = spec.kind.candidates
-    tried = []
-    for candidate in candidates:
-        errors = []
-        for number, chain in enumerate(chains, 1):
+    found: list[list[float]] = [[] for _ in candidates]
+    for number, chain in enumerate(chains, 1):
+        for candidate, errors in zip(candidates, found, strict=True):  # of a fold's rows, made once
             own = replace(spec, kind=candidate, train=chain.train)
             error = error_on(features, train(features, own), chain.validate)
             if np.isnan(error):
@@ -83,7 +82,10 @@ def tune(features: Any, spec: ModelSpec, chains: Sequence[Chain]) -> Tuned:
                     f"{chain.validate[0]}: take fewer folds or a longer train window"
                 )
             errors.append(error)
-        tried.append(Tried({name: getattr(candidate, name) for name in spec.kind.lists}, tuple(errors)))
+    tried = [
+        Tried({name: getattr(candidate, name) for name in spec.kind.lists}, tuple(errors))
+        for candidate, errors in zip(candidates, found, strict=True)
+    ]
     best = min(range(len(tried)), key=lambda k: tried[k].mean)
     return Tuned(candidates[best], tried[best], tuple(tried))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from whatif.domain import PRICE_FIELDS
 from whatif.features import build_features
 from whatif.lake import PREDICTIONS, create_tables, read_pinned
+from whatif.models import forget_rows
 from whatif.pins import LakeLocation, Pin, current_pin
 from whatif.resolve import ModelKey, PartKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, cores, spread, spread_on_spark, warm_up
@@ -254,6 +255,7 @@ def _feature_rows(
     try:
         yield rows
     finally:
+        forget_rows()
         for frame in rows.values():
             frame.unpersist()
 
