@@ -6,6 +6,7 @@ A message says what was given, the rule it broke, and the remedy.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -98,6 +99,30 @@ def nearest(given: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid: {', '.join(names)}"
+
+
+_REMEDY_BEGINS = (
+    "add append ask begin build change check choose compare convert correct create declare decorate "
+    "deploy drop fetch give ingest install join keep leave lengthen let load look loosen lower make "
+    "mend move multiply name pass put raise register remove rename resample restore run say see "
+    "separate set shorten sort stack submit swap take try turn uninstall unpack use wait widen write"
+)
+"""Verbs by which messages tell what to do."""
+
+_REMEDY = re.compile(
+    rf"[:;.] (?=(?:did you mean |valid: |'whatif |(?:{'|'.join(_REMEDY_BEGINS.split())}) (?!=))\S)",
+    flags=re.I,
+)
+"""What stands between what is wrong and what helps."""
+
+
+def split_remedy(line: str) -> tuple[str, str]:
+    """Return what a line of a message says is wrong, and its remedy; "" if it tells none.
+
+    A message is "what was given and the rule: the remedy", and a remedy begins with what to do.
+    """
+    found = _REMEDY.search(line)
+    return (line[: found.start()], line[found.end() :]) if found else (line, "")
 
 
 def out_of_memory(error: BaseException | None) -> bool:

@@ -45,9 +45,9 @@ def test_tables_that_are_not_there(service: Driver, tmp_path: Path) -> None:
     study.write_text(study_text())
     said = service.run("bars", **own)
     assert said.code == 2, said.shown
-    assert "table empty.bars does not exist in catalog lake: ingest bars first" in said.text
+    assert "table empty.bars does not exist in catalog lake hint: ingest bars first" in said.text
     for command in ("run", "leaderboard", "features"):
         said = service.run(command, str(study), **own)
         assert said.code == 2, said.shown
-        assert "catalog lake has no bars: run 'whatif ingest' first" in said.text
+        assert "catalog lake has no bars hint: run 'whatif ingest' first" in said.text
         assert "Traceback" not in said.shown

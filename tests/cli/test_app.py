@@ -106,3 +106,39 @@ def test_what_the_session_says_of_its_java_is_shown_once(
     for _ in range(2):
         assert main(["bars"]) == 0
         assert capsys.readouterr().err == "Spark runs on the bundled Java 17.0.9\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["ingest", "--lates"], ["no such option: --lates", "did you mean --layout?"]),
+        (["runn"], ["no such command 'runn'", "did you mean 'run'?"]),
+        (
+            ["run"],
+            ["missing argument 'study'", "such as 'whatif run my-study.yaml'; 'whatif run --help' says more"],
+        ),
+    ],
+)
+def test_a_misused_command_line_is_told_in_the_form_of_all_errors(
+    arguments: list[str], says: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"error: {says[0]}\nhint: {says[1]}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        ("a is b: give [c]; use d", ["error: a is b", "hint: give [c]; use d"]),
+        (
+            "x cannot be run:\n  - key 'a': did you mean 'b'?\n  - c is d",
+            ["error: x cannot be run:", "  - key 'a'", "    hint: did you mean 'b'?", "  - c is d"],
+        ),
+    ],
+)
+def test_a_remedy_stands_on_a_line_of_its_own(
+    said: str, lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(StudyError(said), monkeypatch)
+    assert main(["bars"]) == 2
+    assert capsys.readouterr().err.splitlines() == lines

@@ -107,15 +107,17 @@ class TestTheStudyAlone:
         assert not lake_home.home.exists()
 
     def test_an_unknown_key(self, refused: Refused) -> None:
-        assert "unknown key 'objektive': did you mean 'objective'?" in refused(objektive="sharpe")
+        assert "unknown key 'objektive' hint: did you mean 'objective'?" in refused(objektive="sharpe")
 
     def test_an_unknown_key_of_a_section(self, refused: Refused) -> None:
-        assert "unknown key 'data.tiemframe': did you mean 'timeframe'?" in refused(
+        assert "unknown key 'data.tiemframe' hint: did you mean 'timeframe'?" in refused(
             data={"tiemframe": "1min"}
         )
 
     def test_an_unknown_metric(self, refused: Refused) -> None:
-        assert "objective: metric 'sharp' is unknown: did you mean 'sharpe'?" in refused(objective="sharp")
+        assert "objective: metric 'sharp' is unknown hint: did you mean 'sharpe'?" in refused(
+            objective="sharp"
+        )
 
     def test_a_wrong_type(self, refused: Refused) -> None:
         message = refused(data={"symbols": "SPY"})
@@ -123,7 +125,7 @@ class TestTheStudyAlone:
         assert "list" in message
 
     def test_an_empty_grid(self, refused: Refused) -> None:
-        assert "axis fast is empty, so the grid is empty: give at least one value" in refused(
+        assert "axis fast is empty, so the grid is empty hint: give at least one value" in refused(
             axes={"fast": []}
         )
 
@@ -139,11 +141,11 @@ class TestTheStudyAlone:
 
     def test_an_unknown_strategy(self, refused: Refused) -> None:
         message = refused(strategy={"name": "sma_crossove"}, axes={})
-        assert "strategy 'sma_crossove' is unknown: did you mean 'sma_crossover'?" in message
+        assert "strategy 'sma_crossove' is unknown hint: did you mean 'sma_crossover'?" in message
 
     def test_an_unknown_parameter(self, refused: Refused) -> None:
         message = refused(strategy={"name": "sma_crossover", "params": {"sise": 10}})
-        assert "parameter 'sise' (= 10) is unknown; did you mean 'size'?" in message
+        assert "parameter 'sise' (= 10) is unknown hint: did you mean 'size'?" in message
 
     def test_an_axis_that_is_none(self, refused: Refused) -> None:
         message = refused(axes={"fasst": [3]})
@@ -152,7 +154,7 @@ class TestTheStudyAlone:
 
     def test_a_parameter_out_of_bounds(self, refused: Refused) -> None:
         message = refused(axes={"fast": [0], "slow": [20]})
-        assert "parameter 'fast' = 0 is below its least value; use at least 1" in message
+        assert "parameter 'fast' = 0 is below its least value hint: use at least 1" in message
 
     def test_what_the_engine_asked_for_does_not_cover(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "ordinary.py").write_text(ORDINARY)
@@ -167,7 +169,7 @@ class TestTheStudyAlone:
         assert "use engine auto or backtrader" in message
 
     def test_an_unknown_execution_setting(self, refused: Refused) -> None:
-        assert "execution: 'comission' (= 0.1) is unknown; did you mean 'commission'?" in refused(
+        assert "execution: 'comission' (= 0.1) is unknown hint: did you mean 'commission'?" in refused(
             execution={"comission": 0.1}
         )
 
@@ -198,7 +200,7 @@ class TestTheStudyAlone:
 
     def test_models_without_a_train_window(self, refused: Refused) -> None:
         message = refused(**FORESTS, split={"train": 0.0, "validate": 0.5, "test": 0.5})
-        assert "split.train leaves no bar to train the models on: give it a share above 0" in message
+        assert "split.train leaves no bar to train the models on hint: give it a share above 0" in message
 
     def test_a_train_window_without_a_label(self, refused: Refused) -> None:
         """An hour of train, and a label that is known two hours and a minute after its bar begins."""
@@ -206,7 +208,7 @@ class TestTheStudyAlone:
         message = refused(**{**FORESTS, "label": {"horizon": "2h"}}, split=split)
         assert "no bar of train [2013-10-04T13:30Z, 2013-10-04T14:28Z) can have a label" in message
         assert "known 121 minutes after its bar begins" in message
-        assert "no session inside lasts longer than 58; lengthen the window" in message
+        assert "no session inside lasts longer than 58 hint: lengthen the window" in message
 
     def test_tuning_on_parts_without_a_label(self, refused: Refused) -> None:
         """Train is three sessions, cut into 40 parts of half an hour."""
@@ -218,7 +220,7 @@ class TestTheStudyAlone:
         split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}
         message = refused(split=split, period="session")
         assert "objective 'sharpe' needs 2 periods and validate-01 " in message
-        assert "has 1 (session): lengthen the window, or choose a shorter period" in message
+        assert "has 1 (session) hint: lengthen the window, or choose a shorter period" in message
 
     def test_test_windows_that_overlap(self, refused: Refused) -> None:
         split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 2, "step": 1}
@@ -235,7 +237,7 @@ class TestTheStudyAlone:
 
     def test_a_forecast_that_nobody_makes(self, refused: Refused) -> None:
         message = refused(strategy={"name": "forecast_threshold"}, axes={})
-        assert "does not say which (models: none): declare models and add the axis model" in message
+        assert "does not say which (models: none) hint: declare models and add the axis model" in message
 
     def test_an_objective_that_cannot_be_pooled(self, refused: Refused) -> None:
         message = refused(rank="pooled", objective="sqn")
@@ -261,7 +263,7 @@ class TestTheStudyAlone:
         for command in ("run", "train", "features", "leaderboard", "report"):
             assert main([command, str(tmp_path / "none.yaml")]) == 2
             said = " ".join(capsys.readouterr().err.split())
-            assert f"study {tmp_path}/none.yaml does not exist: give the path of a YAML file" in said
+            assert f"study {tmp_path}/none.yaml does not exist hint: give the path of a YAML file" in said
 
     def test_every_command_that_takes_a_study_checks_it(self, refused: Refused) -> None:
         for command in ("run", "train", "features", "leaderboard", "report"):
@@ -280,12 +282,12 @@ class TestTheLake:
     def test_no_bars_yet(self, refused: Refused, lake_home: LakeLocation) -> None:
         for command in ("run", "train", "features", "leaderboard", "report"):
             message = refused(command)
-            assert f"the lake in {lake_home.home} has no bars: run 'whatif ingest' first" in message
+            assert f"the lake in {lake_home.home} has no bars hint: run 'whatif ingest' first" in message
         assert not lake_home.home.exists()
 
     def test_a_symbol_that_is_not_there(self, refused: Refused, bars: None) -> None:
         message = refused(data={"symbols": ["SPY", "SPYY"]})
-        assert "data.symbols: SPYY is not in the lake: did you mean 'SPY'?" in message
+        assert "data.symbols: SPYY is not in the lake hint: did you mean 'SPY'?" in message
         assert "whatif ingest" in message
 
     def test_dates_without_bars(self, refused: Refused, bars: None) -> None:
@@ -310,7 +312,7 @@ class TestTheLake:
         split = {"kind": "walk_forward", "train": 2, "validate": 1, "test": 1}
         message = refused(axes={"fast": [3], "slow": [20, 1_200]}, split=split)
         assert "with fast = 3, slow = 1200" in message
-        assert "from data.start to the end of validate-01: begin the data earlier" in message
+        assert "from data.start to the end of validate-01 hint: begin the data earlier" in message
 
     def test_a_train_window_shorter_than_a_feature_s_warm_up(self, refused: Refused, bars: None) -> None:
         split = {"kind": "walk_forward", "train": 1, "validate": 1, "test": 1}
@@ -332,7 +334,7 @@ class TestTheLake:
 
     def test_a_report_before_the_run(self, refused: Refused, bars: None) -> None:
         message = refused("report")
-        assert "study made has 4 backtests still to run: 'whatif run' it first" in message
+        assert "study made has 4 backtests still to run hint: 'whatif run' it first" in message
 
     def test_a_refused_study_leaves_nothing_behind(self, refused: Refused, bars: None, lake_home) -> None:
         refused(axes={"fast": [3], "slow": [100_000]})

@@ -83,7 +83,7 @@ class TestRefusals:
         return run
 
     def test_an_unknown_target(self, refused: Any) -> None:
-        assert "target 'emr' is unknown: did you mean 'emr-serverless'?" in refused(
+        assert "target 'emr' is unknown hint: did you mean 'emr-serverless'?" in refused(
             "submit", str(STUDY), "--target", "emr"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,7 +19,7 @@ from rich.markup import escape
 
 import whatif
 from whatif.cli import lake, stop, studies, submit, tools
-from whatif.errors import MachineError, SubmitError, WhatIfError
+from whatif.errors import MachineError, SubmitError, WhatIfError, split_remedy
 from whatif.masking import masked
 from whatif.pins import LakeLocation
 from whatif.runner import warm_up
@@ -126,10 +127,61 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
 }
 """Commands by what a user wants to do, in the order of `whatif --help`."""
 
+EXAMPLES = {
+    "demo": "whatif demo",
+    "new": "whatif new my-study",
+    "ingest": "whatif ingest my-bars.csv --symbol MINE --exchange XNYS --timezone UTC",
+    "ingest-news": "whatif ingest-news news.json",
+    "ingest-ticks": "whatif ingest-ticks trades.csv --symbol MINE --exchange XNYS",
+    "ingest-actions": "whatif ingest-actions splits.csv --symbol MINE",
+    "bars": "whatif bars",
+    "deliveries": "whatif deliveries",
+    "quarantine": "whatif quarantine --source my-bars.csv",
+    "forget": "whatif forget --source my-bars.csv --dry-run",
+    "publish": "whatif publish kinesis --symbols MINE --stream bars",
+    "maintain": "whatif maintain",
+    "doctor": "whatif doctor",
+    "run": "whatif run my-study.yaml",
+    "studies": "whatif studies",
+    "leaderboard": "whatif leaderboard my-study.yaml --top 10",
+    "report": "whatif report my-study.yaml",
+    "export": "whatif export my-study.yaml",
+    "explore": "whatif explore my-study.yaml",
+    "features": "whatif features my-study.yaml",
+    "train": "whatif train my-study.yaml",
+    "compare": "whatif compare my-study.yaml other-study.yaml",
+    "stress": "whatif stress my-study.yaml --histories 50",
+    "judge": "whatif judge returns.csv --trials 200",
+    "calibrate": "whatif calibrate --markets noise=20,planted=20 --offline",
+    "register": "whatif register my-study.yaml forest --alias champion",
+    "serve": "whatif serve forest@champion",
+    "submit": "whatif submit my-study.yaml --target local",
+    "status": "whatif status my-study",
+    "cancel": "whatif cancel my-study",
+    "indicators": "whatif indicators rsi",
+    "plugins": "whatif plugins",
+    "bench": "whatif bench --only single",
+}
+"""What the help of each command begins with: a line that does something sensible as it stands."""
+
+
+def _help_of(name: str, command: Callable[..., None]) -> tuple[str, str]:
+    """Return the text of a command's help, and that of its line in `whatif --help`."""
+    said = inspect.getdoc(command) or ""
+    first, _, rest = said.partition("\n\n")
+    parts = (
+        f"[bold]{escape(EXAMPLES[name])}[/]" if name in EXAMPLES else "",
+        f"[not dim]{escape(first)}[/]",
+        escape(rest),
+    )
+    return "\n\n".join(part for part in parts if part), first.replace("\n", " ")
+
+
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
         _kind = lake.OfSources if _command in (lake.ingest, lake.ingest_actions, lake.publish) else None
-        app.command(_name, cls=_kind, rich_help_panel=_group)(_command)
+        _help, _short = _help_of(_name, _command)
+        app.command(_name, cls=_kind, help=_help, short_help=_short, rich_help_panel=_group)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -178,14 +230,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return FAILED
         if isinstance(error, WhatIfError):
             return _refused(error)
-        # a usage error knows how to show itself; its class is typer's own matter
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()
+        if hasattr(error, "format_message") and hasattr(
+            error, "exit_code"
+        ):  # its class is typer's own matter
+            _say_misuse(error)
             return int(error.exit_code)
         said = _in_words(error)
         if said is None or os.environ.get("WHATIF_TRACEBACK"):
             raise
-        _say_error(f"{said}\nWHATIF_TRACEBACK=1 shows where it came from")
+        _say_error(f"{said}\nset WHATIF_TRACEBACK=1 to see where it came from")
         return FAILED
     if code == INTERRUPTED and not stop.stopping():  # also what typer makes of Ctrl-C
         errors.print(stop.SAID)
@@ -211,9 +264,34 @@ def _refused(error: WhatIfError) -> int:
     return REFUSED
 
 
-def _say_error(text: str) -> None:
-    shown = escape(visible(masked(text), keep="\n\t"))
-    Console(stderr=True).print(f"[bold red]error:[/] {shown}", highlight=False, soft_wrap=True)
+def _say_error(text: str, hint: str = "") -> None:
+    """Print what is wrong, and below each line what helps, where its message or `hint` says it."""
+    lines = []
+    for line in visible(masked(text), keep="\n\t").split("\n"):
+        wrong, remedy = split_remedy(line)
+        indent = " " * (len(line) - len(line.lstrip(" -")))  # below the text of a point of a list
+        lines.append(escape(wrong))
+        if remedy:
+            lines.append(f"{indent}[bold cyan]hint:[/] {escape(remedy[0].lower() + remedy[1:])}")
+    if hint and not remedy:
+        lines.append(f"[bold cyan]hint:[/] {escape(visible(hint))}")
+    Console(stderr=True).print("[bold red]error:[/] " + "\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _say_misuse(error: Any) -> None:
+    """Say what of a command line is wrong: an option that there is not, an argument that is missing."""
+    context = getattr(error, "ctx", None)
+    said = str(error.format_message()).strip()
+    if not said or type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # it is the help
+        return
+    close = getattr(error, "possibilities", None)
+    wrong = str(error.message) if close else said.rstrip(".")
+    example = EXAMPLES.get(getattr(context, "info_name", None) or "", "")
+    way = f"{context.command_path if context else 'whatif'} --help"
+    such = f"such as '{example}'; " if example else ""
+    hint = f"did you mean {' or '.join(sorted(close))}?" if close else f"{such}'{way}' says more"
+    _say_error(wrong[:1].lower() + wrong[1:], hint)
 
 
 def job(command: str, arguments: Sequence[str] | None = None) -> int:
