@@ -122,6 +122,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Look up and measure": {
         "indicators": tools.indicators,
         "plugins": tools.plugins,
+        "schema": tools.schema,
         "bench": tools.bench,
     },
 }
@@ -160,6 +161,7 @@ EXAMPLES = {
     "cancel": "whatif cancel my-study",
     "indicators": "whatif indicators rsi",
     "plugins": "whatif plugins",
+    "schema": "whatif schema --output study.schema.json",
     "bench": "whatif bench --only single",
 }
 """What the help of each command begins with: a line that does something sensible as it stands."""

@@ -95,6 +95,26 @@ def new(
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
 
+def schema(
+    output: Annotated[
+        Path | None, typer.Option(help="File to write to, such as study.schema.json; printed, if left out.")
+    ] = None,
+) -> None:
+    """Write the JSON schema of a study, by which an editor completes and checks its keys."""
+    from whatif.study import study_schema
+
+    text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    for line in (
+        f"written: {output}",
+        f"next: begin a study with '# yaml-language-server: $schema={output}'",
+    ):
+        Console().print(visible(line), highlight=False, markup=False, soft_wrap=True)
+
+
 def bench(
     bars: Annotated[
         Path | None,

@@ -40,13 +40,27 @@ MAX_CANDIDATES = 1_000
 
 
 class Tune(Section):
-    """How a model's own parameters are chosen: on so many folds of its train window, in time order."""
+    """How a model's own parameters are chosen: on so many folds of its train window, in time order.
+
+    Attributes
+    ----------
+    folds : int
+        So many.
+    """
 
     folds: Annotated[int, Field(ge=1, le=100)] = 3
 
 
 class Calibrate(Section):
-    """How probabilities are calibrated: on so many folds of the train window, in time order."""
+    """How probabilities are calibrated: on so many folds of the train window, in time order.
+
+    Attributes
+    ----------
+    method : str
+        By steps that rise (isotonic), or by a logistic curve (platt).
+    folds : int
+        So many.
+    """
 
     method: Literal["isotonic", "platt"] = "isotonic"
     folds: Annotated[int, Field(ge=1, le=100)] = 3

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from whatif.study.digests import canonical, digest, digest_of
     from whatif.study.load import load_study, parse_study
     from whatif.study.model import CalendarSection, DataSlice, Keep, StrategySection, Study
+    from whatif.study.schema import study_schema
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -17,5 +18,6 @@ else:
             "digests": "canonical digest digest_of",
             "load": "load_study parse_study",
             "model": "CalendarSection DataSlice Keep StrategySection Study",
+            "schema": "study_schema",
         },
     )

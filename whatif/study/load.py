@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from whatif.axes import axis_class
 from whatif.errors import StudyError, nearest
-from whatif.labels import SEAM as LABELS
-from whatif.models import SEAM as MODELS
 from whatif.paths import bounded_text
-from whatif.searches import SEAM as SEARCHES
-from whatif.splits import SEAM as SPLITS
 from whatif.study.model import Study
+from whatif.study.schema import valid_keys
 from whatif.texts import shortened
 from whatif.yaml_text import MAX_BYTES, YamlTextError, load_yaml
 
@@ -84,7 +80,7 @@ def _path(loc: tuple[int | str, ...]) -> list[str]:
 def _explain(item: Any, path: list[str], given: Mapping[Any, Any]) -> tuple[str, str]:
     key = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return f"unknown key {key!r}: ", nearest(path[-1], _valid_keys(path[:-1], given))
+        return f"unknown key {key!r}: ", nearest(path[-1], valid_keys(path[:-1], given))
     if item["type"] == "missing":
         return f"key {key!r} is missing: ", "it is required"
     message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
@@ -109,36 +105,3 @@ def _is_branch(part: int | str) -> bool:
         part.startswith(("tuple[", "constrained-", "literal[", "function-", "union["))
         or part in ("float", "int", "bool", "str")
     )
-
-
-def _valid_keys(path: list[str], given: Mapping[Any, Any]) -> list[str]:
-    model: type[BaseModel] = Study
-    if path[:1] in (["split"], ["search"], ["label"]):
-        seam = {"split": SPLITS, "search": SEARCHES, "label": LABELS}[path[0]]
-        model, path = seam.class_of(given.get(path[0])) or Study, path[1:]
-    elif path[:1] == ["axes"] and len(path) > 1:
-        model, path = axis_class(path[1], given["axes"][path[1]]), path[2:]
-    elif path[:1] == ["models"] and len(path) > 1:
-        model, path = MODELS.class_of(given["models"].get(path[1])) or Study, path[2:]
-    parts = iter(path)
-    for part in parts:
-        field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
-        if field is None:
-            break
-        inner = _section_of(field.annotation)
-        if inner is None:
-            break
-        model = inner
-        if get_origin(field.annotation) is dict:
-            next(parts, None)  # a name that the author chose
-    return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _section_of(argument)
-        if found is not None:
-            return found
-    return None

@@ -100,7 +100,17 @@ def with_sets_written_out(features: Any) -> Any:
 
 
 class Universe(Section):
-    """Where it is said which symbols may be traded when: a file, or a table of the lake."""
+    """Where it is said which symbols may be traded when: a file, or a table of the lake.
+
+    Attributes
+    ----------
+    file : str or None
+        CSV or Parquet with symbol, from and to, beside the study; None for a table.
+    table : str or None
+        Table of the lake with the same columns; None for a file.
+    ignore_others : bool
+        Whether rows of symbols that the study does not name are left aside, not refused.
+    """
 
     file: str | None = None
     table: str | None = None
@@ -119,7 +129,29 @@ class Universe(Section):
 
 
 class DataSlice(Section):
-    """Which bars: symbols, timeframe and the trading dates [start, end)."""
+    """Which bars: symbols, timeframe and the trading dates [start, end).
+
+    Attributes
+    ----------
+    universe : Universe or None
+        When each symbol may be traded; None for always.
+    symbols : tuple of str
+        Whose bars, as the lake calls them; may be left out with a universe.
+    timeframe : str
+        Length of the bars, such as 1min, 1h or 1d.
+    start : date
+        First trading date of the slice.
+    end : date
+        First trading date that is not in the slice.
+    news_delay : str
+        Duration from an item's publication until features of news know it.
+    fill : str
+        What is done with missing bars; they are left missing.
+    adjust : str
+        What prices and volumes are adjusted for where bars are read.
+    as_of : str or None
+        Moment (UTC), tag or snapshot of which the bars are; None for the newest when it first ran.
+    """
 
     universe: Universe | None = None
     symbols: Annotated[tuple[str, ...], Field(strict=False)]
@@ -217,7 +249,15 @@ class DataSlice(Section):
 
 
 class CalendarSection(Section):
-    """Which exchange's sessions, and which of its hours."""
+    """Which exchange's sessions, and which of its hours.
+
+    Attributes
+    ----------
+    exchange : str
+        Code of the calendar, such as XNYS; may be left out with session 24/7.
+    session : str
+        Whether bars of regular hours alone take part, those around them too, or days are UTC's.
+    """
 
     exchange: str
     session: Literal["regular", "extended", "24/7"] = "regular"
@@ -250,21 +290,87 @@ class CalendarSection(Section):
 
 
 class StrategySection(Section):
-    """Which strategy, and the parameters that no axis varies."""
+    """Which strategy, and the parameters that no axis varies.
+
+    Attributes
+    ----------
+    name : str
+        One that comes along, path/file.py, or package.module:Name.
+    params : dict
+        Its parameters by name; those left out have their defaults.
+    """
 
     name: str
     params: dict[str, Scalar] = Field(default_factory=dict)
 
 
 class Keep(Section):
-    """Whose trades and equity are stored: of the best, of the N best, or of all."""
+    """Whose trades and equity are stored: of the best, of the N best, or of all.
+
+    Attributes
+    ----------
+    trades, equity : str or int
+        best, all, or how many of the best.
+    """
 
     trades: Literal["best", "all"] | Annotated[int, Field(ge=0)] = "best"
     equity: Literal["best", "all"] | Annotated[int, Field(ge=0)] = "best"
 
 
 class Study(Section):
-    """A what-if question, whole."""
+    """A what-if question, whole.
+
+    Attributes
+    ----------
+    study : str
+        Its name, and that of its folder of reports.
+    description : str
+        For people; changes no result.
+    data : DataSlice
+        Which bars.
+    calendar : CalendarSection
+        Whose sessions.
+    features : tuple of str
+        Series that models learn from, such as ema(10) or (close - sma(20)) / atr(14).
+    label : LabelKind or None
+        What models learn.
+    models : dict
+        What is trained, by name.
+    strategy : StrategySection
+        What trades.
+    search : Search
+        Which points of the axes are evaluated.
+    axes : dict
+        What varies: each name with its values; every combination is a configuration.
+    execution : dict
+        Cash, costs and switches of the broker that no axis varies.
+    costs : dict
+        Costs by name, which execution may speak of.
+    overlays : dict
+        Exits, sizing and latency laid over the strategy.
+    split : Split
+        How time is divided into train, validate and test.
+    objective : str
+        The metric that ranks, on validate.
+    objectives : tuple of str
+        Metrics of a Pareto front, the one that ranks first; a minus asks for the least.
+    choose : str
+        Which point of the front is chosen.
+    constraints : tuple of str
+        Comparisons that a point, or what came of it, has to meet, such as trades >= 30.
+    period : str
+        What returns are measured over.
+    rank : str
+        Whether each symbol ranks by itself, or all together.
+    portfolio : str
+        Whether symbols have accounts of their own, or share one.
+    trials : str
+        What counts as tried: all studies of the same data, or this one.
+    engine : str
+        Which broker.
+    keep : Keep
+        Whose trades and equity are stored.
+    """
 
     study: Name
     description: str = ""
@@ -305,7 +411,7 @@ class Study(Section):
     def _completed_split(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
-        split = given.get("split") or {}
+        split = {} if given.get("split") is None else given["split"]
         kind = SPLITS.class_of(split) if isinstance(split, Mapping) else None
         return given if kind is None else {**given, "split": kind.completed(split, bool(given.get("models")))}
 

@@ -14,7 +14,13 @@ from whatif.typing import FloatArray
 
 
 class ForwardReturn(HorizonLabel):
-    """The close at the end of the horizon, as a price or a return on the close."""
+    """The close at the end of the horizon, as a price or a return on the close.
+
+    Attributes
+    ----------
+    target : str
+        What models learn that do not say it: a fraction of the close, a price, or the side.
+    """
 
     gives: ClassVar[tuple[str, ...]] = ("level", "return")
 

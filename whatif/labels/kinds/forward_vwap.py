@@ -15,7 +15,15 @@ from whatif.typing import FloatArray, IntArray
 
 
 class ForwardVwap(LabelKind):
-    """The VWAP of the bar that starts `horizon` later, as a price or a return on the close."""
+    """The VWAP of the bar that starts `horizon` later, as a price or a return on the close.
+
+    Attributes
+    ----------
+    horizon : str
+        Duration from a bar's start to that of the bar ahead, a multiple of the timeframe.
+    target : str
+        What models learn that do not say it: a fraction of the close, a price, or the side.
+    """
 
     gives: ClassVar[tuple[str, ...]] = ("level", "return")
 

@@ -21,6 +21,11 @@ class ReferenceBarrier(HorizonLabel):
 
     For comparison with the samples. Which came first does not matter to it, nor what happens between two
     closes, and it begins at a close that no order fills at: `triple_barrier` says what a trade would get.
+
+    Attributes
+    ----------
+    target, stop : float
+        Fractions of the row's close, between 0 and 1.
     """
 
     kind: Literal["reference_barrier"] = "reference_barrier"

@@ -20,6 +20,11 @@ class TripleBarrier(BarrierLabel):
     only where the whole horizon does, touched early or not: otherwise those without a touch would be
     missing where the data end.
 
+    Attributes
+    ----------
+    side : str
+        Which sides are asked about.
+
     References
     ----------
     M. Lopez de Prado, Advances in Financial Machine Learning (2018), chapter 3.

@@ -16,7 +16,23 @@ MinLeaf = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class GradientBoostedTrees(SparkModel):
-    """Trees, each of which learns what those before it got wrong; of classes, some for each side."""
+    """Trees, each of which learns what those before it got wrong; of classes, some for each side.
+
+    Attributes
+    ----------
+    rounds : int
+        Trees, one after the other.
+    depth : int
+        Greatest depth of a tree.
+    rate : float
+        Share of each tree that counts, up to 1.
+    sample : float
+        Share of rows that each tree sees, up to 1.
+    min_leaf : int
+        Least rows in a leaf.
+    seed : int
+        Of the sampling; part of a configuration's identity.
+    """
 
     tunable: ClassVar[tuple[str, ...]] = ("rounds", "depth", "rate", "sample", "min_leaf")
     two_classes: ClassVar[bool] = True

@@ -13,7 +13,21 @@ CLASSES = 3
 
 
 class MultilayerPerceptron(SparkModel):
-    """Layers of neurons that give the probabilities of the classes, on standardised features."""
+    """Layers of neurons that give the probabilities of the classes, on standardised features.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Neurons of each hidden layer.
+    rounds : int
+        Of the optimiser, at most.
+    rate : float
+        Size of a step, where the optimiser has one, up to 1.
+    block : int
+        Rows that are computed at once.
+    seed : int
+        Of the sampling; part of a configuration's identity.
+    """
 
     kind: Literal["multilayer_perceptron"]
     hidden: Annotated[

@@ -18,7 +18,23 @@ MinLeaf = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class RandomForest(SparkModel):
-    """One random-forest variant of Spark ML; of a parameter that is a list, one value is chosen."""
+    """One random-forest variant of Spark ML; of a parameter that is a list, one value is chosen.
+
+    Attributes
+    ----------
+    trees : int
+        How many.
+    depth : int
+        Greatest depth of a tree.
+    bins : int
+        Bins that a feature is cut into when splits are looked for.
+    min_leaf : int
+        Least rows in a leaf.
+    feature_subset : str
+        Features tried at each split: auto, all, onethird, sqrt, log2, how many, or a fraction.
+    seed : int
+        Of the sampling; part of a configuration's identity.
+    """
 
     tunable: ClassVar[tuple[str, ...]] = ("trees", "depth", "bins", "min_leaf", "feature_subset")
     weighs: ClassVar[bool] = True

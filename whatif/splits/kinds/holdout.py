@@ -25,6 +25,13 @@ class Holdout(Split):
     pairs of trading dates [first, last] with both dates included; `train` may be 0 then.
     Of a study without models, train is nothing unless it is given, see `completed`. Each window after the
     first begins `embargo` after the one before it ends.
+
+    Attributes
+    ----------
+    train, validate_, test : float or (date, date)
+        Fraction of the trading time, or first and last trading date.
+    embargo : str
+        Duration between the end of a window and the begin of the next.
     """
 
     kind: Literal["holdout"] = "holdout"
