@@ -1,4 +1,7 @@
-"""The door of a room: names that its `__init__` exports, each loaded when it is first taken (PEP 562)."""
+"""The door of a room: names that its `__init__` exports, each loaded when it is first taken (PEP 562).
+
+And the way by which a result shows itself: what draws it is taken by name, from whatever room.
+"""
 
 from __future__ import annotations
 
@@ -31,3 +34,11 @@ def door(
 
     starred = sorted(name for module, text in names.items() if module not in by_name for name in text.split())
     return get, lambda: sorted(homes), starred
+
+
+def shower(room: str, name: str) -> Any:
+    """Return what shows a result to a person, by its name in a room, which may be above the caller's.
+
+    It is loaded when somebody looks: no result depends on it, and no worker takes it.
+    """
+    return getattr(import_module(room), name)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain.bars import PRICE_FIELDS, Bars
+from whatif.doors import shower
 from whatif.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -141,6 +142,29 @@ class BacktestResult:
 
     metrics: Mapping[str, float | int | bool]
     run: EngineRun
+
+    def __repr__(self) -> str:
+        """Say in a line what came of it; times are the starts of the first and last bar, UTC."""
+        run, said = self.run, self.metrics
+        span = " to ".join(
+            f"{at:%Y-%m-%d %H:%M}" for at in timestamps(run.ts[[0, -1] if len(run.ts) else []])
+        )
+        more = len(run.symbols) - 3
+        names = ", ".join(run.symbols[:3]) + (f" and {more} more" if more > 0 else "")
+        return (
+            f"<BacktestResult {names}: {len(run.ts):,} bars, {span} UTC, {run.engine}; "
+            f"return {said['return_pct']:.2f} %, Sharpe {said['sharpe']:.2f}, "
+            f"max drawdown {said['max_drawdown_pct']:.2f} %, {said['trades']:,} trades>"
+        )
+
+    def _repr_html_(self) -> str:
+        shown: str = shower("whatif.report", "backtest_html")(self)
+        return shown
+
+    @property
+    def plot(self) -> Any:
+        """Charts, each by one call: see `whatif.report.BacktestPlots`."""
+        return shower("whatif.report", "BacktestPlots")(self)
 
     @property
     def notes(self) -> tuple[str, ...]:

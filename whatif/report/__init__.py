@@ -8,7 +8,17 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_row
+    from whatif.report.backtest_plots import BacktestPlots
+    from whatif.report.chart import Chart
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
+    from whatif.report.displays import (
+        backtest_html,
+        comparison_html,
+        judgement_html,
+        study_html,
+        study_line,
+        verdict_html,
+    )
     from whatif.report.figures import indicator_figure
     from whatif.report.files import (
         KeptAnswer,
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from whatif.report.judgement import Judgement
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
+    from whatif.report.study_plots import StudyPlots
     from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, thin_lines
@@ -31,13 +42,17 @@ else:
         __name__,
         {
             "answers": "NOT_STORED Answer answer_of stored_answers write_row",
+            "backtest_plots": "BacktestPlots",
+            "chart": "Chart",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
+            "displays": ("backtest_html comparison_html judgement_html study_html study_line verdict_html"),
             "figures": "indicator_figure",
             "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",
             "html": "plotly_js write",
             "judgement": "Judgement",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
+            "study_plots": "StudyPlots",
             "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak thin_lines",

@@ -12,6 +12,7 @@ import pandas as pd
 from whatif.report.columns import axis_label, metric
 from whatif.report.data import ReportData, texts
 from whatif.report.figures import (
+    MAX_POINTS,
     draw_distribution,
     draw_drawdown,
     draw_equity,
@@ -97,28 +98,32 @@ def side_payload(data: ReportData) -> dict[str, Any]:
     equity = data.series.equity[data.series.equity["symbol"] == first]
     found: dict[str, Any] = {}
     if len(equity):
-        drawn, axis = draw_equity(equity, Timeline.of(equity), 600), Timeline.of(equity)
-        figures = data.verdict.verdict.figures if data.verdict is not None else None
-        luck = [] if figures is None else draw_luck(equity, axis, max(1.0, figures.effective_trials))
-        found["equity"] = _drawing(drawn | {"data": [*luck, *drawn["data"]]})
+        found["equity"] = _drawing(lucky_account(data, equity, 600))
     if len(axes) > 1 and len(data.ranking.ranked):
-        board = data.ranking.leaderboard
-        drawn = draw_heatmap(board, axes[0], axes[1], data.ranking.objective)
-        chosen = board.index[board["config_id"] == data.series.chosen.get("config_id")]
-        if len(chosen):
-            x, y = (int(levels(board[name]).codes[board.index.get_loc(chosen[0])]) for name in axes[:2])
-            drawn["layout"]["shapes"] = [
-                {
-                    "type": "rect",
-                    "x0": x - 0.5,
-                    "x1": x + 0.5,
-                    "y0": y - 0.5,
-                    "y1": y + 0.5,
-                    "line": {"width": 3},
-                }
-            ]
-        found["map"] = _drawing(drawn)
+        found["map"] = _drawing(framed_map(data, axes[0], axes[1], data.ranking.objective))
     return found
+
+
+def lucky_account(data: ReportData, rows: pd.DataFrame, points: int = MAX_POINTS) -> Drawing:
+    """Return one symbol's account with the band that luck alone would give, where somebody judged."""
+    axis = Timeline.of(rows)
+    drawn = draw_equity(rows, axis, points)
+    figures = data.verdict.verdict.figures if data.verdict is not None else None
+    luck = [] if figures is None else draw_luck(rows, axis, max(1.0, figures.effective_trials))
+    return drawn | {"data": [*luck, *drawn["data"]]}
+
+
+def framed_map(data: ReportData, x: str, y: str | None, key: str, aggregate: str = "best") -> Drawing:
+    """Return the map of a metric over one axis or two, with the chosen configuration framed."""
+    board = data.ranking.leaderboard
+    drawn = draw_heatmap(board, x, y, key, aggregate)
+    chosen = board.index[board["config_id"] == data.series.chosen.get("config_id")]
+    if len(chosen):
+        row = board.index.get_loc(chosen[0])
+        across, up = (0 if axis is None else int(levels(board[axis]).codes[row]) for axis in (x, y))
+        corners = {"x0": across - 0.5, "x1": across + 0.5, "y0": up - 0.5, "y1": up + 0.5}
+        drawn["layout"]["shapes"] = [{"type": "rect", **corners, "line": {"width": 3}}]
+    return drawn
 
 
 def spread_payload(data: ReportData) -> dict[str, Any] | None:

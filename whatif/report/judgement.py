@@ -43,3 +43,13 @@ class Judgement:
     correlation: RankCorrelation | None = None
     correlation_note: str = ""
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say the verdict in a line."""
+        return f"<Judgement: {self.verdict!r}>"
+
+    def _repr_html_(self) -> str:
+        # what shows it imports this module
+        from whatif.report.displays import judgement_html
+
+        return judgement_html(self)

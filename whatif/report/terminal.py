@@ -190,7 +190,7 @@ def four_numbers(objective: str, numbers: Sequence[Number]) -> Table:
 
 def account_line(data: ReportData, console: Console) -> None:
     """Print the account of the chosen configuration over validate and test, each from its own start."""
-    drawn = _account(data)
+    drawn = account_values(data)
     if not drawn:
         return
     # a pooled ranking names no symbol: the first one's account stands for all
@@ -199,11 +199,11 @@ def account_line(data: ReportData, console: Console) -> None:
     values = sum(map(len, drawn.values()))
     if room < len(drawn) * 8 or "utf" not in console.encoding.lower():
         return
-    parts = [sparkline(_ends(money, max(4, int(room * len(money) / values)))) for money in drawn.values()]
+    parts = [sparkline(ends(money, max(4, int(room * len(money) / values)))) for money in drawn.values()]
     console.print(Text(lead, style="dim"), Text(_BETWEEN.join(parts), style="bold blue"), sep="")
 
 
-def _account(data: ReportData) -> dict[str, list[float]]:
+def account_values(data: ReportData) -> dict[str, list[float]]:
     """Return the values of the chosen account by window, in the order of time."""
     symbols, equity = data.series.symbols, data.series.equity
     rows = equity[equity["symbol"] == symbols[0]] if symbols else equity
@@ -211,7 +211,7 @@ def _account(data: ReportData) -> dict[str, list[float]]:
     return {name: money for name, money in found.items() if len(money) > 1}
 
 
-def _ends(values: Sequence[float], most: int) -> list[float]:
+def ends(values: Sequence[float], most: int) -> list[float]:
     """Return the last value of each of `most` equal stretches, or all of fewer."""
     count = min(most, len(values))
     return [values[(k + 1) * len(values) // count - 1] for k in range(count)]

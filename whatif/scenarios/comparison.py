@@ -14,6 +14,7 @@ import pandas as pd
 from whatif.domain import LOWER_IS_BETTER, Bars
 from whatif.errors import StudyError, WhatIfError
 from whatif.pins import LakeLocation, read_bars
+from whatif.report import comparison_html
 from whatif.runner import Plan
 from whatif.scenarios.page import page_of
 from whatif.scenarios.side import FIGURES, NAME, Outcome, Side, in_window, run_in, side_of
@@ -102,6 +103,16 @@ class Comparison:
     interval: Interval
     equity: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say in a line what the comparison came to."""
+        names = ", ".join(one.name for one in self.differences) or "nothing"
+        return f"<Comparison A: {self.a}, B: {self.b}; they differ by {names}; {better(self)}>"
+
+    def _repr_html_(self) -> str:
+        sentences = (better(self), *self.notes)
+        sides = (self.a, self.b)
+        return comparison_html(sides, self.window, sentences, self.figures, self.table(), self.equity)
 
     def table(self) -> pd.DataFrame:
         """Return the differences, one a row."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from whatif.doors import shower
 from whatif.stats.evidence import Evidence, Thresholds
 from whatif.stats.verdict_statistics import VerdictStatistics, compute_statistics
 
@@ -82,6 +83,15 @@ class Verdict:
     figures: VerdictStatistics | None
     thresholds: Thresholds
     seed: int = 0
+
+    def __repr__(self) -> str:
+        """Say the word, what it rests on, and the first reason."""
+        why = f"; {self.reasons[0]}" if self.reasons else ""
+        return f"<Verdict: {self.word.value}; it rests on {self.rests_on}{why}>"
+
+    def _repr_html_(self) -> str:
+        shown: str = shower("whatif.report", "verdict_html")(self)
+        return shown
 
 
 def judge(evidence: Evidence, thresholds: Thresholds | None = None, seed: int = 0) -> Verdict:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from whatif.domain import BENCHMARK_COLUMNS, METRIC_KEYS, NOTE_COLUMNS, microseconds, timestamps
+from whatif.doors import shower
 from whatif.lake import EQUITY, RESULTS, TRADES
 from whatif.pins import LakeLocation
 from whatif.report import (
@@ -21,6 +22,8 @@ from whatif.report import (
     Ranking,
     ReportData,
     make_own_folder,
+    study_html,
+    study_line,
     write_files,
     write_row,
 )
@@ -303,6 +306,18 @@ class StudyResult:
     computed: int = 0
     resumed: int = 0
     failed: int = 0
+
+    def __repr__(self) -> str:
+        """Say in a line what the study came to."""
+        return f"<StudyResult {study_line(self.data)}>"
+
+    def _repr_html_(self) -> str:
+        return study_html(self.data)
+
+    @property
+    def plot(self) -> Any:
+        """Charts, each by one call: see `whatif.report.StudyPlots`."""
+        return shower("whatif.report", "StudyPlots")(self.data)
 
     def leaderboard(self) -> pd.DataFrame:
         """Return one row for each backtest on the validate window, best first."""
