@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whatif.appraisal import judge
     from whatif.engines.api import backtest
     from whatif.pins.api import read_bars
+    from whatif.report import tear_sheet
     from whatif.study import Study, load_study
     from whatif.timeseries import finspace
     from whatif.workflow import StudyResult, run
@@ -28,6 +29,7 @@ _HOMES = {
     "read_bars": "whatif.pins.api",
     "run": "whatif.workflow",
     "stress": "whatif.scenarios",
+    "tear_sheet": "whatif.report",
     "Study": "whatif.study",
     "StudyResult": "whatif.workflow",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "load_study",
     "read_bars",
     "run",
+    "tear_sheet",
 ]
 
 

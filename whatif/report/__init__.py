@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         backtest_html,
         comparison_html,
         judgement_html,
+        sheet_html,
         study_html,
         study_line,
         verdict_html,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from whatif.report.html import plotly_js, write
     from whatif.report.judgement import Judgement
+    from whatif.report.performance import TearSheet, tear_sheet
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
     from whatif.report.study_plots import StudyPlots
@@ -45,11 +47,14 @@ else:
             "backtest_plots": "BacktestPlots",
             "chart": "Chart",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
-            "displays": ("backtest_html comparison_html judgement_html study_html study_line verdict_html"),
+            "displays": (
+                "backtest_html comparison_html judgement_html sheet_html study_html study_line verdict_html"
+            ),
             "figures": "indicator_figure",
             "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",
             "html": "plotly_js write",
             "judgement": "Judgement",
+            "performance": "TearSheet tear_sheet",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
             "study_plots": "StudyPlots",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from whatif.domain import timestamps
@@ -13,6 +12,8 @@ from whatif.errors import WhatIfError
 from whatif.report import theme
 from whatif.report.chart import Chart
 from whatif.report.figures import draw_drawdown, draw_equity, draw_trades
+from whatif.report.performance import held_market, tear_sheet
+from whatif.report.tearing import DAYS, draw_sheet
 from whatif.report.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class BacktestPlots:
     def drawdown(self) -> Chart:
         """Draw how far below its peak the account is, in percent, and the market so held."""
         return self._drawn(draw_drawdown, "drawdown")
+
+    def tearsheet(self, market: pd.Series | None = None) -> Chart:
+        """Draw the tear sheet: account, drawdown, months and figures; see `whatif.tear_sheet`."""
+        sheet = tear_sheet(self._result, market)
+        return Chart.of(draw_sheet(sheet), f"{self._name}: tear sheet", DAYS.format(sheet.days_per_year))
 
     def trades(self, bars: pd.DataFrame) -> Chart:
         """Draw prices of one symbol with entries, exits and its position below.
@@ -89,23 +95,3 @@ class BacktestPlots:
                 "benchmark": run.equity[0] * held_market(run.close),
             }
         )  # fmt: skip
-
-
-def held_market(close: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return what a unit of money is worth that is held in equal shares of all symbols.
-
-    Parameters
-    ----------
-    close : float64 array (k, m)
-        The last close of each symbol at each bar; NaN before its first bar.
-
-    Returns
-    -------
-    float64 array (m,)
-        Each symbol is bought at its first close; its share stays money until then. Not rebalanced, without
-        costs.
-    """
-    known = np.isfinite(close)
-    first = np.take_along_axis(close, known.argmax(axis=1)[:, None], axis=1)
-    worth: np.ndarray[Any, Any] = np.where(known, close / first, 1.0).mean(axis=0)
-    return worth

@@ -20,12 +20,14 @@ from whatif.report.data import ReportData
 from whatif.report.html import environment
 from whatif.report.judgement import Judgement
 from whatif.report.summary import summarize
+from whatif.report.tearing import DAYS, FALLS, MONTHS, fall_rows, figure_rows, month_rows
 from whatif.report.terminal import account_values, ends, sparkline
 from whatif.report.words import count, instant
 from whatif.texts import shortened, visible
 
 if TYPE_CHECKING:
     from whatif.domain import BacktestResult
+    from whatif.report.performance import TearSheet
     from whatif.stats import Verdict
 
 TOP = 5
@@ -207,6 +209,17 @@ def comparison_html(
             notes=sentences[1:],
         )
     )
+
+
+def sheet_html(sheet: TearSheet) -> str:
+    """Return what a notebook shows of a tear sheet: figures beside the market's, drawdowns, months."""
+    names = [str(name) for name in sheet.figures]
+    rows = [[one.heading, *cells] for one, cells in figure_rows(sheet)]
+    tables: list[Table] = [("Figures", ("", *names), rows)]
+    if len(sheet.drawdowns):
+        tables.append(("Worst drawdowns", FALLS, fall_rows(sheet)))
+    tables.append(("Return by month, %", ("", *MONTHS, "year"), month_rows(sheet)))
+    return rendered(Display(kicker=f"Tear sheet; {DAYS.format(sheet.days_per_year)}", tables=tables))
 
 
 def _best(data: ReportData) -> Table:

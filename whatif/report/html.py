@@ -37,6 +37,7 @@ from whatif.report.models_page import importance_tables, model_rows, models_left
 from whatif.report.packing import packed_once
 from whatif.report.regimes import regimes
 from whatif.report.summary import summarize
+from whatif.report.tearing import sheet_parts
 from whatif.report.trials import importance, trials_payload
 
 TOP = 100
@@ -136,6 +137,7 @@ def render(data: ReportData) -> str:
         exits=_exits(data),
         reached=words.reached(data),
         regimes=_regimes(data),
+        **sheet_parts(data),
         worth=worth,
         summary=_summary(data),
         columns=_columns(data),

@@ -16,6 +16,8 @@ from whatif.report.figures import (
     draw_trades,
     stitched_figure,
 )
+from whatif.report.performance import study_sheets
+from whatif.report.tearing import DAYS, draw_sheet
 from whatif.report.timeline import Timeline
 
 
@@ -52,6 +54,25 @@ class StudyPlots:
         """Draw how far below its peak the account is, in percent; see `equity`."""
         rows, name = self._rows(self._data.series.equity, symbol)
         return Chart.of(draw_drawdown(rows, Timeline.of(rows)), *self._titles(f"drawdown, {name}"))
+
+    def tearsheet(self, symbol: str | None = None, window: str = "") -> Chart:
+        """Draw the tear sheet of the chosen configuration: account, drawdown, months and figures.
+
+        Parameters
+        ----------
+        symbol : str, optional
+            As of `equity`.
+        window : str
+            "validate" or "test"; the last one that there is if left out.
+        """
+        _, name = self._rows(self._data.series.equity, symbol)
+        sheets = study_sheets(self._data, name)
+        shown = window or list(sheets)[-1]
+        if shown not in sheets:
+            raise WhatIfError(f"window {shown!r}: {nearest(shown, list(sheets))}")
+        sheet = sheets[shown]
+        titles = self._titles(f"tear sheet, {name}, {shown}")
+        return Chart.of(draw_sheet(sheet), titles[0], f"{titles[1]}; {DAYS.format(sheet.days_per_year)}")
 
     def trades(self, symbol: str | None = None) -> Chart:
         """Draw prices with entries, exits and the position below; see `equity`."""

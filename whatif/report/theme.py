@@ -27,7 +27,7 @@ STRATEGY = "#3b7dd8"
 BENCHMARK = "#8b919b"
 GAIN = "#2a9d76"
 LOSS = "#d0574f"
-_SHADE = "rgba(59,125,216,0.16)"
+SHADE = "rgba(59,125,216,0.16)"
 _CLEAR = "rgba(0,0,0,0)"
 GRID = "rgba(128,128,128,0.18)"
 DIVERGING = [[0.0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1.0, "#2f6fc4"]]
@@ -175,7 +175,7 @@ def line(x: np.ndarray, y: FloatArray, who: str, when: list[str] | None, first: 
 
 def in_percent(trace: Trace, filled: bool = False) -> Trace:
     """Return the line as one of percentages, the area to zero shaded if asked."""
-    shaded = {"fill": "tozeroy", "fillcolor": _SHADE} if filled else {}
+    shaded = {"fill": "tozeroy", "fillcolor": SHADE} if filled else {}
     return trace | shaded | {"hovertemplate": trace["hovertemplate"].replace("<extra>", " %<extra>")}
 
 
@@ -274,6 +274,6 @@ def position(x: FloatArray, y: FloatArray) -> Trace:
     """Return the size held, `y` (n,), at positions `x` (n,) of the time axis, as a step line."""
     return {
         "type": "scatter", "x": x, "y": y, "mode": "lines", "name": "position", "showlegend": False,
-        "line": {"color": STRATEGY, "width": 1, "shape": "hv"}, "fill": "tozeroy", "fillcolor": _SHADE,
+        "line": {"color": STRATEGY, "width": 1, "shape": "hv"}, "fill": "tozeroy", "fillcolor": SHADE,
         "hovertemplate": "position %{y:,}<extra></extra>",
     }  # fmt: skip
