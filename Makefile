@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 MADE   := $(VENV)/.made
 RIVALS := .venv-bench
+SITE   := .venv-docs
 AWSJAR := .aws
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where the cluster that unpacks the environment archive has bin/python3.11
@@ -17,7 +18,7 @@ export TZ := UTC
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test test-fast test-bounds test-spark test-cluster test-slow test-aws lint format bench bench-rivals \
-        lock env-archive clean
+        docs lock env-archive clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -105,6 +106,15 @@ bench-rivals: ## build .venv-bench, so that bench measures vectorbt and backtest
 	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements-bench.lock
 
+docs: $(SITE)/.installed ## dist/site: the documents as a site, which asks no other host for anything
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet
+	@echo "dist/site/index.html; with search: python3 -m http.server --bind 127.0.0.1 --directory dist/site"
+
+$(SITE)/.installed: requirements-docs.lock
+	test -x $(SITE)/bin/python || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
 env-archive: $(STAMP) ## dist/whatif-environment.tar.gz: Python packages and whatif, for EMR Serverless and Glue
 	$(BIN)/python infra/build_environment.py --python-prefix $(PYTHON_PREFIX)
 
@@ -117,6 +127,9 @@ lock: $(STAMP) ## write the lock files anew
 	printf '%s\n' 'backtesting>=0.6.5' 'vectorbt[rust]>=1.2' | $(BIN)/uv pip compile - --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-bench.lock
+	printf '%s\n' 'mkdocs-material>=9.6,<10' 'mkdocstrings-python>=2,<3' | $(BIN)/uv pip compile - --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements-docs.lock
 	echo 'uv>=0.9' | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements-uv.lock
 

@@ -32,6 +32,8 @@ BOOSTING = [
 SAGEMAKER = ["sagemaker-mlflow>=0.4,<1"]
 # AWS services without an account; template checks
 AWS = ["moto[glue,s3,server]>=5.1", "cfn-lint>=1.30"]
+# the site of `make docs`, in an environment of its own (requirements-docs.lock); Material ends in May 2027
+DOCS = ["mkdocs-material>=9.6,<10", "mkdocstrings-python>=2,<3"]
 LINT = [
     "setuptools>=77",
     "wheel>=0.45",
@@ -95,6 +97,7 @@ setup(
         "notebook": NOTEBOOK,
         "test": TEST,
         "bench": BENCH,
+        "docs": DOCS,
         "boosting": BOOSTING,
         "cpcv": CPCV,
         "optuna": OPTUNA,
