@@ -16,7 +16,6 @@ from pyiceberg.exceptions import NoSuchTableError
 from whatif.cli import lake, main
 from whatif.cli.app import _in_words
 from whatif.errors import StudyError
-from whatif.pins import LakeLocation
 
 ERRORS = {
     "full": (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: the disk is full"),
@@ -40,7 +39,7 @@ ERRORS = {
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: LakeLocation) -> pd.DataFrame:
+    def fail(*_: object, **__: object) -> pd.DataFrame:
         raise error
 
     monkeypatch.setattr("whatif.lake.holdings.list_bars", fail)
@@ -84,7 +83,7 @@ def test_a_list_with_markup_in_its_symbols(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     frame = pd.DataFrame({"symbol": ["[/red]", "\x1b[2JA", "=HYPERLINK(1)", "-1.5"], "bars": [1, 2, 3, 4]})
-    monkeypatch.setattr("whatif.lake.holdings.list_bars", lambda _: frame)
+    monkeypatch.setattr("whatif.lake.holdings.list_bars", lambda *_, **__: frame)
     target = tmp_path_factory.mktemp("out") / "bars.csv"
     assert main(["bars", "--csv", str(target)]) == 0
     said = capsys.readouterr().out
@@ -98,7 +97,7 @@ def test_a_list_with_markup_in_its_symbols(
 def test_what_the_session_says_of_its_java_is_shown_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def listed(_: LakeLocation) -> pd.DataFrame:
+    def listed(*_: object, **__: object) -> pd.DataFrame:
         logging.getLogger("whatif.session").info("Spark runs on the bundled Java %s", "17.0.9")
         return pd.DataFrame({"symbol": ["A"]})
 

@@ -135,7 +135,7 @@ EXAMPLES = {
     "ingest-news": "whatif ingest-news news.json",
     "ingest-ticks": "whatif ingest-ticks trades.csv --symbol MINE --exchange XNYS",
     "ingest-actions": "whatif ingest-actions splits.csv --symbol MINE",
-    "bars": "whatif bars",
+    "bars": "whatif bars SPY --check --html bars.html",
     "deliveries": "whatif deliveries",
     "quarantine": "whatif quarantine --source my-bars.csv",
     "forget": "whatif forget --source my-bars.csv --dry-run",

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperCommand
 
-from whatif.errors import SourceError
+from whatif.errors import LakeError, SourceError
 from whatif.pins import LakeLocation
 from whatif.texts import visible
 
@@ -388,20 +388,81 @@ def _what_to_read(
 
 
 def bars(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Only these symbols.")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Hold them against calendar and neighbours; exit code 1 for an error."),
+    ] = False,
+    timeframe: Annotated[str | None, typer.Option(help="Only bars of this length.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="With --check: write a page with heat maps too.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="With --check: how many suspicious bars to print.")] = 20,
     csv: Annotated[Path | None, typer.Option(help="Write the list to this file as well.")] = None,
 ) -> None:
-    """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes."""
+    """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes; or check it."""
+    location, wanted = LakeLocation.from_environment(), tuple(symbols or ())
+    if check:
+        _check(location, wanted, timeframe, page, top, csv)
+        return
+    if page is not None:
+        raise LakeError("--html is the page of --check: give both")
     from whatif.lake import list_bars
 
-    frame = list_bars(LakeLocation.from_environment())
+    frame = list_bars(location, symbols=wanted, timeframe=timeframe)
+    _table(Console(), frame, {"extended_bars": "extended", "missing_minutes": "missing"})
+    _write_safely(frame, csv)
+
+
+def _check(
+    location: LakeLocation,
+    symbols: Sequence[str],
+    timeframe: str | None,
+    page: Path | None,
+    top: int,
+    csv: Path | None,
+) -> None:
+    from whatif.lake import QUALITY_RULES, check_quality
+
+    console = Console()
+    found = check_quality(location, symbols, timeframe)
+    summary = found.summary().drop(columns=["exchange", "rules"])
+    for name in ("covered", "lowest"):
+        summary[name] = [f"{value:8.2f} %" for value in summary[name]]
+    _table(console, summary, {"covered": "     there", "without": "empty", "lowest": "    lowest"})
+    counts = found.found["rule"].value_counts()
+    for name, rule in QUALITY_RULES.items():
+        if name in counts:
+            word = "error" if rule.error else "warning"
+            _say(console, f"{word} {name}, {counts[name]:,} of them (rule: {rule.text})")
+    told = found.found.sort_values("error", ascending=False, kind="stable")
+    for row in told.head(top).to_dict("records"):
+        measure = QUALITY_RULES[row["rule"]].measure
+        where = f"{visible(row['symbol'])} {row['timeframe']} {row['ts']:%Y-%m-%d %H:%M} UTC"
+        _say(console, f"{where}: {row['rule']}: {row['value']:,.4g} {measure}")
+    if len(told) > top:
+        _say(console, f"… and {len(told) - top:,} more: --top, --html FILE, or --csv FILE for all")
+    _write_safely(found.found, csv)
+    if page is not None:
+        from whatif.report import write_check
+
+        _say(console, f"written: {write_check(found, page)}")
+    if found.errors:
+        raise typer.Exit(1)
+
+
+def _table(console: Console, frame: pd.DataFrame, headings: dict[str, str]) -> None:
+    """Print a frame, under its columns' names or those given."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in frame.columns:
         numeric = frame[name].dtype.kind in "iuf"
-        heading = {"extended_bars": "extended", "missing_minutes": "missing"}.get(name, name)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(headings.get(name, name), justify="right" if numeric else "left", no_wrap=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(escape(_cell(value)) for value in row))
-    Console().print(table)
+    console.print(table)
+
+
+def _write_safely(frame: pd.DataFrame, csv: Path | None) -> None:
     if csv is not None:
         from whatif.report import without_formulas
 

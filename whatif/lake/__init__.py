@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from whatif.lake.lock import writer_lock
     from whatif.lake.maintenance import Upkeep, maintain, maintain_all, maintain_bars
     from whatif.lake.processes import user_name
+    from whatif.lake.quality import BarsCheck, check_quality
     from whatif.lake.results import RESULTS, RETURNS
     from whatif.lake.snapshots import pin, read_pinned, tag_pin
     from whatif.lake.spec import TableSpec, sql_text
+    from whatif.lake.suspicions import QUALITY_RULES
     from whatif.lake.tables import (
         BARS,
         BARS_QUARANTINE,
@@ -67,9 +69,11 @@ else:
             "lock": "writer_lock",
             "maintenance": "Upkeep maintain maintain_all maintain_bars",
             "processes": "user_name",
+            "quality": "BarsCheck check_quality",
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",
+            "suspicions": "QUALITY_RULES",
             "tables": "BARS BARS_QUARANTINE CORPORATE_ACTIONS EQUITY FORGOTTEN NEWS_RELATIONS NEWS_SENTIMENT "
             "PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,22 @@ import pyarrow as pa
 
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain import DAY_US, timeframe_us
-from whatif.errors import LakeError
-from whatif.pins import LakeLocation, Pin, all_of, batches, current_pin, everything, one_of, within
+from whatif.errors import LakeError, nearest
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    all_of,
+    batches,
+    current_pin,
+    everything,
+    of_timeframe,
+    one_of,
+    within,
+)
+from whatif.texts import shown
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
 
 COLUMNS = (
     "symbol", "timeframe", "exchange", "first", "last",
@@ -25,7 +40,12 @@ _READ = (*_GROUP, "ts")
 _COMPACT_ROWS = 1_000_000
 
 
-def list_bars(location: LakeLocation | None = None, pin: Pin | None = None) -> pd.DataFrame:
+def list_bars(
+    location: LakeLocation | None = None,
+    pin: Pin | None = None,
+    symbols: Sequence[str] = (),
+    timeframe: str | None = None,
+) -> pd.DataFrame:
     """Return one row for each symbol, timeframe and exchange in the lake.
 
     Parameters
@@ -34,6 +54,10 @@ def list_bars(location: LakeLocation | None = None, pin: Pin | None = None) -> p
         Where the lake is; from the environment if left out.
     pin : Pin, optional
         A pin of `bars`; its current snapshot if left out.
+    symbols : sequence of str
+        Only these; all if empty.
+    timeframe : str, optional
+        Only bars of this length, under whatever name; of every one if left out.
 
     Returns
     -------
@@ -47,10 +71,12 @@ def list_bars(location: LakeLocation | None = None, pin: Pin | None = None) -> p
     Raises
     ------
     LakeError
-        If the lake holds no bars.
+        If the lake holds no bars, or none of what is asked for; the nearest symbol is named.
     """
     location = location or LakeLocation.from_environment()
-    sessions = _by_session(pin or current_pin(location, "bars")).to_pandas()
+    of_bars = pin or current_pin(location, "bars")
+    sessions = _by_session(of_bars, asked_for(symbols, timeframe)).to_pandas()
+    check_held(of_bars, symbols, timeframe, set(sessions["symbol"]))
     sessions["exchange"] = sessions["exchange"].map(canonical_exchange)
     refused = refused_rows(location)
     keys = ["symbol", "timeframe", "exchange"]
@@ -95,14 +121,41 @@ def refused_in(location: LakeLocation, symbols: Sequence[str], start_us: int, en
     return f"rows of these dates that were refused at ingest, and are missing here: {parts} (bars_quarantine)"
 
 
-def _by_session(pin: Pin) -> pa.Table:
+def asked_for(symbols: Sequence[str], timeframe: str | None, *terms: BooleanExpression) -> BooleanExpression:
+    """Return the filter of bars of some symbols, or of all, and of a length, or of every one."""
+    of_symbols = (one_of("symbol", symbols),) if symbols else ()
+    return all_of(*of_symbols, *((of_timeframe(timeframe),) if timeframe else ()), *terms)
+
+
+def check_held(pin: Pin, symbols: Sequence[str], timeframe: str | None, found: Collection[str]) -> None:
+    """Refuse symbols of which nothing was found.
+
+    Raises
+    ------
+    LakeError
+        If there is one, or nothing was found at all; names the nearest symbol that the lake holds.
+    """
+    absent = [symbol for symbol in symbols if symbol not in found]
+    if not absent and found:
+        return
+    known: set[str] = set()
+    for batch in batches(pin, ("symbol",), everything()):
+        known |= set(batch.column("symbol").unique().to_pylist())
+    what = f"{timeframe} bars" if timeframe else "bars"
+    if absent and absent[0] not in known:
+        raise LakeError(f"the lake holds no bars of {shown(absent[0])}: {nearest(absent[0], sorted(known))}")
+    whose = f" of {absent[0]}" if absent else ""
+    raise LakeError(f"the lake holds no {what}{whose} in that time: 'whatif bars' lists what there is")
+
+
+def _by_session(pin: Pin, rows: BooleanExpression) -> pa.Table:
     """Return bars counted by symbol, timeframe, exchange, session and hours.
 
     Batches are counted as they come, so memory holds counts and never all rows.
     """
     counted: list[pa.Table] = []
     waiting = 0
-    for batch in batches(pin, _READ, everything()):
+    for batch in batches(pin, _READ, rows):
         table = pa.Table.from_batches([batch]).select(list(_READ)).group_by(list(_GROUP), use_threads=False)
         part = table.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max")])
         counted.append(part)

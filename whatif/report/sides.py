@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 from rich.console import Console
@@ -42,17 +43,31 @@ class Side:
 
 def write_sides(sides: Sequence[Side], path: str | os.PathLike[str], title: str) -> Path:
     """Write a page of answers side by side, whole in itself, which loads nothing; return where it is."""
+    folder = Path(path).parent
+    reports = [os.path.relpath(side.report, folder).replace(os.sep, "/") for side in sides]
+    told = [(side, summarize(side.data), report) for side, report in zip(sides, reports, strict=True)]
+    payload = {"sides": [side_payload(side.data) for side in sides]}
+    return write_page(path, "sides", payload, title=title, sides=told)
+
+
+def write_page(path: str | os.PathLike[str], name: str, payload: Mapping[str, Any], **parts: Any) -> Path:
+    """Write a page with charts, whole in itself, which loads nothing; return where it is.
+
+    Parameters
+    ----------
+    path : str or path
+        Where it goes; folders are made.
+    name : str
+        Of its template, script and style: `NAME.html.j2`, `NAME.js`, `NAME.css`.
+    payload : mapping
+        What its script draws, as JSON.
+    **parts
+        What its template shows.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    payload = to_script({"sides": [side_payload(side.data) for side in sides]})
-    text = environment().get_template("sides.html.j2").render(
-        title=title,
-        sides=[
-            (side, summarize(side.data), os.path.relpath(side.report, target.parent).replace(os.sep, "/"))
-            for side in sides
-        ],
-        payload=Markup(payload),
-        **page_parts("sides.js", "sides.css"),
+    text = environment().get_template(f"{name}.html.j2").render(
+        **parts, payload=Markup(to_script(payload)), **page_parts(f"{name}.js", f"{name}.css")
     )  # fmt: skip
     with written_whole(target) as part:
         part.write_text(text, encoding="utf-8")

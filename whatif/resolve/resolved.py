@@ -17,7 +17,7 @@ from whatif.features import (
     features_needs,
     pin_news,
 )
-from whatif.lake import tag_pin
+from whatif.lake import QUALITY_RULES, check_quality, tag_pin
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -258,6 +258,7 @@ def resolve_study(
         tf: replace(bar_slice(asked, timeline, source, tf), adjustment=said)
         for tf, (source, _) in made.items()
     }
+    _check_quality(checked, location, bars, {source for source, _ in made.values()})
     news = _news(asked, location, latest)
     features = {tf: feature_spec(asked, part, timeline, news) for tf, part in slices.items() if asked.models}
     models = _models(asked, features, timeline)
@@ -312,6 +313,35 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
     known = None if data.as_of is None else moment_of(data.as_of)
     bars = adjusted_pin(location, bars, data.adjust, "" if latest else tag, known)
     return bars, behind
+
+
+def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources: Collection[str]) -> None:
+    """Refuse a slice of which some bars are suspicious, if the study asks for that.
+
+    Raises
+    ------
+    StudyError
+        Naming the first of them, and what can be done.
+    """
+    asked, timeline = checked.study.data, checked.timeline
+    if asked.quality == "accept":
+        return
+    symbols = tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named))))
+    for source in sorted(sources):
+        check = check_quality(location, symbols, source, bars, timeline.start_us, timeline.end_us)
+        found = check.found if asked.quality == "strict" else check.found[check.found["error"]]
+        if not len(found):
+            continue
+        first = "; ".join(
+            f"{row['symbol']} {row['ts']:%Y-%m-%d %H:%M} UTC {row['rule']}: {row['value']:,.4g} "
+            f"{QUALITY_RULES[row['rule']].measure}"
+            for row in found.head(3).to_dict("records")
+        )
+        raise StudyError(
+            f"data.quality {asked.quality}: {len(found):,} of the rules for {source} bars are broken in this "
+            f"slice, first {first}: 'whatif bars {' '.join(symbols[:3])} --check --timeframe {source}' lists "
+            "them; ingest corrected bars and run with --latest, choose other dates, or write quality: accept"
+        )
 
 
 def _adjustment_identity(bars: Pin) -> str:

@@ -151,6 +151,8 @@ class DataSlice(Section):
         What prices and volumes are adjusted for where bars are read.
     as_of : str or None
         Moment (UTC), tag or snapshot of which the bars are; None for the newest when it first ran.
+    quality : str
+        Whether the study is refused where bars are suspicious: by errors, by warnings too (strict), or not.
     """
 
     universe: Universe | None = None
@@ -162,6 +164,7 @@ class DataSlice(Section):
     fill: str = "leave"
     adjust: Literal["none", "splits", "all"] = "none"
     as_of: str | None = None
+    quality: Literal["accept", "refuse", "strict"] = "accept"
 
     @field_validator("as_of", mode="before")
     @classmethod
@@ -194,6 +197,7 @@ class DataSlice(Section):
         # of what has its default nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
         unsaid = {"universe": None, "news_delay": "0min", "fill": "leave", "adjust": "none", "as_of": None}
+        unsaid |= {"quality": "accept"}
         return {key: value for key, value in made.items() if key not in unsaid or value != unsaid[key]}
 
     @field_validator("symbols")

@@ -1,0 +1,236 @@
+"""The check of bars that the lake holds: coverage by the calendar, and what is suspicious. Starts no JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from whatif.calendars import EPOCH, canonical_exchange, schedule
+from whatif.domain import DAY_US, Bars, canonical_timeframe, timeframe_us, timestamps
+from whatif.lake.holdings import asked_for, check_held
+from whatif.lake.suspicions import QUALITY_RULES, BarSeries, Suspicions, suspicions
+from whatif.pins import LakeLocation, Pin, batches, current_pin, read_bars_of, within
+
+SERIES = ("symbol", "timeframe", "exchange")
+SESSION_COLUMNS = (*SERIES, "session", "expected", "bars", "missing", "suspicious", "errors")
+FOUND_COLUMNS = (*SERIES, "session", "ts", "rule", "error", "bars", "value")
+
+MOST_AT_ONCE = 4_000_000
+"""Bars that are held at once, of several symbols; one symbol's are held whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class BarsCheck:
+    """What a check of bars found.
+
+    Attributes
+    ----------
+    sessions : DataFrame
+        A row for each symbol, timeframe and session of its calendar from the first bar to the last:
+        `symbol timeframe exchange`; `session`, a naive midnight; `expected`, bars of regular hours that it
+        has room for; `bars`, those that are there; `missing`; `suspicious` and `errors`, warnings and errors
+        of `found` that begin in it.
+    found : DataFrame
+        A row for each thing that breaks a rule: `symbol timeframe exchange session`; `ts`, where it begins,
+        tz-aware UTC; `rule`, one of `QUALITY_RULES`; `error`, a boolean; `bars` that it stands for, there or
+        missing; `value`, what the rule's `measure` counts. By symbol, timeframe and ts.
+    """
+
+    sessions: pd.DataFrame
+    found: pd.DataFrame
+
+    @property
+    def errors(self) -> int:
+        """How many things break a rule whose breach can hardly be true."""
+        return int(self.found["error"].sum())
+
+    def summary(self) -> pd.DataFrame:
+        """Return a row for each symbol and timeframe.
+
+        Returns
+        -------
+        DataFrame
+            `symbol timeframe exchange`; `sessions` of the calendar, and those `without` a bar; `bars` of
+            regular hours; `covered`, the percentage of the expected bars that are there; `lowest`, that of
+            the session with the least of those that have some; `warnings` and `errors`; `rules` that are
+            broken, with how often.
+        """
+        rows = []
+        counts = dict(iter(self.found.groupby(list(SERIES), sort=False)))
+        for key, group in self.sessions.groupby(list(SERIES), sort=False):
+            held = group[group["bars"] > 0]
+            told = counts.get(key)
+            rules = {} if told is None else told["rule"].value_counts().to_dict()
+            rows.append(
+                (
+                    *key,
+                    len(group),
+                    len(group) - len(held),
+                    int(group["bars"].sum()),
+                    _percent(group["expected"] - group["missing"], group["expected"]),
+                    float((100.0 * (1 - held["missing"] / held["expected"])).min()) if len(held) else 0.0,
+                    int(group["suspicious"].sum()),
+                    int(group["errors"].sum()),
+                    ", ".join(f"{rules[name]:,} {name}" for name in QUALITY_RULES if name in rules),
+                )
+            )
+        names = ("sessions", "without", "bars", "covered", "lowest", "warnings", "errors", "rules")
+        return pd.DataFrame(rows, columns=[*SERIES, *names])
+
+
+def check_quality(
+    location: LakeLocation | None = None,
+    symbols: Sequence[str] = (),
+    timeframe: str | None = None,
+    pin: Pin | None = None,
+    start_us: int | None = None,
+    end_us: int | None = None,
+) -> BarsCheck:
+    """Hold bars of the lake against their calendars and their neighbours. Nothing is changed.
+
+    Parameters
+    ----------
+    location : LakeLocation, optional
+        Where the lake is; from the environment if left out.
+    symbols : sequence of str
+        Symbols to look at; all if empty.
+    timeframe : str, optional
+        Length of bars to look at; every one if left out.
+    pin : Pin, optional
+        A pin of `bars`; its current snapshot if left out. Prices are looked at as they were traded.
+    start_us, end_us : int, optional
+        Half-open range of the bars' starts, microseconds UTC.
+
+    Raises
+    ------
+    LakeError
+        If the lake holds no such bars; the nearest symbol that it has is named.
+    """
+    where = location or LakeLocation.from_environment()
+    bars_pin = replace(pin or current_pin(where, "bars"), adjustment=None)
+    held = _held(bars_pin, symbols, timeframe, start_us, end_us)
+    sessions, found = [], []
+    for length, names in _portions(held):
+        read = read_bars_of(bars_pin, names, length, start_us, end_us, "extended")
+        for symbol in names:
+            series = _series(read.pop(symbol), held[symbol, length].exchange, timeframe_us(length))
+            key = (symbol, length, held[symbol, length].exchange)
+            told = _found(key, list(suspicions(series)))
+            found.append(told)
+            sessions.append(_sessions(key, series, told))
+    told = pd.concat(found, ignore_index=True).sort_values(["symbol", "timeframe", "ts"], kind="stable")
+    days = pd.concat(sessions, ignore_index=True).sort_values(
+        ["symbol", "timeframe", "session"], kind="stable"
+    )
+    return BarsCheck(days.reset_index(drop=True), told.reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """How many bars there are of a symbol and timeframe, and the exchange of most of them."""
+
+    bars: int
+    exchange: str
+
+
+def _held(
+    pin: Pin, symbols: Sequence[str], timeframe: str | None, start_us: int | None, end_us: int | None
+) -> dict[tuple[str, str], _Held]:
+    """Return what the lake holds of what is asked for, by symbol and timeframe."""
+    names = list(SERIES)
+    counted = []
+    for batch in batches(pin, names, asked_for(symbols, timeframe, within("ts", start_us, end_us))):
+        rows = pa.Table.from_batches([batch]).select(names).group_by(names, use_threads=False)
+        counted.append(rows.aggregate([([], "count_all")]).to_pandas())
+    rows = pd.concat(counted) if counted else pd.DataFrame(columns=[*names, "count_all"])
+    check_held(pin, symbols, timeframe, set(rows["symbol"]))
+    rows["timeframe"] = rows["timeframe"].map(canonical_timeframe)
+    rows["exchange"] = rows["exchange"].map(canonical_exchange)
+    most = rows.groupby(names)["count_all"].sum().reset_index().sort_values("count_all", kind="stable")
+    last = most.drop_duplicates(names[:2], keep="last").sort_values(names, kind="stable")
+    columns = (last[name].tolist() for name in (*names, "count_all"))
+    return {
+        (str(symbol), str(length)): _Held(int(count), str(exchange))
+        for symbol, length, exchange, count in zip(*columns, strict=True)
+    }
+
+
+def _portions(held: dict[tuple[str, str], _Held]) -> Iterator[tuple[str, list[str]]]:
+    """Yield timeframes with symbols whose bars are few enough to be held together."""
+    for length in dict.fromkeys(length for _, length in held):
+        names: list[str] = []
+        size = 0
+        for symbol in (symbol for symbol, other in held if other == length):
+            bars = held[symbol, length].bars
+            if names and size + bars > MOST_AT_ONCE:
+                yield length, names
+                names, size = [], 0
+            names.append(symbol)
+            size += bars
+        yield length, names
+
+
+def _series(bars: Bars, exchange: str, length_us: int) -> BarSeries:
+    first, last = (EPOCH + timedelta(days=int(day)) for day in (bars.session.min(), bars.session.max()))
+    regular = (bars.ts < bars.session_close) & (bars.ts + length_us > bars.session_open)
+    if length_us == DAY_US:
+        regular = np.ones(len(bars), dtype=bool)
+    return BarSeries(bars.take(regular), bars.take(~regular), schedule(exchange, first, last), length_us)
+
+
+def _found(key: tuple[str, str, str], told: Sequence[Suspicions]) -> pd.DataFrame:
+    """Return what breaks rules as rows."""
+    count = [len(one.ts) for one in told]
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in told]) if told else np.zeros(0, dtype=np.int64)
+        for name in ("ts", "session", "bars", "value")
+    }
+    rules = np.repeat(np.array([one.rule for one in told], dtype=object), count)
+    errors = np.repeat(np.array([QUALITY_RULES[one.rule].error for one in told], dtype=bool), count)
+    frame = pd.DataFrame(
+        {
+            **dict(zip(SERIES, key, strict=True)),
+            "session": _midnights(joined["session"]),
+            "ts": timestamps(joined["ts"]),
+            "rule": rules,
+            "error": errors,
+            "bars": joined["bars"],
+            "value": joined["value"].astype(np.float64),
+        },
+        index=range(sum(count)),
+    )
+    return frame[list(FOUND_COLUMNS)]
+
+
+def _sessions(key: tuple[str, str, str], series: BarSeries, told: pd.DataFrame) -> pd.DataFrame:
+    days = _midnights(series.sessions.session)
+    errors = told["error"].to_numpy(dtype=bool)
+    counts = [told["session"][mask].value_counts() for mask in (~errors, errors)]
+    suspicious, broken = (count.reindex(days, fill_value=0).to_numpy() for count in counts)
+    frame = pd.DataFrame(
+        {
+            **dict(zip(SERIES, key, strict=True)),
+            "session": days,
+            "expected": series.expected,
+            "bars": series.there,
+            "missing": series.missing,
+            "suspicious": suspicious,
+            "errors": broken,
+        },
+        index=range(len(days)),
+    )
+    return frame[list(SESSION_COLUMNS)]
+
+
+def _midnights(days: np.ndarray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(days.astype("datetime64[D]").astype("datetime64[us]"))
+
+
+def _percent(part: pd.Series, whole: pd.Series) -> float:
+    total = float(whole.sum())
+    return 100.0 * float(part.sum()) / total if total else 0.0
