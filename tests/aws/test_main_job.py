@@ -92,9 +92,9 @@ def features_of(location: LakeLocation) -> TableSpec:
 
 
 def tables_in(location: LakeLocation) -> list[str]:
-    from whatif.pins.current import _table_names
+    from whatif.pins import table_names
 
-    return _table_names(location)
+    return table_names(location)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from whatif.cli import main
 from whatif.errors import LakeError
-from whatif.lake import BARS, TableSpec, append_rows, create_tables, examine, maintain, maintain_all, tag_pin
+from whatif.lake import (
+    BARS,
+    TableSpec,
+    append_rows,
+    create_tables,
+    examine,
+    maintain,
+    maintain_all,
+    set_properties,
+    tag_pin,
+)
+from whatif.lake.maintenance import write_next
 from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 OWN = TableSpec("own", (("k", "string"), ("n", "int")), key=("k", "n"))
 DAYS_AGO = time.time() - 2 * 86_400
@@ -124,6 +140,44 @@ def test_the_command(
     assert "holds no table" in capsys.readouterr().out
 
 
-def test_a_catalog_service_is_left_alone(lake_home: LakeLocation) -> None:
-    with pytest.raises(LakeError, match="expire_snapshots"):
+def test_a_catalog_service_needs_a_session(lake_home: LakeLocation) -> None:
+    with pytest.raises(LakeError, match=r"give a session, as .*jobs/maintain_tables\.py do"):
         maintain_all(replace(lake_home, local=False))
+
+
+def ten_days_older(metadata: dict[str, Any]) -> dict[str, Any]:
+    lists = (metadata["snapshots"], metadata["snapshot-log"], metadata["metadata-log"])
+    for entry in (metadata, *(one for entries in lists for one in entries)):
+        for name in ("timestamp-ms", "last-updated-ms"):
+            if name in entry:
+                entry[name] -= 10 * 86_400_000
+    return metadata
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_procedures_of_iceberg_do_the_same(lake: LakeLocation, spark: SparkSession) -> None:
+    """As on a catalog service. What is older than five days stays too, which the procedures would drop."""
+    write_next(lake.table_folder("bars"), ten_days_older)
+    early = tagged_pin(lake, "bars", "study-early")
+    assert early is not None
+    place = {"whatif.checkpoints.walk": json.dumps({"snapshot": early.snapshot_id, "parts": {"a": ["7", 7]}})}
+    set_properties(None, lake, "bars", place)
+    first = current_pin(lake, "own")
+    old = orphan(lake.table_folder("own") / "data", "old.parquet", DAYS_AGO)
+    new = orphan(lake.table_folder("own") / "data", "new.parquet", time.time())
+    bars, own = maintain_all(lake, spark=spark)
+    assert (bars.table, bars.files, bars.snapshots, bars.orphans) == ("bars", (25, 1), (25, 21), 0)
+    assert (own.files, own.snapshots, own.orphans, own.freed) == ((2, 2), (2, 2), 1, None)
+    assert own.summary() == "own: 2 → 2 data files, 2 → 2 snapshots, 1 orphans removed"
+    assert (old.exists(), new.exists()) == (False, True)
+    rows = [1.0 + minute for minute in range(25)]
+    assert closes(lake) == rows
+    assert closes(lake, tagged_pin(lake, "bars", "study-early")) == [1.0]
+    assert sorted(read_arrow(first, ["n"])["n"].to_pylist()) == [1, 2]
+    # the checkpoint names the oldest snapshot that the newest is made of without a gap: 20 newest
+    table = open_table(lake, "bars")
+    stored = json.loads(table.properties["whatif.checkpoints.walk"])
+    newest = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number)[-20:]
+    assert stored == {"snapshot": newest[0].snapshot_id, "parts": {"a": ["7", 7]}}
+    assert maintain_all(lake, spark=spark)[0].files == (1, 1)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import pyarrow as pa
 import pytest
 
 from whatif.lake import maintenance, tag_pin
+from whatif.lake.maintenance import at_snapshot, write_next
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars, tagged_pin
-from whatif.sources import IngestSpec
+from whatif.sources import Chunk, IngestSpec, Layout, Source
 from whatif.workflow import ingest
 
 SPEC = IngestSpec(symbol="S", exchange="24/7", timeframe="1min")
@@ -54,3 +60,84 @@ def test_a_month_of_one_file_keeps_it(
     after = {task.file.file_path for task in open_table(lake_home, "bars").scan().plan_files()}
     assert before.file.file_path in after
     assert len(after) < 9
+
+
+class Once(Source):
+    """A source of one bar, which notes from where on it was asked."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def parts(self) -> list[str]:
+        """Return the only part."""
+        return ["once"]
+
+    def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+        """Yield the bar, if it is not there yet."""
+        self.asked.append(checkpoint)
+        rows = [] if checkpoint else [datetime(2024, 1, 2, 1, tzinfo=UTC)]
+        columns = {"ts": pa.array(rows, pa.timestamp("us", "UTC"))}
+        columns |= {name: pa.array([1.0] * len(rows), pa.float64()) for name in PRICES}
+        yield Chunk(Layout(part, "1min", "24/7", symbol="ONCE"), pa.RecordBatch.from_pydict(columns), "1")
+
+
+class Clock:
+    """The time, which stands still."""
+
+    def __init__(self, now: datetime) -> None:
+        self.at = now
+
+    def now(self, _: Any) -> datetime:
+        """Return it."""
+        return self.at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(datetime, name)
+
+
+PRICES = ("open", "high", "low", "close", "volume")
+
+
+def test_a_source_goes_on_where_it_was_though_its_snapshot_is_gone(
+    lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BARS_COMMITS", 4)
+    monkeypatch.setattr(maintenance, "BARS_SNAPSHOTS", 3)
+    monkeypatch.setattr(Once, "asked", [])
+    ingest(Once(), location=lake_home, runner="local")
+    early = current_pin(lake_home, "bars").snapshot_id
+    for minute in range(8):
+        put(tmp_path, lake_home, minute)
+    assert early not in {one.snapshot_id for one in open_table(lake_home, "bars").metadata.snapshots}
+    before = current_pin(lake_home, "bars").snapshot_id
+    ingest(Once(), location=lake_home, runner="local")
+    assert Once.asked == [None, "1"]
+    # what was put back to before the snapshot that stands for it begins anew: rows may be gone
+    for minute in range(8, 11):
+        put(tmp_path, lake_home, minute)
+    folder = lake_home.table_folder("bars")
+    write_next(folder, lambda metadata: at_snapshot(metadata, before))
+    ingest(Once(), location=lake_home, runner="local")
+    assert Once.asked == [None, "1", None]
+
+
+def test_of_old_snapshots_the_last_of_each_day_and_month_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand days, an ingest a day, leave 31 days and the months before: metadata is bounded."""
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    monkeypatch.setattr(maintenance, "datetime", Clock(now))
+    days = [now - timedelta(days=ago, minutes=late) for ago in range(1000, -1, -1) for late in (30, 0)]
+    snapshots = [
+        SimpleNamespace(snapshot_id=k, sequence_number=k, timestamp_ms=int(day.timestamp() * 1000))
+        for k, day in enumerate(days)
+    ]
+    refs = {"main": SimpleNamespace(snapshot_id=2001), "study": SimpleNamespace(snapshot_id=4)}
+    table: Any = SimpleNamespace(metadata=SimpleNamespace(snapshots=snapshots, refs=refs))
+    gone = {one.snapshot_id for one in maintenance._outdated(table, 20, timedelta(0), daily=True)}
+    stay = [days[k] for k in range(len(days)) if k not in gone]
+    # 998, the tagged one; March 2024 to October 2026, the last of each month; 31 days; ten of them twice
+    assert len(stay) == 1 + 32 + 31 + 10
+    assert days[4] in stay
+    months = stay[1:33]
+    assert [(one.year, one.month) for one in months] == [
+        (year, month) for year in (2024, 2025, 2026) for month in range(1, 13)
+    ][2:34]
+    assert {one.minute for one in stay[1:44]} == {0}

@@ -599,11 +599,11 @@ def doctor(
 
 
 def maintain() -> None:
-    """Join small files of the local lake, drop old snapshots and files that none names; no row changes."""
+    """Join small files of the lake's tables, drop old snapshots and files that none names; no row changes."""
     from whatif.lake import maintain_all
 
     console, location = Console(), LakeLocation.from_environment()
-    done = maintain_all(location)
+    done = maintain_all(location, spark=_writer(location, False, "whatif maintain"))
     for one in done:
         _say(console, one.summary())
     if not done:

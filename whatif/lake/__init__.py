@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from whatif.lake.tables import (
         BARS,
         BARS_QUARANTINE,
+        CHECKPOINTS,
         CORPORATE_ACTIONS,
         EQUITY,
         FORGOTTEN,
@@ -74,8 +75,8 @@ else:
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
-            "tables": "BARS BARS_QUARANTINE CORPORATE_ACTIONS EQUITY FORGOTTEN NEWS_RELATIONS NEWS_SENTIMENT "
-            "PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
+            "tables": "BARS BARS_QUARANTINE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN NEWS_RELATIONS "
+            "NEWS_SENTIMENT PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
             "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
         },

@@ -16,11 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whatif.errors import LakeError
-from whatif.lake.local_tables import FolderCatalog, metadata_version, publish, quiet
+from whatif.lake.create import set_properties
+from whatif.lake.local_tables import (
+    FolderCatalog,
+    metadata_version,
+    publish,
+    quiet,
+    set_local_properties,
+)
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
-from whatif.lake.tables import BARS, BARS_QUARANTINE, EQUITY, TEST_LOOKS, TRADES
+from whatif.lake.tables import BARS, BARS_QUARANTINE, CHECKPOINTS, EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import (
     LakeLocation,
     in_words,
@@ -28,11 +35,15 @@ from whatif.pins import (
     newest_metadata,
     open_table,
     table_exists,
+    table_names,
 )
 
 if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyspark.sql import DataFrame, SparkSession
 
 COMMITS = 12
 """Commits to a table after which its files are joined."""
@@ -45,7 +56,8 @@ JOINED_BYTES = 32 * 1024 * 1024
 
 _SIZE = "write.target-file-size-bytes"
 
-_DAY_MS = 86_400_000
+KEPT_DAYS = 31
+"""Days of whose snapshots of bars the last one stays; of the months before, it is the last of each."""
 
 KEPT_SNAPSHOTS = 20
 """Newest snapshots of a table that stay, whatever their age."""
@@ -64,7 +76,7 @@ def maintain_bars(location: LakeLocation) -> list[str]:
     """Join the small files of bars and their quarantine after many commits, and thin out snapshots of bars.
 
     No row changes. Of bars stay the newest snapshots, those that a tag names, as of every study that ran, and
-    the last one of each day, so that `as_of` goes back by days.
+    the last one of each of the latest days and of each month before them, so that `as_of` goes back by these.
 
     Raises
     ------
@@ -101,7 +113,7 @@ def maintain(
     kept_for : timedelta
         Age up to which snapshots stay.
     daily : bool
-        Whether the last snapshot of each day (UTC) stays too.
+        Whether the last snapshot of each of the latest `KEPT_DAYS` days, and of each month (UTC), stays too.
 
     Returns
     -------
@@ -120,10 +132,14 @@ def maintain(
         if table_exists(location, spec.name) and _commits_since(open_table(location, spec.name)) >= commits:
             with in_words(location.described), writer_lock(location, f"join files of {spec.name}"):
                 table = FolderCatalog(location).load_table((location.namespace, spec.name))
-                if _named(table, location.table_folder(spec.name)) is None:
+                folder = location.table_folder(spec.name).resolve()
+                if not _is_own(table, folder):
                     continue
                 _join_files(table, spec)
-                _expire_snapshots(table, kept, kept_for, daily)
+                gone = _outdated(table, kept, kept_for, daily)
+                if renewed := _checkpoints(table, gone):
+                    set_local_properties(location, spec.name, renewed)
+                _expire_snapshots(table.refresh(), gone, folder)
             done.append(spec.name)
     return done
 
@@ -191,35 +207,128 @@ def _file_bytes(table: Table) -> int:
     return min(int(table.properties.get(_SIZE, JOINED_BYTES)), JOINED_BYTES)
 
 
-def _expire_snapshots(table: Table, kept: int, kept_for: timedelta, daily: bool) -> None:
-    """Drop snapshots, and then the files that only they name."""
+def _is_own(table: Table, folder: Path) -> bool:
+    """Tell whether a table's lists of manifests are all in its folder; of a copied lake they are not."""
+    lists = [local_path(snapshot.manifest_list) for snapshot in table.metadata.snapshots]
+    return all(path is not None and path.resolve().is_relative_to(folder) for path in lists)
+
+
+def _expire_snapshots(table: Table, gone: Sequence[Snapshot], folder: Path) -> None:
+    """Drop snapshots, and then the files of the table's folder that only they name."""
+    from pyiceberg.table.update import RemoveSnapshotsUpdate
+
+    if not gone:
+        return
+    left = [snapshot.snapshot_id for snapshot in gone]
+    stay = [snapshot for snapshot in table.metadata.snapshots if snapshot.snapshot_id not in set(left)]
+    unused = _Files(table.io).of_none(gone, stay)
+    # PyIceberg's own way copies all metadata for each of them
+    table.catalog.commit_table(table, (), (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": left}),))
+    for file in unused:
+        path = local_path(file)
+        if path is not None and path.resolve().is_relative_to(folder):
+            with suppress(FileNotFoundError):
+                table.io.delete(file)
+
+
+def _outdated(table: Table, kept: int, kept_for: timedelta, daily: bool) -> list[Snapshot]:
+    """Return the snapshots that need not stay: none that a tag or a branch names."""
     metadata = table.metadata
     before = int((datetime.now(UTC) - kept_for).timestamp() * 1000)
     newest = sorted(metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
     named = {reference.snapshot_id for reference in metadata.refs.values()}
     if daily:
-        named |= {s.snapshot_id for s in {s.timestamp_ms // _DAY_MS: s for s in reversed(newest)}.values()}
-    gone = [s for s in newest[kept:] if s.timestamp_ms <= before and s.snapshot_id not in named]
-    if not gone:
-        return
+        named |= {s.snapshot_id for s in {_day_or_month(s): s for s in reversed(newest)}.values()}
+    return [s for s in newest[kept:] if s.timestamp_ms <= before and s.snapshot_id not in named]
+
+
+def _checkpoints(table: Table, gone: Sequence[Snapshot]) -> dict[str, str]:
+    """Return the checkpoints of sources by property that name a snapshot behind one that is to go.
+
+    They name the oldest snapshot from which all later ones stay, which holds what they landed too.
+    """
+    past = table.metadata.current_snapshot_id
+    parents = {s.snapshot_id: s.parent_snapshot_id for s in table.metadata.snapshots}
     left = {snapshot.snapshot_id for snapshot in gone}
-    stay = [snapshot for snapshot in newest if snapshot.snapshot_id not in left]
-    unused = _files(table, gone) - _files(table, stay)
-    table.maintenance.expire_snapshots().by_ids([snapshot.snapshot_id for snapshot in gone]).commit()
-    for file in unused:
-        with suppress(FileNotFoundError):
-            table.io.delete(file)
+    oldest, found = past, {}
+    lost: set[int] = set()
+    while past is not None and past in parents:
+        if lost or past in left:
+            lost.add(past)
+        else:
+            oldest = past
+        past = parents[past]
+    for name, text in table.properties.items():
+        if name.startswith(CHECKPOINTS) and (stored := json.loads(text))["snapshot"] in lost:
+            found[name] = json.dumps({**stored, "snapshot": oldest})
+    return found
 
 
-def _files(table: Table, snapshots: Sequence[Snapshot]) -> set[str]:
-    """Return all files that snapshots are made of: lists, manifests, data."""
-    manifests = {m.manifest_path: m for s in snapshots for m in s.manifests(table.io)}
-    data = {
-        entry.data_file.file_path
-        for manifest in manifests.values()
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    }
-    return {snapshot.manifest_list for snapshot in snapshots} | set(manifests) | data
+def _day_or_month(snapshot: Snapshot) -> str:
+    """Return the day of a snapshot; of one that is not of the latest days, its month."""
+    at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+    return f"{at:%Y-%m-%d}" if datetime.now(UTC) - at < timedelta(days=KEPT_DAYS) else f"{at:%Y-%m}"
+
+
+class _Files:
+    """What snapshots of a table are made of; each list and manifest, which never change, is read once.
+
+    Parameters
+    ----------
+    io : FileIO
+        That of the table.
+    """
+
+    def __init__(self, io: FileIO) -> None:
+        self._io = io
+        self._lists: dict[str, list[ManifestFile]] = {}
+        self._data: dict[str, dict[str, int]] = {}
+
+    def of(self, snapshots: Sequence[Snapshot]) -> set[str]:
+        """Return all files of snapshots: lists, manifests, data."""
+        found = set()
+        for snapshot in snapshots:
+            found.add(snapshot.manifest_list)
+            for manifest in self._manifests(snapshot):
+                found.add(manifest.manifest_path)
+                found |= self._data_of(manifest).keys()
+        return found
+
+    def of_none(self, gone: Sequence[Snapshot], stay: Sequence[Snapshot]) -> set[str]:
+        """Return the files of snapshots that are of none of others: lists, manifests, data.
+
+        What was written before all of these files names none of them, and is not looked into.
+        """
+        lists = {s.manifest_list for s in gone} - {s.manifest_list for s in stay}
+        newest = sorted(stay, key=lambda s: s.sequence_number or 0, reverse=True)
+        left = {m.manifest_path: m for s in gone for m in self._manifests(s)}
+        for snapshot in newest:
+            if (snapshot.sequence_number or 0) < min((m.sequence_number for m in left.values()), default=0):
+                break
+            for manifest in self._manifests(snapshot):
+                left.pop(manifest.manifest_path, None)
+        data = {path: number for m in left.values() for path, number in self._data_of(m).items()}
+        first = min(data.values(), default=0)
+        for snapshot in newest:
+            if not data or (snapshot.sequence_number or 0) < first:
+                break
+            for manifest in self._manifests(snapshot):
+                if manifest.sequence_number >= first:
+                    data = {path: data[path] for path in data.keys() - self._data_of(manifest).keys()}
+        return lists | left.keys() | data.keys()
+
+    def _manifests(self, snapshot: Snapshot) -> list[ManifestFile]:
+        if snapshot.manifest_list not in self._lists:
+            self._lists[snapshot.manifest_list] = snapshot.manifests(self._io)
+        return self._lists[snapshot.manifest_list]
+
+    def _data_of(self, manifest: ManifestFile) -> dict[str, int]:
+        """Return the files of rows that a manifest names, and in which commit, by number, each came."""
+        if manifest.manifest_path not in self._data:
+            entries = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+            numbers = {entry.data_file.file_path: entry.sequence_number or 0 for entry in entries}
+            self._data[manifest.manifest_path] = numbers
+        return self._data[manifest.manifest_path]
 
 
 ORPHANED_FOR = timedelta(days=1)
@@ -239,16 +348,16 @@ class Upkeep:
     orphans : int or None
         Files that no snapshot named; None where the table names files outside of its folder,
         and was left alone.
-    freed : int
+    freed : int or None
         Bytes by which the table's folder is smaller; negative where joined files stand beside those that
-        older snapshots hold.
+        older snapshots hold. None on a catalog service, where nobody counts them.
     """
 
     table: str
     files: tuple[int, int]
     snapshots: tuple[int, int]
     orphans: int | None
-    freed: int
+    freed: int | None
 
     def summary(self) -> str:
         """Return it as a line for a terminal."""
@@ -258,25 +367,31 @@ class Upkeep:
             )
         return (
             f"{self.table}: {self.files[0]:,} → {self.files[1]:,} data files, {self.snapshots[0]:,} → "
-            f"{self.snapshots[1]:,} snapshots, {self.orphans:,} orphans removed, "
-            f"{self.freed / 1e6:,.1f} MB freed"
+            f"{self.snapshots[1]:,} snapshots, {self.orphans:,} orphans removed"
+            + ("" if self.freed is None else f", {self.freed / 1e6:,.1f} MB freed")
         )
 
 
-def maintain_all(location: LakeLocation, orphaned_for: timedelta = ORPHANED_FOR) -> list[Upkeep]:
-    """Join small files, drop old snapshots, remove orphans of all tables of the local lake, without a JVM.
+def maintain_all(
+    location: LakeLocation, orphaned_for: timedelta = ORPHANED_FOR, spark: SparkSession | None = None
+) -> list[Upkeep]:
+    """Join small files, drop old snapshots, remove orphans of all tables; of the local lake without a JVM.
 
-    No row changes. Snapshots that a tag names stay, as every study's do, and of bars the last of each day; of
-    tables whose older snapshots are pinned without a tag (features, predictions and what was ingested but
-    bars) only orphans go. An orphan is a file of rows or a manifest, older than `orphaned_for`, which no
-    snapshot of its table names: what a writer left behind that was killed.
+    No row changes. Snapshots that a tag names stay, as every study's do, and of bars the last of each of the
+    latest days and of each month before; of tables whose older snapshots are pinned without a tag (features,
+    predictions and what was ingested but bars) only orphans go. An orphan is a file of rows or a manifest,
+    older than `orphaned_for`, which no snapshot of its table names: what a writer left behind that was
+    killed.
 
     Parameters
     ----------
     location : LakeLocation
         Where the lake is.
     orphaned_for : timedelta
-        Age from which on such files go.
+        Age from which on such files go; of a session at least a day, as Iceberg's procedures have it.
+    spark : SparkSession, optional
+        The session, which only a catalog service needs. Given, it calls Iceberg's procedures
+        rewrite_data_files, expire_snapshots and remove_orphan_files.
 
     Returns
     -------
@@ -286,24 +401,18 @@ def maintain_all(location: LakeLocation, orphaned_for: timedelta = ORPHANED_FOR)
     Raises
     ------
     LakeError
-        If the lake is in a catalog service, which maintains its tables itself; a table cannot be read.
+        If the lake is in a catalog service and no session is given; a table cannot be read or written.
     LakeLockedError
         If another process is writing.
     """
+    if spark is not None:
+        return [_kept_up_by_spark(spark, location, name, orphaned_for) for name in table_names(location)]
     if not location.local:
         raise LakeError(
-            f"{location.described} is in a catalog service, and 'whatif maintain' is for the local lake: "
-            "turn on the service's own compaction and retention, or call Iceberg's procedures "
-            "rewrite_data_files, expire_snapshots and remove_orphan_files"
+            f"{location.described} is in a catalog service, which Spark alone writes to: give a session, as "
+            "'whatif maintain' and jobs/maintain_tables.py do"
         )
-    return [_kept_up(location, name, orphaned_for) for name in _names(location)]
-
-
-def _names(location: LakeLocation) -> list[str]:
-    folder = location.warehouse / location.namespace
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if (path / "metadata").is_dir())
+    return [_kept_up(location, name, orphaned_for) for name in table_names(location)]
 
 
 def _kept_up(location: LakeLocation, name: str, orphaned_for: timedelta) -> Upkeep:
@@ -327,6 +436,60 @@ def _kept_up(location: LakeLocation, name: str, orphaned_for: timedelta) -> Upke
         )
 
 
+_NO_LISTING = ("No FileSystem for scheme", "UnsupportedFileSystemException")
+"""What Hadoop says of addresses that it cannot list; Iceberg's own way to do so is new in 1.10."""
+
+
+def _kept_up_by_spark(
+    spark: SparkSession, location: LakeLocation, name: str, orphaned_for: timedelta
+) -> Upkeep:
+    """Do the same by Iceberg's procedures, which begin anew where other writers were faster."""
+    with in_words(location.described), writer_lock(location, f"maintain {name}"):
+        table = open_table(location, name)
+        files, snapshots = _data_files(table), len(table.metadata.snapshots)
+        spec = next((spec for spec in (BARS, *MAINTAINED) if spec.name == name), None)
+        if spec is not None:
+            sort = f", strategy => 'sort', sort_order => '{', '.join(spec.sort_order)}'"
+            _call(
+                spark, location, "rewrite_data_files", name,
+                f"options => map('min-input-files', '2'){sort if spec.sort_order else ''}",
+            )  # fmt: skip
+            _expire_by_spark(spark, location, spec)
+        before = datetime.now(UTC) - max(orphaned_for, ORPHANED_FOR) - timedelta(minutes=1)
+        wanted = f"older_than => TIMESTAMP '{before:%Y-%m-%d %H:%M:%S}Z'"
+        try:
+            gone = _call(spark, location, "remove_orphan_files", name, wanted)
+        except Exception as error:
+            if not any(said in str(error) for said in _NO_LISTING):
+                raise
+            gone = _call(spark, location, "remove_orphan_files", name, f"{wanted}, prefix_listing => true")
+        table = open_table(location, name)
+        left = _data_files(table), len(table.metadata.snapshots)
+    return Upkeep(name, (files, left[0]), (snapshots, left[1]), gone.count(), None)
+
+
+def _expire_by_spark(spark: SparkSession, location: LakeLocation, spec: TableSpec) -> None:
+    of_bars = spec.name == BARS.name
+    kept, kept_for = (BARS_SNAPSHOTS, timedelta(0)) if of_bars else (KEPT_SNAPSHOTS, KEPT_FOR)
+    table = open_table(location, spec.name)
+    gone = _outdated(table, kept, kept_for, daily=of_bars)
+    if gone:
+        if renewed := _checkpoints(table, gone):
+            set_properties(spark, location, spec.name, renewed)
+        numbers = ", ".join(f"{snapshot.snapshot_id}L" for snapshot in gone)
+        # without a time the procedure drops whatever is older than five days
+        wanted = f"snapshot_ids => array({numbers}), older_than => TIMESTAMP '1970-01-02 00:00:00Z'"
+        _call(spark, location, "expire_snapshots", spec.name, wanted)
+
+
+def _call(
+    spark: SparkSession, location: LakeLocation, procedure: str, table: str, arguments: str
+) -> DataFrame:
+    """Call one of Iceberg's procedures on a table; what it returns is held, not computed again."""
+    name = f"{location.namespace}.{table}"
+    return spark.sql(f"CALL {location.catalog}.system.{procedure}(table => '{name}', {arguments})")
+
+
 def _data_files(table: Table) -> int:
     return sum(1 for _ in table.scan().plan_files())
 
@@ -340,7 +503,7 @@ def _named(table: Table, folder: Path) -> set[Path] | None:
 
     Of a lake that was copied or moved it cannot be told what is an orphan, and its files are another's.
     """
-    paths = [local_path(file) for file in _files(table, table.metadata.snapshots)]
+    paths = [local_path(file) for file in _Files(table.io).of(table.metadata.snapshots)]
     named = {path.resolve() for path in paths if path is not None}
     inside = all(path.is_relative_to(folder.resolve()) for path in named)
     return named if inside and None not in paths else None

@@ -28,6 +28,11 @@ BARS = TableSpec(
 FORGOTTEN = "whatif.forgotten."
 """How properties of the table of bars begin that say what was taken back, and when."""
 
+CHECKPOINTS = "whatif.checkpoints."
+"""How properties of the table of bars begin that say how far a source has landed: an object of JSON, whose
+`snapshot` was the table's when it had; where that is none of the table's past any more, the source begins
+anew."""
+
 BARS_QUARANTINE = TableSpec(
     name="bars_quarantine",
     columns=columns("""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         open_table,
         pin_at,
         table_exists,
+        table_names,
         tagged_pin,
     )
     from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
@@ -74,7 +75,7 @@ else:
             "api": "adjusted_frame moment_us",
             "arrow_types": "schema_of type_of",
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
-            "pin_at table_exists tagged_pin",
+            "pin_at table_exists table_names tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",

@@ -195,12 +195,13 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
 
 def _missing(location: LakeLocation, table: str) -> LakeError:
     where = str(location.warehouse) if location.local else location.described
-    names = _table_names(location)
+    names = table_names(location)
     hint = "ingest bars first (whatif ingest)" if table == "bars" or not names else nearest(table, names)
     return LakeError(f"table {location.namespace}.{table} does not exist in {where}: {hint}")
 
 
-def _table_names(location: LakeLocation) -> list[str]:
+def table_names(location: LakeLocation) -> list[str]:
+    """Return the names of the tables that there are, in order, without a JVM."""
     if location.local:
         folder = location.warehouse / location.namespace
         return sorted(p.name for p in folder.glob("*") if (p / "metadata").is_dir())

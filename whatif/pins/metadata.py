@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -87,7 +88,7 @@ def _table_at(path: str, identity: tuple[int, ...]) -> StaticTable:
 def versions_in(folder: Path) -> list[int]:
     """Return the versions of the metadata files in a table's folder, ascending; other names do not count."""
     try:
-        names = [path.name for path in (folder / "metadata").iterdir()]
+        names = os.listdir(folder / "metadata")  # many times faster than paths of a thousand files
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:

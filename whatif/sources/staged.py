@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import Self, TypeAlias
 
 from whatif.errors import SourceError
-from whatif.lake import BARS, FORGOTTEN
+from whatif.lake import BARS, CHECKPOINTS, FORGOTTEN
 from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.sources.base import Source
 
@@ -283,8 +283,6 @@ def _are_words(first: str, second: str, symbol: str) -> bool:
 Checkpoints: TypeAlias = Mapping[str, tuple[str, int]]
 """Part → checkpoint, and rows that came before it."""
 
-_PREFIX = "whatif.checkpoints."
-
 
 def checkpoints_of(location: LakeLocation, source: Source) -> Checkpoints:
     """Return where a source with these options goes on; nothing if it begins anew.
@@ -333,7 +331,7 @@ def store_checkpoints(staged: StagedDelivery, location: LakeLocation, source: So
 def _property(source: Source) -> str:
     """Return the property of a source with its options, which may hold a key: a digest of them."""
     options = json.dumps(source.model_dump(mode="json"), sort_keys=True)
-    return f"{_PREFIX}{source.label}.{sha256(options.encode()).hexdigest()[:16]}"
+    return f"{CHECKPOINTS}{source.label}.{sha256(options.encode()).hexdigest()[:16]}"
 
 
 def _history(location: LakeLocation) -> list[int | None]:
