@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from whatif.errors import SourceError
 from whatif.masking import masked
@@ -21,6 +24,21 @@ _THROTTLED = (
     "LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown",
     "Throttling", "ThrottlingException", "TooManyRequestsException",
 )  # fmt: skip
+
+
+def pause(attempt: int, first: float, longest: float, rng: np.random.Generator) -> None:
+    """Wait before another attempt: twice as long each time, the second half of it by chance.
+
+    Parameters
+    ----------
+    attempt : int
+        How many there were before the last one.
+    first, longest : float
+        Seconds after the first attempt, at most, and after any.
+    rng : Generator
+        Draws the part that is by chance.
+    """
+    time.sleep(min(first * 2.0**attempt, longest) * rng.uniform(0.5, 1.0))
 
 
 def client(service: str, region: str | None = None) -> Any:

@@ -32,7 +32,7 @@ from whatif.masking import MASK, masked
 from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.columns import bare_name
-from whatif.sources.services import secret_text
+from whatif.sources.services import pause, secret_text
 from whatif.texts import shortened
 
 ADDRESS = "https://www.alphavantage.co/query"
@@ -147,7 +147,7 @@ class _Service:
             except _AgainError as error:
                 said = str(error)
             if attempt + 1 < ATTEMPTS:
-                time.sleep(min(2.0**attempt, _LONGEST) * rng.uniform(0.5, 1.0))
+                pause(attempt, 1.0, _LONGEST, rng)
         raise SourceError(
             f"{what}: failed {ATTEMPTS} times in a row, last: {_hidden(said, key)}. Run the same command "
             "later, or give a lower --per-minute"

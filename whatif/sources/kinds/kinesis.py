@@ -17,7 +17,7 @@ from whatif.errors import SourceError
 from whatif.sources.base import Source
 from whatif.sources.chunk import Chunk, Layout
 from whatif.sources.columns import layout_of, resolve_columns
-from whatif.sources.services import client, code_of, spoken
+from whatif.sources.services import client, code_of, pause, spoken
 from whatif.sources.spec import IngestSpec
 from whatif.texts import shortened
 
@@ -194,8 +194,6 @@ class KinesisStream(Source):
         return count
 
     def _put(self, records: list[dict[str, Any]]) -> None:
-        import time
-
         for attempt in range(_PUTS):
             answer = self._client.put_records(StreamName=self.stream, Records=records)
             if not answer["FailedRecordCount"]:
@@ -208,8 +206,7 @@ class KinesisStream(Source):
                 if record["PartitionKey"] in failed:
                     again.append(record)
             records = again
-            rng = np.random.default_rng([attempt, len(again)])
-            time.sleep(min(0.05 * 2**attempt, 5.0) * rng.uniform(0.5, 1.0))
+            pause(attempt, 0.05, 5.0, np.random.default_rng([attempt, len(again)]))
         codes = sorted({came["ErrorCode"] for came in answer["Records"] if "ErrorCode" in came})
         raise SourceError(
             f"stream {self.stream} did not take {len(records):,} records in {_PUTS} attempts "
