@@ -276,3 +276,20 @@ def test_ingest_reads_keys_of_services_and_no_other_secret(stacks: dict[str, Sta
     assert not may(ingest, "secretsmanager:GetSecretValue", f"{secrets}acme/database-a1b2c3")
     assert not may(ingest, "secretsmanager:PutSecretValue", f"{secrets}acme/services/alphavantage-a1b2c3")
     assert not may(run, "secretsmanager:GetSecretValue", f"{secrets}acme/services/alphavantage-a1b2c3")
+
+
+def test_ingest_exports_of_data_exchange_to_its_folder_alone_and_only_if_wanted(
+    stacks: dict[str, Stack],
+) -> None:
+    policy = "arn:aws:iam::aws:policy/AWSDataExchangeSubscriberFullAccess"
+    wanted = deployed(DataExchangePolicy=policy)
+    roles = wanted["access"].of("AWS::IAM::Role")
+    assert roles["IngestRole"]["ManagedPolicyArns"] == [policy]
+    assert "ManagedPolicyArns" not in roles["RunRole"]
+    assert "ManagedPolicyArns" not in stacks["access"].of("AWS::IAM::Role")["IngestRole"]
+    (export,) = [s for s in of(wanted, "access", "IngestRole") if s["Sid"] == "LetDataExchangeExport"]
+    assert export["Resource"] == [f"{DATA}/landing/dataexchange/*"]
+    assert export["Condition"] == {
+        "ForAnyValue:StringEquals": {"aws:CalledVia": ["dataexchange.amazonaws.com"]}
+    }
+    assert not may(of(stacks, "access", "IngestRole"), "s3:PutObject", f"{DATA}/landing/dataexchange/a.csv")

@@ -353,9 +353,14 @@ class _OfFiles:
 
 
 def _explain(console: Console, what: Sequence[str] | BarSource, spec: IngestSpec) -> None:
-    from whatif.sources import Source
+    from whatif.sources import FetchedFiles, Source
     from whatif.workflow import explain
 
+    if isinstance(what, FetchedFiles):
+        for line in what.listed():
+            _say(console, line)
+        _say(console, "nothing was fetched or written: leave out --explain to ingest")
+        return
     if isinstance(what, Source):
         raise SourceError(f"--explain is for files, and {what.label} reads none: leave it out")
     for line in explain(what, spec):
@@ -367,18 +372,26 @@ def _what_to_read(
     paths: list[str], of_files: _OfFiles, given: dict[str, Any], options: Sequence[str], accept: bool
 ) -> tuple[Sequence[str] | BarSource, IngestSpec]:
     """Return files or a source, and how they are read."""
-    from whatif.sources import IngestSpec, make_source, named_source, parse_mapping, parse_options
+    from whatif.sources import (
+        FetchedFiles,
+        IngestSpec,
+        make_source,
+        named_source,
+        parse_mapping,
+        parse_options,
+    )
 
     kind, own = named_source(paths), parse_options(options)
-    if kind is None:
-        if own:
+    fetched = None if kind is None or not issubclass(kind, FetchedFiles) else make_source(kind, own)
+    if kind is None or fetched is not None:
+        if own and fetched is None:
             raise SourceError(f"--option {next(iter(own))} is for other sources than files: leave it out")
         named, header = parse_mapping(of_files.mapping), _listed(of_files.columns)
         spec = IngestSpec(
             format=of_files.file_format, columns=named, header=header, accept=accept, skip=of_files.skip,
             price_unit=of_files.price_unit, units=of_files.units, **given,
         )  # fmt: skip
-        return paths, spec
+        return paths if fetched is None else fetched, spec
     if of_files != _OfFiles("auto", (), None):
         raise SourceError(
             f"--map, --columns, --skip, --price-unit, --units and --format are for files, and {paths[0]} "

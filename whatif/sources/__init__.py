@@ -8,7 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.sources.actions import ActionsReport, ingest_actions
-    from whatif.sources.base import Source
+    from whatif.sources.base import FetchedFiles, Source
     from whatif.sources.chunk import Chunk, Layout, NoRowsError
     from whatif.sources.conclude import Concluded
     from whatif.sources.contract import checked_chunks, checked_parts
@@ -51,7 +51,7 @@ else:
         __name__,
         {
             "actions": "ActionsReport ingest_actions",
-            "base": "Source",
+            "base": "FetchedFiles Source",
             "chunk": "Chunk Layout NoRowsError",
             "conclude": "Concluded",
             "contract": "checked_chunks checked_parts",

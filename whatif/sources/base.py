@@ -103,3 +103,40 @@ class Source(Section):
         raise SourceError(
             f"source {self.label!r} tells no splits and no dividends: name files, or alphavantage"
         )
+
+
+class FetchedFiles(Source):
+    """A source that brings files, which are read as all files are: sniffed, by options of files.
+
+    It is named in the place of paths; what it fetches are the paths then.
+    """
+
+    @abstractmethod
+    def fetch(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Bring what is not there yet; return paths, folders or addresses in order, and notes on it.
+
+        Where files have other values for one bar, the later one stands.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be brought, or not whole.
+        """
+
+    @abstractmethod
+    def listed(self) -> Iterator[str]:
+        """Yield what there is to fetch, a line each, and bring nothing.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be asked.
+        """
+
+    def parts(self) -> Sequence[str]:
+        """Refuse: its files are the parts."""
+        raise SourceError(f"source {self.label!r} brings files: they are the parts that are read")
+
+    def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
+        """Refuse, as `parts`."""
+        raise SourceError(f"source {self.label!r} brings files, and {part} is read by their format")

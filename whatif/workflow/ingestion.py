@@ -26,6 +26,7 @@ from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
     Concluded,
+    FetchedFiles,
     IngestSpec,
     LocalDelivery,
     Part,
@@ -147,10 +148,10 @@ def ingest(
     Parameters
     ----------
     paths : sequence of str or Path, or Source
-        Files, folders (searched to any depth), globs or URIs; or a source that is none of files. One that
-        gives checkpoints is read from where the last ingest with the same options ended.
+        Files, folders (searched to any depth), globs or URIs; or a source that is none of files, or fetches
+        some. One that gives checkpoints is read from where the last ingest with the same options ended.
     spec : IngestSpec, optional
-        How to read files; of another source `accept` alone.
+        How to read files; of a source that brings none `accept` alone.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
@@ -303,6 +304,10 @@ def _parts(
     paths: Sequence[str | Path] | Source, spec: IngestSpec, location: LakeLocation
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return what is to be read, and notes on what is not."""
+    if isinstance(paths, FetchedFiles):
+        fetched, told = paths.fetch()
+        parts, notes = file_parts(fetched, spec)
+        return parts, (*told, *notes)
     if not isinstance(paths, Source):
         return file_parts(paths, spec)
     if spec != IngestSpec(accept=spec.accept):
