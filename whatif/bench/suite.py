@@ -38,6 +38,7 @@ BENCHMARKS = {
     "models": "whatif.bench.models",
     "timeseries": "whatif.bench.timeseries",
     "memory": "whatif.bench.memory",
+    "ingests": "whatif.bench.ingests",
     "demo": "whatif.bench.demonstration",
     "resume": "whatif.bench.resume",
     "walk": "whatif.bench.walk",
