@@ -16,7 +16,7 @@ import pytest
 from whatif.cli import main
 from whatif.errors import SourceError
 from whatif.pins import LakeLocation, current_pin, has_rows, read_arrow
-from whatif.sources import ingest_actions
+from whatif.sources import ingest_actions, ingest_news
 from whatif.sources.kinds.alphavantage import AlphaVantageBars
 from whatif.workflow import ingest
 
@@ -47,6 +47,7 @@ class Service:
             "TIME_SERIES_INTRADAY": minutes,
             "SPLITS": splits,
             "DIVIDENDS": dividends,
+            "NEWS_SENTIMENT": news,
         }
         self.address = ""
 
@@ -91,6 +92,33 @@ def dividends(asked: dict[str, str]) -> Answer:
     days = ("2999-11-10", "2024-08-09", "2024-05-09") if asked["symbol"] == "IBM" else ()
     more = {"declaration_date": "None", "record_date": "None", "payment_date": "None", "amount": "1.67"}
     return {"symbol": asked["symbol"], "data": [{"ex_dividend_date": day, **more} for day in days]}
+
+
+def article(at: str, score: str = "0.25", **more: Any) -> dict[str, Any]:
+    """An article that tells of IBM and of another, as the service's documentation has it."""
+    own = {"ticker": "IBM", "relevance_score": "0.8", "ticker_sentiment_score": score,
+           "ticker_sentiment_label": "Somewhat-Bullish"}  # fmt: skip
+    told = [own, {**own, "ticker": "CRYPTO:BTC"}]
+    return {"title": "t", "url": f"https://a.example/{at}", "time_published": at, "source": "A Paper",
+            "overall_sentiment_score": 0.9, "ticker_sentiment": told, **more}  # fmt: skip
+
+
+NEWS = [article(f"202401{day:02}T{hour:02}0030") for day in (2, 3, 31) for hour in (9, 15)]
+
+
+def news(asked: dict[str, str]) -> Answer:
+    if asked["tickers"] != "IBM":
+        return {
+            "Information": "Invalid inputs. Please refer to the API documentation (https://…) and try again."
+        }
+    assert (asked["sort"], asked["limit"]) == ("EARLIEST", "1000")
+    end = f"{asked['time_to']}59"
+    found = [one for one in NEWS if f"{asked['time_from']}00" <= one["time_published"] <= end]
+    if not found:
+        return {
+            "Information": "No articles found. Please adjust the time range or refer to the documentation."
+        }
+    return {"items": str(len(found)), "feed": found}
 
 
 @pytest.fixture
@@ -384,3 +412,79 @@ def test_actions_of_a_range_and_of_none(service: Service, lake_home: LakeLocatio
         ingest_actions(source(service, symbols=("NONE",)), lake_home)
     with pytest.raises(SourceError, match="a symbol of all rows is for files"):
         ingest_actions(source(service), lake_home, symbol="IBM")
+
+
+def items(location: LakeLocation) -> list[str]:
+    names = ["symbol", "published_at", "score"]
+    rows = read_arrow(current_pin(location, "news_sentiment"), names).sort_by("published_at").to_pylist()
+    return [f"{row['symbol']} {row['published_at']:%m-%dT%H:%M:%S} {row['score']}" for row in rows]
+
+
+def test_news_land_by_symbol_once(service: Service, lake_home: LakeLocation) -> None:
+    wanted = source(service, start="2024-01", end="2024-01-03")
+    report = ingest_news(wanted, lake_home)
+    assert (report.came, report.landed, report.symbols) == (4, 4, 1)
+    assert items(lake_home)[0] == "IBM 01-02T09:00:30 0.25"
+    assert (service.asked[0]["time_from"], service.asked[0]["time_to"]) == ("20240101T0000", "20240103T2359")
+    again = ingest_news(source(service, start="2024-01-03", end="2024-01"), lake_home)
+    assert (again.came, again.landed, again.already_there) == (4, 2, 2)
+    nothing = ingest_news(source(service, start="2024-02", end="2024-02"), lake_home)
+    assert (nothing.came, nothing.landed) == (0, 0)
+
+
+def test_news_come_page_by_page(
+    service: Service, lake_home: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatif.sources.kinds.alphavantage._ARTICLES", 2)
+    pages = []
+
+    def two(asked: dict[str, str]) -> Answer:
+        pages.append(asked["time_from"])
+        answer = news({**asked, "limit": "1000"})
+        return {**answer, "feed": answer["feed"][:2]}
+
+    service.answers["NEWS_SENTIMENT"] = two
+    report = ingest_news(source(service, start="2024-01", end="2024-01"), lake_home)
+    # each page begins with the minute of the last article, which comes twice and counts once
+    assert pages == ["20240101T0000", "20240102T1500", "20240103T0900", "20240103T1500", "20240131T0900",
+                     "20240131T1500"]  # fmt: skip
+    assert (report.landed, len(items(lake_home))) == (6, 6)
+    service.answers["NEWS_SENTIMENT"] = lambda _: {
+        "feed": [article("20240102T090010"), article("20240102T090020")]
+    }
+    with pytest.raises(SourceError, match="2 articles about IBM of the minute 2024-01-02 09:00"):
+        ingest_news(source(service, start="2024-01-02"), lake_home)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"Error Message": INVALID}, "the key is refused"),
+        ({"Information": QUOTA}, "requests of today are used up"),
+        ({"Information": PREMIUM}, "paid for"),
+        ({"items": "1"}, "'feed' is a list"),
+        ({"feed": [{"url": "u"}]}, "without ticker_sentiment"),
+    ],
+)
+def test_news_that_cannot_be_read_land_nothing(
+    service: Service, lake_home: LakeLocation, answer: Answer, said: str
+) -> None:
+    service.first = [news({"tickers": "IBM", "sort": "EARLIEST", "limit": "1000", "time_from": "2024",
+                           "time_to": "2025"}), answer]  # fmt: skip
+    with pytest.raises(SourceError, match=said) as refused:
+        ingest_news(source(service, symbols=("IBM", "MSFT"), start="2024-01"), lake_home)
+    assert KEY not in str(refused.value)
+    assert not has_rows(lake_home, "news_sentiment")
+
+
+def test_news_by_the_command(
+    service: Service, lake_home: LakeLocation, capsys: pytest.CaptureFixture[str], waits: list[float]
+) -> None:
+    given = ["--home", str(lake_home.home), "ingest-news", "alphavantage", "--start", "2024-01"]
+    given += ["--address", service.address, "--per-minute=100000"]
+    service.first = [{"Note": CALLS}, Half(json.dumps({"feed": NEWS}).encode()), 429]
+    assert main([*given, "--symbols", "IBM"]) == 0
+    assert "6 items of 1 symbols came: 6 landed" in capsys.readouterr().out
+    assert len([wait for wait in waits if wait > 0.1]) == 3
+    assert main([*given, "--symbols", "NOBODY"]) == 2
+    assert "knows no such symbol" in " ".join(capsys.readouterr().err.split())

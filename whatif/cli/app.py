@@ -179,9 +179,12 @@ def _help_of(name: str, command: Callable[..., None]) -> tuple[str, str]:
     return "\n\n".join(part for part in parts if part), first.replace("\n", " ")
 
 
+_OF_SOURCES = (lake.ingest, lake.ingest_actions, lake.ingest_news, lake.publish)
+"""Commands that take a source in the place of files."""
+
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
-        _kind = lake.OfSources if _command in (lake.ingest, lake.ingest_actions, lake.publish) else None
+        _kind = lake.OfSources if _command in _OF_SOURCES else None
         _help, _short = _help_of(_name, _command)
         app.command(_name, cls=_kind, help=_help, short_help=_short, rich_help_panel=_group)(_command)
 

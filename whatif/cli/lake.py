@@ -242,9 +242,10 @@ _NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "vw
 def ingest_news(
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, folders or globs: JSON, JSON lines or CSV of news, or of relations."),
+        typer.Argument(help="Files, folders or globs: JSON, JSON lines or CSV of news; or a source."),
     ],
     timezone: Annotated[str, typer.Option(help="IANA zone of stamps that say none.")] = "UTC",
+    options: Options = None,
     accept: Annotated[
         bool, typer.Option("--accept", help="Take files of which more than 1 % is refused.")
     ] = False,
@@ -255,7 +256,7 @@ def ingest_news(
 
     location = LakeLocation.from_environment()
     spark = _writer(location, dry_run, "whatif ingest-news")
-    report = ingest_items(paths, location, spark, timezone, accept, dry_run)
+    report = ingest_items(_files_or_source(paths, options or ()), location, spark, timezone, accept, dry_run)
     _say(Console(), report.summary())
 
 

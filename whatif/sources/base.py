@@ -104,6 +104,22 @@ class Source(Section):
             f"source {self.label!r} tells no splits and no dividends: name files, or alphavantage"
         )
 
+    def news(self) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+        """Yield pages of articles, for `whatif ingest-news`; few sources have some.
+
+        Returns
+        -------
+        iterator of (str, sequence of mapping)
+            What a page is called, which its items are kept under, and its articles as Alpha Vantage's
+            NEWS_SENTIMENT has them: url, title, source, time_published (UTC) and ticker_sentiment.
+
+        Raises
+        ------
+        SourceError
+            If it has none, or cannot be asked; nothing lands then.
+        """
+        raise SourceError(f"source {self.label!r} has no news: name files, or alphavantage")
+
 
 class FetchedFiles(Source):
     """A source that brings files, which are read as all files are: sniffed, by options of files.

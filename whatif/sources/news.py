@@ -27,6 +27,7 @@ from whatif.lake import (
     writer_lock,
 )
 from whatif.pins import LakeLocation, current_pin, has_rows, in_words, read_arrow, schema_of
+from whatif.sources.base import Source
 from whatif.sources.files import find_files
 from whatif.sources.limits import ACCEPT, exceeds
 from whatif.sources.news_layouts import (
@@ -92,7 +93,7 @@ class NewsReport:
 
 
 def ingest_news(
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path] | Source,
     location: LakeLocation | None = None,
     spark: SparkSession | None = None,
     timezone: str = "UTC",
@@ -103,9 +104,10 @@ def ingest_news(
 
     Parameters
     ----------
-    paths : sequence of str or Path
-        Files, folders, globs or URIs of JSON, JSON lines and CSV: items in the layout of Alpha Vantage's
-        NEWS_SENTIMENT or with the table's own columns; relations with symbol, from, to, and peer or sector.
+    paths : sequence of str or Path, or Source
+        A source that has news; or files, folders, globs or URIs of JSON, JSON lines and CSV: items in the
+        layout of Alpha Vantage's NEWS_SENTIMENT or with the table's own columns; relations with symbol, from,
+        to, and peer or sector.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
@@ -127,8 +129,16 @@ def ingest_news(
     location = location or LakeLocation.from_environment()
     check_timezone(timezone)
     now = datetime.now(UTC)
-    files = find_files(paths, endings=ENDINGS, what="news")
-    items, relations = _read(files, timezone, now)
+    if isinstance(paths, Source):
+        if timezone != "UTC":
+            raise SourceError(f"--timezone is for files: source {paths.label!r} tells its stamps in UTC")
+        pages = list(paths.news())
+        files: Sequence[str] = [name for name, _ in pages] or [paths.label]
+        items = [item for name, page in pages for item in items_of(name, page, timezone, now)]
+        relations: list[dict[str, Any]] = []
+    else:
+        files = find_files(paths, endings=ENDINGS, what="news")
+        items, relations = _read(files, timezone, now)
     kept, refused = _judged(items)
     count = Counter(item.rule for item in refused)
     if not accept and (exceeds(len(refused), len(items), REFUSED_SHARE) or (items and not kept and refused)):

@@ -1,4 +1,4 @@
-"""Bars of Alpha Vantage: days as they were traded, and minutes, month by month.
+"""Bars of Alpha Vantage: days as they were traded, and minutes, month by month; actions and news.
 
 Functions, answers and limits are those of https://www.alphavantage.co/documentation/.
 """
@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
@@ -64,6 +64,14 @@ _ACTIONS = {
     "dividend": ("DIVIDENDS", "ex_dividend_date", "amount"),
 }
 """Kind → function, and what its answer calls date and value."""
+
+_ARTICLES = 1_000
+"""Articles that an answer of news has, at most."""
+
+_MINUTE = "%Y%m%dT%H%M"
+"""How NEWS_SENTIMENT is asked for a time, UTC; its answers have seconds too."""
+
+_NO_NEWS = "no articles found"
 
 _COMPACT_DAYS = 90
 """Days that the latest hundred sessions of a short answer surely cover."""
@@ -285,6 +293,29 @@ class AlphaVantageBars(Source):
                     if changes and (since is None or since <= found["ex_date"]) and found["ex_date"] <= until:
                         yield found
 
+    def news(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield the articles about each symbol by NEWS_SENTIMENT, a page for each request, oldest first.
+
+        Of an article stays what it says of that symbol. Days are of UTC, as its stamps are.
+        """
+        self._check()
+        first = _today().replace(day=1) if self.start is None else self._first()
+        until = _today() if self.end is None else _bound("end", self.end)[1]
+        end = min(datetime.now(UTC), datetime.combine(until, datetime.max.time(), UTC))
+        for symbol in self.symbols:
+            begin: datetime | None = datetime.combine(first, datetime.min.time(), UTC)
+            while begin is not None and begin <= end:
+                asked = {"time_from": f"{begin:{_MINUTE}}", "time_to": f"{end:{_MINUTE}}"}
+                answer = self._service.ask(
+                    function="NEWS_SENTIMENT", tickers=symbol, sort="EARLIEST", limit=str(_ARTICLES), **asked
+                )
+                feed = _rows(answer, "feed", "NEWS_SENTIMENT", symbol)
+                yield (
+                    f"{self.label}:NEWS_SENTIMENT:{symbol}:{asked['time_from']}",
+                    _about_symbol(feed, symbol),
+                )
+                begin = _next_page(feed, symbol, begin)
+
     def _days(self, part: str, symbol: str, first: date, last: date, checkpoint: str | None) -> Chunk:
         near = checkpoint is not None and (_today() - first).days < _COMPACT_DAYS
         size = "compact" if near else "full"
@@ -419,6 +450,12 @@ def _meant(what: str, answer: Any, key: str) -> dict[str, Any]:
             raise SourceError(f"{what}: it knows nothing of it (an empty answer): correct --symbols")
         return answer
     text, told = said.lower(), shortened(_hidden(said, key), 300)
+    if _NO_NEWS in text:
+        return {"feed": []}
+    if "invalid inputs" in text:
+        raise SourceError(
+            f"{what}: it knows no such symbol, or no such time ({told}). Correct --symbols, --start or --end"
+        )
     if re.search(r"per (second|minute)|call frequency|burst", text):
         raise _AgainError(f"it throttles: {told}")
     if "per day" in text or ("daily" in text and "limit" in text):
@@ -442,6 +479,43 @@ def _hidden(text: str, key: str) -> str:
     for one in {key, urllib.parse.quote(key), urllib.parse.quote_plus(key)}:
         text = text.replace(one, MASK)
     return masked(text)
+
+
+def _about_symbol(feed: Sequence[Mapping[str, Any]], symbol: str) -> list[dict[str, Any]]:
+    """Return the articles of a page, with what they say of one symbol."""
+    found = []
+    for article in feed:
+        told = article.get("ticker_sentiment")
+        if not isinstance(told, list):
+            raise SourceError(
+                f"Alpha Vantage answered an article about {symbol} without ticker_sentiment: nothing was "
+                "read of it; try again"
+            )
+        own = [
+            one for one in told if isinstance(one, dict) and str(one.get("ticker")).upper() == symbol.upper()
+        ]
+        if own:
+            found.append({**article, "ticker_sentiment": [{**one, "ticker": symbol} for one in own]})
+    return found
+
+
+def _next_page(feed: Sequence[Mapping[str, Any]], symbol: str, begin: datetime) -> datetime | None:
+    """Return the minute that the next request begins with; None behind the last page."""
+    if len(feed) < _ARTICLES:
+        return None
+    try:
+        last = max(datetime.fromisoformat(str(one.get("time_published"))).replace(tzinfo=UTC) for one in feed)
+    except ValueError as error:
+        raise SourceError(
+            f"Alpha Vantage answered an article about {symbol} without a time: {error}"
+        ) from None
+    last = last.replace(second=0)
+    if last <= begin:
+        raise SourceError(
+            f"Alpha Vantage has {_ARTICLES:,} articles about {symbol} of the minute {begin:%Y-%m-%d %H:%M} "
+            "and answers no more: give a later --start, or an earlier --end"
+        )
+    return last
 
 
 def _rows(answer: Mapping[str, Any], name: str, function: str, symbol: str) -> list[dict[str, Any]]:
