@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -401,45 +401,153 @@ def _what_to_read(
     return make_source(kind, {**given, **own}), IngestSpec(accept=accept)
 
 
+Day = Annotated[str | None, typer.Option(help="With --check or --plot: from this date or instant on, UTC.")]
+Before = Annotated[str | None, typer.Option(help="With --check or --plot: before this date or instant, UTC.")]
+
+
 def bars(
     symbols: Annotated[list[str] | None, typer.Argument(help="Only these symbols.")] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Hold them against calendar and neighbours; exit code 1 for an error."),
     ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write a page with candles of one symbol.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only symbols with this tag or asset class.")] = None,
     timeframe: Annotated[str | None, typer.Option(help="Only bars of this length.")] = None,
+    start: Day = None,
+    end: Before = None,
+    adjust: Annotated[str, typer.Option(help="With --plot: none, splits or all.")] = "none",
     page: Annotated[
         Path | None, typer.Option("--html", help="With --check: write a page with heat maps too.")
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="With --check: how many suspicious bars to print.")] = 20,
-    csv: Annotated[Path | None, typer.Option(help="Write the list to this file as well.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the list, or what --check found, as well.")] = None,
 ) -> None:
     """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes; or check it."""
-    location, wanted = LakeLocation.from_environment(), tuple(symbols or ())
-    if check:
-        _check(location, wanted, timeframe, page, top, csv)
+    location, wanted = LakeLocation.from_environment(), _Wanted(tuple(symbols or ()), timeframe, start, end)
+    if check + (plot is not None) > 1 or (plot is None and adjust != "none"):
+        raise LakeError(
+            "--check lists what is suspicious, and --plot with --adjust draws: ask for one of them"
+        )
+    if plot is not None:
+        if len(wanted.symbols) != 1 or tag or csv or page:
+            raise LakeError("--plot draws one symbol: write whatif bars SYMBOL --plot FILE")
+        _plot(location, wanted, adjust, plot)
         return
-    if page is not None:
-        raise LakeError("--html is the page of --check: give both")
+    if not check and (page is not None or start or end):
+        raise LakeError("--html, --start and --end are for --check: give it too")
     from whatif.lake import list_bars
 
-    frame = list_bars(location, symbols=wanted, timeframe=timeframe)
-    _table(Console(), frame, {"extended_bars": "extended", "missing_minutes": "missing"})
+    console = Console()
+    frame = list_bars(location, symbols=wanted.symbols, timeframe=timeframe, tag=tag)
+    if check:
+        found = wanted if tag is None else replace(wanted, symbols=tuple(dict.fromkeys(frame["symbol"])))
+        _check(location, found, page, top, csv)
+        return
+    _table(console, frame[list(frame.columns[:_LISTED])], _HEADINGS)
+    for line in _told(frame, bool(symbols)):
+        _say(console, line)
     _write_safely(frame, csv)
 
 
-def _check(
-    location: LakeLocation,
-    symbols: Sequence[str],
-    timeframe: str | None,
-    page: Path | None,
-    top: int,
-    csv: Path | None,
+_LISTED = 10
+"""Columns of the list that a terminal has room for."""
+
+_HEADINGS = {
+    "timeframe": "length", "exchange": "market", "sessions": "days", "extended_bars": "outside",
+    "missing_minutes": "missing",
+}  # fmt: skip
+"""What they are called there, where their names are too long for 80 characters."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which bars a command is asked for."""
+
+    symbols: tuple[str, ...]
+    timeframe: str | None
+    start: str | None
+    end: str | None
+
+    @property
+    def between(self) -> tuple[int | None, int | None]:
+        """The range of their starts, microseconds UTC."""
+        from whatif.pins import moment_us
+
+        return moment_us(self.start), moment_us(self.end)
+
+
+def _told(frame: pd.DataFrame, always: bool) -> Iterator[str]:
+    """Yield a line for each symbol of what is said of it, and what is known; of others only if asked."""
+    from whatif.lake import About
+
+    texts = ["description", "owner", "asset_class", "licence"]
+    for symbol, rows in frame.groupby("symbol", sort=False) if "tags" in frame else ():
+        row = rows.iloc[0]
+        about = About(
+            **{name: row[name] for name in texts}, tags=tuple(filter(None, row["tags"].split(", ")))
+        )
+        known = [
+            f"{row[name]:,} {name.removesuffix('s' if row[name] == 1 else '')}"
+            for name in ("splits", "dividends")
+            if row[name]
+        ]
+        if not (about.line() or known or always):
+            continue
+        last = f"last delivery {rows['last_delivery'].max():%Y-%m-%d %H:%M} UTC"
+        yield "; ".join(filter(None, (visible(f"{symbol}: {about.line()}".rstrip(": ")), *known, last)))
+
+
+def _plot(location: LakeLocation, wanted: _Wanted, adjust: str, path: Path) -> None:
+    import pandas as pd
+
+    from whatif.domain import canonical_timeframe, timestamps
+    from whatif.lake import check_quality, list_bars
+    from whatif.pins import adjusted_pin, current_pin, read_bars_of
+    from whatif.report import write_prices
+
+    symbol, frames = wanted.symbols[0], []
+    listed = list_bars(location, symbols=wanted.symbols, timeframe=wanted.timeframe)
+    found = check_quality(location, wanted.symbols, wanted.timeframe, None, *wanted.between).found
+    pin = adjusted_pin(location, current_pin(location, "bars"), adjust)
+    for length in dict.fromkeys(map(canonical_timeframe, listed["timeframe"])):
+        read = read_bars_of(pin, [symbol], length, *wanted.between)[symbol]
+        names = ("open", "high", "low", "close", "volume")
+        frame = pd.DataFrame({"ts": timestamps(read.ts), **{name: getattr(read, name) for name in names}})
+        frames += [(length, frame)] if len(frame) else []
+    said = next(iter(_told(listed, True)))
+    said += "" if adjust == "none" else f"; adjusted for {adjust}"
+    _say(Console(), f"written: {write_prices(symbol, said, frames, found, path)}")
+
+
+def describe(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols of which something is said.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="In place of symbols: a file, or a folder of files, of bars.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    asset_class: Annotated[str | None, typer.Option(help="Such as equity, future, fx, crypto.")] = None,
+    licence: Annotated[str | None, typer.Option(help="What may be done with it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag to add; any number of times.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(help="A tag to take away.")] = None,
 ) -> None:
+    """Say what symbols, or files that bars came from, are; 'whatif bars' shows it. "" takes a text away."""
+    from whatif.lake import describe as say
+
+    location = LakeLocation.from_environment()
+    texts = {"description": description, "owner": owner, "asset_class": asset_class, "licence": licence}
+    given = {name: text for name, text in texts.items() if text is not None}
+    spark = _writer(location, False, "whatif describe")
+    for name, about in say(location, symbols or (), source, given, tag or (), untag or (), spark).items():
+        _say(Console(), visible(f"{name}: {about.line() or 'nothing is said of it any more'}"))
+
+
+def _check(location: LakeLocation, wanted: _Wanted, page: Path | None, top: int, csv: Path | None) -> None:
     from whatif.lake import QUALITY_RULES, check_quality
 
     console = Console()
-    found = check_quality(location, symbols, timeframe)
+    found = check_quality(location, wanted.symbols, wanted.timeframe, None, *wanted.between)
     summary = found.summary().drop(columns=["exchange", "rules"])
     for name in ("covered", "lowest"):
         summary[name] = [f"{value:8.2f} %" for value in summary[name]]

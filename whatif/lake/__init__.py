@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whatif.doors import door
 
 if TYPE_CHECKING:
+    from whatif.lake.catalogue import About, describe
     from whatif.lake.create import create_tables, set_properties
     from whatif.lake.deliveries import (
         delivery_id,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from whatif.lake.tables import (
         BARS,
         BARS_QUARANTINE,
+        CATALOGUE,
         CHECKPOINTS,
         CORPORATE_ACTIONS,
         EQUITY,
@@ -62,6 +64,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "catalogue": "About describe",
             "create": "create_tables set_properties",
             "deliveries": "delivery_id find_delivery is_file list_deliveries list_refused sources_of",
             "doctor": "examine repair",
@@ -75,8 +78,8 @@ else:
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
-            "tables": "BARS BARS_QUARANTINE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN NEWS_RELATIONS "
-            "NEWS_SENTIMENT PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
+            "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "
+            "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
             "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
         },

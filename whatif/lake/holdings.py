@@ -14,15 +14,21 @@ import pyarrow as pa
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain import DAY_US, timeframe_us
 from whatif.errors import LakeError, nearest
+from whatif.lake.catalogue import TEXTS, About, catalogue, files_by_symbol
 from whatif.pins import (
+    ACTIONS,
+    DIVIDEND,
+    SPLIT,
     LakeLocation,
     Pin,
     all_of,
     batches,
     current_pin,
     everything,
+    has_rows,
     of_timeframe,
     one_of,
+    read_arrow,
     within,
 )
 from whatif.texts import shown
@@ -33,10 +39,11 @@ if TYPE_CHECKING:
 COLUMNS = (
     "symbol", "timeframe", "exchange", "first", "last",
     "sessions", "bars", "extended_bars", "missing_minutes", "refused",
+    "last_delivery", "splits", "dividends", "description", "owner", "asset_class", "licence", "tags",
 )  # fmt: skip
 
 _GROUP = ("symbol", "timeframe", "exchange", "session", "hours")
-_READ = (*_GROUP, "ts")
+_READ = (*_GROUP, "ts", "ingested_at")
 _COMPACT_ROWS = 1_000_000
 
 
@@ -45,6 +52,7 @@ def list_bars(
     pin: Pin | None = None,
     symbols: Sequence[str] = (),
     timeframe: str | None = None,
+    tag: str | None = None,
 ) -> pd.DataFrame:
     """Return one row for each symbol, timeframe and exchange in the lake.
 
@@ -58,6 +66,8 @@ def list_bars(
         Only these; all if empty.
     timeframe : str, optional
         Only bars of this length, under whatever name; of every one if left out.
+    tag : str, optional
+        Only symbols of which this tag or asset class is said.
 
     Returns
     -------
@@ -66,25 +76,59 @@ def list_bars(
         `sessions` that have a bar; `bars`, all of them; `extended_bars`, those outside regular
         hours; `missing_minutes`, the bars of the timeframe that the calendar has room for in
         regular hours, from the first to the last session, and the lake does not hold; `refused`, rows of
-        that symbol and timeframe in quarantine now.
+        that symbol and timeframe in quarantine now; `last_delivery`, when the newest of the bars was
+        ingested, tz-aware UTC; `splits` and `dividends` that are known of the symbol now; `description`,
+        `owner`, `asset_class`, `licence` and `tags` (with commas between them) as `describe` was told, ""
+        where it was not.
 
     Raises
     ------
     LakeError
-        If the lake holds no bars, or none of what is asked for; the nearest symbol is named.
+        If the lake holds no bars, or none of what is asked for; the nearest symbol, or tag, is named.
     """
     location = location or LakeLocation.from_environment()
     of_bars = pin or current_pin(location, "bars")
     sessions = _by_session(of_bars, asked_for(symbols, timeframe)).to_pandas()
     check_held(of_bars, symbols, timeframe, set(sessions["symbol"]))
     sessions["exchange"] = sessions["exchange"].map(canonical_exchange)
-    refused = refused_rows(location)
+    refused, actions = refused_rows(location), _actions(location)
+    about = _abouts(location, of_bars, sorted(set(sessions["symbol"])))
+    if tag is not None:
+        sessions = sessions[[about[symbol].has(tag) for symbol in sessions["symbol"]]]
+        if sessions.empty:
+            known = sorted({one for said in about.values() for one in (*said.tags, said.asset_class) if one})
+            hint = nearest(tag, known) if known else "'whatif describe SYMBOL --tag TAG' says one"
+            raise LakeError(f"no bars have the tag {shown(tag)}: {hint}")
     keys = ["symbol", "timeframe", "exchange"]
     rows = [
-        (*key, *_summary(str(key[1]), str(key[2]), group), refused[key[0], key[1]])
+        (
+            *key,
+            *_summary(str(key[1]), str(key[2]), group),
+            refused[key[0], key[1]],
+            group["ingested_at_max"].max(),
+            actions[key[0], SPLIT],
+            actions[key[0], DIVIDEND],
+            *(getattr(about[str(key[0])], name) for name in TEXTS),
+            ", ".join(about[str(key[0])].tags),
+        )
         for key, group in sessions.groupby(keys)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=[*COLUMNS[:13], *TEXTS, "tags"])[list(COLUMNS)]
+
+
+def _actions(location: LakeLocation) -> Counter[tuple[str, str]]:
+    """Return how many splits and dividends are known by symbol and kind."""
+    if not has_rows(location, ACTIONS):
+        return Counter()
+    rows = read_arrow(current_pin(location, ACTIONS), ["symbol", "kind"]).to_pylist()
+    return Counter((row["symbol"], row["kind"]) for row in rows)
+
+
+def _abouts(location: LakeLocation, pin: Pin, symbols: Sequence[str]) -> dict[str, About]:
+    """Return what is said of each symbol."""
+    said = catalogue(location)
+    files = files_by_symbol(pin) if said.sources else {}
+    return {symbol: said.of(symbol, files.get(symbol, ())) for symbol in symbols}
 
 
 def refused_rows(location: LakeLocation) -> Counter[tuple[str, str]]:
@@ -157,7 +201,7 @@ def _by_session(pin: Pin, rows: BooleanExpression) -> pa.Table:
     waiting = 0
     for batch in batches(pin, _READ, rows):
         table = pa.Table.from_batches([batch]).select(list(_READ)).group_by(list(_GROUP), use_threads=False)
-        part = table.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max")])
+        part = table.aggregate([("ts", "count"), ("ts", "min"), ("ts", "max"), ("ingested_at", "max")])
         counted.append(part)
         waiting += part.num_rows
         if waiting > _COMPACT_ROWS:
@@ -167,8 +211,8 @@ def _by_session(pin: Pin, rows: BooleanExpression) -> pa.Table:
 
 def _added_up(parts: list[pa.Table]) -> pa.Table:
     table = pa.concat_tables(parts).group_by(list(_GROUP), use_threads=False)
-    summed = table.aggregate([("ts_count", "sum"), ("ts_min", "min"), ("ts_max", "max")])
-    return summed.rename_columns([*_GROUP, "ts_count", "ts_min", "ts_max"])
+    figures = [("ts_count", "sum"), ("ts_min", "min"), ("ts_max", "max"), ("ingested_at_max", "max")]
+    return table.aggregate(figures).rename_columns([*_GROUP, *(name for name, _ in figures)])
 
 
 def _summary(timeframe: str, exchange: str, group: pd.DataFrame) -> tuple[object, ...]:

@@ -27,7 +27,7 @@ from whatif.lake.local_tables import (
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
-from whatif.lake.tables import BARS, BARS_QUARANTINE, CHECKPOINTS, EQUITY, TEST_LOOKS, TRADES
+from whatif.lake.tables import BARS, BARS_QUARANTINE, CATALOGUE, CHECKPOINTS, EQUITY, TEST_LOOKS, TRADES
 from whatif.pins import (
     LakeLocation,
     in_words,
@@ -68,7 +68,7 @@ KEPT_FOR = timedelta(hours=1)
 BARS_COMMITS, BARS_SNAPSHOTS = 16, 20
 """Commits to the table of bars after which its files are joined, and its newest snapshots that stay."""
 
-MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE)
+MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE, CATALOGUE)
 """Tables that are only read as they stand. Of features and predictions older snapshots are pinned."""
 
 

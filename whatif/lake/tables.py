@@ -108,6 +108,17 @@ CORPORATE_ACTIONS = TableSpec(
 `factor` is what a dividend multiplies earlier prices by, null where that is left to the close before. The
 table is there once actions were ingested."""
 
+CATALOGUE = TableSpec(
+    name="catalogue",
+    columns=columns("""
+        kind string, name string, description string, owner string, asset_class string, licence string,
+        tags array<string>, updated_at timestamp, updated_by string
+    """),
+    key=("kind", "name"),
+    sort_order=("kind", "name"),
+)
+"""What people say of symbols and sources (`kind` "symbol" or "source"). The table is there once they did."""
+
 PREDICTIONS = TableSpec(
     name="predictions",
     columns=columns("""

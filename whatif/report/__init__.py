@@ -9,7 +9,7 @@ from whatif.doors import door
 if TYPE_CHECKING:
     from whatif.report.answers import NOT_STORED, Answer, answer_of, stored_answers, write_row
     from whatif.report.backtest_plots import BacktestPlots
-    from whatif.report.bars_page import write_check
+    from whatif.report.bars_page import write_check, write_prices
     from whatif.report.chart import Chart
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
     from whatif.report.displays import (
@@ -47,7 +47,7 @@ else:
             "answers": "NOT_STORED Answer answer_of stored_answers write_row",
             "backtest_plots": "BacktestPlots",
             "chart": "Chart",
-            "bars_page": "write_check",
+            "bars_page": "write_check write_prices",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "displays": (
                 "backtest_html comparison_html judgement_html sheet_html study_html study_line verdict_html"

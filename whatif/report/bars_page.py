@@ -1,9 +1,9 @@
-"""Page of a check of bars: coverage by symbol and session as a heat map, and what is suspicious."""
+"""Pages of bars: coverage by symbol and session as a heat map, what is suspicious, and prices as candles."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ import pandas as pd
 
 from whatif.lake import QUALITY_RULES, BarsCheck
 from whatif.report.sides import write_page
-from whatif.report.theme import LOSS, SEQUENTIAL, Drawing, drawing, escaped
+from whatif.report.theme import BENCHMARK, LOSS, SEQUENTIAL, Drawing, candles, drawing, escaped, two_drawings
 
 MAX_COLUMNS = 1_500
 """Sessions that have a column each; of more, a month has one."""
 
 MAX_SYMBOLS, MAX_FOUND = 400, 1_000
 """Symbols of a map, and rows of the list; those with errors first."""
+
+MAX_CANDLES = 3_000
+"""Candles of a chart; of more bars, each stands for several."""
 
 _MARKS = {"errors": ("error", "x", LOSS, 7), "suspicious": ("warning", "circle-open", "#d9a441", 5)}
 
@@ -41,12 +44,106 @@ def write_check(check: BarsCheck, path: str | os.PathLike[str]) -> Path:
         path,
         "bars",
         {"maps": list(maps.values())},
+        title="Check of bars",
+        said="",
         maps=[(length, _note(check.sessions, length)) for length in maps],
         summary=summary.to_dict("records"),
         rules=[(name, rule, int(counts.get(name, 0))) for name, rule in QUALITY_RULES.items()],
         found=[_row(row) for row in ordered.to_dict("records")],
         total=len(check.found),
     )
+
+
+def write_prices(
+    symbol: str,
+    said: str,
+    charts: Sequence[tuple[str, pd.DataFrame]],
+    found: pd.DataFrame,
+    path: str | os.PathLike[str],
+) -> Path:
+    """Write the bars of a symbol as a page, whole in itself, which loads nothing; return where it is.
+
+    Parameters
+    ----------
+    symbol, said : str
+        Whose bars, and what is said of it.
+    charts : sequence of (str, DataFrame)
+        Timeframe, and `ts open high low close volume`, oldest first, at least a row. Above `MAX_CANDLES` rows
+        a candle stands for several bars, and the page says so.
+    found : DataFrame
+        What is suspicious, as `BarsCheck.found` has it.
+    path : str or path
+        Where the page goes.
+    """
+    drawn = [_candles(rows, found[found["timeframe"] == length]) for length, rows in charts]
+    notes = [
+        f"{len(rows):,} bars, {rows['ts'].iloc[0]:%Y-%m-%d} to {rows['ts'].iloc[-1]:%Y-%m-%d}"
+        + (f"; {many:,} in a candle" if many > 1 else "")
+        for (_, rows), (_, many) in zip(charts, drawn, strict=True)
+    ]
+    return write_page(
+        path,
+        "bars",
+        {"maps": [one for one, _ in drawn]},
+        title=symbol,
+        said=said,
+        maps=[(length, note) for (length, _), note in zip(charts, notes, strict=True)],
+        summary=[],
+        rules=[],
+        found=[_row(row) for row in found.head(MAX_FOUND).to_dict("records")],
+        total=len(found),
+    )
+
+
+def _candles(rows: pd.DataFrame, found: pd.DataFrame) -> tuple[Drawing, int]:
+    """Return candles with their volumes below, and how many bars each stands for."""
+    many = -(-len(rows) // MAX_CANDLES)
+    joined = rows.groupby(np.arange(len(rows)) // many).agg(
+        ts=("ts", "first"), open=("open", "first"), high=("high", "max"), low=("low", "min"),
+        close=("close", "last"), volume=("volume", "sum"),
+    )  # fmt: skip
+    daily = joined["ts"].dt.normalize().is_unique
+    when = joined["ts"].dt.strftime("%Y-%m-%d" if daily else "%Y-%m-%d %H:%M").tolist()
+    x = np.arange(len(joined), dtype=float)
+    drawn = two_drawings("Price", "Volume")
+    drawn["data"] += [
+        candles(x, joined, when) | {"hovertemplate": None},
+        {
+            "type": "bar", "x": x, "y": joined["volume"].to_numpy(), "yaxis": "y2", "xaxis": "x2",
+            "name": "volume", "showlegend": False, "marker": {"color": BENCHMARK},
+            "hovertemplate": "volume %{y:,}<extra></extra>",
+        },
+    ]  # fmt: skip
+    for error, name in ((False, "suspicious"), (True, "errors")):
+        word, sign, colour, size = _MARKS[name]
+        told = found[found["error"] == error]
+        at = np.clip(np.searchsorted(joined["ts"], told["ts"], side="right") - 1, 0, len(joined) - 1)
+        drawn["data"].append(
+            {
+                "type": "scatter", "mode": "markers", "name": word, "x": x[at],
+                "y": joined["high"].to_numpy()[at], "text": told["rule"].tolist(),
+                "hovertemplate": "%{text}<extra></extra>",
+                "marker": {"symbol": sign, "color": colour, "size": size + 2, "line": {"width": 1}},
+            }
+        )  # fmt: skip
+    ticks = np.unique(np.linspace(0, len(x) - 1, min(len(x), 9)).astype(int))
+    words = {"tickmode": "array", "tickvals": ticks, "ticktext": [when[k] for k in ticks]}
+    for name in ("xaxis", "xaxis2"):
+        drawn["layout"][name] |= words | {"rangeslider": {"visible": False}}
+    drawn["layout"]["yaxis2"] |= {"tickformat": "~s", "nticks": 3}
+    drawn["layout"] |= {"height": 460, "hovermode": "closest"}
+    return _lists(drawn), many
+
+
+def _lists(value: Any) -> Any:
+    """Return a drawing with arrays as lists, as JSON has them: what is no number is null."""
+    if isinstance(value, dict):
+        return {key: _lists(one) for key, one in value.items() if one is not None}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return [float(one) if np.isfinite(one) else None for one in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [_lists(one) for one in value] if isinstance(value, list) else value
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
