@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
+from whatif.bench.browser import find_browser, opened_browser
 from whatif.explore import Explorer, open_desk, served
 from whatif.pins import LakeLocation
 from whatif.workflow import RunOptions, run
@@ -39,10 +41,10 @@ def desk(explored):
     return open_desk(*explored)
 
 
-@pytest.fixture(scope="session")
-def place(desk):
-    """Return where the explorer is served: host with port, and path with token."""
-    explorer = Explorer(desk.location, [desk])
+@contextmanager
+def serving(*desks):
+    """Serve some desks of one lake; yield the address."""
+    explorer = Explorer(desks[0].location, desks)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server, address = served(explorer, listening)
@@ -51,7 +53,23 @@ def place(desk):
         end = time.monotonic() + 30
         while not server.started and time.monotonic() < end:
             time.sleep(0.01)
-        yield urlsplit(address).netloc, urlsplit(address).path
+        yield address
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def place(desk):
+    """Return where the explorer is served: host with port, and path with token."""
+    with serving(desk) as address:
+        yield urlsplit(address).netloc, urlsplit(address).path
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Return a page of a headless browser; what it complained of is empty at each test's start."""
+    if find_browser() is None:
+        pytest.skip("no browser on PATH: install chromium")
+    with opened_browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page

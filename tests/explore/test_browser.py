@@ -1,35 +1,116 @@
-"""The explorer's page in a real browser."""
+"""The explorer's page in a real browser: clicked, typed on, and read."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-
 import pytest
+
+from whatif.explore import Change
 
 pytestmark = pytest.mark.browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-quic",
-    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--virtual-time-budget=20000", "--window-size=1440,900",
-)  # fmt: skip
+ROWS = (
+    "return [...document.querySelectorAll('#%s tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))"
+)
+QUIET = "document.querySelector('#trades-page').textContent && !document.querySelector('#worth').hidden"
 
 
-def test_the_page_shows_the_study_without_a_word_on_the_console(place, desk, tmp_path):
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no browser on PATH: install one of {', '.join(NAMES)}")
-    address = f"http://{place[0]}{place[1]}"
-    command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    page = done.stdout
-    assert "As the study ran it" in page
-    board = re.search(r'<table id="board">(.*?)</table>', page, re.DOTALL)
-    assert board
-    assert board[1].count("<tr") == 1 + len(desk.board)
-    assert 'id="error" role="alert" hidden' in page
-    assert page.count('class="slider"') == 10  # three numbers of the strategy, two costs, five rules
+@pytest.fixture
+def page(browser, place):
+    """Return the page as it opens, 1440 by 900, light."""
+    browser.resize(1440, 900)
+    browser.console.clear()
+    browser.requests.clear()
+    browser.open(f"http://{place[0]}{place[1]}")
+    return browser
+
+
+def text(page, name):
+    return page.run(f"return document.getElementById('{name}').textContent")
+
+
+def told(page, expression):
+    """Return something of the run that is shown."""
+    return page.run(f"return at.shown.{expression}")
+
+
+def slide(page, name, keys):
+    """Press keys on a slider, and wait until what it asks for is shown and all has settled."""
+    page.run(f"document.querySelector('input[name={name}]').focus()")
+    for key in keys:
+        page.press(key)
+    page.wait(f"!busy && !waiting && {QUIET}")
+
+
+def test_the_page_shows_the_study_without_a_word_on_the_console(page, place, desk):
+    assert text(page, "badge") == "As the study ran it, on its validate window."
+    assert page.run("return document.querySelectorAll('#board tbody tr').length") == 20
+    assert page.run("return at.board.ids.length") == len(desk.board)
+    assert page.run("return document.getElementById('error').hidden")
+    assert page.run("return document.querySelectorAll('.slider').length") == 11
+    page.wait("document.querySelectorAll('#trades tbody tr').length")
+    own = f"http://{place[0]}{place[1]}"
+    assert page.requests
+    assert [one for one in page.requests if not one.startswith((own, "data:"))] == []
+    assert page.console == []
+
+
+def test_two_are_pinned_and_the_difference_is_what_the_change_was_worth(page, desk):
+    page.click("#pin")
+    slide(page, "fast", ["ArrowRight"] * 3)
+    page.wait("pins.length === 1 && document.querySelector('#unlike tbody')")
+    page.click("#pin")
+    row = desk.board.iloc[0]
+    a = desk.run(Change(row["config_id"]), row["symbol"])
+    b = desk.run(Change(row["config_id"], {"fast": row["fast"] + 3}), row["symbol"])
+    sides = {name: cells for name, *cells in page.run(ROWS % "sides")}
+    net = [float(cell.replace("−", "-").replace(",", "")) for cell in sides["Net profit, money"]]
+    by = b.metrics["pnl_net"] - a.metrics["pnl_net"]
+    assert net == pytest.approx([a.metrics["pnl_net"], b.metrics["pnl_net"], by], abs=0.0051)
+    assert page.run(ROWS % "unlike") == [["fast", str(row["fast"]), str(row["fast"] + 3)]]
+    drawn = page.run(
+        "return document.getElementById('both').data.filter((t) => t.yaxis !== 'y2').map((t) => t.y)"
+    )
+    assert len(drawn) == 2
+    assert [max(v for v in y if v is not None) for y in drawn] == pytest.approx(
+        [a.run.equity.max(), b.run.equity.max()], abs=0.01
+    )
+    page.click("#pins button")  # unpins A: B stands against what is shown, which is the same
+    assert page.run(ROWS % "unlike") == [["nothing", "–", "–"]]
+    assert page.console == []
+
+
+def test_no_line_crosses_a_night(page, desk):
+    row = desk.board.iloc[0]
+    days = {
+        one // 86_400_000_000 for one in desk.run(Change(row["config_id"]), row["symbol"]).run.ts.tolist()
+    }
+    trace = "document.getElementById('lines').data[0]"
+    gaps, longest = page.run(
+        f"const t = {trace}; const gaps = t.x.filter((v) => v === null).length;"
+        "let worst = 0, last = null;"
+        "t.customdata.forEach((ms) => {"
+        "  if (last !== null && ms !== null) worst = Math.max(worst, ms - last); last = ms; });"
+        "return [gaps, worst]"
+    )
+    assert gaps == len(days) - 1
+    assert longest < 3 * 3_600_000
+    # shown alone, a session is labelled by its hours
+    page.run(
+        "const x = document.getElementById('lines').data[0].x, end = x.indexOf(null);"
+        "await Plotly.relayout('lines', {'xaxis.range[0]': 0, 'xaxis.range[1]': x[end - 1]})"
+    )
+    page.wait("document.getElementById('lines').layout.xaxis.ticktext[0].includes(':')")
+    assert page.console == []
+
+
+def test_trades_are_turned_and_sorted(page, desk):
+    page.wait("document.querySelectorAll('#trades tbody tr').length === 20")
+    page.click("#trades thead th:nth-child(6) button")
+    page.wait("document.querySelector('#trades th[aria-sort=descending]')")
+    row = desk.board.iloc[0]
+    net = desk.run(Change(row["config_id"]), row["symbol"]).run.trades.pnl_net
+    shown = [float(cells[5].replace("−", "-").replace(",", "")) for cells in page.run(ROWS % "trades")]
+    assert shown == pytest.approx(sorted(net.tolist(), reverse=True)[:20], abs=0.0051)
+    page.click("#trades-after")
+    page.wait("document.getElementById('trades-page').textContent.startsWith('page 2')")
+    assert page.run("return !document.getElementById('trades-before').disabled")

@@ -11,7 +11,8 @@ import pytest
 
 from whatif.cli.app import main
 from whatif.errors import MachineError, StudyError
-from whatif.explore import Explorer, explore_lake
+from whatif.explore import Change, Explorer, explore_lake
+from whatif.explore.server import TRADES_OF_A_PAGE
 from whatif.lake import TEST_LOOKS
 from whatif.pins import current_pin, read_arrow, table_exists
 
@@ -33,7 +34,9 @@ def ask(place, question, **asked):
 
 
 def test_the_page_and_its_files_and_nothing_else(place):
-    for name, kind in {"": "text/html", "explore.js": "text/javascript", "explore.css": "text/css"}.items():
+    script = "text/javascript"
+    kinds = {"": "text/html", "explore.js": script, "figures.js": script, "explore.css": "text/css"}
+    for name, kind in kinds.items():
         status, body, headers = fetch(place, "GET", place[1] + name)
         assert (status, headers["content-type"].partition(";")[0]) == (200, kind)
         assert body
@@ -97,14 +100,50 @@ def test_a_changed_value_is_run_and_marked(place, desk):
     assert base["metrics"]["pnl_net"] == first["pnl_net"]
     assert base["values"]["params"]["fast"] == first["fast"]
     assert base["values"]["overlays"]["stop_loss"] == first["stop_loss"]
-    told = ask(place, "run", **asked, params={"fast": 7}, execution={"commission": 0.001}, worth=True)[1]
+    two = {"params": {"fast": 7}, "execution": {"commission": 0.001}}
+    told = ask(place, "run", **asked, **two)[1]
     assert not told["ranked"]
     assert told["base"] == base["metrics"]
-    assert set(told["worth"]) == {"params.fast", "execution.commission"}
+    assert {k for k in told["settings"] if told["settings"][k] != base["settings"].get(k)} == {
+        "fast",
+        "commission",
+    }
+    worth = ask(place, "worth", **asked, **two)[1]
+    assert worth["base"] == base["metrics"]
+    assert set(worth["worth"]) == {"params.fast", "execution.commission"}
+    assert worth["worth"]["params.fast"] == ask(place, "run", **asked, params={"fast": 7})[1]["metrics"]
     other = {"fast": 3, "slow": 15}
     assert ask(place, "run", **asked, params=other)[1]["ranked"]
     lines = ask(place, "lines", **asked, params={"fast": 7})[1]["lines"]
     assert lines == "axes:\n  fast: [3, 4, 7]\n"
+
+
+def test_trades_come_in_pages_sorted_by_what_is_asked(place, desk):
+    first = desk.board.iloc[0]
+    asked = {"study": "one", "config_id": first["config_id"], "symbol": first["symbol"]}
+    trades = desk.run(Change(first["config_id"]), first["symbol"]).run.trades
+    pages = [ask(place, "trades", **asked, page=k, column="net", down=True)[1] for k in (0, 1, 99)]
+    count = len(trades)
+    assert count > TRADES_OF_A_PAGE
+    best = np.sort(np.round(trades.pnl_net, 2))[::-1]
+    assert pages[0]["net"] == best[:TRADES_OF_A_PAGE].tolist()
+    assert pages[1]["net"] == best[TRADES_OF_A_PAGE : 2 * TRADES_OF_A_PAGE].tolist()
+    assert (pages[2]["page"], pages[2]["count"]) == ((count - 1) // TRADES_OF_A_PAGE, count)
+    assert all(a >= b for a, b in zip(pages[0]["closed"], pages[0]["opened"], strict=True))
+    for more in ({"page": "1"}, {"column": "<b>"}):
+        assert ask(place, "trades", **asked, **more)[0] == 409
+
+
+def test_a_clock_that_the_page_has_is_not_sent_again(place, desk):
+    first = desk.board.iloc[0]
+    asked = {"study": "one", "config_id": first["config_id"], "symbol": first["symbol"]}
+    clock = ask(place, "run", **asked)[1]["clock"]
+    assert len(clock["first"]) == len(clock["last"]) > 1
+    again = ask(place, "run", **asked, params={"fast": 7}, clock=clock["name"])[1]["clock"]
+    assert again == {"name": clock["name"]}
+    middle = (desk.window.start_us + desk.window.end_us) // 2
+    part = ask(place, "run", **asked, clock=clock["name"], **{"from": middle})[1]["clock"]
+    assert part["first"][0] > clock["first"][0]
 
 
 def test_what_is_wrong_is_said_and_the_next_question_answered(place, desk):

@@ -44,6 +44,7 @@ BENCHMARKS = {
     "walk": "whatif.bench.walk",
     "cluster": "whatif.bench.cluster",
     "driver": "whatif.bench.driver",
+    "explore": "whatif.bench.explore",
 }
 """Name on the command line and module, whose `measure` takes a Setting, in the order in which they run."""
 

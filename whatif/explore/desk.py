@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ import yaml
 from whatif.calendars import make_periods
 from whatif.domain import METRIC_KEYS, EngineRun, account_metrics, account_of, timeframe_us
 from whatif.engines import REFERENCE, get_engine, keep_in
-from whatif.errors import StudyError
+from whatif.errors import StudyError, WhatIfError
 from whatif.lake import writer_lock
-from whatif.pins import LakeLocation
+from whatif.pins import LakeLocation, current_pin
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import (
     NOTHING,
@@ -35,6 +37,9 @@ from whatif.workflow import lazy_session, plan_of, prepare
 
 PART = "part"
 """Name of a window that is a part of the validate window."""
+
+_MAX_KEPT = 16
+"""Runs that stay in memory: what a change starts from, what was pinned, what was run a moment ago."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,9 @@ class Desk:
         pairs = zip(grid.configurations, grid.points, strict=True)
         self._points = {one.config_id: point for one, point in pairs}
         self._opened: set[tuple[str, str]] = set()
+        self._runs: OrderedDict[tuple[str, str, int, int], Outcome] = OrderedDict()
+        self._ranked: dict[str, Configuration] = {}
+        self._counted: tuple[Any, int] | None = None
 
     @property
     def study(self) -> Study:
@@ -141,6 +149,8 @@ class Desk:
         WhatIfError
             If a value breaks a rule, naming it.
         """
+        if not change.alone() and change.config_id in self._ranked:
+            return self._ranked[change.config_id]
         study = self._changed(change)
         space = Space(study, self._strategy)
         models, fold = self.resolved.models, self.resolved.timeline.last.number
@@ -148,7 +158,10 @@ class Desk:
         def identity(name: str, timeframe: str) -> Mapping[str, Any]:
             return models[name, timeframe, fold].identity
 
-        return make_grid(space, [(0,) * len(space.axes)], identity, fold).configurations[0]
+        found = make_grid(space, [(0,) * len(space.axes)], identity, fold).configurations[0]
+        if not change.alone():
+            self._ranked[change.config_id] = found
+        return found
 
     def _changed(self, change: Change) -> Study:
         """Return the study with one value on each axis, and the changes put where they belong."""
@@ -210,18 +223,39 @@ class Desk:
         window = self.window
         start = max(window.start_us, window.start_us if start_us is None else start_us)
         end = min(window.end_us, window.end_us if end_us is None else end_us)
+        configuration = self.configured(change)
+        key = (configuration.config_id, symbol, start, end)
+        found = self._runs.pop(key, None)
+        if found is None:
+            found = self._run(*self._windowed(start, end), configuration, symbol)
+        self._runs[key] = found
+        while len(self._runs) > _MAX_KEPT:
+            self._runs.popitem(last=False)
+        return found
+
+    def warm(self) -> None:
+        """Read bars, load the engine and count trials, so that the page's first answer waits for none."""
+        first = self.board[self.board["status"] == "ok"].head(1)
+        for row in first.itertuples():
+            with suppress(WhatIfError):  # it is told where it is asked for
+                self.run(Change(str(row.config_id)), str(row.symbol))
+        _ = self.trials
+
+    def _windowed(self, start: int, end: int) -> tuple[Plan, str]:
+        """Return a plan that has a part of the validate window, and the name of that part."""
+        window = self.window
         if (start, end) == (window.start_us, window.end_us):
-            return self._run(self._plan, window.name, self.configured(change), symbol)
+            return self._plan, window.name
         sessions = self.resolved.timeline.schedule.between(start, end)
         if end <= start or not len(sessions):
             raise StudyError("these dates hold no session of the validate window: take a longer part of it")
         kind = self.resolved.periods[window.name].kind
         periods = make_periods(kind, sessions, start, end, timeframe_us(self.study.data.timeframe))
-        plan = replace(self._plan, windows={PART: WindowPlan(Window(PART, start, end), periods)})
-        return self._run(plan, PART, self.configured(change), symbol)
+        return replace(self._plan, windows={PART: WindowPlan(Window(PART, start, end), periods)}), PART
 
     def _run(self, plan: Plan, window: str, configuration: Configuration, symbol: str) -> Outcome:
         task = task_of(plan, WorkItem(self.group(symbol), window, (configuration,)), configuration)
+        task = replace(task, strategy=self._strategy)  # looked at once: 3 ms of each run
         engine = get_engine(plan.engine)
         engine = REFERENCE if engine.reasons_against_task(task) else engine
         run = engine.checked_run(task, array_store(plan))
@@ -283,10 +317,15 @@ class Desk:
 
     @property
     def trials(self) -> int:
-        """How many trials a verdict on the study's validate window counts."""
+        """How many trials a verdict on the study's validate window counts, on results as they stand."""
+        stands = current_pin(self.location, "results").snapshot_id
+        if self._counted is not None and self._counted[0] == stands:
+            return self._counted[1]
         good = self.board[self.board["status"] == "ok"]
         own = list(zip(good["config_id"].astype(str), good["symbol"].astype(str), strict=True))
-        return count_trials(self.store, list(self.resolved.timeline.last.validate), own).count
+        count = count_trials(self.store, list(self.resolved.timeline.last.validate), own).count
+        self._counted = stands, count
+        return count
 
     def added(self, change: Change) -> str:
         """Return the lines of the study's YAML that add the changed values to its axes."""
@@ -349,4 +388,5 @@ def open_desk(study: Study | str | Path, location: LakeLocation) -> Desk:
     desk = Desk(location, resolved)
     if not len(desk.board):
         raise StudyError(f"study {asked.study} has no stored backtest: 'whatif run' it first")
+    desk.warm()
     return desk

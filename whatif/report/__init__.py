@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from whatif.report.study_plots import StudyPlots
     from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
-    from whatif.report.timeline import below_peak, thin_lines
+    from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
 else:
     __getattr__, __dir__, __all__ = door(
@@ -62,7 +62,7 @@ else:
             "study_plots": "StudyPlots",
             "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
-            "timeline": "below_peak thin_lines",
+            "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",
         },
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -178,12 +177,14 @@ def thin_lines(lines: list[FloatArray], most: int) -> IntArray:
         return np.arange(n, dtype=np.int64)
     stretches = max(1, most // (2 + 2 * len(lines)))
     edges = np.linspace(0, n, stretches + 1).astype(np.int64)
-    keep = [edges[:-1], edges[1:] - 1]
+    first, last = edges[:-1], edges[1:] - 1
+    # a shorter stretch has its last row twice: the first of equals is the one that is found
+    rows = np.minimum(first[:, None] + np.arange(int((last - first).max()) + 1), last[:, None])
+    keep = [first, last]
     for line in lines:
         for fill, pick in ((np.inf, np.argmin), (-np.inf, np.argmax)):
             filled = np.where(np.isnan(line), fill, line)
-            spans = pairwise(edges)
-            keep.append(np.array([a + pick(filled[a:b]) for a, b in spans], dtype=np.int64))
+            keep.append(first + pick(filled[rows], axis=1))
     return np.unique(np.concatenate(keep))
 
 

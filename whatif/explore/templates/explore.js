@@ -1,35 +1,15 @@
 "use strict";
-const $ = (id) => document.getElementById(id);
 const DIVERGING = [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "#94bbe6"], [1, "#2f6fc4"]];
 const SEQUENTIAL = [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]];
-const PAGE = 50;
+const PAGE = 20;
 const SECTIONS = { params: "strategy", execution: "costs", overlays: "rules over the strategy" };
-const SHOWN = ["pnl_net", "return_pct", "sharpe", "sortino", "max_drawdown_pct", "trades", "win_rate", "exposure", "fees"];
+const SHOWN = ["return_pct", "sharpe", "sortino", "max_drawdown_pct", "pnl_net", "costs", "trades", "win_rate", "profit_factor", "exposure"];
 const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, turn: 0 };
 let change = { params: {}, execution: {}, overlays: {} };
-let waiting = null, busy = false;
+let waiting = null, busy = false, pins = [], later = 0;
+const clocks = new Map();
+const trades = { page: 0, column: "closed", down: false };
 
-const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const words = (name) => name.replaceAll("_", " ").replace(/ pct$/, " %");
-const inPlot = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-function number(value) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value !== "number") return String(value);
-  return digits(value).replace("-", "−");
-}
-function digits(value) {
-  if (Number.isInteger(value)) return value.toLocaleString("en");
-  const size = Math.abs(value);
-  const places = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
-}
-function make(tag, text, kind) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
 function options(select, values, chosen) {
   select.replaceChildren(...values.map(([value, text]) => Object.assign(make("option", text), { value })));
   if (chosen !== undefined) select.value = chosen;
@@ -41,9 +21,16 @@ function say(error) {
 async function ask(question, asked) {
   const answer = await fetch(question, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked || {}),
-  });
+  }).catch(() => { throw new Error("the explorer does not answer: is whatif explore still running?"); });
   const told = await answer.json().catch(() => ({ error: `the explorer answered ${answer.status}: is it still running?` }));
   if (!answer.ok) throw new Error(told.error);
+  return told;
+}
+/* a run; the times of sessions come with the first one on the same bars alone */
+async function run(asked) {
+  const told = await ask("run", { ...asked, clock: at.shown ? at.shown.clock.name : "" });
+  if (told.clock.first) clocks.set(told.clock.name, told.clock);
+  told.clock = clocks.get(told.clock.name);
   return told;
 }
 
@@ -58,54 +45,62 @@ async function begin() {
 }
 async function open() {
   say(null);
-  $("main").hidden = true;
+  $("main").hidden = $("empty").hidden = true;
   const asked = performance.now();
   const board = await ask("open", { study: $("study").value });
-  Object.assign(at, { study: board.study, board, sort: board.objective, down: !board.lower, page: 0, row: -1 });
+  Object.assign(at, { study: board.study, board, sort: board.objective, down: !board.lower, page: 0, row: -1, shown: null, base: null });
+  pins = [];
+  compare();
   options($("symbol"), [["", "all"], ...board.symbol.levels.map((name) => [name, name])]);
   options($("across"), board.axes.map((axis) => [axis.name, axis.name]), board.axes[0] && board.axes[0].name);
   options($("down"), board.axes.map((axis) => [axis.name, axis.name]), board.axes.length > 1 ? board.axes[1].name : undefined);
-  options($("colour"), Object.keys(board.metrics).map((name) => [name, words(name)]), board.objective);
+  options($("colour"), Object.keys(board.metrics).map((name) => [name, board.about[name].heading]), board.objective);
   $("test").hidden = !board.has_test;
-  $("said").textContent = `${board.ids.length.toLocaleString("en")} rows, ${number(board.trials)} trials counted, opened in ${Math.round(performance.now() - asked)} ms`;
   $("from").value = $("to").value = "";
   for (const [name, us] of [["min", board.window[0]], ["max", board.window[1] - 1]]) {
     const day = new Date(us / 1000).toISOString().slice(0, 10);
     $("from")[name] = $("to")[name] = day;
   }
-  const failed = board.status.levels.map((text, k) => [text, k]).filter(([text]) => text === "ok").length === 0;
+  const failed = !board.status.levels.includes("ok");
   $("empty").hidden = !failed;
   if (failed) $("empty").textContent = `Every backtest of this study failed: ${board.error.levels.filter(Boolean).slice(0, 3).join("; ")}`;
+  for (const id of ["changed", "controls", "measured", "mapped", "traded"]) $(id).hidden = failed;
   $("main").hidden = false;
   sorted();
   map();
-  if (failed) return;
-  const first = board.chosen ? board.ids.findIndex((id, k) => id === board.chosen[0] && nameOf(k) === board.chosen[1]) : at.rows[0];
-  await pick(first < 0 ? at.rows[0] : first);
+  if (!failed) {
+    const first = board.chosen ? chosenRow() : at.rows[0];
+    await pick(first < 0 ? at.rows[0] : first);
+  }
+  $("said").textContent = `${board.ids.length.toLocaleString("en")} backtests, ${number(board.trials)} trials counted, opened in ${Math.round(performance.now() - asked)} ms`;
 }
 const nameOf = (k) => at.board.symbol.levels[at.board.symbol.codes[k]];
 const okay = (k) => at.board.status.levels[at.board.status.codes[k]] === "ok";
 const axisValue = (axis, k) => axis.levels[axis.codes[k]];
+const chosenRow = () => (at.board.chosen ? at.board.ids.findIndex((id, k) => id === at.board.chosen[0] && nameOf(k) === at.board.chosen[1]) : -1);
 
 function sorted() {
   const { board } = at;
   const axis = board.axes.find((one) => one.name === at.sort);
-  const key = axis ? axis.codes : board.metrics[at.sort];
+  const key = axis ? axis.codes : board.metrics[at.sort] || [];
   const wanted = $("symbol").value;
   at.rows = [...board.ids.keys()].filter((k) => !wanted || nameOf(k) === wanted);
+  const missing = (v) => v === null || v === undefined;
   at.rows.sort((a, b) => {
-    if (key[a] === null || key[b] === null) return (key[a] === null) - (key[b] === null) || a - b;
+    if (missing(key[a]) || missing(key[b])) return missing(key[a]) - missing(key[b]) || okay(b) - okay(a) || a - b;
     return (at.down ? key[b] - key[a] : key[a] - key[b]) || a - b;
   });
   table();
 }
 function table() {
   const { board } = at;
-  const metrics = [...new Set([board.objective, ...SHOWN])].filter((name) => name in board.metrics);
+  const shown = [...new Set([board.objective, ...SHOWN])].filter((name) => name in board.metrics);
   const head = make("tr");
-  head.append(make("th", "symbol"));
-  for (const name of [...board.axes.map((axis) => axis.name), ...metrics]) {
-    const cell = make("th"), button = make("button", words(name) + (name === at.sort ? (at.down ? " ↓" : " ↑") : ""));
+  head.append(Object.assign(make("th", "symbol"), { scope: "col" }));
+  for (const name of [...board.axes.map((axis) => axis.name), ...shown]) {
+    const cell = Object.assign(make("th"), { scope: "col" }), button = make("button", board.about[name] && shown.includes(name) ? board.about[name].heading : words(name));
+    button.type = "button";
+    if (name === at.sort) cell.setAttribute("aria-sort", at.down ? "descending" : "ascending");
     button.onclick = () => { at.down = name === at.sort ? !at.down : true; at.sort = name; at.page = 0; sorted(); };
     cell.append(button);
     head.append(cell);
@@ -114,40 +109,42 @@ function table() {
   for (const k of at.rows.slice(at.page * PAGE, (at.page + 1) * PAGE)) {
     const row = make("tr");
     row.tabIndex = 0;
-    const chosen = board.chosen && board.ids[k] === board.chosen[0] && nameOf(k) === board.chosen[1];
-    row.className = `${k === at.row ? "picked" : ""} ${chosen ? "chosen" : ""}`;
-    const texts = [nameOf(k), ...board.axes.map((axis) => axisValue(axis, k)), ...metrics.map((name) => board.metrics[name][k])];
-    texts.forEach((text, column) => {
-      const cell = make("td", column > board.axes.length ? number(text) : text === null ? "–" : String(text));
-      cell.title = cell.textContent;
+    row.dataset.row = k;
+    if (k === at.row) row.setAttribute("aria-current", "true");
+    row.className = `${k === at.row ? "picked" : ""} ${k === chosenRow() ? "chosen" : ""}`;
+    const texts = [nameOf(k), ...board.axes.map((axis) => String(axisValue(axis, k) ?? "–"))];
+    for (const text of [...texts, ...shown.map((name) => metric(board.about, name, board.metrics[name][k]))]) {
+      const cell = make("td", text);
+      cell.title = text;
       row.append(cell);
-    });
-    if (!okay(k)) { row.title = board.error.levels[board.error.codes[k]] || "failed"; row.classList.add("bad"); }
+    }
+    if (!okay(k)) {
+      row.title = board.error.levels[board.error.codes[k]] || "failed";
+      row.classList.add("bad");
+      row.cells[0].append(" (failed)");
+    }
     row.onclick = () => pick(k).catch(say);
     row.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); row.click(); } };
     body.append(row);
   }
+  const focused = document.activeElement && document.activeElement.dataset.row;
   const top = make("thead");
   top.append(head);
   $("board").replaceChildren(top, body);
+  if (focused !== undefined) $("board").querySelector(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
   const last = Math.max(1, Math.ceil(at.rows.length / PAGE));
   $("page").textContent = `page ${at.page + 1} of ${last}`;
   $("before").disabled = at.page === 0;
   $("after").disabled = at.page + 1 >= last;
 }
-
-function layout(more) {
-  const line = dark() ? "rgba(255,255,255,.12)" : "rgba(0,0,0,.1)";
-  const axis = { gridcolor: line, zerolinecolor: line, automargin: true };
-  return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: true,
-    font: { color: colour("--ink"), family: "system-ui, sans-serif", size: 12 },
-    margin: { l: 60, r: 12, t: 10, b: 34 }, legend: { orientation: "h", y: 1.1, x: 0 },
-    ...more, xaxis: { ...axis, ...more.xaxis }, yaxis: { ...axis, ...more.yaxis },
-    ...(more.yaxis2 ? { yaxis2: { ...axis, ...more.yaxis2 } } : {}),
-  };
+/* the row that is shown, without making the table again */
+function mark() {
+  for (const row of $("board").querySelectorAll("tbody tr")) {
+    const picked = Number(row.dataset.row) === at.row;
+    row.classList.toggle("picked", picked);
+    if (picked) row.setAttribute("aria-current", "true"); else row.removeAttribute("aria-current");
+  }
 }
-const PLOT = { displayModeBar: false, responsive: true };
 
 function cells() {
   const { board } = at, wanted = $("symbol").value, values = board.metrics[$("colour").value];
@@ -161,42 +158,53 @@ function cells() {
   });
   return { x, y, best, values };
 }
+let grid = null;
+function marks() {
+  const found = [];
+  for (const [k, text] of [[chosenRow(), "★"], [at.row, "○"]]) {
+    if (k < 0 || !okay(k)) continue;
+    found.push({ x: grid.x.codes[k], y: grid.y.codes[k], text, showarrow: false, font: { size: 18, color: "#111" }, xshift: text === "○" ? 8 : -8 });
+  }
+  return found;
+}
 function map() {
   const { board } = at;
-  $("map").hidden = board.axes.length < 2;
-  if ($("map").hidden) { $("map-said").textContent = "A map needs two axes: the leaderboard tells all of this study."; return; }
-  const { x, y, best, values } = cells();
-  const same = x === y;
+  const drawable = board.axes.length > 1 && $("across").value !== $("down").value && board.status.levels.includes("ok");
+  $("map").hidden = !drawable;
+  grid = null;
+  if (!drawable) {
+    $("map-said").textContent = board.axes.length < 2 ? "A map needs two axes: the leaderboard tells all of this study." : "Choose two different axes.";
+    return;
+  }
+  grid = cells();
+  const { x, y, best, values } = grid;
   const z = y.levels.map((_, j) => x.levels.map((_, i) => {
     const k = best.get(`${i},${j}`);
     return k === undefined ? null : values[k];
   }));
   const flat = z.flat().filter((v) => v !== null).sort((a, b) => a - b);
   const share = (p) => flat[Math.min(flat.length - 1, Math.max(0, Math.round(p * (flat.length - 1))))];
-  $("map-said").textContent = same
-    ? "Choose two different axes."
-    : `Each cell is its best configuration by ${words(board.objective)}; colours end at the 2nd and 98th percentile. ★ chosen, ○ shown above.`;
+  $("map-said").textContent = flat.length
+    ? `Each cell is its best configuration by ${board.about[board.objective].heading}; colours end at the 2nd and 98th percentile. ★ chosen, ○ shown above.`
+    : `No configuration has a ${board.about[$("colour").value].heading}: there is nothing to colour.`;
   let [low, high] = [share(0.02), share(0.98)];
   const both = low < 0 && high > 0;
   if (both) { high = Math.max(-low, high); low = -high; }
-  const marks = [];
-  const cellOf = (k) => [x.codes[k], y.codes[k]];
-  const chosen = board.chosen ? board.ids.findIndex((id, k) => id === board.chosen[0] && nameOf(k) === board.chosen[1]) : -1;
-  for (const [k, text] of [[chosen, "★"], [at.row, "○"]]) {
-    if (k < 0) continue;
-    const [i, j] = cellOf(k);
-    marks.push({ x: i, y: j, text, showarrow: false, font: { size: 18, color: "#111" }, xshift: text === "○" ? 12 : -6 });
-  }
-  const ticks = (axis) => ({
-    tickvals: axis.levels.map((_, k) => k).filter((k) => k % Math.ceil(axis.levels.length / 12) === 0),
-    ticktext: axis.levels.filter((_, k) => k % Math.ceil(axis.levels.length / 12) === 0).map((v) => inPlot(String(v).slice(0, 28))),
-    title: { text: inPlot(axis.name) }, showgrid: false, zeroline: false,
-  });
+  const ticks = (axis, longest) => {
+    const by = Math.ceil(axis.levels.length / 12), kept = axis.levels.map((_, k) => k).filter((k) => k % by === 0);
+    const text = (v) => { const whole = String(v ?? "–"); return inPlot(whole.length > longest ? `${whole.slice(0, longest - 1)}…` : whole); };
+    return {
+      tickvals: kept, ticktext: kept.map((k) => text(axis.levels[k])),
+      title: { text: text(axis.name) }, showgrid: false, zeroline: false,
+    };
+  };
+  const gap = Math.max(x.levels.length, y.levels.length) > 60 ? 0 : 2;
+  const names = y.levels.map((b) => x.levels.map((a) => inPlot(`${x.name} ${a ?? "–"}, ${y.name} ${b ?? "–"}`.slice(0, 160))));
   Plotly.react("map", [{
     type: "heatmap", z, x: x.levels.map((_, k) => k), y: y.levels.map((_, k) => k), zmin: low, zmax: high,
-    colorscale: both ? DIVERGING : SEQUENTIAL,
-    xgap: 2, ygap: 2, hovertemplate: "%{z:.4g}<extra></extra>", colorbar: { thickness: 10, outlinewidth: 0 },
-  }], layout({ xaxis: ticks(x), yaxis: ticks(y), showlegend: false, annotations: marks, margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
+    colorscale: both ? DIVERGING : SEQUENTIAL, text: names,
+    xgap: gap, ygap: gap, hovertemplate: "%{text}<br>%{z:.4g}<extra></extra>", colorbar: { thickness: 10, outlinewidth: 0 },
+  }], layout({ xaxis: ticks(x, 18), yaxis: ticks(y, 22), showlegend: false, annotations: marks(), margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
   $("map").removeAllListeners?.("plotly_click");
   $("map").on("plotly_click", (event) => {
     const k = best.get(`${event.points[0].x},${event.points[0].y}`);
@@ -207,9 +215,11 @@ function map() {
 const day = (id, add) => ($(id).value ? Date.parse(`${$(id).value}T00:00:00Z`) * 1000 + add : null);
 const asked = (more) => ({
   study: at.study, config_id: at.board.ids[at.row], symbol: nameOf(at.row),
-  from: day("from", 0), to: day("to", 86400e6), ...change, ...more,
+  from: day("from", 0), to: day("to", 86400e6), params: { ...change.params }, execution: { ...change.execution },
+  overlays: { ...change.overlays }, ...more,
 });
 async function pick(k) {
+  if (!okay(k)) throw new Error(`this backtest failed: ${at.board.error.levels[at.board.error.codes[k]]}`);
   at.row = k;
   at.turn += 1;
   waiting = null;
@@ -218,29 +228,31 @@ async function pick(k) {
   $("kept").textContent = "";
   $("added").hidden = true;
   closeTest();
-  table();
-  map();
-  if (!okay(k)) throw new Error(`this backtest failed: ${at.board.error.levels[at.board.error.codes[k]]}`);
+  mark();
+  if (grid) Plotly.relayout("map", { annotations: marks() });
   const turn = at.turn;
-  const base = await ask("run", asked());
+  const base = await run(asked());
   if (turn !== at.turn) return;
   at.base = base;
   sliders();
-  show(base);
+  await show(base);
 }
 function sliders() {
   const home = $("sliders");
   home.replaceChildren();
   let part = "";
-  for (const one of at.board.controls) {
+  at.board.controls.forEach((one, place) => {
     if (one.section !== part) { part = one.section; home.append(make("p", SECTIONS[part], "part")); }
     const first = at.base.values[one.section][one.name] ?? null;
-    const line = make("label", undefined, "slider"), range = make("input"), box = make("input"), on = make("input");
+    const line = make("div", undefined, "slider"), range = make("input"), box = make("input"), on = make("input"), title = make("label", words(one.name));
     const low = Math.min(one.low, first ?? one.low), high = Math.max(one.high, first ?? one.high);
-    Object.assign(range, { type: "range", min: low, max: high, step: one.step, value: first ?? low, name: one.name });
-    Object.assign(box, { type: "number", step: "any", value: first ?? "", placeholder: "off" });
+    Object.assign(range, { type: "range", min: low, max: high, step: one.step, value: first ?? low, name: one.name, id: `slider-${place}` });
+    Object.assign(box, { type: "number", step: "any", value: first ?? "", placeholder: one.off ? "off" : "" });
     Object.assign(on, { type: "checkbox", checked: first !== null, hidden: !one.off });
-    for (const input of [range, box, on]) input.setAttribute("aria-label", words(one.name));
+    title.htmlFor = range.id;
+    title.title = one.name;
+    box.setAttribute("aria-label", `${words(one.name)}, number`);
+    on.setAttribute("aria-label", `${words(one.name)}, on`);
     const set = (value) => {
       if (value === first) delete change[one.section][one.name];
       else change[one.section][one.name] = value;
@@ -257,14 +269,14 @@ function sliders() {
     on.onchange = () => {
       if (on.checked) { box.value = range.value; set(Number(range.value)); } else { box.value = ""; set(null); }
     };
-    line.append(make("span", words(one.name)), range, box, on);
+    line.append(title, range, box, on);
     home.append(line);
-  }
+  });
 }
 const moved = () => Object.values(change).some((part) => Object.keys(part).length);
 /* one question at a time: while one is answered, only the newest waits */
 async function recompute() {
-  waiting = asked({ worth: true });
+  waiting = asked();
   if ($("test-metrics").children.length) closeTest();
   if (busy) return;
   busy = true;
@@ -272,70 +284,116 @@ async function recompute() {
     while (waiting) {
       const now = waiting, turn = at.turn;
       waiting = null;
-      const told = await ask("run", now).catch((error) => ({ error }));
+      const told = await run(now).catch((error) => ({ error }));
       if (turn !== at.turn || waiting) continue;
       if (told.error) { say(told.error); continue; }
       say(null);
       $("kept").textContent = "";
       $("added").hidden = true;
-      show(told);
+      await show(told);
     }
   } finally { busy = false; }
 }
-function show(told) {
+const BLUE = () => (dark() ? "#7fb0f2" : "#2a69c0"), ORANGE = () => (dark() ? "#f0b35e" : "#b8650a"), GREY = "#8b919b";
+const metricNames = (told) => [...new Set([at.board.objective, ...SHOWN, ...Object.keys(told.metrics)])].filter((name) => name in told.metrics);
+const whatOf = (k) => at.board.axes.map((axis) => `${words(axis.name)} ${axisValue(axis, k) ?? "–"}`).join(", ") || at.board.ids[k];
+/* lines and metrics at once; what takes another question once nothing moves */
+async function show(told) {
   at.shown = told;
-  const { board } = at;
-  $("title").textContent = `${nameOf(at.row)}: ${board.axes.map((axis) => `${axis.name} ${axisValue(axis, at.row) ?? "–"}`).join(", ") || board.ids[at.row]}`;
+  $("title").textContent = `${nameOf(at.row)}: ${whatOf(at.row)}`;
   const badge = $("badge");
   badge.className = told.ranked ? "" : "never";
   badge.textContent = !moved() ? "As the study ran it, on its validate window."
     : told.ranked ? "Changed into another configuration of the study's grid."
     : "Never in the grid: the verdict does not know of this look. What is chosen by eye is chosen by trying; keep it, and it counts as a trial.";
   $("keep").disabled = told.ranked;
-  const time = (ms) => ms.map((one) => new Date(one));
-  const own = { x: time(told.ts), mode: "lines", hovertemplate: "%{x|%d %b %Y %H:%M} UTC<br>%{y:,.2f}<extra></extra>" };
-  const blue = dark() ? "#7fb0f2" : "#2a69c0";
-  const drawn = [];
-  if (moved() && at.base && !$("from").value && !$("to").value) drawn.push({ ...own, x: time(at.base.ts), y: at.base.equity, name: "as it was", line: { color: "#8b919b", width: 1.2 } });
-  drawn.push({ ...own, y: told.equity, name: moved() ? "changed" : "equity", line: { color: blue, width: 1.6 } });
-  drawn.push({ ...own, y: told.drawdown, yaxis: "y2", name: "drawdown %", fill: "tozeroy", line: { color: "#d0574f", width: 1 }, fillcolor: "rgba(208,87,79,.2)" });
-  Plotly.react("lines", drawn, layout({
-    margin: { l: 66, r: 12, t: 10, b: 34 },
-    yaxis: { domain: [0.3, 1], title: { text: "equity" } }, yaxis2: { domain: [0, 0.24], title: { text: "drawdown %" } },
-    xaxis: { anchor: "y2", type: "date" }, uirevision: at.board.ids[at.row],
-  }), PLOT);
-  metrics($("metrics"), moved() && told.base ? told.base : null, told.metrics);
-  worth(told);
+  $("reset").disabled = !moved();
+  const lines = [], dated = $("from").value || $("to").value;
+  if (moved() && at.base && !dated) lines.push({ name: "as it was", told: at.base, colour: GREY, width: 1.2 });
+  lines.push({ name: moved() ? "changed" : "equity", told, colour: BLUE(), width: 1.6 });
+  const drawn = drawLines("lines", lines, `${at.board.ids[at.row]} ${nameOf(at.row)} ${told.clock.name}`);
+  const two = moved() && told.base;
+  metricsTable($("metrics"), at.board.about, metricNames(told), two ? ["as it was", "changed"] : ["on validate"], two ? [told.base, told.metrics] : [told.metrics]);
+  if (!moved()) $("worth").hidden = true;
+  await drawn;
+  requestAnimationFrame(() => setTimeout(() => performance.mark("whatif-shown")));
+  clearTimeout(later);
+  later = setTimeout(() => settle(asked()).catch(say), 150);
 }
-function metrics(home, before, after) {
-  const names = [...new Set([at.board.objective, ...SHOWN, ...Object.keys(after)])].filter((name) => name in after);
-  const head = make("tr");
-  for (const text of before ? ["", "as it was", "changed"] : ["", ""]) head.append(make("th", text));
-  home.replaceChildren(head, ...names.slice(0, 14).map((name) => {
-    const row = make("tr");
-    row.append(make("td", words(name)));
-    if (before) row.append(make("td", number(before[name])));
-    row.append(make("td", number(after[name]), before && before[name] !== after[name] ? "moved" : ""));
-    return row;
+/* what is asked once nothing has moved for a moment: trades, what each change was worth, the comparison */
+async function settle(now) {
+  const turn = at.turn, stale = () => turn !== at.turn || waiting || busy;
+  if (pins.length === 1) compare();
+  trades.page = 0;
+  await showTrades(now);
+  if (stale() || !moved()) return;
+  const told = await ask("worth", now);
+  if (stale()) return;
+  $("worth").hidden = false;
+  $("worth-title").textContent = `What each change alone was worth (${at.board.about[at.board.objective].heading})`;
+  worthTable($("worth-table"), at.board.about, at.board.objective, told);
+}
+async function showTrades(now) {
+  const turn = at.turn, told = await ask("trades", { ...now, ...trades });
+  if (turn !== at.turn) return;
+  const last = Math.max(1, Math.ceil(told.count / 20));
+  $("trades-page").textContent = told.count ? `page ${told.page + 1} of ${last}, ${number(told.count)} trades` : "No trade was closed.";
+  $("trades-before").disabled = told.page === 0;
+  $("trades-after").disabled = told.page + 1 >= last;
+  $("trades").hidden = !told.count;
+  tradesTable($("trades"), told, (column) => {
+    Object.assign(trades, { down: column === trades.column ? !trades.down : column === "net", column, page: 0 });
+    showTrades(asked()).catch(say);
+  });
+}
+function turnTrades(by) {
+  trades.page = Math.max(0, trades.page + by);
+  showTrades(asked()).catch(say);
+}
+
+/* two that are pinned, or one and what is shown now */
+function compare() {
+  $("compared").hidden = !pins.length;
+  $("pin").textContent = pins.length === 1 ? "Pin as the second" : "Pin to compare";
+  if (!pins.length) return;
+  const now = pins.length === 2 ? pins[1] : { name: `${nameOf(at.row)}: ${changed()}`, told: at.shown, live: true };
+  const pair = [pins[0], now];
+  $("pins").replaceChildren(...pair.map((one, k) => {
+    const label = make("span", undefined, `pin pin-${k}`);
+    label.append(make("b", k ? "B" : "A"), ` ${one.live ? `now shown, ${one.name}` : one.name} `);
+    if (!one.live) {
+      const button = make("button", "Unpin");
+      button.type = "button";
+      button.setAttribute("aria-label", `Unpin ${k ? "B" : "A"}`);
+      button.onclick = () => { pins = pins.filter((other) => other !== one); compare(); };
+      label.append(button);
+    }
+    return label;
   }));
+  const [a, b] = pair.map((one) => one.told), name = at.board.objective;
+  drawLines("both", [{ name: "A", told: a, colour: BLUE(), width: 1.6 }, { name: "B", told: b, colour: ORANGE(), width: 1.6 }], `${a.config_id} ${b.config_id}`);
+  metricsTable($("sides"), at.board.about, metricNames(a).slice(0, 12), ["A", "B"], [a.metrics, b.metrics]);
+  const by = difference(at.board.about, name, a.metrics[name], b.metrics[name]);
+  const money = difference(at.board.about, "pnl_net", a.metrics.pnl_net, b.metrics.pnl_net);
+  $("worth-said").textContent = `From A to B: ${at.board.about[name].heading} ${by.text}, ${at.board.about.pnl_net.heading.toLowerCase()} ${money.text}.`
+    + (a.clock.name === b.clock.name ? "" : " The two ran on other bars or dates: part of the difference is the market's.");
+  const rows = unlike(a.settings, b.settings);
+  if (pair[0].symbol && nameOf(at.row) && pair[0].symbol !== (now.symbol || nameOf(at.row))) rows.unshift(["symbol", pair[0].symbol, now.symbol || nameOf(at.row)]);
+  unlikeTable($("unlike"), rows.length ? rows : [["nothing", "–", "–"]], ["A", "B"]);
 }
-function worth(told) {
-  const home = $("worth"), name = at.board.objective;
-  home.replaceChildren();
-  if (!told.worth || !Object.keys(told.worth).length) return;
-  home.append(make("h3", `What each change alone was worth (${words(name)})`));
-  const list = make("table");
-  for (const [what, found] of Object.entries(told.worth)) {
-    const row = make("tr"), differs = (found[name] ?? NaN) - (told.base[name] ?? NaN);
-    const good = at.board.lower ? differs < 0 : differs > 0;
-    row.append(make("td", words(what.split(".")[1])));
-    row.append(make("td", found.error || (Number.isFinite(differs) ? (differs > 0 ? "+" : "") + number(differs) : "–"), differs === 0 ? "" : good ? "good" : "bad"));
-    list.append(row);
-  }
-  home.append(list);
-}
+const changed = () => {
+  const parts = Object.values(change).flatMap((part) => Object.entries(part).map(([name, value]) => `${words(name)} ${value === null ? "off" : number(value)}`));
+  return whatOf(at.row) + (parts.length ? `; changed: ${parts.join(", ")}` : "");
+};
+$("pin").onclick = () => {
+  if (pins.length === 2) pins = [];
+  pins.push({ name: `${nameOf(at.row)}: ${changed()}`, symbol: nameOf(at.row), told: at.shown, asked: asked() });
+  compare();
+  $("compared").scrollIntoView({ block: "nearest" });
+};
+
 function closeTest() {
-  $("test-sure").hidden = true;
+  $("test-sure").hidden = $("test-shown").hidden = true;
   $("test").disabled = false;
   $("test-metrics").replaceChildren();
   $("test-said").textContent = at.board.has_test
@@ -348,7 +406,8 @@ $("test-sure").onclick = async () => {
     $("test-sure").hidden = true;
     const told = await ask("test", asked());
     $("test-said").textContent = `Opened and recorded for configuration ${told.config_id}.`;
-    metrics($("test-metrics"), null, told.metrics);
+    $("test-shown").hidden = false;
+    metricsTable($("test-metrics"), at.board.about, metricNames(told).slice(0, 10), ["on test"], [told.metrics]);
   } catch (error) { say(error); }
   $("test").disabled = false;
 };
@@ -373,5 +432,7 @@ for (const id of ["across", "down", "colour"]) $(id).onchange = map;
 $("symbol").onchange = () => { at.page = 0; sorted(); map(); };
 $("before").onclick = () => { at.page -= 1; table(); };
 $("after").onclick = () => { at.page += 1; table(); };
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (at.shown) { map(); show(at.shown); } });
+$("trades-before").onclick = () => turnTrades(-1);
+$("trades-after").onclick = () => turnTrades(1);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (at.shown) { map(); show(at.shown).catch(say); compare(); } });
 window.whatifReady = begin().catch(say);
