@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from whatif.domain.bars import Bars
@@ -15,8 +16,9 @@ from whatif.features.build import BARS_SNAPSHOT, build_features
 from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
 from whatif.indicators import Stored
 from whatif.labels import ForwardVwap
-from whatif.lake import read_pinned
-from whatif.pins import Pin, open_table, read_arrow, read_bars
+from whatif.lake import features_table, read_pinned
+from whatif.lake.write import _batches_made
+from whatif.pins import Pin, open_table, read_arrow, read_bars, schema_of
 from whatif.search.slices import BarSlice
 
 from ..markets import lake_rows, put_bars, us, walk
@@ -88,6 +90,23 @@ def test_the_table_is_the_function_symbol_by_symbol(spark, lake_home) -> None:
     assert read_pinned(spark, lake_home, made).count() == sum(len(bars) for bars in markets)
 
 
+def test_tasks_that_get_bars_make_what_those_make_that_read_them(spark, lake_home) -> None:
+    """On a catalog service Spark reads and writes; on the local lake each task does for its symbols."""
+    pin = put_bars(lake_home, [walk(symbol, seed, minutes=45) for seed, symbol in enumerate(SYMBOLS)])
+    one = spec()
+    table = features_table("made", one.columns, one.label.columns)
+    schema = schema_of(dict(table.columns))
+    bars = build.pinned_bars(spark, lake_home, pin, one.bars).select(*build._NEEDED).repartition(2, "symbol")
+    rows = bars.sortWithinPartitions("symbol", "ts")
+    names, given = build._of_names(one, pin, schema), build._of_rows(one, pin, schema)
+    expected = pa.concat_tables(names([pa.record_batch({"symbol": pa.array(SYMBOLS)})])).to_pandas()
+    frame = rows.mapInArrow(_batches_made(given), table.ddl).toPandas()
+    frame = frame.sort_values(["symbol", "ts"], ignore_index=True)
+    assert frame["symbol"].tolist() == expected["symbol"].tolist()
+    assert frame["ts"].tolist() == expected["ts"].dt.tz_localize(None).tolist()
+    same_bytes(frame, expected, [*one.columns, "label_level", "label_return"])
+
+
 def late_bar(bars: Bars) -> Bars:
     """Return one more regular bar of the last session."""
     more = bars.take(np.array([len(bars) - 1]))
@@ -116,13 +135,13 @@ def test_features_of_other_bars_that_were_stored_meanwhile_are_not_taken(
     spark, lake_home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pin = put_bars(lake_home, [walk("SPY", 1, minutes=45)])
-    store = build.replace
+    store = build.replace_made
 
-    def beside(session, location, table, rows, properties, ordered) -> None:
-        store(session, location, table, rows, properties, ordered=ordered)
-        store(session, location, table, rows, {BARS_SNAPSHOT: "1"})
+    def beside(location, table, rows, make, properties) -> None:
+        store(location, table, rows, make, properties)
+        store(location, table, rows, make, {BARS_SNAPSHOT: "1"})
 
-    monkeypatch.setattr(build, "replace", beside)
+    monkeypatch.setattr(build, "replace_made", beside)
     made = build_features(spark, lake_home, pin, spec())
     snapshots = {s.snapshot_id: s.summary for s in open_table(lake_home, spec().table).metadata.snapshots}
     assert len(snapshots) == 2

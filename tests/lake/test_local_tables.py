@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +22,20 @@ from whatif.lake import (
     append_arrow,
     append_rows,
     create_tables,
+    features_table,
     insert_missing,
     local_tables,
     set_properties,
     tag_pin,
     upsert_arrow,
 )
-from whatif.lake.local_tables import FolderCatalog, delete_locally, insert_missing_locally
+from whatif.lake.local_tables import (
+    FolderCatalog,
+    delete_locally,
+    insert_missing_locally,
+    put_files_locally,
+    write_files_locally,
+)
 from whatif.pins import (
     LakeLocation,
     Pin,
@@ -101,6 +109,53 @@ def test_only_what_is_missing_is_inserted_and_nothing_changes(lake) -> None:
     assert after.parent_snapshot_id == before
     insert_missing_locally(lake, PAIRS, table(("a", 1, [9.0])), everything())
     assert open_table(lake, "pairs").current_snapshot().snapshot_id == after.snapshot_id
+
+
+def test_files_that_tasks_wrote_take_the_place_of_all_rows_at_once(lake) -> None:
+    create_tables(None, lake, [PAIRS])
+    put_files_locally(lake, "pairs", write_files_locally(lake, PAIRS, table(("a", 1, None))), {})
+    before = current_pin(lake, "pairs")
+    files = [
+        pickle.loads(pickle.dumps(file))
+        for part in (table(("d", 4, []), ("b", 1, [2.0])), table(("c", 3, [1.0])))
+        for file in write_files_locally(lake, PAIRS, part)
+    ]
+    assert rows(lake) == [("a", 1, None)]
+    put_files_locally(lake, "pairs", files, {"made": "so"})
+    assert sorted(rows(lake)) == [("b", 1, [2.0]), ("c", 3, [1.0]), ("d", 4, [])]
+    assert read_arrow(before, ["k"])["k"].to_pylist() == ["a"]
+    summaries = [one.summary for one in open_table(lake, "pairs").metadata.snapshots]
+    assert [one["made"] if "made" in one.additional_properties else None for one in summaries] == [None, "so"]
+    for path in (lake.table_folder("pairs") / "data").glob("*.parquet"):
+        assert checksum_fault(path) == ""
+    put_files_locally(lake, "pairs", [], {})
+    assert rows(lake) == []
+
+
+def test_a_file_written_in_any_pieces_has_its_checksums(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_tables, "_SUMMED_AT_ONCE", 1_000)
+    for k, pieces in enumerate(([0], [511, 1], [512, 512], [3, 2_000, 70, 700, 1])):
+        path = tmp_path / f"{k}.bin"
+        with local_tables.SummedFileIO().new_output(str(path)).create() as stream:
+            for number, length in enumerate(pieces):
+                stream.write(bytes([number + 1]) * length)
+        assert checksum_fault(path) == ""
+        assert path.stat().st_size == sum(pieces)
+
+
+def test_values_that_hardly_repeat_get_no_dictionary(lake) -> None:
+    wide = features_table("features_x", ("a", "b"), {})
+    create_tables(None, lake, [wide])
+    n = 20_000
+    ts = pa.array(range(n)).cast(pa.timestamp("us", "UTC"))
+    values = [float(k) / 7 for k in range(n)]
+    made = pa.table({"symbol": ["A"] * n, "ts": ts, "a": values, "b": [1.0] * n})
+    (file,) = write_files_locally(lake, wide, made)
+    group = pq.ParquetFile(local_path(file.file_path)).metadata.row_group(0)
+    sizes = {group.column(k).path_in_schema: group.column(k) for k in range(group.num_columns)}
+    # all of them once, and the first in a dictionary too
+    assert sizes["a"].total_uncompressed_size < 1.15 * 8 * n
+    assert sizes["b"].total_uncompressed_size < n
 
 
 def test_rows_are_deleted(lake) -> None:

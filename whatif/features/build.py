@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_field
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.calendars import EPOCH, known_schedule
-from whatif.domain import DAY_US, timeframe_names, timestamps
+from whatif.domain import DAY_US, bars_from_frame, timeframe_names, timestamps
 from whatif.features.news import read_news
-from whatif.features.spec import FeatureSpec, features_of_bars, features_of_symbol
+from whatif.features.spec import FeatureSpec, features_of_bars
 from whatif.indicators import News, Stored
 from whatif.lake import (
     TableSpec,
@@ -24,8 +24,8 @@ from whatif.lake import (
     features_table,
     pin,
     read_pinned,
-    replace,
     replace_arrow,
+    replace_made,
 )
 from whatif.pins import (
     LakeLocation,
@@ -43,6 +43,8 @@ from whatif.pins import (
     read_added,
     read_arrow,
     read_bars,
+    schema_of,
+    symbols_of,
     table_exists,
     within,
 )
@@ -73,8 +75,9 @@ _SESSION_US = DAY_US // 3
 def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin, spec: FeatureSpec) -> Pin:
     """Return the pin of the features of `spec` over the bars that `bars` pins.
 
-    One Spark job computes all symbols, each by `features_of_symbol`, and one commit
-    stores them; the commit records the bars' snapshot. Where a snapshot made from these
+    One Spark job computes all symbols, each by `features_of_bars`, and one commit
+    stores them; the commit records the bars' snapshot. A task holds the bars and the features of one symbol
+    at a time; on a local lake it reads and writes them itself. Where a snapshot made from these
     very bars exists, it is returned and nothing runs. On a local lake, where bars were only added behind
     those that the stored features were made from, what they change is computed, in this process, and it alone
     is written.
@@ -97,17 +100,22 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
         return known
     if location.local and _extended(location, bars, spec, table):
         return find_pin(location, table.name, made_from) or current_pin(location, table.name)
+    schema = schema_of(dict(table.columns))
     if spark is None:
         create_tables(None, location, (table,))
-        whole = pa.Table.from_pandas(local_features(bars, spec), preserve_index=False)
+        made = _of_symbols(bars, spec, spec.bars.symbols)
+        whole = pa.concat_tables(as_table(columns, schema) for columns in made)
         replace_arrow(location, table, whole, everything(), made_from)
         return find_pin(location, table.name, made_from) or current_pin(location, table.name)
-    # else Spark puts the few bytes of some symbols' bars into one task, though what is made of them is large
-    apart = min(4 * len(spec.bars.symbols), MOST_TASKS)
-    rows = pinned_bars(spark, location, bars, spec.bars).repartition(apart, "symbol")
-    features = rows.groupBy("symbol").applyInPandas(_per_symbol(spec, bars), schema=table.ddl)
     create_tables(spark, location, (table,))
-    replace(spark, location, table, features, made_from, ordered=True)
+    if location.local:
+        replace_made(location, table, _names(spark, spec), _of_names(spec, bars, schema), made_from)
+    else:
+        # else Spark puts few bytes of some symbols' bars into one task, though what is made of them is large
+        apart = min(4 * len(spec.bars.symbols), MOST_TASKS)
+        rows = pinned_bars(spark, location, bars, spec.bars).select(*_NEEDED).repartition(apart, "symbol")
+        ordered = rows.sortWithinPartitions("symbol", "ts")
+        replace_made(location, table, ordered, _of_rows(spec, bars, schema), made_from)
     # not the newest snapshot: another run may have stored the features of other bars meanwhile
     return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
 
@@ -195,8 +203,7 @@ def _continued(
 def _computed(bars: Pin, spec: FeatureSpec, part: BarSlice, symbol: str, schema: pa.Schema) -> pa.Table:
     """Return the rows of one symbol over a slice, as the table has them."""
     own = replace_field(spec, bars=part)
-    frame = features_of_bars(_stored(bars, part, symbol), own, partial(_stored, bars, part))
-    return pa.Table.from_pandas(frame, preserve_index=False).select(schema.names).cast(schema)
+    return as_table(features_of_bars(_stored(bars, part, symbol), own, partial(_stored, bars, part)), schema)
 
 
 def _changed_from(made: pa.Table, mine: pa.Table, spec: FeatureSpec, first: int, least: int) -> int | None:
@@ -243,11 +250,26 @@ def _us(rows: pa.Table) -> IntArray:
 
 def local_features(bars: Pin, spec: FeatureSpec) -> pd.DataFrame:
     """Return the features of `spec` over the bars that `bars` pins, in this process; nothing is stored."""
-    other = partial(_stored, bars, spec.bars)
-    news = _news(spec)
-    symbols = spec.bars.symbols
-    frames = [features_of_bars(_stored(bars, spec.bars, symbol), spec, other, news) for symbol in symbols]
-    return pd.concat(frames, ignore_index=True)
+    made = _of_symbols(bars, spec, spec.bars.symbols)
+    return pd.concat([pd.DataFrame(columns) for columns in made], ignore_index=True)
+
+
+def _of_symbols(bars: Pin, spec: FeatureSpec, symbols: Iterable[str]) -> Iterator[dict[str, object]]:
+    """Yield the columns of each symbol's features, read and computed one after the other."""
+    other, news = partial(_stored, bars, spec.bars), _news(spec)
+    for symbol in symbols:
+        yield features_of_bars(_stored(bars, spec.bars, symbol), spec, other, news)
+
+
+def as_table(columns: Mapping[str, object], schema: pa.Schema) -> pa.Table:
+    """Return columns as a table of features holds them: what is missing is null."""
+    rows = len(columns["ts"])  # type: ignore[arg-type]
+    arrays = []
+    for field in schema:
+        values = columns[field.name]
+        made = pa.repeat(values, rows) if isinstance(values, str) else pa.array(values, from_pandas=True)
+        arrays.append(made.cast(field.type))
+    return pa.table(arrays, schema=schema)
 
 
 def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: BarSlice) -> DataFrame:
@@ -274,13 +296,46 @@ def pinned_bars(spark: SparkSession, location: LakeLocation, pin: Pin, part: Bar
     return numbered.where("nth = 1").drop("nth").withColumn("timeframe", F.lit(names[0]))
 
 
-def _per_symbol(spec: FeatureSpec, bars: Pin) -> Callable[[pd.DataFrame], pd.DataFrame]:
+_NEEDED = (
+    "symbol", "ts", "session", "session_open", "session_close",
+    "open", "high", "low", "close", "volume", "vwap",
+)  # fmt: skip
+"""Columns of bars that features are made of."""
+
+
+def _names(spark: SparkSession, spec: FeatureSpec) -> DataFrame:
+    """Return the symbols, a task for each of them as far as there may be so many."""
+    rows = spark.createDataFrame(pd.DataFrame({"symbol": list(spec.bars.symbols)}), "symbol string")
+    # from one partition, round robin spreads them evenly
+    return rows.coalesce(1).repartition(min(len(spec.bars.symbols), MOST_TASKS))
+
+
+def _of_names(
+    spec: FeatureSpec, bars: Pin, schema: pa.Schema
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
+    """Return what a task does with names of symbols, whose bars it reads itself, one after the other."""
+
+    def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        symbols = sorted(name for batch in batches for name in batch.column("symbol").to_pylist())
+        for columns in _of_symbols(bars, spec, symbols):
+            yield as_table(columns, schema)
+
+    return compute
+
+
+def _of_rows(
+    spec: FeatureSpec, bars: Pin, schema: pa.Schema
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
+    """Return what a task does with the bars of whole symbols, which follow each other."""
     other = partial(_stored, bars, spec.bars)
 
-    def compute(frame: pd.DataFrame) -> pd.DataFrame:
-        if bars.adjustment is not None:
-            frame = adjusted_frame(bars, frame, spec.bars.source_timeframe, spec.bars.hours)
-        return features_of_symbol(frame, spec, other, _news(spec))
+    def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for symbol, rows in symbols_of(batches):
+            frame = rows.to_pandas(date_as_object=False)
+            if bars.adjustment is not None:
+                frame = adjusted_frame(bars, frame, spec.bars.source_timeframe, spec.bars.hours)
+            own = Stored(bars_from_frame(frame, symbol), spec.bars.source_us, spec.bars.bar_us)
+            yield as_table(features_of_bars(own, spec, other, _news(spec)), schema)
 
     return compute
 

@@ -209,12 +209,17 @@ def feature_frame(bars: Bars, spec: FeatureSpec) -> pd.DataFrame:
     label looks ahead by definition; `label_end` says when it is known.
     NaN: a feature is NaN until it is warm; the label where its bar does not exist.
     """
+    return pd.DataFrame(feature_columns(bars, spec))
+
+
+def feature_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
+    """Return the columns of `feature_frame` by name: a text, instants, and arrays (n,)."""
     columns: dict[str, object] = {"symbol": bars.symbol, "ts": timestamps(bars.ts)}
     for expression, column in zip(spec.expressions, spec.columns, strict=True):
         columns[column] = evaluate(expression, bars)
     if spec.label is not None:
         columns |= label_columns(bars, spec)
-    return pd.DataFrame(columns)
+    return columns
 
 
 def label_columns(bars: Bars, spec: FeatureSpec) -> dict[str, object]:
@@ -246,15 +251,16 @@ def features_of_symbol(
     `other` gives the bars of another symbol that a feature names, and `news` what was published.
     """
     source = bars_from_frame(frame, str(frame["symbol"].iloc[0]))
-    return features_of_bars(Stored(source, spec.bars.source_us, spec.bars.bar_us), spec, other, news)
+    own = Stored(source, spec.bars.source_us, spec.bars.bar_us)
+    return pd.DataFrame(features_of_bars(own, spec, other, news))
 
 
 def features_of_bars(
     own: Stored, spec: FeatureSpec, other: OtherBars | None = None, news: News | None = None
-) -> pd.DataFrame:
-    """Return the feature rows of one symbol's bars; see `features_of_symbol`."""
+) -> dict[str, object]:
+    """Return the columns of the feature rows of one symbol's bars; see `features_of_symbol`."""
     bars, _ = own.at(spec.bars.timeframe)
-    return feature_frame(with_needs(bars, spec.needs, own, spec.bars.exchange, other, news), spec)
+    return feature_columns(with_needs(bars, spec.needs, own, spec.bars.exchange, other, news), spec)
 
 
 def features_of_frame(

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         insert_missing_rows,
         replace,
         replace_arrow,
+        replace_made,
         take_back,
         upsert,
         upsert_arrow,
@@ -82,6 +83,6 @@ else:
             "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW "
             "features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
-            "insert_missing_rows replace replace_arrow take_back upsert upsert_arrow",
+            "insert_missing_rows replace replace_arrow replace_made take_back upsert upsert_arrow",
         },
     )

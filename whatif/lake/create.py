@@ -35,6 +35,12 @@ _BY_SYMBOL = {
 _RANGED = {"write.distribution-mode": "range"}
 _BY_PARTITION = {"write.distribution-mode": "hash"}
 
+_DISTINCT = {
+    # a dictionary that grows beyond these bytes is given up, and PyIceberg looks after so many rows
+    "write.parquet.dict-size-bytes": str(8 * 1024),
+    "write.parquet.page-row-limit": str(2 * 1024),
+}
+
 _BOUNDED = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "50",
@@ -113,7 +119,7 @@ def set_properties(
 
 def _create(spark: SparkSession | None, location: LakeLocation, spec: TableSpec) -> None:
     properties = _PROPERTIES | (_SORTED_APART if spec.sorted_apart else {})
-    properties |= _BY_SYMBOL if spec.by_symbol else {}
+    properties |= (_BY_SYMBOL if spec.by_symbol else {}) | (_DISTINCT if spec.distinct else {})
     if spark is None or location.local:
         ordered = _RANGED if spec.sort_order and not spec.sorted_apart else {}
         ordered = _BY_PARTITION if spec.by_partition else ordered
@@ -141,6 +147,7 @@ def _renew_settings(
     """Give a table that an older version made the settings of this one; what someone has set stays."""
     wanted = (_BOUNDED if location.local else {}) | (_BY_SYMBOL if spec.by_symbol else {})
     wanted |= _BY_PARTITION if spec.by_partition else {}
+    wanted |= _DISTINCT if spec.distinct else {}
     older = _PROPERTIES | _RANGED
     missing = {
         key: value

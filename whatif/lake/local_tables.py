@@ -65,6 +65,7 @@ from whatif.pins import (
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import InputFile, OutputFile, OutputStream
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
     from pyiceberg.typedef import Identifier
@@ -261,6 +262,29 @@ def replace_locally(
         table.overwrite(_ordered(spec, _given(table, spec, rows)), where, dict(properties))
 
 
+def write_files_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> list[DataFile]:
+    """Write rows, ordered as the table is, into files that no snapshot names yet, and return these."""
+    table = _opened(location, spec.name)
+    with quiet():
+        ordered = _ordered(spec, _given(table, spec, rows))
+        return list(_dataframe_to_data_files(table.metadata, ordered, table.io))
+
+
+def put_files_locally(
+    location: LakeLocation, name: str, files: Sequence[DataFile], properties: Mapping[str, str]
+) -> None:
+    """Put files in the place of all that a table has, in one snapshot that notes properties."""
+    table = _opened(location, name)
+    with quiet(), table.transaction() as change:
+        update = change.update_snapshot(snapshot_properties=dict(properties))
+        made = update.fast_append() if table.current_snapshot() is None else update.overwrite()
+        with made as snapshot:
+            for held in table.scan().plan_files():
+                snapshot.delete_data_file(held.file)
+            for written in files:
+                snapshot.append_data_file(written)
+
+
 def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -> None:
     """Delete the rows that pass a filter, in one commit."""
     table = _opened(location, name)
@@ -443,6 +467,10 @@ class _SummedFile(PyArrowFile):
         return _SummedStream(super().create(overwrite), Path(self._path))
 
 
+_SUMMED_AT_ONCE = 256 * 1024
+"""Bytes that wait for their checksums: Parquet's pages are written in many small pieces."""
+
+
 class _SummedStream:
     """A file that is written from its beginning to its end, and its checksums."""
 
@@ -450,7 +478,7 @@ class _SummedStream:
         self._stream = stream
         self._path = path
         self._sums = bytearray(CHECKSUM_HEADER)
-        self._rest = b""
+        self._rest = bytearray()
 
     @property
     def closed(self) -> bool:
@@ -461,10 +489,11 @@ class _SummedStream:
         """Write bytes at the end, and return how many."""
         text = bytes(data)
         self._stream.write(text)
-        whole = self._rest + text
-        end = len(whole) - len(whole) % CHECKSUM_CHUNK
-        self._sums += checksums(whole[:end])
-        self._rest = whole[end:]
+        self._rest += text
+        if len(self._rest) >= _SUMMED_AT_ONCE:
+            end = len(self._rest) - len(self._rest) % CHECKSUM_CHUNK
+            self._sums += checksums(self._rest[:end])
+            del self._rest[:end]
         return len(text)
 
     def flush(self) -> None:

@@ -35,6 +35,9 @@ class TableSpec:
     by_symbol : bool
         Rows of one symbol are read apart from the others': files hold them in small groups, whose
         statistics say which symbols they hold.
+    distinct : bool
+        Values of its columns hardly repeat: no file keeps a dictionary of them, which takes longer to make
+        than all the rest and is thrown away.
     """
 
     name: str
@@ -45,6 +48,7 @@ class TableSpec:
     sorted_apart: bool = False
     by_partition: bool = False
     by_symbol: bool = False
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         names = self.column_names

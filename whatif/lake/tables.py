@@ -200,4 +200,5 @@ def features_table(name: str, features: Sequence[str], labels: Mapping[str, str]
         key=("symbol", "ts"),
         partitioning=("months(ts)",),
         sort_order=("symbol", "ts"),
+        distinct=True,
     )

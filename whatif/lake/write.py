@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow as pa
 
 from whatif.errors import LakeError
 from whatif.lake.local_tables import (
@@ -15,15 +17,16 @@ from whatif.lake.local_tables import (
     append_table_locally,
     delete_locally,
     insert_missing_locally,
+    put_files_locally,
     replace_locally,
     upsert_locally,
+    write_files_locally,
 )
 from whatif.lake.lock import writer_lock
 from whatif.lake.spec import TableSpec
 from whatif.pins import LakeLocation, in_words
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -112,6 +115,77 @@ def replace(
         writer = writer.option(f"snapshot-property.{key}", value)
     with in_words(location.described), writer_lock(location, f"replace {table.name}"):
         writer.overwrite(F.lit(True) if where is None else where)
+
+
+def replace_made(
+    location: LakeLocation,
+    table: TableSpec,
+    rows: DataFrame,
+    make: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Table]],
+    properties: Mapping[str, str] | None = None,
+) -> None:
+    """Replace all rows of a table by what is made of the partitions of a frame, in one atomic commit.
+
+    On the local lake each task writes its own files, and the commit names them: their values never become
+    rows of the JVM, which would cost more than to compute and to pack them. A catalog service is written
+    to by Spark. What a task leaves behind that was killed, no snapshot names.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    table : TableSpec
+        The table; it must exist.
+    rows : DataFrame
+        What the rows are made of.
+    make : callable
+        Takes the Arrow batches of a partition, and yields tables with the table's columns and types, in the
+        table's order; it travels to the workers.
+    properties : mapping of str to str, optional
+        As in `append`.
+    """
+    if not location.local:
+        made = rows.mapInArrow(_batches_made(make), table.ddl)
+        replace(rows.sparkSession, location, table, made, properties, ordered=True)
+        return
+    with in_words(location.described), writer_lock(location, f"replace {table.name}"):
+        told = rows.mapInArrow(_files_made(location, table, make), "file binary").collect()
+        put_files_locally(location, table.name, [pickle.loads(row["file"]) for row in told], properties or {})
+
+
+HELD_BYTES = 64 * 1024 * 1024
+"""Made rows that a task holds before it writes them, unless one table alone has more."""
+
+
+def _batches_made(
+    make: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Table]],
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for made in make(batches):
+            yield from made.to_batches(max_chunksize=10_000)
+
+    return run
+
+
+def _files_made(
+    location: LakeLocation,
+    table: TableSpec,
+    make: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Table]],
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def written(held: Sequence[pa.Table]) -> pa.RecordBatch:
+        files = write_files_locally(location, table, pa.concat_tables(held)) if held else []
+        return pa.record_batch({"file": pa.array([pickle.dumps(one) for one in files], pa.binary())})
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held: list[pa.Table] = []
+        for made in make(batches):
+            held.append(made)
+            if sum(one.nbytes for one in held) >= HELD_BYTES:
+                yield written(held)
+                held = []
+        yield written(held)
+
+    return run
 
 
 def insert_missing(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         starts_with,
         within,
     )
+    from whatif.pins.groups import symbols_of
     from whatif.pins.integrity import (
         CHECKSUM_CHUNK,
         CHECKSUM_HEADER,
@@ -78,6 +79,7 @@ else:
             "pin_at table_exists table_names tagged_pin",
             "damage": "Damage described newest_whole snapshot_damage",
             "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
+            "groups": "symbols_of",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",
             "metadata": "HINT has_data hinted_version hints_in load_table metadata_path newest_metadata "

@@ -105,10 +105,11 @@ def _checksums(path: Path) -> tuple[int, np.ndarray] | None:
     return chunk, np.frombuffer(stored, dtype=">u4", offset=8)
 
 
-def checksums(data: bytes) -> bytes:
+def checksums(data: bytes | bytearray) -> bytes:
     """Return the checksums of bytes, one for each `CHECKSUM_CHUNK`, as they follow the header."""
-    starts = range(0, len(data), CHECKSUM_CHUNK)
-    return b"".join(struct.pack(">I", zlib.crc32(data[at : at + CHECKSUM_CHUNK])) for at in starts)
+    of, view = zlib.crc32, memoryview(data)
+    sums = [of(view[at : at + CHECKSUM_CHUNK]) for at in range(0, len(view), CHECKSUM_CHUNK)]
+    return struct.pack(f">{len(sums)}I", *sums)
 
 
 def checksum_file(path: Path) -> Path:

@@ -19,6 +19,7 @@ from whatif.pins import (
     one_of,
     read_arrow,
     schema_of,
+    symbols_of,
     within,
 )
 from whatif.ticks import (
@@ -271,31 +272,10 @@ def _on_spark(trades: DataFrame, quotes: DataFrame | None, rule: TickRule) -> Da
 
 def _per_partition(rule: TickRule) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for symbol, rows in _symbols_of(batches):
+        for symbol, rows in symbols_of(batches):
             yield from rule.bars(symbol, rows, None).to_batches()
 
     return compute
-
-
-def _symbols_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of each symbol, of batches in which symbols follow each other."""
-    held: list[pa.RecordBatch] = []
-    name: str | None = None
-    for batch in batches:
-        symbols = batch.column("symbol")
-        codes = symbols.dictionary_encode()
-        ends = np.flatnonzero(np.diff(codes.indices.to_numpy())) + 1
-        for first, stop in zip([0, *ends], [*ends, batch.num_rows], strict=True):
-            if stop == first:
-                continue
-            owner = symbols[int(first)].as_py()
-            if owner != name and held:
-                yield str(name), pa.Table.from_batches(held)
-                held = []
-            name = owner
-            held.append(batch.slice(int(first), int(stop - first)))
-    if held:
-        yield str(name), pa.Table.from_batches(held)
 
 
 def _with_quotes(trades: DataFrame, quotes: DataFrame, rule: TickRule) -> DataFrame:
