@@ -250,6 +250,35 @@ class TestConfigurations:
         assert bad.data.tags["whatif.error"] == "ZeroDivisionError: division by zero"
         assert bad.data.metrics == {}
 
+    def test_what_is_the_same_for_all_stands_at_the_study_alone(self, parent: TrackedRun) -> None:
+        names = ["fast=0", "fast=1", "x" * 300]
+        assert log_configurations(parent, board(3), ("fast", "execution"), names) == 3
+        found = {r.info.run_name: r.data.params for r in runs(parent) if r.info.run_id != parent.run_id}
+        # what an axis may vary stays with each, also where it is the same so far
+        held = {"config_id": f"{1:016x}", "symbol": "SPY", "fast": "1", "execution.cash": "1000.0"}
+        assert found["fast=1"] == held
+        assert set(found) == {"fast=0", "fast=1", "x" * 200}
+        same = {"strategy": "sma_crossover", "timeframe": "1min", "slow": "50"}
+        assert parent.client.get_run(parent.run_id).data.params == same
+        # a study that went on may have other ones: what stands there stays, and nothing fails
+        other = board(4).assign(strategy="other")
+        assert log_configurations(parent, other, ("fast", "execution")) == 1
+        assert parent.client.get_run(parent.run_id).data.params == same
+
+    def test_nothing_ranked_is_nothing_logged(self, parent: TrackedRun) -> None:
+        assert log_configurations(parent, board(1)[:0], ("fast",)) == 0
+
+    def test_runs_are_the_user_s_and_edges_are_found_by_a_filter(self, lake_home: LakeLocation) -> None:
+        own = start_study_run(
+            lake_home, "b-study", "d", {"mlflow.user": "ann", "mlflow.source.name": "whatif run"}
+        )
+        log(own, tags={"verdict": "edge"})
+        log_configurations(own, board(2), ("fast",))
+        every = own.client.search_runs([own.experiment_id])
+        assert {one.info.user_id for one in every} == {"ann"}
+        edges = own.client.search_runs([own.experiment_id], "tags.verdict = 'edge'")
+        assert [one.info.run_id for one in edges] == [own.run_id]
+
     def test_a_second_time_adds_nothing(self, parent: TrackedRun) -> None:
         log_configurations(parent, board(4, failed=1))
         count = len(runs(parent))

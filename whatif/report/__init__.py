@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whatif.report.backtest_plots import BacktestPlots
     from whatif.report.bars_page import write_check, write_prices
     from whatif.report.chart import Chart
+    from whatif.report.columns import axis_label
     from whatif.report.data import ChosenSeries, JoinedFolds, Origin, Ranking, ReportData
     from whatif.report.displays import (
         backtest_html,
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from whatif.report.html import plotly_js, write
     from whatif.report.judgement import Judgement
     from whatif.report.performance import TearSheet, tear_sheet
+    from whatif.report.pictures import curves_svg, write_pictures
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
     from whatif.report.study_plots import StudyPlots
+    from whatif.report.summary import Summary, summarize
     from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, session_starts, thin_lines
@@ -48,6 +51,7 @@ else:
             "backtest_plots": "BacktestPlots",
             "chart": "Chart",
             "bars_page": "write_check write_prices",
+            "columns": "axis_label",
             "data": "ChosenSeries JoinedFolds Origin Ranking ReportData",
             "displays": (
                 "backtest_html comparison_html judgement_html sheet_html study_html study_line verdict_html"
@@ -57,9 +61,11 @@ else:
             "html": "plotly_js write",
             "judgement": "Judgement",
             "performance": "TearSheet tear_sheet",
+            "pictures": "curves_svg write_pictures",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
             "study_plots": "StudyPlots",
+            "summary": "Summary summarize",
             "terminal": "print_answer print_leaderboard print_screen print_written",
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak session_starts thin_lines",

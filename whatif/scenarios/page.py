@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from whatif.report import curves_svg
+
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .75rem;border-bottom:1px solid #ddd;"
     "text-align:right}th:first-child,td:first-child{text-align:left}"
-    "svg{width:100%;height:16rem;border:1px solid #ddd}"
+    "svg{width:100%;height:auto;border:1px solid #ddd}"
 )
 
 
@@ -37,7 +39,7 @@ def page_of(
     """
     body = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(where)}</p>"]
     body += [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
-    body += [_lines(equity)] if len(equity) else []
+    body += [curves_svg(equity, "Equity of a unit of cash")] if len(equity) else []
     for name, frame, index in tables:
         shown = (
             frame.to_html(index=index, float_format="{:,.4f}".format, na_rep="—") if len(frame) else "none"
@@ -45,20 +47,3 @@ def page_of(
         body.append(f"<h2>{html.escape(name)}</h2>{shown}")
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{_STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"
-
-
-def _lines(equity: pd.DataFrame) -> str:
-    """Return equity as a drawing, a line for each column."""
-    low, high = float(equity.min().min()), float(equity.max().max())
-    span, last = (high - low) or 1.0, max(len(equity) - 1, 1)
-    lines, names = [], []
-    for name, colour in zip(equity.columns, _COLOURS, strict=False):
-        values = enumerate(equity[name])
-        points = " ".join(f"{1000 * k / last:.1f},{280 - 260 * (v - low) / span:.1f}" for k, v in values)
-        lines.append(f"<polyline fill='none' stroke='{colour}' stroke-width='2' points='{points}'/>")
-        names.append(f"<b style='color:{colour}'>{html.escape(str(name))}</b>")
-    label = f"equity of a unit of cash, {low:.4f} to {high:.4f}: {' '.join(names)}"
-    return f"<svg viewBox='0 0 1000 300' preserveAspectRatio='none'>{''.join(lines)}</svg><p>{label}</p>"
-
-
-_COLOURS = ("#888888", "#1565c0", "#2e7d32", "#ef6c00", "#ad1457")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         tracking_warning,
         verdict_metrics,
     )
-    from whatif.tracking.steps import Told, log_answer, log_ranking
+    from whatif.tracking.steps import Ranked, Told, log_answer, log_ranking
     from whatif.tracking.tracker import LoggedAnswer, Tracker, logged_run
 else:
     __getattr__, __dir__, __all__ = door(
@@ -43,7 +43,7 @@ else:
                 "ANSWER_TAG TrackedRun finish log log_files log_tables metric_histories start_study_run "
                 "tracking_uri tracking_warning verdict_metrics"
             ),
-            "steps": "Told log_answer log_ranking",
+            "steps": "Ranked Told log_answer log_ranking",
             "tracker": "LoggedAnswer Tracker logged_run",
         },
     )

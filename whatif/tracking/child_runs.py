@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -42,6 +42,9 @@ NOT_ATTACHED = (
 
 STATUS = {"ok": "FINISHED", "dropped": "KILLED"}
 """MLflow's status of a run, by that of a row; of any other FAILED."""
+
+LONGEST_NAME = 200
+"""Characters of a run's name, of which MLflow's table holds 250."""
 
 ALL_UP_TO = 500
 BEST_ABOVE = 100
@@ -82,7 +85,7 @@ def log_model(
     """
     found = runs_below(parent, "model").get(identity)
     if found is not None and found.info.status == "FINISHED":
-        return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
+        return replace(parent, run_id=found.info.run_id)
     if found is not None:
         parent.client.delete_run(found.info.run_id)
     run = start_child(parent, f"model {trained.spec.name}", identity, "model")
@@ -161,17 +164,41 @@ def count_of_children(rows: int) -> int:
     return rows if rows <= ALL_UP_TO else BEST_ABOVE
 
 
-def log_configurations(parent: TrackedRun, leaderboard: pd.DataFrame) -> int:
+def log_configurations(
+    parent: TrackedRun,
+    leaderboard: pd.DataFrame,
+    axes: Sequence[str] | None = None,
+    names: Sequence[str] = (),
+) -> int:
     """Log a child run for each row of the leaderboard that has none yet; return how many.
 
-    All rows up to 500; above that the best 100. A child holds the parameters and the
-    metrics of the validate window.
+    All rows up to 500; above that the best 100. A child holds the parameters that vary and the metrics of
+    the validate window; what is the same for all of them is logged once, to `parent`.
+
+    Parameters
+    ----------
+    parent : TrackedRun
+        The study's run.
+    leaderboard : DataFrame
+        The ranking.
+    axes : sequence of str, optional
+        What the study varies; a child holds every parameter if left out.
+    names : sequence of str
+        What the run of each row is called; by its configuration and symbol if left out.
     """
     rows = leaderboard.head(count_of_children(len(leaderboard)))
     known = runs_below(parent, "configuration")
+    records = [{str(name): value for name, value in one.items()} for one in rows.to_dict("records")]
+    params = [_params(row) for row in records]
+    if axes is not None:
+        params, same = _apart(params, axes)
+        held = parent.client.get_run(parent.run_id).data.params
+        log(parent, params={name: value for name, value in same.items() if name not in held})
     children = []
-    for record in rows.to_dict("records"):
-        child = _configuration({str(name): value for name, value in record.items()})
+    for k, row in enumerate(records):
+        child = _configuration(
+            row, params[k], names[k] if names else f"{row['config_id'][:8]} {row['symbol']}"
+        )
         if child.identity not in known or not is_over(known[child.identity]):
             children.append(child)
     fresh = [child for child in children if child.identity not in known]
@@ -197,15 +224,33 @@ class _Child:
     status: str
 
 
-def _configuration(row: dict[str, Any]) -> _Child:
+def _configuration(row: dict[str, Any], params: dict[str, Any], name: str) -> _Child:
     return _Child(
-        name=f"{row['config_id'][:8]} {row['symbol']}",
+        name=name[:LONGEST_NAME],
         identity=f"{row['config_id']}/{row['symbol']}",
-        params=_params(row),
+        params=params,
         metrics=_metrics(row),
         tags=_tags(row),
         status=STATUS.get(str(row["status"]), "FAILED"),
     )
+
+
+def _apart(
+    every: Sequence[dict[str, Any]], axes: Sequence[str]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the parameters of each that vary, or may by an axis, with what names it; and those of all.
+
+    An axis varies the parameter of its name, those of the section of its name (`execution.cash`), or one
+    within a section.
+    """
+    named, first = {"config_id", "symbol", *axes}, every[0] if every else {}
+
+    def stays(name: str) -> bool:
+        section, _, last = name.rpartition(".")
+        return not {name, section, last} & named and all(one.get(name) == first[name] for one in every)
+
+    same = {name: value for name, value in first.items() if stays(name)}
+    return [{name: value for name, value in one.items() if name not in same} for one in every], same
 
 
 def _log_together(parent: TrackedRun, children: Sequence[_Child]) -> bool:
@@ -257,7 +302,7 @@ def _rows(
         "name": child.name,
         "experiment_id": int(experiment.experiment_id),
         "artifact_uri": append_to_uri_path(experiment.artifact_location, identifier, "artifacts"),
-        "user_id": "unknown",
+        "user_id": parent.user or "unknown",
         "status": child.status,
         "start_time": moment_ms,
         "end_time": moment_ms,
@@ -282,7 +327,7 @@ def _rows(
 
 def _params(row: dict[str, Any]) -> dict[str, Any]:
     names = ("config_id", "symbol", "strategy", "timeframe", "model")
-    fixed = {name: row[name] for name in names if row.get(name)}
+    fixed = {name: row[name] for name in names if pd.notna(row.get(name)) and row[name]}
     execution = {f"execution.{key}": value for key, value in json.loads(row["settings"]).items()}
     return {**fixed, **json.loads(row["parameters"]), **execution}
 

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -39,6 +39,8 @@ ANSWER_TAG = "whatif.answer"
 """Digest of what was logged of the answer, written once all of it is."""
 KIND_TAG = "whatif.kind"
 PARENT_TAG = "mlflow.parentRunId"
+USER_TAG = "mlflow.user"
+"""Tag by which MLflow knows whose a run is."""
 PARAM_LIMIT = 6000
 TAG_LIMIT = 8000
 BATCH = 100
@@ -59,12 +61,15 @@ class TrackedRun:
         MLflow's identifiers.
     uri : str
         Where runs are tracked.
+    user : str
+        Who ran the study; "" if nobody says so.
     """
 
     client: MlflowClient
     experiment_id: str
     run_id: str
     uri: str
+    user: str = ""
 
 
 def tracking_uri(location: LakeLocation) -> str:
@@ -126,11 +131,11 @@ def start_study_run(
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
     else:
-        run = client.create_run(
-            experiment_id, run_name=study, tags={IDENTITY_TAG: identity, KIND_TAG: "study"}
-        )
+        begun = {IDENTITY_TAG: identity, KIND_TAG: "study"}
+        begun |= {name: tags[name] for name in (USER_TAG,) if tags.get(name)}
+        run = client.create_run(experiment_id, run_name=study, tags=begun)
         run_id = run.info.run_id
-    tracked = TrackedRun(client, experiment_id, run_id, uri)
+    tracked = TrackedRun(client, experiment_id, run_id, uri, tags.get(USER_TAG, ""))
     log(tracked, tags=tags)
     if text:
         client.log_text(run_id, masked(text), "study.yaml")
@@ -154,16 +159,17 @@ def start_child(
     """
     found = (runs_below(parent, kind) if known is None else known).get(identity)
     if found is not None:
-        return TrackedRun(parent.client, parent.experiment_id, found.info.run_id, parent.uri)
+        return replace(parent, run_id=found.info.run_id)
     run = parent.client.create_run(
         parent.experiment_id, run_name=name, tags=tags_of_child(parent, identity, kind)
     )
-    return TrackedRun(parent.client, parent.experiment_id, run.info.run_id, parent.uri)
+    return replace(parent, run_id=run.info.run_id)
 
 
 def tags_of_child(parent: TrackedRun, identity: str, kind: str) -> dict[str, str]:
     """Return the tags that a run below `parent` begins with."""
-    return {IDENTITY_TAG: identity, KIND_TAG: kind, PARENT_TAG: parent.run_id}
+    user = {USER_TAG: parent.user} if parent.user else {}
+    return {IDENTITY_TAG: identity, KIND_TAG: kind, PARENT_TAG: parent.run_id, **user}
 
 
 def runs_below(parent: TrackedRun, kind: str) -> dict[str, Run]:

@@ -24,9 +24,20 @@ class Told:
     files: Sequence[Path]
 
 
-def log_ranking(own: Tracker, pins: Sequence[Pin], board: pd.DataFrame, location: LakeLocation) -> None:
+@dataclass(frozen=True)
+class Ranked:
+    """A ranking, the axes that vary in it, and what the run of each of its rows is called."""
+
+    board: pd.DataFrame
+    axes: Sequence[str]
+    names: Sequence[str]
+
+
+def log_ranking(own: Tracker, pins: Sequence[Pin], ranked: Ranked, location: LakeLocation) -> None:
     """Log the ranking, and the tables that were read."""
-    own.children = own.attempt(lambda run: log_configurations(run, board)) or 0
+    own.children = (
+        own.attempt(lambda run: log_configurations(run, ranked.board, ranked.axes, ranked.names)) or 0
+    )
     own.attempt(lambda run: log_tables(run, pins, location))
 
 

@@ -25,6 +25,7 @@ from whatif.report import (
     study_html,
     study_line,
     write_files,
+    write_pictures,
     write_row,
 )
 from whatif.report import write as write_html
@@ -274,7 +275,8 @@ def write_answer(data: ReportData, folder: Path) -> tuple[Path, ...]:
     """Write report and files into a folder, which is made; return what was written, the report first."""
     folder.mkdir(parents=True, exist_ok=True)
     page = write_html(data, folder / "report.html")
-    return (page, *write_files(data, folder).values(), write_row(data, folder))
+    drawn = write_pictures(data, folder)
+    return (page, *write_files(data, folder).values(), *drawn, write_row(data, folder))
 
 
 @dataclass(frozen=True, eq=False)

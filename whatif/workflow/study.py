@@ -84,7 +84,7 @@ from whatif.tracking import Tracker, drop_ahead, log_beside, log_ranking, tracki
 from whatif.workflow.answer import StudyResult, own_folder, report_data, write_answer
 from whatif.workflow.judge import judge_study, ready_to_judge
 from whatif.workflow.runners import RunnerQuestion, check_runner, choose_runner, runner_asked
-from whatif.workflow.track import Answered, log_study, tracked_study
+from whatif.workflow.track import Answered, log_study, ranked_of, tracked_study
 from whatif.workflow.train import (
     MAX_NAMED,
     NOTHING_PREPARED,
@@ -310,7 +310,7 @@ class _Run:
         answers = self._open(plan, answers)
         board, chosen = answers[-1].board, answers[-1].chosen
         if tracker.send is not None:  # another process logs what is known already, while this one judges
-            tracker.do(log_ranking, plan.pins, board, self.location)
+            tracker.do(log_ranking, plan.pins, ranked_of(resolved, board), self.location)
         failed = sum(int((answer.board["status"] == "error").sum()) for answer in answers)
         counts = {"computed": computed, "resumed": resumed, "failed": failed}
         environment = self._environment(prepared, final, counts)
@@ -324,7 +324,7 @@ class _Run:
             show = print_answer if self.options.verbose else print_screen
             show(data, self.options.console)
         files = written.files if written else self._write(data, folder, key)
-        told_of = Answered(plan.pins, board, chosen, judgement, whole, files)
+        told_of = Answered(plan.pins, board, chosen, judgement, whole, files, data)
         log_study(tracker, self.location, resolved, told_of)
         run_id = tracker.run_id
         return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)

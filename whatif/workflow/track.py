@@ -14,13 +14,14 @@ import pandas as pd
 
 from whatif.domain import KEY_COLUMNS
 from whatif.pins import LakeLocation, Pin
-from whatif.report import Judgement
+from whatif.report import Judgement, ReportData, Summary, axis_label, summarize
 from whatif.resolve import Resolved
 from whatif.results import Chosen, Stitched
 from whatif.runner import provenance, versions
 from whatif.study import digest
 from whatif.tracking import (
     LoggedAnswer,
+    Ranked,
     Told,
     TrackedRun,
     Tracker,
@@ -74,7 +75,9 @@ class Answered:
     whole : Stitched or None
         The test windows of all folds joined.
     files : sequence of Path
-        Report and tables.
+        Report, tables and pictures.
+    data : ReportData
+        What the report shows.
     """
 
     pins: Sequence[Pin]
@@ -83,6 +86,7 @@ class Answered:
     judgement: Judgement
     whole: Stitched | None
     files: Sequence[Path]
+    data: ReportData
 
 
 def log_study(tracker: Tracker, location: LakeLocation, resolved: Resolved, answered: Answered) -> None:
@@ -102,7 +106,7 @@ def log_study(tracker: Tracker, location: LakeLocation, resolved: Resolved, answ
             tracker.keep(held)
             tracker.tell(f"MLflow: run {held}, which holds all of it already")
             return
-        tracker.do(log_ranking, answered.pins, board, location)
+        tracker.do(log_ranking, answered.pins, ranked_of(resolved, board), location)
     tracker.do(log_answer, Told(metrics, tags, answer, answered.files))
 
 
@@ -115,7 +119,12 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
         "verdict.openings": float(judgement.openings),
         **({} if verdict.figures is None else verdict_metrics(verdict.figures)),
     }
+    told = summarize(answered.data)
     tags = {
+        "verdict": told.kind,
+        "mlflow.note.content": _note(told, answered.files),
+        "whatif.report": str(answered.files[0]) if answered.files else "",
+        "whatif.configuration": told.configuration,
         "whatif.verdict": verdict.word.value,
         "whatif.verdict_rests_on": verdict.rests_on,
         "whatif.verdict_reasons": " ".join(verdict.reasons),
@@ -135,14 +144,47 @@ def _said(answered: Answered) -> tuple[dict[str, float], dict[str, str]]:
     return metrics, tags
 
 
+def ranked_of(resolved: Resolved, board: pd.DataFrame) -> Ranked:
+    """Return a ranking with what the run of each of its rows is called: "fast=20, slow=90", by what varies.
+
+    Where symbols are ranked apart, each has its own behind that.
+    """
+    axes = tuple(resolved.study.axes)
+    several = len(resolved.portfolios) > 1 and not resolved.pooled
+    names = []
+    for row in board.head(count_of_children(len(board))).to_dict("records"):
+        varied = ", ".join(f"{name}={axis_label(row[name])}" for name in axes)
+        where = str(row["symbol"]) if several or not varied else ""
+        names.append(" ".join(filter(None, (varied, where))))
+    return Ranked(board, axes, names)
+
+
+def _note(told: Summary, files: Sequence[Path]) -> str:
+    """Return a run's description in Markdown: verdict, choice, four numbers, and where the report is."""
+    lines = [f"**{told.word}.** {told.sentence}"]
+    if told.configuration:
+        lines.append(f"`{told.configuration.replace('`', '')}`, configuration {told.config_id}")
+        cells = [f"{one.name} | {one.value} | {one.note}" for one in told.numbers]
+        head = f"| | {told.objective} | |\n| --- | ---: | --- |"
+        lines.append("\n".join([head, *(f"| {cell} |" for cell in cells)]))
+    if files:
+        lines.append(f"Report: `report.html` among the artifacts; written to `{files[0]}`")
+    return "\n\n".join(lines)
+
+
 def _beginning(location: LakeLocation, resolved: Resolved) -> Callable[[], TrackedRun]:
     """Return what begins the run; it can be pickled, for another process may be the one that logs."""
     study = resolved.study
+    origin = provenance()
     tags = {
+        "mlflow.user": origin["user"],
+        "mlflow.source.name": origin["command"],
+        "mlflow.source.type": "LOCAL" if location.local else "JOB",
+        "mlflow.source.git.commit": versions().get("commit", ""),
         "whatif.version": versions()["whatif"],
         "whatif.commit": versions().get("commit", ""),
         "whatif.bars_pin": resolved.bars.to_json(),
-        **{f"whatif.{name}": text for name, text in provenance().items()},
+        **{f"whatif.{name}": text for name, text in origin.items()},
     }
     params = {
         "strategy": study.strategy.name,
