@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from whatif.errors import LakeError, nearest
-from whatif.lake.create import create_tables
 from whatif.lake.deliveries import is_file, sources_of
 from whatif.lake.processes import user_name
 from whatif.lake.tables import CATALOGUE
-from whatif.lake.write import upsert, upsert_arrow
 from whatif.pins import LakeLocation, Pin, batches, current_pin, everything, has_rows, read_arrow
 from whatif.texts import hidden_character, shown
 
@@ -150,6 +148,10 @@ def describe(
     LakeLockedError
         If another process is writing.
     """
+    # who lists bars writes nothing, and need not wait for what can
+    from whatif.lake.create import create_tables
+    from whatif.lake.write import upsert, upsert_arrow
+
     given = {name: text.strip() for name, text in (said or {}).items()}
     _check_said(given, tags, untag, bool(symbols), source)
     kind = "symbol" if source is None else "source"
