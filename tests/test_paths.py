@@ -127,9 +127,9 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 def cache(tmp_path, monkeypatch):
     """Return an empty cache folder of this test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    paths._cache_folder.cache_clear()
+    paths.kept_in.cache_clear()
     yield tmp_path
-    paths._cache_folder.cache_clear()
+    paths.kept_in.cache_clear()
 
 
 def made_of(values):
@@ -151,7 +151,7 @@ def test_another_version_of_a_library_is_asked_anew(cache, monkeypatch) -> None:
     values = iter([1, 2])
     assert made_of(values) == 1
     monkeypatch.setattr(paths, "version", lambda _: "99.0")
-    paths._cache_folder.cache_clear()
+    paths.kept_in.cache_clear()
     assert made_of(values) == 2
 
 

@@ -195,7 +195,7 @@ def kept(name: str, modules: Sequence[str], libraries: Sequence[str], make: Call
     make : callable
         Makes it; what it raises is raised, and nothing is kept.
     """
-    path = _cache_folder(tuple(modules), tuple(libraries)) / f"{name}.json"
+    path = kept_in(tuple(modules), tuple(libraries)) / f"{name}.json"
     with suppress(OSError, ValueError):
         return json.loads(path.read_bytes())
     found = make()
@@ -207,7 +207,11 @@ def kept(name: str, modules: Sequence[str], libraries: Sequence[str], make: Call
 
 
 @lru_cache(maxsize=8)
-def _cache_folder(modules: tuple[str, ...], libraries: tuple[str, ...]) -> Path:
+def kept_in(modules: tuple[str, ...], libraries: tuple[str, ...]) -> Path:
+    """Return the folder of the user's cache for what these modules and libraries make; see `kept`.
+
+    It need not be there.
+    """
     texts = [str(pkgutil.get_data("whatif", f"{module}.py")) for module in modules]
     digest = sha256(repr((texts, [version(one) for one in libraries])).encode()).hexdigest()[:16]
     try:

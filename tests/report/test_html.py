@@ -5,13 +5,16 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import re
 from html.parser import HTMLParser
 
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 
+from whatif import paths
 from whatif.report import html
 from whatif.report.columns import format_metric
 from whatif.report.data import Origin, Ranking, ReportData
@@ -506,3 +509,46 @@ def test_models_with_class_balance_reliability_and_what_counts(data):
 def test_without_models_there_is_nothing_of_them(page):
     assert "Models on validate" not in page.tables
     assert page.payload["reliability"] is None
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return an empty folder that pages keep their parts in."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    paths.kept_in.cache_clear()
+    html._library.cache_clear()
+    yield tmp_path
+    paths.kept_in.cache_clear()
+    html._library.cache_clear()
+
+
+def test_a_page_of_kept_parts_is_the_same(make, cache, monkeypatch):
+    data = make.study()
+    first = html.render(data)
+    kept = sorted(path.suffix for path in cache.rglob("*") if path.is_file())
+    assert ".json" in kept
+    assert ".jinja" in kept
+    html._library.cache_clear()
+    for name in ("plotly_js", "packed"):  # neither is asked for again
+        monkeypatch.setattr(html, name, None)
+    monkeypatch.setattr(jinja2.Environment, "_generate", None)
+    assert html.render(data) == first
+
+
+def test_where_nothing_can_be_kept_the_page_is_made_all_the_same(make, cache):
+    (cache / "whatif").write_text("a file, where the folder would be", encoding="ascii")
+    assert "plotly" in html.render(make.study())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="rights of POSIX")
+def test_templates_that_others_could_change_are_not_run(make, cache):
+    html.render(make.study())
+    (folder,) = {path.parent for path in cache.rglob("*.jinja")}
+    for path in folder.glob("*.jinja"):
+        path.write_bytes(b"no template")
+    assert html.render(make.study())  # what is no template is made anew
+    folder.chmod(0o777)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.jinja")}
+    assert html.environment().bytecode_cache is None
+    assert html.render(make.study())
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.jinja")} == before

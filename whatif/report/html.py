@@ -7,7 +7,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import astuple
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from whatif.domain import METRICS, Metric
-from whatif.paths import written_whole
+from whatif.domain import METRICS, Metric, exposed
+from whatif.paths import kept, kept_in, written_whole
 from whatif.report import neighbourhood, verdict_text, words
 from whatif.report.columns import axis_label, format_metric, metric
 from whatif.report.data import WINDOWS, ReportData, texts
@@ -34,7 +36,7 @@ from whatif.report.embed import (
 )
 from whatif.report.folds_page import fold_heads, fold_rows
 from whatif.report.models_page import importance_tables, model_rows, models_left_out
-from whatif.report.packing import packed_once
+from whatif.report.packing import packed
 from whatif.report.regimes import regimes
 from whatif.report.summary import summarize
 from whatif.report.tearing import sheet_parts
@@ -163,17 +165,39 @@ def render(data: ReportData) -> str:
 
 def page_parts(script_name: str, style_name: str) -> dict[str, Any]:
     """Return what a page needs to draw with plotly.js: scripts, style and their digests."""
-    plotly, script = _template("style.js") + plotly_js(), _template("unpack.js") + _template(script_name)
+    script = _template("unpack.js") + _template(script_name)
     style = _template("report.css") + (_template(style_name) if style_name != "report.css" else "") + _HEIGHTS
+    library = _library()
     return {
-        "plotly_js": Markup(packed_once(plotly)),
+        "plotly_js": Markup(library["packed"]),
         "report_js": Markup(script),
         "report_css": Markup(style),
-        "plotly_styles": _STYLES_OF_MAPS.findall(plotly),
-        "script_hashes": Markup(" ".join(map(_hash_source, (plotly, script)))),
+        "plotly_styles": library["styles"],
+        "script_hashes": Markup(f"{library['hash']} {_hash_source(script)}"),
         # plotly adds an empty style, whose rules it inserts one by one
         "style_hashes": Markup(" ".join(map(_hash_source, (style, "")))),
     }
+
+
+@lru_cache(maxsize=1)
+def _library() -> dict[str, Any]:
+    """Return plotly.js as pages hold it: packed, the styles that it asks for, and its digest.
+
+    To read and pack its megabytes takes as long as to make all else of a page, so it is kept.
+    """
+    begins = _template("style.js")
+    name = f"plotly-{hashlib.sha256(begins.encode()).hexdigest()[:16]}"
+
+    def make() -> dict[str, Any]:
+        text = begins + plotly_js()
+        return {
+            "packed": packed(text),
+            "styles": _STYLES_OF_MAPS.findall(text),
+            "hash": _hash_source(text),
+        }
+
+    made: dict[str, Any] = kept(name, ("report/html", "report/packing"), ("plotly",), make)
+    return made
 
 
 def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
@@ -187,13 +211,33 @@ def write(data: ReportData, path: str | os.PathLike[str]) -> Path:
 
 def environment() -> jinja2.Environment:
     """Return what renders the templates of this room; what they are given is escaped."""
+    folder = kept_in(("report/html",), ("jinja2",))
+    compiled = None if folder.exists() and exposed(folder) else _Compiled(folder)
     env = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
+        loader=jinja2.FunctionLoader(_template), bytecode_cache=compiled,
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     env.filters["metric"] = lambda value, key: format_metric(key, value)
     env.filters["axis"] = axis_label
     return env
+
+
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Compiled templates in a folder, which is made when there is one; none is kept where it cannot be."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), "%s.jinja")
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Take a kept template, if it can be read."""
+        with suppress(OSError):
+            super().load_bytecode(bucket)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Keep a template; a lack of space or of rights keeps none."""
+        with suppress(OSError):
+            Path(self.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
 
 
 def _template(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,6 @@ def packed(text: str) -> str:
     """Return a text as gzip in base 85 behind its length, without a sign that means something in HTML."""
     raw = gzip.compress(text.encode("utf-8"), 9, mtime=0)
     return f"{len(raw)} {base64.b85encode(raw, pad=True).translate(_SAFE).decode('ascii')}"
-
-
-@lru_cache(maxsize=1)
-def packed_once(text: str) -> str:
-    """Return the same of the one text that many pages hold, kept for the next."""
-    return packed(text)
 
 
 def unpacked(text: str) -> str:
