@@ -142,6 +142,33 @@ def test_the_map_shows_what_python_computes(ask, make, aggregate, metric):
     np.testing.assert_array_equal(got["counts"], grid.counts)
 
 
+def test_the_map_shows_one_symbol_where_symbols_rank_by_themselves(ask, make):
+    data = make.study(failed=30)
+    script = """
+        const symbol = document.getElementById('map-symbol');
+        const drawn = () => document.getElementById('plot-map');
+        const seen = () => ({ z: drawn().data[0].z, frames: (drawn().layout.shapes || []).length });
+        const first = [symbol.selectedOptions[0].text, seen()];
+        const note = document.getElementById('map-note').textContent;
+        symbol.value = [...symbol.options].find((o) => o.text === 'SYN_NOISE').value;
+        symbol.dispatchEvent(new Event('change'));
+        const second = seen();
+        symbol.value = ''; symbol.dispatchEvent(new Event('change'));
+        return { first, note, second, all: seen() };
+        """
+    got, console = ask(html.render(data), script)
+    assert console == []
+    board, axes = data.ranking.leaderboard, [axis for axis in data.ranking.axes if axis in ("fast", "slow")]
+    chosen = data.series.chosen["symbol"]
+    for seen, symbol in ((got["first"][1], chosen), (got["second"], "SYN_NOISE"), (got["all"], "")):
+        rows = board[board["symbol"] == symbol] if symbol else board
+        grid = heat_grid(rows, *axes, data.ranking.objective)
+        np.testing.assert_allclose(np.array(seen["z"], dtype=float), grid.values, rtol=0, atol=0.0051)
+        assert seen["frames"] == (symbol in ("", chosen))
+    assert got["first"][0] == chosen
+    assert "symbol" not in got["note"]
+
+
 def test_sorting_and_filtering(ask, make):
     data = make.study(failed=5)
     rows, _ = ask(

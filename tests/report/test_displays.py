@@ -227,7 +227,7 @@ def test_charts_are_the_report_s(make) -> None:
     assert lines[0].y[0] == own["equity"].iloc[0]
     assert lines[0].y[-1] == own["equity"].iloc[-1]
     assert any(trace.name == "what luck would give" for trace in drawn.data)
-    grid = plots.heatmap("fast", "slow", "return_pct")
+    grid = plots.heatmap("fast", "slow", "return_pct", symbol="")
     ranked = data.ranking.ranked
     cell = ranked[(ranked["fast"] == 5) & (ranked["slow"] == 30)]["return_pct"].max()
     assert grid.data[0].z[0][0] == cell
@@ -245,6 +245,33 @@ def test_charts_are_the_report_s(make) -> None:
     ):
         with pytest.raises(WhatIfError, match=said):
             call()
+
+
+def test_a_map_is_of_one_symbol_where_symbols_rank_by_themselves(make) -> None:
+    data = make.study()
+    plots, ranked, chosen = StudyPlots(data), data.ranking.ranked, data.series.chosen["symbol"]
+    other = next(symbol for symbol in ranked["symbol"] if symbol != chosen)
+    for symbol, framed in ((None, True), (other, False), ("", True)):
+        grid = plots.heatmap("fast", "slow", "return_pct", symbol=symbol)
+        of = ranked[ranked["symbol"] == (symbol or chosen)] if symbol != "" else ranked
+        cell = of[(of["fast"] == 5) & (of["slow"] == 30)]["return_pct"].max()
+        assert grid.data[0].z[0][0] == cell
+        assert bool(grid.layout.shapes) is framed
+    with pytest.raises(WhatIfError, match="did you mean 'SYN_EDGE'"):
+        plots.heatmap(symbol="SYN_EGDE")
+
+
+def test_the_frame_is_right_where_a_value_failed_throughout(make) -> None:
+    data = make.study(symbols=("A",), failed=0)
+    board = data.ranking.leaderboard.copy()
+    least = board["fast"].min()
+    chosen = data.series.chosen["fast"]
+    assert chosen != least
+    board.loc[board["fast"] == least, "status"] = "error"
+    grid = StudyPlots(make.changed(data, ranking={"leaderboard": board})).heatmap(
+        "fast", "slow", "return_pct"
+    )
+    assert grid.data[0].x[int(grid.layout.shapes[0].x0 + 0.5)] == str(chosen)
 
 
 def test_a_backtest_is_drawn_beside_the_market_from_its_first_close() -> None:

@@ -21,7 +21,7 @@ from whatif.report.figures import (
     draw_trades,
     stitched_figure,
 )
-from whatif.report.heatmap import levels
+from whatif.report.heatmap import levels, mapped_rows
 from whatif.report.models_page import draw_reliability
 from whatif.report.packing import pack_numbers, packed, shown_numbers
 from whatif.report.theme import Drawing
@@ -113,12 +113,19 @@ def lucky_account(data: ReportData, rows: pd.DataFrame, points: int = MAX_POINTS
     return drawn | {"data": [*luck, *drawn["data"]]}
 
 
-def framed_map(data: ReportData, x: str, y: str | None, key: str, aggregate: str = "best") -> Drawing:
-    """Return the map of a metric over one axis or two, with the chosen configuration framed."""
-    board = data.ranking.leaderboard
+def framed_map(
+    data: ReportData, x: str, y: str | None, key: str, aggregate: str = "best", symbol: str = ""
+) -> Drawing:
+    """Return the map of a metric over one axis or two, with the chosen configuration framed.
+
+    Of one symbol's backtests, or of all with "". The frame is there where the cell is that of the choice.
+    """
+    board = mapped_rows(data.ranking.leaderboard)
+    board = board[board["symbol"] == symbol] if symbol else board
     drawn = draw_heatmap(board, x, y, key, aggregate)
-    chosen = board.index[board["config_id"] == data.series.chosen.get("config_id")]
-    if len(chosen):
+    choice = data.series.chosen
+    chosen = board.index[board["config_id"] == choice.get("config_id")]
+    if len(chosen) and symbol in ("", choice.get("symbol", symbol)):
         row = board.index.get_loc(chosen[0])
         across, up = (0 if axis is None else int(levels(board[axis]).codes[row]) for axis in (x, y))
         corners = {"x0": across - 0.5, "x1": across + 0.5, "y0": up - 0.5, "y1": up + 0.5}

@@ -84,6 +84,12 @@ def _bins(values: FloatArray) -> Levels:
     return Levels(labels, codes.astype(np.int64))
 
 
+def mapped_rows(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that a map is made of: what did not fail, in the world that choices are made in."""
+    rows = leaderboard[leaderboard["status"] == "ok"] if "status" in leaderboard else leaderboard
+    return rows[at_home(rows)]
+
+
 def heat_grid(
     leaderboard: pd.DataFrame, x: str, y: str | None, key: str, aggregate: str = "best"
 ) -> HeatGrid:
@@ -96,8 +102,7 @@ def heat_grid(
             raise WhatIfError(
                 f"column {name!r} is not in the leaderboard; {nearest(name, leaderboard.columns)}"
             )
-    rows = leaderboard[leaderboard["status"] == "ok"] if "status" in leaderboard else leaderboard
-    rows = rows[at_home(rows)]
+    rows = mapped_rows(leaderboard)
     across = levels(rows[x])
     down = levels(rows[y]) if y else Levels([""], np.zeros(len(rows), np.int64))
     numbers = pd.to_numeric(rows[key], errors="coerce").to_numpy(dtype=float, na_value=np.nan)

@@ -82,23 +82,31 @@ class StudyPlots:
         return Chart.of(drawn, *self._titles(f"trades, {name}"))
 
     def heatmap(
-        self, x: str | None = None, y: str | None = None, metric: str | None = None, aggregate: str = "best"
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        metric: str | None = None,
+        aggregate: str = "best",
+        symbol: str | None = None,
     ) -> Chart:
         """Draw a metric of the validate window over two axes; the chosen configuration is framed.
 
         Parameters
         ----------
         x, y : str, optional
-            Axes; the study's first two if left out. Over all other axes and symbols it is aggregated.
+            Axes; the study's first two if left out. Over all other axes it is aggregated.
         metric : str, optional
             The objective if left out.
         aggregate : str
             "best" or "median".
+        symbol : str, optional
+            Whose backtests, where symbols rank by themselves; the chosen one's if left out, "" for the best
+            or the median over all.
 
         Raises
         ------
         WhatIfError
-            If an axis or metric is not there, or the study has no axis.
+            If an axis, metric or symbol is not there, or the study has no axis.
         """
         axes, key = self._data.ranking.axes, metric or self._data.ranking.objective
         if not axes:
@@ -110,8 +118,21 @@ class StudyPlots:
                 raise WhatIfError(f"axis {name!r}: {nearest(name, list(axes))}")
         if key not in self._data.ranking.metrics:
             raise WhatIfError(f"metric {key!r}: {nearest(key, self._data.ranking.metrics)}")
-        drawn = framed_map(self._data, first, second, key, aggregate)
-        return Chart.of(drawn, *self._titles(f"{metric_of(key).label} on validate, {aggregate} of each cell"))
+        whose = self._mapped_symbol(symbol)
+        drawn = framed_map(self._data, first, second, key, aggregate, whose)
+        said = f"{metric_of(key).label} on validate, {aggregate} of each cell{f', {whose}' if whose else ''}"
+        return Chart.of(drawn, *self._titles(said))
+
+    def _mapped_symbol(self, symbol: str | None) -> str:
+        """Return whose backtests a map shows; "" for all."""
+        board = self._data.ranking.leaderboard
+        known = list(dict.fromkeys(board["symbol"])) if "symbol" in board else []
+        if symbol is None:
+            chosen = self._data.series.chosen.get("symbol")
+            return str(chosen if chosen in known else known[0]) if len(known) > 1 else ""
+        if symbol and symbol not in known:
+            raise WhatIfError(f"symbol {symbol!r} is not in the leaderboard: {nearest(symbol, known)}")
+        return symbol
 
     def distribution(self, metric: str | None = None) -> Chart:
         """Draw how a metric spreads over everything that was tried, the first in rank marked."""

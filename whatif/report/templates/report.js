@@ -337,11 +337,16 @@ window.whatifReady = (async () => {
   const mapped = axes.map((axis) => ({ name: axis.name, ...(axis.bins || { levels: axis.levels, codes: axis.codes }) }));
   if (texts.symbol && texts.symbol.levels.length > 1) mapped.push({ name: "symbol", ...texts.symbol });
 
-  function cells(x, y, metric, aggregate) {
+  // symbols that rank by themselves are shown one by one: the code of the one, or -1 for all
+  const ranked = texts.symbol && texts.symbol.levels.length > 1 ? texts.symbol : null;
+  const whose = (x, y) => (ranked && $("map-symbol").value !== "" && ![x, y].some((a) => a && a.name === "symbol") ? +$("map-symbol").value : -1);
+  const of = (only, i) => only < 0 || ranked.codes[i] === only;
+
+  function cells(x, y, metric, aggregate, only = -1) {
     const wide = x.levels.length, high = y ? y.levels.length : 1, held = Array.from({ length: wide * high }, () => []);
     for (let i = 0; i < n; i++) {
       const value = metric.values[i];
-      if (!told(i) || !Number.isFinite(value) || (aggregate === "median" && !sample[i])) continue;
+      if (!told(i) || !of(only, i) || !Number.isFinite(value) || (aggregate === "median" && !sample[i])) continue;
       held[(y ? y.codes[i] : 0) * wide + x.codes[i]].push(value);
     }
     const taken = held.map((values) => {
@@ -354,7 +359,7 @@ window.whatifReady = (async () => {
     const grid = (flat) => Array.from({ length: high }, (_, row) => flat.slice(row * wide, (row + 1) * wide));
     return { values: grid(taken), counts: grid(held.map((values) => values.length)) };
   }
-  window.whatifCells = (x, y, key, aggregate) => cells(mapped.find((a) => a.name === x), mapped.find((a) => a.name === y), byKey[key], aggregate);
+  window.whatifCells = (x, y, key, aggregate, symbol = "") => cells(mapped.find((a) => a.name === x), mapped.find((a) => a.name === y), byKey[key], aggregate, ranked ? ranked.levels.indexOf(symbol) : -1);
 
   const scales = () => dark.matches
     ? { diverging: [[0, "#c25a52"], [0.25, "#74403d"], [0.5, "#262b33"], [0.75, "#2c4c7d"], [1, "#3f78c9"]], sequential: [[0, "#232a35"], [0.5, "#37639f"], [1, "#83b4f2"]] }
@@ -374,6 +379,7 @@ window.whatifReady = (async () => {
   function drawMap() {
     const x = mapped[+$("map-x").value], y = $("map-y").value === "" ? null : mapped[+$("map-y").value];
     const metric = byKey[$("map-metric").value], aggregate = $("map-aggregate").value;
+    $("map-symbol").disabled = [x, y].some((a) => a && a.name === "symbol");
     $("map-note").textContent = y === x ? "Both axes are the same: choose another." : notesOfMap(x, y);
     if (y) drawHeat(x, y, metric, aggregate); else drawStrip(x, metric, aggregate);
   }
@@ -381,16 +387,16 @@ window.whatifReady = (async () => {
   const chosenRow = (() => { const { id, symbol } = $("board").dataset; return board.ids.findIndex((one, i) => one === id && (!symbol || text("symbol", i) === symbol)); })();
 
   function notesOfMap(x, y) {
-    const rest = mapped.filter((a) => a !== x && a !== y && a.levels.length > 1).map((a) => a.name);
+    const only = whose(x, y), rest = mapped.filter((a) => a !== x && a !== y && a.levels.length > 1 && (only < 0 || a.name !== "symbol")).map((a) => a.name);
     const binned = [x, y].some((a) => a && axes.some((b) => b.name === a.name && b.bins));
     const notes = [rest.length ? `Over: ${rest.join(", ")}.` : binned ? "" : "No other axis varies: each value is one backtest."];
     if (binned) notes.push("Axes of many numbers are cut into bins of about equal counts.");
-    if (y) notes.push(`${chosenRow >= 0 ? "The frame marks the chosen configuration. " : ""}Colours end at the 2nd and the 98th percentile of the cells.`);
+    if (y) notes.push(`${chosenRow >= 0 && of(only, chosenRow) ? "The frame marks the chosen configuration. " : ""}Colours end at the 2nd and the 98th percentile of the cells.`);
     return notes.join(" ");
   }
 
   function drawHeat(x, y, metric, aggregate) {
-    const grid = cells(x, y, metric, aggregate), flat = grid.values.flat().filter((v) => v !== null);
+    const only = whose(x, y), grid = cells(x, y, metric, aggregate, only), flat = grid.values.flat().filter((v) => v !== null);
     // a few extremes would leave all else pale: colours end at the 2nd and the 98th percentile
     const order = flat.slice().sort((a, b) => a - b), at = (share) => order[Math.round(share * (order.length - 1))], low = at(0.02), high = at(0.98);
     const limit = Math.max(Math.abs(low || 0), Math.abs(high || 0), 1e-12), few = x.levels.length <= 16 && y.levels.length <= 24 && $("plot-map").clientWidth / x.levels.length > 46;
@@ -405,7 +411,7 @@ window.whatifReady = (async () => {
     };
     const layout = mapLayout(x.name, y.name);
     Object.assign(layout.yaxis, { type: "category", showgrid: false });
-    if (chosenRow >= 0) {
+    if (chosenRow >= 0 && of(only, chosenRow)) {
       const [a, b] = [x.codes[chosenRow], y.codes[chosenRow]], ink = getComputedStyle(document.body).color;
       layout.shapes = [{ type: "rect", x0: a - 0.5, x1: a + 0.5, y0: b - 0.5, y1: b + 0.5, line: { color: ink, width: 3 } }];
     }
@@ -414,9 +420,9 @@ window.whatifReady = (async () => {
 
   // With one axis there is nothing to map: every backtest is a point, and a line goes through best or median.
   function drawStrip(x, metric, aggregate) {
-    const names = x.levels.map(escaped), at = [], values = [];
-    for (let i = 0; i < n; i++) if (told(i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
-    const layout = mapLayout(x.name, metric.heading), line = cells(x, null, metric, aggregate).values[0];
+    const names = x.levels.map(escaped), at = [], values = [], only = whose(x, null);
+    for (let i = 0; i < n; i++) if (told(i) && of(only, i) && Number.isFinite(metric.values[i])) { at.push(names[x.codes[i]]); values.push(metric.values[i]); }
+    const layout = mapLayout(x.name, metric.heading), line = cells(x, null, metric, aggregate, only).values[0];
     Object.assign(layout.xaxis, { categoryarray: names });
     const shown = line.map((v) => format(v, metric.kind));
     Plotly.react($("plot-map"), [
@@ -435,7 +441,13 @@ window.whatifReady = (async () => {
     for (const m of metrics) $("map-metric").append(new Option(m.heading, m.key));
     $("map-x").value = varying[0];
     $("map-y").value = varying.length > 1 ? varying[1] : "";
-    for (const id of ["map-x", "map-y", "map-metric", "map-aggregate"]) $(id).addEventListener("change", drawMap);
+    if (ranked) {
+      ranked.levels.forEach((name, code) => $("map-symbol").append(new Option(name, code)));
+      $("map-symbol").append(new Option("all of them", ""));
+      $("map-symbol").value = chosenRow >= 0 ? ranked.codes[chosenRow] : 0;
+      $("map-whose").hidden = false;
+    }
+    for (const id of ["map-x", "map-y", "map-metric", "map-aggregate", "map-symbol"]) $(id).addEventListener("change", drawMap);
     drawMap();
   }
 
