@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from whatif.explore import Change
@@ -114,3 +116,26 @@ def test_trades_are_turned_and_sorted(page, desk):
     page.click("#trades-after")
     page.wait("document.getElementById('trades-page').textContent.startsWith('page 2')")
     assert page.run("return !document.getElementById('trades-before').disabled")
+
+
+def test_a_saved_view_opens_offline_and_draws(page, desk, tmp_path):
+    page.click("#pin")
+    slide(page, "slow", ["ArrowRight"])
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.click("#save")
+    page.wait("document.getElementById('kept').textContent.startsWith('Saved as')")
+    end = time.monotonic() + 20
+    while not list(tmp_path.glob("*.html")) and time.monotonic() < end:
+        time.sleep(0.05)
+    (saved,) = tmp_path.glob("*.html")
+    page.requests.clear()
+    page.open(saved.as_uri())
+    row = desk.board.iloc[0]
+    assert page.run(ROWS % "changes") == [["slow", str(row["slow"]), str(row["slow"] + 1)]]
+    assert page.run(ROWS % "unlike") == [["slow", str(row["slow"]), str(row["slow"] + 1)]]
+    assert page.run("return [lines.data.length, both.data.length]") == [4, 4]
+    net = desk.run(Change(row["config_id"], {"slow": row["slow"] + 1}), row["symbol"]).run.trades.pnl_net
+    shown = [float(cells[5].replace("−", "-").replace(",", "")) for cells in page.run(ROWS % "trades")]
+    assert shown == pytest.approx(net.tolist(), abs=0.0051)
+    assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
+    assert page.console == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 
 import numpy as np
@@ -15,6 +16,7 @@ from whatif.explore import Change, Explorer, explore_lake
 from whatif.explore.server import TRADES_OF_A_PAGE
 from whatif.lake import TEST_LOOKS
 from whatif.pins import current_pin, read_arrow, table_exists
+from whatif.report.packing import unpacked
 
 JSON = {"Content-Type": "application/json"}
 
@@ -183,6 +185,33 @@ def test_the_test_window_is_read_when_asked_alone(place, desk):
     opened = ask(place, "test", **asked)[1]
     assert opened["ts"][0] * 1000 >= desk.test.start_us
     assert looks() == before + 1
+
+
+def test_a_saved_view_says_what_was_changed_and_nothing_of_the_test_window(place, desk):
+    first = desk.board.iloc[0]
+    asked = {"study": "one", "config_id": first["config_id"], "symbol": first["symbol"]}
+    changed = {**asked, "params": {"slow": 19}}
+    ask(place, "test", **changed)  # opened, and still not in the page
+    pin = {**asked, "name": "<script>alert(1)</script>"}
+    status, told = ask(place, "save", **changed, pins=[pin])
+    assert status == 200
+    assert re.fullmatch(r"one-[0-9a-f]{12}\.html", told["name"])
+    page = told["page"]
+    assert "<script>alert(1)" not in page
+    assert re.findall(r"(?:src|href)=", page) == []
+    held = json.loads(unpacked(re.search(r'id="payload">(.*?)</script>', page)[1]))
+    assert held["standing"].startswith("Never in the study's grid, and not kept")
+    assert held["base"]["settings"]["slow"] == first["slow"]
+    assert held["shown"]["settings"]["slow"] == 19
+    assert held["pins"][0]["run"]["config_id"] == first["config_id"]
+    found = desk.run(Change(first["config_id"], {"slow": 19}), first["symbol"])
+    assert held["shown"]["metrics"]["pnl_net"] == found.metrics["pnl_net"]
+    assert held["trades"]["count"] == len(found.run.trades)
+    times = [ms for run in (held["shown"], held["base"], held["pins"][0]["run"]) for ms in run["ts"]]
+    times += held["trades"]["closed"]
+    assert max(times) * 1000 < desk.window.end_us <= desk.test.start_us
+    for wrong in (["a"], [pin] * 3):
+        assert ask(place, "save", **asked, pins=wrong)[0] == 409
 
 
 def test_two_studies_of_one_name_and_a_port_that_is_taken(desk):

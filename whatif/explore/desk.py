@@ -16,7 +16,7 @@ from whatif.calendars import make_periods
 from whatif.domain import METRIC_KEYS, EngineRun, account_metrics, account_of, timeframe_us
 from whatif.engines import REFERENCE, get_engine, keep_in
 from whatif.errors import StudyError, WhatIfError
-from whatif.lake import writer_lock
+from whatif.lake import RESULTS, writer_lock
 from whatif.pins import LakeLocation, current_pin
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import (
@@ -138,6 +138,10 @@ class Desk:
     def is_ranked(self, config_id: str) -> bool:
         """Whether the study itself tried a configuration."""
         return config_id in self._points
+
+    def is_stored(self, config_id: str, symbol: str) -> bool:
+        """Whether a configuration has a row on the shown window: ranked by the study, or kept by eye."""
+        return len(self.store.rows(RESULTS, self.window, ["config_id"], [config_id], [symbol])) > 0
 
     def configured(self, change: Change) -> Configuration:
         """Return a changed configuration, named as a study that has these values names it.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 
 from whatif.domain import LOWER_IS_BETTER, METRIC_KEYS, METRICS, Overlays
 from whatif.report import below_peak, session_starts, thin_lines
+from whatif.runner import versions
 from whatif.search import Configuration
 from whatif.strategies import Param, StrategySpec
 from whatif.typing import IntArray
@@ -27,6 +30,9 @@ MAX_SESSIONS = 2_000
 
 TRADE_COLUMNS = ("symbol", "opened", "closed", "bars", "size", "entry", "exit", "net", "reason")
 """Columns of the table of trades, by which it can be sorted."""
+
+TRADES_OF_A_VIEW = 2_000
+"""Trades that a saved view has, at most: the first ones."""
 
 _COSTS = (("commission", 0.0, 0.005, 0.00005), ("slippage", 0.0, 0.005, 0.00005))
 _RULES = (
@@ -143,6 +149,57 @@ def outcome(desk: Desk, found: Outcome, known: str = "") -> dict[str, Any]:
         "equity": np.round(run.equity[rows], 2).tolist(), "drawdown": np.round(fall[rows], 4).tolist(),
         "clock": {"name": known} if clock_name(run.ts) == known else clock_of(run.ts),
     }  # fmt: skip
+
+
+def saved_view(
+    desk: Desk, name: tuple[str, str], found: Outcome, base: Outcome, span: tuple[int | None, int | None]
+) -> dict[str, Any]:
+    """Return what a saved view says of a run: what was changed and where it comes from; nothing of the test.
+
+    Parameters
+    ----------
+    desk : Desk
+        Of the study.
+    name : tuple of str
+        Configuration that the run was changed from, and symbol of the account.
+    found, base : Outcome
+        The run, and the one that it was changed from.
+    span : tuple of int or None
+        Part of the validate window, microseconds UTC, as it was asked for.
+    """
+    config_id, symbol = name
+    configuration, window = found.configuration, desk.window
+    values = ", ".join(f"{axis} {value}" for axis, value in base.configuration.axes.items())
+    ranked, kept = desk.is_ranked(configuration.config_id), desk.is_stored(configuration.config_id, symbol)
+    standing = (
+        "A configuration of the study's grid: each verdict on these data counts it."
+        if ranked
+        else "Never in the study's grid, and kept: a trial that verdicts count."
+        if kept
+        else "Never in the study's grid, and not kept: chosen by eye, and counted by no verdict."
+    )
+    shown = [_instant(max(window.start_us, span[0] or window.start_us))]
+    shown.append(_instant(min(window.end_us, span[1] or window.end_us)))
+    return {
+        "study": desk.study.study, "title": f"{symbol}: {values or config_id}", "standing": standing,
+        "objective": desk.study.objective, "about": about_metrics(), "kept": kept,
+        "made": f"saved by whatif {versions()['whatif']}, {_instant(time.time_ns() // 1000)}",
+        "shown": outcome(desk, found), "base": outcome(desk, base),
+        "trades": trades_page(found, 0, TRADES_OF_A_VIEW, "closed", down=False),
+        "test": "This page holds nothing of the study's test window, opened or not."
+        if desk.test is not None
+        else "This study has no test window.",
+        "origin": {
+            "window": f"validate, {shown[0]} to {shown[1]}",
+            "bars": f"snapshot {desk.resolved.bars.snapshot_id}",
+            "configuration": configuration.config_id, "changed from": config_id,
+            "engine": found.run.engine, "trials counted": f"{desk.trials:,}",
+        },
+    }  # fmt: skip
+
+
+def _instant(us: int) -> str:
+    return f"{datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def clock_name(ts: IntArray) -> str:

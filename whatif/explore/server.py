@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 import threading
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from whatif.errors import MachineError, StudyError, WhatIfError
 from whatif.explore.desk import Change, Desk
-from whatif.explore.payload import TRADE_COLUMNS, outcome, plain, ranking, trades_page
+from whatif.explore.payload import TRADE_COLUMNS, outcome, plain, ranking, saved_view, trades_page
 from whatif.pins import LakeLocation, current_pin, read_arrow, table_exists
-from whatif.report import plotly_js
+from whatif.report import plotly_js, whole_page
 from whatif.texts import visible
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 TRADES_OF_A_PAGE = 20
 MAX_BODY = 1_000_000
-_QUESTIONS = ("studies", "open", "run", "worth", "trades", "keep", "lines", "test")
+_QUESTIONS = ("studies", "open", "run", "worth", "trades", "keep", "lines", "test", "save")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
@@ -73,6 +74,7 @@ class Explorer:
         asks = {
             "studies": self._list, "open": self._board, "run": self._run, "worth": self._worth,
             "trades": self._trades, "keep": self._keep, "lines": self._lines, "test": self._test,
+            "save": self._save,
         }  # fmt: skip
         with self._lock:
             return asks[question](asked)
@@ -128,6 +130,25 @@ class Explorer:
             raise StudyError(f"trades have pages from 0, sorted by one of {', '.join(TRADE_COLUMNS)}")
         found = desk.run(change, symbol, *_span(asked))
         return trades_page(found, page, TRADES_OF_A_PAGE, column, bool(asked.get("down")))
+
+    def _save(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a view as a page that is whole in itself, computed anew from what was asked."""
+        desk, change, symbol = self._asked(asked)
+        span, pins = _span(asked), asked.get("pins") or []
+        if not isinstance(pins, list) or len(pins) > 2 or not all(isinstance(one, dict) for one in pins):
+            raise StudyError("pins are at most two questions as they were asked")
+        found, base = desk.run(change, symbol, *span), desk.run(Change(change.config_id), symbol, *span)
+        told = saved_view(desk, (change.config_id, symbol), found, base, span)
+        told["worth"], told["pins"] = self._worth(asked), []
+        for pin in pins:
+            other, its_change, its_symbol = self._asked(pin)
+            run = outcome(other, other.run(its_change, its_symbol, *_span(pin)))
+            told["pins"].append({"name": str(pin.get("name", ""))[:1000], "run": run})
+        script, style = (_file(name).decode() for name in ("figures.js", "explore.css"))
+        script += _file("view.js").decode()
+        name = re.sub(r"[^\w-]+", "-", desk.study.study)[:60].strip("-")
+        page = whole_page(told["title"], _file("view.html").decode(), script, style, told)
+        return {"name": f"{name}-{found.configuration.config_id[:12]}.html", "page": page}
 
     def _keep(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         desk, change, symbol = self._asked(asked)

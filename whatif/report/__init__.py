@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         without_formulas,
         write_files,
     )
-    from whatif.report.html import plotly_js, write
+    from whatif.report.html import plotly_js, whole_page, write
     from whatif.report.judgement import Judgement
     from whatif.report.performance import TearSheet, tear_sheet
     from whatif.report.pictures import curves_svg, write_pictures
@@ -58,7 +58,7 @@ else:
             ),
             "figures": "indicator_figure",
             "files": "KeptAnswer keep_answer kept_answer make_own_folder without_formulas write_files",
-            "html": "plotly_js write",
+            "html": "plotly_js whole_page write",
             "judgement": "Judgement",
             "performance": "TearSheet tear_sheet",
             "pictures": "curves_svg write_pictures",

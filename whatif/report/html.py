@@ -164,10 +164,14 @@ def render(data: ReportData) -> str:
 
 
 def page_parts(script_name: str, style_name: str) -> dict[str, Any]:
+    """Return what a page of this room needs to draw with plotly.js, from its script and style by name."""
+    own = _template(style_name) if style_name != "report.css" else ""
+    return parts_of(_template(script_name), _template("report.css") + own + _HEIGHTS)
+
+
+def parts_of(script: str, style: str) -> dict[str, Any]:
     """Return what a page needs to draw with plotly.js: scripts, style and their digests."""
-    script = _template("unpack.js") + _template(script_name)
-    style = _template("report.css") + (_template(style_name) if style_name != "report.css" else "") + _HEIGHTS
-    library = _library()
+    library, script = _library(), _template("unpack.js") + script
     return {
         "plotly_js": Markup(library["packed"]),
         "report_js": Markup(script),
@@ -198,6 +202,26 @@ def _library() -> dict[str, Any]:
 
     made: dict[str, Any] = kept(name, ("report/html", "report/packing"), ("plotly",), make)
     return made
+
+
+def whole_page(title: str, body: str, script: str, style: str, payload: Mapping[str, Any]) -> str:
+    """Return a page that is whole in itself: it draws with plotly.js, opens offline and loads nothing.
+
+    Parameters
+    ----------
+    title : str
+        Of the page; escaped.
+    body : str
+        HTML of the project's own, which stands in the page as it is.
+    script, style : str
+        Of the project's own too; their digests are all that the page's policy lets act. The script finds
+        plotly.js and the payload packed, in `#plotly` and `#payload`, and `whatifUnpacked` to unpack them.
+    payload : mapping
+        What the script draws, as JSON has it; whatever names it holds, none of it is read as HTML.
+    """
+    return environment().get_template("whole.html.j2").render(
+        title=title, body=Markup(body), payload=Markup(to_script(payload)), **parts_of(script, style)
+    )  # fmt: skip
 
 
 def write(data: ReportData, path: str | os.PathLike[str]) -> Path:

@@ -3,7 +3,6 @@ const DIVERGING = [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "
 const SEQUENTIAL = [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]];
 const PAGE = 20;
 const SECTIONS = { params: "strategy", execution: "costs", overlays: "rules over the strategy" };
-const SHOWN = ["return_pct", "sharpe", "sortino", "max_drawdown_pct", "pnl_net", "costs", "trades", "win_rate", "profit_factor", "exposure"];
 const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, turn: 0 };
 let change = { params: {}, execution: {}, overlays: {} };
 let waiting = null, busy = false, pins = [], later = 0;
@@ -294,7 +293,6 @@ async function recompute() {
     }
   } finally { busy = false; }
 }
-const BLUE = () => (dark() ? "#7fb0f2" : "#2a69c0"), ORANGE = () => (dark() ? "#f0b35e" : "#b8650a"), GREY = "#8b919b";
 const metricNames = (told) => [...new Set([at.board.objective, ...SHOWN, ...Object.keys(told.metrics)])].filter((name) => name in told.metrics);
 const whatOf = (k) => at.board.axes.map((axis) => `${words(axis.name)} ${axisValue(axis, k) ?? "–"}`).join(", ") || at.board.ids[k];
 /* lines and metrics at once; what takes another question once nothing moves */
@@ -418,6 +416,17 @@ $("keep").onclick = async () => {
     $("kept").textContent = `Kept as ${told.config_id}: on the whole validate window a verdict now counts ${number(told.trials)} trials.`;
     $("badge").textContent = "Not in the study's grid, and kept: a trial that verdicts count.";
   } catch (error) { $("keep").disabled = false; say(error); }
+};
+$("save").onclick = async () => {
+  try {
+    $("save").disabled = true;
+    const told = await ask("save", asked({ pins: pins.map((one) => ({ ...one.asked, name: one.name })) }));
+    const link = Object.assign(make("a"), { href: URL.createObjectURL(new Blob([told.page], { type: "text/html" })), download: told.name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    $("kept").textContent = `Saved as ${told.name}: a page that opens anywhere, without the test window.`;
+  } catch (error) { say(error); }
+  $("save").disabled = false;
 };
 $("yaml").onclick = async () => {
   try {

@@ -5,6 +5,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const words = (name) => name.replaceAll("_", " ").replace(/ pct$/, " %");
 const inPlot = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const PLOT = { displayModeBar: false, responsive: true, showSendToCloud: false, plotlyServerURL: "" };
+const SHOWN = ["return_pct", "sharpe", "sortino", "max_drawdown_pct", "pnl_net", "costs", "trades", "win_rate", "profit_factor", "exposure"];
+const BLUE = () => (dark() ? "#7fb0f2" : "#2a69c0"), ORANGE = () => (dark() ? "#f0b35e" : "#b8650a"), GREY = "#8b919b";
 const EXITS = {
   target: "target", stop: "stop", trailing_stop: "trailing stop", time: "held long enough", session: "session's end",
   universe: "left the universe", reversal: "other side opened", step: "strategy", window_end: "window's end", "": "–",
