@@ -22,7 +22,7 @@ from whatif.typing import IntArray
 if TYPE_CHECKING:
     from whatif.explore.desk import Desk, Outcome
 
-POINTS = 1500
+POINTS = 1000
 """Points of a line that are drawn, about: of more, the least and the greatest of each stretch."""
 
 MAX_SESSIONS = 2_000

@@ -129,9 +129,11 @@ function drawLines(id, lines, revision) {
     drawn.push({ ...own, y: at.of(told.drawdown), yaxis: "y2", name: "drawdown %", showlegend: lines.length === 1, hovertemplate: "%{customdata|%d %b %Y %H:%M} UTC<br>%{y:.2f} %<extra></extra>", ...last });
   }
   const made = Plotly.react(home, drawn, layout({
-    margin: { l: 66, r: 12, t: 10, b: 34 }, uirevision: revision,
-    yaxis: { domain: [0.3, 1], title: { text: "equity" } }, yaxis2: { domain: [0, 0.24], title: { text: "drawdown %" } },
-    xaxis: { anchor: "y2", showgrid: true, zeroline: false, ...ticks(clock, home.whatifRange) },
+    // automatic margins would lay the figure out twice at each move of a slider: a third of its time
+    margin: { l: 72, r: 12, t: 10, b: 40 }, uirevision: revision,
+    yaxis: { domain: [0.3, 1], title: { text: "equity" }, automargin: false },
+    yaxis2: { domain: [0, 0.24], title: { text: "drawdown %" }, automargin: false },
+    xaxis: { anchor: "y2", automargin: false, showgrid: true, zeroline: false, ...ticks(clock, home.whatifRange) },
   }), PLOT);
   if (!home.whatifZoomed) {
     home.whatifZoomed = true;

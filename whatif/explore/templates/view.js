@@ -6,8 +6,9 @@ window.whatifReady = (async () => {
   document.head.append(plotly);
   $("name").textContent = `Study ${told.study}`;
   $("said").textContent = told.made;
-  $("title").textContent = told.title;
   const changes = unlike(base.settings, shown.settings), moved = changes.length > 0;
+  const title = told.title + (moved ? `; changed: ${changes.map(([name, , after]) => `${name} ${after}`).join(", ")}` : "");
+  $("title").textContent = title;
   $("badge").textContent = told.standing;
   $("badge").className = shown.ranked || told.kept ? "" : "never";
   $("unchanged").textContent = moved ? "Beside the configuration that it starts from:" : "Nothing: this is the configuration as the study ran it.";
@@ -32,7 +33,7 @@ window.whatifReady = (async () => {
   $("trades-page").textContent = trades.count > listed ? `The first ${number(listed)} of ${number(trades.count)} trades.` : `${number(trades.count)} trades.`;
   $("trades").hidden = !listed;
   tradesTable($("trades"), trades, null);
-  const pair = told.pins.length === 2 ? told.pins : told.pins.length ? [told.pins[0], { name: told.title, run: shown }] : [];
+  const pair = told.pins.length === 2 ? told.pins : told.pins.length ? [told.pins[0], { name: title, run: shown }] : [];
   $("compared").hidden = !pair.length;
   if (pair.length) {
     $("pins").replaceChildren(...pair.map((one, k) => {
