@@ -15,7 +15,7 @@ ARTIFACTS = f"arn:aws:s3:::acme-artifacts-{ACCOUNT}-{REGION}"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
 BESIDE_BARS = {"news_sentiment", "news_relations", "actions"}
-INGESTED = {"bars", "bars_quarantine", "trades_raw", "quotes", *BESIDE_BARS}
+INGESTED = {"bars", "bars_quarantine", "trades_raw", "quotes", "deliveries", "catalogue", *BESIDE_BARS}
 """Tables that `whatif ingest` and its siblings write; `whatif run` makes all others."""
 
 KEY_STATEMENTS = {

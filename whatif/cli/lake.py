@@ -47,6 +47,12 @@ Accept = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would land and what would be refused; write nothing.")
 ]
+Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit", help="Write to a branch, check the bars there, and land them if no error is new."
+    ),
+]
 Runner = Annotated[
     str | None, typer.Option(help="local: by this process, no JVM; spark; auto: by what there is to read.")
 ]
@@ -159,6 +165,7 @@ def ingest(
     price_unit: PriceUnit = 1.0,
     units: Units = False,
     explained: Explain = False,
+    audit: Audit = False,
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
     from whatif.workflow import ingest as ingest_bars
@@ -176,7 +183,9 @@ def ingest(
     if explained:
         _explain(console, what, spec)
         return
-    report = ingest_bars(what, spec, LakeLocation.from_environment(), dry_run=dry_run, runner=runner)
+    report = ingest_bars(
+        what, spec, LakeLocation.from_environment(), dry_run=dry_run, runner=runner, audit=audit
+    )
     _say(console, report.summary())
     if report.faults:
         raise typer.Exit(1)
@@ -611,10 +620,12 @@ def deliveries(csv: Csv = None) -> None:
     for row in frame.to_dict("records"):
         first, symbol = row["first_file"], row["first_symbol"]
         files = first if row["files"] == 1 else f"{row['files']:,} files, first {first}"
+        kind = f"  {row['kind']}" + (f" sha256:{row['digest'][:12]}" if row["digest"] else "")
         symbols = symbol if row["symbols"] == 1 else f"{row['symbols']:,} symbols"
         _say(
             console,
-            f"{row['delivery']}  {row['bars']:,} bars, {row['refused']:,} refused  {symbols}  {files}",
+            f"{row['delivery']}  {row['bars']:,} bars, {row['refused']:,} refused  {symbols}  {files}"
+            f"{kind if row['kind'] else ''}",
         )
     if frame.empty:
         _say(console, "the lake holds no delivery: 'whatif ingest' brings one")

@@ -10,20 +10,23 @@ if TYPE_CHECKING:
     from whatif.lake.catalogue import About, describe
     from whatif.lake.create import create_tables, set_properties
     from whatif.lake.deliveries import (
+        DeliveryNote,
         delivery_id,
         find_delivery,
         is_file,
+        keep_notes,
         list_deliveries,
         list_refused,
+        notes_of,
         sources_of,
     )
     from whatif.lake.doctor import examine, repair
     from whatif.lake.holdings import list_bars, refused_in
-    from whatif.lake.local_tables import rows_without
+    from whatif.lake.local_tables import Commit, begin_branch, name_branch, publish_branch, rows_without
     from whatif.lake.lock import writer_lock
-    from whatif.lake.maintenance import Upkeep, maintain, maintain_all, maintain_bars
+    from whatif.lake.maintenance import Upkeep, drop_branches, maintain, maintain_all, maintain_bars
     from whatif.lake.processes import user_name
-    from whatif.lake.quality import BarsCheck, check_quality
+    from whatif.lake.quality import BarsCheck, check_quality, new_errors
     from whatif.lake.results import RESULTS, RETURNS
     from whatif.lake.snapshots import pin, read_pinned, tag_pin
     from whatif.lake.spec import TableSpec, sql_text
@@ -67,14 +70,15 @@ else:
         {
             "catalogue": "About describe",
             "create": "create_tables set_properties",
-            "deliveries": "delivery_id find_delivery is_file list_deliveries list_refused sources_of",
+            "deliveries": "DeliveryNote delivery_id find_delivery is_file keep_notes list_deliveries "
+            "list_refused notes_of sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
-            "local_tables": "rows_without",
+            "local_tables": "Commit begin_branch name_branch publish_branch rows_without",
             "lock": "writer_lock",
-            "maintenance": "Upkeep maintain maintain_all maintain_bars",
+            "maintenance": "Upkeep drop_branches maintain maintain_all maintain_bars",
             "processes": "user_name",
-            "quality": "BarsCheck check_quality",
+            "quality": "BarsCheck check_quality new_errors",
             "results": "RESULTS RETURNS",
             "snapshots": "pin read_pinned tag_pin",
             "spec": "TableSpec sql_text",

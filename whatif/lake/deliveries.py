@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.errors import LakeError, nearest
+from whatif.lake.create import create_tables
+from whatif.lake.tables import DELIVERIES
+from whatif.lake.write import append_rows
 from whatif.pins import (
     LakeLocation,
     all_of,
@@ -22,6 +27,10 @@ from whatif.pins import (
     read_arrow,
 )
 
+if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
+    from pyspark.sql import SparkSession
+
 QUARANTINE_COLUMNS = ("source", "line", "row", "symbol", "ts", "rule", "raw", "ingested_at")
 _SHOWN = 8
 _ID = "%Y%m%d-%H%M%S-%f"
@@ -32,6 +41,89 @@ def delivery_id(at: datetime) -> str:
     return at.astimezone(UTC).strftime(_ID)
 
 
+@dataclass(frozen=True)
+class DeliveryNote:
+    """What a delivery was, as the summary of its snapshot says.
+
+    Attributes
+    ----------
+    delivery : str
+        Its id.
+    kind : str
+        "append", or "correct" where it changed bars that were there.
+    source : str
+        Its first file, or other part.
+    files : int
+        How many of them.
+    digest : str
+        SHA-256 of the file; see `DELIVERIES`.
+    came, landed, corrected, refused : int
+        Rows.
+    """
+
+    delivery: str
+    kind: str
+    source: str
+    files: int
+    digest: str
+    came: int
+    landed: int
+    corrected: int
+    refused: int
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What the snapshot's summary notes."""
+        return {f"{NOTED}{name}": str(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def of(cls, properties: Mapping[str, str]) -> DeliveryNote | None:
+        """Return what a snapshot's summary says; None if nothing."""
+        if f"{NOTED}delivery" not in properties:
+            return None
+        texts = {each.name: properties.get(f"{NOTED}{each.name}", "") for each in fields(cls)}
+        numbers = {name: int(texts[name] or 0) for name in _COUNTS}
+        return cls(**{**texts, **numbers})  # type: ignore[arg-type]
+
+
+NOTED = "whatif.delivery."
+_COUNTS = ("files", "came", "landed", "corrected", "refused")
+
+
+def notes_of(snapshots: Iterable[Snapshot]) -> dict[int, DeliveryNote]:
+    """Return what deliveries snapshots are of, by their numbers."""
+    found = {}
+    for snapshot in snapshots:
+        note = DeliveryNote.of(snapshot.summary.additional_properties if snapshot.summary else {})
+        if note is not None:
+            found[snapshot.snapshot_id] = note
+    return found
+
+
+def keep_notes(
+    location: LakeLocation, notes: Mapping[int, DeliveryNote], spark: SparkSession | None = None
+) -> None:
+    """Put notes of deliveries, by snapshot, into their table, where no summary says them (any more)."""
+    if not notes:
+        return
+    create_tables(spark, location, [DELIVERIES])
+    rows = [{**asdict(note), "snapshot_id": snapshot} for snapshot, note in notes.items()]
+    append_rows(spark, location, DELIVERIES, rows)
+
+
+def noted(location: LakeLocation) -> dict[str, DeliveryNote]:
+    """Return what is known of the deliveries, by id."""
+    found = {}
+    if has_rows(location, DELIVERIES.name):
+        names = [each.name for each in fields(DeliveryNote)]
+        rows = read_arrow(current_pin(location, DELIVERIES.name), names).to_pylist()
+        found = {row["delivery"]: DeliveryNote(**row) for row in rows}
+    if has_rows(location, "bars"):
+        said = notes_of(open_table(location, "bars").metadata.snapshots).values()
+        found |= {note.delivery: note for note in said}
+    return found
+
+
 def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     """Return one row for each ingest that has rows in the lake, oldest first.
 
@@ -39,22 +131,27 @@ def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     -------
     DataFrame
         `delivery`, its id; `ingested_at`, tz-aware UTC; `files` and `first_file`; `symbols` and
-        `first_symbol`; `bars` that are still as it brought them; `refused` rows.
+        `first_symbol`; `bars` that are still as it brought them; `refused` rows that are in quarantine; and
+        what it was when it came: `kind`, "append" or "correct", `landed` and `corrected` bars, `digest` of
+        its files; "" and missing of one that an older version ingested.
     """
     where = location or LakeLocation.from_environment()
     bars = _counted(where, "bars")
     refused = _counted(where, "bars_quarantine")
-    rows = []
+    rows, notes = [], noted(where)
     for at in sorted(set(bars) | set(refused)):
         mine, misfits = bars.get(at, _Count()), refused.get(at, _Count())
         files = sorted(mine.sources | misfits.sources)
         symbols = sorted(mine.symbols | misfits.symbols)
+        note = notes.get(delivery_id(at))
+        was = ("", None, None, "") if note is None else (note.kind, note.landed, note.corrected, note.digest)
         rows.append(
             (delivery_id(at), at, len(files), files[0] if files else "", len(symbols),
-             symbols[0] if symbols else "", mine.rows, misfits.rows)
+             symbols[0] if symbols else "", mine.rows, misfits.rows, *was)
         )  # fmt: skip
     names = ["delivery", "ingested_at", "files", "first_file", "symbols", "first_symbol", "bars", "refused"]
-    return pd.DataFrame(rows, columns=names)
+    frame = pd.DataFrame(rows, columns=[*names, "kind", "landed", "corrected", "digest"])
+    return frame.astype({"landed": "Int64", "corrected": "Int64"})
 
 
 def find_delivery(location: LakeLocation, text: str) -> datetime:

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableResponse, FileScanTask, Table
 from pyiceberg.table.metadata import TableMetadataUtil, new_table_metadata
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.table.update import update_table_metadata
 from pyiceberg.transforms import IdentityTransform, MonthTransform
@@ -154,14 +156,73 @@ def insert_missing_locally(
         _append(table, spec, given)
 
 
-def append_table_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
+@dataclass(frozen=True)
+class Commit:
+    """How a commit is made.
+
+    Attributes
+    ----------
+    properties : mapping of str to str
+        What its snapshot's summary notes.
+    branch : str or None
+        The branch that it goes to, which begins at the present snapshot; None for one of a table without any.
+    """
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    branch: str | None = MAIN_BRANCH
+
+
+PLAIN = Commit()
+
+
+def append_table_locally(
+    location: LakeLocation, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN
+) -> None:
     """Append rows, ordered as the table is, in one commit; none if there are none."""
     table = _opened(location, spec.name)
     if rows.num_rows:
-        _append(table, spec, _given(table, spec, rows))
+        _append(table, spec, _given(table, spec, rows), commit)
 
 
-def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> None:
+def begin_branch(location: LakeLocation, name: str, branch: str) -> str | None:
+    """Let a branch of a table begin at its present snapshot, and return what a commit to it names.
+
+    A table without any snapshot can have no branch: None lets a commit stand beside the table, until
+    `name_branch`.
+    """
+    table = _opened(location, name)
+    now = table.current_snapshot()
+    if now is None:
+        return None
+    with table.manage_snapshots() as change:
+        change.create_branch(now.snapshot_id, branch)
+    return branch
+
+
+def name_branch(location: LakeLocation, name: str, branch: str) -> None:
+    """Let a branch name the commit that stands beside a table, if it does not have that already."""
+    table = _opened(location, name)
+    if branch not in table.metadata.refs:
+        newest = max(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+        with table.manage_snapshots() as change:
+            change.create_branch(newest.snapshot_id, branch)
+
+
+def publish_branch(location: LakeLocation, name: str, branch: str) -> None:
+    """Let the table be what its branch is, and the branch be gone."""
+    table = _opened(location, name)
+    with table.manage_snapshots() as refs:
+        refs.set_current_snapshot(ref_name=branch)
+        refs.remove_branch(branch)
+
+
+def drop_branch(location: LakeLocation, name: str, branch: str) -> None:
+    """Let a branch be gone; its commits stay until their snapshots expire."""
+    with _opened(location, name).manage_snapshots() as change:
+        change.remove_branch(branch)
+
+
+def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
     """Put rows in the place of those with the same keys, and append the others, in one commit.
 
     Parameters
@@ -172,29 +233,31 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table) -> N
         The table.
     rows : pa.Table
         Rows with the table's columns; no key comes twice, and none is null.
+    commit : Commit
+        How it is made.
     """
     table = _opened(location, spec.name)
     given = _given(table, spec, rows)
     if table.current_snapshot() is None:
-        _append(table, spec, given)
+        _append(table, spec, given, commit)
         return
     keys = given.select(list(spec.key))
     replaced = keys.join(_keys_in(table, keys, _around(keys)), list(spec.key), join_type="left semi")
     if not replaced.num_rows:
-        _append(table, spec, given)
+        _append(table, spec, given, commit)
         return
     touched = list(table.scan(row_filter=_around(replaced)).plan_files())
     everything_of = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
     stays = rows_without(everything_of.to_table(touched).cast(given.schema), keys)
-    _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])))
+    _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])), commit)
 
 
-def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table) -> None:
+def _put_in_place(table: Table, files: Sequence[FileScanTask], rows: pa.Table, commit: Commit) -> None:
     """Write rows in the place of files of a table, in one snapshot: no reader sees them gone."""
     with (
         quiet(),
         table.transaction() as change,
-        change.update_snapshot().overwrite(commit_uuid=uuid4()) as snapshot,
+        change.update_snapshot(dict(commit.properties), commit.branch).overwrite(uuid4()) as snapshot,
     ):
         for file in files:
             snapshot.delete_data_file(file.file)
@@ -293,9 +356,9 @@ def delete_locally(location: LakeLocation, name: str, rows: BooleanExpression) -
             table.delete(rows)
 
 
-def _append(table: Table, spec: TableSpec, rows: pa.Table) -> None:
+def _append(table: Table, spec: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
     with quiet():
-        table.append(_ordered(spec, rows))
+        table.append(_ordered(spec, rows), dict(commit.properties), commit.branch)
 
 
 def _ordered(spec: TableSpec, rows: pa.Table) -> pa.Table:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from whatif.errors import LakeError
 from whatif.lake.create import set_properties
+from whatif.lake.deliveries import keep_notes, notes_of
 from whatif.lake.local_tables import (
     FolderCatalog,
+    drop_branch,
     metadata_version,
     publish,
     quiet,
@@ -27,7 +29,16 @@ from whatif.lake.local_tables import (
 from whatif.lake.lock import writer_lock
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec
-from whatif.lake.tables import BARS, BARS_QUARANTINE, CATALOGUE, CHECKPOINTS, EQUITY, TEST_LOOKS, TRADES
+from whatif.lake.tables import (
+    BARS,
+    BARS_QUARANTINE,
+    CATALOGUE,
+    CHECKPOINTS,
+    DELIVERIES,
+    EQUITY,
+    TEST_LOOKS,
+    TRADES,
+)
 from whatif.pins import (
     LakeLocation,
     in_words,
@@ -68,7 +79,7 @@ KEPT_FOR = timedelta(hours=1)
 BARS_COMMITS, BARS_SNAPSHOTS = 16, 20
 """Commits to the table of bars after which its files are joined, and its newest snapshots that stay."""
 
-MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE, CATALOGUE)
+MAINTAINED = (RESULTS, RETURNS, TRADES, EQUITY, TEST_LOOKS, BARS_QUARANTINE, CATALOGUE, DELIVERIES)
 """Tables that are only read as they stand. Of features and predictions older snapshots are pinned."""
 
 
@@ -84,7 +95,7 @@ def maintain_bars(location: LakeLocation) -> list[str]:
         If another process is writing.
     """
     done = maintain(location, (BARS,), BARS_COMMITS, BARS_SNAPSHOTS, timedelta(0), daily=True)
-    return done + maintain(location, (BARS_QUARANTINE,))
+    return done + maintain(location, (BARS_QUARANTINE, DELIVERIES))
 
 
 def maintain(
@@ -139,6 +150,7 @@ def maintain(
                 gone = _outdated(table, kept, kept_for, daily)
                 if renewed := _checkpoints(table, gone):
                     set_local_properties(location, spec.name, renewed)
+                keep_notes(location, notes_of(gone))
                 _expire_snapshots(table.refresh(), gone, folder)
             done.append(spec.name)
     return done
@@ -329,6 +341,34 @@ class _Files:
             numbers = {entry.data_file.file_path: entry.sequence_number or 0 for entry in entries}
             self._data[manifest.manifest_path] = numbers
         return self._data[manifest.manifest_path]
+
+
+def drop_branches(location: LakeLocation, name: str, prefix: str) -> None:
+    """Let the branches of a local table whose names begin so be gone, with what only they hold.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    name : str
+        The table's.
+    prefix : str
+        Such as "audit-".
+    """
+    for branch in [one for one in open_table(location, name).metadata.refs if one.startswith(prefix)]:
+        with in_words(location.described), writer_lock(location, f"drop branch {branch}"):
+            drop_branch(location, name, branch)
+            table = FolderCatalog(location).load_table((location.namespace, name))
+            parents = {one.snapshot_id: one.parent_snapshot_id for one in table.metadata.snapshots}
+            known: set[int | None] = set()
+            for reference in table.metadata.refs.values():
+                at: int | None = reference.snapshot_id
+                while at is not None and at not in known:
+                    known.add(at)
+                    at = parents.get(at)
+            logged = {entry.snapshot_id for entry in table.metadata.snapshot_log}
+            gone = [s for s in table.metadata.snapshots if s.snapshot_id not in known | logged]
+            _expire_snapshots(table, gone, location.table_folder(name).resolve())
 
 
 ORPHANED_FOR = timedelta(days=1)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from whatif.calendars import EPOCH, canonical_exchange, schedule
-from whatif.domain import DAY_US, Bars, canonical_timeframe, timeframe_us, timestamps
+from whatif.domain import DAY_US, Bars, canonical_timeframe, instant_us, timeframe_us, timestamps
+from whatif.errors import LakeError
 from whatif.lake.holdings import asked_for, check_held
-from whatif.lake.suspicions import QUALITY_RULES, BarSeries, Suspicions, suspicions
-from whatif.pins import LakeLocation, Pin, batches, current_pin, read_bars_of, within
+from whatif.lake.suspicions import NEIGHBOURS, QUALITY_RULES, BarSeries, Suspicions, suspicions
+from whatif.pins import LakeLocation, Pin, batches, current_pin, open_table, read_bars_of, within
 
 SERIES = ("symbol", "timeframe", "exchange")
 SESSION_COLUMNS = (*SERIES, "session", "expected", "bars", "missing", "suspicious", "errors")
@@ -128,6 +130,51 @@ def check_quality(
         ["symbol", "timeframe", "session"], kind="stable"
     )
     return BarsCheck(days.reset_index(drop=True), told.reset_index(drop=True))
+
+
+AROUND = timedelta(days=40)
+"""How far around bars a check of them looks, so that medians of 21 sessions are of 21."""
+
+
+def new_errors(
+    location: LakeLocation, branch: str, ranges: Sequence[tuple[str, str, datetime, datetime]]
+) -> list[str]:
+    """Return the errors that bars on a branch have, and those of the table have not, a line each.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    branch : str
+        Of `bars`.
+    ranges : sequence of (str, str, datetime, datetime)
+        Symbol, timeframe, first and last start of the bars that are looked at; tz-aware.
+    """
+    table = open_table(location, "bars")
+    told = []
+    by_length: dict[str, list[tuple[str, str, datetime, datetime]]] = {}
+    for one in ranges:
+        by_length.setdefault(one[1], []).append(one)
+    for length, some in by_length.items():
+        symbols = sorted({one[0] for one in some})
+        around = max(AROUND, timedelta(microseconds=NEIGHBOURS * timeframe_us(length)))
+        first, last = min(one[2] for one in some) - around, max(one[3] for one in some) + around
+        between = instant_us(pd.Timestamp(first)), instant_us(pd.Timestamp(last)) + 1
+        branched = Pin("bars", table.metadata.refs[branch].snapshot_id, table.metadata_location)
+        now = check_quality(location, symbols, length, branched, *between).found
+        now = now[now["error"]]
+        known = set()
+        if len(now) and table.current_snapshot() is not None:
+            with suppress(LakeError):  # the lake holds none of these yet
+                before = check_quality(location, sorted(set(now["symbol"])), length, None, *between).found
+                known = set(zip(before["symbol"], before["ts"], before["rule"], strict=True))
+        for row in now.to_dict("records"):
+            if (row["symbol"], row["ts"], row["rule"]) not in known:
+                told.append(
+                    f"{row['symbol']} {length} {row['ts']:%Y-%m-%d %H:%M} UTC: {row['rule']}: "
+                    f"{row['value']:,.4g} {QUALITY_RULES[row['rule']].measure}"
+                )
+    return told
 
 
 @dataclass(frozen=True)

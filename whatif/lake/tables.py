@@ -108,6 +108,19 @@ CORPORATE_ACTIONS = TableSpec(
 `factor` is what a dividend multiplies earlier prices by, null where that is left to the close before. The
 table is there once actions were ingested."""
 
+DELIVERIES = TableSpec(
+    name="deliveries",
+    columns=columns("""
+        delivery string, kind string, source string, files bigint, digest string,
+        came bigint, landed bigint, corrected bigint, refused bigint, snapshot_id bigint
+    """),
+    key=("delivery",),
+    sort_order=("delivery",),
+)
+"""What ingests of bars brought, where no snapshot's summary says it (any more): it has expired, or a MERGE of
+Spark's wrote it. `kind` is "append" or "correct"; `digest` the SHA-256 of a file, or of the lines of
+"digest, two blanks, name" of several; "" of what is no file of this machine."""
+
 CATALOGUE = TableSpec(
     name="catalogue",
     columns=columns("""

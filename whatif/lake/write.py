@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from whatif.errors import LakeError
 from whatif.lake.local_tables import (
+    PLAIN,
+    Commit,
     append_locally,
     append_table_locally,
     delete_locally,
@@ -249,7 +251,7 @@ def insert_missing_rows(
             insert_missing_locally(location, table, rows, near)
 
 
-def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> None:
+def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
     """Append rows to the local lake's table in one atomic commit, without a JVM.
 
     Parameters
@@ -258,12 +260,14 @@ def append_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> No
         As in `append`.
     rows : pa.Table
         Rows with the table's columns.
+    commit : Commit
+        What its snapshot notes, and the branch that it goes to.
     """
     with in_words(location.described), writer_lock(location, f"append to {table.name}"):
-        append_table_locally(location, table, rows)
+        append_table_locally(location, table, rows, commit)
 
 
-def upsert_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> None:
+def upsert_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table, commit: Commit = PLAIN) -> None:
     """Put rows in the place of those of the local lake with the same keys, and append the others.
 
     In one atomic commit, without a JVM.
@@ -274,9 +278,11 @@ def upsert_arrow(location: LakeLocation, table: TableSpec, rows: pa.Table) -> No
         As in `append`.
     rows : pa.Table
         Rows with the table's columns; no key comes twice.
+    commit : Commit
+        As in `append_arrow`.
     """
     with in_words(location.described), writer_lock(location, f"merge into {table.name}"):
-        upsert_locally(location, table, rows)
+        upsert_locally(location, table, rows, commit)
 
 
 def replace_arrow(

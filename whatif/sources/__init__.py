@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from whatif.sources.contract import checked_chunks, checked_parts
     from whatif.sources.delivery import (
         Part,
+        digest_of_parts,
         file_parts,
         looked_at,
         read_file,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         StagedDelivery,
         check_symbol,
         checkpoints_of,
+        land,
         store_checkpoints,
         unadjusted,
     )
@@ -55,7 +57,8 @@ else:
             "chunk": "Chunk Layout NoRowsError",
             "conclude": "Concluded",
             "contract": "checked_chunks checked_parts",
-            "delivery": "Part file_parts looked_at read_file read_part size_of_part source_parts try_first",
+            "delivery": "Part digest_of_parts file_parts looked_at read_file read_part size_of_part "
+            "source_parts try_first",
             "file_source": "FileSource",
             "files": "find_files",
             "kinds": "make_source named_source parse_options",
@@ -71,7 +74,7 @@ else:
             "sample_ticks": "make_ticks write_sample_ticks",
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
-            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of store_checkpoints unadjusted",
+            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of land store_checkpoints unadjusted",
             "ticks": "TICK_RULES TicksReport forget_ticks ingest_ticks",
         },
     )

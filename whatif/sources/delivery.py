@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,6 +51,24 @@ class Part:
 _PLAIN = (".csv", ".txt", ".tsv")
 _UNPACKED_BY = 8
 """How much larger files of other endings are when they are read: packed text, columns."""
+
+
+def digest_of_parts(parts: Sequence[Part]) -> str:
+    """Return the SHA-256 of a delivery's file; of several, of the lines that `sha256sum` prints of them.
+
+    In their order; a file of which several parts are read counts once. "" unless all are of this machine.
+    """
+    paths = list(dict.fromkeys(part.name.partition("::")[0] for part in parts))
+    if not all(isinstance(part.source, FileSource) for part in parts) or not all(map(os.path.isfile, paths)):
+        return ""
+    digests = []
+    for path in paths:
+        with open(path, "rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if len(paths) == 1:
+        return digests[0]
+    lines = "".join(f"{digest}  {path}\n" for digest, path in zip(digests, paths, strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def size_of_part(part: Part) -> int:

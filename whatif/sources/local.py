@@ -16,6 +16,7 @@ from whatif.errors import SourceError
 from whatif.lake import (
     BARS,
     BARS_QUARANTINE,
+    Commit,
     append_arrow,
     create_tables,
     rows_without,
@@ -238,17 +239,18 @@ class LocalDelivery(StagedDelivery):
         if rows.num_rows:
             upsert_arrow(self._location, BARS_QUARANTINE, _stamped(rows, at))
 
-    def write(self, at: datetime) -> None:
-        """Write the bars that are new or changed, in one commit."""
+    def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
+        """Write the bars that are new or changed, in one commit, to a branch that is there."""
         wanted = (self._status == _NEW) | (self._status == _CHANGED)
         if not wanted.any():
             return
         bars = self._bars.rows.select([name for name in BARS.column_names if name != "ingested_at"])
         rows = _stamped(_words(bars if wanted.all() else bars.filter(pa.array(wanted))), at)
+        commit = Commit(properties, branch)
         if (self._status == _CHANGED).any():
-            upsert_arrow(self._location, BARS, rows)
+            upsert_arrow(self._location, BARS, rows, commit)
         else:
-            append_arrow(self._location, BARS, rows)
+            append_arrow(self._location, BARS, rows, commit)
 
     def note(self, properties: Mapping[str, str]) -> None:
         """Set properties of the table of bars."""

@@ -254,7 +254,12 @@ class SparkDelivery(StagedDelivery):
         if not fresh.isEmpty():
             upsert(self._spark, self._location, BARS_QUARANTINE, fresh, ("rule", "raw"))
 
-    def write(self, at: datetime) -> None:
+    @property
+    def session(self) -> SparkSession | None:
+        """The session."""
+        return self._spark
+
+    def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
         """Write the bars that are new or changed, in one commit."""
         spark, location, judged = self._spark, self._location, self._judged
         judged = judged.withColumn("ingested_at", _instant(at))
@@ -262,7 +267,7 @@ class SparkDelivery(StagedDelivery):
         if self._status.get("changed"):
             upsert(spark, location, BARS, judged.where("status IN ('new', 'changed')"), COMPARED, near)
         elif self._status.get("new") and location.local:
-            append(spark, location, BARS, judged.where("status = 'new'"))
+            append(spark, location, BARS, judged.where("status = 'new'"), properties)
         elif self._status.get("new"):  # another ingest may have landed some of them since they were judged
             insert_missing(spark, location, BARS, judged.where("status = 'new'"), near, distinct=True)
 

@@ -18,12 +18,27 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import PurePath
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from whatif.errors import SourceError
-from whatif.lake import BARS, CHECKPOINTS, FORGOTTEN
+from whatif.lake import (
+    BARS,
+    CHECKPOINTS,
+    FORGOTTEN,
+    DeliveryNote,
+    begin_branch,
+    drop_branches,
+    keep_notes,
+    name_branch,
+    new_errors,
+    notes_of,
+    publish_branch,
+)
 from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.sources.base import Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 COMPARED = (
     "session", "session_open", "session_close", "hours", "open", "high", "low", "close", "volume",
@@ -222,8 +237,17 @@ class StagedDelivery(ABC):
         """Put the refused rows and the duplicates into quarantine, those that are not there yet."""
 
     @abstractmethod
-    def write(self, at: datetime) -> None:
-        """Write the bars that are new or changed, in one commit; none if none are."""
+    def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
+        """Write the bars that are new or changed, in one commit; none if none are.
+
+        Its snapshot's summary notes properties, unless it is of a MERGE of Spark's. `branch` is what
+        `begin_branch` returned; Spark writes to "main" alone.
+        """
+
+    @property
+    def session(self) -> SparkSession | None:
+        """The session that holds the rows, if one does."""
+        return None
 
     @abstractmethod
     def note(self, properties: Mapping[str, str]) -> None:
@@ -344,3 +368,91 @@ def _history(location: LakeLocation) -> list[int | None]:
         found.append(at)
         at = parents[at]
     return found or [None]
+
+
+def land(
+    location: LakeLocation,
+    staged: StagedDelivery,
+    note: DeliveryNote,
+    at: datetime,
+    audit: bool,
+    accept: bool,
+) -> tuple[str, ...]:
+    """Write the rows of a judged delivery, and return what an audit says of them.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    staged : StagedDelivery
+        The rows.
+    note : DeliveryNote
+        What snapshot or table note of it.
+    at : datetime
+        When.
+    audit : bool
+        Whether bars go to a branch first; the delivery is of this process then, and has bars to write.
+    accept : bool
+        Whether errors that the audit finds are told, and refuse nothing.
+
+    Raises
+    ------
+    SourceError
+        If the audit finds errors; the table is as it was, and nothing is in quarantine.
+    """
+    told: tuple[str, ...] = ()
+    branch = f"{AUDIT}{note.delivery}"
+    if audit:
+        told = _audited(location, staged, note, at, branch, accept)
+    if note.refused:
+        staged.quarantine(at)
+    if audit:
+        publish_branch(location, BARS.name, branch)
+    else:
+        staged.write(at, note.properties)
+    if note.landed or note.corrected or note.refused:
+        now = open_table(location, BARS.name).current_snapshot()
+        said = notes_of([] if now is None else [now])
+        if note not in said.values():
+            keep_notes(location, {0 if now is None else now.snapshot_id: note}, staged.session)
+    return told
+
+
+def _audited(
+    location: LakeLocation,
+    staged: StagedDelivery,
+    note: DeliveryNote,
+    at: datetime,
+    branch: str,
+    accept: bool,
+) -> tuple[str, ...]:
+    """Write bars to a branch and check them there; return what is to be told, or raise without the branch."""
+    drop_branches(location, BARS.name, AUDIT)  # of ingests that were killed
+    kept = False
+    try:
+        staged.write(at, note.properties, begin_branch(location, BARS.name, branch))
+        name_branch(location, BARS.name, branch)
+        ranges = [(one.symbol, one.timeframe, one.first, one.last) for one in staged.symbols(_MOST_SERIES)]
+        errors = new_errors(location, branch, ranges)
+        kept = accept or not errors
+    finally:
+        if not kept:
+            drop_branches(location, BARS.name, AUDIT)
+    if kept:
+        return tuple(f"audit: {line}" for line in errors[:MAX_ERRORS])
+    shown = "".join(f"\n  {line}" for line in errors[:MAX_ERRORS])
+    count = f"{len(errors):,} error{'s' * (len(errors) != 1)}"
+    raise SourceError(
+        f"the audit refuses the delivery: {count} that the lake did not have{shown}\n"
+        "nothing was written: mend the files, or take them as they are with --accept ('whatif bars --check' "
+        "lists what is suspicious then)"
+    )
+
+
+AUDIT = "audit-"
+"""How branches begin that hold a delivery until it was checked."""
+
+_MOST_SERIES = 1_000_000
+
+MAX_ERRORS = 5
+"""Errors of an audit that are told one by one."""

@@ -4,7 +4,7 @@ Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, f
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
 `--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`, `--decimal`,
 `--thousands`, `--symbol-from file`, `--layout`, `--skip`, `--shift`, `--ambiguous order`, `--price-unit`,
-`--units`, `--accept`, `--dry-run`, `--explain`; see `IngestSpec` for what each means.
+`--units`, `--accept`, `--dry-run`, `--audit`, `--explain`; see `IngestSpec` for what each means.
 In place of paths a source may be named (`my_sources:Service`), with `--option NAME=VALUE` for each of its
 own settings.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
 from whatif.exchanges import known_dates
-from whatif.lake import BARS, maintain_bars, writer_lock
+from whatif.lake import BARS, DeliveryNote, delivery_id, maintain_bars, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.sources import (
     RULES,
@@ -37,7 +37,9 @@ from whatif.sources import (
     TooManyRowsError,
     check_symbol,
     checkpoints_of,
+    digest_of_parts,
     file_parts,
+    land,
     looked_at,
     read_file,
     size_of_part,
@@ -138,6 +140,7 @@ def ingest(
     spark: SparkSession | None = None,
     dry_run: bool = False,
     runner: str | None = None,
+    audit: bool = False,
 ) -> IngestReport:
     """Read bars into the lake, from files or another source. The same bars twice add nothing.
 
@@ -162,6 +165,9 @@ def ingest(
         "local": this process reads and writes; "spark": Spark does, started once the first file has shown
         that it can be read; "auto": this process where the lake is local, no session is there and the
         delivery has no more than `MAX_LOCAL_ROWS`. What WHATIF_RUNNER says, or auto, if left out.
+    audit : bool
+        Write to a branch of the table first, and check the bars there before the table shows them: a delivery
+        with a new error (`whatif.lake.check_quality`) is refused, unless `spec.accept`. For the local runner.
 
     Raises
     ------
@@ -183,6 +189,13 @@ def ingest(
     parts, notes = _parts(paths, spec, location)
     asked = runner_asked() if runner is None else runner
     why = _reason_for_spark(asked, location, parts, spark)
+    if audit and (why or dry_run):
+        raise SourceError(
+            "--audit writes to a branch, which --dry-run does not: leave one of them out"
+            if dry_run
+            else f"--audit is for bars that this process writes, and Spark would ({why}): give --runner "
+            "local, with up to 12 million rows, or leave it out and run 'whatif bars --check' after it"
+        )
     if why:
         try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
@@ -191,12 +204,12 @@ def ingest(
         try:
             staged = _staged(location, parts, spec, spark, bool(why))
         except TooManyRowsError as error:
-            if asked == "local":
+            if asked == "local" or audit:
                 raise
             why = str(error)
             staged = _staged(location, parts, spec, spark, True)
         with staged:
-            came = _land(location, staged, parts, spec, None if dry_run else datetime.now(UTC))
+            came = _land(location, staged, parts, spec, None if dry_run else datetime.now(UTC), audit)
         if not dry_run:
             maintain_bars(location)
     return replace(
@@ -323,6 +336,7 @@ def _land(
     parts: Sequence[Part],
     spec: IngestSpec,
     at: datetime | None,
+    audit: bool = False,
 ) -> IngestReport:
     """Judge the rows and write them, `at` an instant; without one, say what would be."""
     groups = _groups(staged, resumed=any(part.checkpoint is not None for part in parts))
@@ -336,12 +350,16 @@ def _land(
         refused["duplicate"] = status["duplicate"]
     came = sum(group.count for group in groups if group.kind in ("bar", "refused"))
     faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
+    told: tuple[str, ...] = ()
     if at is not None:
         if faults:
             raise refused_delivery(faults, staged)
-        if refused:
-            staged.quarantine(at)
-        staged.write(at)
+        new, changed = (status.get(name, 0) for name in ("new", "changed"))
+        note = DeliveryNote(
+            delivery_id(at), "correct" if changed else "append", parts[0].name, len(parts),
+            digest_of_parts(parts), came, new, changed, sum(refused.values()),
+        )  # fmt: skip
+        told = land(location, staged, note, at, audit and bool(new or changed), spec.accept)
         if any(group.kind == "checkpoint" for group in groups):
             store_checkpoints(staged, location, parts[0].source, at)
     return IngestReport(
@@ -355,6 +373,7 @@ def _land(
             *(_unknown_dates(staged) if "outside_calendar" in refused else ()),
             *unadjusted(staged),
             *_mended(staged),
+            *told,
         ),
         dry_run=at is None,
         faults=tuple(faults) if at is None else (),

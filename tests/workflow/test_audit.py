@@ -1,0 +1,201 @@
+"""What a delivery notes of itself, and deliveries that are checked on a branch before anybody sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whatif.calendars import schedule
+from whatif.cli import main
+from whatif.errors import SourceError
+from whatif.lake import list_deliveries, list_refused, maintain_all, tag_pin
+from whatif.lake.deliveries import noted
+from whatif.lake.maintenance import BARS_SNAPSHOTS
+from whatif.pins import LakeLocation, current_pin, has_rows, open_table, read_bars
+from whatif.sources import IngestSpec
+from whatif.workflow import ingest
+
+SPEC = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d")
+
+
+def days(path: Path, first: str, count: int, spike: int | None = None, extra: str = "") -> Path:
+    """Write days of a price that goes up and down by a hundredth; at one, the high is a misread digit."""
+    start = pd.Timestamp(first).date()
+    sessions = schedule("XNYS", start, (pd.Timestamp(first) + pd.Timedelta(days=400)).date()).session[:count]
+    rows = []
+    for k, day in enumerate(sessions):
+        close = 100.0 + k % 2
+        high = 1010.0 if k == spike else 102.0
+        rows.append(f"{np.datetime64(int(day), 'D')},{close},{high},99.0,{close},1000")
+    path.write_text("\n".join(["date,open,high,low,close,volume", *rows]) + "\n" + extra)
+    return path
+
+
+def snapshots(lake: LakeLocation) -> list[int]:
+    return [one.snapshot_id for one in open_table(lake, "bars").metadata.snapshots]
+
+
+class TestNotes:
+    def test_summary_and_list_say_what_came(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        first = days(tmp_path / "a.csv", "2024-01-02", 40, extra="2024-03-01,1,0.5,1,1,1\n")
+        ingest([first], SPEC, lake_home)
+        second = days(tmp_path / "b.csv", "2024-01-02", 41)
+        second.write_text(second.read_text().replace("2024-01-03,101.0,", "2024-01-03,101.5,"))
+        ingest([second], SPEC, lake_home)
+        listed = list_deliveries(lake_home).to_dict("records")
+        assert [row["kind"] for row in listed] == ["append", "correct"]
+        assert [(row["landed"], row["corrected"], row["refused"]) for row in listed] == [
+            (40, 0, 1),
+            (1, 1, 0),
+        ]
+        # what sha256sum prints of the file
+        assert listed[0]["digest"] == hashlib.sha256(first.read_bytes()).hexdigest()
+        summary = open_table(lake_home, "bars").current_snapshot().summary.additional_properties
+        assert summary["whatif.delivery.delivery"] == listed[1]["delivery"]
+        assert summary["whatif.delivery.kind"] == "correct"
+        assert summary["whatif.delivery.source"] == str(second)
+        assert summary["whatif.delivery.came"] == "41"
+
+    def test_several_files_have_the_digest_of_their_list(self, lake_home, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        a = days(tmp_path / "in" / "a.csv", "2024-01-02", 20)
+        b = days(tmp_path / "in" / "b.csv", "2024-03-04", 20)
+        ingest([tmp_path / "in"], SPEC, lake_home)
+        lines = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p}\n" for p in (a, b))
+        assert list_deliveries(lake_home)["digest"][0] == hashlib.sha256(lines.encode()).hexdigest()
+
+    def test_notes_outlive_their_snapshots(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        for k in range(BARS_SNAPSHOTS + 6):
+            ingest(
+                [days(tmp_path / f"{k}.csv", f"2024-{1 + k // 20:02}-{2 + k % 20:02}", 1)], SPEC, lake_home
+            )
+        tag_pin(None, lake_home, current_pin(lake_home, "bars"), "keep")
+        before = list_deliveries(lake_home)
+        assert (before["kind"] == "append").all()
+        maintain_all(lake_home)
+        left = {one.delivery for one in noted(lake_home).values()}
+        assert left >= set(before["delivery"])
+        pd.testing.assert_frame_equal(list_deliveries(lake_home), before)
+
+    def test_a_delivery_without_a_bar_is_noted_too(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 5)], SPEC, lake_home)
+        broken = tmp_path / "b.csv"
+        broken.write_text("date,open,high,low,close,volume\n2024-01-09,1,0.5,1,1,1\n")
+        spec = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True)
+        ingest([broken], spec, lake_home)
+        last = list_deliveries(lake_home).to_dict("records")[-1]
+        assert (last["landed"], last["refused"], last["kind"]) == (0, 1, "append")
+
+
+class TestAudit:
+    def test_a_sound_delivery_lands_in_one_commit(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        assert ingest([days(tmp_path / "a.csv", "2024-01-02", 60)], SPEC, lake_home, audit=True).landed == 60
+        before = snapshots(lake_home)
+        ingest([days(tmp_path / "b.csv", "2024-03-28", 20)], SPEC, lake_home, audit=True)
+        table = open_table(lake_home, "bars")
+        assert len(snapshots(lake_home)) == len(before) + 1
+        assert set(table.metadata.refs) == {"main"}
+        assert len(read_bars(current_pin(lake_home, "bars"), "S", "1d")) == 80
+        assert list_deliveries(lake_home)["landed"].tolist() == [60, 20]
+
+    def test_a_misread_digit_leaves_the_table_as_it_was(
+        self, lake_home: LakeLocation, tmp_path: Path
+    ) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 60)], SPEC, lake_home)
+        before, pin = snapshots(lake_home), current_pin(lake_home, "bars")
+        files = sorted(lake_home.table_folder("bars").rglob("*.parquet"))
+        bad = days(tmp_path / "b.csv", "2024-03-28", 30, spike=11, extra="2024-05-20,1,0.5,1,1,1\n")
+        with pytest.raises(SourceError, match=r"(?s)2024-04-15 13:30 UTC: spike: .*nothing was written"):
+            ingest([bad], SPEC, lake_home, audit=True)
+        assert snapshots(lake_home) == before
+        assert current_pin(lake_home, "bars").snapshot_id == pin.snapshot_id
+        assert set(open_table(lake_home, "bars").metadata.refs) == {"main"}
+        assert sorted(lake_home.table_folder("bars").rglob("*.parquet")) == files
+        assert list_refused(lake_home).empty
+        assert len(list_deliveries(lake_home)) == 1
+        accepted = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True)
+        report = ingest([bad], accepted, lake_home, audit=True)
+        assert report.landed == 30
+        assert any("spike" in note for note in report.notes)
+
+    def test_the_first_delivery_of_a_lake(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        bad = days(tmp_path / "a.csv", "2024-01-02", 60, spike=30)
+        with pytest.raises(SourceError, match="spike"):
+            ingest([bad], SPEC, lake_home, audit=True)
+        assert not has_rows(lake_home, "bars")
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 60)], SPEC, lake_home, audit=True)
+        assert len(read_bars(current_pin(lake_home, "bars"), "S", "1d")) == 60
+
+    def test_what_the_lake_has_already_refuses_nothing(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 60, spike=50)], SPEC, lake_home)
+        assert ingest([days(tmp_path / "b.csv", "2024-03-28", 30)], SPEC, lake_home, audit=True).landed == 30
+
+    def test_a_correction_is_checked_too(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 200)], SPEC, lake_home)
+        bad = days(tmp_path / "b.csv", "2024-01-02", 200, spike=100)
+        with pytest.raises(SourceError, match="spike"):
+            ingest([bad], SPEC, lake_home, audit=True)
+        good = days(tmp_path / "c.csv", "2024-01-02", 200)
+        good.write_text(good.read_text().replace("2024-01-03,101.0,", "2024-01-03,101.5,"))
+        assert ingest([good], SPEC, lake_home, audit=True).corrected == 1
+
+    def test_the_same_bars_twice_make_no_branch(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        path = days(tmp_path / "a.csv", "2024-01-02", 60)
+        ingest([path], SPEC, lake_home, audit=True)
+        before = snapshots(lake_home)
+        assert ingest([path], SPEC, lake_home, audit=True).already_there == 60
+        assert snapshots(lake_home) == before
+
+    def test_a_branch_of_a_killed_ingest_goes_with_the_next(
+        self, lake_home: LakeLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 60)], SPEC, lake_home)
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("whatif.sources.staged.publish_branch", killed)
+            with pytest.raises(KeyboardInterrupt):
+                ingest([days(tmp_path / "b.csv", "2024-03-28", 20)], SPEC, lake_home, audit=True)
+        assert len(read_bars(current_pin(lake_home, "bars"), "S", "1d")) == 60
+        assert len(open_table(lake_home, "bars").metadata.refs) == 2
+        ingest([days(tmp_path / "c.csv", "2024-03-28", 10)], SPEC, lake_home, audit=True)
+        assert set(open_table(lake_home, "bars").metadata.refs) == {"main"}
+        assert len(read_bars(current_pin(lake_home, "bars"), "S", "1d")) == 70
+
+    def test_where_it_cannot_be_done(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        path = days(tmp_path / "a.csv", "2024-01-02", 60)
+        with pytest.raises(SourceError, match="leave one of them out"):
+            ingest([path], SPEC, lake_home, audit=True, dry_run=True)
+        with pytest.raises(SourceError, match="--runner local"):
+            ingest([path], SPEC, lake_home, audit=True, runner="spark")
+
+    def test_the_command(self, lake_home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        bad = days(tmp_path / "a.csv", "2024-01-02", 60, spike=30)
+        options = ["--symbol", "S", "--exchange", "XNYS", "--timeframe", "1d"]
+        assert main(["ingest", str(bad), *options, "--audit"]) == 2
+        assert "the audit refuses the delivery" in capsys.readouterr().err
+        assert main(["ingest", str(bad), *options, "--audit", "--accept"]) == 0
+        assert "note: audit: S 1d 2024-02-14 14:30 UTC: spike" in capsys.readouterr().out
+        assert main(["deliveries"]) == 0
+        assert "append sha256:" in capsys.readouterr().out
+
+
+class TestTags:
+    def test_a_study_s_pin_outlives_maintenance(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 20)], SPEC, lake_home)
+        pinned = current_pin(lake_home, "bars")
+        tag_pin(None, lake_home, pinned, "study-mine-12345678")
+        for k in range(BARS_SNAPSHOTS + 3):
+            path = days(tmp_path / f"{k}.csv", f"2024-{2 + k // 20:02}-{2 + k % 20:02}", 1)
+            path.write_text(path.read_text().replace(",100.0,1000", f",100.{k + 1},1000"))
+            ingest([path], IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True), lake_home)
+        assert main(["maintain"]) == 0
+        assert pinned.snapshot_id in snapshots(lake_home)
+        assert len(snapshots(lake_home)) <= BARS_SNAPSHOTS + 4
+        assert len(read_bars(pinned, "S", "1d")) == 20
