@@ -248,6 +248,12 @@ def test_readers_see_results_and_looks_but_no_bars(stacks: dict[str, Stack]) -> 
     assert not may(reader, "s3:GetObject", f"{LAKE}/bars/data/f.parquet")
     assert not may(reader, "s3:PutObject", f"{LAKE}/results/data/f.parquet")
     assert not may(reader, "s3:GetObject", f"{ARTIFACTS}/acme/studies/s/abc/mine.py")
+    bars = of(stacks, "analytics", "BarsReaderPolicy")
+    for table in ("bars", "catalogue", "actions"):
+        assert may(bars, "s3:GetObject", f"{LAKE}/{table}/data/f.parquet")
+        assert not may(bars, "s3:PutObject", f"{LAKE}/{table}/data/f.parquet")
+    for table in ("bars_quarantine", "results", "trades_raw"):
+        assert not may(bars, "s3:GetObject", f"{LAKE}/{table}/data/f.parquet")
 
 
 def test_policies_fit_into_a_role(every: dict[str, Stack]) -> None:

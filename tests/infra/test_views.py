@@ -12,13 +12,13 @@ from whatif.lake.tables import TABLES
 
 from .templates import Stack
 
-VIEWS = ("leaderboard", "best_per_study", "looks_at_test", "failed_backtests")
+VIEWS = ("leaderboard", "best_per_study", "looks_at_test", "failed_backtests", "prices", "sessions")
 WORDS = {
     "select", "from", "where", "as", "and", "group", "by", "order", "over", "partition", "desc", "nulls",
     "last", "null", "distinct", "like",
 }  # fmt: skip
 FUNCTIONS = {
-    "row_number", "if", "is_nan", "count", "min", "max", "min_by", "array_join", "array_agg",
+    "row_number", "if", "is_nan", "count", "min", "max", "min_by", "max_by", "sum", "array_join", "array_agg",
 }  # fmt: skip
 
 
