@@ -30,6 +30,8 @@ BOOSTING = [
 ]
 # MLflow's plugin for tracking servers that SageMaker keeps, which are named by an ARN
 SAGEMAKER = ["sagemaker-mlflow>=0.4,<1"]
+# SQL over the lake without a JVM
+SQL = ["duckdb>=1.2,<3"]
 # AWS services without an account; template checks
 AWS = ["moto[glue,s3,server]>=5.1", "cfn-lint>=1.30"]
 # the site of `make docs`, in an environment of its own (requirements-docs.lock); Material ends in May 2027
@@ -102,7 +104,8 @@ setup(
         "cpcv": CPCV,
         "optuna": OPTUNA,
         "sagemaker": SAGEMAKER,
-        "dev": [*LOCAL, *BOOSTING, *CPCV, *OPTUNA, *SAGEMAKER, *TEST, *AWS, *LINT],
+        "sql": SQL,
+        "dev": [*LOCAL, *BOOSTING, *CPCV, *OPTUNA, *SAGEMAKER, *SQL, *TEST, *AWS, *LINT],
     },
     entry_points={"console_scripts": ["whatif=whatif.cli:main"]},
 )

@@ -29,6 +29,7 @@ _HOMES = {
     "read_bars": "whatif.pins.api",
     "run": "whatif.workflow",
     "stress": "whatif.scenarios",
+    "tables": "whatif.query",
     "tear_sheet": "whatif.report",
     "Study": "whatif.study",
     "StudyResult": "whatif.workflow",

@@ -611,6 +611,37 @@ Symbol = Annotated[str | None, typer.Option(help="Only rows of this symbol.")]
 Source = Annotated[str | None, typer.Option(help="Only rows of this file: its path, or the end of it.")]
 
 
+def sql(
+    query: Annotated[str | None, typer.Argument(help="DuckDB's SQL; without it, tables are listed.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Read the lake as it stood then, UTC.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 40,
+    csv: Annotated[Path | None, typer.Option(help="Write all rows to this file as well.")] = None,
+) -> None:
+    """Ask the lake's tables, and views of studies and backtests, with SQL; needs DuckDB, and no JVM."""
+    import pandas as pd
+    from rich.text import Text
+
+    import whatif
+
+    console = Console()
+    with whatif.tables(as_of=as_of) as opened:
+        if query is None:
+            rows = [(name, f"{one.name} {one.type}") for name in opened.names for one in opened.columns(name)]
+            found = pd.DataFrame(rows, columns=["table", "column"])
+            frame = found.groupby("table", sort=False)["column"].agg(", ".join).reset_index()
+            for name, columns in frame.itertuples(index=False):
+                console.print(Text.assemble((name, "bold"), f": {columns}"))
+        else:
+            frame = opened.sql(query)
+            texts = frame.head(top).astype(object).map(lambda value: "" if value is None else str(value))
+            _table(console, texts, {})
+            if len(frame) > top:
+                console.print(
+                    f"the first {top:,} of {len(frame):,} rows: --top, or --csv for all", style="dim"
+                )
+    _write_safely(frame, csv)
+
+
 def deliveries(csv: Csv = None) -> None:
     """List the ingests that brought what the lake holds, with the id that 'whatif forget' takes."""
     from whatif.lake import list_deliveries

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         table_names,
         tagged_pin,
     )
-    from whatif.pins.damage import Damage, described, newest_whole, snapshot_damage
+    from whatif.pins.damage import Damage, described, newest_whole, planned, reading, snapshot_damage
     from whatif.pins.filters import (
         all_of,
         bars_filter,
@@ -77,7 +77,7 @@ else:
             "arrow_types": "schema_of type_of",
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
             "pin_at table_exists table_names tagged_pin",
-            "damage": "Damage described newest_whole snapshot_damage",
+            "damage": "Damage described newest_whole planned reading snapshot_damage",
             "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "symbols_of",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",

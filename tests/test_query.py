@@ -1,0 +1,232 @@
+"""SQL over a lake: every row that is there, studies' rows whoever stored them, and nothing that is not."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import whatif
+from whatif.cli import main
+from whatif.domain import KEY
+from whatif.errors import LakeError
+from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows
+from whatif.pins import LakeLocation, equal, schema_of
+
+from .markets import put_bars, walk
+
+duckdb = pytest.importorskip("duckdb", reason='pip install "whatif[sql]"')
+
+START = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def row(study: str, config_id: str, window: str = "validate", **other: Any) -> dict[str, Any]:
+    begins = START + timedelta(days=window == "test")
+    own = {
+        "bars_snapshot": 7, "data_digest": "d", "config_id": config_id, "symbol": "A", "window": window,
+        "window_start": begins, "window_end": begins + timedelta(days=1), "study": study, "status": "ok",
+        "parameters": json.dumps({"fast": 5, "slow": 20.5, "flip": True, "mode": "x"}),
+        "execution": json.dumps({"commission": 0.0001, "commtype": "perc"}), "sharpe": 1.5,
+    }  # fmt: skip
+    return own | other
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeLocation:
+    """Two studies: the second ranks a row that the first stored, and opened the test window for it."""
+    location = LakeLocation(tmp_path_factory.mktemp("asked") / "home")
+    put_bars(location, [walk("A", 1, minutes=60), walk("B", 2, minutes=60)])
+    create_tables(None, location)
+    nasty = {"parameters": json.dumps({"fast": "all", "a\"b'/~c": 1, "slow": None})}
+    rows = [
+        row("one", "c1", sharpe=2.0), row("one", "c2"), row("one", "c1", "test", sharpe=0.5),
+        row("two", "c3", **nasty),
+    ]  # fmt: skip
+    append_arrow(location, RESULTS, pa.Table.from_pylist(rows, schema_of(dict(RESULTS.columns))))
+    looked = {
+        **{name: rows[2][name] for name in KEY if name not in ("bars_snapshot", "window")},
+        "looked_at": START,
+    }
+    looks = [looked | {"study": "one"}, looked | {"study": "two"}]
+    append_arrow(location, TEST_LOOKS, pa.Table.from_pylist(looks, schema_of(dict(TEST_LOOKS.columns))))
+    report(location, "two", rows[:1] + rows[3:])
+    (location.home / "reports" / "broken").mkdir()
+    (location.home / "reports" / "broken" / "leaderboard.parquet").write_bytes(b"PAR1 cut off")
+    return location
+
+
+def report(location: LakeLocation, study: str, rows: list[dict[str, Any]]) -> None:
+    folder = location.home / "reports" / f"{study}-moved"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("")
+    answer = {
+        "study": study, "verdict": "edge", "configuration": "fast = 5", "config_id": "c1", "test_sharpe": 0.5,
+        "trials": 3, "finished": "2024-02-01T00:00:00+00:00",
+    }  # fmt: skip
+    (folder / "answer.json").write_text(json.dumps(answer))
+    pd.DataFrame(rows)[list(KEY)].assign(rank=range(len(rows))).to_parquet(folder / "leaderboard.parquet")
+
+
+@pytest.fixture
+def asked(lake: LakeLocation):
+    with whatif.tables(lake) as opened:
+        yield opened
+
+
+def test_a_study_has_its_rows_whoever_stored_them(asked) -> None:
+    stored = asked.sql("select config_id from results where study = 'two'")
+    assert stored["config_id"].tolist() == ["c3"]
+    found = asked.sql(
+        "select config_id, \"window\", first_stored_by from backtests where study = 'two' order by all"
+    )
+    assert found.to_numpy().tolist() == [
+        ["c1", "test", "one"],
+        ["c1", "validate", "one"],
+        ["c3", "validate", "two"],
+    ]
+    assert len(asked.sql("select * from backtests where study = 'one'")) == 3
+
+
+def test_parameters_stand_in_columns_of_their_type(asked) -> None:
+    kinds = {one.name: one.type for one in asked.columns("backtests")}
+    assert kinds["param_slow"] == kinds["execution_commission"] == "DOUBLE"
+    assert kinds["param_flip"] == "BOOLEAN"
+    assert kinds["param_fast"] == kinds["param_mode"] == "VARCHAR"  # a number here, a text there
+    found = asked.sql(
+        'select param_fast, param_slow, "param_a""b\'/~c" c from backtests order by config_id, study'
+    )
+    assert found["param_fast"].tolist()[0] == "5"
+    assert found["param_fast"].tolist()[-1] == "all"
+    assert found["param_slow"].tolist()[0] == 20.5
+    assert pd.isna(found["param_slow"].iloc[-1])
+    assert found["c"].tolist()[-1] == 1.0
+
+
+def test_bars_are_those_that_python_reads_and_times_are_utc(asked, lake) -> None:
+    found = asked.sql("select ts, close from bars where symbol = 'A' order by ts")
+    bars = whatif.read_bars("A", location=lake)
+    assert found["ts"].tolist() == bars["ts"].tolist()
+    assert found["close"].tolist() == bars["close"].tolist()
+    assert str(found["ts"].dt.tz) == "UTC"
+    assert asked.sql("select count(*) n from predictions")["n"].tolist() == [0]
+    assert asked.sql("select * from studies")[["study", "verdict", "trials"]].to_numpy().tolist() == [
+        ["two", "edge", 3]
+    ]
+
+
+def test_every_table_is_there_with_its_columns(asked) -> None:
+    assert {"bars", "results", "returns", "trades", "equity", "test_looks", "backtests", "studies"} <= set(
+        asked.names
+    )
+    assert [one.name for one in asked.columns("results")] == list(RESULTS.column_names)
+    assert "backtests" in repr(asked)
+
+
+def test_the_lake_as_it_stood_then(lake) -> None:
+    with whatif.tables(lake, as_of="2001-01-01") as then:
+        assert then.sql("select count(*) n from bars")["n"].tolist() == [0]
+        assert then.sql("select count(*) n from results")["n"].tolist() == [0]
+    with pytest.raises(LakeError, match="names no moment"):
+        whatif.tables(lake, as_of="yesterday-ish")
+
+
+def test_rows_that_a_later_snapshot_took_away_are_gone(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    put_bars(location, [walk("A", 1, minutes=60), walk("B", 2, minutes=60)])
+    delete_rows(location, BARS, equal("symbol", "A"))
+    with whatif.tables(location) as opened:
+        assert opened.sql("select distinct symbol from bars")["symbol"].tolist() == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select * from bar", 'Did you mean "bars"'),
+        ("selec 1", "syntax error"),
+        ("delete from bars", "bars"),
+        ("install spatial; load spatial", "xtension"),
+    ],
+)
+def test_what_duckdb_refuses_is_said_with_what_there_is(asked, query, said, monkeypatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    if "install" in query:
+        query = "select * from st_read('x.shp')"
+        said = "st_read"
+    with pytest.raises(LakeError, match=said) as caught:
+        asked.sql(query)
+    assert "tables and views: backtests, bars" in str(caught.value)
+
+
+def test_a_damaged_table_does_not_hide_the_others(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    put_bars(location, [walk("A", 1, minutes=60)])
+    create_tables(None, location)
+    append_arrow(
+        location, RESULTS, pa.Table.from_pylist([row("one", "c1")], schema_of(dict(RESULTS.columns)))
+    )
+    for file in (location.warehouse / "whatif" / "results" / "data").rglob("*.parquet"):
+        file.unlink()
+    with whatif.tables(location) as opened:
+        assert opened.sql("select count(*) n from bars")["n"].item() > 0
+        with pytest.raises(LakeError, match="is missing"):
+            opened.sql("select * from results")
+
+
+def test_without_duckdb_it_says_what_to_install(lake, monkeypatch) -> None:
+    plain = builtins.__import__
+
+    def without(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "duckdb":
+            raise ImportError(name)
+        return plain(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(LakeError, match=r"pip install \"whatif\[sql\]\""):
+        whatif.tables(lake)
+
+
+def test_an_empty_lake_has_no_table(tmp_path: Path) -> None:
+    with whatif.tables(LakeLocation(tmp_path / "none")) as opened:
+        assert opened.names == ("studies",)
+        assert len(opened.sql("select * from studies")) == 0
+
+
+def test_the_command(lake, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+    assert (
+        main(
+            [
+                "sql",
+                "select study, sharpe from backtests order by all",
+                "--top",
+                "2",
+                "--csv",
+                str(tmp_path / "a.csv"),
+            ]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "the first 2 of 6 rows" in said
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 6
+    assert main(["sql"]) == 0
+    assert "param_fast VARCHAR" in " ".join(capsys.readouterr().out.split())
+    assert main(["sql", "select nothing from nowhere"]) == 2
+
+
+def test_the_page_names_every_column() -> None:
+    from whatif.lake import tables as specs
+
+    page = (Path(__file__).resolve().parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    every = [one for one in vars(specs).values() if isinstance(one, specs.TableSpec)]
+    assert len(every) > 12
+    for spec in every:
+        own = [name for name in spec.column_names if name not in KEY]
+        assert [name for name in own if f"`{name}`" not in lines[spec.name]] == [], spec.name
