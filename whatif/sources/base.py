@@ -28,9 +28,13 @@ class Source(Section):
     as_written : bool
         Whether columns hold what somebody wrote, in any order: text, local stamps. Such a source says in
         its layouts how they are to be read. Of all others, columns are typed and stamps are instants.
+    repeats : bool
+        Whether a bar may come in several parts, as of a stream that is written to again: the later part
+        stands, and the others are no fault and go to no quarantine.
     """
 
     as_written: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
 
     @property
     def label(self) -> str:

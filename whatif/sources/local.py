@@ -224,10 +224,10 @@ class LocalDelivery(StagedDelivery):
             for was, now in found[:most]
         ]
 
-    def quarantine(self, at: datetime) -> None:
-        """Put the refused rows and the duplicates into quarantine."""
+    def quarantine(self, at: datetime, duplicates: bool = True) -> None:
+        """Put the refused rows, and the duplicates or not, into quarantine."""
         names = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
-        twice = self._bars.rows.filter(pa.array(self._status == _DUPLICATE))
+        twice = self._bars.rows.filter(pa.array((self._status == _DUPLICATE) & duplicates))
         raw = duplicate_texts(twice)
         twice = _words(twice.drop_columns(["rule", "raw"]))
         twice = twice.append_column("rule", pa.repeat("duplicate", len(raw))).append_column("raw", raw)

@@ -242,11 +242,13 @@ class SparkDelivery(StagedDelivery):
             for row in found.collect()
         ]
 
-    def quarantine(self, at: datetime) -> None:
-        """Put the refused rows and the duplicates into quarantine."""
+    def quarantine(self, at: datetime, duplicates: bool = True) -> None:
+        """Put the refused rows, and the duplicates or not, into quarantine."""
         columns = [name for name in BARS_QUARANTINE.column_names if name != "ingested_at"]
-        twice = self._judged.where("status = 'duplicate'").mapInArrow(_duplicates, _DUPLICATES_DDL)
-        rows = self._staged.where("kind = 'refused'").select(*columns).unionByName(twice.select(*columns))
+        rows = self._staged.where("kind = 'refused'").select(*columns)
+        if duplicates:
+            twice = self._judged.where("status = 'duplicate'").mapInArrow(_duplicates, _DUPLICATES_DDL)
+            rows = rows.unionByName(twice.select(*columns))
         known = self._spark.table(self._location.identifier(BARS_QUARANTINE.name))
         known = known.select("source", "row", "rule", "raw")
         fresh = rows.join(known, ["source", "row", "rule", "raw"], "left_anti")

@@ -233,8 +233,8 @@ class StagedDelivery(ABC):
         """Return the first prices that change by `FACTOR` between sessions, by symbol and date."""
 
     @abstractmethod
-    def quarantine(self, at: datetime) -> None:
-        """Put the refused rows and the duplicates into quarantine, those that are not there yet."""
+    def quarantine(self, at: datetime, duplicates: bool = True) -> None:
+        """Put the refused rows, and the duplicates or not, into quarantine, those that are not there yet."""
 
     @abstractmethod
     def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
@@ -377,6 +377,7 @@ def land(
     at: datetime,
     audit: bool,
     accept: bool,
+    repeated: bool,
 ) -> tuple[str, ...]:
     """Write the rows of a judged delivery, and return what an audit says of them.
 
@@ -394,6 +395,8 @@ def land(
         Whether bars go to a branch first; the delivery is of this process then, and has bars to write.
     accept : bool
         Whether errors that the audit finds are told, and refuse nothing.
+    repeated : bool
+        Whether bars came again that may, see `Source.repeats`: those go to no quarantine.
 
     Raises
     ------
@@ -405,7 +408,7 @@ def land(
     if audit:
         told = _audited(location, staged, note, at, branch, accept)
     if note.refused:
-        staged.quarantine(at)
+        staged.quarantine(at, duplicates=not repeated)
     if audit:
         publish_branch(location, BARS.name, branch)
     else:

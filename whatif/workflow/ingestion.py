@@ -344,11 +344,14 @@ def _land(
         staged.create_tables()
     status = staged.judge()
     refused = {group.rule: group.count for group in groups if group.kind == "refused" and group.rule}
-    if status.get("duplicate"):
+    came = sum(group.count for group in groups if group.kind in ("bar", "refused"))
+    repeated = status.get("duplicate", 0) if parts[0].source.repeats else 0
+    if repeated:
+        came -= repeated
+    elif status.get("duplicate"):
         if spec.symbol is not None and len(parts) > 1:
             check_symbol(staged, spec.symbol)
         refused["duplicate"] = status["duplicate"]
-    came = sum(group.count for group in groups if group.kind in ("bar", "refused"))
     faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
     told: tuple[str, ...] = ()
     if at is not None:
@@ -359,7 +362,7 @@ def _land(
             delivery_id(at), "correct" if changed else "append", parts[0].name, len(parts),
             digest_of_parts(parts), came, new, changed, sum(refused.values()),
         )  # fmt: skip
-        told = land(location, staged, note, at, audit and bool(new or changed), spec.accept)
+        told = land(location, staged, note, at, audit and bool(new or changed), spec.accept, bool(repeated))
         if any(group.kind == "checkpoint" for group in groups):
             store_checkpoints(staged, location, parts[0].source, at)
     return IngestReport(
@@ -374,6 +377,11 @@ def _land(
             *unadjusted(staged),
             *_mended(staged),
             *told,
+            *(
+                [f"{repeated:,} rows were of bars that a later part has too, and were left out"]
+                if repeated
+                else []
+            ),
         ),
         dry_run=at is None,
         faults=tuple(faults) if at is None else (),

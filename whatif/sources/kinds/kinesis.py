@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,7 @@ from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.services import client, code_of, pause, spoken
 from whatif.sources.spec import IngestSpec
 from whatif.texts import shortened
+from whatif.typing import IntArray
 
 OLDEST = "TRIM_HORIZON"
 """As `start`: everything that the stream still holds."""
@@ -73,34 +76,73 @@ class _Place:
         return f"{self.sequence}|{self.rows}|{self.hour}"
 
 
-@dataclass
-class _Held:
-    """Records of a shard that were read, by their layout.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A chunk on the disk.
 
     Attributes
     ----------
-    chunks : list of Chunk
-        Rows as text.
-    keys, rows : list of pa.Array
-        Of each chunk what bar each row is of, and its number.
+    layout : Layout
+        What its rows share.
+    misfits : tuple of (int, str)
+        Records that are no bars, and what they say.
+    at, size : int
+        Where its rows stand, as a stream of Arrow, and how many bytes they have.
+    row : int64 array (n,)
+        Their numbers.
     """
 
-    chunks: list[Chunk] = field(default_factory=list)
-    keys: list[pa.Array] = field(default_factory=list)
-    rows: list[pa.Array] = field(default_factory=list)
+    layout: Layout
+    misfits: tuple[tuple[int, str], ...]
+    at: int
+    size: int
+    row: IntArray
+
+
+class _Held:
+    """Records of a shard that were read: rows on the disk, and in memory 32 bytes of each.
+
+    A bar is told from others by 128 bits of its key, two hashes.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="whatif-shard-")  # noqa: SIM115
+        self._parts: list[_Part] = []
+        self._keys: list[pa.Table] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, chunk: Chunk, keys: pa.Array, rows: IntArray) -> None:
+        """Hold a chunk, what bar each of its rows is of, and their numbers."""
+        at = self._file.tell()
+        with pa.ipc.new_stream(self._file, chunk.batch.schema) as stream:
+            stream.write_batch(chunk.batch)
+        self._parts.append(_Part(chunk.layout, chunk.misfits, at, self._file.tell() - at, rows))
+        texts = keys.to_numpy(zero_copy_only=False)
+        hashes = {name: pd.util.hash_array(texts, hash_key=salt) for name, salt in _SALTS.items()}
+        self._keys.append(pa.table({**hashes, "row": rows}))
 
     def last_of_each(self) -> Iterator[Chunk]:
         """Yield the chunks without rows that a later record of the same bar replaces."""
-        if not self.chunks:
+        if not self._parts:
             return
-        table = pa.table({"key": pa.chunked_array(self.keys), "row": pa.chunked_array(self.rows)})
-        kept = table.group_by("key").aggregate([("row", "max")])["row_max"]
-        for chunk, rows in zip(self.chunks, self.rows, strict=True):
-            stay = pc.is_in(rows, value_set=kept)
-            yield Chunk(
-                chunk.layout, chunk.batch.filter(stay), row=rows.filter(stay).to_numpy(),
-                misfits=chunk.misfits,
-            )  # fmt: skip
+        kept = pa.concat_tables(self._keys).group_by(list(_SALTS)).aggregate([("row", "max")])
+        last = np.sort(kept["row_max"].to_numpy())
+        self._keys = []
+        for part in self._parts:
+            self._file.seek(part.at)
+            with pa.ipc.open_stream(pa.BufferReader(self._file.read(part.size))) as stream:
+                batch = stream.read_next_batch()
+            stay = np.isin(part.row, last, assume_unique=True)
+            yield Chunk(part.layout, batch.filter(pa.array(stay)), row=part.row[stay], misfits=part.misfits)
+
+
+_SALTS = {"one": "whatif-kinesis-1", "other": "whatif-kinesis-2"}
+"""Column of a hash → its salt, of sixteen bytes."""
 
 
 class KinesisStream(Source):
@@ -123,6 +165,7 @@ class KinesisStream(Source):
     """
 
     as_written: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     stream: str
     start: str = OLDEST
@@ -152,19 +195,20 @@ class KinesisStream(Source):
     def read(self, part: str, checkpoint: str | None) -> Iterator[Chunk]:
         """Yield the records of a shard that follow a checkpoint, until its end or until now."""
         place, began = _Place.of(checkpoint), datetime.now(UTC)
-        shard, held = part.rpartition("/")[2], _Held()
+        shard = part.rpartition("/")[2]
         waiting: list[tuple[int, bytes]] = []
-        with self._spoken():
-            self._check_gap(shard, place)
-            rows, last = place.rows, place.sequence
-            for record in self._records(shard, place, began):
-                rows, last = rows + 1, record["SequenceNumber"]
-                waiting.append((rows, record["Data"]))
-                if len(waiting) == CHUNK_ROWS:
-                    self._hold(part, waiting, held)
-                    waiting = []
-        self._hold(part, waiting, held)
-        yield from held.last_of_each()
+        with _Held() as held:
+            with self._spoken():
+                self._check_gap(shard, place)
+                rows, last = place.rows, place.sequence
+                for record in self._records(shard, place, began):
+                    rows, last = rows + 1, record["SequenceNumber"]
+                    waiting.append((rows, record["Data"]))
+                    if len(waiting) == CHUNK_ROWS:
+                        self._hold(part, waiting, held)
+                        waiting = []
+            self._hold(part, waiting, held)
+            yield from held.last_of_each()
         hour = began.replace(minute=0, second=0, microsecond=0).isoformat()
         yield self._end(part, _Place(last, rows, hour))
 
@@ -323,9 +367,11 @@ class KinesisStream(Source):
             self._hold_alike(layout_of(part, spec), at, names, rows, held)
         if misfits:
             layout = Layout(part, self.timeframe or "1min", self.exchange or "XNYS")
-            held.chunks.append(Chunk(layout, _no_rows(), misfits=tuple(misfits)))
-            held.keys.append(pa.array([], pa.string()))
-            held.rows.append(pa.array([], pa.int64()))
+            held.add(
+                Chunk(layout, _no_rows(), misfits=tuple(misfits)),
+                pa.array([], pa.string()),
+                np.empty(0, dtype=np.int64),
+            )
 
     def _hold_alike(
         self, layout: Layout, at: Mapping[str, tuple[int, ...]], names: Sequence[str],
@@ -340,11 +386,11 @@ class KinesisStream(Source):
         stamps = pc.replace_substring(pc.replace_substring(columns["ts"], "+00:00", "Z"), " ", "T")
         nulls = pa.array([""] * len(rows), pa.string())
         key = [columns.get("symbol", nulls).fill_null(""), stamps.fill_null("")]
-        held.keys.append(
-            pc.binary_join_element_wise(*key, layout.timeframe, layout.exchange, "|").cast(pa.string())
+        held.add(
+            Chunk(layout, pa.RecordBatch.from_pydict(columns)),
+            pc.binary_join_element_wise(*key, layout.timeframe, layout.exchange, "|").cast(pa.string()),
+            np.array([row for row, _ in rows], dtype=np.int64),
         )
-        held.rows.append(pa.array([row for row, _ in rows], pa.int64()))
-        held.chunks.append(Chunk(layout, pa.RecordBatch.from_pydict(columns)))
 
     def _end(self, part: str, place: _Place) -> Chunk:
         """Return the chunk without rows that says how far the shard was read."""
