@@ -19,7 +19,6 @@ from whatif.texts import visible
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
     from pyspark.sql import SparkSession
 
     from whatif.sources import IngestSpec
@@ -205,7 +204,14 @@ def publish(
     options: Options = None,
 ) -> None:
     """Load bars from files or the lake into a stream; 'whatif ingest' reads them from there."""
-    from whatif.sources import make_source, named_source, parse_options
+    from whatif.sources import (
+        IngestSpec,
+        bars_of_files,
+        bars_of_lake,
+        make_source,
+        named_source,
+        parse_options,
+    )
 
     kind = named_source([target])
     if kind is None:
@@ -214,38 +220,10 @@ def publish(
         raise SourceError("name files, or --symbols of the lake, and not both")
     to = make_source(kind, parse_options(options or ()))
     texts = {"symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe}
-    given = {name: value for name, value in texts.items() if value is not None}
-    bars = _bars_of_files(paths, given) if paths else _bars_of_lake(_listed(symbols), timeframe)
+    given: dict[str, Any] = {name: value for name, value in texts.items() if value is not None}
+    here, of = LakeLocation.from_environment(), _listed(symbols)
+    bars = bars_of_files(paths, IngestSpec(**given)) if paths else bars_of_lake(here, of, timeframe)
     _say(Console(), f"{to.publish(bars):,} bars were put into {target}")
-
-
-def _bars_of_files(paths: Sequence[str], given: dict[str, Any]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.compute as pc
-
-    from whatif.sources import IngestSpec, file_parts, read_part
-
-    for part in file_parts(paths, IngestSpec(**given))[0]:
-        for batch in read_part(part):
-            yield batch.filter(pc.equal(batch["kind"], "bar"))
-
-
-def _bars_of_lake(symbols: Sequence[str], timeframe: str | None) -> Iterator[pa.RecordBatch]:
-    from whatif.pins import all_of, current_pin, equal, has_rows, of_timeframe, read_arrow
-
-    location = LakeLocation.from_environment()
-    if not has_rows(location, "bars"):
-        raise SourceError("the lake holds no bars: 'whatif ingest' brings some")
-    pin = current_pin(location, "bars")
-    columns = ["symbol", "ts", "timeframe", "session", "exchange", *_NUMBERS]
-    for symbol in symbols:
-        wanted = [equal("symbol", symbol)] + ([of_timeframe(timeframe)] if timeframe else [])
-        rows = read_arrow(pin, columns, all_of(*wanted)).sort_by("ts")
-        if not rows.num_rows:
-            raise SourceError(f"the lake holds no bars of {symbol}: 'whatif bars' lists what it holds")
-        yield from rows.to_batches(max_chunksize=10_000)
-
-
-_NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "vwap_estimated")
 
 
 def ingest_news(

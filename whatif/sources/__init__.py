@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from whatif.sources.contract import checked_chunks, checked_parts
     from whatif.sources.delivery import (
         Part,
+        bars_of_files,
+        bars_of_lake,
         digest_of_parts,
         file_parts,
         looked_at,
@@ -57,8 +59,8 @@ else:
             "chunk": "Chunk Layout NoRowsError",
             "conclude": "Concluded",
             "contract": "checked_chunks checked_parts",
-            "delivery": "Part digest_of_parts file_parts looked_at read_file read_part size_of_part "
-            "source_parts try_first",
+            "delivery": "Part bars_of_files bars_of_lake digest_of_parts file_parts looked_at read_file "
+            "read_part size_of_part source_parts try_first",
             "file_source": "FileSource",
             "files": "find_files",
             "kinds": "make_source named_source parse_options",

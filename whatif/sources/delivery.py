@@ -11,8 +11,11 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.errors import SourceError
+from whatif.lake import BARS
+from whatif.pins import LakeLocation, all_of, current_pin, equal, has_rows, of_timeframe, read_arrow
 from whatif.sources.base import Source
 from whatif.sources.chunk import NoRowsError
 from whatif.sources.conclude import Concluded, Finding, conclude, settle
@@ -249,3 +252,44 @@ def try_first(parts: Sequence[Part], accept: bool) -> None:
 def read_file(path: str, spec: IngestSpec) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows, as `read_part`."""
     return read_part(Part(path, file_kind(path, spec.format)(spec=spec)), spec.accept)
+
+
+_PUBLISHED = (
+    "symbol", "ts", "timeframe", "session", "exchange", "open", "high", "low", "close", "volume", "vwap",
+    "trade_count", "vwap_estimated",
+)  # fmt: skip
+"""Columns of bars that are published: see `Source.publish`."""
+
+
+def bars_of_files(paths: Sequence[str | Path], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+    """Yield the bars of files, those that break no rule, for `Source.publish`.
+
+    Raises
+    ------
+    SourceError
+        As `file_parts` and `read_part`.
+    """
+    for part in file_parts(paths, spec)[0]:
+        for batch in read_part(part):
+            yield batch.filter(pc.equal(batch["kind"], "bar"))
+
+
+def bars_of_lake(
+    location: LakeLocation, symbols: Sequence[str], timeframe: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the bars that the lake holds of symbols, of one timeframe or all, for `Source.publish`.
+
+    Raises
+    ------
+    SourceError
+        If it holds none of a symbol.
+    """
+    if not has_rows(location, BARS.name):
+        raise SourceError("the lake holds no bars: 'whatif ingest' brings some")
+    pin = current_pin(location, BARS.name)
+    for symbol in symbols:
+        wanted = [equal("symbol", symbol)] + ([of_timeframe(timeframe)] if timeframe else [])
+        rows = read_arrow(pin, _PUBLISHED, all_of(*wanted)).sort_by("ts")
+        if not rows.num_rows:
+            raise SourceError(f"the lake holds no bars of {symbol}: 'whatif bars' lists what it holds")
+        yield from rows.to_batches(max_chunksize=10_000)
