@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from whatif.errors import SourceError
 from whatif.lake import (
@@ -36,9 +36,6 @@ from whatif.lake import (
 )
 from whatif.pins import LakeLocation, open_table, table_exists
 from whatif.sources.base import Source
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 COMPARED = (
     "session", "session_open", "session_close", "hours", "open", "high", "low", "close", "volume",
@@ -245,8 +242,8 @@ class StagedDelivery(ABC):
         """
 
     @property
-    def session(self) -> SparkSession | None:
-        """The session that holds the rows, if one does."""
+    def session(self) -> Any:
+        """The SparkSession that holds the rows; None if none does."""
         return None
 
     @abstractmethod
