@@ -14,6 +14,7 @@ TEST = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
+    "axe-core-python>=0.1",
     *NOTEBOOK,
 ]
 # the rivals of `whatif bench`; locked apart in requirements-bench.lock, since nothing else needs them

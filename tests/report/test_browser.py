@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
 import io
 import json
 import math
-import re
-import shutil
-import subprocess
-from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -24,42 +18,6 @@ from whatif.report.judgement import Judgement
 from whatif.stats import Evidence, Thresholds, judge
 
 pytestmark = pytest.mark.browser
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-    "--virtual-time-budget=20000", "--window-size=1440,900",
-)  # fmt: skip
-
-
-@pytest.fixture
-def ask(tmp_path):
-    """Open a page and run a script in it; return what the script returns, and the console's lines."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no browser on PATH: install one of {', '.join(NAMES)}")
-
-    def run(text: str, script: str):
-        page = tmp_path / "page.html"
-        wrapped = (
-            "(async () => { const out = document.createElement('pre'); out.id = 'result';"
-            "let value; try { await window.whatifReady; value = await (async () => {"
-            + script
-            + "})(); } catch (e) { value = String(e.stack); }"
-            "out.textContent = JSON.stringify(value); document.body.append(out); })();"
-        )
-        digest = base64.b64encode(hashlib.sha256(wrapped.encode()).digest()).decode()
-        text = text.replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
-        page.write_text(text.replace("</body>", f"<script>{wrapped}</script></body>"), encoding="utf-8")
-        command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
-        assert found, done.stdout[-500:] + done.stderr[-2000:]
-        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-        return json.loads(unescape(found.group(1))), console
-
-    return run
 
 
 def judged(edge: float) -> Judgement:
