@@ -55,6 +55,7 @@ def test_a_sentence_and_exit_code_1(
     assert message.startswith("error: ")
     assert says in message
     assert "Traceback" not in message
+    assert message.endswith("\nhint: WHATIF_TRACEBACK=1 shows where it came from\n")
     assert len(message) < 900
 
 

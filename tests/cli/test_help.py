@@ -65,6 +65,7 @@ def test_help_names_the_groups_in_their_order(capsys) -> None:
     shown = capsys.readouterr().out
     places = [shown.index(f"─ {group} ─") for group in GROUPS]
     assert places == sorted(places)
+    assert [line.strip() for line in shown.splitlines() if line.strip()][1] == EXAMPLES["demo"]
     assert not any(
         example in shown for example in EXAMPLES.values() if " " in example.removeprefix("whatif ")
     )

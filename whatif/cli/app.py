@@ -69,7 +69,8 @@ ENVIRONMENT_PREFIXES = ("WHATIF_", "MLFLOW_", "AWS_REGION", "TZ")
 
 app = typer.Typer(
     name="whatif",
-    help="Which configuration, how good on data never seen: backtests of a study on Spark.",
+    help="[bold]whatif demo[/]\n\n"
+    "[not dim]Which configuration, how good on data never seen, and whether that is luck.[/]",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -247,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = _in_words(error)
         if said is None or os.environ.get("WHATIF_TRACEBACK"):
             raise
-        _say_error(f"{said}\nset WHATIF_TRACEBACK=1 to see where it came from")
+        _say_error(said, "WHATIF_TRACEBACK=1 shows where it came from")
         return FAILED
     if code == INTERRUPTED and not stop.stopping():  # also what typer makes of Ctrl-C
         errors.print(stop.SAID)
@@ -282,7 +283,7 @@ def _say_error(text: str, hint: str = "") -> None:
         lines.append(escape(wrong))
         if remedy:
             lines.append(f"{indent}[bold cyan]hint:[/] {escape(remedy[0].lower() + remedy[1:])}")
-    if hint and not remedy:
+    if hint:
         lines.append(f"[bold cyan]hint:[/] {escape(visible(hint))}")
     Console(stderr=True).print("[bold red]error:[/] " + "\n".join(lines), highlight=False, soft_wrap=True)
 
@@ -300,7 +301,7 @@ def _say_misuse(error: Any) -> None:
     way = f"{context.command_path if context else 'whatif'} --help"
     such = f"such as '{example}'; " if example else ""
     hint = f"did you mean {' or '.join(sorted(close))}?" if close else f"{such}'{way}' says more"
-    _say_error(wrong[:1].lower() + wrong[1:], hint)
+    _say_error(wrong[:1].lower() + wrong[1:], "" if split_remedy(wrong)[1] else hint)
 
 
 def job(command: str, arguments: Sequence[str] | None = None) -> int:
