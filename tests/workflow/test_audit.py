@@ -186,6 +186,63 @@ class TestAudit:
         assert "append sha256:" in capsys.readouterr().out
 
 
+class TestReplaceRange:
+    """250 days of S are in the lake; what comes is of some days of the same range."""
+
+    def lake(self, lake_home: LakeLocation, tmp_path: Path) -> list[str]:
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 250)], SPEC, lake_home)
+        return (tmp_path / "a.csv").read_text().splitlines()
+
+    def closes(self, lake_home: LakeLocation) -> list[float]:
+        return read_bars(current_pin(lake_home, "bars"), "S", "1d").close.tolist()
+
+    def test_bars_that_are_not_in_it_go(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        head, *rows = self.lake(lake_home, tmp_path)
+        before = current_pin(lake_home, "bars")
+        # from the 11th to the 240th day, without the 21st, and with another close on the 31st
+        some = [row for k, row in enumerate(rows) if 10 <= k < 240 and k != 20]
+        some[19] = some[19].replace(",100.0,1000", ",100.5,1000")
+        (tmp_path / "b.csv").write_text("\n".join([head, *some]) + "\n")
+        report = ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True)
+        assert (report.landed, report.corrected, report.removed, report.already_there) == (0, 1, 1, 228)
+        assert "1 removed" in report.summary()
+        assert len(self.closes(lake_home)) == 249
+        assert len(read_bars(before, "S", "1d")) == 250  # what is pinned stays
+        last = list_deliveries(lake_home).to_dict("records")[-1]
+        assert (last["kind"], last["removed"], last["corrected"]) == ("replace-range", 1, 1)
+        assert ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True).removed == 0
+
+    def test_other_symbols_lengths_and_times_stay(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        head, *rows = self.lake(lake_home, tmp_path)
+        other = IngestSpec(symbol="T", exchange="XNYS", timeframe="1d")
+        ingest([tmp_path / "a.csv"], other, lake_home)
+        (tmp_path / "b.csv").write_text("\n".join([head, rows[5], rows[7]]) + "\n")
+        assert ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True).removed == 1
+        assert len(self.closes(lake_home)) == 249
+        assert len(read_bars(current_pin(lake_home, "bars"), "T", "1d")) == 250
+        # nothing but a removal: it is a delivery all the same
+        last = list_deliveries(lake_home).to_dict("records")[-1]
+        assert (last["kind"], last["bars"], last["removed"]) == ("replace-range", 0, 1)
+        assert last["first_file"] == str(tmp_path / "b.csv")
+
+    def test_much_is_refused_unless_accepted(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        head, *rows = self.lake(lake_home, tmp_path)
+        (tmp_path / "b.csv").write_text("\n".join([head, *rows[::2]]) + "\n")
+        with pytest.raises(SourceError, match=r"124 bars of the lake would go"):
+            ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True)
+        assert ingest([tmp_path / "b.csv"], SPEC, lake_home, dry_run=True, replace_range=True).removed == 124
+        assert len(self.closes(lake_home)) == 250
+        accepted = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True)
+        ingest([tmp_path / "b.csv"], accepted, lake_home, replace_range=True, audit=True)
+        assert len(self.closes(lake_home)) == 126
+
+    def test_an_empty_lake_loses_nothing(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        path = days(tmp_path / "a.csv", "2024-01-02", 5)
+        assert ingest([path], SPEC, lake_home, replace_range=True).landed == 5
+        with pytest.raises(SourceError, match="--replace-range is for bars that this process writes"):
+            ingest([path], SPEC, lake_home, replace_range=True, runner="spark")
+
+
 class TestTags:
     def test_a_study_s_pin_outlives_maintenance(self, lake_home: LakeLocation, tmp_path: Path) -> None:
         ingest([days(tmp_path / "a.csv", "2024-01-02", 20)], SPEC, lake_home)

@@ -127,6 +127,18 @@ def test_what_goes_is_not_restored_by_what_goes_too(
 
 
 @pytest.mark.spark
+def test_what_a_range_lost_returns_with_its_delivery(spark, lake_home, tmp_path: Path) -> None:
+    ingest([write(tmp_path / "a.csv", *((f"14:3{k}", k + 1) for k in range(5)))], SPEC, lake_home)
+    path = write(tmp_path / "b.csv", ("14:30", 1), ("14:32", 9), ("14:34", 5))
+    ingest([path], SPEC, lake_home, runner="local", replace_range=True)
+    assert closes(lake_home) == [1.0, 9.0, 5.0]
+    (at,) = list_deliveries(lake_home).query("kind == 'replace-range'")["delivery"]
+    found = forget(lake_home, delivery=at, spark=spark)
+    assert (found.removed, found.restored, found.lost) == (0, 3, 0)
+    assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.spark
 def test_a_symbol_goes_whole_with_its_refused_rows(spark, lake_home, corrected: list[str]) -> None:
     dry = forget(lake_home, symbol="D", spark=spark, dry_run=True)
     assert (dry.removed, dry.restored, dry.refused, dry.snapshot_id) == (3, 0, 1, None)

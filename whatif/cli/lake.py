@@ -52,6 +52,10 @@ Audit = Annotated[
         "--audit", help="Write to a branch, check the bars there, and land them if no error is new."
     ),
 ]
+ReplaceRange = Annotated[
+    bool,
+    typer.Option("--replace-range", help="Remove bars between its first and last that it does not have."),
+]
 Runner = Annotated[
     str | None, typer.Option(help="local: by this process, no JVM; spark; auto: by what there is to read.")
 ]
@@ -165,6 +169,7 @@ def ingest(
     units: Units = False,
     explained: Explain = False,
     audit: Audit = False,
+    replace_range: ReplaceRange = False,
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
     from whatif.workflow import ingest as ingest_bars
@@ -182,9 +187,8 @@ def ingest(
     if explained:
         _explain(console, what, spec)
         return
-    report = ingest_bars(
-        what, spec, LakeLocation.from_environment(), dry_run=dry_run, runner=runner, audit=audit
-    )
+    location = LakeLocation.from_environment()
+    report = ingest_bars(what, spec, location, None, dry_run, runner, audit, replace_range)
     _say(console, report.summary())
     if report.faults:
         raise typer.Exit(1)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from whatif.lake.processes import user_name
     from whatif.lake.quality import BarsCheck, check_quality, new_errors
     from whatif.lake.results import RESULTS, RETURNS
-    from whatif.lake.snapshots import pin, read_pinned, tag_pin
+    from whatif.lake.snapshots import pin, read_pinned, removed_by, tag_pin
     from whatif.lake.spec import TableSpec, sql_text
     from whatif.lake.suspicions import QUALITY_RULES
     from whatif.lake.tables import (
@@ -80,7 +80,7 @@ else:
             "processes": "user_name",
             "quality": "BarsCheck check_quality new_errors",
             "results": "RESULTS RETURNS",
-            "snapshots": "pin read_pinned tag_pin",
+            "snapshots": "pin read_pinned removed_by tag_pin",
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
             "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "

@@ -50,15 +50,16 @@ class DeliveryNote:
     delivery : str
         Its id.
     kind : str
-        "append", or "correct" where it changed bars that were there.
+        "append"; "correct" where it changed bars that were there; "replace-range" where bars of its range
+        that it does not have went.
     source : str
         Its first file, or other part.
     files : int
         How many of them.
     digest : str
         SHA-256 of the file; see `DELIVERIES`.
-    came, landed, corrected, refused : int
-        Rows.
+    came, landed, corrected, refused, removed : int
+        Rows; those removed were bars of the lake.
     """
 
     delivery: str
@@ -70,11 +71,17 @@ class DeliveryNote:
     landed: int
     corrected: int
     refused: int
+    removed: int = 0
 
     @property
     def properties(self) -> dict[str, str]:
         """What the snapshot's summary notes."""
         return {f"{NOTED}{name}": str(value) for name, value in asdict(self).items()}
+
+    @property
+    def only_removed(self) -> bool:
+        """Whether it has no row of its own in the lake, and bars went by it."""
+        return bool(self.removed) and not (self.landed or self.corrected or self.refused)
 
     @classmethod
     def of(cls, properties: Mapping[str, str]) -> DeliveryNote | None:
@@ -87,7 +94,7 @@ class DeliveryNote:
 
 
 NOTED = "whatif.delivery."
-_COUNTS = ("files", "came", "landed", "corrected", "refused")
+_COUNTS = ("files", "came", "landed", "corrected", "refused", "removed")
 
 
 def notes_of(snapshots: Iterable[Snapshot]) -> dict[int, DeliveryNote]:
@@ -124,6 +131,11 @@ def noted(location: LakeLocation) -> dict[str, DeliveryNote]:
     return found
 
 
+def instant_of(delivery: str) -> datetime:
+    """Return the instant that a delivery's id names."""
+    return datetime.strptime(delivery, _ID).replace(tzinfo=UTC)
+
+
 def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     """Return one row for each ingest that has rows in the lake, oldest first.
 
@@ -132,26 +144,31 @@ def list_deliveries(location: LakeLocation | None = None) -> pd.DataFrame:
     DataFrame
         `delivery`, its id; `ingested_at`, tz-aware UTC; `files` and `first_file`; `symbols` and
         `first_symbol`; `bars` that are still as it brought them; `refused` rows that are in quarantine; and
-        what it was when it came: `kind`, "append" or "correct", `landed` and `corrected` bars, `digest` of
-        its files; "" and missing of one that an older version ingested.
+        what it was when it came: `kind`, as of `DeliveryNote`, `landed`, `corrected` and `removed` bars,
+        `digest` of its files; "" and missing of one that an older version ingested.
     """
     where = location or LakeLocation.from_environment()
     bars = _counted(where, "bars")
     refused = _counted(where, "bars_quarantine")
     rows, notes = [], noted(where)
-    for at in sorted(set(bars) | set(refused)):
+    emptied = {instant_of(note.delivery) for note in notes.values() if note.only_removed}
+    for at in sorted(set(bars) | set(refused) | emptied):
         mine, misfits = bars.get(at, _Count()), refused.get(at, _Count())
         files = sorted(mine.sources | misfits.sources)
         symbols = sorted(mine.symbols | misfits.symbols)
         note = notes.get(delivery_id(at))
-        was = ("", None, None, "") if note is None else (note.kind, note.landed, note.corrected, note.digest)
+        was: tuple[object, ...] = ("", None, None, None, "")
+        if note is not None:
+            was = (note.kind, note.landed, note.corrected, note.removed, note.digest)
+        if note is not None and not files:
+            files = [note.source]
         rows.append(
             (delivery_id(at), at, len(files), files[0] if files else "", len(symbols),
              symbols[0] if symbols else "", mine.rows, misfits.rows, *was)
         )  # fmt: skip
     names = ["delivery", "ingested_at", "files", "first_file", "symbols", "first_symbol", "bars", "refused"]
-    frame = pd.DataFrame(rows, columns=[*names, "kind", "landed", "corrected", "digest"])
-    return frame.astype({"landed": "Int64", "corrected": "Int64"})
+    frame = pd.DataFrame(rows, columns=[*names, "kind", "landed", "corrected", "removed", "digest"])
+    return frame.astype(dict.fromkeys(("landed", "corrected", "removed"), "Int64"))
 
 
 def find_delivery(location: LakeLocation, text: str) -> datetime:

@@ -166,10 +166,13 @@ class Commit:
         What its snapshot's summary notes.
     branch : str or None
         The branch that it goes to, which begins at the present snapshot; None for one of a table without any.
+    gone : pa.Table, optional
+        Keys of rows that go in an upsert; none of them is given.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
     branch: str | None = MAIN_BRANCH
+    gone: pa.Table | None = None
 
 
 PLAIN = Commit()
@@ -242,13 +245,17 @@ def upsert_locally(location: LakeLocation, spec: TableSpec, rows: pa.Table, comm
         _append(table, spec, given, commit)
         return
     keys = given.select(list(spec.key))
-    replaced = keys.join(_keys_in(table, keys, _around(keys)), list(spec.key), join_type="left semi")
-    if not replaced.num_rows:
+    left = keys
+    if keys.num_rows:
+        left = keys.join(_keys_in(table, keys, _around(keys)), list(spec.key), join_type="left semi")
+    if commit.gone is not None:
+        left = pa.concat_tables([left, commit.gone.select(list(spec.key)).cast(left.schema)])
+    if not left.num_rows:
         _append(table, spec, given, commit)
         return
-    touched = list(table.scan(row_filter=_around(replaced)).plan_files())
+    touched = list(table.scan(row_filter=_around(left)).plan_files())
     everything_of = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-    stays = rows_without(everything_of.to_table(touched).cast(given.schema), keys)
+    stays = rows_without(everything_of.to_table(touched).cast(given.schema), left)
     _put_in_place(table, touched, _ordered(spec, pa.concat_tables([stays, given])), commit)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whatif.lake.deliveries import delivery_id, noted, notes_of
 from whatif.lake.local_tables import tag_locally
 from whatif.lake.lock import writer_lock
-from whatif.pins import LakeLocation, Pin, current_pin
+from whatif.lake.tables import BARS
+from whatif.pins import LakeLocation, Pin, current_pin, open_table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -53,3 +58,35 @@ def tag_pin(spark: SparkSession | None, location: LakeLocation, pin: Pin, tag: s
             f"ALTER TABLE {location.identifier(pin.table)} CREATE OR REPLACE TAG `{tag}` "
             f"AS OF VERSION {pin.snapshot_id}"
         )
+
+
+def removed_by(
+    spark: SparkSession, location: LakeLocation, instants: Sequence[datetime]
+) -> tuple[list[DataFrame], int]:
+    """Return the bars that deliveries removed from their ranges, and how many cannot be read any more.
+
+    Bars that are there again are none of them; of those that went twice, as they were before the last time.
+    """
+    known = noted(location)
+    names = sorted((n for n in map(delivery_id, instants) if n in known and known[n].removed), reverse=True)
+    if not names:
+        return [], 0
+    key, lost = list(BARS.key), 0
+    found: list[DataFrame] = []
+    table = open_table(location, BARS.name)
+    snapshots = {note.delivery: number for number, note in notes_of(table.metadata.snapshots).items()}
+    there = read_pinned(spark, location, current_pin(location, BARS.name)).select(*key)
+    for name in names:
+        its = table.snapshot_by_id(snapshots[name]) if name in snapshots else None
+        before = None if its is None else its.parent_snapshot_id
+        if its is None or before is None or table.snapshot_by_id(before) is None:
+            lost += known[name].removed
+            continue
+        then, after = (
+            read_pinned(spark, location, Pin(BARS.name, number, table.metadata_location))
+            for number in (before, its.snapshot_id)
+        )
+        rows = then.join(after.select(*key), key, "left_anti").join(there, key, "left_anti").persist()
+        there = there.unionByName(rows.select(*key))
+        found.append(rows)
+    return found, lost

@@ -112,14 +112,14 @@ DELIVERIES = TableSpec(
     name="deliveries",
     columns=columns("""
         delivery string, kind string, source string, files bigint, digest string,
-        came bigint, landed bigint, corrected bigint, refused bigint, snapshot_id bigint
+        came bigint, landed bigint, corrected bigint, refused bigint, removed bigint, snapshot_id bigint
     """),
     key=("delivery",),
     sort_order=("delivery",),
 )
 """What ingests of bars brought, where no snapshot's summary says it (any more): it has expired, or a MERGE of
-Spark's wrote it. `kind` is "append" or "correct"; `digest` the SHA-256 of a file, or of the lines of
-"digest, two blanks, name" of several; "" of what is no file of this machine."""
+Spark's wrote it. `kind` is "append", "correct" or "replace-range"; `digest` the SHA-256 of a file, or of the
+lines of "digest, two blanks, name" of several; "" of what is no file of this machine."""
 
 CATALOGUE = TableSpec(
     name="catalogue",

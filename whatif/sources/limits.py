@@ -27,7 +27,7 @@ MISREAD_SHARE, OUTSIDE_SHARE, CORRECTED_SHARE, REFUSED_SHARE = 0.01, 0.05, 0.01,
 ACCEPT = "--accept takes the file all the same"
 
 
-def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0) -> list[str]:
+def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0, removed: int = 0) -> list[str]:
     """Return what is wrong with too many of the rows that came, a sentence each.
 
     Parameters
@@ -38,6 +38,8 @@ def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0) -> 
         Rule → rows that break it.
     corrected : int
         Rows that would overwrite bars of the lake with other values.
+    removed : int
+        Bars of the lake that would go, since the delivery's range holds them and it does not.
     """
     found = []
     misread = {rule: refused[rule] for rule in MISREAD if refused.get(rule)}
@@ -54,6 +56,11 @@ def broken_limits(came: int, refused: Mapping[str, int], corrected: int = 0) -> 
         found.append(
             f"{corrected:,} of {came:,} rows ({corrected / came:.1%}; at most {CORRECTED_SHARE:.0%}) would "
             "overwrite bars of the lake with other values"
+        )
+    if exceeds(removed, came, CORRECTED_SHARE):
+        found.append(
+            f"{removed:,} bars of the lake would go, which lie in its range and are not in it (at most "
+            f"{CORRECTED_SHARE:.0%} of the {came:,} rows that came)"
         )
     return found
 

@@ -121,6 +121,7 @@ class LocalDelivery(StagedDelivery):
         is_bar = pc.equal(rows["kind"], "bar")
         self._others = rows.filter(pc.invert(is_bar))
         self._unsorted = rows.filter(is_bar)
+        self._gone: pa.Table | None = None
 
     def release(self) -> None:
         """Do nothing: what is held goes with the object."""
@@ -242,15 +243,34 @@ class LocalDelivery(StagedDelivery):
     def write(self, at: datetime, properties: Mapping[str, str], branch: str | None = "main") -> None:
         """Write the bars that are new or changed, in one commit, to a branch that is there."""
         wanted = (self._status == _NEW) | (self._status == _CHANGED)
-        if not wanted.any():
+        gone = self._gone
+        if not wanted.any() and gone is None:
             return
         bars = self._bars.rows.select([name for name in BARS.column_names if name != "ingested_at"])
         rows = _stamped(_words(bars if wanted.all() else bars.filter(pa.array(wanted))), at)
-        commit = Commit(properties, branch)
-        if (self._status == _CHANGED).any():
+        commit = Commit(properties, branch, gone)
+        if gone is not None or (self._status == _CHANGED).any():
             upsert_arrow(self._location, BARS, rows, commit)
         else:
             append_arrow(self._location, BARS, rows, commit)
+
+    def replace_range(self) -> int:
+        """Let bars of the lake go that lie within this range and are not in it; return how many they are."""
+        bars = self._bars
+        if not len(bars.ts) or not has_rows(self._location, BARS.name):
+            return 0
+        held = self._known
+        names, begins, ends = _series_of(bars)
+        pairs = {name: number for number, name in enumerate(names)}
+        group, ts = _groups_of(held, pairs), _micros(held["ts"])
+        known = np.maximum(group, 0)
+        inside = (group >= 0) & (ts >= bars.ts[begins][known]) & (ts <= bars.ts[ends - 1][known])
+        rows = np.flatnonzero(inside)
+        keys = _words(held.select(list(BARS.key)).take(pa.array(rows)))
+        brought = _words(bars.rows.select(list(BARS.key)))
+        gone = rows_without(keys, brought.cast(keys.schema))
+        self._gone = gone if gone.num_rows else None
+        return int(gone.num_rows)
 
     def note(self, properties: Mapping[str, str]) -> None:
         """Set properties of the table of bars."""
@@ -280,7 +300,7 @@ class LocalDelivery(StagedDelivery):
         status = np.where(bars.stands, _NEW, _DUPLICATE)
         if not bars.stands.any() or not has_rows(self._location, BARS.name):
             return status
-        held = self._known()
+        held = self._known
         at, found = _positions(bars, held)
         mine, theirs = np.flatnonzero(bars.stands & found), at[bars.stands & found]
         same = np.ones(len(mine), dtype=bool)
@@ -290,6 +310,7 @@ class LocalDelivery(StagedDelivery):
         status[mine] = np.where(same, _SAME, _CHANGED)
         return status
 
+    @cached_property
     def _known(self) -> pa.Table:
         """Return the bars of the lake among which those of the delivery may be."""
         rows, ts = self._bars.rows, self._bars.ts
@@ -312,16 +333,22 @@ class LocalDelivery(StagedDelivery):
         return held
 
 
+def _series_of(bars: _Bars) -> tuple[list[tuple[str, str]], IntArray, IntArray]:
+    """Return symbol and timeframe of each group of bars, where it begins, and where it has ended."""
+    begins = np.flatnonzero(_changes(bars.group))
+    ends = np.append(begins[1:], len(bars.ts))
+    rows = bars.rows.select(["symbol", "timeframe"]).take(pa.array(begins)).to_pylist()
+    return [(row["symbol"], row["timeframe"]) for row in rows], begins, ends
+
+
 def _positions(bars: _Bars, held: pa.Table) -> tuple[IntArray, BoolArray]:
     """Return for each bar the row of the lake with its key, and whether there is one; (n,) each."""
     n = len(bars.ts)
     at, found = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
     if not held.num_rows:
         return at, found
-    begins = np.flatnonzero(_changes(bars.group))
-    ends = np.append(begins[1:], n)
-    names = bars.rows.select(["symbol", "timeframe"]).take(pa.array(begins)).to_pylist()
-    pairs = {(name["symbol"], name["timeframe"]): number for number, name in enumerate(names)}
+    names, begins, ends = _series_of(bars)
+    pairs = {name: number for number, name in enumerate(names)}
     group, ts = _groups_of(held, pairs), _micros(held["ts"])
     order = np.lexsort((ts, group))
     group, ts = group[order], ts[order]

@@ -241,6 +241,18 @@ class StagedDelivery(ABC):
         `begin_branch` returned; Spark writes to "main" alone.
         """
 
+    def replace_range(self) -> int:
+        """Let bars of the lake go, once this is written, which lie within its range and are not in it.
+
+        The range of each symbol and timeframe is from its first to its last bar here.
+
+        Returns
+        -------
+        int
+            How many they are.
+        """
+        raise NotImplementedError
+
     @property
     def session(self) -> Any:
         """The SparkSession that holds the rows; None if none does."""
@@ -410,7 +422,7 @@ def land(
         publish_branch(location, BARS.name, branch)
     else:
         staged.write(at, note.properties)
-    if note.landed or note.corrected or note.refused:
+    if note.landed or note.corrected or note.refused or note.removed:
         now = open_table(location, BARS.name).current_snapshot()
         said = notes_of([] if now is None else [now])
         if note not in said.values():

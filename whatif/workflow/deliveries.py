@@ -16,6 +16,7 @@ from whatif.lake import (
     FORGOTTEN,
     find_delivery,
     read_pinned,
+    removed_by,
     set_properties,
     sources_of,
     take_back,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _ROWS_SHOWN, _SYMBOLS_SHOWN, _CHARACTERS_SHOWN = 5, 20, 160
 
 
-def delivery_faults(came: int, refused: Mapping[str, int], corrected: int) -> list[str]:
+def delivery_faults(came: int, refused: Mapping[str, int], corrected: int, removed: int = 0) -> list[str]:
     """Return why a delivery is refused unless the user accepts it, a sentence each.
 
     Parameters
@@ -42,8 +43,10 @@ def delivery_faults(came: int, refused: Mapping[str, int], corrected: int) -> li
         Rule → rows that break it.
     corrected : int
         Rows that would overwrite bars with other values.
+    removed : int
+        Bars of the lake that would go.
     """
-    faults = broken_limits(came, refused, corrected)
+    faults = broken_limits(came, refused, corrected, removed)
     if not faults and came and sum(refused.values()) == came:
         rules = ", ".join(f"{count:,} {rule}" for rule, count in sorted(refused.items()))
         faults = [f"no row of {came:,} can be landed: {rules}"]
@@ -260,9 +263,12 @@ def _changes(spark: SparkSession, location: LakeLocation, what: _What) -> tuple[
     if what.files is None and what.at is None:  # earlier bars of the symbol go too
         return removed, 0
     gone = reduce(lambda a, b: a | b, (one.holds for one in (what, *_forgotten(location))))
-    key, lost = list(BARS.key), 0
-    found: list[DataFrame] = []
+    key = list(BARS.key)
     pending = now.select(*key, "ingested_at")
+    asked = what.at or [row["ingested_at"] for row in pending.select("ingested_at").distinct().collect()]
+    found, lost = removed_by(spark, location, asked if isinstance(asked, list) else [asked])
+    own = F.lit(True) if what.symbol is None else F.col("symbol") == what.symbol
+    found = [rows.where(own & ~gone) for rows in found]
     while True:
         instants = [row["ingested_at"] for row in pending.select("ingested_at").distinct().collect()]
         if not instants:

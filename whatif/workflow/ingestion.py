@@ -80,6 +80,8 @@ class IngestReport:
         Bars that the lake held with other values.
     refused : mapping of str to int
         Rule → rows in quarantine for breaking it.
+    removed : int
+        Bars of the lake that went, since they lay in the delivery's range and not in it.
     notes : tuple of str
         What a reader should know of it beyond the counts.
     snapshot_id : int or None
@@ -102,6 +104,7 @@ class IngestReport:
     already_there: int
     corrected: int
     refused: Mapping[str, int] = field(default_factory=dict)
+    removed: int = 0
     notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
     seconds: float = 0.0
@@ -113,11 +116,12 @@ class IngestReport:
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
         total = sum(self.refused.values())
+        removed = f", {self.removed:,} removed" if self.removed else ""
         landed = "would land" if self.dry_run else "landed"
         lines = [
             f"{self.files:,} file{'s' * (self.files != 1)}, {self.came:,} rows came: {self.landed:,} "
             f"{landed}, "
-            f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused"
+            f"{self.already_there:,} already there, {self.corrected:,} corrected, {total:,} refused{removed}"
         ]
         lines += [
             f"  {count:>10,} {rule} (rule: {RULES[rule]})" for rule, count in sorted(self.refused.items())
@@ -141,6 +145,7 @@ def ingest(
     dry_run: bool = False,
     runner: str | None = None,
     audit: bool = False,
+    replace_range: bool = False,
 ) -> IngestReport:
     """Read bars into the lake, from files or another source. The same bars twice add nothing.
 
@@ -165,6 +170,9 @@ def ingest(
         "local": this process reads and writes; "spark": Spark does, started once the first file has shown
         that it can be read; "auto": this process where the lake is local, no session is there and the
         delivery has no more than `MAX_LOCAL_ROWS`. What WHATIF_RUNNER says, or auto, if left out.
+    replace_range : bool
+        Remove bars of the lake that lie between a symbol's first and last bar of this delivery and are not in
+        it; more than 1 % of what came refuse it, unless `spec.accept`. For the local runner.
     audit : bool
         Write to a branch of the table first, and check the bars there before the table shows them: a delivery
         with a new error (`whatif.lake.check_quality`) is refused, unless `spec.accept`. For the local runner.
@@ -189,13 +197,7 @@ def ingest(
     parts, notes = _parts(paths, spec, location)
     asked = runner_asked() if runner is None else runner
     why = _reason_for_spark(asked, location, parts, spark)
-    if audit and (why or dry_run):
-        raise SourceError(
-            "--audit writes to a branch, which --dry-run does not: leave one of them out"
-            if dry_run
-            else f"--audit is for bars that this process writes, and Spark would ({why}): give --runner "
-            "local, with up to 12 million rows, or leave it out and run 'whatif bars --check' after it"
-        )
+    _check_options(audit, replace_range, why, dry_run)
     if why:
         try_first(parts, spec.accept)
     # the lock comes first: a second writer is refused at once, not after Spark has started
@@ -204,12 +206,14 @@ def ingest(
         try:
             staged = _staged(location, parts, spec, spark, bool(why))
         except TooManyRowsError as error:
-            if asked == "local" or audit:
+            if asked == "local" or audit or replace_range:
                 raise
             why = str(error)
             staged = _staged(location, parts, spec, spark, True)
         with staged:
-            came = _land(location, staged, parts, spec, None if dry_run else datetime.now(UTC), audit)
+            came = _land(
+                location, staged, parts, spec, None if dry_run else datetime.now(UTC), audit, replace_range
+            )
         if not dry_run:
             maintain_bars(location)
     return replace(
@@ -337,6 +341,7 @@ def _land(
     spec: IngestSpec,
     at: datetime | None,
     audit: bool = False,
+    replace_range: bool = False,
 ) -> IngestReport:
     """Judge the rows and write them, `at` an instant; without one, say what would be."""
     groups = _groups(staged, resumed=any(part.checkpoint is not None for part in parts))
@@ -352,17 +357,19 @@ def _land(
         if spec.symbol is not None and len(parts) > 1:
             check_symbol(staged, spec.symbol)
         refused["duplicate"] = status["duplicate"]
-    faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0))
+    removed = staged.replace_range() if replace_range else 0
+    faults = [] if spec.accept else delivery_faults(came, refused, status.get("changed", 0), removed)
     told: tuple[str, ...] = ()
     if at is not None:
         if faults:
             raise refused_delivery(faults, staged)
         new, changed = (status.get(name, 0) for name in ("new", "changed"))
         note = DeliveryNote(
-            delivery_id(at), "correct" if changed else "append", parts[0].name, len(parts),
-            digest_of_parts(parts), came, new, changed, sum(refused.values()),
+            delivery_id(at), _kind(changed, replace_range), parts[0].name, len(parts),
+            digest_of_parts(parts), came, new, changed, sum(refused.values()), removed,
         )  # fmt: skip
-        told = land(location, staged, note, at, audit and bool(new or changed), spec.accept, bool(repeated))
+        checked = audit and bool(new or changed or removed)
+        told = land(location, staged, note, at, checked, spec.accept, bool(repeated))
         if any(group.kind == "checkpoint" for group in groups):
             store_checkpoints(staged, location, parts[0].source, at)
     return IngestReport(
@@ -372,6 +379,7 @@ def _land(
         already_there=status.get("same", 0),
         corrected=status.get("changed", 0),
         refused=refused,
+        removed=removed,
         notes=(
             *(_unknown_dates(staged) if "outside_calendar" in refused else ()),
             *unadjusted(staged),
@@ -387,6 +395,20 @@ def _land(
         faults=tuple(faults) if at is None else (),
         details=tuple(told_rows(staged)) if at is None else (),
     )
+
+
+def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool) -> None:
+    if audit and dry_run:
+        raise SourceError("--audit writes to a branch, which --dry-run does not: leave one of them out")
+    if why and (audit or replace_range):
+        raise SourceError(
+            f"--{'audit' if audit else 'replace-range'} is for bars that this process writes, and Spark "
+            f"would ({why}): give --runner local, with up to 12 million rows of a local lake, or leave it out"
+        )
+
+
+def _kind(changed: int, replace_range: bool) -> str:
+    return "replace-range" if replace_range else "correct" if changed else "append"
 
 
 def _mended(staged: StagedDelivery) -> tuple[str, ...]:
