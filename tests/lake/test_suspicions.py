@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from whatif.calendars import schedule
-from whatif.domain import Bars
+from whatif.domain import DAY_US, Bars
 from whatif.lake.suspicions import QUALITY_RULES, BarSeries, suspicions
 
 MINUTE = 60_000_000
@@ -208,3 +208,35 @@ class TestVolume:
 
     def test_an_index_has_no_volume_at_all(self) -> None:
         assert found(changed(slice(None), volume=0.0)) == {}
+
+
+@pytest.mark.parametrize("length", [MINUTE, 30 * MINUTE, DAY_US])
+@pytest.mark.parametrize("exchange", ["XTKS", "XHKG", "XNYS", "CMES", "FX", "24/7"])
+def test_whole_sessions_of_any_exchange_break_no_rule(exchange: str, length: int) -> None:
+    """Middays without trading, nights, weeks without an end: all bars that there is room for, and no more."""
+    sessions = schedule(exchange, date(2024, 1, 4), date(2024, 2, 16))
+    starts, places = [], []
+    for k in range(len(sessions)):
+        ts = np.arange(sessions.open_us[k], sessions.close_us[k], length)
+        pause = sessions.break_start_us[k] + np.array([0, sessions.break_us[k]])
+        ts = ts[:1] if length == DAY_US else ts[~((ts >= pause[0]) & (ts + length <= pause[1]))]
+        starts.append(ts)
+        places.append(np.full(len(ts), k))
+    ts, place = np.concatenate(starts), np.concatenate(places)
+    n = len(ts)
+    close = np.where(np.arange(n) % 2, 100.1, 100.0)
+    bars = Bars(
+        symbol="S", ts=ts, open=close, high=np.full(n, 100.2), low=np.full(n, 99.9), close=close,
+        volume=np.full(n, 100.0), vwap=close, session=sessions.session[place],
+        session_open=sessions.open_us[place], session_close=sessions.close_us[place],
+    )  # fmt: skip
+    series = BarSeries(bars, bars.take(slice(0, 0)), sessions, length)
+    assert series.missing.sum() == 0
+    assert not list(suspicions(series))
+
+
+def test_series_of_no_bar_of_one_and_of_half_a_session() -> None:
+    bars = minutes()
+    assert list(found(bars.take(slice(0, 0)), bars)) == ["no_bars"]
+    assert list(found(bars.take(slice(0, 1)))) == ["no_bars"]  # where nearly all is missing, it is usual
+    assert list(found(bars.take(slice(0, 200)))) == ["no_bars", "early_end"]

@@ -223,7 +223,8 @@ def _gaps(series: BarSeries) -> Iterator[Suspicions]:
     before = (begins - np.where(first, 0, np.append(0, ends[:-1]))) // length
     since = np.where(first, sessions.open_us[place], np.append(0, ts[:-1] + length))
     after = -((ends - sessions.trading_us[place]) // length)
-    late, early = (max(int(np.median(edge)), 0) for edge in (before[first], after[last]))
+    many = first.sum() >= MIN_SESSIONS
+    late, early = (max(int(np.median(edge)), 0) if many else 0 for edge in (before[first], after[last]))
     for usual, at in ((late, since[:1]), (early, (ts + length)[last][:1])):
         if usual >= MIN_GAP:
             yield _rows("hours", at, sessions.session[place[:1]], np.array([usual], dtype=np.int64))
