@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
 
 from whatif.report.progress import Progress, duration, rate
+from whatif.report.waiting import waiting, waits_on
 
 
 class Clock:
@@ -106,3 +108,42 @@ def test_the_bar_fits_80_columns():
     assert drawn
     assert all(len(line) <= 80 for line in drawn)
     assert all("about 2:30" in line for line in drawn)
+
+
+def test_a_short_phase_is_silent_and_a_long_one_is_not():
+    console = Console(file=io.StringIO(), width=200)
+    with waiting(console, "model forest, 1 of 2", first_seconds=0.05):
+        time.sleep(0.6)
+    lines = console.file.getvalue().splitlines()
+    # after 0.05 s, then as the time doubles: 0.1, 0.2, 0.4, ...
+    assert 2 <= len(lines) <= 6
+    assert all(line.startswith("model forest, 1 of 2, 0:0") and line.endswith(" so far") for line in lines)
+    with waiting(console, "short", first_seconds=5.0):
+        pass
+    assert console.file.getvalue().splitlines() == lines
+
+
+def test_a_phase_that_fails_is_over():
+    console = Console(file=io.StringIO())
+    with pytest.raises(ValueError, match="no"), waiting(console, "phase", first_seconds=0.05):
+        raise ValueError("no")
+    time.sleep(0.15)
+    assert console.file.getvalue() == ""
+
+
+def test_on_a_terminal_a_phase_counts_seconds_and_goes_away():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with waiting(console, "[b]1 of 3: 2 files[/b]"):
+        time.sleep(0.3)
+        with waiting(console, "another"):  # one line goes on, the inner one is left out
+            pass
+    said = console.file.getvalue()
+    assert "[b]1 of 3: 2 files[/b], 0:00" in said
+    assert said.endswith(("\x1b[?25h\r\x1b[1A\x1b[2K", "\x1b[2K", "\x1b[?25h"))
+
+
+def test_nobody_is_told_without_a_console():
+    with waits_on(None)("phase"):
+        pass
+    with waits_on(Console(file=io.StringIO()))("phase"):
+        pass

@@ -172,6 +172,7 @@ def ingest(
     replace_range: ReplaceRange = False,
 ) -> None:
     """Read bars into the lake, from files or a source of your own. The same bars twice add nothing."""
+    from whatif.report import waits_on
     from whatif.workflow import ingest as ingest_bars
 
     texts = {
@@ -187,8 +188,8 @@ def ingest(
     if explained:
         _explain(console, what, spec)
         return
-    location = LakeLocation.from_environment()
-    report = ingest_bars(what, spec, location, None, dry_run, runner, audit, replace_range)
+    location, wait = LakeLocation.from_environment(), waits_on(console)
+    report = ingest_bars(what, spec, location, None, dry_run, runner, audit, replace_range, wait)
     _say(console, report.summary())
     if report.faults:
         raise typer.Exit(1)

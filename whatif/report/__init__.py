@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
+    from whatif.report.waiting import Wait, quiet, waits_on
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -70,5 +71,6 @@ else:
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",
+            "waiting": "Wait quiet waits_on",
         },
     )

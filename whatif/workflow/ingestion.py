@@ -23,6 +23,7 @@ from whatif.errors import SourceError
 from whatif.exchanges import known_dates
 from whatif.lake import BARS, DeliveryNote, delivery_id, maintain_bars, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
+from whatif.report import Wait, quiet
 from whatif.sources import (
     RULES,
     Concluded,
@@ -146,6 +147,7 @@ def ingest(
     runner: str | None = None,
     audit: bool = False,
     replace_range: bool = False,
+    wait: Wait = quiet,
 ) -> IngestReport:
     """Read bars into the lake, from files or another source. The same bars twice add nothing.
 
@@ -176,6 +178,8 @@ def ingest(
     audit : bool
         Write to a branch of the table first, and check the bars there before the table shows them: a delivery
         with a new error (`whatif.lake.check_quality`) is refused, unless `spec.accept`. For the local runner.
+    wait : callable
+        Is told which phase begins, as long as it goes on.
 
     Raises
     ------
@@ -204,18 +208,20 @@ def ingest(
     lock = writer_lock(location, f"ingest of {len(parts)} files, first {parts[0].name}")
     with nullcontext() if dry_run else lock, in_words(location.described):
         try:
-            staged = _staged(location, parts, spec, spark, bool(why))
+            with wait(f"1 of 3: {_told(parts)} are read{' by Spark' if why else ''}"):
+                staged = _staged(location, parts, spec, spark, bool(why))
         except TooManyRowsError as error:
             if asked == "local" or audit or replace_range:
                 raise
             why = str(error)
-            staged = _staged(location, parts, spec, spark, True)
-        with staged:
-            came = _land(
-                location, staged, parts, spec, None if dry_run else datetime.now(UTC), audit, replace_range
-            )
+            with wait(f"1 of 3: {_told(parts)} are read by Spark: {why}"):
+                staged = _staged(location, parts, spec, spark, True)
+        with staged, wait("2 of 3: rows are compared with the lake and written"):
+            at = None if dry_run else datetime.now(UTC)
+            came = _land(location, staged, parts, spec, at, audit, replace_range)
         if not dry_run:
-            maintain_bars(location)
+            with wait("3 of 3: small files are joined"):
+                maintain_bars(location)
     return replace(
         came,
         notes=(*notes, *came.notes),
@@ -223,6 +229,13 @@ def ingest(
         seconds=time.monotonic() - began,
         runner=f"spark ({why})" if why else "local (no JVM)",
     )
+
+
+def _told(parts: Sequence[Part]) -> str:
+    """Say how much is to be read."""
+    size = sum(size_of_part(part) for part in parts)
+    much = f" of {size / 1e6:,.0f} MB" if size >= 1e6 else ""
+    return f"{len(parts):,} file{'s' * (len(parts) != 1)}{much}"
 
 
 _ROWS_TOLD, _FILES_TOLD = 5, 3

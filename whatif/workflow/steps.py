@@ -10,7 +10,7 @@ from rich.console import Console
 from whatif.errors import StudyError
 from whatif.lake import read_pinned, writer_lock
 from whatif.pins import LakeLocation, Pin
-from whatif.report import Origin, Ranking, ReportData
+from whatif.report import Origin, Ranking, ReportData, waits_on
 from whatif.resolve import check_bars, check_study, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
 from whatif.study import Study, load_study
@@ -31,11 +31,12 @@ def build_study_features(
     checked = check_study(load_study(path), runs=False, location=location)
     check_bars(location)
     with writer_lock(location, f"features of study {checked.study.study}"):
-        session = lazy_session(location)
+        wait = waits_on(console)
+        session = lazy_session(location, wait=wait)
         resolved = resolve_study(checked, location, session, latest)
         if not resolved.features:
             return {}
-        return prepare_features(session(), location, resolved, _say(console))
+        return prepare_features(session(), location, resolved, _say(console), wait)
 
 
 def train_study_models(path: Path, location: LakeLocation, latest: bool, console: Console) -> Prepared:
@@ -46,13 +47,14 @@ def train_study_models(path: Path, location: LakeLocation, latest: bool, console
     checked = check_study(load_study(path), runs=False, location=location)
     check_bars(location)
     with writer_lock(location, f"train study {checked.study.study}"):
-        session = lazy_session(location)
+        wait = waits_on(console)
+        session = lazy_session(location, wait=wait)
         resolved = resolve_study(checked, location, session, latest)
         if not resolved.models:
             return Prepared({}, {}, (), {})
         say = _say(console)
         with tracked_study(location, resolved, say, say) as tracker:
-            return prepare(session, location, resolved, tracker, say)
+            return prepare(session, location, resolved, tracker, say, wait=wait)
 
 
 def stored_leaderboard(path: Path, location: LakeLocation) -> tuple[ReportData, int]:

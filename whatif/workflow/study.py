@@ -29,6 +29,7 @@ from whatif.report import (
     kept_answer,
     print_answer,
     print_screen,
+    waits_on,
 )
 from whatif.resolve import (
     ModelKey,
@@ -200,7 +201,7 @@ def run(
     checked = check_study(asked, location=where)
     check_bars(where)
     with writer_lock(where, f"run study {asked.study}"):
-        session = lazy_session(where, spark)
+        session = lazy_session(where, spark, waits_on(chosen_options.console))
         given = spark is not None
         writing = None if chosen_options.only_stored else session
         trial = None if writing is None else partial(_try_new, where, chosen_options)
@@ -498,7 +499,10 @@ class _Run:
 
     def _prepare(self, tracker: Tracker, wanted: Sequence[ModelKey] | None = None) -> Prepared:
         on_spark = self.has_session or self.options.runner == "spark"
-        return prepare(self.session, self.location, self.resolved, tracker, self._say, wanted, on_spark)
+        return prepare(
+            self.session, self.location, self.resolved, tracker, self._say, wanted, on_spark,
+            waits_on(self.options.console),
+        )  # fmt: skip
 
     def _environment(self, prepared: Prepared, final: Prepared, counts: Mapping[str, int]) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from whatif.features import build_features
 from whatif.lake import PREDICTIONS, create_tables, read_pinned
 from whatif.models import forget_rows
 from whatif.pins import LakeLocation, Pin, current_pin
+from whatif.report import Wait, quiet
 from whatif.resolve import ModelKey, PartKey, Resolved, Session
 from whatif.runner import MEBIBYTE, ModelPin, Plan, WindowPlan, cores, spread, spread_on_spark, warm_up
 from whatif.search import forward_chains
@@ -85,7 +86,7 @@ class Prepared:
 NOTHING_PREPARED = Prepared({}, {}, (), {})
 
 
-def lazy_session(location: LakeLocation, spark: SparkSession | None = None) -> Session:
+def lazy_session(location: LakeLocation, spark: SparkSession | None = None, wait: Wait = quiet) -> Session:
     """Return a function that gives the session on a lake whose tables exist.
 
     What is stored is read without Spark, so a study that is complete never starts a JVM. Workers
@@ -94,10 +95,11 @@ def lazy_session(location: LakeLocation, spark: SparkSession | None = None) -> S
 
     @cache
     def session() -> SparkSession:
-        started = spark or get_spark(location)
-        if spark is None:
-            warm_up(started)
-        create_tables(started, location)
+        with wait("Spark starts") if spark is None else quiet(""):
+            started = spark or get_spark(location)
+            if spark is None:
+                warm_up(started)
+            create_tables(started, location)
         return started
 
     return session
@@ -148,13 +150,20 @@ def models_stored(location: LakeLocation, resolved: Resolved, keys: Collection[M
 
 
 def prepare_features(
-    spark: SparkSession, location: LakeLocation, resolved: Resolved, say: Say = lambda _: None
+    spark: SparkSession,
+    location: LakeLocation,
+    resolved: Resolved,
+    say: Say = lambda _: None,
+    wait: Wait = quiet,
 ) -> dict[str, Pin]:
     """Return the pins of the study's features tables, building those that are missing."""
     pins = {}
-    for timeframe, spec in resolved.features.items():
+    for k, (timeframe, spec) in enumerate(resolved.features.items(), 1):
         started = time.perf_counter()
-        pins[timeframe] = build_features(spark, location, resolved.bars, spec)
+        symbols = len(resolved.study.data.symbols)
+        what = f"features {timeframe}: {len(spec.columns)} columns of {symbols:,} symbols"
+        with wait(f"{what}, table {k} of {len(resolved.features)}"):
+            pins[timeframe] = build_features(spark, location, resolved.bars, spec)
         say(f"features {timeframe}: {len(spec.columns)} columns in {spec.table}, {_took(started)}")
     return pins
 
@@ -167,6 +176,7 @@ def prepare(
     say: Say = lambda _: None,
     wanted: Collection[ModelKey] | None = None,
     on_spark: bool = False,
+    wait: Wait = quiet,
 ) -> Prepared:
     """Make sure that features and predictions exist for the pinned bars.
 
@@ -192,6 +202,8 @@ def prepare(
         Models, timeframes and folds; those of all folds that are ranked, if left out.
     on_spark : bool
         Train on Spark whatever could do without.
+    wait : callable
+        Is told which phase begins, as long as it goes on.
     """
     ranked = {fold.number for fold in resolved.timeline.folds}
     keys = [k for k in resolved.parts if (k[2] in ranked if wanted is None else k[:3] in wanted)]
@@ -208,7 +220,7 @@ def prepare(
     features: dict[str, Pin] = {}
     metrics: dict[str, Mapping[str, float]] = {}
     here = not on_spark and location.local and not any(resolved.parts[k].kind.needs_spark for k in todo)
-    work = Work(None, location, resolved, tracker, say)
+    work = Work(None, location, resolved, tracker, say, wait)
     if todo and here and _values(resolved) <= MAX_LOCAL_VALUES:
         create_tables(None, location, (PREDICTIONS,))
         metrics = _train_here(work, todo)
@@ -217,10 +229,11 @@ def prepare(
         most = 4 * task_slots(session())
         metrics = _kept(work, apart, partial(spread_on_spark, session(), train_task, at_once=most))
         rest = [key for key in todo if key not in apart]
-        features = prepare_features(session(), location, resolved, say) if rest else {}
+        features = prepare_features(session(), location, resolved, say, wait) if rest else {}
         trainings = sum(len(resolved.parts[key].kind.candidates) for key in rest)
         with _feature_rows(session(), location, features, trainings) as rows:
-            metrics |= {resolved.named(key): train_one(work, key, rows[key[1]]) for key in rest}
+            for k, key in enumerate(rest, 1):
+                metrics[resolved.named(key)] = train_one(work, key, rows[key[1]], f"{k} of {len(rest)}")
     where = current_pin(location, PREDICTIONS.name)
     specs = {key[:3]: resolved.models[key[:3]] for key in keys}
     models = {
@@ -269,6 +282,7 @@ class Work:
     resolved: Resolved
     tracker: Tracker | None
     say: Say
+    wait: Wait = quiet
 
 
 def _train_here(work: Work, todo: Sequence[PartKey]) -> dict[str, Mapping[str, float]]:
@@ -284,7 +298,7 @@ def _train_here(work: Work, todo: Sequence[PartKey]) -> dict[str, Mapping[str, f
             left = [key for key in left if key not in rest]
         else:
             key = left.pop(0)
-            found[resolved.named(key)] = train_one(work, key)
+            found[resolved.named(key)] = train_one(work, key, None, f"{len(found) + 1} of {len(todo)}")
     forget_features()
     return found
 
@@ -293,8 +307,13 @@ def _kept(
     work: Work, keys: Sequence[PartKey], ends: Callable[[list[TrainTask]], Iterator[tuple[int, TaskDone]]]
 ) -> dict[str, Mapping[str, float]]:
     """Keep what comes of models that are trained elsewhere, each as it ends."""
-    done = ends([_task(work.resolved, key) for key in keys]) if keys else ()
-    return {work.resolved.named(keys[k]): _keep(work, keys[k], one, one.seconds) for k, one in done}
+    if not keys:
+        return {}
+    kept: dict[str, Mapping[str, float]] = {}
+    with work.wait(f"{len(keys):,} models are trained beside each other, each is told of as it ends"):
+        for k, one in ends([_task(work.resolved, key) for key in keys]):
+            kept[work.resolved.named(keys[k])] = _keep(work, keys[k], one, one.seconds)
+    return kept
 
 
 def _apart(resolved: Resolved, todo: Sequence[PartKey]) -> list[PartKey]:
@@ -318,15 +337,20 @@ def _task(resolved: Resolved, key: PartKey) -> TrainTask:
     return TrainTask(spec, resolved.bars, chains, start, tuple(fold.validate))
 
 
-def train_one(work: Work, key: PartKey, features: Any = None) -> Mapping[str, float]:
-    """Train a model in its fold, store its predictions, and return how it did on the validate window."""
+def train_one(work: Work, key: PartKey, features: Any = None, which: str = "") -> Mapping[str, float]:
+    """Train a model in its fold, store its predictions, and return how it did on the validate window.
+
+    `which` says which of how many it is.
+    """
     started, spec = time.perf_counter(), work.resolved.parts[key]
     held = None if spec.held is None else restored(work.location, spec)
-    done = train_task(_task(work.resolved, key), features, held)
-    try:
-        return _keep(work, key, done, time.perf_counter() - started)
-    finally:
-        done.release()
+    what = f"model {work.resolved.named(key)}{f', {which}' if which else ''}: it learns, and predicts"
+    with work.wait(what):
+        done = train_task(_task(work.resolved, key), features, held)
+        try:
+            return _keep(work, key, done, time.perf_counter() - started)
+        finally:
+            done.release()
 
 
 def _keep(work: Work, key: PartKey, done: TaskDone, seconds: float) -> Mapping[str, float]:
