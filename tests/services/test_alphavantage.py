@@ -15,6 +15,7 @@ import pytest
 
 from whatif.cli import main
 from whatif.errors import SourceError
+from whatif.lake import list_bars
 from whatif.pins import LakeLocation, current_pin, has_rows, read_arrow
 from whatif.sources import ingest_actions, ingest_news
 from whatif.sources.kinds.alphavantage import AlphaVantageBars
@@ -48,6 +49,7 @@ class Service:
             "SPLITS": splits,
             "DIVIDENDS": dividends,
             "NEWS_SENTIMENT": news,
+            "OVERVIEW": overview,
         }
         self.address = ""
 
@@ -92,6 +94,14 @@ def dividends(asked: dict[str, str]) -> Answer:
     days = ("2999-11-10", "2024-08-09", "2024-05-09") if asked["symbol"] == "IBM" else ()
     more = {"declaration_date": "None", "record_date": "None", "payment_date": "None", "amount": "1.67"}
     return {"symbol": asked["symbol"], "data": [{"ex_dividend_date": day, **more} for day in days]}
+
+
+def overview(asked: dict[str, str]) -> Answer:
+    if asked["symbol"] != "IBM":
+        return {}
+    return {"Symbol": "IBM", "AssetType": "Common Stock", "Name": "International Business Machines",
+            "Description": "A company  of\nArmonk.", "Exchange": "NYSE", "Country": "USA",
+            "Sector": "TECHNOLOGY", "Industry": "None", "MarketCapitalization": "200000000000"}  # fmt: skip
 
 
 def article(at: str, score: str = "0.25", **more: Any) -> dict[str, Any]:
@@ -488,3 +498,26 @@ def test_news_by_the_command(
     assert len([wait for wait in waits if wait > 0.1]) == 3
     assert main([*given, "--symbols", "NOBODY"]) == 2
     assert "knows no such symbol" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_overview_stands_in_the_catalogue(
+    service: Service, lake_home: LakeLocation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest(source(service, end="2024-01-03"), location=lake_home)
+    options = ["--option", f"address={service.address}", "--option", "per_minute=100000"]
+    given = ["--home", str(lake_home.home), "describe", "IBM", "--from", "alphavantage", *options]
+    assert main([*given, "--owner", "Desk 3"]) == 0
+    capsys.readouterr()
+    (row,) = list_bars(lake_home).to_dict("records")
+    assert row["description"] == "International Business Machines: A company of Armonk."
+    assert (row["asset_class"], row["owner"]) == ("equity", "Desk 3")
+    assert row["tags"] == "nyse, technology, usa"
+    # none of two is described if one is unknown
+    assert main([*given[:3], "IBM", "NOBODY", *given[4:], "--owner", "Desk 4"]) == 2
+    assert "knows nothing of it" in " ".join(capsys.readouterr().err.split())
+    assert list_bars(lake_home)["owner"].tolist() == ["Desk 3"]
+    service.first = [{"Information": QUOTA}]
+    assert main(given) == 2
+    assert "used up" in capsys.readouterr().err
+    assert main([*given[:3], "IBM", *options]) == 2
+    assert "name it with --from" in " ".join(capsys.readouterr().err.split())

@@ -523,6 +523,10 @@ def describe(
     licence: Annotated[str | None, typer.Option(help="What may be done with it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag to add; any number of times.")] = None,
     untag: Annotated[list[str] | None, typer.Option(help="A tag to take away.")] = None,
+    service: Annotated[
+        str | None, typer.Option("--from", help="A source that tells what symbols are: alphavantage.")
+    ] = None,
+    options: Options = None,
 ) -> None:
     """Say what symbols, or files that bars came from, are; 'whatif bars' shows it. "" takes a text away."""
     from whatif.lake import describe as say
@@ -530,9 +534,40 @@ def describe(
     location = LakeLocation.from_environment()
     texts = {"description": description, "owner": owner, "asset_class": asset_class, "licence": licence}
     given = {name: text for name, text in texts.items() if text is not None}
+    found = _overviews(service, symbols or (), source, options or ())
     spark = _writer(location, False, "whatif describe")
-    for name, about in say(location, symbols or (), source, given, tag or (), untag or (), spark).items():
-        _say(Console(), visible(f"{name}: {about.line() or 'nothing is said of it any more'}"))
+    several: list[tuple[list[str], dict[str, str], tuple[str, ...]]] = [
+        ([name], {**own, **given}, (*tags, *(tag or ()))) for name, own, tags in found
+    ]
+    for names, said, tags in several or [(symbols or [], given, tuple(tag or ()))]:
+        for name, about in say(location, names, source, said, tags, untag or (), spark).items():
+            _say(Console(), visible(f"{name}: {about.line() or 'nothing is said of it any more'}"))
+
+
+def _overviews(
+    service: str | None, symbols: Sequence[str], source: str | None, options: Sequence[str]
+) -> list[tuple[str, dict[str, str], tuple[str, ...]]]:
+    """Return what a service tells of symbols: symbol, texts and tags; nothing where none is named."""
+    from whatif.sources import make_source, named_source, parse_options
+
+    own = parse_options(options)
+    if service is None:
+        if own:
+            raise SourceError(f"--option {next(iter(own))} is of a service: name it with --from")
+        return []
+    kind = named_source([service])
+    if kind is None:
+        raise SourceError(f"{service!r} is no source: alphavantage tells what symbols are")
+    if not symbols or source is not None:
+        raise SourceError(f"--from {service} is for symbols: name some, and no --source")
+    return [
+        (
+            one["symbol"],
+            {name: one[name] for name in ("description", "asset_class") if one[name]},
+            one["tags"],
+        )
+        for one in make_source(kind, {**own, "symbols": ",".join(symbols)}).overviews()
+    ]
 
 
 def _check(location: LakeLocation, wanted: _Wanted, page: Path | None, top: int, csv: Path | None) -> None:

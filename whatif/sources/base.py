@@ -124,6 +124,21 @@ class Source(Section):
         """
         raise SourceError(f"source {self.label!r} has no news: name files, or alphavantage")
 
+    def overviews(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what symbols are, for `whatif describe --from`; few sources know it.
+
+        Returns
+        -------
+        iterator of mapping
+            symbol; description and asset_class, "" where it does not say; tags, a tuple of str.
+
+        Raises
+        ------
+        SourceError
+            If it does not know, or cannot be asked; nothing is said of any symbol then.
+        """
+        raise SourceError(f"source {self.label!r} does not tell what symbols are: alphavantage does")
+
 
 class FetchedFiles(Source):
     """A source that brings files, which are read as all files are: sniffed, by options of files.

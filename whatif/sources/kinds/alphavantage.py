@@ -1,4 +1,4 @@
-"""Bars of Alpha Vantage: days as they were traded, and minutes, month by month; actions and news.
+"""Bars of Alpha Vantage: days as they were traded, and minutes, month by month; actions, news and overviews.
 
 Functions, answers and limits are those of https://www.alphavantage.co/documentation/.
 """
@@ -64,6 +64,12 @@ _ACTIONS = {
     "dividend": ("DIVIDENDS", "ex_dividend_date", "amount"),
 }
 """Kind → function, and what its answer calls date and value."""
+
+_TAGS = ("Sector", "Industry", "Exchange", "Country")
+"""What of an overview becomes a tag."""
+
+_ASSETS = {"common stock": "equity", "etf": "fund"}
+"""Kind of asset, as the service calls it → asset class."""
 
 _ARTICLES = 1_000
 """Articles that an answer of news has, at most."""
@@ -316,6 +322,23 @@ class AlphaVantageBars(Source):
                 )
                 begin = _next_page(feed, symbol, begin)
 
+    def overviews(self) -> Iterator[dict[str, Any]]:
+        """Yield what each symbol is, by OVERVIEW: name, description, kind of asset, sector and industry."""
+        self._check()
+        for symbol in self.symbols:
+            answer = self._service.ask(function="OVERVIEW", symbol=symbol)
+            of = str(answer.get("Symbol"))
+            if of.upper() != symbol.upper():
+                raise SourceError(f"Alpha Vantage was asked what {symbol} is and answered {of}: correct it")
+            told = {name: _said(answer, name) for name in ("Name", "Description", "AssetType", *_TAGS)}
+            kind = told["AssetType"].lower()
+            yield {
+                "symbol": symbol,
+                "description": shortened(": ".join(filter(None, (told["Name"], told["Description"]))), 1_900),
+                "asset_class": _ASSETS.get(kind, kind),
+                "tags": tuple(shortened(told[name].lower(), 60) for name in _TAGS if told[name]),
+            }
+
     def _days(self, part: str, symbol: str, first: date, last: date, checkpoint: str | None) -> Chunk:
         near = checkpoint is not None and (_today() - first).days < _COMPACT_DAYS
         size = "compact" if near else "full"
@@ -479,6 +502,12 @@ def _hidden(text: str, key: str) -> str:
     for one in {key, urllib.parse.quote(key), urllib.parse.quote_plus(key)}:
         text = text.replace(one, MASK)
     return masked(text)
+
+
+def _said(answer: Mapping[str, Any], name: str) -> str:
+    """Return a text of an overview; "" where it says none, which it writes as None or -."""
+    text = " ".join(str(answer.get(name) or "").split())
+    return "" if text in ("None", "-") else text
 
 
 def _about_symbol(feed: Sequence[Mapping[str, Any]], symbol: str) -> list[dict[str, Any]]:
