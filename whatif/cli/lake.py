@@ -78,6 +78,10 @@ PriceUnit = Annotated[float, typer.Option(help="What prices are divided by.")]
 Units = Annotated[
     bool, typer.Option("--units", help="Numbers carry a currency's sign, or K, M, B: $187.15, 1.2K.")
 ]
+AllowNonpositive = Annotated[
+    bool,
+    typer.Option("--allow-nonpositive", help="Land bars with prices at or below zero; studies refuse them."),
+]
 Explain = Annotated[
     bool,
     typer.Option("--explain", help="Say what files are taken for and from what; show rows; write nothing."),
@@ -167,6 +171,7 @@ def ingest(
     skip: Skip = None,
     price_unit: PriceUnit = 1.0,
     units: Units = False,
+    allow_nonpositive: AllowNonpositive = False,
     explained: Explain = False,
     audit: Audit = False,
     replace_range: ReplaceRange = False,
@@ -182,7 +187,8 @@ def ingest(
         "ambiguous": ambiguous,
     }  # fmt: skip
     given = {name: value for name, value in texts.items() if value is not None}
-    of_files = _OfFiles(file_format, tuple(mapping or ()), columns, skip, price_unit, units)
+    named = tuple(mapping or ())
+    of_files = _OfFiles(file_format, named, columns, skip, price_unit, units, allow_nonpositive)
     what, spec = _what_to_read(paths, of_files, given, options or (), accept)
     console = Console()
     if explained:
@@ -343,6 +349,7 @@ class _OfFiles:
     skip: int | None = None
     price_unit: float = 1.0
     units: bool = False
+    allow_nonpositive: bool = False
 
 
 def _explain(console: Console, what: Sequence[str] | BarSource, spec: IngestSpec) -> None:
@@ -382,13 +389,14 @@ def _what_to_read(
         named, header = parse_mapping(of_files.mapping), _listed(of_files.columns)
         spec = IngestSpec(
             format=of_files.file_format, columns=named, header=header, accept=accept, skip=of_files.skip,
-            price_unit=of_files.price_unit, units=of_files.units, **given,
+            price_unit=of_files.price_unit, units=of_files.units,
+            allow_nonpositive=of_files.allow_nonpositive, **given,
         )  # fmt: skip
         return paths if fetched is None else fetched, spec
     if of_files != _OfFiles("auto", (), None):
         raise SourceError(
-            f"--map, --columns, --skip, --price-unit, --units and --format are for files, and {paths[0]} "
-            "reads none"
+            "--map, --columns, --skip, --price-unit, --units, --allow-nonpositive and --format are for "
+            f"files, and {paths[0]} reads none"
         )
     return make_source(kind, {**given, **own}), IngestSpec(accept=accept)
 

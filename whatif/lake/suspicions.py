@@ -74,6 +74,7 @@ class QualityRule:
 
 
 QUALITY_RULES: dict[str, QualityRule] = {
+    "nonpositive": QualityRule(True, "every price is above zero", "is the low"),
     "no_bars": QualityRule(
         False, "every session from the first to the last has a bar", "sessions in a row without any bar"
     ),
@@ -192,9 +193,26 @@ class BarSeries:
 
 def suspicions(series: BarSeries) -> Iterator[Suspicions]:
     """Yield what breaks each rule; of rules that nothing breaks, nothing."""
-    parts = (_without_bars, _gaps, _half_days, _standing_out, _flat, _high_volume, _low_volume, _no_volume)
+    parts = (
+        _nonpositive,
+        _without_bars,
+        _gaps,
+        _half_days,
+        _standing_out,
+        _flat,
+        _high_volume,
+        _low_volume,
+        _no_volume,
+    )
     for part in parts:
         yield from (one for one in part(series) if len(one.ts))
+
+
+def _nonpositive(series: BarSeries) -> Iterator[Suspicions]:
+    """Yield bars with a price at or below zero, which are there by choice."""
+    at = np.flatnonzero(series.bars.low <= 0.0)
+    one = np.ones(len(at), dtype=np.int64)
+    yield Suspicions("nonpositive", series.bars.ts[at], series.bars.session[at], one, series.bars.low[at])
 
 
 def _without_bars(series: BarSeries) -> Iterator[Suspicions]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whatif.pins.damage import Damage, described, newest_whole, planned, reading, snapshot_damage
     from whatif.pins.filters import (
         all_of,
+        at_most,
         bars_filter,
         equal,
         everything,
@@ -78,7 +79,7 @@ else:
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
             "pin_at table_exists table_names tagged_pin",
             "damage": "Damage described newest_whole planned reading snapshot_damage",
-            "filters": "all_of bars_filter equal everything of_timeframe one_of starts_with within",
+            "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "symbols_of",
             "integrity": "CHECKSUM_CHUNK CHECKSUM_HEADER checksum_file checksums local_path",
             "location": "LakeLocation catalog_properties",

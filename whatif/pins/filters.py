@@ -46,6 +46,13 @@ def starts_with(column: str, text: str) -> BooleanExpression:
     return cast("_Comparison", StartsWith)(column, text)
 
 
+def at_most(column: str, value: float) -> BooleanExpression:
+    """Return the filter of rows whose `column` is at most `value`; null is not."""
+    from pyiceberg.expressions import LessThanOrEqual
+
+    return cast("_Comparison", LessThanOrEqual)(column, value)
+
+
 def within(column: str, start_us: int | None, end_us: int | None) -> BooleanExpression:
     """Return the filter of rows whose timestamp `column` is in [start_us, end_us), microseconds UTC."""
     from pyiceberg.expressions import GreaterThanOrEqual, LessThan

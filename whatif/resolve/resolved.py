@@ -22,11 +22,15 @@ from whatif.pins import (
     LakeLocation,
     Pin,
     adjusted_pin,
+    all_of,
+    at_most,
+    bars_filter,
     current_pin,
     has_rows,
     moment_of,
     open_table,
     pin_at,
+    read_arrow,
     tagged_pin,
     time_of_ms,
 )
@@ -40,6 +44,7 @@ from whatif.study import Study, digest
 from whatif.training import ModelSpec, model_spec
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyspark.sql import SparkSession
 
 Session = Callable[[], "SparkSession"]
@@ -315,6 +320,24 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
     return bars, behind
 
 
+def _check_positive(bars: Pin, wanted: BooleanExpression) -> None:
+    """Refuse bars with a price at or below zero; files tell by their bounds that they hold none.
+
+    Raises
+    ------
+    StudyError
+        Naming the first of them.
+    """
+    found = read_arrow(bars, ["symbol", "ts", "low"], all_of(wanted, at_most("low", 0.0)))
+    if found.num_rows:
+        first = found.sort_by([("ts", "ascending"), ("symbol", "ascending")]).slice(0, 1).to_pylist()[0]
+        raise StudyError(
+            f"data: {found.num_rows:,} bars of this slice have a price at or below zero, which no broker "
+            f"here trades at, first {first['symbol']} at {first['ts']:%Y-%m-%d %H:%M} UTC, low "
+            f"{first['low']:g}: choose other dates or symbols, or take them back with 'whatif forget'"
+        )
+
+
 def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources: Collection[str]) -> None:
     """Refuse a slice of which some bars are suspicious, if the study asks for that.
 
@@ -324,9 +347,11 @@ def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources:
         Naming the first of them, and what can be done.
     """
     asked, timeline = checked.study.data, checked.timeline
+    symbols = tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named))))
+    for source in sorted(sources):
+        _check_positive(bars, bars_filter(symbols, source, timeline.start_us, timeline.end_us, "extended"))
     if asked.quality == "accept":
         return
-    symbols = tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named))))
     for source in sorted(sources):
         check = check_quality(location, symbols, source, bars, timeline.start_us, timeline.end_us)
         found = check.found if asked.quality == "strict" else check.found[check.found["error"]]

@@ -49,6 +49,8 @@ class Layout:
         How far the clock of local stamps is ahead of `timezone`, microseconds.
     by_order : bool
         Whether local times that occur twice are told apart by the order of rows.
+    allow_nonpositive : bool
+        Whether prices may be at or below zero.
     """
 
     source: str
@@ -63,6 +65,7 @@ class Layout:
     numbers: NumberStyle = POINTS
     shift_us: int = 0
     by_order: bool = False
+    allow_nonpositive: bool = False
 
 
 @dataclass

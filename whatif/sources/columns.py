@@ -136,6 +136,7 @@ def layout_of(source: str, spec: IngestSpec) -> Layout:
         shift_us=shift_us(spec.shift),
         by_order=spec.ambiguous == "order",
         price_unit=spec.price_unit,
+        allow_nonpositive=spec.allow_nonpositive,
     )
 
 

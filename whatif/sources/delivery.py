@@ -219,6 +219,8 @@ def read_part(part: Part, accept: bool = False) -> Iterator[pa.RecordBatch]:
         yield whole_part("empty", part.name)
     if review.mended:
         yield whole_part("mended", part.name, row=review.mended)
+    if review.nonpositive:
+        yield whole_part("nonpositive", part.name, row=review.nonpositive)
     if checkpoint is not None:
         yield whole_part("checkpoint", part.name, checkpoint, rows)
 

@@ -175,9 +175,9 @@ class LocalDelivery(StagedDelivery):
         rows = self._others_of("checkpoint").select(["source", "raw", "row"]).to_pylist()
         return {row["source"]: (row["raw"], row["row"]) for row in rows}
 
-    def mended(self) -> int:
-        """Return how many rows had a range that was widened by noise."""
-        return int(pc.sum(self._others_of("mended")["row"]).as_py() or 0)
+    def counted(self, kind: str) -> int:
+        """Return how many rows are of a kind that parts count."""
+        return int(pc.sum(self._others_of(kind)["row"]).as_py() or 0)
 
     def judge(self) -> Mapping[str, int]:
         """Return how many bars are new, same, changed or duplicate."""

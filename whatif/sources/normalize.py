@@ -137,8 +137,9 @@ STAGED = pa.schema(
 """Columns of a parsed row.
 
 `kind` is "bar" or "refused"; or the row stands for a part as a whole: "file" is refused (`raw` says why),
-"empty" has no rows, "mended" had so many rows (`row`) with a price outside its range by noise, and
-"checkpoint" is where to go on (`raw`) behind so many rows (`row`).
+"empty" has no rows, "mended" had so many rows (`row`) with a price outside its range by noise, "nonpositive"
+so many bars with a price at or below zero, which are allowed, and "checkpoint" is where to go on (`raw`)
+behind so many rows (`row`).
 """
 
 STAGED_DDL = """
@@ -172,7 +173,11 @@ def normalize(chunk: Chunk, review: FileReview | None = None) -> pa.RecordBatch:
         "off_grid": placed.off_grid,
         "overlap": placed.overlap,
     }
+    nonpositive = broken["non_positive_price"]
+    if layout.allow_nonpositive:
+        broken["non_positive_price"] = np.zeros(len(chunk), dtype=bool)
     rule = _first_rule(broken, len(chunk))
+    review.nonpositive += int((nonpositive & (rule == None)).sum())  # noqa: E711
     review.count(chunk, rule)
     bars = _batch(chunk, placed.ts, times.known, placed.tags, values, rule)
     if not chunk.misfits:

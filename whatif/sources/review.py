@@ -41,6 +41,8 @@ class FileReview:
         Rows so far.
     mended : int
         Rows whose range was widened by noise.
+    nonpositive : int
+        Bars with a price at or below zero.
     broken : Counter
         Rule → rows that break it.
     example : dict of str to (int, str)
@@ -53,6 +55,7 @@ class FileReview:
     first: FirstRows | None = None
     rows: int = 0
     mended: int = 0
+    nonpositive: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     example: dict[str, tuple[int, str]] = field(default_factory=dict)
     grouped: dict[str, bool] = field(default_factory=dict)

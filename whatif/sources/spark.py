@@ -193,9 +193,9 @@ class SparkDelivery(StagedDelivery):
         rows = self._staged.where("kind = 'checkpoint'").select("source", "raw", "row").collect()
         return {row["source"]: (row["raw"], row["row"]) for row in rows}
 
-    def mended(self) -> int:
-        """Return how many rows had a range that was widened by noise."""
-        return sum(row["row"] for row in self._staged.where("kind = 'mended'").select("row").collect())
+    def counted(self, kind: str) -> int:
+        """Return how many rows are of a kind that parts count."""
+        return sum(row["row"] for row in self._staged.where(f"kind = '{kind}'").select("row").collect())
 
     def judge(self) -> Mapping[str, int]:
         """Return how many bars are new, same, changed or duplicate."""

@@ -78,6 +78,9 @@ class IngestSpec:
         What prices are divided by: 1e9 of Databento's whole numbers.
     units : bool
         Whether numbers carry a currency's sign (`$187.15`), or K, M, B for thousands and more (`1.2K`).
+    allow_nonpositive : bool
+        Whether bars with a price at or below zero land, as spreads and power have; they are told and flagged
+        by `whatif bars --check`, and a study that reads one is refused. Left out, such rows are refused.
     """
 
     format: str = "auto"
@@ -101,6 +104,7 @@ class IngestSpec:
     ambiguous: str | None = None
     price_unit: float = 1.0
     units: bool = False
+    allow_nonpositive: bool = False
 
     def __post_init__(self) -> None:
         if self.format != "auto":

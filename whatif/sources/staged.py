@@ -207,8 +207,8 @@ class StagedDelivery(ABC):
         """Return for each part where the next ingest goes on, and how many rows came until there."""
 
     @abstractmethod
-    def mended(self) -> int:
-        """Return how many rows had a range that was widened by noise."""
+    def counted(self, kind: str) -> int:
+        """Return how many rows are of a kind that parts count: "mended" or "nonpositive", as of `STAGED`."""
 
     @abstractmethod
     def judge(self) -> Mapping[str, int]:

@@ -4,7 +4,8 @@ Options, as `whatif ingest` and `jobs/ingest_bars.py` take them: paths (files, f
 `--format`, `--symbol`, `--exchange`, `--timezone`, `--timeframe`, `--stamps start|end`,
 `--map ts=Date+Time` (any number), `--columns a,b,c`, `--delimiter`, `--time-format`, `--decimal`,
 `--thousands`, `--symbol-from file`, `--layout`, `--skip`, `--shift`, `--ambiguous order`, `--price-unit`,
-`--units`, `--accept`, `--dry-run`, `--audit`, `--explain`; see `IngestSpec` for what each means.
+`--units`, `--allow-nonpositive`, `--accept`, `--dry-run`, `--audit`, `--explain`; see `IngestSpec` for what
+each means.
 In place of paths a source may be named (`my_sources:Service`), with `--option NAME=VALUE` for each of its
 own settings.
 """
@@ -396,7 +397,7 @@ def _land(
         notes=(
             *(_unknown_dates(staged) if "outside_calendar" in refused else ()),
             *unadjusted(staged),
-            *_mended(staged),
+            *_counted(staged),
             *told,
             *(
                 [f"{repeated:,} rows were of bars that a later part has too, and were left out"]
@@ -424,12 +425,17 @@ def _kind(changed: int, replace_range: bool) -> str:
     return "replace-range" if replace_range else "correct" if changed else "append"
 
 
-def _mended(staged: StagedDelivery) -> tuple[str, ...]:
-    count = staged.mended()
-    rows = f"{count:,} row{'s' * (count != 1)}"
-    return (
-        (f"{rows} had open or close outside low and high by noise; the range was widened",) if count else ()
-    )
+def _counted(staged: StagedDelivery) -> Iterator[str]:
+    """Yield notes on rows that were mended, and on bars that studies refuse."""
+    if count := staged.counted("mended"):
+        rows = f"{count:,} row{'s' * (count != 1)}"
+        yield f"{rows} had open or close outside low and high by noise; the range was widened"
+    if count := staged.counted("nonpositive"):
+        bars = f"{count:,} bar{'s have' if count != 1 else ' has'}"
+        yield (
+            f"{bars} a price at or below zero, as --allow-nonpositive lets them: 'whatif bars --check' flags "
+            "them, and studies of them are refused"
+        )
 
 
 def _unknown_dates(staged: StagedDelivery) -> tuple[str, ...]:

@@ -388,6 +388,7 @@ def _layout(source: str, path: LeanPath, spec: IngestSpec, timeframe: str) -> La
         price_unit=PRICE_UNITS[path.kind],
         time_format="%Y%m%d %H:%M" if day is None else "lean_ms",
         day=None if day is None else f"{day[:4]}-{day[4:6]}-{day[6:]}",
+        allow_nonpositive=spec.allow_nonpositive,
     )
 
 
