@@ -16,7 +16,9 @@ from whatif.lake import list_deliveries, list_refused, maintain_all, tag_pin
 from whatif.lake.deliveries import noted
 from whatif.lake.maintenance import BARS_SNAPSHOTS
 from whatif.pins import LakeLocation, current_pin, has_rows, open_table, read_bars
+from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec
+from whatif.study import Study
 from whatif.workflow import ingest
 
 SPEC = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d")
@@ -245,14 +247,24 @@ class TestReplaceRange:
 
 class TestTags:
     def test_a_study_s_pin_outlives_maintenance(self, lake_home: LakeLocation, tmp_path: Path) -> None:
-        ingest([days(tmp_path / "a.csv", "2024-01-02", 20)], SPEC, lake_home)
-        pinned = current_pin(lake_home, "bars")
-        tag_pin(None, lake_home, pinned, "study-mine-12345678")
+        ingest([days(tmp_path / "a.csv", "2024-01-02", 40)], SPEC, lake_home)
+        study = Study.model_validate(
+            {
+                "study": "mine", "data": {"symbols": ["S"], "timeframe": "1d", "start": "2024-01-02",
+                "end": "2024-02-20"}, "calendar": {"exchange": "XNYS"},
+                "strategy": {"name": "sma_crossover", "params": {"fast": 2, "slow": 4}},
+            }
+        )  # fmt: skip
+        # a session is asked for where something may be written: of a local lake, none is started
+        pinned = resolve_study(study, lake_home, session=pytest.fail).bars
         for k in range(BARS_SNAPSHOTS + 3):
-            path = days(tmp_path / f"{k}.csv", f"2024-{2 + k // 20:02}-{2 + k % 20:02}", 1)
+            path = days(tmp_path / f"{k}.csv", f"2024-{3 + k // 20:02}-{1 + k % 20:02}", 1)
             path.write_text(path.read_text().replace(",100.0,1000", f",100.{k + 1},1000"))
             ingest([path], IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True), lake_home)
         assert main(["maintain"]) == 0
         assert pinned.snapshot_id in snapshots(lake_home)
         assert len(snapshots(lake_home)) <= BARS_SNAPSHOTS + 4
-        assert len(read_bars(pinned, "S", "1d")) == 20
+        again = resolve_study(study, lake_home)
+        assert again.bars.snapshot_id == pinned.snapshot_id
+        assert len(read_bars(again.bars, "S", "1d")) == 40
+        assert any("--latest takes the newest" in note for note in again.notes)

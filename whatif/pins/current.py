@@ -187,8 +187,8 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     if not past:
         first = time_of_ms(history[0].timestamp_ms).isoformat() if history else "never"
         raise LakeError(
-            f"table {table} had no snapshot at {as_of.isoformat()}: its first is of {first}; "
-            "ask for a later time"
+            f"table {table} had no snapshot at {as_of.isoformat()}: its first was written {first}, "
+            "and as_of is when rows were written, not what they are dated; ask for a later time"
         )
     return int(max(past, key=lambda entry: entry.timestamp_ms).snapshot_id)
 
