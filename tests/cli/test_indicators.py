@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from whatif.cli import main
-from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES, parse
+from whatif.indicators import ACROSS, INDICATORS, NEWS_SERIES, TIME_SERIES, parse
 
 WORDS = {
     "days": "9",
@@ -20,8 +20,8 @@ WORDS = {
     "source1?": "close",
     "source[23]": "open",
 }
-EVERY = [*INDICATORS, *TIME_SERIES, *NEWS_SERIES]
-OWN = ("lag", "scaled", "zscore", "log", "abs", "clip", "where")
+EVERY = [*INDICATORS, *ACROSS, *TIME_SERIES, *NEWS_SERIES]
+OWN = ("lag", "scaled", "zscore", "log", "abs", "clip", "where", "rank")
 
 
 def listed(capsys, *given):

@@ -118,7 +118,14 @@ def test_inputs_from_elsewhere_are_the_function_too(spark, lake_home) -> None:
     """A symbol that features name is read from the pin, and is none of the table's."""
     markets = [walk(symbol, seed, minutes=45) for seed, symbol in enumerate((*SYMBOLS, "DIA"))]
     pin = put_bars(lake_home, markets)
-    texts = ("sma(DIA.close, 5)", "DIA.close@15min", "ema(close@5min, 3)", "minutes_to_close", "is_month_end")
+    texts = (
+        "rank(roc(3), DIA)",
+        "sma(DIA.close, 5)",
+        "DIA.close@15min",
+        "ema(close@5min, 3)",
+        "minutes_to_close",
+        "is_month_end",
+    )
     one = replace(spec(), features=texts)
     made = build_features(spark, lake_home, pin, one)
     far = markets[-1]

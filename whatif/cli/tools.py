@@ -270,7 +270,7 @@ def indicators(
 
 def _indicators() -> list[dict[str, Any]]:
     """Return what is known of each indicator, and of each series of time and news."""
-    from whatif.indicators import INDICATORS, NEWS_SERIES, TIME_SERIES, library_version, parse
+    from whatif.indicators import ACROSS, INDICATORS, NEWS_SERIES, TIME_SERIES, library_version, parse
 
     sources = {"TA-Lib": f"TA-Lib {library_version()}"}
     found = [
@@ -290,7 +290,7 @@ def _indicators() -> list[dict[str, Any]]:
             "warmup": max(parse(text).warmup() for text in one.shown.split("; ")),
             "documentation": one.documentation,
         }
-        for one in INDICATORS.values()
+        for one in (*INDICATORS.values(), *ACROSS.values())
     ]
     for series, kernel in (*TIME_SERIES.items(), *NEWS_SERIES.items()):
         text = inspect.getdoc(kernel) or ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatif.indicators.expression import ArrayCache, Call, Expression, Node, evaluate, needs_of, parse
     from whatif.indicators.library import library_version
     from whatif.indicators.news import NEWS_SERIES, RELATED, Items, News, Relation
+    from whatif.indicators.operators import ACROSS
     from whatif.indicators.registry import INDICATORS, get_indicator
 else:
     __getattr__, __dir__, __all__ = door(
@@ -30,6 +31,7 @@ else:
             "expression": "ArrayCache Call Expression Node evaluate needs_of parse",
             "library": "library_version",
             "news": "Items NEWS_SERIES News RELATED Relation",
+            "operators": "ACROSS",
             "registry": "INDICATORS get_indicator",
         },
     )

@@ -99,6 +99,8 @@ class Indicator:
         Whether numbers may stand for its sources, but for one.
     text : str
         What is known of it, where its kernel does not say.
+    written : str
+        How it is written, where sources and numbers do not say.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Indicator:
     part_rows: Mapping[str, Callable[..., int]] = field(default_factory=dict)
     constants: bool = False
     text: str = ""
+    written: str = ""
 
     @property
     def summary(self) -> str:
@@ -127,6 +130,8 @@ class Indicator:
     @property
     def usage(self) -> str:
         """How the indicator is written; what stands in brackets may be left out."""
+        if self.written:
+            return self.written
         names = [name if len(self.sources) > 1 else "" for name in self.sources]
         series = [name or f"source{k + 1 if len(names) > 1 else ''}" for k, name in enumerate(names)]
         needed = len(self.parameters) - len(self.defaults)
@@ -160,6 +165,8 @@ class Indicator:
     @property
     def shown(self) -> str:
         """Expressions with its usual numbers, one for each output, with "; " between them."""
+        if self.written:
+            return self.written.replace("source", "close")
         needed = len(self.parameters) - len(self.defaults)
         series = () if self.may_omit_sources else ("close", "open", "volume")[: len(self.sources)]
         numbers = (f"{number:g}" for number in self.usual[:needed])

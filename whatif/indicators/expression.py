@@ -29,7 +29,7 @@ from whatif.errors import IndicatorError, StudyError, nearest
 from whatif.indicators.definition import Indicator
 from whatif.indicators.elsewhere import TIME_SERIES, Needs
 from whatif.indicators.news import MAX_DAYS, NEWS_SERIES, is_news
-from whatif.indicators.operators import COMPARISONS, NEGATED, OPERATORS
+from whatif.indicators.operators import COMPARISONS, NEGATED, OPERATORS, RANK
 from whatif.indicators.registry import get_indicator
 from whatif.texts import shown
 from whatif.typing import FloatArray
@@ -129,6 +129,8 @@ class Call:
     def _text(self) -> str:
         if self.indicator in OPERATORS:
             return _arithmetic(self.indicator, self.sources)
+        if self.indicator == RANK:
+            return f"{RANK}({', '.join([str(self.sources[0]), *map(_symbol_text, self._named)])})"
         indicator = get_indicator(self.indicator)
         numbers, defaults = list(self.numbers), list(indicator.defaults)
         while defaults and numbers[-1] == defaults[-1]:
@@ -141,6 +143,11 @@ class Call:
         sources = () if omitted and not taken_for_source else self.sources
         name, dot, part = self.indicator.partition(".")
         return f"{name}({', '.join(_text(part) for part in (*sources, *numbers))}){dot}{part}"
+
+    @property
+    def _named(self) -> list[str]:
+        """The symbols that a rank is among, in order."""
+        return [source.place.symbol for source in self.sources[1:] if not isinstance(source, Constant)]
 
 
 Node: TypeAlias = Series | Constant | Call
@@ -376,7 +383,8 @@ def parse(text: str) -> Expression:
         A series (``vwap``), an indicator of series and numbers (``sma(vwap, 20)``,
         ``crossover(sma(fast), sma(slow))``), one of its outputs (``bbands(20, 2).upper``), or arithmetic
         and comparison of them with ``+ - * / > >= < <= == !=``, parentheses and numbers
-        (``(close - sma(20)) / atr(14)``). In the place of a series, a name is a series of
+        (``(close - sma(20)) / atr(14)``), or the rank of one among symbols
+        (``rank(roc(20), SPY, IBM)``). In the place of a series, a name is a series of
         the bars, of time, or an input from outside; ``sentiment(5)`` is one of news, ``close@1h`` of
         longer bars, ``SPY.close`` of another symbol, ``'BTC-USD'.close@1d`` of both. In the place of a
         number, a name is a strategy's parameter.
@@ -506,6 +514,8 @@ def _parsed(tree: ast.expr, text: str) -> Node:
         return Series(tree.id)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in NEWS_SERIES:
         return _parsed_news(tree, tree.func.id, text)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == RANK:
+        return _parsed_rank(tree, text)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _parsed_call(tree, get_indicator(tree.func.id), text)
     if isinstance(tree, ast.Subscript) and (found := _timeframe(tree, text)):
@@ -586,6 +596,33 @@ def _parsed_news(tree: ast.Call, name: str, text: str) -> Series:
             f"to {MAX_DAYS:,}, as in {name}(5)"
         )
     return Series(f"{name}({days})")
+
+
+def _parsed_rank(tree: ast.Call, text: str) -> Call:
+    """Return the rank of a series among the same of some symbols, each named once and in order."""
+    if tree.keywords or len(tree.args) < 2:
+        raise IndicatorError(
+            f"{shown(text)}: {_as_written(tree)!r} does not fit; write {get_indicator(RANK).usage}, as in "
+            f"{RANK}(roc(20), SPY, IBM)"
+        )
+    own = _checked(_parsed(tree.args[0], text), text)
+    for series in _series(own):
+        if series.name not in PRICE_FIELDS or series.place.symbol:
+            raise IndicatorError(
+                f"{shown(text)}: {series} is not the same for each symbol: {RANK} takes what is made of "
+                f"{', '.join(PRICE_FIELDS)}, such as {RANK}(roc(20), SPY, IBM)"
+            )
+    named = sorted({_symbol(one, text) for one in tree.args[1:]})
+    return Call(RANK, (own, *(_moved(own, symbol) for symbol in named)), ())
+
+
+def _moved(node: Node, symbol: str) -> Node:
+    """Return what is made of this symbol's bars as the same of another one's."""
+    if isinstance(node, Series):
+        return Series(node.name, Place(symbol, node.place.timeframe))
+    if isinstance(node, Constant):
+        return node
+    return Call(node.indicator, tuple(_moved(source, symbol) for source in node.sources), node.numbers)
 
 
 def _parsed_call(tree: ast.expr, indicator: Indicator, text: str, part: str = "") -> Call:

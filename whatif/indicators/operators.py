@@ -128,6 +128,39 @@ def where(condition: FloatArray, yes: FloatArray, no: FloatArray) -> FloatArray:
     return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, yes, no))
 
 
+def rank(source: FloatArray, *named: FloatArray) -> FloatArray:
+    """Tell where a series stands among those of named symbols at the same time, from 0 to 1.
+
+    Written as ``rank(roc(20), SPY, IBM, BAC)``: the first argument, of this symbol's bars, among the same of
+    the bars of each of those symbols.
+
+    Parameters
+    ----------
+    source : float64 array (n,)
+        Any series.
+    *named : float64 arrays (n,)
+        The same of each named symbol, this one among them or not.
+
+    Returns
+    -------
+    float64 array (n,)
+        The share of the known ones that are below it, and half of those that are as it is. Of k symbols that
+        differ, this one among them, the lowest has 0.5 / k and the highest 1 - 0.5 / k: pandas' average rank
+        less one half, over k (Hazen's plotting position).
+
+    Notes
+    -----
+    *Timing*: row t uses row t, and of each symbol the newest bar that has ended when bar t has. NaN where the
+    series is, and where none of the others is known; one that is not known does not count.
+    """
+    below, known = np.zeros(len(source)), np.zeros(len(source))
+    for other in named:
+        known += np.isfinite(other)
+        below += np.where(other < source, 1.0, np.where(other == source, 0.5, 0.0))
+    there = np.isfinite(source) & (known > 0.0)
+    return np.where(there, below / np.where(known > 0.0, known, 1.0), np.nan)
+
+
 def no_rows(*_numbers: float) -> int:
     """Return how many rows come before the first value: none."""
     return 0
@@ -163,3 +196,8 @@ FUNCTIONS = (
     Indicator("where", where, ("", "", ""), (), no_rows, origin="own", constants=True),
 )
 """Functions of series, row by row."""
+
+RANK = "rank"
+
+ACROSS = {RANK: Indicator(RANK, rank, ("",), (), no_rows, origin="own", written="rank(source, SPY, IBM)")}
+"""Indicators that look across named symbols, by name."""

@@ -26,7 +26,7 @@ from whatif.indicators.momentum import (
 )
 from whatif.indicators.moving import ema, sma, smma, wma
 from whatif.indicators.news import NEWS_SERIES
-from whatif.indicators.operators import FUNCTIONS, OPERATORS
+from whatif.indicators.operators import ACROSS, FUNCTIONS, OPERATORS
 from whatif.indicators.spread import (
     bbands,
     bollinger_bottom,
@@ -120,7 +120,7 @@ INDICATORS: dict[str, Indicator] = LIBRARY | {
 def _remedy(name: str) -> str:
     """Return which indicator may be meant; of names as near as each other, one that is not TA-Lib's."""
     familiar = [one.name for one in INDICATORS.values() if one.origin != "TA-Lib"]
-    remedies = [nearest(name, [*familiar, *NEWS_SERIES]), nearest(name, INDICATORS)]
+    remedies = [nearest(name, [*familiar, *ACROSS, *NEWS_SERIES]), nearest(name, INDICATORS)]
     near = [one for one in remedies if one.startswith("did")]
     return max(
         near,
@@ -138,8 +138,8 @@ def get_indicator(name: str) -> Indicator:
     IndicatorError
         If there is none, naming the nearest.
     """
-    if name in OPERATORS:
-        return OPERATORS[name]
+    if name in OPERATORS or name in ACROSS:
+        return OPERATORS.get(name) or ACROSS[name]
     whole, dot, part = name.partition(".")
     if whole not in INDICATORS:
         raise IndicatorError(f"indicator {name!r} is unknown: {_remedy(name)}")
