@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from whatif.domain import duration_us
 from whatif.errors import IndicatorError, StudyError
 from whatif.features.spec import FeatureSpec, feature_spec
+from whatif.labels.kinds.meta import Meta
 from whatif.resolve.windows import resolve_timeline
 from whatif.search.slices import BarSlice
 from whatif.study import parse_study
@@ -51,6 +54,24 @@ def test_the_name_is_made_of_everything_that_determines_the_rows() -> None:
         made(end="2013-12-03"),
     ]
     assert len({name, *(other.table for other in others)}) == 1 + len(others)
+
+
+def test_two_ways_to_write_a_series_are_one_column_and_one_table() -> None:
+    plain = made("['(close - sma(5)) / atr(14)', 'macd(12, 26)', 'rank(close, IBM, SPY)']")
+    other = made(
+        "['(close-sma(close,5))/atr(high, low, close, 14)', 'macd(close,12,26)', 'rank(close,SPY,IBM,SPY)']"
+    )
+    assert (other.columns, other.table) == (plain.columns, plain.table)
+    assert plain.identity["features"] == [one.text for one in plain.expressions]
+
+
+def test_two_ways_to_write_what_a_label_is_made_with_are_one_table() -> None:
+    barriers = {"target": 2.0, "stop": 1.5, "horizon": 5}
+    one = Meta(side="sma(5) - sma(20)", scale="atr(14) / close", **barriers)
+    two = Meta(side="sma(close,5)-sma( close, 20 )", scale="atr(high, low, close, 14)/close", **barriers)
+    three = Meta(side="sma(5) - sma(21)", scale="atr(14) / close", **barriers)
+    names = [replace(made(), label=label).table for label in (one, two, three)]
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_horizon_longer_than_a_session_is_refused() -> None:

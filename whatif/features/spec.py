@@ -62,11 +62,23 @@ class FeatureSpec:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What determines the rows, apart from the market; part of the digests of tables and models."""
-        label = {"horizon_us": None} if self.label is None else self.label.identity
+        """What determines the rows, apart from the market; part of the digests of tables and models.
+
+        Expressions stand in it as `parse` writes them: two ways to write a series are one table.
+        """
+        label = {"horizon_us": None} if self.label is None else self._label_identity(self.label)
         news = {} if self.news is None else {"news": self.news.identity}
         bars = {key: value for key, value in asdict(self.bars).items() if key != "adjustment" or value}
-        return {"bars": bars, "features": list(self.features), **label, **news}
+        return {"bars": bars, "features": [one.text for one in self.expressions], **label, **news}
+
+    def _label_identity(self, label: LabelKind) -> dict[str, Any]:
+        texts = {label.inputs[name]: one.text for name, one in self.label_inputs.items()}
+        return {
+            name: {key: texts.get(one, one) if isinstance(one, str) else one for key, one in part.items()}
+            if isinstance(part, dict)
+            else part
+            for name, part in label.identity.items()
+        }
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
