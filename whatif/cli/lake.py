@@ -187,8 +187,9 @@ def ingest(
         "ambiguous": ambiguous,
     }  # fmt: skip
     given = {name: value for name, value in texts.items() if value is not None}
-    named = tuple(mapping or ())
-    of_files = _OfFiles(file_format, named, columns, skip, price_unit, units, allow_nonpositive)
+    of_files = _OfFiles(
+        file_format, tuple(mapping or ()), columns, skip, price_unit, units, allow_nonpositive
+    )
     what, spec = _what_to_read(paths, of_files, given, options or (), accept)
     console = Console()
     if explained:

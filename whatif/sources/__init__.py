@@ -46,8 +46,8 @@ if TYPE_CHECKING:
         check_symbol,
         checkpoints_of,
         land,
+        seen_of,
         store_checkpoints,
-        unadjusted,
     )
     from whatif.sources.ticks import TICK_RULES, TicksReport, forget_ticks, ingest_ticks
 else:
@@ -76,7 +76,7 @@ else:
             "sample_ticks": "make_ticks write_sample_ticks",
             "spark": "SparkDelivery",
             "spec": "IngestSpec parse_mapping",
-            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of land store_checkpoints unadjusted",
+            "staged": "RowGroup StagedDelivery check_symbol checkpoints_of land seen_of store_checkpoints",
             "ticks": "TICK_RULES TicksReport forget_ticks ingest_ticks",
         },
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -21,6 +21,7 @@ from pathlib import PurePath
 from typing import Any, Self, TypeAlias
 
 from whatif.errors import SourceError
+from whatif.exchanges import known_dates
 from whatif.lake import (
     BARS,
     CHECKPOINTS,
@@ -263,7 +264,34 @@ class StagedDelivery(ABC):
         """Set properties of the table of bars; others stay."""
 
 
-def unadjusted(staged: StagedDelivery) -> tuple[str, ...]:
+def seen_of(staged: StagedDelivery, outside: bool) -> tuple[str, ...]:
+    """Return notes on what was seen of a delivery's rows; of calendars, if some lie `outside` of them."""
+    return (*(_unknown_dates(staged) if outside else ()), *_unadjusted(staged), *_counted(staged))
+
+
+def _counted(staged: StagedDelivery) -> Iterator[str]:
+    """Yield notes on rows that were mended, and on bars that studies refuse."""
+    if count := staged.counted("mended"):
+        rows = f"{count:,} row{'s' * (count != 1)}"
+        yield f"{rows} had open or close outside low and high by noise; the range was widened"
+    if count := staged.counted("nonpositive"):
+        bars = f"{count:,} bar{'s have' if count != 1 else ' has'}"
+        yield (
+            f"{bars} a price at or below zero, as --allow-nonpositive lets them: 'whatif bars --check' flags "
+            "them, and studies of them are refused"
+        )
+
+
+def _unknown_dates(staged: StagedDelivery) -> tuple[str, ...]:
+    """Return what the calendars know that some rows lie outside of."""
+    ranges = {exchange: known_dates(exchange) for exchange in staged.exchanges_breaking("outside_calendar")}
+    return tuple(
+        f"the calendar {exchange} knows {first} to {last}; bars of other dates are outside_calendar"
+        for exchange, (first, last) in ranges.items()
+    )
+
+
+def _unadjusted(staged: StagedDelivery) -> tuple[str, ...]:
     """Return notes on symbols whose price changes by a factor between two sessions."""
     found = staged.jumps(MAX_NOTES + 1)
     notes = [

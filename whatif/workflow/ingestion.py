@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatif.errors import SourceError
-from whatif.exchanges import known_dates
 from whatif.lake import BARS, DeliveryNote, delivery_id, maintain_bars, writer_lock
 from whatif.pins import LakeLocation, in_words, open_table, table_exists
 from whatif.report import Wait, quiet
@@ -44,11 +43,11 @@ from whatif.sources import (
     land,
     looked_at,
     read_file,
+    seen_of,
     size_of_part,
     source_parts,
     store_checkpoints,
     try_first,
-    unadjusted,
 )
 from whatif.workflow.deliveries import delivery_faults, refused_delivery, told_rows
 from whatif.workflow.where import check_runner, reason_for_spark, runner_asked
@@ -395,9 +394,7 @@ def _land(
         refused=refused,
         removed=removed,
         notes=(
-            *(_unknown_dates(staged) if "outside_calendar" in refused else ()),
-            *unadjusted(staged),
-            *_counted(staged),
+            *seen_of(staged, "outside_calendar" in refused),
             *told,
             *(
                 [f"{repeated:,} rows were of bars that a later part has too, and were left out"]
@@ -423,28 +420,6 @@ def _check_options(audit: bool, replace_range: bool, why: str, dry_run: bool) ->
 
 def _kind(changed: int, replace_range: bool) -> str:
     return "replace-range" if replace_range else "correct" if changed else "append"
-
-
-def _counted(staged: StagedDelivery) -> Iterator[str]:
-    """Yield notes on rows that were mended, and on bars that studies refuse."""
-    if count := staged.counted("mended"):
-        rows = f"{count:,} row{'s' * (count != 1)}"
-        yield f"{rows} had open or close outside low and high by noise; the range was widened"
-    if count := staged.counted("nonpositive"):
-        bars = f"{count:,} bar{'s have' if count != 1 else ' has'}"
-        yield (
-            f"{bars} a price at or below zero, as --allow-nonpositive lets them: 'whatif bars --check' flags "
-            "them, and studies of them are refused"
-        )
-
-
-def _unknown_dates(staged: StagedDelivery) -> tuple[str, ...]:
-    """Return what the calendars know that some rows lie outside of."""
-    ranges = {exchange: known_dates(exchange) for exchange in staged.exchanges_breaking("outside_calendar")}
-    return tuple(
-        f"the calendar {exchange} knows {first} to {last}; bars of other dates are outside_calendar"
-        for exchange, (first, last) in ranges.items()
-    )
 
 
 def _groups(staged: StagedDelivery, resumed: bool) -> Sequence[RowGroup]:
