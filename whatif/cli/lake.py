@@ -186,11 +186,9 @@ def ingest(
         "thousands": thousands, "symbol_from": symbol_from, "layout": layout, "shift": shift,
         "ambiguous": ambiguous,
     }  # fmt: skip
-    given = {name: value for name, value in texts.items() if value is not None}
-    of_files = _OfFiles(
-        file_format, tuple(mapping or ()), columns, skip, price_unit, units, allow_nonpositive
-    )
-    what, spec = _what_to_read(paths, of_files, given, options or (), accept)
+    given, named = {name: value for name, value in texts.items() if value is not None}, tuple(mapping or ())
+    files = _OfFiles(file_format, named, columns, skip, price_unit, units, allow_nonpositive)
+    what, spec = _what_to_read(paths, files, given, options or (), accept)
     console = Console()
     if explained:
         _explain(console, what, spec)
