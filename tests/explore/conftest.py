@@ -48,14 +48,16 @@ def serving(*desks):
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server, address = served(explorer, listening)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         end = time.monotonic() + 30
         while not server.started and time.monotonic() < end:
             time.sleep(0.01)
-        yield address
-        server.should_exit = True
-        thread.join(30)
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(30)
         assert not thread.is_alive()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from whatif.explore import Change
+from whatif.lake import RESULTS, TEST_LOOKS
+from whatif.pins import current_pin, read_arrow
 
 pytestmark = pytest.mark.browser
 
+FAULTS = (Path(__file__).parent / "accessible.js").read_text(encoding="utf-8")
 ROWS = (
     "return [...document.querySelectorAll('#%s tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))"
 )
@@ -139,3 +143,174 @@ def test_a_saved_view_opens_offline_and_draws(page, desk, tmp_path):
     assert shown == pytest.approx(net.tolist(), abs=0.0051)
     assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
     assert page.console == []
+
+
+def looks(desk):
+    return len(read_arrow(current_pin(desk.location, TEST_LOOKS.name), ["config_id"]))
+
+
+def test_a_slider_is_dragged_and_the_title_says_what_is_never_in_the_grid(page):
+    start = page.run("return Number(document.querySelector('input[name=slow]').value)")
+    box = page.run(
+        "const one = document.querySelector('input[name=slow]'); one.scrollIntoView({block: 'center'});"
+        "const b = one.getBoundingClientRect(); const share = (one.value - one.min) / (one.max - one.min);"
+        "return [b.x + 8 + share * (b.width - 16), b.y + b.height / 2, b.width]"
+    )
+    page.mouse("mousePressed", box[0], box[1])
+    for step in range(1, 6):
+        page.call(
+            "Input.dispatchMouseEvent",
+            type="mouseMoved", x=box[0] + step * 7, y=box[1], button="left", buttons=1,
+        )  # fmt: skip
+    page.mouse("mouseReleased", box[0] + 35, box[1])
+    page.wait("!busy && !waiting && at.shown.values.params.slow !== at.base.values.params.slow")
+    slow = told(page, "values.params.slow")
+    assert slow > start
+    assert page.run("return Number(document.querySelector('input[name=slow]').value)") == slow
+    assert text(page, "badge").startswith("Never in the grid")
+    page.click("#reset")
+    page.wait("at.shown.values.params.slow === at.base.values.params.slow && !moved()")
+    assert text(page, "badge").startswith("As the study ran it")
+
+
+def test_a_number_is_typed_and_a_wrong_one_is_refused_and_nothing_lost(page):
+    page.run("document.querySelector('input[aria-label=\"fast, number\"]').select()")
+    page.run("document.querySelector('input[aria-label=\"fast, number\"]').focus()")
+    for key in "0":
+        page.press(key)
+    page.wait("!document.getElementById('error').hidden")
+    assert "fast" in text(page, "error")
+    assert told(page, "values.params.fast") != 0
+    page.press("6")  # 06
+    page.wait("at.shown.values.params.fast === 6 && document.getElementById('error').hidden")
+
+
+def test_a_rule_is_turned_on_and_off_by_the_keyboard(page):
+    page.run("document.querySelector('input[aria-label=\"max bars held, on\"]').focus()")
+    page.press(" ")
+    page.wait("at.shown.values.overlays.max_bars_held === 1 && !busy")
+    page.press(" ")
+    page.wait("at.shown.values.overlays.max_bars_held === null && !busy")
+    assert page.run("return moved()") is False
+
+
+def test_a_cell_of_the_map_and_a_row_of_the_table_are_shown(page, desk):
+    box = page.run(
+        "const one = document.getElementById('map');"
+        "one.scrollIntoView({block: 'center', behavior: 'instant'});"
+        "await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));"
+        "const b = one.querySelector('.nsewdrag').getBoundingClientRect();"
+        "return [b.x, b.y, b.width, b.height]"
+    )
+    # two values on each axis: the lower left cell has the first of both
+    x, y = box[0] + box[2] / 4, box[1] + 3 * box[3] / 4
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        page.mouse(kind, x, y)
+    first = {axis: desk.board[axis].min() for axis in ("fast", "slow")}
+    page.wait(
+        f"at.shown.values.params.fast === {first['fast']} && at.shown.values.params.slow === {first['slow']}"
+    )
+    part = desk.board[(desk.board["fast"] == first["fast"]) & (desk.board["slow"] == first["slow"])]
+    assert told(page, "config_id") == part["config_id"].iloc[0]  # the board is in order of rank
+    page.run("document.querySelector('#board tbody tr:nth-child(4)').focus()")
+    page.press("Enter")
+    row = desk.board.iloc[3]
+    page.wait(f"at.shown.config_id === '{row['config_id']}'")
+    assert page.run("return document.querySelector('#board tr[aria-current]').rowIndex") == 4
+    assert page.run("return document.activeElement.rowIndex") == 4
+    assert page.console == []
+
+
+def test_the_table_is_sorted_by_its_headings(page, desk):
+    page.run(
+        "[...document.querySelectorAll('#board th button')].find((b) => b.textContent === 'Trades').focus()"
+    )
+    page.press("Enter")
+    page.wait("document.querySelector('#board th[aria-sort=descending] button').textContent === 'Trades'")
+    column = page.run("return document.querySelector('#board th[aria-sort]').cellIndex")
+    shown = [int(cells[column]) for cells in page.run(ROWS % "board")]
+    assert shown == sorted(desk.board["trades"], reverse=True)[:20]
+    page.run("document.querySelector('#board th[aria-sort] button').click()")
+    shown = [int(cells[column]) for cells in page.run(ROWS % "board")]
+    assert shown == sorted(desk.board["trades"])[:20]
+
+
+def test_what_is_kept_is_a_row_and_a_trial(page, desk):
+    slide(page, "slow", ["ArrowRight"] * 5)
+    before = desk.trials
+    config_id = told(page, "config_id")
+    page.click("#keep")
+    page.wait("document.getElementById('kept').textContent.startsWith('Kept as')")
+    assert f"a verdict now counts {before + 1} trials" in text(page, "kept")
+    assert len(desk.store.rows(RESULTS, desk.window, ["config_id"], [config_id])) == 1
+    page.click("#yaml")
+    page.wait("!document.getElementById('added').hidden")
+    assert text(page, "added").startswith("axes:")
+
+
+def test_the_test_window_opens_when_asked_twice_alone(page, desk):
+    desk.run_on_test(Change(desk.board.iloc[3]["config_id"]), desk.board.iloc[3]["symbol"])
+    before = looks(desk)
+    page.click("#test")
+    assert page.run("return document.activeElement.id") == "test-sure"
+    assert looks(desk) == before
+    page.press("Enter")
+    page.wait("document.getElementById('test-said').textContent.startsWith('Opened and recorded')")
+    assert looks(desk) == before + 1
+    row = desk.board.iloc[0]
+    trades = len(desk.run_on_test(Change(row["config_id"]), row["symbol"]).run.trades)
+    shown = dict(page.run(ROWS % "test-metrics"))
+    assert shown["Trades"] == str(trades)
+    slide(page, "fast", ["ArrowRight"])  # another configuration: closed again
+    assert text(page, "test-said").startswith("Closed.")
+
+
+def test_dates_shorten_what_is_run(page, desk):
+    whole = told(page, "bars")
+    page.run(
+        "document.getElementById('from').value = '2013-10-07';"
+        "document.getElementById('from').dispatchEvent(new Event('change'))"
+    )
+    page.wait(f"at.shown.bars < {whole} && !busy")
+    assert page.console == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 900, 390])
+def test_everybody_can_use_the_page(page, width, dark):
+    page.resize(width, 900, dark)
+    page.click("#pin")
+    slide(page, "fast", ["ArrowRight"])
+    page.click("#yaml")
+    page.click("#test")
+    page.wait("!document.getElementById('added').hidden")
+    assert page.run(FAULTS) == []
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_fault_would_be_seen(page):
+    page.run(
+        "$('keep').textContent = ''; $('title').style.color = '#ccc'; $('said').id = 'page';"
+        "$('badge').insertAdjacentHTML('beforeend', '<input>')"
+    )
+    faults = page.run(FAULTS)
+    assert [one.split(":")[0] for one in faults if "button#keep" in one] == ["no name"]
+    assert any(one.startswith("contrast") for one in faults)
+    assert "two of id page" in faults
+    assert any(one.startswith("no name: input") for one in faults)
+
+
+def test_focus_is_seen_wherever_it_goes(page):
+    page.run("document.activeElement.blur(); scrollTo(0, 0)")
+    seen = []
+    for _ in range(40):
+        page.press("Tab")
+        seen.append(
+            page.run(
+                "const one = document.activeElement, style = getComputedStyle(one);"
+                "const drawn = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;"
+                "return [one.tagName + ' ' + one.id, drawn]"
+            )
+        )
+    assert [name for name, visible in seen if not visible] == []
+    assert {"A ", "SELECT study", "BUTTON pin", "BUTTON save"} <= {name for name, _ in seen}

@@ -61,15 +61,19 @@ async function open() {
     $("from")[name] = $("to")[name] = day;
   }
   const failed = !board.status.levels.includes("ok");
-  $("empty").hidden = !failed;
-  if (failed) $("empty").textContent = `Every backtest of this study failed: ${board.error.levels.filter(Boolean).slice(0, 3).join("; ")}`;
+  const bad = board.ids.map((_, k) => k).filter((k) => !okay(k)), idle = !failed && board.metrics.trades && board.metrics.trades.every((n) => !n);
+  const why = () => [...new Set(bad.map((k) => board.error.levels[board.error.codes[k]] || "no message"))].slice(0, 3).map((one) => one.slice(0, 600)).join("\n");
+  $("empty").hidden = !bad.length && !idle;
+  $("empty").textContent = failed ? `Every backtest of this study failed, so there is nothing to change:\n${why()}`
+    : idle ? "No backtest of this study closed a trade: its metrics tell nothing of the rule. Is there cash for the size, and are there bars enough for the longest period?"
+    : bad.length ? `${number(bad.length)} of ${number(board.ids.length)} backtests failed; they stand last in the leaderboard. The first reasons:\n${why()}` : "";
   for (const id of ["changed", "controls", "measured", "mapped", "traded"]) $(id).hidden = failed;
   $("main").hidden = false;
   sorted();
   map();
   if (!failed) {
-    const first = board.chosen ? chosenRow() : at.rows[0];
-    await pick(first < 0 ? at.rows[0] : first);
+    const first = chosenRow();
+    await pick(first >= 0 && okay(first) ? first : at.rows.find(okay));
   }
   $("said").textContent = `${board.ids.length.toLocaleString("en")} backtests, ${number(board.trials)} trials counted, opened in ${Math.round(performance.now() - asked)} ms`;
 }
