@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from whatif.explore import Change
 from whatif.lake import RESULTS, TEST_LOOKS
 from whatif.pins import current_pin, read_arrow
+
+from .conftest import serving
 
 pytestmark = pytest.mark.browser
 
@@ -286,6 +291,30 @@ def test_everybody_can_use_the_page(page, width, dark):
     page.wait("!document.getElementById('added').hidden")
     assert page.run(FAULTS) == []
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_10_000_configurations_are_a_table_and_a_map(browser, desk):
+    many, row = copy.copy(desk), desk.board.iloc[[0]]
+    board = pd.concat([row] * 10_000, ignore_index=True)
+    board["config_id"] = [f"{k:016x}" for k in range(9_999)] + [row["config_id"].iloc[0]]
+    board["fast"], board["slow"] = np.arange(10_000) % 100, np.arange(10_000) // 100
+    board["sharpe"] = np.arange(10_000) / 1_000
+    many.board = board
+    with serving(many) as address:
+        browser.console.clear()
+        browser.resize(1440, 900)
+        browser.open(address)
+        assert text(browser, "page") == "page 1 of 500"
+        assert browser.run("return document.querySelectorAll('#board tbody tr').length") == 20
+        drawn = browser.run(
+            "const [t] = document.getElementById('map').data; return [t.z.length, t.z[0].length]"
+        )
+        assert drawn == [100, 100]
+        assert browser.run("return document.getElementById('map').data[0].z[99][99]") == 9.999
+        assert browser.run("return at.shown.config_id") == row["config_id"].iloc[0]
+        browser.click("#after")
+        assert text(browser, "page") == "page 2 of 500"
+        assert browser.console == []
 
 
 def test_a_fault_would_be_seen(page):

@@ -377,7 +377,7 @@ function compare() {
   metricsTable($("sides"), at.board.about, metricNames(a).slice(0, 12), ["A", "B"], [a.metrics, b.metrics]);
   const by = difference(at.board.about, name, a.metrics[name], b.metrics[name]);
   const money = difference(at.board.about, "pnl_net", a.metrics.pnl_net, b.metrics.pnl_net);
-  $("worth-said").textContent = `From A to B: ${at.board.about[name].heading} ${by.text}, ${at.board.about.pnl_net.heading.toLowerCase()} ${money.text}.`
+  $("worth-said").textContent = `From A to B: ${at.board.about[name].heading} ${by.text}, net profit ${money.text}.`
     + (a.clock.name === b.clock.name ? "" : " The two ran on other bars or dates: part of the difference is the market's.");
   const rows = unlike(a.settings, b.settings);
   if (pair[0].symbol && nameOf(at.row) && pair[0].symbol !== (now.symbol || nameOf(at.row))) rows.unshift(["symbol", pair[0].symbol, now.symbol || nameOf(at.row)]);

@@ -77,7 +77,7 @@ function placed(clock, ts) {
   });
   return { x, times, of: (values) => rows.map((row) => (row < 0 ? null : values[row])) };
 }
-function ticks(clock, range) {
+function ticks(clock, range, most) {
   const [low, high] = range || [0, clock.end], values = [], texts = [];
   const inside = clock.starts.map((_, k) => k).filter((k) => clock.starts[k] + clock.spans[k][1] - clock.spans[k][0] >= low && clock.starts[k] <= high);
   const add = (x, ms, days) => {
@@ -89,12 +89,12 @@ function ticks(clock, range) {
     add.day = dayOf(ms);
   };
   if (inside.length > 3) {
-    const by = Math.ceil(inside.length / 8);
+    const by = Math.ceil(inside.length / most);
     inside.filter((_, n) => n % by === 0).forEach((k) => add(clock.starts[k], clock.spans[k][0], true));
     return { tickvals: values, ticktext: texts };
   }
   const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 240, 1440, 10080, 43200, 129600, 525600];
-  const every = (minutes.find((one) => (high - low) / one / 60000 <= 8) || 1051200) * 60000;
+  const every = (minutes.find((one) => (high - low) / one / 60000 <= most) || 1051200) * 60000;
   for (const k of inside) {
     const [from, to] = clock.spans[k];
     const first = Math.max(from, from + low - clock.starts[k]), last = Math.min(to, from + high - clock.starts[k]);
@@ -118,6 +118,7 @@ function layout(more) {
 /* the accounts of some runs over how far each is below its peak; lines are {name, told, colour, width} */
 function drawLines(id, lines, revision) {
   const home = $(id), clock = clockOf(lines.map((one) => one.told.clock)), drawn = [];
+  const most = () => Math.max(2, Math.min(8, Math.floor((home.clientWidth - 84) / 70)));
   if (home.whatifRevision !== revision) home.whatifRange = null;
   home.whatifRevision = revision;
   home.whatifClock = clock;
@@ -133,7 +134,7 @@ function drawLines(id, lines, revision) {
     margin: { l: 72, r: 12, t: 10, b: 40 }, uirevision: revision,
     yaxis: { domain: [0.3, 1], title: { text: "equity" }, automargin: false },
     yaxis2: { domain: [0, 0.24], title: { text: "drawdown %" }, automargin: false },
-    xaxis: { anchor: "y2", automargin: false, showgrid: true, zeroline: false, ...ticks(clock, home.whatifRange) },
+    xaxis: { anchor: "y2", automargin: false, showgrid: true, zeroline: false, tickangle: 0, ...ticks(clock, home.whatifRange, most()) },
   }), PLOT);
   if (!home.whatifZoomed) {
     home.whatifZoomed = true;
@@ -141,7 +142,7 @@ function drawLines(id, lines, revision) {
       const moved = "xaxis.range[0]" in event, whole = event["xaxis.autorange"];
       if (!moved && !whole) return;
       home.whatifRange = moved ? [event["xaxis.range[0]"], event["xaxis.range[1]"]] : null;
-      const { tickvals, ticktext } = ticks(home.whatifClock, home.whatifRange);
+      const { tickvals, ticktext } = ticks(home.whatifClock, home.whatifRange, most());
       Plotly.relayout(home, { "xaxis.tickvals": tickvals, "xaxis.ticktext": ticktext });
     });
   }
