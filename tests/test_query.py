@@ -45,7 +45,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeLocation:
     create_tables(None, location)
     nasty = {"parameters": json.dumps({"fast": "all", "a\"b'/~c": 1, "slow": None})}
     rows = [
-        row("one", "c1", sharpe=2.0), row("one", "c2"), row("one", "c1", "test", sharpe=0.5),
+        row("one", "c1", sharpe=2.0), row("one", "c2", sharpe=float("nan")),
+        row("one", "c1", "test", sharpe=0.5),
         row("two", "c3", **nasty),
     ]  # fmt: skip
     append_arrow(location, RESULTS, pa.Table.from_pylist(rows, schema_of(dict(RESULTS.columns))))
@@ -91,6 +92,13 @@ def test_a_study_has_its_rows_whoever_stored_them(asked) -> None:
         ["c3", "validate", "two"],
     ]
     assert len(asked.sql("select * from backtests where study = 'one'")) == 3
+
+
+def test_a_metric_that_is_missing_is_null_and_ranks_last(asked) -> None:
+    assert asked.sql("select max(sharpe) s from results")["s"].isna().all()  # NaN, the greatest
+    found = asked.sql("select config_id, sharpe from backtests where study = 'one' order by sharpe desc")
+    assert found["config_id"].tolist() == ["c1", "c1", "c2"]
+    assert asked.sql("select max(sharpe) s from backtests")["s"].tolist() == [2.0]
 
 
 def test_parameters_stand_in_columns_of_their_type(asked) -> None:

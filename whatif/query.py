@@ -163,7 +163,14 @@ class Tables:
             looks = f"{TEST_LOOKS.name} l JOIN {RESULTS.name} r USING ({same})"
             parts.append(f"SELECT l.study, {of_results} FROM {looks}")
         spread = [one for column, lead in _SPREAD.items() for one in self._spread(column, lead)]
-        columns = ", ".join(["m.study, r.* EXCLUDE (study), r.study AS first_stored_by", *spread])
+        # NaN is missing: DuckDB takes it for the greatest of all numbers
+        known = [
+            f"CASE WHEN NOT isnan(r.{_quoted(name)}) THEN r.{_quoted(name)} END AS {_quoted(name)}"
+            for name, kind in RESULTS.columns
+            if kind == "double"
+        ]
+        whole = f"r.* EXCLUDE (study) REPLACE ({', '.join(known)})"
+        columns = ", ".join([f"m.study, {whole}, r.study AS first_stored_by", *spread])
         members = f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})"
         self.connection.execute(
             f"CREATE VIEW {BACKTESTS} AS SELECT {columns} FROM ({members}) m "
