@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,6 +78,9 @@ Skip = Annotated[
 PriceUnit = Annotated[float, typer.Option(help="What prices are divided by.")]
 Units = Annotated[
     bool, typer.Option("--units", help="Numbers carry a currency's sign, or K, M, B: $187.15, 1.2K.")
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask at a terminal whether what was concluded is right.")
 ]
 AllowNonpositive = Annotated[
     bool,
@@ -172,6 +176,7 @@ def ingest(
     price_unit: PriceUnit = 1.0,
     units: Units = False,
     allow_nonpositive: AllowNonpositive = False,
+    yes: Yes = False,
     explained: Explain = False,
     audit: Audit = False,
     replace_range: ReplaceRange = False,
@@ -180,19 +185,18 @@ def ingest(
     from whatif.report import waits_on
     from whatif.workflow import ingest as ingest_bars
 
-    texts = {
-        "symbol": symbol, "exchange": exchange, "timezone": timezone, "timeframe": timeframe,
-        "stamps": stamps, "delimiter": delimiter, "time_format": time_format, "decimal": decimal,
-        "thousands": thousands, "symbol_from": symbol_from, "layout": layout, "shift": shift,
-        "ambiguous": ambiguous,
-    }  # fmt: skip
-    given, named = {name: value for name, value in texts.items() if value is not None}, tuple(mapping or ())
-    files = _OfFiles(file_format, named, columns, skip, price_unit, units, allow_nonpositive)
+    given = _given(
+        symbol=symbol, exchange=exchange, timezone=timezone, timeframe=timeframe, stamps=stamps,
+        delimiter=delimiter, time_format=time_format, decimal=decimal, thousands=thousands,
+        symbol_from=symbol_from, layout=layout, shift=shift, ambiguous=ambiguous,
+    )  # fmt: skip
+    files = _OfFiles(file_format, mapping or (), columns, skip, price_unit, units, allow_nonpositive)
     what, spec = _what_to_read(paths, files, given, options or (), accept)
     console = Console()
     if explained:
         _explain(console, what, spec)
         return
+    _ask(console, what, spec, yes or dry_run)
     location, wait = LakeLocation.from_environment(), waits_on(console)
     report = ingest_bars(what, spec, location, None, dry_run, runner, audit, replace_range, wait)
     _say(console, report.summary())
@@ -343,12 +347,40 @@ class _OfFiles:
     """Options of `whatif ingest` that no other source takes."""
 
     file_format: str
-    mapping: tuple[str, ...]
+    mapping: Sequence[str]
     columns: str | None
     skip: int | None = None
     price_unit: float = 1.0
     units: bool = False
     allow_nonpositive: bool = False
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _at_a_terminal() -> bool:
+    """Tell whether somebody can be asked: a script, a job and a pipe are not."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(console: Console, what: Sequence[str] | BarSource, spec: IngestSpec, silent: bool) -> None:
+    """Show what was concluded of files, and ask; not where nothing was, or they are refused anyway."""
+    from whatif.sources import Source
+    from whatif.workflow import explain
+
+    if silent or not _at_a_terminal() or isinstance(what, Source):
+        return
+    lines = list(explain(what, spec))
+    concluded = any(line.startswith("  --") for line in lines)
+    if not concluded or any(line.startswith(("  ambiguous:", "  would be refused")) for line in lines):
+        return
+    for line in lines:
+        _say(console, line)
+    if not typer.confirm("Land them so?", default=True):
+        _say(console, "nothing was written: say what is otherwise by the options above")
+        raise typer.Exit(1)
 
 
 def _explain(console: Console, what: Sequence[str] | BarSource, spec: IngestSpec) -> None:
