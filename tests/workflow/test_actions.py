@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_the_same_actions_twice_add_nothing_and_others_correct(lake: LakeLocatio
     assert frame["close"][0] == pytest.approx(693.0 / 6.5, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["aapl", "aig", "goog", "spy"])
+@pytest.mark.parametrize("name", ["aapl", "aig", "bac", "goog", "ibm", "spy"])
 def test_total_returns_are_those_of_lean_s_factors(
     lake_home: LakeLocation, data_dir: Path, name: str
 ) -> None:
@@ -133,6 +134,35 @@ def test_corrected_actions_are_other_actions(lake: LakeLocation, tmp_path: Path)
     after = resolve_study(study(adjust="splits"), lake, latest=True)
     assert before.data_digest != after.data_digest
     assert read_bars(before.bars, "S", "1d").close[0] == 99.0  # what is pinned stays
+
+
+@pytest.mark.parametrize(
+    ("days_of", "said"),
+    [
+        (("20230103", "20240304"), None),  # after 4 March, the first session: on 5 March
+        (("20220103", "20230103"), "2 actions of 2022-01-04 to 2023-01-04, .* they change none of them"),
+        (
+            ("20240308", "20250103"),
+            "actions of 2024-03-09 to 2025-01-04, .* do not change one against another",
+        ),
+    ],
+)
+def test_a_factor_file_of_other_dates_than_the_bars_is_told(
+    lake_home: LakeLocation, tmp_path: Path, days_of: tuple[str, str], said: str | None
+) -> None:
+    """Bars from 4 to 8 March 2024; a factor changes on the day after that of its row."""
+    ingest([days(tmp_path, [693.0, 700.0, 100.0, 100.0, 98.0])], IngestSpec(exchange="XNYS"), lake_home)
+    first, second = days_of
+    text = f"{first},0.5,0.5,100\n{second},1,0.5,100\n20501231,1,1,0\n"
+    (tmp_path / "f").mkdir()
+    report = ingest_actions([write(tmp_path / "f" / "s.csv", text)], lake_home)
+    assert report.landed == 2
+    if said is None:
+        assert report.notes == ()
+        return
+    (note,) = report.notes
+    assert re.search(rf"^S: the lake's bars are of 2024-03-04 to 2024-03-08, .*{said}", note)
+    assert f"note: {note}" in report.summary()
 
 
 def test_a_lake_without_actions_is_said(lake_home: LakeLocation, tmp_path: Path) -> None:

@@ -18,8 +18,17 @@ import pyarrow as pa
 
 from whatif.domain import broken_symbol
 from whatif.errors import SourceError
-from whatif.lake import CORPORATE_ACTIONS, writer_lock
-from whatif.pins import DIVIDEND, SPLIT, LakeLocation, in_words
+from whatif.lake import BARS, CORPORATE_ACTIONS, writer_lock
+from whatif.pins import (
+    DIVIDEND,
+    SPLIT,
+    LakeLocation,
+    current_pin,
+    has_rows,
+    in_words,
+    one_of,
+    read_arrow,
+)
 from whatif.sources.base import Source
 from whatif.sources.columns import bare_name
 from whatif.sources.files import find_files
@@ -64,6 +73,8 @@ class ActionsReport:
         Those that are new, and those that the lake held with other values.
     dry_run : bool
         Whether nothing was written.
+    notes : tuple of str
+        Symbols of which the lake's bars are of other dates.
     """
 
     files: int
@@ -73,6 +84,7 @@ class ActionsReport:
     landed: int
     corrected: int
     dry_run: bool = False
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
@@ -81,7 +93,8 @@ class ActionsReport:
             f"{self.files:,} file{'s' * (self.files != 1)}: {self.splits:,} splits and {self.dividends:,} "
             f"dividends of {self.symbols:,} symbols; {self.landed:,} {would}, {self.corrected:,} corrected"
         )
-        return line + ("\ndry run: nothing was written" if self.dry_run else "")
+        lines = [line, *(f"  note: {note}" for note in self.notes)]
+        return "\n".join([*lines, *(["dry run: nothing was written"] if self.dry_run else [])])
 
 
 def ingest_actions(
@@ -153,7 +166,35 @@ def ingest_actions(
         landed=new.num_rows,
         corrected=changed.num_rows,
         dry_run=dry_run,
+        notes=tuple(_of_other_dates(location, list(found.values()))),
     )
+
+
+_MAX_NOTES = 10
+
+
+def _of_other_dates(location: LakeLocation, actions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a note on each symbol of which no action lies within the dates of the lake's bars."""
+    days: dict[str, list[date]] = {}
+    for action in actions:
+        days.setdefault(action["symbol"], []).append(action["ex_date"])
+    if not has_rows(location, BARS.name):
+        return
+    wanted = one_of("symbol", sorted(days))
+    bars = read_arrow(current_pin(location, BARS.name), ["symbol", "session"], wanted)
+    held = bars.group_by("symbol").aggregate([("session", "min"), ("session", "max")]).to_pylist()
+    apart = []
+    for row in sorted(held, key=lambda row: row["symbol"]):
+        first, last, own = row["session_min"], row["session_max"], days[row["symbol"]]
+        if not any(first < day <= last for day in own):
+            effect = "change none of them" if max(own) <= first else "do not change one against another"
+            apart.append(
+                f"{row['symbol']}: the lake's bars are of {first} to {last}, and its {len(own):,} actions of "
+                f"{min(own)} to {max(own)}, none of which lies between: they {effect}; is it the right file?"
+            )
+    yield from apart[:_MAX_NOTES]
+    if len(apart) > _MAX_NOTES:
+        yield f"… and {len(apart) - _MAX_NOTES:,} more symbols of that kind"
 
 
 def _of_source(source: Source) -> Iterator[dict[str, Any]]:
