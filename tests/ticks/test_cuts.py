@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatif.errors import SourceError
-from whatif.ticks import ImbalanceBars, TickBars, TimeBars, Trades, VolumeBars, bar_kind, bars_of
+from whatif.ticks import (
+    ImbalanceBars,
+    TickBars,
+    TimeBars,
+    Trades,
+    VolumeBars,
+    bar_kind,
+    bars_in_parts,
+    bars_of,
+)
 
 KINDS = (
     "1min", "7s", "250ms", "ticks(1)", "ticks(7)", "volume(40)", "volume(0.5)", "dollars(3000)",
@@ -30,6 +40,22 @@ def trades(draw: st.DrawFn) -> Trades:
     start = draw(st.integers(0, 2_000_000_000_000_000))
     ts = start + np.cumsum(np.array(steps, dtype=np.int64))
     return Trades(ts, np.array(prices) / 100.0, np.array(sizes))
+
+
+@settings(max_examples=80, deadline=None)
+@given(trades(), st.sampled_from(KINDS), st.lists(st.integers(0, 60), max_size=5))
+def test_bars_of_parts_are_those_of_all_at_once(given_trades: Trades, text: str, ends: list[int]) -> None:
+    """Parts may be empty, may begin within a bar or an instant, and sides go on from one to the next."""
+    bounds = [0, *sorted(min(end, len(given_trades)) for end in ends), len(given_trades)]
+    parts = [
+        Trades(*(values[a:b] for values in (given_trades.ts, given_trades.price, given_trades.size)))
+        for a, b in pairwise(bounds)
+    ]
+    kind, further = bar_kind(text), {"most": lambda some: some.size.max()}
+    made = list(bars_in_parts(iter(parts), kind, further))
+    whole = bars_of(given_trades, kind, None, further)
+    for name, values in whole.items():
+        assert np.concatenate([part[name] for part in made]).tobytes() == values.tobytes(), name
 
 
 @settings(max_examples=60, deadline=None)

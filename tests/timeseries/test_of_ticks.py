@@ -13,7 +13,7 @@ import pytest
 from whatif.errors import LakeError, SourceError
 from whatif.sources import IngestSpec, ingest_ticks
 from whatif.ticks import Trades, bar_kind, bars_of
-from whatif.timeseries import collect, collect_bars, read_ticks
+from whatif.timeseries import collect, collect_bars, of_ticks, read_ticks
 
 KINDS = ("1min", "45s", "2min every 30s", "ticks(9)", "volume(333)", "dollars(20000)", "imbalance(5, volume)")
 START = pd.Timestamp("2024-01-02 14:30", tz="UTC")
@@ -83,6 +83,8 @@ def test_bars_of_the_lake_are_those_of_the_frame(lake_home, tmp_path: Path) -> N
                 data[data["symbol"] != "C"], kind, told, leave_out=["T"], aggregates={"most": largest}
             ),
         )
+    for kind in ("7min", "ticks(11)", "volume(333)", "dollars(5e4)", "2min every 30s", "imbalance(20)"):
+        pd.testing.assert_frame_equal(collect(["A", "B", "C"], kind), collect_bars(data, kind))
     part = collect("C", "1min", start="2024-01-02 14:32", end="2024-01-02 14:34")
     assert part["ts"].dt.minute.tolist() == [32, 33]
     with pytest.raises(LakeError, match="holds nothing of 'D'"):
@@ -113,6 +115,56 @@ def bytes_of(column: pd.Series) -> bytes | list[str]:
         naive = column if column.dt.tz is None else column.dt.tz_convert(None)
         return naive.to_numpy("datetime64[us]").tobytes()
     return column.tolist() if column.dtype.kind not in "fib" else column.to_numpy().tobytes()
+
+
+def across_months(n: int = 4_000) -> pd.DataFrame:
+    """Return trades of some days around the turn of two months, some bars of which lie in both."""
+    rng = np.random.default_rng(9)
+    begin = pd.Timestamp("2024-01-30T22:00", tz="UTC")
+    ts = begin + pd.to_timedelta(np.cumsum(rng.integers(0, 2, n) * rng.integers(0, 120, n)) * 1_000_000, "us")
+    price = np.round(100.0 + np.cumsum(rng.choice([-0.01, 0.0, 0.0, 0.01], n)), 2)
+    frame = pd.DataFrame({"symbol": rng.choice(["A", "B"], n), "ts": ts, "price": price})
+    frame = frame.assign(size=rng.integers(1, 90, n) / 4.0, conditions="@", row=np.arange(n))
+    return frame.astype({"ts": "datetime64[us, UTC]"})
+
+
+WHOLE = ("7min", "ticks(11)", "volume(333)", "dollars(5e4)", "2h every 1h", "imbalance(20)")
+
+
+@pytest.mark.parametrize("rows", [1_000_000, 300])
+def test_parts_go_on_from_each_other(
+    lake_home, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a month is read at a time, and bars and sides are those of all trades at once."""
+    monkeypatch.setattr(of_ticks, "PART_ROWS", rows)
+    data = across_months()
+    assert data["ts"].dt.month.nunique() == 2
+    pq.write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "t.parquet")
+    ingest_ticks([tmp_path / "t.parquet"], IngestSpec(rows="trades", exchange="XNYS"), lake_home)
+    for kind in WHOLE:
+        wanted, found = collect_bars(data, kind), collect(["B", "A"], kind)
+        for name in wanted:
+            assert bytes_of(found[name]) == bytes_of(wanted[name]), (kind, name)
+    cut = data["ts"].between(
+        pd.Timestamp("2024-01-31", tz="UTC"), pd.Timestamp("2024-02-01", tz="UTC"), "left"
+    )
+    wanted, found = collect_bars(data[cut], "5min"), collect(["A", "B"], "5min", "2024-01-31", "2024-02-01")
+    pd.testing.assert_frame_equal(found, wanted)
+
+
+@pytest.mark.spark
+def test_workers_make_the_same_bars_of_the_lake(spark, lake_home, tmp_path: Path) -> None:
+    data = across_months(900)
+    pq.write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "t.parquet")
+    ingest_ticks([tmp_path / "t.parquet"], IngestSpec(rows="trades", exchange="XNYS"), lake_home)
+    for kind in ("7min", "imbalance(20)"):
+        wanted = collect(["A", "B"], kind)
+        found = collect(["A", "B"], kind, spark=spark).toPandas()
+        found = found.sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
+        for name in wanted:
+            assert bytes_of(found[name]) == bytes_of(wanted[name]), (kind, name)
+    with pytest.raises(LakeError, match="holds nothing of 'D'"):
+        collect(["A", "D"], spark=spark)
 
 
 @pytest.mark.spark

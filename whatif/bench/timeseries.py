@@ -1,4 +1,4 @@
-"""Benchmark of the time series: indicators beside TA-Lib, ticks to bars beside Arrow, and a day's append."""
+"""Benchmark of the time series: indicators beside TA-Lib, ticks to bars beside DuckDB, and a day's append."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import statistics
 import time
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from whatif.calendars import EPOCH, known_schedule
 from whatif.domain import MINUTE_US
 from whatif.features import FeatureSpec, build_features
 from whatif.indicators import INDICATORS, Indicator
-from whatif.lake import BARS, append_arrow, create_tables
+from whatif.lake import BARS, TRADES_RAW, append_arrow, create_tables
 from whatif.lake import pin as pinned
 from whatif.pins import LakeLocation
 from whatif.search import BarSlice
@@ -38,11 +40,13 @@ _NOTES = (
     "the features' table, with its commit; TA-Lib is called in one process that reads and writes the same in "
     "Parquet, packed the same way (zstd, no dictionaries of numbers). Neither the JVM's start nor imports "
     "are counted; Spark's workers have read the bars once",
-    "trades: Parquet to minute bars in Parquet, open, high, low, close, volume, value and count; ours makes "
-    "averages, deviation and sides too. The rival is Arrow's group_by in one process, on one core as the "
-    "order of trades asks for: DuckDB is no dependency of this project",
+    "trades: the lake's Parquet files to minute bars in Parquet, open, high, low, close, volume, value and "
+    "count; ours makes averages, deviation and sides too, and is not told that rows are in order. The rival "
+    "reads the same files: DuckDB where it is installed, which this project does not require, else Arrow's "
+    "group_by on one core as the order of trades asks for. One process holds a million trades at a time",
     "append: a session's minutes of all symbols into bars, and their features, without a JVM",
 )
+_RIVALS = {"duckdb": "DuckDB", "arrow": "Arrow"}
 _PLAIN = frozenset(
     ("acos", "asin", "atan", "ceil", "cos", "cosh", "cumsum", "exp", "floor", "ln", "log10", "sin", "sinh")
 )
@@ -93,8 +97,8 @@ def measure(setting: Setting) -> Measurement:
             ),
             Figure(
                 "trades",
-                f"{trades['trades']:,} trades through Spark, rate over Arrow's",
-                trades["arrow"] / trades["spark"],
+                f"{trades['trades']:,} trades through Spark, rate over {_RIVALS[trades['rival_is']]}'s",
+                trades["rival"] / trades["spark"],
                 "x",
                 Goal("at least", 0.5),
             ),
@@ -107,7 +111,8 @@ def measure(setting: Setting) -> Measurement:
             ),
             Figure("indicators_seconds", "indicators through Spark", indicators["spark"], "s"),
             Figure("trades_rate", "trades through Spark", trades["trades"] / trades["spark"], "trades/s"),
-            Figure("trades_here", "trades in this process", trades["trades"] / trades["here"], "trades/s"),
+            Figure("trades_here", "trades in one process", trades["trades"] / trades["here"], "trades/s"),
+            Figure("trades_memory", "trades in one process, peak memory", trades["peak_mb"], "MB"),
             Figure("append_seconds", f"a day behind {lengths[1]} sessions", long, "s"),
         ),
         notes=_NOTES,
@@ -206,56 +211,96 @@ def _minutes(symbols: list[str], sessions: int, first: int = 0) -> pa.Table:
     return pa.concat_tables(parts).sort_by([("symbol", "ascending"), ("ts", "ascending")])
 
 
+_HERE = """
+import json, sys, time
+from whatif import timeseries
+from whatif.bench.probe import peak_mb
+symbols, target, report = json.loads(sys.argv[1]), *sys.argv[2:]
+import pyiceberg.io.pyarrow
+started = time.perf_counter()
+timeseries.collect(symbols, "1min").to_parquet(target)
+seconds = time.perf_counter() - started
+json.dump({"seconds": seconds, "peak_mb": peak_mb()}, open(report, "w"))
+"""
+
+_DUCKDB = """
+COPY (SELECT symbol, time_bucket(INTERVAL 1 minute, ts) AS minute, arg_min(price, (ts, seq)) AS price_first,
+             max(price) AS price_max, min(price) AS price_min, arg_max(price, (ts, seq)) AS price_last,
+             sum(size) AS size_sum, sum(price * size) AS value_sum, count(*) AS size_count
+      FROM read_parquet({files}) GROUP BY ALL) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+"""
+
+
 def _trades(setting: Setting, folder: Path, count: int) -> dict[str, Any]:
-    """Return seconds of Spark, of this process and of Arrow, for the same files."""
+    """Return seconds of Spark, of one process and of a rival, for the same files: those of the lake."""
     setting.say(f"timeseries: {count:,} trades to minutes")
-    source, each = folder / "trades", count // TRADED
-    source.mkdir(exist_ok=True)
+    spark, location, each = setting.spark, setting.location, count // TRADED
+    create_tables(None, location, (TRADES_RAW,))
     for k in range(TRADED):
-        pq.write_table(_made_trades(k, each), source / f"{k}.parquet", compression="zstd")
-    spark = setting.spark
-    given = spark.read.parquet(str(source))
-    timeseries.collect_bars(given.limit(1_000), "1min").count()
-    found: dict[str, list[float]] = {"spark": [], "here": [], "arrow": []}
+        append_arrow(location, TRADES_RAW, _as_lake(_made_trades(k, each)))
+    symbols = [f"T{k}" for k in range(TRADED)]
+    files = sorted(map(str, (location.table_folder(TRADES_RAW.name) / "data").rglob("*.parquet")))
+    rival = _duckdb if find_spec("duckdb") else _arrow_files
+    few = timeseries.collect(
+        symbols, "1h", end=f"{_FIRST + timedelta(days=1)}", location=location, spark=spark
+    )
+    few.write.mode("overwrite").parquet(str(folder / "spark"))
+    found: dict[str, list[float]] = {"spark": [], "here": [], "rival": []}
+    report = folder / "here.json"
     for _ in range(setting.options.repeats):
         started = time.perf_counter()
-        timeseries.collect_bars(given, "1min").write.mode("overwrite").parquet(str(folder / "spark"))
+        rows = timeseries.collect(symbols, "1min", location=location, spark=spark)
+        rows.write.mode("overwrite").parquet(str(folder / "spark"))
         found["spark"].append(time.perf_counter() - started)
-        for name, function in (("here", _ours), ("arrow", _arrow)):
-            started = time.perf_counter()
-            for k in range(TRADED):
-                pq.write_table(
-                    function(pq.read_table(source / f"{k}.parquet")), folder / f"{name}{k}.parquet"
-                )
-            found[name].append(time.perf_counter() - started)
-    mine, theirs = (pq.read_table(folder / f"{name}0.parquet") for name in ("here", "arrow"))
-    theirs = theirs.sort_by("minute")
-    same = mine["volume"].equals(theirs["size_sum"]) and mine["close"].equals(theirs["price_last"])
+        setting.run_child(["-c", _HERE, json.dumps(symbols), folder / "here.parquet", report])
+        here = json.loads(report.read_text())
+        found["here"].append(here["seconds"])
+        started = time.perf_counter()
+        rival(files, folder / "rival.parquet")
+        found["rival"].append(time.perf_counter() - started)
+    order = [("symbol", "ascending"), ("minute", "ascending")]
+    mine, theirs = (
+        pq.read_table(folder / "here.parquet"),
+        pq.read_table(folder / "rival.parquet").sort_by(order),
+    )
     medians = {name: statistics.median(seconds) for name, seconds in found.items()}
-    return {**medians, "trades": each * TRADED, "bars_are_the_same": same}
+    return {
+        **medians,
+        "trades": each * TRADED,
+        "rival_is": rival.__name__.strip("_").removesuffix("_files"),
+        "peak_mb": here["peak_mb"],
+        "bars_are_the_same": _same_bars(mine, theirs),
+    }
 
 
-def _ours(rows: pa.Table) -> pa.Table:
-    made: pa.Table = timeseries.collect_bars(rows, "1min")
-    return made
+def _same_bars(mine: pa.Table, theirs: pa.Table) -> bool:
+    names = {"open": "price_first", "close": "price_last", "volume": "size_sum", "trade_count": "size_count"}
+    return all(mine[own].equals(theirs[other].cast(mine[own].type)) for own, other in names.items())
+
+
+def _duckdb(files: list[str], target: Path) -> None:
+    """Make minute bars by DuckDB."""
+    import_module("duckdb").sql(_DUCKDB.format(files=files, target=target))
+
+
+def _arrow_files(files: list[str], target: Path) -> None:
+    """Make minute bars by Arrow, file by file as no symbol's minute is in two."""
+    names = ["symbol", "ts", "price", "size"]
+    pq.write_table(pa.concat_tables(_arrow(pq.read_table(file, columns=names)) for file in files), target)
 
 
 def _arrow(rows: pa.Table) -> pa.Table:
     """Return minute bars by Arrow's own aggregation."""
-    minute = pc.floor_temporal(rows["ts"], unit="minute")
-    value = pc.multiply(rows["price"], rows["size"])
-    table = pa.table(
-        {
-            "symbol": rows["symbol"],
-            "minute": minute,
-            "price": rows["price"],
-            "size": rows["size"],
-            "value": value,
-        }
-    )
+    columns = {
+        "symbol": rows["symbol"],
+        "minute": pc.floor_temporal(rows["ts"], unit="minute"),
+        "price": rows["price"],
+        "size": rows["size"],
+        "value": pc.multiply(rows["price"], rows["size"]),
+    }
     wanted = [("price", "first"), ("price", "max"), ("price", "min"), ("price", "last"), ("size", "sum"),
               ("value", "sum"), ("size", "count")]  # fmt: skip
-    return table.group_by(["symbol", "minute"], use_threads=False).aggregate(wanted)
+    return pa.table(columns).group_by(["symbol", "minute"], use_threads=False).aggregate(wanted)
 
 
 def _made_trades(number: int, count: int) -> pa.Table:
@@ -265,9 +310,27 @@ def _made_trades(number: int, count: int) -> pa.Table:
     ts = begin + np.cumsum(rng.integers(0, 1_200_000, count))
     price = np.round(100.0 * np.exp(np.cumsum(rng.normal(0.0, 1e-5, count))), 2)
     size = rng.integers(1, 500, count).astype(np.float64)
+    rows = np.arange(count)
+    first = np.maximum.accumulate(np.where(np.diff(ts, prepend=ts[0] - 1) > 0, rows, 0))
     stamps = pa.array(ts).cast(pa.timestamp("us", "UTC"))
     symbol = pa.repeat(f"T{number}", count)
-    return pa.table({"symbol": symbol, "ts": stamps, "seq": np.arange(count), "price": price, "size": size})
+    return pa.table({"symbol": symbol, "ts": stamps, "seq": rows - first, "price": price, "size": size})
+
+
+def _as_lake(trades: pa.Table) -> pa.Table:
+    """Return trades as rows of table `trades_raw`."""
+    n = trades.num_rows
+    further = {
+        "conditions": pa.nulls(n, pa.string()),
+        "venue": pa.nulls(n, pa.string()),
+        "exchange": pa.repeat("XNYS", n),
+        "source": pa.repeat("made", n),
+        "row": pa.array(np.arange(1, n + 1)),
+        "ingested_at": pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")), n),
+    }
+    for name, column in further.items():
+        trades = trades.append_column(name, column)
+    return trades.select(list(TRADES_RAW.column_names))
 
 
 def _append(setting: Setting, home: Path, symbols: int, sessions: int) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         bar_kind,
     )
     from whatif.ticks.rows import order_columns, quotes_in, trades_in
-    from whatif.ticks.summary import COLUMNS, QUOTE_COLUMNS, bars_of
+    from whatif.ticks.summary import COLUMNS, QUOTE_COLUMNS, bars_in_parts, bars_of
     from whatif.ticks.trades import Quotes, Trades
 else:
     __getattr__, __dir__, __all__ = door(
@@ -26,7 +26,7 @@ else:
         {
             "cuts": "BarKind Cuts DollarBars ImbalanceBars TickBars TimeBars VolumeBars bar_kind",
             "rows": "order_columns quotes_in trades_in",
-            "summary": "COLUMNS QUOTE_COLUMNS bars_of",
+            "summary": "COLUMNS QUOTE_COLUMNS bars_in_parts bars_of",
             "trades": "Quotes Trades",
         },
     )

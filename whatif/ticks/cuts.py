@@ -47,6 +47,11 @@ class Cuts:
 class BarKind(ABC):
     """A rule by which trades are cut into bars."""
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether bars from one on follow from its own trades and later ones alone."""
+        return False
+
     @abstractmethod
     def cut(self, trades: Trades) -> Cuts:
         """Return the bars of trades, oldest first; a bar uses its own trades and earlier ones alone."""
@@ -86,6 +91,11 @@ class TimeBars(BarKind):
                 f"{self.length_us // self.slide_us:,} times: at most 10,000 times is allowed"
             )
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether bars from one on follow from its own trades and later ones, unless they overlap."""
+        return self.slide_us in (None, self.length_us)
+
     def cut(self, trades: Trades) -> Cuts:
         """Return the bars that have a trade; all count as complete, since time goes on without trades."""
         slide = self.slide_us or self.length_us
@@ -118,6 +128,11 @@ class TickBars(BarKind):
     def __post_init__(self) -> None:
         _at_least("tick bars", "count", self.count, 1)
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether bars from one on follow from its own trades and later ones alone."""
+        return True
+
     def cut(self, trades: Trades) -> Cuts:
         """Return the bars; the last may have fewer trades, and is not complete then."""
         whole = np.arange(self.count, len(trades) + 1, self.count, dtype=np.int64)
@@ -139,6 +154,11 @@ class VolumeBars(BarKind):
     def __post_init__(self) -> None:
         _at_least("volume bars", "volume", self.volume, 0.0)
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether bars from one on follow from its own trades and later ones alone."""
+        return True
+
     def cut(self, trades: Trades) -> Cuts:
         """Return the bars; the trade that reaches the volume ends its bar, and belongs to it whole."""
         return _between(trades, _reaching(trades.size, float(self.volume)))
@@ -158,6 +178,11 @@ class DollarBars(BarKind):
 
     def __post_init__(self) -> None:
         _at_least("dollar bars", "value", self.value, 0.0)
+
+    @property
+    def starts_anew(self) -> bool:
+        """Whether bars from one on follow from its own trades and later ones alone."""
+        return True
 
     def cut(self, trades: Trades) -> Cuts:
         """Return the bars; the trade that reaches the value ends its bar, and belongs to it whole."""

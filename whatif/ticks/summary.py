@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -93,6 +93,41 @@ def bars_of(
     for name, aggregate in (aggregates or {}).items():
         found[name] = _aggregated(name, aggregate, trades, cuts, found)
     return found
+
+
+def bars_in_parts(
+    parts: Iterable[Trades], kind: BarKind, aggregates: Mapping[str, Aggregate] | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the bars of one symbol's trades: joined, they are `bars_of` of all of its parts, as bytes.
+
+    The newest bar of a part waits for the next one, since trades of it may follow. Of a kind that does not
+    start anew with each bar (`BarKind.starts_anew`) all parts are held.
+
+    Parameters
+    ----------
+    parts : iterable of Trades
+        Each later than those before it.
+    kind, aggregates
+        As in `bars_of`.
+
+    Raises
+    ------
+    SourceError
+        As `bars_of` does, and if a part goes back behind the one before it.
+    """
+    held: Trades | None = None
+    for part in parts:
+        if not len(part):
+            continue
+        held = part if held is None else held.followed_by(part)
+        if not kind.starts_anew:
+            continue
+        newest = int(kind.cut(held).first[-1])
+        if newest:
+            yield bars_of(held.part(0, newest), kind, None, aggregates)
+            held = held.part(newest, len(held))
+    if held is not None:
+        yield bars_of(held, kind, None, aggregates)
 
 
 def _laid_out(trades: Trades, cuts: Cuts) -> tuple[Trades, IntArray]:

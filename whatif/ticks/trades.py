@@ -52,6 +52,28 @@ class Trades:
         made.__dict__["side"] = self.side[first:stop]
         return made
 
+    def followed_by(self, later: Trades) -> Trades:
+        """Return these trades, one at least, and later ones, whose sides go on from these.
+
+        Raises
+        ------
+        SourceError
+            If later ones begin before these end.
+        """
+        made = Trades(
+            *(np.concatenate([getattr(one, f.name) for one in (self, later)]) for f in fields(self))
+        )
+        made.__dict__["side"] = np.concatenate([self.side, later.side_after(self.price[-1], self.side[-1])])
+        return made
+
+    def side_after(self, price: float, side: float) -> FloatArray:
+        """Return the sides of trades that follow one of this price and side; (n,)."""
+        change = np.sign(np.diff(self.price, prepend=price))
+        change = np.append(side, change)
+        last = np.maximum.accumulate(np.where(change != 0.0, np.arange(len(change)), 0))
+        known: FloatArray = change[last][1:]
+        return known
+
     @cached_property
     def value(self) -> FloatArray:
         """Price times size of each, money; (n,)."""

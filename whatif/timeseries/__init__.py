@@ -13,5 +13,9 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
-        {"filling": "fill_bars", "of_ticks": "collect collect_bars read_ticks", "resample": "resample_bars"},
+        {
+            "filling": "fill_bars",
+            "of_ticks": "collect collect_bars read_ticks",
+            "resample": "resample_bars",
+        },
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +15,15 @@ import pyarrow as pa
 from whatif.errors import LakeError, SourceError, nearest
 from whatif.pins import (
     LakeLocation,
+    Pin,
     all_of,
     current_pin,
+    equal,
     has_rows,
     moment_us,
     one_of,
     read_arrow,
+    scan,
     schema_of,
     symbols_of,
     within,
@@ -28,6 +34,7 @@ from whatif.ticks import (
     BarKind,
     Trades,
     bar_kind,
+    bars_in_parts,
     bars_of,
     order_columns,
     quotes_in,
@@ -37,12 +44,18 @@ from whatif.ticks import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
+
 
 _READ = {
     "trades_raw": ("symbol", "ts", "seq", "price", "size", "conditions"),
     "quotes": ("symbol", "ts", "seq", "bid", "ask"),
 }
+PART_ROWS, MOST_PARTS = 1_000_000, 62
+"""Trades that are read at a time, and the most parts that a month is read in."""
+
+MOST_TASKS = 256
+"""Most tasks that symbols are spread over."""
 
 
 class TickRule:
@@ -58,6 +71,11 @@ class TickRule:
         Further columns.
     quoted : bool
         Whether there are quotes.
+
+    Raises
+    ------
+    SourceError
+        If an aggregate has the name of a column.
     """
 
     def __init__(
@@ -70,6 +88,9 @@ class TickRule:
     ) -> None:
         self.kind, self.only, self.leave_out = kind, tuple(only), tuple(leave_out)
         self.aggregates, self.quoted = dict(aggregates), quoted
+        taken = [name for name in (*COLUMNS, *QUOTE_COLUMNS, "symbol") if name in self.aggregates]
+        if taken:
+            raise SourceError(f"aggregate {taken[0]!r} has the name of a column of bars: give it another one")
 
     @property
     def columns(self) -> dict[str, str]:
@@ -95,6 +116,15 @@ class TickRule:
             quotes_in(quotes) if quotes is not None and self.quoted else None,
             self.aggregates,
         )
+        return self._table(symbol, made)
+
+    def bars_of_parts(self, symbol: str, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the bars of one symbol, of whose trades each part is later than those before it."""
+        trades = (trades_in(part, self.only, self.leave_out) for part in parts)
+        for made in bars_in_parts(trades, self.kind, self.aggregates):
+            yield self._table(symbol, made)
+
+    def _table(self, symbol: str, made: Mapping[str, np.ndarray]) -> pa.Table:
         columns = [pa.repeat(pa.scalar(symbol), len(made["ts"]))]
         columns += [_column(made[field.name], field.type) for field in self.schema if field.name != "symbol"]
         return pa.table(columns, schema=self.schema)
@@ -148,9 +178,6 @@ def collect_bars(
         If a column is missing, or `bars` names no kind.
     """
     rule = TickRule(bar_kind(bars), only, leave_out, aggregates or {}, quotes is not None)
-    taken = [name for name in COLUMNS | dict.fromkeys((*QUOTE_COLUMNS, "symbol")) if name in rule.aggregates]
-    if taken:
-        raise SourceError(f"aggregate {taken[0]!r} has the name of a column of bars: give it another one")
     if isinstance(trades, pa.Table):
         return _of_table(trades, quotes, rule)
     if isinstance(trades, pd.DataFrame):
@@ -169,8 +196,12 @@ def collect(
     leave_out: Sequence[str] = (),
     aggregates: Mapping[str, Callable[[Trades], float]] | None = None,
     location: LakeLocation | None = None,
-) -> pd.DataFrame:
+    spark: SparkSession | None = None,
+) -> Any:
     """Return bars of the lake's trades as a frame, by symbol and start. Starts no JVM.
+
+    Of time bars that do not overlap, tick, volume and dollar bars without quotes, some million trades of one
+    symbol are held at a time, however many there are; else all trades and quotes of a symbol.
 
     Parameters
     ----------
@@ -184,6 +215,9 @@ def collect(
         Whether bars get bid, ask, mid and spread, of the lake's quotes of the same time.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
+    spark : SparkSession, optional
+        The same bars as a DataFrame of Spark, in no order: its workers read the trades themselves, a symbol
+        for each task.
 
     Raises
     ------
@@ -191,11 +225,92 @@ def collect(
         If the lake has no trades of a symbol, naming the nearest that it has.
     """
     location = location or LakeLocation.from_environment()
-    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
-    trades = read_ticks(wanted, "trades_raw", start, end, location)
-    quotes = read_ticks(wanted, "quotes", start, end, location) if with_quotes else None
-    made = collect_bars(trades, bars, quotes, only, leave_out, aggregates)
-    return made.to_pandas()  # type: ignore[no-any-return]
+    wanted = [symbols] if isinstance(symbols, str) else list(dict.fromkeys(symbols))
+    rule = TickRule(bar_kind(bars), only, leave_out, aggregates or {}, with_quotes)
+    first, last = moment_us(start), moment_us(end)
+    trades = _pinned("trades_raw", location)
+    ticks = _Ticks(trades, _pinned("quotes", location) if with_quotes else None, rule, first, last)
+    if spark is not None:
+        _check_known(trades, wanted)
+        rows = spark.createDataFrame(pd.DataFrame({"symbol": wanted}), "symbol string")
+        # from one partition, round robin spreads them evenly
+        apart = rows.coalesce(1).repartition(min(max(len(wanted), 1), MOST_TASKS))
+        return apart.mapInArrow(ticks.of_batches, rule.ddl)
+    made, missing = [rule.schema.empty_table()], []
+    for symbol in sorted(wanted):
+        found = list(ticks.bars(symbol))
+        made += found
+        missing += [] if found else [symbol]
+    if missing:
+        _check_known(trades, missing)
+    return pa.concat_tables(made).to_pandas()
+
+
+@dataclass(frozen=True)
+class _Ticks:
+    """Ticks of the lake, and what bars are made of them; it travels to the workers.
+
+    Attributes
+    ----------
+    trades, quotes : Pin
+        The tables; quotes only where bars get them.
+    rule : TickRule
+        How bars are made.
+    first, last : int or None
+        Trades of [first, last), microseconds UTC.
+    """
+
+    trades: Pin
+    quotes: Pin | None
+    rule: TickRule
+    first: int | None
+    last: int | None
+
+    def of_batches(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the bars of symbols of which batches hold the names."""
+        for batch in batches:
+            for symbol in batch.column("symbol").to_pylist():
+                for made in self.bars(symbol):
+                    yield from made.to_batches()
+
+    def bars(self, symbol: str) -> Iterator[pa.Table]:
+        """Yield the bars of one symbol, oldest first; nothing of one without trades."""
+        columns = [name for name in _READ["trades_raw"] if name not in ("symbol", "conditions")]
+        columns += ["conditions"] if self.rule.only or self.rule.leave_out else []
+        if self.quotes is None and self.rule.kind.starts_anew:
+            parts = (self._read(self.trades, columns, symbol, *part) for part in self._parts(symbol))
+            yield from self.rule.bars_of_parts(symbol, parts)
+            return
+        trades = self._read(self.trades, columns, symbol, self.first, self.last)
+        if trades.num_rows:
+            names = [name for name in _READ["quotes"] if name != "symbol"]
+            given = self.quotes
+            quotes = given and self._read(given, names, symbol, self.first, self.last)
+            yield self.rule.bars(symbol, trades, quotes)
+
+    @staticmethod
+    def _read(pin: Pin, columns: Sequence[str], symbol: str, first: int | None, last: int | None) -> pa.Table:
+        return read_arrow(pin, columns, all_of(equal("symbol", symbol), within("ts", first, last)))
+
+    def _parts(self, symbol: str) -> Iterator[tuple[int, int]]:
+        """Yield times, [begin, end) each in order, of one month and some `PART_ROWS` trades at most each."""
+        wanted = all_of(equal("symbol", symbol), within("ts", self.first, self.last))
+        rows: dict[int, int] = {}
+        for task in scan(self.trades, ["ts"], wanted).plan_files():
+            month = int(task.file.partition[0])  # the table's only partition: months since 1970-01
+            rows[month] = rows.get(month, 0) + task.file.record_count
+        for month, count in sorted(rows.items()):
+            begin, end = _month_us(month), _month_us(month + 1)
+            begin = begin if self.first is None else max(self.first, begin)
+            end = end if self.last is None else min(self.last, end)
+            # a file may hold other symbols' trades too
+            pieces = min(max(-(-count // PART_ROWS), 1), MOST_PARTS)
+            bounds = [begin + (end - begin) * k // pieces for k in range(pieces + 1)]
+            yield from pairwise(bounds)
+
+
+def _month_us(number: int) -> int:
+    return int(datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def read_ticks(
@@ -212,21 +327,28 @@ def read_ticks(
     LakeError
         If the table holds nothing of a symbol, naming the nearest that it has.
     """
-    location = location or LakeLocation.from_environment()
     if table not in _READ:
         raise LakeError(f"table {table!r} holds no ticks: {nearest(table, _READ)}")
-    if not has_rows(location, table):
-        raise LakeError(f"the lake holds no {table.removesuffix('_raw')}: 'whatif ingest-ticks' brings some")
-    pin = current_pin(location, table)
-    first, last = moment_us(start), moment_us(end)
-    rows = read_arrow(pin, _READ[table], all_of(one_of("symbol", list(symbols)), within("ts", first, last)))
+    pin = _pinned(table, location or LakeLocation.from_environment())
+    asked = all_of(one_of("symbol", list(symbols)), within("ts", moment_us(start), moment_us(end)))
+    rows = read_arrow(pin, _READ[table], asked)
     missing = sorted(set(symbols) - set(rows["symbol"].unique().to_pylist()))
     if missing:
-        known = set(read_arrow(pin, ["symbol"])["symbol"].unique().to_pylist())
-        for symbol in missing:
-            if symbol not in known:
-                raise LakeError(f"table {table} holds nothing of {symbol!r}: {nearest(symbol, known)}")
+        _check_known(pin, missing)
     return rows
+
+
+def _pinned(table: str, location: LakeLocation) -> Pin:
+    if not has_rows(location, table):
+        raise LakeError(f"the lake holds no {table.removesuffix('_raw')}: 'whatif ingest-ticks' brings some")
+    return current_pin(location, table)
+
+
+def _check_known(pin: Pin, symbols: Sequence[str]) -> None:
+    known = set(read_arrow(pin, ["symbol"])["symbol"].unique().to_pylist())
+    for symbol in symbols:
+        if symbol not in known:
+            raise LakeError(f"table {pin.table} holds nothing of {symbol!r}: {nearest(symbol, known)}")
 
 
 def _of_table(trades: pa.Table, quotes: pa.Table | None, rule: TickRule) -> pa.Table:
