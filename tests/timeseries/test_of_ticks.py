@@ -85,6 +85,10 @@ def test_bars_of_the_lake_are_those_of_the_frame(lake_home, tmp_path: Path) -> N
         )
     for kind in ("7min", "ticks(11)", "volume(333)", "dollars(5e4)", "2min every 30s", "imbalance(20)"):
         pd.testing.assert_frame_equal(collect(["A", "B", "C"], kind), collect_bars(data, kind))
+    for make in (lambda **given: collect_bars(data, **given), lambda **given: collect(["A", "B"], **given)):
+        with pytest.raises(SourceError, match="no trade has the condition 'TT': did you mean 'T'"):
+            make(only=["TT"])
+        assert len(make(only=["TT", "T"])) == len(make(only=["T"])) > 0
     part = collect("C", "1min", start="2024-01-02 14:32", end="2024-01-02 14:34")
     assert part["ts"].dt.minute.tolist() == [32, 33]
     with pytest.raises(LakeError, match="holds nothing of 'D'"):

@@ -42,7 +42,7 @@ _NOTES = (
     "are counted; Spark's workers have read the bars once",
     "trades: the lake's Parquet files to minute bars in Parquet, open, high, low, close, volume, value and "
     "count; ours makes averages, deviation and sides too, and is not told that rows are in order. The rival "
-    "reads the same files: DuckDB where it is installed, which this project does not require, else Arrow's "
+    "reads the same files: DuckDB where it is installed (the extra sql), else Arrow's "
     "group_by on one core as the order of trades asks for. One process holds a million trades at a time",
     "append: a session's minutes of all symbols into bars, and their features, without a JVM",
 )

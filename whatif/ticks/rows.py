@@ -143,15 +143,36 @@ def _numbers(rows: pa.Table, name: str) -> FloatArray:
     return np.asarray(rows[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 
-def _has_condition(rows: pa.Table, codes: set[str]) -> BoolArray:
-    """Tell which trades have one of some conditions, (n,)."""
+def check_conditions(rows: pa.Table, only: Collection[str]) -> None:
+    """Refuse conditions of which trades, some at least, have none: bars of them would be no bars.
+
+    Raises
+    ------
+    SourceError
+        Naming the nearest that they have.
+    """
+    known: set[str] = set()
+    for text in _conditions(rows).unique().to_pylist():
+        known |= _codes(text)
+    if only and rows.num_rows and not known & set(only):
+        wrong = min(only)
+        raise SourceError(f"no trade has the condition {wrong!r}: {nearest(wrong, known)}")
+
+
+def _conditions(rows: pa.Table) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    texts = rows["conditions"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    return rows["conditions"].cast(pa.string()).fill_null("")
+
+
+def _codes(text: str) -> set[str]:
+    return set(_SEPARATORS.split(text.strip())) if text.strip() else {NONE}
+
+
+def _has_condition(rows: pa.Table, codes: set[str]) -> BoolArray:
+    """Tell which trades have one of some conditions, (n,)."""
+    texts = _conditions(rows).combine_chunks().dictionary_encode()
     # a day has few different ones
-    known = [
-        bool(codes & (set(_SEPARATORS.split(text.strip())) if text.strip() else {NONE}))
-        for text in texts.dictionary.to_pylist()
-    ]
+    known = [bool(codes & _codes(text)) for text in texts.dictionary.to_pylist()]
     found: BoolArray = np.array(known, dtype=bool)[texts.indices.to_numpy()]
     return found

@@ -36,6 +36,7 @@ from whatif.ticks import (
     bar_kind,
     bars_in_parts,
     bars_of,
+    check_conditions,
     order_columns,
     quotes_in,
     trades_in,
@@ -175,7 +176,8 @@ def collect_bars(
     Raises
     ------
     SourceError
-        If a column is missing, or `bars` names no kind.
+        If a column is missing, `bars` names no kind, or no trade has one of the conditions `only` (of a
+        frame that is here).
     """
     rule = TickRule(bar_kind(bars), only, leave_out, aggregates or {}, quotes is not None)
     if isinstance(trades, pa.Table):
@@ -223,6 +225,8 @@ def collect(
     ------
     LakeError
         If the lake has no trades of a symbol, naming the nearest that it has.
+    SourceError
+        If no trade has one of the conditions `only` (without Spark, which is not asked for all of them).
     """
     location = location or LakeLocation.from_environment()
     wanted = [symbols] if isinstance(symbols, str) else list(dict.fromkeys(symbols))
@@ -243,6 +247,9 @@ def collect(
         missing += [] if found else [symbol]
     if missing:
         _check_known(trades, missing)
+    if rule.only and wanted and len(missing) == len(wanted):
+        within_time = all_of(one_of("symbol", wanted), within("ts", first, last))
+        check_conditions(read_arrow(trades, ["conditions"], within_time), rule.only)
     return pa.concat_tables(made).to_pandas()
 
 
@@ -356,7 +363,10 @@ def _of_table(trades: pa.Table, quotes: pa.Table | None, rule: TickRule) -> pa.T
     of_quotes = {} if quotes is None else _by_symbol(quotes, "quotes")
     none = None if quotes is None else quotes.slice(0, 0)
     made = [rule.bars(symbol, of_trades[symbol], of_quotes.get(symbol, none)) for symbol in sorted(of_trades)]
-    return pa.concat_tables(made or [rule.schema.empty_table()])
+    bars = pa.concat_tables(made or [rule.schema.empty_table()])
+    if rule.only and not bars.num_rows:
+        check_conditions(trades, rule.only)
+    return bars
 
 
 def _by_symbol(rows: pa.Table, what: str) -> dict[str, pa.Table]:
