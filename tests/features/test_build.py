@@ -16,9 +16,8 @@ from whatif.features.build import BARS_SNAPSHOT, build_features
 from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
 from whatif.indicators import Stored
 from whatif.labels import ForwardVwap
-from whatif.lake import features_table, read_pinned
-from whatif.lake.write import _batches_made
-from whatif.pins import Pin, open_table, read_arrow, read_bars, schema_of
+from whatif.lake import create_tables, features_table, read_pinned, replace_made
+from whatif.pins import LakeLocation, Pin, current_pin, open_table, read_arrow, read_bars, schema_of
 from whatif.search.slices import BarSlice
 
 from ..markets import lake_rows, put_bars, us, walk
@@ -90,21 +89,29 @@ def test_the_table_is_the_function_symbol_by_symbol(spark, lake_home) -> None:
     assert read_pinned(spark, lake_home, made).count() == sum(len(bars) for bars in markets)
 
 
-def test_tasks_that_get_bars_make_what_those_make_that_read_them(spark, lake_home) -> None:
+def test_tasks_that_get_bars_make_what_those_make_that_read_them(
+    spark, lake_home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a catalog service Spark reads and writes; on the local lake each task does for its symbols."""
     pin = put_bars(lake_home, [walk(symbol, seed, minutes=45) for seed, symbol in enumerate(SYMBOLS)])
     one = spec()
-    table = features_table("made", one.columns, one.label.columns)
+    table = features_table("features_made", one.columns, one.label.columns)
     schema = schema_of(dict(table.columns))
     bars = build.pinned_bars(spark, lake_home, pin, one.bars).select(*build._NEEDED).repartition(2, "symbol")
     rows = bars.sortWithinPartitions("symbol", "ts")
     names, given = build._of_names(one, pin, schema), build._of_rows(one, pin, schema)
-    expected = pa.concat_tables(names([pa.record_batch({"symbol": pa.array(SYMBOLS)})])).to_pandas()
-    frame = rows.mapInArrow(_batches_made(given), table.ddl).toPandas()
-    frame = frame.sort_values(["symbol", "ts"], ignore_index=True)
-    assert frame["symbol"].tolist() == expected["symbol"].tolist()
-    assert frame["ts"].tolist() == expected["ts"].dt.tz_localize(None).tolist()
-    same_bytes(frame, expected, [*one.columns, "label_level", "label_return"])
+    expected = pa.concat_tables(names([pa.record_batch({"symbol": pa.array(SYMBOLS)})]))
+    create_tables(spark, lake_home, (table,))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(LakeLocation, "local", False)
+        replace_made(lake_home, table, rows, given, {"made": "by Spark"})
+    stored = read_arrow(current_pin(lake_home, "features_made"), table.column_names)
+    found = stored.cast(schema).sort_by([("symbol", "ascending"), ("ts", "ascending")])
+    assert open_table(lake_home, "features_made").current_snapshot().summary["made"] == "by Spark"
+    expected = expected.sort_by([("symbol", "ascending"), ("ts", "ascending")])
+    assert found.select(["symbol", "ts"]).equals(expected.select(["symbol", "ts"]))
+    same_bytes(found.to_pandas(), expected.to_pandas(), [*one.columns, "label_level", "label_return"])
+    assert found["label_end"].to_pylist() == expected["label_end"].to_pylist()
 
 
 def late_bar(bars: Bars) -> Bars:
