@@ -136,6 +136,15 @@ class TestAudit:
         ingest([days(tmp_path / "a.csv", "2024-01-02", 60, spike=50)], SPEC, lake_home)
         assert ingest([days(tmp_path / "b.csv", "2024-03-28", 30)], SPEC, lake_home, audit=True).landed == 30
 
+    def test_a_symbol_that_is_new_hides_nothing_of_the_others(
+        self, lake_home: LakeLocation, tmp_path: Path
+    ) -> None:
+        ingest([days(tmp_path / "S.csv", "2024-01-02", 60, spike=50)], SPEC, lake_home)
+        new = [days(tmp_path / "S.csv", "2024-03-28", 30), days(tmp_path / "T.csv", "2024-03-28", 30, 11)]
+        spec = IngestSpec(exchange="XNYS", timeframe="1d", symbol_from="file")
+        with pytest.raises(SourceError, match=r"(?s)delivery: 1 error that .*\n  T 1d 2024-04-15 13:30 UTC"):
+            ingest(new, spec, lake_home, audit=True)
+
     def test_a_correction_is_checked_too(self, lake_home: LakeLocation, tmp_path: Path) -> None:
         ingest([days(tmp_path / "a.csv", "2024-01-02", 200)], SPEC, lake_home)
         bad = days(tmp_path / "b.csv", "2024-01-02", 200, spike=100)

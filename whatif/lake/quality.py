@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +12,6 @@ import pyarrow as pa
 
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain import DAY_US, Bars, canonical_timeframe, instant_us, timeframe_us, timestamps
-from whatif.errors import LakeError
 from whatif.lake.holdings import asked_for, check_held
 from whatif.lake.suspicions import NEIGHBOURS, QUALITY_RULES, BarSeries, Suspicions, suspicions
 from whatif.pins import LakeLocation, Pin, batches, current_pin, open_table, read_bars_of, within
@@ -116,6 +114,14 @@ def check_quality(
     where = location or LakeLocation.from_environment()
     bars_pin = replace(pin or current_pin(where, "bars"), adjustment=None)
     held = _held(bars_pin, symbols, timeframe, start_us, end_us)
+    check_held(bars_pin, symbols, timeframe, {symbol for symbol, _ in held})
+    return _checked(bars_pin, held, start_us, end_us)
+
+
+def _checked(
+    bars_pin: Pin, held: dict[tuple[str, str], _Held], start_us: int | None, end_us: int | None
+) -> BarsCheck:
+    """Check bars that are there."""
     sessions, found = [], []
     for length, names in _portions(held):
         read = read_bars_of(bars_pin, names, length, start_us, end_us, "extended")
@@ -165,8 +171,10 @@ def new_errors(
         now = now[now["error"]]
         known = set()
         if len(now) and table.current_snapshot() is not None:
-            with suppress(LakeError):  # the lake holds none of these yet
-                before = check_quality(location, sorted(set(now["symbol"])), length, None, *between).found
+            pin = current_pin(location, "bars")
+            # of some of these symbols the lake may hold nothing yet
+            if held := _held(pin, sorted(set(now["symbol"])), length, *between):
+                before = _checked(pin, held, *between).found
                 known = set(zip(before["symbol"], before["ts"], before["rule"], strict=True))
         for row in now.to_dict("records"):
             if (row["symbol"], row["ts"], row["rule"]) not in known:
@@ -195,7 +203,6 @@ def _held(
         rows = pa.Table.from_batches([batch]).select(names).group_by(names, use_threads=False)
         counted.append(rows.aggregate([([], "count_all")]).to_pandas())
     rows = pd.concat(counted) if counted else pd.DataFrame(columns=[*names, "count_all"])
-    check_held(pin, symbols, timeframe, set(rows["symbol"]))
     rows["timeframe"] = rows["timeframe"].map(canonical_timeframe)
     rows["exchange"] = rows["exchange"].map(canonical_exchange)
     most = rows.groupby(names)["count_all"].sum().reset_index().sort_values("count_all", kind="stable")
