@@ -61,6 +61,18 @@ def test_allowed_ones_land_told_and_flagged(
     ]  # fmt: skip
 
 
+def test_those_outside_of_regular_hours_are_flagged_too(tmp_path: Path, lake_home: LakeLocation) -> None:
+    path = tmp_path / "CL.csv"
+    # 2024-03-04, New York: before the open at 9:30, and after it
+    lines = [f"2024-03-04T{minute}:00Z,2,3,{low},2,100" for minute, low in (("14:00", -1.0), ("14:30", 1.0))]
+    path.write_text("\n".join(["ts,open,high,low,close,volume", *lines]) + "\n")
+    spec = IngestSpec(exchange="XNYS", timeframe="1min", allow_nonpositive=True)
+    assert ingest([path], spec, lake_home, runner="local").landed == 2
+    found = check_quality(lake_home, ("CL",)).found
+    rows = found[found["rule"] == "nonpositive"]
+    assert [(f"{row.ts:%H:%M}", row.value) for row in rows.itertuples()] == [("14:00", -1.0)]
+
+
 def test_a_study_of_them_is_refused_and_one_of_others_is_not(file: Path, lake_home: LakeLocation) -> None:
     spec = IngestSpec(exchange="XNYS", timeframe="1d", allow_nonpositive=True)
     ingest([file], spec, lake_home, runner="local")

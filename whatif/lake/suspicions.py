@@ -209,10 +209,11 @@ def suspicions(series: BarSeries) -> Iterator[Suspicions]:
 
 
 def _nonpositive(series: BarSeries) -> Iterator[Suspicions]:
-    """Yield bars with a price at or below zero, which are there by choice."""
-    at = np.flatnonzero(series.bars.low <= 0.0)
-    one = np.ones(len(at), dtype=np.int64)
-    yield Suspicions("nonpositive", series.bars.ts[at], series.bars.session[at], one, series.bars.low[at])
+    """Yield bars of all hours with a price at or below zero, which are there by choice."""
+    for bars in (series.bars, series.after):
+        at = np.flatnonzero(bars.low <= 0.0)
+        one = np.ones(len(at), dtype=np.int64)
+        yield Suspicions("nonpositive", bars.ts[at], bars.session[at], one, bars.low[at])
 
 
 def _without_bars(series: BarSeries) -> Iterator[Suspicions]:
