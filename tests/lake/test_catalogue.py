@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 
 from whatif.cli import main
 from whatif.errors import LakeError
 from whatif.lake import About, describe, list_bars, maintain_all
-from whatif.lake.catalogue import catalogue
+from whatif.lake.catalogue import Catalogue, catalogue
 from whatif.pins import LakeLocation
 from whatif.report.packing import unpacked
 from whatif.sources import IngestSpec, ingest_actions
@@ -47,6 +48,23 @@ def test_what_is_given_is_set_and_the_rest_stays(lake: LakeLocation) -> None:
         "description": "", "owner": "", "asset_class": "equity", "licence": "", "tags": "tech, us",
     }  # fmt: skip
     assert (told(lake, "B")["owner"], told(lake, "B")["tags"]) == ("Ada", "big, us")
+
+
+def test_what_is_said_is_read_and_written_under_one_lock(
+    lake: LakeLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else of two who speak at once the second would take away what the first said."""
+
+    def read(location: LakeLocation) -> Catalogue:
+        with pytest.raises(Timeout):
+            FileLock(lake.home / "writer.lock").acquire(timeout=0)
+        return catalogue(location)
+
+    describe(lake, ["A"], tags=["us"])
+    with monkeypatch.context() as patched:
+        patched.setattr("whatif.lake.catalogue.catalogue", read)
+        describe(lake, ["A"], tags=["big"])
+    assert told(lake, "A")["tags"] == "big, us"
 
 
 def test_a_symbol_has_what_its_sources_have(lake: LakeLocation, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def describe(
     """
     # who lists bars writes nothing, and need not wait for what can
     from whatif.lake.create import create_tables
+    from whatif.lake.lock import writer_lock
     from whatif.lake.write import upsert, upsert_arrow
 
     given = {name: text.strip() for name, text in (said or {}).items()}
@@ -157,26 +158,28 @@ def describe(
     kind = "symbol" if source is None else "source"
     names = tuple(dict.fromkeys(symbols)) if source is None else (source.rstrip("/"),)
     _check_names(location, names, source)
-    create_tables(spark, location, [CATALOGUE])
-    known = catalogue(location)
-    before = known.symbols if source is None else known.sources
-    now = {}
-    for name in names:
-        about = before.get(name, About())
-        own = ({*about.tags, *tags}) - set(untag)
-        if len(own) > MOST_TAGS:
-            raise LakeError(f"{name} would have {len(own)} tags, more than {MOST_TAGS}: --untag some")
-        now[name] = replace(about, **given, tags=tuple(sorted(own)))
-    stamp = {"updated_at": datetime.now(UTC), "updated_by": user_name()}
-    rows = [
-        {"kind": kind, "name": name, **asdict(about), "tags": list(about.tags), **stamp}
-        for name, about in now.items()
-    ]
-    if spark is None or location.local:
-        upsert_arrow(location, CATALOGUE, pa.Table.from_pylist(rows, schema=_SCHEMA))
-    else:
-        frame = spark.createDataFrame(rows, CATALOGUE.ddl)
-        upsert(spark, location, CATALOGUE, frame, (*TEXTS, "tags"))
+    # what is said is read and written as one, so that nobody's words are lost who speaks meanwhile
+    with writer_lock(location, f"describe {names[0]}"):
+        create_tables(spark, location, [CATALOGUE])
+        known = catalogue(location)
+        before = known.symbols if source is None else known.sources
+        now = {}
+        for name in names:
+            about = before.get(name, About())
+            own = ({*about.tags, *tags}) - set(untag)
+            if len(own) > MOST_TAGS:
+                raise LakeError(f"{name} would have {len(own)} tags, more than {MOST_TAGS}: --untag some")
+            now[name] = replace(about, **given, tags=tuple(sorted(own)))
+        stamp = {"updated_at": datetime.now(UTC), "updated_by": user_name()}
+        rows = [
+            {"kind": kind, "name": name, **asdict(about), "tags": list(about.tags), **stamp}
+            for name, about in now.items()
+        ]
+        if spark is None or location.local:
+            upsert_arrow(location, CATALOGUE, pa.Table.from_pylist(rows, schema=_SCHEMA))
+        else:
+            frame = spark.createDataFrame(rows, CATALOGUE.ddl)
+            upsert(spark, location, CATALOGUE, frame, (*TEXTS, "tags"))
     return now
 
 
