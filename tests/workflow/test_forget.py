@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from whatif.cli import main
 from whatif.errors import LakeError, SourceError
+from whatif.lake import BARS, maintain
 from whatif.lake.deliveries import list_deliveries, list_refused
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars
 from whatif.sources import IngestSpec
@@ -136,6 +138,21 @@ def test_what_a_range_lost_returns_with_its_delivery(spark, lake_home, tmp_path:
     found = forget(lake_home, delivery=at, spark=spark)
     assert (found.removed, found.restored, found.lost) == (0, 3, 0)
     assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.spark
+def test_what_an_expired_snapshot_held_is_told(spark, lake_home, tmp_path: Path) -> None:
+    for name, *rows in (
+        ("a", ("14:30", 2)), ("b", ("14:30", 4), ("14:31", 5)), ("c", ("14:40", 6)), ("d", ("14:41", 7)),
+    ):  # fmt: skip
+        minutes = replace(SPEC, timeframe="1min")
+        ingest([write(tmp_path / f"{name}.csv", *rows)], minutes, lake_home, runner="local")
+    ids = list_deliveries(lake_home)["delivery"].tolist()
+    maintain(lake_home, (BARS,), commits=1, kept=1, kept_for=timedelta(0))
+    found = forget(lake_home, delivery=ids[-3], spark=spark, dry_run=True)
+    assert (found.removed, found.restored, found.lost) == (2, 0, 1)  # b had corrected a's
+    found = forget(lake_home, delivery=ids[-2], spark=spark, dry_run=True)
+    assert (found.removed, found.restored, found.lost) == (1, 0, 0)
 
 
 @pytest.mark.spark

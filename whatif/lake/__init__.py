@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         keep_notes,
         list_deliveries,
         list_refused,
+        noted,
         notes_of,
         sources_of,
     )
@@ -71,7 +72,7 @@ else:
             "catalogue": "About describe",
             "create": "create_tables set_properties",
             "deliveries": "DeliveryNote delivery_id find_delivery is_file keep_notes list_deliveries "
-            "list_refused notes_of sources_of",
+            "list_refused noted notes_of sources_of",
             "doctor": "examine repair",
             "holdings": "list_bars refused_in",
             "local_tables": "Commit begin_branch name_branch publish_branch rows_without",

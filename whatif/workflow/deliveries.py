@@ -14,7 +14,9 @@ from whatif.lake import (
     BARS,
     BARS_QUARANTINE,
     FORGOTTEN,
+    delivery_id,
     find_delivery,
+    noted,
     read_pinned,
     removed_by,
     set_properties,
@@ -26,6 +28,7 @@ from whatif.pins import LakeLocation, Pin, current_pin, has_rows, open_table
 from whatif.sources import StagedDelivery, broken_limits
 
 if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
     from pyspark.sql import Column, DataFrame, SparkSession
 
 
@@ -269,6 +272,7 @@ def _changes(spark: SparkSession, location: LakeLocation, what: _What) -> tuple[
     found, lost = removed_by(spark, location, asked if isinstance(asked, list) else [asked])
     own = F.lit(True) if what.symbol is None else F.col("symbol") == what.symbol
     found = [rows.where(own & ~gone) for rows in found]
+    notes = noted(location)
     while True:
         instants = [row["ingested_at"] for row in pending.select("ingested_at").distinct().collect()]
         if not instants:
@@ -280,7 +284,8 @@ def _changes(spark: SparkSession, location: LakeLocation, what: _What) -> tuple[
             if before is None:
                 continue
             if isinstance(before, str):
-                lost += mine.count()
+                note = notes.get(delivery_id(moment))
+                lost += mine.count() if note is None else min(mine.count(), note.corrected)
                 continue
             older.append(read_pinned(spark, location, before).join(mine.select(*key), key, "left_semi"))
         if not older:
@@ -300,13 +305,21 @@ def _snapshot_before(location: LakeLocation, at: datetime) -> Pin | str | None:
     began = int(at.timestamp() * 1000)
     snapshots = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
     its = next((snapshot for snapshot in snapshots if snapshot.timestamp_ms >= began), None)
-    if its is None or its.parent_snapshot_id is None:
+    if its is None or _begins_empty(its):
         return None
     # its own commit is gone where an older ingest's is asked for and what is left begins later
     known = {snapshot.snapshot_id for snapshot in snapshots}
     if its.parent_snapshot_id not in known:
         return ""
     return Pin(BARS.name, its.parent_snapshot_id, table.metadata_location)
+
+
+def _begins_empty(snapshot: Snapshot) -> bool:
+    """Tell whether there was no row before a snapshot; one whose parent has expired names none either."""
+    said = snapshot.summary.additional_properties if snapshot.summary else {}
+    names = ("total-records", "added-records", "deleted-records")
+    whole, added, gone = (int(said.get(name, 0)) for name in names)
+    return snapshot.parent_snapshot_id is None and whole - added + gone == 0
 
 
 def _in_quarantine(spark: SparkSession, location: LakeLocation) -> DataFrame:
