@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whatif.errors import LakeError, nearest
-from whatif.lake.create import create_tables
 from whatif.lake.tables import DELIVERIES
-from whatif.lake.write import append_rows
 from whatif.pins import (
     LakeLocation,
     all_of,
@@ -113,6 +111,10 @@ def keep_notes(
     """Put notes of deliveries, by snapshot, into their table, where no summary says them (any more)."""
     if not notes:
         return
+    # who lists deliveries, or bars, writes nothing, and need not wait for what can
+    from whatif.lake.create import create_tables
+    from whatif.lake.write import append_rows
+
     create_tables(spark, location, [DELIVERIES])
     rows = [{**asdict(note), "snapshot_id": snapshot} for snapshot, note in notes.items()]
     append_rows(spark, location, DELIVERIES, rows)
