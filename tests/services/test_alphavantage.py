@@ -512,6 +512,17 @@ def test_an_overview_stands_in_the_catalogue(
     assert row["description"] == "International Business Machines: A company of Armonk."
     assert (row["asset_class"], row["owner"]) == ("equity", "Desk 3")
     assert row["tags"] == "nyse, technology, usa"
+    # an industry with a comma, and one that is longer than a tag
+    for industry, tag in (
+        ("SERVICES-COMPUTER PROGRAMMING, DATA PROCESSING, ETC.",
+         "services-computer programming data processing etc."),
+        ("RADIO & TV BROADCASTING, COMMUNICATIONS EQUIPMENT AND APPARATUS, NOT ELSEWHERE",
+         "radio & tv broadcasting communications equipment and apparat"),
+    ):  # fmt: skip
+        service.first = [overview({"symbol": "IBM"}) | {"Industry": industry}]
+        assert main(given) == 0
+        assert tag in list_bars(lake_home)["tags"][0].split(", ")
+    capsys.readouterr()
     # none of two is described if one is unknown
     assert main([*given[:3], "IBM", "NOBODY", *given[4:], "--owner", "Desk 4"]) == 2
     assert "knows nothing of it" in " ".join(capsys.readouterr().err.split())

@@ -336,7 +336,7 @@ class AlphaVantageBars(Source):
                 "symbol": symbol,
                 "description": shortened(": ".join(filter(None, (told["Name"], told["Description"]))), 1_900),
                 "asset_class": _ASSETS.get(kind, kind),
-                "tags": tuple(shortened(told[name].lower(), 60) for name in _TAGS if told[name]),
+                "tags": tuple(filter(None, (_tag(told[name]) for name in _TAGS))),
             }
 
     def _days(self, part: str, symbol: str, first: date, last: date, checkpoint: str | None) -> Chunk:
@@ -508,6 +508,11 @@ def _said(answer: Mapping[str, Any], name: str) -> str:
     """Return a text of an overview; "" where it says none, which it writes as None or -."""
     text = " ".join(str(answer.get(name) or "").split())
     return "" if text in ("None", "-") else text
+
+
+def _tag(text: str) -> str:
+    """Return a text as a tag may be: a list of tags has commas between them, and a tag 60 characters."""
+    return " ".join(text.lower().replace(",", " ").split())[:60].strip()
 
 
 def _about_symbol(feed: Sequence[Mapping[str, Any]], symbol: str) -> list[dict[str, Any]]:
