@@ -13,6 +13,8 @@ from whatif.pins import LakeLocation
 from whatif.sources import IngestSpec
 from whatif.workflow import ingest
 
+from ..markets import put_bars, walk
+
 
 def test_no_lake(lake_home: LakeLocation) -> None:
     with pytest.raises(LakeError, match="whatif ingest"):
@@ -43,3 +45,12 @@ def test_a_session_without_any_bar_is_missing_whole(lake_home, tmp_path: Path) -
     ingest([tmp_path / "d.csv"], IngestSpec(symbol="A", exchange="XNYS", timeframe="1d"), lake_home)
     (row,) = list_bars(lake_home).to_dict("records")
     assert (row["sessions"], row["bars"], row["missing_minutes"]) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("name", ["AB", "ZZ", "[bold]x[/]", "Ü" * 200])
+def test_a_symbol_that_no_file_can_hold_is_unknown_and_the_lake_not_damaged(lake_home, name: str) -> None:
+    put_bars(lake_home, [walk("A", 1, minutes=60), walk("B", 2, minutes=60)])
+    with pytest.raises(LakeError, match=r"holds no bars of .*(did you mean|valid)"):
+        list_bars(lake_home, symbols=[name])
+    with pytest.raises(LakeError, match="holds no 1d bars of A"):
+        list_bars(lake_home, symbols=["A"], timeframe="1d")

@@ -210,8 +210,10 @@ def _by_session(pin: Pin, rows: BooleanExpression) -> pa.Table:
 
 
 def _added_up(parts: list[pa.Table]) -> pa.Table:
-    table = pa.concat_tables(parts).group_by(list(_GROUP), use_threads=False)
     figures = [("ts_count", "sum"), ("ts_min", "min"), ("ts_max", "max"), ("ingested_at_max", "max")]
+    if not parts:  # no file can hold what is asked for
+        return pa.table({name: [] for name in (*_GROUP, *(name for name, _ in figures))})
+    table = pa.concat_tables(parts).group_by(list(_GROUP), use_threads=False)
     return table.aggregate(figures).rename_columns([*_GROUP, *(name for name, _ in figures)])
 
 
