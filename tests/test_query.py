@@ -6,6 +6,7 @@ import builtins
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ import whatif
 from whatif.cli import main
 from whatif.domain import KEY
 from whatif.errors import LakeError
-from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows
+from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows, maintain
 from whatif.pins import LakeLocation, equal, schema_of
 
 from .markets import put_bars, walk
@@ -144,6 +145,34 @@ def test_the_lake_as_it_stood_then(lake) -> None:
         whatif.tables(lake, as_of="yesterday-ish")
 
 
+def test_a_moment_whose_snapshots_were_dropped_is_no_empty_table(tmp_path: Path) -> None:
+    location = LakeLocation(tmp_path / "home")
+    create_tables(None, location)
+    for name in ("c1", "c2", "c3"):
+        rows = pa.Table.from_pylist([row("one", name)], schema_of(dict(RESULTS.columns)))
+        append_arrow(location, RESULTS, rows)
+        if name == "c1":
+            sleep(0.01)
+            then = datetime.now(UTC)
+            sleep(0.01)
+    with whatif.tables(location, as_of=then) as opened:
+        assert opened.sql("select config_id from results")["config_id"].tolist() == ["c1"]
+    assert maintain(location, (RESULTS,), 1, 1, timedelta(0)) == ["results"]
+    with whatif.tables(location, as_of=then) as opened:
+        for query in ("select * from results", "select * from backtests"):
+            with pytest.raises(LakeError, match=r"snapshots of table results of .* were dropped.*later time"):
+                opened.sql(query)
+        assert opened.sql("select count(*) n from trades")["n"].tolist() == [0]
+    with whatif.tables(location, as_of="2001-01-01") as opened, pytest.raises(LakeError, match="dropped"):
+        opened.sql("select * from results")
+
+
+def test_an_empty_query_is_refused(asked) -> None:
+    for query in ("", "  ", "-- nothing"):
+        with pytest.raises(LakeError, match="the query is empty"):
+            asked.sql(query)
+
+
 def test_rows_that_a_later_snapshot_took_away_are_gone(tmp_path: Path) -> None:
     location = LakeLocation(tmp_path / "home")
     put_bars(location, [walk("A", 1, minutes=60), walk("B", 2, minutes=60)])
@@ -202,7 +231,11 @@ def test_without_duckdb_it_says_what_to_install(lake, monkeypatch) -> None:
 def test_an_empty_lake_has_no_table(tmp_path: Path) -> None:
     with whatif.tables(LakeLocation(tmp_path / "none")) as opened:
         assert opened.names == ("studies",)
-        assert len(opened.sql("select * from studies")) == 0
+        assert len(opened.sql("select * from studies where verdict = 'edge' and test_sharpe > 1")) == 0
+        kinds = {one.name: one.type for one in opened.columns("studies")}
+        assert (kinds["verdict"], kinds["test_sharpe"], kinds["trials"]) == ("VARCHAR", "DOUBLE", "BIGINT")
+        with pytest.raises(LakeError, match="holds no table 'bars': 'whatif ingest' brings bars"):
+            opened.sql("select * from bars")
 
 
 def test_the_command(lake, monkeypatch, capsys, tmp_path) -> None:

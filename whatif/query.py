@@ -7,6 +7,7 @@ nothing is copied, nothing is downloaded, and nothing can be written to the lake
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,10 +120,14 @@ class Tables:
         Raises
         ------
         LakeError
-            If DuckDB refuses the query; a table that it names is damaged or absent.
+            If DuckDB refuses the query, or it is empty; a table that it names is damaged or absent, or its
+            snapshots of the moment that was asked for are gone.
         """
         try:
-            return self.connection.execute(query, parameters).df()
+            answer = self.connection.execute(query, parameters)
+            if answer is None:
+                raise LakeError("SQL: the query is empty: write one such as 'select * from bars limit 5'")
+            return answer.df()
         except (_engine().Error, OSError) as error:
             raise LakeError(self._refusal(str(error))) from error
 
@@ -141,8 +146,17 @@ class Tables:
         return f"<Tables {', '.join(self.names)}>"
 
     def _refusal(self, said: str) -> str:
-        damaged = [why for name, why in self._damaged.items() if name in said]
+        needed = {name: {name} for name in self._damaged} | {RESULTS.name: {RESULTS.name, BACKTESTS}}
+        lacking = re.search(r"Table with name (\w+) does not exist", said)
+        damaged = [
+            why
+            for name, why in self._damaged.items()
+            if (lacking[1] in needed[name] if lacking else name in said)
+        ]
         why = damaged[0] if damaged else " ".join(said.strip().partition("\n\n")[0].split())
+        if lacking and not damaged and self.names == (STUDIES,):
+            remedy = "'whatif ingest' brings bars, and 'whatif run' results"
+            return f"SQL: the lake holds no table {lacking[1]!r}: {remedy}"
         return f"SQL: {why}; tables and views: {', '.join(self.names)}"
 
     def _view_backtests(self, location: LakeLocation) -> None:
@@ -236,7 +250,7 @@ def _rows(location: LakeLocation, name: str, as_of: datetime | None) -> Any:
 
     opened = open_table(location, name)
     schema = opened.schema().as_arrow()
-    if opened.current_snapshot() is None or (as_of is not None and not _is_there(opened, as_of)):
+    if opened.current_snapshot() is None or (as_of is not None and not _is_there(name, opened, as_of)):
         return schema.empty_table()
     pin = current_pin(location, name, as_of)
     scanned = scan(pin, schema.names, "true")
@@ -253,15 +267,34 @@ def _rows(location: LakeLocation, name: str, as_of: datetime | None) -> Any:
     )
 
 
-def _is_there(opened: Any, as_of: datetime) -> bool:
-    return any(one.timestamp_ms <= as_of.timestamp() * 1000 for one in opened.metadata.snapshots)
+def _is_there(name: str, opened: Any, as_of: datetime) -> bool:
+    """Tell whether the table had rows then.
+
+    Raises
+    ------
+    LakeError
+        If nobody knows any more, since the snapshots of that time were dropped.
+    """
+    kept = sorted(opened.metadata.snapshots, key=lambda one: one.sequence_number or 0)
+    if any(entry.timestamp_ms <= as_of.timestamp() * 1000 for entry in opened.history()):
+        return True
+    if (kept[0].sequence_number or 0) > 1:  # the first commit of a table has the number 1
+        first = pd.Timestamp(kept[0].timestamp_ms, unit="ms", tz="UTC")
+        raise LakeError(
+            f"the snapshots of table {name} of {as_of.isoformat()} were dropped: what it held then is not "
+            f"known, and the oldest that is there is of {first.isoformat()}; ask for a later time"
+        )
+    return False
 
 
 def _studies(location: LakeLocation) -> pa.Table:
     found = [vars(one) for one in stored_answers(location.home / "reports")]
     frame = pd.DataFrame(found, columns=list(Answer.__dataclass_fields__))
     frame["finished"] = pd.to_datetime(frame["finished"], utc=True, errors="coerce")
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    # stated, since of no study no type shows
+    kinds = {"test_sharpe": pa.float64(), "trials": pa.int64(), "finished": _INSTANT}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in frame.columns])
+    return pa.Table.from_pandas(frame, schema, preserve_index=False)
 
 
 def _ranked(reports: Path) -> pa.Table:
