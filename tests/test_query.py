@@ -261,6 +261,26 @@ def test_the_command(lake, monkeypatch, capsys, tmp_path) -> None:
     assert main(["sql", "select nothing from nowhere"]) == 2
 
 
+WIDE = "select *, null as nothing, '[red]x' as \"[b]c\" from results order by config_id"
+
+
+def test_no_column_of_an_answer_is_lost_where_there_is_no_room(lake, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setenv("WHATIF_HOME", str(lake.home))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["sql", WIDE, "--csv", str(tmp_path / "new" / "all.csv")]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    frame = pd.read_csv(tmp_path / "new" / "all.csv")
+    assert heading.split() == list(frame.columns)
+    assert len(rows) == len(frame) == 4
+    assert all(json.dumps({"commission": 0.0001, "commtype": "perc"}) in line for line in rows)
+    assert all("[red]x" in line and "…" not in line for line in rows)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    assert main(["sql", WIDE]) == 0
+    said = capsys.readouterr().out
+    assert [said.count(f"\n{name} ") for name in frame.columns] == [4] * len(frame.columns)
+    assert "nan" not in said.lower()
+
+
 def test_the_page_names_every_column() -> None:
     from whatif.lake import tables as specs
 

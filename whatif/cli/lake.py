@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -644,7 +645,8 @@ def _table(console: Console, frame: pd.DataFrame, headings: dict[str, str]) -> N
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in frame.columns:
         numeric = frame[name].dtype.kind in "iuf"
-        table.add_column(headings.get(name, name), justify="right" if numeric else "left", no_wrap=True)
+        heading = escape(visible(headings.get(name, str(name))))
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for row in frame.itertuples(index=False):
         table.add_row(*(escape(_cell(value)) for value in row))
     console.print(table)
@@ -654,7 +656,7 @@ def _write_safely(frame: pd.DataFrame, csv: Path | None) -> None:
     if csv is not None:
         from whatif.report import without_formulas
 
-        without_formulas(frame).to_csv(csv, index=False)
+        _write(without_formulas(frame), csv)
 
 
 def _cell(value: object) -> str:
@@ -690,13 +692,36 @@ def sql(
                 console.print(Text.assemble((name, "bold"), f": {columns}"))
         else:
             frame = opened.sql(query)
-            texts = frame.head(top).astype(object).map(lambda value: "" if value is None else str(value))
-            _table(console, texts, {})
+            _rows_of_query(console, frame.head(top))
             if len(frame) > top:
                 console.print(
                     f"the first {top:,} of {len(frame):,} rows: --top, or --csv for all", style="dim"
                 )
     _write_safely(frame, csv)
+
+
+def _rows_of_query(console: Console, frame: pd.DataFrame) -> None:
+    """Print rows as a table; where a terminal is too narrow for it, each row with a line for each column.
+
+    Nothing is cut off: a file or a pipe takes lines of any length.
+    """
+    texts = frame.astype(object).map(lambda value: "" if _is_missing(value) else visible(str(value)))
+    widths = {name: max(map(cell_len, [str(name), *texts[name]])) for name in texts.columns}
+    wide = sum(widths.values()) + len(widths)
+    if wide <= console.width or not console.is_terminal:
+        _table(Console(width=max(wide, console.width)), texts, {})
+        return
+    most = max(cell_len(str(name)) for name in texts.columns)
+    for number, row in enumerate(texts.itertuples(index=False), 1):
+        console.print(f"row {number:,}", style="bold")
+        for name, text in zip(texts.columns, row, strict=True):
+            _say(console, f"{visible(str(name)):<{most}}  {text}")
+
+
+def _is_missing(value: object) -> bool:
+    import pandas as pd
+
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def deliveries(csv: Csv = None) -> None:
@@ -789,6 +814,7 @@ def _say(console: Console, text: str) -> None:
 
 def _write(frame: pd.DataFrame, path: Path | None) -> None:
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_csv(path, index=False)
 
 
