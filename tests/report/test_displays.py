@@ -240,6 +240,7 @@ def test_charts_are_the_report_s(make) -> None:
     assert plots.distribution().data[0].type == "bar"
     for call, said in (
         (lambda: plots.heatmap("fats"), "fast"),
+        (lambda: plots.heatmap("fast", "fast"), "named twice"),
         (lambda: plots.heatmap(metric="sharp"), "sharpe"),
         (lambda: plots.equity("SYN_EGDE"), "SYN_EDGE"),
     ):

@@ -176,6 +176,8 @@ def test_the_page_and_the_plot_have_the_sheet_of_the_choice(make) -> None:
         (pd.Series([1.0, 2.0], timestamps(np.array([DAY, 0]))), "increase"),
         (pd.Series([], timestamps(np.array([], dtype=np.int64)), dtype=float), "one value at least"),
         (backtest(bars=0), "no bar"),
+        ([1.0, 2.0], "not a list"),
+        (None, "not a NoneType"),
     ],
 )
 def test_what_is_no_account_is_refused(equity, said) -> None:
@@ -190,3 +192,27 @@ def test_options_that_say_nothing_are_refused() -> None:
         whatif.tear_sheet(backtest(), cash=1.0)
     assert whatif.tear_sheet(series()[0], days_per_year=100).days_per_year == 100
     assert dataclasses.is_dataclass(whatif.tear_sheet(series()[0]))
+
+
+def test_a_market_of_another_time_is_refused_and_stands_for_nothing() -> None:
+    own, market = series()
+    whole = whatif.tear_sheet(own, market).figures
+    for part in (market[:5], market[-5:], market[:1], market.shift(freq="1000D")):
+        with pytest.raises(WhatIfError, match=r"market: its levels are of .*, and the account is of"):
+            whatif.tear_sheet(own, part)
+    with pytest.raises(WhatIfError, match="market: give a Series by tz-aware time, not a DataFrame"):
+        whatif.tear_sheet(own, market.to_frame())
+    # a week at the ends is a holiday, or one that was cut; levels of months hold for a month
+    assert whatif.tear_sheet(own, market[3:-3]).figures.loc["days", "market"] == whole.loc["days", "market"]
+    assert np.isfinite(whatif.tear_sheet(own, market[::21]).figures.loc["cagr_pct", "market"])
+
+
+def test_an_account_that_never_falls_has_no_drawdown_and_no_negative_one() -> None:
+    flat = pd.Series([1.0, 1.0, 2.0], timestamps(np.arange(3) * DAY))
+    assert str(whatif.tear_sheet(flat).figures.loc["max_drawdown_pct", "strategy"]) == "0.0"
+
+
+@pytest.mark.parametrize("bars", [None, [1.0], pd.DataFrame({"ts": timestamps(np.arange(2) * DAY)})])
+def test_what_is_no_frame_of_bars_is_not_drawn(bars) -> None:
+    with pytest.raises(WhatIfError, match=r"bars: a .* without .*open, high, low, close"):
+        backtest().plot.trades(bars)

@@ -61,9 +61,18 @@ class BacktestPlots:
         Raises
         ------
         WhatIfError
-            If they are of several symbols, of one that was not traded, or of none of the window's bars.
+            If they are no frame with these columns, of several symbols, of one that was not traded, or of
+            none of the window's bars.
         """
         run = self._result.run
+        absent = [
+            one for one in ("ts", "open", "high", "low", "close") if one not in getattr(bars, "columns", ())
+        ]
+        if absent:
+            raise WhatIfError(
+                f"bars: a {type(bars).__name__} without {', '.join(absent)}; give the frame of bars that the "
+                "backtest was run on"
+            )
         names = [str(one) for one in bars["symbol"].unique()] if "symbol" in bars else [run.symbols[0]]
         if len(names) != 1 or names[0] not in run.symbols:
             raise WhatIfError(

@@ -162,14 +162,15 @@ def tear_sheet(
     Raises
     ------
     WhatIfError
-        If there is no value, times have no zone, do not increase, or a value is missing.
+        If there is no value, times have no zone, do not increase, or a value is missing; if the market's
+        levels are of another time than the account.
     """
     if days_per_year is not None and not days_per_year > 0:
         raise WhatIfError(f"days_per_year {days_per_year:g}: give a number above 0, such as 252")
-    if isinstance(equity, pd.Series):
-        account = _account_of_series(equity, market, cash)
-    else:
+    if hasattr(equity, "run"):
         account = _account_of_result(equity, market, cash)
+    else:
+        account = _account_of_series(equity, market, cash)
     return sheet_of(account, days_per_year)
 
 
@@ -222,10 +223,23 @@ def _beside(account: Account, market: pd.Series | None) -> Account:
     """Return the account with a market's levels at its bars: the last one known, or the first to come.
 
     It starts at its last level before the account's first bar, or at its first.
+
+    Raises
+    ------
+    WhatIfError
+        If it ends before the account, or begins after it, by more than a week and more than its levels ever
+        lie apart: one level would stand in for a market that is not known.
     """
     if market is None:
         return account
     ts, values = _series("market", market)
+    apart = max([7 * _DAY_US, *np.diff(ts).tolist()])
+    if ts[0] - account.ts[0] > apart or account.ts[-1] - ts[-1] > apart:
+        own, theirs = (timestamps(np.array([at[0], at[-1]])).date for at in (account.ts, ts))
+        raise WhatIfError(
+            f"market: its levels are of {theirs[0]} to {theirs[1]}, and the account is of {own[0]} to "
+            f"{own[1]}: give those of the account's time"
+        )
     row = np.clip(np.searchsorted(ts, account.ts, side="right") - 1, 0, len(ts) - 1)
     before = max(int(np.searchsorted(ts, account.ts[0], side="left")) - 1, 0)
     return replace(account, market=values[row], market_cash=float(values[before]))
@@ -233,6 +247,8 @@ def _beside(account: Account, market: pd.Series | None) -> Account:
 
 def _series(name: str, given: pd.Series) -> tuple[IntArray, FloatArray]:
     """Return times and values of a Series, or refuse it."""
+    if not isinstance(given, pd.Series):
+        raise WhatIfError(f"{name}: give a Series by tz-aware time, not a {type(given).__name__}")
     index = given.index
     if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
         raise WhatIfError(f"{name}: give a Series by tz-aware time; its index is of {index.dtype}")
@@ -337,7 +353,7 @@ def _figures(
 ) -> Mapping[str, float]:
     known = returns[np.isfinite(returns)]
     found: dict[str, float] = dict.fromkeys((one.key for one in FIGURES), NAN)
-    deepest = -float(np.fmin.reduce(below_peak(np.append(cash, values)), initial=0.0))
+    deepest = abs(float(np.fmin.reduce(below_peak(np.append(cash, values)), initial=0.0)))
     found |= {"days": float(len(returns)), "max_drawdown_pct": deepest}
     if len(known) < 2 or len(known) < len(returns):
         return found

@@ -116,6 +116,8 @@ class StudyPlots:
         for name in filter(None, (first, second)):
             if name not in axes:
                 raise WhatIfError(f"axis {name!r}: {nearest(name, list(axes))}")
+        if first == second:
+            raise WhatIfError(f"axis {first!r} is named twice: a map is of two axes, or leave y out")
         if key not in self._data.ranking.metrics:
             raise WhatIfError(f"metric {key!r}: {nearest(key, self._data.ranking.metrics)}")
         whose = self._mapped_symbol(symbol)
