@@ -1,7 +1,7 @@
 """SQL over the lake's tables by DuckDB, without a JVM: each at its newest snapshot, and views of studies.
 
 DuckDB is an extra (`pip install "whatif[sql]"`). It runs within this process, on files that PyIceberg names;
-nothing is copied, nothing is downloaded, and nothing can be written to the lake by it.
+nothing is copied, nothing is downloaded by itself, and no table can be changed by it.
 """
 
 from __future__ import annotations
