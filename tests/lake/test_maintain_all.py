@@ -27,7 +27,7 @@ from whatif.lake import (
     tag_pin,
 )
 from whatif.lake.maintenance import write_next
-from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin
+from whatif.pins import LakeLocation, current_pin, open_table, read_arrow, tagged_pin, time_of_ms
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -154,6 +154,25 @@ def ten_days_older(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+def test_as_of_finds_a_snapshot_that_is_left_though_the_log_was_cut(lake: LakeLocation) -> None:
+    """Iceberg's expire_snapshots clears the log before what it drops, of snapshots too that stay."""
+    begun = datetime(2024, 3, 1, tzinfo=UTC)
+
+    def cut(metadata: dict[str, Any]) -> dict[str, Any]:
+        for k, (one, logged) in enumerate(zip(metadata["snapshots"], metadata["snapshot-log"], strict=True)):
+            one["timestamp-ms"] = logged["timestamp-ms"] = int((begun.timestamp() + 60 * k) * 1000)
+        del metadata["snapshots"][5], metadata["snapshot-log"][:6]
+        return metadata
+
+    kept = open_table(lake, "bars").metadata.snapshots
+    write_next(lake.table_folder("bars"), cut)
+    minute = timedelta(minutes=1)
+    for at, expected in ((3.5, kept[3]), (5.5, kept[4]), (6.5, kept[6]), (90, kept[24])):
+        assert current_pin(lake, "bars", begun + at * minute).snapshot_id == expected.snapshot_id
+    with pytest.raises(LakeError, match="its first was written 2024-03-01T00:00:00"):
+        current_pin(lake, "bars", begun - minute)
+
+
 @pytest.mark.slow
 @pytest.mark.spark
 def test_procedures_of_iceberg_do_the_same(lake: LakeLocation, spark: SparkSession) -> None:
@@ -174,6 +193,8 @@ def test_procedures_of_iceberg_do_the_same(lake: LakeLocation, spark: SparkSessi
     rows = [1.0 + minute for minute in range(25)]
     assert closes(lake) == rows
     assert closes(lake, tagged_pin(lake, "bars", "study-early")) == [1.0]
+    at = open_table(lake, "bars").snapshot_by_id(early.snapshot_id).timestamp_ms
+    assert current_pin(lake, "bars", time_of_ms(at)).snapshot_id == early.snapshot_id
     assert sorted(read_arrow(first, ["n"])["n"].to_pylist()) == [1, 2]
     # the checkpoint names the oldest snapshot that the newest is made of without a gap: 20 newest
     table = open_table(lake, "bars")

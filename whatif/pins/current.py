@@ -182,15 +182,30 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     if as_of.tzinfo is None:
         raise LakeError(f"as_of {as_of} has no time zone: give a time such as {as_of.isoformat()}+00:00")
     moment = as_of.timestamp() * 1000
-    history = opened.history()
-    past = [entry for entry in history if entry.timestamp_ms <= moment]
+    written = _written(opened)
+    past = [at for at in written if at[0] <= moment]
     if not past:
-        first = time_of_ms(history[0].timestamp_ms).isoformat() if history else "never"
+        first = time_of_ms(min(written)[0]).isoformat() if written else "never"
         raise LakeError(
             f"table {table} had no snapshot at {as_of.isoformat()}: its first was written {first}, "
             "and as_of is when rows were written, not what they are dated; ask for a later time"
         )
-    return int(max(past, key=lambda entry: entry.timestamp_ms).snapshot_id)
+    return max(past, key=lambda at: at[0])[1]
+
+
+def _written(opened: Table) -> list[tuple[int, int]]:
+    """Return when each snapshot that is left became the table, milliseconds UTC, and its number.
+
+    Iceberg's own expire_snapshots clears the log before whatever it drops: snapshots that stay and are older
+    than the log stood there too. They did if what the log begins with had one before it.
+    """
+    logged = [(entry.timestamp_ms, entry.snapshot_id) for entry in opened.history()]
+    first = opened.snapshot_by_id(logged[0][1]) if logged else None
+    if first is None or first.parent_snapshot_id is None:
+        return logged
+    began = logged[0][0]
+    older = [(one.timestamp_ms, one.snapshot_id) for one in opened.metadata.snapshots]
+    return [one for one in older if one[0] < began] + logged
 
 
 def _missing(location: LakeLocation, table: str) -> LakeError:
