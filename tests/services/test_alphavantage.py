@@ -523,10 +523,17 @@ def test_an_overview_stands_in_the_catalogue(
         assert main(given) == 0
         assert tag in list_bars(lake_home)["tags"][0].split(", ")
     capsys.readouterr()
-    # none of two is described if one is unknown
-    assert main([*given[:3], "IBM", "NOBODY", *given[4:], "--owner", "Desk 4"]) == 2
+    service.first = [{}]
+    assert main([*given, "--owner", "Desk 4"]) == 2
     assert "knows nothing of it" in " ".join(capsys.readouterr().err.split())
     assert list_bars(lake_home)["owner"].tolist() == ["Desk 3"]
+    # none of two is described if the lake has no bars of one, and the service is not asked then
+    asked = len(service.asked)
+    service.first = [overview({"symbol": "IBM"}), overview({"symbol": "IBM"}) | {"Symbol": "MSFT"}]
+    assert main([*given[:3], "IBM", "MSFT", *given[4:], "--owner", "Desk 5"]) == 2
+    assert "no bars of 'MSFT'" in " ".join(capsys.readouterr().err.split())
+    assert list_bars(lake_home)["owner"].tolist() == ["Desk 3"]
+    assert len(service.asked) == asked
     service.first = [{"Information": QUOTA}]
     assert main(given) == 2
     assert "used up" in capsys.readouterr().err

@@ -588,6 +588,7 @@ def _overviews(
     service: str | None, symbols: Sequence[str], source: str | None, options: Sequence[str]
 ) -> list[tuple[str, dict[str, str], tuple[str, ...]]]:
     """Return what a service tells of symbols: symbol, texts and tags; nothing where none is named."""
+    from whatif.lake import list_bars
     from whatif.sources import make_source, named_source, parse_options
 
     own = parse_options(options)
@@ -600,6 +601,8 @@ def _overviews(
         raise SourceError(f"{service!r} is no source: alphavantage tells what symbols are")
     if not symbols or source is not None:
         raise SourceError(f"--from {service} is for symbols: name some, and no --source")
+    # one of which there are no bars is refused before another is asked for, and described
+    list_bars(LakeLocation.from_environment(), symbols=symbols)
     return [
         (
             one["symbol"],
