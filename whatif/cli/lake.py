@@ -721,7 +721,7 @@ def _rows_of_query(console: Console, frame: pd.DataFrame) -> None:
             _say(console, f"{visible(str(name)):<{most}}  {text}")
 
 
-def _is_missing(value: object) -> bool:
+def _is_missing(value: Any) -> bool:
     import pandas as pd
 
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -168,9 +168,9 @@ def tear_sheet(
     if days_per_year is not None and not days_per_year > 0:
         raise WhatIfError(f"days_per_year {days_per_year:g}: give a number above 0, such as 252")
     if hasattr(equity, "run"):
-        account = _account_of_result(equity, market, cash)
+        account = _account_of_result(cast("BacktestResult", equity), market, cash)
     else:
-        account = _account_of_series(equity, market, cash)
+        account = _account_of_series(cast("pd.Series[Any]", equity), market, cash)
     return sheet_of(account, days_per_year)
 
 
