@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from whatif import paths
-from whatif.errors import StudyError
-from whatif.paths import bounded_text, broken_rule, inside, regular_file
+from whatif.errors import StudyError, WhatIfError
+from whatif.paths import bounded_text, broken_rule, inside, regular_file, written_whole
 from whatif.texts import hidden_character
 
 HOSTILE = {
@@ -165,3 +165,12 @@ def test_what_cannot_be_made_is_not_kept(cache) -> None:
     with pytest.raises(StopIteration):
         made_of(iter([]))
     assert not list(cache.rglob("*"))
+
+
+@pytest.mark.parametrize("name", ["", "there"])
+def test_a_folder_is_not_written_over(tmp_path: Path, name: str, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(WhatIfError, match=r"is a folder.*give the path of a file"), written_whole(Path(name)):
+        raise AssertionError("nothing should be written")
+    assert [one.name for one in tmp_path.iterdir()] == ["there"]

@@ -256,6 +256,10 @@ def test_the_command(lake, monkeypatch, capsys, tmp_path) -> None:
     assert main(["sql"]) == 0
     assert "param_fast VARCHAR" in " ".join(capsys.readouterr().out.split())
     assert main(["sql", "select nothing from nowhere"]) == 2
+    capsys.readouterr()
+    for folder in (str(tmp_path), ""):
+        assert main(["sql", "select 1", "--csv", folder]) == 2
+        assert "is a folder" in capsys.readouterr().err
 
 
 WIDE = "select *, null as nothing, '[red]x' as \"[b]c\" from results order by config_id"

@@ -168,7 +168,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give a place beside `path` to write a file to: it takes its place when all is written.
 
     So whoever reads `path` sees the old file or the new one, and never a part.
+
+    Raises
+    ------
+    WhatIfError
+        If a folder is there.
     """
+    if path.is_dir():
+        raise WhatIfError(f"{path} is a folder, and no file is written over it: give the path of a file")
     part = path.with_name(f".{sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.part")
     try:
         yield part

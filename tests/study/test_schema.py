@@ -128,9 +128,11 @@ def test_every_key_of_a_study_says_what_it_means() -> None:
 
 
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "study.schema.json"
+    target = tmp_path / "new" / "study.schema.json"
     assert main(["schema", "--output", str(target)]) == 0
     assert f"# yaml-language-server: $schema={target}" in " ".join(capsys.readouterr().out.split())
     assert json.loads(target.read_text(encoding="utf-8")) == SCHEMA
+    assert main(["schema", "--output", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == SCHEMA

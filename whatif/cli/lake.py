@@ -817,8 +817,11 @@ def _say(console: Console, text: str) -> None:
 
 def _write(frame: pd.DataFrame, path: Path | None) -> None:
     if path is not None:
+        from whatif.paths import written_whole
+
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(path, index=False)
+        with written_whole(path) as part:
+            frame.to_csv(part, index=False)
 
 
 def doctor(

@@ -101,13 +101,16 @@ def schema(
     ] = None,
 ) -> None:
     """Write the JSON schema of a study, by which an editor completes and checks its keys."""
+    from whatif.paths import written_whole
     from whatif.study import study_schema
 
     text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         sys.stdout.write(text)
         return
-    output.write_text(text, encoding="utf-8")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(output) as part:
+        part.write_text(text, encoding="utf-8")
     for line in (
         f"written: {output}",
         f"next: begin a study with '# yaml-language-server: $schema={output}'",
