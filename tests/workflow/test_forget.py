@@ -141,6 +141,20 @@ def test_what_a_range_lost_returns_with_its_delivery(spark, lake_home, tmp_path:
 
 
 @pytest.mark.spark
+def test_what_a_range_of_another_symbol_lost_stays_gone(spark, lake_home, tmp_path: Path) -> None:
+    by_file = replace(SPEC, symbol=None, symbol_from="file", timeframe="1min", accept=True)
+    bars = [(f"14:3{k}", k + 1) for k in range(5)]
+    ingest([write(tmp_path / "a" / f"{name}.csv", *bars) for name in ("D", "OTHER")], by_file, lake_home)
+    some = [("14:30", 1), ("14:32", 9), ("14:34", 5)]
+    files = [write(tmp_path / "b" / f"{name}.csv", *some) for name in ("D", "OTHER")]
+    ingest(files, by_file, lake_home, runner="local", replace_range=True)
+    found = forget(lake_home, source="b/D.csv", spark=spark)
+    assert (found.removed, found.restored, found.lost) == (0, 3, 0)
+    assert closes(lake_home) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert closes(lake_home, "OTHER") == [1.0, 9.0, 5.0]
+
+
+@pytest.mark.spark
 def test_what_an_expired_snapshot_held_is_told(spark, lake_home, tmp_path: Path) -> None:
     for name, *rows in (
         ("a", ("14:30", 2)), ("b", ("14:30", 4), ("14:31", 5)), ("c", ("14:40", 6)), ("d", ("14:41", 7)),
