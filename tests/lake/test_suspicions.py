@@ -66,6 +66,13 @@ def test_the_bars_themselves_break_no_rule() -> None:
     assert found(minutes()) == {}
 
 
+@pytest.mark.parametrize("low", [0.0, -5.0])
+def test_a_price_at_or_below_zero_is_told_once_and_has_no_ratio_to_others(low: float) -> None:
+    assert found(changed(700, low=low)) == {"nonpositive": [(1, low)]}
+    whole = dict.fromkeys(("open", "high", "low", "close"), low)
+    assert found(changed(700, **whole)) == {"nonpositive": [(1, low)]}
+
+
 class TestMissing:
     def test_sessions_without_a_bar(self) -> None:
         # Tuesday 26 and Wednesday 27

@@ -290,7 +290,7 @@ def _standing_out(series: BarSeries) -> Iterator[Suspicions]:
     if n < MIN_NEIGHBOURS:
         return
     typical, taken = _typical_range(bars), np.zeros(n, dtype=bool)
-    high, low = np.log(bars.high), np.log(bars.low)
+    high, low = _log(bars.high), _log(bars.low)
     begins, counts, times, shares = [], [], [], []
     for width in range(1, WIDEST + 1):
         before, behind = slice(0, n - width - 1), slice(width + 1, n)
@@ -317,7 +317,7 @@ def _standing_out(series: BarSeries) -> Iterator[Suspicions]:
 def _typical_range(bars: Bars) -> FloatArray:
     """Return the median true range around each bar, (n,), as a log; of all that move where that is 0."""
     before = np.append(bars.close[:1], bars.close[:-1])
-    span = np.log(np.maximum(bars.high, before) / np.minimum(bars.low, before))
+    span = _log(np.maximum(bars.high, before)) - _log(np.minimum(bars.low, before))
     moves = span[span > 0]
     around = _around(span)
     return np.where(around > 0, around, np.median(moves) if len(moves) else np.inf)
@@ -401,6 +401,12 @@ def _unlikely(share: float, n: int, least: int) -> float:
     if share <= 0:
         return least
     return np.inf if share >= 1 else max(least, float(np.ceil(np.log(n / CHANCE) / -np.log(share))))
+
+
+def _log(prices: FloatArray) -> FloatArray:
+    """Return logs, (n,); NaN of what is not above zero, which is told by a rule of its own."""
+    logs: FloatArray = np.log(np.where(prices > 0.0, prices, np.nan))
+    return logs
 
 
 def _least(values: FloatArray, width: int) -> FloatArray:
