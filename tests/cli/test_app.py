@@ -111,7 +111,7 @@ def test_what_the_session_says_of_its_java_is_shown_once(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["ingest", "--lates"], ["no such option: --lates", "did you mean --layout?"]),
+        (["ingest", "--layot"], ["no such option: --layot", "did you mean --layout?"]),
         (["runn"], ["no such command 'runn'", "did you mean 'run'?"]),
         (
             ["run"],
