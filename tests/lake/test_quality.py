@@ -94,6 +94,9 @@ def test_the_command(
     assert main([*home, "bars", "GOOG", "--check"]) == 0
     assert main(["bars", "--html", str(page)]) == 2
     assert "--check" in capsys.readouterr().err
+    for ignored in (["--top", "3"], ["GOOG", "--plot", str(page), "--top", "3"]):
+        assert main([*home, "bars", *ignored]) == 2
+        assert "--top" in capsys.readouterr().err
     before = list_bars(lake)
     assert list_bars(lake, symbols=["AAPL"])["bars"].tolist() == before["bars"].tolist()[:1]
 

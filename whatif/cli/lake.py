@@ -452,7 +452,10 @@ def bars(
     page: Annotated[
         Path | None, typer.Option("--html", help="With --check: write a page with heat maps too.")
     ] = None,
-    top: Annotated[int, typer.Option(min=0, help="With --check: how many suspicious bars to print.")] = 20,
+    top: Annotated[
+        int | None,
+        typer.Option(min=0, help="With --check: how many suspicious bars to print (20)."),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the list, or what --check found, as well.")] = None,
 ) -> None:
     """List what the lake holds: symbols, timeframes, ranges, sessions, bars, missing minutes; or check it."""
@@ -462,25 +465,31 @@ def bars(
             "--check lists what is suspicious, and --plot with --adjust draws: ask for one of them"
         )
     if plot is not None:
-        if len(wanted.symbols) != 1 or tag or csv or page:
-            raise LakeError("--plot draws one symbol: write whatif bars SYMBOL --plot FILE")
+        if len(wanted.symbols) != 1 or tag or csv or page or top is not None:
+            raise LakeError(
+                "--plot draws one symbol, without --tag, --csv, --html and --top: write whatif bars SYMBOL "
+                "--plot FILE"
+            )
         _plot(location, wanted, adjust, plot)
         return
-    if not check and (page is not None or start or end):
-        raise LakeError("--html, --start and --end are for --check: give it too")
+    if not check and (page is not None or start or end or top is not None):
+        raise LakeError("--html, --start, --end and --top are for --check: give it too")
     from whatif.lake import list_bars
 
     console = Console()
     frame = list_bars(location, symbols=wanted.symbols, timeframe=timeframe, tag=tag)
     if check:
         found = wanted if tag is None else replace(wanted, symbols=tuple(dict.fromkeys(frame["symbol"])))
-        _check(location, found, page, top, csv)
+        _check(location, found, page, _TOP if top is None else top, csv)
         return
     _table(console, frame[list(frame.columns[:_LISTED])], _HEADINGS)
     for line in _told(frame, bool(symbols)):
         _say(console, line)
     _write_safely(frame, csv)
 
+
+_TOP = 20
+"""Suspicious bars that --check prints where nobody says how many."""
 
 _LISTED = 10
 """Columns of the list that a terminal has room for."""
