@@ -18,6 +18,7 @@ from whatif.cli import main
 from whatif.domain import KEY
 from whatif.errors import LakeError
 from whatif.lake import BARS, RESULTS, TEST_LOOKS, append_arrow, create_tables, delete_rows, maintain
+from whatif.lake.maintenance import write_next
 from whatif.pins import LakeLocation, equal, schema_of
 
 from .markets import put_bars, walk
@@ -143,6 +144,26 @@ def test_the_lake_as_it_stood_then(lake) -> None:
         assert then.sql("select count(*) n from results")["n"].tolist() == [0]
     with pytest.raises(LakeError, match="names no moment"):
         whatif.tables(lake, as_of="yesterday-ish")
+
+
+def test_a_snapshot_that_the_log_does_not_name_any_more_is_no_empty_table(tmp_path: Path) -> None:
+    """Upkeep on a catalog service keeps a table's first snapshot that a tag names, and not its log."""
+    location = LakeLocation(tmp_path / "home")
+    for seed in range(3):
+        put_bars(location, [walk("A", seed, minutes=60)])
+
+    def cut(metadata: dict[str, Any]) -> dict[str, Any]:
+        for k, one in enumerate(metadata["snapshots"]):
+            one["timestamp-ms"] = int((START.timestamp() + 60 * k) * 1000)
+        metadata["snapshot-log"][-1]["timestamp-ms"] = one["timestamp-ms"]
+        del metadata["snapshots"][1], metadata["snapshot-log"][:2]
+        return metadata
+
+    write_next(location.table_folder("bars"), cut)
+    with whatif.tables(location, as_of=START + timedelta(seconds=30)) as opened:
+        first = opened.sql("select count(*) n from bars")["n"].item()
+    with whatif.tables(location) as opened:
+        assert opened.sql("select count(*) n from bars")["n"].item() == 3 * first > 0
 
 
 def test_a_moment_whose_snapshots_were_dropped_is_no_empty_table(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from whatif.pins import (
     reading,
     scan,
     table_names,
+    written_at,
 )
 from whatif.report import Answer, stored_answers
 
@@ -276,7 +277,7 @@ def _is_there(name: str, opened: Any, as_of: datetime) -> bool:
         If nobody knows any more, since the snapshots of that time were dropped.
     """
     kept = sorted(opened.metadata.snapshots, key=lambda one: one.sequence_number or 0)
-    if any(entry.timestamp_ms <= as_of.timestamp() * 1000 for entry in opened.history()):
+    if any(at <= as_of.timestamp() * 1000 for at, _ in written_at(opened)):
         return True
     if (kept[0].sequence_number or 0) > 1:  # the first commit of a table has the number 1
         first = pd.Timestamp(kept[0].timestamp_ms, unit="ms", tz="UTC")

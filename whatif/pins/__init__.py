@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         table_exists,
         table_names,
         tagged_pin,
+        written_at,
     )
     from whatif.pins.damage import Damage, described, newest_whole, planned, reading, snapshot_damage
     from whatif.pins.filters import (
@@ -77,7 +78,7 @@ else:
             "api": "adjusted_frame moment_us",
             "arrow_types": "schema_of type_of",
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
-            "pin_at table_exists table_names tagged_pin",
+            "pin_at table_exists table_names tagged_pin written_at",
             "damage": "Damage described newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "symbols_of",

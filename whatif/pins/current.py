@@ -182,7 +182,7 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     if as_of.tzinfo is None:
         raise LakeError(f"as_of {as_of} has no time zone: give a time such as {as_of.isoformat()}+00:00")
     moment = as_of.timestamp() * 1000
-    written = _written(opened)
+    written = written_at(opened)
     past = [at for at in written if at[0] <= moment]
     if not past:
         first = time_of_ms(min(written)[0]).isoformat() if written else "never"
@@ -193,7 +193,7 @@ def _snapshot_at(opened: Table, table: str, as_of: datetime) -> int:
     return max(past, key=lambda at: at[0])[1]
 
 
-def _written(opened: Table) -> list[tuple[int, int]]:
+def written_at(opened: Table) -> list[tuple[int, int]]:
     """Return when each snapshot that is left became the table, milliseconds UTC, and its number.
 
     Iceberg's own expire_snapshots clears the log before whatever it drops: snapshots that stay and are older
