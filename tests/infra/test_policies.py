@@ -14,7 +14,7 @@ LAKE = f"{DATA}/warehouse/quant_lake.db"
 ARTIFACTS = f"arn:aws:s3:::acme-artifacts-{ACCOUNT}-{REGION}"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
-BESIDE_BARS = {"news_sentiment", "news_relations", "actions"}
+BESIDE_BARS = {"news_sentiment", "news_relations", "actions", "renames"}
 INGESTED = {"bars", "bars_quarantine", "trades_raw", "quotes", "deliveries", "catalogue", *BESIDE_BARS}
 """Tables that `whatif ingest` and its siblings write; `whatif run` makes all others."""
 
@@ -249,7 +249,7 @@ def test_readers_see_results_and_looks_but_no_bars(stacks: dict[str, Stack]) -> 
     assert not may(reader, "s3:PutObject", f"{LAKE}/results/data/f.parquet")
     assert not may(reader, "s3:GetObject", f"{ARTIFACTS}/acme/studies/s/abc/mine.py")
     bars = of(stacks, "analytics", "BarsReaderPolicy")
-    for table in ("bars", "catalogue", "actions"):
+    for table in ("bars", "catalogue", "actions", "renames"):
         assert may(bars, "s3:GetObject", f"{LAKE}/{table}/data/f.parquet")
         assert not may(bars, "s3:PutObject", f"{LAKE}/{table}/data/f.parquet")
     for table in ("bars_quarantine", "results", "trades_raw"):

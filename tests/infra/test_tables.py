@@ -88,7 +88,7 @@ def test_with_lake_formation_there_are_grants_and_no_optimizers() -> None:
 
 
 def test_tables_of_news_and_actions_are_granted_once_they_are_there() -> None:
-    stack = deployed(LakeFormation="yes", NewsTables="yes", ActionsTable="yes")["tables"]
+    stack = deployed(LakeFormation="yes", NewsTables="yes", ActionsTable="yes", RenamesTable="yes")["tables"]
     granted = {
         p["Resource"]["Table"]["Name"]: p["Permissions"]
         for p in stack.of("AWS::LakeFormation::PrincipalPermissions").values()
@@ -100,6 +100,7 @@ def test_tables_of_news_and_actions_are_granted_once_they_are_there() -> None:
         "news_sentiment": use,
         "news_relations": use,
         "actions": use,
+        "renames": use,
     }
 
 

@@ -303,14 +303,17 @@ def ingest_actions(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Files or folders: CSV of splits and dividends, Lean's factor files; or a source."
+            help="Files or folders: CSV of splits and dividends, Lean's factor and map files; or a source."
         ),
     ],
     symbol: Annotated[str | None, typer.Option(help="Symbol of all rows, where no column names it.")] = None,
     options: Options = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Read splits and dividends into the lake; data.adjust of a study applies them. Twice adds nothing."""
+    """Read splits, dividends and changes of symbols into the lake. Twice adds nothing.
+
+    data.adjust and data.renames of a study apply them.
+    """
     from whatif.sources import ingest_actions as ingest_items
 
     location = LakeLocation.from_environment()

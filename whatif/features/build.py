@@ -108,7 +108,7 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
         replace_arrow(location, table, whole, everything(), made_from)
         return find_pin(location, table.name, made_from) or current_pin(location, table.name)
     create_tables(spark, location, (table,))
-    if location.local:
+    if location.local or bars.renames is not None:
         replace_made(location, table, _names(spark, spec), _of_names(spec, bars, schema), made_from)
     else:
         # else Spark puts few bytes of some symbols' bars into one task, though what is made of them is large
@@ -129,7 +129,8 @@ def _extended(location: LakeLocation, bars: Pin, spec: FeatureSpec, table: Table
     symbol's whole history is computed. What is written are the new rows, and those whose label they change.
     Returns False if all has to be computed; nothing was written then.
     """
-    if spec.news is not None or not has_rows(location, table.name):
+    # of symbols that changed, what was added stands under other names
+    if spec.news is not None or bars.renames is not None or not has_rows(location, table.name):
         return False
     stored, since = current_pin(location, table.name), _made_from(location, table.name)
     if since is None:

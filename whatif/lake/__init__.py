@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         NEWS_SENTIMENT,
         PREDICTIONS,
         QUOTES,
+        SYMBOL_NAMES,
         TABLES,
         TEST_LOOKS,
         TRADES,
@@ -85,8 +86,8 @@ else:
             "spec": "TableSpec sql_text",
             "suspicions": "QUALITY_RULES",
             "tables": "BARS BARS_QUARANTINE CATALOGUE CHECKPOINTS CORPORATE_ACTIONS EQUITY FORGOTTEN "
-            "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES TABLES TEST_LOOKS TRADES TRADES_RAW "
-            "features_table",
+            "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES SYMBOL_NAMES TABLES TEST_LOOKS TRADES "
+            "TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
             "insert_missing_rows replace replace_arrow replace_made take_back upsert upsert_arrow",
         },

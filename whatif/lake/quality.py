@@ -12,9 +12,21 @@ import pyarrow as pa
 
 from whatif.calendars import EPOCH, canonical_exchange, schedule
 from whatif.domain import DAY_US, Bars, canonical_timeframe, instant_us, timeframe_us, timestamps
-from whatif.lake.holdings import asked_for, check_held
+from whatif.lake.holdings import check_held
 from whatif.lake.suspicions import NEIGHBOURS, QUALITY_RULES, BarSeries, Suspicions, suspicions
-from whatif.pins import LakeLocation, Pin, batches, current_pin, open_table, read_bars_of, within
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    all_of,
+    batches,
+    current_pin,
+    everything,
+    of_timeframe,
+    open_table,
+    read_bars_of,
+    symbol_rows,
+    within,
+)
 
 SERIES = ("symbol", "timeframe", "exchange")
 SESSION_COLUMNS = (*SERIES, "session", "expected", "bars", "missing", "suspicious", "errors")
@@ -199,7 +211,14 @@ def _held(
     """Return what the lake holds of what is asked for, by symbol and timeframe."""
     names = list(SERIES)
     counted = []
-    for batch in batches(pin, names, asked_for(symbols, timeframe, within("ts", start_us, end_us))):
+    of_length = of_timeframe(timeframe) if timeframe else everything()
+    between = within("ts", start_us, end_us)
+    rows_of = (
+        symbol_rows(pin, names, symbols, of_length, between)
+        if symbols
+        else batches(pin, names, all_of(of_length, between))
+    )
+    for batch in rows_of:
         rows = pa.Table.from_batches([batch]).select(names).group_by(names, use_threads=False)
         counted.append(rows.aggregate([([], "count_all")]).to_pandas())
     rows = pd.concat(counted) if counted else pd.DataFrame(columns=[*names, "count_all"])

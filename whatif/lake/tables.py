@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from whatif.domain import KEY, KEY_COLUMNS
 from whatif.lake.results import RESULTS, RETURNS
 from whatif.lake.spec import TableSpec, columns
-from whatif.pins import ACTIONS
+from whatif.pins import ACTIONS, RENAMES
 
 BARS = TableSpec(
     name="bars",
@@ -107,6 +107,19 @@ CORPORATE_ACTIONS = TableSpec(
 
 `factor` is what a dividend multiplies earlier prices by, null where that is left to the close before. The
 table is there once actions were ingested."""
+
+SYMBOL_NAMES = TableSpec(
+    name=RENAMES,
+    columns=columns(
+        "symbol string, nth int, ticker string, from date, to date, source string, ingested_at timestamp"
+    ),
+    key=("symbol", "nth"),
+    sort_order=("symbol", "nth"),
+)
+"""Names that securities had: bars of `symbol` are stored under `ticker` from the trading date `from` on,
+before `to`, which is null while it holds; `nth` counts a security's names from 0. A row whose `ticker` is ""
+does not hold any more: a newer map has fewer names, or the security another symbol. The table is there once
+maps were ingested."""
 
 DELIVERIES = TableSpec(
     name="deliveries",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         moment_of,
         open_table,
         pin_at,
+        renamed_pin,
         table_exists,
         table_names,
         tagged_pin,
@@ -68,7 +69,10 @@ if TYPE_CHECKING:
         read_bars_of,
         read_predictions,
         scan,
+        symbol_names,
+        symbol_rows,
     )
+    from whatif.pins.renames import RENAMES, Named, Names, contradiction
     from whatif.pins.service import explained, in_words
 else:
     __getattr__, __dir__, __all__ = door(
@@ -78,7 +82,7 @@ else:
             "api": "adjusted_frame moment_us",
             "arrow_types": "schema_of type_of",
             "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
-            "pin_at table_exists table_names tagged_pin written_at",
+            "pin_at renamed_pin table_exists table_names tagged_pin written_at",
             "damage": "Damage described newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",
             "groups": "symbols_of",
@@ -88,7 +92,8 @@ else:
             "time_of_ms versions_in",
             "pin": "Pin",
             "read": "PinnedCache batches floats microseconds read_added read_arrow read_bars read_bars_of "
-            "read_predictions scan",
+            "read_predictions scan symbol_names symbol_rows",
+            "renames": "RENAMES Named Names contradiction",
             "service": "explained in_words",
         },
     )

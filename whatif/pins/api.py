@@ -14,11 +14,12 @@ from whatif.calendars import canonical_exchange
 from whatif.domain import canonical_timeframe, instant_us
 from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import ADJUSTED_PRICES
-from whatif.pins.current import adjusted_pin, current_pin
+from whatif.pins.current import adjusted_pin, current_pin, renamed_pin
 from whatif.pins.filters import bars_filter, of_timeframe
 from whatif.pins.location import LakeLocation
 from whatif.pins.pin import Pin
-from whatif.pins.read import latest_rows, microseconds, read_arrow, scales_of
+from whatif.pins.read import latest_rows, microseconds, read_arrow, scales_of, symbol_names
+from whatif.pins.renames import Names
 
 COLUMNS = (
     "symbol", "ts", "timeframe", "session", "session_open", "session_close", "hours",
@@ -37,6 +38,7 @@ def read_bars(
     session: str = "regular",
     location: LakeLocation | None = None,
     adjust: str = "none",
+    renames: str = "none",
 ) -> pd.DataFrame:
     """Return bars from the lake as a frame, ordered by symbol and ts. Starts no JVM.
 
@@ -57,6 +59,9 @@ def read_bars(
     adjust : str
         "none" for prices as traded, "splits", or "all" for splits and dividends, by the newest actions of
         the lake; a Pin's own adjustment stands.
+    renames : str
+        "none" for bars by their names alone, or "follow" for those of former names too, under the symbol
+        asked for, by the names that the lake knew `as_of`; what a Pin says itself stands.
 
     Returns
     -------
@@ -68,29 +73,34 @@ def read_bars(
     Raises
     ------
     LakeError
-        If a symbol is not in the lake (the nearest one that is, is named), or there are no actions.
+        If a symbol is not in the lake (the nearest one that is, is named) or but the former name of another,
+        or there are no actions or names.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     pin = as_of if isinstance(as_of, Pin) else _pin_at(as_of, location)
     if adjust != "none":
         pin = adjusted_pin(location or LakeLocation.from_environment(), pin, adjust)
-    row_filter = bars_filter(wanted, timeframe, moment_us(start), moment_us(end), session)
-    table = _ordered(read_arrow(pin, COLUMNS, row_filter))
+    if renames != "none":
+        known = None if as_of is None or isinstance(as_of, Pin) else _instant(as_of)
+        pin = renamed_pin(location or LakeLocation.from_environment(), pin, renames, as_of=known)
+    names = symbol_names(pin, wanted)
+    row_filter = bars_filter(names.tickers, timeframe, moment_us(start), moment_us(end), session)
+    table = _ordered(names.put_on(read_arrow(pin, COLUMNS, row_filter)))
     if _has_twice(table):  # one length under two names
-        table = read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter)
+        table = names.put_on(read_arrow(pin, (*COLUMNS, "ingested_at"), row_filter))
         table = table.select(COLUMNS).take(latest_rows(table))
     found = set(pc.unique(table["symbol"]).to_pylist())
     if not found.issuperset(wanted):
-        _check_symbols(pin, [s for s in wanted if s not in found], timeframe)
+        _check_symbols(pin, [s for s in wanted if s not in found], timeframe, names)
     midnights = table["session"].cast(pa.timestamp("s"))
     table = table.set_column(table.column_names.index("session"), "session", midnights)
     frame: pd.DataFrame = table.to_pandas()
     frame["timeframe"] = canonical_timeframe(timeframe)
     if pin.adjustment is not None:
         frame = adjusted_frame(pin, frame, timeframe, session)
-    names = {name: canonical_exchange(name) for name in pc.unique(table["exchange"]).to_pylist()}
-    if any(name != known for name, known in names.items()):
-        frame["exchange"] = frame["exchange"].map(names)
+    exchanges = {name: canonical_exchange(name) for name in pc.unique(table["exchange"]).to_pylist()}
+    if any(name != known for name, known in exchanges.items()):
+        frame["exchange"] = frame["exchange"].map(exchanges)
     return frame
 
 
@@ -145,15 +155,19 @@ def _has_twice(table: pa.Table) -> bool:
 
 
 def _pin_at(as_of: Moment | None, location: LakeLocation | None) -> Pin:
-    moment = None if as_of is None else _timestamp(as_of).to_pydatetime(warn=False)
+    moment = None if as_of is None else _instant(as_of)
     return current_pin(location or LakeLocation.from_environment(), "bars", moment)
 
 
-def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str) -> None:
+def _instant(moment: Moment) -> datetime:
+    return _timestamp(moment).to_pydatetime(warn=False)
+
+
+def _check_symbols(pin: Pin, absent: Sequence[str], timeframe: str, names: Names) -> None:
     """Raise for symbols that have no bars at all; a range without bars is no error."""
     known = set(read_arrow(pin, ["symbol"], of_timeframe(timeframe))["symbol"].unique().to_pylist())
     for symbol in absent:
-        if symbol not in known:
+        if known.isdisjoint(names.tickers_of(symbol)):
             hint = nearest(symbol, known) if known else "ingest some first (whatif ingest)"
             raise LakeError(f"symbol {symbol!r} has no {timeframe} bars in the lake: {hint}")
 

@@ -10,7 +10,8 @@ from whatif.errors import LakeError, nearest
 from whatif.pins.adjust import ACTIONS
 from whatif.pins.location import LakeLocation, catalog_properties
 from whatif.pins.metadata import load_table, newest_metadata, time_of_ms
-from whatif.pins.pin import ADJUSTMENTS, Adjustment, Pin
+from whatif.pins.pin import ADJUSTMENTS, FOLLOWED, Adjustment, Pin
+from whatif.pins.renames import RENAMES
 from whatif.pins.service import in_words
 
 if TYPE_CHECKING:
@@ -114,6 +115,40 @@ def adjusted_pin(
         )
     kept = tagged_pin(location, ACTIONS, tag) if tag else None
     return replace(pin, adjustment=Adjustment(mode, kept or current_pin(location, ACTIONS, as_of)))
+
+
+def renamed_pin(
+    location: LakeLocation, pin: Pin, mode: str, tag: str = "", as_of: datetime | None = None
+) -> Pin:
+    """Return a pin of bars that are joined under one symbol where it changed, as they are read.
+
+    Parameters
+    ----------
+    location : LakeLocation
+        Where the lake is.
+    pin : Pin
+        Of the bars.
+    mode : str
+        "none" or "follow".
+    tag, as_of
+        Which snapshot of the names is taken, as in `adjusted_pin`.
+
+    Raises
+    ------
+    LakeError
+        If the mode is neither, or the lake holds no names.
+    """
+    if mode not in FOLLOWED:
+        raise LakeError(f"renames {mode!r} is unknown: {nearest(mode, FOLLOWED)}")
+    if mode == "none":
+        return pin
+    if not has_rows(location, RENAMES):
+        raise LakeError(
+            "renames follow: the lake holds no names that securities had: 'whatif ingest-actions FOLDER' "
+            "brings Lean's map files, or renames none takes bars by their names alone"
+        )
+    kept = tagged_pin(location, RENAMES, tag) if tag else None
+    return replace(pin, renames=kept or current_pin(location, RENAMES, as_of))
 
 
 def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> Pin | None:

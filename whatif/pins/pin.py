@@ -11,6 +11,9 @@ from whatif.errors import LakeError
 ADJUSTMENTS = ("none", "splits", "all")
 """What a study's bars may be adjusted for."""
 
+FOLLOWED = ("none", "follow")
+"""Whether a study's bars are joined under one symbol where it changed."""
+
 
 @dataclass(frozen=True)
 class Adjustment:
@@ -42,12 +45,16 @@ class Pin:
         Path or URI of the metadata file in which the snapshot is listed.
     adjustment : Adjustment, optional
         Of bars: what they are adjusted for where they are read; as they were traded if left out.
+    renames : Pin, optional
+        Of bars: the snapshot of the names that securities had, by which they are joined under the symbol that
+        is asked for where they are read; by their names alone if left out.
     """
 
     table: str
     snapshot_id: int
     metadata_location: str
     adjustment: Adjustment | None = None
+    renames: Pin | None = None
 
     @property
     def written(self) -> dict[str, Any]:
@@ -55,6 +62,8 @@ class Pin:
         said: dict[str, Any] = {key: value for key, value in asdict(self).items() if value is not None}
         if self.adjustment is not None:
             said["adjustment"] = {"mode": self.adjustment.mode, "actions": self.adjustment.actions.to_json()}
+        if self.renames is not None:
+            said["renames"] = self.renames.to_json()
         return said
 
     def to_json(self) -> str:
@@ -75,7 +84,8 @@ class Pin:
             names = str(values["table"]), int(values["snapshot_id"]), str(values["metadata_location"])
             said = values.get("adjustment")
             adjustment = None if said is None else Adjustment(said["mode"], cls.from_json(said["actions"]))
-            return cls(*names, adjustment)
+            renames = None if values.get("renames") is None else cls.from_json(values["renames"])
+            return cls(*names, adjustment, renames)
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
                 f"{text!r} is not a pin: expected JSON with table, snapshot_id and metadata_location"

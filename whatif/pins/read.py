@@ -22,6 +22,7 @@ from whatif.pins.integrity import local_path
 from whatif.pins.location import catalog_properties
 from whatif.pins.metadata import load_table, newest_metadata
 from whatif.pins.pin import Pin
+from whatif.pins.renames import RENAME_COLUMNS, Names, names_of
 from whatif.pins.service import in_words
 from whatif.startup import without_collecting
 from whatif.typing import FloatArray, IntArray
@@ -246,16 +247,17 @@ def read_bars_of(
 ) -> dict[str, Bars]:
     """Return what `read_bars` returns of several symbols, whose files are planned and read once."""
     columns = ["symbol", "session", *_TIMES, *_FLOATS]
-    row_filter = bars_filter(symbols, timeframe, start_us, end_us, hours)
+    names = symbol_names(pin, symbols)
+    row_filter = bars_filter(names.tickers, timeframe, start_us, end_us, hours)
     # of a process's first read, most is importing PyIceberg
     with without_collecting():
-        table = read_arrow(pin, columns, row_filter)
+        table = names.put_on(read_arrow(pin, columns, row_filter))
         times = {name: microseconds(table[name]) for name in _TIMES}
         owners, order = _by_symbol(table, symbols, times["ts"])
         same = (np.diff(owners[order]) == 0) & (np.diff(times["ts"][order]) == 0)
         if same.any():
             # a lake may hold one length under two names, such as 60min and 1h
-            table = read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter)
+            table = names.put_on(read_arrow(pin, [*columns, "timeframe", "ingested_at"], row_filter))
             table = table.take(latest_rows(table))
             times = {name: microseconds(table[name]) for name in _TIMES}
             owners, order = _by_symbol(table, symbols, times["ts"])
@@ -285,6 +287,41 @@ def read_bars_of(
     return {symbol: scales[symbol].bars(bars) for symbol, bars in found.items()}
 
 
+def symbol_names(pin: Pin, symbols: Sequence[str]) -> Names:
+    """Return what bars of symbols are stored under, as a pin of bars says; their own names if it does not.
+
+    Raises
+    ------
+    LakeError
+        If a symbol is but the former name of another.
+    """
+    rows = () if pin.renames is None else read_arrow(pin.renames, RENAME_COLUMNS).to_pylist()
+    return names_of(symbols, rows)
+
+
+def symbol_rows(
+    pin: Pin, columns: Sequence[str], symbols: Sequence[str], *terms: BooleanExpression
+) -> Iterator[pa.RecordBatch]:
+    """Yield the pinned bars of symbols that pass filters, as `batches`, under the symbols asked for.
+
+    Parameters
+    ----------
+    pin : Pin
+        Of the bars.
+    columns : sequence of str
+        Columns to read, in this order.
+    symbols : sequence of str
+        Symbols.
+    terms : pyiceberg expressions
+        Filters of other columns than the symbol.
+    """
+    names = symbol_names(pin, symbols)
+    needed = tuple(dict.fromkeys((*columns, "symbol", "session")))
+    read = tuple(columns) if pin.renames is None else needed
+    for batch in batches(pin, read, all_of(one_of("symbol", names.tickers), *terms)):
+        yield names.put_on(batch).select(list(columns))
+
+
 def scales_of(pin: Pin, symbols: Sequence[str], timeframe: str, hours: str = "regular") -> dict[str, Scale]:
     """Return by what the bars of symbols are multiplied, as a pin's adjustment says; it must have one.
 
@@ -299,11 +336,13 @@ def scales_of(pin: Pin, symbols: Sequence[str], timeframe: str, hours: str = "re
     """
     assert pin.adjustment is not None
     columns = ["symbol", "ex_date", "kind", "value", "factor"]
-    rows = read_arrow(pin.adjustment.actions, columns, one_of("symbol", symbols)).to_pylist()
+    names = symbol_names(pin, symbols)
+    wanted = one_of("symbol", tuple(dict.fromkeys((*symbols, *names.tickers))))
+    rows = read_arrow(pin.adjustment.actions, columns, wanted).to_pylist()
     found = {}
     for symbol in symbols:
         actions = [
-            {**row, "ex_date": (row["ex_date"] - EPOCH).days} for row in rows if row["symbol"] == symbol
+            {**row, "ex_date": (row["ex_date"] - EPOCH).days} for row in names.actions_of(symbol, rows)
         ]
         close_before = _CloseBefore(pin, symbol, timeframe, hours)
         found[symbol] = make_scale(actions, pin.adjustment.mode, close_before)
@@ -475,6 +514,7 @@ class PinnedCache:
             pin.snapshot_id,
             pin.metadata_location,
             pin.adjustment,
+            pin.renames,
             symbol,
             timeframe,
             start_us,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from whatif.domain import Periods, timeframe_us
 from whatif.errors import RunError, StudyError
 from whatif.features import (
@@ -22,17 +24,18 @@ from whatif.pins import (
     LakeLocation,
     Pin,
     adjusted_pin,
-    all_of,
     at_most,
-    bars_filter,
     current_pin,
     has_rows,
     moment_of,
+    of_timeframe,
     open_table,
     pin_at,
-    read_arrow,
+    renamed_pin,
+    symbol_rows,
     tagged_pin,
     time_of_ms,
+    within,
 )
 from whatif.resolve.check import Checked, bar_slice, check_study
 from whatif.resolve.universe import membership_identity
@@ -291,7 +294,8 @@ def resolve_study(
     # last, so that a study that is refused leaves no pin behind
     if session is not None:
         actions = () if bars.adjustment is None else (bars.adjustment.actions,)
-        for pin in (bars, *actions, *(() if news is None else news.pins)):
+        names = () if bars.renames is None else (bars.renames,)
+        for pin in (bars, *actions, *names, *(() if news is None else news.pins)):
             kept = tagged_pin(location, pin.table, _tag(asked))
             if kept is None or kept.snapshot_id != pin.snapshot_id:
                 tag_pin(None if location.local else session(), location, pin, _tag(asked))
@@ -316,11 +320,12 @@ def _pinned_bars(study: Study, location: LakeLocation, latest: bool) -> tuple[Pi
         bars = current_pin(location, "bars") if latest or tagged is None else tagged
         behind = "" if latest or tagged is None else _changed_since(location, bars)
     known = None if data.as_of is None else moment_of(data.as_of)
-    bars = adjusted_pin(location, bars, data.adjust, "" if latest else tag, known)
-    return bars, behind
+    of_first = "" if latest else tag
+    bars = adjusted_pin(location, bars, data.adjust, of_first, known)
+    return renamed_pin(location, bars, data.renames, of_first, known), behind
 
 
-def _check_positive(bars: Pin, wanted: BooleanExpression) -> None:
+def _check_positive(bars: Pin, symbols: Sequence[str], *terms: BooleanExpression) -> None:
     """Refuse bars with a price at or below zero; files tell by their bounds that they hold none.
 
     Raises
@@ -328,8 +333,10 @@ def _check_positive(bars: Pin, wanted: BooleanExpression) -> None:
     StudyError
         Naming the first of them.
     """
-    found = read_arrow(bars, ["symbol", "ts", "low"], all_of(wanted, at_most("low", 0.0)))
-    if found.num_rows:
+    rows = symbol_rows(bars, ("symbol", "ts", "low"), symbols, *terms, at_most("low", 0.0))
+    some = [batch for batch in rows if batch.num_rows]
+    if some:
+        found = pa.Table.from_batches(some)
         first = found.sort_by([("ts", "ascending"), ("symbol", "ascending")]).slice(0, 1).to_pylist()[0]
         raise StudyError(
             f"data: {found.num_rows:,} bars of this slice have a price at or below zero, which no broker "
@@ -349,7 +356,8 @@ def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources:
     asked, timeline = checked.study.data, checked.timeline
     symbols = tuple(dict.fromkeys((*asked.symbols, *sorted(checked.named))))
     for source in sorted(sources):
-        _check_positive(bars, bars_filter(symbols, source, timeline.start_us, timeline.end_us, "extended"))
+        between = within("ts", timeline.start_us, timeline.end_us)
+        _check_positive(bars, symbols, of_timeframe(source), between)
     if asked.quality == "accept":
         return
     for source in sorted(sources):
@@ -370,15 +378,25 @@ def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources:
 
 
 def _adjustment_identity(bars: Pin) -> str:
-    """Return what adjusts the bars, and by which actions; "" for bars as they were traded."""
-    said = bars.adjustment
-    return "" if said is None else f"{said.mode} by {said.actions.snapshot_id}"
+    """Return what adjusts and joins bars, by which actions and names; "" for bars as they are stored."""
+    said, names = bars.adjustment, bars.renames
+    return ", ".join(
+        [
+            *(() if said is None else (f"{said.mode} by {said.actions.snapshot_id}",)),
+            *(() if names is None else (f"renamed by {names.snapshot_id}",)),
+        ]
+    )
 
 
 def _news(study: Study, location: LakeLocation, latest: bool) -> NewsSlice | None:
     """Return the news that models of a study learn from: those it first ran on, or the newest."""
     if not study.models:
         return None
+    if study.data.renames == "follow" and features_needs(study).news:
+        raise StudyError(
+            "data.renames follow: news of former names are not followed, and features of news are asked for: "
+            "write renames none, or leave those features out"
+        )
     return pin_news(location, features_needs(study), study.data.news_delay, "" if latest else _tag(study))
 
 

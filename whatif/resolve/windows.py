@@ -17,7 +17,16 @@ from whatif.domain import DAY_US, canonical_timeframe, timeframe_names, timefram
 from whatif.engines import date_of
 from whatif.errors import RunError, StudyError, nearest
 from whatif.labels import Reach
-from whatif.pins import Pin, all_of, batches, equal, everything, of_timeframe, one_of, within
+from whatif.pins import (
+    Pin,
+    batches,
+    equal,
+    everything,
+    of_timeframe,
+    symbol_names,
+    symbol_rows,
+    within,
+)
 from whatif.results import ResolvedStudy
 from whatif.search import BarSlice
 from whatif.splits import Fold, Timeline, TimeSlice, Window, bounds_of
@@ -168,11 +177,11 @@ def survey(pin: Pin, study: Study, timeline: Timeline, named: Collection[str] = 
         If a symbol has no bars in the slice; names the nearest one that the lake holds.
     """
     columns = ("symbol", "timeframe", "exchange", "ts")
-    symbols = dict.fromkeys((*study.data.symbols, *sorted(named)))
-    terms = _terms(study, timeline, symbols)
+    symbols = tuple(dict.fromkeys((*study.data.symbols, *sorted(named))))
+    terms = _terms(study, timeline)
     edges = np.unique([edge for window in timeline.windows for edge in (window.start_us, window.end_us)])
     counts: dict[tuple[str, str], IntArray] = {}
-    for batch in batches(pin, columns, all_of(*terms)):
+    for batch in symbol_rows(pin, columns, symbols, *terms):
         _check_exchange(batch, study)
         for key, count in _counted(batch, edges):
             counts[key] = counts.get(key, 0) + count
@@ -192,8 +201,8 @@ def _under_one_name(
         if len(others) == 1:
             named[key] = found[symbol, timeframe]
         elif key not in named:
-            both = all_of(*terms, equal("symbol", symbol), of_timeframe(timeframe))
-            parts = [batch.column("ts").cast(pa.int64()) for batch in batches(pin, ("ts",), both)]
+            both = symbol_rows(pin, ("ts",), (symbol,), *terms, of_timeframe(timeframe))
+            parts = [batch.column("ts").cast(pa.int64()) for batch in both]
             ts = np.unique(np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts]))
             until = {w.name: int(np.searchsorted(ts, w.end_us)) for w in timeline.windows}
             before = {w.name: int(np.searchsorted(ts, w.start_us)) for w in timeline.windows}
@@ -221,14 +230,21 @@ def coverage(
         By source: bars of `timeframe` in the slice that hold a bar of the source, over all symbols.
     """
     length = timeframe_us(timeframe)
-    terms = _terms(study, timeline, study.data.symbols)
-    return {source: _buckets(pin, all_of(*terms, of_timeframe(source)), length) for source in sources}
+    terms, symbols = _terms(study, timeline), study.data.symbols
+    return {
+        source: _buckets(symbol_rows(pin, _PLACED, symbols, *terms, of_timeframe(source)), length)
+        for source in sources
+    }
 
 
-def _buckets(pin: Pin, row_filter: BooleanExpression, length: int) -> int:
+_PLACED = ("symbol", "ts", "session_open")
+"""Columns by which a bar falls into a longer one."""
+
+
+def _buckets(rows: Iterable[pa.RecordBatch], length: int) -> int:
     """Count the different bars of a length that rows fall into, by symbol and from their session's open."""
     starts: dict[str, list[IntArray]] = {}
-    for batch in batches(pin, ("symbol", "ts", "session_open"), row_filter):
+    for batch in rows:
         ts, opened = (
             batch.column(name).cast(pa.int64()).to_numpy(zero_copy_only=False)
             for name in ("ts", "session_open")
@@ -253,9 +269,9 @@ def most_bars(found: int, part: BarSlice, sessions: Schedule) -> int:
     return min(found, room)
 
 
-def _terms(study: Study, timeline: Timeline, symbols: Iterable[str]) -> list[BooleanExpression]:
-    """Return the filters of the study's slice, of some symbols."""
-    terms = [one_of("symbol", tuple(symbols)), within("ts", timeline.start_us, timeline.end_us)]
+def _terms(study: Study, timeline: Timeline) -> list[BooleanExpression]:
+    """Return the filters of the study's slice, whatever the symbol."""
+    terms = [within("ts", timeline.start_us, timeline.end_us)]
     if study.calendar.hours == "regular":
         terms.append(equal("hours", "regular"))
     return terms
@@ -305,7 +321,8 @@ def _check_symbols(pin: Pin, study: Study, symbols: Iterable[str], found: set[st
     if not missing:
         return
     known = symbols_of(pin)
-    absent = [symbol for symbol in missing if symbol not in known]
+    names = symbol_names(pin, missing)
+    absent = [symbol for symbol in missing if known.isdisjoint(names.tickers_of(symbol))]
     traded = (absent or missing)[0] in study.data.symbols
     where = "data.symbols" if traded else "inputs of the strategy, or features"
     if absent:

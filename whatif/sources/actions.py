@@ -1,4 +1,4 @@
-"""Ingestion of corporate actions: splits and dividends, from CSV and from Lean's factor files."""
+"""Ingestion of splits, dividends and changes of symbols, from CSV and Lean's factor and map files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import pyarrow as pa
 
 from whatif.domain import broken_symbol
 from whatif.errors import SourceError
-from whatif.lake import BARS, CORPORATE_ACTIONS, writer_lock
+from whatif.lake import BARS, CORPORATE_ACTIONS, SYMBOL_NAMES, writer_lock
 from whatif.pins import (
     DIVIDEND,
+    RENAMES,
     SPLIT,
     LakeLocation,
+    Named,
+    contradiction,
     current_pin,
     has_rows,
     in_words,
@@ -54,6 +57,13 @@ _FILE = re.compile(r"(?i)(?:daily_adjusted|dividends?|splits?)_(?P<symbol>[^_].*
 
 _RATIO = re.compile(r"(?P<new>\d+(?:\.\d+)?)\s*(?:[:/]|for|to)\s*(?P<old>\d+(?:\.\d+)?)", re.IGNORECASE)
 _LEAN = re.compile(r"\d{8},[\d.eE+-]+,[\d.eE+-]+(,[\d.eE+-]*)?\s*")
+_MAP = re.compile(r"\d{8},[^,]*(,[^,]*){0,2}")
+_NOW = date(2050, 12, 31)
+"""The date that Lean's map files write for a name that holds."""
+
+_NUMBERED = re.compile(r"\.\d+$")
+"""What Lean adds to names of map files of securities whose name is another's now."""
+
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -75,6 +85,10 @@ class ActionsReport:
         Whether nothing was written.
     notes : tuple of str
         Symbols of which the lake's bars are of other dates.
+    maps, renamed : int
+        Securities whose names were told, and those that had more than one.
+    names_landed, names_corrected : int
+        Names among them that are new, and those that the lake held otherwise.
     """
 
     files: int
@@ -85,6 +99,10 @@ class ActionsReport:
     corrected: int
     dry_run: bool = False
     notes: tuple[str, ...] = ()
+    maps: int = 0
+    renamed: int = 0
+    names_landed: int = 0
+    names_corrected: int = 0
 
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
@@ -93,7 +111,13 @@ class ActionsReport:
             f"{self.files:,} file{'s' * (self.files != 1)}: {self.splits:,} splits and {self.dividends:,} "
             f"dividends of {self.symbols:,} symbols; {self.landed:,} {would}, {self.corrected:,} corrected"
         )
-        lines = [line, *(f"  note: {note}" for note in self.notes)]
+        lines = [line]
+        if self.maps:
+            lines.append(
+                f"  names of {self.maps:,} securities, {self.renamed:,} of which had more than one; "
+                f"{self.names_landed:,} {would}, {self.names_corrected:,} corrected"
+            )
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join([*lines, *(["dry run: nothing was written"] if self.dry_run else [])])
 
 
@@ -104,14 +128,14 @@ def ingest_actions(
     symbol: str | None = None,
     dry_run: bool = False,
 ) -> ActionsReport:
-    """Read splits and dividends into the lake. The same files twice add nothing; bars are not changed.
+    """Read splits, dividends and names into the lake. The same files twice add nothing; bars are not changed.
 
     Parameters
     ----------
     paths : sequence of str or Path, or Source
         A source that tells some; or CSV files, folders, globs or URIs. Of a row with `date, kind, value`
         (kind split or dividend; a ratio as 7, 7:1 or 7 for 1), or of columns of dividends and splits as
-        yfinance and Alpha Vantage write them; or Lean's factor files, `SYMBOL.csv`.
+        yfinance and Alpha Vantage write them; or Lean's factor files and map files, `SYMBOL.csv`.
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
     spark : SparkSession, optional
@@ -124,7 +148,7 @@ def ingest_actions(
     Raises
     ------
     SourceError
-        If a file or a row cannot be read; nothing has been written then.
+        If a file or a row cannot be read, or maps contradict each other; nothing has been written then.
     LakeLockedError
         If another process is writing to the lake.
     """
@@ -138,25 +162,17 @@ def ingest_actions(
     else:
         files = find_files(paths, endings=(".csv", ".csv.gz"), what="splits and dividends")
     now = datetime.now(UTC)
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for path in files:
-        for row in _of_source(paths) if isinstance(paths, Source) else _read(path, symbol):
-            key = tuple(row[name] for name in CORPORATE_ACTIONS.key)
-            before = found.get(key)
-            if before is not None and before["source"] == path and before["value"] != row["value"]:
-                raise SourceError(
-                    f"{path}: {row['symbol']} has two {row['kind']}s on {row['ex_date']}: "
-                    f"{before['value']:g} and {row['value']:g}; keep one, or add them up"
-                )
-            found[key] = {**row, "source": path, "ingested_at": now}
-    if not found:
-        raise SourceError(f"{files[0]}: holds no split and no dividend: name a file, or symbols, with some")
+    found, maps, of_maps = _gathered(paths, files, symbol, now)
     rows = table_of(CORPORATE_ACTIONS, list(found.values()))
     lock = writer_lock(location, f"ingest of actions, {len(files)} files, first {files[0]}")
     with nullcontext() if dry_run else lock, in_words(location.described):
+        told = _names(location, maps, of_maps)
+        names = table_of(SYMBOL_NAMES, [{**row, "ingested_at": now} for row in told])
         new, changed = changes_of(location, CORPORATE_ACTIONS, rows)
+        named, renamed = changes_of(location, SYMBOL_NAMES, names)
         if not dry_run:
             merge_rows(location, spark, CORPORATE_ACTIONS, pa.concat_tables([new, changed]))
+            merge_rows(location, spark, SYMBOL_NAMES, pa.concat_tables([named, renamed]))
     kinds = [row["kind"] for row in found.values()]
     return ActionsReport(
         files=len(files),
@@ -167,7 +183,88 @@ def ingest_actions(
         corrected=changed.num_rows,
         dry_run=dry_run,
         notes=tuple(_of_other_dates(location, list(found.values()))),
+        maps=len(maps),
+        renamed=sum(len(held) > 1 for held in maps.values()),
+        names_landed=named.num_rows,
+        names_corrected=renamed.num_rows,
     )
+
+
+def _gathered(
+    paths: Sequence[str | Path] | Source, files: Sequence[str], symbol: str | None, now: datetime
+) -> tuple[dict[tuple[Any, ...], dict[str, Any]], dict[str, list[Named]], dict[str, str]]:
+    """Return the actions by their key, names of securities by symbol, and the files that told those.
+
+    Raises
+    ------
+    SourceError
+        If two of them contradict each other, or there are none.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    maps: dict[str, list[Named]] = {}
+    of_maps: dict[str, str] = {}
+    for path in files:
+        for row in _of_source(paths) if isinstance(paths, Source) else _read(path, symbol):
+            if isinstance(row, Named):
+                if of_maps.setdefault(row.symbol, path) != path:
+                    other = of_maps[row.symbol]
+                    raise SourceError(f"{path}: {row.symbol} has a map in {other} too: keep one")
+                maps.setdefault(row.symbol, []).append(row)
+                continue
+            key = tuple(row[name] for name in CORPORATE_ACTIONS.key)
+            before = found.get(key)
+            if before is not None and before["source"] == path and before["value"] != row["value"]:
+                raise SourceError(
+                    f"{path}: {row['symbol']} has two {row['kind']}s on {row['ex_date']}: "
+                    f"{before['value']:g} and {row['value']:g}; keep one, or add them up"
+                )
+            found[key] = {**row, "source": path, "ingested_at": now}
+    if not found and not maps:
+        raise SourceError(f"{files[0]}: holds no split and no dividend: name a file, or symbols, with some")
+    return found, maps, of_maps
+
+
+def _names(
+    location: LakeLocation, maps: Mapping[str, Sequence[Named]], of_maps: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the rows that maps make of the table of names; those that hold no longer have the ticker "".
+
+    A map takes the place of the lake's map of the same symbol, and of that whose security it is: one with the
+    same first name and date, as Lean tells securities apart.
+
+    Raises
+    ------
+    SourceError
+        If one name would be two securities' at once.
+    """
+    if not maps:
+        return []
+    columns = ("symbol", "nth", "ticker", "from", "to", "source")
+    stored = (
+        read_arrow(current_pin(location, RENAMES), columns).to_pylist() if has_rows(location, RENAMES) else []
+    )
+    held: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(stored, key=lambda row: (row["symbol"], row["nth"])):
+        held.setdefault(row["symbol"], []).append(row)
+    begins = {(some[0].ticker, some[0].first): symbol for symbol, some in maps.items()}
+    made, kept = [], []
+    for symbol, some in held.items():
+        is_now = begins.get((some[0]["ticker"], some[0]["from"]), symbol)
+        if symbol not in maps and is_now == symbol:
+            kept += [Named(symbol, row["ticker"], row["from"], row["to"]) for row in some if row["ticker"]]
+        for row in some[len(maps.get(symbol, ())) :] if symbol in maps or is_now != symbol else ():
+            gone = {**row, "ticker": "", "from": None, "to": None}
+            made.append(gone if not row["ticker"] else {**gone, "source": of_maps[is_now]})
+    for symbol, told in maps.items():
+        for nth, one in enumerate(told):
+            row = {"symbol": symbol, "nth": nth, "ticker": one.ticker, "from": one.first, "to": one.end}
+            made.append({**row, "source": of_maps[symbol]})
+    if wrong := contradiction([*kept, *(one for some in maps.values() for one in some)]):
+        raise SourceError(
+            f"{next(iter(of_maps.values()))}: names contradict each other: {wrong}; nothing was written: "
+            "ingest the map files of one day, all in one command"
+        )
+    return made
 
 
 _MAX_NOTES = 10
@@ -203,8 +300,8 @@ def _of_source(source: Source) -> Iterator[dict[str, Any]]:
         yield {"factor": None, **given}
 
 
-def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the actions of a file: symbol, ex_date, kind, value, factor."""
+def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any] | Named]:
+    """Yield a file's actions: symbol, ex_date, kind, value, factor; or the names that a map file tells."""
     with open_binary(path) as stream:
         content = stream.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
@@ -219,8 +316,12 @@ def _read(path: str, symbol: str | None) -> Iterator[dict[str, Any]]:
     stem = PurePosixPath(path.replace("\\", "/")).name.partition(".")[0]
     of_function = _FILE.fullmatch(stem)
     name = symbol or (of_function["symbol"] if of_function else stem).upper()
+    # a class of shares stands behind a point, as in TAP.A
+    of_lean = symbol or _lean_name(path)
     if all(_LEAN.fullmatch(line) for line in lines):
-        yield from _of_factors(path, name, lines)
+        yield from _of_factors(path, of_lean, lines)
+    elif all(_MAP.fullmatch(line.strip()) for line in lines):
+        yield from _of_map(path, of_lean, symbol is not None, lines)
     else:
         yield from _of_csv(path, symbol, name, lines)
 
@@ -246,6 +347,50 @@ def _of_factors(path: str, symbol: str, lines: Sequence[str]) -> Iterator[dict[s
             yield {**ex, "kind": SPLIT, "value": after[2] / before[2], "factor": before[2] / after[2]}
         if factor != 1.0:
             yield {**ex, "kind": DIVIDEND, "value": before[3] * (1 - factor), "factor": factor}
+
+
+def _lean_name(path: str) -> str:
+    """Return the symbol that a file of Lean's is named after."""
+    name = PurePosixPath(path.replace("\\", "/")).name
+    return re.sub(r"(?i)\.csv(\.gz)?$", "", name).upper()
+
+
+def _of_map(path: str, symbol: str, given: bool, lines: Sequence[str]) -> Iterator[Named]:
+    """Yield the names of a map file, oldest first.
+
+    A row has the last date of a name; the first row the first date of the first name instead. Exchanges, in
+    a third column, are not needed.
+    """
+    rows: list[tuple[date, str]] = []
+    for line in lines:
+        day, ticker, *more = (part.strip() for part in line.split(","))
+        if len(more) > 1:
+            raise SourceError(
+                f"{path}: {line!r}: a map with four columns is of continuous futures, which are not "
+                "followed: leave the file out"
+            )
+        if broken := broken_symbol(ticker):
+            raise SourceError(f"{path}: {line!r}: the symbol {shown(ticker)} {broken}")
+        rows.append((_lean_day(path, day), ticker.upper()))
+    for (last_day, name), (after, then) in pairwise(rows):
+        if after < last_day or (after == last_day and then != name):
+            raise SourceError(
+                f"{path}: {after:%Y%m%d},{then} stands behind {last_day:%Y%m%d},{name}: dates of a map file "
+                "ascend, each the last one of its name: fetch the file again"
+            )
+    last = rows[-1][1]
+    if len(rows) < 2:
+        raise SourceError(f"{path}: has a single row, where a map file has a first date and a last one")
+    if not given and _NUMBERED.sub("", symbol) != last and symbol != last:
+        raise SourceError(
+            f"{path}: is named after {symbol}, and its last name is {last}: rename the file, or give --symbol"
+        )
+    begin = rows[0][0]
+    for k, (until, name) in enumerate(rows):
+        if k + 1 < len(rows) and rows[k + 1][1] == name:
+            continue  # its last date comes yet
+        yield Named(symbol, name, begin, None if until >= _NOW else until + timedelta(days=1))
+        begin = until + timedelta(days=1)
 
 
 def _lean_day(path: str, text: str) -> date:

@@ -149,6 +149,8 @@ class DataSlice(Section):
         What is done with missing bars; they are left missing.
     adjust : str
         What prices and volumes are adjusted for where bars are read.
+    renames : str
+        Whether bars of former names are joined under a symbol that changed (follow), or not.
     as_of : str or None
         Moment (UTC), tag or snapshot of which the bars are; None for the newest when it first ran.
     quality : str
@@ -163,6 +165,7 @@ class DataSlice(Section):
     news_delay: str = "0min"
     fill: str = "leave"
     adjust: Literal["none", "splits", "all"] = "none"
+    renames: Literal["none", "follow"] = "none"
     as_of: str | None = None
     quality: Literal["accept", "refuse", "strict"] = "accept"
 
@@ -197,7 +200,7 @@ class DataSlice(Section):
         # of what has its default nothing is said: digests of studies are older
         made: dict[str, Any] = write(self)
         unsaid = {"universe": None, "news_delay": "0min", "fill": "leave", "adjust": "none", "as_of": None}
-        unsaid |= {"quality": "accept"}
+        unsaid |= {"quality": "accept", "renames": "none"}
         return {key: value for key, value in made.items() if key not in unsaid or value != unsaid[key]}
 
     @field_validator("symbols")
