@@ -22,11 +22,12 @@ from whatif.scenarios import better, compare, compare_versions, stress, stressed
 from whatif.scenarios.comparison import _shared_window
 from whatif.scenarios.side import side_of
 from whatif.scenarios.stressed import _shuffled, doubled
+from whatif.sources import ingest_actions
 from whatif.splits import Window
 from whatif.workflow import RunOptions, run, stored_leaderboard
 
 from ..markets import put_bars, us, walk
-from ..workflow.conftest import study_text
+from ..workflow.conftest import STUDY, study_text
 
 SMALL: dict[str, Any] = {"split": {"train": 0, "validate": 0.5, "test": 0.5}, "overlays": {"stop_loss": 0.01}}
 
@@ -125,7 +126,11 @@ def test_bars_of_two_snapshots_are_compared(tmp_path: Path) -> None:
     row = 40  # inside of the validate window, the first half
     put_bars(location, [bars.take(np.delete(np.arange(len(bars)), row)) for bars in both])
     path = tmp_path / "one.yaml"
-    path.write_text(study_text(**SMALL, study="one", axes={"fast": [3], "slow": [15]}))
+    splits = tmp_path / "splits.csv"
+    splits.write_text("symbol,date,kind,value\nA,2013-10-09,split,2\n")
+    ingest_actions([splits], location)
+    data = {**STUDY["data"], "adjust": "splits"}  # as which the other bars are read too
+    path.write_text(study_text(**SMALL, study="one", axes={"fast": [3], "slow": [15]}, data=data))
     run(path, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
     before = current_pin(location, "bars").snapshot_id
     same = compare(path, f"{path}@{before}", location)

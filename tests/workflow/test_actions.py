@@ -260,3 +260,12 @@ def test_an_amount_of_no_dividend_is_refused(lake_home: LakeLocation, tmp_path: 
     path = write(tmp_path / "IBM.csv", "date,amount\n2024-03-08,2\n")
     with pytest.raises(SourceError, match="say no splits and dividends"):
         ingest_actions([path], lake_home)
+
+
+def test_a_file_of_lean_s_is_of_the_class_that_it_is_named_after(
+    lake_home: LakeLocation, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "tap.a.csv", "20240307,1,0.5,100\n20501231,1,1,0\n")
+    ingest_actions([path], lake_home)
+    rows = read_arrow(current_pin(lake_home, "actions"), ["symbol", "value"]).to_pylist()
+    assert rows == [{"symbol": "TAP.A", "value": 2.0}]

@@ -206,6 +206,8 @@ def _on_bars(side: Side, bars: Pin) -> Side:
             f"{side.name} trades model {side.configuration.model!r}, which learnt of the bars that the study "
             "ran on: run the study on the other ones (--latest), and compare studies"
         )
+    said = side.plan.bars
+    bars = replace(bars, adjustment=said.adjustment, renames=said.renames)
     return replace(side, plan=replace(side.plan, bars=bars))
 
 
