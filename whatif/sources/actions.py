@@ -114,8 +114,8 @@ class ActionsReport:
         lines = [line]
         if self.maps:
             lines.append(
-                f"  names of {self.maps:,} securities, {self.renamed:,} of which had more than one; "
-                f"{self.names_landed:,} {would}, {self.names_corrected:,} corrected"
+                f"  names of {self.maps:,} securit{'y' if self.maps == 1 else 'ies'}, {self.renamed:,} of "
+                f"which had more than one; {self.names_landed:,} {would}, {self.names_corrected:,} corrected"
             )
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join([*lines, *(["dry run: nothing was written"] if self.dry_run else [])])

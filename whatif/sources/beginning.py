@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -22,6 +22,7 @@ from whatif.sources.patterns import UNITS
 from whatif.sources.signs import signs_of
 from whatif.sources.spec import IngestSpec
 from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
+from whatif.sources.wide import as_long
 from whatif.typing import FloatArray
 
 MAX_LINES = 3_000
@@ -88,12 +89,15 @@ def beginning_of_text(path: str, spec: IngestSpec) -> Beginning | None:
             encoding = encoding_of(stream.read(4))
             stream.seek(0)
             text = text_of(path, stream, encoding)
-            lines = list(islice(text, MAX_LINES))
+            found, wide = (text, None) if spec.header or spec.skip is not None else as_long(text)
+            lines = list(islice(found, MAX_LINES))
         except (UnicodeDecodeError, OSError, EOFError):
             return None
     if not lines or any("\0" in line for line in lines):
         return None
-    return _from_lines(path, lines, spec)
+    begin = _from_lines(path, lines, spec)
+    # of several symbols side by side the first may begin later: the header is the first line all the same
+    return begin if begin is None or wide is None else replace(begin, skip=1, plain=True)
 
 
 def _from_lines(path: str, lines: list[str], spec: IngestSpec) -> Beginning | None:

@@ -78,16 +78,19 @@ class LineNumbers:
         Lines before the first row.
     blanks : list of int
         Empty lines behind that, counted from the first row's line, which is 1; ascending.
+    each : int
+        Rows that a line is read as, of which empty ones count as lines above.
     """
 
     before: int = 0
     blanks: list[int] = field(default_factory=list)
+    each: int = 1
 
     def of(self, row: IntArray) -> IntArray:
         """Return the line of each row, (n,), of which the first is 1."""
         blanks = np.array(self.blanks, dtype=np.int64)
         passed = np.searchsorted(blanks - np.arange(len(blanks)), row, side="right")
-        found: IntArray = self.before + row + passed
+        found: IntArray = self.before + (row + passed - 1) // self.each + 1
         return found
 
 

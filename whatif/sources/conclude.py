@@ -30,6 +30,7 @@ from whatif.sources.spacing import FirstRows, first_rows, timeframe_of
 from whatif.sources.spec import IngestSpec
 from whatif.sources.stamps import formats_of, is_date_alone, is_time_alone
 from whatif.sources.times import read_times
+from whatif.sources.wide import as_long
 
 _PRICES = ("open", "high", "low", "close")
 _CURRENCIES = frozenset(
@@ -418,7 +419,9 @@ def _all_stamps(work: _Work) -> list[str]:
     with open_binary(begin.path) as stream:
         text = text_of(begin.path, stream, "utf-8-sig")
         try:
-            lines = islice(text, begin.skip, _MAX_SCANNED)
+            given = work.spec.header or work.spec.skip is not None
+            long = text if given else as_long(text)[0]
+            lines = islice(long, begin.skip, _MAX_SCANNED)
             records = (line.replace('"', "").rstrip("\r\n").split(begin.delimiter) for line in lines)
             found = {" ".join(r[k] for k in at): None for r in records if len(r) == begin.rows.shape[1]}
         except (UnicodeDecodeError, OSError, EOFError):

@@ -23,6 +23,7 @@ from whatif.sources.chunk import Chunk, Layout, LineNumbers, NoRowsError
 from whatif.sources.columns import layout_of, resolve_columns
 from whatif.sources.opening import open_binary
 from whatif.sources.spec import IngestSpec
+from whatif.sources.wide import put_back
 from whatif.typing import IntArray
 
 CHUNK_ROWS = 50_000
@@ -40,7 +41,7 @@ class _Lines:
     """Lines of a text file; remembers the latest, and refuses what is no text."""
 
     source: str
-    stream: io.TextIOBase
+    stream: Iterator[str]
     latest: str = ""
     numbers: LineNumbers = field(default_factory=LineNumbers)
 
@@ -99,6 +100,9 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]
         named = _Columns(spec.header, resolve_columns(source, spec.header, spec), delimiter)
         yield from _batches(layout_of(source, spec), named, lines, chunk_rows, [])
         return
+    wide = None
+    if not spec.header:
+        lines.stream, wide = put_back(lines.take(3), lines.stream)
     text = iter(lines)
     first_line, stated, before = _first_line(text, spec)
     if first_line is None:
@@ -107,6 +111,8 @@ def _chunks(lines: _Lines, spec: IngestSpec, chunk_rows: int) -> Iterator[Chunk]
     (first,) = _records(source, [first_line], delimiter)
     names, first_is_data = _names(source, first, spec)
     lines.numbers.before = before if first_is_data else before + 1
+    if wide is not None:
+        lines.numbers.before, lines.numbers.each = wide.lines, len(wide.symbols)
     columns = _Columns(tuple(names), resolve_columns(source, names, spec), delimiter)
     layout = layout_of(source, spec)
     yield from _batches(layout, columns, lines, chunk_rows, [first_line] if first_is_data else [])
