@@ -11,7 +11,7 @@ import pytest
 from whatif.cli import main
 from whatif.errors import LakeError, StudyError
 from whatif.lake import check_quality, list_bars
-from whatif.lake.quality import FOUND_COLUMNS, SESSION_COLUMNS
+from whatif.lake.quality import FOUND_COLUMNS, SESSION_COLUMNS, BarsCheck
 from whatif.pins import LakeLocation
 from whatif.resolve import resolve_study
 from whatif.sources import IngestSpec
@@ -103,10 +103,19 @@ def test_the_command(
 
 class TestStudies:
     def test_one_that_refuses(self, lake: LakeLocation) -> None:
-        with pytest.raises(StudyError, match=r"AAPL 2009-09-21 13:30 UTC spike: .* quality: accept"):
+        said = r"broken \d+ times in this slice, first AAPL 2009-09-21 13:30 UTC spike: .* quality: accept"
+        with pytest.raises(StudyError, match=said):
             resolve_study(study(quality="refuse"), lake)
         resolve_study(study(), lake)
         resolve_study(study(quality="refuse", start="2012-01-03", end="2013-01-02"), lake)
+
+    def test_the_command_that_lists_them_names_symbols_that_have_some(self, lake: LakeLocation) -> None:
+        row = {"symbol": "D", "ts": pd.Timestamp(0, tz="UTC"), "rule": "spike", "error": True, "value": 9.0}
+        found = BarsCheck(pd.DataFrame(), pd.DataFrame([row]))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("whatif.resolve.resolved.check_quality", lambda *_: found)
+            with pytest.raises(StudyError, match="'whatif bars D --check --timeframe 1d' lists them;"):
+                resolve_study(study(quality="refuse"), lake)
 
     def test_warnings_are_refused_by_strict(self, lake: LakeLocation) -> None:
         slice_ = {"symbols": ["GOOG"], "timeframe": "1min", "start": "2015-12-23", "end": "2015-12-29"}

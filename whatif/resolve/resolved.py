@@ -365,15 +365,17 @@ def _check_quality(checked: Checked, location: LakeLocation, bars: Pin, sources:
         found = check.found if asked.quality == "strict" else check.found[check.found["error"]]
         if not len(found):
             continue
+        named = found["symbol"].unique().tolist()
         first = "; ".join(
             f"{row['symbol']} {row['ts']:%Y-%m-%d %H:%M} UTC {row['rule']}: {row['value']:,.4g} "
             f"{QUALITY_RULES[row['rule']].measure}"
             for row in found.head(3).to_dict("records")
         )
         raise StudyError(
-            f"data.quality {asked.quality}: {len(found):,} of the rules for {source} bars are broken in this "
-            f"slice, first {first}: 'whatif bars {' '.join(symbols[:3])} --check --timeframe {source}' lists "
-            "them; ingest corrected bars and run with --latest, choose other dates, or write quality: accept"
+            f"data.quality {asked.quality}: rules for {source} bars are broken {len(found):,} times in this "
+            f"slice, first {first}: 'whatif bars {' '.join(named[:3])} --check --timeframe {source}' lists "
+            f"{'those of these symbols' if len(named) > 3 else 'them'}; ingest corrected bars and run with "
+            "--latest, choose other dates, or write quality: accept"
         )
 
 
