@@ -84,6 +84,8 @@ def test_tags_and_asset_classes_are_found(lake: LakeLocation) -> None:
     assert list_bars(lake, tag="equity")["symbol"].tolist() == ["A", "C"]
     with pytest.raises(LakeError, match="did you mean"):
         list_bars(lake, tag="equiti")
+    with pytest.raises(LakeError, match="no bars have the tag ''"):
+        list_bars(lake, tag="")
 
 
 @pytest.mark.parametrize(

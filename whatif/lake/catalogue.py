@@ -56,7 +56,7 @@ class About:
 
     def has(self, tag: str) -> bool:
         """Tell whether a tag, or the asset class, is this; small and capital letters are one."""
-        return tag.casefold() in {one.casefold() for one in (*self.tags, self.asset_class)}
+        return tag.casefold() in {one.casefold() for one in (*self.tags, self.asset_class) if one}
 
     def line(self) -> str:
         """Return it as a line for a terminal; "" where nothing is said."""
