@@ -223,7 +223,9 @@ class TestReplaceRange:
         assert (last["kind"], last["removed"], last["corrected"]) == ("replace-range", 1, 1)
         assert ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True).removed == 0
 
-    def test_other_symbols_lengths_and_times_stay(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+    def test_other_symbols_lengths_and_times_stay(
+        self, lake_home: LakeLocation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         head, *rows = self.lake(lake_home, tmp_path)
         other = IngestSpec(symbol="T", exchange="XNYS", timeframe="1d")
         ingest([tmp_path / "a.csv"], other, lake_home)
@@ -235,13 +237,16 @@ class TestReplaceRange:
         last = list_deliveries(lake_home).to_dict("records")[-1]
         assert (last["kind"], last["bars"], last["removed"]) == ("replace-range", 0, 1)
         assert last["first_file"] == str(tmp_path / "b.csv")
+        assert main(["--home", str(lake_home.home), "deliveries"]) == 0
+        assert "0 bars, 0 refused, 1 removed" in capsys.readouterr().out.splitlines()[-1]
 
     def test_much_is_refused_unless_accepted(self, lake_home: LakeLocation, tmp_path: Path) -> None:
         head, *rows = self.lake(lake_home, tmp_path)
         (tmp_path / "b.csv").write_text("\n".join([head, *rows[::2]]) + "\n")
         with pytest.raises(SourceError, match=r"124 bars of the lake would go"):
             ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True)
-        assert ingest([tmp_path / "b.csv"], SPEC, lake_home, dry_run=True, replace_range=True).removed == 124
+        dry = ingest([tmp_path / "b.csv"], SPEC, lake_home, dry_run=True, replace_range=True)
+        assert (dry.removed, "124 would be removed" in dry.summary()) == (124, True)
         assert len(self.closes(lake_home)) == 250
         accepted = IngestSpec(symbol="S", exchange="XNYS", timeframe="1d", accept=True)
         ingest([tmp_path / "b.csv"], accepted, lake_home, replace_range=True, audit=True)

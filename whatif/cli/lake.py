@@ -741,6 +741,8 @@ def _is_missing(value: Any) -> bool:
 
 def deliveries(csv: Csv = None) -> None:
     """List the ingests that brought what the lake holds, with the id that 'whatif forget' takes."""
+    import pandas as pd
+
     from whatif.lake import list_deliveries
 
     frame = list_deliveries(LakeLocation.from_environment())
@@ -750,9 +752,10 @@ def deliveries(csv: Csv = None) -> None:
         files = first if row["files"] == 1 else f"{row['files']:,} files, first {first}"
         kind = f"  {row['kind']}" + (f" sha256:{row['digest'][:12]}" if row["digest"] else "")
         symbols = symbol if row["symbols"] == 1 else f"{row['symbols']:,} symbols"
+        gone = "" if pd.isna(row["removed"]) or not row["removed"] else f", {row['removed']:,} removed"
         _say(
             console,
-            f"{row['delivery']}  {row['bars']:,} bars, {row['refused']:,} refused  {symbols}  {files}"
+            f"{row['delivery']}  {row['bars']:,} bars, {row['refused']:,} refused{gone}  {symbols}  {files}"
             f"{kind if row['kind'] else ''}",
         )
     if frame.empty:

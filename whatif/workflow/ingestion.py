@@ -117,8 +117,8 @@ class IngestReport:
     def summary(self) -> str:
         """Return the figures as text for a terminal."""
         total = sum(self.refused.values())
-        removed = f", {self.removed:,} removed" if self.removed else ""
-        landed = "would land" if self.dry_run else "landed"
+        landed, gone = ("would land", "would be removed") if self.dry_run else ("landed", "removed")
+        removed = f", {self.removed:,} {gone}" if self.removed else ""
         lines = [
             f"{self.files:,} file{'s' * (self.files != 1)}, {self.came:,} rows came: {self.landed:,} "
             f"{landed}, "
@@ -208,13 +208,13 @@ def ingest(
     lock = writer_lock(location, f"ingest of {len(parts)} files, first {parts[0].name}")
     with nullcontext() if dry_run else lock, in_words(location.described):
         try:
-            with wait(f"1 of 3: {_told(parts)} are read{' by Spark' if why else ''}"):
+            with wait(f"1 of 3: {_told(parts)}{' by Spark' if why else ''}"):
                 staged = _staged(location, parts, spec, spark, bool(why))
         except TooManyRowsError as error:
             if asked == "local" or audit or replace_range:
                 raise
             why = str(error)
-            with wait(f"1 of 3: {_told(parts)} are read by Spark: {why}"):
+            with wait(f"1 of 3: {_told(parts)} by Spark: {why}"):
                 staged = _staged(location, parts, spec, spark, True)
         with staged, wait("2 of 3: rows are compared with the lake and written"):
             at = None if dry_run else datetime.now(UTC)
@@ -235,7 +235,7 @@ def _told(parts: Sequence[Part]) -> str:
     """Say how much is to be read."""
     size = sum(size_of_part(part) for part in parts)
     much = f" of {size / 1e6:,.0f} MB" if size >= 1e6 else ""
-    return f"{len(parts):,} file{'s' * (len(parts) != 1)}{much}"
+    return f"1 file{much} is read" if len(parts) == 1 else f"{len(parts):,} files{much} are read"
 
 
 _ROWS_TOLD, _FILES_TOLD = 5, 3
