@@ -6,7 +6,7 @@ import builtins
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import sleep
+from time import sleep, tzset
 from typing import Any
 
 import pandas as pd
@@ -186,6 +186,31 @@ def test_a_moment_whose_snapshots_were_dropped_is_no_empty_table(tmp_path: Path)
         assert opened.sql("select count(*) n from trades")["n"].tolist() == [0]
     with whatif.tables(location, as_of="2001-01-01") as opened, pytest.raises(LakeError, match="dropped"):
         opened.sql("select * from results")
+
+
+def test_a_moment_without_a_zone_is_utc_and_what_is_none_is_refused(lake, monkeypatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    tzset()
+    try:
+        then = datetime.now(UTC) + timedelta(hours=1)
+        for moment in (then, then.replace(tzinfo=None), then.replace(tzinfo=None).isoformat()):
+            with whatif.tables(lake, as_of=moment) as opened:
+                assert opened.sql("select count(*) n from bars")["n"].item() > 0
+        past = then.replace(tzinfo=None) - timedelta(days=1)
+        with whatif.tables(lake, as_of=past) as opened:
+            assert opened.sql("select count(*) n from bars")["n"].item() == 0
+    finally:
+        monkeypatch.undo()
+        tzset()
+    with pytest.raises(LakeError, match="as_of 5 names no moment"):
+        whatif.tables(lake, as_of=5)
+
+
+def test_a_question_of_closed_tables_and_one_that_is_no_text_is_refused(lake) -> None:
+    with whatif.tables(lake) as opened, pytest.raises(LakeError, match="is a NoneType: write it as text"):
+        opened.sql(None)
+    with pytest.raises(LakeError, match="these tables are closed"):
+        opened.sql("select 1")
 
 
 def test_an_empty_query_is_refused(asked) -> None:

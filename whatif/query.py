@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,15 +121,20 @@ class Tables:
         Raises
         ------
         LakeError
-            If DuckDB refuses the query, or it is empty; a table that it names is damaged or absent, or its
-            snapshots of the moment that was asked for are gone.
+            If DuckDB refuses the query, or it is empty; if these tables are closed; if one that it names is
+            damaged or absent, or its snapshots of the moment that was asked for are gone.
         """
+        engine = _engine()
+        if not isinstance(query, str):
+            raise LakeError(f"SQL: the query is a {type(query).__name__}: write it as text")
         try:
             answer = self.connection.execute(query, parameters)
             if answer is None:
                 raise LakeError("SQL: the query is empty: write one such as 'select * from bars limit 5'")
             return answer.df()
-        except (_engine().Error, OSError) as error:
+        except engine.ConnectionException as error:
+            raise LakeError("SQL: these tables are closed: whatif.tables() opens them anew") from error
+        except (engine.Error, OSError) as error:
             raise LakeError(self._refusal(str(error))) from error
 
     def close(self) -> None:
@@ -232,8 +237,10 @@ def tables(location: LakeLocation | None = None, as_of: datetime | str | None = 
         If DuckDB is not installed, or `as_of` names no moment.
     """
     moment = moment_of(as_of) if isinstance(as_of, str) else as_of
-    if moment is None and as_of is not None:
+    if as_of is not None and not isinstance(moment, datetime):
         raise LakeError(f"as_of {as_of!r} names no moment: write one such as 2024-03-01T00:00Z")
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return Tables(location or LakeLocation.from_environment(), moment)
 
 
