@@ -9,6 +9,7 @@ import pytest
 
 from whatif.errors import LakeError
 from whatif.lake.holdings import COLUMNS, list_bars
+from whatif.lake.quality import check_quality
 from whatif.pins import LakeLocation
 from whatif.sources import IngestSpec
 from whatif.workflow import ingest
@@ -52,5 +53,8 @@ def test_a_symbol_that_no_file_can_hold_is_unknown_and_the_lake_not_damaged(lake
     put_bars(lake_home, [walk("A", 1, minutes=60), walk("B", 2, minutes=60)])
     with pytest.raises(LakeError, match=r"holds no bars of .*(did you mean|valid)"):
         list_bars(lake_home, symbols=[name])
+    for one in ("A", ["A"]):
+        assert list_bars(lake_home, symbols=one)["symbol"].tolist() == ["A"]
+        assert check_quality(lake_home, one).summary()["symbol"].tolist() == ["A"]
     with pytest.raises(LakeError, match="holds no 1d bars of A"):
         list_bars(lake_home, symbols=["A"], timeframe="1d")

@@ -62,7 +62,7 @@ def list_bars(
         Where the lake is; from the environment if left out.
     pin : Pin, optional
         A pin of `bars`; its current snapshot if left out.
-    symbols : sequence of str
+    symbols : str or sequence of str
         Only these; all if empty.
     timeframe : str, optional
         Only bars of this length, under whatever name; of every one if left out.
@@ -87,6 +87,7 @@ def list_bars(
         If the lake holds no bars, or none of what is asked for; the nearest symbol, or tag, is named.
     """
     location = location or LakeLocation.from_environment()
+    symbols = (symbols,) if isinstance(symbols, str) else symbols
     of_bars = pin or current_pin(location, "bars")
     sessions = _by_session(of_bars, asked_for(symbols, timeframe)).to_pandas()
     check_held(of_bars, symbols, timeframe, set(sessions["symbol"]))

@@ -109,7 +109,7 @@ def check_quality(
     ----------
     location : LakeLocation, optional
         Where the lake is; from the environment if left out.
-    symbols : sequence of str
+    symbols : str or sequence of str
         Symbols to look at; all if empty.
     timeframe : str, optional
         Length of bars to look at; every one if left out.
@@ -124,6 +124,7 @@ def check_quality(
         If the lake holds no such bars; the nearest symbol that it has is named.
     """
     where = location or LakeLocation.from_environment()
+    symbols = (symbols,) if isinstance(symbols, str) else symbols
     bars_pin = replace(pin or current_pin(where, "bars"), adjustment=None)
     held = _held(bars_pin, symbols, timeframe, start_us, end_us)
     check_held(bars_pin, symbols, timeframe, {symbol for symbol, _ in held})
