@@ -252,6 +252,15 @@ class TestReplaceRange:
         ingest([tmp_path / "b.csv"], accepted, lake_home, replace_range=True, audit=True)
         assert len(self.closes(lake_home)) == 126
 
+    def test_a_bar_stays_whose_row_is_refused(self, lake_home: LakeLocation, tmp_path: Path) -> None:
+        head, *rows = self.lake(lake_home, tmp_path)
+        date, opened, _, *rest = rows[20].split(",")
+        rows[20] = ",".join([date, opened, "1.0", *rest])  # its high is below its open
+        (tmp_path / "b.csv").write_text("\n".join([head, *rows[10:30], *rows[31:40]]) + "\n")
+        report = ingest([tmp_path / "b.csv"], SPEC, lake_home, replace_range=True)
+        assert (sum(report.refused.values()), report.removed) == (1, 1)  # the 31st alone goes
+        assert len(self.closes(lake_home)) == 249
+
     def test_an_empty_lake_loses_nothing(self, lake_home: LakeLocation, tmp_path: Path) -> None:
         path = days(tmp_path / "a.csv", "2024-01-02", 5)
         assert ingest([path], SPEC, lake_home, replace_range=True).landed == 5

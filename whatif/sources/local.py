@@ -255,7 +255,10 @@ class LocalDelivery(StagedDelivery):
             append_arrow(self._location, BARS, rows, commit)
 
     def replace_range(self) -> int:
-        """Let bars of the lake go that lie within this range and are not in it; return how many they are."""
+        """Let bars of the lake go that lie within this range and are not in it; return how many they are.
+
+        A row that is refused says what it is a bar of: the lake's own stays.
+        """
         bars = self._bars
         if not len(bars.ts) or not has_rows(self._location, BARS.name):
             return 0
@@ -267,8 +270,12 @@ class LocalDelivery(StagedDelivery):
         inside = (group >= 0) & (ts >= bars.ts[begins][known]) & (ts <= bars.ts[ends - 1][known])
         rows = np.flatnonzero(inside)
         keys = _words(held.select(list(BARS.key)).take(pa.array(rows)))
-        brought = _words(bars.rows.select(list(BARS.key)))
-        gone = rows_without(keys, brought.cast(keys.schema))
+        key = list(BARS.key)
+        refused = self._others_of("refused").select(key).drop_null()
+        brought = pa.concat_tables(
+            [_words(rows).cast(keys.schema) for rows in (bars.rows.select(key), refused)]
+        )
+        gone = rows_without(keys, brought)
         self._gone = gone if gone.num_rows else None
         return int(gone.num_rows)
 
