@@ -10,7 +10,7 @@ import pytest
 
 from whatif.cli import main
 from whatif.errors import LakeError, SourceError
-from whatif.lake import BARS, maintain
+from whatif.lake import BARS, describe, maintain
 from whatif.lake.deliveries import list_deliveries, list_refused
 from whatif.pins import LakeLocation, current_pin, open_table, read_bars
 from whatif.sources import IngestSpec
@@ -74,6 +74,17 @@ def corrected(lake_home, tmp_path: Path) -> list[str]:
         [write(tmp_path / "x.csv", ("14:31", 9))], replace(SPEC, symbol="OTHER"), lake_home, runner="local"
     )
     return list_deliveries(lake_home)["delivery"].tolist()
+
+
+@pytest.mark.parametrize("source", ["", "/", "//", " "])
+def test_no_source_is_not_every_source(lake_home, corrected: list[str], source: str, capsys) -> None:
+    """As of a variable of the shell that is not set."""
+    for dry_run in ([], ["--dry-run"]):
+        assert main(["--home", str(lake_home.home), "forget", "--source", source, *dry_run]) == 2
+        assert "no row of the lake came from" in capsys.readouterr().err
+    with pytest.raises(LakeError, match="no row of the lake came from"):
+        describe(lake_home, source=source, tags=["x"])
+    assert (closes(lake_home), closes(lake_home, "OTHER")) == ([2.0, 6.0, 5.0], [9.0])
 
 
 @pytest.mark.spark

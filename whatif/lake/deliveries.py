@@ -233,8 +233,13 @@ def list_refused(
 
 
 def is_file(path: str, asked: str) -> bool:
-    """Tell whether a file's path is the one asked for, or ends in it, or lies in that folder."""
+    """Tell whether a file's path is the one asked for, or ends in it, or lies in that folder.
+
+    No path is nothing: an empty one, or the root, would be any file's.
+    """
     tail = asked.rstrip("/")
+    if not tail.strip():
+        return False
     return path == tail or path.endswith(f"/{tail.lstrip('/')}") or path.startswith((f"{tail}/", f"{tail}::"))
 
 
