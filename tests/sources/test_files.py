@@ -54,6 +54,14 @@ def test_nothing_found(folder: Path, path: str) -> None:
         find_files([folder / path])
 
 
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_not_this_folder(folder: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(SourceError, match="a path is empty"):
+        find_files([path])
+    assert find_files(["."])
+
+
 def test_a_name_that_says_nothing() -> None:
     with pytest.raises(SourceError, match="--format"):
         file_kind("/data/bars.dat", "auto")

@@ -167,6 +167,8 @@ def find_files(
     found: dict[str, None] = {}
     search = Search()
     for path in map(str, paths):
+        if not path.strip():
+            raise SourceError(f"a path is empty: name files, folders or globs of {what}; . is this folder")
         if "://" in path and masked(path) != path:
             raise SourceError(
                 f"{shown(masked(path))}: the address carries a key, and addresses are stored with the bars: "
