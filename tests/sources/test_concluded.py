@@ -230,3 +230,13 @@ def test_noise_of_adjustment_is_mended_and_more_is_not(tmp_path: Path) -> None:
         ("refused", "price_outside_range", 2.0, 2),
         ("mended", None, None, 1),
     ]
+
+
+@pytest.mark.parametrize("odd", [[[1.0], [2.0]], [{"a": 1}, {"a": 2}]])
+def test_a_column_of_lists_or_mappings_is_no_stamp(tmp_path: Path, odd: list[object]) -> None:
+    at = pd.to_datetime(["2024-01-02T14:30Z", "2024-01-02T14:31Z"])
+    prices = {name: [2.0, 3.0] for name in ("open", "high", "low", "close", "volume")}
+    pd.DataFrame({"when_it_was": at, **prices, "odd": odd}).to_parquet(tmp_path / "x.parquet")
+    assert stamps(bars(tmp_path / "x.parquet", **NY | {"timezone": None})) == [
+        "2024-01-02 14:30", "2024-01-02 14:31",
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
@@ -359,6 +359,8 @@ def only_stamps(
 
 def _are_stamps(values: pd.Series, symbol: pd.Series | None) -> bool:
     """Tell whether values are stamps; counts since 1970 run one way for each symbol, as amounts do not."""
+    if values.dtype == object and not all(isinstance(value, Hashable) for value in values):
+        return False  # lists and mappings of Parquet and JSON
     groups = pd.Series(0, index=values.index) if symbol is None else symbol[values.index]
     if values.groupby(groups).nunique().sum() < len(values):  # no symbol has two bars of one stamp
         return False
