@@ -93,3 +93,20 @@ def test_the_question_says_how_one_of_several_objectives_chooses(make, objective
     data = make.changed(make.study(), ranking={"objectives": objectives, "choose": choose})
     assert words.short_question(data).endswith(f" {sought}?")
     assert f", {sought} on " in words.question(data)
+
+
+def test_orders_that_the_account_could_not_pay_for_are_told(make):
+    data = make.study()
+    assert words.rejected(data) == ""  # of rows that do not know it
+    board = data.ranking.leaderboard
+
+    def told(first: float) -> str:
+        numbers = [first, *[7.0] * (len(board) - 1)]
+        return words.rejected(
+            make.changed(data, ranking={"leaderboard": board.assign(orders_rejected=numbers)})
+        )
+
+    assert told(0.0) == told(np.nan) == ""
+    assert "the account could not pay for 1 order of fast = 15" in told(1.0)
+    assert "1,274 orders" in told(1274.0)
+    assert "More execution.cash, or a smaller size" in told(1274.0)

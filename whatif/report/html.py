@@ -132,6 +132,7 @@ def render(data: ReportData) -> str:
         short_question=words.short_question(data),
         span=words.span(data),
         caution=words.caution(data),
+        rejected=words.rejected(data),
         idle=words.idle(data),
         axes=[words.axis_summary(data, axis) for axis in data.ranking.axes],
         tiles=_tiles(data),

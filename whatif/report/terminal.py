@@ -69,6 +69,12 @@ def print_answer(data: ReportData, console: Console) -> None:
     console.print(Text(sentences[0], style="bold"))
     for sentence in [*sentences[1:], words.caution(data)]:
         console.print(Text(sentence))
+    _print_rejected(data, console)
+
+
+def _print_rejected(data: ReportData, console: Console) -> None:
+    if said := words.rejected(data):
+        console.print(Text(said, style="yellow"))
 
 
 def print_screen(data: ReportData, console: Console) -> None:
@@ -88,6 +94,7 @@ def print_screen(data: ReportData, console: Console) -> None:
         console.print(Text(f"{visible(told.configuration)}", style="bold"), Text(told.config_id, style="dim"))
         console.print(four_numbers(told.objective, told.numbers))
         account_line(data, console)
+        _print_rejected(data, console)
     else:
         for sentence in words.answer(data):
             console.print(Text(sentence, style=f"bold {style_of(data)}"))

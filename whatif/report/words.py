@@ -175,6 +175,18 @@ def caution(data: ReportData) -> str:
     )
 
 
+def rejected(data: ReportData) -> str:
+    """Say how many orders of the first one the account could not pay for; "" if none, or not known."""
+    first = data.ranking.ranked.head(1).to_dict("records")
+    told = first[0].get("orders_rejected") if first else None
+    if told is None or pd.isna(told) or not int(told):
+        return ""
+    return (
+        f"On validate the account could not pay for {count(int(told), 'order')} of {name_of(data)}, which "
+        "the broker rejected. More execution.cash, or a smaller size, lets such orders through."
+    )
+
+
 EXITS = {
     "target": "Target: a limit order, or take_profit",
     "stop": "Stop: a stop order, or stop_loss",
