@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from whatif.lake import BarsCheck
-from whatif.report import bars_page, write_check
+from whatif.report import bars_page, write_check, write_prices
 from whatif.report.packing import unpacked
 
 NAME = "<b>&"
@@ -66,3 +67,19 @@ def test_of_many_symbols_those_with_errors_are_shown(tmp_path: Path, monkeypatch
     text, drawing = drawn(write_check(check(), tmp_path / "out.html"))
     assert drawing["data"][0]["y"] == ["&lt;b&gt;&amp;"]
     assert "the 1 of 2 symbols" in text
+
+
+@pytest.mark.parametrize("marked", [0, 1])
+def test_marks_stand_below_the_buttons_and_no_volume_is_below_zero(tmp_path: Path, marked: int) -> None:
+    ts = pd.date_range("2024-01-02 14:30", periods=3, freq="1D", tz="UTC")
+    prices = {name: [1.0, 2.0, 3.0] for name in ("open", "high", "low", "close")}
+    bars = pd.DataFrame({"ts": ts, **prices, "volume": 0.0})
+    row = {
+        "symbol": "A", "timeframe": "1d", "exchange": "XNYS", "session": ts[1].tz_localize(None), "ts": ts[1],
+        "rule": "spike", "error": True, "bars": 1, "value": 9.0,
+    }  # fmt: skip
+    found = pd.DataFrame([row]).iloc[:marked]
+    _, chart = drawn(write_prices("A", "A", [("1d", bars)], found, tmp_path / "a.html"))
+    layout: Any = chart["layout"]
+    assert layout["yaxis2"]["rangemode"] == "nonnegative"
+    assert layout["height"] == 460 + 24 * marked

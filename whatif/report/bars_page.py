@@ -12,7 +12,17 @@ import pandas as pd
 
 from whatif.lake import QUALITY_RULES, BarsCheck
 from whatif.report.sides import write_page
-from whatif.report.theme import BENCHMARK, LOSS, SEQUENTIAL, Drawing, candles, drawing, escaped, two_drawings
+from whatif.report.theme import (
+    BENCHMARK,
+    LOSS,
+    SEQUENTIAL,
+    Drawing,
+    below_buttons,
+    candles,
+    drawing,
+    escaped,
+    two_drawings,
+)
 
 MAX_COLUMNS = 1_500
 """Sessions that have a column each; of more, a month has one."""
@@ -130,9 +140,9 @@ def _candles(rows: pd.DataFrame, found: pd.DataFrame) -> tuple[Drawing, int]:
     words = {"tickmode": "array", "tickvals": ticks, "ticktext": [when[k] for k in ticks]}
     for name in ("xaxis", "xaxis2"):
         drawn["layout"][name] |= words | {"rangeslider": {"visible": False}}
-    drawn["layout"]["yaxis2"] |= {"tickformat": "~s", "nticks": 3}
+    drawn["layout"]["yaxis2"] |= {"tickformat": "~s", "nticks": 3, "rangemode": "nonnegative"}
     drawn["layout"] |= {"height": 460, "hovermode": "closest"}
-    return _lists(drawn), many
+    return _lists(below_buttons(drawn) if len(found) else drawn), many
 
 
 def _lists(value: Any) -> Any:
