@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -142,3 +145,15 @@ def test_a_remedy_stands_on_a_line_of_its_own(
     fail_with(StudyError(said), monkeypatch)
     assert main(["bars"]) == 2
     assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+    code = "import sys; from whatif.cli import main; sys.exit(main(['indicators']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert (process.returncode, said) == (141, "")

@@ -31,6 +31,9 @@ FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
 
+UNREAD = 141
+"""Exit code where nobody reads on, as of a program that SIGPIPE ends."""
+
 NEED_SPARK = ("ingest", "features", "train", "run")
 """Jobs that use the session on the lake as soon as they have checked what they were given."""
 
@@ -233,6 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and _COMPLETION in os.environ:  # a shell was told what completes
             return int(error.code or 0)
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            return UNREAD  # rich ends what prints for a reader that has gone, as `head` does
         if stop.stopping():  # what a library makes of it
             return INTERRUPTED
         if isinstance(error, MachineError):
