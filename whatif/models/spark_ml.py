@@ -73,9 +73,8 @@ class SparkModel(ModelKind):
         for the next model that learns from the same, until another comes or `forget_rows` is called.
         """
         beside = [WEIGHT] if self.weights else []
-        vectors = _kept_vectors(rows, (*columns,), beside)
         try:
-            count = vectors.count()
+            vectors, count = _kept_vectors(rows, columns, beside)
             if not count:
                 return Fitted(columns, None, 0)
             found = (
@@ -281,23 +280,28 @@ class _Kept(NamedTuple):
     rows: DataFrame
     names: tuple[str, ...]
     vectors: DataFrame
+    size: int
 
 
 _kept: list[_Kept] = []
 
 
-def _kept_vectors(rows: DataFrame, columns: tuple[str, ...], beside: list[str]) -> DataFrame:
-    """Return vector, label and weight of the rows, those of the last model if it learnt from the same."""
+def _kept_vectors(rows: DataFrame, columns: tuple[str, ...], beside: list[str]) -> tuple[DataFrame, int]:
+    """Return vector, label and weight of the rows, and how many, of the last model if it learnt from them."""
     names = (*columns, *beside)
     for one in _kept:
         # a session that has ended holds nothing any more
         same = one.rows.sparkSession is rows.sparkSession and one.names == names
         if same and one.rows.sameSemantics(rows):
-            return one.vectors
+            return one.vectors, one.size
     forget_rows()
     vectors = _assembler(columns).transform(rows).select(VECTOR, "label", *beside).persist()
-    _kept.append(_Kept(rows, names, vectors))
-    return vectors
+    try:
+        _kept.append(_Kept(rows, names, vectors, vectors.count()))
+    except BaseException:
+        vectors.unpersist()
+        raise
+    return vectors, _kept[0].size
 
 
 def forget_rows() -> None:
