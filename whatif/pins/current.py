@@ -113,8 +113,7 @@ def adjusted_pin(
             f"adjust {mode}: the lake holds no splits and dividends: 'whatif ingest-actions FILE' brings "
             "them, or adjust none takes prices as traded"
         )
-    kept = tagged_pin(location, ACTIONS, tag) if tag else None
-    return replace(pin, adjustment=Adjustment(mode, kept or current_pin(location, ACTIONS, as_of)))
+    return replace(pin, adjustment=Adjustment(mode, _tagged_or_newest(location, ACTIONS, tag, as_of)))
 
 
 def renamed_pin(
@@ -147,8 +146,13 @@ def renamed_pin(
             "renames follow: the lake holds no names that securities had: 'whatif ingest-actions FOLDER' "
             "brings Lean's map files, or renames none takes bars by their names alone"
         )
-    kept = tagged_pin(location, RENAMES, tag) if tag else None
-    return replace(pin, renames=kept or current_pin(location, RENAMES, as_of))
+    return replace(pin, renames=_tagged_or_newest(location, RENAMES, tag, as_of))
+
+
+def _tagged_or_newest(location: LakeLocation, table: str, tag: str, as_of: datetime | None) -> Pin:
+    """Return the snapshot that a tag names, if it is there; else the newest, or that of a moment."""
+    kept = tagged_pin(location, table, tag) if tag else None
+    return kept or current_pin(location, table, as_of)
 
 
 def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> Pin | None:
