@@ -16,8 +16,9 @@ import sqlalchemy.exc
 from py4j.protocol import Py4JError
 from pyiceberg.exceptions import NoSuchTableError
 
-from whatif.cli import lake, main
+from whatif.cli import main
 from whatif.cli.app import _in_words
+from whatif.cli.listing import cell_text
 from whatif.errors import StudyError
 
 ERRORS = {
@@ -95,7 +96,7 @@ def test_a_list_with_markup_in_its_symbols(
     assert "\x1b[2J" not in said
     assert "'=HYPERLINK(1),3" in target.read_text()
     assert "\n-1.5,4" in target.read_text()
-    assert lake._cell(1234) == "1,234"
+    assert cell_text(1234) == "1,234"
 
 
 def test_what_the_session_says_of_its_java_is_shown_once(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whatif.cli import lake, main
+from whatif.cli import ingest, main
 from whatif.pins import LakeLocation, has_rows
 
 ROWS = "Date;Open;High;Low;Close;Volume\n2024-01-02;10,5;11;9,5;10,25;100\n2024-01-03;10,5;11;9,5;10,75;100\n"
@@ -16,7 +16,7 @@ ROWS = "Date;Open;High;Low;Close;Volume\n2024-01-02;10,5;11;9,5;10,25;100\n2024-
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Ingest at a terminal; return what is asked, which is answered with no."""
     questions: list[str] = []
-    monkeypatch.setattr(lake, "_at_a_terminal", lambda: True)
+    monkeypatch.setattr(ingest, "_at_a_terminal", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda text, **_: bool(questions.append(text)))
     monkeypatch.setenv("WHATIF_RUNNER", "local")
     return questions

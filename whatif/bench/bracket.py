@@ -13,7 +13,6 @@ from whatif.bench.setting import Setting
 from whatif.engines import RunInputs, WindowInputs, get_engine
 from whatif.strategies import Param, bracket, hold, resolve, strategy
 
-BRACKET = "whatif.bench.bracket:bid_at_the_low"
 _FULL = (range(20, 120), range(10, 110))
 _QUICK = (range(20, 30), range(10, 20))
 _SIDE, _QUICK_SIDE = 3, 2
@@ -42,12 +41,14 @@ def measure(setting: Setting) -> Measurement:
     fast, slow = _QUICK if setting.options.quick else _FULL
     bars, configurations = len(setting.market.bars), len(fast) * len(slow)
     setting.say(f"bracket: {configurations:,} configurations, {setting.options.repeats} rounds")
-    sweep.compute(setting, sweep.COMPILED, fast[:2], slow[:2], BRACKET)
+    sweep.compute(setting, sweep.COMPILED, fast[:2], slow[:2], sweep.BRACKET)
     side = _QUICK_SIDE if setting.options.quick else _SIDE
     part = spread(fast, side), spread(slow, side)
     rates, theirs, answer = [], [], None
     for _ in range(setting.options.repeats):
-        rates.append(configurations * bars / sweep.compute(setting, sweep.COMPILED, fast, slow, BRACKET))
+        rates.append(
+            configurations * bars / sweep.compute(setting, sweep.COMPILED, fast, slow, sweep.BRACKET)
+        )
         answer = run_rival(setting, OPTSTRATEGY, *part, bracket=1)
         theirs.append(rate_of(answer, bars))
     ratio = statistics.median(own / other for own, other in zip(rates, theirs, strict=True))
@@ -69,8 +70,8 @@ def measure(setting: Setting) -> Measurement:
 
 def differing(setting: Setting, answer: RivalRun) -> list[tuple[int, int]]:
     """Return the pairs of `fast` and `slow` whose final value is not the rival's, to 12 digits."""
-    plan = sweep.sweep_plan(setting.market, "brackets", sweep.COMPILED, strategy=BRACKET)
-    spec, pairs = resolve(BRACKET), list(answer.values)
+    plan = sweep.sweep_plan(setting.market, "brackets", sweep.COMPILED, strategy=sweep.BRACKET)
+    spec, pairs = resolve(sweep.BRACKET), list(answer.values)
     window = WindowInputs([setting.market.bars], spec, plan.windows[sweep.WINDOW].periods, cache={})
     run = get_engine(sweep.COMPILED).open_for_many(window)
     assert run is not None

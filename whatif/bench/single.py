@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import pandas as pd
 
 from whatif.bench import sweep
-from whatif.bench.bracket import BRACKET
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.setting import Setting
 from whatif.domain import Bars, timestamps
@@ -32,7 +31,7 @@ def measure(setting: Setting) -> Measurement:
     setting.say(f"single: {CALLS} backtests")
     calls = [_call(frame, sweep.COMPILED) for _ in range(CALLS + 2)][2:]
     other = _call(frame, "backtrader")
-    brackets = [_call(frame, sweep.COMPILED, BRACKET, BRACKET_PARAMS) for _ in range(CALLS + 2)][2:]
+    brackets = [_call(frame, sweep.COMPILED, sweep.BRACKET, BRACKET_PARAMS) for _ in range(CALLS + 2)][2:]
     return Measurement(
         name="single",
         title=f"one whatif.backtest of sma_crossover on {len(bars):,} bars of {bars.symbol}",

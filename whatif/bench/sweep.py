@@ -42,6 +42,9 @@ WINDOW = "validate"
 COMPILED = "compiled"
 """The engine that everything but the crossover is measured with."""
 
+BRACKET = "whatif.bench.bracket:bid_at_the_low"
+"""The strategy that orders with prices are measured with."""
+
 _runs = count(1)
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import whatif
-from whatif.cli import lake, stop, studies, submit, tools
+from whatif.cli import bars, ingest, lake, stop, studies, submit, tools
 from whatif.errors import MachineError, SubmitError, WhatIfError, split_remedy
 from whatif.masking import masked
 from whatif.pins import LakeLocation
@@ -86,17 +86,17 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "new": tools.new,
     },
     "Bring bars in": {
-        "ingest": lake.ingest,
-        "ingest-news": lake.ingest_news,
-        "ingest-ticks": lake.ingest_ticks,
-        "ingest-actions": lake.ingest_actions,
-        "bars": lake.bars,
-        "describe": lake.describe,
+        "ingest": ingest.ingest,
+        "ingest-news": ingest.ingest_news,
+        "ingest-ticks": ingest.ingest_ticks,
+        "ingest-actions": ingest.ingest_actions,
+        "bars": bars.bars,
+        "describe": bars.describe,
         "sql": lake.sql,
         "deliveries": lake.deliveries,
         "quarantine": lake.quarantine,
         "forget": lake.forget,
-        "publish": lake.publish,
+        "publish": ingest.publish,
         "maintain": lake.maintain,
         "doctor": lake.doctor,
     },
@@ -187,12 +187,12 @@ def _help_of(name: str, command: Callable[..., None]) -> tuple[str, str]:
     return "\n\n".join(part for part in parts if part), first.replace("\n", " ")
 
 
-_OF_SOURCES = (lake.ingest, lake.ingest_actions, lake.ingest_news, lake.publish)
+_OF_SOURCES = (ingest.ingest, ingest.ingest_actions, ingest.ingest_news, ingest.publish)
 """Commands that take a source in the place of files."""
 
 for _group, _commands in GROUPS.items():
     for _name, _command in _commands.items():
-        _kind = lake.OfSources if _command in _OF_SOURCES else None
+        _kind = ingest.OfSources if _command in _OF_SOURCES else None
         _help, _short = _help_of(_name, _command)
         app.command(_name, cls=_kind, help=_help, short_help=_short, rich_help_panel=_group)(_command)
 
