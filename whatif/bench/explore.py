@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import socket
 import tempfile
 import threading
@@ -15,19 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-import pandas as pd
-import yaml
 
 from whatif.bench.browser import Page, opened_browser
 from whatif.bench.figures import Figure, Goal, Measurement
 from whatif.bench.market import BenchMarket, load_market
 from whatif.bench.setting import Setting
-from whatif.domain import timestamps
+from whatif.bench.studies import finished
 from whatif.errors import RunError
 from whatif.explore import POINTS, Desk, Explorer, open_desk, served
 from whatif.pins import LakeLocation
-from whatif.study import parse_study
-from whatif.workflow import RunOptions, run
 
 MOVES = 100
 QUICK_MOVES = 10
@@ -52,11 +47,11 @@ def measure(setting: Setting) -> Measurement:
         setting.say(f"explore: a study of 16 and one of {many:,} configurations, {moves} moves of a slider")
         with opened_browser(Path(folder)) as page:
             page.resize(1440, 900)
-            with _served(_finished(market, location, 16, 0.7 if quick else 0.98)) as (desk, address):
+            with _served(_desk(market, location, 16, 0.7 if quick else 0.98)) as (desk, address):
                 page.open(address)
                 painted = _moves(page, moves)
                 answers = _answers(desk, address, moves)
-            with _served(_finished(market, location, many, 0.5 if quick else 0.1)) as (_, address):
+            with _served(_desk(market, location, many, 0.5 if quick else 0.1)) as (_, address):
                 opened = [_opening(page, address) for _ in range(setting.options.repeats)]
     return _measured(market, painted, answers, opened, many)
 
@@ -88,28 +83,8 @@ def _measured(
     )  # fmt: skip
 
 
-def _finished(market: BenchMarket, location: LakeLocation, count: int, share: float) -> Desk:
-    """Run a study of about `count` crossovers, validated on a share of the bars, and return its desk."""
-    first, last = (timestamps(market.bars.ts[[0, -1]]) + pd.Timedelta(days=k) for k in (0, 1))
-    side = math.isqrt(count)
-    study = parse_study(
-        yaml.safe_dump(
-            {
-                "study": f"explored-{count}",
-                "data": {
-                    "symbols": [market.bars.symbol], "timeframe": "1min", "start": first[0].date(),
-                    "end": last[1].date(),
-                },
-                "calendar": {"exchange": market.exchange, "session": "extended"},
-                "strategy": {"name": "sma_crossover", "params": {"size": 10}},
-                "axes": {"fast": list(range(5, 5 + side)), "slow": list(range(200, 200 + side))},
-                "execution": {"cash": 100_000.0},
-                "split": {"kind": "holdout", "train": 0, "validate": share, "test": min(share, 1 - share)},
-            }
-        )
-    )  # fmt: skip
-    run(study, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
-    return open_desk(study, location)
+def _desk(market: BenchMarket, location: LakeLocation, count: int, share: float) -> Desk:
+    return open_desk(finished(market, location, count, share).study, location)
 
 
 @contextmanager

@@ -1,14 +1,23 @@
-"""Studies of crossovers on the market's bars, as files."""
+"""Studies of crossovers on the market's bars: as files, and finished in this process."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
+import yaml
+
+from whatif.bench.market import BenchMarket
 from whatif.bench.setting import Setting
 from whatif.calendars import EPOCH
+from whatif.domain import timestamps
+from whatif.pins import LakeLocation
+from whatif.study import parse_study
+from whatif.workflow import RunOptions, StudyResult, run
 
 _STUDY = """\
 study: {name}
@@ -68,3 +77,26 @@ def write_study(setting: Setting, text: StudyText) -> Path:
     path = setting.location.home / f"{text.name}.yaml"
     path.write_text(found, encoding="utf-8")
     return path
+
+
+def finished(market: BenchMarket, location: LakeLocation, count: int, share: float) -> StudyResult:
+    """Run a study of about `count` crossovers, validated on a share of the bars; no report is written."""
+    first, last = (timestamps(market.bars.ts[[0, -1]]) + pd.Timedelta(days=k) for k in (0, 1))
+    side = math.isqrt(count)
+    study = parse_study(
+        yaml.safe_dump(
+            {
+                "study": f"crossovers-{count}",
+                "data": {
+                    "symbols": [market.bars.symbol], "timeframe": "1min", "start": first[0].date(),
+                    "end": last[1].date(),
+                },
+                "calendar": {"exchange": market.exchange, "session": "extended"},
+                "strategy": {"name": "sma_crossover", "params": {"size": 10}},
+                "axes": {"fast": list(range(5, 5 + side)), "slow": list(range(200, 200 + side))},
+                "execution": {"cash": 100_000.0},
+                "split": {"kind": "holdout", "train": 0, "validate": share, "test": min(share, 1 - share)},
+            }
+        )
+    )  # fmt: skip
+    return run(study, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))

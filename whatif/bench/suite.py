@@ -45,6 +45,7 @@ BENCHMARKS = {
     "cluster": "whatif.bench.cluster",
     "driver": "whatif.bench.driver",
     "explore": "whatif.bench.explore",
+    "report": "whatif.bench.page",
 }
 """Name on the command line and module, whose `measure` takes a Setting, in the order in which they run."""
 
