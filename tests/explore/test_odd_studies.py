@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,10 +13,10 @@ from whatif.errors import LakeDamagedError, MachineError
 from whatif.explore import Change, Explorer, open_desk
 from whatif.runner.load import forget
 
+from .axe import faults_of
 from .conftest import serving
 from .odd import LONG, MARKED, NAMED, RAISES, odd_desk
 
-FAULTS = (Path(__file__).parent / "accessible.js").read_text(encoding="utf-8")
 WRITES = """
 import sys
 from pathlib import Path
@@ -52,7 +51,7 @@ def seen(browser):
                 browser.open(address)
                 browser.wait("!at.shown || $('trades-page').textContent")
                 assert browser.console == []
-                assert browser.run(FAULTS) == []
+                assert faults_of(browser) == []
                 assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
             return browser.run(TOLD)
 

@@ -183,7 +183,9 @@ def _span(asked: Mapping[str, Any]) -> tuple[int | None, int | None]:
 def _file(name: str) -> bytes:
     if name == "plotly.js":
         return plotly_js().encode()
-    return (files("whatif.explore") / "templates" / name).read_bytes()
+    found = (files("whatif.explore") / "templates" / name).read_bytes()
+    shared = b"  <!-- compared.html -->\n"
+    return found.replace(shared, _file("compared.html")) if shared in found else found
 
 
 def application(explorer: Explorer, hosts: frozenset[str]) -> Any:

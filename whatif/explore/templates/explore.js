@@ -3,7 +3,7 @@ const DIVERGING = [[0, "#c0504a"], [0.25, "#e3a7a0"], [0.5, "#eceff1"], [0.75, "
 const SEQUENTIAL = [[0, "#e9eef5"], [0.5, "#7fa9dc"], [1, "#1f4f96"]];
 const PAGE = 20;
 const SECTIONS = { params: "strategy", execution: "costs", overlays: "rules over the strategy" };
-const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, turn: 0 };
+const at = { study: "", board: null, rows: [], row: -1, sort: null, down: true, page: 0, base: null, shown: null, cell: null, turn: 0 };
 let change = { params: {}, execution: {}, overlays: {} };
 let waiting = null, busy = false, pins = [], later = 0;
 const clocks = new Map();
@@ -162,6 +162,30 @@ function cells() {
   return { x, y, best, values };
 }
 let grid = null;
+/* what stands on the map: the chosen, the one that is shown, and a frame at the cell that the keyboard is on */
+function marked() {
+  const [i, j] = at.cell || [0, 0], corners = { x0: i - 0.5, x1: i + 0.5, y0: j - 0.5, y1: j + 0.5 };
+  return { annotations: marks(), shapes: at.cell ? [{ type: "rect", ...corners, line: { color: colour("--ink"), width: 3 } }] : [] };
+}
+function pickCell(i, j) {
+  const k = grid.best.get(`${i},${j}`);
+  if (k !== undefined) pick(k).catch(say);
+}
+$("map").onkeydown = (event) => {
+  if (!grid || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { x, y, best, values } = grid, step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
+  if (!step && event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  if (!step) { if (at.cell) pickCell(...at.cell); return; }
+  const last = [x.levels.length - 1, y.levels.length - 1];
+  const from = at.row >= 0 && okay(at.row) ? [x.codes[at.row], y.codes[at.row]] : [0, 0];
+  at.cell = (at.cell || from).map((one, k) => Math.min(last[k], Math.max(0, one + step[k])));
+  const [i, j] = at.cell, k = best.get(`${i},${j}`), name = $("colour").value;
+  const told = k === undefined ? "nothing" : `${at.board.about[name].heading} ${metric(at.board.about, name, values[k])}; Enter shows it`;
+  $("map-cell").textContent = `${words(x.name)} ${x.levels[i] ?? "–"}, ${words(y.name)} ${y.levels[j] ?? "–"}: ${told}.`;
+  Plotly.relayout("map", marked());
+};
+$("map").onblur = () => { at.cell = null; if (grid) Plotly.relayout("map", marked()); };
 function marks() {
   const found = [];
   for (const [k, text] of [[chosenRow(), "★"], [at.row, "○"]]) {
@@ -174,7 +198,8 @@ function map() {
   const { board } = at;
   const drawable = board.axes.length > 1 && $("across").value !== $("down").value && board.status.levels.includes("ok");
   $("map").hidden = !drawable;
-  grid = null;
+  grid = at.cell = null;
+  $("map-cell").hidden = !drawable;
   if (!drawable) {
     $("map-said").textContent = board.axes.length < 2 ? "A map needs two axes: the leaderboard tells all of this study." : "Choose two different axes.";
     return;
@@ -207,12 +232,9 @@ function map() {
     type: "heatmap", z, x: x.levels.map((_, k) => k), y: y.levels.map((_, k) => k), zmin: low, zmax: high,
     colorscale: both ? DIVERGING : SEQUENTIAL, text: names,
     xgap: gap, ygap: gap, hovertemplate: "%{text}<br>%{z:.4g}<extra></extra>", colorbar: { thickness: 10, outlinewidth: 0 },
-  }], layout({ xaxis: ticks(x, 18), yaxis: ticks(y, 22), showlegend: false, annotations: marks(), margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
+  }], layout({ xaxis: ticks(x, 18), yaxis: ticks(y, 22), showlegend: false, ...marked(), margin: { l: 60, r: 12, t: 10, b: 46 } }), PLOT);
   $("map").removeAllListeners?.("plotly_click");
-  $("map").on("plotly_click", (event) => {
-    const k = best.get(`${event.points[0].x},${event.points[0].y}`);
-    if (k !== undefined) pick(k).catch(say);
-  });
+  $("map").on("plotly_click", (event) => pickCell(event.points[0].x, event.points[0].y));
 }
 
 const day = (id, add) => ($(id).value ? Date.parse(`${$(id).value}T00:00:00Z`) * 1000 + add : null);
@@ -232,7 +254,7 @@ async function pick(k) {
   $("added").hidden = true;
   closeTest();
   mark();
-  if (grid) Plotly.relayout("map", { annotations: marks() });
+  if (grid) Plotly.relayout("map", marked());
   const turn = at.turn;
   const base = await run(asked());
   if (turn !== at.turn) return;
@@ -302,7 +324,7 @@ const whatOf = (k) => at.board.axes.map((axis) => `${words(axis.name)} ${axisVal
 /* lines and metrics at once; what takes another question once nothing moves */
 async function show(told) {
   at.shown = told;
-  $("title").textContent = `${nameOf(at.row)}: ${whatOf(at.row)}`;
+  $("title").textContent = $("title").title = `${nameOf(at.row)}: ${whatOf(at.row)}`;
   const badge = $("badge");
   badge.className = told.ranked ? "" : "never";
   badge.textContent = !moved() ? "As the study ran it, on its validate window."

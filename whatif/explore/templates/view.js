@@ -8,7 +8,7 @@ window.whatifReady = (async () => {
   $("said").textContent = told.made;
   const changes = unlike(base.settings, shown.settings), moved = changes.length > 0;
   const title = told.title + (moved ? `; changed: ${changes.map(([name, , after]) => `${name} ${after}`).join(", ")}` : "");
-  $("title").textContent = title;
+  $("title").textContent = $("title").title = title;
   $("badge").textContent = told.standing;
   $("badge").className = shown.ranked || told.kept ? "" : "never";
   $("unchanged").textContent = moved ? "Beside the configuration that it starts from:" : "Nothing: this is the configuration as the study ran it.";
