@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyiceberg.table import Table
 
 from whatif.domain.bars import Bars
 from whatif.domain.timeframe import MINUTE_US
 from whatif.features import build
 from whatif.features.build import BARS_SNAPSHOT, build_features
+from whatif.features.news import pin_news
 from whatif.features.spec import FeatureSpec, feature_frame, features_of_symbol
 from whatif.indicators import Stored
-from whatif.labels import ForwardVwap
+from whatif.labels import ForwardVwap, LabelKind
+from whatif.labels.kinds.forward_return import ForwardReturn
 from whatif.lake import create_tables, features_table, read_pinned, replace_made
-from whatif.pins import LakeLocation, Pin, current_pin, open_table, read_arrow, read_bars, schema_of
+from whatif.lake.local_tables import FolderCatalog
+from whatif.pins import (
+    EXTENDS,
+    LakeLocation,
+    Pin,
+    current_pin,
+    open_table,
+    read_arrow,
+    read_bars,
+    schema_of,
+    table_exists,
+)
 from whatif.search.slices import BarSlice
+from whatif.sources import ingest_news
 
 from ..markets import lake_rows, put_bars, us, walk
 
@@ -142,6 +159,99 @@ def test_inputs_from_elsewhere_are_the_function_too(spark, lake_home) -> None:
         assert np.isfinite(expected["sma_dia_close_5"].to_numpy()[9:]).all()
     symbols = read_arrow(made, ["symbol"]).column("symbol").unique().to_pylist()
     assert sorted(symbols) == sorted(SYMBOLS)
+
+
+class ServiceCatalog:
+    """Stands for a catalog service: what Spark's catalog of a folder has, as PyIceberg asks for it."""
+
+    def __init__(self, folder: LakeLocation) -> None:
+        self.folder = folder
+
+    def table_exists(self, name: tuple[str, str]) -> bool:
+        return table_exists(self.folder, name[1])
+
+    def load_table(self, name: tuple[str, str]) -> Table:
+        return FolderCatalog(self.folder).load_table(name)
+
+
+@pytest.fixture
+def service(lake_home, monkeypatch: pytest.MonkeyPatch) -> LakeLocation:
+    """Return a lake that Spark alone writes to, as that of a catalog service; its bars may be put by hand."""
+    monkeypatch.setattr("whatif.pins.current._catalog", lambda _: ServiceCatalog(lake_home))
+    return replace(lake_home, local=False)
+
+
+def tell(location: LakeLocation, file: Path, line: str) -> None:
+    """Ingest an item of news."""
+    file.write_text(f"symbol,published_at,url,score\n{line}\n")
+    ingest_news([file], location)
+
+
+def stored_as_computed(made: Pin, bars: Pin, one: FeatureSpec, location: LakeLocation) -> None:
+    names = [field.name for field in open_table(location, one.table).schema().fields]
+    order = [("symbol", "ascending"), ("ts", "ascending")]
+    found = read_arrow(made, names).sort_by(order)
+    whole = pa.Table.from_pandas(build.local_features(bars, one), preserve_index=False)
+    whole = whole.select(names).cast(found.schema).sort_by(order)
+    assert found.num_rows == whole.num_rows
+    assert found["symbol"].to_pylist() == whole["symbol"].to_pylist()
+    assert build._same_rows(found, whole, names[1:]).all()
+
+
+def test_on_a_catalog_service_features_go_on_too(
+    spark, service, lake_home, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spark's tasks compute what bars and news change, and it alone is written, with the same bytes."""
+    first, last = date(2013, 8, 20), date(2013, 10, 3)
+    markets = [walk(name, k, first=first, last=last, minutes=120) for k, name in enumerate(SYMBOLS)]
+    *_, day, _, _ = np.unique(markets[0].session)  # the first of October
+    parts = [[one.take(of(one.session, day)) for one in markets] for of in (np.less, np.equal, np.greater)]
+    tell(lake_home, tmp_path / "a.csv", "SPY,2013-09-16T15:00Z,https://a.example,0.5")
+    slice_ = replace(spec().bars, start_us=us("2013-08-01T13:30"), end_us=us("2014-01-01T00:00"))
+    texts = ("ema(5)", "IBM.close", "sentiment(3)", "rank(roc(3), SPY, IBM, BAC)")
+    monkeypatch.setattr(build, "LEAST_TAIL", 700)
+
+    def made_of(bars: Pin, label: LabelKind | None = None) -> tuple[Pin, FeatureSpec]:
+        one = FeatureSpec(slice_, texts, label or ForwardVwap(horizon="5min"))
+        one = replace(one, news=pin_news(service, one.needs, "5min"))
+        made = build_features(spark, service, bars, one)
+        stored_as_computed(made, bars, one, service)
+        return made, one
+
+    def new_rows(one: FeatureSpec) -> int:
+        noted = open_table(service, one.table).current_snapshot().summary.additional_properties
+        return int(noted.get("added-records", 0))
+
+    over_days = ForwardReturn(horizon=2, unit="sessions")
+    bars = put_bars(lake_home, parts[0])
+    _, one = made_of(bars)
+    whole = new_rows(made_of(bars, over_days)[1])
+    bars, name = put_bars(lake_home, parts[1]), one.table
+    tell(lake_home, tmp_path / "b.csv", "IBM,2013-10-01T14:00Z,https://b.example,-0.5")
+    made, one = made_of(bars)
+    assert one.table == name
+    assert new_rows(one) == sum(map(len, parts[1]))
+    # bars of others: nothing is new, and that is noted
+    bars = put_bars(lake_home, [walk("QQQ", 9, minutes=3)])
+    assert made_of(bars)[0] != made
+    assert new_rows(one) == 0
+    bars = put_bars(lake_home, parts[2])
+    made_of(bars)
+    assert new_rows(one) == sum(map(len, parts[2]))
+    # rows that change stand in months that are written whole
+    _, far = made_of(bars, over_days)
+    assert sum(map(len, parts[2])) < new_rows(far) < whole
+    # another writer comes between: what was written on its rows is not taken
+    bars = put_bars(lake_home, [late_bar(one) for one in markets])
+    real = build.replace
+
+    def late(*given) -> None:
+        replace_made(service, given[2], build._names(spark, SYMBOLS), lambda _: (), {"by": "another"})
+        real(*given)
+
+    monkeypatch.setattr(build, "replace", late)
+    made_of(bars)
+    assert EXTENDS not in open_table(service, one.table).current_snapshot().summary.additional_properties
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ import pytest
 from whatif.domain import Bars
 from whatif.features import build
 from whatif.features.build import CHECKED, LEAST_TAIL, TAIL, build_features, local_features
+from whatif.features.news import pin_news
 from whatif.features.spec import FeatureSpec
 from whatif.indicators import INDICATORS, evaluate, parse
 from whatif.labels import ForwardVwap
 from whatif.lake import BARS, delete_rows, pin
 from whatif.pins import LakeLocation, Pin, equal, open_table, read_arrow
 from whatif.search.slices import BarSlice
+from whatif.sources import ingest_news
 
 from ..markets import put_bars, us, walk
 
@@ -164,6 +168,76 @@ def test_bars_of_others_are_noted_and_nothing_is_computed(lake_home, counted: di
     assert rows_of(made).equals(rows_of(first))
     # the next time it is known
     assert build_features(None, lake_home, bars, one) == made
+
+
+NEWS = ("sentiment(3)", "news_count(2)", "peer_sentiment(3)", "ema(5)")
+
+
+def heard(folder: Path, name: str, *items: tuple[str, str, float]) -> None:
+    """Ingest news: symbol, instant, and score of each."""
+    lines = [
+        f"{symbol},{at},https://{name}{k}.example,{score}" for k, (symbol, at, score) in enumerate(items)
+    ]
+    (folder / f"{name}.csv").write_text("\n".join(["symbol,published_at,url,score", *lines]) + "\n")
+    ingest_news([folder / f"{name}.csv"], LOCATION[0])
+
+
+def related(folder: Path, name: str, *lines: str) -> None:
+    (folder / f"{name}.csv").write_text("\n".join(["symbol,peer,from,to", *lines]) + "\n")
+    ingest_news([folder / f"{name}.csv"], LOCATION[0])
+
+
+def with_news(label: bool = True) -> FeatureSpec:
+    one = spec(NEWS, label)
+    return replace(one, news=pin_news(LOCATION[0], one.needs, "5min"))
+
+
+def test_news_go_on_with_the_bars(lake_home, tmp_path: Path, counted: dict[str, int]) -> None:
+    markets = market()
+    heard(tmp_path, "first", ("SPY", "2013-09-04T15:00Z", 0.5), ("IBM", "2013-10-03T14:00Z", -0.25))
+    related(tmp_path, "peers", "SPY,IBM,2013-01-01,", "IBM,SPY,2013-01-01,")
+    bars = put_bars(lake_home, [sessions(each, 0, -2) for each in markets])
+    first = with_news()
+    build_features(None, lake_home, bars, first)
+    day = sum(len(sessions(each, -1)) for each in markets)
+
+    def go_on(bars: Pin) -> int:
+        one = with_news()
+        assert one.table == first.table
+        counted["written"] = 0
+        same(build_features(None, lake_home, bars, one), bars, one)
+        return counted["written"]
+
+    # bars and their news; bars alone; news alone, of one symbol, which is the other's peer
+    heard(tmp_path, "second", ("SPY", "2013-10-10T15:00:30Z", 0.75), ("QQQ", "2013-09-10T15:00Z", 1.0))
+    bars = put_bars(lake_home, [sessions(each, -2, -1) for each in markets])
+    assert go_on(bars) == day
+    bars = put_bars(lake_home, [sessions(each, -1) for each in markets])
+    assert go_on(bars) == day
+    heard(tmp_path, "late", ("IBM", "2013-10-11T18:00Z", -0.9))
+    assert 200 < go_on(bars) <= 2 * 116  # rows from 18:04 on, some minutes missing
+    # an item of long ago changes what is long behind, and a correction whatever it likes
+    whole = len(local_features(bars, first))
+    heard(tmp_path, "old", ("SPY", "2013-09-20T15:00Z", 0.1))
+    assert day < go_on(bars) <= whole
+    heard(tmp_path, "first", ("SPY", "2013-09-04T15:00Z", 0.6))
+    assert go_on(bars) == whole
+    related(tmp_path, "more", "SPY,QQQ,2013-01-01,")
+    assert go_on(bars) == whole
+    # what no row knows is noted
+    heard(tmp_path, "far", ("SPY", "2014-03-01T15:00Z", 0.1), ("DIA", "2013-10-10T15:00Z", 1.0))
+    assert go_on(bars) == 0
+
+
+def test_models_of_other_news_are_others(lake_home, tmp_path: Path) -> None:
+    """The table goes on; what learns from it is digested with the snapshot of the news."""
+    heard(tmp_path, "first", ("SPY", "2013-09-04T15:00Z", 0.5))
+    related(tmp_path, "peers", "SPY,IBM,2013-01-01,")
+    first = with_news()
+    heard(tmp_path, "second", ("SPY", "2013-10-10T15:00Z", 0.75))
+    second = with_news()
+    assert first.table == second.table != spec(NEWS, label=True).table
+    assert first.identity != second.identity
 
 
 def test_an_indicator_that_has_forgotten_stays_so() -> None:

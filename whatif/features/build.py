@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import replace as replace_field
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -15,22 +16,26 @@ import pyarrow.compute as pc
 
 from whatif.calendars import EPOCH, known_schedule
 from whatif.domain import DAY_US, bars_from_frame, timeframe_names, timestamps
-from whatif.features.news import read_news
+from whatif.features.news import first_heard, read_news
 from whatif.features.spec import FeatureSpec, features_of_bars
 from whatif.indicators import News, Stored
 from whatif.lake import (
     TableSpec,
     create_tables,
     features_table,
+    made_of,
     pin,
     read_pinned,
+    replace,
     replace_arrow,
     replace_made,
 )
 from whatif.pins import (
+    EXTENDS,
     LakeLocation,
     Pin,
     adjusted_frame,
+    all_of,
     bars_filter,
     current_pin,
     equal,
@@ -55,7 +60,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 BARS_SNAPSHOT = "whatif.bars-snapshot"
-"""Snapshot property of a derived table: the bars that it was made from."""
+NEWS_SNAPSHOT, RELATIONS_SNAPSHOT = "whatif.news-snapshot", "whatif.relations-snapshot"
+"""Snapshot properties of a derived table: the bars, and the news, that it was made from."""
 
 
 TAIL = 64
@@ -76,11 +82,11 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
     """Return the pin of the features of `spec` over the bars that `bars` pins.
 
     One Spark job computes all symbols, each by `features_of_bars`, and one commit
-    stores them; the commit records the bars' snapshot. A task holds the bars and the features of one symbol
-    at a time; on a local lake it reads and writes them itself. Where a snapshot made from these
-    very bars exists, it is returned and nothing runs. On a local lake, where bars were only added behind
-    those that the stored features were made from, what they change is computed, in this process, and it alone
-    is written.
+    stores them; the commit records the snapshots of bars and news. A task holds the bars and the features of
+    one symbol at a time; on a local lake it reads and writes them itself. Where a snapshot made from these
+    very bars and news exists, it is returned and nothing runs. Where bars were only added behind those that
+    the stored features were made from, and news only added, what they change is computed, and it alone is
+    written: on a local lake in this process, on a catalog service by Spark's tasks.
 
     Parameters
     ----------
@@ -94,12 +100,15 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
         What the table holds.
     """
     table = features_table(spec.table, spec.columns, spec.label.columns if spec.label is not None else {})
-    made_from = {BARS_SNAPSHOT: str(bars.snapshot_id)}
+    made_from = _sources(bars, spec)
     known = find_pin(location, table.name, made_from) if table_exists(location, table.name) else None
     if known is not None:
         return known
-    if location.local and _extended(location, bars, spec, table):
-        return find_pin(location, table.name, made_from) or current_pin(location, table.name)
+    if _extended(spark, location, bars, spec, table):
+        extended = find_pin(location, table.name, made_from)
+        if extended is not None or location.local:
+            return extended or current_pin(location, table.name)
+        # else another writer came between, and what was added stands on its rows
     schema = schema_of(dict(table.columns))
     if spark is None:
         create_tables(None, location, (table,))
@@ -109,7 +118,9 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
         return find_pin(location, table.name, made_from) or current_pin(location, table.name)
     create_tables(spark, location, (table,))
     if location.local or bars.renames is not None:
-        replace_made(location, table, _names(spark, spec), _of_names(spec, bars, schema), made_from)
+        replace_made(
+            location, table, _names(spark, spec.bars.symbols), _of_names(spec, bars, schema), made_from
+        )
     else:
         # else Spark puts few bytes of some symbols' bars into one task, though what is made of them is large
         apart = min(4 * len(spec.bars.symbols), MOST_TASKS)
@@ -120,52 +131,149 @@ def build_features(spark: SparkSession | None, location: LakeLocation, bars: Pin
     return find_pin(location, table.name, made_from) or pin(spark, location, table.name)
 
 
-def _extended(location: LakeLocation, bars: Pin, spec: FeatureSpec, table: TableSpec) -> bool:
-    """Bring a table of features up to newer bars by computing what these change, if that can be.
+def _sources(bars: Pin, spec: FeatureSpec) -> dict[str, str]:
+    """Return what a commit notes of the snapshots that its rows are made from."""
+    news = dict(zip((NEWS_SNAPSHOT, RELATIONS_SNAPSHOT), spec.news.pins if spec.news else (), strict=False))
+    return {name: str(one.snapshot_id) for name, one in {BARS_SNAPSHOT: bars, **news}.items()}
 
-    Nothing but bars behind all that there were may have been added since. Of each symbol the features of a
-    tail are computed: so many bars that the oldest of them no longer count. Its last `CHECKED` rows but the
-    new ones have to be what is stored, to the last bit; where they are not, as of a sum over all bars, the
-    symbol's whole history is computed. What is written are the new rows, and those whose label they change.
-    Returns False if all has to be computed; nothing was written then.
+
+@dataclass(frozen=True)
+class _Change:
+    """What newer bars and news may change: rows of some symbols, from an instant on.
+
+    Attributes
+    ----------
+    owners : tuple of str
+        Symbols.
+    first, first_bar : int
+        Rows before the one are as they are, but for labels; the other is the first new bar's `ts`, or the
+        slice's end.
+    """
+
+    owners: tuple[str, ...]
+    first: int
+    first_bar: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Stored features, and what brings them up to newer bars and news."""
+
+    bars: Pin
+    spec: FeatureSpec
+    stored: Pin
+    tail: BarSlice
+    change: _Change
+
+
+def _extended(
+    spark: SparkSession | None, location: LakeLocation, bars: Pin, spec: FeatureSpec, table: TableSpec
+) -> bool:
+    """Bring a table of features up to newer bars and news by computing what these change, if that can be.
+
+    Nothing but bars behind all that there were, and news, may have been added since. Of each symbol the
+    features of a tail are computed: so many bars that the oldest of them no longer count. Its last `CHECKED`
+    rows but those that change have to be what is stored, to the last bit; where they are not, as of a sum
+    over all bars, the symbol's whole history is computed. What is written are the new rows, those that news
+    change, and those whose label they change. Returns False if all has to be computed; nothing was written
+    then.
     """
     # of symbols that changed, what was added stands under other names
-    if spec.news is not None or bars.renames is not None or not has_rows(location, table.name):
+    if bars.renames is not None or not has_rows(location, table.name):
         return False
-    stored, since = current_pin(location, table.name), _made_from(location, table.name)
-    if since is None:
-        return False
+    stored, change = current_pin(location, table.name), _change(location, bars, spec, table)
+    if change is None or read_arrow(stored, ["ts"], within("ts", change.first_bar, None)).num_rows:
+        return False  # of one symbol there were bars already behind the first new one of another
+    step = _Step(bars, spec, stored, _tail_of(spec, change.first), change)
+    if spark is None or location.local:
+        return _extended_here(location, step, table)
+    return _extended_on_spark(spark, location, step, table)
+
+
+def _change(location: LakeLocation, bars: Pin, spec: FeatureSpec, table: TableSpec) -> _Change | None:
+    """Return what bars and news have changed since the newest features; None if that might be anything."""
+    newest = open_table(location, table.name).current_snapshot()
+    noted = newest.summary.additional_properties if newest is not None and newest.summary is not None else {}
+    wanted = _sources(bars, spec)
+    since = {name: int(text) for name in wanted if (text := noted.get(name, "")).isdecimal()}
+    related = noted.get(RELATIONS_SNAPSHOT) == wanted.get(RELATIONS_SNAPSHOT)
+    if set(since) != set(wanted) or not related:
+        return None
     part = spec.bars
     symbols = (*part.symbols, *sorted(spec.needs.symbols - set(part.symbols)))
-    wanted = bars_filter(symbols, part.source_timeframe, part.start_us, part.end_us, part.hours)
-    added = read_added(bars, since, ["symbol", "ts"], wanted)
-    if added is None:
-        return False
-    first = int(_us(added).min()) if added.num_rows else part.end_us
-    tail = _tail_of(spec, first)
-    held = read_arrow(stored, list(table.column_names), within("ts", tail.start_us, None))
-    if held.num_rows and int(_us(held).max()) >= first:
-        return False  # of one symbol there were bars already behind the first new one of another
-    owners = sorted(set(added["symbol"].to_pylist()) & set(part.symbols))
-    made = [_continued(bars, spec, tail, symbol, held, stored, first) for symbol in owners]
+    rows = bars_filter(symbols, part.source_timeframe, part.start_us, part.end_us, part.hours)
+    added = read_added(bars, since[BARS_SNAPSHOT], ["symbol", "ts"], rows)
+    heard = part.end_us if spec.news is None else first_heard(spec.news, since[NEWS_SNAPSHOT], part)
+    if added is None or heard is None:
+        return None
+    first_bar = int(_us(added).min()) if added.num_rows else part.end_us
+    # whose news changed, is not asked: those of a peer count too
+    owners = set(part.symbols) if heard < part.end_us else set(added["symbol"].to_pylist())
+    return _Change(tuple(sorted(owners & set(part.symbols))), min(first_bar, heard), first_bar)
+
+
+def _extended_here(location: LakeLocation, step: _Step, table: TableSpec) -> bool:
+    """Compute and write in this process, on a local lake; see `_extended`."""
+    tail, first, owners = step.tail, step.change.first, step.change.owners
+    held = read_arrow(step.stored, list(table.column_names), within("ts", tail.start_us, None))
+    made = [_continued(step, symbol, held.filter(pc.equal(held["symbol"], symbol))) for symbol in owners]
     begins = {one: int(_us(rows).min()) for one, rows in zip(owners, made, strict=True) if rows.num_rows}
     start = min(begins.values(), default=first)
     if start < tail.start_us:
         return False
     # of symbols whose labels change later, or not at all, rows from there on stay as they are
-    ends = [begins.get(symbol, part.end_us) for symbol in held["symbol"].to_pylist()]
+    ends = [begins.get(symbol, step.spec.bars.end_us) for symbol in held["symbol"].to_pylist()]
     stays = held.filter(pa.array((_us(held) >= start) & (_us(held) < np.array(ends, dtype=np.int64))))
     rows = pa.concat_tables([stays, *made])
-    replace_arrow(location, table, rows, within("ts", start, None), {BARS_SNAPSHOT: str(bars.snapshot_id)})
+    replace_arrow(location, table, rows, within("ts", start, None), _sources(step.bars, step.spec))
     return True
 
 
-def _made_from(location: LakeLocation, table: str) -> int | None:
-    """Return the snapshot of the bars that the newest features were made from."""
-    newest = open_table(location, table).current_snapshot()
-    noted = newest.summary.additional_properties if newest is not None and newest.summary is not None else {}
-    text = noted.get(BARS_SNAPSHOT, "")
-    return int(text) if text.isdecimal() else None
+def _extended_on_spark(spark: SparkSession, location: LakeLocation, step: _Step, table: TableSpec) -> bool:
+    """Let a task for each symbol compute, and Spark write, on a catalog service; see `_extended`.
+
+    What is written takes the place of whole months where older rows change, since a filter of Spark's
+    replaces files and not rows.
+    """
+    from pyspark.sql import functions as F  # noqa: N812
+
+    owners, first, tail = step.change.owners, step.change.first, step.tail
+    noted = {**_sources(step.bars, step.spec), EXTENDS: str(step.stored.snapshot_id)}
+    made = made_of(table, _names(spark, owners), _of_continued(step, table.column_names)).persist()
+    try:
+        told = made.groupBy("symbol").agg(F.unix_micros(F.min("ts")).alias("begin")).collect()
+        begins = {row["symbol"]: row["begin"] for row in told}
+        start = min(begins.values(), default=first)
+        if start < tail.start_us:
+            return False
+        if start < step.change.first_bar:
+            start = int(np.datetime64(start, "us").astype("M8[M]").astype("M8[us]").astype(np.int64))
+            of_symbol = spark.createDataFrame(sorted(begins.items()), "symbol string, begin bigint")
+            held = read_pinned(spark, location, step.stored).join(F.broadcast(of_symbol), "symbol", "left")
+            at = F.unix_micros("ts")
+            stays = held.where((at >= start) & (F.col("begin").isNull() | (at < F.col("begin"))))
+            rows = made.unionByName(stays.select(*table.column_names))
+        else:
+            rows = made
+        where = F.col("ts") >= F.lit(timestamps(np.array([start]))[0].to_pydatetime())
+        replace(spark, location, table, rows, noted, where)
+    finally:
+        made.unpersist()
+    return True
+
+
+def _of_continued(
+    step: _Step, columns: Sequence[str]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]:
+    """Return what a task does with names of symbols: their rows that newer bars and news change."""
+    since = within("ts", step.tail.start_us, None)
+
+    def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        for symbol in sorted(name for batch in batches for name in batch.column("symbol").to_pylist()):
+            held = read_arrow(step.stored, columns, all_of(since, equal("symbol", symbol)))
+            yield _continued(step, symbol, held)
+
+    return compute
 
 
 def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
@@ -187,15 +295,13 @@ def _tail_of(spec: FeatureSpec, first: int) -> BarSlice:
     return replace_field(part, start_us=int(opens[-1 - sessions]))
 
 
-def _continued(
-    bars: Pin, spec: FeatureSpec, tail: BarSlice, symbol: str, held: pa.Table, stored: Pin, first: int
-) -> pa.Table:
-    """Return the rows of one symbol that bars from `first` on change, in order."""
-    mine = held.filter(pc.equal(held["symbol"], symbol)).sort_by("ts")
+def _continued(step: _Step, symbol: str, held: pa.Table) -> pa.Table:
+    """Return the rows of one symbol that change, in order; `held` are those of the tail that are stored."""
+    bars, spec, tail, first = step.bars, step.spec, step.tail, step.change.first
     made = _computed(bars, spec, tail, symbol, held.schema)
-    begin = _changed_from(made, mine, spec, first, 0 if tail == spec.bars else CHECKED)
+    begin = _changed_from(made, held.sort_by("ts"), spec, first, 0 if tail == spec.bars else CHECKED)
     if begin is None:
-        mine = read_arrow(stored, held.column_names, equal("symbol", symbol)).sort_by("ts")
+        mine = read_arrow(step.stored, held.column_names, equal("symbol", symbol)).sort_by("ts")
         made = _computed(bars, spec, spec.bars, symbol, held.schema)
         begin = _changed_from(made, mine, spec, first, 0)
     return made.filter(pa.array(_us(made) >= (begin or 0)))
@@ -203,8 +309,8 @@ def _continued(
 
 def _computed(bars: Pin, spec: FeatureSpec, part: BarSlice, symbol: str, schema: pa.Schema) -> pa.Table:
     """Return the rows of one symbol over a slice, as the table has them."""
-    own = replace_field(spec, bars=part)
-    return as_table(features_of_bars(_stored(bars, part, symbol), own, partial(_stored, bars, part)), schema)
+    own, other = replace_field(spec, bars=part), partial(_stored, bars, part)
+    return as_table(features_of_bars(_stored(bars, part, symbol), own, other, _news(spec)), schema)
 
 
 def _changed_from(made: pa.Table, mine: pa.Table, spec: FeatureSpec, first: int, least: int) -> int | None:
@@ -212,7 +318,7 @@ def _changed_from(made: pa.Table, mine: pa.Table, spec: FeatureSpec, first: int,
 
     None where the last `least` rows before it do not show that those were computed as these would be.
     """
-    old = made.filter(pa.array(_us(made) < first))
+    old, mine = (rows.filter(pa.array(_us(rows) < first)) for rows in (made, mine))
     if not least and old.num_rows != mine.num_rows:
         return 0
     n = min(least or old.num_rows, old.num_rows, mine.num_rows)
@@ -304,11 +410,11 @@ _NEEDED = (
 """Columns of bars that features are made of."""
 
 
-def _names(spark: SparkSession, spec: FeatureSpec) -> DataFrame:
-    """Return the symbols, a task for each of them as far as there may be so many."""
-    rows = spark.createDataFrame(pd.DataFrame({"symbol": list(spec.bars.symbols)}), "symbol string")
+def _names(spark: SparkSession, symbols: Sequence[str]) -> DataFrame:
+    """Return symbols, a task for each of them as far as there may be so many."""
+    rows = spark.createDataFrame(pd.DataFrame({"symbol": list(symbols)}), "symbol string")
     # from one partition, round robin spreads them evenly
-    return rows.coalesce(1).repartition(min(len(spec.bars.symbols), MOST_TASKS))
+    return rows.coalesce(1).repartition(max(1, min(len(symbols), MOST_TASKS)))
 
 
 def _of_names(

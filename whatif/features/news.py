@@ -9,19 +9,31 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from whatif.domain import EVER, days, duration_us, microseconds, timestamps
+from whatif.domain import DAY_US, EVER, days, duration_us, microseconds, timestamps
 from whatif.errors import IndicatorError, RunError, nearest
 from whatif.indicators import RELATED, Items, Needs, News, Relation
 from whatif.lake import NEWS_RELATIONS, NEWS_SENTIMENT
-from whatif.pins import LakeLocation, Pin, current_pin, has_rows, one_of, read_arrow, tagged_pin
+from whatif.pins import (
+    LakeLocation,
+    Pin,
+    current_pin,
+    everything,
+    has_rows,
+    one_of,
+    read_added,
+    read_arrow,
+    tagged_pin,
+)
+from whatif.pins import microseconds as arrow_us
+from whatif.search import BarSlice
 
 NO_DELAY = "0min"
 
 MAX_NAMED = 200
 """Symbols that a filter names one by one; of more, all news are read."""
-
-_EMPTY = pd.DataFrame({"symbol": [], "peer": [], "sector": [], "from": [], "to": []})
 
 
 @dataclass(frozen=True)
@@ -122,14 +134,44 @@ def describe_news(part: NewsSlice, symbols: Sequence[str], start_us: int, end_us
 @lru_cache(maxsize=2)
 def read_news(part: NewsSlice, symbols: tuple[str, ...]) -> News:
     """Return the pinned news of symbols and of what they are related to; read once by a process."""
-    relations = _EMPTY
-    if part.relations is not None:
-        relations = read_arrow(part.relations, ["symbol", "peer", "sector", "from", "to"]).to_pandas()
-    related = _relations(relations)
+    related = _read_relations(part)
     wanted = sorted(_with_related(related, symbols))
     rows = one_of("symbol", wanted) if len(wanted) <= MAX_NAMED else None
     frame = read_arrow(part.pin, ["symbol", "published_at", "url", "relevance", "score"], rows).to_pandas()
     return News(_items(frame, part.delay_us), related)
+
+
+def first_heard(part: NewsSlice, since: int, bars: BarSlice) -> int | None:
+    """Return the first instant whose rows may know news that came behind an older snapshot.
+
+    The slice's end where none did that rows of the slice know; None if more happened than adding.
+
+    Parameters
+    ----------
+    part : NewsSlice
+        The newer news.
+    since : int
+        The older snapshot of `news_sentiment`; relations are the same.
+    bars : BarSlice
+        The rows.
+    """
+    added = read_added(part.pin, since, ["symbol", "published_at"], everything())
+    if added is None:
+        return None
+    related = _with_related(_read_relations(part), bars.symbols)
+    mine = added.filter(pc.is_in(added["symbol"], pa.array(sorted(related), pa.string())))
+    if not mine.num_rows:
+        return bars.end_us
+    # a row knows what is known when its bar ends; bars of several days end where the next one starts
+    reach = bars.bar_us if bars.bar_us <= DAY_US else 3 * bars.bar_us
+    return min(int(arrow_us(mine["published_at"]).min()) + part.delay_us - reach, bars.end_us)
+
+
+def _read_relations(part: NewsSlice) -> tuple[Relation, ...]:
+    if part.relations is None:
+        return ()
+    names = ["symbol", "peer", "sector", "from", "to"]
+    return _relations(read_arrow(part.relations, names).to_pandas())
 
 
 def _with_related(relations: Collection[Relation], symbols: Collection[str]) -> set[str]:

@@ -102,8 +102,9 @@ class FeatureSpec:
 
     @property
     def table(self) -> str:
-        """Name of the table, made of everything that determines its rows but the market."""
-        return f"features_{digest(self.identity)}"
+        """Name of the table, made of everything that determines its rows but the market and its news."""
+        news = {} if self.news is None else {"news": {"delay_us": self.news.delay_us}}
+        return f"features_{digest(self.identity | news)}"
 
     def column_of(self) -> Mapping[str, str]:
         """Return the column of each feature by the text that the study uses."""

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         delete_rows,
         insert_missing,
         insert_missing_rows,
+        made_of,
         replace,
         replace_arrow,
         replace_made,
@@ -89,6 +90,6 @@ else:
             "NEWS_RELATIONS NEWS_SENTIMENT PREDICTIONS QUOTES SYMBOL_NAMES TABLES TEST_LOOKS TRADES "
             "TRADES_RAW features_table",
             "write": "append append_arrow append_rows delete_matching delete_rows insert_missing "
-            "insert_missing_rows replace replace_arrow replace_made take_back upsert upsert_arrow",
+            "insert_missing_rows made_of replace replace_arrow replace_made take_back upsert upsert_arrow",
         },
     )

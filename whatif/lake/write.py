@@ -147,12 +147,19 @@ def replace_made(
         As in `append`.
     """
     if not location.local:
-        made = rows.mapInArrow(_batches_made(make), table.ddl)
+        made = made_of(table, rows, make)
         replace(rows.sparkSession, location, table, made, properties, ordered=True)
         return
     with in_words(location.described), writer_lock(location, f"replace {table.name}"):
         told = rows.mapInArrow(_files_made(location, table, make), "file binary").collect()
         put_files_locally(location, table.name, [pickle.loads(row["file"]) for row in told], properties or {})
+
+
+def made_of(
+    table: TableSpec, rows: DataFrame, make: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Table]]
+) -> DataFrame:
+    """Return what is made of the partitions of a frame, as rows of a table; `make` as in `replace_made`."""
+    return rows.mapInArrow(_batches_made(make), table.ddl)
 
 
 HELD_BYTES = 64 * 1024 * 1024

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from whatif.pins.api import adjusted_frame, moment_us
     from whatif.pins.arrow_types import schema_of, type_of
     from whatif.pins.current import (
+        EXTENDS,
         adjusted_pin,
         current_pin,
         find_pin,
@@ -81,7 +82,7 @@ else:
             "adjust": "ACTIONS DIVIDEND SPLIT",
             "api": "adjusted_frame moment_us",
             "arrow_types": "schema_of type_of",
-            "current": "adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
+            "current": "EXTENDS adjusted_pin current_pin find_pin has_rows may_hold moment_of open_table "
             "pin_at renamed_pin table_exists table_names tagged_pin written_at",
             "damage": "Damage described newest_whole planned reading snapshot_damage",
             "filters": "all_of at_most bars_filter equal everything of_timeframe one_of starts_with within",

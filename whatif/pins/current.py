@@ -155,15 +155,21 @@ def _tagged_or_newest(location: LakeLocation, table: str, tag: str, as_of: datet
     return kept or current_pin(location, table, as_of)
 
 
+EXTENDS = "whatif.extends"
+"""Snapshot property: the snapshot whose rows stay beside those that this one has written."""
+
+
 def find_pin(location: LakeLocation, table: str, properties: dict[str, str]) -> Pin | None:
     """Return the newest snapshot whose summary holds all `properties`, or None.
 
-    Derived tables note there what they were built from, such as `whatif.bars-snapshot`.
+    Derived tables note there what they were built from, such as `whatif.bars-snapshot`. One that extends
+    another snapshot than it follows does not count: on a catalog service another writer came between.
     """
     opened = open_table(location, table)
     for snapshot in sorted(opened.metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True):
         summary = snapshot.summary.additional_properties if snapshot.summary else {}
-        if all(summary.get(key) == value for key, value in properties.items()):
+        follows = summary.get(EXTENDS, str(snapshot.parent_snapshot_id)) == str(snapshot.parent_snapshot_id)
+        if follows and all(summary.get(key) == value for key, value in properties.items()):
             return Pin(table, snapshot.snapshot_id, opened.metadata_location)
     return None
 
