@@ -110,7 +110,7 @@ def run_demo(location: LakeLocation, options: DemoOptions, console: Console) -> 
         path.write_text(text, encoding="utf-8")
         study = parse_study(text, str(path))
         # the sample of another seed corrects the bars, so the demo always asks about the newest
-        results.append(run(study, location=location, options=RunOptions(latest=True)))
+        results.append(run(study, location=location, options=RunOptions(latest=True), quiet=True))
         paths.append(path)
     sides = [
         Side(truth, result.data, result.files[0])

@@ -114,13 +114,14 @@ def test_a_short_phase_is_silent_and_a_long_one_is_not():
     console = Console(file=io.StringIO(), width=200)
     with waiting(console, "model forest, 1 of 2", first_seconds=0.05):
         time.sleep(0.6)
-    lines = console.file.getvalue().splitlines()
+    *lines, last = console.file.getvalue().splitlines()
     # after 0.05 s, then as the time doubles: 0.1, 0.2, 0.4, ...
     assert 2 <= len(lines) <= 6
+    assert last == "model forest, 1 of 2: done after 0:01"
     assert all(line.startswith("model forest, 1 of 2, 0:0") and line.endswith(" so far") for line in lines)
     with waiting(console, "short", first_seconds=5.0):
         pass
-    assert console.file.getvalue().splitlines() == lines
+    assert console.file.getvalue().splitlines() == [*lines, last]
 
 
 def test_a_phase_that_fails_is_over():
@@ -129,6 +130,15 @@ def test_a_phase_that_fails_is_over():
         raise ValueError("no")
     time.sleep(0.15)
     assert console.file.getvalue() == ""
+
+
+def test_a_long_phase_that_fails_says_so_last():
+    console = Console(file=io.StringIO())
+    phase = waiting(console, "phase", first_seconds=0.05)
+    phase.__enter__()
+    time.sleep(0.12)
+    assert not phase.__exit__(ValueError, ValueError("no"), None)
+    assert console.file.getvalue().splitlines()[-1] == "phase: stopped after 0:00"
 
 
 def test_on_a_terminal_a_phase_counts_seconds_and_goes_away():

@@ -99,4 +99,5 @@ def finished(market: BenchMarket, location: LakeLocation, count: int, share: flo
             }
         )
     )  # fmt: skip
-    return run(study, None, location, RunOptions(track=False, report=False, certify=False, runner="local"))
+    options = RunOptions(track=False, report=False, certify=False, runner="local")
+    return run(study, None, location, options, quiet=True)

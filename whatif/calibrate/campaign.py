@@ -225,8 +225,8 @@ class _Campaign:
         # markets of another size or edge correct the bars, so the question is always about the newest
         options = RunOptions(latest=True, track=False, report=False, certify=False)
         if market.kind.swept:
-            run(made.sweep_of(market, self.size), spark, where, options)
-        result = run(made.study_of(market, self.size), spark, where, options)
+            run(made.sweep_of(market, self.size), spark, where, options, quiet=True)
+        result = run(made.study_of(market, self.size), spark, where, options, quiet=True)
         return outcome_of(market, self.size, result, time.perf_counter() - started)
 
     def _tell(self, outcome: Outcome) -> None:

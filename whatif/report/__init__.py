@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from whatif.report.pictures import curves_svg, write_pictures
     from whatif.report.progress import Progress
     from whatif.report.sides import Side, print_sides, write_sides
+    from whatif.report.speaking import console_of, print_result
     from whatif.report.study_plots import StudyPlots
     from whatif.report.summary import Summary, summarize
-    from whatif.report.terminal import print_answer, print_leaderboard, print_screen, print_written
+    from whatif.report.terminal import print_leaderboard, print_written
     from whatif.report.theme import LOSS, STRATEGY
     from whatif.report.timeline import below_peak, session_starts, thin_lines
     from whatif.report.verdict_panel import print_given
@@ -65,9 +66,10 @@ else:
             "pictures": "curves_svg write_pictures",
             "progress": "Progress",
             "sides": "Side print_sides write_sides",
+            "speaking": "console_of print_result",
             "study_plots": "StudyPlots",
             "summary": "Summary summarize",
-            "terminal": "print_answer print_leaderboard print_screen print_written",
+            "terminal": "print_leaderboard print_written",
             "theme": "LOSS STRATEGY",
             "timeline": "below_peak session_starts thin_lines",
             "verdict_panel": "print_given",

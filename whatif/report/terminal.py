@@ -79,6 +79,15 @@ def _print_rejected(data: ReportData, console: Console) -> None:
 
 def print_screen(data: ReportData, console: Console) -> None:
     """Print what fits a screen of 80 by 40: verdict, four numbers, equity, ten rows; see `print_answer`."""
+    print_told(data, console)
+    console.print()
+    if len(data.joined.folds):
+        console.print(Text(words.stitched(data)))
+    print_leaderboard(data, console)
+
+
+def print_told(data: ReportData, console: Console) -> None:
+    """Print the verdict, what was chosen, its four numbers and its equity."""
     # imported here: a leaderboard is printed without statistics
     from whatif.report.summary import summarize
     from whatif.report.verdict_panel import style_of
@@ -98,10 +107,6 @@ def print_screen(data: ReportData, console: Console) -> None:
     else:
         for sentence in words.answer(data):
             console.print(Text(sentence, style=f"bold {style_of(data)}"))
-    console.print()
-    if len(data.joined.folds):
-        console.print(Text(words.stitched(data)))
-    print_leaderboard(data, console)
 
 
 def print_written(console: Console, files: Iterable[Path | str], next_commands: Sequence[str] = ()) -> None:

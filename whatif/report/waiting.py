@@ -38,7 +38,7 @@ def waiting(console: Console, what: str, first_seconds: float = FIRST_SECONDS) -
 
     On a terminal a line that counts seconds, and goes away. Elsewhere nothing of what is over within
     `first_seconds`; then a line, and another each time the phase has taken twice as long, at least one a
-    minute.
+    minute, and a last one when it is over, with how long it took.
 
     Parameters
     ----------
@@ -62,14 +62,18 @@ def waiting(console: Console, what: str, first_seconds: float = FIRST_SECONDS) -
         finally:
             status.stop()
         return
-    over = Event()
+    over, ending = Event(), "stopped"
     beat = Thread(target=_beat, args=(console, what, started, first_seconds, over), daemon=True)
     beat.start()
     try:
         yield
+        ending = "done"
     finally:
         over.set()
         beat.join()
+        since = time.monotonic() - started
+        if since >= first_seconds:
+            console.print(Text(f"{what}: {ending} after {duration(since)}"), highlight=False, soft_wrap=True)
 
 
 class _Elapsed:

@@ -25,10 +25,10 @@ from whatif.report import (
     KeptAnswer,
     Progress,
     ReportData,
+    console_of,
     keep_answer,
     kept_answer,
-    print_answer,
-    print_screen,
+    print_result,
     waits_on,
 )
 from whatif.resolve import (
@@ -113,8 +113,8 @@ class RunOptions:
     output : Path or None
         Folder of report and files; `reports/<study>` in the lake's home if None.
     console : Console or None
-        Where progress goes, and the answer as soon as it stands: report and MLflow come after it.
-        Nothing is printed if None.
+        Where progress goes, and the answer as soon as it stands: report and MLflow come after it. If None,
+        standard error has progress, verdict and numbers, and the cell of a notebook progress alone.
     verbose : bool
         Print the whole answer, with every statistic of the verdict, instead of one screen.
     only_stored : bool
@@ -162,6 +162,7 @@ def run(
     spark: SparkSession | None = None,
     location: LakeLocation | None = None,
     options: RunOptions | None = None,
+    quiet: bool = False,
 ) -> StudyResult:
     """Backtest every configuration of a study and rank them.
 
@@ -180,6 +181,8 @@ def run(
         Where the lake is; from the environment if left out.
     options : RunOptions, optional
         Newest bars, tracking, output folder, console.
+    quiet : bool
+        Print nothing.
 
     Returns
     -------
@@ -195,6 +198,7 @@ def run(
     asked = study if isinstance(study, Study) else load_study(study)
     where = location or LakeLocation.from_environment()
     chosen_options = options or RunOptions()
+    chosen_options = replace(chosen_options, console=console_of(chosen_options.console, quiet))
     # everything that can be refused is, before the lake is locked and Spark starts
     if where.local and where.home.is_dir():
         keep_in(where.home)
@@ -319,16 +323,15 @@ class _Run:
         asked = resolved.study.text, resolved.study.model_dump(by_alias=True)
         key = answer_key(self.location, plan, asked, board) if self.options.report else ""
         folder, written = self._kept(key)
-        data, judgement = self._judged(plan, answers, environment, whole, written)
+        with waits_on(self.options.console)("the choice is certified and judged"):
+            data, judgement = self._judged(plan, answers, environment, whole, written)
         data = replace(data, models=prepared.notes)
-        if self.options.console is not None:
-            show = print_answer if self.options.verbose else print_screen
-            show(data, self.options.console)
-        files = written.files if written else self._write(data, folder, key)
+        print_result(data, self.options.console, self.options.verbose)
+        with waits_on(self.options.console)("report and files are written"):
+            files = written.files if written else self._write(data, folder, key)
         told_of = Answered(plan.pins, board, chosen, judgement, whole, files, data)
         log_study(tracker, self.location, resolved, told_of)
-        run_id = tracker.run_id
-        return StudyResult(resolved.study, chosen, data, files, run_id, computed, resumed, failed)
+        return StudyResult(resolved.study, chosen, data, files, tracker.run_id, computed, resumed, failed)
 
     def _judged(
         self,
