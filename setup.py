@@ -59,13 +59,13 @@ setup(
     package_data={
         "whatif": ["VERSION", "py.typed"],
         "whatif.explore": ["templates/*"],
+        "whatif.exports": ["templates/*"],
         "whatif.report": ["templates/*"],
     },
     data_files=[
         ("share/whatif/conf", glob("conf/*.yaml")),
         ("share/whatif/conf/spark", glob("conf/spark/*.conf") + glob("conf/spark/*.properties")),
         ("share/whatif/conf/studies", glob("conf/studies/*.yaml")),
-        ("share/whatif/conf/export", glob("conf/export/*")),
         ("share/whatif/conf/new", glob("conf/new/*")),
         ("share/whatif/conf/strategies", glob("conf/strategies/*.py")),
         ("share/whatif/conf/bench", glob("conf/bench/*.py")),

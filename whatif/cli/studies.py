@@ -229,21 +229,22 @@ def export(
     ],
     symbol: Annotated[str, typer.Option(help="Which, where one was chosen for several.")] = "",
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write to; reports/<study>/backtrader in the lake's home.")
+        Path | None, typer.Option(help="Folder to write to; reports/<study>/<format> in the lake's home.")
     ] = None,
+    form: Annotated[
+        str, typer.Option("--as", help="backtrader, whose fills are the same; or lean, whose are not.")
+    ] = "backtrader",
 ) -> None:
-    """Write what a study chose as a plain Backtrader script, which has the same fills and needs no whatif."""
-    from whatif.conf_files import conf_dir
-    from whatif.scenarios import export_side, side_of
+    """Write what a study chose as a program of another engine, which needs no whatif."""
+    from whatif.exports import export_choice
+    from whatif.scenarios import side_of
 
     location = LakeLocation.from_environment()
     side = side_of(study, location)
-    folder = output or location.home / "reports" / side.resolved.study.study / "backtrader"
+    folder = output or location.home / "reports" / side.resolved.study.study / form.replace(":", "-")
     # another choice than the study's is told on validate alone: the test window stays closed to it
-    template = (conf_dir() / "export" / "backtrader.py.txt").read_text(encoding="utf-8")
-    script, *bars = export_side(side, folder, template, symbol, with_test="#" not in study)
-    files = (f"written: {path}" for path in (script, *bars))
-    _print_lines(Console(), *files, f"next: python {script}     (prints the fills)")
+    files, said = export_choice(side, form, folder, symbol, with_test="#" not in study)
+    _print_lines(Console(), *(f"written: {path}" for path in files), said)
 
 
 def explore(

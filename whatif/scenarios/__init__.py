@@ -8,7 +8,7 @@ from whatif.doors import door
 
 if TYPE_CHECKING:
     from whatif.scenarios.comparison import Comparison, better, compare
-    from whatif.scenarios.side import export_side, side_of
+    from whatif.scenarios.side import SCENARIO, Side, in_window, run_in, side_of
     from whatif.scenarios.stressed import Stress, stress
     from whatif.scenarios.versions import VersionComparison, compare_versions, versions_named
 else:
@@ -16,7 +16,7 @@ else:
         __name__,
         {
             "comparison": "Comparison better compare",
-            "side": "export_side side_of",
+            "side": "SCENARIO Side in_window run_in side_of",
             "stressed": "Stress stress",
             "versions": "VersionComparison compare_versions versions_named",
         },

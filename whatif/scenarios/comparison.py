@@ -17,7 +17,7 @@ from whatif.pins import LakeLocation, read_bars
 from whatif.report import comparison_html
 from whatif.runner import Plan
 from whatif.scenarios.page import page_of
-from whatif.scenarios.side import FIGURES, NAME, Outcome, Side, in_window, run_in, side_of
+from whatif.scenarios.side import FIGURES, SCENARIO, Outcome, Side, in_window, run_in, side_of
 from whatif.scenarios.versions import versions_named
 from whatif.search import Configuration
 from whatif.splits import Window
@@ -189,7 +189,7 @@ def compared(one: Side, other: Side) -> Comparison:
     if mixes.failed:
         notes.append(f"{len(mixes.failed):,} mixes of both cannot run: {next(iter(mixes.failed.values()))}")
     fills, same = _first_fills(first, second)
-    per_year = plans[0].windows[NAME].periods.per_year
+    per_year = plans[0].windows[SCENARIO].periods.per_year
     used = "sharpe" if key not in ("sharpe", "return_pct") else key
     equity = pd.DataFrame({"a": (1.0 + first.returns).cumprod(), "b": (1.0 + second.returns).cumprod()})
     if plans[0].bars != plans[1].bars:

@@ -1,10 +1,7 @@
-"""Side of a comparison: a configuration of a study that ran, runs of it and its like, and it as a script."""
+"""Side of a comparison: a configuration of a study that ran, and runs of it and its like."""
 
 from __future__ import annotations
 
-import ast
-import csv
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +14,15 @@ from whatif.domain import (
     BacktestResult,
     EngineRun,
     Execution,
-    Overlays,
     Periods,
     account_metrics,
     account_of,
     max_drawdown,
     sharpe,
     timeframe_us,
-    timestamps,
 )
-from whatif.engines import REFERENCE, BacktestTask, get_engine, keep_in
+from whatif.engines import REFERENCE, get_engine, keep_in
 from whatif.errors import RunError, StudyError, nearest
-from whatif.indicators import evaluate
 from whatif.pins import LakeLocation, Pin, current_pin, open_table
 from whatif.resolve import Resolved, replayed, resolve_study
 from whatif.results import ResultStore, choose_in_folds
@@ -36,26 +30,15 @@ from whatif.runner import Plan, WindowPlan, WorkItem, array_store, provenance, t
 from whatif.scenarios.versions import address_of
 from whatif.search import Configuration, stitch_equity
 from whatif.splits import Window
-from whatif.strategies import NOTES, StrategySpec
 from whatif.study import Study, load_study
 from whatif.typing import FloatArray
 from whatif.workflow import lazy_session, plan_of, prepare
 
-NAME = "scenario"
+SCENARIO = "scenario"
 """Name of the window that sides run in."""
 
 FIGURES = ("pnl_net", "return_pct", "sharpe", "max_drawdown_pct", "trades", "costs")
 """What is shown of a run."""
-
-SCRIPT = "strategy.py"
-"""Name of the script."""
-
-_KNOWN = {"Param", "strategy", "Intent", "hold", "target", "buy", "sell", "close", "target_percent"}
-_STATE = {"pending", "minute", "minutes_to_close", "scratch", *NOTES}
-_INSTALLED = {*sys.stdlib_module_names, "numpy"}
-_SWITCHES = ("slip_open", "slip_limit", "slip_match", "slip_out")
-_BROKER = ("checksubmit", "shortcash")
-_SETTINGS = ("cash", "commission", "slippage", "slippage_fixed", *_SWITCHES, *_BROKER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,8 +238,8 @@ def in_window(side: Side, window: Window, periods: Periods | None = None) -> Pla
         sessions = side.resolved.timeline.schedule.between(window.start_us, window.end_us)
         bar_us = timeframe_us(side.resolved.study.data.timeframe)
         periods = make_periods(side.periods.kind, sessions, window.start_us, window.end_us, bar_us)
-    inside = Window(NAME, window.start_us, window.end_us)
-    return replace(side.plan, windows={NAME: WindowPlan(inside, periods)})
+    inside = Window(SCENARIO, window.start_us, window.end_us)
+    return replace(side.plan, windows={SCENARIO: WindowPlan(inside, periods)})
 
 
 def run_in(plan: Plan, configuration: Configuration, groups: Sequence[tuple[str, ...]]) -> Outcome:
@@ -267,9 +250,9 @@ def run_in(plan: Plan, configuration: Configuration, groups: Sequence[tuple[str,
     WhatIfError
         Whatever is wrong with it.
     """
-    periods, runs = plan.windows[NAME].periods, []
+    periods, runs = plan.windows[SCENARIO].periods, []
     for group in groups:
-        task = task_of(plan, WorkItem(tuple(group), NAME, (configuration,)), configuration)
+        task = task_of(plan, WorkItem(tuple(group), SCENARIO, (configuration,)), configuration)
         engine = get_engine(plan.engine)
         engine = REFERENCE if engine.reasons_against_task(task) else engine
         runs.append(engine.checked_run(task, array_store(plan)))
@@ -289,162 +272,3 @@ def _outcome(runs: Sequence[EngineRun], execution: Execution, periods: Periods) 
             "max_drawdown_pct": max_drawdown(equity)[0],
         }
     return Outcome(figures, returns, tuple(runs))
-
-
-def export_side(
-    side: Side, folder: Path, template: str, symbol: str = "", with_test: bool = True
-) -> tuple[Path, ...]:
-    """Write a configuration as a script of Backtrader's, and the bars of its windows.
-
-    Parameters
-    ----------
-    side : Side
-        The configuration.
-    folder : Path
-        Where to; made if it is not there. Files of the same names are replaced.
-    template : str
-        Text of the script, with names between @ where the configuration stands.
-    symbol : str
-        Which of those that it was chosen for; may be empty if there is one.
-    with_test : bool
-        Whether the test window is written too, beside the last validate window.
-
-    Returns
-    -------
-    tuple of Path
-        The script, then the bars: CSV with `ts` (start of the bar, UTC, without a zone), prices, volume and
-        the series that the rule reads, as digits that read back as the same floats.
-
-    Raises
-    ------
-    StudyError
-        If the script would not have the same fills: the message says by what of the configuration.
-    """
-    groups = {"+".join(group): group for group in side.groups}
-    if symbol not in groups and (symbol or len(groups) > 1):
-        raise StudyError(f"--symbol {symbol!r}: {side.name} was chosen for others; {nearest(symbol, groups)}")
-    group = groups[symbol] if symbol else next(iter(groups.values()))
-    fold = side.resolved.timeline.last
-    windows = {"validate": fold.validate[-1]}
-    if with_test and fold.test is not None:
-        windows["test"] = fold.test
-    item = WorkItem(tuple(group), NAME, (side.configuration,))
-    tasks = {
-        name: task_of(in_window(side, window), item, side.configuration) for name, window in windows.items()
-    }
-    why = next(filter(None, map(_reason_against, tasks.values())), "")
-    if why:
-        raise StudyError(
-            f"{side.name} cannot be exported: {why}, which a script of its own would not do alike"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    script = folder / SCRIPT
-    script.write_text(_script(side, tasks, template), encoding="utf-8")
-    return (script, *(_write_bars(task, folder / f"bars-{name}.csv") for name, task in tasks.items()))
-
-
-def _reason_against(task: BacktestTask) -> str:
-    """Return what of a task the script does not cover; "" if it covers all."""
-    spec, execution = task.strategy, task.execution
-    if not isinstance(spec, StrategySpec):
-        return "it is a Backtrader strategy already"
-    plain = Execution(**{name: getattr(execution, name) for name in _SETTINGS})
-    if execution != plain:
-        differ = [name for name, value in execution.written.items() if plain.written.get(name) != value]
-        return f"its execution sets {', '.join(differ)}"
-    if task.overlays != Overlays(percent_of_equity=task.overlays.percent_of_equity):
-        return "it has overlays beside percent_of_equity"
-    if len(task.bars) != 1 or spec.cross_sectional or task.bars[0].member is not None:
-        return "its account trades several symbols, or members of a universe"
-    if spec.answers_orders:
-        return "its rule answers with orders that name prices"
-    tree = ast.parse(spec.source)
-    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & _STATE
-    if read or spec.scratch:
-        return f"its rule reads {', '.join(sorted(read)) or 'scratch'} of its state"
-    return _reason_in_file(tree, spec.step.__name__)
-
-
-def _reason_in_file(tree: ast.Module, step: str) -> str:
-    """Return what of a strategy's file the script does not cover; "" if it covers all."""
-    if not any(isinstance(node, ast.FunctionDef) and node.name == step for node in tree.body):
-        return "its rule is not a function of its file"
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        module = "" if isinstance(node, ast.Import) else f"{'.' * node.level}{node.module or ''}"
-        for alias in node.names:
-            top = (module or alias.name).partition(".")[0]
-            known = alias.name in _KNOWN and not alias.asname and node in tree.body
-            if not (known if top == "whatif" else top in _INSTALLED):
-                return f"its rule's file imports {' '.join(filter(None, (module, alias.name)))}"
-    return ""
-
-
-def _of_whatif(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Import):
-        return any(alias.name.partition(".")[0] == "whatif" for alias in node.names)
-    return isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "whatif"
-
-
-def _declares(node: ast.expr) -> bool:
-    named = node.func if isinstance(node, ast.Call) else node
-    return isinstance(named, ast.Name) and named.id == "strategy"
-
-
-def _script(side: Side, tasks: dict[str, BacktestTask], text: str) -> str:
-    task = next(iter(tasks.values()))
-    spec, execution = task.strategy, task.execution
-    assert isinstance(spec, StrategySpec)
-    values = {
-        "header": f"{side.name} on {task.bars[0].symbol!r}, as a plain Backtrader strategy",
-        "file": SCRIPT,
-        "parameters": repr(dict(task.params)),
-        "first": repr({name: one.rows(one.bars[0])[0] for name, one in tasks.items()}),
-        "lookback": repr(spec.lookback),
-        "share": repr(task.overlays.percent_of_equity),
-        **{name: repr(getattr(execution, name)) for name in _SETTINGS},
-        "switches": repr({name: getattr(execution, name) for name in _SWITCHES}),
-        "broker": repr({name: getattr(execution, name) for name in _BROKER}),
-        "step": spec.step.__name__,
-        "rule": _rule(spec.source),  # last: what it holds is not looked through
-    }
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
-
-
-def _rule(source: str) -> str:
-    """Return a strategy's file without its imports of whatif and its declaration."""
-    lines = source.splitlines()
-    for node in ast.parse(source).body:
-        future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-        if future or _of_whatif(node):
-            drop = [(node.lineno, node.end_lineno or node.lineno)]
-        elif isinstance(node, ast.FunctionDef):
-            drop = [
-                (one.lineno, one.end_lineno or one.lineno) for one in node.decorator_list if _declares(one)
-            ]
-        else:
-            continue
-        for first, last in drop:
-            lines[first - 1 : last] = [""] * (last - first + 1)
-    kept = [line for k, line in enumerate(lines) if line.strip() or (k and lines[k - 1].strip())]
-    return "\n".join(kept).strip()
-
-
-def _write_bars(task: BacktestTask, path: Path) -> Path:
-    """Write the bars of a task up to its window's end, with what its rule reads."""
-    (bars,), spec = task.bars, task.strategy
-    assert isinstance(spec, StrategySpec)
-    _, stop = task.rows(bars)
-    names = ["open", "high", "low", "close", "volume", "vwap"]
-    columns = {name: getattr(bars, name)[:stop] for name in names}
-    for name, expression in spec.bound_inputs(task.params).items():
-        columns[name] = evaluate(expression, bars, {})[:stop]
-    stamps = [one.isoformat() for one in timestamps(bars.ts[:stop]).tz_localize(None)]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["ts", *columns])
-        writer.writerows(zip(stamps, *(map(repr, one.tolist()) for one in columns.values()), strict=True))
-    return path
