@@ -106,7 +106,7 @@ def batches(
     from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     scanned = scan(pin, columns, row_filter)
-    schema, reader = schema_to_pyarrow(scanned.projection()), _reader(scanned)
+    schema, reader = schema_to_pyarrow(scanned.projection()), reader_of(scanned)
     with reading(pin.table, scanned):
         for some in _together(planned(pin.table, scanned)):
             found = reader.to_record_batches(some)
@@ -115,7 +115,7 @@ def batches(
     pa.default_memory_pool().release_unused()
 
 
-def _reader(scanned: DataScan) -> ArrowScan:
+def reader_of(scanned: DataScan) -> ArrowScan:
     """Return PyIceberg's reader of the files of a scan."""
     from pyiceberg.io.pyarrow import ArrowScan
 
@@ -161,7 +161,7 @@ def read_arrow(
 
     scanned = scan(pin, columns, everything() if row_filter is None else row_filter)
     with reading(pin.table, scanned):
-        table = _reader(scanned).to_table(planned(pin.table, scanned))
+        table = reader_of(scanned).to_table(planned(pin.table, scanned))
     for name in columns:
         if name not in table.column_names:
             kind = scanned.table_metadata.schema().as_arrow().field(name).type
@@ -210,7 +210,7 @@ def read_added(
     }
     with reading(pin.table, scanned):
         tasks = [task for task in planned(pin.table, scanned) if task.file.file_path in added]
-        return _reader(scanned).to_table(tasks).select(list(columns))
+        return reader_of(scanned).to_table(tasks).select(list(columns))
 
 
 def read_bars(

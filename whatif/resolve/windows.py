@@ -19,9 +19,8 @@ from whatif.errors import RunError, StudyError, nearest
 from whatif.labels import Reach
 from whatif.pins import (
     Pin,
-    batches,
     equal,
-    everything,
+    held_symbols,
     of_timeframe,
     symbol_names,
     symbol_rows,
@@ -320,7 +319,7 @@ def _check_symbols(pin: Pin, study: Study, symbols: Iterable[str], found: set[st
     missing = [symbol for symbol in symbols if symbol not in found]
     if not missing:
         return
-    known = symbols_of(pin)
+    known = held_symbols(pin)
     names = symbol_names(pin, missing)
     absent = [symbol for symbol in missing if known.isdisjoint(names.tickers_of(symbol))]
     traded = (absent or missing)[0] in study.data.symbols
@@ -335,11 +334,3 @@ def _check_symbols(pin: Pin, study: Study, symbols: Iterable[str], found: set[st
         f"{study.data.end} in the pinned snapshot {pin.snapshot_id}: 'whatif bars' lists what there is; "
         "bars ingested since the study first ran are seen with --latest"
     )
-
-
-def symbols_of(pin: Pin) -> set[str]:
-    """Return all symbols of a pinned table."""
-    known: set[str] = set()
-    for batch in batches(pin, ("symbol",), everything()):
-        known |= set(pc.unique(batch.column("symbol")).to_pylist())
-    return known
