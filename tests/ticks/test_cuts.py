@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from whatif.errors import SourceError
 from whatif.ticks import (
     ImbalanceBars,
+    Quotes,
     TickBars,
     TimeBars,
     Trades,
@@ -42,20 +45,67 @@ def trades(draw: st.DrawFn) -> Trades:
     return Trades(ts, np.array(prices) / 100.0, np.array(sizes))
 
 
-@settings(max_examples=80, deadline=None)
-@given(trades(), st.sampled_from(KINDS), st.lists(st.integers(0, 60), max_size=5))
-def test_bars_of_parts_are_those_of_all_at_once(given_trades: Trades, text: str, ends: list[int]) -> None:
-    """Parts may be empty, may begin within a bar or an instant, and sides go on from one to the next."""
-    bounds = [0, *sorted(min(end, len(given_trades)) for end in ends), len(given_trades)]
-    parts = [
-        Trades(*(values[a:b] for values in (given_trades.ts, given_trades.price, given_trades.size)))
-        for a, b in pairwise(bounds)
-    ]
+SLIDING = ("5s every 2s", "1min every 20s", "1d every 7h", "2ms every 1ms")
+
+
+@st.composite
+def quotes(draw: st.DrawFn, span: tuple[int, int]) -> Quotes:
+    """Return quotes around a span of time, of which some tell one side or cross."""
+    n = draw(st.integers(0, 40))
+    side = st.sampled_from([math.nan, 99.0, 99.5, 100.0, 100.5])
+    ts = sorted(draw(st.lists(st.integers(span[0] - 5, span[1] + 90_000_000), min_size=n, max_size=n)))
+    bid, ask = (np.array(draw(st.lists(side, min_size=n, max_size=n)), dtype=np.float64) for _ in range(2))
+    return Quotes(np.array(ts, dtype=np.int64), bid, ask)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), trades(), st.sampled_from(KINDS + SLIDING), st.booleans())
+def test_bars_of_parts_are_those_of_all_at_once(
+    data: st.DataObject, given_trades: Trades, text: str, quoted: bool
+) -> None:
+    """Parts may be empty, may begin within a bar or an instant, and sides and averages go on."""
+
+    def parts(whole: Any, names: tuple[str, ...]) -> list[Any]:
+        n = len(whole.ts)
+        ends = sorted(data.draw(st.lists(st.integers(0, n), max_size=6)))
+        return [
+            type(whole)(*(getattr(whole, name)[a:b] for name in names)) for a, b in pairwise([0, *ends, n])
+        ]
+
     kind, further = bar_kind(text), {"most": lambda some: some.size.max()}
-    made = list(bars_in_parts(iter(parts), kind, further))
-    whole = bars_of(given_trades, kind, None, further)
+    told = data.draw(quotes((given_trades.ts[0], given_trades.ts[-1]))) if quoted else None
+    made = list(
+        bars_in_parts(
+            iter(parts(given_trades, ("ts", "price", "size"))),
+            kind,
+            None if told is None else iter(parts(told, ("ts", "bid", "ask"))),
+            further,
+        )
+    )
+    whole = bars_of(given_trades, kind, told, further)
     for name, values in whole.items():
         assert np.concatenate([part[name] for part in made]).tobytes() == values.tobytes(), name
+
+
+@pytest.mark.parametrize("text", ["1min", "ticks(50)", "1min every 20s", "imbalance(40, volume)"])
+def test_of_earlier_parts_little_is_held(text: str) -> None:
+    """Of trades and quotes that come a hundred at a time, those of newest bars are held, and no others."""
+    rng = np.random.default_rng(8)
+    held: list[int] = []
+
+    def watched(some: Trades) -> float:
+        held.append(len(some.price.base if some.price.base is not None else some.price))
+        return 0.0
+
+    def of(n: int, make: Any) -> Iterator[Any]:
+        for k in range(n):
+            ts = k * 100_000_000 + np.sort(rng.integers(0, 100_000_000, 100))
+            yield make(ts, 100.0 + rng.choice([-0.01, 0.0, 0.01], 100), np.full(100, 101.0))
+
+    for _ in bars_in_parts(of(60, Trades), bar_kind(text), of(60, Quotes), {"held": watched}):
+        pass
+    assert len(held) > 50
+    assert max(held) < 1_500
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from whatif.errors import LakeError, SourceError
+from whatif.lake import create
+from whatif.pins import parts_in_order
 from whatif.sources import IngestSpec, ingest_ticks
 from whatif.ticks import Trades, bar_kind, bars_of
 from whatif.timeseries import collect, collect_bars, of_ticks, read_ticks
@@ -132,23 +135,56 @@ def across_months(n: int = 4_000) -> pd.DataFrame:
     return frame.astype({"ts": "datetime64[us, UTC]"})
 
 
-WHOLE = ("7min", "ticks(11)", "volume(333)", "dollars(5e4)", "2h every 1h", "imbalance(20)")
+WHOLE = (
+    "7min", "ticks(11)", "volume(333)", "dollars(5e4)", "2h every 25min", "imbalance(20)",
+    "imbalance(9, dollars)",
+)  # fmt: skip
+
+
+def told(trades: pd.DataFrame, n: int = 3_000) -> pd.DataFrame:
+    """Return quotes over the time of trades, of which some tell one side or cross."""
+    rng = np.random.default_rng(10)
+    ts = trades["ts"].min() + pd.to_timedelta(np.sort(rng.integers(0, 250_000, n)) * 1_000_000, "us")
+    bid = np.where(rng.random(n) < 0.3, np.nan, np.round(100.0 + rng.normal(0.0, 0.1, n), 2))
+    ask = np.where(rng.random(n) < 0.3, np.nan, np.round(100.1 + rng.normal(0.0, 0.1, n), 2))
+    frame = pd.DataFrame({"symbol": rng.choice(["A", "B"], n), "ts": ts, "bid": bid, "ask": ask})
+    frame.loc[frame["bid"].isna() & frame["ask"].isna(), "bid"] = 99.0
+    return frame.assign(row=np.arange(n)).astype({"ts": "datetime64[us, UTC]"})
+
+
+def bring(frame: pd.DataFrame, what: str, folder: Path, lake_home) -> None:
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), folder / f"{what}.parquet")
+    ingest_ticks([folder / f"{what}.parquet"], IngestSpec(rows=what, exchange="XNYS"), lake_home)
 
 
 @pytest.mark.parametrize("rows", [1_000_000, 300])
 def test_parts_go_on_from_each_other(
     lake_home, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part of a month is read at a time, and bars and sides are those of all trades at once."""
+    """Parts of months are read; bars, sides, averages and quotes are those of all trades at once."""
     monkeypatch.setattr(of_ticks, "PART_ROWS", rows)
+    monkeypatch.setitem(create._BY_SYMBOL, "write.parquet.row-group-limit", "100")
+    taken: list[int] = []
+
+    def counted(*given: object) -> Iterator[pa.Table]:
+        for part in parts_in_order(*given):  # type: ignore[arg-type]  # as it is called
+            taken.append(part.num_rows)
+            yield part
+
+    monkeypatch.setattr(of_ticks, "parts_in_order", counted)
     data = across_months()
-    assert data["ts"].dt.month.nunique() == 2
-    pq.write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "t.parquet")
-    ingest_ticks([tmp_path / "t.parquet"], IngestSpec(rows="trades", exchange="XNYS"), lake_home)
+    quoted = told(data)
+    assert data["ts"].dt.month.nunique() == quoted["ts"].dt.month.nunique() == 2
+    bring(data, "trades", tmp_path, lake_home)
+    bring(quoted, "quotes", tmp_path, lake_home)
     for kind in WHOLE:
-        wanted, found = collect_bars(data, kind), collect(["B", "A"], kind)
-        for name in wanted:
-            assert bytes_of(found[name]) == bytes_of(wanted[name]), (kind, name)
+        for more in ({}, {"leave_out": ["T"], "aggregates": {"most": largest}}):
+            wanted = collect_bars(data, kind, quoted if more else None, **more)
+            found = collect(["B", "A"], kind, with_quotes=bool(more), **more)
+            assert ("mid" in wanted) == bool(more)
+            for name in wanted:
+                assert bytes_of(found[name]) == bytes_of(wanted[name]), (kind, name)
+    assert (max(taken) < 500) == (rows == 300)
     cut = data["ts"].between(
         pd.Timestamp("2024-01-31", tz="UTC"), pd.Timestamp("2024-02-01", tz="UTC"), "left"
     )
@@ -161,9 +197,10 @@ def test_workers_make_the_same_bars_of_the_lake(spark, lake_home, tmp_path: Path
     data = across_months(900)
     pq.write_table(pa.Table.from_pandas(data, preserve_index=False), tmp_path / "t.parquet")
     ingest_ticks([tmp_path / "t.parquet"], IngestSpec(rows="trades", exchange="XNYS"), lake_home)
-    for kind in ("7min", "imbalance(20)"):
-        wanted = collect(["A", "B"], kind)
-        found = collect(["A", "B"], kind, spark=spark).toPandas()
+    bring(told(data), "quotes", tmp_path, lake_home)
+    for kind, quoted in (("7min", False), ("imbalance(20)", True)):
+        wanted = collect(["A", "B"], kind, with_quotes=quoted)
+        found = collect(["A", "B"], kind, with_quotes=quoted, spark=spark).toPandas()
         found = found.sort_values(["symbol", "ts"], kind="stable", ignore_index=True)
         for name in wanted:
             assert bytes_of(found[name]) == bytes_of(wanted[name]), (kind, name)
@@ -176,7 +213,10 @@ def test_spark_gives_the_same_rows(spark) -> None:
     data, told = ticks(), quotes()
     given = spark.createDataFrame(data).repartition(3)
     more = {"leave_out": ["T"], "aggregates": {"most": lambda trades: trades.size.max()}}
-    cases = [("volume(333)", None, {}), ("2min every 30s", None, more), ("1min", told, more)]
+    cases = [
+        ("volume(333)", None, {}), ("2min every 30s", None, more), ("1min", told, more),
+        ("imbalance(5)", told, {}),
+    ]  # fmt: skip
     for kind, quoted, options in cases:
         wanted = collect_bars(data, kind, quoted, **options)
         made = collect_bars(given, kind, None if quoted is None else spark.createDataFrame(quoted), **options)
@@ -185,5 +225,30 @@ def test_spark_gives_the_same_rows(spark) -> None:
         for name in wanted:
             mine, theirs = bytes_of(found[name]), bytes_of(wanted[name])
             assert mine == theirs, (kind, name)
-    with pytest.raises(SourceError, match="no column 'price'"):
+    with pytest.raises(SourceError, match="trades have no column 'price'"):
         collect_bars(given.drop("price"))
+    with pytest.raises(SourceError, match="quotes have no column 'ask'"):
+        collect_bars(given, quotes=spark.createDataFrame(told).drop("ask"))
+
+
+def test_rows_of_workers_come_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Spark's workers do with rows in order, batch by batch, makes the bars of all at once."""
+    monkeypatch.setattr(of_ticks, "PART_ROWS", 64)
+    data = across_months(1_500)
+    quoted = told(data, 900)
+    for kind in WHOLE:
+        rule = of_ticks.TickRule(bar_kind(kind), (), ("T",), {"most": largest}, True)
+        both = pd.concat(
+            [
+                data.rename(
+                    columns={n: f"trades {n}" for n in ("price", "size", "conditions", "row")}
+                ).assign(of="trades"),
+                quoted.rename(columns={n: f"quotes {n}" for n in ("bid", "ask", "row")}).assign(of="quotes"),
+            ]
+        ).sort_values(["symbol", "ts", "trades row", "quotes row"])
+        batches = pa.Table.from_pandas(both, preserve_index=False).to_batches(max_chunksize=50)
+        made = pa.Table.from_batches(list(of_ticks._per_partition(rule)(batches))).to_pandas()
+        wanted = collect_bars(data, kind, quoted, leave_out=["T"], aggregates={"most": largest})
+        pd.testing.assert_frame_equal(made, wanted, check_exact=True)
+    with pytest.raises(SourceError, match="have no symbol"):
+        list(of_ticks._per_partition(rule)([batches[0].set_column(0, "symbol", pa.nulls(50, pa.string()))]))

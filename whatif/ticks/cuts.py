@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class Cuts:
         first trade and end with the last.
     complete : bool array (m,)
         Whether it ended by its own rule: the last bar may have been cut off by the end of the trades.
+    settled : int
+        So many of them no later trade can change, which are never all; 0 where that is not known.
+    state : tuple of float
+        What their kind has to know, beside the trades of bars that are not settled, to go on from there.
     """
 
     first: IntArray
@@ -42,19 +46,30 @@ class Cuts:
     start: IntArray
     end: IntArray
     complete: BoolArray
+    settled: int = 0
+    state: tuple[float, ...] = ()
+
+    def part(self, stop: int) -> Cuts:
+        """Return the first of them, up to `stop`."""
+        names = ("first", "stop", "start", "end", "complete")
+        return replace(self, **{name: getattr(self, name)[:stop] for name in names})
 
 
 class BarKind(ABC):
     """A rule by which trades are cut into bars."""
 
-    @property
-    def starts_anew(self) -> bool:
-        """Whether bars from one on follow from its own trades and later ones alone."""
-        return False
-
     @abstractmethod
-    def cut(self, trades: Trades) -> Cuts:
-        """Return the bars of trades, oldest first; a bar uses its own trades and earlier ones alone."""
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
+        """Return the bars of trades, oldest first; a bar uses its own trades and earlier ones alone.
+
+        Parameters
+        ----------
+        trades : Trades
+            In order.
+        state : tuple of float
+            That of the cuts of earlier trades, where these begin with those of the bars not settled there:
+            bars go on from the first of them.
+        """
 
 
 @dataclass(frozen=True)
@@ -91,26 +106,23 @@ class TimeBars(BarKind):
                 f"{self.length_us // self.slide_us:,} times: at most 10,000 times is allowed"
             )
 
-    @property
-    def starts_anew(self) -> bool:
-        """Whether bars from one on follow from its own trades and later ones, unless they overlap."""
-        return self.slide_us in (None, self.length_us)
-
-    def cut(self, trades: Trades) -> Cuts:
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
         """Return the bars that have a trade; all count as complete, since time goes on without trades."""
         slide = self.slide_us or self.length_us
-        newest = self.origin_us + (trades.ts - self.origin_us) // slide * slide
-        if len(newest):
-            newest = newest[np.append(True, newest[1:] != newest[:-1])]
-        starts = newest
+        first, starts = _periods(trades.ts, slide, self.origin_us)
+        stop = np.append(first[1:], len(trades))[: len(first)]
         if slide < self.length_us:
             back = np.arange(-(-self.length_us // slide)) * slide
-            starts = np.unique(newest[:, None] - back[None, :])
-        first = np.searchsorted(trades.ts, starts, side="left")
-        stop = np.searchsorted(trades.ts, starts + self.length_us, side="left")
-        there = stop > first
-        first, stop, starts = first[there], stop[there], starts[there]
-        return Cuts(first, stop, starts, starts + self.length_us, np.ones(len(starts), dtype=bool))
+            starts = np.unique(starts[:, None] - back[None, :])
+            starts = starts[starts >= state[0]] if state else starts
+            first = np.searchsorted(trades.ts, starts, side="left")
+            stop = np.searchsorted(trades.ts, starts + self.length_us, side="left")
+            there = stop > first
+            first, stop, starts = first[there], stop[there], starts[there]
+        ends = starts + self.length_us
+        settled = int(np.searchsorted(ends, trades.ts[-1], side="right")) if len(trades) else 0
+        onward: tuple[float, ...] = (int(starts[settled]),) if len(trades) else state
+        return Cuts(first, stop, starts, ends, np.ones(len(starts), dtype=bool), settled, onward)
 
 
 @dataclass(frozen=True)
@@ -128,12 +140,7 @@ class TickBars(BarKind):
     def __post_init__(self) -> None:
         _at_least("tick bars", "count", self.count, 1)
 
-    @property
-    def starts_anew(self) -> bool:
-        """Whether bars from one on follow from its own trades and later ones alone."""
-        return True
-
-    def cut(self, trades: Trades) -> Cuts:
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
         """Return the bars; the last may have fewer trades, and is not complete then."""
         whole = np.arange(self.count, len(trades) + 1, self.count, dtype=np.int64)
         return _between(trades, whole)
@@ -154,12 +161,7 @@ class VolumeBars(BarKind):
     def __post_init__(self) -> None:
         _at_least("volume bars", "volume", self.volume, 0.0)
 
-    @property
-    def starts_anew(self) -> bool:
-        """Whether bars from one on follow from its own trades and later ones alone."""
-        return True
-
-    def cut(self, trades: Trades) -> Cuts:
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
         """Return the bars; the trade that reaches the volume ends its bar, and belongs to it whole."""
         return _between(trades, _reaching(trades.size, float(self.volume)))
 
@@ -179,12 +181,7 @@ class DollarBars(BarKind):
     def __post_init__(self) -> None:
         _at_least("dollar bars", "value", self.value, 0.0)
 
-    @property
-    def starts_anew(self) -> bool:
-        """Whether bars from one on follow from its own trades and later ones alone."""
-        return True
-
-    def cut(self, trades: Trades) -> Cuts:
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
         """Return the bars; the trade that reaches the value ends its bar, and belongs to it whole."""
         return _between(trades, _reaching(trades.value, float(self.value)))
 
@@ -232,12 +229,13 @@ class ImbalanceBars(BarKind):
                 f"{self.most:g}: let them hold the ticks, the lower one at least 1"
             )
 
-    def cut(self, trades: Trades) -> Cuts:
+    def cut(self, trades: Trades, state: tuple[float, ...] = ()) -> Cuts:
         """Return the bars; the trade that reaches the expectation ends its bar."""
         amount = {"ticks": np.ones(len(trades)), "volume": trades.size, "dollars": trades.value}[self.of]
         flow = trades.side * amount
-        ends = _unbalanced(flow, float(self.ticks), float(self.memory), float(self.least), float(self.most))
-        return _between(trades, ends)
+        bounds = (float(self.ticks), float(self.memory), float(self.least), float(self.most))
+        ends, *onward = _unbalanced(flow, *bounds, *(state or (float(self.ticks), np.nan)))
+        return _between(trades, ends, tuple(onward))
 
 
 def _at_least(what: str, name: str, value: float, least: float) -> None:
@@ -248,13 +246,30 @@ def _at_least(what: str, name: str, value: float, least: float) -> None:
         raise SourceError(f"{name} of {what} is {value}: give {rule}")
 
 
-def _between(trades: Trades, ends: IntArray) -> Cuts:
+def _between(trades: Trades, ends: IntArray, state: tuple[float, ...] = ()) -> Cuts:
     """Return bars that end before trades, (m,) ascending; what follows the last is a bar that is cut off."""
     n = len(trades)
     stop = ends if n == 0 or (len(ends) and ends[-1] == n) else np.append(ends, n)
     first = np.append(0, stop[:-1])[: len(stop)].astype(np.int64)
     complete = np.arange(len(stop)) < len(ends)
-    return Cuts(first, stop, trades.ts[first], trades.ts[stop - 1], complete)
+    settled = max(len(stop) - 1, 0)
+    return Cuts(first, stop, trades.ts[first], trades.ts[stop - 1], complete, settled, state)
+
+
+@jit
+def _periods(ts: IntArray, length: int, origin: int) -> tuple[IntArray, IntArray]:
+    """Return the first trade of each period that has one, and when the period begins; (m,)."""
+    first = np.empty(len(ts), dtype=np.int64)
+    start = np.empty(len(ts), dtype=np.int64)
+    found = 0
+    end = 0
+    for t in range(len(ts)):
+        if found == 0 or ts[t] >= end:
+            start[found] = origin + (ts[t] - origin) // length * length
+            end = start[found] + length
+            first[found] = t
+            found += 1
+    return first[:found].copy(), start[:found].copy()
 
 
 @jit
@@ -273,20 +288,26 @@ def _reaching(amount: FloatArray, threshold: float) -> IntArray:
 
 
 @jit
-def _unbalanced(flow: FloatArray, ticks: float, memory: float, least: float, most: float) -> IntArray:
-    """Return behind which trades imbalance bars end; (m,)."""
+def _unbalanced(
+    flow: FloatArray, ticks: float, memory: float, least: float, most: float, expected: float, mean: float
+) -> tuple[IntArray, float, float]:
+    """Return behind which trades imbalance bars end, (m,), and what was expected before the last bar.
+
+    That is E[T] and E[b v], NaN before the first bar. The last bar may not have ended.
+    """
     ends = np.empty(len(flow), dtype=np.int64)
     of_bars = 2.0 / (memory + 1.0)
     of_trades = 2.0 / (memory * ticks + 1.0)
-    expected = ticks
-    mean = 0.0
+    before = (expected, mean)
     found = 0
     first = 0
     total = 0.0
     for t in range(len(flow)):
+        if t == first:
+            before = (expected, mean)
         total += flow[t]
         count = t + 1 - first
-        if found == 0:
+        if np.isnan(mean):
             if count < ticks:
                 continue
             mean = total / count
@@ -301,7 +322,7 @@ def _unbalanced(flow: FloatArray, ticks: float, memory: float, least: float, mos
         found += 1
         first = t + 1
         total = 0.0
-    return ends[:found].copy()
+    return ends[:found].copy(), before[0], before[1]
 
 
 _LENGTH = re.compile(r"([1-9][0-9]{0,11}) ?(us|ms|s|min|h|d)")

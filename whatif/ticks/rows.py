@@ -63,8 +63,9 @@ def trades_in(rows: pa.Table, only: Collection[str] = (), leave_out: Collection[
     trades = Trades(_instants(rows), _numbers(rows, "price"), _numbers(rows, "size"))
     for name in ("price", "size"):
         values = getattr(trades, name)
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
-        if len(wrong):
+        # of an unknown one, neither is true
+        if len(values) and not (values.min() > 0.0 and values.max() < np.inf):
+            wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
             raise SourceError(
                 f"the {name} of a trade is {values[wrong[0]]}: it is a finite number above 0; leave such "
                 "trades out, as 'whatif ingest-ticks' does"
@@ -108,20 +109,23 @@ def _is_in_order(rows: pa.Table, keys: Collection[str]) -> bool:
     """Tell whether rows ascend by the first column, and where it is the same by the next; False may err."""
     import pyarrow as pa
 
-    tied = np.ones(max(rows.num_rows - 1, 0), dtype=bool)
+    tied: IntArray | None = None  # rows that the columns before did not tell from those before them
     for name in keys:
         column = rows[name]
-        if not tied.any():
-            return True
         if name == "ts":
             values: np.ndarray = _instants(rows)
         elif pa.types.is_integer(column.type) and not column.null_count:
             values = column.to_numpy()
         else:
             return False
-        if (tied & (values[1:] < values[:-1])).any():
+        before, after = (values[:-1], values[1:]) if tied is None else (values[tied - 1], values[tied])
+        later = after > before
+        if later.all():
+            return True
+        if (after < before).any():
             return False
-        tied &= values[1:] == values[:-1]
+        same = np.flatnonzero(~later)
+        tied = same + 1 if tied is None else tied[same]
     return True
 
 

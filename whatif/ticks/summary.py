@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from whatif.domain import jit
 from whatif.errors import SourceError
 from whatif.ticks.cuts import BarKind, Cuts, TimeBars
-from whatif.ticks.trades import Quotes, Trades
+from whatif.ticks.trades import Quotes, QuotesInParts, Trades
 from whatif.typing import FloatArray, IntArray
 
 COLUMNS = {
@@ -65,48 +67,64 @@ def bars_of(
     SourceError
         If an aggregate has the name of a column, or returns no number.
     """
-    cuts = kind.cut(trades)
-    laid, begin = _laid_out(trades, cuts)
-    first, last, count = cuts.first, cuts.stop - 1, cuts.stop - cuts.first
-    volume, value = _sums(laid.size, begin), _sums(laid.value, begin)
+    told = None if quotes is None else QuotesInParts([quotes])
+    return _said(trades, kind.cut(trades), kind, told, aggregates or {})
+
+
+def _said(
+    trades: Trades,
+    cuts: Cuts,
+    kind: BarKind,
+    quotes: QuotesInParts | None,
+    aggregates: Mapping[str, Aggregate],
+) -> dict[str, np.ndarray]:
+    """Return the columns of some bars."""
+    first, last = cuts.first, cuts.stop - 1
+    sums = _summed(trades.ts, trades.price, trades.size, trades.side, first, cuts.stop, cuts.end)
+    high, low, volume, value, twap, std, bought, sold = sums
     found: dict[str, np.ndarray] = {
         "ts": cuts.start,
         "end": cuts.end,
         "open": trades.price[first],
-        "high": _joined(np.maximum, laid.price, begin),
-        "low": _joined(np.minimum, laid.price, begin),
+        "high": high,
+        "low": low,
         "close": trades.price[last],
         "volume": volume,
         "value": value,
-        "trade_count": count,
+        "trade_count": cuts.stop - first,
         "vwap": value / volume,
-        "twap": _time_weighted(laid, begin, count, cuts),
-        "std": _deviation(laid.price, begin, count),
-        "buy_volume": _sums(np.where(laid.side > 0.0, laid.size, 0.0), begin),
-        "sell_volume": _sums(np.where(laid.side < 0.0, laid.size, 0.0), begin),
+        "twap": twap,
+        "std": std,
+        "buy_volume": bought,
+        "sell_volume": sold,
         "complete": cuts.complete,
     }
     if quotes is not None:
         before = cuts.end if isinstance(kind, TimeBars) else cuts.end + 1
         bid, ask = quotes.sides_at(before)
         found |= {"bid": bid, "ask": ask, "mid": (bid + ask) / 2.0, "spread": ask - bid}
-    for name, aggregate in (aggregates or {}).items():
+    for name, aggregate in aggregates.items():
         found[name] = _aggregated(name, aggregate, trades, cuts, found)
     return found
 
 
 def bars_in_parts(
-    parts: Iterable[Trades], kind: BarKind, aggregates: Mapping[str, Aggregate] | None = None
+    parts: Iterable[Trades],
+    kind: BarKind,
+    quotes: Iterable[Quotes] | None = None,
+    aggregates: Mapping[str, Aggregate] | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield the bars of one symbol's trades: joined, they are `bars_of` of all of its parts, as bytes.
 
-    The newest bar of a part waits for the next one, since trades of it may follow. Of a kind that does not
-    start anew with each bar (`BarKind.starts_anew`) all parts are held.
+    Of earlier parts, the trades of bars are held that later ones may change: of the newest one, or of time
+    bars that overlap, of those that have not ended. Of quotes, a part and what lies behind the newest bar.
 
     Parameters
     ----------
     parts : iterable of Trades
-        Each later than those before it.
+        None older than those before it.
+    quotes : iterable of Quotes, optional
+        The same of quotes; a part is taken when bars reach it.
     kind, aggregates
         As in `bars_of`.
 
@@ -116,62 +134,73 @@ def bars_in_parts(
         As `bars_of` does, and if a part goes back behind the one before it.
     """
     held: Trades | None = None
+    state: tuple[float, ...] = ()
+    told, further = None if quotes is None else QuotesInParts(quotes), aggregates or {}
+    cuts = None
     for part in parts:
         if not len(part):
             continue
         held = part if held is None else held.followed_by(part)
-        if not kind.starts_anew:
-            continue
-        newest = int(kind.cut(held).first[-1])
-        if newest:
-            yield bars_of(held.part(0, newest), kind, None, aggregates)
-            held = held.part(newest, len(held))
+        cuts = kind.cut(held, state)
+        state, settled = cuts.state, cuts.settled
+        if settled:
+            yield _said(held, cuts.part(settled), kind, told, further)
+            held, cuts = held.part(int(cuts.first[settled]), len(held)), None
     if held is not None:
-        yield bars_of(held, kind, None, aggregates)
+        yield _said(held, cuts or kind.cut(held, state), kind, told, further)
 
 
-def _laid_out(trades: Trades, cuts: Cuts) -> tuple[Trades, IntArray]:
-    """Return the trades of all bars, one bar behind the other, and where each begins, (m,).
+@jit
+def _summed(
+    ts: IntArray,
+    price: FloatArray,
+    size: FloatArray,
+    side: FloatArray,
+    first: IntArray,
+    stop: IntArray,
+    end: IntArray,
+) -> tuple[FloatArray, ...]:
+    """Return of each bar high, low, volume, value, twap, std, and what buyers and sellers began; (m,) each.
 
-    A trade of several bars is there several times.
+    Sums carry along what rounding took from them (Knuth, The Art of Computer Programming, volume 2, section
+    4.2.2, theorem B). Squares are of prices less the bar's first, since a price's square has too few digits.
     """
-    first, stop = cuts.first, cuts.stop
-    if len(first) and first[0] == 0 and stop[-1] == len(trades) and np.array_equal(first[1:], stop[:-1]):
-        return trades, first
-    count = stop - first
-    begin = (np.cumsum(count) - count).astype(np.int64)
-    rows = np.arange(int(count.sum())) + np.repeat(first - begin, count)
-    laid = object.__new__(Trades)  # bars that overlap go back in time
-    laid.__dict__.update({name: getattr(trades, name)[rows] for name in ("ts", "price", "size", "side")})
-    return laid, begin
+    m = len(first)
+    highs, lows, twap, std = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+    volumes, values, bought, sold = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+    for k in range(m):
+        a, b = first[k], stop[k]
+        base = price[a]
+        high, low, away = base, base, 0.0
+        volume = value = timed = buys = sells = (0.0, 0.0)
+        for t in range(a, b):
+            one, units = price[t], size[t]
+            high, low = max(high, one), min(low, one)
+            away += one - base
+            until = ts[t + 1] if t + 1 < b else end[k]
+            volume = _plus(volume, units)
+            value = _plus(value, one * units)
+            timed = _plus(timed, one * (until - ts[t]))
+            buys = _plus(buys, units if side[t] > 0.0 else 0.0)
+            sells = _plus(sells, units if side[t] < 0.0 else 0.0)
+        mean, squares = away / (b - a), 0.0
+        for t in range(a, b):
+            squares += (price[t] - base - mean) ** 2
+        span = end[k] - ts[a]
+        highs[k], lows[k] = high, low
+        twap[k] = (timed[0] + timed[1]) / span if span > 0 else base + mean
+        std[k] = math.sqrt(squares / (b - a - 1)) if b - a > 1 else np.nan
+        volumes[k], values[k] = volume[0] + volume[1], value[0] + value[1]
+        bought[k], sold[k] = buys[0] + buys[1], sells[0] + sells[1]
+    return highs, lows, volumes, values, twap, std, bought, sold
 
 
-def _joined(function: np.ufunc, values: FloatArray, begin: IntArray) -> FloatArray:
-    """Return a function of the values of each bar, (m,)."""
-    joined: FloatArray = function.reduceat(values, begin) if len(begin) else np.zeros(0)
-    return joined
-
-
-def _sums(values: FloatArray, begin: IntArray) -> FloatArray:
-    return _joined(np.add, values, begin)
-
-
-def _time_weighted(laid: Trades, begin: IntArray, count: IntArray, cuts: Cuts) -> FloatArray:
-    """Return the mean price by time of each bar, (m,)."""
-    held, last = np.diff(laid.ts, append=0), begin + count - 1
-    held[last] = cuts.end - laid.ts[last]
-    span = (cuts.end - laid.ts[begin]).astype(np.float64)
-    mean = _sums(laid.price, begin) / count
-    weighted = _sums(laid.price * held, begin) / np.where(span > 0.0, span, 1.0)
-    return np.where(span > 0.0, weighted, mean)
-
-
-def _deviation(price: FloatArray, begin: IntArray, count: IntArray) -> FloatArray:
-    """Return the standard deviation of each bar's prices, as of a sample; NaN of one; (m,)."""
-    away = price - np.repeat(price[begin], count)  # a price's square has too few digits
-    mean = _sums(away, begin) / count
-    squares = _sums((away - np.repeat(mean, count)) ** 2, begin)
-    return np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
+@jit
+def _plus(total: tuple[float, float], one: float) -> tuple[float, float]:
+    """Return a sum with one more, and what rounding has taken from it."""
+    made = total[0] + one
+    part = made - total[0]
+    return made, total[1] + ((total[0] - (made - part)) + (one - part))
 
 
 def _aggregated(

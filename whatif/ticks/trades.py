@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from whatif.domain import jit
 from whatif.errors import SourceError
 from whatif.typing import FloatArray, IntArray
 
@@ -35,11 +38,13 @@ class Trades:
     size: FloatArray
 
     def __post_init__(self) -> None:
-        back = np.flatnonzero(np.diff(self.ts) < 0)
-        if len(back):
+        for field, kind in zip(fields(self), (np.int64, np.float64, np.float64), strict=True):
+            object.__setattr__(self, field.name, _fixed(getattr(self, field.name), kind))
+        back = self.ts[1:] < self.ts[:-1]
+        if back.any():
             raise SourceError(
-                f"trade {back[0] + 2:,} is earlier than the one before it: put trades into the order of time "
-                "first"
+                f"trade {int(back.argmax()) + 2:,} is earlier than the one before it: put trades into the "
+                "order of time first"
             )
 
     def __len__(self) -> int:
@@ -63,21 +68,19 @@ class Trades:
         made = Trades(
             *(np.concatenate([getattr(one, f.name) for one in (self, later)]) for f in fields(self))
         )
-        made.__dict__["side"] = np.concatenate([self.side, later.side_after(self.price[-1], self.side[-1])])
+        sides = [self.side, later.side_after(self.price[-1], self.side[-1])]
+        made.__dict__["side"] = _fixed(np.concatenate(sides))
         return made
 
     def side_after(self, price: float, side: float) -> FloatArray:
         """Return the sides of trades that follow one of this price and side; (n,)."""
-        change = np.sign(np.diff(self.price, prepend=price))
-        change = np.append(side, change)
-        last = np.maximum.accumulate(np.where(change != 0.0, np.arange(len(change)), 0))
-        known: FloatArray = change[last][1:]
-        return known
+        sides: FloatArray = _fixed(_sides(self.price, float(price), float(side)))
+        return sides
 
     @cached_property
     def value(self) -> FloatArray:
         """Price times size of each, money; (n,)."""
-        worth: FloatArray = self.price * self.size
+        worth: FloatArray = _fixed(self.price * self.size)
         return worth
 
     @cached_property
@@ -88,12 +91,28 @@ class Trades:
         the first change (López de Prado, Advances in Financial Machine Learning, 2018, section 2.3.2.1,
         leaves that first value open).
         """
-        if not len(self):
-            return np.zeros(0)
-        change = np.sign(np.diff(self.price, prepend=self.price[0]))
-        last = np.maximum.accumulate(np.where(change != 0.0, np.arange(len(change)), 0))
-        known: FloatArray = change[last]
-        return known
+        return self.side_after(self.price[0], 0.0) if len(self) else _fixed(np.zeros(0))
+
+
+def _fixed(values: Any, kind: Any = np.float64) -> Any:
+    """Return numbers as arrays of ticks are: in a row, and to be read; one kind for compiled kernels."""
+    made = np.ascontiguousarray(values, dtype=kind).view()
+    made.flags.writeable = False
+    return made
+
+
+@jit
+def _sides(price: FloatArray, before: float, side: float) -> FloatArray:
+    """Return the sides of trades behind one of a price and a side; (n,)."""
+    sides = np.empty(len(price))
+    for t in range(len(price)):
+        if price[t] > before:
+            side = 1.0
+        elif price[t] < before:
+            side = -1.0
+        sides[t] = side
+        before = price[t]
+    return sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +141,71 @@ class Quotes:
                     for side in (self.bid, self.ask))  # fmt: skip
         unknown = (at < 0) | (bid > ask)
         return np.where(unknown, np.nan, bid), np.where(unknown, np.nan, ask)
+
+    def followed_by(self, later: Quotes) -> Quotes:
+        """Return these quotes and later ones.
+
+        Raises
+        ------
+        SourceError
+            If later ones begin before these end.
+        """
+        if len(self.ts) and len(later.ts) and later.ts[0] < self.ts[-1]:
+            raise SourceError("quotes go back in time: put them into the order of time first")
+        return Quotes(
+            *(np.concatenate([getattr(one, f.name) for one in (self, later)]) for f in fields(self))
+        )
+
+    def since(self, us: int) -> Quotes:
+        """Return what instants after `us` are told by: of the quotes before it, one that says the newest."""
+        first = int(np.searchsorted(self.ts, us, side="left"))
+        if first < 2:
+            return self
+        told = [_newest(side[:first])[-1:] for side in (self.bid, self.ask)]
+        sides = (np.append(one, side[first:]) for one, side in zip(told, (self.bid, self.ask), strict=True))
+        return Quotes(self.ts[first - 1 :], *sides)
+
+
+class QuotesInParts:
+    """Quotes of one symbol that come in parts; those that no later bar needs are let go.
+
+    Parameters
+    ----------
+    parts : iterable of Quotes
+        None older than those before it.
+    """
+
+    def __init__(self, parts: Iterable[Quotes]) -> None:
+        self._parts = iter(parts)
+        self._held = Quotes(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+
+    def sides_at(self, before_us: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return what `Quotes.sides_at` does, of instants that ascend and go back behind no earlier call's.
+
+        Raises
+        ------
+        SourceError
+            If a part goes back behind the one before it.
+        """
+        bid, ask = np.full(len(before_us), np.nan), np.full(len(before_us), np.nan)
+        done, more = 0, True
+        while done < len(before_us):
+            told = len(before_us)
+            if more:
+                # those that no quote can come before any more
+                newest = self._held.ts[-1:]
+                told = int(np.searchsorted(before_us, newest[0], side="right")) if len(newest) else 0
+            if told > done:
+                bid[done:told], ask[done:told] = self._held.sides_at(before_us[done:told])
+                done = told
+            if done < len(before_us) and more:
+                part = next(self._parts, None)
+                more = part is not None
+                if part is not None:
+                    self._held = self._held.since(before_us[done]).followed_by(part)
+        if len(before_us):
+            self._held = self._held.since(before_us[-1])
+        return bid, ask
 
 
 def _newest(values: FloatArray) -> FloatArray:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whatif.errors import LakeError, SourceError, nearest
 from whatif.pins import (
@@ -18,14 +19,14 @@ from whatif.pins import (
     Pin,
     all_of,
     current_pin,
-    equal,
     has_rows,
+    held_symbols,
     moment_us,
     one_of,
+    parts_in_order,
     read_arrow,
-    scan,
+    runs_of,
     schema_of,
-    symbols_of,
     within,
 )
 from whatif.ticks import (
@@ -52,8 +53,8 @@ _READ = {
     "trades_raw": ("symbol", "ts", "seq", "price", "size", "conditions"),
     "quotes": ("symbol", "ts", "seq", "bid", "ask"),
 }
-PART_ROWS, MOST_PARTS = 1_000_000, 62
-"""Trades that are read at a time, and the most parts that a month is read in."""
+PART_ROWS = 1_000_000
+"""Trades, or quotes, of a symbol that are read at a time."""
 
 MOST_TASKS = 256
 """Most tasks that symbols are spread over."""
@@ -119,10 +120,13 @@ class TickRule:
         )
         return self._table(symbol, made)
 
-    def bars_of_parts(self, symbol: str, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Yield the bars of one symbol, of whose trades each part is later than those before it."""
+    def bars_of_parts(
+        self, symbol: str, parts: Iterable[pa.Table], quotes: Iterable[pa.Table] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield the bars of one symbol, of whose trades and quotes no part is older than those before it."""
         trades = (trades_in(part, self.only, self.leave_out) for part in parts)
-        for made in bars_in_parts(trades, self.kind, self.aggregates):
+        told = None if quotes is None else (quotes_in(part) for part in quotes)
+        for made in bars_in_parts(trades, self.kind, told, self.aggregates):
             yield self._table(symbol, made)
 
     def _table(self, symbol: str, made: Mapping[str, np.ndarray]) -> pa.Table:
@@ -167,7 +171,8 @@ def collect_bars(
     -------
     pandas or Spark DataFrame, or pyarrow Table
         As `trades` is: symbol and the columns of `whatif.ticks.bars_of`, by symbol and start. On Spark each
-        symbol is computed by one task, and rows are in no order.
+        symbol is computed by one task, which holds some million of its trades and quotes at a time, and rows
+        are in no order.
 
     Notes
     -----
@@ -202,8 +207,8 @@ def collect(
 ) -> Any:
     """Return bars of the lake's trades as a frame, by symbol and start. Starts no JVM.
 
-    Of time bars that do not overlap, tick, volume and dollar bars without quotes, some million trades of one
-    symbol are held at a time, however many there are; else all trades and quotes of a symbol.
+    Some million trades and quotes of one symbol are held at a time, however many there are, and the trades of
+    bars that have not ended.
 
     Parameters
     ----------
@@ -236,10 +241,9 @@ def collect(
     ticks = _Ticks(trades, _pinned("quotes", location) if with_quotes else None, rule, first, last)
     if spark is not None:
         _check_known(trades, wanted)
-        rows = spark.createDataFrame(pd.DataFrame({"symbol": wanted}), "symbol string")
-        # from one partition, round robin spreads them evenly
-        apart = rows.coalesce(1).repartition(min(max(len(wanted), 1), MOST_TASKS))
-        return apart.mapInArrow(ticks.of_batches, rule.ddl)
+        # a task takes symbols that follow each other, as evenly many as there can be
+        numbers = spark.range(0, len(wanted), 1, min(max(len(wanted), 1), MOST_TASKS))
+        return numbers.mapInArrow(ticks.of_symbols(wanted), rule.ddl)
     made, missing = [rule.schema.empty_table()], []
     for symbol in sorted(wanted):
         found = list(ticks.bars(symbol))
@@ -273,51 +277,29 @@ class _Ticks:
     first: int | None
     last: int | None
 
-    def of_batches(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the bars of symbols of which batches hold the names."""
-        for batch in batches:
-            for symbol in batch.column("symbol").to_pylist():
-                for made in self.bars(symbol):
-                    yield from made.to_batches()
+    def of_symbols(
+        self, symbols: Sequence[str]
+    ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+        """Return what yields the bars of symbols of which batches hold the numbers."""
+
+        def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                for number in batch.column("id").to_pylist():
+                    for made in self.bars(symbols[number]):
+                        yield from made.to_batches()
+
+        return compute
 
     def bars(self, symbol: str) -> Iterator[pa.Table]:
         """Yield the bars of one symbol, oldest first; nothing of one without trades."""
         columns = [name for name in _READ["trades_raw"] if name not in ("symbol", "conditions")]
         columns += ["conditions"] if self.rule.only or self.rule.leave_out else []
-        if self.quotes is None and self.rule.kind.starts_anew:
-            parts = (self._read(self.trades, columns, symbol, *part) for part in self._parts(symbol))
-            yield from self.rule.bars_of_parts(symbol, parts)
-            return
-        trades = self._read(self.trades, columns, symbol, self.first, self.last)
-        if trades.num_rows:
-            names = [name for name in _READ["quotes"] if name != "symbol"]
-            given = self.quotes
-            quotes = given and self._read(given, names, symbol, self.first, self.last)
-            yield self.rule.bars(symbol, trades, quotes)
+        names = [name for name in _READ["quotes"] if name != "symbol"]
+        quotes = None if self.quotes is None else self._parts(self.quotes, names, symbol)
+        yield from self.rule.bars_of_parts(symbol, self._parts(self.trades, columns, symbol), quotes)
 
-    @staticmethod
-    def _read(pin: Pin, columns: Sequence[str], symbol: str, first: int | None, last: int | None) -> pa.Table:
-        return read_arrow(pin, columns, all_of(equal("symbol", symbol), within("ts", first, last)))
-
-    def _parts(self, symbol: str) -> Iterator[tuple[int, int]]:
-        """Yield times, [begin, end) each in order, of one month and some `PART_ROWS` trades at most each."""
-        wanted = all_of(equal("symbol", symbol), within("ts", self.first, self.last))
-        rows: dict[int, int] = {}
-        for task in scan(self.trades, ["ts"], wanted).plan_files():
-            month = int(task.file.partition[0])  # the table's only partition: months since 1970-01
-            rows[month] = rows.get(month, 0) + task.file.record_count
-        for month, count in sorted(rows.items()):
-            begin, end = _month_us(month), _month_us(month + 1)
-            begin = begin if self.first is None else max(self.first, begin)
-            end = end if self.last is None else min(self.last, end)
-            # a file may hold other symbols' trades too
-            pieces = min(max(-(-count // PART_ROWS), 1), MOST_PARTS)
-            bounds = [begin + (end - begin) * k // pieces for k in range(pieces + 1)]
-            yield from pairwise(bounds)
-
-
-def _month_us(number: int) -> int:
-    return int(datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    def _parts(self, pin: Pin, columns: Sequence[str], symbol: str) -> Iterator[pa.Table]:
+        return parts_in_order(pin, columns, symbol, self.first, self.last, PART_ROWS)
 
 
 def read_ticks(
@@ -352,7 +334,7 @@ def _pinned(table: str, location: LakeLocation) -> Pin:
 
 
 def _check_known(pin: Pin, symbols: Sequence[str]) -> None:
-    known = set(read_arrow(pin, ["symbol"])["symbol"].unique().to_pylist())
+    known = held_symbols(pin)
     for symbol in symbols:
         if symbol not in known:
             raise LakeError(f"table {pin.table} holds nothing of {symbol!r}: {nearest(symbol, known)}")
@@ -388,46 +370,78 @@ def _by_symbol(rows: pa.Table, what: str) -> dict[str, pa.Table]:
 
 def _on_spark(trades: DataFrame, quotes: DataFrame | None, rule: TickRule) -> DataFrame:
     """Return bars of symbols that lie, each whole, in one partition, whose rows come in order."""
+    rows, keys = _told_apart(trades, "trades", ["price", "size"], rule)
+    if quotes is not None:
+        told, further = _told_apart(quotes, "quotes", ["bid", "ask"], rule)
+        rows, keys = rows.unionByName(told, allowMissingColumns=True), [*keys, *further]
+    apart = rows.repartition("symbol").sortWithinPartitions("symbol", "ts", *keys)
+    return apart.mapInArrow(_per_partition(rule), rule.ddl)
+
+
+def _told_apart(
+    ticks: DataFrame, what: str, values: Sequence[str], rule: TickRule
+) -> tuple[DataFrame, list[str]]:
+    """Return ticks with columns that say what they are, and which put those of one instant in order."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    if quotes is not None:
-        return _with_quotes(trades, quotes, rule)
-    keys = order_columns(trades.columns)
-    needed = ["symbol", *keys, "price", "size", *(["conditions"] if rule.only or rule.leave_out else [])]
-    for name in needed:
-        if name not in trades.columns:
-            raise SourceError(f"trades have no column {name!r}: {nearest(name, trades.columns)}")
-    rows = trades.select(*(F.col(f"`{name}`") for name in dict.fromkeys(needed)))
-    apart = rows.repartition("symbol").sortWithinPartitions("symbol", *keys)
-    return apart.mapInArrow(_per_partition(rule), rule.ddl)
+    keys = order_columns(ticks.columns)[1:]
+    asked = what == "trades" and (rule.only or rule.leave_out)
+    needed = dict.fromkeys((*keys, *values, *(["conditions"] if asked else [])))
+    for name in ("symbol", "ts", *needed):
+        if name not in ticks.columns:
+            raise SourceError(f"{what} have no column {name!r}: {nearest(name, ticks.columns)}")
+    renamed = (F.col(f"`{name}`").alias(f"{what} {name}") for name in needed)
+    rows = ticks.select("symbol", "ts", F.lit(what).alias("of"), *renamed)
+    return rows, [f"`{what} {name}`" for name in keys]
 
 
 def _per_partition(rule: TickRule) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for symbol, rows in symbols_of(batches):
-            yield from rule.bars(symbol, rows, None).to_batches()
+        for symbol, runs in groupby(runs_of(batches), key=itemgetter(0)):
+            if symbol is None:
+                raise SourceError("some of the ticks have no symbol: leave such rows out")
+            ticks = _InTurn(rows for _, rows in runs)
+            quotes = ticks.of("quotes") if rule.quoted else None
+            for made in rule.bars_of_parts(symbol, ticks.of("trades"), quotes):
+                yield from made.to_batches()
 
     return compute
 
 
-def _with_quotes(trades: DataFrame, quotes: DataFrame, rule: TickRule) -> DataFrame:
-    def compute(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
-        if left.empty:
-            return _naive(rule.schema.empty_table().to_pandas())
-        symbol = str(left["symbol"].iloc[0])
-        mine, theirs = (_as_table(frame) for frame in (left, right))
-        return _naive(rule.bars(symbol, mine, theirs).to_pandas())
+class _InTurn:
+    """Trades and quotes of one symbol that come in one order of time, as those of each.
 
-    grouped = trades.groupBy("symbol").cogroup(quotes.groupBy("symbol"))
-    return grouped.applyInPandas(compute, schema=rule.ddl)
+    Of the one that is not asked for, what came before the other's is held.
 
+    Parameters
+    ----------
+    batches : iterable of RecordBatch
+        As `_told_apart` makes them, in order.
+    """
 
-def _as_table(frame: pd.DataFrame) -> pa.Table:
-    """Return rows of a group, whose instants are UTC by the session's time zone."""
-    ts = pd.DatetimeIndex(frame["ts"])
-    ts = ts.tz_localize("UTC") if ts.tz is None else ts.tz_convert("UTC")
-    return pa.Table.from_pandas(frame.assign(ts=ts.as_unit("us")), preserve_index=False)
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._held: dict[str, list[pa.Table]] = {"trades": [], "quotes": []}
 
+    def of(self, what: str) -> Iterator[pa.Table]:
+        """Yield parts of trades, or of quotes."""
+        while True:
+            while not self._held[what]:
+                if not self._read():
+                    return
+            yield self._held[what].pop(0)
 
-def _naive(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].dt.tz_localize(None) for name in ("ts", "end")})
+    def _read(self) -> bool:
+        """Hold what comes next; return whether anything did."""
+        some: list[pa.RecordBatch] = []
+        while sum(one.num_rows for one in some) < PART_ROWS and (batch := next(self._batches, None)):
+            some.append(batch)
+        if not some:
+            return False
+        rows = pa.Table.from_batches(some)
+        for what, held in self._held.items():
+            names = [name for name in rows.column_names if name.startswith(f"{what} ")]
+            mine = rows.filter(pc.equal(rows["of"], what)).select(["ts", *names])
+            if mine.num_rows:
+                held.append(mine.rename_columns(["ts", *(name.removeprefix(f"{what} ") for name in names)]))
+        return True
